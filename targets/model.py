@@ -1,0 +1,289 @@
+"""What a target machine is: plain frozen facts, in SI units (bytes, seconds, FLOP/s, bytes/s, watts).
+
+Nothing here reads a file, knows ONNX or decides anything. `grammar/lower.py` builds these from a .hw file,
+`targets/support.py` answers "does this device run this operator", `targets/cost.py` turns them into time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+from .expression import Expression
+
+Provenance = Literal["stated", "src", "vendor", "proxy", "guess"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Origin:
+    """Where in a .hw file something was said: 1-based line and column."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One number of a target with its provenance, e.g. path "device.npu.dispatch", value 1.5e-4 (SI)."""
+
+    path: str
+    value: float
+    text: str
+    """The number as written, with its unit: "150 us"."""
+    provenance: Provenance
+    note: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    name: str
+    size: int
+    budget: int
+    """Bytes that one deployment may hold; equal to `size` where the file states no budget."""
+    bandwidth: float
+    """Bytes per second."""
+    page: int
+    shared: tuple[str, ...]
+    """Names of the devices that address this memory."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak:
+    dtype: str
+    """fp32, fp16, bf16, int8 …"""
+    rate: float
+    """Operations per second (one multiply-add counts two)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """`runtime coreml mlprogram ios >= 17`: adapter "coreml", words ("mlprogram", "ios", ">=", "17")."""
+
+    adapter: str
+    """"none" means plan only; "ort" is onnxruntime on the CPU."""
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRule:
+    """One operator of a `supports` or `deny` block; `where` is its condition, None for always."""
+
+    domain: str
+    """"" is ai.onnx."""
+    operator: str
+    where: Expression | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportBlock:
+    dtypes: tuple[str, ...]
+    """Compute dtypes of this block; empty with `everything` for `supports all`."""
+    everything: bool
+    rules: tuple[OperatorRule, ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelStage:
+    operators: tuple[str, ...]
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelChain:
+    """A chain of operators that the device runs as one launch, e.g. Conv -> Relu | Clip."""
+
+    stages: tuple[KernelStage, ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteLine:
+    """`rewrite Gelu -> relu_tanh tol 5e-4 keep fp32 ReduceMean where …`; order in the file is preference."""
+
+    operator: str
+    rule: str
+    """"native", "decompose" or the name of a rule."""
+    tolerance: float | None
+    keep: tuple[tuple[str, str], ...]
+    """(dtype, operator) pairs that stay in that dtype."""
+    where: Expression | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    name: str
+    kind: str
+    """The word after the colon: ane, htp, metal, arm64 …; free text for reports."""
+    runtime: Runtime
+    peaks: tuple[Peak, ...]
+    sustained: float
+    """Fraction of `peaks` that real work reaches, 0..1; 1.0 where the file states none (peaks then are what is reached)."""
+    dispatch: float
+    """Seconds to start one segment."""
+    launch: float
+    """Seconds per kernel inside a running segment."""
+    row_align: int
+    """Bytes to which the last axis of a tensor is padded; 1 where there is no such rule."""
+    max_rank: int | None
+    max_dims: tuple[tuple[str, int], ...]
+    """(axis letter, largest extent), axes counted from the last: W, H, C, N (and D between C and H for rank 5)."""
+    static_shapes: bool
+    active_power: float | None
+    idle_power: float | None
+    supports: tuple[SupportBlock, ...]
+    denies: tuple[OperatorRule, ...]
+    kernels: tuple[KernelChain, ...]
+    rewrites: tuple[RewriteLine, ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """How a tensor gets from one device to another; `a <-> b` is one Link with `both` true."""
+
+    source: str
+    destination: str
+    both: bool
+    via: str
+    """Mechanism, e.g. iosurface."""
+    zero_copy: bool
+    """Whether the link offers zero copy at all."""
+    zero_copy_where: Expression | None
+    """Condition over the tensor (dtype, rank, last_dim_is_row …); None for always."""
+    copy_bandwidth: float | None
+    """Bytes per second where zero copy does not hold; None when the link cannot copy."""
+    row_align: int
+    align: int
+    """Alignment of a tensor's first byte."""
+    length_multiple: int
+    """Allocated bytes are a multiple of this."""
+    handoff: float
+    """Seconds of synchronisation per tensor handed over."""
+    origin: Origin
+    zero_copy_origin: Origin | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """`latency <= 12 ms`, `memory peak <= 250 MiB`, `partitions npu <= 4`, `accuracy cosine >= 0.999` …"""
+
+    kind: str
+    """latency, memory, power, package, accuracy, error, partitions."""
+    subject: str
+    """The word between kind and comparison ("peak", "cosine", a device name), "" if none."""
+    comparison: Literal["<=", ">=", "<", ">"]
+    value: float
+    """SI: seconds, bytes, watts, or a plain number."""
+    text: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    default: str | None
+    compute: tuple[tuple[str, str], ...]
+    """(computed in, for operands of): `compute fp16 for fp32` is ("fp16", "fp32")."""
+    keep: tuple[tuple[str, str, str], ...]
+    """(dtype, operator, device or "")."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSpec:
+    """A rewrite rule as plain data: what a .hw `rule` block says. Formulas stay expressions."""
+
+    name: str
+    parameters: tuple[str, ...]
+    match: tuple[Expression, ...]
+    let: tuple[tuple[str, Expression], ...]
+    emit: tuple[Expression, ...]
+    error: float | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFacts:
+    """What `compiler` tells `grammar` about a built-in rule so that `rewrite` lines can be checked."""
+
+    name: str
+    matches: tuple[str, ...]
+    emits: tuple[str, ...]
+    error: float
+    """Absolute bound of the tightest form of the rule; 0 for exact and reassociating rules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    name: str
+    title: str
+    language: int
+    """The `hw N;` version."""
+    opset: tuple[int, int]
+    """Inclusive range of ai.onnx opsets that the target's runtimes take."""
+    memories: tuple[Memory, ...]
+    devices: tuple[Device, ...]
+    links: tuple[Link, ...]
+    precision: Precision
+    limits: tuple[Limit, ...]
+    rules: tuple[RuleSpec, ...]
+    facts: tuple[Fact, ...]
+    digest: str
+    """sha256 (hex) of the resolved target: equal meaning, equal digest; no paths and no comments in it."""
+
+    def device(self, name: str) -> Device:
+        """The device of that name; KeyError if there is none."""
+        for device in self.devices:
+            if device.name == name:
+                return device
+        raise KeyError(name)
+
+    def memories_of(self, device: str) -> tuple[Memory, ...]:
+        return tuple(m for m in self.memories if device in m.shared)
+
+    @property
+    def host(self) -> Device:
+        """Where graph inputs come from and outputs go to: the device named `cpu`, else the first one that onnxruntime runs."""
+        for device in self.devices:
+            if device.name == "cpu":
+                return device
+        for device in self.devices:
+            if device.runtime.adapter == "ort":
+                return device
+        raise KeyError("cpu")
+
+
+def replace_number(target: Target, path: str, value: float) -> Target:
+    """The target with one number changed: path "device.npu.dispatch", "memory.dram.bandwidth", "link.npu-cpu.handoff",
+    "device.npu.peak.fp16". Raises KeyError for a path that names no number of the model."""
+    kind, name, *rest = path.split(".")
+    if kind == "memory" and len(rest) == 1:
+        return dataclasses.replace(target, memories=tuple(_swap(m, m.name == name, rest[0], value) for m in target.memories))
+    if kind == "device" and rest[0] == "peak" and len(rest) == 2:
+        devices = tuple(
+            dataclasses.replace(d, peaks=tuple(_swap(p, p.dtype == rest[1], "rate", value) for p in d.peaks)) if d.name == name else d
+            for d in target.devices
+        )
+        return dataclasses.replace(target, devices=devices)
+    if kind == "device" and len(rest) == 1:
+        return dataclasses.replace(target, devices=tuple(_swap(d, d.name == name, rest[0], value) for d in target.devices))
+    if kind == "link" and len(rest) == 1:
+        links = tuple(_swap(k, f"{k.source}-{k.destination}" == name, rest[0], value) for k in target.links)
+        return dataclasses.replace(target, links=links)
+    raise KeyError(path)
+
+
+def _swap[T](item: T, hit: bool, field: str, value: float) -> T:
+    if not hit:
+        return item
+    if field not in {f.name for f in dataclasses.fields(item)}:  # type: ignore[arg-type]
+        raise KeyError(field)
+    return dataclasses.replace(item, **{field: value})  # type: ignore[type-var]

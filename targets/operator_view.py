@@ -1,0 +1,63 @@
+"""The read-only view of one operator that predicates, cost and support questions ask; `passes/graph.py` provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+AttributeValue = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
+
+BITS: Mapping[str, int] = {
+    "fp64": 64, "fp32": 32, "fp16": 16, "bf16": 16, "fp8": 8,
+    "int64": 64, "int32": 32, "int16": 16, "int8": 8, "int4": 4,
+    "uint64": 64, "uint32": 32, "uint16": 16, "uint8": 8, "uint4": 4,
+    "bool": 8, "complex64": 64, "complex128": 128,
+}  # fmt: skip
+FLOATS = frozenset({"fp64", "fp32", "fp16", "bf16", "fp8"})
+
+
+@dataclass(frozen=True, slots=True)
+class TensorView:
+    name: str
+    dtype: str
+    """A key of BITS, or "string", "sequence", "unknown"."""
+    shape: tuple[int | None, ...] | None
+    """None when even the rank is unknown; None inside for an unbound dim."""
+    const: bool
+
+    @property
+    def elements(self) -> int | None:
+        """Number of elements, None while a dim is unknown."""
+        if self.shape is None:
+            return None
+        total = 1
+        for dim in self.shape:
+            if dim is None:
+                return None
+            total *= dim
+        return total
+
+    @property
+    def bytes(self) -> int | None:
+        """Packed size, None while unknown."""
+        elements, bits = self.elements, BITS.get(self.dtype)
+        return None if elements is None or bits is None else (elements * bits + 7) // 8
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorView:
+    """One node: schema defaults are filled into `attributes`, operands carry the schema's names (X, W, B …; a variadic
+    operand "inputs" appears as inputs, inputs.1, inputs.2 …). An optional operand left out is absent."""
+
+    name: str
+    domain: str
+    """"" is ai.onnx."""
+    operator: str
+    opset: int
+    attributes: Mapping[str, AttributeValue]
+    inputs: Mapping[str, TensorView]
+    outputs: Mapping[str, TensorView]
+    has_body: bool = False
+    """True for If, Loop, Scan: a subgraph is among the attributes."""
+    functions: frozenset[str] = frozenset()
+    """Operators the node's bodies contain ("Conv", "com.x::Op"), so that a device can be asked about them too."""
