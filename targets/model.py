@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from .expression import Expression
 
+T = TypeVar("T", "Memory", "Device", "Link", "Peak")
 Provenance = Literal["stated", "src", "vendor", "proxy", "guess"]
 
 
@@ -281,9 +282,9 @@ def replace_number(target: Target, path: str, value: float) -> Target:
     raise KeyError(path)
 
 
-def _swap[T](item: T, hit: bool, field: str, value: float) -> T:
+def _swap(item: T, hit: bool, field: str, value: float) -> T:
     if not hit:
         return item
-    if field not in {f.name for f in dataclasses.fields(item)}:  # type: ignore[arg-type]
+    if field not in {f.name for f in dataclasses.fields(item)}:
         raise KeyError(field)
-    return dataclasses.replace(item, **{field: value})  # type: ignore[type-var]
+    return dataclasses.replace(item, **{field: value})  # type: ignore[arg-type]
