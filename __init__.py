@@ -1,0 +1,36 @@
+"""autoglmc compiles an ONNX model for the devices of one machine.
+
+>>> bundle = autoglmc.compile("model.onnx", "a16", shapes={"batch": 1})
+>>> outputs = bundle.run({"x": x})
+
+Everything is imported on first use, so that `import autoglmc` costs nothing. Imports here are absolute: pytest runs this
+file a second time under another name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autoglmc.compiler.driver import compile
+    from autoglmc.compiler.run import Bundle
+    from autoglmc.compiler.target_files import load_target
+
+__all__ = ["Bundle", "compile", "load_target"]
+
+_HOMES = {
+    "Bundle": "autoglmc.compiler.run",
+    "compile": "autoglmc.compiler.driver",
+    "load_target": "autoglmc.compiler.target_files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'autoglmc' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
