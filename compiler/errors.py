@@ -1,0 +1,107 @@
+"""What a user can be told: what happened, where, and what to do. The CLI shows these without a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+
+class UserError(Exception):
+    """A problem in what the user gave, not in autoglmc; `str()` is the whole message, one fact a line.
+
+    message: what is wrong, one sentence without a final full stop.
+    where: the file, node, tensor or flag it is about; "" where the message says it.
+    help: what to do about it; "" where the message says it.
+    """
+
+    exit_code = 1
+    kind = "error"
+
+    def __init__(self, message: str, *, where: str = "", help: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.help = help
+
+    def __str__(self) -> str:
+        lines = [f"error: {self.message}"]
+        if self.where:
+            lines.append(f"  at: {self.where}")
+        if self.help:
+            lines.append(f"  help: {self.help}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # keyword-only arguments: the default would call the class with `args` alone and lose them
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same facts for a program; further fields of a subclass are added beside them."""
+        facts = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {"kind": self.kind, "exit_code": self.exit_code, **facts}
+
+
+class UsageError(UserError):
+    """A flag or argument that cannot be meant; exit code 2."""
+
+    exit_code = 2
+    kind = "usage"
+
+
+class ModelError(UserError):
+    """The ONNX file is not one we can compile."""
+
+    kind = "model"
+
+
+class TargetError(UserError):
+    """The target is missing, or cannot run the model at all."""
+
+    kind = "target"
+
+
+class Infeasible(UserError):
+    """A limit that no plan can keep.
+
+    resource: what runs out ("memory dram"); demand and limit: in the resource's SI unit; levers: each one relaxation
+    that would make it feasible, smallest first.
+    """
+
+    kind = "infeasible"
+
+    def __init__(self, resource: str, demand: float, limit: float, levers: Iterable[str], *, message: str = "", where: str = "") -> None:
+        self.resource = resource
+        self.demand = demand
+        self.limit = limit
+        self.levers = tuple(levers)
+        text = message or f"{resource}: {demand:g} needed, {limit:g} allowed"
+        super().__init__(text, where=where, help="; or ".join(self.levers))
+
+
+class BundleError(UserError):
+    """A bundle that cannot be written, read or trusted."""
+
+    kind = "bundle"
+
+
+class VerifyError(UserError):
+    """A bundle computes something else than its model, or the comparison proves nothing."""
+
+    kind = "verify"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ "did you mean 'cpu'?", or the known names when none is close, or ""."""
+    names = sorted(known)
+    close = get_close_matches(word, names, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else ""
+
+
+def _rebuild(kind: type[UserError], args: tuple[Any, ...], fields: dict[str, Any]) -> UserError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, *args)
+    error.__dict__.update(fields)
+    return error

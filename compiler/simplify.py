@@ -1,0 +1,61 @@
+"""Fold constants and shape arithmetic with onnxsim, without its graph optimizations, and keep everything that is the model's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .lift_opset import _first_line
+
+if TYPE_CHECKING:
+    import onnx
+
+FOLD_LIMIT = 1 << 20
+"""Bytes of a tensor above which it is not folded: a constant Expand or Tile must not become a weight."""
+GROWTH_LIMIT = 1 << 20
+"""Bytes that a simplified graph may be larger than the graph it came from; many small constants add up too."""
+
+
+def simplify(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """The simplified model; with a note, unchanged, where onnxsim fails or makes it worse.
+
+    Names of graph inputs and outputs stay. The argument is not changed.
+    """
+    import onnxsim
+
+    try:
+        # perform_optimization=False: its optimizer breaks patterns that rules recover, and an If of silero-vad
+        simple, _ = onnxsim.simplify(model, perform_optimization=False, check_n=0, tensor_size_threshold=f"{FOLD_LIMIT}B", certify=False)
+    except Exception as problem:
+        return model, (f"not simplified: {_first_line(problem)}",)
+    worse = _worse(model, simple)
+    if worse:
+        return model, (f"not simplified: {worse}",)
+    return simple, ()
+
+
+def keep_metadata(original: onnx.ModelProto, model: onnx.ModelProto) -> None:
+    """Metadata, producer and doc strings of `original`, in place of what tools wrote; node doc strings by first output."""
+    for name in ("producer_name", "producer_version", "domain", "model_version", "doc_string"):
+        setattr(model, name, getattr(original, name))
+    for before, after in ((original, model), (original.graph, model.graph)):
+        del after.metadata_props[:]
+        after.metadata_props.extend(before.metadata_props)
+    model.graph.name, model.graph.doc_string = original.graph.name, original.graph.doc_string
+    documented = {node.output[0]: node for node in original.graph.node if node.output and (node.doc_string or node.metadata_props)}
+    for node in model.graph.node if documented else ():
+        source = documented.get(node.output[0]) if node.output else None
+        if source is not None and source.op_type == node.op_type:
+            node.doc_string = source.doc_string
+            del node.metadata_props[:]
+            node.metadata_props.extend(source.metadata_props)
+
+
+def _worse(before: onnx.ModelProto, after: onnx.ModelProto) -> str:
+    for what in ("input", "output"):
+        names = [[value.name for value in getattr(model.graph, what)] for model in (before, after)]
+        if names[0] != names[1]:
+            return f"onnxsim changed the graph {what}s"
+    if len(after.graph.node) > len(before.graph.node):
+        return f"onnxsim made {len(after.graph.node)} nodes of {len(before.graph.node)}"
+    growth = after.ByteSize() - before.ByteSize()
+    return f"onnxsim made the graph {growth} bytes larger" if growth > GROWTH_LIMIT else ""
