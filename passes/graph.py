@@ -202,11 +202,11 @@ class Graph:
         protos = {key: helper.make_attribute(key, value) for key, value in sorted(attributes.items())}
         return Node(operator, domain, self.fresh(base), list(inputs), names, protos)
 
-    def replace(self, old: Node, new: Sequence[Node], outputs: Mapping[str, str] | None = None) -> None:
+    def replace(self, old: Node, new: Sequence[Node], outputs: Mapping[str, str] | None = None) -> tuple[Node, ...]:
         """Put `new` (in topological order, possibly empty) where `old` stands. `outputs` says which tensor of `new` takes over
         which output of `old` ({"old tensor": "new tensor"}); the new tensor is renamed to the old name, which keeps its type.
         A new name that no node of `new` writes (an input passed through) gets an Identity. Interior nodes left without users
-        are removed by `sweep`."""
+        are removed by `sweep`. Returns the nodes that now stand there."""
         renames = {fresh: kept for kept, fresh in (outputs or {}).items()}
         written = {name for node in new for name in node.outputs}
         nodes = list(new)
@@ -221,6 +221,20 @@ class Graph:
         self._splices.setdefault(id(old), []).extend(nodes)
         old.live = False
         self.infer(nodes)
+        return tuple(nodes)
+
+    def discard(self, nodes: Sequence[Node]) -> None:
+        """Forgets nodes that were proposed and not taken: the constants made for them, and what inference found."""
+        for node in nodes:
+            for name in node.reads:
+                if name in self.constants and not self._users.get(name) and name not in self._results:
+                    del self.constants[name]
+                    self._arrays.pop(name, None)
+                    self._views.pop(name, None)
+            for name in node.writes:
+                if name not in self._producer:
+                    self._types.pop(name, None)
+                    self._views.pop(name, None)
 
     def remove(self, node: Node) -> None:
         """Takes out a node whose outputs nothing reads."""

@@ -1,0 +1,174 @@
+"""For every operator and device: how the device would run it (natively or by a rewrite), or every reason why it cannot.
+
+The order of preference is the target's: its `rewrite` lines in the order written; then native; then a rewrite that is exact
+in real arithmetic. An approximation is offered only where a `rewrite` line of the target asks for it with a tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..targets.cost import FREE, kernel_seconds
+from ..targets.expression import truth
+from ..targets.model import Device, RewriteLine, Target
+from ..targets.operator_view import OperatorView
+from ..targets.support import No, environment_of, supports
+from .graph import Graph, Node
+from .rewrite import Declined, Rewrite
+from .schema import first_opset
+
+NATIVE = "native"
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One way to run an operator on a device."""
+
+    device: str
+    rule: str
+    """NATIVE or the name of a rewrite."""
+    seconds: float
+    """Roofline time, launches not included."""
+    launches: int
+    compute_dtype: str
+    bound: float
+    """Proved bound on the absolute error of this operator's output; 0 for native, exact and reassociating rewrites."""
+    origin: str
+    """The line of the target that decided: "a16.hw:31"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a device cannot run an operator: the table's reason first, then why each rewrite does not help."""
+
+    device: str
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(self.reasons)
+
+
+Answer = Implementation | Refusal
+
+
+class Candidates:
+    """Answers, remembered by what the operator looks like, so that a model of a thousand equal layers asks once."""
+
+    def __init__(self, graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> None:
+        """`rewrites` are all that may serve one operator; `families` maps the names a `rewrite` line may use to rewrites, cheapest first."""
+        self._graph, self._target, self._families = graph, target, families
+        self._by_operator: dict[str, list[Rewrite]] = {}
+        for rewrite in rewrites:
+            for operator in rewrite.operators:
+                self._by_operator.setdefault(operator, []).append(rewrite)
+        self._known: dict[tuple[object, ...], Answer] = {}
+
+    def ask(self, node: Node, device: Device) -> Answer:
+        """How `device` would run `node`, or why it cannot."""
+        view = self._graph.view(node)
+        key = (device.name, *_signature(self._graph, node, view))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._answer(node, view, device)
+        return found
+
+    def _answer(self, node: Node, view: OperatorView, device: Device) -> Answer:
+        native = self._native(view, device)
+        if view.has_body:
+            return native
+        reasons = list(native.reasons) if isinstance(native, Refusal) else []
+        for line in device.rewrites:
+            if line.operator != node.kind:
+                continue
+            answer = self._by_line(line, node, view, device, native)
+            if isinstance(answer, Implementation):
+                return answer
+            reasons.append(f"rewrite line {line.origin}: {answer}")
+        if isinstance(native, Implementation):
+            return native
+        for rewrite in self._by_operator.get(node.kind, ()):
+            if rewrite.contract.kind == "bounded":
+                continue
+            answer = self._rewritten(rewrite, node, device, "")
+            if isinstance(answer, Implementation):
+                return answer
+            if answer:
+                reasons.append(f"{rewrite.name}: {answer}")
+        return Refusal(device.name, tuple(dict.fromkeys(reasons)))
+
+    def _by_line(self, line: RewriteLine, node: Node, view: OperatorView, device: Device, native: Answer) -> Implementation | str:
+        if line.where is not None and truth(line.where, environment_of(view, device)) is not True:
+            return "its condition does not hold"
+        if line.rule == NATIVE:
+            return native if isinstance(native, Implementation) else "not native here"
+        last = f"no rule `{line.rule}` applies"
+        for rewrite in self._families.get(line.rule, ()):
+            if node.kind not in rewrite.operators:
+                continue
+            bound = rewrite.contract.absolute
+            if rewrite.contract.kind == "bounded" and (line.tolerance is None or bound > line.tolerance):
+                allowed = "no tol" if line.tolerance is None else f"tol {line.tolerance:g}"
+                last = f"{rewrite.name} is within {bound:.3g}, {allowed}"
+                continue
+            answer = self._rewritten(rewrite, node, device, str(line.origin))
+            if isinstance(answer, Implementation):
+                return answer
+            last = f"{rewrite.name}: {answer}" if answer else last
+        return last
+
+    def _native(self, view: OperatorView, device: Device) -> Answer:
+        reason = self._outside_opsets(view.operator, view.domain)
+        if reason:
+            return Refusal(device.name, (reason,))
+        answer = supports(device, view, self._target.precision)
+        if isinstance(answer, No):
+            return Refusal(device.name, (str(answer),))
+        seconds = kernel_seconds(self._target, device, (view,), answer.compute_dtype)
+        origin = str(answer.rule.origin) if answer.rule else str(device.origin)
+        launches = 0 if view.operator in FREE and not view.domain else 1
+        return Implementation(device.name, NATIVE, seconds, launches, answer.compute_dtype, 0.0, origin)
+
+    def _outside_opsets(self, operator: str, domain: str) -> str:
+        first, (_, last) = first_opset(operator, domain), self._target.opset
+        return f"{operator} exists from opset {first} on, {self._target.name} takes up to {last}" if not domain and first > last else ""
+
+    def _rewritten(self, rewrite: Rewrite, node: Node, device: Device, origin: str) -> Implementation | str:
+        """The node as `rewrite` would spell it, if the device runs every operator of that; else the first reason, "" if no match."""
+        proposal = rewrite.propose(self._graph, node)
+        if proposal is None or isinstance(proposal, Declined):
+            return proposal.reason if isinstance(proposal, Declined) else ""
+        self._graph.infer(proposal.nodes)
+        views = [self._graph.view(new) for new in proposal.nodes]
+        self._graph.discard(proposal.nodes)
+        parts: list[Implementation] = []
+        for view in views:
+            answer = self._native(view, device)
+            if isinstance(answer, Refusal):
+                return f"it needs {view.operator}, and {answer}"
+            parts.append(answer)
+        return Implementation(
+            device=device.name,
+            rule=rewrite.name,
+            seconds=sum(part.seconds for part in parts),
+            launches=sum(part.launches for part in parts),
+            compute_dtype=parts[0].compute_dtype if parts else "",
+            bound=rewrite.contract.absolute,
+            origin=origin or str(device.origin),
+        )
+
+
+def _signature(graph: Graph, node: Node, view: OperatorView) -> tuple[object, ...]:
+    """All that an answer depends on: the operator, its attributes, its operands' types, and the values of small constants."""
+    operands = tuple((label, t.dtype, t.shape, t.const) for label, t in view.inputs.items())
+    results = tuple((label, t.dtype, t.shape) for label, t in view.outputs.items())
+    values = tuple(_small_value(graph, t.name) for t in view.inputs.values() if t.const)
+    return (node.kind, tuple(sorted(view.attributes.items(), key=lambda item: item[0])), operands, results, values, view.functions)
+
+
+def _small_value(graph: Graph, tensor: str) -> bytes:
+    elements = graph.tensor(tensor).elements
+    if elements is None or elements > 16 or graph.tensor(tensor).dtype == "string":
+        return b""
+    value = graph.value(tensor)
+    return b"" if value is None else value.tobytes()

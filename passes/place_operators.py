@@ -1,0 +1,243 @@
+"""Decide which device runs which operator, and how: candidates, then one exact problem, then its solution.
+
+The problem's times are those of `targets/cost.py`: roofline per kernel, `launch` per kernel, `dispatch` per segment, links per
+tensor. Greedy in topological order (what partitioners usually do) is kept as the baseline and as a start for the solver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..targets.cost import home_memory, kernel_seconds, route
+from ..targets.model import Device, Target
+from ..targets.operator_view import TensorView
+from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
+from .coarsen import coarsen
+from .fuse_kernels import group_kernels
+from .graph import Graph, Node
+from .placement import Net, Price, Problem, Room, Unit, price
+from .solve_placement import Solution, solve
+
+
+@dataclass(frozen=True, slots=True)
+class Homeless:
+    """An operator that no device runs, with each device's reasons."""
+
+    node: str
+    operator: str
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The placement problem of a graph on a target, and what its numbers stand for."""
+
+    graph: Graph
+    target: Target
+    nodes: tuple[Node, ...]
+    answers: tuple[tuple[Answer, ...], ...]
+    """Per node and device (in the target's order)."""
+    units: tuple[tuple[int, ...], ...]
+    """Node numbers per unit of `problem`."""
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where every operator runs and how, in segments; with the plans it was compared to."""
+
+    question: Question
+    solution: Solution
+    greedy: Price | None
+    all_host: Price | None
+
+    def choice(self, node: int) -> Implementation:
+        """How node number `node` is implemented."""
+        unit = next(k for k, members in enumerate(self.question.units) if node in members)
+        answer = self.question.answers[node][self.solution.assignment[unit]]
+        assert isinstance(answer, Implementation)
+        return answer
+
+
+def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tuple[Homeless, ...]:
+    """The placement problem, or the operators that no device runs."""
+    nodes = tuple(graph.nodes)
+    answers = tuple(tuple(candidates.ask(node, device) for device in target.devices) for node in nodes)
+    homeless = tuple(
+        Homeless(node.name or node.writes[0], node.kind, tuple(a for a in row if isinstance(a, Refusal)))
+        for node, row in zip(nodes, answers, strict=True)
+        if all(isinstance(a, Refusal) for a in row)
+    )
+    if homeless:
+        return homeless
+    number = {id(node): k for k, node in enumerate(nodes)}
+    edges = _edges(graph, nodes, number)
+    mind = [_mind(graph, node, row) for node, row in zip(nodes, answers, strict=True)]
+    units = tuple(tuple(unit) for unit in coarsen(len(nodes), edges, mind, _together(graph, nodes, number, target)))
+    return Question(graph, target, nodes, answers, units, build_problem(graph, target, nodes, answers, units))
+
+
+def build_problem(
+    graph: Graph, target: Target, nodes: Sequence[Node], answers: Sequence[Sequence[Answer]], units: Sequence[Sequence[int]]
+) -> Problem:
+    """The numbers of the placement problem."""
+    names = tuple(device.name for device in target.devices)
+    host = names.index(target.host.name)
+    times = [_Clock(graph, target, device, nodes, answers, k).seconds for k, device in enumerate(target.devices)]
+    made = tuple(
+        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(time(unit) for time in times), _weights(graph, nodes, unit))
+        for unit in units
+    )
+    homes = {name: home_memory(target, name).name for name in names}
+    rooms = tuple(
+        Room(memory.name, tuple(k for k, name in enumerate(names) if homes[name] == memory.name), memory.budget) for memory in target.memories
+    )
+    limits = {limit.subject: int(limit.value) for limit in target.limits if limit.kind == "partitions"}
+    dispatch = tuple(device.dispatch for device in target.devices)
+    nets = _nets(graph, target, nodes, units, host)
+    return Problem(names, host, dispatch, made, nets, rooms, tuple(limits.get(name) for name in names))
+
+
+def place(question: Question) -> Placement | None:
+    """The cheapest placement; None if memory or segment limits leave none."""
+    problem = question.problem
+    greedy = greedy_assignment(problem)
+    on_host = [problem.host if u.seconds[problem.host] is not None else u.devices[0] for u in problem.units]
+    starts = [greedy, on_host]
+    for device in range(len(problem.devices)):
+        starts.append([device if u.seconds[device] is not None else on_host[k] for k, u in enumerate(problem.units)])
+    starts.extend(improve(problem, start) for start in list(starts))
+    solution = solve(problem, starts)
+    if solution is None:
+        return None
+    return Placement(question, solution, price(problem, greedy), price(problem, on_host))
+
+
+def greedy_assignment(problem: Problem) -> list[int]:
+    """By capability, in topological order: the first device listed that is not the host and can run it, else the host."""
+    order = [d for d in range(len(problem.devices)) if d != problem.host] + [problem.host]
+    return [next(d for d in order if unit.seconds[d] is not None) for unit in problem.units]
+
+
+def improve(problem: Problem, assignment: Sequence[int]) -> list[int]:
+    """Descent over whole segments: move a segment to another device while that makes the plan cheaper."""
+    best = list(assignment)
+    current = price(problem, best)
+    while current is not None:
+        better = None
+        for piece in current.pieces:
+            for device in range(len(problem.devices)):
+                moved = _moved(problem, best, piece.units, device)
+                found = price(problem, moved) if moved != best else None
+                if found is not None and found.total < (better or current).total * (1 - 1e-9):
+                    better, candidate = found, moved
+        if better is None:
+            return best
+        best, current = candidate, better
+    return best
+
+
+def _moved(problem: Problem, assignment: Sequence[int], units: Sequence[int], device: int) -> list[int]:
+    moved = list(assignment)
+    for unit in units:
+        if problem.units[unit].seconds[device] is not None:
+            moved[unit] = device
+    return moved
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """Time of a unit on one device: its kernels' rooflines and launches."""
+
+    graph: Graph
+    target: Target
+    device: Device
+    nodes: Sequence[Node]
+    answers: Sequence[Sequence[Answer]]
+    column: int
+
+    def seconds(self, unit: Sequence[int]) -> float | None:
+        answers = [self.answers[k][self.column] for k in unit]
+        chosen = [a for a in answers if isinstance(a, Implementation)]
+        if len(chosen) != len(answers):
+            return None
+        total = sum(a.seconds + a.launches * self.device.launch for a in chosen if a.rule != NATIVE)
+        native = {id(self.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
+        members = [self.nodes[k] for k in unit if id(self.nodes[k]) in native]
+        for group in group_kernels(self.graph, members, self.device.kernels):
+            first = native[id(group[0])]
+            if len(group) == 1:
+                total += first.seconds + first.launches * self.device.launch
+            else:
+                views = [self.graph.view(node) for node in group]
+                total += kernel_seconds(self.target, self.device, views, first.compute_dtype) + self.device.launch
+        return total
+
+
+def _edges(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int]) -> list[tuple[int, int]]:
+    found: dict[tuple[int, int], None] = {}
+    for k, node in enumerate(nodes):
+        for name in node.reads:
+            producer = graph.producer(name)
+            if producer is not None:
+                found[number[id(producer)], k] = None
+    return list(found)
+
+
+def _mind(graph: Graph, node: Node, row: Sequence[Answer]) -> tuple[object, ...]:
+    """Operators are joined only if the same devices run them; one that reads or writes a tensor no arena can hold stays by itself."""
+    return tuple(isinstance(answer, Implementation) for answer in row)
+
+
+def _together(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int], target: Target) -> list[tuple[int, int]]:
+    """Edges inside kernel chains of any device."""
+    pairs: dict[tuple[int, int], None] = {}
+    for device in target.devices:
+        for group in group_kernels(graph, nodes, device.kernels):
+            for a, b in zip(group, group[1:], strict=False):
+                pairs[number[id(a)], number[id(b)]] = None
+    return list(pairs)
+
+
+def _weights(graph: Graph, nodes: Sequence[Node], unit: Sequence[int]) -> int:
+    """Bytes of constants the unit reads."""
+    names = dict.fromkeys(name for k in unit for name in nodes[k].reads)
+    return sum(graph.tensor(name).bytes or 0 for name in names if graph.tensor(name).const)
+
+
+def _nets(graph: Graph, target: Target, nodes: Sequence[Node], units: Sequence[Sequence[int]], host: int) -> tuple[Net, ...]:
+    of = {k: u for u, members in enumerate(units) for k in members}
+    number = {id(node): k for k, node in enumerate(nodes)}
+    times = _route_times(target)
+    nets = []
+    outputs = set(graph.outputs)
+    for name in (*graph.inputs, *(name for node in nodes for name in node.writes)):
+        producer = graph.producer(name)
+        source = -1 if producer is None else of[number[id(producer)]]
+        consumers = sorted({of[number[id(user)]] for user in graph.users(name)} - {source})
+        to_host = name in outputs and source >= 0
+        if consumers or to_host:
+            nets.append(Net(name, source, tuple(consumers), to_host, times(graph.tensor(name))))
+    return tuple(nets)
+
+
+def _route_times(target: Target) -> Callable[[TensorView], tuple[tuple[float | None, ...], ...]]:
+    names = [device.name for device in target.devices]
+    known: dict[tuple[object, ...], tuple[tuple[float | None, ...], ...]] = {}
+
+    def times(tensor: TensorView) -> tuple[tuple[float | None, ...], ...]:
+        key = (tensor.dtype, tensor.shape)
+        if key not in known:
+            known[key] = tuple(tuple(_route_seconds(target, a, b, tensor) for b in names) for a in names)
+        return known[key]
+
+    return times
+
+
+def _route_seconds(target: Target, a: str, b: str, tensor: TensorView) -> float | None:
+    """None where no chain of links carries it, or no arena can hold it: shape unknown, strings, sequences."""
+    if a == b:
+        return 0.0
+    hops = route(target, a, b, tensor) if tensor.bytes is not None else None
+    return None if hops is None else sum(hop.seconds for hop in hops)

@@ -1,0 +1,72 @@
+"""Change the graph into what the placement decided: each chosen rewrite is applied at its operator, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .candidates import NATIVE, Implementation
+from .graph import Graph, Node
+from .place_operators import Placement
+from .rewrite import Declined, Rewrite
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One operator that was rewritten for its device."""
+
+    node: str
+    operator: str
+    tensor: str
+    implementation: Implementation
+    contract: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The nodes of one segment, in topological order, before the segment is written as a model."""
+
+    device: str
+    nodes: tuple[Node, ...]
+    seconds: float
+    """Predicted, dispatch included."""
+    dtypes: tuple[str, ...]
+    """Dtypes the device computes in, most frequent first."""
+
+
+def realise(placement: Placement, rewrites: Mapping[str, Rewrite]) -> tuple[tuple[Part, ...], tuple[Site, ...]]:
+    """Edits the placement's graph; returns its segments in execution order and what was rewritten."""
+    question, solution = placement.question, placement.solution
+    problem, graph = question.problem, question.graph
+    parts: list[Part] = []
+    sites: list[Site] = []
+    placed: list[tuple[int, list[Node], list[str]]] = []
+    for piece in solution.price.pieces:
+        nodes: list[Node] = []
+        dtypes: list[str] = []
+        for number in sorted(k for unit in piece.units for k in question.units[unit]):
+            answer = question.answers[number][piece.device]
+            assert isinstance(answer, Implementation)
+            dtypes.append(answer.compute_dtype)
+            old = question.nodes[number]
+            if answer.rule == NATIVE:
+                nodes.append(old)
+                continue
+            rewrite = rewrites[answer.rule]
+            nodes.extend(_apply(graph, old, rewrite))
+            sites.append(Site(old.name, old.kind, old.writes[0], answer, rewrite.contract.kind))
+        placed.append((piece.device, nodes, dtypes))
+    order = {id(node): k for k, node in enumerate(graph.nodes)}
+    for piece, (device, nodes, dtypes) in zip(solution.price.pieces, placed, strict=True):
+        seconds = problem.dispatch[device] + sum(problem.units[u].seconds[device] or 0.0 for u in piece.units)
+        live = sorted((node for node in nodes if node.live), key=lambda node: order[id(node)])
+        ranked = sorted(set(dtypes), key=lambda dtype: (-dtypes.count(dtype), dtype))
+        parts.append(Part(problem.devices[device], tuple(live), seconds, tuple(ranked)))
+    return tuple(parts), tuple(sites)
+
+
+def _apply(graph: Graph, node: Node, rewrite: Rewrite) -> tuple[Node, ...]:
+    proposal = rewrite.propose(graph, node)
+    if proposal is None or isinstance(proposal, Declined):
+        raise AssertionError(f"{rewrite.name} was offered for {node.name} and no longer applies")
+    return graph.replace(node, proposal.nodes, proposal.outputs)

@@ -1,0 +1,235 @@
+"""Predicted time and energy: the roofline of an operator on a device, and a tensor over a link. Pure functions.
+
+    t(operator) = max(operations / (peak · sustained), bytes moved / bandwidth)
+
+(Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009). `launch` per kernel and `dispatch` per segment are added by
+whoever knows the grouping. Operations count a multiply-add as two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .model import Device, Link, Memory, Target
+from .operator_view import BITS, FLOATS, OperatorView, TensorView
+from .support import link_zero_copy
+
+FREE = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"})
+"""Operators that move no data: another view of the same bytes, or facts about it."""
+MOVES = frozenset({
+    "Transpose", "Concat", "Split", "Slice", "Gather", "GatherElements", "GatherND", "Expand", "Tile", "Pad", "Cast", "DepthToSpace",
+    "SpaceToDepth", "ScatterND", "ScatterElements", "Where", "ConstantOfShape", "Range", "Trilu", "CastLike", "Compress", "ReverseSequence",
+})  # fmt: skip
+"""Operators that only move data: no arithmetic to speak of, all of it bandwidth."""
+PER_ELEMENT: Mapping[str, float] = {
+    "Gelu": 10, "Erf": 8, "Tanh": 8, "Sigmoid": 6, "Exp": 5, "Log": 5, "Softmax": 8, "LogSoftmax": 8, "LayerNormalization": 8,
+    "RMSNormalization": 6, "SimplifiedLayerNormalization": 6, "InstanceNormalization": 8, "GroupNormalization": 8, "BatchNormalization": 2,
+    "HardSwish": 4, "HardSigmoid": 3, "Swish": 7, "Mish": 12, "Softplus": 8, "Sqrt": 2, "Pow": 8, "Div": 2, "Sin": 8, "Cos": 8, "Resize": 8,
+}  # fmt: skip
+"""Operations per output element, as a scalar libm-style implementation takes; everything else elementwise counts one."""
+INDEXED = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Split"})
+"""Operators that read only as much of their data operand as they write."""
+
+
+def operator_flops(view: OperatorView) -> float:
+    """Arithmetic operations of one evaluation; 0 where shapes are unknown or nothing is computed."""
+    count = _COUNTERS.get(view.operator) if view.domain in ("", "com.microsoft") else None
+    out = _elements(_first(view.outputs))
+    if count is not None:
+        return float(count(view, out))
+    if view.operator in FREE or view.operator in MOVES:
+        return 0.0
+    if view.operator.startswith(("Reduce", "Global", "AveragePool", "MaxPool", "LpPool", "ArgM", "CumSum", "TopK")):
+        kernel = _kernel(view) if view.operator in ("AveragePool", "MaxPool", "LpPool") else 0
+        return float(out * kernel if kernel else _elements(_first(view.inputs)))
+    return float(PER_ELEMENT.get(view.operator, 1.0) * out)
+
+
+def operator_bytes(view: OperatorView, compute_dtype: str) -> float:
+    """Bytes read and written once each, floats counted at the width the device computes in."""
+    if view.operator in FREE and not view.domain:
+        return 0.0
+    written = sum(_bytes(t, compute_dtype) for t in view.outputs.values())
+    operands = list(view.inputs.values())
+    if view.operator in INDEXED and not view.domain and operands:
+        return written + min(_bytes(operands[0], compute_dtype), written) + sum(_bytes(t, compute_dtype) for t in operands[1:])
+    return written + sum(_bytes(t, compute_dtype) for t in operands)
+
+
+def kernel_seconds(target: Target, device: Device, views: Sequence[OperatorView], compute_dtype: str) -> float:
+    """Roofline time of operators that run as one kernel (often one operator), without launch: a tensor that one of them writes and
+    another reads stays inside and moves no bytes."""
+    rate = peak_rate(device, compute_dtype) * device.sustained
+    written = {t.name: t for view in views[:-1] for t in view.outputs.values()}
+    read = {t.name for view in views[1:] for t in view.inputs.values()}
+    inner = sum(_bytes(t, compute_dtype) for name, t in written.items() if name in read)
+    moved = sum(operator_bytes(view, compute_dtype) for view in views) - 2 * inner
+    flops = sum(operator_flops(view) for view in views)
+    return max(flops / rate, max(moved, 0.0) / home_memory(target, device.name).bandwidth)
+
+
+def peak_rate(device: Device, dtype: str) -> float:
+    """Peak operations per second for a dtype; a dtype the file gives no peak for is charged at the device's slowest stated one."""
+    rates = [peak.rate for peak in device.peaks if peak.dtype == dtype]
+    return rates[0] if rates else min(peak.rate for peak in device.peaks)
+
+
+def home_memory(target: Target, device: str) -> Memory:
+    """The memory a device's weights and activations live in: the largest budget it shares. KeyError if it shares none."""
+    memories = target.memories_of(device)
+    if not memories:
+        raise KeyError(device)
+    return max(memories, key=lambda memory: (memory.budget, memory.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One handoff of a tensor over one link."""
+
+    link: Link
+    producer: str
+    consumer: str
+    mode: str
+    """zero_copy, copy or convert."""
+    reason: str
+    bytes: int
+    """Bytes the consumer's slot takes, padding included."""
+    seconds: float
+    device_dtype: str
+    """The dtype the link's zero-copy form asks for; differs from the tensor's for `convert`."""
+
+
+def padded_bytes(tensor: TensorView, row_align: int, length_multiple: int) -> int:
+    """Bytes to allocate: rows of the last axis padded to `row_align`, the whole to `length_multiple`. 0 for an unknown shape."""
+    bits, shape = BITS.get(tensor.dtype), tensor.shape
+    if bits is None or shape is None or any(d is None for d in shape):
+        return 0
+    dims = [d or 0 for d in shape]
+    row = (dims[-1] * bits + 7) // 8 if dims else (bits + 7) // 8
+    return _up(_up(row, row_align) * math.prod(dims[:-1]), length_multiple)
+
+
+def hop(target: Target, link: Link, producer: str, consumer: str, tensor: TensorView) -> Hop | None:
+    """What it takes to hand `tensor` over one link; None if the link neither shares nor copies such a tensor.
+
+    A link that would share the tensor in the dtype a device computes in, but not in the tensor's own, makes it a `convert`."""
+    size = padded_bytes(tensor, link.row_align, link.length_multiple)
+    if link.zero_copy:
+        holds, reason = link_zero_copy(link, tensor.dtype, tensor.shape)
+        if holds:
+            return Hop(link, producer, consumer, "zero_copy", reason, size, link.handoff, tensor.dtype)
+        if link.copy_bandwidth is None:
+            return None
+        seconds = link.handoff + (tensor.bytes or 0) / link.copy_bandwidth
+        for dtype in _computed_dtypes(target, producer, consumer, tensor.dtype):
+            if link_zero_copy(link, dtype, tensor.shape)[0]:
+                return Hop(link, producer, consumer, "convert", reason, size, seconds, dtype)
+        return Hop(link, producer, consumer, "copy", reason, size, seconds, tensor.dtype)
+    if link.copy_bandwidth is None:
+        return None
+    seconds = link.handoff + (tensor.bytes or 0) / link.copy_bandwidth
+    return Hop(link, producer, consumer, "copy", f"link {link.source}-{link.destination} only copies", size, seconds, tensor.dtype)
+
+
+def route(target: Target, producer: str, consumer: str, tensor: TensorView) -> tuple[Hop, ...] | None:
+    """The cheapest chain of links from one device to another (Dijkstra, ties by device order); None if there is no chain."""
+    if producer == consumer:
+        return ()
+    best: dict[str, tuple[float, tuple[Hop, ...]]] = {producer: (0.0, ())}
+    done: set[str] = set()
+    names = [device.name for device in target.devices]
+    while True:
+        open_ = [name for name in names if name in best and name not in done]
+        if not open_:
+            return None
+        here = min(open_, key=lambda name: best[name][0])
+        if here == consumer:
+            return best[here][1]
+        done.add(here)
+        seconds, hops = best[here]
+        for link, there in _links_from(target, here):
+            step = hop(target, link, here, there, tensor)
+            if step is not None and (there not in best or seconds + step.seconds < best[there][0]):
+                best[there] = (seconds + step.seconds, (*hops, step))
+
+
+def _links_from(target: Target, device: str) -> list[tuple[Link, str]]:
+    ends = [(link, link.destination) for link in target.links if link.source == device]
+    return ends + [(link, link.source) for link in target.links if link.both and link.destination == device]
+
+
+def _computed_dtypes(target: Target, producer: str, consumer: str, dtype: str) -> list[str]:
+    if dtype not in FLOATS:
+        return []
+    blocks = [block for name in (producer, consumer) for block in target.device(name).supports]
+    return [d for d in dict.fromkeys(d for block in blocks for d in block.dtypes) if d in FLOATS and d != dtype]
+
+
+def _elements(tensor: TensorView | None) -> int:
+    return (tensor.elements or 0) if tensor is not None else 0
+
+
+def _first(operands: Mapping[str, TensorView]) -> TensorView | None:
+    return next(iter(operands.values()), None)
+
+
+def _bytes(tensor: TensorView, compute_dtype: str) -> float:
+    if tensor.dtype in FLOATS and compute_dtype in FLOATS:
+        return (tensor.elements or 0) * BITS[compute_dtype] / 8
+    return tensor.bytes or 0
+
+
+def _up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple if multiple > 1 else size
+
+
+def _kernel(view: OperatorView) -> int:
+    shape = view.attributes.get("kernel_shape")
+    return math.prod(int(k) for k in shape) if isinstance(shape, tuple) else 0
+
+
+def _dims(view: OperatorView, *labels: str) -> list[int]:
+    for label in labels:
+        tensor = view.inputs.get(label)
+        if tensor is not None and tensor.shape is not None and all(d is not None for d in tensor.shape):
+            return [d or 0 for d in tensor.shape]
+    return []
+
+
+def _conv(view: OperatorView, out: int) -> float:
+    weight = _dims(view, "W", "w")
+    return 2.0 * out * math.prod(weight[1:]) if weight else 0.0
+
+
+def _conv_transpose(view: OperatorView, out: int) -> float:
+    weight = _dims(view, "W")
+    return 2.0 * _elements(view.inputs.get("X")) * math.prod(weight[1:]) if weight else 0.0
+
+
+def _matmul(view: OperatorView, out: int) -> float:
+    a = _dims(view, "A", "a")
+    return 2.0 * out * a[-1] if a else 0.0
+
+
+def _gemm(view: OperatorView, out: int) -> float:
+    a = _dims(view, "A", "a")
+    return 2.0 * out * a[0 if view.attributes.get("transA") else -1] if len(a) == 2 else 0.0
+
+
+def _recurrent(view: OperatorView, out: int) -> float:
+    x, w, r = _dims(view, "X"), _dims(view, "W"), _dims(view, "R")
+    return 2.0 * x[0] * x[1] * (math.prod(w) + math.prod(r)) if len(x) == 3 and w and r else float(out)
+
+
+def _attention(view: OperatorView, out: int) -> float:
+    q, k = _dims(view, "Q"), _dims(view, "K")
+    return 4.0 * math.prod(q) * k[-2] if q and len(k) >= 2 else float(out)
+
+
+_COUNTERS: Mapping[str, Callable[[OperatorView, int], float]] = {
+    "Conv": _conv, "FusedConv": _conv, "QLinearConv": _conv, "ConvInteger": _conv, "ConvTranspose": _conv_transpose, "MatMul": _matmul,
+    "MatMulInteger": _matmul, "QLinearMatMul": _matmul, "FusedMatMul": _matmul, "Gemm": _gemm, "LSTM": _recurrent, "GRU": _recurrent,
+    "RNN": _recurrent, "Attention": _attention,
+}  # fmt: skip
