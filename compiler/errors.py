@@ -100,6 +100,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else ""
 
 
+def first_line(problem: Exception) -> str:
+    """The first line that a library's exception says, or its type."""
+    return next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
+
+
 def _rebuild(kind: type[UserError], args: tuple[Any, ...], fields: dict[str, Any]) -> UserError:
     error = kind.__new__(kind)
     Exception.__init__(error, *args)

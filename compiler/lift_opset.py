@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from .errors import first_line
 from .model_structure import describe
 from .model_versions import DEFAULT_DOMAINS, opset_of
 
@@ -26,7 +27,7 @@ def inline_functions(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str
     try:
         flat = inliner.inline_local_functions(model, convert_version=True)
     except Exception as problem:
-        return model, (f"its {len(model.functions)} local functions were kept: {_first_line(problem)}",)
+        return model, (f"its {len(model.functions)} local functions were kept: {first_line(problem)}",)
     return flat, () if not flat.functions else (f"{len(flat.functions)} local functions could not be inlined",)
 
 
@@ -40,7 +41,7 @@ def lift_opset(model: onnx.ModelProto, opset: int = OPSET) -> tuple[onnx.ModelPr
     try:
         lifted = version_converter.convert_version(model, opset)
     except Exception as problem:
-        return model, (f"opset {before} was kept: {_first_line(problem)}",)
+        return model, (f"opset {before} was kept: {first_line(problem)}",)
     lost = _lost(model, lifted)
     if lost:
         return model, (f"opset {before} was kept: onnx.version_converter loses {lost}",)
@@ -66,7 +67,3 @@ def _carry_over(before: onnx.ModelProto, after: onnx.ModelProto) -> None:
     after.ir_version = max(after.ir_version, before.ir_version, IR_VERSION)
     known = {entry.domain for entry in after.opset_import}
     after.opset_import.extend(entry for entry in before.opset_import if entry.domain not in known and entry.domain not in DEFAULT_DOMAINS)
-
-
-def _first_line(problem: Exception) -> str:
-    return next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)

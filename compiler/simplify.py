@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .lift_opset import _first_line
+from .errors import first_line
 
 if TYPE_CHECKING:
     import onnx
@@ -26,7 +26,7 @@ def simplify(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
         # perform_optimization=False: its optimizer breaks patterns that rules recover, and an If of silero-vad
         simple, _ = onnxsim.simplify(model, perform_optimization=False, check_n=0, tensor_size_threshold=f"{FOLD_LIMIT}B", certify=False)
     except Exception as problem:
-        return model, (f"not simplified: {_first_line(problem)}",)
+        return model, (f"not simplified: {first_line(problem)}",)
     worse = _worse(model, simple)
     if worse:
         return model, (f"not simplified: {worse}",)

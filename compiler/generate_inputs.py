@@ -1,0 +1,118 @@
+"""Inputs that a model would plausibly be given, so that its outputs depend on them: images, tokens, masks, bytes, states.
+
+What an input is meant for is read off its dtype, rank, name, and where it flows: an integer that ends as an index must stay
+below the table's size. A mask lets everything pass, so that what it masks is not hidden from a comparison.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .bind_shapes import real_inputs
+from .errors import ModelError
+from .trace_indices import index_limits
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import onnx
+
+    Array = npt.NDArray[Any]
+
+MASK = re.compile(r"mask|padding", re.I)
+STATE = re.compile(r"state|hidden|cache|past|memory|^h_?0$|^c_?0$", re.I)
+RATE = re.compile(r"^sr$|sampl\w*_?rate", re.I)
+LENGTH = re.compile(r"len(gth)?s?$", re.I)
+POSITION = re.compile(r"position", re.I)
+
+SAMPLE_RATE = 16000
+"""Hertz; what speech models are trained at."""
+BYTE = 256
+"""Integers whose meaning is unknown are bytes: in range of most tables, and of what byte-level models take."""
+GRID = 4
+"""An image is blobs on a grid of this many cells a side, plus noise: pure noise saturates or averages out in real networks."""
+NOISE, STATE_SCALE = 0.3, 0.1
+
+
+def generate_inputs(model: onnx.ModelProto, seed: int, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Array]:
+    """An array for every input that must be fed; equal seeds give equal arrays, whatever the order of the inputs.
+
+    Every dim must be bound, in the model or by `shapes` (input name -> full shape). Raises ModelError for an input that is no tensor.
+    """
+    limits = index_limits(model)
+    return {value.name: _array(value, seed, limits.get(value.name), (shapes or {}).get(value.name)) for value in real_inputs(model.graph)}
+
+
+def small_shapes(model: onnx.ModelProto, length: int, side: int) -> dict[str, tuple[int, ...]]:
+    """A full shape for every input: unbound dims become 1 (first dim, or called batch), `side` (rows and columns of a rank-4
+    input) or `length` (anything else); dims of one name get one size."""
+    sizes: dict[str, int] = {}
+    shapes = {}
+    for value in real_inputs(model.graph):
+        dims = value.type.tensor_type.shape.dim
+        shape = []
+        for i, dim in enumerate(dims):
+            size = 1 if i == 0 or "batch" in dim.dim_param.lower() else side if len(dims) >= 4 and i >= len(dims) - 2 else length
+            if dim.HasField("dim_value") and dim.dim_value >= 0:
+                size = dim.dim_value
+            elif dim.dim_param not in ("", "?"):
+                size = sizes.setdefault(dim.dim_param, size)
+            shape.append(size)
+        shapes[value.name] = tuple(shape)
+    return shapes
+
+
+def _array(value: onnx.ValueInfoProto, seed: int, limit: int | None, shape: tuple[int, ...] | None) -> Array:
+    import numpy as np
+    from onnx import TensorProto, helper
+
+    if not value.type.HasField("tensor_type"):
+        kind = (value.type.WhichOneof("value") or "unknown type").removesuffix("_type")
+        raise ModelError(f"cannot make up data for input '{value.name}', a {kind}", help="give your own with --input")
+    code = value.type.tensor_type.elem_type
+    if shape is None:
+        shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+    rng = np.random.default_rng([seed, zlib.crc32(value.name.encode())])
+    if code == TensorProto.STRING:
+        return np.array([f"word{n}" for n in rng.integers(0, 100, int(np.prod(shape)))], dtype=object).reshape(shape)
+    dtype = helper.tensor_dtype_to_np_dtype(code)
+    if dtype == np.bool_:
+        return np.ones(shape, dtype) if MASK.search(value.name) else rng.random(shape) < 0.5
+    if dtype.kind in "iu" or code in (TensorProto.INT4, TensorProto.UINT4):
+        return _integers(value.name, shape, dtype, limit, rng)
+    return _reals(value.name, shape, rng).astype(dtype)
+
+
+def _integers(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], limit: int | None, rng: np.random.Generator) -> Array:
+    import numpy as np
+
+    if MASK.search(name):
+        return np.ones(shape, dtype)
+    if POSITION.search(name) and shape:
+        return np.broadcast_to(np.arange(shape[-1]) % (limit or BYTE), shape).astype(dtype)
+    if limit is not None:
+        return rng.integers(0, max(limit, 1), shape).astype(dtype)
+    if RATE.search(name):
+        return np.full(shape, SAMPLE_RATE, dtype)
+    if int(np.prod(shape)) == 1 or LENGTH.search(name):
+        return np.ones(shape, dtype)
+    low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (0, 7)
+    return rng.integers(max(low, -128) if high < BYTE else 0, min(high + 1, BYTE), shape).astype(dtype)
+
+
+def _reals(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    import numpy as np
+
+    if MASK.search(name):
+        return np.ones(shape)
+    if STATE.search(name):
+        return STATE_SCALE * rng.standard_normal(shape)
+    plane = min(len(shape), 2 if len(shape) >= 3 else 1)
+    coarse = shape[: len(shape) - plane] + tuple(min(GRID, dim) for dim in shape[len(shape) - plane :])
+    blobs = rng.standard_normal(coarse)
+    for axis in range(len(shape) - plane, len(shape)):
+        blobs = np.take(blobs, np.arange(shape[axis]) * coarse[axis] // max(shape[axis], 1), axis=axis)
+    return np.asarray(blobs + NOISE * rng.standard_normal(shape))
