@@ -1,0 +1,199 @@
+"""From a compiled model to one arena: a slot for every tensor that crosses a segment boundary, padded as its links ask.
+
+A row is the last axis. A device that wants rows padded to `row_align` bytes gives its tensors the strides of the padded rows. onnxruntime
+binds contiguous tensors only: the CPU stand-in uses the packed form at the same base, and the slot keeps the padded bytes reserved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..targets.operator_view import BITS
+from .errors import Infeasible
+from .memory import Buffer, plan
+from .schedule import Place, Schedule, Step, schedule
+from .segments import Compiled, TensorSpec
+from .validate_plan import violations
+
+BASE_ALIGN = 64
+"""A cache line: no two slots share one, and what onnxruntime's shared-memory allocators insist on."""
+
+LAST_EFFORT = 50
+"""Planning effort (under a second) before a budget is called impossible."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    tensor: str
+    device: str
+    """Who writes it; the host for a graph input."""
+    aliases: tuple[str, ...]
+    """Further devices that bind the same bytes (zero copy)."""
+    dtype: str
+    """What the bundle's own segments read and write here: the model's dtype."""
+    device_dtype: str
+    """What a native runtime holds here."""
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    """Bytes, in `device_dtype`, rows padded."""
+    packed_on_cpu: bool
+    """True where `strides` are padded and the CPU stand-in binds the packed form instead."""
+    offset: int
+    bytes: int
+    """Allocated, padding included."""
+    align: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArenaPlan:
+    slots: tuple[Slot, ...]
+    steps: tuple[Step, ...]
+    waits: tuple[tuple[int, ...], ...]
+    """Per step, earlier steps that must have finished because this one writes over bytes they used."""
+    at: Schedule
+    total: int
+    align: int
+    page: int
+    lower_bound: int
+
+    @property
+    def mapped(self) -> int:
+        """Bytes that a process maps: whole pages."""
+        return -(-self.total // self.page) * self.page
+
+    def slot_of(self, tensor: str, device: str) -> int | None:
+        """Index of the slot that `device` binds for `tensor`; None for a tensor outside the arena."""
+        return self.at.at.get((tensor, device))
+
+
+def plan_arena(compiled: Compiled, *, effort: int = 1) -> ArenaPlan:
+    """Slots, offsets and steps; raises Infeasible where the smallest arena found exceeds the budget."""
+    steps = schedule(compiled)
+    sizes = [_Size.of(compiled, place) for place in steps.places]
+    buffers = [
+        Buffer(f"{i}:{place.tensor}", size.bytes, size.align, place.first, place.last)
+        for i, (place, size) in enumerate(zip(steps.places, sizes, strict=True))
+    ]
+    found = plan(buffers, page=compiled.page, effort=effort)
+    if compiled.budget is not None and found.mapped > compiled.budget:
+        found = plan(buffers, page=compiled.page, effort=max(effort, LAST_EFFORT))
+    broken = violations(buffers, found.offsets, found.total)
+    if broken:
+        raise AssertionError(f"the memory plan is wrong: {'; '.join(broken)}")
+    if compiled.budget is not None and found.mapped > compiled.budget:
+        raise _over_budget(compiled, found.mapped, -(-found.lower_bound // found.page) * found.page)
+    slots = tuple(_slot(compiled, p, s, found.offsets[b.name]) for p, s, b in zip(steps.places, sizes, buffers, strict=True))
+    return ArenaPlan(
+        slots=slots,
+        steps=steps.steps,
+        waits=_waits(steps, slots),
+        at=steps,
+        total=found.total,
+        align=math.lcm(BASE_ALIGN, *(slot.align for slot in slots)),
+        page=found.page,
+        lower_bound=found.lower_bound,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    row: int
+    """Bytes from one row to the next."""
+    bytes: int
+    align: int
+    device_dtype: str
+
+    @staticmethod
+    def of(compiled: Compiled, place: Place) -> _Size:
+        spec = compiled.tensors[place.tensor]
+        assert spec.shape is not None
+        device_dtype = _device_dtype(compiled, place, spec)
+        real = any(compiled.runtimes[name].adapter != "ort" for name in (place.device, *place.readers))
+        row_align = math.lcm(*(h.row_align for h in place.handoffs)) if real else 1
+        multiple = math.lcm(*(h.length_multiple for h in place.handoffs))
+        row = padded_row(spec.shape, device_dtype, row_align)
+        # the stand-in puts the model's dtype where a device may hold a narrower one
+        needed = max(rows(spec.shape) * row, spec.bytes or 0, 1)
+        return _Size(row, -(-needed // multiple) * multiple, math.lcm(BASE_ALIGN, *(h.align for h in place.handoffs)), device_dtype)
+
+
+def rows(shape: tuple[int, ...]) -> int:
+    """How many rows (last axis) a tensor has; a scalar is one row."""
+    return math.prod(shape[:-1])
+
+
+def padded_row(shape: tuple[int, ...], dtype: str, row_align: int) -> int:
+    """Bytes from one row to the next: [.., 14] in fp16 with 64-byte rows takes 64."""
+    packed = ((shape[-1] if shape else 1) * BITS[dtype] + 7) // 8
+    return -(-packed // row_align) * row_align
+
+
+def strides_of(shape: tuple[int, ...], dtype: str, row: int) -> tuple[int, ...]:
+    """Byte strides of a tensor whose rows are `row` bytes apart; () for a scalar."""
+    if not shape:
+        return ()
+    strides = [BITS[dtype] // 8, row]
+    for extent in reversed(shape[1:-1]):
+        strides.append(strides[-1] * extent)
+    return tuple(reversed(strides[: len(shape)]))
+
+
+def _device_dtype(compiled: Compiled, place: Place, spec: TensorSpec) -> str:
+    """A convert changes the dtype on the side that computes in it: the writer's place if its segment does, else the copy."""
+    for handoff in compiled.handoffs:
+        if handoff.tensor != place.tensor or handoff.mode != "convert":
+            continue
+        produced_in = {s.compute_dtype for s in compiled.segments if place.tensor in s.outputs}
+        at_producer = handoff.device_dtype in produced_in
+        if at_producer == (place.device == handoff.producer) and place.device in (handoff.producer, handoff.consumer):
+            return handoff.device_dtype
+    return spec.dtype
+
+
+def _slot(compiled: Compiled, place: Place, size: _Size, offset: int) -> Slot:
+    spec = compiled.tensors[place.tensor]
+    assert spec.shape is not None
+    packed = padded_row(spec.shape, size.device_dtype, 1)
+    return Slot(
+        tensor=place.tensor,
+        device=place.device,
+        aliases=place.readers,
+        dtype=spec.dtype,
+        device_dtype=size.device_dtype,
+        shape=spec.shape,
+        strides=strides_of(spec.shape, size.device_dtype, size.row),
+        packed_on_cpu=size.row != packed or size.device_dtype != spec.dtype,
+        offset=offset,
+        bytes=size.bytes,
+        align=size.align,
+        first=place.first,
+        last=place.last,
+    )
+
+
+def _waits(steps: Schedule, slots: tuple[Slot, ...]) -> tuple[tuple[int, ...], ...]:
+    waits: list[set[int]] = [set() for _ in steps.steps]
+    for place, slot in zip(steps.places, slots, strict=True):
+        if place.writer is None:
+            continue
+        for other, earlier in zip(steps.places, slots, strict=True):
+            shares = earlier.offset < slot.offset + slot.bytes and slot.offset < earlier.offset + earlier.bytes
+            if earlier.last < slot.first and shares:
+                waits[place.writer].update(_users(other))
+    return tuple(tuple(sorted(found - set(step.needs))) for found, step in zip(waits, steps.steps, strict=True))
+
+
+def _users(place: Place) -> Iterable[int]:
+    return place.reads if place.writer is None else (*place.reads, place.writer)
+
+
+def _over_budget(compiled: Compiled, needed: int, least: int) -> Infeasible:
+    assert compiled.budget is not None
+    name = compiled.budget_of or "memory"
+    levers = [f"raise the budget to {needed} bytes", "bind smaller shapes with --shape"]
+    message = f"the arena takes {needed} bytes, {name} allows {compiled.budget}; no plan takes fewer than {least}"
+    return Infeasible(name, needed, compiled.budget, levers, message=message)

@@ -1,0 +1,139 @@
+"""Initializers of all segments in one file: written once by content, aligned, never through a protobuf of the whole.
+
+What is left inside the segments: initializers under 1 KiB (shapes, axes, scales: onnxruntime folds those while it loads, and their
+headers would cost as much as they do), strings, and 4-bit numbers that are not raw yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+WEIGHTS = "weights.bin"
+INLINE_BELOW = 1024
+PAGE = 4096
+"""Alignment of a weight of at least a page, so that a device can import its mapping."""
+LINE = 64
+"""Alignment of a smaller one."""
+
+
+class WeightsFile:
+    """Appends tensors to a file and remembers them by content; `sha256` and `size` describe what was written."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self._known: dict[bytes, int] = {}
+        self.size = 0
+
+    def add(self, data: bytes) -> int:
+        """The offset of `data`, which is written if no equal bytes were before."""
+        key = hashlib.sha256(data).digest()
+        if key not in self._known:
+            align = PAGE if len(data) >= PAGE else LINE
+            self._write(b"\0" * (-self.size % align))
+            self._known[key] = self.size
+            self._write(data)
+        return self._known[key]
+
+    def _write(self, data: bytes) -> None:
+        self._stream.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+
+def externalised(model: onnx.ModelProto, weights: WeightsFile) -> onnx.ModelProto:
+    """A copy of `model` whose large initializers, those of bodies included, lie in `weights`. The model given is not changed."""
+    import onnx
+
+    copy = onnx.ModelProto()
+    for field, value in model.ListFields():
+        if field.name != "graph":
+            _assign(copy, field.name, value)
+    _copy_graph(model.graph, copy.graph, weights)
+    return copy
+
+
+def _assign(message: object, name: str, value: object) -> None:
+    if hasattr(value, "CopyFrom"):
+        getattr(message, name).CopyFrom(value)
+    elif hasattr(value, "__len__") and not isinstance(value, (str, bytes)):
+        getattr(message, name).extend(value)
+    else:
+        setattr(message, name, value)
+
+
+def _copy_graph(source: onnx.GraphProto, destination: onnx.GraphProto, weights: WeightsFile) -> None:
+    """All of `source`, the initializers one by one so that no large one is copied."""
+    for field, value in source.ListFields():
+        if field.name not in ("initializer", "node"):
+            _assign(destination, field.name, value)
+    for node in source.node:
+        _copy_node(node, destination.node.add(), weights)
+    for tensor in source.initializer:
+        _place(tensor, destination.initializer.add(), weights)
+
+
+def _copy_node(source: onnx.NodeProto, destination: onnx.NodeProto, weights: WeightsFile) -> None:
+    if not any(attribute.HasField("g") or attribute.graphs for attribute in source.attribute):
+        destination.CopyFrom(source)
+        return
+    for field, value in source.ListFields():
+        if field.name != "attribute":
+            _assign(destination, field.name, value)
+    for attribute in source.attribute:
+        copied = destination.attribute.add()
+        copied.name, copied.type = attribute.name, attribute.type
+        if attribute.HasField("g"):
+            _copy_graph(attribute.g, copied.g, weights)
+        elif attribute.graphs:
+            for graph in attribute.graphs:
+                _copy_graph(graph, copied.graphs.add(), weights)
+        else:
+            copied.CopyFrom(attribute)
+
+
+def _place(source: onnx.TensorProto, destination: onnx.TensorProto, weights: WeightsFile) -> None:
+    data = _raw(source)
+    if data is None or len(data) < INLINE_BELOW:
+        destination.CopyFrom(source)
+        return
+    destination.name, destination.data_type = source.name, source.data_type
+    destination.dims.extend(source.dims)
+    destination.data_location = destination.EXTERNAL
+    for key, value in (("location", WEIGHTS), ("offset", str(weights.add(data))), ("length", str(len(data)))):
+        entry = destination.external_data.add()
+        entry.key, entry.value = key, value
+
+
+def _raw(tensor: onnx.TensorProto) -> bytes | None:
+    """The tensor's bytes as a file holds them; None for one that stays inside the model."""
+    if tensor.data_location == tensor.EXTERNAL:
+        raise ValueError(f"initializer {tensor.name!r} of a segment is not inline")
+    if tensor.HasField("raw_data"):
+        return tensor.raw_data
+    if tensor.data_type in (tensor.STRING, tensor.INT4, tensor.UINT4):
+        return None
+    from onnx import numpy_helper
+
+    return numpy_helper.to_array(tensor).tobytes()
+
+
+def tensors_of(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Every stored tensor of a graph: initializers and tensor attributes, bodies included."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for body in (attribute.g, *attribute.graphs):
+                yield from tensors_of(body)
