@@ -1,0 +1,47 @@
+"""Every rule there is, by the stage that uses it."""
+
+from __future__ import annotations
+
+from ..targets.model import RuleFacts
+from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
+from .rewrite import Rewrite
+from .substitute_gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
+
+RECOVER: tuple[Rewrite, ...] = (RECOVER_GELU, RECOVER_GELU_TANH)
+SIMPLIFY: tuple[Rewrite, ...] = ()
+FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID}
+DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF,)
+SUBSTITUTE: tuple[Rewrite, ...] = (*RELU_TANH, *TANH, *SIGMOID, *DECOMPOSE)
+
+
+def named(name: str) -> Rewrite:
+    """The rule of that name; KeyError if there is none."""
+    for rule in (*RECOVER, *SIMPLIFY, *SUBSTITUTE):
+        if rule.name == name:
+            return rule
+    raise KeyError(name)
+
+
+def family(name: str, operator: str | None = None) -> tuple[Rewrite, ...]:
+    """The forms a `rewrite Op -> name` line may choose from, cheapest first: a family of forms, "decompose" (every exact or
+    reassociating rule for the operator), or one rule by its own name. KeyError if there is nothing of that name."""
+    if name == "decompose":
+        rules = DECOMPOSE
+    else:
+        rules = FAMILIES[name] if name in FAMILIES else (named(name),)
+    return tuple(rule for rule in rules if operator is None or operator in rule.operators)
+
+
+def facts() -> tuple[RuleFacts, ...]:
+    """What the .hw checker may know: one entry per name that `family` takes; "decompose" has one per operator."""
+    found = [_facts(name, rules) for name, rules in FAMILIES.items()]
+    found += [_facts(rule.name, (rule,)) for rule in SUBSTITUTE if rule.name not in FAMILIES]
+    roots = dict.fromkeys(root for rule in DECOMPOSE for root in rule.operators)
+    return (*found, *(_facts("decompose", family("decompose", root), (root,)) for root in roots))
+
+
+def _facts(name: str, rules: tuple[Rewrite, ...], matches: tuple[str, ...] = ()) -> RuleFacts:
+    roots = tuple(dict.fromkeys(root for rule in rules for root in rule.operators))
+    emits = tuple(dict.fromkeys(kind for rule in rules for kind in rule.emits))
+    bounded = [rule.contract.absolute for rule in rules if rule.contract.kind == "bounded"]
+    return RuleFacts(name=name, matches=matches or roots, emits=emits, error=min(bounded, default=0.0))
