@@ -86,7 +86,8 @@ def _without_weights(model: onnx.ModelProto) -> bytes:
         if t.name not in names
     )
     del bare.graph.initializer[:]
-    return bare.SerializeToString()
+    data: bytes = bare.SerializeToString()
+    return data
 
 
 def _weights(model: onnx.ModelProto, path: Path) -> str:

@@ -1,0 +1,52 @@
+# Needs Python >= 3.11 with pip, and make; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+FOLDERS := compiler grammar passes targets
+MODELS := .cache/models
+OCR := $(MODELS)/ppocr4_rec.onnx
+OCR_SHAPE := --shape x=1x3x48x320
+MAGIKA := $(MODELS)/magika_v3_3.onnx
+MAGIKA_SHAPE := --shape bytes=1x2048
+
+.PHONY: demo test lint bench clean
+
+test: $(READY)
+	$(BIN)/python -m pytest -q $(ARGS)
+
+# mypy reads the checkout under the package's name, whatever the folder is called.
+lint: $(READY)
+	$(BIN)/ruff check .
+	mkdir -p $(VENV)/lint && ln -sfn "$(CURDIR)" $(VENV)/lint/autoglmc
+	cd $(VENV)/lint && ../bin/mypy --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CURDIR)/.mypy_cache" $(addprefix -p autoglmc.,$(FOLDERS))
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+# A real text recogniser (PP-OCRv4) and a real file-type detector (magika) for two phones, compiled, run, compared, summarised.
+demo: $(READY) $(OCR) $(MAGIKA)
+	mkdir -p demo
+	$(BIN)/autoglmc $(OCR) --target a16 $(OCR_SHAPE) -o demo/ppocr4_rec.a16 --emulate
+	$(BIN)/autoglmc $(OCR) --target snapdragon_8gen3 $(OCR_SHAPE) -o demo/ppocr4_rec.snapdragon_8gen3 --emulate
+	$(BIN)/autoglmc $(MAGIKA) --target a16 $(MAGIKA_SHAPE) -o demo/magika.a16 --emulate
+	$(BIN)/autoglmc $(MAGIKA) --target snapdragon_8gen3 $(MAGIKA_SHAPE) -o demo/magika.snapdragon_8gen3 --emulate
+	for target in a16 snapdragon_8gen3; do \
+	  $(BIN)/autoglmc verify $(OCR) demo/ppocr4_rec.$$target --emulate && $(BIN)/autoglmc verify $(MAGIKA) demo/magika.$$target --emulate || exit; \
+	done
+
+bench: $(READY)
+	$(BIN)/python benchmarks/fetch_models.py
+	$(BIN)/python benchmarks/compile_time.py
+
+$(MODELS)/%.onnx: | $(READY)
+	$(BIN)/python benchmarks/fetch_models.py $*
+
+# A Python without ensurepip (Debian's without python3-venv) makes its environment with virtualenv.
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "autoglmc needs Python >= 3.11: make PYTHON=python3.12")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(PYTHON) -m pip install --quiet --target .cache/virtualenv virtualenv && \
+	  PYTHONPATH=.cache/virtualenv $(PYTHON) -m virtualenv --quiet $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .cache demo build dist *.egg-info
