@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from ..targets.model import RuleFacts
+from .fold_batchnorm import FOLD_BATCHNORM
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
+from .recover_normalization import RECOVER_LAYERNORM, RECOVER_RMSNORM
+from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
 from .rewrite import Rewrite
 from .substitute_gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
 
-RECOVER: tuple[Rewrite, ...] = (RECOVER_GELU, RECOVER_GELU_TANH)
-SIMPLIFY: tuple[Rewrite, ...] = ()
+RECOVER: tuple[Rewrite, ...] = (
+    RECOVER_LAYERNORM,
+    RECOVER_RMSNORM,
+    RECOVER_GELU,
+    RECOVER_GELU_TANH,
+    RECOVER_SWISH,
+    RECOVER_HARDSWISH,
+    RECOVER_HARDSIGMOID,
+    RECOVER_HARDSIGMOID_FIFTH,
+)
+SIMPLIFY: tuple[Rewrite, ...] = (FOLD_BATCHNORM,)
 FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID}
 DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF,)
 SUBSTITUTE: tuple[Rewrite, ...] = (*RELU_TANH, *TANH, *SIGMOID, *DECOMPOSE)

@@ -7,7 +7,8 @@
     relu_tanh  relu(x) + a·(tanh(a·q(u))/2 - 1/2)      a = |x| = relu(x) + relu(-x); no cancellation for large negative x
 
 The three are equal over the reals, so an error belongs to p alone. Coefficients minimise the supremum of |error| over all reals
-(minimax fit); the suprema below, with coefficients rounded to fp32, are certified by tests/passes/test_substitute_gelu.py: interval bounds, and both tails.
+(minimax fit). The suprema below, with coefficients rounded to fp32, are certified by interval bounds and both tails in
+tests/passes/test_substitute_gelu.py.
 
     t1  p = c1·x                  1.3922e-2
     t2  p = c1·x + c3·x³          2.7073e-4      (the usual √(2/π), 0.044715·√(2/π): 4.7329e-4 at x = 2.699, at the same cost)
