@@ -273,6 +273,19 @@ def read_manifest(folder: Path) -> Manifest:
     return from_json(text, str(path))
 
 
+def claims_bundle(folder: Path) -> bool:
+    """Whether the folder holds a manifest of ours, of any format version and however damaged: such a folder may be replaced."""
+    path = folder / MANIFEST
+    try:
+        if path.stat().st_size > LARGEST_MANIFEST:
+            return False
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    tool = data.get("tool") if isinstance(data, dict) else None
+    return isinstance(tool, dict) and tool.get("name") == TOOL
+
+
 def _check_format(data: Any, where: str) -> None:
     tool = data.get("tool") if isinstance(data, dict) else None
     if not isinstance(tool, dict) or tool.get("name") != TOOL:

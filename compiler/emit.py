@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from .bundle import (
     HostValueRecord,
     LimitRecord,
     Manifest,
+    MeasuredRecord,
     ModelRecord,
     PortRecord,
     RuntimeRecord,
@@ -36,10 +38,9 @@ from .bundle import (
     TargetRecord,
     ToolRecord,
     ValueRecord,
-    read_manifest,
+    claims_bundle,
     to_json,
 )
-from .errors import BundleError
 from .publish import check_place, publish
 from .segments import Compiled, Handoff, Segment
 from .weights import WEIGHTS, WeightsFile, externalised
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     import onnx
 
 SEGMENTS = "segments"
+NO_ERRORS = ErrorsRecord(bounds=(), measured=())
+Measure = Callable[[Path], tuple[tuple[LimitRecord, ...], tuple[MeasuredRecord, ...]]]
+"""Runs the bundle in a folder: its limits with what was measured, and the errors measured; raises to refuse the bundle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,31 +64,33 @@ class ManifestFacts:
     tool_version: str
     limits: tuple[LimitRecord, ...] = ()
     guesses: tuple[GuessRecord, ...] = ()
-    errors: ErrorsRecord = ErrorsRecord(bounds=(), measured=())
+    errors: ErrorsRecord = NO_ERRORS
     decisions: tuple[DecisionRecord, ...] = ()
-
-
-def is_bundle(folder: Path) -> bool:
-    """Whether the folder holds a manifest of ours, of any format version: such a folder may be replaced."""
-    try:
-        read_manifest(folder)
-    except BundleError as error:
-        return "tool.format" in error.message
-    return True
 
 
 def check_output(out: Path) -> None:
     """Raises BundleError where `emit` could not write `out`; to be asked before the long work begins."""
-    check_place(out.resolve(), is_bundle)
+    check_place(out.resolve(), claims_bundle)
 
 
-def emit(compiled: Compiled, facts: ManifestFacts, arena: ArenaPlan, out: Path) -> Manifest:
-    """Writes the bundle to `out` and returns its manifest; raises BundleError where it cannot be written."""
-    with publish(out, is_bundle) as folder:
+def emit(compiled: Compiled, facts: ManifestFacts, arena: ArenaPlan, out: Path, measure: Measure | None = None) -> Manifest:
+    """Writes the bundle to `out` and returns its manifest; raises BundleError where it cannot be written.
+
+    With `measure` the bundle is run before it takes its place, and what it found is written into the manifest.
+    """
+    with publish(out, claims_bundle) as folder:
         files = _write_segments(compiled, folder)
         manifest = _manifest(compiled, facts, arena, files)
-        (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8", newline="\n")
+        _write_manifest(folder, manifest)
+        if measure is not None:
+            limits, measured = measure(folder)
+            manifest = replace(manifest, limits=limits, errors=replace(manifest.errors, measured=measured))
+            _write_manifest(folder, manifest)
     return manifest
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8", newline="\n")
 
 
 def segment_file(segment: Segment) -> str:

@@ -1,0 +1,144 @@
+"""onnxruntime on the CPU: the device every target has, and the stand-in for those that are not here.
+
+Inputs and outputs are bound by address through io_binding. Strings and sequences cannot be bound; a segment with one of those among
+its ports is run by feeding and fetching, which copies, and says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BundleError
+from ..slot_view import ONNX_TYPES, view_at
+from .adapter import LoadedSegment, Port
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+UNBOUND = frozenset({"string", "sequence", "optional"})
+
+
+class OrtAdapter:
+    name = "ort"
+
+    def missing(self) -> str:
+        try:
+            import onnxruntime  # noqa: F401
+        except ImportError:
+            return "onnxruntime"
+        return ""
+
+    def load(self, path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        with _told(path):
+            session = open_session(path)
+        _same_names(path, "inputs", [port.name for port in inputs], [value.name for value in session.get_inputs()])
+        _same_names(path, "outputs", [port.name for port in outputs], [value.name for value in session.get_outputs()])
+        if any(port.address is None and port.dtype in UNBOUND for port in (*inputs, *outputs)):
+            return _FedSegment(path, session, inputs, outputs)
+        return _BoundSegment(path, session, inputs, outputs)
+
+
+def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
+    """A CPU session that prints nothing below an error."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
+
+
+def _same_names(path: Path, what: str, listed: Sequence[str], found: Sequence[str]) -> None:
+    if sorted(listed) != sorted(found):
+        raise BundleError(f"{path.name} has the {what} {sorted(found)}, the manifest lists {sorted(listed)}", where=str(path))
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """onnxruntime's exceptions, which share no base class, as one of ours."""
+    try:
+        yield
+    except BundleError:
+        raise
+    except Exception as error:
+        raise BundleError(f"onnxruntime cannot run {path.name}: {str(error).strip()[:1000]}", where=str(path)) from error
+
+
+class _BoundSegment:
+    copies = False
+
+    def __init__(self, path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+        self._path, self._session = path, session
+        self._outputs = {port.name: port for port in outputs}
+        self._named_inputs = tuple(port.name for port in inputs if port.address is None)
+        self._named_outputs = tuple(port.name for port in outputs if port.address is None)
+        self._binding = session.io_binding()
+        with _told(path):
+            for port in inputs:
+                if port.address is not None:
+                    self._binding.bind_input(port.name, "cpu", 0, ONNX_TYPES[port.dtype], port.shape, port.address)
+            for port in outputs:
+                if port.address is not None:
+                    self._binding.bind_output(port.name, "cpu", 0, ONNX_TYPES[port.dtype], port.shape, port.address)
+
+    def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        with _told(self._path):
+            for name in self._named_inputs:
+                self._binding.bind_ortvalue_input(name, _ort_value(values[name]))
+            for name in self._named_outputs:
+                self._binding.bind_output(name, "cpu")  # again: the shape may be another one than in the last run
+            self._session.run_with_iobinding(self._binding)
+            if not self._named_outputs:
+                return {}
+            return {name: value for name, value in self._bound_outputs().items() if name in self._named_outputs}
+
+    def misplaced(self) -> Sequence[str]:
+        found = self._bound_outputs()
+        wrong = []
+        for name, port in self._outputs.items():
+            empty = port.shape is not None and 0 in port.shape  # no byte is written, so no address is kept
+            if port.address is not None and not empty and found[name].data_ptr() != port.address:
+                wrong.append(name)
+        return wrong
+
+    def _bound_outputs(self) -> dict[str, Any]:
+        """get_outputs() keeps the order in which outputs were bound: by address first, then by name."""
+        order = [n for n, p in self._outputs.items() if p.address is not None] + list(self._named_outputs)
+        return dict(zip(order, self._binding.get_outputs(), strict=True))
+
+
+class _FedSegment:
+    copies = True
+
+    def __init__(self, path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+        self._path, self._session = path, session
+        self._inputs, self._outputs = tuple(inputs), tuple(outputs)
+
+    def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        feed = {port.name: view_at(port) if port.address is not None else plain(values[port.name]) for port in self._inputs}
+        with _told(self._path):
+            results = self._session.run([port.name for port in self._outputs], feed)
+        named = {}
+        for port, result in zip(self._outputs, results, strict=True):
+            if port.address is None:
+                named[port.name] = result
+            else:
+                view_at(port)[...] = result
+        return named
+
+    def misplaced(self) -> Sequence[str]:
+        return ()
+
+
+def _ort_value(value: Any) -> Any:
+    import numpy
+    import onnxruntime
+
+    return onnxruntime.OrtValue.ortvalue_from_numpy(value) if isinstance(value, numpy.ndarray) else value
+
+
+def plain(value: Any) -> Any:
+    """A value passed by name as numpy or Python data, whatever the segment that made it handed over."""
+    return value.numpy() if hasattr(value, "data_ptr") else value

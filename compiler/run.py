@@ -1,0 +1,56 @@
+"""Load a bundle and run it.
+
+>>> bundle = Bundle.load("model.a16")
+>>> outputs = bundle.run({"x": x}, emulate=True)
+>>> outputs.emulated        # segments that ran on the CPU because their device is not here
+('0 (npu)', '2 (npu)')
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .bundle import Manifest, read_manifest
+from .check_bundle import check_files, check_plan, check_weights
+
+if TYPE_CHECKING:
+    from .session import Outputs, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A compiled model on disk, checked when it was loaded."""
+
+    folder: Path
+    manifest: Manifest
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Bundle:
+        """The bundle in the folder `path`. Raises BundleError naming the first field or file that does not fit."""
+        folder = Path(path)
+        manifest = read_manifest(folder)
+        check_files(folder, manifest)
+        check_weights(folder, manifest)
+        check_plan(manifest, str(folder))
+        return Bundle(folder, manifest)
+
+    def session(self, *, emulate: bool = False, poison: bool = False) -> Session:
+        """Segments loaded and bound to one arena, for many runs.
+
+        emulate: run segments of devices that are not here on the CPU; without it they are an error (UserError).
+        poison: fill the arena with NaN before every run, so that a tensor nobody wrote shows.
+        """
+        from .session import Session
+
+        return Session(self.folder, self.manifest, emulate=emulate, poison=poison)
+
+    def run(self, inputs: Mapping[str, Any], *, emulate: bool = False) -> Outputs:
+        """Graph outputs by name for one set of inputs; `outputs.emulated` names the segments that ran on a stand-in.
+
+        Raises UserError for inputs the model does not have, or of another dtype or shape.
+        """
+        return self.session(emulate=emulate).run(inputs)

@@ -1,0 +1,51 @@
+"""Numpy views of addresses in an arena, and the dtype names on both sides."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy
+
+ONNX_TYPES = {
+    "fp32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9,
+    "fp16": 10, "fp64": 11, "uint32": 12, "uint64": 13, "bf16": 16,
+}  # fmt: skip
+"""TensorProto.DataType of every dtype that can live in an arena."""
+NUMPY_NAMES = {"fp64": "float64", "fp32": "float32", "fp16": "float16"}
+
+
+class Addressed(Protocol):
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...] | None: ...
+    @property
+    def address(self) -> int | None: ...
+
+
+def numpy_dtype(dtype: str) -> numpy.dtype[Any]:
+    """Our dtype name as numpy's; bf16 is ml_dtypes' type, which onnx uses too. KeyError for one that has no array form."""
+    import numpy
+
+    if dtype not in ONNX_TYPES:
+        raise KeyError(dtype)
+    if dtype == "bf16":
+        import ml_dtypes
+
+        brain: numpy.dtype[Any] = numpy.dtype(ml_dtypes.bfloat16)
+        return brain
+    return numpy.dtype(NUMPY_NAMES.get(dtype, dtype))
+
+
+def view_at(port: Addressed) -> numpy.ndarray[Any, Any]:
+    """The packed array at the port's address. The memory belongs to the arena and must outlive the view."""
+    import numpy
+
+    assert port.address is not None and port.shape is not None
+    dtype = numpy_dtype(port.dtype)
+    size = math.prod(port.shape) * dtype.itemsize
+    memory = (ctypes.c_ubyte * size).from_address(port.address)
+    return numpy.frombuffer(memoryview(memory), dtype=dtype).reshape(port.shape) if size else numpy.empty(port.shape, dtype)

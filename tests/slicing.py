@@ -1,0 +1,107 @@
+"""Cuts a model into consecutive slices on given devices: stands in for the placement where a test is about what comes after it."""
+
+from __future__ import annotations
+
+import onnx
+from onnx import helper, shape_inference
+
+from autoglmc.compiler.segments import Compiled, Handoff, Mode, Segment, TensorSpec
+from autoglmc.targets.model import Runtime
+
+DTYPES = {1: "fp32", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "fp16", 11: "fp64"}
+ORT, ABSENT = Runtime(adapter="ort", words=()), Runtime(adapter="htp", words=("v73",))
+
+
+def cut(
+    model: onnx.ModelProto,
+    devices: tuple[str, ...],
+    *,
+    modes: tuple[Mode, ...] = ("zero_copy",),
+    runtimes: dict[str, Runtime] | None = None,
+    align: int = 64,
+    row_align: int = 1,
+    length_multiple: int = 1,
+    budget: int | None = None,
+) -> Compiled:
+    """`len(devices)` slices of about equal node count; the i-th handoff takes the i-th mode, round and round. The host is "cpu"."""
+    model = shape_inference.infer_shapes(model, data_prop=True)
+    graph, weights = model.graph, {t.name: t for t in model.graph.initializer}
+    inputs = [v.name for v in graph.input if v.name not in weights]
+    outputs = [v.name for v in graph.output]
+    values = {v.name: v for v in (*graph.input, *graph.value_info, *graph.output)}
+    size = -(-len(graph.node) // len(devices))
+    parts = [list(graph.node[i * size : (i + 1) * size]) for i in range(len(devices))]
+    segments = []
+    for index, (nodes, device) in enumerate(zip(parts, devices, strict=True)):
+        made = {name for node in nodes for name in node.output if name}
+        read = {name for node in nodes for name in reads(node)}
+        later = {name for other in parts[index + 1 :] for node in other for name in reads(node)}
+        ins = tuple(dict.fromkeys(n for node in nodes for n in reads(node) if n not in made and n not in weights))
+        outs = tuple(dict.fromkeys(n for node in nodes for n in node.output if n in later or n in outputs))
+        body = helper.make_graph(nodes, f"part{index}", [values[n] for n in ins], [values[n] for n in outs], [weights[n] for n in sorted(read & set(weights))])
+        part = helper.make_model(body, opset_imports=model.opset_import, ir_version=model.ir_version)
+        segments.append(segment(index, device, part, ins, outs))
+    crossing = dict.fromkeys([*inputs, *outputs, *(n for s in segments for n in (*s.inputs, *s.outputs))])
+    tensors = {name: spec(values[name]) for name in crossing}
+    return Compiled(
+        segments=tuple(segments),
+        tensors=tensors,
+        handoffs=handoffs(segments, inputs, outputs, tensors, modes, (align, row_align, length_multiple)),
+        graph_inputs=tuple(inputs),
+        graph_outputs=tuple(outputs),
+        host="cpu",
+        runtimes={"cpu": ORT, **{d: ORT for d in devices}, **(runtimes or {})},
+        budget=budget,
+        budget_of="memory dram (box.hw:3)",
+    )
+
+
+def segment(index: int, device: str, model: onnx.ModelProto, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Segment:
+    return Segment(
+        index=index, device=device, model=model, inputs=inputs, outputs=outputs, compute_dtype="fp32",
+        kernels=tuple((node.name,) for node in model.graph.node), predicted_seconds=1e-3, predicted_joules=None, peak_internal_bytes=0,
+    )  # fmt: skip
+
+
+def handoffs(
+    segments: list[Segment], inputs: list[str], outputs: list[str], tensors: dict[str, TensorSpec], modes: tuple[Mode, ...], rules: tuple[int, int, int]
+) -> tuple[Handoff, ...]:
+    made = {**{n: "cpu" for n in inputs}, **{n: s.device for s in segments for n in s.outputs}}
+    pairs = [(n, made[n], s.device) for s in segments for n in s.inputs] + [(n, made[n], "cpu") for n in outputs]
+    unique = [pair for pair in dict.fromkeys(pairs) if pair[1] != pair[2]]
+    return tuple(
+        Handoff(
+            tensor=n, producer=a, consumer=b, mode=modes[i % len(modes)], via="shared", align=rules[0], row_align=rules[1], length_multiple=rules[2],
+            bytes=tensors[n].bytes or 0, seconds=1e-6, origin="box.hw:7", fallback="copy", device_dtype=tensors[n].dtype,
+        )
+        for i, (n, a, b) in enumerate(unique)
+    )  # fmt: skip
+
+
+def reads(node: onnx.NodeProto) -> list[str]:
+    """What a node reads, bodies included."""
+    names = [name for name in node.input if name]
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            made = {n for inner in body.node for n in inner.output} | {t.name for t in body.initializer} | {v.name for v in body.input}
+            names += [n for inner in body.node for n in reads(inner) if n not in made] + [v.name for v in body.output if v.name not in made]
+    return names
+
+
+def bound(model: onnx.ModelProto, extent: int = 1) -> onnx.ModelProto:
+    """A copy with every unbound input dim set; inferred shapes of the file are dropped, since they name the dims."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    del model.graph.value_info[:]
+    for value in (*model.graph.input, *model.graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if not dim.HasField("dim_value"):
+                dim.dim_value = extent
+    return model
+
+
+def spec(value: onnx.ValueInfoProto) -> TensorSpec:
+    if not value.type.HasField("tensor_type"):
+        return TensorSpec(value.name, "sequence", None)
+    tensor = value.type.tensor_type
+    known = tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim)
+    return TensorSpec(value.name, DTYPES[tensor.elem_type], tuple(d.dim_value for d in tensor.shape.dim) if known else None)
