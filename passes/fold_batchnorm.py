@@ -1,7 +1,9 @@
 """Folds per-channel affine maps into the linear operator before them, in float64, cast back once.
 
-BatchNormalization(y) = s·y + t    with  s = scale/√(var + ε),  t = bias - mean·s
-s·Conv(x; W, b) + t   = Conv(x; s·W, s·b + t)         the same for ConvTranspose and Gemm
+    BatchNormalization(y) = s·y + t    with  s = scale/√(var + ε),  t = bias - mean·s
+    s·Conv(x; W, b) + t   = Conv(x; s·W, s·b + t)         the same for ConvTranspose and Gemm
+
+Multiplication by, and addition of, one constant per channel are such maps too.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from .graph import Graph, Node
 from .rewrite import Bindings, Contract, Replacement, Rewrite
 
 LINEAR = ("Conv", "ConvTranspose", "Gemm")
+IDENTITIES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """y -> factor·y + offset over channels; float64, one-dimensional."""
+    """y -> factor·y + offset over channels; float64, one-dimensional, of one element or one per channel."""
 
     factor: np.ndarray
     offset: np.ndarray
@@ -26,7 +29,7 @@ class Affine:
 
 def behind(graph: Graph, tensor: str) -> str:
     """The tensor behind Identity nodes (exporters share weights through them)."""
-    for _ in range(16):
+    for _ in range(IDENTITIES):
         node = graph.producer(tensor)
         if node is None or node.kind != "Identity":
             break
@@ -34,94 +37,126 @@ def behind(graph: Graph, tensor: str) -> str:
     return tensor
 
 
-def value(graph: Graph, node: Node, index: int) -> np.ndarray | None:
-    """A constant operand as float64; None if absent or not constant."""
+def constant(graph: Graph, node: Node, index: int) -> np.ndarray | None:
+    """A constant operand; None if absent or not constant."""
     if len(node.inputs) <= index or not node.inputs[index]:
         return None
-    array = graph.value(behind(graph, node.inputs[index]))
-    return None if array is None else array.astype(np.float64)
+    return graph.value(behind(graph, node.inputs[index]))
 
 
-def match_normalisation(graph: Graph, node: Node) -> Bindings | None:
-    producer = graph.producer(node.inputs[0])
-    return Bindings(node, {"y": node.inputs[0]}) if producer is not None and producer.kind in LINEAR else None
+def match_normalization(graph: Graph, node: Node) -> Bindings | None:
+    return _after_linear(graph, node, 0)
 
 
-def normalisation(graph: Graph, node: Node) -> Affine | str:
-    """The map a BatchNormalization stands for, or why it stands for none."""
+def match_arithmetic(graph: Graph, node: Node) -> Bindings | None:
+    """Linear operator on one side, constant on the other."""
+    for index in (0, 1) if node.operator in ("Add", "Mul") else (0,):
+        if len(node.inputs) == 2 and graph.tensor(behind(graph, node.inputs[1 - index])).const:
+            return _after_linear(graph, node, index)
+    return None
+
+
+def _after_linear(graph: Graph, node: Node, index: int) -> Bindings | None:
+    producer = graph.producer(node.inputs[index])
+    return Bindings(node, {"y": node.inputs[index]}) if producer is not None and producer.kind in LINEAR else None
+
+
+def affine(graph: Graph, found: Bindings) -> Affine | str:
+    """The map that the root is, or why it is none."""
+    root = found.root
+    if root.operator == "BatchNormalization":
+        return _normalization(graph, root)
+    other = next((k for k, name in enumerate(root.inputs) if name != found["y"]), None)
+    array = None if other is None else constant(graph, root, other)
+    if array is None:
+        return "the other operand is not constant"
+    rank = len(graph.tensor(found["y"]).shape or ())
+    full = (1,) * (rank - array.ndim) + array.shape
+    if array.ndim > rank or rank < 2 or any(extent != 1 for k, extent in enumerate(full) if k != 1):
+        return "the constant is not one value per channel"
+    value = array.astype(np.float64).ravel()
+    one, zero = np.ones(1), np.zeros(1)
+    return {
+        "Add": Affine(one, value),
+        "Sub": Affine(one, -value),
+        "Mul": Affine(value, zero),
+        "Div": Affine(np.divide(1.0, value, where=value != 0, out=np.full_like(value, np.nan)), zero),
+    }[root.operator]
+
+
+def _normalization(graph: Graph, node: Node) -> Affine | str:
     training, spatial = graph.attribute(node, "training_mode"), graph.attribute(node, "spatial")
     if training or spatial == 0 or any(graph.uses(name) for name in node.writes[1:]):
         return "the normalisation is in training mode or not per channel"
-    scale, bias, mean, var = (value(graph, node, k) for k in range(1, 5))
+    scale, bias, mean, var = (constant(graph, node, k) for k in range(1, 5))
     if scale is None or bias is None or mean is None or var is None:
         return "the normalisation's parameters are not constant"
     epsilon = graph.attribute(node, "epsilon")
-    factor = scale / np.sqrt(var + (epsilon if isinstance(epsilon, float) else 1e-5))
-    return Affine(factor, bias - mean * factor)
+    spread = np.sqrt(var.astype(np.float64) + (epsilon if isinstance(epsilon, float) else 1e-5))
+    factor = scale.astype(np.float64) / spread
+    return Affine(factor, bias.astype(np.float64) - mean.astype(np.float64) * factor)
 
 
 def unless(graph: Graph, found: Bindings) -> str | None:
-    affine = normalisation(graph, found.root)
-    folded = affine if isinstance(affine, str) else fold(graph, found["y"], affine)
-    return folded if isinstance(folded, str) else None
+    linear = graph.producer(found["y"])
+    assert linear is not None, "match() has seen it"
+    if graph.uses(found["y"]) != 1:
+        return f"{found['y']} is used elsewhere too"
+    weights, bias = constant(graph, linear, 1), constant(graph, linear, 2)
+    if weights is None or (bias is None and len(linear.inputs) > 2 and linear.inputs[2]):
+        return f"the weights of {linear.name or found['y']} are not constant"
+    root = affine(graph, found)
+    if isinstance(root, str):
+        return root
+    channels = _channels(graph, linear, weights)
+    if any(array.size not in (1, channels) for array in (root.factor, root.offset, np.zeros(1) if bias is None else bias)):
+        return f"the parameters do not agree with {channels} channels"
+    if linear.operator == "Gemm" and bias is not None and graph.attribute(linear, "beta") == 0.0:
+        return f"beta of {linear.name or found['y']} is 0"
+    limit = float(np.finfo(weights.dtype).max) if weights.dtype.kind == "f" else 0.0
+    largest = max(float(np.abs(root.factor).max()) * float(np.abs(weights).max(initial=0.0)), float(np.abs(root.offset).max()))
+    return None if largest < limit else f"the folded weights overflow {weights.dtype}"
 
 
 def build(graph: Graph, found: Bindings) -> Replacement:
-    affine = normalisation(graph, found.root)
-    folded = affine if isinstance(affine, str) else fold(graph, found["y"], affine)
-    linear = graph.producer(found["y"])
-    assert linear is not None and not isinstance(folded, str), "unless() has checked"
-    weights, offset = (graph.constant(array, f"{found.root.outputs[0]}_{name}") for array, name in zip(folded, "wb", strict=True))
-    node = graph.node(linear.operator, [linear.inputs[0], weights, offset], hint=found.root.outputs[0])
+    linear, root = graph.producer(found["y"]), affine(graph, found)
+    assert linear is not None and isinstance(root, Affine), "unless() has checked"
+    weights, bias = constant(graph, linear, 1), constant(graph, linear, 2)
+    assert weights is not None
+    channels = _channels(graph, linear, weights)
+    beta = graph.attribute(linear, "beta") if linear.operator == "Gemm" and bias is not None else 1.0
+    assert isinstance(beta, float)
+    factor, offset = (np.broadcast_to(array, channels) for array in (root.factor, root.offset))
+    old = np.zeros(channels) if bias is None else np.broadcast_to(bias.astype(np.float64).ravel(), channels)
+    shifted = (old * beta * factor + offset) / beta
+    arrays = {"weight": _scaled(graph, linear, weights, factor), "bias": shifted.astype(weights.dtype)}
+    names = [graph.constant(array, f"{found.root.outputs[0]}_{name}") for name, array in arrays.items()]
+    node = graph.node(linear.operator, [linear.inputs[0], *names], hint=found.root.outputs[0])
     node.attributes = dict(linear.attributes)
     return Replacement((node,), {found.root.outputs[0]: node.outputs[0]})
 
 
-def fold(graph: Graph, tensor: str, affine: Affine) -> tuple[np.ndarray, np.ndarray] | str:
-    """Weights and bias of the linear operator that writes `tensor`, with the map applied; or why not."""
-    linear = graph.producer(tensor)
-    if linear is None or linear.kind not in LINEAR:
-        return f"{tensor} is not written by {', '.join(LINEAR)}"
-    if graph.uses(tensor) != 1:
-        return f"{tensor} is used elsewhere too"
-    weights = value(graph, linear, 1)
-    given = len(linear.inputs) > 2 and linear.inputs[2] != ""
-    bias = value(graph, linear, 2) if given else np.zeros(())
-    if weights is None or bias is None:
-        return f"the weights of {linear.name or tensor} are not constant"
-    axis, channels = _channel(graph, linear, weights)
-    if affine.factor.size not in (1, channels) or bias.size not in (1, channels):
-        return f"the channels do not agree: {channels} and {affine.factor.size}"
-    beta = graph.attribute(linear, "beta") if linear.operator == "Gemm" and given else 1.0
-    if not isinstance(beta, float) or beta == 0.0:
-        return f"beta of {linear.name or tensor} is {beta}"
-    factor, offset = np.broadcast_to(affine.factor.ravel(), channels), np.broadcast_to(affine.offset.ravel(), channels)
-    folded = _scaled(linear, weights, factor, axis, int(graph.attribute(linear, "group") or 1) if linear.operator != "Gemm" else 1)
-    shifted = (np.broadcast_to(bias.ravel(), channels) * beta * factor + offset) / beta
-    kind = graph.value(behind(graph, linear.inputs[1]))
-    assert kind is not None
-    with np.errstate(over="ignore"):
-        result = folded.astype(kind.dtype), shifted.astype(kind.dtype)
-    if not all(bool(np.isfinite(array.astype(np.float64)).all()) for array in result):
-        return f"the folded weights overflow {kind.dtype}"
-    return result
-
-
-def _channel(graph: Graph, linear: Node, weights: np.ndarray) -> tuple[int, int]:
-    """The weights' axis of output channels, and their number."""
+def _channels(graph: Graph, linear: Node, weights: np.ndarray) -> int:
+    """The number of output channels."""
+    group = graph.attribute(linear, "group")
     if linear.operator == "ConvTranspose":
-        group = graph.attribute(linear, "group")
-        return 1, weights.shape[1] * (group if isinstance(group, int) else 1)
-    if linear.operator == "Gemm" and not graph.attribute(linear, "transB"):
-        return 1, weights.shape[1]
-    return 0, weights.shape[0]
+        return weights.shape[1] * (group if isinstance(group, int) else 1)
+    return weights.shape[_axis(graph, linear)]
 
 
-def _scaled(linear: Node, weights: np.ndarray, factor: np.ndarray, axis: int, group: int) -> np.ndarray:
+def _axis(graph: Graph, linear: Node) -> int:
+    """The axis of the weights over which output channels run."""
+    return 1 if linear.operator == "Gemm" and not graph.attribute(linear, "transB") else 0
+
+
+def _scaled(graph: Graph, linear: Node, weights: np.ndarray, factor: np.ndarray) -> np.ndarray:
     if linear.operator != "ConvTranspose":
-        return weights * factor.reshape([-1 if k == axis else 1 for k in range(weights.ndim)])
+        axis = _axis(graph, linear)
+        return np.multiply(weights, factor.reshape([-1 if k == axis else 1 for k in range(weights.ndim)])).astype(weights.dtype)
+    group = factor.size // weights.shape[1]
     split = weights.reshape(group, weights.shape[0] // group, *weights.shape[1:])
-    return (split * factor.reshape(group, 1, -1, *[1] * (weights.ndim - 2))).reshape(weights.shape)
+    scaled = np.multiply(split, factor.reshape(group, 1, -1, *[1] * (weights.ndim - 2)))
+    return scaled.reshape(weights.shape).astype(weights.dtype)
 
 
 FOLD_BATCHNORM = Rewrite(
@@ -130,7 +165,17 @@ FOLD_BATCHNORM = Rewrite(
     operators=("BatchNormalization",),
     emits=LINEAR,
     contract=Contract("reassociates"),
-    match=match_normalisation,
+    match=match_normalization,
+    unless=unless,
+    build=build,
+)
+FOLD_CHANNELWISE = Rewrite(
+    name="fold_channelwise",
+    summary="s·Conv(x; W, b) + t -> Conv(x; s·W, s·b + t)",
+    operators=("Add", "Sub", "Mul", "Div"),
+    emits=LINEAR,
+    contract=Contract("reassociates"),
+    match=match_arithmetic,
     unless=unless,
     build=build,
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ..targets.model import RuleFacts
-from .fold_batchnorm import FOLD_BATCHNORM
+from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
 from .recover_normalization import RECOVER_LAYERNORM, RECOVER_RMSNORM
 from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
+from .remove_identity import REMOVALS
 from .rewrite import Rewrite
 from .substitute_gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
 
@@ -20,7 +21,7 @@ RECOVER: tuple[Rewrite, ...] = (
     RECOVER_HARDSIGMOID,
     RECOVER_HARDSIGMOID_FIFTH,
 )
-SIMPLIFY: tuple[Rewrite, ...] = (FOLD_BATCHNORM,)
+SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, FOLD_BATCHNORM, FOLD_CHANNELWISE)
 FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID}
 DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF,)
 SUBSTITUTE: tuple[Rewrite, ...] = (*RELU_TANH, *TANH, *SIGMOID, *DECOMPOSE)

@@ -186,11 +186,30 @@ def _definiteness(term: tuple[Monomial, float]) -> tuple[int, int, str]:
     return (int(optional), -sum(1 + isinstance(a, Call | Whole) for a, _ in term[0]), repr(term))
 
 
-def functions(formula: Formula) -> frozenset[str]:
-    """The functions a graph must contain for the formula to be there ("Root" for a root or a fraction of a sum)."""
-    return frozenset(a.function if isinstance(a, Call) else "Root" for a in atoms(formula) if isinstance(a, Call | Whole))
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What can be said of a formula's spellings without looking at a graph."""
+
+    functions: tuple[frozenset[str], ...]
+    """For each spelling, what the graph must contain for it to be there ("Root" for a root or a fraction of a sum)."""
+    common: frozenset[str]
+    once: bool
+    """Whether some spelling writes x only once (x² counts once)."""
+    weights: bool
+    """Whether there are unknown constants of many values."""
+    others: bool
+    """Whether there are unknown tensors besides x."""
 
 
-def occurrences(formula: Formula, name: str) -> int:
-    """How often an unknown is written in the formula, x² counting once."""
-    return sum(1 for a in atoms(formula) if isinstance(a, Unknown) and a.name == name)
+@lru_cache(maxsize=512)
+def outline(spellings: tuple[Formula, ...]) -> Outline:
+    found = [list(atoms(formula)) for formula in spellings]
+    unknowns = [[a for a in each if isinstance(a, Unknown)] for each in found]
+    needs = tuple(frozenset(a.function if isinstance(a, Call) else "Root" for a in each if isinstance(a, Call | Whole)) for each in found)
+    return Outline(
+        functions=needs,
+        common=frozenset.intersection(*needs),
+        once=any(sum(a.name == "x" for a in each) == 1 for each in unknowns),
+        weights=any(a.kind == "weight" for each in unknowns for a in each),
+        others=any(a.kind == "var" and a.name != "x" for each in unknowns for a in each),
+    )

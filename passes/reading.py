@@ -46,6 +46,8 @@ class Region:
     functions: frozenset[str]
     reads: dict[str, int]
     """Non-constant tensors in breadth-first order, with the number of times the region reads them."""
+    chain: tuple[str, ...]
+    """Tensors on the way back from the node while each operator has one operand that is not constant."""
 
 
 class Reader:
@@ -77,21 +79,22 @@ class Reader:
         """The nodes behind `node`, breadth first, through operators that formulas can contain."""
         found: set[str] = set()
         reads: dict[str, int] = {}
+        chain: list[str] = []
         queue = [node]
         for current in queue:
             if current.operator not in READ or current.domain:
                 continue
             if (function := FUNCTION_OF.get(current.operator)) is not None:
                 found.add(function)
-            for name in operands(current):
-                tensor = self.resolve(name)
-                if tensor in self.graph.constants:
-                    continue
+            tensors = [t for t in map(self.resolve, operands(current)) if t not in self.graph.constants]
+            if len(tensors) == 1 and len(queue) == len(chain) + 1:
+                chain += tensors
+            for tensor in tensors:
                 reads[tensor] = reads.get(tensor, 0) + 1
                 producer = self.graph.producer(tensor)
                 if reads[tensor] == 1 and producer is not None and len(queue) < MAX_NODES:
                     queue.append(producer)
-        return Region(frozenset(found), reads)
+        return Region(frozenset(found), reads, tuple(chain))
 
     def read(self, tensor: str, stop: frozenset[str], weights: bool, others: bool) -> Reading:
         """What `tensor` computes from the tensors in `stop`. With `weights`, constants of many values are leaves too; with

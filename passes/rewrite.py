@@ -14,8 +14,8 @@ from typing import Literal
 
 from ..targets.operator_view import FLOATS
 from .graph import FORWARD_COMPATIBLE, Graph, Node
-from .pattern import Formula, Pairing, Value, functions, occurrences
-from .polynomial import Leaf, TooLarge, Unknown, atoms
+from .pattern import Formula, Pairing, Value, outline
+from .polynomial import Leaf, TooLarge, atoms
 from .reading import Reader, Reading, Region, Unreadable
 from .schema import first_opset
 
@@ -175,25 +175,23 @@ class Site:
 
 def _find(site: Site, rule: Rewrite) -> Bindings | None:
     """Tries every tensor behind the root as the formula's x (its first unknown)."""
-    graph, node = site.graph, site.node
+    graph, node, about = site.graph, site.node, outline(rule.pattern)
+    if not about.common <= site.region.functions:
+        return None
     dtype = graph.tensor(node.outputs[0]).dtype
     if dtype not in FLOATS or len(node.writes) != 1:
         return None
-    formulas = [f for f in rule.pattern if functions(f) <= site.region.functions]
-    if not formulas:
-        return None
+    formulas = [f for f, needs in zip(rule.pattern, about.functions, strict=True) if needs <= site.region.functions]
     tolerance = max(rule.tolerance, ROUNDING.get(dtype, 0.0))
-    least = min(2, *(occurrences(f, "x") for f in formulas), 2)
-    unknowns = {a for f in formulas for a in atoms(f) if isinstance(a, Unknown)}
-    weights = any(a.kind == "weight" for a in unknowns)
-    others = any(a.kind == "var" and a.name != "x" for a in unknowns)
-    candidates = [t for t, reads in site.region.reads.items() if reads >= least and graph.tensor(t).dtype == dtype]
+    candidates = site.region.chain if about.once else [t for t, reads in site.region.reads.items() if reads > 1]
     for candidate in candidates[:MAX_CANDIDATES]:
-        reading = site.reading(candidate, weights, others)
+        if graph.tensor(candidate).dtype != dtype:
+            continue
+        reading = site.reading(candidate, about.weights, about.others)
         if reading is None or not _same_shape(graph, candidate, reading):
             continue
+        constants = frozenset(a.tensor for a in atoms(reading.result) if isinstance(a, Leaf) and a.tensor in graph.constants)
         for formula in formulas:
-            constants = frozenset(a.tensor for a in atoms(reading.result) if isinstance(a, Leaf) and a.tensor in graph.constants)
             pairing = Pairing(tolerance, constants)
             for values in pairing.pair(formula, reading.result, {"x": candidate}):
                 return Bindings(node, values)
