@@ -1,0 +1,84 @@
+"""The .hw language: `load_target(path, rules)` gives a `Target` or raises `HwError` with every message about the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..targets.model import RuleFacts, Target
+from .diagnostics import Diagnostic, HwError, Source, Span, as_json, render, to_json
+from .lower import Result, analyse
+from .syntax import MAX_BYTES
+
+__all__ = [
+    "Diagnostic", "HwError", "Result", "Source", "Span", "analyse_file", "analyse_text", "as_json", "load_target", "parse_target", "render",
+    "to_json",
+]  # fmt: skip
+
+STOCK = Path(__file__).resolve().parent.parent / "targets"
+
+
+def load_target(path: Path, rules: Sequence[RuleFacts] = (), warn: Callable[[Diagnostic], None] | None = None) -> Target:
+    """The target that a .hw file describes. `warn` gets each warning.
+
+    Raises HwError with all messages of the file if one is an error; OSError if the file cannot be opened.
+    """
+    return _target(analyse_file(path, rules), warn)
+
+
+def parse_target(text: str, name: str, rules: Sequence[RuleFacts] = (), warn: Callable[[Diagnostic], None] | None = None) -> Target:
+    """The target that a text describes; `name` stands for the file in messages, and includes are looked for beside it."""
+    return _target(analyse_text(text, name, rules), warn)
+
+
+def analyse_file(path: Path, rules: Sequence[RuleFacts] = ()) -> Result:
+    """Target and all diagnostics of a file, warnings too, without raising for what it holds."""
+    source, trouble = _read(path, str(path))
+    return trouble or analyse(source, rules, _load)
+
+
+def analyse_text(text: str, name: str, rules: Sequence[RuleFacts] = ()) -> Result:
+    """Like `analyse_file`, of a text."""
+    return analyse(Source(name, text), rules, _load)
+
+
+def _target(result: Result, warn: Callable[[Diagnostic], None] | None) -> Target:
+    if result.target is None:
+        raise HwError(result.diagnostics)
+    for diagnostic in result.diagnostics if warn else ():
+        warn(diagnostic)  # type: ignore[misc]
+    return result.target
+
+
+def _read(path: Path, name: str) -> tuple[Source, Result | None]:
+    """The text of a file, never more than a little over the cap; or the diagnostic that refuses it."""
+    with path.open("rb") as file:
+        raw = file.read(MAX_BYTES + 1)
+    empty = Source(name, "")
+    if len(raw) > MAX_BYTES:
+        return empty, _refused(empty, "HW0005", f"the file is larger than {MAX_BYTES:,} bytes", "")
+    try:
+        return Source(name, raw.decode("utf-8-sig").replace("\r\n", "\n")), None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return empty, _refused(empty, "HW0006", f"not a text in UTF-8: byte {error.start}, in line {line}", "")
+
+
+def _refused(source: Source, code: str, message: str, help: str) -> Result:
+    return Result(None, (Diagnostic(code, "error", Span(source, 0, 0), message, help),))
+
+
+def _load(written: str, source: Source) -> Source | str:
+    """An included file: beside the including one, else a stock target."""
+    if written.startswith("/") or ".." in Path(written).parts:
+        return "an include names a file beside this one or a stock target"
+    for folder, name in ((Path(source.name).parent, str(Path(source.name).parent / written)), (STOCK, written)):
+        path = folder / written
+        if not path.is_file():
+            continue
+        try:
+            included, trouble = _read(path, name)
+        except OSError as error:
+            return error.strerror or str(error)
+        return trouble.diagnostics[0].message if trouble else included
+    return "no such file"

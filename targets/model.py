@@ -239,6 +239,8 @@ class Target:
     facts: tuple[Fact, ...]
     digest: str
     """sha256 (hex) of the resolved target: equal meaning, equal digest; no paths and no comments in it."""
+    confidence: str = ""
+    """`confidence low;`: what the author thinks of the numbers; "" if not said."""
 
     def device(self, name: str) -> Device:
         """The device of that name; KeyError if there is none."""

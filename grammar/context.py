@@ -1,0 +1,49 @@
+"""What the lowering of a target carries along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..targets.model import Fact, RuleFacts
+from .diagnostics import Span
+from .lower_expression import OPERATOR_VARIABLES, Scope
+from .reader import Quantity, Report
+from .syntax import Rule, Statement
+
+
+@dataclass(slots=True)
+class Context:
+    report: Report
+    rules: Sequence[RuleFacts] = ()
+    """Built-in rules; empty when the caller knows of none, which switches the checks of rule names off."""
+    own_rules: Mapping[str, Rule] = field(default_factory=dict)
+    """`rule` blocks of the files read."""
+    devices: Mapping[str, Statement] = field(default_factory=dict)
+    opset: tuple[int, int] = (1, 1000)
+    facts: list[Fact] = field(default_factory=list)
+    spans: dict[str, Span] = field(default_factory=dict)
+    """Where each number ("device.npu.dispatch") and each named block ("device.npu") stands."""
+
+    def fact(self, path: str, quantity: Quantity | None) -> float | None:
+        """Keeps the number's provenance and gives its value."""
+        if quantity is None:
+            return None
+        self.facts.append(quantity.fact(path))
+        self.spans[path] = quantity.span
+        return quantity.value
+
+    def scope(self, name: str) -> Scope:
+        """What a condition on that operator may ask, for the opsets the target declares."""
+        from ..targets.operators import operator_names, versions_of
+
+        known = frozenset(operator_names())
+        versions = versions_of(name.removeprefix("ai.onnx::"))
+        if not versions:
+            return Scope(f"`{name}`", OPERATOR_VARIABLES, known_operators=known)
+        low, high = self.opset if "::" not in name else (1, 1000)
+        first = [version for version in versions if version.since <= low][-1:]
+        forced = first + [version for version in versions if low < version.since <= high] or list(versions)
+        operands = frozenset(slot.name for version in forced for slot in (*version.inputs, *version.outputs))
+        attributes = frozenset(attribute for version in forced for attribute in version.attributes)
+        return Scope(f"`{name}`", OPERATOR_VARIABLES, operands, attributes, known_operators=known)

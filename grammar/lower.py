@@ -1,0 +1,175 @@
+"""A .hw file to a `Target`: reads, resolves, lowers block by block, checks; collects everything it finds on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..targets.model import Device, Limit, Link, Memory, Precision, RuleFacts, RuleSpec, Target
+from ..targets.operators import dictionary_opset
+from .checks import check_names, check_sense
+from .context import Context
+from .diagnostics import Diagnostic, Source, tidy
+from .digest import digest
+from .lower_device import lower_device
+from .lower_parts import lower_limits, lower_link, lower_memory, lower_precision
+from .lower_rule import lower_rule
+from .reader import Reader, Report
+from .resolve import LANGUAGE, Load, resolve
+from .schema import unknown
+from .syntax import Rule, Statement, read
+
+CONFIDENCE = ("low", "medium", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a file came to: the target if it has no error, and all messages, sorted."""
+
+    target: Target | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass(slots=True)
+class _Said:
+    """What the statements of the target's body have said so far."""
+
+    title: str = ""
+    confidence: str = ""
+    opset: tuple[int, int] | None = None
+    memories: list[Memory] = dataclasses.field(default_factory=list)
+    devices: list[Device] = dataclasses.field(default_factory=list)
+    links: list[Link] = dataclasses.field(default_factory=list)
+    precision: Precision = dataclasses.field(default_factory=lambda: Precision(default=None, compute=(), keep=()))
+    limits: tuple[Limit, ...] = ()
+
+
+def analyse(source: Source, rules: Sequence[RuleFacts], load: Load) -> Result:
+    """Everything there is to say about a file; never raises for what the file holds."""
+    report = Report()
+    statement, own_rules = resolve(read(source), load, report)
+    target = _lower(statement, own_rules, rules, report) if statement is not None else None
+    found = tidy(report.found)
+    failed = any(diagnostic.severity == "error" for diagnostic in found)
+    return Result(None if failed else target, found)
+
+
+def _lower(statement: Statement, own_rules: dict[str, Rule], rules: Sequence[RuleFacts], report: Report) -> Target | None:
+    body = [item for item in statement.body or () if isinstance(item, Statement)]
+    for item in statement.body or ():
+        if isinstance(item, Rule):
+            report.error("HW0101", item.name.span, "a `rule` stands outside the target")
+    devices = {item.words[0]: item for item in body if item.head.text == "device" and item.words}
+    context = Context(report, rules, own_rules, devices)
+    said = _Said()
+    for item in sorted(body, key=lambda item: item.head.text != "onnx"):  # the opset range first: operator checks need it
+        _block(item, said, context, statement)
+    specs = [spec for rule in own_rules.values() if (spec := lower_rule(rule, context)) is not None]
+    check_names(body, context)
+    check_sense(said.memories, said.devices, said.links, said.precision, said.limits, context)
+    _required(body, statement, context)
+    if said.opset is None:
+        return None
+    return _target(statement, said, specs, context)
+
+
+def _target(statement: Statement, said: _Said, specs: list[RuleSpec], context: Context) -> Target:
+    name = statement.args[0].text
+    target = Target(
+        name=name,
+        title=said.title or name,
+        language=LANGUAGE,
+        opset=said.opset or (1, 1),
+        memories=tuple(said.memories),
+        devices=tuple(said.devices),
+        links=tuple(said.links),
+        precision=said.precision,
+        limits=said.limits,
+        rules=tuple(specs),
+        facts=tuple(sorted(context.facts, key=lambda fact: fact.path)),
+        digest="",
+        confidence=said.confidence,
+    )
+    return dataclasses.replace(target, digest=digest(target))
+
+
+def _required(body: list[Statement], statement: Statement, context: Context) -> None:
+    heads = {item.head.text for item in body}
+    helps = {
+        "onnx": "say which ONNX opsets its runtimes take: `onnx opset 13..21;`",
+        "memory": "write `memory dram { size …; bandwidth …; shared …; }`",
+        "device": "write `device cpu : x86 { … }`",
+    }
+    for needed, help in helps.items():
+        if needed not in heads:
+            context.report.missing(statement.args[0].span, f"target `{statement.args[0].text}` has no `{needed}`", help)
+
+
+def _block(item: Statement, said: _Said, context: Context, target: Statement) -> None:
+    reader = Reader(item, context.report)
+    named = f"{item.head.text}.{'-'.join(item.words[:2] if item.head.text == 'link' else item.words[:1])}"
+    match item.head.text:
+        case "name":
+            title = reader.take("string", "a title in quotes")
+            reader.end()
+            said.title = title.text if title else ""
+        case "confidence":
+            word = reader.take_choice(CONFIDENCE, "a degree of confidence")
+            reader.end()
+            said.confidence = word.text if word else ""
+        case "onnx":
+            said.opset = _opset(reader, context)
+            context.opset = said.opset or context.opset
+        case "memory" | "device" | "link":
+            if item.args:
+                context.spans[named] = item.args[0].span.to(item.args[-1].span) if item.head.text == "link" else item.args[0].span
+            _add(item, said, context)
+        case "precision":
+            context.spans["precision"] = item.head.span
+            said.precision = lower_precision(item, context)
+        case "limits":
+            _limit_spans(item, context)
+            said.limits = lower_limits(item, context)
+        case "shapes":
+            message = "`shapes` is not supported yet in this version and has no effect"
+            context.report.add("warning", "HW0009", item.head.span, message, "bind dims on the command line: `--shape batch=1,seq=16`")
+        case _:
+            unknown(item, "target", f"target `{target.args[0].text}`", context.report)
+
+
+def _add(item: Statement, said: _Said, context: Context) -> None:
+    match item.head.text:
+        case "memory":
+            memory = lower_memory(item, context)
+            said.memories += [memory] if memory else []
+        case "device":
+            device = lower_device(item, context)
+            said.devices += [device] if device else []
+        case _:
+            link = lower_link(item, context)
+            said.links += [link] if link else []
+
+
+def _limit_spans(item: Statement, context: Context) -> None:
+    for line in item.body or ():
+        if isinstance(line, Statement):
+            subject = line.args[0].text if line.args and line.args[0].kind == "word" else ""
+            context.spans[f"limits.{line.head.text}.{subject}"] = line.span
+
+
+def _opset(reader: Reader, context: Context) -> tuple[int, int] | None:
+    """`onnx opset 13..21` or `onnx opset 17`"""
+    if reader.take_choice(("opset",), "a property of `onnx`") is None:
+        return None
+    low = reader.take("number", "an opset, as in `onnx opset 13..21`")
+    high = reader.take("number", "the newest opset after `..`") if low and reader.take_sign("..") else low
+    reader.skip_provenance()
+    reader.end()
+    if low is None or high is None:
+        return None
+    if not (low.text.isdigit() and high.text.isdigit() and 1 <= int(low.text) <= int(high.text) <= 1000):
+        message = f"`{low.text}..{high.text}` is no range of opsets; 1..{dictionary_opset()} are known"
+        context.report.error("HW0108", low.span.to(high.span), message)
+        return None
+    return int(low.text), int(high.text)

@@ -1,0 +1,27 @@
+""" "Did you mean": the one place that guesses what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def suggestion(word: str, known: Iterable[str], short: bool = False) -> str:
+    """ "did you mean `GB/s`?" or "". Words of three letters or fewer get none (`cpu` would suggest `npu`) unless `short`."""
+    if len(word) <= 3 and not short:
+        return ""
+    names = list(dict.fromkeys(known))
+    folded = {name.lower(): name for name in reversed(names)}
+    close = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(word.lower(), folded, n=1, cutoff=0.7)
+    if not close:
+        return ""
+    return f"did you mean `{folded.get(close[0], close[0])}`?"
+
+
+def suggestion_or_list(word: str, known: Iterable[str], short: bool = False) -> str:
+    """The suggestion, else the known names if they are few."""
+    names = sorted(known)
+    found = suggestion(word, names, short)
+    if found or len(names) > 16 or not names:
+        return found
+    return f"known here: {', '.join(names)}"

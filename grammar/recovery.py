@@ -1,0 +1,284 @@
+"""Several syntax errors in one reading: report one, mend the text there, read again; offsets are mapped back to the text as written.
+
+A mend inserts what is missing (`;`, `}`) or blanks what is wrong (a sign, else the statement). Every mend is local, so one
+slip gives one message. The parser's own recovery was tried and gave five messages a slip.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .diagnostics import Diagnostic, Note, Source, Span
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+    from lark.exceptions import UnexpectedInput
+
+MAX_ERRORS = 20
+READ_BUDGET = 4 << 20
+"""Bytes to read again in all: a large file gets fewer rounds."""
+
+_TOKEN = re.compile(
+    r"""(?P<skip>//[^\n]*|/\*.*?\*/|\s+|\ufeff)|"[^"\n]*"|<->|->|\.\.|::|[<>=!]=|@\w+|&?[\wµμ]+(?:\.(?!\.)\w+|/s\b)*|.""", re.DOTALL
+)
+_SLIPS = {"&": ("&&", "and"), "|": ("||", "or"), "!": ("!", "not")}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The text being mended; `inserted` are the offsets, in it, of letters that the file does not have."""
+
+    text: str
+    inserted: tuple[int, ...] = ()
+
+    def original(self, offset: int) -> int:
+        """The offset in the file of an offset in the draft."""
+        return offset - bisect_left(self.inserted, offset)
+
+    def insert(self, at: int, letters: str) -> Draft:
+        moved = [place if place < at else place + len(letters) for place in self.inserted]
+        return Draft(self.text[:at] + letters + self.text[at:], tuple(sorted([*moved, *range(at, at + len(letters))])))
+
+    def blank(self, start: int, end: int, keep: str = "") -> Draft:
+        """start..end as blanks, beginning with `keep`; line ends stay."""
+        blanks = "".join(letter if letter == "\n" else " " for letter in self.text[start + len(keep) : end])
+        return Draft(self.text[:start] + keep + blanks + self.text[end:], self.inserted)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A token of the draft as the mender sees it."""
+
+    text: str
+    start: int
+    end: int
+    first: bool
+    """First on its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """One syntax error (offsets in the draft) and the draft without it."""
+
+    code: str
+    start: int
+    end: int
+    message: str
+    help: str
+    mended: Draft
+    note: tuple[str, int] | None = None
+
+
+def parse_with_recovery(source: Source) -> tuple[Tree[Any] | None, tuple[Diagnostic, ...]]:
+    """The tree of what could be read (None if too little could) and the syntax errors."""
+    from lark.exceptions import UnexpectedInput
+
+    from .syntax import parser
+
+    draft = Draft(source.text)
+    errors: list[Diagnostic] = []
+    rounds = max(2, min(MAX_ERRORS, READ_BUDGET // (len(source.text) + 1)))
+    for _ in range(rounds):
+        try:
+            tree = parser().parse(draft.text)
+        except UnexpectedInput as error:
+            slip = _diagnose(draft, error)
+            errors.append(_report(source, draft, slip))
+            if slip.mended == draft:
+                break
+            draft = slip.mended
+        else:
+            return _mapped(tree, draft), tuple(errors)
+    return None, tuple(errors)
+
+
+def _report(source: Source, draft: Draft, slip: Slip) -> Diagnostic:
+    start = draft.original(slip.start)
+    span = Span(source, start, max(start + 1, draft.original(slip.end)))
+    notes: tuple[Note, ...] = ()
+    if slip.note:
+        place = draft.original(slip.note[1])
+        notes = (Note(slip.note[0], Span(source, place, place + 1)),)
+    return Diagnostic(slip.code, "error", span, slip.message, slip.help, notes)
+
+
+def _mapped(tree: Tree[Any], draft: Draft) -> Tree[Any]:
+    if draft.inserted:
+        tokens: list[Token] = list(tree.scan_values(lambda value: isinstance(value, str)))
+        for token in tokens:
+            token.start_pos, token.end_pos = draft.original(token.start_pos or 0), draft.original(token.end_pos or 0)
+    return tree
+
+
+def _pieces(text: str) -> list[Piece]:
+    found: list[Piece] = []
+    first = True
+    for match in _TOKEN.finditer(text):
+        if match["skip"] is not None:
+            first = first or "\n" in match[0]
+            continue
+        found.append(Piece(match[0], match.start(), match.end(), first))
+        first = False
+    return found
+
+
+def _diagnose(draft: Draft, error: UnexpectedInput) -> Slip:
+    from lark.exceptions import UnexpectedCharacters, UnexpectedToken
+
+    pieces = _pieces(draft.text)
+    ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    at = len(draft.text) if ended else (error.pos_in_stream or 0)
+    index = next((i for i, piece in enumerate(pieces) if piece.end > at), len(pieces))
+    wanted = frozenset(error.allowed if isinstance(error, UnexpectedCharacters) else getattr(error, "expected", ())) - {None}
+    if isinstance(error, UnexpectedCharacters) and (slip := _letter(draft, at)):
+        return slip
+    if slip := _missing_end(draft, pieces, index, "SEMI" in wanted):
+        return slip
+    if ended:
+        return _unclosed(draft, pieces)
+    return _unexpected(draft, pieces, index, wanted)
+
+
+def _letter(draft: Draft, at: int) -> Slip | None:
+    """A letter that begins no token at all."""
+    text = draft.text
+    line_end = text.find("\n", at) if "\n" in text[at:] else len(text)
+    letter = text[at]
+    if letter == '"':
+        tail = ";" if text[at:line_end].rstrip().endswith(";") else ""
+        mended = draft.blank(at, line_end, '""' if line_end - at > 1 else "")
+        return Slip("HW0001", at, line_end, "the string is not closed", "a string ends on its line", mended.insert(line_end, tail))
+    if letter == "#":
+        return Slip("HW0001", at, at + 1, "unexpected `#`", "a comment begins with `//`", draft.blank(at, line_end))
+    if text.startswith("/*", at):
+        return Slip("HW0003", at, at + 2, "the comment is not closed", "end it with `*/`", draft.blank(at, len(text)))
+    if letter == "'":
+        close = text.find("'", at + 1, line_end)
+        mended = draft.blank(at, at + 1, '"') if close < 0 else draft.blank(at, at + 1, '"').blank(close, close + 1, '"')
+        return Slip("HW0001", at, (close if close > 0 else at) + 1, "unexpected `'`", "strings have double quotes", mended)
+    if letter in _SLIPS and text.startswith(_SLIPS[letter][0], at):
+        sign, word = _SLIPS[letter]
+        mended = draft.blank(at, at + len(sign)).insert(at, f" {word} ")
+        return Slip("HW0001", at, at + len(sign), f"unexpected `{sign}`", f"write `{word}`", mended)
+    return None
+
+
+def _missing_end(draft: Draft, pieces: list[Piece], index: int, accepted: bool) -> Slip | None:
+    """A statement without its `;`, seen at the end of the file, at a `}` or at the first word of a line."""
+    if index == 0 or pieces[index - 1].text in ("{", "}", ";"):
+        return None
+    last = pieces[index - 1]
+    at_end = index == len(pieces)
+    if accepted and (at_end or pieces[index].text == "}" or pieces[index].first):
+        return _no_semicolon(draft, last)
+    # `<= 16384⏎ Softmax where …`: the first word of the line was read as the unit of the number before it
+    if not at_end and last.first and index >= 2 and pieces[index - 2].text[0].isdigit() and last.text[0].isalpha():
+        return _no_semicolon(draft, pieces[index - 2])
+    return None
+
+
+def _no_semicolon(draft: Draft, last: Piece) -> Slip:
+    mended = draft.insert(last.end, ";")
+    help = "a statement ends in `;` or in a `{ … }` block"
+    return Slip("HW0002", last.end, last.end + 1, f"missing `;` after `{last.text}`", help, mended)
+
+
+def _unclosed(draft: Draft, pieces: list[Piece]) -> Slip:
+    """The text ends inside a block. A `}` indented less than its `{` tells which block was meant to end."""
+    open_at: list[int] = []
+    suspect: int | None = None
+    for index, piece in enumerate(pieces):
+        if piece.text in "{([":
+            open_at.append(index)
+        elif piece.text in "})]" and open_at:
+            begin = open_at.pop()
+            if suspect is None and piece.first and _indent(draft.text, piece.start) < _indent(draft.text, pieces[begin].start):
+                suspect = begin
+    if not open_at:  # the text ends inside a formula or a rule's head
+        end = pieces[-1].end if pieces else 0
+        start = pieces[-1].start if pieces else 0
+        return Slip("HW0001", start, end, "the file ends in the middle of a statement", "", _panic(draft, pieces, len(pieces) - 1))
+    begin = open_at[-1] if suspect is None else suspect
+    head = " ".join(piece.text for piece in pieces[_start(pieces, begin) : begin][:3])
+    closing = "".join({"{": "}", "(": ")", "[": "]"}[pieces[index].text] for index in reversed(open_at))
+    what = f"the block of `{head}` is not closed" if head else "the block is not closed"
+    return Slip("HW0003", pieces[begin].start, pieces[begin].end, what, "add the missing `}`", draft.insert(len(draft.text), closing))
+
+
+def _indent(text: str, at: int) -> int:
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    return len(line) - len(line.lstrip())
+
+
+def _unexpected(draft: Draft, pieces: list[Piece], index: int, wanted: frozenset[str]) -> Slip:
+    piece = pieces[index]
+    if piece.text == "}" and _depth(pieces[:index]) <= 0:
+        return Slip("HW0001", piece.start, piece.end, "`}` closes nothing", "", draft.blank(piece.start, piece.end))
+    if piece.text == ";" and index and pieces[index - 1].text in ("}", ";", "{"):
+        return Slip("HW0001", piece.start, piece.end, "a `;` without a statement", "", draft.blank(piece.start, piece.end))
+    return Slip("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", _hint(piece, wanted), _panic(draft, pieces, index))
+
+
+def _hint(piece: Piece, wanted: frozenset[str]) -> str:
+    """What may stand here, in words a person uses."""
+    if piece.text in ("match", "let", "emit", "where", "rule", "else"):
+        return f"`{piece.text}` cannot begin a statement here"
+    if piece.text in ("<", "<=", ">", ">=", "==", "!=", "in"):
+        return "comparisons do not chain: join two with `and`"
+    if wanted == {"LPAR"}:
+        return "expected `(`"
+    if "RPAR" in wanted and "COMMA" in wanted:
+        return "expected `,` or `)`"
+    if "RBRACE" in wanted and "COMMA" in wanted:
+        return "expected `,` or `}`"
+    if {"AND", "SEMI"} <= wanted:
+        return "expected `and`, `or`, a comparison, or the end of the condition (comparisons do not chain)"
+    if "ATTRIBUTE" in wanted or "LSQB" in wanted:
+        return "expected an operand, a number or a predicate, as in `rank(X) <= 4 and const(W)`"
+    if "WORD" in wanted and "SEMI" not in wanted:
+        return "expected a statement: a word, its arguments, then `;` or a `{ … }` block"
+    if wanted == {"NAME"}:
+        return "expected a name"
+    return "expected `;`" if "SEMI" in wanted else ""
+
+
+def _depth(pieces: list[Piece]) -> int:
+    return sum((piece.text == "{") - (piece.text == "}") for piece in pieces)
+
+
+def _start(pieces: list[Piece], index: int) -> int:
+    """Index of the first piece of the statement that holds pieces[index]."""
+    while index > 0 and pieces[index - 1].text not in ("{", "}", ";"):
+        index -= 1
+    return index
+
+
+def _panic(draft: Draft, pieces: list[Piece], index: int) -> Draft:
+    """The draft without the statement round pieces[index]; of a block only the head goes, so that its body is still checked."""
+    begin = _start(pieces, index)
+    for end in range(index, len(pieces)):
+        text = pieces[end].text
+        if text == ";":
+            return draft.blank(pieces[begin].start, pieces[end].end)
+        if text == "}" and end > begin:
+            return draft.blank(pieces[begin].start, pieces[end].start)
+        if text == "{" and end > begin:
+            if pieces[begin].text in ("rule", "match", "let", "emit"):
+                return draft.blank(pieces[begin].start, pieces[_closing(pieces, end)].end)
+            return draft.blank(pieces[begin].start, pieces[end].start, "_")
+        if text in "{}":
+            break
+    end = len(pieces) - 1 if begin < index and pieces[index].text not in ("{", "}") else index
+    return draft.blank(pieces[min(begin, end)].start, pieces[end].end)
+
+
+def _closing(pieces: list[Piece], opening: int) -> int:
+    depth = 0
+    for index in range(opening, len(pieces)):
+        depth += (pieces[index].text == "{") - (pieces[index].text == "}")
+        if depth == 0:
+            return index
+    return len(pieces) - 1

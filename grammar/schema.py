@@ -1,0 +1,144 @@
+"""Which statements each block may hold, which of them once, and how a run-on of two statements is told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ..targets.operators import operator_names
+from .diagnostics import Note
+from .names import suggestion_or_list
+from .reader import Report
+from .syntax import Arg, Item, Rule, Statement
+
+BLOCKS: Mapping[str, tuple[str, ...]] = {
+    "file": ("hw", "include", "target", "amend", "delete", "rule"),
+    "target": ("name", "onnx", "confidence", "memory", "device", "link", "precision", "limits", "shapes"),
+    "memory": ("size", "budget", "bandwidth", "page", "shared"),
+    "device": (
+        "runtime", "peak", "sustained", "dispatch", "launch", "align", "max", "static_shapes", "power",
+        "supports", "deny", "kernel", "rewrite",
+    ),
+    "link": ("via", "zero_copy", "copy", "row", "align", "length", "handoff"),
+    "precision": ("default", "compute", "keep"),
+    "limits": ("latency", "memory", "power", "package", "accuracy", "error", "partitions"),
+}  # fmt: skip
+NAMED = frozenset({"target", "memory", "device", "link"})
+REPEATED = frozenset({"supports", "deny", "kernel", "rewrite", "keep", "compute", "include", "amend", "delete"})
+"""Statements that add up; every other may stand once a block (a `peak` once a dtype, a limit once a subject)."""
+BROKEN = "_"
+"""The head that recovery leaves where it could not read one."""
+
+
+def inner(block: str, head: str) -> str:
+    """The kind of block that a statement of a block opens; "" where it opens none."""
+    if head in ("supports", "deny"):
+        return "operators"
+    if head == "kernel":
+        return "kernel"
+    if block == "file" and head == "amend":
+        return "amend"
+    return head if head in BLOCKS and (block, head) not in (("limits", "memory"), ("device", "link")) else ""
+
+
+def key_of(block: str, statement: Statement) -> tuple[str, ...] | None:
+    """What makes two statements of a block the same property; None for those that add up."""
+    head, words = statement.head.text, statement.words
+    if head in REPEATED or block in ("operators", "kernel", "amend", "file"):
+        return None
+    if head == "link":
+        one_way = any(arg.text == "->" for arg in statement.args)
+        return ("link", *(words[:2] if one_way else sorted(words[:2])), "->" if one_way else "<->")
+    if head in ("memory", "device") and block == "target":
+        return (head, *words[:1])
+    if head == "peak" or (block == "device" and head == "max"):
+        return (head, *words[:1])
+    if block == "limits":
+        return (head, *(arg.text for arg in _before_sign(statement.args)))
+    return (head,)
+
+
+def _before_sign(args: tuple[Arg, ...]) -> tuple[Arg, ...]:
+    for index, arg in enumerate(args):
+        if arg.kind == "sign":
+            return args[:index]
+    return args
+
+
+def tidy_body(items: tuple[Item, ...], block: str, report: Report) -> tuple[Item, ...]:
+    """The statements of a block and its blocks, run-ons split and broken heads dropped; reports run-ons and duplicates."""
+    done: list[Item] = []
+    for item in items:
+        if isinstance(item, Rule):
+            done.append(item)
+            continue
+        for part in _split(item, block, report):
+            if part.head.text == BROKEN and part.body is None:
+                continue
+            kind = inner(block, part.head.text)
+            body = part.body if part.body is None or not kind else tidy_body(part.body, kind, report)
+            done.append(replace(part, body=body))
+    _duplicates(done, block, report)
+    return tuple(done)
+
+
+def _split(statement: Statement, block: str, report: Report) -> list[Statement]:
+    """One statement, or two where a known word begins a line inside it: the `;` before that line is missing."""
+    known = operator_names() if block == "operators" else BLOCKS.get(block, ())
+    for index, arg in enumerate(statement.args):
+        before = statement.args[index - 1] if index else statement.head
+        if arg.kind != "word" or arg.text not in known or before.kind == "sign" or not _begins_line(arg):
+            continue
+        _missing(before, report)
+        head = replace(statement, args=statement.args[:index], where=None, otherwise=None, body=None)
+        rest = replace(statement, head=arg, args=statement.args[index + 1 :], span=arg.span.to(statement.span))
+        return [head, *_split(rest, block, report)]
+    for index, arg in enumerate(statement.otherwise or ()):
+        if index and arg.kind == "word" and arg.text in known and _begins_line(arg):
+            assert statement.otherwise is not None
+            _missing(statement.otherwise[index - 1], report)
+            head = replace(statement, otherwise=statement.otherwise[:index])
+            rest = replace(statement, head=arg, args=statement.otherwise[index + 1 :], where=None, otherwise=None)
+            return [head, *_split(rest, block, report)]
+    return [statement]
+
+
+def _begins_line(arg: Arg) -> bool:
+    text = arg.span.source.text
+    return not text[text.rfind("\n", 0, arg.span.start) + 1 : arg.span.start].strip()
+
+
+def _missing(before: Arg, report: Report) -> None:
+    after = replace(before.span, start=before.span.end, end=before.span.end + 1)
+    report.error("HW0002", after, f"missing `;` after `{before.span.text}`", "a statement ends in `;` or in a `{ … }` block")
+
+
+def _duplicates(items: list[Item], block: str, report: Report) -> None:
+    seen: dict[tuple[str, ...], Statement] = {}
+    for item in items:
+        key = key_of(block, item) if isinstance(item, Statement) else None
+        if key is None or not isinstance(item, Statement) or item.head.text == BROKEN:
+            continue
+        first = seen.setdefault(key, item)
+        if first is item:
+            continue
+        note = Note("first here", first.span)
+        if item.head.text in NAMED and block == "target":
+            named = item.args[0] if item.args else item.head
+            report.error("HW0102", named.span, f"there is already a {item.head.text} `{' '.join(item.words[:2])}`", "", (note,))
+        else:
+            report.error("HW0103", item.head.span, f"`{' '.join(key)}` is set twice", "", (note,))
+
+
+def unknown(statement: Statement, block: str, where: str, report: Report) -> None:
+    """HW0101: a word that this block does not know."""
+    known = BLOCKS[block]
+    word = statement.head.text
+    if word == BROKEN:
+        return
+    what = "block" if statement.body is not None else "property"
+    elsewhere = [name for name, words in BLOCKS.items() if word in words and name != block]
+    help = suggestion_or_list(word, known)
+    if elsewhere:
+        help = f"`{word}` belongs into {' or '.join(f'`{name}`' if name != 'file' else 'the file itself' for name in elsewhere)}"
+    report.error("HW0101", statement.head.span, f"unknown {what} `{word}` in {where}", help)

@@ -1,0 +1,64 @@
+"""Units of measurement: what each is of, and its size in SI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_DECIMAL = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+_BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
+
+BYTES: Mapping[str, float] = {"B": 1.0, **{f"{k}B": v for k, v in {"k": 1e3, **_DECIMAL, **_BINARY}.items()}}
+RATES: Mapping[str, float] = {f"{unit}/s": size for unit, size in BYTES.items()}
+OPERATIONS: Mapping[str, float] = {
+    **{f"{k}{word}": v for k, v in {"": 1.0, **_DECIMAL}.items() for word in ("FLOPS", "OPS", "FLOP/s", "OP/s")},
+}
+TIMES: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "ns": 1e-9}
+POWERS: Mapping[str, float] = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "\u00b5W": 1e-6, "\u03bcW": 1e-6, "kW": 1e3}
+SHARES: Mapping[str, float] = {"%": 1e-2}
+
+DIMENSIONS: Mapping[str, Mapping[str, float]] = {
+    "size": BYTES,
+    "bandwidth": RATES,
+    "rate of operations": OPERATIONS,
+    "time": TIMES,
+    "power": POWERS,
+    "share": SHARES,
+    "plain number": {},
+}
+EXAMPLES: Mapping[str, str] = {
+    "size": "64 B, 16 KiB, 1.5 GiB",
+    "bandwidth": "51.2 GB/s",
+    "rate of operations": "17 TOPS, 120 GFLOPS",
+    "time": "150 us, 12 ms",
+    "power": "2 W, 250 mW",
+    "share": "60 %",
+    "plain number": "4",
+}
+ALL_UNITS: Mapping[str, tuple[str, float]] = {unit: (name, size) for name, units in DIMENSIONS.items() for unit, size in units.items()}
+DECIMAL_BYTES = frozenset(f"{k}B" for k in ("k", *_DECIMAL))
+
+
+def suggested_unit(word: str, dimension: str) -> str:
+    """The unit that was probably meant; only capitals wrong counts as surest."""
+    from .names import suggestion
+
+    units = DIMENSIONS[dimension]
+    if word in _SLIPS.get(dimension, {}):
+        return f"did you mean `{_SLIPS[dimension][word]}`?"
+    same = [unit for unit in units if unit.lower() == word.lower()]
+    if same:
+        return f"did you mean `{same[0]}`?"
+    trimmed = [unit for unit in units if unit.replace("/", "") == word or f"{unit.replace('/s', '')}ps" == word]
+    if trimmed:
+        return f"did you mean `{trimmed[0]}`?"
+    return suggestion(word, units, short=True) or f"write for example {EXAMPLES[dimension]}"
+
+
+_SLIPS: Mapping[str, Mapping[str, str]] = {
+    "time": {"msec": "ms", "usec": "us", "sec": "s", "micros": "us", "microseconds": "us", "milliseconds": "ms", "seconds": "s"},
+    "size": {"bytes": "B", "byte": "B", "K": "KiB", "M": "MiB", "G": "GiB", "KIB": "KiB"},
+    "bandwidth": {"Gbps": "GB/s"},
+    "share": {"percent": "%", "pct": "%"},
+    "rate of operations": {"TFLOP": "TFLOPS", "GFLOP": "GFLOPS", "TOP": "TOPS"},
+    "power": {"watt": "W", "watts": "W"},
+}
