@@ -112,7 +112,8 @@ class _Size:
         spec = compiled.tensors[place.tensor]
         assert spec.shape is not None
         device_dtype = _device_dtype(compiled, place, spec)
-        real = any(compiled.runtimes[name].adapter != "ort" for name in (place.device, *place.readers))
+        runtimes = [compiled.runtimes.get(name) for name in (place.device, *place.readers)]
+        real = any(runtime is None or runtime.adapter != "ort" for runtime in runtimes)
         row_align = math.lcm(*(h.row_align for h in place.handoffs)) if real else 1
         multiple = math.lcm(*(h.length_multiple for h in place.handoffs))
         row = padded_row(spec.shape, device_dtype, row_align)

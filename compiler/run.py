@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import os
+import statistics
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,3 +56,58 @@ class Bundle:
         Raises UserError for inputs the model does not have, or of another dtype or shape.
         """
         return self.session(emulate=emulate).run(inputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What `autoglmc run` reports: the outputs of the last run and the times of all."""
+
+    outputs: Outputs
+    seconds: tuple[float, ...]
+    """Per run, from inputs in hand to outputs in hand; the first one warms up."""
+    steps: tuple[tuple[str, float], ...]
+    """(step in words, median seconds), in schedule order."""
+    copied: tuple[str, ...]
+    emulated: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Times and what was emulated; the outputs as name -> dtype and shape only."""
+        described = {name: {"dtype": str(v.dtype), "shape": list(v.shape)} for name, v in self.outputs.items() if hasattr(v, "dtype")}
+        return {
+            "outputs": described,
+            "seconds": list(self.seconds),
+            "steps": [{"step": step, "seconds": seconds} for step, seconds in self.steps],
+            "emulated": list(self.emulated),
+            "copied": list(self.copied),
+        }
+
+
+def run_bundle(path: str | os.PathLike[str], inputs: Mapping[str, Any], *, repeat: int = 1, emulate: bool = False) -> RunResult:
+    """Loads a bundle once and runs it `repeat` times. Raises as `Bundle.load` and `Bundle.run` do."""
+    bundle = Bundle.load(path)
+    session = bundle.session(emulate=emulate)
+    seconds, each = [], []
+    for _ in range(max(repeat, 1)):
+        start = time.perf_counter()
+        outputs = session.run(inputs)
+        seconds.append(time.perf_counter() - start)
+        each.append(outputs.step_seconds)
+    medians = [statistics.median(times) for times in zip(*each, strict=True)]
+    words = [describe_step(bundle.manifest, index) for index in range(len(medians))]
+    return RunResult(
+        outputs=outputs,
+        seconds=tuple(seconds),
+        steps=tuple(zip(words, medians, strict=True)),
+        copied=session.copied,
+        emulated=session.emulated,
+    )
+
+
+def describe_step(manifest: Manifest, index: int) -> str:
+    """A step in words: run 0 (npu), copy enc.out npu -> cpu."""
+    step = manifest.schedule[index]
+    if step.segment is not None:
+        return f"run {step.segment} ({manifest.segments[step.segment].device})"
+    assert step.source is not None and step.destination is not None
+    source, destination = manifest.arena.slots[step.source], manifest.arena.slots[step.destination]
+    return f"{step.kind} {source.tensor} {source.device} -> {destination.device}"

@@ -126,8 +126,8 @@ class _Builder:
             if tensor in self.compiled.graph_outputs:
                 self.bring(tensor, self.compiled.host)
 
-    def bring(self, tensor: str, device: str) -> int | None:
-        """The place where `device` finds the tensor, after a copy where it needs one; None outside the arena."""
+    def bring(self, tensor: str, device: str, through: tuple[str, ...] = ()) -> int | None:
+        """The place where `device` finds the tensor, after the copies of its chain of handoffs; None outside the arena."""
         if tensor not in self.holder:
             raise ValueError(f"tensor {tensor!r} is read on {device!r} before any segment or graph input writes it")
         if tensor in self.outside:
@@ -135,10 +135,10 @@ class _Builder:
         if (tensor, device) in self.at:
             return self.at[tensor, device]
         handoff = self.handoffs.get((tensor, device))
-        holder = self.holder[tensor]
-        if handoff is None or handoff.producer != holder:
-            raise ValueError(f"tensor {tensor!r} goes from {holder!r} to {device!r} without a handoff")
-        source = self.at[tensor, holder]
+        if handoff is None or handoff.producer in (device, *through):
+            raise ValueError(f"tensor {tensor!r} goes from {self.holder[tensor]!r} to {device!r} without a handoff")
+        source = self.bring(tensor, handoff.producer, (*through, device))
+        assert source is not None
         if handoff.mode == "zero_copy":
             self.drafts[source].readers.append(device)
             self.drafts[source].handoffs.append(handoff)

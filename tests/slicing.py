@@ -38,7 +38,9 @@ def cut(
         later = {name for other in parts[index + 1 :] for node in other for name in reads(node)}
         ins = tuple(dict.fromkeys(n for node in nodes for n in reads(node) if n not in made and n not in weights))
         outs = tuple(dict.fromkeys(n for node in nodes for n in node.output if n in later or n in outputs))
-        body = helper.make_graph(nodes, f"part{index}", [values[n] for n in ins], [values[n] for n in outs], [weights[n] for n in sorted(read & set(weights))])
+        body = helper.make_graph(
+            nodes, f"part{index}", [values[n] for n in ins], [values[n] for n in outs], [weights[n] for n in sorted(read & set(weights))]
+        )
         part = helper.make_model(body, opset_imports=model.opset_import, ir_version=model.ir_version)
         segments.append(segment(index, device, part, ins, outs))
     crossing = dict.fromkeys([*inputs, *outputs, *(n for s in segments for n in (*s.inputs, *s.outputs))])
@@ -64,7 +66,12 @@ def segment(index: int, device: str, model: onnx.ModelProto, inputs: tuple[str, 
 
 
 def handoffs(
-    segments: list[Segment], inputs: list[str], outputs: list[str], tensors: dict[str, TensorSpec], modes: tuple[Mode, ...], rules: tuple[int, int, int]
+    segments: list[Segment],
+    inputs: list[str],
+    outputs: list[str],
+    tensors: dict[str, TensorSpec],
+    modes: tuple[Mode, ...],
+    rules: tuple[int, int, int],
 ) -> tuple[Handoff, ...]:
     made = {**{n: "cpu" for n in inputs}, **{n: s.device for s in segments for n in s.outputs}}
     pairs = [(n, made[n], s.device) for s in segments for n in s.inputs] + [(n, made[n], "cpu") for n in outputs]

@@ -1,0 +1,119 @@
+"""How far two arrays are apart: largest absolute and relative difference, cosine, and the difference over the spread of the expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
+
+    Array = numpy.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The worst over all pairs compared; equal NaNs and equal infinities count as no difference."""
+
+    name: str
+    max_abs: float
+    max_rel: float
+    """Over elements whose expected value is at least 1e-3 of the largest one: elsewhere a ratio says nothing."""
+    cosine: float
+    """Smallest of all pairs; 1 for two arrays of zeros."""
+    max_abs_over_std: float
+    """Over the standard deviation of the expected values of the same pair (of all pairs together where that is 0)."""
+    mismatched: int
+    """Elements where only one side is NaN or infinite, or integers, booleans or strings that differ; all of them where shapes differ."""
+    elements: int
+
+
+def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> Difference:
+    """Compare (expected, got) pairs, at least one. Values that are no arrays (sequences) are compared item by item."""
+    import numpy
+
+    flat = [pair for expected, got in pairs for pair in _items(expected, got)]
+    pooled = [numpy.asarray(e, float).ravel() for e, _ in flat if _numeric(e)]
+    everything = numpy.concatenate(pooled) if pooled else numpy.zeros(0)
+    finite = everything[numpy.isfinite(everything)]
+    spread = float(finite.std()) if finite.size else 0.0
+    fallback = spread or (float(numpy.abs(finite).max()) if finite.size else 0.0) or 1.0
+    found = [_one(name, expected, got, fallback) for expected, got in flat]
+    return Difference(
+        name=name,
+        max_abs=max((d.max_abs for d in found), default=0.0),
+        max_rel=max((d.max_rel for d in found), default=0.0),
+        cosine=min((d.cosine for d in found), default=1.0),
+        max_abs_over_std=max((d.max_abs_over_std for d in found), default=0.0),
+        mismatched=sum(d.mismatched for d in found),
+        elements=sum(d.elements for d in found),
+    )
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether two values are bit for bit the same, NaN equal to NaN."""
+    import numpy
+
+    if isinstance(first, (list, tuple)):
+        return isinstance(second, (list, tuple)) and len(first) == len(second) and all(map(same, first, second))
+    a, b = numpy.asarray(first), numpy.asarray(second)
+    return a.shape == b.shape and bool(numpy.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+
+
+def _items(expected: Any, got: Any) -> list[tuple[Any, Any]]:
+    if isinstance(expected, (list, tuple)) and isinstance(got, (list, tuple)) and len(expected) == len(got):
+        return list(zip(expected, got, strict=True))
+    return [(expected, got)]
+
+
+def _numeric(value: Any) -> bool:
+    import numpy
+
+    return not isinstance(value, (list, tuple)) and numpy.asarray(value).dtype.kind in "fiubV"
+
+
+def _one(name: str, expected: Any, got: Any, fallback: float) -> Difference:
+    import numpy
+
+    a, b = numpy.asarray(expected), numpy.asarray(got)
+    if a.shape != b.shape or not _numeric(expected) or not _numeric(got):
+        equal = a.shape == b.shape and same(expected, got)
+        return _differs(name, 0 if equal else max(a.size, 1), a.size)
+    exact = a.dtype.kind not in "fV"
+    x, y = a.astype(numpy.float64).ravel(), b.astype(numpy.float64).ravel()
+    both = numpy.isfinite(x) & numpy.isfinite(y)
+    alike = both | (x == y) | (numpy.isnan(x) & numpy.isnan(y))
+    mismatched = int((~alike).sum()) + (int((x[both] != y[both]).sum()) if exact else 0)
+    x, y = x[both], y[both]
+    if not x.size:
+        return _differs(name, mismatched, a.size)
+    gap, size = numpy.abs(x - y), numpy.abs(x)
+    large = size >= 1e-3 * size.max()
+    relative = gap[large & (size > 0)] / size[large & (size > 0)]
+    top = float(gap.max())
+    return Difference(
+        name=name,
+        max_abs=top,
+        max_rel=float(relative.max()) if relative.size else top / fallback,
+        cosine=_cosine(x, y),
+        max_abs_over_std=top / (float(x.std()) or fallback),
+        mismatched=mismatched,
+        elements=a.size,
+    )
+
+
+def _differs(name: str, mismatched: int, elements: int) -> Difference:
+    cosine = 0.0 if mismatched else 1.0
+    return Difference(name=name, max_abs=0.0, max_rel=0.0, cosine=cosine, max_abs_over_std=0.0, mismatched=mismatched, elements=elements)
+
+
+def _cosine(x: Array, y: Array) -> float:
+    """Scaled first, so that no square overflows."""
+    import numpy
+
+    a, b = float(numpy.abs(x).max()), float(numpy.abs(y).max())
+    if a == 0 or b == 0:
+        return 1.0 if a == b else 0.0
+    x, y = x / a, y / b
+    return min(float(x @ y / numpy.sqrt((x @ x) * (y @ y))), 1.0)

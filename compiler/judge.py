@@ -1,0 +1,61 @@
+"""Whether measured differences are small enough: against a tolerance, or against the limits the target states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .bundle import LimitRecord
+from .compare import Difference
+
+TOLERANCE = 1e-4
+"""Largest difference over the output's standard deviation, where no approximation was taken."""
+APPROXIMATE = 0.1
+"""The same where approximations were taken and the target states no limit: beyond it something is wrong, not approximate."""
+
+
+def measured(outputs: Sequence[Difference]) -> dict[tuple[str, str], float]:
+    """Worst values by (kind, subject) of the limits they answer."""
+    return {
+        ("accuracy", "cosine"): min((d.cosine for d in outputs), default=1.0),
+        ("error", "abs"): max((d.max_abs for d in outputs), default=0.0),
+        ("error", "rel"): max((d.max_rel for d in outputs), default=0.0),
+    }
+
+
+def beyond(outputs: Sequence[Difference], boundaries: Sequence[Difference], tolerance: float | None) -> list[str]:
+    """What the outputs break, and the first boundary at which it shows."""
+    allowed = APPROXIMATE if tolerance is None else tolerance
+    reasons = []
+    for d in outputs:
+        if d.mismatched > (0 if tolerance == TOLERANCE else APPROXIMATE * d.elements):
+            reasons.append(f"{d.mismatched} of {d.elements} elements of {d.name} differ in kind (NaN, infinite, whole numbers, shape)")
+        elif tolerance is not None and d.max_abs_over_std > tolerance:
+            share = f"{d.max_abs_over_std:.3g} of its standard deviation"
+            reasons.append(f"{d.name} is off by {d.max_abs:.3g}, {share} ({tolerance:g} allowed)")
+    if reasons:
+        first = next((d.name for d in boundaries if d.mismatched or d.max_abs_over_std > allowed), None)
+        reasons += [f"first seen between segments at {first}"] if first else []
+    return reasons
+
+
+def held(limits: Sequence[LimitRecord], outputs: Sequence[Difference]) -> tuple[LimitRecord, ...]:
+    """The target's accuracy and error limits with what was measured."""
+    values = measured(outputs)
+    found = []
+    for limit in limits:
+        value = values.get((limit.kind, limit.subject))
+        if value is not None:
+            margin = limit.limit - value if limit.comparison.startswith("<") else value - limit.limit
+            found.append(replace(limit, basis="measured", value=value, margin=margin))
+    return tuple(found)
+
+
+def broken(limits: Sequence[LimitRecord]) -> list[str]:
+    """The measured limits that do not hold, one sentence each."""
+
+    def holds(limit: LimitRecord) -> bool:
+        margin = limit.margin or 0.0
+        return margin > 0 or (margin == 0 and "=" in limit.comparison)
+
+    return [f"{x.kind} {x.subject} {x.comparison} {x.limit:g} ({x.origin}) is broken: measured {x.value:g}" for x in limits if not holds(x)]

@@ -1,0 +1,81 @@
+"""The untouched model, run by onnxruntime with its graph optimisations off: they are rewrites too, and may share our mistakes.
+
+Any tensor of the model can be asked for besides its outputs. Nothing here knows how the bundle was made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ModelError
+
+if TYPE_CHECKING:
+    import onnx
+
+EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+PASSES_SHAPES_ONLY = frozenset({"Shape", "Size"})
+"""With every dim bound, these depend on no value."""
+
+
+def read_graph(path: Path) -> onnx.ModelProto:
+    """The model without its external weights. Raises ModelError for a file that is no ONNX model."""
+    import onnx
+
+    try:
+        return onnx.load_model(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's own error types differ between its back ends
+        raise ModelError(f"not an ONNX model: {error}", where=str(path)) from None
+
+
+class Reference:
+    """`tensors` are fetched besides the outputs; those the model does not have are left out of `tensors`."""
+
+    def __init__(self, path: Path, model: onnx.ModelProto, tensors: Iterable[str]) -> None:
+        import onnxruntime
+
+        copy = type(model)()
+        copy.CopyFrom(model)
+        made = {name for node in copy.graph.node for name in node.output if name}
+        self.outputs = tuple(value.name for value in copy.graph.output)
+        self.tensors = tuple(name for name in dict.fromkeys(tensors) if name in made and name not in self.outputs)
+        for name in self.tensors:
+            copy.graph.output.add().name = name  # onnxruntime infers the type
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.add_session_config_entry(EXTERNAL_FOLDER, os.fspath(path.resolve().parent))
+        try:
+            data = copy.SerializeToString()
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's and protobuf's exceptions share no base class
+            raise ModelError(f"onnxruntime cannot run the model: {str(error)[:1000]}", where=str(path)) from error
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        names = [*self.outputs, *self.tensors]
+        try:
+            return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        except Exception as error:
+            raise ModelError(f"onnxruntime cannot run the model on these inputs: {str(error)[:1000]}") from error
+
+
+def fixed_outputs(graph: onnx.GraphProto) -> frozenset[str]:
+    """Outputs that no input value reaches, so that they may well be the same for every input: constants and shapes."""
+    weights = {tensor.name for tensor in graph.initializer}
+    reached = {value.name for value in graph.input if value.name not in weights}
+    for node in graph.node:  # in topological order, or onnxruntime would not have loaded it
+        random = node.op_type.startswith("Random") or node.op_type in ("Bernoulli", "Multinomial")
+        if random or (node.op_type not in PASSES_SHAPES_ONLY and not reached.isdisjoint(_reads(node))):
+            reached.update(node.output)
+    return frozenset(value.name for value in graph.output if value.name not in reached)
+
+
+def _reads(node: onnx.NodeProto) -> set[str]:
+    """What a node reads, bodies included (a name of a body that hides an outer one only makes the answer more careful)."""
+    names = set(node.input)
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            names.update(*(_reads(inner) for inner in body.node), (value.name for value in body.output))
+    return names

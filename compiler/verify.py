@@ -1,0 +1,225 @@
+"""Compares a bundle with the untouched model, independently of everything that decided how the bundle looks.
+
+Both run on inputs made up for the model (and on those given); every output and every segment boundary that the model has too is compared.
+An output that is the same for every input proves nothing, so nothing is called verified then, unless no input value can reach it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .bundle import LimitRecord, MeasuredRecord
+from .check_bundle import sha256_of
+from .compare import Difference, difference, same
+from .errors import VerifyError
+from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, measured
+from .run import Bundle
+
+if TYPE_CHECKING:
+    from .reference import Reference
+
+SETS = 3
+"""Input sets compared."""
+MORE_SETS = 8
+"""Input sets tried on the model alone before an output counts as one that does not respond."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    verified: bool
+    reason: str
+    """Why not; where verified, what that rests on."""
+    outputs: tuple[Difference, ...]
+    boundaries: tuple[Difference, ...]
+    """Tensors between segments that the model has under the same name, in schedule order. They locate an error; outputs decide."""
+    constant: tuple[str, ...]
+    """Outputs that no input value reaches."""
+    unresponsive: tuple[str, ...]
+    """Outputs that an input reaches but that never changed."""
+    inputs: tuple[str, ...]
+    """The input sets compared: "given", "seed 0" …"""
+    tolerance: float | None
+    """On max_abs_over_std; None where limits of the target decide."""
+    approximated: bool
+    limits: tuple[LimitRecord, ...]
+    """Measured accuracy and error limits."""
+    emulated: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return self.verified
+
+    def records(self) -> tuple[MeasuredRecord, ...]:
+        """For the manifest, to three digits: what is beyond those is the machine's, not the bundle's."""
+        sets = ", ".join(self.inputs)
+        return tuple(
+            MeasuredRecord(output=d.name, inputs=sets, max_abs=_three(d.max_abs), max_rel=_three(d.max_rel), cosine=round(d.cosine, 6))
+            for d in self.outputs
+        )
+
+    def measured(self) -> dict[tuple[str, str], float]:
+        """The worst of all outputs by (kind, subject) of a limit."""
+        return measured(self.outputs)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def verify(
+    model_path: str | os.PathLike[str],
+    bundle: Bundle,
+    *,
+    emulate: bool = False,
+    seed: int = 0,
+    inputs: Mapping[str, Any] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> VerifyReport:
+    """Run both and compare. `inputs` are compared besides the made-up ones; `shapes` are for inputs whose shape the bundle leaves open.
+
+    Raises VerifyError where model and bundle do not belong together, UserError for inputs the bundle does not take, and what running
+    either raises. A difference is no exception but `verified` False.
+    """
+    tell = progress or (lambda _: None)
+    path = Path(model_path)
+    _same_model(path, bundle)
+    trial = _Trial(path, bundle, emulate, {**(shapes or {}), **_bound(bundle)})
+    for name, values in trial.input_sets(seed, inputs):
+        tell(f"comparing on {name}")
+        trial.compare(name, values)
+    return trial.report()
+
+
+def verify_bundle(
+    model: str | os.PathLike[str], bundle: str | os.PathLike[str], *, emulate: bool = False, progress: Callable[[str], None] | None = None
+) -> VerifyReport:
+    """`verify` for a bundle on disk."""
+    return verify(model, Bundle.load(bundle), emulate=emulate, progress=progress)
+
+
+def _same_model(path: Path, bundle: Bundle) -> None:
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise VerifyError(f"the model cannot be read: {error.strerror}", where=str(path)) from None
+    if found != bundle.manifest.model.sha256:
+        hashes = f"model.sha256 is {bundle.manifest.model.sha256[:12]}…, this file's is {found[:12]}…"
+        what = f"the bundle was compiled from another model: {hashes}"
+        raise VerifyError(what, where=str(path), help="give the model the bundle was made from, or compile this one")
+
+
+def _bound(bundle: Bundle) -> dict[str, tuple[int, ...]]:
+    return {value.name: value.shape for value in bundle.manifest.model.inputs if value.shape is not None}
+
+
+class _Trial:
+    """Both sides loaded once, and what was seen so far."""
+
+    def __init__(self, path: Path, bundle: Bundle, emulate: bool, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        from .reference import Reference, fixed_outputs, read_graph
+
+        self.bundle, self.shapes = bundle, shapes
+        self.model = read_graph(path)
+        self.session = bundle.session(emulate=emulate, poison=True)
+        crossing = [port.tensor for segment in bundle.manifest.segments for port in segment.outputs]
+        self.reference: Reference = Reference(path, self.model, crossing)
+        self.fixed = fixed_outputs(self.model.graph)
+        self.names: list[str] = []
+        self.fed: list[Mapping[str, Any]] = []
+        self.expected: list[dict[str, Any]] = []
+        self.got: list[dict[str, Any]] = []
+        wanted = {value.name for value in bundle.manifest.model.outputs}
+        if set(self.reference.outputs) != wanted:
+            raise VerifyError(f"the model has the outputs {sorted(self.reference.outputs)}, the bundle {sorted(wanted)}", where=str(path))
+
+    def input_sets(self, seed: int, given: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, Any]]]:
+        sets: list[tuple[str, Mapping[str, Any]]] = [] if given is None else [("given", given)]
+        return sets + [(f"seed {seed + i}", self.make(seed + i)) for i in range(SETS)]
+
+    def make(self, seed: int) -> dict[str, Any]:
+        from .generate_inputs import generate_inputs
+
+        made = generate_inputs(self.model, seed, self.shapes)
+        return {value.name: made[value.name] for value in self.bundle.manifest.model.inputs if value.name in made}
+
+    def compare(self, name: str, values: Mapping[str, Any]) -> None:
+        seen: dict[str, Any] = {}
+
+        def observe(tensor: str, device: str, value: Any) -> None:
+            if tensor in self.reference.tensors:
+                seen[tensor] = value.copy() if hasattr(value, "copy") else value
+
+        got = self.session.run(values, observe)
+        self.names.append(name)
+        self.fed.append(values)
+        self.expected.append(self.reference.run(values))
+        self.got.append({**seen, **got})
+
+    def report(self) -> VerifyReport:
+        differences = {name: self._difference(name) for name in (*self.reference.outputs, *self.reference.tensors)}
+        outputs = tuple(differences[name] for name in self.reference.outputs)
+        boundaries = tuple(differences[name] for name in self.reference.tensors if all(name in got for got in self.got))
+        still = self._unresponsive()
+        approximated = any(bound.bound > 0 for bound in self.bundle.manifest.errors.bounds)
+        limits = held(self.bundle.manifest.limits, outputs)
+        tolerance = None if approximated and limits else APPROXIMATE if approximated else TOLERANCE
+        reasons = [*self._empty(), *self._silent(still), *beyond(outputs, boundaries, tolerance), *broken(limits)]
+        fine = f"{len(outputs)} outputs on {len(self.names)} input sets" + (", within the target's limits" if tolerance is None else "")
+        return VerifyReport(
+            verified=not reasons,
+            reason="; ".join(reasons) or fine + (f", within {tolerance:g} of a standard deviation" if tolerance is not None else ""),
+            outputs=outputs,
+            boundaries=boundaries,
+            constant=tuple(name for name in self.reference.outputs if name in self.fixed),
+            unresponsive=still,
+            inputs=tuple(self.names),
+            tolerance=tolerance,
+            approximated=approximated,
+            limits=limits,
+            emulated=self.session.emulated,
+        )
+
+    def _difference(self, name: str) -> Difference:
+        pairs = [(e[name], g[name]) for e, g in zip(self.expected, self.got, strict=True) if name in g]
+        return difference(name, pairs)
+
+    def _unresponsive(self) -> tuple[str, ...]:
+        """Outputs that stay the same over every set; sets are added, for the model alone, while there are any."""
+        results = list(self.expected)
+        still = self._unchanged(results)
+        for extra in range(MORE_SETS):
+            if not still:
+                break
+            results.append(self.reference.run(self.make(1000 + extra)))
+            still = self._unchanged(results)
+        return still
+
+    def _unchanged(self, results: list[dict[str, Any]]) -> tuple[str, ...]:
+        live = [name for name in self.reference.outputs if name not in self.fixed]
+        return tuple(name for name in live if all(same(results[0][name], other[name]) for other in results[1:]))
+
+    def _silent(self, still: tuple[str, ...]) -> list[str]:
+        return [f"the output {name} does not depend on the input, so equality proves nothing" for name in still]
+
+    def _empty(self) -> list[str]:
+        """Outputs of which the model itself gives no finite number on some input."""
+        import numpy
+
+        reasons = []
+        for name in self.reference.outputs:
+            for label, expected in zip(self.names, self.expected, strict=True):
+                values = expected[name]
+                if isinstance(values, (list, tuple)) or numpy.asarray(values).dtype.kind != "f":
+                    continue
+                if numpy.asarray(values).size and not numpy.isfinite(values).any():
+                    reasons.append(f"the model's own output {name} has no finite number on {label}, so equality proves nothing")
+                    break
+        return reasons
+
+
+def _three(value: float) -> float:
+    return float(f"{value:.3g}")
