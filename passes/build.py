@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import helper
 
-from ..targets.operator_view import AttributeValue
+from ..targets.operator_view import FLOATS, AttributeValue
 from .graph import ELEMENT, Graph, Node
+from .rewrite import Replacement
 
 Operand = str | float
+COMPUTED = FLOATS - {"fp8"}
+"""Dtypes that replacements compute in; fp8 only stores."""
 AXES_AS_INPUT = {"ReduceMean": 18, "ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}
 """From this opset on the axes are an input."""
 
@@ -22,6 +25,19 @@ class Builder:
         self.graph, self.dtype, self.hint = graph, dtype, hint
         self.nodes: list[Node] = []
         self._numbers: dict[float, str] = {}
+
+    @classmethod
+    def at(cls, graph: Graph, root: Node) -> Builder:
+        """For a node whose first input has the dtype everything is computed in."""
+        return cls(graph, graph.tensor(root.inputs[0]).dtype, root.outputs[0])
+
+    def replaces(self, root: Node, result: str) -> Replacement:
+        """The nodes so far, `result` taking over the root's first output."""
+        return Replacement(tuple(self.nodes), {root.outputs[0]: result})
+
+    def array(self, value: np.ndarray, dtype: str | None = None) -> str:
+        """A constant tensor, cast once to `dtype` (the builder's own by default)."""
+        return self.graph.constant(value.astype(helper.tensor_dtype_to_np_dtype(ELEMENT[dtype or self.dtype])), self.hint)
 
     def number(self, value: float) -> str:
         """A scalar constant; a value beyond the dtype's range becomes its largest."""

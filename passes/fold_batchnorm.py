@@ -140,8 +140,8 @@ def _channels(graph: Graph, linear: Node, weights: np.ndarray) -> int:
     """The number of output channels."""
     group = graph.attribute(linear, "group")
     if linear.operator == "ConvTranspose":
-        return weights.shape[1] * (group if isinstance(group, int) else 1)
-    return weights.shape[_axis(graph, linear)]
+        return int(weights.shape[1]) * (group if isinstance(group, int) else 1)
+    return int(weights.shape[_axis(graph, linear)])
 
 
 def _axis(graph: Graph, linear: Node) -> int:
@@ -150,13 +150,15 @@ def _axis(graph: Graph, linear: Node) -> int:
 
 
 def _scaled(graph: Graph, linear: Node, weights: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    scaled: np.ndarray
     if linear.operator != "ConvTranspose":
         axis = _axis(graph, linear)
-        return np.multiply(weights, factor.reshape([-1 if k == axis else 1 for k in range(weights.ndim)])).astype(weights.dtype)
+        scaled = np.multiply(weights, factor.reshape([-1 if k == axis else 1 for k in range(weights.ndim)]))
+        return np.asarray(scaled, weights.dtype)
     group = factor.size // weights.shape[1]
     split = weights.reshape(group, weights.shape[0] // group, *weights.shape[1:])
     scaled = np.multiply(split, factor.reshape(group, 1, -1, *[1] * (weights.ndim - 2)))
-    return scaled.reshape(weights.shape).astype(weights.dtype)
+    return np.asarray(scaled.reshape(weights.shape), weights.dtype)
 
 
 FOLD_BATCHNORM = Rewrite(

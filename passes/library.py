@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from ..targets.model import RuleFacts
+from .decompose_activation import ACTIVATIONS
+from .decompose_arithmetic import ARITHMETIC
+from .decompose_normalization import NORMALIZATIONS
+from .decompose_shape import SHAPES
 from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
 from .recover_normalization import RECOVER_LAYERNORM, RECOVER_RMSNORM
 from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
 from .remove_identity import REMOVALS
+from .reshape_matmul import MATRIX
 from .rewrite import Rewrite
 from .substitute_gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
 
@@ -23,7 +28,7 @@ RECOVER: tuple[Rewrite, ...] = (
 )
 SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, FOLD_BATCHNORM, FOLD_CHANNELWISE)
 FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID}
-DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF,)
+DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF, *NORMALIZATIONS, *ACTIVATIONS, *ARITHMETIC, *SHAPES, *MATRIX)
 SUBSTITUTE: tuple[Rewrite, ...] = (*RELU_TANH, *TANH, *SIGMOID, *DECOMPOSE)
 
 
