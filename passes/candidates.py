@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..targets.cost import FREE, kernel_seconds
+from ..targets.cost import FREE, is_compute_bound, kernel_seconds
 from ..targets.expression import truth
 from ..targets.model import Device, RewriteLine, Target
 from ..targets.operator_view import OperatorView
@@ -36,6 +36,8 @@ class Implementation:
     """Proved bound on the absolute error of this operator's output; 0 for native, exact and reassociating rewrites."""
     origin: str
     """The line of the target that decided: "a16.hw:31"."""
+    compute_bound: bool = False
+    """Whether arithmetic, not memory, sets most of `seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Candidates:
     """Answers, remembered by what the operator looks like, so that a model of a thousand equal layers asks once."""
 
     def __init__(self, graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> None:
-        """`rewrites` are all that may serve one operator; `families` maps the names a `rewrite` line may use to rewrites, cheapest first."""
+        """`rewrites` may serve a single operator; `families` maps the names a `rewrite` line may use to rewrites, cheapest first."""
         self._graph, self._target, self._families = graph, target, families
         self._by_operator: dict[str, list[Rewrite]] = {}
         for rewrite in rewrites:
@@ -127,7 +129,8 @@ class Candidates:
         seconds = kernel_seconds(self._target, device, (view,), answer.compute_dtype)
         origin = str(answer.rule.origin) if answer.rule else str(device.origin)
         launches = 0 if view.operator in FREE and not view.domain else 1
-        return Implementation(device.name, NATIVE, seconds, launches, answer.compute_dtype, 0.0, origin)
+        bound = is_compute_bound(self._target, device, view, answer.compute_dtype)
+        return Implementation(device.name, NATIVE, seconds, launches, answer.compute_dtype, 0.0, origin, bound)
 
     def _outside_opsets(self, operator: str, domain: str) -> str:
         first, (_, last) = first_opset(operator, domain), self._target.opset
@@ -155,6 +158,7 @@ class Candidates:
             compute_dtype=parts[0].compute_dtype if parts else "",
             bound=rewrite.contract.absolute,
             origin=origin or str(device.origin),
+            compute_bound=2 * sum(part.seconds for part in parts if part.compute_bound) > sum(part.seconds for part in parts),
         )
 
 

@@ -13,9 +13,9 @@ import onnx
 from onnx import helper
 
 from ..targets.model import Device
-from .fuse_kernels import group_kernels
 from .graph import Graph, Node
-from .realise_placement import Part
+from .kernels import group_kernels
+from .placed import Part
 from .schema import first_opset, schema
 
 KERNEL = "autoglmc.kernel"

@@ -19,9 +19,10 @@ from .schema import operand_names, plain, schema
 
 DTYPE: Mapping[int, str] = {
     1: "fp32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "fp16", 11: "fp64",
-    12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bf16", 17: "fp8", 18: "fp8", 19: "fp8", 20: "fp8", 21: "uint4", 22: "int4",
+    12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bf16",
+    17: "fp8", 18: "fp8", 19: "fp8", 20: "fp8", 21: "uint4", 22: "int4",
 }  # fmt: skip
-ELEMENT: Mapping[str, int] = {name: code for code, name in reversed(DTYPE.items())}
+ELEMENT: Mapping[str, int] = {name: code for code, name in reversed(list(DTYPE.items()))}
 FORWARD_COMPATIBLE = 18
 """From this opset on, later ones only widen dtypes and add attributes with the old behaviour as default, so an operator of a
 newer opset (Gelu 20, RMSNormalization 23, Swish 24) may stand beside the model's own; the emitted segment declares the newest one."""

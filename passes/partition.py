@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MAX_STATES = 20_000
+MAX_STATES = 2_000
 """States expanded before the search turns greedy; reached only by graphs with dozens of islands on three or more devices."""
 
 

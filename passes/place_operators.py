@@ -8,56 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..targets.cost import home_memory, kernel_seconds, route
 from ..targets.model import Device, Target
 from ..targets.operator_view import TensorView
 from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 from .coarsen import coarsen
-from .fuse_kernels import group_kernels
 from .graph import Graph, Node
-from .placement import Net, Price, Problem, Room, Unit, price
-from .solve_placement import Solution, solve
-
-
-@dataclass(frozen=True, slots=True)
-class Homeless:
-    """An operator that no device runs, with each device's reasons."""
-
-    node: str
-    operator: str
-    refusals: tuple[Refusal, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """The placement problem of a graph on a target, and what its numbers stand for."""
-
-    graph: Graph
-    target: Target
-    nodes: tuple[Node, ...]
-    answers: tuple[tuple[Answer, ...], ...]
-    """Per node and device (in the target's order)."""
-    units: tuple[tuple[int, ...], ...]
-    """Node numbers per unit of `problem`."""
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where every operator runs and how, in segments; with the plans it was compared to."""
-
-    question: Question
-    solution: Solution
-    greedy: Price | None
-    all_host: Price | None
-
-    def choice(self, node: int) -> Implementation:
-        """How node number `node` is implemented."""
-        unit = next(k for k, members in enumerate(self.question.units) if node in members)
-        answer = self.question.answers[node][self.solution.assignment[unit]]
-        assert isinstance(answer, Implementation)
-        return answer
+from .kernels import group_kernels
+from .placed import Homeless, Placement, Question
+from .placement import Net, Problem, Room, Unit, price
+from .solve_placement import improve, solve
 
 
 def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tuple[Homeless, ...]:
@@ -90,9 +52,7 @@ def build_problem(
         for unit in units
     )
     homes = {name: home_memory(target, name).name for name in names}
-    rooms = tuple(
-        Room(memory.name, tuple(k for k, name in enumerate(names) if homes[name] == memory.name), memory.budget) for memory in target.memories
-    )
+    rooms = tuple(Room(m.name, tuple(k for k, name in enumerate(names) if homes[name] == m.name), m.budget) for m in target.memories)
     limits = {limit.subject: int(limit.value) for limit in target.limits if limit.kind == "partitions"}
     dispatch = tuple(device.dispatch for device in target.devices)
     nets = _nets(graph, target, nodes, units, host)
@@ -107,7 +67,7 @@ def place(question: Question) -> Placement | None:
     starts = [greedy, on_host]
     for device in range(len(problem.devices)):
         starts.append([device if u.seconds[device] is not None else on_host[k] for k, u in enumerate(problem.units)])
-    starts.extend(improve(problem, start) for start in list(starts))
+    starts.append(improve(problem, greedy))
     solution = solve(problem, starts)
     if solution is None:
         return None
@@ -118,32 +78,6 @@ def greedy_assignment(problem: Problem) -> list[int]:
     """By capability, in topological order: the first device listed that is not the host and can run it, else the host."""
     order = [d for d in range(len(problem.devices)) if d != problem.host] + [problem.host]
     return [next(d for d in order if unit.seconds[d] is not None) for unit in problem.units]
-
-
-def improve(problem: Problem, assignment: Sequence[int]) -> list[int]:
-    """Descent over whole segments: move a segment to another device while that makes the plan cheaper."""
-    best = list(assignment)
-    current = price(problem, best)
-    while current is not None:
-        better = None
-        for piece in current.pieces:
-            for device in range(len(problem.devices)):
-                moved = _moved(problem, best, piece.units, device)
-                found = price(problem, moved) if moved != best else None
-                if found is not None and found.total < (better or current).total * (1 - 1e-9):
-                    better, candidate = found, moved
-        if better is None:
-            return best
-        best, current = candidate, better
-    return best
-
-
-def _moved(problem: Problem, assignment: Sequence[int], units: Sequence[int], device: int) -> list[int]:
-    moved = list(assignment)
-    for unit in units:
-        if problem.units[unit].seconds[device] is not None:
-            moved[unit] = device
-    return moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +129,7 @@ def _together(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int], ta
     pairs: dict[tuple[int, int], None] = {}
     for device in target.devices:
         for group in group_kernels(graph, nodes, device.kernels):
-            for a, b in zip(group, group[1:], strict=False):
+            for a, b in pairwise(group):
                 pairs[number[id(a)], number[id(b)]] = None
     return list(pairs)
 

@@ -3,35 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from .candidates import NATIVE, Implementation
 from .graph import Graph, Node
-from .place_operators import Placement
+from .placed import Part, Placement, Site
 from .rewrite import Declined, Rewrite
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One operator that was rewritten for its device."""
-
-    node: str
-    operator: str
-    tensor: str
-    implementation: Implementation
-    contract: str
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The nodes of one segment, in topological order, before the segment is written as a model."""
-
-    device: str
-    nodes: tuple[Node, ...]
-    seconds: float
-    """Predicted, dispatch included."""
-    dtypes: tuple[str, ...]
-    """Dtypes the device computes in, most frequent first."""
 
 
 def realise(placement: Placement, rewrites: Mapping[str, Rewrite]) -> tuple[tuple[Part, ...], tuple[Site, ...]]:

@@ -20,12 +20,9 @@ class Schema:
     variadic_input: bool
     variadic_output: bool
     defaults: Mapping[str, AttributeValue]
-    has_function: bool
-    deterministic: bool
 
 
-_NAMELESS = Schema(since=1, inputs=(), outputs=(), variadic_input=True, variadic_output=True, defaults={}, has_function=False, deterministic=True)
-_RANDOM = frozenset({"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"})
+_NAMELESS = Schema(since=1, inputs=(), outputs=(), variadic_input=True, variadic_output=True, defaults={})
 
 
 @lru_cache(maxsize=4096)
@@ -44,8 +41,6 @@ def schema(operator: str, domain: str, opset: int) -> Schema:
         variadic_input=bool(found.inputs) and found.inputs[-1].option == variadic,
         variadic_output=bool(found.outputs) and found.outputs[-1].option == variadic,
         defaults={name: value for name, value in defaults.items() if value is not None},
-        has_function=found.has_function or found.has_context_dependent_function,
-        deterministic=operator not in _RANDOM,
     )
 
 

@@ -84,6 +84,12 @@ def home_memory(target: Target, device: str) -> Memory:
     return max(memories, key=lambda memory: (memory.budget, memory.name))
 
 
+def is_compute_bound(target: Target, device: Device, view: OperatorView, compute_dtype: str) -> bool:
+    """Whether arithmetic, not memory, sets the operator's time."""
+    rate = peak_rate(device, compute_dtype) * device.sustained
+    return operator_flops(view) / rate > operator_bytes(view, compute_dtype) / home_memory(target, device.name).bandwidth
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One handoff of a tensor over one link."""

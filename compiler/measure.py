@@ -1,0 +1,50 @@
+"""Verification as part of a compilation: the bundle is run against the model before it takes its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .bundle import LimitRecord, MeasuredRecord
+from .devices.adapter import adapter_for
+from .emit import ManifestFacts
+from .errors import VerifyError
+from .judge import beyond, broken
+from .load import LoadedModel
+from .run import Bundle
+from .segments import Compiled
+from .verify import VerifyReport, verify
+
+
+@dataclass(slots=True)
+class Measurement:
+    """Verifies the bundle of a folder when called; `report` then holds the result, or why there is none."""
+
+    loaded: LoadedModel
+    facts: ManifestFacts
+    emulate: bool
+    report: VerifyReport | str = field(default="it was not asked for")
+
+    def __call__(self, folder: Path) -> tuple[tuple[LimitRecord, ...], tuple[MeasuredRecord, ...]]:
+        """The limits with what was measured, and the errors. Raises VerifyError for a bundle that computes something else than its
+        model; one whose outputs do not respond to any input is kept, and the report says that nothing is proved."""
+        report = self.report = verify(self.loaded.path, Bundle.load(folder), emulate=self.emulate)
+        wrong = [*beyond(report.outputs, report.boundaries, report.tolerance), *broken(report.limits)]
+        if wrong:
+            help = "loosen the limit or the `tol` of a rewrite line in the target; if no approximation was taken, please report this"
+            raise VerifyError(f"the bundle differs from the model: {'; '.join(wrong)}", where=str(self.loaded.path), help=help)
+        known = {(limit.kind, limit.subject): limit for limit in report.limits}
+        return tuple(known.get((limit.kind, limit.subject), limit) for limit in self.facts.limits), report.records()
+
+
+def measurement(loaded: LoadedModel, compiled: Compiled, facts: ManifestFacts, *, emulate: bool) -> Measurement | str:
+    """How to measure, or why that is not possible here: a runtime is missing and nobody asked for a stand-in."""
+    absent = [f"{s.index} ({s.device}: runtime {r})" for s in compiled.segments if not _here(r := compiled.runtimes[s.device].adapter)]
+    if absent and not emulate:
+        return f"segment {', '.join(absent)} cannot run here; --emulate runs such segments on the CPU"
+    return Measurement(loaded, facts, emulate)
+
+
+def _here(runtime: str) -> bool:
+    adapter = adapter_for(runtime)
+    return adapter is not None and not adapter.missing()

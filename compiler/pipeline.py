@@ -1,0 +1,119 @@
+"""The order of the passes, as a table that is checked when it is imported: what each needs, gives and breaks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from ..passes.candidates import Candidates
+from ..passes.cut_segments import cut
+from ..passes.library import RECOVER, SIMPLIFY
+from ..passes.place_operators import ask, place
+from ..passes.placed import Homeless
+from ..passes.realise_placement import realise
+from ..passes.rewrite import apply
+from .errors import Infeasible, TargetError
+from .work import Run, Work
+
+
+class Fact(Enum):
+    """Something that holds of the work and that a later pass may rely on."""
+
+    TYPED = auto()
+    """Every tensor whose dtype and shape can be known has them."""
+    RECOVERED = auto()
+    """What exporters scattered is one operator again."""
+    SIMPLE = auto()
+    PLACED = auto()
+    """Every operator has a device and an implementation there."""
+    REALISED = auto()
+    """The graph holds exactly what the devices will run."""
+    CUT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    name: str
+    run: Run
+    needs: frozenset[Fact]
+    gives: frozenset[Fact]
+    breaks: frozenset[Fact]
+    contract: str
+    """exact, reassociates or bounded: the loosest contract among what the pass may apply."""
+
+
+def recover(work: Work) -> None:
+    work.decisions.extend(apply(work.graph, RECOVER))
+
+
+def simplify(work: Work) -> None:
+    work.decisions.extend(apply(work.graph, SIMPLIFY))
+    work.graph.sweep()
+    work.recovered = dict(Counter(node.kind for node in work.graph.nodes))
+
+
+def place_operators(work: Work) -> None:
+    """Raises TargetError for operators no device runs, Infeasible where limits leave no placement."""
+    question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
+    if isinstance(question, tuple):
+        raise _homeless(question)
+    work.placement = place(question)
+    if work.placement is None:
+        weights = sum(unit.weight_bytes for unit in question.problem.units)
+        raise Infeasible(
+            "placement",
+            weights,
+            max((room.bytes for room in question.problem.rooms), default=0),
+            ("raise the memory budgets", "allow more partitions"),
+            message=f"no placement keeps the memory budgets and partition limits: the weights alone take {weights} bytes",
+        )
+
+
+def realise_placement(work: Work) -> None:
+    assert work.placement is not None
+    work.parts, work.sites = realise(work.placement, {rewrite.name: rewrite for rewrite in work.substitutes})
+
+
+def cut_segments(work: Work) -> None:
+    work.cuts = cut(work.graph, work.parts, work.target.devices)
+
+
+def _homeless(found: Sequence[Homeless]) -> TargetError:
+    first = found[0]
+    more = f" (and {len(found) - 1} more: {', '.join(sorted({h.operator for h in found[1:]}))})" if len(found) > 1 else ""
+    reasons = "; ".join(f"{refusal.device}: {refusal}" for refusal in first.refusals)
+    help = "add the operator to a device's `supports`, a `rewrite` line for it, or a cpu with `supports all`"
+    return TargetError(f"no device of the target runs {first.operator}{more}: {reasons}", where=f"node {first.node}", help=help)
+
+
+def _row(name: str, run: Run, needs: str, gives: str, breaks: str, contract: str) -> Pass:
+    facts = [frozenset(Fact[word] for word in column.split()) for column in (needs, gives, breaks)]
+    return Pass(name, run, *facts, contract)
+
+
+# fmt: off
+PIPELINE: tuple[Pass, ...] = (
+    #    name                 run                 needs              gives        breaks   contract
+    _row("recover",           recover,            "TYPED",           "RECOVERED", "",      "reassociates"),
+    _row("simplify",          simplify,           "TYPED RECOVERED", "SIMPLE",    "",      "reassociates"),
+    _row("place-operators",   place_operators,    "TYPED SIMPLE",    "PLACED",    "",      "exact"),
+    _row("realise-placement", realise_placement,  "PLACED",          "REALISED",  "SIMPLE", "bounded"),
+    _row("cut-segments",      cut_segments,       "REALISED",        "CUT",       "",      "exact"),
+)
+# fmt: on
+
+
+def check(table: Sequence[Pass], known: frozenset[Fact]) -> None:
+    """Raises ValueError for the first pass that needs a fact which no pass before it gives, or which one broke."""
+    broken: dict[Fact, str] = {}
+    for row in table:
+        for fact in sorted(row.needs - known, key=lambda fact: fact.value):
+            why = f"'{broken[fact]}' broke it" if fact in broken else "no pass before it gives it"
+            raise ValueError(f"pass '{row.name}' needs {fact.name}: {why}")
+        broken.update(dict.fromkeys(row.breaks, row.name))
+        known = known - row.breaks | row.gives
+
+
+check(PIPELINE, frozenset({Fact.TYPED}))

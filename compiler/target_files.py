@@ -1,0 +1,38 @@
+"""Targets by path or by stock name, checked against the rules this compiler has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..grammar import load_target as read_target
+from ..targets.model import Target
+from ..targets.stock import stock_names, stock_path
+from .errors import UsageError, did_you_mean
+
+
+def load_target(target: str | Path) -> Target:
+    """The target of a .hw file or of a stock name ("a16", "a16.hw" where no such file is here).
+
+    Raises UsageError where there is no such file or name, grammar.HwError with every mistake of the file."""
+    from ..passes.library import facts
+
+    return read_target(find_target(target), facts())
+
+
+def find_target(target: str | Path) -> Path:
+    """The file a path or stock name stands for; a file that exists wins over a stock name."""
+    path = Path(target)
+    if path.is_file():
+        return path
+    name = str(target).removesuffix(".hw")
+    if name in stock_names():
+        return stock_path(name)
+    if path.is_dir():
+        raise UsageError(f"'{target}' is a folder, not a .hw file", where="--target")
+    raise UsageError(
+        f"there is no target '{target}': neither a .hw file nor a stock target", where="--target", help=did_you_mean(name, stock_names())
+    )
+
+
+def stock_targets() -> tuple[str, ...]:
+    return tuple(stock_names())

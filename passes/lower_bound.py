@@ -1,0 +1,101 @@
+"""A lower bound on the placement, and good first plans, by minimum cuts.
+
+Relaxation: all accelerators are one, with the fastest of their times, free handoffs among themselves and the cheapest link to the
+host; dispatch is left out. What remains (two sides, additive times, each tensor handed over once) is a minimum s-t cut, and so is
+the best plan with a given operator forced to one side. Every true plan costs at least its relaxed cut, plus one dispatch of an
+accelerator if it uses one.
+
+    cut = min over (H, A) of  sum of t_host(u) for u in H + sum of t_acc(u) for u in A + each tensor that changes sides, once a side
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .placement import Net, Problem
+
+TICKS = 1e10
+"""Max-flow counts in integers: tenths of a nanosecond."""
+INFINITE = 1 << 44
+
+
+@dataclass(frozen=True, slots=True)
+class CutBound:
+    """`best` is the relaxed optimum in seconds, `sides[u]` true where it puts unit u on an accelerator; `forced_host[u]` and
+    `forced_accelerator[u]` are the optima with that unit forced there (infinite if it cannot be there)."""
+
+    best: float
+    sides: tuple[bool, ...]
+    forced_host: tuple[float, ...]
+    forced_accelerator: tuple[float, ...]
+
+
+def cut_bound(problem: Problem, accelerators: Sequence[int], forced: bool = True) -> CutBound:
+    """The bound where units may only use the host and `accelerators`; `forced` also computes the bound of every single choice."""
+    network = _Network(problem, accelerators)
+    best, sides = network.solve()
+    host, accelerator = [best] * len(problem.units), [best] * len(problem.units)
+    for unit in range(len(problem.units) if forced else 0):
+        other = network.solve(unit, not sides[unit])[0]
+        (host if sides[unit] else accelerator)[unit] = other
+    return CutBound(best, sides, tuple(host), tuple(accelerator))
+
+
+class _Network:
+    """Source side: host. Sink side: accelerator. An arc is cut when its tail is on the host's side and its head is not."""
+
+    def __init__(self, problem: Problem, accelerators: Sequence[int]) -> None:
+        self.problem, self.accelerators = problem, accelerators
+        self.count = len(problem.units)
+        self.source, self.sink = self.count, self.count + 1
+        self.nodes = self.count + 2
+        self.arcs: list[tuple[int, int, int]] = []
+        for k, unit in enumerate(problem.units):
+            here = unit.seconds[problem.host]
+            there = min((s for d in accelerators if (s := unit.seconds[d]) is not None), default=None)
+            self.arcs.append((self.source, k, INFINITE if there is None else _ticks(there)))
+            self.arcs.append((k, self.sink, INFINITE if here is None else _ticks(here)))
+        for net in problem.nets:
+            self._net(net)
+
+    def _net(self, net: Net) -> None:
+        host, producer = self.problem.host, self.source if net.producer < 0 else net.producer
+        down = min((s for d in self.accelerators if (s := net.seconds[host][d]) is not None), default=None)
+        up = min((s for d in self.accelerators if (s := net.seconds[d][host]) is not None), default=None)
+        if net.consumers and (down is None or down > 0):
+            gate = self._gate()
+            self.arcs.append((producer, gate, INFINITE if down is None else _ticks(down)))
+            self.arcs.extend((gate, consumer, INFINITE) for consumer in net.consumers)
+        if net.producer >= 0 and (up is None or up > 0):
+            gate = self._gate()
+            self.arcs.append((gate, producer, INFINITE if up is None else _ticks(up)))
+            self.arcs.extend((consumer, gate, INFINITE) for consumer in net.consumers)
+            if net.to_host:
+                self.arcs.append((self.source, gate, INFINITE))
+
+    def _gate(self) -> int:
+        self.nodes += 1
+        return self.nodes - 1
+
+    def solve(self, unit: int | None = None, accelerator: bool = False) -> tuple[float, tuple[bool, ...]]:
+        """Cost and sides of the minimum cut, with one unit forced to a side."""
+        from ortools.graph.python import max_flow
+
+        flow = max_flow.SimpleMaxFlow()
+        arcs = list(self.arcs)
+        if unit is not None:
+            arcs.append((unit, self.sink, INFINITE) if accelerator else (self.source, unit, INFINITE))
+        tails, heads, capacities = zip(*arcs, strict=True)
+        flow.add_arcs_with_capacity(tails, heads, capacities)
+        if flow.solve(self.source, self.sink) != flow.OPTIMAL:
+            raise AssertionError("minimum cut without a solution")
+        total = flow.optimal_flow()
+        if total >= INFINITE:
+            return float("inf"), ()
+        on_host = set(flow.get_source_side_min_cut())
+        return total / TICKS, tuple(k not in on_host for k in range(self.count))
+
+
+def _ticks(seconds: float) -> int:
+    return int(seconds * TICKS)
