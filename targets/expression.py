@@ -297,6 +297,10 @@ def _present(call: Call, environment: Environment) -> Answer:
     return isinstance(first, Name) and bool(environment.operand(first.name))
 
 
+def _count(call: Call, environment: Environment) -> Answer:
+    return len(_tensors(call, environment))
+
+
 def _all_dims(call: Call, environment: Environment) -> Answer:
     items: list[tuple[str, Scalar | None]] = []
     several = len(call.arguments) > 1
@@ -398,6 +402,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "all": Predicate(("attribute",), _every_item, "all items of a list attribute at once; true of one left out"),
     "item": Predicate(("attribute", "number"), _item, "one item of a list attribute, counted from 0"),
     "length": Predicate(("attribute",), _length, "number of items of a list attribute"),
+    "count": Predicate(("operand",), _count, "number of tensors of a variadic operand"),
     "native": Predicate(("operator",), _native, "the device supports this operator in some form"),
 }
 

@@ -41,12 +41,15 @@ class OperatorVersion:
     def data_inputs(self) -> tuple[str, ...]:
         """Names of the inputs that are computed on, as against indices, shapes, axes, conditions and fixed-type parameters.
 
-        An input is data if its schema takes floats of several widths (Resize's `scales` is fp32 only: a parameter). Where no input
-        is, those that take any float; where none does (And, BitShift, Not …), all: the operator computes on integers or booleans.
+        An input is data if its schema takes floats of several widths (Resize's `scales` is fp32 only: a parameter). Where no input is,
+        those that take any float if the result is a float (DequantizeLinear's scale), else those of the first input's type (And,
+        BitShift, Not, QLinearConv …): the operator computes on integers or booleans.
         """
         floats = [slot for slot in self.inputs if slot.takes_floats]
-        wide = [slot for slot in floats if len(slot.dtypes) > 1]
-        return tuple(slot.name for slot in (wide or floats or self.inputs))
+        found = [slot for slot in floats if len(slot.dtypes) > 1]
+        if not found and any(slot.takes_floats for slot in self.outputs):
+            found = floats
+        return tuple(slot.name for slot in (found or [s for s in self.inputs if s.variable == self.inputs[0].variable]))
 
 
 def key_of(domain: str, operator: str) -> str:

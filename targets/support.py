@@ -7,8 +7,8 @@ How element types are read. The **data inputs** of an operator decide (those tha
   int64), and a block of just that dtype must list it.
 
 A float operand is computed in its own dtype where a block of that dtype lists the operator, unless `precision { compute fp16 for fp32; }`
-asks for another; else in `precision`'s default, else, on a device with no block of the operand's dtype at all, in the first
-float dtype that the device lists the operator for.
+asks for another; else in `precision`'s default, else, on a device with no block of the operand's dtype at all, in the widest
+float dtype (fp16 before bf16) that the device lists the operator for.
 
 `supports all` takes every operator of the domains that onnxruntime knows (ai.onnx, ai.onnx.ml, com.microsoft) in any dtype.
 """
@@ -212,7 +212,7 @@ def _float_choices(device: Device, floats: list[str], precision: Precision) -> t
     widest = max(floats, key=lambda dtype: (BITS[dtype], dtype))
     choices = asked + [widest] + ([precision.default] if precision.default in FLOATS else [])
     if widest not in own:
-        choices += [dtype for dtype in own if dtype in FLOATS]
+        choices += [dtype for dtype in ("fp64", "fp32", "fp16", "bf16", "fp8") if dtype in own]
     return tuple(dict.fromkeys(choice for choice in choices if choice is not None))
 
 
