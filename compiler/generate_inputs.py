@@ -32,6 +32,8 @@ SAMPLE_RATE = 16000
 """Hertz; what speech models are trained at."""
 BYTE = 256
 """Integers whose meaning is unknown are bytes: in range of most tables, and of what byte-level models take."""
+SYMBOLS = 24
+"""How many different ones occur: text and code use few, and to a byte-level model all uniform noise is one thing, noise."""
 GRID = 4
 """An image is blobs on a grid of this many cells a side, plus noise: pure noise saturates or averages out in real networks."""
 NOISE, STATE_SCALE = 0.3, 0.1
@@ -100,7 +102,8 @@ def _integers(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], limit: in
     if int(np.prod(shape)) == 1 or LENGTH.search(name):
         return np.ones(shape, dtype)
     low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (0, 7)
-    return rng.integers(max(low, -128) if high < BYTE else 0, min(high + 1, BYTE), shape).astype(dtype)
+    symbols = rng.integers(max(low, -128) if high < BYTE else 0, min(high + 1, BYTE), SYMBOLS)
+    return symbols[rng.integers(0, SYMBOLS, shape)].astype(dtype)
 
 
 def _reals(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:

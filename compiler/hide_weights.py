@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .constant_nodes import constant_nodes
 from .model_structure import bodies
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def hide_weights(model: onnx.ModelProto) -> Hidden:
     """Replaces, in place, each large initializer that no foldable node reads by a graph input of its type."""
     from onnx import helper
 
-    foldable = _foldable_inputs(model.graph)
+    # a constant that meets only constants is worth folding, so the simplifier must see its value
+    foldable = {name for node in constant_nodes(model.graph) for name in node.input}
     # parsed tensors stay alive after `del`: only a reference is kept here, never a copy
     tensors = list(model.graph.initializer)
     large = [tensor.ByteSize() >= SMALL and tensor.name not in foldable for tensor in tensors]
@@ -53,18 +55,6 @@ def restore_weights(model: onnx.ModelProto, hidden: Hidden) -> None:
     model.graph.input.extend(inputs)
     used = {name for name in _all_reads(model.graph)} | {value.name for value in model.graph.output}
     model.graph.initializer.extend(weight for weight in hidden.weights if weight.name in used)
-
-
-def _foldable_inputs(graph: onnx.GraphProto) -> set[str]:
-    """Constants that some node reads of which every input is constant: a simplifier wants their values."""
-    constant = {tensor.name for tensor in graph.initializer}
-    wanted: set[str] = set()
-    for node in graph.node:
-        reads = [name for name in node.input if name]
-        if reads and constant.issuperset(reads):
-            wanted.update(reads)
-            constant.update(node.output)
-    return wanted
 
 
 def _all_reads(graph: onnx.GraphProto) -> set[str]:

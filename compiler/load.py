@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
 from .hide_weights import hide_weights, restore_weights
-from .infer_types import infer_types
 from .lift_constants import constants_to_initializers
 from .lift_opset import inline_functions, lift_opset
 from .model_structure import check_structure, run_checker
@@ -62,7 +61,7 @@ def load_model(path: Path, shapes: Shapes | None = None) -> LoadedModel:
 
 
 def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """Check, flatten, lift, simplify, infer: on the graph without its large weights. Takes over `source`."""
+    """Check, flatten, lift, simplify and type: on the graph without its large weights. Takes over `source`."""
     defaults = _drop_defaults(source)
     constants_to_initializers(source.graph)
     hidden = hide_weights(source)
@@ -71,7 +70,6 @@ def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
     model, lifting = lift_opset(model)
     model, simplifying = simplify(model)
     constants_to_initializers(model.graph)
-    model = infer_types(model)
     keep_metadata(source, model)
     restore_weights(model, hidden)
     return model, (*defaults, *inlining, *lifting, *simplifying)

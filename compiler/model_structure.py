@@ -40,8 +40,8 @@ def run_checker(source: bytes | str, where: str) -> None:
 
 
 def describe(node: onnx.NodeProto) -> str:
-    """How a message names a node: `Add 'encoder/add'`, or `Add -> 'y'` for one without a name."""
-    return f"{node.op_type} '{node.name}'" if node.name else f"{node.op_type} -> '{node.output[0] if node.output else '?'}'"
+    """How a message names a node: `Add 'encoder/add'`, or `Add (writes 'y')` for one without a name."""
+    return f"{node.op_type} '{node.name}'" if node.name else f"{node.op_type} (writes '{node.output[0] if node.output else ''}')"
 
 
 def bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
@@ -174,7 +174,9 @@ def _cycle_error(graph: onnx.GraphProto, before: list[set[int]], stuck: set[int]
         seen[at] = len(path)
         path.append(at)
         at = min(before[at] & stuck)
-    cycle = [describe(graph.node[i]) for i in reversed(path[seen[at] :])]
+    loop = path[seen[at] :][::-1]
+    first = loop.index(min(loop))
+    cycle = [describe(graph.node[i]) for i in (*loop[first:], *loop[:first])]
     shown = cycle if len(cycle) <= SHOWN else [*cycle[: SHOWN - 1], f"… {len(cycle) - SHOWN + 1} more"]
     return ModelError(
         f"the graph has a cycle: {' -> '.join([*shown, cycle[0]])}", where=where, help="an ONNX graph must be acyclic: use Loop or Scan"

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 PROTOBUF_LIMIT = 2**31 - 1
 """The most bytes that one protobuf message can have."""
-MAX_NESTING = 64
-"""Bodies (If, Loop, Scan) inside bodies. The protobuf parser gives up at about half of it; a deeper file is not worth a retry."""
+MAX_NESTING = 32
+"""Bodies (If, Loop, Scan) inside bodies: a body lies three messages deeper, and protobuf parsers give up at 100."""
 
 LOOKALIKES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"version https://git-lfs", "it is a Git LFS pointer: run `git lfs pull`"),
@@ -82,8 +82,8 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
         pass
     if _is_truncated(data):
         raise ModelError(f"the file is truncated after {len(data)} bytes", where=str(path), help="copy or download the model again")
-    if _nesting(data) > MAX_NESTING // 2:
-        message = f"control flow (If, Loop, Scan) nests deeper than {MAX_NESTING // 2} bodies"
+    if _nesting(data) > MAX_NESTING:
+        message = f"control flow (If, Loop, Scan) nests deeper than {MAX_NESTING} bodies"
         raise ModelError(message, where=str(path), help="export the model with flatter control flow")
     raise ModelError("not an ONNX file", where=str(path), help="export the model to ONNX, or give another file")
 

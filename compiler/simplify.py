@@ -4,33 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .constant_nodes import FOLD_LIMIT, keep_large, show_kept
 from .errors import first_line
+from .infer_types import infer_types
 
 if TYPE_CHECKING:
     import onnx
 
-FOLD_LIMIT = 1 << 20
-"""Bytes of a tensor above which it is not folded: a constant Expand or Tile must not become a weight."""
 GROWTH_LIMIT = 1 << 20
-"""Bytes that a simplified graph may be larger than the graph it came from; many small constants add up too."""
+"""Bytes that a simplified graph may be larger than the graph it came from: many small constants add up too."""
+ROUNDS = 3
+"""Folding shape arithmetic makes known how large other results are; more rounds than this no real model needs."""
 
 
 def simplify(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """The simplified model; with a note, unchanged, where onnxsim fails or makes it worse.
+    """The simplified model, every tensor typed as far as can be; with a note where onnxsim fails or makes it worse.
 
-    Names of graph inputs and outputs stay. The argument is not changed.
+    Names of graph inputs and outputs stay. Takes over `model`.
     """
+    model = infer_types(model)
+    waiting = -1
+    for _ in range(ROUNDS):
+        before, waiting = waiting, keep_large(model)
+        if waiting == before:
+            break
+        simple, problem = _run_onnxsim(model)
+        if simple is None:
+            show_kept(model)
+            return model, (f"not simplified: {problem}",)
+        show_kept(simple)
+        model = infer_types(simple)
+        if waiting == 0:
+            break
+    show_kept(model)
+    return model, ()
+
+
+def _run_onnxsim(model: onnx.ModelProto) -> tuple[onnx.ModelProto | None, str]:
     import onnxsim
 
     try:
         # perform_optimization=False: its optimizer breaks patterns that rules recover, and an If of silero-vad
         simple, _ = onnxsim.simplify(model, perform_optimization=False, check_n=0, tensor_size_threshold=f"{FOLD_LIMIT}B", certify=False)
     except Exception as problem:
-        return model, (f"not simplified: {first_line(problem)}",)
+        return None, first_line(problem)
     worse = _worse(model, simple)
-    if worse:
-        return model, (f"not simplified: {worse}",)
-    return simple, ()
+    return (None, worse) if worse else (simple, "")
 
 
 def keep_metadata(original: onnx.ModelProto, model: onnx.ModelProto) -> None:
