@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +33,7 @@ def test_segments_cover_every_unit_once_in_order_and_on_one_device(graph: tuple[
     assert all(devices[unit] == piece.device for piece in pieces for unit in piece.units)
     at = {unit: k for k, piece in enumerate(pieces) for unit in piece.units}
     assert all(at[before] <= at[unit] for unit, needs in enumerate(predecessors) for before in needs)
-    assert all(a.device != b.device for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(a.device != b.device for a, b in pairwise(pieces))
 
 
 @given(graphs(most=6))
