@@ -15,6 +15,7 @@ from .bundle import Manifest, SlotRecord
 from .errors import BundleError
 from .memory import Buffer
 from .segments import TensorSpec
+from .slot_view import ONNX_TYPES
 from .validate_plan import violations
 
 
@@ -88,14 +89,37 @@ def check_plan(manifest: Manifest, where: str) -> None:
     buffers = [Buffer(f"{i}:{s.tensor}", s.bytes, s.align, *s.lifetime) for i, s in enumerate(slots)]
     for index, slot in enumerate(slots):
         needed = TensorSpec(slot.tensor, slot.dtype, slot.shape).bytes
-        if needed is None or needed > slot.bytes or slot.lifetime[0] > slot.lifetime[1]:
+        if slot.dtype not in ONNX_TYPES or needed is None or needed > slot.bytes or slot.lifetime[0] > slot.lifetime[1]:
             what = f"{slot.bytes} bytes, lifetime {list(slot.lifetime)}, do not hold {slot.dtype}{list(slot.shape)}"
             raise BundleError(f"arena.slots[{index}] ({slot.tensor}): {what}", where=where)
     offsets = {b.name: s.offset for b, s in zip(buffers, slots, strict=True)}
     broken = violations(buffers, offsets, manifest.arena.total)
     if broken:
         raise BundleError(f"arena.slots: {broken[0]}", where=where)
+    for value in (*manifest.model.inputs, *manifest.model.outputs):
+        if value.slot is None:
+            continue
+        if value.slot >= len(slots) or (slots[value.slot].dtype, slots[value.slot].shape) != (value.dtype, value.shape):
+            raise BundleError(f"model: {value.name!r} is {value.dtype}{list(value.shape or ())}, its slot {value.slot} is not", where=where)
     _check_schedule(manifest, where)
+    _check_names(manifest, where)
+
+
+def _check_names(manifest: Manifest, where: str) -> None:
+    """Values outside the arena: listed, and made before they are read."""
+    listed = {value.tensor for value in manifest.arena.host_values}
+    known = {value.name for value in manifest.model.inputs if value.slot is None}
+    for step in manifest.schedule:
+        if step.segment is None:
+            continue
+        segment = manifest.segments[step.segment]
+        unknown = [port.tensor for port in segment.inputs if port.slot is None and port.tensor not in known]
+        if unknown:
+            raise BundleError(f"segments[{segment.index}] reads {unknown[0]!r} by name before anything makes it", where=where)
+        known |= {port.tensor for port in segment.outputs if port.slot is None}
+    missing = sorted(known - listed) + [v.name for v in manifest.model.outputs if v.slot is None and v.name not in known]
+    if missing:
+        raise BundleError(f"{missing[0]!r} has no slot, and arena.host_values does not list it or nothing makes it", where=where)
 
 
 def _check_schedule(manifest: Manifest, where: str) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import onnx
 from onnx import helper, shape_inference
 
+from autoglmc.compiler.arena import plan_arena
+from autoglmc.compiler.bundle import BoundRecord, ErrorsRecord, LimitRecord, TargetRecord
+from autoglmc.compiler.emit import ManifestFacts, emit
+from autoglmc.compiler.run import Bundle
 from autoglmc.compiler.segments import Compiled, Handoff, Mode, Segment, TensorSpec
 from autoglmc.targets.model import Runtime
 
@@ -78,8 +85,9 @@ def handoffs(
     unique = [pair for pair in dict.fromkeys(pairs) if pair[1] != pair[2]]
     return tuple(
         Handoff(
-            tensor=n, producer=a, consumer=b, mode=modes[i % len(modes)], via="shared", align=rules[0], row_align=rules[1], length_multiple=rules[2],
-            bytes=tensors[n].bytes or 0, seconds=1e-6, origin="box.hw:7", fallback="copy", device_dtype=tensors[n].dtype,
+            tensor=n, producer=a, consumer=b, mode=modes[i % len(modes)], via="shared", origin="box.hw:7", fallback="copy",
+            align=rules[0], row_align=rules[1], length_multiple=rules[2],
+            bytes=tensors[n].bytes or 0, seconds=1e-6, device_dtype=tensors[n].dtype,
         )
         for i, (n, a, b) in enumerate(unique)
     )  # fmt: skip
@@ -112,3 +120,21 @@ def spec(value: onnx.ValueInfoProto) -> TensorSpec:
     tensor = value.type.tensor_type
     known = tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim)
     return TensorSpec(value.name, DTYPES[tensor.elem_type], tuple(d.dim_value for d in tensor.shape.dim) if known else None)
+
+
+def facts(model: bytes = b"", *, bounds: tuple[BoundRecord, ...] = (), limits: tuple[LimitRecord, ...] = ()) -> ManifestFacts:
+    """What a manifest says besides the plan, for a model file of these bytes."""
+    return ManifestFacts(
+        model_sha256=hashlib.sha256(model).hexdigest(),
+        model_opset=17,
+        target=TargetRecord(name="box", sha256="0" * 64, language=1),
+        tool_version="0",
+        limits=limits,
+        errors=ErrorsRecord(bounds=bounds, measured=()),
+    )
+
+
+def bundle_of(compiled: Compiled, out: Path, known: ManifestFacts | None = None) -> Bundle:
+    """Planned, written to `out`, and loaded."""
+    emit(compiled, known or facts(), plan_arena(compiled), out)
+    return Bundle.load(out)
