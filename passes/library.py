@@ -10,7 +10,7 @@ from .decompose_shape import SHAPES
 from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
 from .recover_normalization import RECOVER_LAYERNORM, RECOVER_RMSNORM
-from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
+from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSWISH, RECOVER_SWISH
 from .remove_identity import REMOVALS
 from .reshape_matmul import MATRIX
 from .rewrite import Rewrite
@@ -24,7 +24,6 @@ RECOVER: tuple[Rewrite, ...] = (
     RECOVER_SWISH,
     RECOVER_HARDSWISH,
     RECOVER_HARDSIGMOID,
-    RECOVER_HARDSIGMOID_FIFTH,
 )
 SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, FOLD_BATCHNORM, FOLD_CHANNELWISE)
 FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID}

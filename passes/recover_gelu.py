@@ -11,7 +11,7 @@ from math import pi, sqrt
 
 from .build import Builder
 from .graph import Graph
-from .pattern import erf, sigmoid, tanh, var
+from .pattern import PRODUCTS, SUMS, erf, sigmoid, tanh, var
 from .rewrite import Bindings, Contract, Replacement, Rewrite
 
 x = var("x")
@@ -42,7 +42,7 @@ def _gelu(graph: Graph, found: Bindings, mode: str) -> Replacement:
 RECOVER_GELU = Rewrite(
     name="recover_gelu",
     summary="x/2 · (1 + erf(x/√2)) -> Gelu(x)",
-    operators=("Mul", "Div", "Add"),
+    operators=(*PRODUCTS, *SUMS),
     emits=("Gelu",),
     contract=Contract("reassociates", over=OVER),
     pattern=(0.5 * x * (1 + erf(x / sqrt(2))),),
@@ -52,7 +52,7 @@ RECOVER_GELU = Rewrite(
 RECOVER_GELU_TANH = Rewrite(
     name="recover_gelu_tanh",
     summary="x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))) -> Gelu(x, approximate=tanh)",
-    operators=("Mul", "Div", "Add"),
+    operators=(*PRODUCTS, *SUMS),
     emits=("Gelu",),
     contract=Contract("reassociates", over=OVER),
     pattern=(0.5 * x * (1 + tanh(CUBIC)), x * sigmoid(2 * CUBIC)),

@@ -16,7 +16,7 @@ from onnx import helper
 from ..targets.operator_view import FLOATS
 from .build import Builder
 from .graph import ELEMENT, Graph
-from .pattern import clip, mean, scalar, var, weight
+from .pattern import PRODUCTS, SUMS, clip, mean, scalar, var, weight
 from .rewrite import Bindings, Contract, Replacement, Rewrite
 
 x, epsilon, gain, shift = var("x"), scalar("epsilon"), scalar("gain"), scalar("shift", 0.0)
@@ -114,7 +114,7 @@ def _along(graph: Graph, found: Bindings, name: str) -> np.ndarray | None:
 RECOVER_LAYERNORM = Rewrite(
     name="recover_layernorm",
     summary="(x - mean(x))/√(variance(x) + ε)·scale + bias -> LayerNormalization(x, scale, bias)",
-    operators=("Add", "Sub", "Mul", "Div"),
+    operators=(*PRODUCTS, *SUMS),
     emits=("LayerNormalization", "Transpose"),
     contract=Contract("reassociates", over="x with |mean| not far above the deviation, where variance is spelled E[x²] - E[x]²"),
     pattern=LAYER,
@@ -124,7 +124,7 @@ RECOVER_LAYERNORM = Rewrite(
 RECOVER_RMSNORM = Rewrite(
     name="recover_rmsnorm",
     summary="x/√(mean(x²) + ε)·scale -> RMSNormalization(x, scale)",
-    operators=("Mul", "Div"),
+    operators=PRODUCTS,
     emits=("RMSNormalization",),
     contract=Contract("reassociates"),
     pattern=(SQUARES * scale, SQUARES),

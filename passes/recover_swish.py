@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .build import Builder
 from .graph import Graph
-from .pattern import clip, scalar, sigmoid, var
+from .pattern import PRODUCTS, clip, scalar, sigmoid, var
 from .rewrite import Bindings, Contract, Replacement, Rewrite
 
 x = var("x")
@@ -29,12 +29,8 @@ def hard_swish(graph: Graph, found: Bindings) -> Replacement:
     return _replace(graph, found, "HardSwish")
 
 
-def sixth(graph: Graph, found: Bindings) -> Replacement:
+def hard_sigmoid(graph: Graph, found: Bindings) -> Replacement:
     return _replace(graph, found, "HardSigmoid", alpha=1 / 6, beta=0.5)
-
-
-def fifth(graph: Graph, found: Bindings) -> Replacement:
-    return _replace(graph, found, "HardSigmoid", alpha=0.2, beta=0.5)
 
 
 def not_double(graph: Graph, found: Bindings) -> str | None:
@@ -44,7 +40,7 @@ def not_double(graph: Graph, found: Bindings) -> str | None:
 RECOVER_SWISH = Rewrite(
     name="recover_swish",
     summary="x·σ(αx) -> Swish(x; α)",
-    operators=("Mul", "Div"),
+    operators=PRODUCTS,
     emits=("Swish",),
     contract=Contract("reassociates"),
     pattern=(x * sigmoid(scalar("alpha") * x),),
@@ -53,7 +49,7 @@ RECOVER_SWISH = Rewrite(
 RECOVER_HARDSWISH = Rewrite(
     name="recover_hardswish",
     summary="x·clip(x/6 + 1/2, 0, 1) -> HardSwish(x)",
-    operators=("Mul", "Div"),
+    operators=PRODUCTS,
     emits=("HardSwish",),
     contract=Contract("reassociates"),
     pattern=(x * clip(x / 6 + 0.5, 0, 1),),
@@ -63,20 +59,10 @@ RECOVER_HARDSWISH = Rewrite(
 RECOVER_HARDSIGMOID = Rewrite(
     name="recover_hardsigmoid",
     summary="clip(x/6 + 1/2, 0, 1) -> HardSigmoid(x; 1/6, 1/2)",
-    operators=("Clip", "Min", "Max", "Mul", "Div"),
+    operators=("Clip", "Min", "Max", *PRODUCTS),
     emits=("HardSigmoid",),
     contract=Contract("reassociates"),
     pattern=(clip(x / 6 + 0.5, 0, 1),),
     unless=not_double,
-    build=sixth,
-)
-RECOVER_HARDSIGMOID_FIFTH = Rewrite(
-    name="recover_hardsigmoid_fifth",
-    summary="clip(x/5 + 1/2, 0, 1) -> HardSigmoid(x; 1/5, 1/2)",
-    operators=("Clip", "Min", "Max", "Mul", "Div"),
-    emits=("HardSigmoid",),
-    contract=Contract("reassociates"),
-    pattern=(clip(x / 5 + 0.5, 0, 1),),
-    unless=not_double,
-    build=fifth,
+    build=hard_sigmoid,
 )

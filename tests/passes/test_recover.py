@@ -1,0 +1,187 @@
+"""Every recovering rule: any spelling of its formula is found, the value stays, a near miss is left alone."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from run_model import emitted, feeds, infer, run
+from small_models import parse
+from strategies import spellings
+
+from autoglmc.passes.graph import Graph
+from autoglmc.passes.library import RECOVER
+from autoglmc.passes.pattern import Formula
+from autoglmc.passes.recover_gelu import CUBIC
+from autoglmc.passes.recover_gelu import x as any_x
+from autoglmc.passes.rewrite import Rewrite, apply
+
+BECOMES = {
+    "recover_layernorm": "LayerNormalization",
+    "recover_rmsnorm": "RMSNormalization",
+    "recover_gelu": "Gelu",
+    "recover_gelu_tanh": "Gelu",
+    "recover_swish": "Swish",
+    "recover_hardswish": "HardSwish",
+    "recover_hardsigmoid": "HardSigmoid",
+}
+
+
+def test_every_recovering_rule_is_tested_here() -> None:
+    assert set(BECOMES) == {rule.name for rule in RECOVER}
+
+
+@pytest.mark.parametrize("rule", RECOVER, ids=lambda rule: rule.name)
+def test_any_spelling_is_recovered_and_keeps_its_value(rule: Rewrite) -> None:
+    @settings(max_examples=80)
+    @given(spellings(rule.pattern), st.integers(0, 99))
+    def check(model: onnx.ModelProto, seed: int) -> None:
+        graph = Graph(infer(model))
+        apply(graph, RECOVER)
+        kinds = [node.operator for node in graph.nodes if node.operator != "Identity"]
+        assert kinds == [BECOMES[rule.name]], onnx.printer.to_text(model)
+        fed, other = feeds(model, seed), feeds(model, seed + 1)
+        (before,), (after,), (moved,) = run(model, fed), run(emitted(graph), fed), run(emitted(graph), other)
+        assert np.abs(after.astype(float) - before).max() <= 2e-4 * max(1.0, np.abs(before).max())
+        assert not np.array_equal(after, moved), "the output must depend on the input"
+
+    check()
+
+
+@pytest.mark.parametrize("rule", RECOVER[2:], ids=lambda rule: rule.name)
+def test_constants_rounded_to_half_precision_are_recovered(rule: Rewrite) -> None:
+    @settings(max_examples=10)
+    @given(spellings(rule.pattern, dtype="float16"))
+    def check(model: onnx.ModelProto) -> None:
+        graph = Graph(infer(model))
+        apply(graph, RECOVER)
+        assert [node.operator for node in graph.nodes if node.operator != "Identity"] == [BECOMES[rule.name]]
+
+    check()
+
+
+def near_misses() -> list[tuple[str, Formula]]:
+    from autoglmc.passes.pattern import clip, erf, mean, sigmoid, tanh
+
+    x = any_x
+    root = (mean(x**2) + 1e-5) ** -0.5
+    centred = (x - mean(x)) * (mean((x - mean(x)) ** 2) + 1e-5) ** -0.5
+    return [
+        ("gelu_without_half", x * (1 + erf(x * 0.5**0.5))),
+        ("gelu_minus", 0.5 * x * (1 - erf(x * 0.5**0.5))),
+        ("gelu_wrong_root", 0.5 * x * (1 + erf(x * 0.7))),
+        ("gelu_of_square", 0.5 * x**2 * (1 + erf(x * 0.5**0.5))),
+        ("tanh_wrong_cubic", 0.5 * x * (1 + tanh(0.7978845608 * (x + 0.0447 * x**3)))),
+        ("tanh_square", 0.5 * x * (1 + tanh(0.7978845608 * (x + 0.044715 * x**2)))),
+        ("sigmoid_half_cubic", x * sigmoid(CUBIC)),
+        ("sigmoid_shifted", x * sigmoid(x + 0.1)),
+        ("square_sigmoid", x**2 * sigmoid(x)),
+        ("hardswish_wide", x * clip(x / 6 + 0.5, 0, 1.1)),
+        ("hardswish_offset", x * clip(x / 6 + 0.4, 0, 1)),
+        ("hardswish_slope", x * clip(x / 5 + 0.4, 0, 1)),
+        ("plain_clip", clip(x, 0, 1)),
+        ("relu6", clip(x, 0, 6)),
+        ("rms_plus_x", x * root + x),
+        ("layer_double_mean", (x - 2 * mean(x)) * (mean((x - mean(x)) ** 2) + 1e-5) ** -0.5),
+        ("layer_plus_x", centred + x),
+        ("layer_other_moment", (x - mean(x)) * (mean((x - mean(x)) ** 4) + 1e-5) ** -0.5),
+    ]
+
+
+@pytest.mark.parametrize(("name", "formula"), near_misses(), ids=lambda value: value if isinstance(value, str) else "")
+def test_near_misses_are_left_alone(name: str, formula: Formula) -> None:
+    """No node of the whole formula's value may be replaced; parts of it may be recovered where they are what they seem."""
+
+    @settings(max_examples=8)
+    @given(spellings((formula,)), st.integers(0, 99))
+    def check(model: onnx.ModelProto, seed: int) -> None:
+        graph = Graph(infer(model))
+        decisions = apply(graph, RECOVER)
+        if not name.startswith(("layer_plus", "rms_plus", "hardswish", "layer_double")):
+            assert not any(decision.taken for decision in decisions), onnx.printer.to_text(model)
+        fed = feeds(model, seed)
+        (before,), (after,) = run(model, fed), run(emitted(graph), fed)
+        assert np.abs(after - before).max() <= 2e-4 * max(1.0, np.abs(before).max())
+
+    check()
+
+
+def recovered(text: str, opset: int = 21) -> tuple[onnx.ModelProto, Graph]:
+    model = infer(parse(text, opset=opset, ir=10))
+    copy = onnx.ModelProto.FromString(model.SerializeToString())
+    graph = Graph(copy)
+    apply(graph, RECOVER)
+    return model, graph
+
+
+def kinds(graph: Graph) -> list[str]:
+    return [node.operator for node in graph.nodes]
+
+
+GELU_SHARED = """g (float[2,3] x) => (float[2,3] y, float[2,3] e) <float half = {0.5}, float one = {1}, float root = {1.4142135}> {
+    d = Div(x, root) e = Erf(d) s = Add(e, one) h = Mul(x, half) y = Mul(h, s) }"""
+
+
+def test_an_interior_tensor_that_is_an_output_stays() -> None:
+    model, graph = recovered(GELU_SHARED)
+    assert sorted(kinds(graph)) == ["Div", "Erf", "Gelu"]
+    fed = feeds(model, 1)
+    for before, after in zip(run(model, fed), run(emitted(graph), fed), strict=True):
+        assert np.abs(before - after).max() < 1e-5
+
+
+LAYER_MIDDLE = """g (float[2,5,3] x) => (float[2,5,3] y) <int64[1] axis = {1}, int64[3] kept = {2,1,3}, float n = {0.2}, float zero = {0},
+    float eps = {0.00001}, float[1,5,1] w = {1,2,3,4,5}, float[1,5,1] b = {5,4,3,2,1}> {
+    s = ReduceSum<keepdims=0>(x, axis) m = Mul(s, n) q = Mul(x, x) t = ReduceSum<keepdims=0>(q, axis) e = Mul(t, n) mm = Mul(m, m)
+    v0 = Sub(e, mm) v1 = Max(zero, v0) v2 = Reshape(v1, kept) v = Expand(v2, kept) ve = Add(v, eps) r0 = Sqrt(ve) r = Reciprocal(r0)
+    k = Reshape(m, kept) c = Sub(x, k) rw = Mul(r, w) z = Mul(c, rw) y = Add(z, b) }"""
+
+
+def test_a_normalised_axis_in_the_middle_is_brought_to_the_end_and_back() -> None:
+    model, graph = recovered(LAYER_MIDDLE)
+    assert kinds(graph) == ["Transpose", "LayerNormalization", "Transpose"]
+    fed = feeds(model, 3)
+    (before,), (after,) = run(model, fed), run(emitted(graph), fed)
+    assert np.abs(before - after).max() < 1e-4
+
+
+MEAN_OF_ROWS = """g (float[3,3] x) => (float[3,3] y) <int64[1] axis = {-1}, float eps = {0.00001}> {
+    m = ReduceMean<keepdims=0>(x, axis) d = Sub(x, m) q = Mul(d, d) v = ReduceMean<keepdims=1>(q, axis) e = Add(v, eps) s = Sqrt(e)
+    y = Div(d, s) }"""
+
+
+def test_a_dropped_axis_that_broadcasts_the_wrong_way_is_not_layer_normalisation() -> None:
+    model, graph = recovered(MEAN_OF_ROWS)
+    assert "LayerNormalization" not in kinds(graph)
+    fed = feeds(model, 3)
+    assert np.abs(run(model, fed)[0] - run(emitted(graph), fed)[0]).max() < 1e-4
+
+
+WIDENED = """g (float[3] x) => (float[2,3] y) <float[2,1] half = {0.5,0.5}, float one = {1}, float root = {1.4142135}> {
+    d = Div(x, root) e = Erf(d) s = Add(e, one) h = Mul(x, half) y = Mul(h, s) }"""
+
+
+def test_a_constant_that_broadcasts_x_is_not_taken_for_a_number() -> None:
+    assert "Gelu" not in kinds(recovered(WIDENED)[1])
+
+
+def test_an_old_opset_is_declined_with_a_reason() -> None:
+    model = infer(parse(GELU_SHARED, opset=13))
+    declined = [decision for decision in apply(Graph(model), RECOVER) if decision.rule == "recover_gelu"]
+    assert [decision.taken for decision in declined] == [False]
+    assert "opset 20" in declined[0].reason
+
+
+@pytest.mark.parametrize("step", ["Add(t{0}, x)", "Mul(t{0}, t{0})", "Sub(t{0}, t{0})", "Erf(t{0})", "Sum(t{0}, t{0}, x)", "Relu(t{0})"])
+def test_long_chains_end_in_bounded_time(step: str) -> None:
+    """2,000 nodes that formulas could contain, in a row: every site is looked at only so far."""
+    body = " ".join(f"t{k + 1} = {step.format(k)}" for k in range(2000))
+    model = parse(f"g (float[2] x) => (float[2] t2000) {{ t0 = Tanh(x) {body} }}", opset=21, ir=10)
+    graph = Graph(model)
+    started = time.perf_counter()
+    assert not apply(graph, RECOVER)
+    assert time.perf_counter() - started < 20

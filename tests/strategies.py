@@ -1,0 +1,234 @@
+"""Hypothesis strategies: a formula spelled at random as a graph, so that a rule's pattern is its own test input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+
+import numpy as np
+import onnx
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+
+from autoglmc.passes.pattern import Formula
+from autoglmc.passes.polynomial import UNIT, WHOLE, Atom, Call, Monomial, Polynomial, Unknown, Whole
+
+Draw = Callable[[st.SearchStrategy], object]
+ELEMENT = {"float32": onnx.TensorProto.FLOAT, "float16": onnx.TensorProto.FLOAT16}
+
+
+@dataclass
+class Speller:
+    """Writes nodes that compute a formula of the graph input x, choosing order, grouping, distribution and operators by `draw`."""
+
+    draw: Callable[..., object]
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+    """Counted from the last; what every mean of the formula is over."""
+    values: Mapping[str, object]
+    """Numbers for scalars, arrays for weights, by name."""
+    dtype: str = "float32"
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+
+    def pick(self, *options: object) -> object:
+        return self.draw(st.sampled_from(options))
+
+    def flip(self) -> bool:
+        return bool(self.draw(st.booleans()))
+
+    def op(self, operator: str, *inputs: str, **attributes: object) -> str:
+        name = f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=f"n{len(self.nodes)}", **attributes))
+        return name
+
+    def number(self, value: float) -> str:
+        shape = self.pick((), (1,), (1,) * len(self.shape))
+        return self.constant(np.full(shape, value, self.dtype))
+
+    def constant(self, array: np.ndarray) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(array, name))
+        return self.op("Identity", name) if array.dtype.kind == "f" and self.draw(st.integers(0, 4)) == 0 else name
+
+    def formula(self, polynomial: Polynomial) -> str:
+        """A sum: some terms share a factor, which may be taken out."""
+        terms = [(self.numbers(monomial, c)) for monomial, c in polynomial.terms.items()]
+        terms = [(m, c) for m, c in terms if c != 0.0]
+        return self.sum(terms)
+
+    def numbers(self, monomial: Monomial, coefficient: float) -> tuple[Monomial, float]:
+        """Scalars of the formula become part of the coefficient."""
+        for atom, exponent in monomial:
+            if isinstance(atom, Unknown) and atom.kind == "scalar":
+                coefficient *= float(self.values[atom.name]) ** (exponent / WHOLE)  # type: ignore[arg-type]
+        return frozenset((a, e) for a, e in monomial if not (isinstance(a, Unknown) and a.kind == "scalar")), coefficient
+
+    def sum(self, terms: list[tuple[Monomial, float]]) -> str:
+        terms = list(self.draw(st.permutations(terms)))  # type: ignore[call-overload]
+        shared = self.shared(terms)
+        if shared is not None and self.draw(st.integers(0, 3)):
+            inside = [(_without(m, shared), c) for m, c in terms if shared in m]
+            outside = [(m, c) for m, c in terms if shared not in m]
+            scale = 1.0 if self.flip() else inside[0][1]
+            product = self.times(self.sum([(m, c / scale) for m, c in inside]), self.factor(*shared), scale)
+            return self.add(product, self.sum(outside)) if outside else product
+        parts = [(self.product(m), c) for m, c in terms]
+        result, coefficient = parts[0]
+        result = self.scaled(result, coefficient)
+        for part, c in parts[1:]:
+            if part and c < 0 and self.flip():
+                result = self.op("Sub", result, self.scaled(part, -c))
+            else:
+                result = self.add(result, self.scaled(part, c))
+        return result
+
+    def shared(self, terms: list[tuple[Monomial, float]]) -> tuple[Atom, int] | None:
+        counts: dict[tuple[Atom, int], int] = {}
+        for monomial, _ in terms:
+            for pair in sorted(monomial, key=repr):
+                counts[pair] = counts.get(pair, 0) + 1
+        several = [pair for pair, count in counts.items() if count > 1]
+        return self.pick(*several) if several else None  # type: ignore[return-value]
+
+    def product(self, monomial: Monomial) -> str:
+        """Factors in any grouping; "" for the empty product."""
+        factors = list(self.draw(st.permutations(sorted(monomial, key=repr))))  # type: ignore[call-overload]
+        parts = [self.factor(atom, exponent) for atom, exponent in factors]
+        while len(parts) > 1:
+            index = int(self.draw(st.integers(0, len(parts) - 2)))  # type: ignore[call-overload]
+            parts[index : index + 2] = [self.op("Mul", *self.order(parts[index], parts[index + 1]))]
+        return parts[0] if parts else ""
+
+    def order(self, left: str, right: str) -> tuple[str, str]:
+        return (right, left) if self.flip() else (left, right)
+
+    def add(self, left: str, right: str) -> str:
+        return self.op(str(self.pick("Add", "Add", "Sum")), *self.order(left, right))
+
+    def scaled(self, tensor: str, coefficient: float) -> str:
+        if not tensor:
+            return self.number(coefficient)
+        if coefficient == 1.0:
+            return tensor
+        if coefficient == -1.0 and self.flip():
+            return self.op("Neg", tensor)
+        if self.flip() and (self.dtype == "float32" or (1 / coefficient).is_integer()):
+            return self.op("Div", tensor, self.number(1 / coefficient))
+        return self.op("Mul", *self.order(tensor, self.number(coefficient)))
+
+    def times(self, left: str, right: str, coefficient: float) -> str:
+        if self.flip():
+            return self.scaled(self.op("Mul", *self.order(left, right)), coefficient)
+        return self.op("Mul", *self.order(self.scaled(left, coefficient), right))
+
+    def factor(self, atom: Atom, exponent: int) -> str:
+        if isinstance(atom, Whole):
+            return self.root(self.formula(atom.inside), exponent)
+        base = self.atom(atom)
+        if exponent == WHOLE:
+            return base
+        whole = exponent // WHOLE
+        if self.flip():
+            return self.op("Pow", base, self.constant(np.array(whole, self.dtype)))
+        result = base
+        for _ in range(whole - 1):
+            result = self.op("Mul", *self.order(result, base))
+        return result
+
+    def root(self, tensor: str, exponent: int) -> str:
+        assert exponent == -1, "the formulas tested divide by a square root"
+        match self.pick("reciprocal", "divide", "power", "inside"):
+            case "power":
+                return self.op("Pow", tensor, self.constant(np.array(-0.5, self.dtype)))
+            case "divide":
+                return self.op("Div", self.number(1.0), self.op("Sqrt", tensor))
+            case "inside":
+                return self.op("Sqrt", self.op("Reciprocal", tensor))
+        return self.op("Reciprocal", self.op("Sqrt", tensor))
+
+    def atom(self, atom: Atom) -> str:
+        if isinstance(atom, Unknown):
+            return "x" if atom.kind == "var" else self.weight(atom.name)
+        assert isinstance(atom, Call)
+        if atom.function == "Mean":
+            return self.mean(atom.argument)
+        if atom.function == "Clip":
+            return self.clip(atom)
+        return self.op(atom.function, self.formula(atom.argument))
+
+    def weight(self, name: str) -> str:
+        """The one constant of that name."""
+        if name not in {tensor.name for tensor in self.constants}:
+            self.constants.append(numpy_helper.from_array(np.asarray(self.values[name], self.dtype), name))
+        return name
+
+    def mean(self, argument: Polynomial) -> str:
+        tensor = self.formula(argument)
+        axes = np.array([a if self.flip() else a + len(self.shape) for a in self.axes], np.int64)
+        if self.flip():
+            return self.op("ReduceMean", tensor, self.constant(axes), keepdims=1)
+        count = int(np.prod([self.shape[a] for a in self.axes]))
+        kept = tuple(1 if k - len(self.shape) in self.axes else d for k, d in enumerate(self.shape))
+        if self.flip():
+            total = self.op("ReduceSum", tensor, self.constant(axes), keepdims=1)
+        else:
+            dropped = self.op("ReduceSum", tensor, self.constant(axes), keepdims=0)
+            total = self.op("Reshape", dropped, self.constant(np.array(kept, np.int64)))
+        return self.op("Div", total, self.number(float(count)))
+
+    def clip(self, atom: Call) -> str:
+        """s·clip(p/s…) for a random scale; by Clip, by Relu and Min, by Max and Min, by HardSigmoid."""
+        low, high = (float(p) for p in atom.parameters)  # type: ignore[arg-type]
+        if not isfinite(high):
+            tensor = self.formula(atom.argument)
+            return self.op("Relu", tensor) if self.flip() else self.op("Max", *self.order(tensor, self.number(low)))
+        scale = float(self.pick(1.0, 6.0, 4.0))  # type: ignore[arg-type]
+        linear = {m: c for m, c in atom.argument.terms.items() if m != UNIT}
+        if self.draw(st.integers(0, 3)) == 0 and low == 0.0 and high == 1.0 and UNIT in atom.argument.terms:
+            (slope,) = linear.values()
+            return self.op("HardSigmoid", "x", alpha=slope, beta=atom.argument.terms[UNIT])
+        tensor = self.formula(atom.argument * scale)
+        match self.pick("clip", "relu", "max"):
+            case "clip":
+                bounds = [self.constant(np.array(v * scale, self.dtype)) for v in (low, high)]
+                tensor = self.op("Clip", tensor, *bounds)
+            case "relu" if low == 0.0:
+                tensor = self.op("Min", *self.order(self.op("Relu", tensor), self.number(high * scale)))
+            case _:
+                tensor = self.op("Max", *self.order(tensor, self.number(low * scale)))
+                tensor = self.op("Min", *self.order(tensor, self.number(high * scale)))
+        return self.scaled(tensor, 1 / scale)
+
+    def model(self, result: str, opset: int = 21) -> onnx.ModelProto:
+        element = ELEMENT[self.dtype]
+        self.nodes.append(helper.make_node("Identity", [result], ["y"], name="last"))
+        ends = [helper.make_tensor_value_info(name, element, self.shape) for name in ("x", "y")]
+        graph = helper.make_graph(self.nodes, "spelled", ends[:1], ends[1:], self.constants)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def _without(monomial: Monomial, pair: tuple[Atom, int]) -> Monomial:
+    return frozenset(item for item in monomial if item != pair)
+
+
+@st.composite
+def spellings(draw: Callable[..., object], formulas: tuple[Formula, ...], dtype: str = "float32") -> onnx.ModelProto:
+    """A model from x to y that computes one of the formulas; weights lie along the last axes."""
+    rank = int(draw(st.integers(2, 4)))  # type: ignore[call-overload]
+    shape = tuple(int(draw(st.integers(2, 4))) for _ in range(rank))  # type: ignore[call-overload]
+    axes = tuple(range(-int(draw(st.integers(1, rank - 1))), 0))  # type: ignore[call-overload]
+    seed = np.random.default_rng(int(draw(st.integers(0, 99))))  # type: ignore[call-overload]
+    extents = [shape[a] for a in axes]
+    values: dict[str, object] = {
+        "epsilon": draw(st.sampled_from([1e-3, 1e-5])),
+        "gain": draw(st.sampled_from([1.0, 1.0, 0.75])),
+        "shift": draw(st.sampled_from([0.0, 0.0, 0.25])),
+        "alpha": draw(st.sampled_from([1.0, 1.702, 0.5])),
+        "scale": seed.uniform(0.5, 1.5, extents),
+        "bias": seed.uniform(-1, 1, extents),
+    }
+    speller = Speller(draw, shape, axes, values, dtype)
+    formula = draw(st.sampled_from(formulas))
+    return speller.model(speller.formula(formula))  # type: ignore[arg-type]
