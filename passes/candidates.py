@@ -15,7 +15,8 @@ from ..targets.model import Device, RewriteLine, Target
 from ..targets.operator_view import OperatorView
 from ..targets.support import No, environment_of, supports
 from .graph import Graph, Node
-from .rewrite import Declined, Rewrite
+from .kernels import group_kernels, reader_among
+from .rewrite import Declined, Replacement, Rewrite
 from .schema import first_opset
 
 NATIVE = "native"
@@ -150,16 +151,32 @@ class Candidates:
             if isinstance(answer, Refusal):
                 return f"it needs {view.operator}, and {answer}"
             parts.append(answer)
+        seconds, launches = self._kernels(proposal, views, parts, device)
         return Implementation(
             device=device.name,
             rule=rewrite.name,
-            seconds=sum(part.seconds for part in parts),
-            launches=sum(part.launches for part in parts),
+            seconds=seconds,
+            launches=launches,
             compute_dtype=parts[0].compute_dtype if parts else "",
             bound=rewrite.contract.absolute,
             origin=origin or str(device.origin),
             compute_bound=2 * sum(part.seconds for part in parts if part.compute_bound) > sum(part.seconds for part in parts),
         )
+
+    def _kernels(
+        self, new: Replacement, views: Sequence[OperatorView], parts: Sequence[Implementation], device: Device
+    ) -> tuple[float, int]:
+        """Roofline time and launches of a proposal, with the chains among its nodes that the device runs as one kernel."""
+        number = {id(node): k for k, node in enumerate(new.nodes)}
+        seconds, launches = 0.0, 0
+        for group in group_kernels(new.nodes, device.kernels, reader_among(new.nodes, set(new.outputs.values()))):
+            members = [number[id(node)] for node in group]
+            if len(members) == 1:
+                seconds, launches = seconds + parts[members[0]].seconds, launches + parts[members[0]].launches
+            else:
+                kernel = kernel_seconds(self._target, device, [views[k] for k in members], parts[members[0]].compute_dtype)
+                seconds, launches = seconds + kernel, launches + 1
+        return seconds, launches
 
 
 def _signature(graph: Graph, node: Node, view: OperatorView) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from onnx import helper
 
 from ..targets.model import Device
 from .graph import Graph, Node
-from .kernels import group_kernels
+from .kernels import group_kernels, reader_in
 from .placed import Part
 from .schema import first_opset, schema
 
@@ -52,7 +52,7 @@ def _cut(graph: Graph, k: int, part: Part, device: Device, reader_of: dict[str, 
     inputs = tuple(name for name in read if name not in written and name not in graph.constants)
     results = set(graph.outputs)
     outputs = tuple(name for node in part.nodes for name in node.writes if name in results or reader_of.get(name, set()) - {k})
-    groups = group_kernels(graph, part.nodes, device.kernels)
+    groups = group_kernels(part.nodes, device.kernels, reader_in(graph))
     _name_nodes(graph, part.nodes)
     model = _model(graph, k, part, inputs, outputs, groups)
     kernels = tuple(tuple(node.name for node in group) for group in groups)

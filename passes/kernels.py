@@ -6,29 +6,59 @@ to leave the device's registers. The longest chain wins, then the one written fi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ..targets.model import KernelChain
 from .graph import Graph, Node
 
+Follow = Callable[[Node], Node | None]
+"""The one node that reads a node's one output; None if there are several, or another reader (a graph output, a body)."""
 
-def group_kernels(graph: Graph, nodes: Sequence[Node], chains: Sequence[KernelChain]) -> tuple[tuple[Node, ...], ...]:
+
+def group_kernels(nodes: Sequence[Node], chains: Sequence[KernelChain], only_reader: Follow) -> tuple[tuple[Node, ...], ...]:
     """All of `nodes` (in topological order), each in exactly one group; a group of one is an operator of its own."""
-    inside = {id(node) for node in nodes}
+    free = {id(node) for node in nodes}
     by_first: dict[str, list[KernelChain]] = {}
     for chain in chains:
         for operator in _starts(chain):
             by_first.setdefault(operator, []).append(chain)
-    taken: set[int] = set()
     groups: list[tuple[Node, ...]] = []
     for node in nodes:
-        if id(node) in taken:
+        if id(node) not in free:
             continue
-        options = [_follow(graph, node, chain, inside, taken) for chain in by_first.get(node.kind, ())]
+        options = [_follow(node, chain, free, only_reader) for chain in by_first.get(node.kind, ())]
         group = max(options, key=len, default=(node,)) or (node,)
-        taken.update(id(member) for member in group)
+        free.difference_update(id(member) for member in group)
         groups.append(group)
     return tuple(groups)
+
+
+def reader_in(graph: Graph) -> Follow:
+    """Who reads what, in a graph."""
+
+    def only_reader(node: Node) -> Node | None:
+        written = node.writes
+        if len(written) != 1 or graph.uses(written[0]) != 1:
+            return None
+        readers = graph.users(written[0])
+        return readers[0] if readers and written[0] in readers[0].inputs else None
+
+    return only_reader
+
+
+def reader_among(nodes: Sequence[Node], results: Collection[str]) -> Follow:
+    """Who reads what among nodes that are in no graph yet; `results` are read from outside."""
+    readers: dict[str, list[Node]] = {}
+    for node in nodes:
+        for name in node.reads:
+            readers.setdefault(name, []).append(node)
+
+    def only_reader(node: Node) -> Node | None:
+        written = node.writes
+        found = readers.get(written[0], []) if len(written) == 1 and written[0] not in results else []
+        return found[0] if len(found) == 1 else None
+
+    return only_reader
 
 
 def _starts(chain: KernelChain) -> list[str]:
@@ -41,25 +71,14 @@ def _starts(chain: KernelChain) -> list[str]:
     return list(dict.fromkeys(starts))
 
 
-def _follow(graph: Graph, start: Node, chain: KernelChain, inside: Collection[int], taken: Collection[int]) -> tuple[Node, ...]:
-    """The nodes from `start` on that spell the chain, as long as its stages can be met; () if a required stage is missing."""
+def _follow(start: Node, chain: KernelChain, free: Collection[int], only_reader: Follow) -> tuple[Node, ...]:
+    """The nodes from `start` on that spell the chain, as far as its stages can be met; () if a required stage is missing."""
     members: list[Node] = []
     node: Node | None = start
     for stage in chain.stages:
-        if node is not None and node.kind in stage.operators:
+        if node is not None and id(node) in free and node.kind in stage.operators:
             members.append(node)
-            node = _only_reader(graph, node, inside, taken)
+            node = only_reader(node)
         elif not stage.optional:
             return ()
     return tuple(members)
-
-
-def _only_reader(graph: Graph, node: Node, inside: Collection[int], taken: Collection[int]) -> Node | None:
-    """The one node that reads the node's one output, if it is still free to join."""
-    written = node.writes
-    if len(written) != 1 or graph.uses(written[0]) != 1:
-        return None
-    readers = graph.users(written[0])
-    if not readers or written[0] not in readers[0].inputs or id(readers[0]) not in inside or id(readers[0]) in taken:
-        return None
-    return readers[0]

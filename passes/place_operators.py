@@ -16,7 +16,7 @@ from ..targets.operator_view import TensorView
 from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 from .coarsen import coarsen
 from .graph import Graph, Node
-from .kernels import group_kernels
+from .kernels import group_kernels, reader_in
 from .placed import Homeless, Placement, Question
 from .placement import Net, Problem, Room, Unit, price
 from .solve_placement import improve, solve
@@ -99,7 +99,7 @@ class _Clock:
         total = sum(a.seconds + a.launches * self.device.launch for a in chosen if a.rule != NATIVE)
         native = {id(self.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
         members = [self.nodes[k] for k in unit if id(self.nodes[k]) in native]
-        for group in group_kernels(self.graph, members, self.device.kernels):
+        for group in group_kernels(members, self.device.kernels, reader_in(self.graph)):
             first = native[id(group[0])]
             if len(group) == 1:
                 total += first.seconds + first.launches * self.device.launch
@@ -128,7 +128,7 @@ def _together(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int], ta
     """Edges inside kernel chains of any device."""
     pairs: dict[tuple[int, int], None] = {}
     for device in target.devices:
-        for group in group_kernels(graph, nodes, device.kernels):
+        for group in group_kernels(nodes, device.kernels, reader_in(graph)):
             for a, b in pairwise(group):
                 pairs[number[id(a)], number[id(b)]] = None
     return list(pairs)
