@@ -13,6 +13,7 @@ from ..passes.library import RECOVER, SIMPLIFY
 from ..passes.place_operators import ask, place
 from ..passes.placed import Homeless
 from ..passes.realise_placement import realise
+from ..passes.remove_identity import name_outputs
 from ..passes.rewrite import apply
 from .errors import Infeasible, TargetError
 from .work import Run, Work
@@ -50,6 +51,7 @@ def recover(work: Work) -> None:
 
 def simplify(work: Work) -> None:
     work.decisions.extend(apply(work.graph, SIMPLIFY))
+    work.decisions.extend(name_outputs(work.graph))
     work.graph.sweep()
     work.recovered = dict(Counter(node.kind for node in work.graph.nodes))
 

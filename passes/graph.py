@@ -264,6 +264,19 @@ class Graph:
         for name in node.reads:
             self._users.setdefault(name, {})[id(node)] = node
 
+    def rename(self, tensor: str, name: str) -> None:
+        """Gives a tensor that a node writes the name of a tensor that nothing writes (any more); its readers follow. A tensor that
+        bodies read, or that is a graph output, cannot be renamed: ValueError."""
+        producer = self._producer.get(tensor)
+        if producer is None or name in self._producer or tensor in self._results or any(tensor in u.captures for u in self.users(tensor)):
+            raise ValueError(f"{tensor} cannot be renamed to {name}")
+        for user in self.users(tensor):
+            for index, read in enumerate(user.inputs):
+                if read == tensor:
+                    self.set_input(user, index, name)
+        producer.outputs = [name if written == tensor else written for written in producer.outputs]
+        self._producer[name] = self._producer.pop(tensor)
+
     def infer(self, nodes: Sequence[Node]) -> None:
         """Finds dtype and shape of what `nodes` write, where not known yet, by ONNX shape inference over just these nodes."""
         wanted = [name for node in nodes for name in node.writes if self.tensor(name).shape is None or self.tensor(name).dtype == "unknown"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .graph import Graph, Node
 from .reading import not_training
-from .rewrite import Bindings, Contract, Replacement, Rewrite
+from .rewrite import Bindings, Contract, Decision, Replacement, Rewrite
 
 
 def match_identity(graph: Graph, node: Node) -> Bindings | None:
@@ -49,3 +49,18 @@ REMOVALS = (
     _rule("remove_reshape", ("Reshape", "Expand", "Squeeze", "Unsqueeze", "Flatten"), "Reshape(x) to the shape of x -> x", match_shape),
     _rule("remove_transpose", ("Transpose",), "Transpose(x) in the order of x -> x", match_transpose),
 )
+
+
+def name_outputs(graph: Graph) -> tuple[Decision, ...]:
+    """An Identity that only gives a graph output its name goes, and what it copied takes the name itself."""
+    taken = []
+    for node in graph.nodes:
+        if node.kind != "Identity" or node.outputs[0] not in graph.outputs:
+            continue
+        x, y = node.inputs[0], node.outputs[0]
+        if graph.producer(x) is None or x in graph.outputs or any(x in user.captures for user in graph.users(x)):
+            continue
+        graph.remove(node)
+        graph.rename(x, y)
+        taken.append(Decision("name_output", node.name, y, True, "P writes x, Identity(x) -> y  =>  P writes y", 0.0, "exact"))
+    return tuple(taken)

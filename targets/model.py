@@ -25,7 +25,8 @@ class Origin:
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        """`a16.hw:31`: the file's name without its folder, so that a manifest is the same on every machine."""
+        return f"{self.file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
