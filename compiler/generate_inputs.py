@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .bind_shapes import real_inputs
 from .errors import ModelError
+from .make_images import coarse_noise, image
 from .trace_indices import index_limits
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ BYTE = 256
 """Integers whose meaning is unknown are bytes: in range of most tables, and of what byte-level models take."""
 SYMBOLS = 24
 """How many different ones occur: text and code use few, and to a byte-level model all uniform noise is one thing, noise."""
-GRID = 4
-"""An image is blobs on a grid of this many cells a side, plus noise: pure noise saturates or averages out in real networks."""
-NOISE, STATE_SCALE = 0.3, 0.1
+CHANNELS = (1, 3, 4)
+"""Of images; another rank-4 tensor is a feature map."""
+STATE_SCALE = 0.1
 
 
 def generate_inputs(model: onnx.ModelProto, seed: int, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Array]:
@@ -113,9 +114,6 @@ def _reals(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array
         return np.ones(shape)
     if STATE.search(name):
         return STATE_SCALE * rng.standard_normal(shape)
-    plane = min(len(shape), 2 if len(shape) >= 3 else 1)
-    coarse = shape[: len(shape) - plane] + tuple(min(GRID, dim) for dim in shape[len(shape) - plane :])
-    blobs = rng.standard_normal(coarse)
-    for axis in range(len(shape) - plane, len(shape)):
-        blobs = np.take(blobs, np.arange(shape[axis]) * coarse[axis] // max(shape[axis], 1), axis=axis)
-    return np.asarray(blobs + NOISE * rng.standard_normal(shape))
+    if len(shape) == 4 and shape[1] in CHANNELS:
+        return image(shape, rng)
+    return coarse_noise(shape, min(len(shape), 2 if len(shape) >= 3 else 1), 1.0, rng)

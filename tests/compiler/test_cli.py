@@ -105,7 +105,8 @@ def test_a_fault_of_ours_saves_a_report(compiled: list[dict[str, Any]], capsys: 
     assert cli.run(["bug.onnx", "--target", "a16"]) == INTERNAL
     shown = capsys.readouterr().err
     assert "Traceback" not in shown and "please report" in shown
-    path = Path(re.search(r"\S*autoglmc-report-\S*\.txt", shown)[0])  # type: ignore[index]
+    (found,) = re.findall(r"\S*autoglmc-report-\S*\.txt", shown)
+    path = Path(found)
     text = path.read_text()
     path.unlink()
     assert "ZeroDivisionError" in text and "autoglmc bug.onnx --target a16" in text and "onnxruntime" in text
@@ -149,7 +150,7 @@ def test_check_prints_five_lines_and_exits_with_the_verdict(tmp_path: Path, caps
     broken = save(parse(RELU, opset=999), tmp_path)
     assert cli.run(["check", str(broken), "--json"]) == 1
     facts = json.loads(capsys.readouterr().out)
-    assert facts["passed"] is False and [check["name"] for check in facts["checks"] if check["status"] == "fail"][0] == "versions"
+    assert facts["passed"] is False and {check["name"]: check["status"] for check in facts["checks"]}["versions"] == "fail"
 
 
 def test_terminating_a_run_is_an_interruption() -> None:
