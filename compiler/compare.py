@@ -27,6 +27,8 @@ class Difference:
     mismatched: int
     """Elements where only one side is NaN or infinite, or integers, booleans or strings that differ; all of them where shapes differ."""
     elements: int
+    rounding: float = 0.0
+    """What `max_abs` is between two ways of running the untouched model, where that was measured: nothing can be finer."""
 
 
 def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> Difference:

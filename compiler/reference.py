@@ -1,5 +1,6 @@
 """The untouched model, run by onnxruntime with its graph optimisations off: they are rewrites too, and may share our mistakes.
 
+With them on the same model gives the same up to rounding: how far the two are apart is the model's own rounding.
 Any tensor of the model can be asked for besides its outputs. Nothing here knows how the bundle was made.
 """
 
@@ -33,7 +34,7 @@ def read_graph(path: Path) -> onnx.ModelProto:
 class Reference:
     """`tensors` are fetched besides the outputs; those the model does not have are left out of `tensors`."""
 
-    def __init__(self, path: Path, model: onnx.ModelProto, tensors: Iterable[str]) -> None:
+    def __init__(self, path: Path, model: onnx.ModelProto, tensors: Iterable[str] = (), *, optimised: bool = False) -> None:
         import onnxruntime
 
         copy = type(model)()
@@ -45,7 +46,8 @@ class Reference:
             copy.graph.output.add().name = name  # onnxruntime infers the type
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        levels = onnxruntime.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
         options.add_session_config_entry(EXTERNAL_FOLDER, os.fspath(path.resolve().parent))
         try:
             data = copy.SerializeToString()
