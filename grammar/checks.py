@@ -28,25 +28,28 @@ def check_names(body: Iterable[Statement], context: Context) -> None:
                 addressed.update(item.words)
                 _known(item.args, devices, "HW0201", context)
     pairs: list[tuple[str, str]] = []
+    whole = True
     for link in links:
-        _known(link.args, devices, "HW0202", context)
+        whole = _known(link.args, devices, "HW0202", context) and whole
         ends = link.words[:2]
         if len(ends) == 2:
             pairs.append((ends[0], ends[1]))
             if any(arg.text == "<->" for arg in link.args):
                 pairs.append((ends[1], ends[0]))
     for name, device in devices.items():
-        if name not in addressed:
+        if name not in addressed and not {"memory", "shared"} & context.report.assumed:
             help = f"write `shared {name};` in the memory it addresses"
             context.report.error("HW0203", device.args[0].span, f"device `{name}` has no memory", help)
-    _connected(devices, pairs, context)
+    if whole and "link" not in context.report.assumed:
+        _connected(devices, pairs, context)
 
 
-def _known(args: Iterable[Arg], devices: Iterable[str], code: str, context: Context) -> None:
+def _known(args: Iterable[Arg], devices: Iterable[str], code: str, context: Context) -> bool:
     names = list(devices)
-    for arg in args:
-        if arg.kind == "word" and arg.text not in names:
-            context.report.error(code, arg.span, f"no device `{arg.text}`", suggestion_or_list(arg.text, names))
+    unknown = [arg for arg in args if arg.kind == "word" and arg.text not in names]
+    for arg in unknown:
+        context.report.error(code, arg.span, f"no device `{arg.text}`", suggestion_or_list(arg.text, names))
+    return not unknown
 
 
 def _host(context: Context) -> str | None:
@@ -93,7 +96,8 @@ def check_sense(
 ) -> None:
     """HW03xx: numbers and dtypes that do not fit one another."""
     for memory in memories:
-        _memory(memory, limits, context)
+        _memory(memory, context)
+    _memory_limit(memories, limits, context)
     for device in devices:
         _device(device, [memory for memory in memories if device.name in memory.shared], limits, context)
     for link in links:
@@ -110,17 +114,25 @@ def _limit_span(limit: Limit, context: Context) -> Span:
     return context.spans[f"limits.{limit.kind}.{limit.subject}"]
 
 
-def _memory(memory: Memory, limits: tuple[Limit, ...], context: Context) -> None:
+def _memory(memory: Memory, context: Context) -> None:
     path = f"memory.{memory.name}"
     if memory.budget > memory.size:
         note = (Note("the size is here", context.spans.get(f"{path}.size")),)
         message = f"the budget of `{memory.name}` is more than its size"
         context.report.error("HW0301", context.spans[f"{path}.budget"], message, "", note)
     _power_of_two(memory.page, f"{path}.page", "page", context)
+
+
+def _memory_limit(memories: list[Memory], limits: tuple[Limit, ...], context: Context) -> None:
+    """Against the largest memory: a scratchpad beside it is not what the limit is about."""
+    if not memories:
+        return
+    largest = max(memories, key=lambda memory: memory.budget)
+    path = f"memory.{largest.name}"
     for limit in limits:
-        if limit.kind == "memory" and limit.value > memory.budget:
+        if limit.kind == "memory" and limit.value > largest.budget:
             where = context.spans.get(f"{path}.budget") or context.spans.get(f"{path}.size")
-            message = f"the limit allows more than the budget of `{memory.name}`"
+            message = f"the limit allows more than the budget of `{largest.name}`"
             context.report.error("HW0302", _limit_span(limit, context), message, "", (Note("the budget is here", where),))
 
 

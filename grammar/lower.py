@@ -103,7 +103,7 @@ def _required(body: list[Statement], statement: Statement, context: Context) -> 
     }
     for needed, help in helps.items():
         if needed not in heads:
-            context.report.missing(statement.args[0].span, f"target `{statement.args[0].text}` has no `{needed}`", help)
+            context.report.missing(statement.args[0].span, f"target `{statement.args[0].text}` has no `{needed}`", help, needed)
 
 
 def _block(item: Statement, said: _Said, context: Context, target: Statement) -> None:

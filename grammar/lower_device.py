@@ -8,7 +8,7 @@ from ..targets.expression import AXES
 from ..targets.model import Device, KernelChain, OperatorRule, Peak, RewriteLine, Runtime, SupportBlock
 from .context import Context
 from .lower_expression import DTYPES
-from .lower_operators import check_both, lower_deny, lower_kernel, lower_supports
+from .lower_operators import lower_deny, lower_kernel, lower_supports
 from .lower_rewrite import check_rewrites, lower_rewrite
 from .reader import Reader
 from .schema import unknown
@@ -44,13 +44,18 @@ def lower_device(statement: Statement, context: Context) -> Device | None:
         context.report.error("HW0001", name.span, f"device `{name.text}` needs a block")
         return None
     parts = _Parts()
+    before = len(context.report.found)
     for item in statement.body:
         if isinstance(item, Statement):
             _property(item, name.text, parts, context)
         else:
             context.report.error("HW0101", item.span, "a `rule` stands outside the target")
-    check_both(statement.body, context)
-    return _build(statement, name.text, kind.text if kind else name.text, parts, context)
+    device = _build(statement, name.text, kind.text if kind else name.text, parts, context)
+    if device is not None:
+        lines = [item for item in statement.body if isinstance(item, Statement) and item.head.text == "rewrite"]
+        whole = not any(found.severity == "error" for found in context.report.found[before:])
+        check_rewrites(device, lines, context, whole)
+    return device
 
 
 def _build(statement: Statement, name: str, kind: str, parts: _Parts, context: Context) -> Device | None:
@@ -58,12 +63,12 @@ def _build(statement: Statement, name: str, kind: str, parts: _Parts, context: C
     span = statement.args[0].span
     for needed, help in _REQUIRED.items():
         if needed not in heads:
-            context.report.missing(span, f"device `{name}` has no `{needed}`", help)
+            context.report.missing(span, f"device `{name}` has no `{needed}`", help, needed)
     numbers = parts.numbers
     if not {"dispatch", "launch"} <= numbers.keys() or not parts.peaks or not parts.supports:
         return None
     rank = numbers.get("max_rank")
-    device = Device(
+    return Device(
         name=name,
         kind=kind,
         runtime=parts.runtime or Runtime(adapter="none", words=()),
@@ -83,9 +88,6 @@ def _build(statement: Statement, name: str, kind: str, parts: _Parts, context: C
         rewrites=tuple(parts.rewrites),
         origin=span.origin,
     )
-    lines = [item for item in statement.body or () if isinstance(item, Statement) and item.head.text == "rewrite"]
-    check_rewrites(device, lines, context)
-    return device
 
 
 _NO_DEFAULT = "there is no silent default; write the number, or mark it `@guess`"

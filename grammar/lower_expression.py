@@ -9,7 +9,7 @@ from ..targets import expression as ex
 from ..targets.operator_view import BITS
 from .diagnostics import Span
 from .names import suggestion, suggestion_or_list
-from .reader import Report
+from .reader import Report, exactly
 from .syntax import Formula
 from .units import ALL_UNITS, BYTES, suggested_unit
 
@@ -110,7 +110,7 @@ class _Lowering:
             return ex.Number(float(formula.text), formula.text)
         unit = formula.parts[0]
         if unit.text in BYTES:
-            return ex.Number(float(formula.text) * BYTES[unit.text], f"{formula.text} {unit.text}")
+            return ex.Number(exactly(formula.text, BYTES[unit.text]), f"{formula.text} {unit.text}")
         if unit.text in ALL_UNITS:
             self.report.error("HW0106", unit.span, f"`{unit.text}` is a unit of {ALL_UNITS[unit.text][0]}; conditions compare sizes")
         else:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ..targets.expression import Expression
 from ..targets.model import KernelChain, KernelStage, OperatorRule, SupportBlock
 from ..targets.operator_view import FLOATS
 from ..targets.operators import operator_names, versions_of
 from .context import Context
-from .diagnostics import Note
 from .lower_expression import DTYPES, lower_condition
 from .names import suggestion, suggestion_or_list
 from .reader import Reader
@@ -183,20 +180,3 @@ def _chain(statement: Statement, context: Context) -> KernelChain | None:
     if stages[0].optional:
         context.report.error("HW0001", statement.head.span, "the first operator of a chain cannot be optional")
     return KernelChain(stages=tuple(stages), origin=statement.head.span.origin) if fine and not reader.failed else None
-
-
-def check_both(items: Iterable[object], context: Context) -> None:
-    """HW0506: an operator that one device body both supports and denies without a condition."""
-    listed: dict[str, Arg] = {}
-    denied: dict[str, Arg] = {}
-    for item in items:
-        if not isinstance(item, Statement) or item.head.text not in ("supports", "deny"):
-            continue
-        for line in item.body or ():
-            if isinstance(line, Statement) and line.where is None and line.head.text != "inherit":
-                names = (line.head, *(arg for arg in line.args if arg.kind == "word"))
-                (listed if item.head.text == "supports" else denied).update({name.text: name for name in names})
-    for name, arg in denied.items():
-        if name in listed:
-            note = Note("supported here", listed[name].span)
-            context.report.error("HW0506", arg.span, f"`{name}` is both supported and denied", "drop one, or give one a `where`", (note,))

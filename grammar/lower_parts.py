@@ -81,7 +81,7 @@ def lower_memory(statement: Statement, context: Context) -> Memory | None:
     for needed in ("size", "bandwidth", "shared"):
         if needed not in heads:
             help = "name the devices that address it: `shared npu, cpu;`" if needed == "shared" else NO_DEFAULT
-            context.report.missing(statement.args[0].span, f"memory `{name}` has no `{needed}`", help)
+            context.report.missing(statement.args[0].span, f"memory `{name}` has no `{needed}`", help, needed)
     if not {"size", "bandwidth"} <= numbers.keys() or shared is None:
         return None
     return Memory(
@@ -126,10 +126,10 @@ def lower_link(statement: Statement, context: Context) -> Link | None:
     heads = {item.head.text for item in items}
     span = source.span.to(destination.span)
     if "handoff" not in heads:
-        context.report.missing(span, f"link `{span.text}` has no `handoff`", NO_DEFAULT)
+        context.report.missing(span, f"link `{span.text}` has no `handoff`", NO_DEFAULT, "handoff")
     if not heads & {"zero_copy", "copy"}:
         help = "say how a tensor crosses: `zero_copy;`, `copy 20 GB/s;`, or `zero_copy where … else copy 20 GB/s;`"
-        context.report.missing(span, f"link `{span.text}` has neither `zero_copy` nor `copy`", help)
+        context.report.missing(span, f"link `{span.text}` has neither `zero_copy` nor `copy`", help, "zero_copy")
     numbers = parts.numbers
     if "handoff" not in numbers or not (parts.zero_copy or "copy_bandwidth" in numbers):
         return None

@@ -85,8 +85,8 @@ def _check_rule(operator: Arg, rule: Arg, tolerance: float | None, statement: St
     context.report.error("HW0101", rule.span, what, suggestion_or_list(rule.text, fitting))
 
 
-def check_rewrites(device: Device, statements: list[Statement], context: Context) -> None:
-    """HW0501, HW0502, HW0503 over the lines of one device, in their order."""
+def check_rewrites(device: Device, statements: list[Statement], context: Context, whole: bool) -> None:
+    """HW0501, HW0502 (only of a `whole` device, read without an error), HW0503 over the lines of one device, in their order."""
     spans = {statement.head.span.origin: statement.head.span for statement in statements}
     settled: dict[str, RewriteLine] = {}
     for line in device.rewrites:
@@ -94,13 +94,14 @@ def check_rewrites(device: Device, statements: list[Statement], context: Context
         if span is None:
             continue
         before = settled.get(line.operator)
-        if before is not None and line.where is None and (before.rule != "native" or line.rule == "native"):
+        same_layer = before is not None and before.origin.file == line.origin.file
+        if before is not None and same_layer and line.where is None and (before.rule != "native" or line.rule == "native"):
             note = (Note(f"`{before.rule}` is always taken", spans.get(before.origin)),)
             message = f"this line for `{line.operator}` is never reached"
             context.report.add("warning", "HW0501", span, message, "order is preference: put guarded lines first", note)
         if line.where is None:
             settled.setdefault(line.operator, line)
-        if line.where is None and (lacking := _lacking(device, line, context)):
+        if whole and line.where is None and (lacking := _lacking(device, line, context)):
             help = "add it to `supports`, or guard the line with `where native(…)`"
             context.report.error("HW0502", span, f"`{line.rule}` needs `{lacking}`, which {device.name} does not support", help)
     _check_cycle(device, spans, context)

@@ -6,16 +6,25 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def suggestion(word: str, known: Iterable[str], short: bool = False) -> str:
-    """ "did you mean `GB/s`?" or "". Words of three letters or fewer get none (`cpu` would suggest `npu`) unless `short`."""
-    if len(word) <= 3 and not short:
-        return ""
+def closest(word: str, known: Iterable[str], short: bool = False) -> str:
+    """The known name that was probably meant, or "".
+
+    Words of three letters or fewer get none (`cpu` would suggest `npu`) unless `short`.
+    """
     names = list(dict.fromkeys(known))
     folded = {name.lower(): name for name in reversed(names)}
-    close = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(word.lower(), folded, n=1, cutoff=0.7)
-    if not close:
+    if word.lower() in folded:
+        return folded[word.lower()]
+    if len(word) <= 3 and not short:
         return ""
-    return f"did you mean `{folded.get(close[0], close[0])}`?"
+    close = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(word.lower(), folded, n=1, cutoff=0.7)
+    return folded.get(close[0], close[0]) if close else ""
+
+
+def suggestion(word: str, known: Iterable[str], short: bool = False) -> str:
+    """ "did you mean `GB/s`?" or ""."""
+    name = closest(word, known, short)
+    return f"did you mean `{name}`?" if name else ""
 
 
 def suggestion_or_list(word: str, known: Iterable[str], short: bool = False) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from ..targets.model import Fact, Provenance
 from .diagnostics import Diagnostic, Note, Severity, Span
@@ -14,11 +15,21 @@ from .units import ALL_UNITS, DIMENSIONS, EXAMPLES, suggested_unit
 PROVENANCE: tuple[Provenance, ...] = ("src", "vendor", "proxy", "guess")
 
 
+def exactly(digits: str, scale: float) -> float:
+    """The number nearest to digits x scale, so that `100 us` and `0.1 ms` are the same; infinity where it is too large."""
+    try:
+        return float(Decimal(digits) * Decimal(repr(scale)))
+    except ArithmeticError:
+        return float("inf")
+
+
 @dataclass(slots=True)
 class Report:
     """Where the checks of one reading put what they find; `broken` holds back what a syntax error may have caused."""
 
     broken: bool = False
+    assumed: set[str] = field(default_factory=set)
+    """Words that a misspelt one probably stood for; they are not missing."""
     found: list[Diagnostic] = field(default_factory=list)
 
     def error(self, code: str, span: Span, message: str, help: str = "", notes: Iterable[Note] = ()) -> None:
@@ -27,9 +38,9 @@ class Report:
     def add(self, severity: Severity, code: str, span: Span, message: str, help: str = "", notes: Iterable[Note] = ()) -> None:
         self.found.append(Diagnostic(code, severity, span, message, help, tuple(notes)))
 
-    def missing(self, span: Span, message: str, help: str = "") -> None:
-        """HW0104, held back beside a broken part, which may have held the thing."""
-        if not self.broken:
+    def missing(self, span: Span, message: str, help: str = "", what: str = "") -> None:
+        """HW0104, held back beside a broken part, which may have held the thing, and where `what` was only misspelt."""
+        if not self.broken and what not in self.assumed:
             self.error("HW0104", span, message, help)
 
 
@@ -107,8 +118,8 @@ class Reader:
         self.failed = True
         arg = self.peek()
         found = f"found `{arg.span.text}`" if arg else "it ends here"
-        span = arg.span if arg else self.statement.head.span
-        self.report.error("HW0001", span, f"`{self.statement.head.text}` needs {what}; {found}")
+        help = f"properties are written without `{arg.text}`" if arg and arg.text in ("=", ":") else ""
+        self.report.error("HW0001", self.here(), f"`{self.statement.head.text}` needs {what}; {found}", help)
 
     def end(self) -> None:
         """Reports what is left over; provenance that no number took is left over too."""
@@ -136,7 +147,7 @@ class Reader:
         noted = self._provenance() if provenance else ("stated", "", None)
         if scale is None:
             return None
-        value = float(number.text) * scale * (-1 if negative else 1)
+        value = exactly(number.text, scale) * (-1 if negative else 1)
         last = unit.span if unit else number.span
         if value < 0 or (value == 0 and not zero) or value == float("inf"):
             wanted = "at least 0" if zero else "more than 0"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .diagnostics import Diagnostic, Note, Source, Span
@@ -57,6 +57,8 @@ class Piece:
     end: int
     first: bool
     """First on its line."""
+    block: bool = False
+    """A `{` or `}` of a block, as against one of a set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,23 @@ def _pieces(text: str) -> list[Piece]:
         if match["skip"] is not None:
             first = first or "\n" in match[0]
             continue
-        found.append(Piece(match[0], match.start(), match.end(), first))
+        found.append(Piece(match[0], match.start(), match.end(), first, match[0] in "{}"))
         first = False
-    return found
+    return _without_sets(found)
+
+
+def _without_sets(pieces: list[Piece]) -> list[Piece]:
+    """The same with the braces of `in { … }` marked as no block."""
+    opened: int | None = None
+    for index, piece in enumerate(pieces):
+        if piece.text == "{":
+            opened = index if index and pieces[index - 1].text == "in" else None
+        elif piece.text == "}" and opened is not None:
+            pieces[opened], pieces[index] = replace(pieces[opened], block=False), replace(piece, block=False)
+            opened = None
+        elif piece.text == ";":
+            opened = None
+    return pieces
 
 
 def _diagnose(draft: Draft, error: UnexpectedInput) -> Slip:
@@ -168,11 +184,12 @@ def _letter(draft: Draft, at: int) -> Slip | None:
 
 def _missing_end(draft: Draft, pieces: list[Piece], index: int, accepted: bool) -> Slip | None:
     """A statement without its `;`, seen at the end of the file, at a `}` or at the first word of a line."""
-    if index == 0 or pieces[index - 1].text in ("{", "}", ";"):
+    if index == 0 or _ends(pieces[index - 1]):
         return None
     last = pieces[index - 1]
     at_end = index == len(pieces)
-    if accepted and (at_end or pieces[index].text == "}" or pieces[index].first):
+    inside = not at_end and _open_round(pieces, index) > 0
+    if accepted and not inside and (at_end or pieces[index].text == "}" or pieces[index].first):
         return _no_semicolon(draft, last)
     # `<= 16384⏎ Softmax where …`: the first word of the line was read as the unit of the number before it
     if not at_end and last.first and index >= 2 and pieces[index - 2].text[0].isdigit() and last.text[0].isalpha():
@@ -191,9 +208,9 @@ def _unclosed(draft: Draft, pieces: list[Piece]) -> Slip:
     open_at: list[int] = []
     suspect: int | None = None
     for index, piece in enumerate(pieces):
-        if piece.text in "{([":
+        if piece.text in "([" or (piece.text == "{" and piece.block):
             open_at.append(index)
-        elif piece.text in "})]" and open_at:
+        elif (piece.text in ")]" or (piece.text == "}" and piece.block)) and open_at:
             begin = open_at.pop()
             if suspect is None and piece.first and _indent(draft.text, piece.start) < _indent(draft.text, pieces[begin].start):
                 suspect = begin
@@ -202,10 +219,19 @@ def _unclosed(draft: Draft, pieces: list[Piece]) -> Slip:
         start = pieces[-1].start if pieces else 0
         return Slip("HW0001", start, end, "the file ends in the middle of a statement", "", _panic(draft, pieces, len(pieces) - 1))
     begin = open_at[-1] if suspect is None else suspect
-    head = " ".join(piece.text for piece in pieces[_start(pieces, begin) : begin][:3])
+    head = " ".join(piece.text for piece in pieces[_start(pieces, begin) : begin][:2])
     closing = "".join({"{": "}", "(": ")", "[": "]"}[pieces[index].text] for index in reversed(open_at))
     what = f"the block of `{head}` is not closed" if head else "the block is not closed"
-    return Slip("HW0003", pieces[begin].start, pieces[begin].end, what, "add the missing `}`", draft.insert(len(draft.text), closing))
+    return Slip("HW0003", pieces[begin].start, pieces[begin].end, what, "add the missing `}`", _closed(draft, pieces, begin, closing))
+
+
+def _closed(draft: Draft, pieces: list[Piece], begin: int, closing: str) -> Draft:
+    """The missing brackets: one before the first line that is indented no deeper than the open block's, the rest at the end."""
+    level = _indent(draft.text, pieces[begin].start)
+    for piece in pieces[begin + 1 :]:
+        if piece.first and piece.text != "}" and pieces[begin].text == "{" and _indent(draft.text, piece.start) <= level:
+            return draft.insert(len(draft.text), closing[1:]).insert(piece.start, "}")
+    return draft.insert(len(draft.text), closing)
 
 
 def _indent(text: str, at: int) -> int:
@@ -219,39 +245,51 @@ def _unexpected(draft: Draft, pieces: list[Piece], index: int, wanted: frozenset
         return Slip("HW0001", piece.start, piece.end, "`}` closes nothing", "", draft.blank(piece.start, piece.end))
     if piece.text == ";" and index and pieces[index - 1].text in ("}", ";", "{"):
         return Slip("HW0001", piece.start, piece.end, "a `;` without a statement", "", draft.blank(piece.start, piece.end))
-    return Slip("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", _hint(piece, wanted), _panic(draft, pieces, index))
+    return Slip("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", _hint(pieces, index, wanted), _panic(draft, pieces, index))
 
 
-def _hint(piece: Piece, wanted: frozenset[str]) -> str:
+def _hint(pieces: list[Piece], index: int, wanted: frozenset[str]) -> str:
     """What may stand here, in words a person uses."""
+    piece, before = pieces[index], pieces[_start(pieces, index) : index]
     if piece.text in ("match", "let", "emit", "where", "rule", "else"):
-        return f"`{piece.text}` cannot begin a statement here"
-    if piece.text in ("<", "<=", ">", ">=", "==", "!=", "in"):
-        return "comparisons do not chain: join two with `and`"
-    if wanted == {"LPAR"}:
-        return "expected `(`"
-    if "RPAR" in wanted and "COMMA" in wanted:
-        return "expected `,` or `)`"
-    if "RBRACE" in wanted and "COMMA" in wanted:
-        return "expected `,` or `}`"
-    if {"AND", "SEMI"} <= wanted:
-        return "expected `and`, `or`, a comparison, or the end of the condition (comparisons do not chain)"
-    if "ATTRIBUTE" in wanted or "LSQB" in wanted:
+        return f"`{piece.text}` cannot stand here"
+    if any(earlier.text == "where" for earlier in before):
+        if piece.text in ("<", "<=", ">", ">=", "==", "!=", "in") and before[-1].text != "where":
+            return "comparisons do not chain: join two with `and`"
+        if _open_round(pieces, index) > 0 and _is_value(before[-1]):
+            return "expected `,` or `)`"
+        if _is_value(before[-1]):
+            return "expected `and`, `or`, a comparison, or the end of the condition"
         return "expected an operand, a number or a predicate, as in `rank(X) <= 4 and const(W)`"
-    if "WORD" in wanted and "SEMI" not in wanted:
+    if not before:
         return "expected a statement: a word, its arguments, then `;` or a `{ … }` block"
     if wanted == {"NAME"}:
         return "expected a name"
-    return "expected `;`" if "SEMI" in wanted else ""
+    return "expected `;` or a `{ … }` block" if "SEMI" in wanted else ""
+
+
+def _is_value(piece: Piece) -> bool:
+    return piece.text[-1] in ')]"' or (piece.text[-1].isalnum() and piece.text not in ("and", "or", "not", "in", "where"))
 
 
 def _depth(pieces: list[Piece]) -> int:
-    return sum((piece.text == "{") - (piece.text == "}") for piece in pieces)
+    return sum((piece.text == "{") - (piece.text == "}") for piece in pieces if piece.block)
+
+
+def _ends(piece: Piece) -> bool:
+    """Whether a statement ends, or a block begins, here."""
+    return piece.text == ";" or piece.block
+
+
+def _open_round(pieces: list[Piece], index: int) -> int:
+    """How many `(` are open before pieces[index], in its statement."""
+    inside = pieces[_start(pieces, index) : index]
+    return sum((piece.text == "(") - (piece.text == ")") for piece in inside)
 
 
 def _start(pieces: list[Piece], index: int) -> int:
     """Index of the first piece of the statement that holds pieces[index]."""
-    while index > 0 and pieces[index - 1].text not in ("{", "}", ";"):
+    while index > 0 and not _ends(pieces[index - 1]):
         index -= 1
     return index
 
@@ -259,8 +297,9 @@ def _start(pieces: list[Piece], index: int) -> int:
 def _panic(draft: Draft, pieces: list[Piece], index: int) -> Draft:
     """The draft without the statement round pieces[index]; of a block only the head goes, so that its body is still checked."""
     begin = _start(pieces, index)
-    for end in range(index, len(pieces)):
-        text = pieces[end].text
+    stray = pieces[index].block and _open_round(pieces, index) > 0  # a brace within brackets belongs to the faulty statement
+    for end in range(index + stray, len(pieces)):
+        text = pieces[end].text if _ends(pieces[end]) else ""
         if text == ";":
             return draft.blank(pieces[begin].start, pieces[end].end)
         if text == "}" and end > begin:
@@ -269,16 +308,16 @@ def _panic(draft: Draft, pieces: list[Piece], index: int) -> Draft:
             if pieces[begin].text in ("rule", "match", "let", "emit"):
                 return draft.blank(pieces[begin].start, pieces[_closing(pieces, end)].end)
             return draft.blank(pieces[begin].start, pieces[end].start, "_")
-        if text in "{}":
+        if text:
             break
-    end = len(pieces) - 1 if begin < index and pieces[index].text not in ("{", "}") else index
+    end = len(pieces) - 1 if begin < index and not pieces[index].block else index
     return draft.blank(pieces[min(begin, end)].start, pieces[end].end)
 
 
 def _closing(pieces: list[Piece], opening: int) -> int:
     depth = 0
     for index in range(opening, len(pieces)):
-        depth += (pieces[index].text == "{") - (pieces[index].text == "}")
+        depth += _depth(pieces[index : index + 1])
         if depth == 0:
             return index
     return len(pieces) - 1

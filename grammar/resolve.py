@@ -107,7 +107,7 @@ def _chosen(file: File, files: Files, amended: str) -> str | None:
     """The target the file is about: its own that no other of its own extends, else the one it amends."""
     own = [name for name, item in files.targets.items() if item.span.source is file.source]
     parents = {_parent(files.targets[name]) for name in own}
-    leaves = [name for name in own if name not in parents] or own
+    leaves = [name for name in own if name not in parents] or own[:1]  # each extends another: a cycle, reported when merged
     if len(leaves) > 1:
         second = files.targets[leaves[1]]
         message = f"a file is about one target; here are {' and '.join(f'`{name}`' for name in leaves)}"
@@ -131,7 +131,7 @@ def _merged(name: str, files: Files, stack: tuple[str, ...]) -> Statement:
     reader.take("word", "a name")
     parent = reader.take("word", "the target it extends") if reader.take_word_if("extends") else None
     reader.end()
-    body = tidy_body(target.body or (), "target", files.report)
+    body = target.body or ()
     if parent is None:
         return replace(target, args=target.args[:1], body=body)
     if parent.text in (*stack, name):

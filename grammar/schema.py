@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..targets.operators import operator_names
 from .diagnostics import Note
-from .names import suggestion_or_list
+from .names import closest, suggestion_or_list
 from .reader import Report
 from .syntax import Arg, Item, Rule, Statement
 
@@ -79,6 +79,8 @@ def tidy_body(items: tuple[Item, ...], block: str, report: Report) -> tuple[Item
             body = part.body if part.body is None or not kind else tidy_body(part.body, kind, report)
             done.append(replace(part, body=body))
     _duplicates(done, block, report)
+    if block == "device":
+        _both(done, report)
     return tuple(done)
 
 
@@ -125,9 +127,27 @@ def _duplicates(items: list[Item], block: str, report: Report) -> None:
         note = Note("first here", first.span)
         if item.head.text in NAMED and block == "target":
             named = item.args[0] if item.args else item.head
-            report.error("HW0102", named.span, f"there is already a {item.head.text} `{' '.join(item.words[:2])}`", "", (note,))
+            name = " ".join(item.words[:2] if item.head.text == "link" else item.words[:1])
+            report.error("HW0102", named.span, f"there is already a {item.head.text} `{name}`", "", (note,))
         else:
             report.error("HW0103", item.head.span, f"`{' '.join(key)}` is set twice", "", (note,))
+
+
+def _both(items: list[Item], report: Report) -> None:
+    """HW0506: an operator that one layer of a device both supports and denies without a condition (a child may deny what it inherits)."""
+    listed: dict[str, Arg] = {}
+    denied: dict[str, Arg] = {}
+    for item in items:
+        if not isinstance(item, Statement) or item.head.text not in ("supports", "deny"):
+            continue
+        for line in item.body or ():
+            if isinstance(line, Statement) and line.where is None and line.head.text != "inherit":
+                names = (line.head, *(arg for arg in line.args if arg.kind == "word"))
+                (listed if item.head.text == "supports" else denied).update({name.text: name for name in names})
+    for name, arg in denied.items():
+        if name in listed:
+            note = Note("supported here", listed[name].span)
+            report.error("HW0506", arg.span, f"`{name}` is both supported and denied", "drop one, or give one a `where`", (note,))
 
 
 def unknown(statement: Statement, block: str, where: str, report: Report) -> None:
@@ -139,6 +159,8 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
     what = "block" if statement.body is not None else "property"
     elsewhere = [name for name, words in BLOCKS.items() if word in words and name != block]
     help = suggestion_or_list(word, known)
+    if not elsewhere:
+        report.assumed.add(closest(word, known))
     if elsewhere:
         help = f"`{word}` belongs into {' or '.join(f'`{name}`' if name != 'file' else 'the file itself' for name in elsewhere)}"
     report.error("HW0101", statement.head.span, f"unknown {what} `{word}` in {where}", help)
