@@ -36,7 +36,7 @@ class Plan:
     total: int
     """Bytes from offset 0 to the end of the highest buffer."""
     lower_bound: int
-    """Largest sum of sizes live at one step: no plan is smaller."""
+    """Largest sum of sizes live at one step, holes that alignment forces included: no plan is smaller."""
     page: int
 
     @property
@@ -60,8 +60,21 @@ def plan(buffers: Sequence[Buffer], *, page: int = 4096, effort: int = 1) -> Pla
 
 
 def lower_bound(buffers: Sequence[Buffer]) -> int:
-    """Largest sum of sizes live at one step."""
-    changes = sorted([(b.first, b.size) for b in buffers] + [(b.last + 1, -b.size) for b in buffers])
+    """Largest sum of sizes live at one step, or more where alignment leaves holes that nothing can fill.
+
+    Buffers whose alignments are all multiples of A share no A-sized cell, so together they take whole cells, but for the end of the last.
+    """
+    best = _peak([(b.first, b.last, b.size) for b in buffers])
+    for cell in sorted({b.align for b in buffers} - {1}):
+        coarse = [(b.first, b.last, -(-b.size // cell) * cell, b.size) for b in buffers if b.align % cell == 0]
+        unused = max(whole - size for _, _, whole, size in coarse)
+        best = max(best, _peak([(first, last, whole) for first, last, whole, _ in coarse]) - unused)
+    return best
+
+
+def _peak(lives: Sequence[tuple[int, int, int]]) -> int:
+    """Largest sum of sizes over (first, last, size) live at one step."""
+    changes = sorted([(first, size) for first, _, size in lives] + [(last + 1, -size) for _, last, size in lives])
     live = peak = 0
     for _, change in changes:  # at one step, what dies (negative) sorts before what is born
         live += change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -74,6 +75,32 @@ def test_inclusive_lifetimes_never_share_a_step() -> None:
 def test_lower_bound_by_hand() -> None:
     assert lower_bound([]) == 0
     assert lower_bound([Buffer("a", 5, 1, 0, 2), Buffer("b", 7, 1, 2, 4), Buffer("c", 6, 1, 3, 3)]) == 13
+
+
+def test_lower_bound_counts_the_holes_that_alignment_forces() -> None:
+    buffers = [Buffer(name, 100, 4096, 0, 1) for name in "abc"]
+    assert lower_bound(buffers) == plan(buffers).total == 2 * 4096 + 100
+    mixed = [*buffers, Buffer("d", 3000, 64, 0, 1)]
+    assert lower_bound(mixed) == plan(mixed).total == 2 * 4096 + 100  # d fits between two of them
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.sampled_from([1, 2, 3, 4, 6]), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=4)
+)
+def test_no_plan_is_below_the_bound(shapes: list[tuple[int, int, int, int]]) -> None:
+    """Against every order, each buffer at its lowest free place: one of these orders is optimal."""
+    buffers = [Buffer(f"b{i}", size, align, first, first + more) for i, (size, align, first, more) in enumerate(shapes)]
+    best = min(lowest_first(order) for order in itertools.permutations(buffers))
+    assert lower_bound(buffers) <= best <= plan(buffers).total
+
+
+def lowest_first(order: tuple[Buffer, ...]) -> int:
+    placed: list[tuple[Buffer, int]] = []
+    for b in order:
+        near = [(o, o + p.size) for p, o in placed if p.first <= b.last and b.first <= p.last]
+        offset = next(o for o in itertools.count(0, b.align) if all(o + b.size <= s or e <= o for s, e in near))
+        placed.append((b, offset))
+    return max(offset + b.size for b, offset in placed)
 
 
 def test_equal_input_gives_equal_offsets_and_more_effort_is_never_worse() -> None:
