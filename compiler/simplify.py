@@ -41,11 +41,11 @@ def simplify(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
 
 
 def _run_onnxsim(model: onnx.ModelProto) -> tuple[onnx.ModelProto | None, str]:
-    import onnxsim
+    from .onnxsim_core import simplify_bytes
 
     try:
-        # perform_optimization=False: its optimizer breaks patterns that rules recover, and an If of silero-vad
-        simple, _ = onnxsim.simplify(model, perform_optimization=False, check_n=0, tensor_size_threshold=f"{FOLD_LIMIT}B", certify=False)
+        # no graph optimizations: they break patterns that rules recover, and an If of silero-vad
+        simple = type(model).FromString(simplify_bytes(model.SerializeToString(), FOLD_LIMIT))
     except Exception as problem:
         return None, first_line(problem)
     worse = _worse(model, simple)
