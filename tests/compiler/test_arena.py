@@ -88,6 +88,7 @@ def test_a_convert_names_the_dtype_of_the_side_that_computes_in_it() -> None:
     assert [(s.tensor, s.device, s.dtype, s.device_dtype) for s in arena.slots] == [
         ("x", "cpu", "fp32", "fp32"), ("x", "npu", "fp32", "fp16"), ("y", "npu", "fp32", "fp16"), ("y", "cpu", "fp32", "fp32"),
     ]  # fmt: skip
+    assert {slot.bytes for slot in arena.slots} == {32}  # the stand-in puts fp32 there
 
 
 def test_a_chain_of_links_passes_every_device_on_it() -> None:
@@ -139,6 +140,7 @@ def test_every_step_finds_its_slots_alive_and_apart(devices: list[str], modes: l
     )  # fmt: skip
     arena = plan_arena(model)
     check_by_playing(model, arena)
+    check_any_order(arena)
     for slot in arena.slots:
         assert slot.offset % align == 0 if slot.aliases else slot.offset % 64 == 0
         assert slot.bytes >= 96
@@ -181,3 +183,24 @@ def check_by_playing(model: Compiled, arena: ArenaPlan) -> None:
             read(slot(name, part.device))
     for name in model.graph_outputs:
         read(slot(name, "cpu"))
+
+
+def check_any_order(arena: ArenaPlan) -> None:
+    """Steps may run in any order that `needs` and `waits` allow: whoever writes over bytes comes after all who used them, and only they
+    are waited for."""
+    before: list[set[int]] = []
+    for step, waits in zip(arena.steps, arena.waits, strict=True):
+        direct = {*step.needs, *waits}
+        before.append(direct.union(*(before[i] for i in direct)))
+    for place, slot in zip(arena.at.places, arena.slots, strict=True):
+        if place.writer is None:
+            continue
+        used: set[int] = set()
+        for other, earlier in zip(arena.at.places, arena.slots, strict=True):
+            apart = earlier.offset + earlier.bytes <= slot.offset or slot.offset + slot.bytes <= earlier.offset
+            if earlier.last < slot.first and not apart:
+                used |= {*other.reads} | ({other.writer} if other.writer is not None else set())
+        assert used <= before[place.writer]
+        own = {i for i, other in enumerate(arena.at.places) if other.writer == place.writer}
+        if len(own) == 1:
+            assert set(arena.waits[place.writer]) <= used

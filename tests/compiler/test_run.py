@@ -96,6 +96,18 @@ def test_a_handoff_is_read_where_it_was_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(session.run({"x": x})["y"], x)
 
 
+def test_poison_shows_what_nobody_wrote_yet(tmp_path: Path) -> None:
+    bundle, session = session_of(tmp_path, "g (float[8] x) => (float[8] y) { a = Neg(x) y = Sub(a, x) }", ("npu", "cpu"), ("copy",))
+    # x is still read with y, so y does not lie where x was
+    slot = bundle.manifest.arena.slots[-1]
+    assert slot.tensor == "y"
+    there = np.frombuffer((ctypes.c_float * 8).from_address(session.base + slot.offset), np.float32)
+    seen = []
+    for _ in range(2):
+        session.run({"x": np.ones(8, np.float32)}, lambda tensor, device, value: seen.append((tensor, bool(np.isnan(there).all()))))
+    assert seen == [("a", True), ("y", False)] * 2
+
+
 def test_outputs_lie_at_their_place_in_the_arena(tmp_path: Path) -> None:
     bundle, session = session_of(tmp_path, "g (float[8] x) => (float[8] y) { a = Neg(x) y = Neg(a) }", ("npu", "cpu"))
     result = session.run({"x": np.arange(8, dtype=np.float32)})["y"]
