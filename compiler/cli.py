@@ -60,12 +60,13 @@ def autoglmc() -> None:
 @click.argument("model", type=FILE)
 @click.option("--target", required=True, metavar="FILE|NAME", help="A .hw file, or a stock target (see `autoglmc targets`).")
 @click.option("-o", "--output", type=FILE, help="Bundle folder [default: MODEL.TARGET/ beside the model].")
+@click.option("--effort", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help="Times the solver's usual time limit.")
 @click.option("--no-verify", is_flag=True, help="Do not run the bundle against the model.")
 @shape_option
 @emulate_option
 @json_option
 def compile_command(
-    model: Path, target: str, output: Path | None, no_verify: bool, shapes: Sequence[str], emulate: bool, as_json: bool
+    model: Path, target: str, output: Path | None, effort: float, no_verify: bool, shapes: Sequence[str], emulate: bool, as_json: bool
 ) -> int:
     """Compile MODEL into a bundle for a target."""
     from .bind_shapes import parse_shapes
@@ -73,7 +74,14 @@ def compile_command(
 
     progress = None if as_json else stage
     result = compile_model(
-        model, target, shapes=parse_shapes(shapes), output=output, verify=not no_verify, emulate=emulate, progress=progress
+        model,
+        target,
+        shapes=parse_shapes(shapes),
+        output=output,
+        verify=not no_verify,
+        emulate=emulate,
+        effort=effort,
+        progress=progress,
     )
     if as_json:
         echo_json(result.as_json())

@@ -37,6 +37,7 @@ def compile_model(
     output: str | Path | None = None,
     verify: bool = True,
     emulate: bool = False,
+    effort: float = 1.0,
     progress: Progress | None = None,
 ) -> CompileResult:
     """Compiles an ONNX file into a bundle folder for a target.
@@ -44,6 +45,7 @@ def compile_model(
     shapes: sizes of dynamic dims, by dim name or (whole tuples) by input name. output: the bundle's folder, default
     `<model>.<target>/` beside the model. verify: run the bundle against the model before it takes its place; segments whose
     runtime is not here run on the CPU only if `emulate`, else verification is skipped with its reason in the result.
+    effort: how long the placement solver looks for a proof, as a multiple of its default limit.
 
     Raises UserError (ModelError, TargetError, Infeasible, BundleError, VerifyError …) or grammar.HwError; then nothing is written.
     """
@@ -54,7 +56,7 @@ def compile_model(
     with clock.stage("load"):
         loaded = load_model(Path(model), shapes)
         _require_bound(loaded, machine)
-    work = start(loaded, machine)
+    work = start(loaded, machine, effort)
     for row in PIPELINE:
         with clock.stage(row.name):
             row.run(work)
@@ -95,13 +97,13 @@ def default_output(model: Path, target: Target) -> Path:
     return model.with_name(f"{model.stem}.{target.name}")
 
 
-def start(loaded: LoadedModel, target: Target) -> Work:
+def start(loaded: LoadedModel, target: Target, effort: float = 1.0) -> Work:
     """A compilation before its first pass."""
     from ..passes.library import SUBSTITUTE, family
 
     names = {line.rule for device in target.devices for line in device.rewrites} - {"native"}
     families = {name: family(name) for name in sorted(names)}
-    return Work(Graph(loaded.proto), target, SUBSTITUTE, families, source_operators=_count(loaded))
+    return Work(Graph(loaded.proto), target, SUBSTITUTE, families, effort, source_operators=_count(loaded))
 
 
 def describe(loaded: LoadedModel, work: Work, compiled: Compiled, arena: ArenaPlan) -> ManifestFacts:

@@ -61,7 +61,7 @@ def place_operators(work: Work) -> None:
     question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
     if isinstance(question, tuple):
         raise _homeless(question)
-    work.placement = place(question)
+    work.placement = place(question, work.effort)
     if work.placement is None:
         weights = sum(unit.weight_bytes for unit in question.problem.units)
         raise Infeasible(

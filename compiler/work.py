@@ -18,6 +18,8 @@ class Work:
     target: Target
     substitutes: tuple[Rewrite, ...]
     families: Mapping[str, tuple[Rewrite, ...]]
+    effort: float
+    """Times the solver's default time limit."""
     source_operators: Mapping[str, int]
     """Operators of the loaded model, by kind, before any pass."""
     decisions: list[Decision] = field(default_factory=list)

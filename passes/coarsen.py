@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 
-MAX_UNITS = 120
+MAX_UNITS = 100
 
 
 def coarsen(

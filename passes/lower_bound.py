@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from .placement import Net, Problem
 
 TICKS = 1e10
@@ -36,9 +38,8 @@ def cut_bound(problem: Problem, accelerators: Sequence[int], forced: bool = True
     network = _Network(problem, accelerators)
     best, sides = network.solve()
     host, accelerator = [best] * len(problem.units), [best] * len(problem.units)
-    for unit in range(len(problem.units) if forced else 0):
-        other = network.solve(unit, not sides[unit])[0]
-        (host if sides[unit] else accelerator)[unit] = other
+    for unit in range(len(problem.units) if forced and sides else 0):
+        (host if sides[unit] else accelerator)[unit] = network.forced(unit, not sides[unit])
     return CutBound(best, sides, tuple(host), tuple(accelerator))
 
 
@@ -78,23 +79,33 @@ class _Network:
         self.nodes += 1
         return self.nodes - 1
 
-    def solve(self, unit: int | None = None, accelerator: bool = False) -> tuple[float, tuple[bool, ...]]:
-        """Cost and sides of the minimum cut, with one unit forced to a side."""
+    def solve(self) -> tuple[float, tuple[bool, ...]]:
+        """Cost and sides of the minimum cut."""
         from ortools.graph.python import max_flow
 
-        flow = max_flow.SimpleMaxFlow()
-        arcs = list(self.arcs)
-        if unit is not None:
-            arcs.append((unit, self.sink, INFINITE) if accelerator else (self.source, unit, INFINITE))
-        tails, heads, capacities = zip(*arcs, strict=True)
-        flow.add_arcs_with_capacity(tails, heads, capacities)
-        if flow.solve(self.source, self.sink) != flow.OPTIMAL:
+        self.flow = max_flow.SimpleMaxFlow()
+        tails, heads, capacities = (np.array(column, np.int64) for column in zip(*self.arcs, strict=True))
+        self.flow.add_arcs_with_capacity(tails, heads, capacities)
+        total = self._total()
+        if total == float("inf"):
+            return total, ()
+        on_host = set(self.flow.get_source_side_min_cut())
+        return total, tuple(k not in on_host for k in range(self.count))
+
+    def forced(self, unit: int, accelerator: bool) -> float:
+        """Cost of the minimum cut with one unit forced to a side: its arc of the other side made uncuttable."""
+        arc = 2 * unit + (1 if accelerator else 0)
+        before = self.arcs[arc][2]
+        self.flow.set_arc_capacity(arc, INFINITE)
+        total = self._total()
+        self.flow.set_arc_capacity(arc, before)
+        return total
+
+    def _total(self) -> float:
+        if self.flow.solve(self.source, self.sink) != self.flow.OPTIMAL:
             raise AssertionError("minimum cut without a solution")
-        total = flow.optimal_flow()
-        if total >= INFINITE:
-            return float("inf"), ()
-        on_host = set(flow.get_source_side_min_cut())
-        return total / TICKS, tuple(k not in on_host for k in range(self.count))
+        total = self.flow.optimal_flow()
+        return float("inf") if total >= INFINITE else total / TICKS
 
 
 def _ticks(seconds: float) -> int:

@@ -19,7 +19,7 @@ from .graph import Graph, Node
 from .kernels import group_kernels, reader_in
 from .placed import Homeless, Placement, Question
 from .placement import Net, Problem, Room, Unit, price
-from .solve_placement import improve, solve
+from .solve_placement import DETERMINISTIC_SECONDS, improve, solve
 
 
 def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tuple[Homeless, ...]:
@@ -59,8 +59,8 @@ def build_problem(
     return Problem(names, host, dispatch, made, nets, rooms, tuple(limits.get(name) for name in names))
 
 
-def place(question: Question) -> Placement | None:
-    """The cheapest placement; None if memory or segment limits leave none."""
+def place(question: Question, effort: float = 1.0) -> Placement | None:
+    """The cheapest placement; None if memory or segment limits leave none. `effort` scales how long the solver looks for a proof."""
     problem = question.problem
     greedy = greedy_assignment(problem)
     on_host = [problem.host if u.seconds[problem.host] is not None else u.devices[0] for u in problem.units]
@@ -68,7 +68,7 @@ def place(question: Question) -> Placement | None:
     for device in range(len(problem.devices)):
         starts.append([device if u.seconds[device] is not None else on_host[k] for k, u in enumerate(problem.units)])
     starts.append(improve(problem, greedy))
-    solution = solve(problem, starts)
+    solution = solve(problem, starts, effort * DETERMINISTIC_SECONDS)
     if solution is None:
         return None
     return Placement(question, solution, price(problem, greedy), price(problem, on_host))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from .partition import Piece, partition
 
@@ -48,7 +49,7 @@ class Room:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Problem:
     devices: tuple[str, ...]
     host: int
@@ -63,7 +64,7 @@ class Problem:
     def piece_limit(self, device: int) -> int | None:
         return self.most_pieces[device] if device < len(self.most_pieces) else None
 
-    @property
+    @cached_property
     def predecessors(self) -> list[list[int]]:
         found: list[list[int]] = [[] for _ in self.units]
         for net in self.nets:

@@ -7,8 +7,10 @@ CP-SAT (`stage_model.py`), warm-started with the best plan known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, product
 
 from .lower_bound import CutBound, cut_bound
 from .placement import Price, Problem, Unit, price
@@ -16,10 +18,19 @@ from .stage_model import search, used_devices
 
 MAX_VISITS = 3
 """Visits of each device the first search allows; doubled while a solution uses them all and more could pay."""
-DETERMINISTIC_SECONDS = 1.0
+DETERMINISTIC_SECONDS = 0.5
 """CP-SAT's own deterministic clock, so that two machines stop at the same point."""
+GAP = 1e-4
+"""Relative; a plan within it of the bound counts as optimal, as is usual for mixed-integer solvers."""
+MAX_PRODUCT = 64
+"""Assignments left over up to which all are priced instead of searched."""
 SMALL = 200
 """Units times visits below which the search goes on until the proof covers every number of segments."""
+MAX_SETS = 3
+"""Accelerators up to which every set of them is a case of its own."""
+ROUNDS = 3
+MAX_MOVES = 100
+"""Plans tried in one descent."""
 MAX_FORCED = 200
 """Units up to which the bound of every single choice is computed: one minimum cut each."""
 
@@ -49,35 +60,99 @@ class _Plan:
     price: Price
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """All plans that use exactly these accelerators, and what they cost at least."""
+
+    accelerators: tuple[int, ...]
+    bound: CutBound
+    dispatch: float
+
+    @property
+    def floor(self) -> float:
+        return self.bound.best + self.dispatch
+
+
 def solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float = DETERMINISTIC_SECONDS) -> Solution | None:
     """The cheapest assignment. `starts` are known assignments (greedy, all on the host …). None if no assignment is possible."""
-    accelerators = [d for d in used_devices(problem) if d != problem.host]
-    bound = cut_bound(problem, accelerators, forced=len(problem.units) <= MAX_FORCED)
-    best = _best(problem, [*starts, *_from_cuts(problem, accelerators, bound)])
+    best = _best(problem, starts)
+    cases = _cases(problem, forced=False)
+    best = _best(problem, [*([best.assignment] if best else []), *_from_cuts(problem, cases)])
     if best is None:
-        found = search(problem, None, max(MAX_VISITS, 1), seconds)
+        found = search(problem, None, MAX_VISITS, seconds)
         best = _best(problem, [found.assignment]) if found is not None else None
         if best is None:
             return None
-    floor = bound.best + min((problem.dispatch[d] for d in accelerators), default=problem.dispatch[problem.host])
-    reduced = replace(problem, units=tuple(_fixed(problem, k, bound, best.price.total) for k in range(len(problem.units))))
-    if best.price.total <= floor or not any(d != problem.host for unit in reduced.units for d in unit.devices):
+    reduced, cases = _reduce(problem, best.price.total)
+    if not cases:
         return Solution(best.assignment, best.price, best.price.total, True)
-    return _search(problem, reduced, best, bound.best, floor, seconds)
+    if math.prod(len(unit.devices) for unit in reduced.units) <= MAX_PRODUCT:
+        best = _best(problem, [best.assignment, *product(*(unit.devices for unit in reduced.units))]) or best
+        return Solution(best.assignment, best.price, best.price.total, True)
+    return _search(problem, reduced, best, cases, seconds)
 
 
-def _search(problem: Problem, reduced: Problem, best: _Plan, relaxed: float, floor: float, seconds: float) -> Solution:
+def _cases(problem: Problem, forced: bool, alive: Sequence[tuple[int, ...]] | None = None) -> list[_Case]:
+    """One case per set of accelerators (of single ones and all, where there are too many sets)."""
+    accelerators = [d for d in used_devices(problem) if d != problem.host]
+    sizes = range(1, len(accelerators) + 1) if len(accelerators) <= MAX_SETS else (1, len(accelerators))
+    sets = [chosen for size in sizes for chosen in combinations(accelerators, size)]
+    kept = [chosen for chosen in sets if alive is None or chosen in alive]
+    return [_Case(chosen, cut_bound(problem, chosen, forced), _least_dispatch(problem, chosen, len(accelerators))) for chosen in kept]
+
+
+def _least_dispatch(problem: Problem, chosen: Sequence[int], count: int) -> float:
+    """Every accelerator of the set is used; of a set that stands for many sets, at least one."""
+    if count > MAX_SETS and len(chosen) > 1:
+        return min(problem.dispatch[d] for d in chosen)
+    return sum(problem.dispatch[d] for d in chosen)
+
+
+def _reduce(problem: Problem, upper: float) -> tuple[Problem, list[_Case]]:
+    """The problem without choices that no plan cheaper than `upper` contains, and the cases that are still open; bounds get tighter
+    as choices go, so it is repeated a few times. A plan that uses no accelerator is the one on the host alone, which is known."""
+    slack = upper * (1 - GAP)
+    cases = [case for case in _cases(problem, forced=False) if case.floor < slack]
+    for _ in range(ROUNDS if len(problem.units) <= MAX_FORCED else 0):
+        if not cases:
+            break
+        cases = _cases(problem, True, [case.accelerators for case in cases])
+        cases = [case for case in cases if case.floor < slack]
+        units = tuple(_fixed(problem, k, cases, slack) for k in range(len(problem.units)))
+        if units == problem.units:
+            break
+        problem = replace(problem, units=units)
+    return problem, cases
+
+
+def _fixed(problem: Problem, k: int, cases: Sequence[_Case], slack: float) -> Unit:
+    """The unit without the devices that every open case rules out for it."""
+    unit = problem.units[k]
+
+    def least(case: _Case, device: int, seconds: float) -> float:
+        if device == problem.host:
+            return case.bound.forced_host[k] + case.dispatch
+        if device not in case.accelerators:
+            return float("inf")
+        fastest = min(s for d in case.accelerators if (s := unit.seconds[d]) is not None)
+        return case.bound.forced_accelerator[k] + seconds - fastest + case.dispatch
+
+    kept = tuple(s if s is not None and any(least(c, d, s) < slack for c in cases) else None for d, s in enumerate(unit.seconds))
+    return replace(unit, seconds=kept) if any(s is not None for s in kept) else unit
+
+
+def _search(problem: Problem, reduced: Problem, best: _Plan, cases: Sequence[_Case], seconds: float) -> Solution:
     """Searches with few visits first, then with more while they could pay."""
+    floor, relaxed = min(case.floor for case in cases), min(case.bound.best for case in cases)
     visits = MAX_VISITS
     while True:
         most = _most_visits(reduced, best.price.total, relaxed)
         allowed = min(visits, most)
         found = search(reduced, best.assignment, allowed, seconds)
+        best = _best(problem, [best.assignment, *([found.assignment] if found else [])]) or best
         if found is None or not found.proven:
-            best = _best(problem, [best.assignment, *([found.assignment] if found else [])]) or best
             bound = floor if found is None or allowed < most else max(floor, found.bound)
             return Solution(best.assignment, best.price, min(bound, best.price.total), False)
-        best = _best(problem, [best.assignment, found.assignment]) or best
         if allowed >= _most_visits(reduced, best.price.total, relaxed):
             return Solution(best.assignment, best.price, best.price.total, True)
         if not _exhausted(best.price, allowed) and len(reduced.units) * allowed > SMALL:
@@ -91,36 +166,18 @@ def _best(problem: Problem, assignments: Iterable[Sequence[int]]) -> _Plan | Non
     return min(plans, key=lambda plan: plan.price.total, default=None)
 
 
-def _from_cuts(problem: Problem, accelerators: Sequence[int], bound: CutBound) -> Iterable[list[int]]:
-    """Plans that follow the minimum cuts, over all accelerators and over each alone, improved by moving whole segments."""
-    cuts = [bound.sides, *(cut_bound(problem, [d], forced=False).sides for d in accelerators if len(accelerators) > 1)]
-    for sides, allowed in zip(cuts, [accelerators, *([d] for d in accelerators)], strict=False):
-        if not sides:
-            continue
-        plan = [_fastest(unit, allowed) if away else problem.host for unit, away in zip(problem.units, sides, strict=True)]
-        yield plan
-        yield improve(problem, plan)
+def _from_cuts(problem: Problem, cases: Sequence[_Case]) -> Iterable[list[int]]:
+    """Plans that follow the minimum cuts, improved by moving whole segments."""
+    for case in cases:
+        if case.bound.sides:
+            units = zip(problem.units, case.bound.sides, strict=True)
+            plan = [_fastest(unit, case.accelerators) if away else problem.host for unit, away in units]
+            yield plan
+            yield improve(problem, plan)
 
 
 def _fastest(unit: Unit, devices: Sequence[int]) -> int:
     return min((d for d in devices if unit.seconds[d] is not None), key=lambda d: (unit.seconds[d] or 0.0, d))
-
-
-def _fixed(problem: Problem, k: int, bound: CutBound, upper: float) -> Unit:
-    """The unit without the devices that no plan cheaper than `upper` can choose for it. A plan that uses no accelerator at all is
-    the one on the host alone, which is among the plans known."""
-    unit = problem.units[k]
-    away = [s for d, s in enumerate(unit.seconds) if s is not None and d != problem.host]
-    cheapest = min((problem.dispatch[d] for d in used_devices(problem) if d != problem.host), default=0.0)
-    slack = upper * (1 + 1e-9) + 1e-12
-
-    def keeps(device: int, seconds: float) -> bool:
-        if device == problem.host:
-            return bound.forced_host[k] + cheapest <= slack
-        return bound.forced_accelerator[k] + seconds - min(away) + max(problem.dispatch[device], cheapest) <= slack
-
-    kept = tuple(s if s is not None and keeps(d, s) else None for d, s in enumerate(unit.seconds))
-    return replace(unit, seconds=kept) if any(s is not None for s in kept) else unit
 
 
 def _most_visits(problem: Problem, upper: float, relaxed: float) -> int:
@@ -141,16 +198,21 @@ def _exhausted(found: Price, visits: int) -> bool:
 
 
 def improve(problem: Problem, assignment: Sequence[int]) -> list[int]:
-    """Descent over whole segments: move a segment to another device while that makes the plan cheaper."""
-    best = list(assignment)
-    current = price(problem, best)
-    while current is not None:
-        moves = [_moved(problem, best, piece.units, d) for piece in current.pieces for d in range(len(problem.devices))]
-        better = _best(problem, [best, *moves])
-        if better is None or better.price.total >= current.total * (1 - 1e-9):
-            return best
-        best, current = list(better.assignment), better.price
-    return best
+    """Descent over whole segments, smallest first: move a segment to another device where that makes the plan cheaper."""
+    best = _best(problem, [assignment])
+    tried = 0
+    while best is not None:
+        better = None
+        for piece in sorted(best.price.pieces, key=lambda piece: len(piece.units)):
+            moves = (_moved(problem, best.assignment, piece.units, d) for d in range(len(problem.devices)) if d != piece.device)
+            better = _best(problem, [best.assignment, *moves])
+            tried += len(problem.devices) - 1
+            if tried > MAX_MOVES or better is not None and better.price.total < best.price.total * (1 - 1e-9):
+                break
+        if better is None or tried > MAX_MOVES or better.price.total >= best.price.total * (1 - 1e-9):
+            return list((better or best).assignment)
+        best = better
+    return list(assignment)
 
 
 def _moved(problem: Problem, assignment: Sequence[int], units: Sequence[int], device: int) -> list[int]:
