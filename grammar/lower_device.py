@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..targets.expression import AXES
+from ..targets.environment import AXES
 from ..targets.model import Device, KernelChain, OperatorRule, Peak, RewriteLine, Runtime, SupportBlock
 from .context import Context
 from .lower_expression import DTYPES

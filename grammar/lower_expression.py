@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..targets import expression as ex
+from ..targets import formula as ex
 from ..targets.operator_view import BITS
+from ..targets.predicates import PREDICATES
 from .diagnostics import Span
 from .names import suggestion, suggestion_or_list
 from .reader import Report, exactly
@@ -128,13 +129,13 @@ class _Lowering:
             return ex.Text(name)
         if about_dtype:
             self.report.error("HW0306", formula.span, f"unknown dtype `{name}`", suggestion_or_list(name, DTYPES))
-        elif name in ex.PREDICATES:
+        elif name in PREDICATES:
             self.report.error("HW0402", formula.span, f"`{name}` asks about something", f"write `{name}({_sample(name)})`")
         elif self.scope.operands is not None and name in self.scope.operands:
             help = f"ask about it: `const({name})`, `rank({name})`, `dtype({name})` …"
             self.report.error("HW0402", formula.span, f"the operand `{name}` is not a value", help)
         else:
-            known = (*self.scope.variables, *DTYPES, *(ex.PREDICATES if self.scope.predicates else ()))
+            known = (*self.scope.variables, *DTYPES, *(PREDICATES if self.scope.predicates else ()))
             help = suggestion(name, known) or f"known here: {', '.join(sorted(self.scope.variables))}"
             self.report.error("HW0402", formula.span, f"`{name}` is not known in a condition of {self.scope.subject}", help)
         return None
@@ -151,10 +152,10 @@ class _Lowering:
         return ex.Attribute(formula.text)
 
     def _call(self, formula: Formula) -> ex.Expression | None:
-        predicate = ex.PREDICATES.get(formula.text)
+        predicate = PREDICATES.get(formula.text)
         span = Span(formula.span.source, formula.span.start, formula.span.start + len(formula.text))
         if predicate is None or not self.scope.predicates:
-            known = ex.PREDICATES if self.scope.predicates else self.scope.variables
+            known = PREDICATES if self.scope.predicates else self.scope.variables
             self.report.error("HW0402", span, f"unknown predicate `{formula.text}`", suggestion_or_list(formula.text, known))
             return None
         wanted, given = predicate.takes, formula.parts
@@ -203,7 +204,7 @@ def _close_operand(name: str, known: Iterable[str]) -> str:
 
 def _sample(predicate: str) -> str:
     words = {"operand": "X", "operand-or-attribute": "B", "attribute": "attr.dilations", "axis": "1", "number": "0", "operator": "Gelu"}
-    return ", ".join(words[kind] for kind in ex.PREDICATES[predicate].takes)
+    return ", ".join(words[kind] for kind in PREDICATES[predicate].takes)
 
 
 def _is_boolean(lowered: ex.Expression) -> bool:

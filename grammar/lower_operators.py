@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..targets.expression import Expression
+from ..targets.formula import Expression
 from ..targets.model import KernelChain, KernelStage, OperatorRule, SupportBlock
 from ..targets.operator_view import FLOATS
 from ..targets.operators import operator_names, versions_of

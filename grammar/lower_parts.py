@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..targets.expression import Expression
+from ..targets.formula import Expression
 from ..targets.model import Limit, Link, Memory, Origin, Precision
 from .context import Context
 from .lower_expression import DTYPES, LINK_VARIABLES, Scope, lower_condition

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..targets.expression import Expression
+from ..targets.formula import Expression
 from ..targets.model import Device, Origin, RewriteLine, RuleFacts
 from ..targets.support import lists
 from .context import Context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..targets import expression as ex
+from ..targets import formula as ex
 from ..targets.model import RuleSpec
 from .context import Context
 from .lower_operators import check_operator

@@ -6,12 +6,11 @@ slip gives one message. The parser's own recovery was tried and gave five messag
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .diagnostics import Diagnostic, Note, Source, Span
+from .pieces import Draft, Piece, block_depth, closing_index, ends_statement, indent_at, open_round, split_pieces, statement_start
 
 if TYPE_CHECKING:
     from lark import Token, Tree
@@ -21,44 +20,7 @@ MAX_ERRORS = 20
 READ_BUDGET = 4 << 20
 """Bytes to read again in all: a large file gets fewer rounds."""
 
-_TOKEN = re.compile(
-    r"""(?P<skip>//[^\n]*|/\*.*?\*/|\s+|\ufeff)|"[^"\n]*"|<->|->|\.\.|::|[<>=!]=|@\w+|&?[\wµμ]+(?:\.(?!\.)\w+|/s\b)*|.""", re.DOTALL
-)
 _SLIPS = {"&": ("&&", "and"), "|": ("||", "or"), "!": ("!", "not")}
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """The text being mended; `inserted` are the offsets, in it, of letters that the file does not have."""
-
-    text: str
-    inserted: tuple[int, ...] = ()
-
-    def original(self, offset: int) -> int:
-        """The offset in the file of an offset in the draft."""
-        return offset - bisect_left(self.inserted, offset)
-
-    def insert(self, at: int, letters: str) -> Draft:
-        moved = [place if place < at else place + len(letters) for place in self.inserted]
-        return Draft(self.text[:at] + letters + self.text[at:], tuple(sorted([*moved, *range(at, at + len(letters))])))
-
-    def blank(self, start: int, end: int, keep: str = "") -> Draft:
-        """start..end as blanks, beginning with `keep`; line ends stay."""
-        blanks = "".join(letter if letter == "\n" else " " for letter in self.text[start + len(keep) : end])
-        return Draft(self.text[:start] + keep + blanks + self.text[end:], self.inserted)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A token of the draft as the mender sees it."""
-
-    text: str
-    start: int
-    end: int
-    first: bool
-    """First on its line."""
-    block: bool = False
-    """A `{` or `}` of a block, as against one of a set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,36 +77,10 @@ def _mapped(tree: Tree[Any], draft: Draft) -> Tree[Any]:
     return tree
 
 
-def _pieces(text: str) -> list[Piece]:
-    found: list[Piece] = []
-    first = True
-    for match in _TOKEN.finditer(text):
-        if match["skip"] is not None:
-            first = first or "\n" in match[0]
-            continue
-        found.append(Piece(match[0], match.start(), match.end(), first, match[0] in "{}"))
-        first = False
-    return _without_sets(found)
-
-
-def _without_sets(pieces: list[Piece]) -> list[Piece]:
-    """The same with the braces of `in { … }` marked as no block."""
-    opened: int | None = None
-    for index, piece in enumerate(pieces):
-        if piece.text == "{":
-            opened = index if index and pieces[index - 1].text == "in" else None
-        elif piece.text == "}" and opened is not None:
-            pieces[opened], pieces[index] = replace(pieces[opened], block=False), replace(piece, block=False)
-            opened = None
-        elif piece.text == ";":
-            opened = None
-    return pieces
-
-
 def _diagnose(draft: Draft, error: UnexpectedInput) -> Slip:
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
-    pieces = _pieces(draft.text)
+    pieces = split_pieces(draft.text)
     ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
     at = len(draft.text) if ended else (error.pos_in_stream or 0)
     index = next((i for i, piece in enumerate(pieces) if piece.end > at), len(pieces))
@@ -184,11 +120,11 @@ def _letter(draft: Draft, at: int) -> Slip | None:
 
 def _missing_end(draft: Draft, pieces: list[Piece], index: int, accepted: bool) -> Slip | None:
     """A statement without its `;`, seen at the end of the file, at a `}` or at the first word of a line."""
-    if index == 0 or _ends(pieces[index - 1]):
+    if index == 0 or ends_statement(pieces[index - 1]):
         return None
     last = pieces[index - 1]
     at_end = index == len(pieces)
-    inside = not at_end and _open_round(pieces, index) > 0
+    inside = not at_end and open_round(pieces, index) > 0
     if accepted and not inside and (at_end or pieces[index].text == "}" or pieces[index].first):
         return _no_semicolon(draft, last)
     # `<= 16384⏎ Softmax where …`: the first word of the line was read as the unit of the number before it
@@ -212,14 +148,14 @@ def _unclosed(draft: Draft, pieces: list[Piece]) -> Slip:
             open_at.append(index)
         elif (piece.text in ")]" or (piece.text == "}" and piece.block)) and open_at:
             begin = open_at.pop()
-            if suspect is None and piece.first and _indent(draft.text, piece.start) < _indent(draft.text, pieces[begin].start):
+            if suspect is None and piece.first and indent_at(draft.text, piece.start) < indent_at(draft.text, pieces[begin].start):
                 suspect = begin
     if not open_at:  # the text ends inside a formula or a rule's head
         end = pieces[-1].end if pieces else 0
         start = pieces[-1].start if pieces else 0
         return Slip("HW0001", start, end, "the file ends in the middle of a statement", "", _panic(draft, pieces, len(pieces) - 1))
     begin = open_at[-1] if suspect is None else suspect
-    head = " ".join(piece.text for piece in pieces[_start(pieces, begin) : begin][:2])
+    head = " ".join(piece.text for piece in pieces[statement_start(pieces, begin) : begin][:2])
     closing = "".join({"{": "}", "(": ")", "[": "]"}[pieces[index].text] for index in reversed(open_at))
     what = f"the block of `{head}` is not closed" if head else "the block is not closed"
     return Slip("HW0003", pieces[begin].start, pieces[begin].end, what, "add the missing `}`", _closed(draft, pieces, begin, closing))
@@ -227,21 +163,16 @@ def _unclosed(draft: Draft, pieces: list[Piece]) -> Slip:
 
 def _closed(draft: Draft, pieces: list[Piece], begin: int, closing: str) -> Draft:
     """The missing brackets: one before the first line that is indented no deeper than the open block's, the rest at the end."""
-    level = _indent(draft.text, pieces[begin].start)
+    level = indent_at(draft.text, pieces[begin].start)
     for piece in pieces[begin + 1 :]:
-        if piece.first and piece.text != "}" and pieces[begin].text == "{" and _indent(draft.text, piece.start) <= level:
+        if piece.first and piece.text != "}" and pieces[begin].text == "{" and indent_at(draft.text, piece.start) <= level:
             return draft.insert(len(draft.text), closing[1:]).insert(piece.start, "}")
     return draft.insert(len(draft.text), closing)
 
 
-def _indent(text: str, at: int) -> int:
-    line = text[text.rfind("\n", 0, at) + 1 : at]
-    return len(line) - len(line.lstrip())
-
-
 def _unexpected(draft: Draft, pieces: list[Piece], index: int, wanted: frozenset[str]) -> Slip:
     piece = pieces[index]
-    if piece.text == "}" and _depth(pieces[:index]) <= 0:
+    if piece.text == "}" and block_depth(pieces[:index]) <= 0:
         return Slip("HW0001", piece.start, piece.end, "`}` closes nothing", "", draft.blank(piece.start, piece.end))
     if piece.text == ";" and index and pieces[index - 1].text in ("}", ";", "{"):
         return Slip("HW0001", piece.start, piece.end, "a `;` without a statement", "", draft.blank(piece.start, piece.end))
@@ -250,13 +181,13 @@ def _unexpected(draft: Draft, pieces: list[Piece], index: int, wanted: frozenset
 
 def _hint(pieces: list[Piece], index: int, wanted: frozenset[str]) -> str:
     """What may stand here, in words a person uses."""
-    piece, before = pieces[index], pieces[_start(pieces, index) : index]
+    piece, before = pieces[index], pieces[statement_start(pieces, index) : index]
     if piece.text in ("match", "let", "emit", "where", "rule", "else"):
         return f"`{piece.text}` cannot stand here"
     if any(earlier.text == "where" for earlier in before):
         if piece.text in ("<", "<=", ">", ">=", "==", "!=", "in") and before[-1].text != "where":
             return "comparisons do not chain: join two with `and`"
-        if _open_round(pieces, index) > 0 and _is_value(before[-1]):
+        if open_round(pieces, index) > 0 and _is_value(before[-1]):
             return "expected `,` or `)`"
         if _is_value(before[-1]):
             return "expected `and`, `or`, a comparison, or the end of the condition"
@@ -272,52 +203,21 @@ def _is_value(piece: Piece) -> bool:
     return piece.text[-1] in ')]"' or (piece.text[-1].isalnum() and piece.text not in ("and", "or", "not", "in", "where"))
 
 
-def _depth(pieces: list[Piece]) -> int:
-    return sum((piece.text == "{") - (piece.text == "}") for piece in pieces if piece.block)
-
-
-def _ends(piece: Piece) -> bool:
-    """Whether a statement ends, or a block begins, here."""
-    return piece.text == ";" or piece.block
-
-
-def _open_round(pieces: list[Piece], index: int) -> int:
-    """How many `(` are open before pieces[index], in its statement."""
-    inside = pieces[_start(pieces, index) : index]
-    return sum((piece.text == "(") - (piece.text == ")") for piece in inside)
-
-
-def _start(pieces: list[Piece], index: int) -> int:
-    """Index of the first piece of the statement that holds pieces[index]."""
-    while index > 0 and not _ends(pieces[index - 1]):
-        index -= 1
-    return index
-
-
 def _panic(draft: Draft, pieces: list[Piece], index: int) -> Draft:
     """The draft without the statement round pieces[index]; of a block only the head goes, so that its body is still checked."""
-    begin = _start(pieces, index)
-    stray = pieces[index].block and _open_round(pieces, index) > 0  # a brace within brackets belongs to the faulty statement
+    begin = statement_start(pieces, index)
+    stray = pieces[index].block and open_round(pieces, index) > 0  # a brace within brackets belongs to the faulty statement
     for end in range(index + stray, len(pieces)):
-        text = pieces[end].text if _ends(pieces[end]) else ""
+        text = pieces[end].text if ends_statement(pieces[end]) else ""
         if text == ";":
             return draft.blank(pieces[begin].start, pieces[end].end)
         if text == "}" and end > begin:
             return draft.blank(pieces[begin].start, pieces[end].start)
         if text == "{" and end > begin:
             if pieces[begin].text in ("rule", "match", "let", "emit"):
-                return draft.blank(pieces[begin].start, pieces[_closing(pieces, end)].end)
+                return draft.blank(pieces[begin].start, pieces[closing_index(pieces, end)].end)
             return draft.blank(pieces[begin].start, pieces[end].start, "_")
         if text:
             break
     end = len(pieces) - 1 if begin < index and not pieces[index].block else index
     return draft.blank(pieces[min(begin, end)].start, pieces[end].end)
-
-
-def _closing(pieces: list[Piece], opening: int) -> int:
-    depth = 0
-    for index in range(opening, len(pieces)):
-        depth += _depth(pieces[index : index + 1])
-        if depth == 0:
-            return index
-    return len(pieces) - 1

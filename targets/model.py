@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from .expression import Expression
+from .formula import Expression
 
 T = TypeVar("T", "Memory", "Device", "Link", "Peak")
 Provenance = Literal["stated", "src", "vendor", "proxy", "guess"]

@@ -18,7 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .expression import Environment, Expression, Unary, axis_letter, explain, render, truth
+from .environment import Environment, axis_letter
+from .explain import explain
+from .expression import truth
+from .formula import Expression, Unary, render
 from .model import Device, Link, OperatorRule, Origin, Precision, SupportBlock
 from .operator_view import BITS, FLOATS, OperatorView, TensorView
 from .operators import key_of, version_at
@@ -192,10 +195,9 @@ def _listed(device: Device, view: OperatorView, precision: Precision, environmen
     floats = [dtype for dtype in dtypes if dtype in FLOATS]
     operand = floats[0] if floats else (dtypes[0] if dtypes else "unknown")
     name = key_of(view.domain, view.operator)
-    if any(block.everything for block in device.supports):
-        if view.domain in ALL_DOMAINS:
-            return Yes(operand, None)
-    elif not any(_same(rule, view.domain, view.operator) for block in device.supports for rule in block.rules):
+    if view.domain in ALL_DOMAINS and any(block.everything for block in device.supports):
+        return Yes(operand, None)
+    if not any(_same(rule, view.domain, view.operator) for block in device.supports for rule in block.rules):
         return No(f"`{name}` is not in {device.name}'s table", device.origin)
     wanted = _float_choices(device, floats, precision) if floats else tuple(dtype for dtype in dtypes if dtype in BITS)
     if not wanted:

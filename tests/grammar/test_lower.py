@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoglmc.grammar import HwError, load_target, parse_target
-from autoglmc.targets.expression import render
+from autoglmc.targets.formula import render
 from autoglmc.targets.model import Target, replace_number
 
 TEXT = """hw 1;
