@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .errors import ModelError
 from .model_structure import ABSURD, all_graphs
+from .read_model import read_model
 
 if TYPE_CHECKING:
     import onnx
@@ -61,6 +62,12 @@ def hash_model(data: bytes, external: tuple[External, ...]) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def model_sha256(path: Path) -> str:
+    """What `LoadedModel.sha256` is for a file. Raises as reading it does."""
+    model, data = read_model(path)
+    return hash_model(data, check_weights(model, path))
 
 
 def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

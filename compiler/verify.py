@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .bundle import LimitRecord, MeasuredRecord
-from .check_bundle import sha256_of
 from .compare import Difference, difference, same
 from .errors import VerifyError
 from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, measured, suspicious
+from .model_weights import model_sha256
 from .run import Bundle
 
 if TYPE_CHECKING:
@@ -102,10 +102,7 @@ def verify_bundle(
 
 
 def _same_model(path: Path, bundle: Bundle) -> None:
-    try:
-        found = sha256_of(path)
-    except OSError as error:
-        raise VerifyError(f"the model cannot be read: {error.strerror}", where=str(path)) from None
+    found = model_sha256(path)
     if found != bundle.manifest.model.sha256:
         hashes = f"model.sha256 is {bundle.manifest.model.sha256[:12]}…, this file's is {found[:12]}…"
         what = f"the bundle was compiled from another model: {hashes}"

@@ -11,7 +11,7 @@ from small_models import parse
 
 from autoglmc.compiler.errors import ModelError
 from autoglmc.compiler.load import load_model
-from autoglmc.compiler.model_weights import check_weights, hash_model, load_external
+from autoglmc.compiler.model_weights import check_weights, hash_model, load_external, model_sha256
 
 ADD = "g (float[64] x) => (float[64] y) { y = Add(x, w) }"
 WEIGHTS = np.arange(64, dtype=np.float32)
@@ -91,6 +91,7 @@ def test_load_model_takes_external_weights(tmp_path: Path) -> None:
     assert np.array_equal(numpy_helper.to_array(loaded.proto.graph.initializer[0]), WEIGHTS)
     (tmp_path / "w.bin").write_bytes(bytes(256))
     assert load_model(path).sha256 != loaded.sha256
+    assert model_sha256(path) == load_model(path).sha256
 
 
 @pytest.mark.parametrize("location", ["/etc/passwd", "../w.bin", "sub/../../w.bin", "..\\w.bin", "C:\\w.bin", "\\\\host\\w.bin", "a\0b"])

@@ -158,7 +158,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.onnx").write_bytes(mlp(2.0).SerializeToString())
     with pytest.raises(VerifyError, match="compiled from another model"):
         verify_bundle(tmp_path / "other.onnx", tmp_path / "b", emulate=True)
-    with pytest.raises(VerifyError, match="cannot be read"):
+    with pytest.raises(UserError, match="no such file"):
         verify_bundle(tmp_path / "none.onnx", tmp_path / "b", emulate=True)
     with pytest.raises(UserError, match="cannot run here"):
         verify_bundle(tmp_path / "m.onnx", tmp_path / "b")
@@ -172,7 +172,7 @@ def test_given_inputs_are_compared_too(tmp_path: Path) -> None:
 def test_external_weights_are_found(tmp_path: Path) -> None:
     model = mlp()
     onnx.save_model(model, str(tmp_path / "m.onnx"), save_as_external_data=True, location="m.data", size_threshold=0)
-    bundle = bundle_of(cut(mlp(), ("npu", "cpu")), tmp_path / "b", facts((tmp_path / "m.onnx").read_bytes()))
+    bundle = bundle_of(cut(mlp(), ("npu", "cpu")), tmp_path / "b", facts((tmp_path / "m.onnx").read_bytes() + (tmp_path / "m.data").read_bytes()))
     assert verify(tmp_path / "m.onnx", bundle, emulate=True).verified
 
 
