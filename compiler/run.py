@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,16 +59,41 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepTimes:
+    """One step of the schedule over all runs."""
+
+    what: str
+    """run 0, copy enc.out, convert enc.out."""
+    device: str
+    """Where it runs; "npu -> cpu" for a copy."""
+    runtime: str
+    """What ran it here: "ort for htp" for a stand-in, "host" for a copy."""
+    best: float
+    median: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """What `autoglmc run` reports: the outputs of the last run and the times of all."""
 
     outputs: Outputs
     seconds: tuple[float, ...]
     """Per run, from inputs in hand to outputs in hand; the first one warms up."""
-    steps: tuple[tuple[str, float], ...]
-    """(step in words, median seconds), in schedule order."""
+    steps: tuple[StepTimes, ...]
     copied: tuple[str, ...]
     emulated: tuple[str, ...]
+
+    @property
+    def repeat(self) -> int:
+        return len(self.seconds)
+
+    @property
+    def best(self) -> float:
+        return min(self.seconds)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
 
     def as_json(self) -> dict[str, Any]:
         """Times and what was emulated; the outputs as name -> dtype and shape only."""
@@ -76,7 +101,7 @@ class RunResult:
         return {
             "outputs": described,
             "seconds": list(self.seconds),
-            "steps": [{"step": step, "seconds": seconds} for step, seconds in self.steps],
+            "steps": [asdict(step) for step in self.steps],
             "emulated": list(self.emulated),
             "copied": list(self.copied),
         }
@@ -92,22 +117,24 @@ def run_bundle(path: str | os.PathLike[str], inputs: Mapping[str, Any], *, repea
         outputs = session.run(inputs)
         seconds.append(time.perf_counter() - start)
         each.append(outputs.step_seconds)
-    medians = [statistics.median(times) for times in zip(*each, strict=True)]
-    words = [describe_step(bundle.manifest, index) for index in range(len(medians))]
     return RunResult(
         outputs=outputs,
         seconds=tuple(seconds),
-        steps=tuple(zip(words, medians, strict=True)),
+        steps=tuple(_step(bundle.manifest, i, times, session.emulated) for i, times in enumerate(zip(*each, strict=True))),
         copied=session.copied,
         emulated=session.emulated,
     )
 
 
-def describe_step(manifest: Manifest, index: int) -> str:
-    """A step in words: run 0 (npu), copy enc.out npu -> cpu."""
+def _step(manifest: Manifest, index: int, times: Sequence[float], emulated: Sequence[str]) -> StepTimes:
     step = manifest.schedule[index]
     if step.segment is not None:
-        return f"run {step.segment} ({manifest.segments[step.segment].device})"
-    assert step.source is not None and step.destination is not None
-    source, destination = manifest.arena.slots[step.source], manifest.arena.slots[step.destination]
-    return f"{step.kind} {source.tensor} {source.device} -> {destination.device}"
+        segment = manifest.segments[step.segment]
+        adapter = segment.runtime.adapter
+        runtime = f"ort for {adapter}" if f"{segment.index} ({segment.device})" in emulated else adapter
+        what, device = f"run {segment.index}", segment.device
+    else:
+        assert step.source is not None and step.destination is not None
+        source, destination = manifest.arena.slots[step.source], manifest.arena.slots[step.destination]
+        what, device, runtime = f"{step.kind} {source.tensor}", f"{source.device} -> {destination.device}", "host"
+    return StepTimes(what=what, device=device, runtime=runtime, best=min(times), median=statistics.median(times))

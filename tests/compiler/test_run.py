@@ -17,7 +17,7 @@ from small_models import parse
 
 from autoglmc.compiler.devices.adapter import Port, adapter_for
 from autoglmc.compiler.errors import BundleError, UserError
-from autoglmc.compiler.run import Bundle, describe_step, run_bundle
+from autoglmc.compiler.run import Bundle, run_bundle
 from autoglmc.compiler.segments import Mode
 from autoglmc.compiler.session import Session
 
@@ -195,8 +195,12 @@ def test_repeated_runs_are_timed_step_by_step(lightnet: Bundle) -> None:
     start = time.perf_counter()
     result = run_bundle(lightnet.folder, {value.name: np.zeros(value.shape, np.float32)}, repeat=3, emulate=True)
     assert len(result.seconds) == 3 and 0 < sum(result.seconds) < time.perf_counter() - start
-    assert [words for words, _ in result.steps] == [describe_step(lightnet.manifest, i) for i in range(len(result.steps))]
-    assert [words for words, _ in result.steps if words.startswith("run")] == ["run 0 (npu)", "run 1 (cpu)", "run 2 (npu)"]
-    assert any(words.startswith("copy") and words.endswith("npu -> cpu") for words, _ in result.steps)
+    assert result.repeat == 3 and 0 < result.best <= result.median <= max(result.seconds)
+    assert all(0 < step.best <= step.median for step in result.steps) and len(result.steps) == len(lightnet.manifest.schedule)
+    assert [(s.what, s.device, s.runtime) for s in result.steps if s.what.startswith("run")] == [
+        ("run 0", "npu", "ort for htp"), ("run 1", "cpu", "ort"), ("run 2", "npu", "ort for htp"),
+    ]  # fmt: skip
+    copies = [step for step in result.steps if step.what.startswith("copy ")]
+    assert {(step.device, step.runtime) for step in copies} <= {("npu -> cpu", "host"), ("cpu -> npu", "host")} and copies
     shown = result.as_json()
     assert shown["emulated"] == ["0 (npu)", "2 (npu)"] and shown["outputs"]["y"]["dtype"] == "float32"
