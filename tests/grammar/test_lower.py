@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
+import re
 from pathlib import Path
 
 import pytest
 
-from autoglmc.grammar import HwError, load_target, parse_target
+from autoglmc.grammar import HwError, analyse_text, load_target, parse_target
+from autoglmc.grammar import render as render_message
+from autoglmc.passes.library import facts
 from autoglmc.targets.formula import render
 from autoglmc.targets.model import Target, replace_number
+from autoglmc.targets.stock import stock_names, stock_path
 
 TEXT = """hw 1;
 target box {
@@ -170,3 +175,20 @@ def test_rules_become_data() -> None:
     assert (rule.name, rule.parameters, rule.error) == ("half", ("x",), 0.1)
     assert [render(formula) for formula in rule.emit] == ["a * (1 + Tanh(x))"]
     assert [(name, render(value)) for name, value in rule.let] == [("a", "0.5 * x")]
+
+
+def test_whatever_is_written_gives_a_target_or_an_error() -> None:
+    """Words of the stock targets swapped, dropped and repeated at random: no exception, and no refusal without an error."""
+    dice = random.Random(11)
+    texts = [stock_path(name).read_text("utf-8") for name in stock_names()]
+    words = sorted(set(re.findall(r"[A-Za-z_]+|[0-9.]+|[^\sA-Za-z0-9_]+", "".join(texts))))
+    refused = 0
+    for _ in range(60):
+        text = dice.choice(texts)
+        start, end = dice.choice([match.span() for match in re.finditer(r"[A-Za-z_]+|[0-9.]+|[^\sA-Za-z0-9_]", text)])
+        text = text[:start] + dice.choice(("", dice.choice(words), dice.choice(words) + " " + text[start:end])) + text[end:]
+        result = analyse_text(text, "x.hw", facts())
+        assert (result.target is None) == any(diagnostic.severity == "error" for diagnostic in result.diagnostics)
+        assert all(render_message(diagnostic) for diagnostic in result.diagnostics)
+        refused += result.target is None
+    assert refused > 10
