@@ -53,6 +53,7 @@ def test_a_first_word_that_is_no_verb_is_a_model(compiled: list[dict[str, Any]],
         "output": Path("out"),
         "verify": False,
         "emulate": False,
+        "effort": 1.0,
         "progress": cli.stage,
     }
     assert compiled == [{"model": Path("m.onnx"), "target": "a16", **options}]

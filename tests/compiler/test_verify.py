@@ -172,7 +172,8 @@ def test_given_inputs_are_compared_too(tmp_path: Path) -> None:
 def test_external_weights_are_found(tmp_path: Path) -> None:
     model = mlp()
     onnx.save_model(model, str(tmp_path / "m.onnx"), save_as_external_data=True, location="m.data", size_threshold=0)
-    bundle = bundle_of(cut(mlp(), ("npu", "cpu")), tmp_path / "b", facts((tmp_path / "m.onnx").read_bytes() + (tmp_path / "m.data").read_bytes()))
+    whole = (tmp_path / "m.onnx").read_bytes() + (tmp_path / "m.data").read_bytes()
+    bundle = bundle_of(cut(mlp(), ("npu", "cpu")), tmp_path / "b", facts(whole))
     assert verify(tmp_path / "m.onnx", bundle, emulate=True).verified
 
 
