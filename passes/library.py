@@ -6,6 +6,7 @@ from ..targets.model import RuleFacts
 from .decompose_activation import ACTIVATIONS
 from .decompose_arithmetic import ARITHMETIC
 from .decompose_normalization import NORMALIZATIONS
+from .decompose_expand import EXPANSIONS
 from .decompose_shape import SHAPES
 from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
@@ -27,7 +28,7 @@ RECOVER: tuple[Rewrite, ...] = (
 )
 SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, FOLD_BATCHNORM, FOLD_CHANNELWISE)
 FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID}
-DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF, *NORMALIZATIONS, *ACTIVATIONS, *ARITHMETIC, *SHAPES, *MATRIX)
+DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF, *NORMALIZATIONS, *ACTIVATIONS, *ARITHMETIC, *EXPANSIONS, *SHAPES, *MATRIX)
 SUBSTITUTE: tuple[Rewrite, ...] = (*RELU_TANH, *TANH, *SIGMOID, *DECOMPOSE)
 
 

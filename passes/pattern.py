@@ -20,6 +20,7 @@ SUMS, PRODUCTS = ("Add", "Sub", "Sum"), ("Mul", "Div")
 Value = float | str | tuple[int, ...]
 Formula = Polynomial
 Terms = tuple[tuple[Monomial, float], ...]
+Factors = tuple[tuple[Atom, int], ...]
 
 
 def var(name: str) -> Formula:
@@ -74,6 +75,17 @@ def _leading(argument: Formula) -> float:
     return abs(coefficients[0]) if len(coefficients) == 1 and isfinite(coefficients[0]) else 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One term of a formula: known factors, and the unknown numbers among its factors."""
+
+    coefficient: float
+    factors: tuple[tuple[Atom, int], ...]
+    numbers: tuple[Unknown, ...]
+    optional: Unknown | None
+    """The number that is zero where the term is missing."""
+
+
 @dataclass(slots=True)
 class Pairing:
     """One attempt to read a polynomial as a formula. `tolerance` is relative, on every coefficient."""
@@ -85,45 +97,43 @@ class Pairing:
 
     def pair(self, formula: Formula, found: Polynomial, known: Mapping[str, Value]) -> Iterator[dict[str, Value]]:
         """Every consistent reading, as values of the unknowns; bounded by MAX_STEPS in all."""
-        yield from self._terms(_ordered(formula), tuple(found.terms.items()), dict(known))
+        wanted, least = _terms_of(formula)
+        if least <= len(found.terms) <= len(wanted):
+            yield from self._terms(wanted, tuple(found.terms.items()), dict(known))
 
-    def _terms(self, wanted: Terms, left: Terms, known: dict[str, Value]) -> Iterator[dict[str, Value]]:
+    def _terms(self, wanted: tuple[Term, ...], left: Terms, known: dict[str, Value]) -> Iterator[dict[str, Value]]:
         if not wanted:
             if not left:
                 yield known
             return
-        (monomial, coefficient), rest = wanted[0], wanted[1:]
-        for index, (other, amount) in enumerate(left):
-            for bound in self._monomial(monomial, coefficient, other, amount, known):
-                yield from self._terms(rest, left[:index] + left[index + 1 :], bound)
-        for unknown in [a for a, _ in monomial if isinstance(a, Unknown) and a.default == 0.0]:
-            without = _bind(known, unknown.name, 0.0, self.tolerance)
+        term, rest = wanted[0], wanted[1:]
+        for index, (monomial, amount) in enumerate(left):
+            if len(monomial) == len(term.factors):
+                for bound in self._monomial(term, monomial, amount, known):
+                    yield from self._terms(rest, left[:index] + left[index + 1 :], bound)
+        if term.optional is not None:
+            without = _bind(known, term.optional.name, 0.0, self.tolerance)
             if without is not None:
                 yield from self._terms(rest, left, without)
 
-    def _monomial(
-        self, wanted: Monomial, coefficient: float, found: Monomial, amount: float, known: dict[str, Value]
-    ) -> Iterator[dict[str, Value]]:
+    def _monomial(self, term: Term, found: Monomial, amount: float, known: dict[str, Value]) -> Iterator[dict[str, Value]]:
         self.steps += 1
         if self.steps > MAX_STEPS:
             return
-        numbers = [a for a, _ in wanted if isinstance(a, Unknown) and a.kind == "scalar"]
-        factors = [(a, e) for a, e in wanted if not (isinstance(a, Unknown) and a.kind == "scalar")]
-        if len(factors) != len(found):
-            return
-        for bound in self._factors(factors, list(found), known):
-            free = [n for n in numbers if n.name not in bound]
-            value = amount / coefficient
-            for number in numbers:
+        for bound in self._factors(term.factors, tuple(found), known):
+            value, free = amount / term.coefficient, None
+            for number in term.numbers:
                 held = bound.get(number.name)
-                value = value / held if isinstance(held, float) and held else value
-            if not free:
-                if self._close(value, 1.0):
-                    yield bound
-            elif len(free) == 1:
-                yield {**bound, free[0].name: value}
+                if held is None:
+                    free = number.name
+                elif isinstance(held, float) and held:
+                    value /= held
+            if free is not None:
+                yield {**bound, free: value}
+            elif self._close(value, 1.0):
+                yield bound
 
-    def _factors(self, wanted: list[tuple[Atom, int]], left: list[tuple[Atom, int]], known: dict[str, Value]) -> Iterator[dict[str, Value]]:
+    def _factors(self, wanted: Factors, left: Factors, known: dict[str, Value]) -> Iterator[dict[str, Value]]:
         if not wanted:
             yield known
             return
@@ -178,14 +188,17 @@ def _bind(known: Mapping[str, Value], name: str, value: Value, tolerance: float)
 
 
 @lru_cache(maxsize=512)
-def _ordered(formula: Formula) -> Terms:
-    return tuple(sorted(formula.terms.items(), key=_definiteness))
+def _terms_of(formula: Formula) -> tuple[tuple[Term, ...], int]:
+    """The terms, those that say most first and those that may be missing last; and how many must be there."""
+    terms = [_term(monomial, coefficient) for monomial, coefficient in formula.terms.items()]
+    terms.sort(key=lambda t: (t.optional is not None, -sum(1 + isinstance(a, Call | Whole) for a, _ in t.factors)))
+    return tuple(terms), sum(t.optional is None for t in terms)
 
 
-def _definiteness(term: tuple[Monomial, float]) -> tuple[int, int, str]:
-    """Terms that say most come first; a term that is only an unknown number, or may be missing, last."""
-    optional = any(isinstance(a, Unknown) and a.default is not None for a, _ in term[0])
-    return (int(optional), -sum(1 + isinstance(a, Call | Whole) for a, _ in term[0]), repr(term))
+def _term(monomial: Monomial, coefficient: float) -> Term:
+    numbers = tuple(a for a, _ in monomial if isinstance(a, Unknown) and a.kind == "scalar")
+    factors = tuple((a, e) for a, e in monomial if not (isinstance(a, Unknown) and a.kind == "scalar"))
+    return Term(coefficient, factors, numbers, next((n for n in numbers if n.default == 0.0), None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@
 
 An atom is a tensor, an unknown of a formula, a call of a function on a polynomial, or a sum that stands under a root
 or a fraction. Exponents count halves, so that x² is (x, 4), 1/x is (x, -2) and √x is (x, 1).
+
+Hashes of names are their own (crc32), not Python's, which change from run to run: sets of factors are then walked in the same order
+in every run, and so is everything that is read off them.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
+from zlib import crc32
 
 MAX_TERMS = 48
 MAX_FACTORS = 16
@@ -29,6 +33,9 @@ class Leaf:
 
     tensor: str
 
+    def __hash__(self) -> int:
+        return crc32(self.tensor.encode())
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
@@ -38,6 +45,9 @@ class Unknown:
     kind: Literal["var", "weight", "scalar"]
     default: float | None = None
     """For a scalar: the value when its term is missing altogether."""
+
+    def __hash__(self) -> int:
+        return crc32(self.name.encode())
 
 
 Parameter = float | tuple[int, ...] | Unknown
@@ -50,6 +60,9 @@ class Call:
     function: str
     parameters: tuple[Parameter, ...]
     argument: Polynomial
+
+    def __hash__(self) -> int:
+        return hash((crc32(self.function.encode()), self.parameters, self.argument))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .graph import Graph, Node
-from .reading import not_training
+from .region import not_training
 from .rewrite import Bindings, Contract, Decision, Replacement, Rewrite
 
 

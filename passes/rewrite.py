@@ -16,7 +16,8 @@ from ..targets.operator_view import FLOATS
 from .graph import FORWARD_COMPATIBLE, Graph, Node
 from .pattern import Formula, Pairing, Value, outline
 from .polynomial import Leaf, TooLarge, atoms
-from .reading import Reader, Reading, Region, Unreadable
+from .reading import Reading, Unreadable, read
+from .region import FUNCTION_OF, Reader, Region
 from .schema import first_opset
 
 MAX_CANDIDATES = 16
@@ -167,7 +168,7 @@ class Site:
         key = (candidate, weights, others)
         if key not in self._readings:
             try:
-                self._readings[key] = self.reader.read(self.node.outputs[0], frozenset({candidate}), weights, others)
+                self._readings[key] = read(self.reader, self.node.outputs[0], frozenset({candidate}), weights, others)
             except (Unreadable, TooLarge):
                 self._readings[key] = None
         return self._readings[key]
@@ -238,14 +239,11 @@ def _redirect(graph: Graph, outputs: Mapping[str, str]) -> bool:
 def apply(graph: Graph, rules: Sequence[Rewrite]) -> tuple[Decision, ...]:
     """Applies rules wherever they fit, until nothing changes: sweeps from the outputs back, so that the largest reading of a
     formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
-    by_root: dict[str, list[Rewrite]] = defaultdict(list)
-    for rule in rules:
-        for kind in rule.operators:
-            by_root[kind].append(rule)
     decisions: dict[tuple[str, str], Decision] = {}
     for _ in range(MAX_ROUNDS):
-        reader, changed = Reader(graph), False
-        for node in reversed(graph.nodes):
+        nodes, reader, changed = graph.nodes, Reader(graph), False
+        by_root = _by_root(rules, nodes)
+        for node in reversed(nodes):
             if not node.live or node.kind not in by_root:
                 continue
             for decision in _visit(graph, Site(graph, node, reader), by_root[node.kind]):
@@ -254,6 +252,17 @@ def apply(graph: Graph, rules: Sequence[Rewrite]) -> tuple[Decision, ...]:
         if not changed:
             break
     return tuple(decisions.values())
+
+
+def _by_root(rules: Sequence[Rewrite], nodes: Sequence[Node]) -> Mapping[str, list[Rewrite]]:
+    """Rules by the kind of their root, without those whose formula needs a function that the graph does not have."""
+    present = {FUNCTION_OF.get(node.operator) for node in nodes}
+    by_root: dict[str, list[Rewrite]] = defaultdict(list)
+    for rule in rules:
+        if not rule.pattern or outline(rule.pattern).common <= present:
+            for kind in rule.operators:
+                by_root[kind].append(rule)
+    return by_root
 
 
 def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite]) -> Iterator[Decision]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +15,6 @@ from onnx import helper, numpy_helper
 from autoglmc.passes.pattern import Formula
 from autoglmc.passes.polynomial import UNIT, WHOLE, Atom, Call, Monomial, Polynomial, Unknown, Whole
 
-Draw = Callable[[st.SearchStrategy], object]
 ELEMENT = {"float32": onnx.TensorProto.FLOAT, "float16": onnx.TensorProto.FLOAT16}
 
 
@@ -22,23 +22,23 @@ ELEMENT = {"float32": onnx.TensorProto.FLOAT, "float16": onnx.TensorProto.FLOAT1
 class Speller:
     """Writes nodes that compute a formula of the graph input x, choosing order, grouping, distribution and operators by `draw`."""
 
-    draw: Callable[..., object]
+    draw: Callable[..., Any]
     shape: tuple[int, ...]
     axes: tuple[int, ...]
     """Counted from the last; what every mean of the formula is over."""
-    values: Mapping[str, object]
+    values: Mapping[str, Any]
     """Numbers for scalars, arrays for weights, by name."""
     dtype: str = "float32"
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
-    def pick(self, *options: object) -> object:
+    def pick(self, *options: Any) -> Any:
         return self.draw(st.sampled_from(options))
 
     def flip(self) -> bool:
         return bool(self.draw(st.booleans()))
 
-    def op(self, operator: str, *inputs: str, **attributes: object) -> str:
+    def op(self, operator: str, *inputs: str, **attributes: Any) -> str:
         name = f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [name], name=f"n{len(self.nodes)}", **attributes))
         return name
@@ -62,11 +62,11 @@ class Speller:
         """Scalars of the formula become part of the coefficient."""
         for atom, exponent in monomial:
             if isinstance(atom, Unknown) and atom.kind == "scalar":
-                coefficient *= float(self.values[atom.name]) ** (exponent / WHOLE)  # type: ignore[arg-type]
+                coefficient *= self.values[atom.name] ** (exponent / WHOLE)
         return frozenset((a, e) for a, e in monomial if not (isinstance(a, Unknown) and a.kind == "scalar")), coefficient
 
     def sum(self, terms: list[tuple[Monomial, float]]) -> str:
-        terms = list(self.draw(st.permutations(terms)))  # type: ignore[call-overload]
+        terms = list(self.draw(st.permutations(terms)))
         shared = self.shared(terms)
         if shared is not None and self.draw(st.integers(0, 3)):
             inside = [(_without(m, shared), c) for m, c in terms if shared in m]
@@ -90,14 +90,14 @@ class Speller:
             for pair in sorted(monomial, key=repr):
                 counts[pair] = counts.get(pair, 0) + 1
         several = [pair for pair, count in counts.items() if count > 1]
-        return self.pick(*several) if several else None  # type: ignore[return-value]
+        return self.pick(*several) if several else None
 
     def product(self, monomial: Monomial) -> str:
         """Factors in any grouping; "" for the empty product."""
-        factors = list(self.draw(st.permutations(sorted(monomial, key=repr))))  # type: ignore[call-overload]
+        factors = list(self.draw(st.permutations(sorted(monomial, key=repr))))
         parts = [self.factor(atom, exponent) for atom, exponent in factors]
         while len(parts) > 1:
-            index = int(self.draw(st.integers(0, len(parts) - 2)))  # type: ignore[call-overload]
+            index = self.draw(st.integers(0, len(parts) - 2))
             parts[index : index + 2] = [self.op("Mul", *self.order(parts[index], parts[index + 1]))]
         return parts[0] if parts else ""
 
@@ -105,7 +105,7 @@ class Speller:
         return (right, left) if self.flip() else (left, right)
 
     def add(self, left: str, right: str) -> str:
-        return self.op(str(self.pick("Add", "Add", "Sum")), *self.order(left, right))
+        return self.op(self.pick("Add", "Add", "Sum"), *self.order(left, right))
 
     def scaled(self, tensor: str, coefficient: float) -> str:
         if not tensor:
@@ -180,11 +180,11 @@ class Speller:
 
     def clip(self, atom: Call) -> str:
         """s·clip(p/s…) for a random scale; by Clip, by Relu and Min, by Max and Min, by HardSigmoid."""
-        low, high = (float(p) for p in atom.parameters)  # type: ignore[arg-type]
+        low, high = (float(p) for p in atom.parameters)
         if not isfinite(high):
             tensor = self.formula(atom.argument)
             return self.op("Relu", tensor) if self.flip() else self.op("Max", *self.order(tensor, self.number(low)))
-        scale = float(self.pick(1.0, 6.0, 4.0))  # type: ignore[arg-type]
+        scale = self.pick(1.0, 6.0, 4.0)
         linear = {m: c for m, c in atom.argument.terms.items() if m != UNIT}
         if self.draw(st.integers(0, 3)) == 0 and low == 0.0 and high == 1.0 and UNIT in atom.argument.terms:
             (slope,) = linear.values()
@@ -214,14 +214,14 @@ def _without(monomial: Monomial, pair: tuple[Atom, int]) -> Monomial:
 
 
 @st.composite
-def spellings(draw: Callable[..., object], formulas: tuple[Formula, ...], dtype: str = "float32") -> onnx.ModelProto:
+def spellings(draw: Callable[..., Any], formulas: tuple[Formula, ...], dtype: str = "float32") -> onnx.ModelProto:
     """A model from x to y that computes one of the formulas; weights lie along the last axes."""
-    rank = int(draw(st.integers(2, 4)))  # type: ignore[call-overload]
-    shape = tuple(int(draw(st.integers(2, 4))) for _ in range(rank))  # type: ignore[call-overload]
-    axes = tuple(range(-int(draw(st.integers(1, rank - 1))), 0))  # type: ignore[call-overload]
-    seed = np.random.default_rng(int(draw(st.integers(0, 99))))  # type: ignore[call-overload]
+    rank = draw(st.integers(2, 4))
+    shape = tuple(draw(st.integers(2, 4)) for _ in range(rank))
+    axes = tuple(range(-draw(st.integers(1, rank - 1)), 0))
+    seed = np.random.default_rng(draw(st.integers(0, 99)))
     extents = [shape[a] for a in axes]
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "epsilon": draw(st.sampled_from([1e-3, 1e-5])),
         "gain": draw(st.sampled_from([1.0, 1.0, 0.75])),
         "shift": draw(st.sampled_from([0.0, 0.0, 0.25])),
@@ -231,4 +231,4 @@ def spellings(draw: Callable[..., object], formulas: tuple[Formula, ...], dtype:
     }
     speller = Speller(draw, shape, axes, values, dtype)
     formula = draw(st.sampled_from(formulas))
-    return speller.model(speller.formula(formula))  # type: ignore[arg-type]
+    return speller.model(speller.formula(formula))
