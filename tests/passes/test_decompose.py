@@ -87,6 +87,15 @@ FIRES: Mapping[str, tuple[str, ...]] = {
     ),
     "squeeze_reshape": (one("y = Squeeze(x, a)", "<int64[1] a = {1}>", "float[2,1,3] x", "float[2,3] y"),),
     "unsqueeze_reshape": (one("y = Unsqueeze(x, a)", "<int64[2] a = {0,-1}>", "float[2,3] x", "float[1,2,3,1] y"),),
+    "expand_concat": (
+        "g (float[2,1,3] x) => (float[2,4,3] y) <int64[3] s = {2,4,1}> { y = Expand(x, s) }",
+        "g (float16[1,5] x) => (float16[3,5] y) <int64[2] s = {3,5}> { y = Expand(x, s) }",
+    ),
+    "expand_mul": (
+        "g (float[2,1,3] x) => (float[2,4,3] y) <int64[3] s = {2,4,1}> { y = Expand(x, s) }",
+        "g (float[3] x) => (float[2,3] y) <int64[2] s = {2,3}> { y = Expand(x, s) }",
+        "g (float[1,2,1] x) => (float[4,2,5] y) <int64[3] s = {4,1,5}> { y = Expand(x, s) }",
+    ),
     "flatten_reshape": (one("y = Flatten<axis=2>(x)", y="float[6,20] y"), one("y = Flatten<axis=0>(x)", y="float[1,120] y")),
     "split_slice": (
         "g (float[2,6] x) => (float[2,2] y, float[2,3] z, float[2,1] u) <int64[3] n = {2,3,1}> { y, z, u = Split<axis=-1>(x, n) }",
@@ -137,6 +146,7 @@ STAYS: Mapping[str, str] = {
     "clip_relus": one("y = Clip(x, l)", "<float l = {-1}>"),
     "squeeze_reshape": "g (float[A,1,B] x) => (float[A,B] y) <int64[1] a = {1}> { y = Squeeze(x, a) }",
     "unsqueeze_reshape": "g (float[A,B] x) => (float[A,1,B] y) <int64[1] a = {1}> { y = Unsqueeze(x, a) }",
+    "expand_concat": "g (float[A,1] x) => (float[A,B] y) <int64[2] s = {1,4}> { y = Expand(x, s) }",
     "flatten_reshape": "g (float[A,B,2] x) => (float[A,M] y) { y = Flatten(x) }",
     "split_slice": "g (float[A] x) => (float[B] y, float[C] z) { y, z = Split<num_outputs=2>(x) }",
     "mean_pool": one("y = ReduceMean(x, a)", "<int64[1] a = {-1}>", y="float[2,3,4,1] y"),
