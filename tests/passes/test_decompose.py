@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -16,6 +17,7 @@ from autoglmc.passes.graph import Graph
 from autoglmc.passes.library import DECOMPOSE, SIMPLIFY, SUBSTITUTE, facts, family, named
 from autoglmc.passes.rewrite import Replacement, apply
 
+GOLDEN = Path(__file__).parent / "decompose.txt"
 X = "float[2,3,4,5] x"
 LAYER = "<float[4,5] w = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20}, float[5] v = {1,2,3,2,1}, float[5] b = {0,1,0,2,3}>"
 CHANNELS = "<float[3] s = {1,2,3}, float[3] b = {3,-2,1}, float[3] m = {0.1,0.2,0.3}, float[3] v = {1,0.5,2}>"
@@ -268,3 +270,20 @@ def test_below_opset_18_the_old_forms_are_written(name: str, text: str, opset: i
     assert any(decision.taken for decision in apply(graph, [named(name)]))
     fed = feeds(model, 1)
     np.testing.assert_allclose(run(model, fed)[0], run(emitted(graph), fed)[0], rtol=1e-4, atol=1e-4)
+
+
+def test_golden_texts() -> None:
+    """How each decomposition is written, as ONNX text; to renew, delete the file and run the test twice."""
+    texts = []
+    for name in FIRES:
+        rule, graph = named(name), Graph(load(FIRES[name][0]))
+        root = next(node for node in graph.nodes if node.kind in rule.operators)
+        proposal = rule.propose(graph, root)
+        assert isinstance(proposal, Replacement)
+        lines = [onnx.printer.to_text(graph.node_proto(node)).strip() for node in proposal.nodes]
+        texts.append("\n".join([f"# {name}: {rule.summary}", onnx.printer.to_text(graph.node_proto(root)).strip(), "->", *lines, ""]))
+    text = "\n".join(texts)
+    if not GOLDEN.exists():
+        GOLDEN.write_text(text, encoding="utf-8")
+        pytest.fail("golden file written; run again")
+    assert text == GOLDEN.read_text(encoding="utf-8")
