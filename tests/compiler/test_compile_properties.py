@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
+from random import Random
 
 import onnx
+import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from random_graphs import models, targets
 
 from autoglmc.compiler.driver import compile_model
+from autoglmc.passes import place_operators
 from autoglmc.passes.graph import Graph
+from autoglmc.passes.placement import Problem, price
+from autoglmc.passes.solve_placement import Solution
 from autoglmc.targets.model import Target
 from autoglmc.targets.support import Yes, supports
 
@@ -33,6 +40,28 @@ def test_a_random_model_compiles_to_a_legal_and_equal_bundle(model: onnx.ModelPr
         for cut in result.work.cuts:
             onnx.checker.check_model(cut.model)
             check_supported(cut.model, cut.part.device, target)
+
+
+@settings(max_examples=60)
+@given(models(), targets(), st.randoms(use_true_random=False))
+def test_any_legal_assignment_can_be_realised_cut_planned_and_run(model: onnx.ModelProto, target: Target, random: Random) -> None:
+    """Not only the plans a solver likes: devices drawn at random, so that segments are many and tangled."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, path)
+        patch.setattr(place_operators, "solve", partial(draw_assignment, random))
+        result = compile_model(path, target, emulate=True)
+        check_order(result.work.cuts, set(result.work.graph.inputs))
+
+
+def draw_assignment(random: Random, problem: Problem, starts: object, seconds: float) -> Solution | None:
+    """A random assignment; links that are missing make some impossible, then the one on the host."""
+    drawn = [random.choice(unit.devices) for unit in problem.units]
+    for assignment in (drawn, [problem.host] * len(problem.units)):
+        found = price(problem, assignment)
+        if found is not None:
+            return Solution(tuple(assignment), found, 0.0, False)
+    return None
 
 
 def check_order(cuts, known: set[str]) -> None:  # type: ignore[no-untyped-def]
