@@ -1,8 +1,8 @@
 """Writes a bundle: segments with their weights beside them, and the manifest. Equal input gives equal bytes.
 
-    segments/NN-device.onnx   one model per segment
-    segments/weights.bin      all weights once
-    manifest.json             everything else
+segments/NN-device.onnx   one model per segment
+segments/weights.bin      all weights once
+manifest.json             everything else
 """
 
 from __future__ import annotations

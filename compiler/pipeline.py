@@ -91,8 +91,11 @@ def _homeless(found: Sequence[Homeless]) -> TargetError:
 
 
 def _row(name: str, run: Run, needs: str, gives: str, breaks: str, contract: str) -> Pass:
-    facts = [frozenset(Fact[word] for word in column.split()) for column in (needs, gives, breaks)]
-    return Pass(name, run, *facts, contract)
+    return Pass(name, run, _facts(needs), _facts(gives), _facts(breaks), contract)
+
+
+def _facts(words: str) -> frozenset[Fact]:
+    return frozenset(Fact[word] for word in words.split())
 
 
 # fmt: off

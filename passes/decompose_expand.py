@@ -1,7 +1,7 @@
 """Expand for devices without it: repetition along one axis, or multiplication by ones.
 
-    Expand(x, s) = Concat(x, x, …; axis)   where one axis of length 1 grows
-    Expand(x, s) = x · ones                where ones has the extents that grow, and 1 elsewhere
+Expand(x, s) = Concat(x, x, …; axis)   where one axis of length 1 grows
+Expand(x, s) = x · ones                where ones has the extents that grow, and 1 elsewhere
 """
 
 from __future__ import annotations

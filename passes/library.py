@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..targets.model import RuleFacts
 from .decompose_activation import ACTIVATIONS
 from .decompose_arithmetic import ARITHMETIC
-from .decompose_normalization import NORMALIZATIONS
 from .decompose_expand import EXPANSIONS
+from .decompose_normalization import NORMALIZATIONS
 from .decompose_shape import SHAPES
 from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH

@@ -15,7 +15,7 @@ from math import inf, isfinite
 from .polynomial import Atom, Call, Leaf, Monomial, Parameter, Polynomial, Unknown, Whole, atom, atoms
 
 MAX_STEPS = 4000
-SUMS, PRODUCTS = ("Add", "Sub", "Sum"), ("Mul", "Div")
+SUMS, PRODUCTS = ("Add", "Sub", "Sum"), ("Mul", "Div", "Neg")
 """Operators that can be the last one of a formula that is a sum, or a product."""
 Value = float | str | tuple[int, ...]
 Formula = Polynomial

@@ -207,7 +207,7 @@ def improve(problem: Problem, assignment: Sequence[int]) -> list[int]:
             moves = (_moved(problem, best.assignment, piece.units, d) for d in range(len(problem.devices)) if d != piece.device)
             better = _best(problem, [best.assignment, *moves])
             tried += len(problem.devices) - 1
-            if tried > MAX_MOVES or better is not None and better.price.total < best.price.total * (1 - 1e-9):
+            if tried > MAX_MOVES or (better is not None and better.price.total < best.price.total * (1 - 1e-9)):
                 break
         if better is None or tried > MAX_MOVES or better.price.total >= best.price.total * (1 - 1e-9):
             return list((better or best).assignment)

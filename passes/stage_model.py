@@ -8,7 +8,7 @@ y is paid once, which is copy-once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -131,8 +131,8 @@ def _compute_terms(problem: Problem, on: Sequence[dict[int, cp_model.LinearExpr]
 def _handoff_terms(model: cp_model.CpModel, problem: Problem, on: Sequence[dict[int, cp_model.LinearExpr]]) -> list[cp_model.LinearExpr]:
     terms: list[cp_model.LinearExpr] = []
     for net in problem.nets:
-        source = {problem.host: 1} if net.producer < 0 else on[net.producer]
-        wanted: dict[int, list[object]] = {}
+        source: Mapping[int, cp_model.LinearExpr | int] = {problem.host: 1} if net.producer < 0 else on[net.producer]
+        wanted: dict[int, list[cp_model.LinearExpr | int]] = {}
         for consumer in net.consumers:
             for device, expression in on[consumer].items():
                 wanted.setdefault(device, []).append(expression)
@@ -148,8 +148,8 @@ def _handoff_terms(model: cp_model.CpModel, problem: Problem, on: Sequence[dict[
                 model.add(flow <= present)
                 flows.append(flow)
                 terms.append(_ticks(seconds) * flow)
-            for expression in expressions:
-                model.add(sum(flows) + source.get(there, 0) >= expression)
+            for needed in expressions:
+                model.add(sum(flows) + source.get(there, 0) >= needed)
     return terms
 
 

@@ -101,7 +101,8 @@ def _print_limits(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         if row["value"] is None:
             screen.print(Text(f"{lead}{row['name']} {row['comparison']} {row['text']}: not measured", style="yellow"))
             continue
-        text = f"{row['name']} {amount(kind, row['value'])} {row['comparison']} {row['text']}, margin {amount(kind, row['margin'])} ({row['basis']})"
+        value, margin = amount(kind, row["value"]), amount(kind, row["margin"])
+        text = f"{row['name']} {value} {row['comparison']} {row['text']}, margin {margin} ({row['basis']})"
         screen.print(Text(lead + text))
 
 
@@ -133,11 +134,9 @@ def print_run(result: RunResult) -> None:
     mark = _mark(result.emulated)
     for name, value in result.outputs.items():
         screen.print(Text(f"{name}  {_describe(value)}{mark}"))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("step", "device", "runtime", "best", "median"):
-        table.add_column(column, justify="right" if column in ("best", "median") else "left")
+    table = _table(("step", "device", "runtime"), ("best", "median"), result.emulated)
     for step in result.steps:
-        table.add_row(step.what, step.device, step.runtime, time(step.best), time(step.median))
+        _row(table, (step.what, step.device, step.runtime, time(step.best), time(step.median)), result.emulated)
     screen.print(table)
     screen.print(
         Text(f"{result.repeat} run{'s' if result.repeat != 1 else ''}: best {time(result.best)}, median {time(result.median)}{mark}")
@@ -147,17 +146,30 @@ def print_run(result: RunResult) -> None:
 def print_verified(report: VerifyReport) -> None:
     """Errors per output and per segment boundary, and the verdict."""
     screen = console()
-    mark = _mark(report.emulated)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("compared" + mark, "max abs", "max rel", "cosine", "max abs / std"):
-        table.add_column(column, justify="left" if column.startswith("compared") else "right", overflow="fold")
+    table = _table(("compared",), ("max abs", "max rel", "cosine", "max abs / std"), report.emulated)
     for kind, rows in (("output", report.outputs), ("boundary", report.boundaries)):
         for row in rows:
             numbers = (f"{row.max_abs:.3g}", f"{row.max_rel:.3g}", f"{row.cosine:.6f}", f"{row.max_abs_over_std:.3g}")
-            table.add_row(f"{kind} {row.name}{mark}", *numbers)
+            _row(table, (f"{kind} {row.name}", *numbers), report.emulated)
     screen.print(table)
     verdict = "verified" if report.verified else "NOT verified"
-    screen.print(Text(f"verify    {verdict}: {report.reason}{mark}", style="green" if report.verified else "red"))
+    screen.print(Text(f"verify    {verdict}: {report.reason}{_mark(report.emulated)}", style="green" if report.verified else "red"))
+
+
+def _table(words: Sequence[str], numbers: Sequence[str], emulated: Sequence[str]) -> Table:
+    """Text columns, number columns, and, where segments ran on a stand-in, a column that says so on every line."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in words:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right")
+    if emulated:
+        table.add_column("emulated")
+    return table
+
+
+def _row(table: Table, cells: Sequence[str], emulated: Sequence[str]) -> None:
+    table.add_row(*(Text(cell) for cell in cells), *([", ".join(emulated)] if emulated else []))
 
 
 def _mark(emulated: Sequence[str]) -> str:
