@@ -39,6 +39,11 @@ def test_every_recovering_rule_is_tested_here() -> None:
     assert set(BECOMES) == {rule.name for rule in RECOVER}
 
 
+def spread(fed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rows that rise from -3 to 3: where a row is nearly constant, E[x²] - E[x]² loses the digits that LayerNormalization keeps."""
+    return {name: (0.5 * x + np.linspace(-3, 3, x.shape[-1])).astype(x.dtype) for name, x in fed.items()}
+
+
 @pytest.mark.parametrize("rule", RECOVER, ids=lambda rule: rule.name)
 def test_any_spelling_is_recovered_and_keeps_its_value(rule: Rewrite) -> None:
     @settings(max_examples=80)
@@ -48,7 +53,7 @@ def test_any_spelling_is_recovered_and_keeps_its_value(rule: Rewrite) -> None:
         apply(graph, RECOVER)
         kinds = [node.operator for node in graph.nodes if node.operator != "Identity"]
         assert kinds == [BECOMES[rule.name]], onnx.printer.to_text(model)
-        fed, other = feeds(model, seed), feeds(model, seed + 1)
+        fed, other = spread(feeds(model, seed)), spread(feeds(model, seed + 1))
         (before,), (after,), (moved,) = run(model, fed), run(emitted(graph), fed), run(emitted(graph), other)
         assert np.abs(after.astype(float) - before).max() <= 2e-4 * max(1.0, np.abs(before).max())
         assert not np.array_equal(after, moved), "the output must depend on the input"
