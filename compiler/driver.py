@@ -16,7 +16,7 @@ from .compiled import CompileResult
 from .emit import ManifestFacts, check_output, emit
 from .errors import UsageError
 from .handoffs import assemble
-from .limits import check_limits, predict, weight_bytes
+from .limits import check_limits, predict
 from .load import LoadedModel, load_model
 from .manifest_facts import decisions, errors, guesses
 from .measure import measurement
@@ -111,9 +111,7 @@ def describe(loaded: LoadedModel, work: Work, compiled: Compiled, arena: ArenaPl
     from importlib.metadata import version
 
     assert work.placement is not None
-    found = predict(
-        compiled, latency=work.placement.solution.price.total, weights=weight_bytes(s.model for s in compiled.segments), arena=arena.mapped
-    )
+    found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.mapped)
     target = work.target
     return ManifestFacts(
         model_sha256=loaded.sha256,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..passes.graph import DTYPE
 from ..targets.cost import home_memory
-from ..targets.model import Limit, Target
+from ..targets.model import Limit, Memory, Target
 from ..targets.operator_view import BITS
 from .bundle import LimitRecord
-from .errors import Infeasible
+from .errors import Infeasible, TargetError
 from .segments import Compiled
 
 if TYPE_CHECKING:
@@ -25,33 +26,42 @@ class Predictions:
 
     latency: float
     joules: float | None
+    without_power: tuple[str, ...]
+    """Devices with a segment that state no active power; `joules` is then None."""
     weights: int
     """Bytes of weights.bin: each constant once."""
-    arena: int
-    internal: int
-    """The largest segment's inner tensors."""
-    pieces: dict[str, int]
+    held: Mapping[str, int]
+    """Peak bytes of one inference per memory: the weights of the segments that run from it, the inner tensors of the hungriest
+    of them, and the arena where the host lives."""
+    pieces: Mapping[str, int]
 
     @property
     def memory(self) -> int:
-        """Peak bytes of one inference: weights, the arena, and the inner tensors of the hungriest segment."""
-        return self.weights + self.arena + self.internal
+        """Peak bytes of one inference over all memories."""
+        return sum(self.held.values())
 
 
-def predict(compiled: Compiled, *, latency: float, weights: int, arena: int) -> Predictions:
-    """Sums over the segments; `latency` is the placement's, handoffs included."""
-    joules = [segment.predicted_joules for segment in compiled.segments]
-    pieces: dict[str, int] = {}
-    for segment in compiled.segments:
-        pieces[segment.device] = pieces.get(segment.device, 0) + 1
+def predict(compiled: Compiled, target: Target, *, latency: float, arena: int) -> Predictions:
+    """Sums over the segments; `latency` is the placement's, handoffs included; `arena` in bytes."""
+    silent = tuple(sorted({s.device for s in compiled.segments if s.predicted_joules is None}))
     return Predictions(
         latency=latency,
-        joules=None if any(j is None for j in joules) else sum(j for j in joules if j is not None),
-        weights=weights,
-        arena=arena,
-        internal=max((segment.peak_internal_bytes for segment in compiled.segments), default=0),
-        pieces=pieces,
+        joules=None if silent else sum(s.predicted_joules or 0.0 for s in compiled.segments),
+        without_power=silent,
+        weights=weight_bytes(s.model for s in compiled.segments),
+        held=_held(compiled, target, arena),
+        pieces=Counter(segment.device for segment in compiled.segments),
     )
+
+
+def _held(compiled: Compiled, target: Target, arena: int) -> dict[str, int]:
+    held = {home_memory(target, target.host.name).name: arena}
+    for memory in target.memories:
+        here = [s for s in compiled.segments if home_memory(target, s.device).name == memory.name]
+        if here:
+            inner = max(s.peak_internal_bytes for s in here)
+            held[memory.name] = held.get(memory.name, 0) + weight_bytes(s.model for s in here) + inner
+    return held
 
 
 def weight_bytes(models: Iterable[onnx.ModelProto]) -> int:
@@ -66,8 +76,16 @@ def weight_bytes(models: Iterable[onnx.ModelProto]) -> int:
 
 def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
     """All limits that can be predicted, and each memory's budget. Raises Infeasible for the first that does not hold."""
-    results = [_record(_budget(target, found), float(found.memory), "predicted")]
+    results = [
+        _record(_budget(memory), float(found.held[memory.name]), "predicted") for memory in target.memories if memory.name in found.held
+    ]
     for limit in target.limits:
+        if limit.kind == "power" and found.without_power:
+            names = ", ".join(found.without_power)
+            help = "write `power active … W` for it; there is no silent default"
+            raise TargetError(
+                f"a power limit cannot be held against a plan on {names}, which states no power", where=str(limit.origin), help=help
+            )
         value = _value(limit, found)
         if value is not None:
             results.append(_record(limit, value, "predicted"))
@@ -77,12 +95,10 @@ def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
     return tuple(results)
 
 
-def _budget(target: Target, found: Predictions) -> Limit:
-    """The budget of the memory the deployment lives in, read as a limit."""
-    home = home_memory(target, target.host.name)
-    return Limit(
-        kind="budget", subject=home.name, comparison="<=", value=float(home.budget), text=amount("budget", home.budget), origin=home.origin
-    )
+def _budget(memory: Memory) -> Limit:
+    """The budget of a memory, read as a limit."""
+    text = amount("budget", memory.budget)
+    return Limit(kind="budget", subject=memory.name, comparison="<=", value=float(memory.budget), text=text, origin=memory.origin)
 
 
 def _value(limit: Limit, found: Predictions) -> float | None:
