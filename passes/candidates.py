@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..targets.cost import FREE, is_compute_bound, kernel_seconds
-from ..targets.expression import truth
 from ..targets.model import Device, RewriteLine, Target
 from ..targets.operator_view import OperatorView
-from ..targets.support import No, environment_of, supports
+from ..targets.support import No, guard_holds, supports
 from .graph import Graph, Node
 from .kernels import group_kernels, reader_among
 from .rewrite import Declined, Replacement, Rewrite
@@ -101,7 +100,7 @@ class Candidates:
         return Refusal(device.name, tuple(dict.fromkeys(reasons)))
 
     def _by_line(self, line: RewriteLine, node: Node, view: OperatorView, device: Device, native: Answer) -> Implementation | str:
-        if line.where is not None and truth(line.where, environment_of(view, device)) is not True:
+        if not guard_holds(line.where, view, device):
             return "its condition does not hold"
         if line.rule == NATIVE:
             return native if isinstance(native, Implementation) else "not native here"
