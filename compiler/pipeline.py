@@ -27,6 +27,8 @@ class Fact(Enum):
     RECOVERED = auto()
     """What exporters scattered is one operator again."""
     SIMPLE = auto()
+    ASKED = auto()
+    """Every device has said how it would run every operator, and the placement problem is stated."""
     PLACED = auto()
     """Every operator has a device and an implementation there."""
     REALISED = auto()
@@ -56,11 +58,18 @@ def simplify(work: Work) -> None:
     work.recovered = dict(Counter(node.kind for node in work.graph.nodes))
 
 
-def place_operators(work: Work) -> None:
-    """Raises TargetError for operators no device runs, Infeasible where limits leave no placement."""
+def ask_devices(work: Work) -> None:
+    """Raises TargetError for operators no device runs."""
     question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
     if isinstance(question, tuple):
         raise _homeless(question)
+    work.question = question
+
+
+def place_operators(work: Work) -> None:
+    """Raises Infeasible where limits leave no placement."""
+    question = work.question
+    assert question is not None
     work.placement = place(question, work.effort)
     if work.placement is None:
         weights = sum(unit.weight_bytes for unit in question.problem.units)
@@ -103,7 +112,8 @@ PIPELINE: tuple[Pass, ...] = (
     #    name                 run                 needs              gives        breaks   contract
     _row("recover",           recover,            "TYPED",           "RECOVERED", "",      "reassociates"),
     _row("simplify",          simplify,           "TYPED RECOVERED", "SIMPLE",    "",      "reassociates"),
-    _row("place-operators",   place_operators,    "TYPED SIMPLE",    "PLACED",    "",      "exact"),
+    _row("ask-devices",       ask_devices,        "TYPED SIMPLE",    "ASKED",     "",      "exact"),
+    _row("place-operators",   place_operators,    "ASKED",           "PLACED",    "",      "exact"),
     _row("realise-placement", realise_placement,  "PLACED",          "REALISED",  "SIMPLE", "bounded"),
     _row("cut-segments",      cut_segments,       "REALISED",        "CUT",       "",      "exact"),
 )

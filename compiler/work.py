@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..passes.cut_segments import Cut
 from ..passes.graph import Graph
-from ..passes.placed import Part, Placement, Site
+from ..passes.placed import Part, Placement, Question, Site
 from ..passes.rewrite import Decision, Rewrite
 from ..targets.model import Target
 
@@ -25,6 +25,7 @@ class Work:
     decisions: list[Decision] = field(default_factory=list)
     recovered: dict[str, int] = field(default_factory=dict)
     """Operators in the graph once recovered and simplified, by kind."""
+    question: Question | None = None
     placement: Placement | None = None
     parts: tuple[Part, ...] = ()
     sites: tuple[Site, ...] = ()

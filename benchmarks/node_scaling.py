@@ -1,0 +1,135 @@
+"""Time per node of every stage, on models of 1,000 to 20,000 nodes: outside the solver it must stay flat.
+
+    python benchmarks/node_scaling.py [--target a16] [--graph transformer] [--repeat 2] [--size 1000 ...]
+
+Two models as exporters write them: a transformer in primitives (layer normalisation, attention, GELU) and a convolutional network
+(convolution, batch normalisation, depthwise blocks with squeeze and excitation, residual sums). The last column is the exponent p of
+the fit seconds ~ nodes^p: 1 is flat per node. Stages that take under TOO_SHORT throughout are not judged; the solver
+(`place-operators`) works on at most a few hundred units and is shown apart. The exit code is 1 where p exceeds LIMIT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from rewrite_scaling import transformer
+
+from autoglmc.compiler.driver import compile_model
+
+SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
+LIMIT = 1.1
+TOO_SHORT = 0.02
+SOLVER = "place-operators"
+CHANNELS, SIDE = 8, 8
+
+
+class Network:
+    """Nodes of a convolutional network, all [1, CHANNELS, SIDE, SIDE]; weights are shared, so that the file stays small."""
+
+    def __init__(self) -> None:
+        seed = np.random.default_rng(0)
+        shapes = {"dense": (CHANNELS, CHANNELS, 1, 1), "depthwise": (CHANNELS, 1, 3, 3), "b": (CHANNELS,), "mean": (CHANNELS,)}
+        arrays = {name: seed.standard_normal(shape).astype(np.float32) / 4 for name, shape in shapes.items()}
+        arrays |= {name: seed.uniform(0.5, 1.5, CHANNELS).astype(np.float32) for name in ("scale", "var")}
+        self.constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+        self.nodes: list[onnx.NodeProto] = []
+
+    def op(self, operator: str, *inputs: str, **attributes: object) -> str:
+        name = f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [name], name=f"n{len(self.nodes)}", **attributes))
+        return name
+
+    def normalised(self, x: str) -> str:
+        return self.op("BatchNormalization", x, "scale", "b", "mean", "var")
+
+    def block(self, x: str) -> str:
+        wide = self.op("HardSwish", self.normalised(self.op("Conv", x, "dense")))
+        deep = self.op("Relu", self.normalised(self.op("Conv", wide, "depthwise", group=CHANNELS, pads=[1, 1, 1, 1])))
+        gate = self.op("Relu", self.op("Conv", self.op("GlobalAveragePool", deep), "dense"))
+        excited = self.op("Mul", deep, self.op("HardSigmoid", self.op("Conv", gate, "dense")))
+        return self.op("Add", x, self.normalised(self.op("Conv", excited, "dense")))
+
+
+def convolutional(size: int) -> onnx.ModelProto:
+    """A model of at least `size` nodes, typed."""
+    network, x = Network(), "x"
+    while len(network.nodes) < size:
+        x = network.block(x)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, CHANNELS, SIDE, SIDE]) for name in ("x", x)]
+    graph = helper.make_graph(network.nodes, "convolutional", ends[:1], ends[1:], network.constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+GRAPHS: Mapping[str, Callable[[int], onnx.ModelProto]] = {"transformer": transformer, "convolutional": convolutional}
+
+
+def measure(build: Callable[[int], onnx.ModelProto], size: int, target: str, repeat: int, folder: Path) -> tuple[int, dict[str, float]]:
+    """(nodes, best seconds per stage)."""
+    model = build(size)
+    path = folder / f"{size}.onnx"
+    onnx.save(model, path)
+    best: dict[str, float] = {}
+    for _ in range(repeat):
+        gc.collect()
+        result = compile_model(path, target, output=folder / "bundle", verify=False)
+        for stage, seconds in result.seconds.items():
+            best[stage] = min(seconds, best.get(stage, seconds))
+        size_of_manifest = (folder / "bundle" / "manifest.json").stat().st_size
+        del result
+    return len(model.graph.node), best | {"manifest": size_of_manifest}
+
+
+def exponent(nodes: Sequence[int], seconds: Sequence[float]) -> float:
+    """The slope of log seconds over log nodes, least squares."""
+    return float(np.polyfit(np.log(nodes), np.log(seconds), 1)[0]) if len(nodes) > 1 else math.nan
+
+
+def report(name: str, rows: Sequence[tuple[int, Mapping[str, float]]]) -> list[str]:
+    """Prints one graph's table; the stages that grow faster than the graph."""
+    nodes = [count for count, _ in rows]
+    print(f"{name:24}" + "".join(f"{count:>9}" for count in nodes) + f"{'exponent':>10}")
+    steep = []
+    for stage in rows[0][1]:
+        values = [row[stage] for _, row in rows]
+        if stage == "manifest":
+            print(f"  {'manifest, bytes/node':22}" + "".join(f"{v / n:>9.0f}" for v, n in zip(values, nodes, strict=True)))
+            continue
+        per_node = "".join(f"{v / n * 1e6:>9.1f}" for v, n in zip(values, nodes, strict=True))
+        power = exponent(nodes, values)
+        judged = stage != SOLVER and max(values) >= TOO_SHORT
+        steep += [f"{stage} of {name} ({power:.2f})"] if judged and power > LIMIT else []
+        print(f"  {stage + ', us/node':22}{per_node}{power:>10.2f}{'' if judged else '  (not judged)'}", flush=True)
+    total = [sum(v for stage, v in row.items() if stage not in ("manifest", SOLVER)) for _, row in rows]
+    print(f"  {'all but solver':22}" + "".join(f"{v / n * 1e6:>9.1f}" for v, n in zip(total, nodes, strict=True)) + f"{exponent(nodes, total):>10.2f}")
+    return steep
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", action="append", help="a stock target or a .hw file (default: a16)")
+    parser.add_argument("--graph", action="append", choices=GRAPHS, help="default: both")
+    parser.add_argument("--size", action="append", type=int, help=f"nodes (default: {', '.join(map(str, SIZES))})")
+    parser.add_argument("--repeat", type=int, default=2)
+    options = parser.parse_args()
+    steep = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for graph in options.graph or GRAPHS:
+            for target in options.target or ["a16"]:
+                measure(GRAPHS[graph], SIZES[0], target, 1, folder)  # what is imported and cached on first use is not a cost per node
+                rows = [measure(GRAPHS[graph], size, target, options.repeat, folder) for size in options.size or SIZES]
+                steep += report(f"{graph} for {target}", rows)
+    if steep:
+        raise SystemExit(f"grows faster than nodes^{LIMIT}: {', '.join(steep)}")
+
+
+if __name__ == "__main__":
+    main()
