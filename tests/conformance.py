@@ -1,0 +1,208 @@
+"""Every operator case of the ONNX standard through the compiler, for every stock target: `make conformance`.
+
+A case that onnxruntime loads and gets right uncompiled must compile and give the case's own expected outputs. One that onnxruntime cannot
+load, or gets wrong, must be refused with a message, or be no worse than onnxruntime; docs/conformance.md lists those.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from operator_cases import Case, collect, reference, same
+
+TARGETS = ("a16", "snapdragon_8gen3", "tensor_g2", "x86_cpu")
+RUNTIME = "onnxruntime"
+PATIENCE = 120.0
+"""Seconds after which a case counts as crashed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a case: right, wrong, refused (a message), or crashed; for the runtime, refused means that it raised."""
+
+    case: str
+    target: str
+    verdict: str
+    message: str = ""
+    seconds: float = 0.0
+
+
+def answer(case: Case, target: str) -> Answer:
+    """One case through onnxruntime alone (target RUNTIME) or through the compiler and, emulated, the bundle."""
+    start = time.perf_counter()
+    try:
+        got = reference(case) if target == RUNTIME else compiled(case, target)
+        difference = same(case.outputs, got, case)
+        verdict, message = ("wrong", difference) if difference else ("right", "")
+    except Exception as problem:
+        verdict, message = ("refused" if target == RUNTIME or _is_answer(problem) else "crashed"), f"{type(problem).__name__}: {problem}"
+    return Answer(case.name, target, verdict, message, time.perf_counter() - start)
+
+
+def compiled(case: Case, target: str) -> list[Any]:
+    """The case's outputs as the bundle for `target` computes them."""
+    from autoglmc.compiler.driver import compile_model
+    from autoglmc.compiler.run import Bundle
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(case.model.SerializeToString())
+        result = compile_model(path, target, shapes=_open_shapes(case), verify=False)
+        outputs = Bundle.load(result.folder).run(case.feeds, emulate=True)
+        return [outputs[value.name] for value in case.model.graph.output]
+
+
+def _open_shapes(case: Case) -> dict[str, tuple[int, ...]]:
+    """What a user would write as --shape: the sizes of inputs with dims that have none."""
+    return {
+        value.name: case.feeds[value.name].shape
+        for value in case.model.graph.input
+        if any(not dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim)
+    }
+
+
+def _is_answer(problem: Exception) -> bool:
+    from autoglmc.compiler.errors import UserError
+
+    return isinstance(problem, UserError)
+
+
+def run_all(cases: Sequence[Case], targets: Sequence[str], processes: int) -> Iterator[Answer]:
+    """Answers as they come, from processes of their own: one that dies takes only its case with it."""
+    jobs = iter([(index, target) for index in range(len(cases)) for target in targets])
+    workers = {worker.pipe: worker for worker in (_Worker(cases) for _ in range(processes)) if worker.give(jobs)}
+    while workers:
+        ready = wait(list(workers), timeout=1)
+        for pipe, worker in list(workers.items()):
+            found = worker.take() if pipe in ready else worker.overdue()
+            if found is None:
+                continue
+            yield found
+            if not worker.process.is_alive() or worker.dead:
+                del workers[pipe]
+                worker = _Worker(cases)
+                workers[worker.pipe] = worker
+            if not worker.give(jobs):
+                worker.stop()
+                del workers[worker.pipe]
+
+
+class _Worker:
+    """A forked process (the cases need not be built again) and the job it is at."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        context = multiprocessing.get_context("fork")
+        self.cases = cases
+        self.pipe, far = context.Pipe()
+        self.process = context.Process(target=_work, args=(cases, far), daemon=True)
+        self.process.start()
+        far.close()
+        self.job: tuple[int, str] = (0, "")
+        self.since = 0.0
+        self.dead = False
+
+    def give(self, jobs: Iterator[tuple[int, str]]) -> bool:
+        job = next(jobs, None)
+        if job is None:
+            return False
+        self.job, self.since = job, time.monotonic()
+        self.pipe.send(job)
+        return True
+
+    def take(self) -> Answer:
+        try:
+            found: Answer = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            return self._lost(f"the process ended with {self.process.exitcode}")
+        return found
+
+    def overdue(self) -> Answer | None:
+        if time.monotonic() - self.since < PATIENCE:
+            return None
+        self.process.kill()
+        return self._lost(f"no answer within {PATIENCE:g} s")
+
+    def stop(self) -> None:
+        """By a message: closing the pipe does not end it, as workers forked later hold its near end too."""
+        self.pipe.send(None)
+        self.process.join()
+
+    def _lost(self, why: str) -> Answer:
+        self.dead = True
+        self.process.join()
+        return Answer(self.cases[self.job[0]].name, self.job[1], "crashed", why)
+
+
+def _work(cases: Sequence[Case], pipe: Connection) -> None:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    while (job := pipe.recv()) is not None:
+        index, target = job
+        pipe.send(answer(cases[index], target))
+
+
+def failures(answers: Sequence[Answer]) -> list[Answer]:
+    """Answers that must not be: not right where onnxruntime is; a crash; wrong where onnxruntime raised."""
+    alone = {a.case: a.verdict for a in answers if a.target == RUNTIME}
+    bad = []
+    for a in answers:
+        if a.target == RUNTIME or a.verdict == "right":
+            continue
+        known = alone.get(a.case, "right")
+        if known == "right" or a.verdict == "crashed" or (a.verdict == "wrong" and known != "wrong"):
+            bad.append(a)
+    return bad
+
+
+def summary(answers: Sequence[Answer]) -> str:
+    """One line per target: how many cases got which answer."""
+    lines = []
+    for target in dict.fromkeys(a.target for a in answers):
+        mine = [a for a in answers if a.target == target]
+        count = Counter(a.verdict for a in mine)
+        parts = ", ".join(f"{count[verdict]} {verdict}" for verdict in ("right", "refused", "wrong", "crashed"))
+        lines.append(f"{target:18} {len(mine)} cases: {parts}; {sum(a.seconds for a in mine):.0f} s")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--targets", default=",".join(TARGETS))
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--names", type=Path, help="a file with names of cases, one a line")
+    parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
+    parser.add_argument("--json", type=Path, help="write every answer here")
+    parser.add_argument("--table", type=Path, help="write the table of what onnxruntime itself cannot do here")
+    options = parser.parse_args()
+    wanted = set(options.names.read_text().split()) if options.names else None
+    cases = [c for c in collect() if options.only in c.name and (wanted is None or c.name in wanted)]
+    answers = list(run_all(cases, (RUNTIME, *options.targets.split(",")), options.processes))
+    bad = failures(answers)
+    for a in bad:
+        print(f"FAIL {a.target} {a.case}: {a.verdict}: {' '.join(a.message.split())[:400]}")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(a) for a in answers], indent=0))
+    if options.table:
+        from conformance_table import table
+
+        options.table.write_text(table(cases, answers), encoding="utf-8")
+    print(summary(answers))
+    print(f"{len(bad)} failures")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
