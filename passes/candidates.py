@@ -100,7 +100,7 @@ class Candidates:
         return Refusal(device.name, tuple(dict.fromkeys(reasons)))
 
     def _by_line(self, line: RewriteLine, node: Node, view: OperatorView, device: Device, native: Answer) -> Implementation | str:
-        if not guard_holds(line.where, view, device):
+        if not guard_holds(device, view, line.where):
             return "its condition does not hold"
         if line.rule == NATIVE:
             return native if isinstance(native, Implementation) else "not native here"
