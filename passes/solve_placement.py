@@ -75,7 +75,8 @@ class _Case:
 
 def solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float = DETERMINISTIC_SECONDS) -> Solution | None:
     """The cheapest assignment. `starts` are known assignments (greedy, all on the host …). None if no assignment is possible."""
-    best = _best(problem, starts)
+    host_only = [problem.host] * len(problem.units)
+    best = _best(problem, [*starts, *([host_only] if all(unit.seconds[problem.host] is not None for unit in problem.units) else [])])
     cases = _cases(problem, forced=False)
     best = _best(problem, [*([best.assignment] if best else []), *_from_cuts(problem, cases)])
     if best is None:
@@ -97,7 +98,7 @@ def _cases(problem: Problem, forced: bool, alive: Sequence[tuple[int, ...]] | No
     accelerators = [d for d in used_devices(problem) if d != problem.host]
     sizes = range(1, len(accelerators) + 1) if len(accelerators) <= MAX_SETS else (1, len(accelerators))
     sets = [chosen for size in sizes for chosen in combinations(accelerators, size)]
-    kept = [chosen for chosen in sets if alive is None or chosen in alive]
+    kept = [chosen for chosen in sets if alive is None or any(set(chosen) <= set(other) for other in alive)]
     return [_Case(chosen, cut_bound(problem, chosen, forced), _least_dispatch(problem, chosen, len(accelerators))) for chosen in kept]
 
 

@@ -56,6 +56,14 @@ def test_the_answer_is_the_cheapest_of_all_assignments(problem: Problem) -> None
     assert price(problem, solution.assignment) == solution.price
 
 
+@settings(max_examples=30)
+@given(problems(most=4, devices=5))
+def test_four_accelerators_and_a_host(problem: Problem) -> None:
+    solution = solve(problem, [])
+    assert solution is not None
+    assert solution.price.total == pytest.approx(cheapest(problem), rel=1.01 * GAP, abs=1e-9)
+
+
 @settings(max_examples=100)
 @given(problems())
 def test_the_cut_is_a_lower_bound_and_so_is_every_forced_one(problem: Problem) -> None:
