@@ -45,8 +45,11 @@ def generate_inputs(model: onnx.ModelProto, seed: int, shapes: Mapping[str, tupl
 
     Every dim must be bound, in the model or by `shapes` (input name -> full shape). Raises ModelError for an input that is no tensor.
     """
+    import numpy as np
+
     limits = index_limits(model)
-    return {value.name: _array(value, seed, limits.get(value.name), (shapes or {}).get(value.name)) for value in real_inputs(model.graph)}
+    made = {v.name: _array(v, seed, limits.get(v.name), (shapes or {}).get(v.name)) for v in real_inputs(model.graph)}
+    return {name: np.asarray(value) for name, value in made.items()}  # numpy gives a scalar, not an array, for some shapes ()
 
 
 def small_shapes(model: onnx.ModelProto, length: int, side: int) -> dict[str, tuple[int, ...]]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
 from .hide_weights import hide_weights, restore_weights
-from .lift_constants import constants_to_initializers
+from .lift_constants import constants_to_initializers, copy_constant_outputs
 from .lift_opset import inline_functions, lift_opset
 from .model_structure import check_structure, run_checker
 from .model_versions import check_versions, opset_of
 from .model_weights import check_weights, hash_model, load_external
+from .node_names import name_nodes_apart
 from .read_model import read_model
 from .simplify import keep_metadata, simplify
 
@@ -45,7 +46,9 @@ def load_model(path: Path, shapes: Shapes | None = None) -> LoadedModel:
     model, data = read_model(path)
     where = str(path)
     check_versions(model, where)
-    notes = ("its nodes were not in topological order: sorted",) if check_structure(model, where) else ()
+    notes = ["its nodes were not in topological order: sorted"] if check_structure(model, where) else []
+    if renamed := name_nodes_apart(model.graph):
+        notes.append(f"{renamed} nodes had the name of another one: numbered")
     external = check_weights(model, path)
     sha256 = hash_model(data, external)
     del data
@@ -72,6 +75,7 @@ def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
     constants_to_initializers(model.graph)
     keep_metadata(source, model)
     restore_weights(model, hidden)
+    copy_constant_outputs(model.graph)
     return model, (*defaults, *inlining, *lifting, *simplifying)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
+from .node_names import name_nodes_apart
 
 if TYPE_CHECKING:
     import onnx
@@ -39,6 +40,7 @@ class Reference:
 
         copy = type(model)()
         copy.CopyFrom(model)
+        name_nodes_apart(copy.graph)
         made = {name for node in copy.graph.node for name in node.output if name}
         self.outputs = tuple(value.name for value in copy.graph.output)
         self.tensors = tuple(name for name in dict.fromkeys(tensors) if name in made and name not in self.outputs)

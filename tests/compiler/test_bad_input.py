@@ -1,0 +1,151 @@
+"""Hostile and odd models through the command line: one message and the right exit code, or a correct result; nothing half-written."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from models import model_path
+from onnx import TensorProto, numpy_helper
+from small_models import RELU, parse, save
+
+from autoglmc.compiler import cli
+
+Screen = pytest.CaptureFixture[str]
+SECONDS = 10.0
+"""What any of these may take."""
+
+
+def weight(name: str, *shape: int, dtype: str = "float32") -> onnx.TensorProto:
+    return numpy_helper.from_array(np.random.default_rng(1).standard_normal(shape).astype(dtype), name)
+
+
+def with_weights(text: str, *tensors: onnx.TensorProto, **versions: int) -> onnx.ModelProto:
+    model = parse(text, **versions)
+    model.graph.initializer.extend(tensors)
+    return model
+
+
+def external(location: str, offset: int | None = 0, length: int | None = 64) -> onnx.ModelProto:
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4, 4], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", location), ("offset", offset), ("length", length)):
+        if value is not None:
+            tensor.external_data.add(key=key, value=str(value))
+    return with_weights("g (float[1,4] x) => (float[1,4] y) { y = MatMul(x, w) }", tensor)
+
+
+def compile_model(path: Path, screen: Screen, *options: str, target: str = "a16") -> tuple[int, str, str]:
+    """Exit code, stdout, stderr; nothing is left behind but the bundle, and that only if there is one."""
+    out = path.parent / "out"
+    out.mkdir(exist_ok=True)
+    started = time.perf_counter()
+    code = cli.run([str(path), "--target", target, "--emulate", "-o", str(out / "b"), *options])
+    assert time.perf_counter() - started < SECONDS
+    shown = screen.readouterr()
+    assert "Traceback" not in shown.err and code in (0, 1, 2), shown.err
+    assert [entry.name for entry in out.iterdir()] == (["b"] if code == 0 else [])
+    return code, shown.out, shown.err
+
+
+def one_message(shown: str) -> str:
+    """The error without the progress before it; asserts that there is one only, of few lines."""
+    message = shown[shown.index("error: ") :] if "error: " in shown else shown
+    assert message.count("error: ") == 1 and len(message.splitlines()) <= 4 and len(message) < 1500, message
+    return message
+
+
+REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
+    "text": (lambda: b"hello, this is no model\n" * 9, "not an ONNX file"),
+    "png": (lambda: b"\x89PNG\r\n\x1a\n" + bytes(100), "not an ONNX file"),
+    "empty": (lambda: b"", "the file is empty"),
+    "random": (lambda: np.random.default_rng(0).bytes(5000), "not an ONNX file"),
+    "zip": (lambda: b"PK\x03\x04" + bytes(50), "zip archive"),
+    "opset too new": (lambda: parse(RELU, opset=99), "opset 99 is newer than the installed onnx"),
+    "IR too new": (lambda: parse(RELU, ir=99), "IR version 99 is newer"),
+    "data missing": (lambda: external("nope.bin"), "'nope.bin' of weight 'w' is missing"),
+    "data absolute": (lambda: external("/etc/passwd"), "outside the model's folder: '/etc/passwd'"),
+    "data above": (lambda: external("../secret.bin"), "outside the model's folder: '../secret.bin'"),
+    "data linked away": (lambda: external("link.bin"), "'link.bin' is a link to"),
+    "data too short": (lambda: external("short.bin"), "'short.bin', which has only 10"),
+    "cycle": (lambda: parse("g (float[1,4] x) => (float[1,4] b) { a = Add(x, b) b = Relu(a) }"), "the graph has a cycle: Add (writes 'a')"),
+    "custom operator": (
+        lambda: parse("g (float[1,4] x) => (float[1,4] y) { y = my.domain.Foo(x) }", **{"my.domain": 1}),
+        "no device of the target runs my.domain::Foo",
+    ),
+    "unknown operator": (lambda: parse("g (float[1,4] x) => (float[1,4] y) { y = Foo(x) }"), "No Op registered for Foo"),
+    "absurd dim": (lambda: parse(f"g (float[{2**40}] x) => (float[{2**40}] y) {{ y = Relu(x) }}"), "memory dram"),
+    "impossible dim": (lambda: parse(f"g (float[{2**62}] x) => (float[{2**62}] y) {{ y = Relu(x) }}"), "impossible shape"),
+    "tensor written twice": (lambda: parse("g (float[4] x) => (float[4] y) { y = Relu(x) y = Neg(x) }"), "'y' is written twice"),
+    "nothing to do": (lambda: parse("g (float[4] x) => (float[4] x) { }"), "the model has no operators"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_model_that_cannot_be_compiled_is_one_message(name: str, tmp_path: Path, capsys: Screen) -> None:
+    (tmp_path / "secret.bin").write_bytes(bytes(64))
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    (folder / "short.bin").write_bytes(bytes(10))
+    make, words = REFUSED[name]
+    code, out, shown = compile_model(save(make(), folder), capsys)
+    assert code == 1 and out == "" and words in one_message(shown)
+
+
+@pytest.mark.parametrize("length", [1, 10, 100, 1000, 0.5, -1])
+def test_a_truncated_file_says_so(length: float, tmp_path: Path, capsys: Screen) -> None:
+    data = model_path("bert_tiny").read_bytes()
+    cut = int(len(data) * length) if isinstance(length, float) else length
+    code, _, shown = compile_model(save(data[:cut], tmp_path), capsys)
+    assert code == 1 and "the file is truncated after" in one_message(shown)
+
+
+ODD: dict[str, Callable[[], onnx.ModelProto]] = {
+    "output is an input": lambda: parse("g (float[1,4] x) => (float[1,4] y, float[1,4] x) { y = Relu(x) }"),
+    "output is a weight": lambda: with_weights("g (float[1,4] x) => (float[1,4] y, float[1,4] w) { y = Add(x, w) }", weight("w", 1, 4)),
+    "no input": lambda: with_weights("g () => (float[1,4] y) { y = Relu(w) }", weight("w", 1, 4)),
+    "output depends on no input": lambda: with_weights("g (float[1,4] x) => (float[1,4] y) { y = Relu(w) }", weight("w", 1, 4)),
+    "body reads a weight that is an output": lambda: with_weights(
+        """g (float[1,4] x, bool c) => (float[1,4] y, float[1,4] w) {
+            y = If (c) <then_branch = t () => (float[1,4] a) { a = Add(x, w) }, else_branch = e () => (float[1,4] b) { b = Sub(x, w) }>
+        }""",
+        weight("w", 1, 4),
+    ),
+    "one name for two nodes": lambda: parse("g (float[1,4] x) => (float[1,4] y) { [n] a = Relu(x) [n] y = Neg(a) }"),
+    "scalar": lambda: parse("g (float x) => (float y) { y = Relu(x) }"),
+    "scalar condition": lambda: parse("g (bool x) => (bool y) { y = Not(x) }"),
+    "integers": lambda: parse("g (int64[4] x) => (int64[4] y) { y = Neg(x) }"),
+    "float16": lambda: with_weights("g (float16[1,4] x) => (float16[1,4] y) { y = MatMul(x, w) }", weight("w", 4, 4, dtype="float16")),
+    "double": lambda: with_weights("g (double[1,4] x) => (double[1,4] y) { y = MatMul(x, w) }", weight("w", 4, 4, dtype="float64")),
+    "strings": lambda: parse("g (string[4] x) => (string[4] y) { y = Identity(x) }"),
+    "unused input": lambda: parse("g (float[1,4] x, float[3] u) => (float[1,4] y) { y = Relu(x) }"),
+    "one tensor, two outputs": lambda: parse("g (float[1,4] x) => (float[1,4] y, float[1,4] z) { y = Relu(x) z = Identity(y) }"),
+    "weight that is an input too": lambda: with_weights(
+        "g (float[1,4] x, float[4,4] w) => (float[1,4] y) { y = MatMul(x, w) }", weight("w", 4, 4)
+    ),
+    "sequences": lambda: parse("g (float[1,4] x) => (float[2,4] y) { s = SequenceConstruct(x, x) y = ConcatFromSequence<axis=0>(s) }"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("target", ["a16", "x86_cpu"])
+def test_an_odd_model_is_compiled_and_verified(name: str, target: str, tmp_path: Path, capsys: Screen) -> None:
+    code, out, shown = compile_model(save(ODD[name](), tmp_path), capsys, target=target)
+    assert code == 0, shown
+    assert re.search(r"^verify +verified", out, re.M), out
+
+
+@pytest.mark.parametrize("name", ["a b/c", "../../etc/x", "ünïcödé 名前", "[bold]red[/]", "q'u\"o\ntes\t", "x" * 2000])
+def test_names_are_only_names(name: str, tmp_path: Path, capsys: Screen) -> None:
+    model = with_weights("g (float[1,4] x) => (float[1,4] y) { [r] t = Relu(x) [m] y = MatMul(t, w) }", weight("w", 4, 4))
+    graph = model.graph
+    graph.input[0].name = graph.node[0].input[0] = name
+    graph.output[0].name = graph.node[1].output[0] = f"{name}_y"
+    graph.node[0].name = graph.node[1].name = graph.initializer[0].name = graph.node[1].input[1] = f"{name}_w"
+    code, out, shown = compile_model(save(model, tmp_path), capsys)
+    assert code == 0 and re.search(r"^verify +verified", out, re.M), shown
