@@ -1,0 +1,228 @@
+"""How fast and how large the results are: the original, what each peer makes of it, and ours for x86_cpu, in onnxruntime.
+
+    python benchmarks/result_speed.py [--seconds 6] [--only TOOL …] [MODEL …]
+
+Every variant of a model has the same bound shapes and gets the same inputs. All run in this one process, on one thread, alternating
+in an order that rotates, each session with every optimisation of onnxruntime at load; the fastest run of each counts, since what
+disturbs a run only makes it slower. A ratio is the original's time through the variant's: above 1 is faster. Ours must be at
+least 0.98 of the best peer on every model and 1.10 of the original in the geometric mean; otherwise the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from fetch_models import NAMES, ROOT, fetch
+from peers import PEERS
+
+sys.path.append(str(ROOT / "tests"))
+
+from models import SHAPES  # noqa: E402
+
+from autoglmc.compiler.bind_shapes import bind_shapes  # noqa: E402
+from autoglmc.compiler.driver import compile_model  # noqa: E402
+from autoglmc.compiler.generate_inputs import generate_inputs  # noqa: E402
+
+ORIGINAL, OURS = "original", "ours"
+LEAST_OF_BEST, LEAST_MEAN = 0.98, 1.10
+TIMEOUT = 300
+STANDARD = ("LayerNormalization", "RMSNormalization", "Gelu", "Swish", "HardSwish")
+EXPECTED: Mapping[str, Mapping[str, int]] = {
+    "bert_tiny": {"LayerNormalization": 7, "Gelu": 3},
+    "glm_tiny": {"RMSNormalization": 7, "Swish": 3},
+    "lightnet": {"LayerNormalization": 1, "Gelu": 4, "HardSwish": 1},
+    "magika_v3_3": {"LayerNormalization": 2, "Gelu": 2},
+    "ppocr2_cls": {"HardSwish": 18},
+    "ppocr4_det": {"HardSwish": 24},
+    "ppocr4_rec": {"LayerNormalization": 5, "Swish": 7, "HardSwish": 28},
+}
+"""Counted in the models' own graphs by hand: how often each formula is spelled out or there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one model."""
+
+    name: str
+    files: Mapping[str, Path]
+    failures: Mapping[str, str]
+    recovered: Mapping[str, int]
+    """Standard operators in our graph before it is fitted to the device."""
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    differences: dict[str, float] = field(default_factory=dict)
+    """Largest difference to the original's output, in units of that output's deviation."""
+
+    def ratio(self, variant: str) -> float | None:
+        there = self.milliseconds.get(variant)
+        return None if there is None else self.milliseconds[ORIGINAL] / there
+
+
+def prepare(name: str, tools: Sequence[str], folder: Path) -> Result:
+    """Writes the variants of a model."""
+    model = onnx.load(fetch(name))
+    bind_shapes(model, SHAPES[name])
+    original = folder / f"{name}.onnx"
+    onnx.save(model, original)
+    files, failures = {ORIGINAL: original}, {}
+    for tool in tools:
+        output = folder / f"{name}.{tool}.onnx"
+        problem = _run_peer(tool, original, output)
+        if problem:
+            failures[tool] = problem
+        else:
+            files[tool] = output
+    done = compile_model(fetch(name), "x86_cpu", shapes=SHAPES[name], output=folder / f"{name}.bundle", verify=False)
+    segments = done.manifest.segments
+    if len(segments) == 1:
+        files[OURS] = done.folder / segments[0].file
+    else:
+        failures[OURS] = f"{len(segments)} segments"
+    return Result(name, files, failures, done.work.recovered)
+
+
+def _run_peer(tool: str, source: Path, output: Path) -> str:
+    command = [sys.executable, str(Path(__file__).with_name("peers.py")), tool, str(source), str(output)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    except subprocess.TimeoutExpired:
+        return f"not done after {TIMEOUT} s"
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    return "" if done.returncode == 0 else (lines[-1].strip()[:160] if lines else f"exit code {done.returncode}")
+
+
+def session(path: Path) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def measure(result: Result, seconds: float) -> None:
+    """Times all variants alternately for about so many seconds each."""
+    fed = generate_inputs(onnx.load(result.files[ORIGINAL]), 0)
+    sessions, failed = {}, dict(result.failures)
+    for variant, path in result.files.items():
+        try:
+            sessions[variant] = session(path)
+        except Exception as problem:  # a peer's model may be refused by the runtime
+            failed[variant] = f"onnxruntime: {str(problem).splitlines()[0][:160]}"
+    feeds = {variant: {i.name: fed[i.name] for i in s.get_inputs()} for variant, s in sessions.items()}
+    expected = sessions[ORIGINAL].run(None, feeds[ORIGINAL])
+    for variant, s in sessions.items():
+        result.differences[variant] = _difference(expected, s.run(None, feeds[variant]))
+    variants = list(sessions)
+    best, spent, rounds = dict.fromkeys(variants, float("inf")), 0.0, 0
+    while rounds < 2 * len(variants) or spent < seconds * len(variants):
+        turn = rounds % len(variants)
+        for variant in (*variants[turn:], *variants[:turn]):
+            start = time.perf_counter()
+            sessions[variant].run(None, feeds[variant])
+            took = time.perf_counter() - start
+            best[variant], spent = min(best[variant], took), spent + took
+        rounds += 1
+    result.milliseconds.update({variant: time * 1e3 for variant, time in best.items()})
+
+
+def _difference(expected: Sequence[Any], found: Sequence[Any]) -> float:
+    worst = 0.0
+    for a, b in zip(expected, found, strict=True):
+        if isinstance(a, np.ndarray) and a.dtype.kind == "f" and a.size:
+            worst = max(worst, float(np.abs(a - b).max()) / max(float(a.std()), 1e-9))
+    return worst
+
+
+def nodes(path: Path) -> Counter[str]:
+    model = onnx.load(path, load_external_data=False)
+    return Counter(f"{n.domain}::{n.op_type}" if n.domain not in ("", "ai.onnx") else n.op_type for n in model.graph.node)
+
+
+def print_speed(results: Sequence[Result], tools: Sequence[str]) -> list[str]:
+    """The table of ratios; which demands are not met."""
+    print(f"\n{'ratio to the original':24}{'ms':>9}" + "".join(f"{tool:>13}" for tool in (*tools, OURS)) + f"{'/best peer':>12}{'difference':>12}")
+    unmet = []
+    for result in results:
+        ours = result.ratio(OURS)
+        best = max((r for r in map(result.ratio, (ORIGINAL, *tools)) if r is not None), default=1.0)
+        share = 0.0 if ours is None else ours / best
+        row = "".join(f"{'failed' if r is None else f'{r:.3f}':>13}" for r in map(result.ratio, (*tools, OURS)))
+        print(f"{result.name:24}{result.milliseconds[ORIGINAL]:9.3f}{row}{share:12.3f}{result.differences.get(OURS, 0.0):12.1e}")
+        if share < LEAST_OF_BEST:
+            unmet.append(f"{result.name} {share:.3f} of the best peer")
+    means = {tool: _mean([r for r in (result.ratio(tool) for result in results) if r is not None]) for tool in (*tools, OURS)}
+    print(f"{'geometric mean':33}" + "".join(f"{means[tool]:13.3f}" for tool in (*tools, OURS)))
+    if means[OURS] < LEAST_MEAN:
+        unmet.append(f"geometric mean {means[OURS]:.3f} of the original")
+    return unmet
+
+
+def _mean(ratios: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(ratios)))) if ratios else 0.0
+
+
+def print_differences(results: Sequence[Result], tools: Sequence[str]) -> None:
+    """Peers whose result is not the original's to three digits, and what failed."""
+    print("\nfailures, and results further than 1e-3 deviations from the original's")
+    for result in results:
+        for variant, message in result.failures.items():
+            print(f"{result.name:24}{variant:14}{message}")
+        for variant in (*tools, OURS):
+            if result.differences.get(variant, 0.0) > 1e-3:
+                print(f"{result.name:24}{variant:14}differs by {result.differences[variant]:.1e} deviations")
+
+
+def print_sizes(results: Sequence[Result], tools: Sequence[str]) -> list[str]:
+    """Node counts, then standard operators found of those expected; which of ours are missing."""
+    print(f"\n{'nodes':24}" + "".join(f"{variant:>13}" for variant in (ORIGINAL, *tools, OURS)))
+    for result in results:
+        counts = {variant: sum(nodes(path).values()) for variant, path in result.files.items()}
+        print(f"{result.name:24}" + "".join(f"{counts.get(variant, '-'):>13}" for variant in (ORIGINAL, *tools, OURS)))
+    print(f"\n{'standard operators':24}{'':20}{'expected':>9}" + "".join(f"{v:>13}" for v in (ORIGINAL, *tools, "recovered", OURS)))
+    unmet = []
+    for result in results:
+        found = {variant: nodes(path) for variant, path in result.files.items()}
+        for operator, expected in EXPECTED.get(result.name, {}).items():
+            counts = {variant: c[operator] for variant, c in found.items()} | {"recovered": result.recovered.get(operator, 0)}
+            row = "".join(f"{counts.get(variant, '-'):>13}" for variant in (ORIGINAL, *tools, "recovered", OURS))
+            print(f"{result.name:24}{operator:20}{expected:>9}{row}")
+            if counts["recovered"] < expected:
+                unmet.append(f"{result.name}: {counts['recovered']} of {expected} {operator} recovered")
+    return unmet
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="names known to fetch_models.py (default: all)")
+    parser.add_argument("--seconds", type=float, default=6.0, help="time for each variant of each model")
+    parser.add_argument("--only", action="append", choices=sorted(PEERS), help="compare with these peers only")
+    options = parser.parse_args()
+    tools, results = options.only or list(PEERS), []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.models or NAMES:
+            result = prepare(name, tools, Path(folder))
+            measure(result, options.seconds)
+            results.append(result)
+            print(f"{name} measured", file=sys.stderr, flush=True)
+        unmet = print_speed(results, tools)
+        print("\nwith dims left dynamic: ours has none, a bundle's dims are bound; the arena and zero-copy borders need their sizes")
+        print_differences(results, tools)
+        unmet += print_sizes(results, tools)
+    if unmet:
+        raise SystemExit(f"not met: {'; '.join(unmet)}")
+
+
+if __name__ == "__main__":
+    main()
