@@ -6,6 +6,8 @@ the best plan with a given operator forced to one side. Every true plan costs at
 accelerator if it uses one.
 
     cut = min over (H, A) of  sum of t_host(u) for u in H + sum of t_acc(u) for u in A + each tensor that changes sides, once a side
+
+Sets of units that never share a segment (`separate_units.py`) may be charged a dispatch each where A meets them; that stays a cut.
 """
 
 from __future__ import annotations
@@ -33,9 +35,15 @@ class CutBound:
     forced_accelerator: tuple[float, ...]
 
 
-def cut_bound(problem: Problem, accelerators: Sequence[int], forced: bool = True) -> CutBound:
-    """The bound where units may only use the host and `accelerators`; `forced` also computes the bound of every single choice."""
+def cut_bound(
+    problem: Problem, accelerators: Sequence[int], forced: bool = True, charged: Sequence[Sequence[int]] = (), charge: float = 0.0
+) -> CutBound:
+    """The bound where units may only use the host and `accelerators`; `forced` also computes the bound of every single choice.
+
+    Every set of units in `charged` that is not wholly on the host costs `charge` seconds more."""
     network = _Network(problem, accelerators)
+    for units in charged:
+        network.charge(units, charge)
     best, sides = network.solve()
     host, accelerator = [best] * len(problem.units), [best] * len(problem.units)
     for unit in range(len(problem.units) if forced and sides else 0):
@@ -74,6 +82,11 @@ class _Network:
             self.arcs.extend((consumer, gate, INFINITE) for consumer in net.consumers)
             if net.to_host:
                 self.arcs.append((self.source, gate, INFINITE))
+
+    def charge(self, units: Sequence[int], seconds: float) -> None:
+        gate = self._gate()
+        self.arcs.append((self.source, gate, _ticks(seconds)))
+        self.arcs.extend((gate, unit, INFINITE) for unit in units)
 
     def _gate(self) -> int:
         self.nodes += 1

@@ -8,12 +8,13 @@ CP-SAT (`stage_model.py`), warm-started with the best plan known.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 from .lower_bound import CutBound, cut_bound
 from .placement import Price, Problem, Unit, price
+from .separate_units import separate_units
 from .stage_model import search, used_devices
 
 MAX_VISITS = 3
@@ -62,15 +63,29 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """All plans that use exactly these accelerators, and what they cost at least."""
+    """All plans that use exactly these accelerators, and what they cost at least: by one dispatch of each, and by one of the cheapest
+    for every set of units that needs segments of its own."""
 
     accelerators: tuple[int, ...]
     bound: CutBound
     dispatch: float
+    apart: CutBound | None = None
+    """None where it says no more than `bound`."""
+    apart_dispatch: float = 0.0
 
     @property
     def floor(self) -> float:
-        return self.bound.best + self.dispatch
+        return self._least(lambda bound: bound.best)
+
+    def forced_host(self, unit: int) -> float:
+        return self._least(lambda bound: bound.forced_host[unit])
+
+    def forced_accelerator(self, unit: int) -> float:
+        return self._least(lambda bound: bound.forced_accelerator[unit])
+
+    def _least(self, of: Callable[[CutBound], float]) -> float:
+        once = of(self.bound) + self.dispatch
+        return once if self.apart is None else max(once, of(self.apart) + self.apart_dispatch)
 
 
 def solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float = DETERMINISTIC_SECONDS) -> Solution | None:
@@ -99,7 +114,17 @@ def _cases(problem: Problem, forced: bool, alive: Sequence[tuple[int, ...]] | No
     sizes = range(1, len(accelerators) + 1) if len(accelerators) <= MAX_SETS else (1, len(accelerators))
     sets = [chosen for size in sizes for chosen in combinations(accelerators, size)]
     kept = [chosen for chosen in sets if alive is None or any(set(chosen) <= set(other) for other in alive)]
-    return [_Case(chosen, cut_bound(problem, chosen, forced), _least_dispatch(problem, chosen, len(accelerators))) for chosen in kept]
+    return [_case(problem, chosen, forced, len(accelerators)) for chosen in kept]
+
+
+def _case(problem: Problem, chosen: tuple[int, ...], forced: bool, count: int) -> _Case:
+    bound, dispatch = cut_bound(problem, chosen, forced), _least_dispatch(problem, chosen, count)
+    cheapest, once = min(problem.dispatch[d] for d in chosen), 1 if count > MAX_SETS else len(chosen)
+    sets = separate_units(problem, chosen)
+    if len(sets) <= once or cheapest <= 0:
+        return _Case(chosen, bound, dispatch)
+    # n segments, and each accelerator at least once: dispatch + (n - once) * cheapest
+    return _Case(chosen, bound, dispatch, cut_bound(problem, chosen, forced, sets, cheapest), dispatch - once * cheapest)
 
 
 def _least_dispatch(problem: Problem, chosen: Sequence[int], count: int) -> float:
@@ -132,11 +157,11 @@ def _fixed(problem: Problem, k: int, cases: Sequence[_Case], slack: float) -> Un
 
     def least(case: _Case, device: int, seconds: float) -> float:
         if device == problem.host:
-            return case.bound.forced_host[k] + case.dispatch
+            return case.forced_host(k)
         if device not in case.accelerators:
             return float("inf")
         fastest = min(s for d in case.accelerators if (s := unit.seconds[d]) is not None)
-        return case.bound.forced_accelerator[k] + seconds - fastest + case.dispatch
+        return case.forced_accelerator(k) + seconds - fastest
 
     kept = tuple(s if s is not None and any(least(c, d, s) < slack for c in cases) else None for d, s in enumerate(unit.seconds))
     return replace(unit, seconds=kept) if any(s is not None for s in kept) else unit
@@ -169,9 +194,9 @@ def _best(problem: Problem, assignments: Iterable[Sequence[int]]) -> _Plan | Non
 
 def _from_cuts(problem: Problem, cases: Sequence[_Case]) -> Iterable[list[int]]:
     """Plans that follow the minimum cuts, improved by moving whole segments."""
-    for case in cases:
-        if case.bound.sides:
-            units = zip(problem.units, case.bound.sides, strict=True)
+    for case, bound in ((case, bound) for case in cases for bound in (case.bound, case.apart)):
+        if bound is not None and bound.sides:
+            units = zip(problem.units, bound.sides, strict=True)
             plan = [_fastest(unit, case.accelerators) if away else problem.host for unit, away in units]
             yield plan
             yield improve(problem, plan)

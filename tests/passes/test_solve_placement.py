@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from autoglmc.passes.lower_bound import cut_bound
 from autoglmc.passes.placement import Net, Problem, Room, Unit, price
+from autoglmc.passes.separate_units import separate_units
 from autoglmc.passes.solve_placement import GAP, solve
 
 MICRO = 1e-6
@@ -73,6 +74,39 @@ def test_the_cut_is_a_lower_bound_and_so_is_every_forced_one(problem: Problem) -
     for k in range(len(problem.units)):
         assert all(bound.forced_host[k] <= total + 1e-8 for plan, total in plans if plan[k] == 0)
         assert all(bound.forced_accelerator[k] <= total + 1e-8 for plan, total in plans if plan[k] != 0)
+
+
+@settings(max_examples=100)
+@given(problems(most=7, devices=2))
+def test_units_kept_apart_by_the_host_never_share_a_segment(problem: Problem) -> None:
+    sets = separate_units(problem, [1])
+    of = {unit: k for k, members in enumerate(sets) for unit in members}
+    assert len(of) == sum(map(len, sets))
+    assert all(problem.units[unit].seconds[1] is not None for unit in of)
+    plain, charged = cut_bound(problem, [1]), cut_bound(problem, [1], True, sets, problem.dispatch[1])
+    for plan in product(range(2), repeat=len(problem.units)):
+        found = price(problem, plan)
+        if found is None:
+            continue
+        assert all(len({of[unit] for unit in piece.units if unit in of}) <= 1 for piece in found.pieces if piece.device == 1)
+        assert charged.best <= found.total + 1e-8
+        for k, device in enumerate(plan):
+            assert (charged.forced_accelerator if device else charged.forced_host)[k] <= found.total + 1e-8
+    assert charged.best >= plain.best - 1e-9
+
+
+def test_every_island_is_charged_its_dispatch() -> None:
+    free = ((0.0, 0.0), (0.0, 0.0))
+    units = tuple(Unit(f"u{k}", (1e-5, None) if k % 2 else (1e-5, 1e-6)) for k in range(9))
+    nets = tuple(Net(f"t{k}", k, (k + 1,), False, free) for k in range(8))
+    problem = Problem(("cpu", "npu"), 0, (0.0, 5e-6), units, nets)
+    sets = separate_units(problem, [1])
+    assert sets == [[0], [2], [4], [6], [8]]
+    # four operators stay on the host; each of the others costs 1 us there and a dispatch of 5
+    assert cut_bound(problem, [1], True, sets, 5e-6).best == pytest.approx(4 * 1e-5 + 5 * 6e-6)
+    solution = solve(problem, [[0] * 9])
+    assert solution is not None
+    assert solution.price.total == pytest.approx(7e-5)
 
 
 def test_a_limit_on_segments_is_kept() -> None:
