@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from ..passes.graph import Graph
 from ..targets.model import Target
-from .arena import ArenaPlan, plan_arena
 from .bind_shapes import Shapes
 from .bundle import TargetRecord
 from .compiled import CompileResult
 from .emit import ManifestFacts, check_output, emit
 from .errors import UsageError
-from .handoffs import assemble
-from .limits import check_limits, predict
 from .load import LoadedModel, load_model
 from .manifest_facts import decisions, errors, guesses
 from .measure import measurement
-from .pipeline import PIPELINE
+from .plan_model import PlannedModel, plan_model
 from .run import Bundle
-from .segments import Compiled
 from .target_files import load_target
-from .work import Work
 
 Progress = Callable[[str], None]
 
@@ -53,26 +46,24 @@ def compile_model(
     machine = target if isinstance(target, Target) else load_target(target)
     out = Path(output) if output is not None else default_output(Path(model), machine)
     check_output(out)
-    with clock.stage("load"):
-        loaded = load_model(Path(model), shapes)
-        _require_bound(loaded, machine)
-    work = start(loaded, machine, effort)
-    for row in PIPELINE:
-        with clock.stage(row.name):
-            row.run(work)
-    with clock.stage("plan"):
-        compiled = assemble(work.graph, machine, work.cuts)
-        arena = plan_arena(compiled)
-        facts = describe(loaded, work, compiled, arena)
-    measure = measurement(loaded, compiled, facts, emulate=emulate) if verify else "it was not asked for"
+
+    def load() -> LoadedModel:
+        with clock.stage("load"):
+            loaded = load_model(Path(model), shapes)
+            _require_bound(loaded, machine)
+        return loaded
+
+    planned = plan_model(load, machine, effort, clock.stage)
+    facts = describe(planned)
+    measure = measurement(planned.loaded, planned.compiled, facts, emulate=emulate) if verify else "it was not asked for"
     ready = None if isinstance(measure, str) else measure
     with clock.stage("emit and verify" if ready else "emit"):
-        manifest = emit(compiled, facts, arena, out, ready)
+        manifest = emit(planned.compiled, facts, planned.arena, out, ready)
     return CompileResult(
         folder=out,
         manifest=manifest,
-        work=work,
-        notes=loaded.notes,
+        work=planned.work,
+        notes=(*planned.loaded.notes, *planned.notes),
         seconds=clock.seconds,
         verification=measure if isinstance(measure, str) else measure.report,
     )
@@ -97,28 +88,18 @@ def default_output(model: Path, target: Target) -> Path:
     return model.with_name(f"{model.stem}.{target.name}")
 
 
-def start(loaded: LoadedModel, target: Target, effort: float = 1.0) -> Work:
-    """A compilation before its first pass."""
-    from ..passes.library import SUBSTITUTE, family
-
-    names = {line.rule for device in target.devices for line in device.rewrites} - {"native"}
-    families = {name: family(name) for name in sorted(names)}
-    return Work(Graph(loaded.proto), target, SUBSTITUTE, families, effort, source_operators=_count(loaded))
-
-
-def describe(loaded: LoadedModel, work: Work, compiled: Compiled, arena: ArenaPlan) -> ManifestFacts:
-    """What the manifest says beside segments and arena; raises Infeasible where a predicted limit does not hold."""
+def describe(planned: PlannedModel) -> ManifestFacts:
+    """What the manifest says beside segments and arena."""
     from importlib.metadata import version
 
+    loaded, work, target = planned.loaded, planned.work, planned.work.target
     assert work.placement is not None
-    found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.mapped)
-    target = work.target
     return ManifestFacts(
         model_sha256=loaded.sha256,
         model_opset=loaded.source_opset,
         target=TargetRecord(name=target.name, sha256=target.digest, language=target.language),
         tool_version=version("autoglmc"),
-        limits=check_limits(target, found),
+        limits=planned.limits,
         guesses=guesses(work.placement),
         errors=errors(work),
         decisions=decisions(work),
@@ -133,10 +114,6 @@ def _require_bound(loaded: LoadedModel, target: Target) -> None:
     flags = " ".join(f"--shape {dim}=N" for dim in loaded.unbound if " " not in dim) or "--shape INPUT=1x3x224x224"
     dims = ", ".join(loaded.unbound)
     raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=f"bind them: {flags}")
-
-
-def _count(loaded: LoadedModel) -> Mapping[str, int]:
-    return Counter(node.op_type for node in loaded.proto.graph.node)
 
 
 class _Clock:
@@ -159,4 +136,4 @@ class _Stage:
         self._start = time.perf_counter()
 
     def __exit__(self, *failure: object) -> None:
-        self._clock.seconds[self._name] = time.perf_counter() - self._start
+        self._clock.seconds[self._name] = self._clock.seconds.get(self._name, 0.0) + time.perf_counter() - self._start

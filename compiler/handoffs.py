@@ -26,8 +26,6 @@ def assemble(graph: Graph, target: Target, cuts: Sequence[Cut]) -> Compiled:
         host=host,
         runtimes={device.name: device.runtime for device in target.devices if device.name in used},
         page=memory.page,
-        budget=memory.budget,
-        budget_of=f"memory {memory.name} ({memory.origin})",
     )
 
 

@@ -19,6 +19,8 @@ from .segments import Compiled
 if TYPE_CHECKING:
     import onnx
 
+BINARY = ("KiB", "MiB", "GiB", "TiB")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
@@ -64,6 +66,14 @@ def _held(compiled: Compiled, target: Target, arena: int) -> dict[str, int]:
     return held
 
 
+def arena_room(compiled: Compiled, target: Target) -> int:
+    """Bytes that the target's limits leave for the arena; below zero where they do not even hold the rest."""
+    rest = _held(compiled, target, 0)
+    home = home_memory(target, target.host.name)
+    peaks = [int(limit.value) for limit in target.limits if limit.kind == "memory" and limit.comparison.startswith("<")]
+    return min(home.budget - rest.get(home.name, 0), *(peak - sum(rest.values()) for peak in peaks), home.budget)
+
+
 def weight_bytes(models: Iterable[onnx.ModelProto]) -> int:
     """Bytes of all constants, each once however many segments read it."""
     sizes: dict[str, int] = {}
@@ -75,7 +85,7 @@ def weight_bytes(models: Iterable[onnx.ModelProto]) -> int:
 
 
 def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
-    """All limits that can be predicted, and each memory's budget. Raises Infeasible for the first that does not hold."""
+    """All limits that can be predicted, and each memory's budget. Raises Infeasible for those that do not hold."""
     results = [
         _record(_budget(memory), float(found.held[memory.name]), "predicted") for memory in target.memories if memory.name in found.held
     ]
@@ -130,30 +140,55 @@ def _record(limit: Limit, value: float | None, basis: Literal["predicted", "meas
 
 
 def _raise_broken(results: Sequence[LimitRecord]) -> None:
-    for result in results:
-        if result.margin is None or result.value is None:
-            continue
-        margin, value = result.margin, result.value
-        if margin > 0 or (margin == 0 and "=" in result.comparison):
-            continue
-        name, needed = f"{result.kind} {result.subject}".strip(), amount(result.kind, value)
-        message = f"{name}: {result.basis} {needed}, and the target allows {result.comparison} {result.text}"
-        raise Infeasible(
-            name,
-            value,
-            result.limit,
-            (f"the smallest change to the target that would do is {result.comparison} {needed}",),
-            message=message,
-            where=result.origin,
-        )
+    """One error for all limits that do not hold, latency first: no other plan is known to be faster."""
+    broken = sorted((r for r in results if not _holds(r)), key=lambda r: r.kind != "latency")
+    if not broken:
+        return
+    first = broken[0]
+    told = [f"{_name(r)}: {r.basis} {amount(r.kind, r.value or 0)}, and the target allows {r.comparison} {r.text}" for r in broken]
+    raise Infeasible(
+        _name(first),
+        first.value or 0.0,
+        first.limit,
+        (f"the smallest change to the target that would do: {', '.join(f'`{_relaxed(r)}`' for r in broken)}",),
+        message="; ".join(told),
+        where=", ".join(dict.fromkeys(r.origin for r in broken)),
+    )
+
+
+def _holds(record: LimitRecord) -> bool:
+    return record.value is None or record.margin is None or record.margin > 0 or (record.margin == 0 and "=" in record.comparison)
+
+
+def _name(record: LimitRecord) -> str:
+    return f"{record.kind} {record.subject}".strip()
+
+
+def _relaxed(record: LimitRecord) -> str:
+    """What to write into the target: `memory dram { budget 3.3 MiB; }` or `latency <= 12 ms`."""
+    needed = amount(record.kind, record.value or 0)
+    if record.kind == "budget":
+        return f"memory {record.subject} {{ budget {needed}; }}"
+    return f"{_name(record)} {'<=' if record.comparison.startswith('<') else record.comparison} {needed}"
 
 
 def amount(kind: str, value: float) -> str:
-    """A limit's value in a unit a person reads, rounded up for bytes so that writing it into the file is enough."""
+    """A limit's value in a unit a person reads, rounded up so that writing it into the file is enough."""
     if kind in ("memory", "package", "budget"):
-        return f"{-(-int(value * 1000) // (1 << 20)) / 1000:.3f} MiB"
+        scale = max(1, min(4, int(math.log2(max(abs(value), 1))) // 10))
+        return f"{math.ceil(value / 1024**scale * 1000) / 1000:.10g} {BINARY[scale - 1]}"
     if kind == "latency":
-        return f"{value * 1e3:.4g} ms"
+        return f"{_up(value, 1e-3)} ms"
     if kind == "power":
-        return f"{value:.3g} W"
+        return f"{_up(value, 1.0)} W"
     return f"{value:g}"
+
+
+def _up(value: float, unit: float) -> str:
+    """Four digits of value / unit, the last one such that reading them back gives no less than `value`."""
+    if not value:
+        return "0"
+    step = 10.0 ** (math.floor(math.log10(abs(value / unit))) - 3)
+    count = math.ceil(value / unit / step - 1e-9)
+    text = f"{count * step:.4g}"
+    return text if float(text) * unit >= value else f"{(count + 1) * step:.4g}"

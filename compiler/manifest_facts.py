@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..passes.candidates import Implementation, Refusal
-from ..passes.place_operators import greedy_assignment
+from ..passes.known_plans import greedy_assignment
 from ..passes.placed import Placement
 from .bundle import BoundRecord, DecisionRecord, ErrorsRecord, GuessRecord
 from .sensitivity import deciding_guesses

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from ..passes.candidates import Candidates
 from ..passes.cut_segments import cut
+from ..passes.known_plans import relaxed
 from ..passes.library import RECOVER, SIMPLIFY
 from ..passes.place_operators import ask, place
 from ..passes.placed import Homeless
@@ -17,6 +18,9 @@ from ..passes.remove_identity import name_outputs
 from ..passes.rewrite import apply
 from .errors import Infeasible, TargetError
 from .work import Run, Work
+
+MOST_MORE_SEGMENTS = 32
+"""How far limits on partitions are raised in search of what would do."""
 
 
 class Fact(Enum):
@@ -67,19 +71,18 @@ def ask_devices(work: Work) -> None:
 
 
 def place_operators(work: Work) -> None:
-    """Raises Infeasible where limits leave no placement."""
+    """Raises Infeasible where the operators cannot be placed at all. A plan that breaks a limit only because every plan does is
+    left for the limits to refuse: they can say by how much."""
     question = work.question
     assert question is not None
-    work.placement = place(question, work.effort)
+    if work.asked_for is not None:
+        work.placement = replace(work.asked_for, question=question)
+        return
+    questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
+    work.placement = next((found for each in questions if (found := place(each, work.effort)) is not None), None)
     if work.placement is None:
-        weights = sum(unit.weight_bytes for unit in question.problem.units)
-        raise Infeasible(
-            "placement",
-            weights,
-            max((room.bytes for room in question.problem.rooms), default=0),
-            ("raise the memory budgets", "allow more partitions"),
-            message=f"no placement keeps the memory budgets and partition limits: the weights alone take {weights} bytes",
-        )
+        message = "no placement of the operators keeps the limits on partitions, or some tensor has no link to where it must go"
+        raise Infeasible("placement", 0, 0, ("allow more partitions", "add the missing links"), message=message)
 
 
 def realise_placement(work: Work) -> None:

@@ -107,7 +107,3 @@ class Compiled:
     """Per device that has a segment, and the host."""
     page: int = 4096
     """Page size of the memory that holds the arena."""
-    budget: int | None = None
-    """Bytes the arena may take at most; None for no limit."""
-    budget_of: str = ""
-    """What sets the budget, for messages: "memory dram (a16.hw:12)"."""

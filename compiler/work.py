@@ -22,6 +22,8 @@ class Work:
     """Times the solver's default time limit."""
     source_operators: Mapping[str, int]
     """Operators of the loaded model, by kind, before any pass."""
+    asked_for: Placement | None = None
+    """A plan to take instead of the fastest, of another compilation of the same model."""
     decisions: list[Decision] = field(default_factory=list)
     recovered: dict[str, int] = field(default_factory=dict)
     """Operators in the graph once recovered and simplified, by kind."""

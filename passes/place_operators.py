@@ -6,20 +6,22 @@ tensor. Greedy in topological order (what partitioners usually do) is kept as th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from ..targets.cost import home_memory, kernel_seconds, route
-from ..targets.model import Device, Target
+from ..targets.model import Device, Limit, Target
 from ..targets.operator_view import TensorView
 from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 from .coarsen import coarsen
 from .graph import Graph, Node
 from .kernels import group_kernels, reader_in
+from .known_plans import greedy_assignment, host_assignment, known_assignments
 from .placed import Homeless, Placement, Question
 from .placement import Net, Problem, Room, Unit, price
-from .solve_placement import DETERMINISTIC_SECONDS, improve, solve
+from .solve_placement import DETERMINISTIC_SECONDS, solve
 
 
 def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tuple[Homeless, ...]:
@@ -47,13 +49,14 @@ def build_problem(
     names = tuple(device.name for device in target.devices)
     host = names.index(target.host.name)
     times = [_Clock(graph, target, device, nodes, answers, k).seconds for k, device in enumerate(target.devices)]
+    weights = _weights(graph, nodes, units)
     made = tuple(
-        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(time(unit) for time in times), _weights(graph, nodes, unit))
-        for unit in units
+        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(time(unit) for time in times), size)
+        for unit, size in zip(units, weights, strict=True)
     )
     homes = {name: home_memory(target, name).name for name in names}
     rooms = tuple(Room(m.name, tuple(k for k, name in enumerate(names) if homes[name] == m.name), m.budget) for m in target.memories)
-    limits = {limit.subject: int(limit.value) for limit in target.limits if limit.kind == "partitions"}
+    limits = {limit.subject: _most(limit) for limit in target.limits if limit.kind == "partitions" and limit.comparison.startswith("<")}
     dispatch = tuple(device.dispatch for device in target.devices)
     nets = _nets(graph, target, nodes, units, host)
     return Problem(names, host, dispatch, made, nets, rooms, tuple(limits.get(name) for name in names))
@@ -62,22 +65,10 @@ def build_problem(
 def place(question: Question, effort: float = 1.0) -> Placement | None:
     """The cheapest placement; None if memory or segment limits leave none. `effort` scales how long the solver looks for a proof."""
     problem = question.problem
-    greedy = greedy_assignment(problem)
-    on_host = [problem.host if u.seconds[problem.host] is not None else u.devices[0] for u in problem.units]
-    starts = [greedy, on_host]
-    for device in range(len(problem.devices)):
-        starts.append([device if u.seconds[device] is not None else on_host[k] for k, u in enumerate(problem.units)])
-    starts.append(improve(problem, greedy))
-    solution = solve(problem, starts, effort * DETERMINISTIC_SECONDS)
+    solution = solve(problem, known_assignments(problem), effort * DETERMINISTIC_SECONDS)
     if solution is None:
         return None
-    return Placement(question, solution, price(problem, greedy), price(problem, on_host))
-
-
-def greedy_assignment(problem: Problem) -> list[int]:
-    """By capability, in topological order: the first device listed that is not the host and can run it, else the host."""
-    order = [d for d in range(len(problem.devices)) if d != problem.host] + [problem.host]
-    return [next(d for d in order if unit.seconds[d] is not None) for unit in problem.units]
+    return Placement(question, solution, price(problem, greedy_assignment(problem)), price(problem, host_assignment(problem)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +125,20 @@ def _together(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int], ta
     return list(pairs)
 
 
-def _weights(graph: Graph, nodes: Sequence[Node], unit: Sequence[int]) -> int:
-    """Bytes of constants the unit reads."""
-    names = dict.fromkeys(name for k in unit for name in nodes[k].reads)
-    return sum(graph.tensor(name).bytes or 0 for name in names if graph.tensor(name).const)
+def _weights(graph: Graph, nodes: Sequence[Node], units: Sequence[Sequence[int]]) -> list[int]:
+    """Bytes of constants per unit; one that several units read counts for the first: it is stored once."""
+    seen: set[str] = set()
+    sizes = []
+    for unit in units:
+        names = {name for k in unit for name in nodes[k].reads if graph.tensor(name).const} - seen
+        seen |= names
+        sizes.append(sum(graph.tensor(name).bytes or 0 for name in names))
+    return sizes
+
+
+def _most(limit: Limit) -> int:
+    """The most segments that `partitions npu <= 4` (or `< 5`) allows."""
+    return int(limit.value) if "=" in limit.comparison else math.ceil(limit.value) - 1
 
 
 def _nets(graph: Graph, target: Target, nodes: Sequence[Node], units: Sequence[Sequence[int]], host: int) -> tuple[Net, ...]:

@@ -28,7 +28,6 @@ def cut(
     align: int = 64,
     row_align: int = 1,
     length_multiple: int = 1,
-    budget: int | None = None,
 ) -> Compiled:
     """`len(devices)` slices of about equal node count; the i-th handoff takes the i-th mode, round and round. The host is "cpu"."""
     model = shape_inference.infer_shapes(model, data_prop=True)
@@ -60,8 +59,6 @@ def cut(
         graph_outputs=tuple(outputs),
         host="cpu",
         runtimes={"cpu": ORT, **{d: ORT for d in devices}, **(runtimes or {})},
-        budget=budget,
-        budget_of="memory dram (box.hw:3)",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import onnx
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from slicing import ABSENT, ORT, cut, segment
 from small_models import parse
 
-from autoglmc.compiler.arena import ArenaPlan, padded_row, plan_arena, rows, strides_of
-from autoglmc.compiler.errors import Infeasible
+from autoglmc.compiler.arena import LAST_EFFORT, ArenaPlan, padded_row, plan_arena, rows, strides_of
+from autoglmc.compiler.memory import Buffer, Plan, plan
 from autoglmc.compiler.segments import Compiled, Handoff, Mode, TensorSpec
 
 CHAIN = """g (float[4,6] x) => (float[4,6] y, float[4,6] z) {
@@ -26,14 +27,14 @@ def link(tensor: str, producer: str, consumer: str, mode: Mode = "zero_copy", ro
     )  # fmt: skip
 
 
-def compiled(spec: TensorSpec, *links: Handoff, compute: str = "fp32", budget: int | None = None) -> Compiled:
+def compiled(spec: TensorSpec, *links: Handoff, compute: str = "fp32") -> Compiled:
     """x on the cpu -> npu -> y on the cpu, both of one spec."""
     one = segment(0, "npu", onnx.ModelProto(), ("x",), ("y",))
     object.__setattr__(one, "compute_dtype", compute)
     tensors = {name: TensorSpec(name, spec.dtype, spec.shape) for name in ("x", "y")}
     return Compiled(
         segments=(one,), tensors=tensors, handoffs=links, graph_inputs=("x",), graph_outputs=("y",), host="cpu",
-        runtimes={"cpu": ORT, "npu": ABSENT}, budget=budget, budget_of="memory dram (box.hw:3)",
+        runtimes={"cpu": ORT, "npu": ABSENT},
     )  # fmt: skip
 
 
@@ -97,15 +98,21 @@ def test_a_chain_of_links_passes_every_device_on_it() -> None:
     assert [(s.tensor, s.device, s.aliases) for s in arena.slots] == [("x", "cpu", ()), ("x", "gpu", ("npu",)), ("y", "npu", ("cpu",))]
 
 
-def test_a_budget_that_cannot_hold_names_the_smallest_that_would() -> None:
+def test_where_there_is_too_little_room_planning_tries_harder() -> None:
+    """Buffers that the quick orders pack badly: see the efforts that `plan` is asked for."""
+    asked: list[int] = []
+
+    def watched(buffers: Sequence[Buffer], *, page: int, effort: int) -> Plan:
+        asked.append(effort)
+        return plan(buffers, page=page, effort=effort)
+
     links = link("x", "cpu", "npu"), link("y", "npu", "cpu")
     spec = TensorSpec("x", "fp32", (4096,))
-    assert plan_arena(compiled(spec, *links, budget=32768)).mapped == 32768
-    with pytest.raises(Infeasible) as failure:
-        plan_arena(compiled(spec, *links, budget=32767))
-    assert (failure.value.demand, failure.value.limit) == (32768, 32767)
-    assert "raise the budget to 32768 bytes" in str(failure.value)
-    assert "box.hw:3" in str(failure.value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autoglmc.compiler.arena.plan", watched)
+        assert plan_arena(compiled(spec, *links), room=32768).mapped == 32768
+        assert plan_arena(compiled(spec, *links), room=32767).mapped == 32768
+    assert asked == [1, 1, LAST_EFFORT]
 
 
 @pytest.mark.parametrize(

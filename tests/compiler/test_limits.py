@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from make_target import HERE, make_cpu, make_device, make_link, make_target
 
 from autoglmc.compiler.errors import Infeasible, TargetError
@@ -38,8 +40,27 @@ def test_a_limit_holds_at_its_value_and_not_below(kind: str, subject: str, value
 
 
 def test_a_budget_is_a_limit_of_its_memory() -> None:
-    with pytest.raises(Infeasible, match=r"budget dram: predicted 5\.000 MiB"):
+    with pytest.raises(Infeasible, match="budget dram: predicted 5 MiB, and the target allows <= 4 MiB") as failure:
         check_limits(machine(budget=4 * MIB), FOUND)
+    assert "`memory dram { budget 5 MiB; }`" in failure.value.help
+
+
+def test_all_broken_limits_are_told_at_once() -> None:
+    with pytest.raises(Infeasible) as failure:
+        check_limits(
+            machine(limit("memory", "<", 5 * MIB, "peak"), limit("partitions", "<=", 1, "npu"), limit("latency", "<=", 1e-3)), FOUND
+        )
+    assert failure.value.help.endswith("`latency <= 2 ms`, `memory peak <= 5 MiB`, `partitions npu <= 2`")
+    assert failure.value.resource == "latency"
+
+
+@pytest.mark.parametrize("kind", ["latency", "power", "memory"])
+@given(value=st.floats(1e-7, 1e9))
+def test_what_is_named_is_enough(kind: str, value: float) -> None:
+    value = float(int(value)) if kind == "memory" else value
+    number, unit = amount(kind, value).split()
+    scale = {"ms": 1e-3, "W": 1.0, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
+    assert value <= float(number) * scale <= value * 1.002 + 2
 
 
 def test_every_memory_in_use_has_its_own_budget() -> None:

@@ -105,9 +105,9 @@ def placeable(result: CompileResult, device: str) -> float:
 
 def _loaded(result: CompileResult) -> onnx.ModelProto:
     """The graph the placement was asked about: loaded, recovered and simplified again (realising has changed the first one)."""
-    from autoglmc.compiler.driver import start
     from autoglmc.compiler.load import load_model
     from autoglmc.compiler.pipeline import recover, simplify
+    from autoglmc.compiler.plan_model import start
 
     work = start(load_model(model_path("bert_tiny"), {"batch": 1, "seq": 128}), result.work.target)
     recover(work)

@@ -1,0 +1,83 @@
+"""From a model to a plan that keeps the target's limits: the fastest one, or else the next of a few others that does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from ..passes.graph import Graph
+from ..passes.known_plans import other_placements
+from ..passes.placed import Placement
+from ..targets.model import Target
+from .arena import ArenaPlan, plan_arena
+from .bundle import LimitRecord
+from .errors import Infeasible
+from .handoffs import assemble
+from .limits import arena_room, check_limits, predict
+from .load import LoadedModel
+from .pipeline import PIPELINE
+from .segments import Compiled
+from .work import Work
+
+Stage = Callable[[str], AbstractContextManager[None]]
+"""Tells that a stage begins, and times it."""
+HOPELESS = ("latency", "package")
+"""Limits that no slower plan can keep where the fastest does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedModel:
+    loaded: LoadedModel
+    work: Work
+    compiled: Compiled
+    arena: ArenaPlan
+    limits: tuple[LimitRecord, ...]
+    notes: tuple[str, ...] = ()
+
+
+def plan_model(load: Callable[[], LoadedModel], target: Target, effort: float, stage: Stage) -> PlannedModel:
+    """Raises TargetError where no device runs an operator, Infeasible with the least relaxation where no plan keeps the limits.
+
+    `load` gives a fresh copy of the model: a plan is carried out in the graph, so that another one begins anew."""
+    loaded = load()
+    work = start(loaded, target, effort)
+    try:
+        return _carry_out(loaded, work, stage)
+    except Infeasible as problem:
+        if work.question is None or work.placement is None or problem.resource.split()[0] in HOPELESS:
+            raise
+        refused = [problem]
+    for other in other_placements(work.question, work.placement, effort):
+        loaded = load()
+        try:
+            planned = _carry_out(loaded, start(loaded, target, effort, other), stage)
+        except Infeasible as problem:
+            refused.append(problem)
+            continue
+        return replace(planned, notes=(f"faster plans were refused: {refused[0].message}",))
+    raise min(refused, key=lambda problem: (problem.message.count(";"), problem.demand / max(problem.limit, 1e-9)))
+
+
+def start(loaded: LoadedModel, target: Target, effort: float = 1.0, asked_for: Placement | None = None) -> Work:
+    """A compilation before its first pass."""
+    from ..passes.library import SUBSTITUTE, family
+
+    names = {line.rule for device in target.devices for line in device.rewrites} - {"native"}
+    families = {name: family(name) for name in sorted(names)}
+    operators = Counter(node.op_type for node in loaded.proto.graph.node)
+    return Work(Graph(loaded.proto), target, SUBSTITUTE, families, effort, source_operators=operators, asked_for=asked_for)
+
+
+def _carry_out(loaded: LoadedModel, work: Work, stage: Stage) -> PlannedModel:
+    for row in PIPELINE:
+        with stage(row.name):
+            row.run(work)
+    assert work.placement is not None
+    with stage("plan"):
+        compiled = assemble(work.graph, work.target, work.cuts)
+        arena = plan_arena(compiled, room=arena_room(compiled, work.target))
+        found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.mapped)
+        limits = check_limits(work.target, found)
+    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits)
