@@ -108,7 +108,8 @@ def report(name: str, rows: Sequence[tuple[int, Mapping[str, float]]]) -> list[s
         steep += [f"{stage} of {name} ({power:.2f})"] if judged and power > LIMIT else []
         print(f"  {stage + ', us/node':22}{per_node}{power:>10.2f}{'' if judged else '  (not judged)'}", flush=True)
     total = [sum(v for stage, v in row.items() if stage not in ("manifest", SOLVER)) for _, row in rows]
-    print(f"  {'all but solver':22}" + "".join(f"{v / n * 1e6:>9.1f}" for v, n in zip(total, nodes, strict=True)) + f"{exponent(nodes, total):>10.2f}")
+    per_node = "".join(f"{v / n * 1e6:>9.1f}" for v, n in zip(total, nodes, strict=True))
+    print(f"  {'all but solver':22}{per_node}{exponent(nodes, total):>10.2f}")
     return steep
 
 

@@ -23,47 +23,71 @@ class Piece:
     units: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What has run: everything before the ready units, which are those not run whose predecessors all have."""
+
+    done: bytes
+    """One byte per unit."""
+    ready: tuple[int, ...]
+    """In order; tells states apart as well as `done` does."""
+    pieces: _Pieces | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """The last piece, and those before it."""
+
+    last: Piece
+    before: _Pieces | None
+
+
 def partition(device_of: Sequence[int], predecessors: Sequence[Sequence[int]], dispatch: Sequence[float]) -> tuple[Piece, ...]:
     """Segments in execution order with the least total dispatch (then the fewest). Units are numbered in topological order."""
     count = len(device_of)
-    everything = (1 << count) - 1
-    needs = [sum(1 << p for p in set(preds)) for preds in predecessors]
-    devices = sorted(set(device_of))
-    members = {d: [u for u in range(count) if device_of[u] == d] for d in devices}
-    start: tuple[float, int, int, tuple[int, ...]] = (0.0, 0, 0, ())
-    queue = [start]
-    seen: set[int] = set()
+    needs = [tuple(set(found)) for found in predecessors]
+    followers: list[list[int]] = [[] for _ in range(count)]
+    for unit, found in enumerate(needs):
+        for p in found:
+            followers[p].append(unit)
+    queue = [(0.0, 0, 0, _State(bytes(count), tuple(u for u in range(count) if not needs[u]), None))]
+    seen: set[tuple[int, ...]] = set()
+    pushed = 0
     while queue:
-        seconds, pieces, done, path = heapq.heappop(queue)
-        if done == everything:
-            return _pieces(path, members, needs)
-        if done in seen:
+        seconds, pieces, _, state = heapq.heappop(queue)
+        if not state.ready:
+            return _in_order(state.pieces)
+        if state.ready in seen:
             continue
-        seen.add(done)
+        seen.add(state.ready)
         if len(seen) > MAX_STATES:
             queue = []
-        for device in devices:
-            if path and path[-1] == device:
-                continue
-            ran = _run(done, members[device], needs)
-            if ran != done and ran not in seen:
-                heapq.heappush(queue, (seconds + dispatch[device], pieces + 1, ran, (*path, device)))
+        for device in sorted({device_of[unit] for unit in state.ready}):
+            after = _run(state, device, device_of, needs, followers)
+            if after.ready not in seen:
+                pushed += 1
+                heapq.heappush(queue, (seconds + dispatch[device], pieces + 1, pushed, after))
     return ()
 
 
-def _run(done: int, members: Sequence[int], needs: Sequence[int]) -> int:
-    """What has run once everything ready on one device has run too."""
-    for unit in members:
-        if not done >> unit & 1 and needs[unit] & ~done == 0:
-            done |= 1 << unit
-    return done
+def _run(
+    state: _State, device: int, device_of: Sequence[int], needs: Sequence[Sequence[int]], followers: Sequence[Sequence[int]]
+) -> _State:
+    """What has run once everything ready on one device has run too, and what became ready by that."""
+    done = bytearray(state.done)
+    fresh = [unit for unit in state.ready if device_of[unit] == device]
+    ready = [unit for unit in state.ready if device_of[unit] != device]
+    for unit in fresh:
+        done[unit] = 1
+        for follower in followers[unit]:
+            if all(done[p] for p in needs[follower]):
+                (fresh if device_of[follower] == device else ready).append(follower)
+    return _State(bytes(done), tuple(sorted(ready)), _Pieces(Piece(device, tuple(sorted(fresh))), state.pieces))
 
 
-def _pieces(path: Sequence[int], members: dict[int, list[int]], needs: Sequence[int]) -> tuple[Piece, ...]:
-    done, pieces = 0, []
-    for device in path:
-        ran = _run(done, members[device], needs)
-        fresh = ran & ~done
-        pieces.append(Piece(device, tuple(u for u in members[device] if fresh >> u & 1)))
-        done = ran
-    return tuple(pieces)
+def _in_order(pieces: _Pieces | None) -> tuple[Piece, ...]:
+    found: list[Piece] = []
+    while pieces is not None:
+        found.append(pieces.last)
+        pieces = pieces.before
+    return tuple(reversed(found))

@@ -194,12 +194,13 @@ def _best(problem: Problem, assignments: Iterable[Sequence[int]]) -> _Plan | Non
 
 def _from_cuts(problem: Problem, cases: Sequence[_Case]) -> Iterable[list[int]]:
     """Plans that follow the minimum cuts, improved by moving whole segments."""
-    for case, bound in ((case, bound) for case in cases for bound in (case.bound, case.apart)):
-        if bound is not None and bound.sides:
-            units = zip(problem.units, bound.sides, strict=True)
-            plan = [_fastest(unit, case.accelerators) if away else problem.host for unit, away in units]
-            yield plan
-            yield improve(problem, plan)
+    for case in cases:
+        for bound in (case.bound, case.apart):
+            if bound is not None and bound.sides:
+                units = zip(problem.units, bound.sides, strict=True)
+                plan = [_fastest(unit, case.accelerators) if away else problem.host for unit, away in units]
+                yield plan
+                yield improve(problem, plan)
 
 
 def _fastest(unit: Unit, devices: Sequence[int]) -> int:
