@@ -17,6 +17,9 @@ FOLD_LIMIT = 1 << 20
 """Bytes of a result above which a node that makes more out of less (Expand, Tile, Range, a broadcast) is not computed."""
 RANDOM = frozenset({"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"})
 
+NO_TENSOR = frozenset({"SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SplitToSequence", "Optional"})
+"""Operators whose result no initializer can hold; the simplifier would put a tensor in its place."""
+
 
 def constant_nodes(graph: onnx.GraphProto, shaped: Container[str] = ()) -> Iterator[onnx.NodeProto]:
     """Nodes of the main graph of which every input is constant, in order; none with bodies, none that is random.
@@ -37,15 +40,20 @@ def _opaque(node: onnx.NodeProto) -> bool:
 
 
 def keep_large(model: onnx.ModelProto) -> int:
-    """Puts constant nodes whose result would be large into the domain KEPT, in place; how many.
+    """Puts constant nodes whose result would be large, or is no tensor, into the domain KEPT, in place; how many.
 
     Needs value_info. A result of unknown size counts as large: it may be anything. What reads such a result is no longer constant.
     """
     sizes = _sizes(model.graph)
     kept: set[str] = set()
     count = 0
+    for node in model.graph.node:
+        if node.op_type in NO_TENSOR and node.domain in ("", "ai.onnx"):
+            node.domain = KEPT
+            kept.update(node.output)
+            count += 1
     for node in constant_nodes(model.graph, sizes):
-        if node.op_type == "Constant" or not kept.isdisjoint(node.input):
+        if node.op_type == "Constant" or node.domain == KEPT or not kept.isdisjoint(node.input):
             kept.update(node.output if node.op_type != "Constant" else ())
             continue
         made = sum(sizes.get(name, math.inf) for name in node.output if name)

@@ -55,6 +55,10 @@ def _lost(before: onnx.ModelProto, after: onnx.ModelProto) -> str:
         names = [[value.name for value in getattr(model.graph, what)] for model in (before, after)]
         if names[0] != names[1]:
             return f"a graph {what}"
+    # Scan of opset 8 has a batch axis, which the converter takes off the graph's inputs too
+    for old, new in zip(before.graph.input, after.graph.input, strict=True):
+        if old.type != new.type:
+            return f"the type of graph input '{old.name}'"
     if len(before.functions) != len(after.functions):
         return "local functions"
     foreign = [Counter(describe(node) for node in model.graph.node if node.domain not in DEFAULT_DOMAINS) for model in (before, after)]

@@ -91,7 +91,7 @@ def realise_placement(work: Work) -> None:
 
 
 def cut_segments(work: Work) -> None:
-    work.cuts = cut(work.graph, work.parts, work.target.devices)
+    work.cuts = cut(work.graph, work.parts, work.target)
 
 
 def _homeless(found: Sequence[Homeless]) -> TargetError:

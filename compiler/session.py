@@ -98,14 +98,14 @@ class Session:
         return named
 
     def _show(self, segment: SegmentRecord, named: Mapping[str, Any], observe: Observe) -> None:
-        from .devices.ort import plain
+        from .devices.ort_values import plain
 
         for port in segment.outputs:
             value = plain(named[port.tensor]) if port.slot is None else view_at(self._slices[port.slot])
             observe(port.tensor, segment.device, value)
 
     def _take(self, value: ValueRecord, named: Mapping[str, Any]) -> Any:
-        from .devices.ort import plain
+        from .devices.ort_values import plain
 
         return plain(named[value.name]) if value.slot is None else view_at(self._slices[value.slot]).copy()
 

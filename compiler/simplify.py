@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .constant_nodes import FOLD_LIMIT, keep_large, show_kept
 from .errors import first_line
 from .infer_types import infer_types
+from .scalar_range import make_scalars
 
 if TYPE_CHECKING:
     import onnx
@@ -37,7 +38,7 @@ def simplify(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
         if waiting == 0:
             break
     show_kept(model)
-    return model, ()
+    return (infer_types(model) if make_scalars(model) else model), ()
 
 
 def _run_onnxsim(model: onnx.ModelProto) -> tuple[onnx.ModelProto | None, str]:

@@ -1,7 +1,8 @@
 """For every operator and device: how the device would run it (natively or by a rewrite), or every reason why it cannot.
 
 The order of preference is the target's: its `rewrite` lines in the order written; then native; then a rewrite that is exact
-in real arithmetic. An approximation is offered only where a `rewrite` line of the target asks for it with a tolerance.
+in real arithmetic. An approximation is offered only where a `rewrite` line of the target asks for it with a tolerance; of the
+forms within it, the one that takes the device least time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..targets.support import No, guard_holds, supports
 from .graph import Graph, Node
 from .kernels import group_kernels, reader_among
 from .rewrite import Declined, Replacement, Rewrite
-from .schema import first_opset
+from .versions import declared, readable, unlike
 
 NATIVE = "native"
 
@@ -76,7 +77,7 @@ class Candidates:
         return found
 
     def _answer(self, node: Node, view: OperatorView, device: Device) -> Answer:
-        native = self._native(view, device)
+        native = self._native(node, view, device)
         if view.has_body:
             return native
         reasons = list(native.reasons) if isinstance(native, Refusal) else []
@@ -104,6 +105,7 @@ class Candidates:
             return "its condition does not hold"
         if line.rule == NATIVE:
             return native if isinstance(native, Implementation) else "not native here"
+        found: list[Implementation] = []
         last = f"no rule `{line.rule}` applies"
         for rewrite in self._families.get(line.rule, ()):
             if node.kind not in rewrite.operators:
@@ -115,12 +117,14 @@ class Candidates:
                 continue
             answer = self._rewritten(rewrite, node, device, str(line.origin))
             if isinstance(answer, Implementation):
-                return answer
-            last = f"{rewrite.name}: {answer}" if answer else last
-        return last
+                found.append(answer)
+                if line.tolerance is None:
+                    break  # equal over the reals: the order of the rules is the preference
+            last = f"{rewrite.name}: {answer}" if isinstance(answer, str) and answer else last
+        return min(found, key=lambda one: (one.seconds + one.launches * device.launch, one.bound)) if found else last
 
-    def _native(self, view: OperatorView, device: Device) -> Answer:
-        reason = self._outside_opsets(view.operator, view.domain)
+    def _native(self, node: Node, view: OperatorView, device: Device) -> Answer:
+        reason = self._outside_opsets(node, view, device)
         if reason:
             return Refusal(device.name, (reason,))
         answer = supports(device, view, self._target.precision)
@@ -132,9 +136,14 @@ class Candidates:
         bound = is_compute_bound(self._target, device, view, answer.compute_dtype)
         return Implementation(device.name, NATIVE, seconds, launches, answer.compute_dtype, 0.0, origin, bound)
 
-    def _outside_opsets(self, operator: str, domain: str) -> str:
-        first, (_, last) = first_opset(operator, domain), self._target.opset
-        return f"{operator} exists from opset {first} on, {self._target.name} takes up to {last}" if not domain and first > last else ""
+    def _outside_opsets(self, node: Node, view: OperatorView, device: Device) -> str:
+        """Why the device's runtime cannot read the operator at an opset it takes; "" if it can."""
+        opsets = readable(device, self._target)
+        if opsets is None:
+            return ""
+        written = self._graph.version(node)
+        reason = unlike(view, written, declared(written, *opsets), node.attributes)
+        return f"{reason}, {self._target.name} takes {opsets[0]}..{opsets[1]}" if reason else ""
 
     def _rewritten(self, rewrite: Rewrite, node: Node, device: Device, origin: str) -> Implementation | str:
         """The node as `rewrite` would spell it, if the device runs every operator of that; else the first reason, "" if no match."""
@@ -145,8 +154,8 @@ class Candidates:
         views = [self._graph.view(new) for new in proposal.nodes]
         self._graph.discard(proposal.nodes)
         parts: list[Implementation] = []
-        for view in views:
-            answer = self._native(view, device)
+        for new, view in zip(proposal.nodes, views, strict=True):
+            answer = self._native(new, view, device)
             if isinstance(answer, Refusal):
                 return f"it needs {view.operator}, and {answer}"
             parts.append(answer)
@@ -183,7 +192,8 @@ def _signature(graph: Graph, node: Node, view: OperatorView) -> tuple[object, ..
     operands = tuple((label, t.dtype, t.shape, t.const) for label, t in view.inputs.items())
     results = tuple((label, t.dtype, t.shape) for label, t in view.outputs.items())
     values = tuple(_small_value(graph, t.name) for t in view.inputs.values() if t.const)
-    return (node.kind, tuple(sorted(view.attributes.items(), key=lambda item: item[0])), operands, results, values, view.functions)
+    written = (graph.version(node), frozenset(node.attributes))
+    return (node.kind, written, tuple(sorted(view.attributes.items(), key=lambda item: item[0])), operands, results, values, view.functions)
 
 
 def _small_value(graph: Graph, tensor: str) -> bytes:

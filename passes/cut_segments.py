@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import onnx
 from onnx import helper
 
-from ..targets.model import Device
+from ..targets.model import Target
 from .graph import Graph, Node
 from .kernels import group_kernels, reader_in
 from .placed import Part
-from .schema import first_opset, schema
+from .schema import first_opset
+from .versions import declared, readable
 
 KERNEL = "autoglmc.kernel"
 
@@ -35,26 +36,26 @@ class Cut:
     """Largest sum of bytes live inside at once, border tensors not counted."""
 
 
-def cut(graph: Graph, parts: Sequence[Part], devices: Sequence[Device]) -> tuple[Cut, ...]:
+def cut(graph: Graph, parts: Sequence[Part], target: Target) -> tuple[Cut, ...]:
     """The models of all parts, in the order given."""
-    by_name = {device.name: device for device in devices}
     reader_of: dict[str, set[int]] = {}
     for k, part in enumerate(parts):
         for node in part.nodes:
             for name in node.reads:
                 reader_of.setdefault(name, set()).add(k)
-    return tuple(_cut(graph, k, part, by_name[part.device], reader_of) for k, part in enumerate(parts))
+    return tuple(_cut(graph, k, part, target, reader_of) for k, part in enumerate(parts))
 
 
-def _cut(graph: Graph, k: int, part: Part, device: Device, reader_of: dict[str, set[int]]) -> Cut:
+def _cut(graph: Graph, k: int, part: Part, target: Target, reader_of: dict[str, set[int]]) -> Cut:
     written = {name for node in part.nodes for name in node.writes}
     read = dict.fromkeys(name for node in part.nodes for name in node.reads)
     inputs = tuple(name for name in read if name not in written and name not in graph.constants)
     results = set(graph.outputs)
     outputs = tuple(name for node in part.nodes for name in node.writes if name in results or reader_of.get(name, set()) - {k})
+    device = target.device(part.device)
     groups = group_kernels(part.nodes, device.kernels, reader_in(graph))
     _name_nodes(graph, part.nodes)
-    model = _model(graph, k, part, inputs, outputs, groups)
+    model = _model(graph, k, part, inputs, outputs, groups, segment_opset(graph, part.nodes, readable(device, target)))
     kernels = tuple(tuple(node.name for node in group) for group in groups)
     return Cut(part, model, inputs, outputs, kernels, _internal_peak(graph, part.nodes, {*inputs, *outputs}))
 
@@ -67,9 +68,8 @@ def _name_nodes(graph: Graph, nodes: Sequence[Node]) -> None:
 
 
 def _model(
-    graph: Graph, k: int, part: Part, inputs: Sequence[str], outputs: Sequence[str], groups: Sequence[Sequence[Node]]
+    graph: Graph, k: int, part: Part, inputs: Sequence[str], outputs: Sequence[str], groups: Sequence[Sequence[Node]], opset: int
 ) -> onnx.ModelProto:
-    opset = segment_opset(graph, part.nodes)
     domains = {node.domain for node in part.nodes}
     imports = [helper.make_opsetid("", opset)]
     imports += [o for o in graph.model.opset_import if o.domain not in ("", "ai.onnx") and (o.domain in domains or _has_body(part.nodes))]
@@ -97,15 +97,10 @@ def _has_body(nodes: Sequence[Node]) -> bool:
     return any(True for node in nodes for _ in node.bodies())
 
 
-def segment_opset(graph: Graph, nodes: Sequence[Node]) -> int:
-    """The graph's opset, or the first one that has every operator of the segment."""
-    return max([graph.opset, *(first_opset(node.operator) for node in nodes if not node.domain)])
-
-
-def too_new(graph: Graph, nodes: Sequence[Node], opset: int) -> tuple[str, ...]:
-    """Operators whose meaning at the graph's opset is younger than `opset`."""
-    kinds = {node.operator for node in nodes if not node.domain}
-    return tuple(sorted(kind for kind in kinds if schema(kind, "", graph.opset).since > opset))
+def segment_opset(graph: Graph, nodes: Sequence[Node], readable: tuple[int, int] | None = None) -> int:
+    """The graph's opset, or the first one that has every operator of the segment; inside `readable` where a runtime reads only that."""
+    opset = max([graph.opset, *(first_opset(node.operator) for node in nodes if not node.domain)])
+    return declared(opset, *readable) if readable else opset
 
 
 def _internal_peak(graph: Graph, nodes: Sequence[Node], border: set[str]) -> int:

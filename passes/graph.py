@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 
 from ..targets.operator_view import AttributeValue, OperatorView, TensorView
 from .schema import operand_names, plain, schema
+from .versions import newest
 
 DTYPE: Mapping[int, str] = {
     1: "fp32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "fp16", 11: "fp64",
@@ -23,10 +24,6 @@ DTYPE: Mapping[int, str] = {
     17: "fp8", 18: "fp8", 19: "fp8", 20: "fp8", 21: "uint4", 22: "int4",
 }  # fmt: skip
 ELEMENT: Mapping[str, int] = {name: code for code, name in reversed(list(DTYPE.items()))}
-FORWARD_COMPATIBLE = 18
-"""From this opset on, later ones only widen dtypes and add attributes with the old behaviour as default, so an operator of a
-newer opset (Gelu 20, RMSNormalization 23, Swish 24) may stand beside the model's own; the emitted segment declares the newest one."""
-NEWEST = 24
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +75,8 @@ class Graph:
         """Takes over `model` (which must not be used afterwards); its nodes must be in topological order."""
         self.model = model
         self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+        self.newest = newest(model, self.opset)
+        """The newest opset whose operators may stand beside the model's own; the emitted segment declares the newest in it."""
         self.inputs = [v.name for v in model.graph.input if v.name not in {t.name for t in model.graph.initializer}]
         self.outputs = [v.name for v in model.graph.output]
         self._results = set(self.outputs)
@@ -143,15 +142,21 @@ class Graph:
         array = self.value(tensor)
         return None if array is None or np.iscomplexobj(array) else float(array.reshape(()))
 
+    def version(self, node: Node) -> int:
+        """The opset (of its domain) in whose terms the node is written."""
+        if not node.domain:
+            return self.newest if node.proto is None else self.opset
+        return next((o.version for o in self.model.opset_import if o.domain == node.domain), 1)
+
     def attribute(self, node: Node, name: str) -> AttributeValue | None:
         """The attribute, or the schema's default at this graph's opset."""
         if name in node.attributes:
             return node.attribute(name)
-        return schema(node.operator, node.domain, self._version(node)).defaults.get(name)
+        return schema(node.operator, node.domain, self.version(node)).defaults.get(name)
 
     def view(self, node: Node) -> OperatorView:
         """What predicates, cost and support questions see of the node."""
-        facts = schema(node.operator, node.domain, self._version(node))
+        facts = schema(node.operator, node.domain, self.version(node))
         given = {name: node.attribute(name) for name in node.attributes}
         attributes = {**facts.defaults, **{name: value for name, value in given.items() if value is not None}}
         inputs = zip(operand_names(facts.inputs, facts.variadic_input, len(node.inputs)), node.inputs, strict=True)
@@ -341,11 +346,6 @@ class Graph:
 
     # ---- inside --------------------------------------------------------------------------------------------------
 
-    def _version(self, node: Node) -> int:
-        if not node.domain:
-            return NEWEST if node.proto is None and self.opset >= FORWARD_COMPATIBLE else self.opset
-        return next((o.version for o in self.model.opset_import if o.domain == node.domain), 1)
-
     def _adopt(self, node: Node) -> Node:
         for name in node.writes:
             self._producer[name] = node
@@ -397,8 +397,7 @@ class Graph:
     def _fragment(self, nodes: Sequence[Node], wanted: Sequence[str]) -> onnx.ModelProto:
         model = onnx.ModelProto(ir_version=max(self.model.ir_version, 8))
         for entry in self.model.opset_import:
-            forward = entry.domain in ("", "ai.onnx") and self.opset >= FORWARD_COMPATIBLE
-            version = max(entry.version, NEWEST) if forward else entry.version
+            version = self.newest if entry.domain in ("", "ai.onnx") else entry.version
             model.opset_import.append(helper.make_opsetid(entry.domain, version))
         model.functions.extend(self.model.functions)
         written = {name for node in nodes for name in node.writes}

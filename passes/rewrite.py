@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..targets.operator_view import FLOATS
-from .graph import FORWARD_COMPATIBLE, Graph, Node
+from .graph import Graph, Node
 from .pattern import Formula, Pairing, Value, outline
 from .polynomial import Leaf, TooLarge, atoms
 from .reading import Reading, Unreadable, read
@@ -137,8 +137,8 @@ class Rewrite:
             return None
         for operator in self.emits:
             first = first_opset(operator.rpartition("::")[2], operator.rpartition("::")[0])
-            if first > graph.opset and graph.opset < FORWARD_COMPATIBLE:
-                reason = f"{operator} exists from opset {first} on, the model has {graph.opset}: lift it to {FORWARD_COMPATIBLE}"
+            if first > graph.newest:
+                reason = f"{operator} exists from opset {first} on, the model of opset {graph.opset} goes up to {graph.newest}"
                 return Declined(self.name, reason)
         against = self.unless(graph, found)
         return Match(self, found) if against is None else Declined(self.name, against)

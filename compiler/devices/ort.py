@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BundleError
 from ..slot_view import ONNX_TYPES, view_at
 from .adapter import LoadedSegment, Port
+from .ort_values import plain, to_ort
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -86,7 +87,7 @@ class _BoundSegment:
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         with _told(self._path):
             for name in self._named_inputs:
-                self._binding.bind_ortvalue_input(name, _ort_value(values[name]))
+                self._binding.bind_ortvalue_input(name, to_ort(values[name]))
             for name in self._named_outputs:
                 self._binding.bind_output(name, "cpu")  # again: the shape may be another one than in the last run
             self._session.run_with_iobinding(self._binding)
@@ -130,15 +131,3 @@ class _FedSegment:
 
     def misplaced(self) -> Sequence[str]:
         return ()
-
-
-def _ort_value(value: Any) -> Any:
-    import numpy
-    import onnxruntime
-
-    return onnxruntime.OrtValue.ortvalue_from_numpy(value) if isinstance(value, numpy.ndarray) else value
-
-
-def plain(value: Any) -> Any:
-    """A value passed by name as numpy or Python data, whatever the segment that made it handed over."""
-    return value.numpy() if hasattr(value, "data_ptr") else value

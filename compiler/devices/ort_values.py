@@ -1,0 +1,52 @@
+"""Values passed by name, between numpy and onnxruntime: also of dtypes that onnxruntime itself does not convert (fp8, 4 and 2 bits).
+
+numpy (through ml_dtypes, as onnx has it) gives every element a byte; onnxruntime packs elements of 4 and 2 bits, as a TensorProto does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
+
+BITS = {16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2}
+"""TensorProto.DataType of the dtypes that plain numpy lacks -> bits of an element in memory."""
+
+
+def to_ort(value: Any) -> Any:
+    """An array as an OrtValue; anything else (an OrtValue of another segment) as it is."""
+    import numpy
+    import onnxruntime
+
+    if not isinstance(value, numpy.ndarray | numpy.generic):
+        return value
+    array = numpy.asarray(value)
+    if array.dtype.kind != "V" and array.dtype.isbuiltin == 1:
+        return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+    from onnx import numpy_helper
+
+    tensor = numpy_helper.from_array(array)
+    made = onnxruntime.OrtValue.ortvalue_from_shape_and_type(list(array.shape), tensor.data_type)
+    ctypes.memmove(made.data_ptr(), tensor.raw_data, len(tensor.raw_data))
+    return made
+
+
+def plain(value: Any) -> Any:
+    """A value passed by name as numpy or Python data, whatever the segment that made it handed over."""
+    if not hasattr(value, "data_ptr"):
+        return value
+    if value.is_tensor() and value.element_type() in BITS:
+        return _unpacked(value)
+    return value.numpy()
+
+
+def _unpacked(value: Any) -> numpy.ndarray[Any, Any]:
+    from onnx import TensorProto, numpy_helper
+
+    shape, element = tuple(value.shape()), value.element_type()
+    tensor = TensorProto(data_type=element, dims=shape)
+    tensor.raw_data = ctypes.string_at(value.data_ptr(), (math.prod(shape) * BITS[element] + 7) // 8)
+    return numpy_helper.to_array(tensor)
