@@ -16,6 +16,7 @@ from .remove_identity import REMOVALS
 from .reshape_matmul import MATRIX
 from .rewrite import Rewrite
 from .substitute_gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
+from .substitute_gelu_relu import RELU
 
 RECOVER: tuple[Rewrite, ...] = (
     RECOVER_LAYERNORM,
@@ -27,9 +28,11 @@ RECOVER: tuple[Rewrite, ...] = (
     RECOVER_HARDSIGMOID,
 )
 SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, FOLD_BATCHNORM, FOLD_CHANNELWISE)
-FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID}
+GELU = (*SIGMOID, *TANH, *RELU_TANH, *RELU)
+FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID, "relu": RELU, "gelu": GELU}
+"""Forms that a `rewrite` line may choose from by a common name; "gelu" is every form of it."""
 DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF, *NORMALIZATIONS, *ACTIVATIONS, *ARITHMETIC, *EXPANSIONS, *SHAPES, *MATRIX)
-SUBSTITUTE: tuple[Rewrite, ...] = (*RELU_TANH, *TANH, *SIGMOID, *DECOMPOSE)
+SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 
 
 def named(name: str) -> Rewrite:
@@ -41,7 +44,7 @@ def named(name: str) -> Rewrite:
 
 
 def family(name: str, operator: str | None = None) -> tuple[Rewrite, ...]:
-    """The forms a `rewrite Op -> name` line may choose from, cheapest first: a family of forms, "decompose" (every exact or
+    """The forms a `rewrite Op -> name` line may choose from, each kind of form cheapest first: a family, "decompose" (every exact or
     reassociating rule for the operator), or one rule by its own name. KeyError if there is nothing of that name."""
     if name == "decompose":
         rules = DECOMPOSE
