@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from ..passes.cut_segments import Cut
 from ..passes.graph import Graph
 from ..passes.placed import Part, Placement, Question, Site
-from ..passes.rewrite import Decision, Rewrite
+from ..passes.rewrite import Allow, Decision, Rewrite, anywhere
 from ..targets.model import Target
 
 
@@ -24,6 +24,9 @@ class Work:
     """Operators of the loaded model, by kind, before any pass."""
     asked_for: Placement | None = None
     """A plan to take instead of the fastest, of another compilation of the same model."""
+    without: frozenset[str] = frozenset()
+    """Names of rules that are not to be used."""
+    allow: Allow = anywhere
     decisions: list[Decision] = field(default_factory=list)
     recovered: dict[str, int] = field(default_factory=dict)
     """Operators in the graph once recovered and simplified, by kind."""
@@ -32,6 +35,16 @@ class Work:
     parts: tuple[Part, ...] = ()
     sites: tuple[Site, ...] = ()
     cuts: tuple[Cut, ...] = ()
+
+    def enabled(self, rules: Iterable[Rewrite]) -> tuple[Rewrite, ...]:
+        return tuple(rule for rule in rules if rule.name not in self.without)
+
+    def copy(self) -> Work:
+        """The work as it stands before `realise-placement`, on a graph of its own: a pass can be tried there."""
+        graph, twin = self.graph.copy()
+        question = self.question and replace(self.question, graph=graph, nodes=tuple(twin[id(node)] for node in self.question.nodes))
+        placement = replace(self.placement, question=question) if self.placement is not None and question is not None else None
+        return replace(self, graph=graph, question=question, placement=placement, decisions=list(self.decisions))
 
 
 Run = Callable[[Work], None]

@@ -7,6 +7,7 @@ and the names a person knows from the exporter never change.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -95,6 +96,21 @@ class Graph:
         for proto in model.graph.node:
             self._order.append(self._adopt(_node(proto)))
         self._lift_constants()
+
+    def copy(self) -> tuple[Graph, Mapping[int, Node]]:
+        """A graph of its own nodes over the same protobufs (which nothing edits in place), and its node for every live one of this
+        graph, by `id`. New names go on as they would here, so that equal edits give equal graphs."""
+        twin = copy.copy(self)
+        mine = {id(node): copy.copy(node) for node in self.nodes}
+        for node in mine.values():
+            node.inputs, node.outputs, node.attributes = list(node.inputs), list(node.outputs), dict(node.attributes)
+        twin._order = list(mine.values())
+        twin._producer = {name: mine[id(node)] for name, node in self._producer.items()}
+        twin._users = {name: {id(mine[key]): mine[key] for key in users} for name, users in self._users.items()}
+        twin._splices = {}
+        for name in ("constants", "_types", "_views", "_arrays", "_taken", "_results"):
+            setattr(twin, name, copy.copy(getattr(self, name)))
+        return twin, mine
 
     # ---- reading -------------------------------------------------------------------------------------------------
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from .candidates import NATIVE, Implementation
 from .graph import Graph, Node
 from .placed import Part, Placement, Site
-from .rewrite import Declined, Rewrite
+from .rewrite import Allow, Declined, Rewrite, anywhere
 
 
-def realise(placement: Placement, rewrites: Mapping[str, Rewrite]) -> tuple[tuple[Part, ...], tuple[Site, ...]]:
-    """Edits the placement's graph; returns its segments in execution order and what was rewritten."""
+def realise(placement: Placement, rewrites: Mapping[str, Rewrite], allow: Allow = anywhere) -> tuple[tuple[Part, ...], tuple[Site, ...]]:
+    """Edits the placement's graph; returns its segments in execution order and what was rewritten. An operator whose rewrite `allow`
+    forbids stays as it is."""
     question, solution = placement.question, placement.solution
     problem, graph = question.problem, question.graph
     parts: list[Part] = []
@@ -25,7 +26,7 @@ def realise(placement: Placement, rewrites: Mapping[str, Rewrite]) -> tuple[tupl
             assert isinstance(answer, Implementation)
             dtypes.append(answer.compute_dtype)
             old = question.nodes[number]
-            if answer.rule == NATIVE:
+            if answer.rule == NATIVE or not allow(answer.rule, old.writes[0]):
                 nodes.append(old)
                 continue
             rewrite = rewrites[answer.rule]

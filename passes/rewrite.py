@@ -20,6 +20,8 @@ from .reading import Reading, Unreadable, read
 from .region import FUNCTION_OF, Reader, Region
 from .schema import first_opset
 
+Allow = Callable[[str, str], bool]
+"""Whether a rule (its name) may be applied at the node that writes a tensor; asked once per application, just before it."""
 MAX_CANDIDATES = 16
 MAX_ROUNDS = 8
 ROUNDING: Mapping[str, float] = {"fp16": 2.0**-9, "bf16": 2.0**-6}
@@ -101,6 +103,11 @@ class Decision:
     reason: str
     bound: float
     contract: str
+
+
+def anywhere(rule: str, tensor: str) -> bool:
+    """The `Allow` of an ordinary compilation."""
+    return True
 
 
 def always(graph: Graph, found: Bindings) -> str | None:
@@ -236,8 +243,8 @@ def _redirect(graph: Graph, outputs: Mapping[str, str]) -> bool:
     return True
 
 
-def apply(graph: Graph, rules: Sequence[Rewrite]) -> tuple[Decision, ...]:
-    """Applies rules wherever they fit, until nothing changes: sweeps from the outputs back, so that the largest reading of a
+def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tuple[Decision, ...]:
+    """Applies rules wherever they fit and `allow` lets them, until nothing changes: sweeps from the outputs back, so that the largest reading of a
     formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
     decisions: dict[tuple[str, str], Decision] = {}
     for _ in range(MAX_ROUNDS):
@@ -246,7 +253,7 @@ def apply(graph: Graph, rules: Sequence[Rewrite]) -> tuple[Decision, ...]:
         for node in reversed(nodes):
             if not node.live or node.kind not in by_root:
                 continue
-            for decision in _visit(graph, Site(graph, node, reader), by_root[node.kind]):
+            for decision in _visit(graph, Site(graph, node, reader), by_root[node.kind], allow):
                 decisions[decision.rule, decision.tensor] = decision
                 changed |= decision.taken
         if not changed:
@@ -265,7 +272,7 @@ def _by_root(rules: Sequence[Rewrite], nodes: Sequence[Node]) -> Mapping[str, li
     return by_root
 
 
-def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite]) -> Iterator[Decision]:
+def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite], allow: Allow) -> Iterator[Decision]:
     node = site.node
     for rule in rules:
         outcome = rule.propose(graph, node, site)
@@ -273,6 +280,8 @@ def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite]) -> Iterator[Decis
             continue
         if isinstance(outcome, Declined):
             yield _decision(rule, node, False, outcome.reason)
+        elif not allow(rule.name, node.outputs[0]):
+            graph.discard(outcome.nodes)
         elif insert(graph, node, outcome):
             yield _decision(rule, node, True, rule.summary)
             return
