@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..targets.model import Target
-from .bind_shapes import Shapes
+from .bind_shapes import Shapes, shape_flags
 from .bundle import TargetRecord
 from .compiled import CompileResult
 from .emit import ManifestFacts, check_output, emit
@@ -43,7 +43,8 @@ def compile_model(
     Raises UserError (ModelError, TargetError, Infeasible, BundleError, VerifyError …) or grammar.HwError; then nothing is written.
     """
     clock = _Clock(progress or (lambda message: None))
-    machine = target if isinstance(target, Target) else load_target(target)
+    with clock.stage("read-target"):
+        machine = target if isinstance(target, Target) else load_target(target)
     out = Path(output) if output is not None else default_output(Path(model), machine)
     check_output(out)
 
@@ -54,7 +55,8 @@ def compile_model(
         return loaded
 
     planned = plan_model(load, machine, effort, clock.stage)
-    facts = describe(planned)
+    with clock.stage("describe"):
+        facts = describe(planned)
     measure = measurement(planned.loaded, planned.compiled, facts, emulate=emulate) if verify else "it was not asked for"
     ready = None if isinstance(measure, str) else measure
     with clock.stage("emit and verify" if ready else "emit"):
@@ -110,10 +112,10 @@ def _require_bound(loaded: LoadedModel, target: Target) -> None:
     if not loaded.unbound:
         return
     static = [device.name for device in target.devices if device.static_shapes]
-    why = f"{', '.join(static)} takes static shapes only" if static else "an arena cannot be planned for them"
-    flags = " ".join(f"--shape {dim}=N" for dim in loaded.unbound if " " not in dim) or "--shape INPUT=1x3x224x224"
+    needs = f"{', '.join(static)} {'needs' if len(static) == 1 else 'need'} static shapes"
+    why = needs if static else "an arena cannot be planned for them"
     dims = ", ".join(loaded.unbound)
-    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=f"bind them: {flags}")
+    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=f"bind them: {shape_flags(loaded.proto)}")
 
 
 class _Clock:

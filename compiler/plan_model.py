@@ -42,7 +42,8 @@ def plan_model(load: Callable[[], LoadedModel], target: Target, effort: float, s
 
     `load` gives a fresh copy of the model: a plan is carried out in the graph, so that another one begins anew."""
     loaded = load()
-    work = start(loaded, target, effort)
+    with stage("graph"):
+        work = start(loaded, target, effort)
     try:
         return _carry_out(loaded, work, stage)
     except Infeasible as problem:

@@ -30,8 +30,8 @@ SMALL = 200
 MAX_SETS = 3
 """Accelerators up to which every set of them is a case of its own."""
 ROUNDS = 3
-MAX_MOVES = 100
-"""Plans tried in one descent."""
+MAX_MOVES, MIN_MOVES, MAX_MOVED = 100, 10, 20_000
+"""Plans tried in one descent: fewer where there are many units, so that about MAX_MOVED units are priced."""
 MAX_FORCED = 200
 """Units up to which the bound of every single choice is computed: one minimum cut each."""
 
@@ -227,16 +227,16 @@ def _exhausted(found: Price, visits: int) -> bool:
 def improve(problem: Problem, assignment: Sequence[int]) -> list[int]:
     """Descent over whole segments, smallest first: move a segment to another device where that makes the plan cheaper."""
     best = _best(problem, [assignment])
-    tried = 0
+    tried, most = 0, min(MAX_MOVES, max(MIN_MOVES, MAX_MOVED // len(problem.units)))
     while best is not None:
         better = None
         for piece in sorted(best.price.pieces, key=lambda piece: len(piece.units)):
             moves = (_moved(problem, best.assignment, piece.units, d) for d in range(len(problem.devices)) if d != piece.device)
             better = _best(problem, [best.assignment, *moves])
             tried += len(problem.devices) - 1
-            if tried > MAX_MOVES or (better is not None and better.price.total < best.price.total * (1 - 1e-9)):
+            if tried > most or (better is not None and better.price.total < best.price.total * (1 - 1e-9)):
                 break
-        if better is None or tried > MAX_MOVES or better.price.total >= best.price.total * (1 - 1e-9):
+        if better is None or tried > most or better.price.total >= best.price.total * (1 - 1e-9):
             return list((better or best).assignment)
         best = better
     return list(assignment)
