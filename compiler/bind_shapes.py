@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ Shapes = Mapping[str, int | tuple[int, ...]]
 
 LARGEST = 2**31 - 1
 NAMELESS = frozenset({"", "?", "*", "-1", "None", "none", "unk", "unknown"})
+PLAIN = re.compile(r"[^\s,=]+")
 FORM = "write --shape batch=1,seq=32 or --shape x=1x3x48x320"
 
 
@@ -54,6 +56,10 @@ def bind_shapes(model: onnx.ModelProto, shapes: Shapes) -> None:
                 f"--shape {name}={_show(given)}: the model has no dim or input of that name", help=_choices(name, inputs, symbols)
             )
     _replace_symbols(model.graph, bound)
+    for value in inputs.values():
+        if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
+            help = f"--shape {value.name}=1x3x224x224 gives it one"
+            raise UsageError(f"input '{value.name}' has no shape, not even a number of dims", help=help)
 
 
 def unbound_dims(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -63,6 +69,20 @@ def unbound_dims(model: onnx.ModelProto) -> tuple[str, ...]:
             dim.dim_param or f"input {v.name} dim {i}" for v in real_inputs(model.graph) for i, dim in enumerate(_dims(v)) if _open(dim)
         )
     )
+
+
+def shape_flags(model: onnx.ModelProto) -> str:
+    """The --shape that would bind every open dim: by name where a dim has one that can be typed, else the whole input, N for a size."""
+    named: dict[str, None] = {}
+    inputs: dict[str, None] = {}
+    for value in real_inputs(model.graph):
+        names = [dim.dim_param for dim in _dims(value) if _open(dim)]
+        if all(PLAIN.fullmatch(name) for name in names):
+            named.update(dict.fromkeys(f"{name}=N" for name in names))
+        elif names:
+            inputs[f"{value.name}={'x'.join('N' if _open(dim) else str(dim.dim_value) for dim in _dims(value))}"] = None
+    flags = [",".join(named), *inputs]
+    return " ".join(f"--shape {shlex.quote(flag)}" for flag in flags if flag)
 
 
 def real_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ModelError, UserError, first_line
+from .function_size import check_functions
 from .generate_inputs import generate_inputs, small_shapes
 from .model_structure import check_structure, run_checker
 from .model_versions import check_versions
@@ -65,6 +66,7 @@ def _failed(name: str, problem: UserError) -> CheckResult:
 def _structure(model: onnx.ModelProto, data: bytes, path: Path) -> str:
     if check_structure(model, ""):
         raise ModelError("its nodes are not in topological order", help="autoglmc sorts them; other tools will refuse the model")
+    check_functions(model, "")
     try:
         external = check_weights(model, path)
     except ModelError:

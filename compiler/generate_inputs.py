@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .bind_shapes import real_inputs
@@ -33,6 +33,8 @@ SAMPLE_RATE = 16000
 """Hertz; what speech models are trained at."""
 BYTE = 256
 """Integers whose meaning is unknown are bytes: in range of most tables, and of what byte-level models take."""
+SEQUENCE = 3
+"""Tensors in a sequence."""
 SYMBOLS = 24
 """How many different ones occur: text and code use few, and to a byte-level model all uniform noise is one thing, noise."""
 CHANNELS = (1, 3, 4)
@@ -40,16 +42,30 @@ CHANNELS = (1, 3, 4)
 STATE_SCALE = 0.1
 
 
-def generate_inputs(model: onnx.ModelProto, seed: int, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Array]:
-    """An array for every input that must be fed; equal seeds give equal arrays, whatever the order of the inputs.
+def generate_inputs(model: onnx.ModelProto, seed: int, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
+    """An array (a list of them for a sequence) for every input that must be fed, the same for equal seeds, whatever the inputs' order.
 
     Every dim must be bound, in the model or by `shapes` (input name -> full shape). Raises ModelError for an input that is no tensor.
     """
     import numpy as np
 
     limits = index_limits(model)
-    made = {v.name: _array(v, seed, limits.get(v.name), (shapes or {}).get(v.name)) for v in real_inputs(model.graph)}
-    return {name: np.asarray(value) for name, value in made.items()}  # numpy gives a scalar, not an array, for some shapes ()
+    made: dict[str, Any] = {}
+    for value in real_inputs(model.graph):
+        if value.type.HasField("sequence_type"):
+            made[value.name] = [np.asarray(_array(item, seed, None, None)) for item in _items(value)]
+        else:  # numpy gives a scalar, not an array, for some shapes ()
+            made[value.name] = np.asarray(_array(value, seed, limits.get(value.name), (shapes or {}).get(value.name)))
+    return made
+
+
+def _items(sequence: onnx.ValueInfoProto) -> Iterator[onnx.ValueInfoProto]:
+    """Descriptions of the tensors to put into a sequence, each with a name of its own, so that they differ; open dims become 1."""
+    for number in range(SEQUENCE):
+        item = type(sequence)(name=f"{sequence.name} {number}", type=sequence.type.sequence_type.elem_type)
+        for dim in item.type.tensor_type.shape.dim:
+            dim.dim_value = dim.dim_value if dim.HasField("dim_value") else 1
+        yield item
 
 
 def small_shapes(model: onnx.ModelProto, length: int, side: int) -> dict[str, tuple[int, ...]]:
@@ -77,7 +93,7 @@ def _array(value: onnx.ValueInfoProto, seed: int, limit: int | None, shape: tupl
 
     if not value.type.HasField("tensor_type"):
         kind = (value.type.WhichOneof("value") or "unknown type").removesuffix("_type")
-        raise ModelError(f"cannot make up data for input '{value.name}', a {kind}", help="give your own with --input")
+        raise ModelError(f"cannot make up data for input '{value.name}', a {kind}", help="compile with --no-verify")
     code = value.type.tensor_type.elem_type
     if shape is None:
         shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)

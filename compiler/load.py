@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
+from .function_size import check_functions
 from .hide_weights import hide_weights, restore_weights
+from .infer_types import corrections, stated_outputs
 from .lift_constants import constants_to_initializers, copy_constant_outputs
 from .lift_opset import inline_functions, lift_opset
 from .model_structure import check_structure, run_checker
@@ -47,6 +49,7 @@ def load_model(path: Path, shapes: Shapes | None = None) -> LoadedModel:
     where = str(path)
     check_versions(model, where)
     notes = ["its nodes were not in topological order: sorted"] if check_structure(model, where) else []
+    check_functions(model, where)
     if renamed := name_nodes_apart(model.graph):
         notes.append(f"{renamed} nodes had the name of another one: numbered")
     external = check_weights(model, path)
@@ -71,12 +74,14 @@ def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
     run_checker(source.SerializeToString(), where)
     model, inlining = inline_functions(source)
     model, lifting = lift_opset(model)
+    stated = stated_outputs(model)
     model, simplifying = simplify(model)
+    corrected = corrections(stated, model)
     constants_to_initializers(model.graph)
     keep_metadata(source, model)
     restore_weights(model, hidden)
     copy_constant_outputs(model.graph)
-    return model, (*defaults, *inlining, *lifting, *simplifying)
+    return model, (*defaults, *inlining, *lifting, *simplifying, *corrected)
 
 
 def _drop_defaults(model: onnx.ModelProto) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from .bundle import LimitRecord, MeasuredRecord
 from .devices.adapter import adapter_for
 from .emit import ManifestFacts
-from .errors import VerifyError
+from .errors import BundleError, VerifyError
 from .judge import beyond, broken
 from .load import LoadedModel
 from .run import Bundle
@@ -28,7 +28,13 @@ class Measurement:
     def __call__(self, folder: Path) -> tuple[tuple[LimitRecord, ...], tuple[MeasuredRecord, ...]]:
         """The limits with what was measured, and the errors. Raises VerifyError for a bundle that computes something else than its
         model; one whose outputs do not respond to any input is kept, and the report says that nothing is proved."""
-        report = self.report = verify(self.loaded.path, Bundle.load(folder), emulate=self.emulate)
+        try:
+            report = self.report = verify(self.loaded.path, Bundle.load(folder), emulate=self.emulate)
+        except BundleError as problem:
+            # the folder is gone when this is read, and the user did nothing wrong
+            message = f"the bundle does not run: {problem.message.replace(f'{folder}/', '')}"
+            help = "the untouched model does run here: please report this"
+            raise VerifyError(message, where=str(self.loaded.path), help=help) from problem
         wrong = [*beyond(report.outputs, report.boundaries, report.tolerance), *broken(report.limits)]
         if wrong:
             help = "loosen the limit or the `tol` of a rewrite line in the target; if no approximation was taken, please report this"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 ABSURD = 2**40
 """Elements (or bytes) of one tensor above which a declared size is taken for damage or malice, 1 TiB."""
+CONTEXT = "==> Context:"
+"""How onnx.checker begins the line that says where."""
 SHOWN = 12
 """How many nodes of a cycle a message names."""
 
@@ -32,11 +35,18 @@ def run_checker(source: bytes | str, where: str) -> None:
         onnx.checker.check_model(source)
     except (onnx.checker.ValidationError, RuntimeError, ValueError, TypeError) as problem:
         lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-        node = next((line for line in lines if line.startswith("==> Context:")), "")
-        message = f"onnx.checker refuses the model: {lines[0] if lines else type(problem).__name__}"
-        raise ModelError(
-            message, where=f"{where} {node.removeprefix('==> Context:').strip()}".strip(), help="export the model again"
-        ) from None
+        message = f"onnx.checker refuses the model: {(lines[0] if lines else type(problem).__name__).rstrip('.')}"
+        places = [*([where] if where else []), *(_place(line) for line in lines if line.startswith(CONTEXT))]
+        raise ModelError(message, where=", ".join(places), help="export the model again") from None
+
+
+def _place(line: str) -> str:
+    """`==> Context: Bad node spec for node. Name: n OpType: Foo` -> `Foo 'n'`."""
+    node = re.search(r"Name: (.*) OpType: (\S+)", line)
+    if node is None:
+        return line.removeprefix(CONTEXT).strip()
+    name, operator = node[1].strip(), node[2]
+    return f"{operator} '{name}'" if name else f"{operator} (a node without a name)"
 
 
 def describe(node: onnx.NodeProto) -> str:

@@ -33,6 +33,7 @@ class External:
 def check_weights(model: onnx.ModelProto, path: Path) -> tuple[External, ...]:
     """Raises ModelError for the first tensor whose data is missing, too short, too long or outside the folder; the external ones."""
     found = []
+    _refuse_sparse(model, path)
     for tensor in all_tensors(model):
         size = _declared_bytes(tensor, path)
         if is_external(tensor):
@@ -101,7 +102,19 @@ def bits_of(tensor: onnx.TensorProto) -> int:
     return int(helper.tensor_dtype_to_np_dtype(kind).itemsize) * 8
 
 
+def _refuse_sparse(model: onnx.ModelProto, path: Path) -> None:
+    for graph in all_graphs(model.graph):
+        for tensor in graph.sparse_initializer:
+            message = f"weight '{tensor.values.name}' is stored as a sparse tensor, which autoglmc does not read"
+            raise ModelError(message, where=str(path), help="export the model with dense weights")
+
+
 def _declared_bytes(tensor: onnx.TensorProto, path: Path) -> int:
+    from onnx import TensorProto
+
+    if tensor.data_type not in TensorProto.DataType.values() or tensor.data_type == TensorProto.UNDEFINED:
+        message = f"weight '{tensor.name}' has data type {tensor.data_type}, which this onnx does not know"
+        raise ModelError(message, where=str(path), help="pip install --upgrade onnx onnxruntime, or export the model again")
     if any(dim < 0 for dim in tensor.dims) or math.prod(max(dim, 1) for dim in tensor.dims) > ABSURD:
         raise ModelError(
             f"weight '{tensor.name}' declares the impossible shape {list(tensor.dims)}", where=str(path), help="export the model again"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import onnx
 
 EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+UNTOUCHED = "this is the model as it was given; `autoglmc check` says more, `autoglmc compile --no-verify` compiles it unseen"
 PASSES_SHAPES_ONLY = frozenset({"Shape", "Size"})
 """With every dim bound, these depend on no value."""
 
@@ -38,6 +39,7 @@ class Reference:
     def __init__(self, path: Path, model: onnx.ModelProto, tensors: Iterable[str] = (), *, optimised: bool = False) -> None:
         import onnxruntime
 
+        self._where = str(path)
         copy = type(model)()
         copy.CopyFrom(model)
         name_nodes_apart(copy.graph)
@@ -55,14 +57,15 @@ class Reference:
             data = copy.SerializeToString()
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's and protobuf's exceptions share no base class
-            raise ModelError(f"onnxruntime cannot run the model: {str(error)[:1000]}", where=str(path)) from error
+            raise ModelError(f"onnxruntime cannot run the model: {str(error)[:1000]}", where=str(path), help=UNTOUCHED) from error
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         names = [*self.outputs, *self.tensors]
         try:
             return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
         except Exception as error:
-            raise ModelError(f"onnxruntime cannot run the model on these inputs: {str(error)[:1000]}") from error
+            message = f"onnxruntime cannot run the model on these inputs: {str(error)[:1000]}"
+            raise ModelError(message, where=self._where, help=UNTOUCHED) from error
 
 
 def fixed_outputs(graph: onnx.GraphProto) -> frozenset[str]:

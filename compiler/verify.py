@@ -121,9 +121,9 @@ class _Trial:
 
         self.path, self.bundle, self.shapes = path, bundle, shapes
         self.model = read_graph(path)
-        self.session = bundle.session(emulate=emulate, poison=True)
         crossing = [port.tensor for segment in bundle.manifest.segments for port in segment.outputs]
         self.reference: Reference = Reference(path, self.model, crossing)
+        self.session = bundle.session(emulate=emulate, poison=True)
         self.fixed = fixed_outputs(self.model.graph)
         self.names: list[str] = []
         self.fed: list[Mapping[str, Any]] = []

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from models import model_path
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from small_models import RELU, parse, save
 
 from autoglmc.compiler import cli
@@ -37,6 +37,25 @@ def external(location: str, offset: int | None = 0, length: int | None = 64) -> 
         if value is not None:
             tensor.external_data.add(key=key, value=str(value))
     return with_weights("g (float[1,4] x) => (float[1,4] y) { y = MatMul(x, w) }", tensor)
+
+
+def sparse() -> onnx.ModelProto:
+    model = parse("g (float[1,4] x) => (float[1,4] y) { y = MatMul(x, w) }")
+    values = numpy_helper.from_array(np.ones(2, np.float32), "w")
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, numpy_helper.from_array(np.array([1, 5])), [4, 4]))
+    return model
+
+
+def doubling(count: int, innermost: str = "") -> onnx.ModelProto:
+    """Functions F0, F1 ... of which each calls the one before twice; F0 is Relu, or calls `innermost`."""
+    model = parse(f"g (float[1,4] x) => (float[1,4] y) {{ y = my.F{count - 1}(x) }}", my=1)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("my", 1)]
+    first = helper.make_node(innermost or "Relu", ["a"], ["b"], domain="my" if innermost else "")
+    model.functions.append(helper.make_function("my", "F0", ["a"], ["b"], [first], opsets))
+    for i in range(1, count):
+        nodes = [helper.make_node(f"F{i - 1}", [a], [b], domain="my") for a, b in ("at", "tb")]
+        model.functions.append(helper.make_function("my", f"F{i}", ["a"], ["b"], nodes, opsets))
+    return model
 
 
 def compile_model(path: Path, screen: Screen, *options: str, target: str = "a16") -> tuple[int, str, str]:
@@ -81,6 +100,23 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
     "absurd dim": (lambda: parse(f"g (float[{2**40}] x) => (float[{2**40}] y) {{ y = Relu(x) }}"), "memory dram"),
     "impossible dim": (lambda: parse(f"g (float[{2**62}] x) => (float[{2**62}] y) {{ y = Relu(x) }}"), "impossible shape"),
     "tensor written twice": (lambda: parse("g (float[4] x) => (float[4] y) { y = Relu(x) y = Neg(x) }"), "'y' is written twice"),
+    "weight of no known type": (
+        lambda: with_weights(
+            "g (float[1,4] x) => (float[1,4] y) { y = MatMul(x, w) }", TensorProto(name="w", data_type=77, dims=[1], raw_data=bytes(4))
+        ),
+        "weight 'w' has data type 77",
+    ),
+    "sparse weight": (lambda: sparse(), "weight 'w' is stored as a sparse tensor"),
+    "functions that double": (lambda: doubling(40), "549,755,813,888 nodes"),
+    "function that calls itself": (lambda: doubling(1, "F0"), "the local function my::F0 calls itself"),
+    "types that do not fit": (
+        lambda: parse("g (int64[4] x) => (int64[4] y) { y = Relu(x) }", opset=13),
+        "onnxruntime cannot run the model",
+    ),
+    "shapes that do not fit": (
+        lambda: parse("g (float[4] x, float[5] z) => (float[4] y) { y = Add(x, z) }"),
+        "Op (Add) [ShapeInferenceError] Incompatible dimensions",
+    ),
     "nothing to do": (lambda: parse("g (float[4] x) => (float[4] x) { }"), "the model has no operators"),
 }
 
@@ -128,6 +164,9 @@ ODD: dict[str, Callable[[], onnx.ModelProto]] = {
     "weight that is an input too": lambda: with_weights(
         "g (float[1,4] x, float[4,4] w) => (float[1,4] y) { y = MatMul(x, w) }", weight("w", 4, 4)
     ),
+    "functions": lambda: doubling(3),
+    "sequence as input": lambda: parse("g (seq(float[1,4]) s, int64 i) => (float[1,4] y) { y = SequenceAt(s, i) }"),
+    "output of another shape than stated": lambda: parse("g (float[1,4] x) => (float[7,9] y) { y = Relu(x) }"),
     "sequences": lambda: parse("g (float[1,4] x) => (float[2,4] y) { s = SequenceConstruct(x, x) y = ConcatFromSequence<axis=0>(s) }"),
 }
 
@@ -149,3 +188,27 @@ def test_names_are_only_names(name: str, tmp_path: Path, capsys: Screen) -> None
     graph.node[0].name = graph.node[1].name = graph.initializer[0].name = graph.node[1].input[1] = f"{name}_w"
     code, out, shown = compile_model(save(model, tmp_path), capsys)
     assert code == 0 and re.search(r"^verify +verified", out, re.M), shown
+
+
+@pytest.mark.parametrize(
+    ("inputs", "help"),
+    [
+        ("float[batch,4] x, float[batch,seq] z", "--shape batch=N,seq=N"),
+        ("float[?,4] x", "--shape x=Nx4"),
+        ("float[N] x, float[?,3] z", "--shape N=N --shape z=Nx3"),
+    ],
+)
+def test_open_dims_are_named_with_the_flag_that_binds_them(inputs: str, help: str, tmp_path: Path, capsys: Screen) -> None:
+    names = re.findall(r"\] (\w)", inputs)
+    outputs = re.sub(r"\] (\w)", r"] \1_y", inputs)
+    model = parse(f"g ({inputs}) => ({outputs}) {{ {' '.join(f'{name}_y = Relu({name})' for name in names)} }}")
+    code, _, shown = compile_model(save(model, tmp_path), capsys)
+    assert code == 2 and "npu, gpu need static shapes" in shown and f"help: bind them: {help}\n" in shown
+
+
+def test_an_input_without_a_shape_asks_for_one(tmp_path: Path, capsys: Screen) -> None:
+    model = parse(RELU)
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    code, _, shown = compile_model(save(model, tmp_path), capsys)
+    assert code == 2 and "input 'x' has no shape" in one_message(shown)
+    assert compile_model(save(model, tmp_path), capsys, "--shape", "x=1x4")[0] == 0

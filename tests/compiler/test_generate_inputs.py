@@ -8,7 +8,7 @@ from models import NAMES, SHAPES, model_path
 from small_models import DYNAMIC, RELU, parse
 
 from autoglmc.compiler.errors import ModelError
-from autoglmc.compiler.generate_inputs import SAMPLE_RATE, SYMBOLS, generate_inputs, small_shapes
+from autoglmc.compiler.generate_inputs import SAMPLE_RATE, SEQUENCE, SYMBOLS, generate_inputs, small_shapes
 from autoglmc.compiler.load import load_model
 from autoglmc.compiler.trace_indices import index_limits
 
@@ -109,9 +109,11 @@ def test_scalars_strings_and_empty_tensors_are_made() -> None:
     assert all(isinstance(word, str) for word in one("string[3] x", "x"))
 
 
-def test_a_sequence_is_refused_by_name() -> None:
-    with pytest.raises(ModelError, match="'x', a sequence"):
-        one("seq(float[2]) x", "x")
+def test_a_sequence_holds_different_tensors_and_a_map_is_refused_by_name() -> None:
+    made = one("seq(float[2,n]) x", "x")
+    assert [item.shape for item in made] == [(2, 1)] * SEQUENCE and not np.array_equal(made[0], made[1])
+    with pytest.raises(ModelError, match="'x', a map"):
+        one("map(int64, float[2]) x", "x")
 
 
 def test_small_shapes_agree_on_names_and_keep_what_is_bound() -> None:
