@@ -39,6 +39,13 @@ def _opaque(node: onnx.NodeProto) -> bool:
     return node.op_type in RANDOM or any(True for _ in bodies(node))
 
 
+def may_fold(model: onnx.ModelProto) -> bool:
+    """Whether a simplifier could compute anything: a constant node, a shape asked for, or a node with bodies that may hold some."""
+    if any(node.op_type in ("Shape", "Size") or any(True for _ in bodies(node)) for node in model.graph.node):
+        return True
+    return any(node.op_type != "Constant" for node in constant_nodes(model.graph))
+
+
 def keep_large(model: onnx.ModelProto) -> int:
     """Puts constant nodes whose result would be large, or is no tensor, into the domain KEPT, in place; how many.
 

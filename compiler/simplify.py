@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .constant_nodes import FOLD_LIMIT, keep_large, show_kept
+from .constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
 from .errors import first_line
 from .infer_types import infer_types
 from .scalar_range import make_scalars
@@ -25,7 +25,7 @@ def simplify(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """
     model = infer_types(model)
     waiting = -1
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if may_fold(model) else 0):
         before, waiting = waiting, keep_large(model)
         if waiting == before:
             break
