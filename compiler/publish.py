@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .errors import BundleError
@@ -42,7 +42,12 @@ def publish(out: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
     out = out.resolve()
     _clean(out)
     check_place(out, is_ours)
-    folder, lock = _create(out)
+    made = _make_parents(out)
+    try:
+        folder, lock = _create(out)
+    except BaseException:
+        _remove_empty(made)
+        raise
     try:
         yield folder
         check_place(out, is_ours)  # somebody may have put something there meanwhile
@@ -53,14 +58,16 @@ def publish(out: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+        _remove_empty(made)
 
 
 def check_place(out: Path, is_ours: Callable[[Path], bool]) -> None:
     """Raises BundleError where nothing can be written at `out`, or what is there may not be replaced."""
-    if not out.parent.is_dir():
-        raise BundleError("the folder to write into does not exist", where=str(out.parent), help="create it, or choose another with -o")
-    if not os.access(out.parent, os.W_OK):
-        raise BundleError("the folder cannot be written", where=str(out.parent), help="choose another with -o")
+    parent = next((folder for folder in out.parents if os.path.lexists(folder)), out)
+    if not parent.is_dir():
+        raise BundleError("there is a file where a folder should be", where=str(parent), help="choose another place with -o")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise BundleError("the folder cannot be written", where=str(parent), help="choose another with -o")
     if not out.exists():
         return
     if not out.is_dir():
@@ -69,13 +76,36 @@ def check_place(out: Path, is_ours: Callable[[Path], bool]) -> None:
         raise BundleError("this folder is no bundle, so it is not replaced", where=str(out), help="choose another place with -o")
 
 
+def _make_parents(out: Path) -> list[Path]:
+    """Makes the folders on the way to `out`; those that were missing, innermost first."""
+    missing = [folder for folder in out.parents if not folder.exists()]
+    try:
+        if missing:
+            out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _remove_empty(missing)
+        raise _not_writable(out.parent, error) from None
+    return missing
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Those that still hold nothing: the bundle did not come about."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _not_writable(folder: Path, error: OSError) -> BundleError:
+    return BundleError(f"the folder cannot be written: {error.strerror or error}", where=str(folder), help="choose another with -o")
+
+
 def _create(out: Path) -> tuple[Path, int | None]:
     """A new folder beside `out`, locked for as long as this process lives: an unlocked one is a leftover."""
     folder = out.parent / f".{out.name}{BUILDING}{secrets.token_hex(6)}"
     try:
         folder.mkdir()
     except OSError as error:
-        raise BundleError(f"the folder cannot be written: {error.strerror}", where=str(out.parent), help="choose another with -o") from None
+        raise _not_writable(out.parent, error) from None
     lock = _lock(folder)
     if fcntl is not None and not folder.exists():  # another run took it for a leftover before it was locked
         return _create(out)

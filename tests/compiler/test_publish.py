@@ -142,10 +142,20 @@ def test_what_is_not_ours_stays(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     with pytest.raises(BundleError, match="a file where the bundle should go"):
         write(tmp_path / "file", "one")
-    with pytest.raises(BundleError, match="does not exist"):
-        write(tmp_path / "no" / "b", "one")
+    with pytest.raises(BundleError, match="a file where a folder should be"):
+        write(tmp_path / "file" / "b", "one")
     assert sorted(os.listdir(tmp_path)) == ["file", "photos"]
     assert (tmp_path / "photos" / "cat").read_text() == "cat"
+
+
+def test_missing_folders_on_the_way_are_made_and_go_again_if_nothing_came_of_it(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    out = tmp_path / "there" / "a" / "b" / "c"
+    with pytest.raises(ValueError), publish(out, ours):
+        raise ValueError
+    assert os.listdir(tmp_path) == ["there"] and os.listdir(tmp_path / "there") == []
+    write(out, "one")
+    assert (out / "mine").read_text() == "one"
 
 
 def test_what_appears_meanwhile_stays(tmp_path: Path) -> None:
@@ -163,7 +173,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(BundleError, match="cannot be written"):
         write(tmp_path / "b", "one")
     monkeypatch.undo()
-    monkeypatch.setattr(Path, "mkdir", lambda self: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
+    monkeypatch.setattr(Path, "mkdir", lambda self, **options: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
     with pytest.raises(BundleError, match="Read-only file system"):
         write(tmp_path / "b", "one")
     assert os.listdir(tmp_path) == []
