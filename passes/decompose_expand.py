@@ -6,6 +6,8 @@ Expand(x, s) = x · ones                where ones has the extents that grow, an
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .build import COMPUTED, Builder
@@ -14,6 +16,8 @@ from .rewrite import Bindings, Contract, Replacement, Rewrite
 
 MOST_PIECES = 16
 """Longer repetitions are cheaper as a product."""
+MOST_ONES = 1 << 18
+"""Elements of the constant that a product may need: beyond it reading the ones costs more than the expansion is worth."""
 
 
 def grown(graph: Graph, node: Node) -> tuple[int, ...] | None:
@@ -45,7 +49,7 @@ def build_concat(graph: Graph, found: Bindings) -> Replacement:
 
 def match_mul(graph: Graph, node: Node) -> Bindings | None:
     times = grown(graph, node)
-    fits = times is not None and 0 not in times and graph.tensor(node.inputs[0]).dtype in COMPUTED
+    fits = times is not None and 0 < math.prod(times) <= MOST_ONES and graph.tensor(node.inputs[0]).dtype in COMPUTED
     return Bindings(node, {"ones": times}) if fits and times is not None else None
 
 

@@ -10,6 +10,8 @@ loses digits where |m| is much larger than √v; LayerNormalization does not, so
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from onnx import helper
 
@@ -18,6 +20,9 @@ from .build import Builder
 from .graph import ELEMENT, Graph
 from .pattern import PRODUCTS, SUMS, clip, mean, scalar, var, weight
 from .rewrite import Bindings, Contract, Replacement, Rewrite
+
+MOST_NORMALISED = 1 << 22
+"""Elements that scale and bias may have."""
 
 x, epsilon, gain, shift = var("x"), scalar("epsilon"), scalar("gain"), scalar("shift", 0.0)
 scale, bias = weight("scale"), weight("bias")
@@ -42,6 +47,8 @@ def unless(graph: Graph, found: Bindings) -> str | None:
             return f"{found[name]} varies along an axis that is not normalised"
     if _extents(graph, found) is None and ("scale" not in found or "bias" not in found):
         return "the normalised extents are not known, so scale and bias cannot be made"
+    if math.prod(_extents(graph, found) or ()) > MOST_NORMALISED:
+        return f"it normalises over more than {MOST_NORMALISED} elements: its scale would take as much memory as the tensor"
     return None
 
 

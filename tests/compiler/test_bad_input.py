@@ -97,7 +97,21 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
         "no device of the target runs my.domain::Foo",
     ),
     "unknown operator": (lambda: parse("g (float[1,4] x) => (float[1,4] y) { y = Foo(x) }"), "No Op registered for Foo"),
-    "absurd dim": (lambda: parse(f"g (float[{2**40}] x) => (float[{2**40}] y) {{ y = Relu(x) }}"), "memory dram"),
+    "absurd dim": (lambda: parse(f"g (float[{2**40}] x) => (float[{2**40}] y) {{ y = Relu(x) }}"), "budget dram: predicted 8 TiB"),
+    "expansion of terabytes": (
+        lambda: with_weights(
+            "g (float[1] x) => (float y) { c = Expand(x, s) y = ReduceSum<keepdims=0>(c) }",
+            numpy_helper.from_array(np.array([2**20, 2**20]), "s"),
+        ),
+        "budget dram: predicted 4.001 TiB",
+    ),
+    "constant of terabytes": (
+        lambda: with_weights(
+            "g (float[1,4] x) => (float[1,4] y) { c = ConstantOfShape(s) r = ReduceSum<keepdims=0>(c) y = Add(x, r) }",
+            numpy_helper.from_array(np.array([2**20, 2**20]), "s"),
+        ),
+        "budget dram: predicted 4.001 TiB",
+    ),
     "impossible dim": (lambda: parse(f"g (float[{2**62}] x) => (float[{2**62}] y) {{ y = Relu(x) }}"), "impossible shape"),
     "tensor written twice": (lambda: parse("g (float[4] x) => (float[4] y) { y = Relu(x) y = Neg(x) }"), "'y' is written twice"),
     "weight of no known type": (

@@ -149,6 +149,7 @@ STAYS: Mapping[str, str] = {
     "squeeze_reshape": "g (float[A,1,B] x) => (float[A,B] y) <int64[1] a = {1}> { y = Squeeze(x, a) }",
     "unsqueeze_reshape": "g (float[A,B] x) => (float[A,1,B] y) <int64[1] a = {1}> { y = Unsqueeze(x, a) }",
     "expand_concat": "g (float[A,1] x) => (float[A,B] y) <int64[2] s = {1,4}> { y = Expand(x, s) }",
+    "expand_mul": "g (float[1] x) => (float[1048576,1048576] y) <int64[2] s = {1048576,1048576}> { y = Expand(x, s) }",
     "flatten_reshape": "g (float[A,B,2] x) => (float[A,M] y) { y = Flatten(x) }",
     "split_slice": "g (float[A] x) => (float[B] y, float[C] z) { y, z = Split<num_outputs=2>(x) }",
     "mean_pool": one("y = ReduceMean(x, a)", "<int64[1] a = {-1}>", y="float[2,3,4,1] y"),

@@ -185,6 +185,16 @@ def test_an_old_opset_is_declined_with_a_reason() -> None:
     assert "opset 20" in declined[0].reason
 
 
+def test_a_scale_as_large_as_a_disk_is_not_made() -> None:
+    wide = 1 << 40
+    text = f"""g (float[1,{wide}] x) => (float[1,{wide}] y) <float e = {{0.00001}}> {{
+        m = ReduceMean<axes=[-1]>(x) d = Sub(x, m) q = Mul(d, d) v = ReduceMean<axes=[-1]>(q) w = Add(v, e) s = Sqrt(w) y = Div(d, s)
+    }}"""
+    declined = [decision for decision in apply(Graph(infer(parse(text, opset=17))), RECOVER) if decision.rule == "recover_layernorm"]
+    assert [decision.taken for decision in declined] == [False]
+    assert "as much memory as the tensor" in declined[0].reason
+
+
 @pytest.mark.parametrize("step", ["Add(t{0}, x)", "Mul(t{0}, t{0})", "Sub(t{0}, t{0})", "Erf(t{0})", "Sum(t{0}, t{0}, x)", "Relu(t{0})"])
 def test_long_chains_end_in_bounded_time(step: str) -> None:
     """2,000 nodes that formulas could contain, in a row: every site is looked at only so far."""
