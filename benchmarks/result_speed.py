@@ -30,11 +30,11 @@ from peers import PEERS
 
 sys.path.append(str(ROOT / "tests"))
 
-from models import SHAPES  # noqa: E402
+from models import SHAPES
 
-from autoglmc.compiler.bind_shapes import bind_shapes  # noqa: E402
-from autoglmc.compiler.driver import compile_model  # noqa: E402
-from autoglmc.compiler.generate_inputs import generate_inputs  # noqa: E402
+from autoglmc.compiler.bind_shapes import bind_shapes
+from autoglmc.compiler.driver import compile_model
+from autoglmc.compiler.generate_inputs import generate_inputs
 
 ORIGINAL, OURS = "original", "ours"
 LEAST_OF_BEST, LEAST_MEAN = 0.98, 1.10
@@ -152,7 +152,8 @@ def nodes(path: Path) -> Counter[str]:
 
 def print_speed(results: Sequence[Result], tools: Sequence[str]) -> list[str]:
     """The table of ratios; which demands are not met."""
-    print(f"\n{'ratio to the original':24}{'ms':>9}" + "".join(f"{tool:>13}" for tool in (*tools, OURS)) + f"{'/best peer':>12}{'difference':>12}")
+    columns = "".join(f"{tool:>13}" for tool in (*tools, OURS))
+    print(f"\n{'ratio to the original':24}{'ms':>9}{columns}{'/best peer':>12}{'difference':>12}")
     unmet = []
     for result in results:
         ours = result.ratio(OURS)

@@ -10,13 +10,14 @@ from enum import Enum, auto
 from ..passes.candidates import Candidates
 from ..passes.cut_segments import cut
 from ..passes.known_plans import relaxed
-from ..passes.library import RECOVER, SIMPLIFY
+from ..passes.library import RECOVER, SIMPLIFY, TUNE
 from ..passes.place_operators import ask, place
 from ..passes.placed import Homeless
 from ..passes.realise_placement import realise
 from ..passes.remove_identity import name_outputs
 from ..passes.rewrite import apply
 from .errors import Infeasible, TargetError
+from .tune_segments import tune
 from .work import Run, Work
 
 MOST_MORE_SEGMENTS = 32
@@ -38,6 +39,8 @@ class Fact(Enum):
     REALISED = auto()
     """The graph holds exactly what the devices will run."""
     CUT = auto()
+    TUNED = auto()
+    """Each segment is spelled as its runtime is fastest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,11 @@ class Pass:
 
 
 def recover(work: Work) -> None:
-    work.decisions.extend(apply(work.graph, RECOVER))
+    work.decisions.extend(apply(work.graph, work.enabled(RECOVER), work.allow))
 
 
 def simplify(work: Work) -> None:
-    work.decisions.extend(apply(work.graph, SIMPLIFY))
+    work.decisions.extend(apply(work.graph, work.enabled(SIMPLIFY), work.allow))
     work.decisions.extend(name_outputs(work.graph))
     work.graph.sweep()
     work.recovered = dict(Counter(node.kind for node in work.graph.nodes))
@@ -87,11 +90,17 @@ def place_operators(work: Work) -> None:
 
 def realise_placement(work: Work) -> None:
     assert work.placement is not None
-    work.parts, work.sites = realise(work.placement, {rewrite.name: rewrite for rewrite in work.substitutes})
+    work.parts, work.sites = realise(work.placement, {rewrite.name: rewrite for rewrite in work.substitutes}, work.allow)
 
 
 def cut_segments(work: Work) -> None:
     work.cuts = cut(work.graph, work.parts, work.target)
+
+
+def tune_segments(work: Work) -> None:
+    rules = {device.name: work.enabled(TUNE.get(device.runtime.adapter, ())) for device in work.target.devices}
+    work.cuts, decisions = tune(work.cuts, work.target, rules, work.allow)
+    work.decisions.extend(decisions)
 
 
 def _homeless(found: Sequence[Homeless]) -> TargetError:
@@ -119,6 +128,7 @@ PIPELINE: tuple[Pass, ...] = (
     _row("place-operators",   place_operators,    "ASKED",           "PLACED",    "",      "exact"),
     _row("realise-placement", realise_placement,  "PLACED",          "REALISED",  "SIMPLE", "bounded"),
     _row("cut-segments",      cut_segments,       "REALISED",        "CUT",       "",      "exact"),
+    _row("tune-segments",     tune_segments,      "CUT",             "TUNED",     "",      "reassociates"),
 )
 # fmt: on
 

@@ -7,7 +7,7 @@ and a device compiler finds the groups that were counted as one launch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
 from onnx import helper
@@ -44,6 +44,11 @@ def cut(graph: Graph, parts: Sequence[Part], target: Target) -> tuple[Cut, ...]:
             for name in node.reads:
                 reader_of.setdefault(name, set()).add(k)
     return tuple(_cut(graph, k, part, target, reader_of) for k, part in enumerate(parts))
+
+
+def recut(graph: Graph, k: int, old: Cut, target: Target) -> Cut:
+    """Segment number `k` written anew from a graph of that segment alone."""
+    return _cut(graph, k, replace(old.part, nodes=tuple(graph.nodes)), target, {})
 
 
 def _cut(graph: Graph, k: int, part: Part, target: Target, reader_of: dict[str, set[int]]) -> Cut:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..targets.model import RuleFacts
 from .decompose_activation import ACTIVATIONS
 from .decompose_arithmetic import ARITHMETIC
 from .decompose_expand import EXPANSIONS
 from .decompose_normalization import NORMALIZATIONS
 from .decompose_shape import SHAPES
+from .flatten_rows import FLATTEN
 from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
+from .merge_reshape import MERGES
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
 from .recover_normalization import RECOVER_LAYERNORM, RECOVER_RMSNORM
 from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSWISH, RECOVER_SWISH
@@ -27,7 +31,11 @@ RECOVER: tuple[Rewrite, ...] = (
     RECOVER_HARDSWISH,
     RECOVER_HARDSIGMOID,
 )
-SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, FOLD_BATCHNORM, FOLD_CHANNELWISE)
+SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, *MERGES, FOLD_BATCHNORM, FOLD_CHANNELWISE)
+FUSED_BY_ORT = tuple(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid")
+"""Operators without a kernel in onnxruntime's CPU, which it does fuse where it finds them spelled out."""
+TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": (*REMOVALS, *MERGES, *FUSED_BY_ORT, *FLATTEN)}
+"""By runtime, what is done to a segment once it is cut, for that runtime only."""
 GELU = (*SIGMOID, *TANH, *RELU_TANH, *RELU)
 FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID, "relu": RELU, "gelu": GELU}
 """Forms that a `rewrite` line may choose from by a common name; "gelu" is every form of it."""
@@ -35,9 +43,15 @@ DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF, *NORMALIZATIONS, *ACTIVATIONS, *ARIT
 SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 
 
+def every_rule() -> tuple[Rewrite, ...]:
+    """Each once, in the order of the stages that use them."""
+    tuning = (rule for rules in TUNE.values() for rule in rules)
+    return tuple({rule.name: rule for rule in (*RECOVER, *SIMPLIFY, *SUBSTITUTE, *tuning)}.values())
+
+
 def named(name: str) -> Rewrite:
     """The rule of that name; KeyError if there is none."""
-    for rule in (*RECOVER, *SIMPLIFY, *SUBSTITUTE):
+    for rule in every_rule():
         if rule.name == name:
             return rule
     raise KeyError(name)

@@ -19,7 +19,7 @@ ARROWS = {
     "passes": {"targets"},
     "compiler": {"passes", "grammar", "targets"},
 }
-PASS = re.compile(r"(recover|substitute|expand|reshape|map|fold|fuse|infer|simplify|place|realise|cut|quantize)_")
+PASS = re.compile(r"(recover|substitute|expand|reshape|map|fold|fuse|infer|simplify|place|realise|cut|quantize|merge|flatten)_")
 """A pass is a file named verb_object; the other files of passes/ are what passes are written in."""
 COLLECTORS = {"library"}
 """Lists rules, so it imports them; it does nothing itself."""
