@@ -4,8 +4,8 @@
 
 Two models as exporters write them: a transformer in primitives (layer normalisation, attention, GELU) and a convolutional network
 (convolution, batch normalisation, depthwise blocks with squeeze and excitation, residual sums). The last column is the exponent p of
-the fit seconds ~ nodes^p: 1 is flat per node. Stages that take under TOO_SHORT throughout are not judged; the solver
-(`place-operators`) works on at most a few hundred units and is shown apart. The exit code is 1 where p exceeds LIMIT.
+the fit seconds ~ nodes^p: 1 is flat per node. The exit code is 1 where p of the whole exceeds LIMIT, or p of a stage that takes at
+least MATTERS of the largest model's time exceeds STAGE_LIMIT; others are marked -. The solver, `place-operators`, is shown and not judged.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from rewrite_scaling import transformer
 from autoglmc.compiler.driver import compile_model
 
 SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
-LIMIT = 1.1
-TOO_SHORT = 0.02
-SOLVER = "place-operators"
+LIMIT, STAGE_LIMIT = 1.1, 1.3
+"""On the total and on a single stage. A walk over 20,000 nodes' objects, which fit in no cache, takes up to 1.7 times as long per node
+as one over 1,000, whatever it does: that is an exponent of 1.2."""
+MATTERS = 0.05
+SOLVER, MANIFEST, TOTAL = "place-operators", "manifest", "all but solver"
 CHANNELS, SIDE = 8, 8
 
 
@@ -71,20 +73,26 @@ def convolutional(size: int) -> onnx.ModelProto:
 GRAPHS: Mapping[str, Callable[[int], onnx.ModelProto]] = {"transformer": transformer, "convolutional": convolutional}
 
 
-def measure(build: Callable[[int], onnx.ModelProto], size: int, target: str, repeat: int, folder: Path) -> tuple[int, dict[str, float]]:
-    """(nodes, best seconds per stage)."""
-    model = build(size)
-    path = folder / f"{size}.onnx"
-    onnx.save(model, path)
-    best: dict[str, float] = {}
+Row = tuple[int, dict[str, float]]
+"""Nodes, and the best seconds per stage; MANIFEST holds bytes."""
+
+
+def measure(build: Callable[[int], onnx.ModelProto], sizes: Sequence[int], target: str, repeat: int, folder: Path) -> list[Row]:
+    """One row per size. Sizes alternate, so that a slow spell of the machine does not fall on one of them."""
+    rows: list[Row] = []
+    for size in sizes:
+        model = build(size)
+        onnx.save(model, folder / f"{size}.onnx")
+        rows.append((len(model.graph.node), {}))
     for _ in range(repeat):
-        gc.collect()
-        result = compile_model(path, target, output=folder / "bundle", verify=False)
-        for stage, seconds in result.seconds.items():
-            best[stage] = min(seconds, best.get(stage, seconds))
-        size_of_manifest = (folder / "bundle" / "manifest.json").stat().st_size
-        del result
-    return len(model.graph.node), best | {"manifest": size_of_manifest}
+        for size, (_, best) in zip(sizes, rows, strict=True):
+            gc.collect()
+            result = compile_model(folder / f"{size}.onnx", target, output=folder / "bundle", verify=False)
+            for stage, seconds in result.seconds.items():
+                best[stage] = min(seconds, best.get(stage, seconds))
+            best[MANIFEST] = (folder / "bundle" / "manifest.json").stat().st_size
+            del result
+    return rows
 
 
 def exponent(nodes: Sequence[int], seconds: Sequence[float]) -> float:
@@ -92,44 +100,45 @@ def exponent(nodes: Sequence[int], seconds: Sequence[float]) -> float:
     return float(np.polyfit(np.log(nodes), np.log(seconds), 1)[0]) if len(nodes) > 1 else math.nan
 
 
-def report(name: str, rows: Sequence[tuple[int, Mapping[str, float]]]) -> list[str]:
+def report(name: str, rows: Sequence[Row]) -> list[str]:
     """Prints one graph's table; the stages that grow faster than the graph."""
     nodes = [count for count, _ in rows]
-    print(f"{name:24}" + "".join(f"{count:>9}" for count in nodes) + f"{'exponent':>10}")
+    columns = {stage: [row[stage] for _, row in rows] for stage in rows[0][1]}
+    sizes = columns.pop(MANIFEST)
+    ours = [stage for stage in columns if stage != SOLVER]
+    total = [sum(columns[stage][k] for stage in ours) for k in range(len(rows))]
+    print(f"{name:26}" + "".join(f"{count:>9}" for count in nodes) + f"{'exponent':>10}")
     steep = []
-    for stage in rows[0][1]:
-        values = [row[stage] for _, row in rows]
-        if stage == "manifest":
-            print(f"  {'manifest, bytes/node':22}" + "".join(f"{v / n:>9.0f}" for v, n in zip(values, nodes, strict=True)))
-            continue
-        per_node = "".join(f"{v / n * 1e6:>9.1f}" for v, n in zip(values, nodes, strict=True))
+    for stage, values in {**columns, TOTAL: total}.items():
         power = exponent(nodes, values)
-        judged = stage != SOLVER and max(values) >= TOO_SHORT
-        steep += [f"{stage} of {name} ({power:.2f})"] if judged and power > LIMIT else []
-        print(f"  {stage + ', us/node':22}{per_node}{power:>10.2f}{'' if judged else '  (not judged)'}", flush=True)
-    total = [sum(v for stage, v in row.items() if stage not in ("manifest", SOLVER)) for _, row in rows]
-    per_node = "".join(f"{v / n * 1e6:>9.1f}" for v, n in zip(total, nodes, strict=True))
-    print(f"  {'all but solver':22}{per_node}{exponent(nodes, total):>10.2f}")
+        judged = stage != SOLVER and values[-1] >= MATTERS * total[-1]
+        steep += [f"{stage} of {name} ({power:.2f})"] if judged and power > (LIMIT if stage == TOTAL else STAGE_LIMIT) else []
+        per_node = [v / n * 1e6 for v, n in zip(values, nodes, strict=True)]
+        print(_line(f"{stage}, us/node", per_node) + f"{power:>10.2f}{'' if judged else '  -'}")
+    print(_line("manifest, bytes/node", [v / n for v, n in zip(sizes, nodes, strict=True)]), flush=True)
     return steep
+
+
+def _line(title: str, values: Sequence[float]) -> str:
+    return f"  {title:24}" + "".join(f"{value:>9.1f}" for value in values)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", action="append", help="a stock target or a .hw file (default: a16)")
+    parser.add_argument("--target", action="append", help="a stock target or a .hw file (default: a16 and tensor_g2)")
     parser.add_argument("--graph", action="append", choices=GRAPHS, help="default: both")
     parser.add_argument("--size", action="append", type=int, help=f"nodes (default: {', '.join(map(str, SIZES))})")
-    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     steep = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for graph in options.graph or GRAPHS:
-            for target in options.target or ["a16"]:
-                measure(GRAPHS[graph], SIZES[0], target, 1, folder)  # what is imported and cached on first use is not a cost per node
-                rows = [measure(GRAPHS[graph], size, target, options.repeat, folder) for size in options.size or SIZES]
-                steep += report(f"{graph} for {target}", rows)
+            for target in options.target or ["a16", "tensor_g2"]:
+                measure(GRAPHS[graph], SIZES[:1], target, 1, folder)  # what is imported and cached on first use is not a cost per node
+                steep += report(f"{graph} for {target}", measure(GRAPHS[graph], options.size or SIZES, target, options.repeat, folder))
     if steep:
-        raise SystemExit(f"grows faster than nodes^{LIMIT}: {', '.join(steep)}")
+        raise SystemExit(f"grows faster than the graph: {', '.join(steep)}")
 
 
 if __name__ == "__main__":
