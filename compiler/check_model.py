@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .errors import ModelError, UserError, first_line
 from .function_size import check_functions
 from .generate_inputs import generate_inputs, small_shapes
+from .interruption import run_options
 from .model_structure import check_structure, run_checker
 from .model_versions import check_versions
 from .model_weights import all_tensors, check_weights
@@ -110,7 +111,7 @@ def _forward(model: onnx.ModelProto, path: Path) -> str:
             continue
         tried.append(shapes)
         try:
-            outputs = session.run(None, generate_inputs(model, 0, shapes))
+            outputs = session.run(None, generate_inputs(model, 0, shapes), run_options())
         except UserError:
             raise
         except Exception as failure:

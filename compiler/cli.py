@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from .errors import UsageError, did_you_mean
-from .failures import INTERRUPTED, answer_failure, interrupt_on_terminate
+from .failures import INTERRUPTED, answer_failure
+from .interruption import interruptible
 
 FILE = click.Path(path_type=Path)
 
@@ -192,7 +193,7 @@ def run(arguments: Sequence[str]) -> int:
     """Carries out one command line; the exit code."""
     as_json = "--json" in arguments
     try:
-        with interrupt_on_terminate():
+        with interruptible():
             return int(autoglmc.main(list(arguments), prog_name="autoglmc", standalone_mode=False) or 0)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted: nothing was written", err=True)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import errno
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from .errors import UserError
@@ -37,24 +34,6 @@ def answer_failure(problem: Exception, arguments: Sequence[str], as_json: bool) 
         f"autoglmc failed: {type(problem).__name__}: {problem}", help=f"this is a fault in autoglmc; please report it with {report}"
     )
     return _say(str(error), {**error.as_json(), "kind": "internal", "exit_code": INTERNAL, "report": report}, INTERNAL, as_json)
-
-
-@contextmanager
-def interrupt_on_terminate() -> Iterator[None]:
-    """SIGTERM ends a run like Ctrl-C: half-written folders are removed on the way out."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread: the host program owns the signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _say(text: str, facts: dict[str, Any], code: int, as_json: bool) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
+from .interruption import run_options
 from .node_names import name_nodes_apart
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Reference:
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         names = [*self.outputs, *self.tensors]
         try:
-            return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+            return dict(zip(names, self._session.run(names, dict(inputs), run_options()), strict=True))
         except Exception as error:
             message = f"onnxruntime cannot run the model on these inputs: {str(error)[:1000]}"
             raise ModelError(message, where=self._where, help=UNTOUCHED) from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BundleError
+from ..interruption import run_options
 from ..slot_view import ONNX_TYPES, view_at
 from .adapter import LoadedSegment, Port
 from .ort_values import plain, to_ort
@@ -90,7 +91,7 @@ class _BoundSegment:
                 self._binding.bind_ortvalue_input(name, to_ort(values[name]))
             for name in self._named_outputs:
                 self._binding.bind_output(name, "cpu")  # again: the shape may be another one than in the last run
-            self._session.run_with_iobinding(self._binding)
+            self._session.run_with_iobinding(self._binding, run_options())
             if not self._named_outputs:
                 return {}
             return {name: value for name, value in self._bound_outputs().items() if name in self._named_outputs}
@@ -120,7 +121,7 @@ class _FedSegment:
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         feed = {port.name: view_at(port) if port.address is not None else plain(values[port.name]) for port in self._inputs}
         with _told(self._path):
-            results = self._session.run([port.name for port in self._outputs], feed)
+            results = self._session.run([port.name for port in self._outputs], feed, run_options())
         named = {}
         for port, result in zip(self._outputs, results, strict=True):
             if port.address is None:

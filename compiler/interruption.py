@@ -1,0 +1,69 @@
+"""Ctrl-C and a polite kill end a run at once and cleanly, even while onnxruntime computes.
+
+Python sees a signal only between its own instructions, so a model that loops for hours would hold it up for as long. The operating
+system's handler also writes the signal into a pipe; a thread that waits there tells onnxruntime to stop.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import FrameType
+from typing import Any
+
+STOP = frozenset({signal.SIGINT, signal.SIGTERM})
+
+
+@cache
+def run_options() -> Any:
+    """The onnxruntime.RunOptions of every run of this process: setting `terminate` stops whichever is under way."""
+    import onnxruntime
+
+    return onnxruntime.RunOptions()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, SIGTERM is like Ctrl-C, half-written folders are removed on the way out, and both reach a running model."""
+    if threading.current_thread() is not threading.main_thread():  # the host program owns the signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with _watched():
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=_watch, args=(reader,), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        watcher.join()
+        os.close(reader)
+        if run_options.cache_info().currsize:
+            run_options().terminate = False
+
+
+def _watch(reader: int) -> None:
+    """Until the other end is closed."""
+    while numbers := os.read(reader, 64):
+        if not STOP.isdisjoint(numbers) and run_options.cache_info().currsize:
+            run_options().terminate = True
