@@ -29,6 +29,10 @@ def hard_swish(graph: Graph, found: Bindings) -> Replacement:
     return _replace(graph, found, "HardSwish")
 
 
+def too_late(graph: Graph, found: Bindings) -> str | None:
+    return f"onnxruntime expands Swish in models of opset 24 only, this one has {graph.opset}" if graph.opset > 24 else None
+
+
 def hard_sigmoid(graph: Graph, found: Bindings) -> Replacement:
     return _replace(graph, found, "HardSigmoid", alpha=1 / 6, beta=0.5)
 
@@ -44,6 +48,7 @@ RECOVER_SWISH = Rewrite(
     emits=("Swish",),
     contract=Contract("reassociates"),
     pattern=(x * sigmoid(scalar("alpha") * x),),
+    unless=too_late,
     build=swish,
 )
 RECOVER_HARDSWISH = Rewrite(

@@ -30,15 +30,23 @@ REINTERPRETED: Mapping[str, int] = {
     "BitShift": 28,  # shifts by more than the width are defined
 }
 """Operator -> the opset that changed what an older spelling of it means, of the versions after FORWARD_COMPATIBLE."""
+UNREGISTERED: Mapping[str, int] = dict.fromkeys(
+    ("GlobalLpPool", "MaxRoiPool", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "RoiAlign"), 22
+)
+"""Operator -> the opset from which on onnxruntime (1.32) has no kernel for it, so that its segment must be declared at an older one."""
 CHANGED_CEIL_MODE = frozenset({"AveragePool", "MaxPool"})
 
 
 def newest(model: onnx.ModelProto, opset: int) -> int:
-    """The newest opset that a graph of this opset may be declared at with every operator in it, bodies included, unchanged."""
+    """The newest opset that a graph of this opset may be declared at with every operator in it, bodies included, as it is and runnable."""
     if opset < FORWARD_COMPATIBLE:
         return opset
-    changes = [change for node in _every(model.graph) if opset < (change := reinterpreted(node.op_type, node.attribute))]
-    return max(opset, min([NEWEST, *(change - 1 for change in changes)]))
+    limits = [NEWEST]
+    for node in _every(model.graph):
+        for change in (reinterpreted(node.op_type, node.attribute), UNREGISTERED.get(node.op_type, 0)):
+            if opset < change:
+                limits.append(change - 1)
+    return max(opset, min(limits))
 
 
 def reinterpreted(operator: str, given: Iterable[onnx.AttributeProto]) -> int:

@@ -38,11 +38,11 @@ class Answer:
     seconds: float = 0.0
 
 
-def answer(case: Case, target: str) -> Answer:
+def answer(case: Case, target: str, verify: bool = False) -> Answer:
     """One case through onnxruntime alone (target RUNTIME) or through the compiler and, emulated, the bundle."""
     start = time.perf_counter()
     try:
-        got = reference(case) if target == RUNTIME else compiled(case, target)
+        got = reference(case) if target == RUNTIME else compiled(case, target, verify)
         difference = same(case.outputs, got, case)
         verdict, message = ("wrong", difference) if difference else ("right", "")
     except Exception as problem:
@@ -50,7 +50,7 @@ def answer(case: Case, target: str) -> Answer:
     return Answer(case.name, target, verdict, message, time.perf_counter() - start)
 
 
-def compiled(case: Case, target: str) -> list[Any]:
+def compiled(case: Case, target: str, verify: bool = False) -> list[Any]:
     """The case's outputs as the bundle for `target` computes them."""
     from autoglmc.compiler.driver import compile_model
     from autoglmc.compiler.run import Bundle
@@ -58,7 +58,7 @@ def compiled(case: Case, target: str) -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(case.model.SerializeToString())
-        result = compile_model(path, target, shapes=_open_shapes(case), verify=False)
+        result = compile_model(path, target, shapes=_open_shapes(case), verify=verify, emulate=verify)
         outputs = Bundle.load(result.folder).run(case.feeds, emulate=True)
         return [outputs[value.name] for value in case.model.graph.output]
 
@@ -78,10 +78,10 @@ def _is_answer(problem: Exception) -> bool:
     return isinstance(problem, UserError)
 
 
-def run_all(cases: Sequence[Case], targets: Sequence[str], processes: int) -> Iterator[Answer]:
+def run_all(cases: Sequence[Case], targets: Sequence[str], processes: int, verify: bool = False) -> Iterator[Answer]:
     """Answers as they come, from processes of their own: one that dies takes only its case with it."""
     jobs = iter([(index, target) for index in range(len(cases)) for target in targets])
-    workers = {worker.pipe: worker for worker in (_Worker(cases) for _ in range(processes)) if worker.give(jobs)}
+    workers = {worker.pipe: worker for worker in (_Worker(cases, verify) for _ in range(processes)) if worker.give(jobs)}
     while workers:
         ready = wait(list(workers), timeout=1)
         for pipe, worker in list(workers.items()):
@@ -91,7 +91,7 @@ def run_all(cases: Sequence[Case], targets: Sequence[str], processes: int) -> It
             yield found
             if not worker.process.is_alive() or worker.dead:
                 del workers[pipe]
-                worker = _Worker(cases)
+                worker = _Worker(cases, verify)
                 workers[worker.pipe] = worker
             if not worker.give(jobs):
                 worker.stop()
@@ -101,11 +101,11 @@ def run_all(cases: Sequence[Case], targets: Sequence[str], processes: int) -> It
 class _Worker:
     """A forked process (the cases need not be built again) and the job it is at."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    def __init__(self, cases: Sequence[Case], verify: bool) -> None:
         context = multiprocessing.get_context("fork")
         self.cases = cases
         self.pipe, far = context.Pipe()
-        self.process = context.Process(target=_work, args=(cases, far), daemon=True)
+        self.process = context.Process(target=_work, args=(cases, verify, far), daemon=True)
         self.process.start()
         far.close()
         self.job: tuple[int, str] = (0, "")
@@ -145,13 +145,13 @@ class _Worker:
         return Answer(self.cases[self.job[0]].name, self.job[1], "crashed", why)
 
 
-def _work(cases: Sequence[Case], pipe: Connection) -> None:
+def _work(cases: Sequence[Case], verify: bool, pipe: Connection) -> None:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)
     while (job := pipe.recv()) is not None:
         index, target = job
-        pipe.send(answer(cases[index], target))
+        pipe.send(answer(cases[index], target, verify))
 
 
 def failures(answers: Sequence[Answer]) -> list[Answer]:
@@ -184,12 +184,13 @@ def main() -> int:
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--names", type=Path, help="a file with names of cases, one a line")
     parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
+    parser.add_argument("--verify", action="store_true", help="let the compiler verify too, on inputs of its own")
     parser.add_argument("--json", type=Path, help="write every answer here")
     parser.add_argument("--table", type=Path, help="write the table of what onnxruntime itself cannot do here")
     options = parser.parse_args()
     wanted = set(options.names.read_text().split()) if options.names else None
     cases = [c for c in collect() if options.only in c.name and (wanted is None or c.name in wanted)]
-    answers = list(run_all(cases, (RUNTIME, *options.targets.split(",")), options.processes))
+    answers = list(run_all(cases, (RUNTIME, *options.targets.split(",")), options.processes, options.verify))
     bad = failures(answers)
     for a in bad:
         print(f"FAIL {a.target} {a.case}: {a.verdict}: {' '.join(a.message.split())[:400]}")
