@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from .bundle import Manifest
 from .limits import weight_bytes
 from .manifest_facts import implementations
 from .verify import VerifyReport
+from .verify_each import Checked
 from .work import Work
 
 
@@ -25,6 +26,8 @@ class CompileResult:
     """Wall time per stage of the compiler."""
     verification: VerifyReport | str
     """The report, or why there is none."""
+    checked: tuple[Checked, ...] = ()
+    """What each pass did to the outputs, where that was asked for (`verify_each`)."""
 
     def as_json(self) -> dict[str, Any]:
         return summary(self)
@@ -64,6 +67,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in result.manifest.guesses],
         "notes": list(result.notes),
         "seconds": dict(result.seconds),
+        "passes": [asdict(checked) for checked in result.checked],
         "verification": {"skipped": verification} if isinstance(verification, str) else verification.as_json(),
     }
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from ..passes.rewrite import Decision
 from ..targets.model import Target
 from .bind_shapes import Shapes, shape_flags
 from .bundle import TargetRecord
 from .compiled import CompileResult
 from .emit import ManifestFacts, check_output, emit
+from .error_budget import within_budget
 from .errors import UsageError
+from .given_inputs import check_inputs
 from .load import LoadedModel, load_model
 from .manifest_facts import decisions, errors, guesses
 from .measure import measurement
 from .plan_model import PlannedModel, plan_model
+from .rules import check_rules
 from .run import Bundle
+from .run_passes import PassOptions, Watcher, check_pass
 from .target_files import load_target
+from .verify_each import PassVerifier
+from .write_after import Stopped, check_model_place, write_after
 
 Progress = Callable[[str], None]
 
@@ -32,6 +40,10 @@ def compile_model(
     emulate: bool = False,
     effort: float = 1.0,
     progress: Progress | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    disable: Iterable[str] = (),
+    verify_each: bool = False,
+    watchers: tuple[Watcher, ...] = (),
 ) -> CompileResult:
     """Compiles an ONNX file into a bundle folder for a target.
 
@@ -39,36 +51,67 @@ def compile_model(
     `<model>.<target>/` beside the model. verify: run the bundle against the model before it takes its place; segments whose
     runtime is not here run on the CPU only if `emulate`, else verification is skipped with its reason in the result.
     effort: how long the placement solver looks for a proof, as a multiple of its default limit.
+    inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared.
+    disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
+    fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
 
-    Raises UserError (ModelError, TargetError, Infeasible, BundleError, VerifyError …) or grammar.HwError; then nothing is written.
+    Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.
+
+    Raises UserError (ModelError, TargetError, Infeasible, BundleError, VerifyError, PassError …) or grammar.HwError; then no bundle
+    is written.
     """
-    clock = _Clock(progress or (lambda message: None))
-    with clock.stage("read-target"):
-        machine = target if isinstance(target, Target) else load_target(target)
-    out = Path(output) if output is not None else default_output(Path(model), machine)
+    job = _Job(Path(model), target, shapes, progress, inputs)
+    out = Path(output) if output is not None else default_output(job.model, job.target)
     check_output(out)
+    verifier = PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None
 
-    def load() -> LoadedModel:
-        with clock.stage("load"):
-            loaded = load_model(Path(model), shapes)
-            _require_bound(loaded, machine)
-        return loaded
+    def attempt(without: frozenset[str], steps: tuple[Decision, ...]) -> CompileResult:
+        options = PassOptions(without=without, watchers=(*watchers, *((verifier,) if verifier else ())))
+        planned = plan_model(job.load, job.target, effort, job.clock.stage, options)
+        planned.work.decisions.extend(steps)
+        with job.clock.stage("describe"):
+            facts = describe(planned)
+        measure = measurement(planned.loaded, planned.compiled, facts, emulate=emulate, inputs=inputs) if verify else "it was not asked for"
+        ready = None if isinstance(measure, str) else measure
+        with job.clock.stage("emit and verify" if ready else "emit"):
+            manifest = emit(planned.compiled, facts, planned.arena, out, ready)
+        return CompileResult(
+            folder=out,
+            manifest=manifest,
+            work=planned.work,
+            notes=(*planned.loaded.notes, *planned.notes, *(step.reason for step in steps)),
+            seconds=job.clock.seconds,
+            verification=measure if isinstance(measure, str) else measure.report,
+            checked=tuple(verifier.checked) if verifier else (),
+        )
 
-    planned = plan_model(load, machine, effort, clock.stage)
-    with clock.stage("describe"):
-        facts = describe(planned)
-    measure = measurement(planned.loaded, planned.compiled, facts, emulate=emulate) if verify else "it was not asked for"
-    ready = None if isinstance(measure, str) else measure
-    with clock.stage("emit and verify" if ready else "emit"):
-        manifest = emit(planned.compiled, facts, planned.arena, out, ready)
-    return CompileResult(
-        folder=out,
-        manifest=manifest,
-        work=planned.work,
-        notes=(*planned.loaded.notes, *planned.notes),
-        seconds=clock.seconds,
-        verification=measure if isinstance(measure, str) else measure.report,
-    )
+    return within_budget(attempt, check_rules(disable))
+
+
+def stop_after(
+    name: str,
+    model: str | Path,
+    target: str | Path | Target,
+    *,
+    output: str | Path | None = None,
+    shapes: Shapes | None = None,
+    effort: float = 1.0,
+    progress: Progress | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    disable: Iterable[str] = (),
+    verify_each: bool = False,
+    watchers: tuple[Watcher, ...] = (),
+) -> Stopped:
+    """Runs the passes up to the one of that name and writes the whole graph to an ONNX file, default `<model>.<pass>.onnx` beside
+    the model; no bundle is written. The other arguments, and what is raised, are those of `compile_model`."""
+    check_pass(name)
+    job = _Job(Path(model), target, shapes, progress, inputs)
+    out = Path(output) if output is not None else job.model.with_name(f"{job.model.stem}.{name}.onnx")
+    check_model_place(out, job.model)
+    verifier = (PassVerifier(job.model, repro_folder(out), inputs),) if verify_each else ()
+    options = PassOptions(without=check_rules(disable), watchers=(*watchers, *verifier))
+    operators = write_after(name, job.load, job.target, out, effort, job.clock.stage, options)
+    return Stopped(path=out, after=name, operators=operators, seconds=job.clock.seconds)
 
 
 def compile(
@@ -79,15 +122,22 @@ def compile(
     output: str | Path | None = None,
     verify: bool = True,
     emulate: bool = False,
+    **options: Any,
 ) -> Bundle:
-    """`compile_model`, and the bundle it wrote, loaded: `autoglmc.compile("model.onnx", "a16", shapes={"batch": 1}).run(inputs)`."""
-    result = compile_model(model, target, shapes=shapes, output=output, verify=verify, emulate=emulate)
+    """`compile_model`, and the bundle it wrote, loaded: `autoglmc.compile("model.onnx", "a16", shapes={"batch": 1}).run(inputs)`.
+    `options` are further arguments of `compile_model`."""
+    result = compile_model(model, target, shapes=shapes, output=output, verify=verify, emulate=emulate, **options)
     return Bundle.load(result.folder)
 
 
 def default_output(model: Path, target: Target) -> Path:
     """`dir/model.onnx` for a16 -> `dir/model.a16`."""
     return model.with_name(f"{model.stem}.{target.name}")
+
+
+def repro_folder(output: Path) -> Path:
+    """Where a site is saved that --verify-each found at fault."""
+    return output.with_name(f"{output.name}.repro")
 
 
 def describe(planned: PlannedModel) -> ManifestFacts:
@@ -116,6 +166,32 @@ def _require_bound(loaded: LoadedModel, target: Target) -> None:
     why = needs if static else "an arena cannot be planned for them"
     dims = ", ".join(loaded.unbound)
     raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=f"bind them: {shape_flags(loaded.proto)}")
+
+
+class _Job:
+    """What is to be compiled for what, and the clock."""
+
+    def __init__(
+        self,
+        model: Path,
+        target: str | Path | Target,
+        shapes: Shapes | None,
+        progress: Progress | None,
+        inputs: Mapping[str, Any] | None,
+    ) -> None:
+        self.model, self._shapes, self._inputs = model, shapes, inputs
+        self.clock = _Clock(progress or (lambda message: None))
+        with self.clock.stage("read-target"):
+            self.target = target if isinstance(target, Target) else load_target(target)
+
+    def load(self) -> LoadedModel:
+        """A fresh copy of the model, with every dim bound."""
+        with self.clock.stage("load"):
+            loaded = load_model(self.model, self._shapes)
+            _require_bound(loaded, self.target)
+            if self._inputs is not None:
+                check_inputs(loaded.proto, self._inputs)
+        return loaded
 
 
 class _Clock:

@@ -91,6 +91,22 @@ class VerifyError(UserError):
     kind = "verify"
 
 
+class PassError(UserError):
+    """--verify-each found that a pass changed what the model computes: a fault of autoglmc, not of the user.
+
+    rule, site, tensor: the application at fault, "" where no single one is; repro: the folder that shows it alone.
+    """
+
+    exit_code = 3
+    kind = "pass"
+
+    def __init__(
+        self, message: str, *, where: str, help: str = "", pass_name: str, rule: str = "", site: str = "", tensor: str = "", repro: str = ""
+    ) -> None:
+        super().__init__(message, where=where, help=help)
+        self.pass_name, self.rule, self.site, self.tensor, self.repro = pass_name, rule, site, tensor, repro
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ "did you mean 'cpu'?", or the known names when none is close, or ""."""
     names = sorted(known)

@@ -60,11 +60,16 @@ def held(limits: Sequence[LimitRecord], outputs: Sequence[Difference]) -> tuple[
     return tuple(found)
 
 
-def broken(limits: Sequence[LimitRecord]) -> list[str]:
-    """The measured limits that do not hold, one sentence each."""
+def broken_limits(limits: Sequence[LimitRecord]) -> tuple[LimitRecord, ...]:
+    """The measured limits that do not hold."""
 
     def holds(limit: LimitRecord) -> bool:
         margin = limit.margin or 0.0
         return margin > 0 or (margin == 0 and "=" in limit.comparison)
 
-    return [f"{x.kind} {x.subject} {x.comparison} {x.limit:g} ({x.origin}) is broken: measured {x.value:g}" for x in limits if not holds(x)]
+    return tuple(limit for limit in limits if not holds(limit))
+
+
+def broken(limits: Sequence[LimitRecord]) -> list[str]:
+    """The measured limits that do not hold, one sentence each."""
+    return [f"{x.kind} {x.subject} {x.comparison} {x.limit:g} ({x.origin}) is broken: measured {x.value:g}" for x in broken_limits(limits)]

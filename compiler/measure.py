@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .bundle import LimitRecord, MeasuredRecord
 from .devices.adapter import adapter_for
 from .emit import ManifestFacts
+from .error_budget import OverBudget
 from .errors import BundleError, VerifyError
-from .judge import beyond, broken
+from .judge import beyond, broken, broken_limits
 from .load import LoadedModel
 from .run import Bundle
 from .segments import Compiled
@@ -23,18 +26,24 @@ class Measurement:
     loaded: LoadedModel
     facts: ManifestFacts
     emulate: bool
+    inputs: Mapping[str, Any] | None = None
+    """Compared besides generated ones."""
     report: VerifyReport | str = field(default="it was not asked for")
 
     def __call__(self, folder: Path) -> tuple[tuple[LimitRecord, ...], tuple[MeasuredRecord, ...]]:
         """The limits with what was measured, and the errors. Raises VerifyError for a bundle that computes something else than its
-        model; one whose outputs do not respond to any input is kept, and the report says that nothing is proved."""
+        model, OverBudget for one that is only less exact than the target's limits want; one whose outputs do not respond to any
+        input is kept, and the report says that nothing is proved."""
         try:
-            report = self.report = verify(self.loaded.path, Bundle.load(folder), emulate=self.emulate)
+            report = self.report = verify(self.loaded.path, Bundle.load(folder), emulate=self.emulate, inputs=self.inputs)
         except BundleError as problem:
             # the folder is gone when this is read, and the user did nothing wrong
             message = f"the bundle does not run: {problem.message.replace(f'{folder}/', '')}"
             help = "the untouched model does run here: please report this"
             raise VerifyError(message, where=str(self.loaded.path), help=help) from problem
+        over = broken_limits(report.limits)
+        if over and not beyond(report.outputs, report.boundaries, report.tolerance):
+            raise OverBudget(over, self.facts.errors.bounds, where=str(self.loaded.path))
         wrong = [*beyond(report.outputs, report.boundaries, report.tolerance), *broken(report.limits)]
         if wrong:
             help = "loosen the limit or the `tol` of a rewrite line in the target; if no approximation was taken, please report this"
@@ -43,12 +52,14 @@ class Measurement:
         return tuple(known.get((limit.kind, limit.subject), limit) for limit in self.facts.limits), report.records()
 
 
-def measurement(loaded: LoadedModel, compiled: Compiled, facts: ManifestFacts, *, emulate: bool) -> Measurement | str:
+def measurement(
+    loaded: LoadedModel, compiled: Compiled, facts: ManifestFacts, *, emulate: bool, inputs: Mapping[str, Any] | None = None
+) -> Measurement | str:
     """How to measure, or why that is not possible here: a runtime is missing and nobody asked for a stand-in."""
     absent = [f"{s.index} ({s.device}: runtime {r})" for s in compiled.segments if not _here(r := compiled.runtimes[s.device].adapter)]
     if absent and not emulate:
         return f"segment {', '.join(absent)} cannot run here; --emulate runs such segments on the CPU"
-    return Measurement(loaded, facts, emulate)
+    return Measurement(loaded, facts, emulate, inputs)
 
 
 def _here(runtime: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from ..passes.graph import Graph
@@ -17,12 +16,10 @@ from .errors import Infeasible
 from .handoffs import assemble
 from .limits import arena_room, check_limits, predict
 from .load import LoadedModel
-from .pipeline import PIPELINE
+from .run_passes import PLAIN, PassOptions, Stage, run_passes
 from .segments import Compiled
 from .work import Work
 
-Stage = Callable[[str], AbstractContextManager[None]]
-"""Tells that a stage begins, and times it."""
 HOPELESS = ("latency", "package")
 """Limits that no slower plan can keep where the fastest does not."""
 
@@ -37,15 +34,17 @@ class PlannedModel:
     notes: tuple[str, ...] = ()
 
 
-def plan_model(load: Callable[[], LoadedModel], target: Target, effort: float, stage: Stage) -> PlannedModel:
+def plan_model(
+    load: Callable[[], LoadedModel], target: Target, effort: float, stage: Stage, options: PassOptions = PLAIN
+) -> PlannedModel:
     """Raises TargetError where no device runs an operator, Infeasible with the least relaxation where no plan keeps the limits.
 
     `load` gives a fresh copy of the model: a plan is carried out in the graph, so that another one begins anew."""
     loaded = load()
     with stage("graph"):
-        work = start(loaded, target, effort)
+        work = start(loaded, target, effort, without=options.without)
     try:
-        return _carry_out(loaded, work, stage)
+        return _carry_out(loaded, work, stage, options)
     except Infeasible as problem:
         if work.question is None or work.placement is None or problem.resource.split()[0] in HOPELESS:
             raise
@@ -53,7 +52,7 @@ def plan_model(load: Callable[[], LoadedModel], target: Target, effort: float, s
     for other in other_placements(work.question, work.placement, effort):
         loaded = load()
         try:
-            planned = _carry_out(loaded, start(loaded, target, effort, other), stage)
+            planned = _carry_out(loaded, start(loaded, target, effort, other, options.without), stage, options)
         except Infeasible as problem:
             refused.append(problem)
             continue
@@ -61,20 +60,21 @@ def plan_model(load: Callable[[], LoadedModel], target: Target, effort: float, s
     raise min(refused, key=lambda problem: (problem.message.count(";"), problem.demand / max(problem.limit, 1e-9)))
 
 
-def start(loaded: LoadedModel, target: Target, effort: float = 1.0, asked_for: Placement | None = None) -> Work:
-    """A compilation before its first pass."""
+def start(
+    loaded: LoadedModel, target: Target, effort: float = 1.0, asked_for: Placement | None = None, without: frozenset[str] = frozenset()
+) -> Work:
+    """A compilation before its first pass. `without`: names of rules not to use."""
     from ..passes.library import SUBSTITUTE, family
 
     names = {line.rule for device in target.devices for line in device.rewrites} - {"native"}
-    families = {name: family(name) for name in sorted(names)}
+    families = {name: tuple(rule for rule in family(name) if rule.name not in without) for name in sorted(names)}
+    rules = tuple(rule for rule in SUBSTITUTE if rule.name not in without)
     operators = Counter(node.op_type for node in loaded.proto.graph.node)
-    return Work(Graph(loaded.proto), target, SUBSTITUTE, families, effort, source_operators=operators, asked_for=asked_for)
+    return Work(Graph(loaded.proto), target, rules, families, effort, source_operators=operators, asked_for=asked_for, without=without)
 
 
-def _carry_out(loaded: LoadedModel, work: Work, stage: Stage) -> PlannedModel:
-    for row in PIPELINE:
-        with stage(row.name):
-            row.run(work)
+def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions) -> PlannedModel:
+    run_passes(work, stage, options.watchers)
     assert work.placement is not None
     with stage("plan"):
         compiled = assemble(work.graph, work.target, work.cuts)

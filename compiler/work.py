@@ -40,9 +40,10 @@ class Work:
         return tuple(rule for rule in rules if rule.name not in self.without)
 
     def copy(self) -> Work:
-        """The work as it stands before `realise-placement`, on a graph of its own: a pass can be tried there."""
+        """The work on a graph of its own, so that the next pass can be tried there (not `cut-segments`: parts keep their nodes)."""
         graph, twin = self.graph.copy()
-        question = self.question and replace(self.question, graph=graph, nodes=tuple(twin[id(node)] for node in self.question.nodes))
+        nodes = () if self.question is None else tuple(twin.get(id(node), node) for node in self.question.nodes)
+        question = self.question and replace(self.question, graph=graph, nodes=nodes)
         placement = replace(self.placement, question=question) if self.placement is not None and question is not None else None
         return replace(self, graph=graph, question=question, placement=placement, decisions=list(self.decisions))
 

@@ -1,0 +1,53 @@
+"""What `autoglmc rules` lists, and names of rules checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .errors import UsageError, did_you_mean
+
+
+def list_rules() -> list[dict[str, Any]]:
+    """Every rule once, in the order of the stages that use it: name, stages, what it does as mathematics, operators it starts from
+    and writes, contract, bound (absolute, per element of the rule's output) and over which inputs, families it belongs to."""
+    from ..passes.library import FAMILIES, every_rule
+
+    stages = _stages()
+    families = {name: {rule.name for rule in rules} for name, rules in FAMILIES.items()}
+    return [
+        {
+            "name": rule.name,
+            "stages": [stage for stage, names in stages.items() if rule.name in names],
+            "summary": rule.summary,
+            "operators": list(rule.operators),
+            "emits": list(rule.emits),
+            "contract": rule.contract.kind,
+            "bound": rule.contract.absolute,
+            "over": rule.contract.over,
+            "families": [name for name, members in families.items() if rule.name in members],
+        }
+        for rule in every_rule()
+    ]
+
+
+def _stages() -> dict[str, set[str]]:
+    """Names by the pass that applies them; rules of realise-placement are chosen by ask-devices and place-operators."""
+    from ..passes.library import RECOVER, SIMPLIFY, SUBSTITUTE, TUNE
+
+    tuning = [rule for rules in TUNE.values() for rule in rules]
+    stages = {"recover": RECOVER, "simplify": SIMPLIFY, "realise-placement": SUBSTITUTE, "tune-segments": tuning}
+    return {stage: {rule.name for rule in rules} for stage, rules in stages.items()}
+
+
+def check_rules(names: Iterable[str]) -> frozenset[str]:
+    """The names; raises UsageError for the first that no rule has."""
+    from ..passes.library import every_rule
+
+    known = [rule.name for rule in every_rule()]
+    for name in names:
+        if name not in known:
+            close = did_you_mean(name, known)
+            help = close if close.startswith("did") else "`autoglmc rules` lists them"
+            raise UsageError(f"there is no rule '{name}'", help=help)
+    return frozenset(names)
