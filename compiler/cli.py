@@ -72,11 +72,12 @@ def compile_command(
     """Compile MODEL into a bundle for a target."""
     from .bind_shapes import parse_shapes
     from .driver import compile_model
+    from .target_files import load_target
 
     progress = None if as_json else stage
     result = compile_model(
         model,
-        target,
+        load_target(target, warn=stage),
         shapes=parse_shapes(shapes),
         output=output,
         verify=not no_verify,
@@ -144,8 +145,9 @@ def check_command(file: Path, as_json: bool) -> int:
     if file.suffix == ".hw":
         from .target_files import load_target
 
-        target = load_target(file)
-        results = [{"name": "target", "status": "pass", "message": f"{target.name}: {len(target.devices)} devices", "help": ""}]
+        target = load_target(file, warn=stage)
+        devices = ", ".join(device.name for device in target.devices)
+        results = [{"name": "target", "status": "pass", "message": f"'{target.name}' with {devices}", "help": ""}]
     else:
         from dataclasses import asdict
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ..grammar import load_target as read_target
+from ..grammar import render
 from ..targets.model import Target
 from ..targets.stock import stock_names, stock_path
 from .errors import UsageError, did_you_mean
 
 
-def load_target(target: str | Path) -> Target:
-    """The target of a .hw file or of a stock name ("a16", "a16.hw" where no such file is here).
+def load_target(target: str | Path, warn: Callable[[str], None] | None = None) -> Target:
+    """The target of a .hw file or of a stock name ("a16", "a16.hw" where no such file is here); `warn` gets each warning about it.
 
     Raises UsageError where there is no such file or name, grammar.HwError with every mistake of the file."""
     from ..passes.library import facts
 
-    return read_target(find_target(target), facts())
+    return read_target(find_target(target), facts(), None if warn is None else lambda found: warn(render(found).rstrip()))
 
 
 def find_target(target: str | Path) -> Path:

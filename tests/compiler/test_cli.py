@@ -18,6 +18,7 @@ from small_models import RELU, parse, save
 from autoglmc.compiler import cli
 from autoglmc.compiler.errors import Infeasible, ModelError
 from autoglmc.compiler.failures import INTERNAL, INTERRUPTED
+from autoglmc.targets.stock import stock_path
 
 CALLS = "autoglmc.compiler.driver"
 
@@ -56,7 +57,8 @@ def test_a_first_word_that_is_no_verb_is_a_model(compiled: list[dict[str, Any]],
         "effort": 1.0,
         "progress": cli.stage,
     }
-    assert compiled == [{"model": Path("m.onnx"), "target": "a16", **options}]
+    asked = {**compiled[0], "target": compiled[0]["target"].name}
+    assert asked == {"model": Path("m.onnx"), "target": "a16", **options}
     assert capsys.readouterr().out == "summary\n"
 
 
@@ -133,6 +135,17 @@ def test_wrong_arguments_exit_with_2(
     assert words in shown.err and shown.out == ""
     assert cli.run([*arguments, "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 2
+
+
+def test_warnings_about_a_target_are_told_and_stdout_stays_clean(
+    compiled: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "odd.hw"
+    path.write_text(stock_path("x86_cpu").read_text().replace("size      16 GiB", "size      16 GB"))
+    for arguments in (["m.onnx", "--target", str(path), "--json"], ["check", str(path), "--json"]):
+        assert cli.run(arguments) == 0
+        shown = capsys.readouterr()
+        assert json.loads(shown.out) and shown.err.count("warning[HW0107]") == 1 and "^^^" in shown.err
 
 
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
