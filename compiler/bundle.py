@@ -251,7 +251,8 @@ def from_json(text: str, where: str) -> Manifest:
     schema = json.loads((Path(__file__).parent / "manifest.schema.json").read_text(encoding="utf-8"))
     first = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(data)), None)
     if first is not None:
-        raise BundleError(f"the manifest's {first.json_path.removeprefix('$.')}: {first.message[:300]}", where=where)
+        place = "" if first.json_path == "$" else f"'s {first.json_path.removeprefix('$.')}"
+        raise BundleError(f"the manifest{place}: {first.message[:300]}", where=where)
     try:
         built: Manifest = _build(Manifest, data)
     except OverflowError as error:
@@ -262,12 +263,13 @@ def from_json(text: str, where: str) -> Manifest:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of the bundle in `folder`, checked against the schema; the files it names are not looked at."""
     path = folder / MANIFEST
+    if not path.is_file():
+        what = "a bundle is a folder, this is a file" if folder.is_file() else f"no bundle here: {MANIFEST} is missing"
+        raise BundleError(what, where=str(folder), help="give the folder that `autoglmc MODEL --target …` wrote")
     try:
         if path.stat().st_size > LARGEST_MANIFEST:
             raise BundleError(f"the manifest is larger than {LARGEST_MANIFEST >> 20} MiB", where=str(path))
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BundleError(f"no bundle here: {MANIFEST} is missing", where=str(folder)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"the manifest cannot be read: {error}", where=str(path)) from None
     return from_json(text, str(path))

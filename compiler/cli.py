@@ -109,6 +109,7 @@ def run_command(bundle: Path, source: Path, output: Path | None, repeat: int, em
     result = run_bundle(bundle, read_arrays(source), repeat=repeat, emulate=emulate)
     if output is not None:
         write_arrays(output, result.outputs)
+        stage(f"wrote {output}")
     if as_json:
         echo_json(result.as_json())
     else:

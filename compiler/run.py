@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .bundle import Manifest, read_manifest
 from .check_bundle import check_files, check_plan, check_weights
+from .errors import BundleError
 
 if TYPE_CHECKING:
     from .session import Outputs, Session
@@ -34,10 +35,14 @@ class Bundle:
     def load(path: str | os.PathLike[str]) -> Bundle:
         """The bundle in the folder `path`. Raises BundleError naming the first field or file that does not fit."""
         folder = Path(path)
-        manifest = read_manifest(folder)
-        check_files(folder, manifest)
-        check_weights(folder, manifest)
-        check_plan(manifest, str(folder))
+        try:
+            manifest = read_manifest(folder)
+            check_files(folder, manifest)
+            check_weights(folder, manifest)
+            check_plan(manifest, str(folder))
+        except BundleError as problem:
+            problem.help = problem.help or "the bundle is damaged or incomplete: copy it again, or compile the model again"
+            raise
         return Bundle(folder, manifest)
 
     def session(self, *, emulate: bool = False, poison: bool = False) -> Session:
