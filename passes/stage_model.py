@@ -10,12 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from .cp_sat import FALSE, TRUE, Model, Sum
 from .placement import Problem, Unit, price
-
-if TYPE_CHECKING:
-    from ortools.sat.python import cp_model
 
 TICKS = 1e9
 """CP-SAT counts in integers: nanoseconds."""
@@ -42,61 +39,59 @@ def _stages(problem: Problem, visits: int) -> list[int]:
 
 def search(problem: Problem, hint: Sequence[int] | None, visits: int, seconds: float) -> Found | None:
     """The best assignment with at most `visits` segments of each accelerator, within `seconds` of CP-SAT's deterministic clock."""
-    from ortools.sat.python import cp_model
-
     stages = _stages(problem, visits)
-    model = cp_model.CpModel()
+    model = Model()
     reached = [_stage_variables(model, unit, stages) for unit in problem.units]
     on = _device_expressions(problem, stages, reached)
     for consumer, producers in enumerate(problem.predecessors):
         for producer in sorted(set(producers)):
             for earlier, later in zip(reached[producer], reached[consumer], strict=True):
-                model.add_implication(earlier, later)
-    terms = [*_dispatch_terms(model, problem, stages, reached), *_compute_terms(problem, on), *_handoff_terms(model, problem, on)]
+                model.implies(earlier, later)
+    total = _dispatch_terms(model, problem, stages, reached)
+    total.plus(_compute_terms(problem, on)).plus(_handoff_terms(model, problem, on))
+    model.minimise(total)
     for room in problem.rooms:
-        model.add(sum(u.weight_bytes * on[k][d] for k, u in enumerate(problem.units) for d in room.devices if d in on[k]) <= room.bytes)
-    model.minimize(sum(terms))
+        filled = Sum()
+        for k, unit in enumerate(problem.units):
+            for device in room.devices:
+                if device in on[k]:
+                    filled.plus(on[k][device], unit.weight_bytes)
+        model.at_most(filled, room.bytes)
     if hint is not None:
         _hint(model, problem, stages, reached, hint)
-    solver = cp_model.CpSolver()
-    parameters = solver.parameters
-    parameters.num_workers, parameters.random_seed, parameters.linearization_level = 1, 1, 2
-    parameters.cp_model_probing_level = 0  # bounds have fixed what probing would find; it costs as much as the search
-    parameters.max_deterministic_time = seconds
-    status = solver.solve(model)
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    answer = model.solve(seconds)
+    if answer is None:
         return None
-    assignment = tuple(next(d for d, e in choices.items() if round(solver.value(e)) == 1) for choices in on)
-    return Found(assignment, solver.best_objective_bound / TICKS, status == cp_model.OPTIMAL)
+    assignment = tuple(next(d for d, expression in choices.items() if answer.value(expression) == 1) for choices in on)
+    return Found(assignment, answer.bound / TICKS, answer.proven)
 
 
-def _stage_variables(model: cp_model.CpModel, unit: Unit, stages: Sequence[int]) -> list[cp_model.IntVar]:
+def _stage_variables(model: Model, unit: Unit, stages: Sequence[int]) -> list[int]:
     """reached[k] is true when the unit's stage is >= k (order encoding); a stage whose device cannot run the unit repeats the next
-    one's variable, so it can never be the unit's own."""
-    one, zero = model.new_constant(1), model.new_constant(0)
-    reached = [zero] * (len(stages) + 1)
+    one's literal, so it can never be the unit's own."""
+    reached = [FALSE] * (len(stages) + 1)
     first = True
     for k in range(len(stages) - 1, -1, -1):
         if unit.seconds[stages[k]] is None:
             reached[k] = reached[k + 1]
         else:
             earliest = all(unit.seconds[stages[j]] is None for j in range(k))
-            reached[k] = one if earliest else model.new_bool_var("")
+            reached[k] = TRUE if earliest else model.boolean()
             if not first and not earliest:
-                model.add_implication(reached[k + 1], reached[k])
+                model.implies(reached[k + 1], reached[k])
             first = False
     return reached
 
 
-def _device_expressions(
-    problem: Problem, stages: Sequence[int], reached: Sequence[Sequence[cp_model.IntVar]]
-) -> list[dict[int, cp_model.LinearExpr]]:
+def _device_expressions(problem: Problem, stages: Sequence[int], reached: Sequence[Sequence[int]]) -> list[dict[int, Sum]]:
     """For every unit, device -> expression that is 1 when the unit is there."""
     expressions = []
     for unit, marks in zip(problem.units, reached, strict=True):
-        choices: dict[int, cp_model.LinearExpr] = {}
-        for device in unit.devices:
-            choices[device] = sum(marks[k] - marks[k + 1] for k, d in enumerate(stages) if d == device)  # type: ignore[assignment]
+        choices = {device: Sum() for device in unit.devices}
+        for k, device in enumerate(stages):
+            if device in choices:
+                choices[device].add(marks[k], 1)
+                choices[device].add(marks[k + 1], -1)
         expressions.append(choices)
     return expressions
 
@@ -105,57 +100,57 @@ def _ticks(seconds: float) -> int:
     return round(seconds * TICKS)
 
 
-def _dispatch_terms(
-    model: cp_model.CpModel, problem: Problem, stages: Sequence[int], reached: Sequence[Sequence[cp_model.IntVar]]
-) -> list[cp_model.LinearExpr]:
-    terms = []
-    uses: dict[int, list[cp_model.IntVar]] = {}
+def _dispatch_terms(model: Model, problem: Problem, stages: Sequence[int], reached: Sequence[Sequence[int]]) -> Sum:
+    total = Sum()
+    uses: dict[int, list[int]] = {}
     for k, device in enumerate(stages):
-        used = model.new_bool_var("")
+        used = model.boolean()
         uses.setdefault(device, []).append(used)
         for unit, marks in zip(problem.units, reached, strict=True):
             if unit.seconds[device] is not None:
-                model.add_bool_or(marks[k].negated(), marks[k + 1], used)
-        terms.append(_ticks(problem.dispatch[device]) * used)
+                model.at_least_one(~marks[k], marks[k + 1], used)
+        total.add(used, _ticks(problem.dispatch[device]))
     for device, marks_used in uses.items():
         most = problem.piece_limit(device)
         if most is not None:
-            model.add(sum(marks_used) <= most)
-    return terms
+            model.at_most(Sum(marks_used), most)
+    return total
 
 
-def _compute_terms(problem: Problem, on: Sequence[dict[int, cp_model.LinearExpr]]) -> list[cp_model.LinearExpr]:
-    return [_ticks(unit.seconds[d] or 0.0) * e for unit, choices in zip(problem.units, on, strict=True) for d, e in choices.items()]
+def _compute_terms(problem: Problem, on: Sequence[dict[int, Sum]]) -> Sum:
+    total = Sum()
+    for unit, choices in zip(problem.units, on, strict=True):
+        for device, expression in choices.items():
+            total.plus(expression, _ticks(unit.seconds[device] or 0.0))
+    return total
 
 
-def _handoff_terms(model: cp_model.CpModel, problem: Problem, on: Sequence[dict[int, cp_model.LinearExpr]]) -> list[cp_model.LinearExpr]:
-    terms: list[cp_model.LinearExpr] = []
+def _handoff_terms(model: Model, problem: Problem, on: Sequence[dict[int, Sum]]) -> Sum:
+    total, here_always = Sum(), Sum([TRUE])
     for net in problem.nets:
-        source: Mapping[int, cp_model.LinearExpr | int] = {problem.host: 1} if net.producer < 0 else on[net.producer]
-        wanted: dict[int, list[cp_model.LinearExpr | int]] = {}
+        source: Mapping[int, Sum] = {problem.host: here_always} if net.producer < 0 else on[net.producer]
+        wanted: dict[int, list[Sum]] = {}
         for consumer in net.consumers:
             for device, expression in on[consumer].items():
                 wanted.setdefault(device, []).append(expression)
         if net.to_host:
-            wanted.setdefault(problem.host, []).append(1)
+            wanted.setdefault(problem.host, []).append(here_always)
         for there, expressions in wanted.items():
             flows = []
             for here, present in source.items():
                 seconds = net.seconds[here][there]
                 if here == there or seconds is None:
                     continue
-                flow = model.new_bool_var("")
-                model.add(flow <= present)
+                flow = model.boolean()
+                model.at_least(Sum().plus(present).plus(Sum([flow]), -1), 0)
                 flows.append(flow)
-                terms.append(_ticks(seconds) * flow)
+                total.add(flow, _ticks(seconds))
             for needed in expressions:
-                model.add(sum(flows) + source.get(there, 0) >= needed)
-    return terms
+                model.at_least(Sum(flows).plus(source.get(there, Sum())).plus(needed, -1), 0)
+    return total
 
 
-def _hint(
-    model: cp_model.CpModel, problem: Problem, stages: Sequence[int], reached: Sequence[Sequence[cp_model.IntVar]], hint: Sequence[int]
-) -> None:
+def _hint(model: Model, problem: Problem, stages: Sequence[int], reached: Sequence[Sequence[int]], hint: Sequence[int]) -> None:
     known = price(problem, hint)
     if known is None:
         return
@@ -167,9 +162,9 @@ def _hint(
         if at == len(stages):
             return
         stage_of.update(dict.fromkeys(piece.units, at))
-    hinted: set[int] = set()
+    values: dict[int, bool] = {}
     for unit, marks in enumerate(reached):
         for k, mark in enumerate(marks):
-            if mark.index not in hinted:
-                hinted.add(mark.index)
-                model.add_hint(mark, stage_of[unit] >= k)
+            if mark not in (TRUE, FALSE):
+                values.setdefault(mark, stage_of[unit] >= k)
+    model.hint(values)

@@ -1,0 +1,120 @@
+"""CP-SAT over true-or-false variables, written in its own model format.
+
+`ortools.sat.python.cp_model`, the usual way in, imports pandas, which takes longer than most placements take to solve. This fills the
+same message (`cp_model.proto`, documented with the solver) and hands it to the same entry point.
+
+A literal is a variable's number, or ~number for its negation; TRUE and FALSE are literals too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+TRUE, FALSE = 0, ~0
+
+
+class Sum:
+    """A linear expression over literals with whole coefficients."""
+
+    __slots__ = ("constant", "terms")
+
+    def __init__(self, literals: Iterable[int] = (), coefficient: int = 1) -> None:
+        self.terms: dict[int, int] = {}
+        self.constant = 0
+        for literal in literals:
+            self.add(literal, coefficient)
+
+    def add(self, literal: int, coefficient: int) -> None:
+        variable = literal if literal >= 0 else ~literal
+        if literal < 0:
+            self.constant += coefficient
+            coefficient = -coefficient
+        if variable == TRUE:
+            self.constant += coefficient
+        else:
+            self.terms[variable] = self.terms.get(variable, 0) + coefficient
+
+    def plus(self, other: Sum, factor: int = 1) -> Sum:
+        """Adds a multiple of another expression to this one; returns this one."""
+        self.constant += factor * other.constant
+        for variable, coefficient in other.terms.items():
+            self.terms[variable] = self.terms.get(variable, 0) + factor * coefficient
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    values: tuple[bool, ...]
+    """By variable."""
+    bound: float
+    """No solution has a smaller objective."""
+    proven: bool
+    """Whether `values` is optimal."""
+
+    def value(self, expression: Sum) -> int:
+        return expression.constant + sum(c for variable, c in expression.terms.items() if self.values[variable])
+
+
+class Model:
+    """Constraints and an objective to minimise."""
+
+    def __init__(self) -> None:
+        from ortools.sat.python import cp_model_helper
+
+        self._proto = cp_model_helper.CpModelProto()
+        self._variable(1, 1)
+
+    def boolean(self) -> int:
+        return self._variable(0, 1)
+
+    def at_least_one(self, *literals: int) -> None:
+        self._proto.constraints.add().bool_or.literals.extend(literals)
+
+    def implies(self, first: int, second: int) -> None:
+        self.at_least_one(~first, second)
+
+    def between(self, least: int, expression: Sum, most: int) -> None:
+        linear = self._proto.constraints.add().linear
+        linear.vars.extend(expression.terms.keys())
+        linear.coeffs.extend(expression.terms.values())
+        linear.domain.extend((least - expression.constant, most - expression.constant))
+
+    def at_least(self, expression: Sum, least: int) -> None:
+        most = expression.constant + sum(c for c in expression.terms.values() if c > 0)
+        self.between(least, expression, max(least, most))
+
+    def at_most(self, expression: Sum, most: int) -> None:
+        least = expression.constant + sum(c for c in expression.terms.values() if c < 0)
+        self.between(min(least, most), expression, most)
+
+    def minimise(self, expression: Sum) -> None:
+        objective = self._proto.objective
+        objective.vars.extend(expression.terms.keys())
+        objective.coeffs.extend(expression.terms.values())
+        objective.offset, objective.scaling_factor = expression.constant, 1
+
+    def hint(self, values: Mapping[int, bool]) -> None:
+        """A solution that is known, to start from; by variable."""
+        self._proto.solution_hint.vars.extend(values.keys())
+        self._proto.solution_hint.values.extend(int(value) for value in values.values())
+
+    def solve(self, seconds: float) -> Answer | None:
+        """The best solution within `seconds` of the solver's deterministic clock, the same in every run; None if there is none."""
+        from ortools.sat.python import cp_model_helper
+
+        parameters = cp_model_helper.SatParameters()
+        parameters.num_workers, parameters.random_seed, parameters.linearization_level = 1, 1, 2
+        parameters.cp_model_probing_level = 0  # bounds have fixed what probing would find; it costs as much as the search
+        parameters.max_deterministic_time = seconds
+        solver = cp_model_helper.SolveWrapper()
+        solver.set_parameters(parameters)
+        response = solver.solve(self._proto)
+        status = cp_model_helper.CpSolverStatus
+        if response.status not in (status.OPTIMAL, status.FEASIBLE):
+            return None
+        return Answer(tuple(map(bool, response.solution)), response.best_objective_bound, response.status == status.OPTIMAL)
+
+    def _variable(self, least: int, most: int) -> int:
+        self._proto.variables.add().domain.extend((least, most))
+        return len(self._proto.variables) - 1
