@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 TRUE, FALSE = 0, ~0
 
@@ -107,7 +108,7 @@ class Model:
         parameters.num_workers, parameters.random_seed, parameters.linearization_level = 1, 1, 2
         parameters.cp_model_probing_level = 0  # bounds have fixed what probing would find; it costs as much as the search
         parameters.max_deterministic_time = seconds
-        solver = cp_model_helper.SolveWrapper()
+        solver: Any = cp_model_helper.SolveWrapper()
         solver.set_parameters(parameters)
         response = solver.solve(self._proto)
         status = cp_model_helper.CpSolverStatus
