@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .constant_nodes import RANDOM
+from .devices.ort_values import run_session
 from .errors import ModelError
 from .interruption import run_options
 from .node_names import name_nodes_apart
@@ -63,10 +65,32 @@ class Reference:
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         names = [*self.outputs, *self.tensors]
         try:
-            return dict(zip(names, self._session.run(names, dict(inputs), run_options()), strict=True))
+            return dict(zip(names, run_session(self._session, names, inputs, run_options()), strict=True))
         except Exception as error:
             message = f"onnxruntime cannot run the model on these inputs: {str(error)[:1000]}"
             raise ModelError(message, where=self._where, help=UNTOUCHED) from error
+
+
+def random_tensors(graph: onnx.GraphProto) -> dict[str, str]:
+    """Tensors of the main graph that are drawn at random, and the operator that drew them: two runs of the model itself differ there."""
+    never = {t.name for t in graph.initializer if t.data_type == t.BOOL and not any((*t.int32_data, *t.raw_data))}
+    drawn: dict[str, str] = {}
+    for node in graph.node:
+        source = _draws(node, never) or next((drawn[name] for name in sorted(_reads(node)) if name in drawn), "")
+        if source:
+            drawn.update(dict.fromkeys(node.output, source))
+    drawn.pop("", None)
+    return drawn
+
+
+def _draws(node: onnx.NodeProto, never: set[str]) -> str:
+    """The operator that draws in this node or its bodies; a Dropout draws when it is told that this is training."""
+    if node.op_type in RANDOM:
+        return node.op_type
+    if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] and node.input[2] not in never:
+        return "Dropout in training mode"
+    bodies = [body for attribute in node.attribute for body in (attribute.g, *attribute.graphs)]
+    return next((found for body in bodies for inner in body.node if (found := _draws(inner, never))), "")
 
 
 def fixed_outputs(graph: onnx.GraphProto) -> frozenset[str]:
@@ -74,8 +98,7 @@ def fixed_outputs(graph: onnx.GraphProto) -> frozenset[str]:
     weights = {tensor.name for tensor in graph.initializer}
     reached = {value.name for value in graph.input if value.name not in weights}
     for node in graph.node:  # in topological order, or onnxruntime would not have loaded it
-        random = node.op_type.startswith("Random") or node.op_type in ("Bernoulli", "Multinomial")
-        if random or (node.op_type not in PASSES_SHAPES_ONLY and not reached.isdisjoint(_reads(node))):
+        if node.op_type in RANDOM or (node.op_type not in PASSES_SHAPES_ONLY and not reached.isdisjoint(_reads(node))):
             reached.update(node.output)
     return frozenset(value.name for value in graph.output if value.name not in reached)
 

@@ -6,6 +6,7 @@ An output that is the same for every input proves nothing, so nothing is called 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from .bundle import LimitRecord, MeasuredRecord
 from .compare import Difference, difference, same
-from .errors import VerifyError
+from .errors import ModelError, VerifyError
+from .fitting_inputs import MadeUp, varied
 from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, measured, suspicious
 from .model_weights import model_sha256
 from .run import Bundle
@@ -88,9 +90,12 @@ def verify(
     path = Path(model_path)
     _same_model(path, bundle)
     trial = _Trial(path, bundle, emulate, {**(shapes or {}), **_bound(bundle)})
-    for name, values in trial.input_sets(seed, inputs):
-        tell(f"comparing on {name}")
-        trial.compare(name, values)
+    if inputs is not None:
+        tell("comparing on given")
+        trial.compare("given", inputs)
+    for number in range(seed, seed + SETS):
+        tell(f"comparing on seed {number}")
+        trial.compare_made_up(number)
     return trial.report()
 
 
@@ -117,14 +122,15 @@ class _Trial:
     """Both sides loaded once, and what was seen so far."""
 
     def __init__(self, path: Path, bundle: Bundle, emulate: bool, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        from .reference import Reference, fixed_outputs, read_graph
+        from .reference import Reference, fixed_outputs, random_tensors, read_graph
 
         self.path, self.bundle, self.shapes = path, bundle, shapes
         self.model = read_graph(path)
         crossing = [port.tensor for segment in bundle.manifest.segments for port in segment.outputs]
         self.reference: Reference = Reference(path, self.model, crossing)
         self.session = bundle.session(emulate=emulate, poison=True)
-        self.fixed = fixed_outputs(self.model.graph)
+        self.fixed, self.random = fixed_outputs(self.model.graph), random_tensors(self.model.graph)
+        self.made_up = MadeUp(self.model, self.reference, shapes, tuple(value.name for value in bundle.manifest.model.inputs))
         self.names: list[str] = []
         self.fed: list[Mapping[str, Any]] = []
         self.expected: list[dict[str, Any]] = []
@@ -133,17 +139,12 @@ class _Trial:
         if set(self.reference.outputs) != wanted:
             raise VerifyError(f"the model has the outputs {sorted(self.reference.outputs)}, the bundle {sorted(wanted)}", where=str(path))
 
-    def input_sets(self, seed: int, given: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, Any]]]:
-        sets: list[tuple[str, Mapping[str, Any]]] = [] if given is None else [("given", given)]
-        return sets + [(f"seed {seed + i}", self.make(seed + i)) for i in range(SETS)]
+    def compare_made_up(self, seed: int) -> None:
+        found = self.made_up.attempt(seed)
+        if found is not None:
+            self.compare(f"seed {seed}", *found)
 
-    def make(self, seed: int) -> dict[str, Any]:
-        from .generate_inputs import generate_inputs
-
-        made = generate_inputs(self.model, seed, self.shapes)
-        return {value.name: made[value.name] for value in self.bundle.manifest.model.inputs if value.name in made}
-
-    def compare(self, name: str, values: Mapping[str, Any]) -> None:
+    def compare(self, name: str, values: Mapping[str, Any], expected: dict[str, Any] | None = None) -> None:
         seen: dict[str, Any] = {}
 
         def observe(tensor: str, device: str, value: Any) -> None:
@@ -153,18 +154,21 @@ class _Trial:
         got = self.session.run(values, observe)
         self.names.append(name)
         self.fed.append(values)
-        self.expected.append(self.reference.run(values))
+        self.expected.append(self.reference.run(values) if expected is None else expected)
         self.got.append({**seen, **got})
 
     def report(self) -> VerifyReport:
-        differences = {name: self._difference(name) for name in (*self.reference.outputs, *self.reference.tensors)}
-        outputs = self._rounded(tuple(differences[name] for name in self.reference.outputs))
-        boundaries = tuple(differences[name] for name in self.reference.tensors if all(name in got for got in self.got))
+        compared = [name for name in (*self.reference.outputs, *self.reference.tensors) if self.names and name not in self.random]
+        differences = {name: self._difference(name) for name in compared}
+        outputs = self._rounded(tuple(differences[name] for name in self.reference.outputs if name in differences))
+        seen = [name for name in self.reference.tensors if all(name in got for got in self.got)]
+        boundaries = tuple(differences[name] for name in seen if name in differences)
         still = self._unresponsive()
         approximated = any(bound.bound > 0 for bound in self.bundle.manifest.errors.bounds)
-        limits = held(self.bundle.manifest.limits, outputs)
+        limits = held(self.bundle.manifest.limits, outputs) if outputs else ()
         tolerance = None if approximated and limits else APPROXIMATE if approximated else TOLERANCE
-        reasons = [*self._empty(), *self._silent(still), *beyond(outputs, boundaries, tolerance), *broken(limits)]
+        proves_nothing = [*self._unfit(), *self._drawn(), *self._empty(), *self._silent(still)]
+        reasons = [*proves_nothing, *beyond(outputs, boundaries, tolerance), *broken(limits)]
         return VerifyReport(
             verified=not reasons,
             reason="; ".join(reasons) or self._grounds(tolerance, outputs),
@@ -205,16 +209,34 @@ class _Trial:
     def _unresponsive(self) -> tuple[str, ...]:
         """Outputs that stay the same over every set; sets are added, for the model alone, while there are any."""
         results = list(self.expected)
+        if len(results) == 1:  # the given inputs alone
+            with contextlib.suppress(ModelError):
+                results.append(self.reference.run(varied(self.fed[0])))
         still = self._unchanged(results)
         for extra in range(MORE_SETS):
             if not still:
                 break
-            results.append(self.reference.run(self.make(1000 + extra)))
+            found = self.made_up.attempt(1000 + extra)
+            results += [found[1]] if found is not None else []
             still = self._unchanged(results)
         return still
 
+    def _unfit(self) -> list[str]:
+        """Why nothing could be compared at all."""
+        if self.names:
+            return []
+        return [f"no made-up input fits the model ({self.made_up.unfit[0]}), so nothing was compared: give inputs that it takes"]
+
+    def _drawn(self) -> list[str]:
+        return [
+            f"the output {name} is drawn at random ({self.random[name]}), so there is nothing to compare it with"
+            for name in self.reference.outputs
+            if name in self.random
+        ]
+
     def _unchanged(self, results: list[dict[str, Any]]) -> tuple[str, ...]:
-        live = [name for name in self.reference.outputs if name not in self.fixed]
+        """None where there was nothing to change: no run at all is another reason."""
+        live = [name for name in self.reference.outputs if results and name not in self.fixed and name not in self.random]
         return tuple(name for name in live if all(same(results[0][name], other[name]) for other in results[1:]))
 
     def _silent(self, still: tuple[str, ...]) -> list[str]:
