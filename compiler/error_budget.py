@@ -16,17 +16,19 @@ from typing import TypeVar
 
 from ..passes.rewrite import Decision
 from .bundle import BoundRecord, LimitRecord
-from .errors import Infeasible, TargetError, VerifyError
+from .errors import Infeasible, TargetError, UserError, VerifyError
 
 RULE = "error_budget"
 Result = TypeVar("Result")
 
 
 class OverBudget(VerifyError):
-    """The bundle computes its model, but less exactly than the target's limits want; `bounds` are its approximated sites."""
+    """The bundle computes its model, but less exactly than the target's limits want (or than is sane, where it states none);
+    `bounds` are its approximated sites."""
 
-    def __init__(self, limits: Sequence[LimitRecord], bounds: Sequence[BoundRecord], *, where: str) -> None:
-        super().__init__("; ".join(map(measured_against, limits)), where=where)
+    def __init__(self, reasons: Sequence[str], limits: Sequence[LimitRecord], bounds: Sequence[BoundRecord], *, where: str) -> None:
+        """reasons: what is off by more than approximations should make it, besides limits of the target."""
+        super().__init__("; ".join((*map(measured_against, limits), *reasons)), where=where)
         self.limits, self.bounds = tuple(limits), tuple(bounds)
 
 
@@ -44,7 +46,8 @@ Attempt = Callable[[frozenset[str], tuple[Decision, ...]], Result]
 
 def within_budget(attempt: Attempt[Result], without: frozenset[str]) -> Result:
     """The first attempt that keeps the limits. Raises Infeasible with the measured value where even exact forms break one, or where
-    an approximation that breaks it is all that the devices have; and whatever else `attempt` raises."""
+    an approximation that breaks it is all that the devices have (VerifyError where the target states no limit); and whatever else
+    `attempt` raises."""
     steps: list[Step] = []
     over: OverBudget | None = None
     while True:
@@ -92,7 +95,9 @@ def _used(problem: OverBudget) -> str:
     return ", ".join(sorted({record.rule for record in problem.bounds})) or "no approximation"
 
 
-def _infeasible(problem: OverBudget, how: str) -> Infeasible:
+def _infeasible(problem: OverBudget, how: str) -> UserError:
+    if not problem.limits:
+        return VerifyError(f"the bundle differs from the model: {problem.message}, {how}", where=problem.where)
     first = problem.limits[0]
     levers = tuple(f"the smallest change to the target that would do is {x.kind} {x.subject} {_enough(x)}" for x in problem.limits)
     message = f"{problem.message}, {how}"

@@ -41,11 +41,11 @@ class Measurement:
             message = f"the bundle does not run: {problem.message.replace(f'{folder}/', '')}"
             help = "the untouched model does run here: please report this"
             raise VerifyError(message, where=str(self.loaded.path), help=help) from problem
+        different = beyond(report.outputs, report.boundaries, report.tolerance)
         over = broken_limits(report.limits)
-        if over and not beyond(report.outputs, report.boundaries, report.tolerance):
-            raise OverBudget(over, self.facts.errors.bounds, where=str(self.loaded.path))
-        wrong = [*beyond(report.outputs, report.boundaries, report.tolerance), *broken(report.limits)]
-        if wrong:
+        if (different and report.approximated) or (over and not different):
+            raise OverBudget(different, over, self.facts.errors.bounds, where=str(self.loaded.path))
+        if wrong := [*different, *broken(over)]:
             help = "loosen the limit or the `tol` of a rewrite line in the target; if no approximation was taken, please report this"
             raise VerifyError(f"the bundle differs from the model: {'; '.join(wrong)}", where=str(self.loaded.path), help=help)
         known = {(limit.kind, limit.subject): limit for limit in report.limits}

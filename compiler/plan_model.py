@@ -34,9 +34,7 @@ class PlannedModel:
     notes: tuple[str, ...] = ()
 
 
-def plan_model(
-    load: Callable[[], LoadedModel], target: Target, effort: float, stage: Stage, options: PassOptions = PLAIN
-) -> PlannedModel:
+def plan_model(load: Callable[[], LoadedModel], target: Target, effort: float, stage: Stage, options: PassOptions = PLAIN) -> PlannedModel:
     """Raises TargetError where no device runs an operator, Infeasible with the least relaxation where no plan keeps the limits.
 
     `load` gives a fresh copy of the model: a plan is carried out in the graph, so that another one begins anew."""

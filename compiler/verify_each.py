@@ -2,8 +2,9 @@
 
 The whole model is run by onnxruntime without its optimisations and compared with the untouched file, with the tolerance that
 verification uses (judge.py). A pass that approximates is judged in three steps: without its approximations, as any other; every
-approximated operator alone, against its proved bound; and all together, loosely. Whether the whole model's error keeps the target's
-limits is no question of right or wrong and stays with verification. Later passes are compared with what the approximated model gave.
+approximated operator alone, against its proved bound; and all together, for NaN, infinities and shapes. How far bounds may add up
+in the whole model is no question of right or wrong: verification holds that against the target's limits. Later passes are compared
+with what the approximated model gave.
 """
 
 from __future__ import annotations
