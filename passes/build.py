@@ -14,7 +14,7 @@ from .rewrite import Replacement
 Operand = str | float
 COMPUTED = FLOATS - {"fp8"}
 """Dtypes that replacements compute in; fp8 only stores."""
-AXES_AS_INPUT = {"ReduceMean": 18, "ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}
+AXES_AS_INPUT = {"ReduceMax": 18, "ReduceMean": 18, "ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}
 """From this opset on the axes are an input."""
 
 
@@ -61,7 +61,7 @@ class Builder:
         return node.outputs[0]
 
     def with_axes(self, operator: str, tensor: str, axes: Sequence[int], **attributes: AttributeValue) -> str:
-        """ReduceMean, ReduceSum, Squeeze, Unsqueeze: axes go where this graph's opset wants them."""
+        """ReduceMax, ReduceMean, ReduceSum, Squeeze, Unsqueeze: axes go where this graph's opset wants them."""
         if self.graph.opset >= AXES_AS_INPUT[operator]:
             return self.op(operator, tensor, self.integers(axes), **attributes)
         return self.op(operator, tensor, axes=tuple(axes), **attributes)

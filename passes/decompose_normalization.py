@@ -2,10 +2,12 @@
 
     LayerNormalization   d = x - mean(x);  d / √(mean(d·d) + ε) · scale + bias
     RMSNormalization     x / √(mean(x·x) + ε) · scale
+    InstanceNormalization  as LayerNormalization over all axes but the first two, scale and bias constant and per channel
+    LpNormalization      x / √(Σ x·x) for p = 2, x / Σ |x| for p = 1
     BatchNormalization   s·x + t, at inference, s and t constant
 
 Where the standard says that statistics are computed in fp32 (stash_type 1) and x is narrower, so does the replacement, between
-Casts: squares of fp16 values overflow above 256, and an ε of 1e-12 is zero in fp16.
+Casts, and for InstanceNormalization, of which it says nothing, too: squares of fp16 values overflow above 256, and an ε of 1e-12 is zero in fp16.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ def _normalized(graph: Graph, found: Bindings, spelling: Spelling, centred: bool
     """Everything but scale and bias, in the dtype of x again."""
     root, dtype = found.root, graph.tensor(found.root.inputs[0]).dtype
     stash = graph.attribute(root, "stash_type")
-    wide = DTYPE[stash] if dtype in NARROW and isinstance(stash, int) else dtype
+    wide = DTYPE[stash if isinstance(stash, int) else 1] if dtype in NARROW else dtype
     b = Builder(graph, wide, root.outputs[0])
     x = root.inputs[0] if wide == dtype else b.cast(root.inputs[0], wide)
     axes = found.integers("axes")
@@ -116,6 +118,61 @@ def _rms(spelling: Spelling) -> Rewrite:
     )
 
 
+def match_instance(graph: Graph, node: Node) -> Bindings | None:
+    shape, epsilon = graph.tensor(node.inputs[0]).shape, graph.attribute(node, "epsilon")
+    constant = all(graph.tensor(name).const for name in node.inputs[1:3])
+    if shape is None or len(shape) < 3 or not constant or graph.tensor(node.inputs[0]).dtype not in COMPUTED or not isinstance(epsilon, float):
+        return None
+    return Bindings(node, {"epsilon": epsilon, "axes": tuple(range(2 - len(shape), 0))})
+
+
+def _instance(spelling: Spelling) -> Rewrite:
+    def build(graph: Graph, found: Bindings) -> Replacement:
+        b, result = _normalized(graph, found, spelling, centred=True)
+        narrow = Builder.at(graph, found.root)
+        narrow.nodes = b.nodes
+        scale, bias = (graph.value(name) for name in found.root.inputs[1:3])
+        assert scale is not None and bias is not None, "match() has seen that they are constant"
+        shape = (-1,) + (1,) * len(found.integers("axes"))
+        product = narrow.mul(result, narrow.array(scale.reshape(shape)))
+        return narrow.replaces(found.root, narrow.add(product, narrow.array(bias.reshape(shape))))
+
+    return Rewrite(
+        name=f"instancenorm_{spelling.name}",
+        summary="InstanceNormalization(x, scale, bias) -> (x - mean(x))/√(mean((x - mean(x))²) + ε)·scale + bias",
+        operators=("InstanceNormalization",),
+        emits=("ReduceMean", "Sub", "Mul", "Add", "Cast", *spelling.emits),
+        contract=Contract("reassociates"),
+        match=match_instance,
+        build=build,
+    )
+
+
+def match_lp(graph: Graph, node: Node) -> Bindings | None:
+    axis, p = graph.attribute(node, "axis"), graph.attribute(node, "p")
+    plain = graph.tensor(node.inputs[0]).dtype in COMPUTED and isinstance(axis, int) and isinstance(p, int)
+    return Bindings(node, {"axes": (axis,), "p": float(p)}) if plain else None
+
+
+def build_lp(graph: Graph, found: Bindings) -> Replacement:
+    b, x, axes = Builder.at(graph, found.root), found.root.inputs[0], found.integers("axes")
+    if found.number("p") == 1:
+        return b.replaces(found.root, b.op("Div", x, b.with_axes("ReduceSum", b.op("Abs", x), axes, keepdims=1)))
+    length = b.op("Sqrt", b.with_axes("ReduceSum", b.mul(x, x), axes, keepdims=1))
+    return b.replaces(found.root, b.op("Div", x, length))
+
+
+LPNORM = Rewrite(
+    name="lpnorm_div",
+    summary="LpNormalization(x; p) -> x/√(Σx²) for p = 2, x/Σ|x| for p = 1",
+    operators=("LpNormalization",),
+    emits=("ReduceSum", "Abs", "Mul", "Sqrt", "Div"),
+    contract=Contract("reassociates", over="x that is not all zero along the axis"),
+    match=match_lp,
+    build=build_lp,
+)
+
+
 def match_batch(graph: Graph, node: Node) -> Bindings | None:
     view = graph.tensor(node.inputs[0])
     constant = all(graph.tensor(name).const for name in node.inputs[1:5])
@@ -145,4 +202,4 @@ BATCHNORM_AFFINE = Rewrite(
     unless=unless,
     build=build_batch,
 )
-NORMALIZATIONS = (*map(_layer, SPELLINGS), *map(_rms, SPELLINGS), BATCHNORM_AFFINE)
+NORMALIZATIONS = (*map(_layer, SPELLINGS), *map(_rms, SPELLINGS), *map(_instance, SPELLINGS), LPNORM, BATCHNORM_AFFINE)

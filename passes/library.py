@@ -14,7 +14,10 @@ from .flatten_rows import FLATTEN
 from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .merge_reshape import MERGES
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
-from .recover_normalization import RECOVER_LAYERNORM, RECOVER_RMSNORM
+from .recover_lpnorm import RECOVER_LPNORM
+from .recover_normalization import RECOVER_INSTANCENORM, RECOVER_LAYERNORM, RECOVER_RMSNORM
+from .recover_prelu import RECOVER_LEAKYRELU, RECOVER_PRELU
+from .recover_softplus import RECOVER_LOGSOFTMAX, RECOVER_MISH, RECOVER_SOFTPLUS
 from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSWISH, RECOVER_SWISH
 from .remove_identity import REMOVALS
 from .reshape_matmul import MATRIX
@@ -24,12 +27,19 @@ from .substitute_gelu_relu import RELU
 
 RECOVER: tuple[Rewrite, ...] = (
     RECOVER_LAYERNORM,
+    RECOVER_INSTANCENORM,
     RECOVER_RMSNORM,
+    RECOVER_LPNORM,
     RECOVER_GELU,
     RECOVER_GELU_TANH,
     RECOVER_SWISH,
     RECOVER_HARDSWISH,
     RECOVER_HARDSIGMOID,
+    RECOVER_MISH,
+    RECOVER_SOFTPLUS,
+    RECOVER_LOGSOFTMAX,
+    RECOVER_PRELU,
+    RECOVER_LEAKYRELU,
 )
 SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, *MERGES, FOLD_BATCHNORM, FOLD_CHANNELWISE)
 FUSED_BY_ORT = tuple(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid")

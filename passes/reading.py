@@ -166,13 +166,17 @@ class Reading:
                 raise Unreadable
         elif restored is not None:
             raise Unreadable
-        found = call("Mean", self.of(node.inputs[0], None), axes)
+        argument = self.of(node.inputs[0], None)
+        if node.operator in ("ReduceL2", "ReduceSumSquare"):
+            argument = argument * argument
+        found = call("Mean", argument, axes)
         if node.operator == "ReduceMean":
             return found
         extents = [source.shape[axis] for axis in axes]
         if any(extent is None for extent in extents):
             raise Unreadable
-        return found * float(prod(extent for extent in extents if extent is not None))
+        total = found * float(prod(extent for extent in extents if extent is not None))
+        return total.power(1) if node.operator == "ReduceL2" else total
 
     def _restored(self, node: Node, restored: Shape | None) -> Polynomial:
         """Reshape, Expand and Unsqueeze of statistics: they only give back the axes that a reduction dropped."""

@@ -3,6 +3,8 @@
     m = mean(x),  v = mean((x - m)²)   or   mean(x²) - m²   or   max(mean(x²) - m², 0)
     (x - m) / √(v + ε) · scale + bias      ->  LayerNormalization(x, scale, bias; ε)        opset 17
     x / √(mean(x²) + ε) · scale            ->  RMSNormalization(x, scale; ε)                opset 23
+    the first one over all axes but N and C, scale and bias per channel
+                                           ->  InstanceNormalization(x, scale, bias; ε)     opset 6
 
 Scale and bias are optional. Axes other than the last ones are brought there by a Transpose and back. The E[x²] - E[x]² spelling
 loses digits where |m| is much larger than √v; LayerNormalization does not, so there the two differ by what the spelling lost.
@@ -28,9 +30,8 @@ x, epsilon, gain, shift = var("x"), scalar("epsilon"), scalar("gain"), scalar("s
 scale, bias = weight("scale"), weight("bias")
 VARIANCES = (mean((x - mean(x)) ** 2), mean(x**2) - mean(x) ** 2, clip(mean(x**2) - mean(x) ** 2, 0.0, float("inf")))
 CENTRED = tuple(gain * (x - mean(x)) * (v + epsilon) ** -0.5 for v in VARIANCES)
-LAYER = tuple(
-    formula for c in CENTRED for formula in (c * scale + bias + shift, c * scale + shift, c + bias + shift, c + shift)
-)  # fmt: skip
+WEIGHTED = tuple(formula for c in CENTRED for formula in (c * scale + bias + shift, c * scale + shift, c + bias + shift))
+LAYER = (*WEIGHTED, *(c + shift for c in CENTRED))
 SQUARES = gain * x * (mean(x**2) + epsilon) ** -0.5
 
 
@@ -73,6 +74,40 @@ def build_layer(graph: Graph, found: Bindings) -> Replacement:
     if not last:
         result = b.op("Transpose", result, perm=tuple(int(k) for k in np.argsort(order)))
     return Replacement(tuple(b.nodes), {found.root.outputs[0]: result})
+
+
+def unless_instance(graph: Graph, found: Bindings) -> str | None:
+    axes, view = found.integers("axes"), graph.tensor(found["x"])
+    if view.shape is None or view.dtype not in FLOATS or view.dtype == "fp64":
+        return "the shape of x is not known, or it is fp64, which the operator does not compute in"
+    if len(view.shape) < 3 or axes != tuple(range(2 - len(view.shape), 0)) or view.shape[1] is None:
+        return f"axes {axes} are not all those after the channels"
+    if found.number("epsilon") <= 0.0:
+        return f"ε is {found.number('epsilon'):g}, not positive"
+    for name in ("scale", "bias"):
+        if name in found and _per_channel(graph, found, name) is None:
+            return f"{found[name]} is not one value per channel"
+    return None
+
+
+def _per_channel(graph: Graph, found: Bindings, name: str) -> np.ndarray | None:
+    """The constant as an array over channels; None if it varies elsewhere."""
+    shape, array = graph.tensor(found["x"]).shape, graph.value(found[name])
+    if shape is None or array is None or array.ndim < len(shape) - 1 or array.ndim > len(shape):
+        return None
+    channels = array.shape[1 - len(shape)]
+    return array.reshape(-1) if array.size == channels == shape[1] else None
+
+
+def build_instance(graph: Graph, found: Bindings) -> Replacement:
+    b, channels = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0]), (graph.tensor(found["x"]).shape or (0, 0))[1]
+    scale, bias = np.full(channels or 0, found.number("gain")), np.full(channels or 0, found.number("shift"))
+    for name, array in (("scale", scale), ("bias", bias)):
+        given = _per_channel(graph, found, name) if name in found else None
+        if given is not None:
+            array[:] = array * given if name == "scale" else array + given
+    result = b.op("InstanceNormalization", found["x"], b.array(scale), b.array(bias), epsilon=found.number("epsilon"))
+    return b.replaces(found.root, result)
 
 
 def build_rms(graph: Graph, found: Bindings) -> Replacement:
@@ -127,6 +162,16 @@ RECOVER_LAYERNORM = Rewrite(
     pattern=LAYER,
     unless=unless,
     build=build_layer,
+)
+RECOVER_INSTANCENORM = Rewrite(
+    name="recover_instancenorm",
+    summary="(x - mean(x))/√(variance(x) + ε)·scale + bias -> InstanceNormalization(x, scale, bias), scale and bias per channel",
+    operators=(*PRODUCTS, *SUMS),
+    emits=("InstanceNormalization",),
+    contract=Contract("reassociates", over="x with |mean| not far above the deviation, where variance is spelled E[x²] - E[x]²"),
+    pattern=WEIGHTED,
+    unless=unless_instance,
+    build=build_instance,
 )
 RECOVER_RMSNORM = Rewrite(
     name="recover_rmsnorm",

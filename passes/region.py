@@ -18,10 +18,10 @@ MAX_UNIFORM = 1 << 16
 """Constants up to this many elements are looked at for being one value throughout."""
 THROUGH = frozenset({"Identity", "Cast", "Dropout"})
 RESHAPING = frozenset({"Reshape", "Expand", "Unsqueeze"})
-FUNCTIONS = frozenset({"Erf", "Tanh", "Sigmoid"})
+FUNCTIONS = frozenset({"Erf", "Exp", "Log", "Sigmoid", "Softplus", "Tanh"})
 CLIPS = frozenset({"Clip", "Relu", "HardSigmoid", "Max", "Min"})
 ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Neg", "Sum", "Pow", "Sqrt", "Reciprocal"})
-REDUCTIONS = frozenset({"ReduceMean", "ReduceSum"})
+REDUCTIONS = frozenset({"ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare"})
 READ = ARITHMETIC | FUNCTIONS | CLIPS | REDUCTIONS | RESHAPING | THROUGH
 FUNCTION_OF = {
     **{name: name for name in FUNCTIONS},

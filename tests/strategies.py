@@ -129,6 +129,8 @@ class Speller:
         base = self.atom(atom)
         if exponent == WHOLE:
             return base
+        if exponent == -1:
+            return self.root(base, exponent)
         whole = exponent // WHOLE
         if self.flip():
             return self.op("Pow", base, self.constant(np.array(whole, self.dtype)))
@@ -165,8 +167,11 @@ class Speller:
         return name
 
     def mean(self, argument: Polynomial) -> str:
-        tensor = self.formula(argument)
         axes = np.array([a if self.flip() else a + len(self.shape) for a in self.axes], np.int64)
+        if (square := self.squared(argument)) and self.flip():
+            total = self.op("ReduceSumSquare", square, self.constant(axes), keepdims=1)
+            return self.op("Div", total, self.number(float(np.prod([self.shape[a] for a in self.axes]))))
+        tensor = self.formula(argument)
         if self.flip():
             return self.op("ReduceMean", tensor, self.constant(axes), keepdims=1)
         count = int(np.prod([self.shape[a] for a in self.axes]))
@@ -178,9 +183,18 @@ class Speller:
             total = self.op("Reshape", dropped, self.constant(np.array(kept, np.int64)))
         return self.op("Div", total, self.number(float(count)))
 
+    def squared(self, argument: Polynomial) -> str:
+        """x where the argument is its square."""
+        (monomial, coefficient), *more = argument.terms.items()
+        (found, exponent), *others = monomial
+        plain = not more and not others and coefficient == 1.0 and exponent == 2 * WHOLE and isinstance(found, Unknown)
+        return "x" if plain else ""
+
     def clip(self, atom: Call) -> str:
         """s·clip(p/s…) for a random scale; by Clip, by Relu and Min, by Max and Min, by HardSigmoid."""
         low, high = (float(p) for p in atom.parameters)
+        if not isfinite(low):
+            return self.op("Min", *self.order(self.formula(atom.argument), self.number(high)))
         if not isfinite(high):
             tensor = self.formula(atom.argument)
             return self.op("Relu", tensor) if self.flip() else self.op("Max", *self.order(tensor, self.number(low)))
@@ -214,20 +228,27 @@ def _without(monomial: Monomial, pair: tuple[Atom, int]) -> Monomial:
 
 
 @st.composite
-def spellings(draw: Callable[..., Any], formulas: tuple[Formula, ...], dtype: str = "float32") -> onnx.ModelProto:
-    """A model from x to y that computes one of the formulas; weights lie along the last axes."""
-    rank = draw(st.integers(2, 4))
+def spellings(draw: Callable[..., Any], formulas: tuple[Formula, ...], dtype: str = "float32", layout: str = "last") -> onnx.ModelProto:
+    """A model from x to y that computes one of the formulas.
+
+    layout: means are over the last axes, and weights lie along them ("last"); over all axes but the first two, with weights along the
+    second ("channels"); or over any one axis, where `gain` makes a sum of the mean ("one").
+    """
+    rank = draw(st.integers(3 if layout == "channels" else 2, 4))
     shape = tuple(draw(st.integers(2, 4)) for _ in range(rank))
-    axes = tuple(range(-draw(st.integers(1, rank - 1)), 0))
+    axes = tuple(range(2 - rank if layout == "channels" else -draw(st.integers(1, rank - 1)), 0))
+    axes = (draw(st.integers(-rank, -1)),) if layout == "one" else axes
     seed = np.random.default_rng(draw(st.integers(0, 99)))
-    extents = [shape[a] for a in axes]
+    extents = [shape[1], *[1] * (rank - 2)] if layout == "channels" else [shape[a] for a in axes]
     values: dict[str, Any] = {
         "epsilon": draw(st.sampled_from([1e-3, 1e-5])),
-        "gain": draw(st.sampled_from([1.0, 1.0, 0.75])),
+        "gain": shape[axes[0]] ** -0.5 if layout == "one" else draw(st.sampled_from([1.0, 1.0, 0.75])),
         "shift": draw(st.sampled_from([0.0, 0.0, 0.25])),
         "alpha": draw(st.sampled_from([1.0, 1.702, 0.5])),
         "scale": seed.uniform(0.5, 1.5, extents),
         "bias": seed.uniform(-1, 1, extents),
+        "slope": seed.uniform(0.1, 0.5, extents),
+        "negated": seed.uniform(-0.5, -0.1, extents),
     }
     speller = Speller(draw, shape, axes, values, dtype)
     formula = draw(st.sampled_from(formulas))

@@ -45,6 +45,14 @@ FIRES: Mapping[str, tuple[str, ...]] = {
         )
         for name in ("div", "reciprocal", "pow")
     },
+    **{
+        f"instancenorm_{name}": (
+            one("y = InstanceNormalization<epsilon=0.01>(x, s, b)", CHANNELS),
+            one("y = InstanceNormalization(x, s, b)", CHANNELS, "float[2,3,7] x", "float[2,3,7] y"),
+        )
+        for name in ("div", "reciprocal", "pow")
+    },
+    "lpnorm_div": (one("y = LpNormalization<axis=1>(x)"), one("y = LpNormalization(x)"), one("y = LpNormalization<p=1, axis=-2>(x)")),
     "batchnorm_affine": (
         one("y = BatchNormalization<epsilon=0.01>(x, s, b, m, v)", CHANNELS),
         one("y = BatchNormalization(x, s, b, m, v)", CHANNELS, "float[7,3] x", "float[7,3] y"),
@@ -54,6 +62,9 @@ FIRES: Mapping[str, tuple[str, ...]] = {
     "hardswish_clip": (one("y = HardSwish(x)"),),
     "hardsigmoid_clip": (one("y = HardSigmoid(x)"), one("y = HardSigmoid<alpha=1.0, beta=0.0>(x)"), one("y = HardSigmoid<beta=0.25>(x)")),
     "sigmoid_tanh": (one("y = Sigmoid(x)"),),
+    "softplus_log": (one("y = Softplus(x)"),),
+    "mish_softplus": (one("y = Mish(x)"),),
+    "logsoftmax_log": (one("y = LogSoftmax(x)"), one("y = LogSoftmax<axis=1>(x)")),
     "leakyrelu_relu": (one("y = LeakyRelu(x)"), one("y = LeakyRelu<alpha=0.3>(x)")),
     "prelu_relu": (one("y = PRelu(x, v)", LAYER),),
     "neg_mul": (one("y = Neg(x)"),),
@@ -132,6 +143,11 @@ STAYS: Mapping[str, str] = {
     "gelu_erf": one('y = Gelu<approximate="tanh">(x)'),
     "layernorm": "g (float[2,5] x) => (float[2,5] y, float[2,1] m) <float[5] v = {1,2,3,2,1}> { y, m = LayerNormalization(x, v) }",
     "rmsnorm": one("y = LayerNormalization(x, v)", LAYER),
+    "instancenorm": "g (float[2,3,4] x, float[3] s) => (float[2,3,4] y) <float[3] b = {1,2,3}> { y = InstanceNormalization(x, s, b) }",
+    "lpnorm_div": one("y = ReduceL2(x, a)", "<int64[1] a = {1}>", y="float[2,1,4,5] y"),
+    "softplus_log": one("y = Softsign(x)"),
+    "mish_softplus": one("y = Softplus(x)"),
+    "logsoftmax_log": one("y = Softmax(x)"),
     "batchnorm_affine": "g (float[2,3] x, float[3] s) => (float[2,3] y) <float[3] b = {1,2,3}> { y = BatchNormalization(x, s, b, b, b) }",
     "neg_mul": "g (int64[2] x) => (int64[2] y) { y = Neg(x) }",
     "abs_relu": "g (int64[2] x) => (int64[2] y) { y = Abs(x) }",
