@@ -7,6 +7,7 @@ binds contiguous tensors only: the CPU stand-in uses the packed form at the same
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ class ArenaPlan:
     slots: tuple[Slot, ...]
     steps: tuple[Step, ...]
     waits: tuple[tuple[int, ...], ...]
-    """Per step, earlier steps that must have finished because this one writes over bytes they used."""
+    """Per step, earlier steps that must have finished because this one writes over bytes they used last."""
     at: Schedule
     total: int
     align: int
@@ -175,14 +176,19 @@ def _slot(compiled: Compiled, place: Place, size: _Size, offset: int) -> Slot:
 
 
 def _waits(steps: Schedule, slots: tuple[Slot, ...]) -> tuple[tuple[int, ...], ...]:
+    """Per step, whoever used its bytes last: they in turn waited for who used the same bytes before them."""
     waits: list[set[int]] = [set() for _ in steps.steps]
-    for place, slot in zip(steps.places, slots, strict=True):
-        if place.writer is None:
-            continue
-        for other, earlier in zip(steps.places, slots, strict=True):
-            shares = earlier.offset < slot.offset + slot.bytes and slot.offset < earlier.offset + earlier.bytes
-            if earlier.last < slot.first and shares:
-                waits[place.writer].update(_users(other))
+    held: list[tuple[int, int, int]] = []  # (begin, end, place) of bytes by who used them last, in order, disjoint
+    for k in sorted(range(len(slots)), key=lambda k: slots[k].first):
+        begin, end, writer = slots[k].offset, slots[k].offset + slots[k].bytes, steps.places[k].writer
+        low = bisect_right(held, begin, key=lambda item: item[1])
+        high = bisect_left(held, end, key=lambda item: item[0])
+        if writer is not None:
+            for _, _, earlier in held[low:high]:
+                waits[writer].update(_users(steps.places[earlier]))
+        rest = [(held[low][0], begin, held[low][2])] if low < high and held[low][0] < begin else []
+        more = [(end, held[high - 1][1], held[high - 1][2])] if low < high and held[high - 1][1] > end else []
+        held[low:high] = [*rest, (begin, end, k), *more]
     return tuple(tuple(sorted(found - set(step.needs))) for found, step in zip(waits, steps.steps, strict=True))
 
 

@@ -236,7 +236,11 @@ class Manifest:
 
 
 def to_json(manifest: Manifest) -> str:
-    return json.dumps(dataclasses.asdict(manifest), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(manifest, default=_fields, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
 
 
 def from_json(text: str, where: str) -> Manifest:
