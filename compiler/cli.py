@@ -12,6 +12,7 @@ import click
 from .errors import UsageError, did_you_mean
 from .failures import INTERRUPTED, answer_failure
 from .interruption import interruptible
+from .printable import printable
 
 FILE = click.Path(path_type=Path)
 
@@ -125,7 +126,10 @@ def run_command(bundle: Path, source: Path, output: Path | None, repeat: int, em
 @emulate_option
 @json_option
 def verify_command(model: Path, bundle: Path, emulate: bool, as_json: bool) -> int:
-    """Compare BUNDLE with the untouched MODEL on inputs made up for it."""
+    """Compare BUNDLE with the untouched MODEL.
+
+    Both run on inputs made up for the model; outputs and tensors between segments are compared.
+    """
     from .verify import verify_bundle
 
     result = verify_bundle(model, bundle, emulate=emulate, progress=None if as_json else stage)
@@ -142,7 +146,10 @@ def verify_command(model: Path, bundle: Path, emulate: bool, as_json: bool) -> i
 @click.argument("file", type=FILE)
 @json_option
 def check_command(file: Path, as_json: bool) -> int:
-    """Check a model (five load checks) or a .hw file; exit code 0 or 1, for use in CI."""
+    """Check a model or a .hw file before it is used.
+
+    For a model: five named checks. The exit code is 0 if all pass, else 1, for use in CI.
+    """
     if file.suffix == ".hw":
         from .target_files import load_target
 
@@ -160,9 +167,9 @@ def check_command(file: Path, as_json: bool) -> int:
         echo_json({"file": str(file), "passed": passed, "checks": results})
     else:
         for result in results:
-            click.echo(f"{result['status']:<8}{result['name']:<10} {result['message']}")
+            echo_wrapped(f"{result['status']:<8}{result['name']:<10} {result['message']}")
             if result["help"]:
-                click.echo(f"{'':<19}help: {result['help']}")
+                echo_wrapped(f"{'':<19}help: {result['help']}")
     return 0 if passed else 1
 
 
@@ -184,6 +191,18 @@ def targets_command(as_json: bool) -> int:
 def stage(message: str) -> None:
     """One line of progress; on stderr, so that stdout is the result."""
     click.echo(message, err=True)
+
+
+def echo_wrapped(line: str) -> None:
+    """Wraps under itself on a terminal; as it is elsewhere, where another program may look for words."""
+    import shutil
+    import textwrap
+
+    text = printable(line)
+    if sys.stdout.isatty():
+        width = max(shutil.get_terminal_size().columns, 40)
+        text = textwrap.fill(text, width, subsequent_indent=" " * 19, drop_whitespace=True, replace_whitespace=False)
+    click.echo(text)
 
 
 def echo_json(value: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+from .printable import printable
 
 INTERNAL = 3
 INTERRUPTED = 130
@@ -44,7 +45,7 @@ def _say(text: str, facts: dict[str, Any], code: int, as_json: bool) -> int:
 
         click.echo(json.dumps({"error": facts}, indent=2, ensure_ascii=False, default=str))
     else:
-        click.echo(text, err=True)
+        click.echo(printable(text, keep="\n\t"), err=True)
     return code
 
 

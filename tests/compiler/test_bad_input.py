@@ -180,7 +180,6 @@ ODD: dict[str, Callable[[], onnx.ModelProto]] = {
     ),
     "functions": lambda: doubling(3),
     "sequence as input": lambda: parse("g (seq(float[1,4]) s, int64 i) => (float[1,4] y) { y = SequenceAt(s, i) }"),
-    "output of another shape than stated": lambda: parse("g (float[1,4] x) => (float[7,9] y) { y = Relu(x) }"),
     "sequences": lambda: parse("g (float[1,4] x) => (float[2,4] y) { s = SequenceConstruct(x, x) y = ConcatFromSequence<axis=0>(s) }"),
 }
 
@@ -226,3 +225,28 @@ def test_an_input_without_a_shape_asks_for_one(tmp_path: Path, capsys: Screen) -
     code, _, shown = compile_model(save(model, tmp_path), capsys)
     assert code == 2 and "input 'x' has no shape" in one_message(shown)
     assert compile_model(save(model, tmp_path), capsys, "--shape", "x=1x4")[0] == 0
+
+
+def test_an_output_of_another_shape_than_stated_is_corrected_and_told(tmp_path: Path, capsys: Screen) -> None:
+    code, out, _ = compile_model(save(parse("g (float[1,4] x) => (float[7,9] y) { y = Relu(x) }"), tmp_path), capsys)
+    assert code == 0 and "output 'y' has the shape [1, 4], not [7, 9] as the model says" in out
+
+
+def test_what_a_terminal_would_obey_is_escaped(tmp_path: Path, capsys: Screen) -> None:
+    """A name that would clear the screen, in the summary and in an error."""
+    model = parse(RELU)
+    model.graph.input[0].name = model.graph.node[0].input[0] = "\x1b[2Jx"
+    model.graph.output[0].name = "\x1b[2J\nnowhere"
+    code, out, shown = compile_model(save(model, tmp_path), capsys)
+    assert code == 1 and r"'\x1b[2J" in shown and "\x1b" not in shown
+    model.graph.output[0].name = model.graph.node[0].output[0]
+    code, out, shown = compile_model(save(model, tmp_path), capsys)
+    assert code == 0 and "\x1b" not in out + shown
+
+
+def test_two_thousand_outputs_fit_on_a_screen(tmp_path: Path, capsys: Screen) -> None:
+    names = [f"y{k}" for k in range(2000)]
+    outputs = ", ".join(f"float[1,4] {name}" for name in names)
+    model = parse(f"g (float[2000,4] x) => ({outputs}) {{ {', '.join(names)} = Split<axis=0, num_outputs=2000>(x) }}")
+    code, out, _ = compile_model(save(model, tmp_path), capsys, target="x86_cpu")
+    assert code == 0 and "1990 more output tensors, none worse" in out and len(out.splitlines()) < 40

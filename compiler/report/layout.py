@@ -1,0 +1,77 @@
+"""How a screen is laid out: labelled lines that wrap under themselves, tables, and values in units a person reads.
+
+Names come from models and may hold anything: what a terminal would obey is escaped, and what would fill a screen is shortened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..printable import printable
+
+WIDTH = 110
+"""Columns when the output is no terminal, so that logs wrap the same everywhere."""
+LABEL = 10
+"""Columns of the label that a line begins with."""
+LONGEST = 72
+"""Characters of a name that are shown."""
+
+
+def console() -> Console:
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+def say(screen: Console, label: str, lines: Iterable[str | Text], style: str = "") -> None:
+    """Lines under one label, each wrapped within its column: `latency   365 us predicted …`."""
+    grid = Table.grid()
+    grid.add_column(width=LABEL, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for number, line in enumerate(lines):
+        grid.add_row(label if number == 0 else "", line if isinstance(line, Text) else Text(printable(line)), style=style)
+    screen.print(grid)
+
+
+def table(words: Sequence[str], numbers: Sequence[str]) -> Table:
+    """Text columns, which fold where the screen is narrow, then number columns."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in words:
+        made.add_column(name, overflow="fold")
+    for name in numbers:
+        made.add_column(name, justify="right")
+    return made
+
+
+def row(made: Table, cells: Sequence[str], style: str = "") -> None:
+    made.add_row(*(Text(printable(cell)) for cell in cells), style=style)
+
+
+def short(name: str) -> str:
+    """The two ends of a name that is too long to be read."""
+    half = LONGEST // 2 - 1
+    return name if len(name) <= LONGEST else f"{name[:half]}…{name[-half:]}"
+
+
+def count(number: int, noun: str) -> str:
+    """1 tensor, 2 tensors."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def size(value: float) -> str:
+    """1536 -> 1.5 KiB."""
+    for unit in ("B", "KiB", "MiB"):
+        if abs(value) < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.2f} GiB"
+
+
+def time(seconds: float) -> str:
+    """Seconds in the unit that needs no zeros."""
+    if abs(seconds) >= 1:
+        return f"{seconds:.2f} s"
+    return f"{seconds * 1e3:.2f} ms" if abs(seconds) >= 1e-3 else f"{seconds * 1e6:.0f} us"
