@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 from .errors import UsageError, did_you_mean
 from .failures import INTERRUPTED, answer_failure
 from .interruption import interruptible
+from .pass_options import pass_arguments, pass_options
 from .printable import printable
 
 FILE = click.Path(path_type=Path)
@@ -66,33 +67,57 @@ def autoglmc() -> None:
 @click.option("--no-verify", is_flag=True, help="Do not run the bundle against the model.")
 @shape_option
 @emulate_option
+@pass_options
 @json_option
 def compile_command(
-    model: Path, target: str, output: Path | None, effort: float, no_verify: bool, shapes: Sequence[str], emulate: bool, as_json: bool
+    model: Path,
+    target: str,
+    output: Path | None,
+    effort: float,
+    no_verify: bool,
+    shapes: Sequence[str],
+    emulate: bool,
+    as_json: bool,
+    stop_after: str | None,
+    timings: bool,
+    **watched: Any,
 ) -> int:
     """Compile MODEL into a bundle for a target."""
     from .bind_shapes import parse_shapes
     from .driver import compile_model
     from .target_files import load_target
 
-    progress = None if as_json else stage
-    result = compile_model(
-        model,
-        load_target(target, warn=stage),
-        shapes=parse_shapes(shapes),
-        output=output,
-        verify=not no_verify,
-        emulate=emulate,
-        effort=effort,
-        progress=progress,
-    )
+    machine = load_target(target, warn=stage)
+    options: dict[str, Any] = {"shapes": parse_shapes(shapes), "output": output, "effort": effort, "progress": None if as_json else stage}
+    options |= pass_arguments(**watched, show=stage)
+    if stop_after is not None:
+        return _stop(stop_after, model, machine, options, as_json, timings)
+    result = compile_model(model, machine, verify=not no_verify, emulate=emulate, **options)
     if as_json:
         echo_json(result.as_json())
     else:
         from .report.terminal import print_compiled
 
         print_compiled(result)
+        _echo_timings(result.seconds if timings else {})
     return 0
+
+
+def _stop(name: str, model: Path, target: Any, options: Mapping[str, Any], as_json: bool, timings: bool) -> int:
+    from .driver import stop_after
+
+    stopped = stop_after(name, model, target, **options)
+    if as_json:
+        echo_json(stopped.as_json())
+    else:
+        click.echo(f"{stopped.path}  {stopped.operators} operators, after {stopped.after}")
+        _echo_timings(stopped.seconds if timings else {})
+    return 0
+
+
+def _echo_timings(seconds: Mapping[str, float]) -> None:
+    for name, value in seconds.items():
+        click.echo(f"{'timings' if name == next(iter(seconds)) else '':<10}{name:<18}{value * 1e3:>10.1f} ms")
 
 
 @autoglmc.command("run")
@@ -185,6 +210,31 @@ def targets_command(as_json: bool) -> int:
     else:
         for name in names:
             click.echo(name)
+    return 0
+
+
+@autoglmc.command("rules")
+@json_option
+def rules_command(as_json: bool) -> int:
+    """List the rewrite rules by the pass that applies them.
+
+    \b
+    exact          bit for bit the same
+    reassociates   the same over the reals; floating point rounds differently
+    within BOUND   off by at most BOUND over the reals, proved; only where a `rewrite` line of the target allows it
+    """
+    from .rules import list_rules
+
+    rules = list_rules()
+    if as_json:
+        echo_json({"rules": rules})
+        return 0
+    for name in dict.fromkeys(name for rule in rules for name in rule["stages"]):
+        click.echo(f"{name}:")
+        for rule in rules:
+            if rule["stages"][:1] == [name]:
+                contract = f"within {rule['bound']:.4g}" if rule["contract"] == "bounded" else rule["contract"]
+                click.echo(f"  {rule['name']:<24}{contract:<18}{rule['summary']}")
     return 0
 
 

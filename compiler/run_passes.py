@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class Watcher(Protocol):
 
     @property
     def stage(self) -> str:
-        """Under which its time is counted."""
+        """Under which its time is told and counted; "" where it is nothing worth telling."""
 
     def begin(self, work: Work) -> None: ...
 
@@ -40,16 +40,20 @@ PLAIN = PassOptions()
 def run_passes(work: Work, stage: Stage, watchers: Sequence[Watcher] = (), until: str = "") -> None:
     """The pipeline on `work`, to the pass named `until` (included) or to its end. Raises what passes and watchers raise."""
     for watcher in watchers:
-        with stage(watcher.stage):
+        with _timed(stage, watcher):
             watcher.begin(work)
     for row in PIPELINE:
         with stage(row.name):
             row.run(work)
         for watcher in watchers:
-            with stage(watcher.stage):
+            with _timed(stage, watcher):
                 watcher.after(row, work)
         if row.name == until:
             return
+
+
+def _timed(stage: Stage, watcher: Watcher) -> AbstractContextManager[None]:
+    return stage(watcher.stage) if watcher.stage else nullcontext()
 
 
 def check_pass(name: str) -> str:

@@ -1,0 +1,55 @@
+"""The options of `autoglmc compile` that watch or steer its passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+FILE = click.Path(path_type=Path)
+
+
+def pass_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds them to a command, as keyword arguments verify_each, inputs, print_after, stop_after, disable and timings."""
+    options = (
+        click.option("--verify-each", is_flag=True, help="Compare with the model after every pass; name the rule and site at fault."),
+        click.option("--inputs", type=FILE, help="An .npz file with one array per input: compared besides generated ones."),
+        click.option(
+            "--print-after", multiple=True, metavar="PASS[:FILE]", help="Print the graph as ONNX text on stderr, or to FILE. Repeatable."
+        ),
+        click.option(
+            "--stop-after",
+            metavar="PASS",
+            help="Write the graph after PASS as ONNX to the file of -o [default: MODEL.PASS.onnx]; no bundle.",
+        ),
+        click.option("--disable", multiple=True, metavar="RULE", help="Do not use a rule (see `autoglmc rules`). Repeatable."),
+        click.option("--timings", is_flag=True, help="Show how long each stage took."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def pass_arguments(
+    verify_each: bool, inputs: Path | None, print_after: tuple[str, ...], disable: tuple[str, ...], show: Callable[[str], None]
+) -> dict[str, Any]:
+    """What was asked for as arguments of `compile_model` and `stop_after`. Raises UsageError for a wrong word or file."""
+    given: dict[str, Any] = {}
+    if verify_each:
+        given["verify_each"] = True
+    if disable:
+        from .rules import check_rules
+
+        check_rules(disable)
+        given["disable"] = disable
+    if print_after:
+        from .print_graph import GraphPrinter, parse_places
+
+        given["watchers"] = (GraphPrinter(parse_places(print_after), show),)
+    if inputs is not None:
+        from .array_files import read_arrays
+
+        given["inputs"] = read_arrays(inputs)
+    return given
