@@ -2,8 +2,9 @@
 
     python benchmarks/node_scaling.py [--target a16] [--graph transformer] [--repeat 2] [--size 1000 ...]
 
-Two models as exporters write them: a transformer in primitives (layer normalisation, attention, GELU) and a convolutional network
-(convolution, batch normalisation, depthwise blocks with squeeze and excitation, residual sums). The last column is the exponent p of
+Three models as exporters write them: a transformer in primitives (layer normalisation, attention, GELU); the same with matrices so wide
+that every one of them pays as a segment of its own for tensor_g2; and a convolutional network (convolution, batch normalisation,
+depthwise blocks with squeeze and excitation, residual sums). The last column is the exponent p of
 the fit seconds ~ nodes^p: 1 is flat per node. The exit code is 1 where p of the whole exceeds LIMIT, or p of a stage that takes at
 least MATTERS of the largest model's time exceeds STAGE_LIMIT; others are marked -. The solver, `place-operators`, is shown and not judged.
 """
@@ -15,6 +16,7 @@ import gc
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +72,11 @@ def convolutional(size: int) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
 
 
-GRAPHS: Mapping[str, Callable[[int], onnx.ModelProto]] = {"transformer": transformer, "convolutional": convolutional}
+GRAPHS: Mapping[str, Callable[[int], onnx.ModelProto]] = {
+    "transformer": transformer,
+    "wide": partial(transformer, width=512),
+    "convolutional": convolutional,
+}
 
 
 Row = tuple[int, dict[str, float]]
@@ -126,7 +132,7 @@ def _line(title: str, values: Sequence[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", action="append", help="a stock target or a .hw file (default: a16 and tensor_g2)")
-    parser.add_argument("--graph", action="append", choices=GRAPHS, help="default: both")
+    parser.add_argument("--graph", action="append", choices=GRAPHS, help="default: all")
     parser.add_argument("--size", action="append", type=int, help=f"nodes (default: {', '.join(map(str, SIZES))})")
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()

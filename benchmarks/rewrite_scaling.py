@@ -26,13 +26,13 @@ REPEATS = 3
 class Writer:
     """Nodes of a transformer in primitives: layer normalisation, attention-like products, GELU in its erf form."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         seed = np.random.default_rng(0)
         self.nodes: list[onnx.NodeProto] = []
         arrays = {
             "half": np.float32(0.5), "one": np.float32(1), "two": np.float32(2), "root": np.float32(2**0.5), "eps": np.float32(1e-5),
-            "axis": np.array([-1]), "w": seed.standard_normal((WIDTH, WIDTH)).astype(np.float32) / 4,
-            "scale": seed.uniform(0.5, 1.5, WIDTH).astype(np.float32), "bias": seed.standard_normal(WIDTH).astype(np.float32),
+            "axis": np.array([-1]), "w": seed.standard_normal((width, width)).astype(np.float32) / 4,
+            "scale": seed.uniform(0.5, 1.5, width).astype(np.float32), "bias": seed.standard_normal(width).astype(np.float32),
         }  # fmt: skip
         self.constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()]
 
@@ -59,12 +59,12 @@ class Writer:
         return self.op("Add", x, self.dense(self.gelu(self.dense(self.normalised(x)))))
 
 
-def transformer(size: int) -> onnx.ModelProto:
-    """A model of at least `size` nodes, typed."""
-    writer, x = Writer(), "x"
+def transformer(size: int, width: int = WIDTH) -> onnx.ModelProto:
+    """A model of at least `size` nodes on [width, width] tensors, typed."""
+    writer, x = Writer(width), "x"
     while len(writer.nodes) < size:
         x = writer.layer(x)
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [WIDTH, WIDTH]) for name in ("x", x)]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [width, width]) for name in ("x", x)]
     graph = helper.make_graph(writer.nodes, "transformer", ends[:1], ends[1:], writer.constants)
     return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10))
 
