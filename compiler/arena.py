@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..targets.operator_view import BITS
 from .memory import Buffer, plan
 from .schedule import Place, Schedule, Step, schedule
-from .segments import Compiled, TensorSpec
+from .segments import Compiled, Handoff, TensorSpec
 from .validate_plan import violations
 
 BASE_ALIGN = 64
@@ -74,7 +74,8 @@ def plan_arena(compiled: Compiled, *, room: int | None = None, effort: int = 1) 
     """Slots, offsets and steps. `room`: mapped bytes beyond which planning tries harder; whether the plan then keeps the target's
     limits is for `limits.check_limits` to say, which knows what else takes memory."""
     steps = schedule(compiled)
-    sizes = [_Size.of(compiled, place) for place in steps.places]
+    converts = _converts(compiled)
+    sizes = [_Size.of(compiled, place, converts.get(place.tensor, ())) for place in steps.places]
     buffers = [
         Buffer(f"{i}:{place.tensor}", size.bytes, size.align, place.first, place.last)
         for i, (place, size) in enumerate(zip(steps.places, sizes, strict=True))
@@ -107,10 +108,10 @@ class _Size:
     device_dtype: str
 
     @staticmethod
-    def of(compiled: Compiled, place: Place) -> _Size:
+    def of(compiled: Compiled, place: Place, converts: Iterable[_Convert]) -> _Size:
         spec = compiled.tensors[place.tensor]
         assert spec.shape is not None
-        device_dtype = _device_dtype(compiled, place, spec)
+        device_dtype = _device_dtype(place, spec, converts)
         runtimes = [compiled.runtimes.get(name) for name in (place.device, *place.readers)]
         real = any(runtime is None or runtime.adapter != "ort" for runtime in runtimes)
         row_align = math.lcm(*(h.row_align for h in place.handoffs)) if real else 1
@@ -142,13 +143,26 @@ def strides_of(shape: tuple[int, ...], dtype: str, row: int) -> tuple[int, ...]:
     return tuple(reversed(strides[: len(shape)]))
 
 
-def _device_dtype(compiled: Compiled, place: Place, spec: TensorSpec) -> str:
-    """A convert changes the dtype on the side that computes in it: the writer's place if its segment does, else the copy."""
+_Convert = tuple[Handoff, bool]
+"""A handoff that converts, and whether the tensor's writer computes in the dtype it asks for."""
+
+
+def _converts(compiled: Compiled) -> dict[str, list[_Convert]]:
+    produced_in: dict[str, set[str]] = {}
+    for segment in compiled.segments:
+        for tensor in segment.outputs:
+            produced_in.setdefault(tensor, set()).add(segment.compute_dtype)
+    found: dict[str, list[_Convert]] = {}
     for handoff in compiled.handoffs:
-        if handoff.tensor != place.tensor or handoff.mode != "convert":
-            continue
-        produced_in = {s.compute_dtype for s in compiled.segments if place.tensor in s.outputs}
-        at_producer = handoff.device_dtype in produced_in
+        if handoff.mode == "convert":
+            at_producer = handoff.device_dtype in produced_in.get(handoff.tensor, ())
+            found.setdefault(handoff.tensor, []).append((handoff, at_producer))
+    return found
+
+
+def _device_dtype(place: Place, spec: TensorSpec, converts: Iterable[_Convert]) -> str:
+    """A convert changes the dtype on the side that computes in it: the writer's place if its segment does, else the copy."""
+    for handoff, at_producer in converts:
         if at_producer == (place.device == handoff.producer) and place.device in (handoff.producer, handoff.consumer):
             return handoff.device_dtype
     return spec.dtype
