@@ -11,6 +11,8 @@ from ..passes.candidates import Candidates
 from ..passes.cut_segments import cut
 from ..passes.known_plans import relaxed
 from ..passes.library import RECOVER, SIMPLIFY, TUNE
+from ..passes.merge_equal import NAME as MERGE_EQUAL
+from ..passes.merge_equal import merge_equal
 from ..passes.place_operators import ask, place
 from ..passes.placed import Homeless
 from ..passes.realise_placement import realise
@@ -59,6 +61,8 @@ def recover(work: Work) -> None:
 
 
 def simplify(work: Work) -> None:
+    if MERGE_EQUAL not in work.without:
+        work.decisions.extend(merge_equal(work.graph, work.allow))
     work.decisions.extend(apply(work.graph, work.enabled(SIMPLIFY), work.allow))
     work.decisions.extend(name_outputs(work.graph))
     work.graph.sweep()

@@ -2,12 +2,13 @@
 
     LayerNormalization   d = x - mean(x);  d / √(mean(d·d) + ε) · scale + bias
     RMSNormalization     x / √(mean(x·x) + ε) · scale
-    InstanceNormalization  as LayerNormalization over all axes but the first two, scale and bias constant and per channel
+    InstanceNormalization  the same over all axes but the first two, scale and bias constant and per channel
     LpNormalization      x / √(Σ x·x) for p = 2, x / Σ |x| for p = 1
     BatchNormalization   s·x + t, at inference, s and t constant
 
 Where the standard says that statistics are computed in fp32 (stash_type 1) and x is narrower, so does the replacement, between
-Casts, and for InstanceNormalization, of which it says nothing, too: squares of fp16 values overflow above 256, and an ε of 1e-12 is zero in fp16.
+Casts, and for InstanceNormalization, of which it says nothing, too: squares of fp16 values overflow above 256, and an ε of 1e-12 is
+zero in fp16.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ def _rms(spelling: Spelling) -> Rewrite:
 def match_instance(graph: Graph, node: Node) -> Bindings | None:
     shape, epsilon = graph.tensor(node.inputs[0]).shape, graph.attribute(node, "epsilon")
     constant = all(graph.tensor(name).const for name in node.inputs[1:3])
-    if shape is None or len(shape) < 3 or not constant or graph.tensor(node.inputs[0]).dtype not in COMPUTED or not isinstance(epsilon, float):
+    if shape is None or len(shape) < 3 or not constant or not isinstance(epsilon, float):
+        return None
+    if graph.tensor(node.inputs[0]).dtype not in COMPUTED:
         return None
     return Bindings(node, {"epsilon": epsilon, "axes": tuple(range(2 - len(shape), 0))})
 

@@ -8,12 +8,18 @@ from ..targets.model import RuleFacts
 from .decompose_activation import ACTIVATIONS
 from .decompose_arithmetic import ARITHMETIC
 from .decompose_expand import EXPANSIONS
+from .decompose_groupnorm import GROUPNORM_INSTANCE
 from .decompose_normalization import NORMALIZATIONS
 from .decompose_shape import SHAPES
 from .flatten_rows import FLATTEN
 from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
+from .fold_channels_last import FOLD_CHANNELS_LAST
+from .fold_pad import FOLD_PAD
+from .fold_product import FOLD_PRODUCT
 from .merge_reshape import MERGES
+from .recover_contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
+from .recover_groupnorm import RECOVER_GROUPNORM
 from .recover_lpnorm import RECOVER_LPNORM
 from .recover_normalization import RECOVER_INSTANCENORM, RECOVER_LAYERNORM, RECOVER_RMSNORM
 from .recover_prelu import RECOVER_LEAKYRELU, RECOVER_PRELU
@@ -40,16 +46,19 @@ RECOVER: tuple[Rewrite, ...] = (
     RECOVER_LOGSOFTMAX,
     RECOVER_PRELU,
     RECOVER_LEAKYRELU,
+    RECOVER_GROUPNORM,
+    RECOVER_CONTRIB_GELU,
+    RECOVER_QUICKGELU,
 )
-SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, *MERGES, FOLD_BATCHNORM, FOLD_CHANNELWISE)
-FUSED_BY_ORT = tuple(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid")
-"""Operators without a kernel in onnxruntime's CPU, which it does fuse where it finds them spelled out."""
+SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, *MERGES, FOLD_BATCHNORM, FOLD_CHANNELWISE, FOLD_CHANNELS_LAST, FOLD_PRODUCT, FOLD_PAD)
+FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"), GROUPNORM_INSTANCE)
+"""Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
 TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": (*REMOVALS, *MERGES, *FUSED_BY_ORT, *FLATTEN)}
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
 GELU = (*SIGMOID, *TANH, *RELU_TANH, *RELU)
 FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID, "relu": RELU, "gelu": GELU}
 """Forms that a `rewrite` line may choose from by a common name; "gelu" is every form of it."""
-DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF, *NORMALIZATIONS, *ACTIVATIONS, *ARITHMETIC, *EXPANSIONS, *SHAPES, *MATRIX)
+DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF, *NORMALIZATIONS, GROUPNORM_INSTANCE, *ACTIVATIONS, *ARITHMETIC, *EXPANSIONS, *SHAPES, *MATRIX)
 SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 
 

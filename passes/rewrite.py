@@ -223,7 +223,7 @@ def insert(graph: Graph, node: Node, replacement: Replacement) -> bool:
     feeders = [p for p in map(graph.producer, node.reads) if p is not None]
     if replacement.nodes:
         graph.replace(node, replacement.nodes, replacement.outputs)
-    elif not _redirect(graph, replacement.outputs):
+    elif not redirect(graph, replacement.outputs):
         return False
     else:
         graph.sweep([node])
@@ -231,7 +231,8 @@ def insert(graph: Graph, node: Node, replacement: Replacement) -> bool:
     return True
 
 
-def _redirect(graph: Graph, outputs: Mapping[str, str]) -> bool:
+def redirect(graph: Graph, outputs: Mapping[str, str]) -> bool:
+    """Lets the readers of each tensor read another instead; False, with nothing changed, where a name must stay."""
     for old in outputs:
         if old in graph.outputs or any(old in user.captures for user in graph.users(old)):
             return False

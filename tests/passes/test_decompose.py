@@ -52,6 +52,10 @@ FIRES: Mapping[str, tuple[str, ...]] = {
         )
         for name in ("div", "reciprocal", "pow")
     },
+    "groupnorm_instance": (
+        "g (float[2,6,3,2] x) => (float[2,6,3,2] y) <float[6] s = {1,2,3,4,5,6}> { y = GroupNormalization<num_groups=3>(x, s, s) }",
+        "g (float[2,6,3] x, float[6] s) => (float[2,6,3] y) { y = GroupNormalization<num_groups=2, epsilon=0.125>(x, s, s) }",
+    ),
     "lpnorm_div": (one("y = LpNormalization<axis=1>(x)"), one("y = LpNormalization(x)"), one("y = LpNormalization<p=1, axis=-2>(x)")),
     "batchnorm_affine": (
         one("y = BatchNormalization<epsilon=0.01>(x, s, b, m, v)", CHANNELS),
@@ -144,6 +148,7 @@ STAYS: Mapping[str, str] = {
     "layernorm": "g (float[2,5] x) => (float[2,5] y, float[2,1] m) <float[5] v = {1,2,3,2,1}> { y, m = LayerNormalization(x, v) }",
     "rmsnorm": one("y = LayerNormalization(x, v)", LAYER),
     "instancenorm": "g (float[2,3,4] x, float[3] s) => (float[2,3,4] y) <float[3] b = {1,2,3}> { y = InstanceNormalization(x, s, b) }",
+    "groupnorm_instance": "g (float[A,2,4] x, float[2] s) => (float[A,2,4] y) { y = GroupNormalization<num_groups=1>(x, s, s) }",
     "lpnorm_div": one("y = ReduceL2(x, a)", "<int64[1] a = {1}>", y="float[2,1,4,5] y"),
     "softplus_log": one("y = Softsign(x)"),
     "mish_softplus": one("y = Softplus(x)"),

@@ -39,6 +39,9 @@ BECOMES = {
     "recover_logsoftmax": "LogSoftmax",
     "recover_prelu": "PRelu",
     "recover_leakyrelu": "LeakyRelu",
+    "recover_groupnorm": "GroupNormalization",
+    "recover_contrib_gelu": "Gelu",
+    "recover_quickgelu": "Swish",
 }
 LAYOUT = {"recover_instancenorm": "channels", "recover_lpnorm": "one"}
 STATISTICS = {"recover_layernorm", "recover_rmsnorm", "recover_instancenorm", "recover_lpnorm"}
@@ -161,6 +164,55 @@ def test_the_logarithm_of_a_softmax(text: str, there: bool) -> None:
     fed = feeds(model, 2)
     for before, after in zip(run(model, fed), run(emitted(graph), fed), strict=True):
         np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
+
+
+GROUPS = """g (float[2,6,3,2] x) => (float[2,6,3,2] y) <int64[3] s = {0,2,-1}, int64[4] t = {2,6,3,2},
+    float[2] one = {1,1}, float[2] zero = {0,0}, float[6,1,1] w = {1,2,3,4,5,6}, float[6,1,1] b = {6,5,4,3,2,1}> {
+    r = Reshape(x, s) n = InstanceNormalization<epsilon=0.001>(r, one, zero) h = Reshape(n, t) p = Mul(w, h) y = Add(p, b) }"""
+
+
+def test_group_normalisation() -> None:
+    model, graph = recovered(GROUPS, 21)
+    assert kinds(graph) == ["GroupNormalization"]
+    fed = feeds(model, 2)
+    np.testing.assert_allclose(run(emitted(graph), fed)[0], run(model, fed)[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("one = {1,1}", "one = {1,1.01}"),
+        ("zero = {0,0}", "zero = {0,0.01}"),
+        ("{0,2,-1}", "{-1,2,9}"),
+        ("float[6,1,1] w = {1,2,3,4,5,6}", "float[3,2] w = {1,2,3,4,5,6}"),
+        ("(float[2,6,3,2] y)", "(float[2,6,3,2] y, float[2,6,3,2] h)"),
+    ],
+)
+def test_what_only_resembles_group_normalisation_is_left_alone(old: str, new: str) -> None:
+    assert "GroupNormalization" not in kinds(recovered(GROUPS.replace(old, new))[1])
+
+
+CONTRIB = {
+    "y = com.microsoft.Gelu(x)": (["Gelu"], "none"),
+    "y = com.microsoft.BiasGelu(x, b)": (["Add", "Gelu"], "none"),
+    "y = com.microsoft.FastGelu(x)": (["Gelu"], "tanh"),
+    "y = com.microsoft.FastGelu(x, b)": (["Add", "Gelu"], "tanh"),
+    "y = com.microsoft.QuickGelu(x)": (["Swish"], 1.702),
+    "y = com.microsoft.QuickGelu<alpha=1.5>(x)": (["Swish"], 1.5),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), CONTRIB.items())
+def test_what_onnxruntime_fused_gets_its_standard_form(body: str, expected: tuple[list[str], object]) -> None:
+    text = f"g (float[2,3] x) => (float[2,3] y) <float[3] b = {{1,2,-3}}> {{ {body} }}"
+    model = parse(text, opset=21, ir=10, **{"com.microsoft": 1})
+    graph = Graph(parse(text, opset=21, ir=10, **{"com.microsoft": 1}))
+    apply(graph, RECOVER)
+    assert kinds(graph) == expected[0]
+    last = graph.nodes[-1]
+    assert graph.attribute(last, "approximate" if last.operator == "Gelu" else "alpha") == pytest.approx(expected[1])
+    fed = feeds(model, 2)
+    np.testing.assert_allclose(run(emitted(graph), fed)[0], run(model, fed)[0], rtol=1e-4, atol=1e-4)
 
 
 AXIS = "int64[1] a = {-1}"

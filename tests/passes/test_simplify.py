@@ -18,9 +18,11 @@ from autoglmc.passes.library import SIMPLIFY, TUNE, named
 from autoglmc.passes.rewrite import apply
 
 GOLDEN = Path(__file__).parent / "simplify.txt"
-ELSEWHERE = {"remove_", "fold_batchnorm", "fold_channelwise", "swish_sigmoid"}
+ELSEWHERE = {"remove_", "fold_batchnorm", "fold_channelwise", "swish_sigmoid", "groupnorm_instance"}
 """Tested with the rules like them."""
 W = "float[4,2] w = {1,2,3,4,5,6,7,8}, float[2] b = {9,-9}, float[4] v = {1,2,3,2}"
+K = "float[2,2,1,1] k = {1,-2,3,4}"
+NHWC = "h = Conv(x, k) t = Transpose<perm=[0,2,3,1]>(h)"
 FIRES: Mapping[str, tuple[str, ...]] = {
     "merge_reshape": (
         "g (float[2,6] x) => (float[3,4] y) <int64[3] s = {2,2,3}, int64[2] t = {3,4}> { a = Reshape(x, s) y = Reshape(a, t) }",
@@ -38,6 +40,29 @@ FIRES: Mapping[str, tuple[str, ...]] = {
         "g (float[2,3,4] x) => (float[2,3,4] y) { a = Transpose<perm=[0,2,1]>(x) c = Tanh(a) y = Transpose<perm=[0,2,1]>(c) }",
         """g (float[2,3,4] x) => (float[4,2,3] y) <float l = {-1}, float h = {0.5}> {
             a = Transpose<perm=[0,2,1]>(x) c = Clip(a, l, h) y = Transpose<perm=[1,0,2]>(c) }""",
+    ),
+    "fold_channels_last": (
+        f"g (float[1,2,3,3] x) => (float[1,3,3,2] y) <{K}, float[2] b = {{3,-1}}> {{ {NHWC} y = Add(t, b) }}",
+        f"g (float[1,2,3,3] x) => (float[1,3,3,2] y) <{K}, float[1,1,2] b = {{3,-1}}> {{ {NHWC} y = Mul(b, t) }}",
+        f"g (float[1,2,3,3] x) => (float[1,3,3,2] y) <{K}, float b = {{3}}> {{ {NHWC} y = Div(t, b) }}",
+        f"g (float[1,2,3,3] x) => (float[1,3,3,2] y) <{K}, float[2] b = {{3,1}}> {{ {NHWC} y = Sub(t, b) }}",
+    ),
+    "fold_product": (
+        f"g (float[2,3,4] x) => (float[2,3,2] y) <{W}, float s = {{0.125}}> {{ a = MatMul(x, w) y = Mul(a, s) }}",
+        f"g (float[2,3,4] x) => (float[2,3,2] y) <{W}, float[1,1] s = {{3}}> {{ a = MatMul(x, w) y = Div(a, s) }}",
+        f"g (float[3,4] x) => (float[3,2] y) <{W}, float[2] s = {{3,-2}}> {{ a = MatMul(x, w) c = Add(b, a) y = Mul(s, c) }}",
+        f"g (float[3,4] x) => (float[3,2] y) <{W}, float s = {{3}}, float o = {{5}}> {{ a = MatMul(x, w) c = Add(a, o) y = Mul(c, s) }}",
+    ),
+    "fold_pad": (
+        f"g (float[1,2,3,3] x) => (float[1,2,4,6] y) <{K}, int64[8] p = {{0,0,1,2,0,0,0,1}}> {{ a = Pad(x, p) y = Conv(a, k) }}",
+        f"""g (float[1,2,3,3] x) => (float[1,2,8,8] y) <{K}, int64[8] p = {{0,0,1,2,0,0,3,2}}, float z = {{0}}> {{
+            a = Pad(x, p, z) y = Conv<pads=[1,1,0,0]>(a, k) }}""",
+        """g (float[1,2,3,3] x) => (float[1,2,2,4] y) <int64[8] p = {0,0,1,2,0,0,0,1}> {
+            a = Pad(x, p) y = AveragePool<kernel_shape=[3,3]>(a) }""",
+        """g (float[1,2,3,3] x) => (float[1,2,4,4] y) <int64[8] p = {0,0,1,1,0,0,1,1}> {
+            a = Pad(x, p) y = AveragePool<kernel_shape=[4,4], pads=[1,1,1,1], count_include_pad=1>(a) }""",
+        """g (float[1,2,3,3] x) => (float[1,2,4,4] y) <int64[8] p = {0,0,1,1,0,0,1,1}, float z = {-inf}> {
+            a = Pad(x, p, z) y = MaxPool<kernel_shape=[2,2]>(a) }""",
     ),
     "flatten_product": (
         f"g (float[2,3,4] x) => (float[2,3,2] y) <{W}> {{ a = MatMul(x, w) y = Add(a, b) }}",
@@ -77,6 +102,34 @@ STAYS: Mapping[str, tuple[str, ...]] = {
     "transpose_through": (
         "g (float[2,3] x) => (float[2,3] y, float[3,2] z) { a = Transpose(x) z = Tanh(a) y = Transpose(z) }",
         "g (float[2,3] x) => (float[2,3] y) { a = Transpose(x) c = Softmax(a) y = Transpose(c) }",
+    ),
+    "fold_channels_last": (
+        f"g (float[1,2,3,3] x) => (float[1,3,3,2] y) <{K}, float[3,1] b = {{3,-1,2}}> {{ {NHWC} y = Add(t, b) }}",
+        f"g (float[1,2,3,3] x) => (float[1,3,3,2] y, float[1,2,3,3] h) <{K}, float[2] b = {{3,-1}}> {{ {NHWC} y = Add(t, b) }}",
+        f"g (float[1,2,3,3] x) => (float[1,3,3,2] y) <{K}, float[2] b = {{3,-1}}> {{ {NHWC} y = Sub(b, t) }}",
+        "g (float[1,2,3,3] x) => (float[1,3,3,2] y) <float[2] b = {3,-1}> { t = Transpose<perm=[0,2,3,1]>(x) y = Mul(t, b) }",
+    ),
+    "fold_product": (
+        f"g (float[3,4] x) => (float[3,2] y) <{W}, float[3,1] s = {{1,2,3}}> {{ a = MatMul(x, w) y = Mul(a, s) }}",
+        f"g (float[3,4] x) => (float[3,2] y) <{W}, float[2] s = {{1,0}}> {{ a = MatMul(x, w) y = Div(a, s) }}",
+        f"g (float[3,4] x) => (float[3,2] y) <{W}, float[2] s = {{1,3}}> {{ a = MatMul(x, w) y = Div(s, a) }}",
+        f"g (float[3,4] x, float[4,2] u) => (float[3,2] y) <{W}, float s = {{2}}> {{ a = MatMul(x, u) y = Mul(a, s) }}",
+        f"g (float[3,4] x) => (float[3,2] y, float[3,2] a) <{W}, float s = {{2}}> {{ a = MatMul(x, w) y = Mul(a, s) }}",
+        f"g (float[3,4] x) => (float[3,2] y) <{W}, float[3,1] s = {{1,2,3}}, float t = {{2}}> "
+        "{ a = MatMul(x, w) c = Add(a, s) y = Mul(c, t) }",
+    ),
+    "fold_pad": tuple(
+        f"g (float[1,2,3,3] x) => (float[{shape}] y) <{K}, int64[8] p = {{{pads}}}, float z = {{{value}}}> {{ a = Pad{mode}(x, p, z) {f} }}"
+        for shape, pads, value, mode, f in (
+            ("1,2,5,5", "0,0,1,1,0,0,1,1", "1", "", "y = Conv(a, k)"),
+            ("1,2,2,2", "0,0,0,0,0,0,-1,-1", "0", "", "y = Conv(a, k)"),
+            ("2,2,3,3", "1,0,0,0,0,0,0,0", "0", "", "y = Conv(a, k)"),
+            ("1,2,5,5", "0,0,1,1,0,0,1,1", "0", '<mode="reflect">', "y = Conv(a, k)"),
+            ("1,2,5,5", "0,0,1,1,0,0,1,1", "0", "", 'y = Conv<auto_pad="SAME_UPPER">(a, k)'),
+            ("1,2,4,4", "0,0,1,1,0,0,1,1", "0", "", "y = MaxPool<kernel_shape=[2,2]>(a)"),
+            ("1,2,5,5", "0,0,1,1,0,0,1,1", "0", "", "y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(a)"),
+            ("1,2,5,5", "0,0,1,1,0,0,1,1", "0", "", "y = AveragePool<kernel_shape=[1,1]>(a)"),
+        )
     ),
     "flatten_product": (
         f"g (float[3,4] x) => (float[3,2] y) <{W}> {{ a = MatMul(x, w) y = Add(a, b) }}",
