@@ -11,12 +11,13 @@ from .bundle import LimitRecord, MeasuredRecord
 from .devices.adapter import adapter_for
 from .emit import ManifestFacts
 from .error_budget import OverBudget
-from .errors import BundleError, VerifyError
+from .errors import BundleError, ModelError, VerifyError
+from .fitting_inputs import MadeUp
 from .judge import beyond, broken, broken_limits
 from .load import LoadedModel
 from .run import Bundle
 from .segments import Compiled
-from .verify import VerifyReport, verify
+from .verify import SETS, VerifyReport, verify
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class Measurement:
         try:
             report = self.report = verify(self.loaded.path, Bundle.load(folder), emulate=self.emulate, inputs=self.inputs)
         except BundleError as problem:
+            self._blame_the_model(folder)
             # the folder is gone when this is read, and the user did nothing wrong
             message = f"the bundle does not run: {problem.message.replace(f'{folder}/', '')}"
             help = "the untouched model does run here: please report this"
@@ -50,6 +52,19 @@ class Measurement:
             raise VerifyError(f"the bundle differs from the model: {'; '.join(wrong)}", where=str(self.loaded.path), help=help)
         known = {(limit.kind, limit.subject): limit for limit in report.limits}
         return tuple(known.get((limit.kind, limit.subject), limit) for limit in self.facts.limits), report.records()
+
+    def _blame_the_model(self, folder: Path) -> None:
+        """Raises ModelError where the untouched model does not run either: bound to sizes that it cannot have."""
+        from .reference import Reference, read_graph
+
+        path, inputs = self.loaded.path, Bundle.load(folder).manifest.model.inputs
+        shapes = {value.name: value.shape for value in inputs if value.shape is not None}
+        model = read_graph(path)
+        made_up = MadeUp(model, Reference(path, model), shapes, tuple(value.name for value in inputs))
+        if all(made_up.attempt(seed) is None for seed in range(SETS)):
+            sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+            message = f"the untouched model does not run with {sizes}: {made_up.unfit[0]}"
+            raise ModelError(message, where=str(path), help="bind sizes that it can have with --shape")
 
 
 def measurement(

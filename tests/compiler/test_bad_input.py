@@ -250,3 +250,11 @@ def test_two_thousand_outputs_fit_on_a_screen(tmp_path: Path, capsys: Screen) ->
     model = parse(f"g (float[2000,4] x) => ({outputs}) {{ {', '.join(names)} = Split<axis=0, num_outputs=2000>(x) }}")
     code, out, _ = compile_model(save(model, tmp_path), capsys, target="x86_cpu")
     assert code == 0 and "1990 more output tensors, none worse" in out and len(out.splitlines()) < 40
+
+
+def test_sizes_that_the_model_cannot_have_are_not_blamed_on_us(tmp_path: Path, capsys: Screen) -> None:
+    """bert_tiny has 512 positions."""
+    path = save(model_path("bert_tiny").read_bytes(), tmp_path)
+    code, _, shown = compile_model(path, capsys, "--shape", "batch=1,seq=600")
+    message = one_message(shown)
+    assert code == 1 and "the untouched model does not run with input_ids [1, 600]" in message and "--shape" in message
