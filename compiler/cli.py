@@ -274,10 +274,18 @@ def run(arguments: Sequence[str]) -> int:
         click.echo(problem.format_message(), err=True)
         return UsageError.exit_code
     except click.ClickException as problem:
-        help_text = f"see `{problem.ctx.command_path} --help`" if isinstance(problem, click.UsageError) and problem.ctx else ""
+        help_text = _advice(problem)
         return answer_failure(UsageError(problem.format_message().rstrip("."), help=help_text), arguments, as_json)
     except Exception as problem:
         return answer_failure(problem, arguments, as_json)
+
+
+def _advice(problem: click.ClickException) -> str:
+    if isinstance(problem, click.MissingParameter) and problem.param is not None and problem.param.name == "target":
+        from .target_files import stock_targets
+
+        return f"a .hw file, or one of {', '.join(stock_targets())}"
+    return f"see `{problem.ctx.command_path} --help`" if isinstance(problem, click.UsageError) and problem.ctx else ""
 
 
 def main() -> None:
