@@ -17,7 +17,7 @@ from small_models import parse, save
 
 from autoglmc.compiler import pipeline
 from autoglmc.compiler.driver import compile_model
-from autoglmc.compiler.errors import PassError, UsageError
+from autoglmc.compiler.errors import PassError, UsageError, UserError
 from autoglmc.compiler.repro import AFTER, BEFORE, INPUTS, SCRIPT
 from autoglmc.passes import library
 from autoglmc.passes.build import Builder
@@ -248,3 +248,19 @@ def test_given_inputs_are_checked_and_compared(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=words):
             compile_model(path, machine(), output=tmp_path / "c", inputs=wrong)
+
+
+def test_random_outputs_are_left_out(tmp_path: Path) -> None:
+    text = "g (float[2,8] x) => (float[2,8] y, float[2,8] z) { y = Relu(x) r = RandomNormalLike(x) z = Add(r, x) }"
+    result = compile_model(
+        save(parse(text, opset=20, ir=10), tmp_path), make_target([make_cpu()], []), output=tmp_path / "b", verify_each=True
+    )
+    assert {checked.max_abs for checked in result.checked} == {0.0}
+
+
+def test_a_model_that_takes_no_made_up_input_wants_one(tmp_path: Path) -> None:
+    text = """g (int64[1] n, float[4] x) => (float[a,b] y) <int64[1] big = {1000}>
+      { m = Mul(n, n) k = Add(m, big) s = Concat<axis = 0>(k, n) y = Reshape(x, s) }"""
+    path = save(parse(text, opset=20, ir=10), tmp_path)
+    with pytest.raises(UserError, match="takes none of the inputs made up for it"):
+        compile_model(path, make_target([make_cpu()], []), output=tmp_path / "b", verify_each=True)
