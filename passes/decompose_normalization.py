@@ -153,8 +153,9 @@ def _instance(spelling: Spelling) -> Rewrite:
 
 def match_lp(graph: Graph, node: Node) -> Bindings | None:
     axis, p = graph.attribute(node, "axis"), graph.attribute(node, "p")
-    plain = graph.tensor(node.inputs[0]).dtype in COMPUTED and isinstance(axis, int) and isinstance(p, int)
-    return Bindings(node, {"axes": (axis,), "p": float(p)}) if plain else None
+    if graph.tensor(node.inputs[0]).dtype not in COMPUTED or not isinstance(axis, int) or not isinstance(p, int):
+        return None
+    return Bindings(node, {"axes": (axis,), "p": float(p)})
 
 
 def build_lp(graph: Graph, found: Bindings) -> Replacement:

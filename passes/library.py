@@ -24,7 +24,7 @@ from .recover_lpnorm import RECOVER_LPNORM
 from .recover_normalization import RECOVER_INSTANCENORM, RECOVER_LAYERNORM, RECOVER_RMSNORM
 from .recover_prelu import RECOVER_LEAKYRELU, RECOVER_PRELU
 from .recover_softplus import RECOVER_LOGSOFTMAX, RECOVER_MISH, RECOVER_SOFTPLUS
-from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSWISH, RECOVER_SWISH
+from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
 from .remove_identity import REMOVALS
 from .reshape_matmul import MATRIX
 from .rewrite import Rewrite
@@ -41,6 +41,7 @@ RECOVER: tuple[Rewrite, ...] = (
     RECOVER_SWISH,
     RECOVER_HARDSWISH,
     RECOVER_HARDSIGMOID,
+    RECOVER_HARDSIGMOID_FIFTH,
     RECOVER_MISH,
     RECOVER_SOFTPLUS,
     RECOVER_LOGSOFTMAX,

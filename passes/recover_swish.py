@@ -2,7 +2,7 @@
 
 x·σ(αx)                               -> Swish(x; α)                   opset 24   (SiLU is α = 1)
 x·clip(x/6 + 1/2, 0, 1)               -> HardSwish(x)                  opset 14   (also x·relu6(x + 3)/6, x·HardSigmoid(x))
-clip(αx + β, 0, 1), (α, β) known      -> HardSigmoid(x; α, β)          opset 6    (1/6, 1/2 and 1/5, 1/2)
+clip(αx + 1/2, 0, 1), α = 1/6 or 1/5  -> HardSigmoid(x; α, 1/2)        opset 6
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ def too_late(graph: Graph, found: Bindings) -> str | None:
 
 def hard_sigmoid(graph: Graph, found: Bindings) -> Replacement:
     return _replace(graph, found, "HardSigmoid", alpha=1 / 6, beta=0.5)
+
+
+def hard_sigmoid_fifth(graph: Graph, found: Bindings) -> Replacement:
+    return _replace(graph, found, "HardSigmoid", alpha=1 / 5, beta=0.5)
 
 
 def not_double(graph: Graph, found: Bindings) -> str | None:
@@ -70,4 +74,14 @@ RECOVER_HARDSIGMOID = Rewrite(
     pattern=(clip(x / 6 + 0.5, 0, 1),),
     unless=not_double,
     build=hard_sigmoid,
+)
+RECOVER_HARDSIGMOID_FIFTH = Rewrite(
+    name="recover_hardsigmoid_fifth",
+    summary="clip(x/5 + 1/2, 0, 1) -> HardSigmoid(x; 1/5, 1/2)",
+    operators=("Clip", "Min", "Max", *PRODUCTS),
+    emits=("HardSigmoid",),
+    contract=Contract("reassociates"),
+    pattern=(clip(x / 5 + 0.5, 0, 1),),
+    unless=not_double,
+    build=hard_sigmoid_fifth,
 )

@@ -199,7 +199,7 @@ class Speller:
             tensor = self.formula(atom.argument)
             return self.op("Relu", tensor) if self.flip() else self.op("Max", *self.order(tensor, self.number(low)))
         scale = self.pick(1.0, 6.0, 4.0)
-        linear = {m: c for m, c in atom.argument.terms.items() if m != UNIT}
+        linear = dict(self.numbers(m, c) for m, c in atom.argument.terms.items() if m != UNIT)
         if self.draw(st.integers(0, 3)) == 0 and low == 0.0 and high == 1.0 and UNIT in atom.argument.terms:
             (slope,) = linear.values()
             return self.op("HardSigmoid", "x", alpha=slope, beta=atom.argument.terms[UNIT])

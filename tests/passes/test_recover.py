@@ -32,6 +32,7 @@ BECOMES = {
     "recover_swish": "Swish",
     "recover_hardswish": "HardSwish",
     "recover_hardsigmoid": "HardSigmoid",
+    "recover_hardsigmoid_fifth": "HardSigmoid",
     "recover_instancenorm": "InstanceNormalization",
     "recover_lpnorm": "LpNormalization",
     "recover_mish": "Mish",
