@@ -10,7 +10,7 @@ OCR_SHAPE := --shape x=1x3x48x320
 MAGIKA := $(MODELS)/magika_v3_3.onnx
 MAGIKA_SHAPE := --shape bytes=1x2048
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench conformance clean
 
 test: $(READY)
 	$(BIN)/python -m pytest -q $(ARGS)
@@ -33,9 +33,15 @@ demo: $(READY) $(OCR) $(MAGIKA)
 	  $(BIN)/autoglmc verify $(OCR) demo/ppocr4_rec.$$target --emulate && $(BIN)/autoglmc verify $(MAGIKA) demo/magika.$$target --emulate || exit; \
 	done
 
+# Every operator case of the ONNX standard, for every stock target; six minutes on two cores.
+conformance: $(READY)
+	$(BIN)/python tests/conformance.py --table docs/conformance.md
+
+# What docs/benchmarks.md states, measured again; ten minutes on two cores that do nothing else.
 bench: $(READY)
 	$(BIN)/python benchmarks/fetch_models.py
-	$(BIN)/python benchmarks/compile_time.py
+	$(BIN)/python benchmarks/compile_time.py --target all
+	$(BIN)/python benchmarks/node_scaling.py
 
 $(MODELS)/%.onnx: | $(READY)
 	$(BIN)/python benchmarks/fetch_models.py $*
@@ -46,6 +52,7 @@ $(READY): pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(PYTHON) -m pip install --quiet --target .cache/virtualenv virtualenv && \
 	  PYTHONPATH=.cache/virtualenv $(PYTHON) -m virtualenv --quiet $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m compileall -q $(FOLDERS)
 	touch $@
 
 clean:

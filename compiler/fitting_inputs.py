@@ -40,11 +40,15 @@ class MadeUp:
             values = {name: made[name] for name in self.inputs if name in made}
             expected = self.reference.run(values)
         except ModelError as problem:
-            return self._none(problem.message.splitlines()[0][:MOST_SAID])
+            self._note(problem.message.splitlines()[0][:MOST_SAID])
+            return None
         misfit = self._misfit(expected)
-        return self._none(misfit) if misfit else (values, expected)
+        if misfit:
+            self._note(misfit)
+            return None
+        return values, expected
 
-    def _none(self, reason: str) -> None:
+    def _note(self, reason: str) -> None:
         if reason not in self.unfit:
             self.unfit.append(reason)
 

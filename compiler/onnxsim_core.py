@@ -74,6 +74,8 @@ def _run(model: bytes, inputs: list[bytes]) -> list[bytes]:
     import onnxruntime
     from onnx import ModelProto, TensorProto, numpy_helper
 
+    from .devices.ort_values import run_session
+
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -82,5 +84,5 @@ def _run(model: bytes, inputs: list[bytes]) -> list[bytes]:
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     names = [value.name for value in ModelProto.FromString(model).graph.input]
     arrays = [numpy_helper.to_array(TensorProto.FromString(data)) for data in inputs]
-    outputs = session.run(None, dict(zip(names, arrays, strict=False)))
+    outputs = run_session(session, [value.name for value in session.get_outputs()], dict(zip(names, arrays, strict=False)))
     return [numpy_helper.from_array(np.asarray(value)).SerializeToString() for value in outputs]

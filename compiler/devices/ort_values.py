@@ -23,7 +23,7 @@ EXOTIC |= {"uint4", "int4", "uint2", "int2"}
 """The same dtypes as onnxruntime spells them in a type, `tensor(uint4)`."""
 
 
-def run_session(session: onnxruntime.InferenceSession, names: Sequence[str], feed: Mapping[str, Any], options: Any) -> list[Any]:
+def run_session(session: onnxruntime.InferenceSession, names: Sequence[str], feed: Mapping[str, Any], options: Any = None) -> list[Any]:
     """`session.run`, for models with exotic dtypes among their inputs and outputs too."""
     types = [value.type for value in (*session.get_inputs(), *session.get_outputs())]
     if not any(kind.removeprefix("tensor(").removesuffix(")") in EXOTIC for kind in types):

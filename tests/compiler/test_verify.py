@@ -205,6 +205,39 @@ def test_what_no_input_reaches(graph: str, fixed: set[str]) -> None:
     assert fixed_outputs(parse(graph).graph) == fixed
 
 
+@pytest.mark.parametrize(
+    ("graph", "word"),
+    [
+        ("g (float[2,4] x) => (float[2,4] y) { a = Relu(x) r = RandomNormalLike(a) y = Add(a, r) }", "RandomNormalLike"),
+        ("g (float[2,4] x) => (float[2,4] y) { k = Constant <value = bool {1}> () e = Constant <value = float {0.5}> ()"
+         " a = Relu(x) y = Dropout(a, e, k) }", "Dropout in training mode"),
+        ("g (float[2,4] x) => (float[2,4] y) { k = Constant <value = bool {1}> () a = Relu(x) y = If(k) <then_branch = t () =>"
+         " (float[2,4] p) { p = RandomNormalLike(a) }, else_branch = e () => (float[2,4] q) { q = Identity(a) }> }", "RandomNormalLike"),
+    ],
+)  # fmt: skip
+def test_what_is_drawn_at_random_is_named_and_not_compared(tmp_path: Path, graph: str, word: str) -> None:
+    report = check(tmp_path, parse(graph))
+    assert not report.verified and f"the output y is drawn at random ({word})" in report.reason
+    assert not report.outputs and "y" not in [d.name for d in report.boundaries] and report.inputs
+
+
+def test_inputs_that_the_model_itself_refuses_prove_nothing_and_break_nothing(tmp_path: Path) -> None:
+    """A shape among the inputs: the model takes one in very many."""
+    model = parse("g (float[2,6] x, int64[2] s) => (float[3,4] y) { y = Reshape(x, s) }")
+    report = check(tmp_path, model, devices=("cpu",))
+    assert not report.verified and not report.outputs and not report.inputs
+    assert "no made-up input fits the model" in report.reason and "give inputs that it takes" in report.reason
+    fitting = {"x": np.arange(12, dtype=np.float32).reshape(2, 6), "s": np.array([3, 4])}
+    report = check(tmp_path, model, devices=("cpu",), inputs=fitting)
+    assert report.verified and report.inputs == ("given",)
+
+
+def test_an_error_on_given_inputs_is_no_misfit(tmp_path: Path) -> None:
+    model = parse("g (float[2,6] x, int64[2] s) => (float[3,4] y) { y = Reshape(x, s) }")
+    with pytest.raises(UserError):
+        check(tmp_path, model, devices=("cpu",), inputs={"x": np.zeros((2, 6), np.float32), "s": np.array([5, 5])})
+
+
 VALUES = arrays.arrays(np.float32, (3, 4), elements=st.floats(-100, 100, width=32))
 
 
