@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .devices.ort_values import run_session
 from .errors import ModelError, UserError, first_line
 from .function_size import check_functions
 from .generate_inputs import generate_inputs, small_shapes
@@ -111,7 +112,8 @@ def _forward(model: onnx.ModelProto, path: Path) -> str:
             continue
         tried.append(shapes)
         try:
-            outputs = session.run(None, generate_inputs(model, 0, shapes), run_options())
+            names = [value.name for value in model.graph.output]
+            outputs = run_session(session, names, generate_inputs(model, 0, shapes), run_options())
         except UserError:
             raise
         except Exception as failure:
