@@ -28,6 +28,8 @@ class MadeUp:
     shapes: Mapping[str, tuple[int, ...]]
     """Full shapes of the inputs that the model leaves open."""
     inputs: tuple[str, ...]
+    outputs: Mapping[str, tuple[int, ...] | None]
+    """Shapes that the bundle has memory for."""
     unfit: list[str] = field(default_factory=list)
     """Why inputs could not be used, each reason once."""
 
@@ -53,14 +55,15 @@ class MadeUp:
             self.unfit.append(reason)
 
     def _misfit(self, expected: Values) -> str:
+        """Of an output that the bundle keeps in the shape that the model declares, where the model makes another one of these inputs."""
         for value in self.model.graph.output:
-            kind = value.type.tensor_type
-            if not kind.HasField("shape") or not hasattr(expected[value.name], "shape"):
+            kept = self.outputs.get(value.name)
+            if kept is None or not hasattr(expected[value.name], "shape"):
                 continue
-            stated = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim)
+            stated = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
             found = expected[value.name].shape
-            if len(stated) != len(found) or any(a not in (None, b) for a, b in zip(stated, found, strict=True)):
-                return f"the model answers {value.name} in the shape {list(found)}, which it declares as {list(stated)}"
+            if stated == list(kept) and found != kept:
+                return f"the model answers {value.name} in the shape {list(found)}, which it declares as {stated}"
         return ""
 
 

@@ -130,13 +130,14 @@ class _Trial:
         self.reference: Reference = Reference(path, self.model, crossing)
         self.session = bundle.session(emulate=emulate, poison=True)
         self.fixed, self.random = fixed_outputs(self.model.graph), random_tensors(self.model.graph)
-        self.made_up = MadeUp(self.model, self.reference, shapes, tuple(value.name for value in bundle.manifest.model.inputs))
+        wanted = {value.name: value.shape for value in bundle.manifest.model.outputs}
+        inputs = tuple(value.name for value in bundle.manifest.model.inputs)
+        self.made_up = MadeUp(self.model, self.reference, shapes, inputs, wanted)
         self.names: list[str] = []
         self.fed: list[Mapping[str, Any]] = []
         self.expected: list[dict[str, Any]] = []
         self.got: list[dict[str, Any]] = []
-        wanted = {value.name for value in bundle.manifest.model.outputs}
-        if set(self.reference.outputs) != wanted:
+        if set(self.reference.outputs) != set(wanted):
             raise VerifyError(f"the model has the outputs {sorted(self.reference.outputs)}, the bundle {sorted(wanted)}", where=str(path))
 
     def compare_made_up(self, seed: int) -> None:
