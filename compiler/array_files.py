@@ -29,7 +29,8 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as problem:
-        raise UsageError(f"not an .npz file of plain arrays: {problem}", where=str(path), help="write one with numpy.savez(path, name=array, ...)") from None
+        help = "write one with numpy.savez(path, name=array, ...)"
+        raise UsageError(f"not an .npz file of plain arrays: {problem}", where=str(path), help=help) from None
 
 
 def _require_zip(path: Path) -> None:

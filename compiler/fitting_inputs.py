@@ -28,8 +28,8 @@ class MadeUp:
     shapes: Mapping[str, tuple[int, ...]]
     """Full shapes of the inputs that the model leaves open."""
     inputs: tuple[str, ...]
-    outputs: Mapping[str, tuple[int, ...] | None]
-    """Shapes that the bundle has memory for."""
+    outputs: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
+    """Shapes that the bundle has memory for; an output that is missing here may have any."""
     unfit: list[str] = field(default_factory=list)
     """Why inputs could not be used, each reason once."""
 

@@ -132,7 +132,8 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, Any]) -> dict[str, Any
     missing = [name for name in wanted if name not in inputs]
     if missing:
         described = ", ".join(f"{name}: {wanted[name].dtype}{_shape(wanted[name])}" for name in missing)
-        raise UsageError(f"missing input{'s' if len(missing) > 1 else ''} {described}", help="numpy.savez(path, name=array, …) with every input")
+        help = "numpy.savez(path, name=array, …) with every input"
+        raise UsageError(f"missing input{'s' if len(missing) > 1 else ''} {described}", help=help)
     checked = {}
     for name, value in wanted.items():
         if value.slot is None:
@@ -141,7 +142,8 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, Any]) -> dict[str, Any
         array = numpy.asarray(inputs[name])
         if array.dtype != numpy_dtype(value.dtype) or array.shape != value.shape:
             got = f"{array.dtype}{list(array.shape)}"
-            raise UsageError(f"input {name!r} is {got}, the bundle takes {numpy_dtype(value.dtype)}{_shape(value)}", help=_advice(array, value))
+            takes = f"{numpy_dtype(value.dtype)}{_shape(value)}"
+            raise UsageError(f"input {name!r} is {got}, the bundle takes {takes}", help=_advice(array, value))
         checked[name] = array
     return checked
 

@@ -245,8 +245,8 @@ def redirect(graph: Graph, outputs: Mapping[str, str]) -> bool:
 
 
 def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tuple[Decision, ...]:
-    """Applies rules wherever they fit and `allow` lets them, until nothing changes: sweeps from the outputs back, so that the largest reading of a
-    formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
+    """Applies rules wherever they fit and `allow` lets them, until nothing changes: sweeps from the outputs back, so that the largest
+    reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
     decisions: dict[tuple[str, str], Decision] = {}
     for _ in range(MAX_ROUNDS):
         nodes, reader, changed = graph.nodes, Reader(graph), False
