@@ -46,7 +46,7 @@ onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvi
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of the fastest successful run and what it wrote to stdout; None and the last line of its complaint if none was."""
+    """Seconds of the fastest successful run and what it wrote to stdout; None and the end of its complaint if none was."""
 
     seconds: float | None
     output: str
@@ -108,7 +108,7 @@ def _ratio(ours: Timing, peer: Timing) -> str:
 
 def _complaint(stderr: str) -> str:
     lines = [line for line in stderr.splitlines() if line.strip()]
-    return lines[-1].strip()[:200] if lines else "no message"
+    return " ".join(line.strip() for line in lines[-3:])[-300:] or "no message"
 
 
 def main() -> None:
