@@ -229,12 +229,13 @@ def rules_command(as_json: bool) -> int:
     if as_json:
         echo_json({"rules": rules})
         return 0
+    width = max(len(rule["name"]) for rule in rules)
     for name in dict.fromkeys(name for rule in rules for name in rule["stages"]):
         click.echo(f"{name}:")
         for rule in rules:
             if rule["stages"][:1] == [name]:
                 contract = f"within {rule['bound']:.4g}" if rule["contract"] == "bounded" else rule["contract"]
-                click.echo(f"  {rule['name']:<24}{contract:<18}{rule['summary']}")
+                click.echo(f"  {rule['name']:<{width}} {contract:<17} {rule['summary']}")
     return 0
 
 
