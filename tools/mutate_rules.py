@@ -1,0 +1,146 @@
+"""Mutation check of the rules: each number in their mathematics is changed by 1 %, and a test must fail.
+
+    python tools/mutate_rules.py [FILE …]
+
+Numbers are float literals, and integers that are a term, factor, divisor or exponent of a formula (not indices, axes or shapes). Each
+mutant is a copy of the package with one literal changed; the tests of that rule file run on it until the first failure, those that only
+compare texts left out. Writes docs/mutations.txt, which docs/rules.md quotes; only the lines of the files asked for are renewed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "docs" / "mutations.txt"
+RULES = re.compile(r"(recover|fold|merge|flatten|remove|decompose|substitute|reshape)_\w+\.py")
+TESTS: Mapping[str, Sequence[str]] = {
+    "recover": ("test_recover.py",),
+    "decompose": ("test_decompose.py",),
+    "reshape": ("test_decompose.py",),
+    "substitute": ("test_substitute_gelu.py", "test_substitute_gelu_relu.py"),
+    "remove": ("test_remove_identity.py",),
+    "fold": ("test_simplify.py", "test_fold_batchnorm.py"),
+    "merge": ("test_simplify.py", "test_merge_equal.py"),
+    "flatten": ("test_simplify.py",),
+}
+FORMULAS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
+MATHEMATICS = {"add", "sub", "mul", "op", "clip", "scalar", "erf", "tanh", "sqrt", "_scaled", "number", "Form"}
+"""Calls whose numeric arguments are numbers of a formula."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    file: Path
+    line: int
+    start: int
+    end: int
+    """Columns in bytes, as ast counts them."""
+    value: float
+
+    def mutated(self) -> str:
+        """The source with the number 1 % larger."""
+        lines = self.file.read_bytes().split(b"\n")
+        line = lines[self.line - 1]
+        lines[self.line - 1] = line[: self.start] + f"({self.value * 1.01!r})".encode() + line[self.end :]
+        return b"\n".join(lines).decode()
+
+    def __str__(self) -> str:
+        text = self.file.read_text(encoding="utf-8").split("\n")[self.line - 1].strip()
+        return f"{self.value!r} in `{text}`"
+
+
+def constants(file: Path) -> Iterator[Constant]:
+    tree = ast.parse(file.read_bytes())
+    parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value and node.end_col_offset is not None:
+            if isinstance(node.value, float) or _in_formula(node, parents):
+                yield Constant(file, node.lineno, node.col_offset, node.end_col_offset, node.value)
+
+
+def _in_formula(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> bool:
+    """Whether an integer is an operand of arithmetic on tensors or numbers, not on lengths and axes."""
+    parent = parents[node]
+    inside: ast.AST = node
+    while inside in parents:
+        inside = parents[inside]
+        if isinstance(inside, ast.Subscript | ast.Slice | ast.Compare) or _called(inside) in ("range", "len", "int"):
+            return False
+    if isinstance(parent, ast.BinOp):
+        other = parent.right if parent.left is node else parent.left
+        return isinstance(parent.op, FORMULAS) and _called(other) not in ("len", "int") and not isinstance(other, ast.Tuple)
+    return _called(parent) in MATHEMATICS
+
+
+def _called(node: ast.AST) -> str:
+    if not isinstance(node, ast.Call):
+        return ""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def survives(constant: Constant, copy: Path) -> bool:
+    """Whether the tests of the file pass on its mutant."""
+    place = copy / "autoglmc" / constant.file.relative_to(ROOT)
+    place.write_text(constant.mutated(), encoding="utf-8")
+    tests = [ROOT / "tests" / "passes" / name for name in TESTS[constant.file.name.partition("_")[0]]]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-k", "not golden"]
+    command = [sys.executable, "-m", "pytest", *options, *(str(test) for test in tests if test.exists())]
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    place.write_bytes(constant.file.read_bytes())
+    if done.returncode not in (0, 1, 2):
+        raise SystemExit(f"pytest: {done.stdout[-500:]}{done.stderr[-500:]}")
+    return done.returncode == 0
+
+
+def check(files: Sequence[Path]) -> dict[str, list[str]]:
+    """Lines of the result by file."""
+    found: dict[str, list[str]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in ("compiler", "grammar", "passes", "targets"):
+            shutil.copytree(ROOT / name, copy / "autoglmc" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "__init__.py", copy / "autoglmc")
+        for file in files:
+            every = list(constants(file))
+            alive = [constant for constant in every if survives(constant, copy)]
+            lines = [f"{file.name}\t{len(every)}\t{len(every) - len(alive)}"]
+            found[file.name] = [*lines, *(f"\tsurvives: {constant}" for constant in alive)]
+            print("\n".join(found[file.name]), flush=True)
+    return found
+
+
+def known() -> dict[str, list[str]]:
+    """The result as written before, by file."""
+    found: dict[str, list[str]] = {}
+    for line in RESULT.read_text(encoding="utf-8").splitlines() if RESULT.exists() else ():
+        if not line.startswith("\t"):
+            found[line.partition("\t")[0]] = []
+        found[next(reversed(found))].append(line)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", metavar="FILE", help="rule files of passes/ (default: all)")
+    options = parser.parse_args()
+    every = sorted(path for path in (ROOT / "passes").iterdir() if RULES.fullmatch(path.name))
+    wanted = [path for path in every if not options.files or path.name in options.files]
+    found = known() | check(wanted)
+    names = [path.name for path in every if path.name in found]
+    RESULT.write_text("\n".join(line for name in names for line in found[name]) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
