@@ -8,6 +8,7 @@ from .constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
 from .errors import first_line
 from .infer_types import infer_types
 from .scalar_range import make_scalars
+from .take_branches import take_branches
 
 if TYPE_CHECKING:
     import onnx
@@ -23,6 +24,7 @@ def simplify(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
 
     Names of graph inputs and outputs stay. Takes over `model`.
     """
+    take_branches(model)
     model = infer_types(model)
     waiting = -1
     for _ in range(ROUNDS if may_fold(model) else 0):
@@ -34,8 +36,11 @@ def simplify(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
             show_kept(model)
             return model, (f"not simplified: {problem}",)
         show_kept(simple)
+        taken = take_branches(simple)
         model = infer_types(simple)
-        if waiting == 0:
+        if taken:
+            waiting = -1  # what was in a branch may be constant now
+        elif waiting == 0:
             break
     show_kept(model)
     return (infer_types(model) if make_scalars(model) else model), ()

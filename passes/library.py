@@ -16,7 +16,7 @@ from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .fold_channels_last import FOLD_CHANNELS_LAST
 from .fold_pad import FOLD_PAD
 from .fold_product import FOLD_PRODUCT
-from .merge_reshape import MERGES
+from .merge_reshape import MERGE_SHAPING, MERGES
 from .recover_contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
 from .recover_groupnorm import RECOVER_GROUPNORM
@@ -54,7 +54,7 @@ RECOVER: tuple[Rewrite, ...] = (
 SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, *MERGES, FOLD_BATCHNORM, FOLD_CHANNELWISE, FOLD_CHANNELS_LAST, FOLD_PRODUCT, FOLD_PAD)
 FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"), GROUPNORM_INSTANCE)
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
-TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": (*REMOVALS, *MERGES, *FUSED_BY_ORT, *FLATTEN)}
+TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": (*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FLATTEN)}
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
 GELU = (*SIGMOID, *TANH, *RELU_TANH, *RELU)
 FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID, "relu": RELU, "gelu": GELU}

@@ -1,6 +1,8 @@
 """Merges what only re-arranges the same elements: only the last shape, and only the product of two orders, matter.
 
 Reshape(Reshape(x, s), t)            ->  Reshape(x, t)                 also where the inner one is a Flatten, Squeeze or Unsqueeze
+g(f(x)) of the shape of x            ->  x                             f, g any two of Reshape, Flatten, Squeeze, Unsqueeze
+g(f(x))                              ->  Reshape(x)                    for onnxruntime only, which runs each of them as a copy of pointers
 Transpose(Transpose(x; p); q)        ->  Transpose(x; p∘q)             x itself where p∘q is the identity
 Transpose(f(Transpose(x; p)); q)     ->  f(Transpose(x; p∘q))          f one of the operators that look at one element at a time
 """
@@ -32,7 +34,7 @@ def unless_unknown(graph: Graph, found: Bindings) -> str | None:
 
 def _own_shape(graph: Graph, node: Node) -> bool:
     """Whether the shape operand alone says what the result is."""
-    wanted = graph.value(node.inputs[1]) if len(node.inputs) > 1 else None
+    wanted = graph.value(node.inputs[1]) if node.kind == "Reshape" and len(node.inputs) > 1 else None
     return wanted is not None and 0 not in wanted
 
 
@@ -42,6 +44,16 @@ def build_reshape(graph: Graph, found: Bindings) -> Replacement:
         return b.replaces(found.root, b.op("Reshape", found["x"], found.root.inputs[1]))
     shape = graph.tensor(found.root.outputs[0]).shape or ()
     return b.replaces(found.root, b.reshape(found["x"], [-1 if extent is None else extent for extent in shape]))
+
+
+def match_undone(graph: Graph, node: Node) -> Bindings | None:
+    found = match_reshape(graph, node)
+    before, after = None if found is None else graph.tensor(found["x"]).shape, graph.tensor(node.outputs[0]).shape
+    return found if before is not None and before == after and None not in before else None
+
+
+def build_undone(graph: Graph, found: Bindings) -> Replacement:
+    return Replacement((), {found.root.outputs[0]: found["x"]})
 
 
 def match_transposes(graph: Graph, node: Node) -> Bindings | None:
@@ -104,6 +116,25 @@ MERGE_RESHAPE = Rewrite(
     unless=unless_unknown,
     build=build_reshape,
 )
+UNDO_RESHAPE = Rewrite(
+    name="undo_reshape",
+    summary="Unsqueeze(Squeeze(x)) of the shape of x -> x, also of Reshape and Flatten",
+    operators=SHAPING,
+    emits=(),
+    contract=EXACT,
+    match=match_undone,
+    build=build_undone,
+)
+MERGE_SHAPING = Rewrite(
+    name="merge_shaping",
+    summary="Unsqueeze(Squeeze(x)) -> Reshape(x), also of Reshape and Flatten",
+    operators=("Flatten", "Squeeze", "Unsqueeze"),
+    emits=("Reshape",),
+    contract=EXACT,
+    match=match_reshape,
+    unless=unless_unknown,
+    build=build_reshape,
+)
 MERGE_TRANSPOSE = Rewrite(
     name="merge_transpose",
     summary="Transpose(Transpose(x; p); q) -> Transpose(x; p∘q), or x",
@@ -122,4 +153,4 @@ TRANSPOSE_THROUGH = Rewrite(
     match=match_through,
     build=build_through,
 )
-MERGES = (MERGE_RESHAPE, MERGE_TRANSPOSE, TRANSPOSE_THROUGH)
+MERGES = (UNDO_RESHAPE, MERGE_RESHAPE, MERGE_TRANSPOSE, TRANSPOSE_THROUGH)

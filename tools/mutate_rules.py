@@ -2,9 +2,11 @@
 
     python tools/mutate_rules.py [FILE …]
 
-Numbers are float literals, and integers that are a term, factor, divisor or exponent of a formula (not indices, axes or shapes). Each
-mutant is a copy of the package with one literal changed; the tests of that rule file run on it until the first failure, those that only
-compare texts left out. Writes docs/mutations.txt, which docs/rules.md quotes; only the lines of the files asked for are renewed.
+Numbers are float literals, and integers that are a term, factor, divisor or exponent of a formula (not indices, axes or shapes, nor what
+a shortcut compares with). Exponents, which formulas count in halves, change by one half. Each mutant is a copy of the package with one
+literal changed; the tests of that rule file run on it until the first failure, those that only compare texts left out.
+
+Writes docs/mutations.txt, which docs/rules.md quotes; only the lines of the files asked for are renewed.
 """
 
 from __future__ import annotations
@@ -47,12 +49,14 @@ class Constant:
     end: int
     """Columns in bytes, as ast counts them."""
     value: float
+    exponent: bool = False
 
     def mutated(self) -> str:
-        """The source with the number 1 % larger."""
+        """The source with the number 1 % larger, an exponent by one half."""
         lines = self.file.read_bytes().split(b"\n")
         line = lines[self.line - 1]
-        lines[self.line - 1] = line[: self.start] + f"({self.value * 1.01!r})".encode() + line[self.end :]
+        value = self.value + 0.5 if self.exponent else self.value * 1.01
+        lines[self.line - 1] = line[: self.start] + f"({value!r})".encode() + line[self.end :]
         return b"\n".join(lines).decode()
 
     def __str__(self) -> str:
@@ -65,8 +69,15 @@ def constants(file: Path) -> Iterator[Constant]:
     parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value and node.end_col_offset is not None:
-            if isinstance(node.value, float) or _in_formula(node, parents):
-                yield Constant(file, node.lineno, node.col_offset, node.end_col_offset, node.value)
+            compared = isinstance(parents[node], ast.Compare)
+            if (isinstance(node.value, float) and not compared) or _in_formula(node, parents):
+                yield Constant(file, node.lineno, node.col_offset, node.end_col_offset, node.value, _is_exponent(node, parents))
+
+
+def _is_exponent(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> bool:
+    above = parents[node]
+    inside, above = (above, parents[above]) if isinstance(above, ast.UnaryOp) else (node, above)
+    return isinstance(above, ast.BinOp) and isinstance(above.op, ast.Pow) and above.right is inside
 
 
 def _in_formula(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> bool:

@@ -31,6 +31,15 @@ FIRES: Mapping[str, tuple[str, ...]] = {
         "g (float[2,3] x) => (float[6] y) <int64[1] s = {1}, int64[1] t = {-1}> { a = Unsqueeze(x, s) y = Reshape(a, t) }",
         "g (float[2,1,3] x) => (float[2,3] y, float[2,3] z) <int64[1] s = {1}, int64[2] t = {0,3}> { z = Squeeze(x, s) y = Reshape(z, t) }",
     ),
+    "undo_reshape": (
+        "g (float[2,1,3] x) => (float[2,1,3] y) <int64[1] s = {1}> { a = Squeeze(x, s) b = Unsqueeze(a, s) y = Tanh(b) }",
+        "g (float[2,3] x) => (float[2,3] y) <int64[1] s = {-1}, int64[2] t = {2,3}> { a = Reshape(x, s) b = Reshape(a, t) y = Tanh(b) }",
+    ),
+    "merge_shaping": (
+        "g (float[2,1,3] x) => (float[2,3,1] y) <int64[1] s = {1}, int64[1] t = {2}> { a = Squeeze(x, s) y = Unsqueeze(a, t) }",
+        "g (float[2,2,3] x) => (float[12] y) <int64[1] s = {0}> { a = Flatten<axis=0>(x) y = Squeeze(a, s) }",
+        "g (float[2,2,3] x) => (float[4,3] y) <int64[1] s = {0}> { a = Unsqueeze(x, s) y = Flatten<axis=3>(a) }",
+    ),
     "merge_transpose": (
         "g (float[2,3,4] x) => (float[3,4,2] y) { a = Transpose<perm=[2,0,1]>(x) y = Transpose<perm=[2,0,1]>(a) }",
         "g (float[2,3,4] x) => (float[2,4,3] y) { a = Transpose(x) y = Transpose<perm=[2,0,1]>(a) }",
@@ -97,6 +106,12 @@ STAYS: Mapping[str, tuple[str, ...]] = {
     "merge_reshape": (
         "g (float[A,B,6] x) => (float[A,C,2] y) <int64[3] s = {0,-1,2}, int64[3] t = {0,0,-1}> { a = Reshape(x, s) y = Reshape(a, t) }",
         "g (float[2,6] x) => (float[3,4] y) <int64[2] t = {3,4}> { a = Relu(x) y = Reshape(a, t) }",
+    ),
+    "undo_reshape": (
+        "g (float[2,1,3] x) => (float[2,3,1] y) <int64[1] s = {1}, int64[1] t = {2}> { a = Squeeze(x, s) y = Unsqueeze(a, t) }",
+    ),
+    "merge_shaping": (
+        "g (float[A,B] x) => (float[1,A,C] y) <int64[2] s = {0,-1}, int64[1] t = {0}> { a = Reshape(x, s) y = Unsqueeze(a, t) }",
     ),
     "merge_transpose": ("g (float[2,3] x) => (float[3,2] y) { a = Relu(x) y = Transpose(a) }",),
     "transpose_through": (
