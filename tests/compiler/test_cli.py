@@ -16,6 +16,7 @@ from models import model_path
 from small_models import RELU, parse, save
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.commands import output
 from autoglmc.compiler.errors import Infeasible, ModelError
 from autoglmc.compiler.failures import INTERNAL, INTERRUPTED
 from autoglmc.targets.stock import stock_path
@@ -55,7 +56,7 @@ def test_a_first_word_that_is_no_verb_is_a_model(compiled: list[dict[str, Any]],
         "verify": False,
         "emulate": False,
         "effort": 1.0,
-        "progress": cli.stage,
+        "progress": output.stage,
     }
     asked = {**compiled[0], "target": compiled[0]["target"].name}
     assert asked == {"model": Path("m.onnx"), "target": "a16", **options}

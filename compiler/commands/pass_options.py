@@ -40,16 +40,16 @@ def pass_arguments(
     if verify_each:
         given["verify_each"] = True
     if disable:
-        from .rules import check_rules
+        from ..rules import check_rules
 
         check_rules(disable)
         given["disable"] = disable
     if print_after:
-        from .print_graph import GraphPrinter, parse_places
+        from ..print_graph import GraphPrinter, parse_places
 
         given["watchers"] = (GraphPrinter(parse_places(print_after), show),)
     if inputs is not None:
-        from .array_files import read_arrays
+        from ..array_files import read_arrays
 
         given["inputs"] = read_arrays(inputs)
     return given

@@ -1,0 +1,74 @@
+"""`autoglmc compile`: a model into a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import FILE, emulate_option, json_option, shape_option
+from .output import echo_json, stage
+from .pass_options import pass_arguments, pass_options
+
+
+@click.command("compile")
+@click.argument("model", type=FILE)
+@click.option("--target", required=True, metavar="FILE|NAME", help="A .hw file, or a stock target (see `autoglmc targets`).")
+@click.option("-o", "--output", type=FILE, help="Bundle folder [default: MODEL.TARGET/ beside the model].")
+@click.option("--effort", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help="Times the solver's usual time limit.")
+@click.option("--no-verify", is_flag=True, help="Do not run the bundle against the model.")
+@shape_option
+@emulate_option
+@pass_options
+@json_option
+def compile_command(
+    model: Path,
+    target: str,
+    output: Path | None,
+    effort: float,
+    no_verify: bool,
+    shapes: Sequence[str],
+    emulate: bool,
+    as_json: bool,
+    stop_after: str | None,
+    timings: bool,
+    **watched: Any,
+) -> int:
+    """Compile MODEL into a bundle for a target."""
+    from ..bind_shapes import parse_shapes
+    from ..driver import compile_model
+    from ..target_files import load_target
+
+    machine = load_target(target, warn=stage)
+    options: dict[str, Any] = {"shapes": parse_shapes(shapes), "output": output, "effort": effort, "progress": None if as_json else stage}
+    options |= pass_arguments(**watched, show=stage)
+    if stop_after is not None:
+        return _stop(stop_after, model, machine, options, as_json, timings)
+    result = compile_model(model, machine, verify=not no_verify, emulate=emulate, **options)
+    if as_json:
+        echo_json(result.as_json())
+    else:
+        from ..report.terminal import print_compiled
+
+        print_compiled(result)
+        _echo_timings(result.seconds if timings else {})
+    return 0
+
+
+def _stop(name: str, model: Path, target: Any, options: Mapping[str, Any], as_json: bool, timings: bool) -> int:
+    from ..driver import stop_after
+
+    stopped = stop_after(name, model, target, **options)
+    if as_json:
+        echo_json(stopped.as_json())
+    else:
+        click.echo(f"{stopped.path}  {stopped.operators} operators, after {stopped.after}")
+        _echo_timings(stopped.seconds if timings else {})
+    return 0
+
+
+def _echo_timings(seconds: Mapping[str, float]) -> None:
+    for name, value in seconds.items():
+        click.echo(f"{'timings' if name == next(iter(seconds)) else '':<10}{name:<18}{value * 1e3:>10.1f} ms")

@@ -1,0 +1,32 @@
+"""`autoglmc verify`: a bundle against its model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import FILE, emulate_option, json_option
+from .output import echo_json, stage
+
+
+@click.command("verify")
+@click.argument("model", type=FILE)
+@click.argument("bundle", type=FILE)
+@emulate_option
+@json_option
+def verify_command(model: Path, bundle: Path, emulate: bool, as_json: bool) -> int:
+    """Compare BUNDLE with the untouched MODEL.
+
+    Both run on inputs made up for the model; outputs and tensors between segments are compared.
+    """
+    from ..verify import verify_bundle
+
+    result = verify_bundle(model, bundle, emulate=emulate, progress=None if as_json else stage)
+    if as_json:
+        echo_json(result.as_json())
+    else:
+        from ..report.terminal import print_verified
+
+        print_verified(result)
+    return 0 if result.passed else 1
