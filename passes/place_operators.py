@@ -28,13 +28,20 @@ def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tupl
     """The placement problem, or the operators that no device runs."""
     nodes = tuple(graph.nodes)
     answers = tuple(tuple(candidates.ask(node, device) for device in target.devices) for node in nodes)
-    homeless = tuple(
+    return homeless(nodes, answers) or state(graph, target, nodes, answers)
+
+
+def homeless(nodes: Sequence[Node], answers: Sequence[Sequence[Answer]]) -> tuple[Homeless, ...]:
+    """The operators that no device runs."""
+    return tuple(
         Homeless(node.name or node.writes[0], node.kind, tuple(a for a in row if isinstance(a, Refusal)))
         for node, row in zip(nodes, answers, strict=True)
         if all(isinstance(a, Refusal) for a in row)
     )
-    if homeless:
-        return homeless
+
+
+def state(graph: Graph, target: Target, nodes: tuple[Node, ...], answers: tuple[tuple[Answer, ...], ...]) -> Question:
+    """The placement problem of these answers; every operator has a device that runs it."""
     number = {id(node): k for k, node in enumerate(nodes)}
     edges = _edges(graph, nodes, number)
     mind = [_mind(graph, node, row) for node, row in zip(nodes, answers, strict=True)]

@@ -55,12 +55,12 @@ def supports(device: Device, view: OperatorView, precision: Precision) -> Yes | 
 def lists(device: Device, name: str) -> bool:
     """Whether the device supports the operator "Conv" or "com.microsoft::Gelu" in some form: what `native(Op)` means."""
     domain, _, operator = name.rpartition("::")
-    if any(_same(rule, domain, operator) and rule.where is None for rule in device.denies):
+    if any(same_operator(rule, domain, operator) and rule.where is None for rule in device.denies):
         return False
     for block in device.supports:
         if block.everything and domain in ALL_DOMAINS:
             return True
-        if any(_same(rule, domain, operator) for rule in block.rules):
+        if any(same_operator(rule, domain, operator) for rule in block.rules):
             return True
     return False
 
@@ -107,7 +107,8 @@ def tensor_environment(dtype: str, shape: tuple[int | None, ...] | None) -> Envi
     )
 
 
-def _same(rule: OperatorRule, domain: str, operator: str) -> bool:
+def same_operator(rule: OperatorRule, domain: str, operator: str) -> bool:
+    """Whether the rule is about that operator."""
     return rule.operator == operator and (rule.domain or "ai.onnx") == (domain or "ai.onnx")
 
 
@@ -123,7 +124,7 @@ def _refused_body(device: Device, view: OperatorView) -> No | None:
 
 def _denied(device: Device, view: OperatorView, environment: Environment) -> No | None:
     for rule in device.denies:
-        if not _same(rule, view.domain, view.operator):
+        if not same_operator(rule, view.domain, view.operator):
             continue
         name = key_of(view.domain, view.operator)
         if rule.where is None:
@@ -197,9 +198,9 @@ def _listed(device: Device, view: OperatorView, precision: Precision, environmen
     name = key_of(view.domain, view.operator)
     if view.domain in ALL_DOMAINS and any(block.everything for block in device.supports):
         return Yes(operand, None)
-    if not any(_same(rule, view.domain, view.operator) for block in device.supports for rule in block.rules):
+    if not any(same_operator(rule, view.domain, view.operator) for block in device.supports for rule in block.rules):
         return No(f"`{name}` is not in {device.name}'s table", device.origin)
-    wanted = _float_choices(device, floats, precision) if floats else tuple(dtype for dtype in dtypes if dtype in BITS)
+    wanted = float_choices(device, floats, precision) if floats else tuple(dtype for dtype in dtypes if dtype in BITS)
     if not wanted:
         return No(f"`{name}` on {operand} is not something {device.name} computes", device.origin)
     if not floats and len(wanted) > 1:
@@ -207,7 +208,7 @@ def _listed(device: Device, view: OperatorView, precision: Precision, environmen
     return _first_listed(device, view, wanted, operand, environment)
 
 
-def _float_choices(device: Device, floats: list[str], precision: Precision) -> tuple[str, ...]:
+def float_choices(device: Device, floats: list[str], precision: Precision) -> tuple[str, ...]:
     """Compute dtypes to try for operands of these float dtypes, best first."""
     own = device_dtypes(device)
     asked = [into for into, operand in precision.compute if operand in floats]
@@ -223,16 +224,17 @@ def device_dtypes(device: Device) -> tuple[str, ...]:
     return tuple(dict.fromkeys(dtype for block in device.supports for dtype in block.dtypes))
 
 
-def _rules(device: Device, view: OperatorView, dtype: str) -> list[OperatorRule]:
+def rules_for(device: Device, view: OperatorView, dtype: str) -> list[OperatorRule]:
+    """The lines about the operator in blocks of that dtype."""
     blocks: list[SupportBlock] = [block for block in device.supports if dtype in block.dtypes]
-    return [rule for block in blocks for rule in block.rules if _same(rule, view.domain, view.operator)]
+    return [rule for block in blocks for rule in block.rules if same_operator(rule, view.domain, view.operator)]
 
 
 def _first_listed(device: Device, view: OperatorView, wanted: tuple[str, ...], operand: str, environment: Environment) -> Yes | No:
     """The first dtype whose rules allow the operator; else why the first listed rule does not."""
     refused: list[tuple[str, OperatorRule]] = []
     for dtype in wanted:
-        for rule in _rules(device, view, dtype):
+        for rule in rules_for(device, view, dtype):
             if rule.where is None or truth(rule.where, environment) is True:
                 return Yes(dtype, rule)
             refused.append((explain(rule.where, environment), rule))
@@ -253,7 +255,7 @@ def _needs_each(device: Device, view: OperatorView, wanted: tuple[str, ...], env
 
 def _no_dtype(device: Device, view: OperatorView, operand: str) -> No:
     name = key_of(view.domain, view.operator)
-    listing = [block for block in device.supports if any(_same(rule, view.domain, view.operator) for rule in block.rules)]
+    listing = [block for block in device.supports if any(same_operator(rule, view.domain, view.operator) for rule in block.rules)]
     offered = ", ".join(dict.fromkeys(dtype for block in listing for dtype in block.dtypes))
     return No(f"`{name}` of {operand}: {device.name}'s table lists it for {offered} only", listing[0].origin if listing else device.origin)
 
