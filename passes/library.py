@@ -11,6 +11,7 @@ from .decompose_expand import EXPANSIONS
 from .decompose_groupnorm import GROUPNORM_INSTANCE
 from .decompose_normalization import NORMALIZATIONS
 from .decompose_shape import SHAPES
+from .decompose_space_to_depth import SHUFFLES
 from .flatten_rows import FLATTEN
 from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .fold_channels_last import FOLD_CHANNELS_LAST
@@ -24,6 +25,7 @@ from .recover_lpnorm import RECOVER_LPNORM
 from .recover_normalization import RECOVER_INSTANCENORM, RECOVER_LAYERNORM, RECOVER_RMSNORM
 from .recover_prelu import RECOVER_LEAKYRELU, RECOVER_PRELU
 from .recover_softplus import RECOVER_LOGSOFTMAX, RECOVER_MISH, RECOVER_SOFTPLUS
+from .recover_space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOVER_SPACE_TO_DEPTH
 from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
 from .remove_identity import REMOVALS
 from .reshape_matmul import MATRIX
@@ -50,6 +52,9 @@ RECOVER: tuple[Rewrite, ...] = (
     RECOVER_GROUPNORM,
     RECOVER_CONTRIB_GELU,
     RECOVER_QUICKGELU,
+    RECOVER_FOCUS,
+    RECOVER_SPACE_TO_DEPTH,
+    RECOVER_DEPTH_TO_SPACE,
 )
 SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, *MERGES, FOLD_BATCHNORM, FOLD_CHANNELWISE, FOLD_CHANNELS_LAST, FOLD_PRODUCT, FOLD_PAD)
 FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"), GROUPNORM_INSTANCE)
@@ -59,7 +64,7 @@ TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": (*REMOVALS, *MERGES, MERGE_SHA
 GELU = (*SIGMOID, *TANH, *RELU_TANH, *RELU)
 FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID, "relu": RELU, "gelu": GELU}
 """Forms that a `rewrite` line may choose from by a common name; "gelu" is every form of it."""
-DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF, *NORMALIZATIONS, GROUPNORM_INSTANCE, *ACTIVATIONS, *ARITHMETIC, *EXPANSIONS, *SHAPES, *MATRIX)
+DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF, *NORMALIZATIONS, GROUPNORM_INSTANCE, *ACTIVATIONS, *ARITHMETIC, *EXPANSIONS, *SHAPES, *SHUFFLES, *MATRIX)
 SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "docs" / "mutations.txt"
 RULES = re.compile(r"(recover|fold|merge|flatten|remove|decompose|substitute|reshape)_\w+\.py")
 TESTS: Mapping[str, Sequence[str]] = {
-    "recover": ("test_recover.py",),
+    "recover": ("test_recover.py", "test_space_to_depth.py"),
     "decompose": ("test_decompose.py",),
     "reshape": ("test_decompose.py",),
     "substitute": ("test_substitute_gelu.py", "test_substitute_gelu_relu.py"),

@@ -130,6 +130,14 @@ FIRES: Mapping[str, tuple[str, ...]] = {
     "mean_sum": (one("y = ReduceMean<keepdims=0>(x, a)", "<int64[2] a = {0,-1}>", y="float[3,4] y"),),
     "mean_keepdims": (one("y = ReduceMean<keepdims=0>(x, a)", "<int64[2] a = {0,-1}>", y="float[3,4] y"),),
     "sum_keepdims": (one("y = ReduceSum<keepdims=0>(x, a)", "<int64[1] a = {-2}>", y="float[2,3,5] y"),),
+    "space_to_depth_transpose": (
+        "g (float[2,3,4,6] x) => (float[2,12,2,3] y) { y = SpaceToDepth<blocksize=2>(x) }",
+        "g (float[1,2,6,3] x) => (float[1,18,2,1] y) { y = SpaceToDepth<blocksize=3>(x) }",
+    ),
+    "depth_to_space_transpose": (
+        "g (float[2,8,2,3] x) => (float[2,2,4,6] y) { y = DepthToSpace<blocksize=2>(x) }",
+        'g (float[2,8,2,3] x) => (float[2,2,4,6] y) { y = DepthToSpace<blocksize=2, mode="CRD">(x) }',
+    ),
     "matmul_2d": (
         one("y = MatMul(x, w)", MATRIX, "float[2,3,4] x", "float[2,3,2] y"),
         one("y = MatMul(x, w)", MATRIX, "float[2,3,1,4] x", "float[2,3,1,2] y"),
@@ -173,6 +181,7 @@ STAYS: Mapping[str, str] = {
     "expand_mul": "g (float[1] x) => (float[1048576,1048576] y) <int64[2] s = {1048576,1048576}> { y = Expand(x, s) }",
     "flatten_reshape": "g (float[A,B,2] x) => (float[A,M] y) { y = Flatten(x) }",
     "split_slice": "g (float[A] x) => (float[B] y, float[C] z) { y, z = Split<num_outputs=2>(x) }",
+    "space_to_depth_transpose": "g (float[A,3,B,6] x) => (float[A,12,C,3] y) { y = SpaceToDepth<blocksize=2>(x) }",
     "mean_pool": one("y = ReduceMean(x, a)", "<int64[1] a = {-1}>", y="float[2,3,4,1] y"),
     "sum_mean": "g (float[A,2] x) => (float[1,2] y) <int64[1] a = {0}> { y = ReduceSum(x, a) }",
     "mean_sum": "g (float[A,2] x) => (float[1,2] y) <int64[1] a = {0}> { y = ReduceMean(x, a) }",

@@ -43,6 +43,9 @@ BECOMES = {
     "recover_groupnorm": "GroupNormalization",
     "recover_contrib_gelu": "Gelu",
     "recover_quickgelu": "Swish",
+    "recover_focus": "SpaceToDepth",
+    "recover_space_to_depth": "SpaceToDepth",
+    "recover_depth_to_space": "DepthToSpace",
 }
 LAYOUT = {"recover_instancenorm": "channels", "recover_lpnorm": "one"}
 STATISTICS = {"recover_layernorm", "recover_rmsnorm", "recover_instancenorm", "recover_lpnorm"}
