@@ -68,6 +68,8 @@ class Rule:
     name: Arg
     parameters: tuple[Arg, ...]
     match: tuple[Formula, ...]
+    where: Formula | None
+    """The condition after `match`."""
     let: tuple[tuple[Arg, Formula], ...]
     emit: tuple[Formula, ...]
     statements: tuple[Statement, ...]
@@ -92,7 +94,7 @@ def read(source: Source) -> File:
     """The syntax tree of a source, with every syntax error found in one reading."""
     from .recovery import parse_with_recovery
 
-    refused = _too_much(source)
+    refused = refusal(source)
     if refused:
         return File(source, (), (refused,))
     tree, errors = parse_with_recovery(source)
@@ -122,7 +124,7 @@ _SCAN = re.compile(
 )
 
 
-def _too_much(source: Source) -> Diagnostic | None:
+def refusal(source: Source) -> Diagnostic | None:
     """Caps that keep time, memory and recursion bounded whatever the text is."""
     size = len(source.text.encode("utf-8", "replace"))
     if size > MAX_BYTES:
@@ -206,13 +208,16 @@ def _rule(tree: Tree[Any], source: Source) -> Rule:
 
     def formulas(kind: str) -> tuple[Formula, ...]:
         found = [child for part in parts if part.data == kind for child in part.children if not isinstance(child, str)]
-        return tuple(_formula(child, source) for child in found)
+        return tuple(_formula(child, source) for child in found if child.data != "condition")
+
+    conditions = [child for part in parts if part.data == "match" for child in part.children if getattr(child, "data", "") == "condition"]
 
     bindings = [child for part in parts if part.data == "let" for child in part.children if not isinstance(child, str)]
     return Rule(
         name=names[0],
         parameters=tuple(names[1:]),
         match=formulas("match"),
+        where=_formula(conditions[0].children[1], source) if conditions else None,
         let=tuple((_arg(child.children[0], source), _formula(child.children[2], source)) for child in bindings),
         emit=formulas("emit"),
         statements=tuple(_statement(part, source) for part in parts if part.data == "statement"),
