@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ..passes.graph import Graph
 from ..passes.known_plans import other_placements
 from ..passes.placed import Placement
+from ..passes.rewrite import Rewrite
 from ..targets.model import Target
 from .arena import ArenaPlan, plan_arena
 from .bundle import LimitRecord
@@ -62,13 +63,18 @@ def start(
     loaded: LoadedModel, target: Target, effort: float = 1.0, asked_for: Placement | None = None, without: frozenset[str] = frozenset()
 ) -> Work:
     """A compilation before its first pass. `without`: names of rules not to use."""
+    rules, families = rules_for(target, without)
+    operators = Counter(node.op_type for node in loaded.proto.graph.node)
+    return Work(Graph(loaded.proto), target, rules, families, effort, source_operators=operators, asked_for=asked_for, without=without)
+
+
+def rules_for(target: Target, without: frozenset[str]) -> tuple[tuple[Rewrite, ...], Mapping[str, tuple[Rewrite, ...]]]:
+    """The rules that may serve a single operator, and those that the target's `rewrite` lines may choose from, by name."""
     from ..passes.library import SUBSTITUTE, family
 
     names = {line.rule for device in target.devices for line in device.rewrites} - {"native"}
     families = {name: tuple(rule for rule in family(name) if rule.name not in without) for name in sorted(names)}
-    rules = tuple(rule for rule in SUBSTITUTE if rule.name not in without)
-    operators = Counter(node.op_type for node in loaded.proto.graph.node)
-    return Work(Graph(loaded.proto), target, rules, families, effort, source_operators=operators, asked_for=asked_for, without=without)
+    return tuple(rule for rule in SUBSTITUTE if rule.name not in without), families
 
 
 def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions) -> PlannedModel:

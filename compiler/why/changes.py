@@ -1,0 +1,155 @@
+"""What could be changed so that a device takes a group of operators: smallest first, each one ready to be applied to a copy of the work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+from ...passes.graph import Graph
+from ...targets.admit import Edit, admit
+from ...targets.model import Device, Precision, RewriteLine, Target
+from ...targets.operator_view import FLOATS, OperatorView
+from ...targets.support import data_dtypes, device_dtypes
+from ..plan_model import rules_for
+from ..work import Work
+
+Kind = Literal["rewrite", "dtype", "shape", "constant", "rule"]
+Apply = Callable[[Work, Sequence[str]], "tuple[Work, tuple[str, ...]] | None"]
+"""Of a work that may be edited, and the first output of each operator: the changed work and where those operators' results now come
+from; None where the change cannot be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    kind: Kind
+    text: str
+    """What to write or do: "rewrite Gelu -> relu_tanh tol 3e-4;"."""
+    where: str
+    """The file and line it belongs to, "" for the model."""
+    note: str
+    """What it rests on: an error bound, a line that would go, a claim about the hardware."""
+    apply: Apply
+
+
+def changes(work: Work, tensors: Sequence[str], device: str) -> Iterator[Change]:
+    """Every kind of change, smallest first; the operators are named by a tensor that each writes. Bindings of shapes are not here: they
+    need the model's file."""
+    from .model_changes import model_changes
+
+    views = views_of(work.graph, tensors)
+    yield from _rewrites(work, views, device)
+    yield from _compute_dtypes(work.target, views, device)
+    yield from model_changes(work, views, tensors, device)
+    yield from _rules(work.target, views, device)
+    yield from _opsets(work)
+
+
+def views_of(graph: Graph, tensors: Sequence[str]) -> list[OperatorView]:
+    """What the operators look like that write these tensors."""
+    return [graph.view(node) for node in map(graph.producer, tensors) if node is not None]
+
+
+def with_target(work: Work, target: Target) -> Work:
+    """The same work for an amended target, with the rules that its lines name."""
+    substitutes, families = rules_for(target, work.without)
+    return replace(work, target=target, substitutes=substitutes, families=families, question=None, placement=None)
+
+
+def with_device(target: Target, device: Device) -> Target:
+    return replace(target, devices=tuple(device if other.name == device.name else other for other in target.devices))
+
+
+def _rewrites(work: Work, views: Sequence[OperatorView], device: str) -> Iterator[Change]:
+    """Approximations that the library has and the target does not ask for; exact rewrites are taken without being asked for."""
+    kind = f"{views[0].domain}::{views[0].operator}" if views[0].domain else views[0].operator
+    asked = work.target.device(device)
+    for rule in sorted(work.substitutes, key=lambda rule: rule.contract.absolute):
+        if rule.contract.kind != "bounded" or kind not in rule.operators:
+            continue
+        bound = rule.contract.absolute
+        line = RewriteLine(operator=kind, rule=rule.name, tolerance=_round_up(bound), keep=(), where=None, origin=asked.origin)
+        text = f"`rewrite {kind} -> {rule.name} tol {line.tolerance:g};`"
+        yield Change("rewrite", text, str(asked.origin), f"each within {bound:.3g} (proved)", _retarget(partial(_with_line, device, line)))
+
+
+def _with_line(device: str, line: RewriteLine, target: Target) -> Target:
+    asked = target.device(device)
+    return with_device(target, replace(asked, rewrites=(line, *asked.rewrites)))
+
+
+def _compute_dtypes(target: Target, views: Sequence[OperatorView], device: str) -> Iterator[Change]:
+    """`precision { compute fp16 for fp32; }` for every float dtype the device has and the operands do not."""
+    operands = dict.fromkeys(dtype for view in views for dtype in data_dtypes(view) if dtype in FLOATS)
+    for operand in operands:
+        for into in device_dtypes(target.device(device)):
+            if into in FLOATS and into != operand and (into, operand) not in target.precision.compute:
+                text = f"`precision {{ compute {into} for {operand}; }}`"
+                yield Change("dtype", text, "", "verify measures what the rounding does", _retarget(partial(_computing, into, operand)))
+
+
+def _computing(into: str, operand: str, target: Target) -> Target:
+    return replace(target, precision=replace(target.precision, compute=((into, operand), *target.precision.compute)))
+
+
+def _rules(target: Target, views: Sequence[OperatorView], device: str) -> Iterator[Change]:
+    """The lines of the device's table that would have to say something else for all of the operators."""
+    found = admit_all(target.device(device), views, target.precision)
+    if found is None or not found[1]:
+        return
+    edits = found[1]
+    text = " and ".join(f"`{_text(edit)}`" for edit in edits)
+    instead = ", ".join(dict.fromkeys(str(edit.origin) for edit in edits))
+    yield Change("rule", text, instead, "only if the hardware and its runtime do that", _retarget(partial(_admitting, device, views)))
+
+
+def _admitting(device: str, views: Sequence[OperatorView], target: Target) -> Target | None:
+    found = admit_all(target.device(device), views, target.precision)
+    return None if found is None else with_device(target, found[0])
+
+
+def admit_all(device: Device, views: Sequence[OperatorView], precision: Precision) -> tuple[Device, tuple[Edit, ...]] | None:
+    """`admit` for several operators; of a line that had to change twice only the last form is listed."""
+    edits: list[Edit] = []
+    for view in views:
+        step = admit(device, view, precision)
+        if step is None:
+            return None
+        device, more = step
+        for edit in more:
+            edits = [old for old in edits if not edit.instead or old.text != edit.instead]
+            edits.append(edit)
+    return device, tuple(dict.fromkeys(edits))
+
+
+def _text(edit: Edit) -> str:
+    return edit.text or f"delete: {edit.instead};"
+
+
+def _opsets(work: Work) -> Iterator[Change]:
+    """A wider range of opsets, where the runtime cannot read the operator as it is written."""
+    low, high = work.target.opset
+    newest = max(work.graph.newest, high)
+    if newest > high:
+        apply = _retarget(lambda target: replace(target, opset=(low, newest)))
+        yield Change("rule", f"`onnx opset {low}..{newest};`", "", "only if the runtime reads it", apply)
+
+
+def _retarget(amend: Callable[[Target], Target | None]) -> Apply:
+    """A change of the target alone."""
+
+    def apply(work: Work, tensors: Sequence[str]) -> tuple[Work, tuple[str, ...]] | None:
+        target = amend(work.target)
+        return None if target is None else (with_target(work, target), tuple(tensors))
+
+    return apply
+
+
+def _round_up(bound: float) -> float:
+    """To one digit, so that the line reads well and still holds."""
+    if bound <= 0:
+        return 0.0
+    unit = 10.0 ** math.floor(math.log10(bound))
+    return float(f"{math.ceil(bound / unit - 1e-9) * unit:.1g}")
