@@ -44,10 +44,16 @@ def analyse_text(text: str, name: str, rules: Sequence[RuleFacts] = ()) -> Resul
 
 def _target(result: Result, warn: Callable[[Diagnostic], None] | None) -> Target:
     if result.target is None:
-        raise HwError(result.diagnostics)
+        raise HwError(result.diagnostics or (_tables_only(result),))
     for diagnostic in result.diagnostics if warn else ():
         warn(diagnostic)  # type: ignore[misc]
     return result.target
+
+
+def _tables_only(result: Result) -> Diagnostic:
+    first = result.tables[0]
+    help = f"include this file in the file of a target, and write `inherit {first.text};` in a device"
+    return Diagnostic("HW0104", "error", first, f"the file holds the table `{first.text}` and no target", help)
 
 
 def _read(path: Path, name: str) -> tuple[Source, Result | None]:
@@ -74,11 +80,11 @@ def _load(written: str, source: Source) -> Source | str:
         return "an include names a file beside this one or a stock target"
     for folder, name in ((Path(source.name).parent, str(Path(source.name).parent / written)), (STOCK, written)):
         path = folder / written
-        if not path.is_file():
-            continue
         try:
+            if not path.is_file():
+                continue
             included, trouble = _read(path, name)
-        except OSError as error:
-            return error.strerror or str(error)
+        except (OSError, ValueError) as error:  # a name too long, or with a NUL
+            return getattr(error, "strerror", None) or str(error)
         return trouble.diagnostics[0].message if trouble else included
     return "no such file"

@@ -11,6 +11,8 @@ from .lower_expression import OPERATOR_VARIABLES, Scope
 from .reader import Quantity, Report
 from .syntax import Rule, Statement
 
+ANY_OPSET = (1, 1000)
+
 
 @dataclass(slots=True)
 class Context:
@@ -20,7 +22,8 @@ class Context:
     own_rules: Mapping[str, Rule] = field(default_factory=dict)
     """`rule` blocks of the files read."""
     devices: Mapping[str, Statement] = field(default_factory=dict)
-    opset: tuple[int, int] = (1, 1000)
+    tables: Mapping[str, Statement] = field(default_factory=dict)
+    opset: tuple[int, int] = ANY_OPSET
     facts: list[Fact] = field(default_factory=list)
     spans: dict[str, Span] = field(default_factory=dict)
     """Where each number ("device.npu.dispatch") and each named block ("device.npu") stands."""
@@ -33,15 +36,21 @@ class Context:
         self.spans[path] = quantity.span
         return quantity.value
 
-    def scope(self, name: str) -> Scope:
-        """What a condition on that operator may ask, for the opsets the target declares."""
+    def opsets(self, span: Span) -> tuple[int, int]:
+        """The opsets that a line is about: those the target declares, and all for a line of a table, which knows no target."""
+        inside = any(t.span.source is span.source and t.span.start <= span.start < t.span.end for t in self.tables.values())
+        return ANY_OPSET if inside else self.opset
+
+    def scope(self, name: str, span: Span | None = None) -> Scope:
+        """What a condition on that operator may ask, for the opsets the line at `span` is about."""
         from ..targets.operators import operator_names, versions_of
 
         known = frozenset(operator_names())
         versions = versions_of(name.removeprefix("ai.onnx::"))
         if not versions:
             return Scope(f"`{name}`", OPERATOR_VARIABLES, known_operators=known)
-        low, high = self.opset if "::" not in name else (1, 1000)
+        opset = self.opsets(span) if span else self.opset
+        low, high = opset if "::" not in name else ANY_OPSET
         first = [version for version in versions if version.since <= low][-1:]
         forced = first + [version for version in versions if low < version.since <= high] or list(versions)
         operands = frozenset(slot.name for version in forced for slot in (*version.inputs, *version.outputs))

@@ -10,13 +10,13 @@ from ..targets.model import Device, Limit, Link, Memory, Precision, RuleFacts, R
 from ..targets.operators import dictionary_opset
 from .checks import check_names, check_sense
 from .context import Context
-from .diagnostics import Diagnostic, Source, tidy
+from .diagnostics import Diagnostic, Source, Span, tidy
 from .digest import digest
-from .lower_device import lower_device
+from .lower_device import check_table, lower_device
 from .lower_parts import lower_limits, lower_link, lower_memory, lower_precision
 from .lower_rule import lower_rule
 from .reader import Reader, Report
-from .resolve import LANGUAGE, Load, resolve
+from .resolve import LANGUAGE, Load, Resolved, resolve
 from .schema import unknown
 from .syntax import Rule, Statement, read
 
@@ -29,6 +29,8 @@ class Result:
 
     target: Target | None
     diagnostics: tuple[Diagnostic, ...]
+    tables: tuple[Span, ...] = ()
+    """The names of the operator tables that the file declares; a file with tables may do without a target."""
 
 
 @dataclass(slots=True)
@@ -48,24 +50,26 @@ class _Said:
 def analyse(source: Source, rules: Sequence[RuleFacts], load: Load) -> Result:
     """Everything there is to say about a file; never raises for what the file holds."""
     report = Report()
-    statement, own_rules = resolve(read(source), load, report)
-    target = _lower(statement, own_rules, rules, report) if statement is not None else None
+    resolved = resolve(read(source), load, report)
+    for name, table in resolved.tables.unused():
+        check_table(name, table, Context(report, rules, resolved.rules, tables=resolved.tables.declared))
+    target = _lower(resolved.target, resolved, rules, report) if resolved.target is not None else None
     found = tidy(report.found)
     failed = any(diagnostic.severity == "error" for diagnostic in found)
-    return Result(None if failed else target, found)
+    return Result(None if failed else target, found, resolved.own_tables)
 
 
-def _lower(statement: Statement, own_rules: dict[str, Rule], rules: Sequence[RuleFacts], report: Report) -> Target | None:
+def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts], report: Report) -> Target | None:
     body = [item for item in statement.body or () if isinstance(item, Statement)]
     for item in statement.body or ():
         if isinstance(item, Rule):
             report.error("HW0101", item.name.span, "a `rule` stands outside the target")
     devices = {item.words[0]: item for item in body if item.head.text == "device" and item.words}
-    context = Context(report, rules, own_rules, devices)
+    context = Context(report, rules, resolved.rules, devices, resolved.tables.declared)
     said = _Said()
     for item in sorted(body, key=lambda item: item.head.text != "onnx"):  # the opset range first: operator checks need it
         _block(item, said, context, statement)
-    specs = [spec for rule in own_rules.values() if (spec := lower_rule(rule, context)) is not None]
+    specs = [spec for rule in resolved.rules.values() if (spec := lower_rule(rule, context)) is not None]
     check_names(body, context)
     check_sense(said.memories, said.devices, said.links, said.precision, said.limits, context)
     _required(body, statement, context)

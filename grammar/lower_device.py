@@ -10,6 +10,7 @@ from .context import Context
 from .lower_expression import DTYPES
 from .lower_operators import lower_deny, lower_kernel, lower_supports
 from .lower_rewrite import check_rewrites, lower_rewrite
+from .lower_runtime import lower_runtime
 from .reader import Reader
 from .schema import unknown
 from .syntax import Statement
@@ -56,6 +57,14 @@ def lower_device(statement: Statement, context: Context) -> Device | None:
         whole = not any(found.severity == "error" for found in context.report.found[before:])
         check_rewrites(device, lines, context, whole)
     return device
+
+
+def check_table(name: str, statement: Statement, context: Context) -> None:
+    """Says what is wrong in a table that no device inherits; the others are checked where they are."""
+    parts = _Parts()
+    for item in statement.body or ():
+        if isinstance(item, Statement):
+            _property(item, name, parts, context)
 
 
 def _build(statement: Statement, name: str, kind: str, parts: _Parts, context: Context) -> Device | None:
@@ -105,8 +114,8 @@ def _property(item: Statement, device: str, parts: _Parts, context: Context) -> 
     path = f"device.{device}"
     match item.head.text:
         case "runtime":
-            adapter = reader.take("word", "an adapter: ort, coreml, qnn …, or `none` to plan only")
-            parts.runtime = Runtime(adapter=adapter.text, words=tuple(arg.text for arg in item.args[1:])) if adapter else None
+            parts.runtime = lower_runtime(item, context)
+            _block_free(item, context)
             return
         case "supports":
             block = lower_supports(item, context, (device,))
@@ -149,6 +158,10 @@ def _property(item: Statement, device: str, parts: _Parts, context: Context) -> 
 def _plain(item: Statement, reader: Reader, context: Context) -> None:
     """A property that has neither a block nor a condition, read to its end."""
     reader.end()
+    _block_free(item, context)
+
+
+def _block_free(item: Statement, context: Context) -> None:
     if item.body is not None:
         context.report.error("HW0001", item.head.span, f"`{item.head.text}` has no block")
     if item.where is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..targets.formula import Expression
 from ..targets.model import KernelChain, KernelStage, OperatorRule, SupportBlock
 from ..targets.operator_view import FLOATS
@@ -25,7 +27,7 @@ def check_operator(arg: Arg, context: Context, in_range: bool = True) -> bool:
         help = suggestion(name, operator_names()) or "operators of other domains are written `com.example::Op`"
         context.report.error("HW0401", arg.span, f"`{name}` is not an ONNX operator", help)
         return False
-    low, high = context.opset
+    low, high = context.opsets(arg.span)
     if in_range and "::" not in name and versions[0].since > high:
         message = f"`{name}` came with opset {versions[0].since}; this target takes {low}..{high}"
         context.report.error("HW0404", arg.span, message, "widen `onnx opset`, or leave the operator out")
@@ -59,17 +61,17 @@ def lower_rules(statement: Statement, context: Context) -> list[OperatorRule]:
     rules = []
     for name in names:
         if check_operator(name, context):
-            ok, where = _condition(statement, name.text, context)
+            ok, where = _condition(statement, name, context)
             domain, operator = split_name(name.text)
             if ok:
                 rules.append(OperatorRule(domain=domain, operator=operator, where=where, origin=name.span.origin))
     return rules
 
 
-def _condition(statement: Statement, operator: str, context: Context) -> tuple[bool, Expression | None]:
+def _condition(statement: Statement, operator: Arg, context: Context) -> tuple[bool, Expression | None]:
     if statement.where is None:
         return True, None
-    where = lower_condition(statement.where, context.scope(operator), context.report)
+    where = lower_condition(statement.where, context.scope(operator.text, operator.span), context.report)
     return where is not None, where
 
 
@@ -117,15 +119,15 @@ def _inherited(statement: Statement, context: Context, dtypes: tuple[str, ...], 
         return []
     device = context.devices.get(name.text)
     if device is None:
-        message = f"no device `{name.text}` to inherit from"
-        context.report.error("HW0202", name.span, message, suggestion_or_list(name.text, context.devices))
+        message = f"no device or table `{name.text}` to inherit from"
+        context.report.error("HW0202", name.span, message, suggestion_or_list(name.text, (*context.devices, *context.tables)))
         return []
     if name.text in path:
         context.report.error("HW0205", name.span, f"`{name.text}` inherits from itself: {' -> '.join((*path, name.text))}")
         return []
     floats = any(dtype in FLOATS for dtype in dtypes)
     rules: list[OperatorRule] = []
-    quiet = Context(type(context.report)(), context.rules, context.own_rules, context.devices, context.opset)  # its own lowering reports
+    quiet = replace(context, report=type(context.report)(), facts=[], spans={})  # its own lowering reports
     for item in device.body or ():
         if isinstance(item, Statement) and item.head.text == "supports":
             block = lower_supports(item, quiet, (*path, name.text))

@@ -37,7 +37,7 @@ def lower_rewrite(statement: Statement, context: Context) -> RewriteLine | None:
     reader.end()
     where: Expression | None = None
     if statement.where is not None:
-        where = lower_condition(statement.where, context.scope(operator.text), context.report)
+        where = lower_condition(statement.where, context.scope(operator.text, operator.span), context.report)
     if statement.otherwise is not None:
         context.report.error("HW0001", statement.span, "a rewrite's condition has no `else`", "write a second `rewrite` line")
     if rule is None or reader.failed or (statement.where is not None and where is None):

@@ -1,4 +1,4 @@
-"""Files to one target as a syntax tree: include, extends (single chain, the child wins), amend, delete.
+"""Files to one target as a syntax tree: include, extends (single chain, the child wins), tables that devices inherit, amend, delete.
 
 Merging is by statement. What may stand once (a number, a `peak` of a dtype, a limit) the child replaces; `supports`, `deny` and
 `kernel` add up, since two rules for one operator are OR-ed and `deny` beats both; the child's `rewrite` lines come first.
@@ -6,14 +6,17 @@ Merging is by statement. What may stand once (a number, a `peak` of a dtype, a l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from .amend import amended, deleted, offer
 from .diagnostics import Note, Source, Span
+from .merge import merge
 from .names import suggestion_or_list
 from .reader import Reader, Report
-from .schema import inner, key_of, tidy_body, unknown
+from .schema import tidy_body, unknown
 from .syntax import Arg, File, Item, Rule, Statement, read
+from .tables import Tables
 
 Load = Callable[[str, Source], Source | str]
 """(path as written, the source that says it) to the included source, or why it cannot be had."""
@@ -26,21 +29,32 @@ class Files:
 
     report: Report
     load: Load
+    tables: Tables
     targets: dict[str, Statement] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     edits: list[Statement] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
 
 
-def resolve(file: File, load: Load, report: Report) -> tuple[Statement | None, dict[str, Rule]]:
-    """The file's target with everything inherited and amended, and the `rule` blocks in sight."""
-    files = Files(report, load)
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    target: Statement | None
+    rules: dict[str, Rule]
+    """The `rule` blocks in sight."""
+    tables: Tables
+    own_tables: tuple[Span, ...]
+    """The names of the tables that the file itself declares."""
+
+
+def resolve(file: File, load: Load, report: Report) -> Resolved:
+    """The file's target with everything inherited and amended; None for a file of tables."""
+    files = Files(report, load, Tables(report))
     _collect(file, files, (file.source.name,))
-    amended = ""
-    for edit in files.edits:
-        amended = _edit(edit, files) or amended
-    name = _chosen(file, files, amended)
-    return (_merged(name, files, ()) if name else None), files.rules
+    changed = ""
+    for edit in sorted(files.edits, key=lambda edit: not _of_table(edit, files)):  # tables first: targets are made of them
+        changed = _edit(edit, files) or changed
+    name = _chosen(file, files, changed)
+    return Resolved(_merged(name, files, ()) if name else None, files.rules, files.tables, files.tables.names(file.source))
 
 
 def _collect(file: File, files: Files, stack: tuple[str, ...]) -> None:
@@ -59,10 +73,25 @@ def _collect(file: File, files: Files, stack: tuple[str, ...]) -> None:
             name = Reader(item, report).take("word", "a name")
             if name is not None:
                 _declare(name, files.targets, item, "target", report)
+        elif item.head.text == "table":
+            _table(item, files)
         elif item.head.text in ("amend", "delete"):
             files.edits.append(item)
         elif item.head.text != "hw":
             unknown(item, "file", "the file", report)
+
+
+def _table(item: Statement, files: Files) -> None:
+    reader = Reader(item, files.report)
+    name = reader.take("word", "a name")
+    reader.end()
+    if name is None:
+        return
+    if item.body is None:
+        files.report.error("HW0001", item.head.span, "`table` needs a block of what the runtime takes")
+    _declare(name, files.tables.declared, item, "table", files.report)
+    if files.tables.declared[name.text] is item:
+        files.tables.declare(name.text, item)
 
 
 def _declare(name: Arg, table: dict[str, Statement] | dict[str, Rule], item: Item, what: str, report: Report) -> None:
@@ -114,7 +143,7 @@ def _chosen(file: File, files: Files, amended: str) -> str | None:
         files.report.error("HW0102", second.args[0].span, message, "put each into its own file, or let one extend the other")
     if leaves:
         return leaves[0]
-    if not amended:
+    if not amended and not files.tables.names(file.source):
         files.report.missing(Span(file.source, 0, 0), "the file has no `target`", "write `target name { … }`")
     return amended or None
 
@@ -131,7 +160,7 @@ def _merged(name: str, files: Files, stack: tuple[str, ...]) -> Statement:
     reader.take("word", "a name")
     parent = reader.take("word", "the target it extends") if reader.take_word_if("extends") else None
     reader.end()
-    body = target.body or ()
+    body = files.tables.expand(target.body or (), "target")
     if parent is None:
         return replace(target, args=target.args[:1], body=body)
     if parent.text in (*stack, name):
@@ -146,32 +175,12 @@ def _merged(name: str, files: Files, stack: tuple[str, ...]) -> Statement:
     return replace(target, args=target.args[:1], body=body)
 
 
-def merge(parent: tuple[Item, ...], child: tuple[Item, ...], block: str) -> tuple[Item, ...]:
-    """The statements of two layers of one block."""
-    result = list(parent)
-    places = {key_of(block, item): index for index, item in enumerate(result) if isinstance(item, Statement)}
-    first: list[Item] = []
-    for item in child:
-        key = key_of(block, item) if isinstance(item, Statement) else None
-        place = places.get(key) if key is not None else None
-        if place is None:
-            (first if isinstance(item, Statement) and item.head.text == "rewrite" else result).append(item)
-            continue
-        old = result[place]
-        assert isinstance(old, Statement) and isinstance(item, Statement)
-        result[place] = _over(old, item, block)
-    return (*first, *result)
+def _of_table(edit: Statement, files: Files) -> bool:
+    return any(arg.kind == "reference" and arg.text.split(".")[0] in files.tables.declared for arg in edit.args[:1])
 
 
-def _over(old: Statement, new: Statement, block: str) -> Statement:
-    kind = inner(block, new.head.text)
-    if not kind or old.body is None or new.body is None:
-        return new
-    args = new.args if len(new.args) >= len(old.args) else (*new.args[:1], *old.args[1:])
-    return replace(new, args=args, body=merge(old.body, new.body, kind))
-
-
-# --- amend and delete
+def _layer(items: tuple[Item, ...], block: str, files: Files) -> tuple[Item, ...]:
+    return files.tables.expand(tidy_body(items, block, files.report), block)
 
 
 def _edit(edit: Statement, files: Files) -> str | None:
@@ -181,117 +190,23 @@ def _edit(edit: Statement, files: Files) -> str | None:
     if reference is None:
         return None
     root, *path = reference.text.split(".")
-    if root not in files.targets:
-        help = suggestion_or_list(root, files.targets)
+    table = files.tables.declared.get(root) if root not in files.targets else None
+    if table is None and root not in files.targets:
+        help = suggestion_or_list(root, (*files.targets, *files.tables.declared))
         files.report.error("HW0206", reference.span, f"no target `{root}` to {edit.head.text}", help)
         return None
-    target = _merged(root, files, ())
+    old = table or _merged(root, files, ())
     if edit.head.text == "amend":
         reader.end()
-        changed = _amended(target, path, edit, "target", files.report)
+        changed = amended(old, path, edit, "table" if table else "target", lambda items, block: _layer(items, block, files))
     else:
         names = [arg for arg in edit.args[1:] if arg.kind == "word"]
-        changed = _deleted(target, path, names, files.report) if path else None
+        changed = deleted(old, path, names, files.report) if path else None
     if changed is None:
-        files.report.error("HW0206", reference.span, f"`{reference.span.text}` does not exist", f"there is: {_offer(target, path)}")
+        files.report.error("HW0206", reference.span, f"`{reference.span.text}` does not exist", f"there is: {offer(old, path)}")
+        return None
+    if table:
+        files.tables.declare(root, changed)
         return None
     files.targets[root] = changed
     return root
-
-
-def _consumed(item: Item, path: list[str]) -> int:
-    """How many words of a path name this statement: `npu`, `device.npu`, `link.npu.cpu`, `peak.fp16`, `dispatch`; 0 for none."""
-    if not isinstance(item, Statement) or not path:
-        return 0
-    head, words = item.head.text, item.words
-    if head in ("device", "memory") and words[:1] == (path[0],):
-        return 1
-    if head != path[0]:
-        return 0
-    if head == "link":
-        return 3 if list(words[:2]) == path[1:3] else 0
-    if head in ("device", "memory", "peak", "max"):
-        return 2 if list(words[:1]) == path[1:2] else 0
-    return 1
-
-
-def _amended(item: Statement, path: list[str], edit: Statement, block: str, report: Report) -> Statement | None:
-    """The statement with the body of the amend merged in at the path; None if there is no such path."""
-    if not path:
-        if item.body is None or block not in ("target", "device", "memory", "link", "precision", "limits"):
-            return None
-        return replace(item, body=merge(item.body, tidy_body(edit.body or (), block, report), block))
-    for index, child in enumerate(item.body or ()):
-        used = _consumed(child, path)
-        if used and isinstance(child, Statement):
-            changed = _amended(child, path[used:], edit, inner(block, child.head.text), report)
-            if changed is not None:
-                assert item.body is not None
-                return replace(item, body=(*item.body[:index], changed, *item.body[index + 1 :]))
-    return None
-
-
-def _deleted(item: Statement, path: list[str], names: list[Arg], report: Report) -> Statement | None:
-    """The statement without what the path names; None if there is no such path."""
-    hits = [index for index, child in enumerate(item.body or ()) if _consumed(child, path)]
-    if not hits:
-        return None
-    body: list[Item] = list(item.body or ())
-    used = _consumed(body[hits[0]], path)
-    if used < len(path):
-        child = body[hits[0]]
-        assert isinstance(child, Statement)
-        changed = _deleted(child, path[used:], names, report)
-        if changed is None:
-            return None
-        body[hits[0]] = changed
-        return replace(item, body=tuple(body))
-    if not names:
-        return replace(item, body=tuple(child for index, child in enumerate(body) if index not in hits))
-    found: set[str] = set()
-    kept: list[Item] = []
-    for index, child in enumerate(body):
-        kept += _without(child, {name.text for name in names}, found) if index in hits else [child]
-    for name in names:
-        if name.text not in found:
-            report.error("HW0206", name.span, f"`{'.'.join(path)}` has no `{name.text}` to delete")
-    return replace(item, body=tuple(kept))
-
-
-def _without(item: Item, names: set[str], found: set[str]) -> list[Item]:
-    """A block less its lines for those operators, or nothing if it is itself a line for one of them."""
-    assert isinstance(item, Statement)
-    if item.body is None:
-        hit = names.intersection(item.words[:1])
-        found |= hit
-        return [] if hit else [item]
-    kept: list[Item] = []
-    for line in item.body:
-        if not isinstance(line, Statement):
-            continue
-        listed = [line.head, *(arg for arg in line.args if arg.kind == "word")]
-        stay = [arg for arg in listed if arg.text not in names]
-        found |= {arg.text for arg in listed} & names
-        if len(stay) == len(listed):
-            kept.append(line)
-        elif stay:
-            kept.append(replace(line, head=stay[0], args=tuple(_with_commas(stay[1:]))))
-    return [replace(item, body=tuple(kept))]
-
-
-def _with_commas(names: Iterable[Arg]) -> list[Arg]:
-    return [arg for name in names for arg in (Arg("sign", ",", name.span), name)]
-
-
-def _offer(target: Statement, path: list[str]) -> str:
-    """What the path could have gone on with, as far as it leads."""
-    item = target
-    rest = path
-    while True:
-        child = next((child for child in item.body or () if _consumed(child, rest)), None)
-        if not isinstance(child, Statement):
-            break
-        rest = rest[_consumed(child, rest) :]
-        item = child
-    heads = [child for child in item.body or () if isinstance(child, Statement)]
-    return ", ".join(dict.fromkeys((*c.words[:1],)[0] if c.head.text in ("device", "memory") else c.head.text for c in heads)) or "nothing"

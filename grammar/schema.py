@@ -12,19 +12,20 @@ from .reader import Report
 from .syntax import Arg, Item, Rule, Statement
 
 BLOCKS: Mapping[str, tuple[str, ...]] = {
-    "file": ("hw", "include", "target", "amend", "delete", "rule"),
+    "file": ("hw", "include", "table", "target", "amend", "delete", "rule"),
     "target": ("name", "onnx", "confidence", "memory", "device", "link", "precision", "limits", "shapes"),
-    "memory": ("size", "budget", "bandwidth", "page", "shared"),
+    "memory": ("size", "budget", "bandwidth", "page", "holds", "shared"),
     "device": (
-        "runtime", "peak", "sustained", "dispatch", "launch", "align", "max", "static_shapes", "power",
+        "inherit", "runtime", "peak", "sustained", "dispatch", "launch", "align", "max", "static_shapes", "power",
         "supports", "deny", "kernel", "rewrite",
     ),
+    "table": ("inherit", "align", "max", "static_shapes", "supports", "deny", "kernel", "rewrite"),
     "link": ("via", "zero_copy", "copy", "row", "align", "length", "handoff"),
     "precision": ("default", "compute", "keep"),
     "limits": ("latency", "memory", "power", "package", "accuracy", "error", "partitions"),
 }  # fmt: skip
-NAMED = frozenset({"target", "memory", "device", "link"})
-REPEATED = frozenset({"supports", "deny", "kernel", "rewrite", "keep", "compute", "include", "amend", "delete"})
+NAMED = frozenset({"table", "target", "memory", "device", "link"})
+REPEATED = frozenset({"inherit", "supports", "deny", "kernel", "rewrite", "keep", "compute", "include", "amend", "delete"})
 """Statements that add up; every other may stand once a block (a `peak` once a dtype, a limit once a subject)."""
 BROKEN = "_"
 """The head that recovery leaves where it could not read one."""
@@ -51,7 +52,7 @@ def key_of(block: str, statement: Statement) -> tuple[str, ...] | None:
         return ("link", *(words[:2] if one_way else sorted(words[:2])), "->" if one_way else "<->")
     if head in ("memory", "device") and block == "target":
         return (head, *words[:1])
-    if head == "peak" or (block == "device" and head == "max"):
+    if head == "peak" or (block in ("device", "table") and head == "max"):
         return (head, *words[:1])
     if block == "limits":
         return (head, *(arg.text for arg in _before_sign(statement.args)))
@@ -79,7 +80,7 @@ def tidy_body(items: tuple[Item, ...], block: str, report: Report) -> tuple[Item
             body = part.body if part.body is None or not kind else tidy_body(part.body, kind, report)
             done.append(replace(part, body=body))
     _duplicates(done, block, report)
-    if block == "device":
+    if block in ("device", "table"):
         _both(done, report)
     return tuple(done)
 
@@ -162,5 +163,7 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
     if not elsewhere:
         report.assumed.add(closest(word, known))
     if elsewhere:
+        if sum(item.code == "HW0101" and item.message.endswith(f"in {where}") and "belongs" in item.help for item in report.found) >= 2:
+            return  # the block itself is the wrong one: two of its statements tell enough
         help = f"`{word}` belongs into {' or '.join(f'`{name}`' if name != 'file' else 'the file itself' for name in elsewhere)}"
     report.error("HW0101", statement.head.span, f"unknown {what} `{word}` in {where}", help)
