@@ -10,7 +10,7 @@ from enum import Enum, auto
 from ..passes.candidates import Candidates
 from ..passes.cut_segments import cut
 from ..passes.known_plans import relaxed
-from ..passes.library import RECOVER, SIMPLIFY, TUNE
+from ..passes.library import RECOVER, SIMPLIFY
 from ..passes.merge_equal import NAME as MERGE_EQUAL
 from ..passes.merge_equal import merge_equal
 from ..passes.place_operators import ask, place
@@ -19,7 +19,7 @@ from ..passes.realise_placement import realise
 from ..passes.remove_identity import name_outputs
 from ..passes.rewrite import apply
 from .errors import Infeasible, TargetError
-from .tune_segments import tune
+from .tune_segments import rules_of, tune
 from .work import Run, Work
 
 MOST_MORE_SEGMENTS = 32
@@ -102,7 +102,7 @@ def cut_segments(work: Work) -> None:
 
 
 def tune_segments(work: Work) -> None:
-    rules = {device.name: work.enabled(TUNE.get(device.runtime.adapter, ())) for device in work.target.devices}
+    rules = {device.name: work.enabled(rules_of(device, work.target.precision)) for device in work.target.devices}
     work.cuts, decisions = tune(work.cuts, work.target, rules, work.allow)
     work.decisions.extend(decisions)
 

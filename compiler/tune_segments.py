@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import onnx
 
 from ..passes.cut_segments import KERNEL, Cut, recut
 from ..passes.graph import Graph
-from ..passes.rewrite import Allow, Decision, Rewrite, anywhere, apply
-from ..targets.model import Target
+from ..passes.library import FOLLOW, FUSED_FOR_ORT, TUNE
+from ..passes.rewrite import Allow, Bindings, Decision, Rewrite, anywhere, apply
+from ..targets.model import Device, Precision, Target
+from ..targets.support import No, supports
 
 Rules = Mapping[str, Sequence[Rewrite]]
+
+
+def rules_of(device: Device, precision: Precision) -> tuple[Rewrite, ...]:
+    """What suits the device's runtime, and what goes with its `rewrite` lines where the device runs the result."""
+    asked = dict.fromkeys(rule for line in device.rewrites for rule in FOLLOW.get(line.rule, ()))
+    tuned = (_if_supported(rule, device, precision) if rule in FUSED_FOR_ORT else rule for rule in TUNE.get(device.runtime.adapter, ()))
+    return (*tuned, *(_if_supported(rule, device, precision) for rule in asked))
+
+
+def _if_supported(rule: Rewrite, device: Device, precision: Precision) -> Rewrite:
+    def unless(graph: Graph, found: Bindings) -> str | None:
+        if (reason := rule.unless(graph, found)) is not None:
+            return reason
+        proposal = rule.build(graph, found)
+        graph.infer(proposal.nodes)
+        answers = [supports(device, graph.view(node), precision) for node in proposal.nodes]
+        graph.discard(proposal.nodes)
+        return next((str(answer) for answer in answers if isinstance(answer, No)), None)
+
+    return replace(rule, unless=unless)
 
 
 def tune(cuts: Sequence[Cut], target: Target, rules: Rules, allow: Allow = anywhere) -> tuple[tuple[Cut, ...], tuple[Decision, ...]]:

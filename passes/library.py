@@ -14,6 +14,7 @@ from .decompose_shape import SHAPES
 from .decompose_space_to_depth import SHUFFLES
 from .flatten_rows import FLATTEN
 from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
+from .fold_bias import FOLD_BIAS
 from .fold_channels_last import FOLD_CHANNELS_LAST
 from .fold_pad import FOLD_PAD
 from .fold_product import FOLD_PRODUCT
@@ -28,6 +29,7 @@ from .recover_softplus import RECOVER_LOGSOFTMAX, RECOVER_MISH, RECOVER_SOFTPLUS
 from .recover_space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOVER_SPACE_TO_DEPTH
 from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
 from .remove_identity import REMOVALS
+from .reshape_convolution import CONVOLUTION
 from .reshape_matmul import MATRIX
 from .rewrite import Rewrite
 from .substitute_gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
@@ -61,16 +63,35 @@ FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"),
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
 TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": (*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FLATTEN)}
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
+FOLLOW: Mapping[str, tuple[Rewrite, ...]] = {"gemm": (FOLD_BIAS,)}
+"""By the rule that a `rewrite` line of a device names, what is done to its segments too."""
 GELU = (*SIGMOID, *TANH, *RELU_TANH, *RELU)
-FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID, "relu": RELU, "gelu": GELU}
+PRODUCTS = {
+    "gemm": tuple(rule for rule in (*MATRIX, *CONVOLUTION) if "Gemm" in rule.emits),
+    "conv": tuple(rule for rule in CONVOLUTION if "Conv" in rule.emits),
+    "matmul": tuple(rule for rule in (*MATRIX, *CONVOLUTION) if "MatMul" in rule.emits),
+}
+"""One matrix product as another operator: `rewrite MatMul -> gemm`, `rewrite Conv -> matmul`."""
+FAMILIES = {"relu_tanh": RELU_TANH, "tanh": TANH, "sigmoid": SIGMOID, "relu": RELU, "gelu": GELU, **PRODUCTS}
 """Forms that a `rewrite` line may choose from by a common name; "gelu" is every form of it."""
-DECOMPOSE: tuple[Rewrite, ...] = (GELU_ERF, *NORMALIZATIONS, GROUPNORM_INSTANCE, *ACTIVATIONS, *ARITHMETIC, *EXPANSIONS, *SHAPES, *SHUFFLES, *MATRIX)
+DECOMPOSE: tuple[Rewrite, ...] = (
+    GELU_ERF,
+    *NORMALIZATIONS,
+    GROUPNORM_INSTANCE,
+    *ACTIVATIONS,
+    *ARITHMETIC,
+    *EXPANSIONS,
+    *SHAPES,
+    *SHUFFLES,
+    *MATRIX,
+    *CONVOLUTION,
+)
 SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 
 
 def every_rule() -> tuple[Rewrite, ...]:
     """Each once, in the order of the stages that use them."""
-    tuning = (rule for rules in TUNE.values() for rule in rules)
+    tuning = (rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules)
     return tuple({rule.name: rule for rule in (*RECOVER, *SIMPLIFY, *SUBSTITUTE, *tuning)}.values())
 
 

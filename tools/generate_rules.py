@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autoglmc.passes import merge_equal
-from autoglmc.passes.library import DECOMPOSE, GELU, RECOVER, SIMPLIFY, TUNE
+from autoglmc.passes.library import DECOMPOSE, FOLLOW, GELU, RECOVER, SIMPLIFY, TUNE
 from autoglmc.passes.rewrite import Contract, Rewrite
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -41,6 +41,7 @@ STAGES: tuple[tuple[str, str, tuple[Rewrite, ...]], ...] = (
     ("GELU without Gelu", "Only where a `rewrite` line of the target allows the error.", GELU),
     ("Decompose", "An operator in terms of others, where a device lacks it and runs those.", DECOMPOSE),
     ("Tune for onnxruntime", "Done to a cut segment that onnxruntime runs, and to no other.", TUNE["ort"]),
+    ("Tune for Gemm", "Done to segments of a device with `rewrite MatMul -> gemm`, or Conv, where it runs the result.", FOLLOW["gemm"]),
 )
 SWEEPS = ((merge_equal.NAME, merge_equal.SUMMARY, Contract("exact")),)
 """What simplifying does to the whole graph at once."""

@@ -23,6 +23,9 @@ LAYER = "<float[4,5] w = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20}, f
 CHANNELS = "<float[3] s = {1,2,3}, float[3] b = {3,-2,1}, float[3] m = {0.1,0.2,0.3}, float[3] v = {1,0.5,2}>"
 MATRIX = "<float[4,2] w = {1,2,3,4,5,6,7,8}, float[2,4] t = {1,2,3,4,5,6,7,8}, float[2] c = {9,-9}>"
 
+POINTWISE = """<float[3,4,1,1] k = {1,-2,3,4,5,6,-7,8,9,1,2,3}, float[3,4,1] l = {1,-2,3,4,5,6,-7,8,9,1,2,3}, float[3] c = {1,2,-3},
+    float[4,1,1,1] d = {1,2,3,4}>"""
+
 
 def one(body: str, constants: str = "", x: str = X, y: str = "float[2,3,4,5] y") -> str:
     return f"g ({x}) => ({y}) {constants} {{ {body} }}"
@@ -150,6 +153,24 @@ FIRES: Mapping[str, tuple[str, ...]] = {
         one("y = Gemm<transA=1, alpha=0.5>(x, w)", MATRIX, "float[4,3] x", "float[3,2] y"),
         one("y = Gemm<transB=1, alpha=2.0, beta=0.0>(x, z, c)", MATRIX, "float[3,4] x, float[2,4] z", "float[3,2] y"),
     ),
+    "matmul_conv": (
+        one("y = MatMul(x, w)", MATRIX, "float[2,3,4] x", "float[2,3,2] y"),
+        one("y = MatMul(x, w)", MATRIX, "float[3,4] x", "float[3,2] y"),
+    ),
+    "gemm_conv": (
+        one("y = Gemm(x, w, c)", MATRIX, "float[3,4] x", "float[3,2] y"),
+        one("y = Gemm<transB=1, alpha=0.5, beta=2.0>(x, t, c)", MATRIX, "float[3,4] x", "float[3,2] y"),
+        one("y = Gemm<transA=1, alpha=0.5>(x, w)", MATRIX, "float[4,3] x", "float[3,2] y"),
+        one("y = Gemm<beta=0.0>(x, w, c)", MATRIX, "float[3,4] x", "float[3,2] y"),
+    ),
+    "conv_matmul": (
+        one("y = Conv(x, k, c)", POINTWISE, "float[2,4,2,5] x", "float[2,3,2,5] y"),
+        one("y = Conv<strides=[1], pads=[0,0], kernel_shape=[1]>(x, l)", POINTWISE, "float[2,4,5] x", "float[2,3,5] y"),
+    ),
+    "conv_gemm": (
+        one("y = Conv(x, k, c)", POINTWISE, "float[2,4,2,5] x", "float[2,3,2,5] y"),
+        one("y = Conv<strides=[1], pads=[0,0], kernel_shape=[1]>(x, l)", POINTWISE, "float[2,4,5] x", "float[2,3,5] y"),
+    ),
 }  # fmt: skip
 STAYS: Mapping[str, str] = {
     "gelu_erf": one('y = Gelu<approximate="tanh">(x)'),
@@ -190,6 +211,10 @@ STAYS: Mapping[str, str] = {
     "matmul_2d": one("y = MatMul(x, w)", MATRIX, "float[3,4] x", "float[3,2] y"),
     "matmul_gemm": one("y = MatMul(x, w)", MATRIX, "float[2,3,4] x", "float[2,3,2] y"),
     "gemm_matmul": one("y = MatMul(x, w)", MATRIX, "float[3,4] x", "float[3,2] y"),
+    "matmul_conv": "g (float[3,4] x, float[4,2] w) => (float[3,2] y) { y = MatMul(x, w) }",
+    "gemm_conv": "g (float[2,4] x) => (float[2,2] y) <float[4,2] w = {1,2,3,4,5,6,7,8}, float[2,1] c = {1,2}> { y = Gemm(x, w, c) }",
+    "conv_matmul": one("y = Conv<strides=[2,2]>(x, k)", POINTWISE, "float[2,4,2,5] x", "float[2,3,1,3] y"),
+    "conv_gemm": one("y = Conv<group=4>(x, d)", POINTWISE, "float[2,4,2,5] x", "float[2,4,2,5] y"),
     "activations": one("y = Softsign(x)"),
 }
 
