@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ..grammar import Result, analyse_file, render
 from ..grammar import load_target as read_target
-from ..grammar import render
+from ..grammar.rule_facts import rule_facts
 from ..targets.model import Target
 from ..targets.stock import stock_names, stock_path
 from .errors import UsageError, did_you_mean
@@ -16,9 +17,12 @@ def load_target(target: str | Path, warn: Callable[[str], None] | None = None) -
     """The target of a .hw file or of a stock name ("a16", "a16.hw" where no such file is here); `warn` gets each warning about it.
 
     Raises UsageError where there is no such file or name, grammar.HwError with every mistake of the file."""
-    from ..passes.library import facts
+    return read_target(find_target(target), rule_facts(), None if warn is None else lambda found: warn(render(found).rstrip()))
 
-    return read_target(find_target(target), facts(), None if warn is None else lambda found: warn(render(found).rstrip()))
+
+def analyse_target(target: str | Path, strict: bool = False) -> Result:
+    """Every message about a target and the files it includes, and the target if none is an error. Raises UsageError like `load_target`."""
+    return analyse_file(find_target(target), rule_facts(), strict)
 
 
 def find_target(target: str | Path) -> Path:

@@ -31,15 +31,15 @@ def parse_target(text: str, name: str, rules: Sequence[RuleFacts] = (), warn: Ca
     return _target(analyse_text(text, name, rules), warn)
 
 
-def analyse_file(path: Path, rules: Sequence[RuleFacts] = ()) -> Result:
-    """Target and all diagnostics of a file, warnings too, without raising for what it holds."""
+def analyse_file(path: Path, rules: Sequence[RuleFacts] = (), strict: bool = False) -> Result:
+    """Target and all diagnostics of a file, warnings too, without raising for what it holds; `strict` adds HW0601."""
     source, trouble = _read(path, str(path))
-    return trouble or analyse(source, rules, _load)
+    return trouble or analyse(source, rules, _load, strict)
 
 
-def analyse_text(text: str, name: str, rules: Sequence[RuleFacts] = ()) -> Result:
+def analyse_text(text: str, name: str, rules: Sequence[RuleFacts] = (), strict: bool = False) -> Result:
     """Like `analyse_file`, of a text."""
-    return analyse(Source(name, text), rules, _load)
+    return analyse(Source(name, text), rules, _load, strict)
 
 
 def _target(result: Result, warn: Callable[[Diagnostic], None] | None) -> Target:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..targets.model import Origin
@@ -143,6 +143,19 @@ def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
 def to_json(diagnostics: Iterable[Diagnostic]) -> str:
     """All diagnostics as one JSON array."""
     return json.dumps([as_json(diagnostic) for diagnostic in diagnostics], indent=2, ensure_ascii=False)
+
+
+def say_who_included(diagnostics: Iterable[Diagnostic], included: Mapping[str, Span]) -> list[Diagnostic]:
+    """The same, each that points into an included file with a note of the `include`, and of the one that brought that in."""
+    done: list[Diagnostic] = []
+    for diagnostic in diagnostics:
+        notes: list[Note] = []
+        span: Span | None = included.get(diagnostic.span.source.name)
+        while span is not None and len(notes) <= len(included):
+            notes.append(Note("included here", span))
+            span = included.get(span.source.name)
+        done.append(replace(diagnostic, notes=(*diagnostic.notes, *notes)) if notes else diagnostic)
+    return done
 
 
 def tidy(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

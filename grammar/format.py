@@ -17,7 +17,7 @@ STEP = 2
 COMMENT_COLUMN = 46
 WIDEST_HEAD = 10
 """Longer names of properties are not waited for."""
-LEAST_HEAD = {"memory": 9, "device": 9, "link": 9}
+LEAST_HEAD = {"memory": 9, "device": 9, "table": 9, "link": 9}
 """So that all blocks of a kind have one column."""
 NAMES = 20
 """Width of operators before a `where`; longer lists are not waited for."""

@@ -10,13 +10,15 @@ from ..targets.model import Device, Limit, Link, Memory, Precision, RuleFacts, R
 from ..targets.operators import dictionary_opset
 from .checks import check_names, check_sense
 from .context import Context
-from .diagnostics import Diagnostic, Source, Span, tidy
+from .diagnostics import Diagnostic, Source, Span, say_who_included, tidy
 from .digest import digest
+from .guesses import check_guesses
 from .lower_device import check_table, lower_device
 from .lower_parts import lower_limits, lower_link, lower_memory, lower_precision
 from .lower_rule import lower_rule
 from .reader import Reader, Report
 from .resolve import LANGUAGE, Load, Resolved, resolve
+from .routes import check_routes
 from .schema import unknown
 from .syntax import Rule, Statement, read
 
@@ -47,19 +49,19 @@ class _Said:
     limits: tuple[Limit, ...] = ()
 
 
-def analyse(source: Source, rules: Sequence[RuleFacts], load: Load) -> Result:
-    """Everything there is to say about a file; never raises for what the file holds."""
+def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool = False) -> Result:
+    """Everything there is to say about a file, `strict`: guesses that limits rest on too; never raises for what the file holds."""
     report = Report()
     resolved = resolve(read(source), load, report)
     for name, table in resolved.tables.unused():
         check_table(name, table, Context(report, rules, resolved.rules, tables=resolved.tables.declared))
-    target = _lower(resolved.target, resolved, rules, report) if resolved.target is not None else None
-    found = tidy(report.found)
+    target = _lower(resolved.target, resolved, rules, report, strict) if resolved.target is not None else None
+    found = tidy(say_who_included(report.found, report.included))
     failed = any(diagnostic.severity == "error" for diagnostic in found)
     return Result(None if failed else target, found, resolved.own_tables)
 
 
-def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts], report: Report) -> Target | None:
+def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts], report: Report, strict: bool) -> Target | None:
     body = [item for item in statement.body or () if isinstance(item, Statement)]
     for item in statement.body or ():
         if isinstance(item, Rule):
@@ -72,6 +74,9 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     specs = [spec for rule in resolved.rules.values() if (spec := lower_rule(rule, context)) is not None]
     check_names(body, context)
     check_sense(said.memories, said.devices, said.links, said.precision, said.limits, context)
+    check_routes(said.devices, statement.span.source, context)
+    if strict:
+        check_guesses(said.limits, context)
     _required(body, statement, context)
     if said.opset is None:
         return None

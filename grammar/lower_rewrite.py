@@ -116,7 +116,7 @@ def _lacking(device: Device, line: RewriteLine, context: Context) -> str:
     if line.rule == "native":
         return "" if lists(device, line.operator) else line.operator
     routes = _routes(line.rule, line.operator, context)
-    missing = [[name for name in emits if not _reachable(device, name, context, frozenset({line.operator}))] for emits in routes]
+    missing = [[name for name in emits if not reachable(device, name, context, frozenset({line.operator}))] for emits in routes]
     return min(missing, key=len)[0] if missing and all(missing) else ""
 
 
@@ -129,13 +129,13 @@ def _routes(rule: str, operator: str, context: Context) -> list[tuple[str, ...]]
     return [fact.emits for fact in facts_of(rule, operator, context)]
 
 
-def _reachable(device: Device, operator: str, context: Context, above: frozenset[str]) -> bool:
+def reachable(device: Device, operator: str, context: Context, above: frozenset[str]) -> bool:
     if lists(device, operator) or operator in GLUE:
         return True
     if operator in above:
         return False
     deeper = above | {operator}
-    return any(all(_reachable(device, name, context, deeper) for name in emits) for emits in _routes("decompose", operator, context))
+    return any(all(reachable(device, name, context, deeper) for name in emits) for emits in _routes("decompose", operator, context))
 
 
 def _check_cycle(device: Device, spans: dict[Origin, Span], context: Context) -> None:

@@ -31,6 +31,8 @@ class Report:
     assumed: set[str] = field(default_factory=set)
     """Words that a misspelt one probably stood for; they are not missing."""
     found: list[Diagnostic] = field(default_factory=list)
+    included: dict[str, Span] = field(default_factory=dict)
+    """By name of a file, the `include` that brought it in."""
 
     def error(self, code: str, span: Span, message: str, help: str = "", notes: Iterable[Note] = ()) -> None:
         self.add("error", code, span, message, help, notes)

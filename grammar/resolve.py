@@ -129,6 +129,7 @@ def _include(item: Statement, files: Files, stack: tuple[str, ...]) -> None:
     elif source.name in stack:
         files.report.error("HW0205", path.span, f"`{path.text}` includes itself: {' -> '.join((*stack, source.name))}")
     elif source.name not in files.read:
+        files.report.included[source.name] = path.span
         _collect(read(source), files, (*stack, source.name))
 
 

@@ -143,10 +143,10 @@ def test_warnings_about_a_target_are_told_and_stdout_stays_clean(
 ) -> None:
     path = tmp_path / "odd.hw"
     path.write_text(stock_path("x86_cpu").read_text().replace("size      16 GiB", "size      16 GB"))
-    for arguments in (["m.onnx", "--target", str(path), "--json"], ["check", str(path), "--json"]):
+    for arguments in (["m.onnx", "--target", str(path), "--json"], ["check", str(path)]):
         assert cli.run(arguments) == 0
         shown = capsys.readouterr()
-        assert json.loads(shown.out) and shown.err.count("warning[HW0107]") == 1 and "^^^" in shown.err
+        assert shown.out.startswith(("{", "pass ")) and shown.err.count("warning[HW0107]") == 1 and "^^^" in shown.err
 
 
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
