@@ -53,6 +53,8 @@ class Memory:
     page: int
     shared: tuple[str, ...]
     """Names of the devices that address this memory."""
+    holds: tuple[str, ...] = ("weights", "activations")
+    """What may be put there: constants, and the tensors that come and go. Flash that only holds weights is never written."""
     origin: Origin
 
 
@@ -209,7 +211,14 @@ class RuleSpec:
     let: tuple[tuple[str, Expression], ...]
     emit: tuple[Expression, ...]
     error: float | None
+    """Of a bounded claim: the largest absolute error; else None."""
     origin: Origin
+    claim: Literal["exact", "reassociates", "bounded"] = "reassociates"
+    """What `error` says, checked numerically when the file is read; without it a rule holds over the reals."""
+    over: tuple[float, float] | None = None
+    """The range of every input for which `error` is claimed; None for all reals."""
+    where: Expression | None = None
+    """The condition of `match`, over the operator at its root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,8 +259,9 @@ class Target:
                 return device
         raise KeyError(name)
 
-    def memories_of(self, device: str) -> tuple[Memory, ...]:
-        return tuple(m for m in self.memories if device in m.shared)
+    def memories_of(self, device: str, role: str = "") -> tuple[Memory, ...]:
+        """The memories a device addresses, or those of them that may hold "weights" or "activations"."""
+        return tuple(m for m in self.memories if device in m.shared and (not role or role in m.holds))
 
     @property
     def host(self) -> Device:
