@@ -10,10 +10,12 @@ import click
 
 from .commands.check import check_command
 from .commands.compile import compile_command
+from .commands.fmt import fmt_command
 from .commands.rules import rules_command
 from .commands.run import run_command
 from .commands.targets import targets_command
 from .commands.verify import verify_command
+from .commands.why import why_command
 from .errors import UsageError, did_you_mean
 from .failures import INTERRUPTED, answer_failure
 from .interruption import interruptible
@@ -46,7 +48,16 @@ def autoglmc() -> None:
     """
 
 
-for command in (compile_command, run_command, verify_command, check_command, targets_command, rules_command):
+for command in (
+    compile_command,
+    run_command,
+    verify_command,
+    check_command,
+    targets_command,
+    rules_command,
+    why_command,
+    fmt_command,
+):
     autoglmc.add_command(command)
 
 

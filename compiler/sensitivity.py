@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..passes.candidates import Implementation
 from ..passes.placed import Placement, Question
 from ..passes.placement import price
-from ..targets.cost import home_memory, route
+from ..targets.cost import route
 from ..targets.model import Fact
 
 FACTORS = (0.5, 2.0)
@@ -43,6 +43,15 @@ def deciding_guesses(placement: Placement, rivals: Mapping[str, Sequence[int]]) 
     return tuple(found)
 
 
+def deciding_between(placement: Placement, rival: Placement, name: str) -> tuple[Decider, ...]:
+    """The `@guess` numbers that at half or twice their value would make one other plan, of the same model and target, the cheaper one."""
+    ours = _split(placement.question, placement.solution.assignment)
+    theirs = _split(rival.question, rival.solution.assignment)
+    guesses = [fact for fact in placement.question.target.facts if fact.provenance == "guess"]
+    found = (_decider(fact, ours, [(name, theirs)]) for fact in guesses)
+    return tuple(decider for decider in found if decider is not None)
+
+
 def _decider(fact: Fact, ours: Mapping[str, float], others: Sequence[tuple[str, Mapping[str, float]]]) -> Decider | None:
     path = fact.path
     for factor in FACTORS:
@@ -69,8 +78,7 @@ def _split(question: Question, assignment: Sequence[int]) -> dict[str, float]:
         for k in members:
             answer = question.answers[k][device]
             if isinstance(answer, Implementation):
-                memory = home_memory(target, name).name
-                by = f"device.{name}.peak.{answer.compute_dtype}" if answer.compute_bound else f"memory.{memory}.bandwidth"
+                by = f"memory.{answer.memory}.bandwidth" if answer.memory else f"device.{name}.peak.{answer.compute_dtype}"
                 add(by, answer.seconds)
                 roof += answer.seconds
         add(f"device.{name}.launch", max(0.0, (unit.seconds[device] or 0.0) - roof))

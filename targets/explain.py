@@ -19,6 +19,11 @@ def explain(expression: Expression, environment: Environment) -> str:
     return ""
 
 
+def witness(expression: Expression, environment: Environment) -> str:
+    """The values of everything a condition asks, each once: "rank(X) = 4, const(W) = yes"."""
+    return ", ".join(dict.fromkeys(_state(leaf, environment) for part in conjuncts(expression) for leaf in _questions(part)))
+
+
 def _evidence(part: Expression, environment: Environment) -> list[str]:
     """The values of the questions a conjunct asks, each once, in order; of a quantified one only a value that breaks it."""
     if isinstance(part, Binary) and part.operator in COMPARISONS:

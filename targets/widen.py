@@ -56,7 +56,10 @@ def _wider(part: Expression, environment: Environment) -> Expression | None:
 def _among(value: Expression, options: tuple[Expression, ...], environment: Environment) -> Expression | None:
     """One more of the values that are allowed."""
     more = [_literal(item) for item in _values(answer_of(value, environment)) if item is not None]
-    return Among(value, tuple(dict.fromkeys((*options, *more)))) if more else None
+    allowed = tuple(dict.fromkeys((*options, *more)))
+    if all(isinstance(option, Number) for option in allowed):
+        allowed = tuple(sorted(allowed, key=lambda option: option.value if isinstance(option, Number) else 0.0))
+    return Among(value, allowed) if more else None
 
 
 def _limit(operator: str, left: Expression, value: float | None) -> Expression | None:

@@ -12,11 +12,12 @@ from ...passes.graph import Graph
 from ...targets.admit import Edit, admit
 from ...targets.model import Device, Precision, RewriteLine, Target
 from ...targets.operator_view import FLOATS, OperatorView
-from ...targets.support import data_dtypes, device_dtypes
+from ...targets.support import Yes, data_dtypes, device_dtypes, supports
 from ..plan_model import rules_for
 from ..work import Work
 
 Kind = Literal["rewrite", "dtype", "shape", "constant", "rule"]
+SMALLEST_FIRST: tuple[Kind, ...] = ("rewrite", "dtype", "shape", "constant", "rule")
 Apply = Callable[[Work, Sequence[str]], "tuple[Work, tuple[str, ...]] | None"]
 """Of a work that may be edited, and the first output of each operator: the changed work and where those operators' results now come
 from; None where the change cannot be made."""
@@ -34,17 +35,20 @@ class Change:
     apply: Apply
 
 
-def changes(work: Work, tensors: Sequence[str], device: str) -> Iterator[Change]:
-    """Every kind of change, smallest first; the operators are named by a tensor that each writes. Bindings of shapes are not here: they
-    need the model's file."""
+def changes(work: Work, tensors: Sequence[str], device: str, more: Sequence[Change] = ()) -> list[Change]:
+    """Every kind of change, smallest first, with `more` among them; the operators are named by a tensor that each writes."""
     from .model_changes import model_changes
 
     views = views_of(work.graph, tensors)
-    yield from _rewrites(work, views, device)
-    yield from _compute_dtypes(work.target, views, device)
-    yield from model_changes(work, views, tensors, device)
-    yield from _rules(work.target, views, device)
-    yield from _opsets(work)
+    found = [
+        *_rewrites(work, views, device),
+        *_compute_dtypes(work.target, views, device),
+        *model_changes(work, views, tensors, device),
+        *more,
+        *_rules(work.target, views, device),
+        *_opsets(work, views, device),
+    ]
+    return sorted(found, key=lambda change: SMALLEST_FIRST.index(change.kind))
 
 
 def views_of(graph: Graph, tensors: Sequence[str]) -> list[OperatorView]:
@@ -86,6 +90,9 @@ def _compute_dtypes(target: Target, views: Sequence[OperatorView], device: str) 
     for operand in operands:
         for into in device_dtypes(target.device(device)):
             if into in FLOATS and into != operand and (into, operand) not in target.precision.compute:
+                changed = _computing(into, operand, target)
+                if not all(isinstance(supports(changed.device(device), view, changed.precision), Yes) for view in views):
+                    continue
                 text = f"`precision {{ compute {into} for {operand}; }}`"
                 yield Change("dtype", text, "", "verify measures what the rounding does", _retarget(partial(_computing, into, operand)))
 
@@ -128,9 +135,11 @@ def _text(edit: Edit) -> str:
     return edit.text or f"delete: {edit.instead};"
 
 
-def _opsets(work: Work) -> Iterator[Change]:
-    """A wider range of opsets, where the runtime cannot read the operator as it is written."""
+def _opsets(work: Work, views: Sequence[OperatorView], device: str) -> Iterator[Change]:
+    """A wider range of opsets, where the table takes the operators and only the runtime cannot read them as they are written."""
     low, high = work.target.opset
+    if not all(isinstance(supports(work.target.device(device), view, work.target.precision), Yes) for view in views):
+        return
     newest = max(work.graph.newest, high)
     if newest > high:
         apply = _retarget(lambda target: replace(target, opset=(low, newest)))

@@ -9,7 +9,11 @@ from typing import Literal
 from ...passes.candidates import Refusal
 from ...targets.model import Target
 from ..errors import UsageError, did_you_mean
+from ..sensitivity import Decider, deciding_between
 from .plans import Plan, forced
+
+SAME = 0.5e-6
+"""Seconds that are not worth a word."""
 
 Kind = Literal["refused", "elsewhere", "homeless"]
 """refused: the device cannot run it; elsewhere: it can, and another device is cheaper; homeless: no device runs it."""
@@ -40,6 +44,8 @@ class Group:
     seconds: float = 0.0
     extra: Extra | None = None
     """For "elsewhere"; None where no plan at all has them there."""
+    guesses: tuple[Decider, ...] = ()
+    """Guessed numbers of the target that at half or twice their value would put them there."""
 
 
 def preferred_device(target: Target, wanted: str | None) -> int:
@@ -73,7 +79,7 @@ def group_operators(plan: Plan, device: int) -> tuple[Group, ...]:
     groups = list(found.values())
     for group in groups:
         if group.kind == "elsewhere":
-            group.extra = extra_seconds(plan, group.numbers, device)
+            group.extra, group.guesses = compared(plan, group.numbers, device)
             group.reason = elsewhere_reason(plan.target.devices[device].name, group.extra)
     return tuple(sorted(groups, key=lambda group: (-group.seconds, -len(group.numbers), group.operator, group.reason)))
 
@@ -86,20 +92,21 @@ def reason_key(reason: str) -> str:
     return reason
 
 
-def extra_seconds(plan: Plan, numbers: Sequence[int], device: int) -> Extra | None:
-    """What it costs to have those nodes on that device; None where no plan does."""
+def compared(plan: Plan, numbers: Sequence[int], device: int) -> tuple[Extra | None, tuple[Decider, ...]]:
+    """What it costs to have those nodes on that device, None where no plan does; and the guesses that decided against it."""
     rival = forced(plan, numbers, device).placement
     if rival is None or plan.placement is None:
-        return None
+        return None, ()
     theirs, ours = rival.solution.price, plan.placement.solution.price
-    return Extra(theirs.total - ours.total, theirs.compute - ours.compute, theirs.dispatch - ours.dispatch, theirs.handoff - ours.handoff)
+    extra = Extra(theirs.total - ours.total, theirs.compute - ours.compute, theirs.dispatch - ours.dispatch, theirs.handoff - ours.handoff)
+    return extra, deciding_between(plan.placement, rival, plan.target.devices[device].name) if extra.total > SAME else ()
 
 
 def elsewhere_reason(device: str, extra: Extra | None) -> str:
     """In words a person can weigh: what is dearer there, and what is cheaper."""
     if extra is None:
         return f"runs on {device}, but no plan has it there within the limits on memory and partitions"
-    if extra.total <= 0.5e-6:
+    if extra.total <= SAME:
         return f"runs on {device} at the same cost: it stays where its neighbours are"
     parts = [("compute", extra.compute), ("dispatch", extra.dispatch), ("handoffs", extra.handoff)]
     said = ", ".join(f"{name} {_signed(seconds)}" for name, seconds in parts if abs(seconds) >= 0.5e-6)

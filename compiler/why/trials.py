@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...passes.candidates import Candidates, Implementation, Refusal
@@ -43,16 +43,22 @@ def names_of(plan: Plan, group: Group) -> tuple[str, ...]:
     return tuple(plan.nodes[k].writes[0] for k in group.numbers)
 
 
-def smallest(plan: Plan, group: Group, device: int, price: bool, more: Iterable[Change] = ()) -> tuple[Tried, ...]:
+def smallest(plan: Plan, group: Group, device: int, price: bool, more: Sequence[Change] = ()) -> tuple[Tried, ...]:
     """Changes tried for a group up to the first after which the device takes all of its operators, which is last; with `price` the
     model is planned anew with it. Nothing worked where the last has a refusal; empty where there is nothing to try."""
     name, tensors = plan.target.devices[device].name, names_of(plan, group)
     tried = []
-    for change in (*changes(plan.work, tensors, name), *more):
+    for change in changes(plan.work, tensors, name, more):
         tried.append(attempt(plan, change, tensors, device, price))
         if not tried[-1].refusal:
             break
     return tuple(tried)
+
+
+def every_change(plan: Plan, group: Group, device: int, more: Sequence[Change] = ()) -> tuple[Tried, ...]:
+    """All changes, smallest first, each tried to the end."""
+    name, tensors = plan.target.devices[device].name, names_of(plan, group)
+    return tuple(attempt(plan, change, tensors, device, True) for change in changes(plan.work, tensors, name, more))
 
 
 def attempt(plan: Plan, change: Change, tensors: Sequence[str], device: int, price: bool) -> Tried:

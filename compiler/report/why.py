@@ -1,0 +1,167 @@
+"""What `autoglmc why` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from ..printable import printable
+from ..sensitivity import Decider
+from ..why.as_json import names, share
+from ..why.explain_model import Row, Subject, Why
+from ..why.trials import Tried
+from ..why.verdicts import Verdict
+from .layout import console, count, say, short, table, time
+
+MOST_NODES = 3
+MOST_GUESSES = 4
+
+
+def print_why(why: Why) -> None:
+    """A table of what is not on the preferred device; or, for a node or an operator, what every device says."""
+    screen = console()
+    _print_head(screen, why)
+    if why.asked:
+        _print_subjects(screen, why)
+    else:
+        _print_rows(screen, why)
+
+
+def _print_head(screen: Console, why: Why) -> None:
+    plan, total = why.plan, len(why.plan.nodes)
+    placed = [(device.name, sum(place == d for place in plan.places)) for d, device in enumerate(plan.target.devices)]
+    on = ", ".join(f"{number} on {name}" for name, number in placed if number) or "no plan: see below"
+    head = Text(printable(str(why.model.name)), style="bold").append(
+        f" for {plan.target.name}: {count(total, 'operator')}, {on}", "not bold"
+    )
+    say(screen, "model", [head])
+    if why.assumed:
+        say(screen, "sizes", [f"made up for dims without one: {why.assumed} (compile needs yours)"], style="yellow")
+    if plan.total is not None:
+        say(screen, "latency", [f"{time(plan.total)} predicted, {count(plan.segments, 'segment')}, {count(plan.handoffs, 'handoff')}"])
+
+
+def _print_rows(screen: Console, why: Why) -> None:
+    plan = why.plan
+    if not why.rows:
+        say(screen, "why", [f"every operator runs on {why.device}"])
+        return
+    made = table(("operators", f"why not on {why.device}; what would change it"), ("time", "share"))
+    made.columns[0].ratio, made.columns[1].ratio = 1, 3
+    made.expand = True
+    for merged in _merged(why.rows):
+        seconds = sum(one.group.seconds for one in merged)
+        part = share(plan, seconds)
+        told = "" if part is None else f"{part * 100:.1f} %"
+        made.add_row(Text(printable(_operators(merged))), _reason(merged[0], why), time(seconds), told)
+    screen.print(made)
+    if why.together is not None:
+        say(screen, "together", [f"all changes above at once: {_outcome(why.together, '')}"])
+    if plan.placement is not None:
+        say(screen, "guesses", list(_guesses(why)))
+    say(screen, "next", ["name a node or an operator to see what every device says of it"], style="dim")
+
+
+def _merged(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Operators that move together have one price: one line for them."""
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for number, one in enumerate(rows):
+        key = (one.group.runs_on, one.group.reason) if one.group.kind == "elsewhere" else (number,)
+        groups.setdefault(key, []).append(one)
+    yield from sorted(groups.values(), key=lambda group: -sum(one.group.seconds for one in group))
+
+
+def _operators(rows: Sequence[Row]) -> str:
+    named = ", ".join(f"{len(one.group.numbers)} {one.group.operator}" for one in rows)
+    return f"{named} on {rows[0].group.runs_on}" if rows[0].group.runs_on else named
+
+
+def _reason(one: Row, why: Why) -> Text:
+    group, text = one.group, Text()
+    text.append(printable(group.reason))
+    for decider in group.guesses[:1]:
+        text.append(printable(f"\n  {_flip(decider, why.device)}"), style="yellow")
+    if one.tried is not None:
+        text.append(printable(f"\n→ {_change(one.tried)}"), style="green" if one.tried.gain else "")
+    elif group.kind != "elsewhere":
+        text.append("\n→ no change that was tried places it")
+    return text
+
+
+def _change(tried: Tried) -> str:
+    change = tried.change
+    where = f" ({change.where})" if change.where else ""
+    outcome = _outcome(tried, "gain not computed (--tries)")
+    return f"{change.text}{where}: {outcome}" + (f"; {change.note}" if change.note else "")
+
+
+def _outcome(tried: Tried, unplanned: str) -> str:
+    if tried.refusal:
+        return f"still refused: {tried.refusal}"
+    if not tried.planned:
+        return unplanned
+    if tried.after is None:
+        return "not enough for a plan: another operator still has no device"
+    if tried.before is None:
+        return f"then there is a plan, {time(tried.after)}"
+    if not tried.gain:
+        return "no gain, the plan is no faster with it there"
+    segments, handoffs = tried.segments, tried.handoffs
+    return (
+        f"{time(tried.before)} -> {time(tried.after)}, saves {time(tried.gain)} ({tried.gain / tried.before * 100:.1f} %), "
+        f"segments {segments[0]} -> {segments[1]}, handoffs {handoffs[0]} -> {handoffs[1]}"
+    )
+
+
+def _flip(one: Decider, device: str) -> str:
+    fact = one.fact
+    return f"a guess decides: with {fact.path} at {one.factor:g} times {fact.text} ({fact.origin}) {device} would win"
+
+
+def _guesses(why: Why) -> Iterator[str]:
+    if not why.guesses:
+        yield "none decided: no other known plan wins if one of them is off by 2x"
+    for guess in why.guesses[:MOST_GUESSES]:
+        yield f"{guess.path} = {guess.text} ({guess.origin}): {guess.decided}"
+    if len(why.guesses) > MOST_GUESSES:
+        yield f"and {len(why.guesses) - MOST_GUESSES} more (--json)"
+
+
+def _print_subjects(screen: Console, why: Why) -> None:
+    if why.fates:
+        say(screen, "trace", why.fates)
+    for subject in why.subjects:
+        _print_subject(screen, why, subject)
+
+
+def _print_subject(screen: Console, why: Why, subject: Subject) -> None:
+    one, plan = subject.alike, why.plan
+    called = names(plan, one.numbers)
+    more = f" and {len(called) - MOST_NODES} more" if len(called) > MOST_NODES else ""
+    screen.print()
+    head = Text(f"{len(called)} {one.operator}" if len(called) > 1 else one.operator, style="bold")
+    say(screen, "operator", [head.append(printable(f"  {', '.join(short(name) for name in called[:MOST_NODES])}{more}"), "not bold")])
+    if one.runs_on:
+        part = share(plan, one.seconds)
+        say(screen, "runs on", [f"{one.runs_on}, {time(one.seconds)}" + (f", {part * 100:.1f} % of the model" if part is not None else "")])
+    for verdict in one.verdicts:
+        say(screen, f"{verdict.device[:9]}", _verdict(verdict), style="" if verdict.runs else "yellow")
+    if subject.tried:
+        first = next((k for k, tried in enumerate(subject.tried) if not tried.refusal), None)
+        lines = [f"{'smallest: ' if k == first else ''}{_change(tried)}" for k, tried in enumerate(subject.tried)]
+        say(screen, "tried", lines)
+    elif not one.verdicts[[d.name for d in plan.target.devices].index(why.device)].runs:
+        say(screen, "tried", [f"nothing known would place it on {why.device}"])
+
+
+def _verdict(verdict: Verdict) -> Iterator[str]:
+    if not verdict.runs:
+        yield f"no: {verdict.because}"
+        yield from (f"nor by a rewrite: {reason}" for reason in verdict.more_reasons)
+        return
+    yield f"{'runs here' if verdict.here else 'could'}: {verdict.because}"
+    if not verdict.here and verdict.cost:
+        yield f"not placed: {verdict.cost.removeprefix(f'runs on {verdict.device}, but ')}"
+    yield from (_flip(one, verdict.device) for one in verdict.guesses)
