@@ -11,8 +11,8 @@ from .lower import Result, analyse
 from .syntax import MAX_BYTES
 
 __all__ = [
-    "Diagnostic", "HwError", "Result", "Source", "Span", "analyse_file", "analyse_text", "as_json", "load_target", "parse_target", "render",
-    "to_json",
+    "Diagnostic", "HwError", "Result", "Source", "Span", "analyse_file", "analyse_text", "as_json", "load_target", "parse_target",
+    "read_source", "render", "to_json",
 ]  # fmt: skip
 
 STOCK = Path(__file__).resolve().parent.parent / "targets"
@@ -40,6 +40,14 @@ def analyse_file(path: Path, rules: Sequence[RuleFacts] = (), strict: bool = Fal
 def analyse_text(text: str, name: str, rules: Sequence[RuleFacts] = (), strict: bool = False) -> Result:
     """Like `analyse_file`, of a text."""
     return analyse(Source(name, text), rules, _load, strict)
+
+
+def read_source(path: Path) -> Source:
+    """The text of a file under its name. Raises HwError if it is too large or no text, OSError if it cannot be opened."""
+    source, trouble = _read(path, str(path))
+    if trouble:
+        raise HwError(trouble.diagnostics)
+    return source
 
 
 def _target(result: Result, warn: Callable[[Diagnostic], None] | None) -> Target:
