@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -17,6 +17,7 @@ from .layout import console, count, say, short, table, time
 
 MOST_NODES = 3
 MOST_GUESSES = 4
+MOST_FATES = 8
 
 
 def print_why(why: Why) -> None:
@@ -38,9 +39,17 @@ def _print_head(screen: Console, why: Why) -> None:
     )
     say(screen, "model", [head])
     if why.assumed:
-        say(screen, "sizes", [f"made up for dims without one: {why.assumed} (compile needs yours)"], style="yellow")
+        say(screen, "sizes", [f"made up for dims without one: {why.assumed}; all times are for these"], style="yellow")
     if plan.total is not None:
-        say(screen, "latency", [f"{time(plan.total)} predicted, {count(plan.segments, 'segment')}, {count(plan.handoffs, 'handoff')}"])
+        say(screen, "latency", _latency(why))
+
+
+def _latency(why: Why) -> Iterator[str]:
+    """The plan's, and what it would be with all on the device that can be there."""
+    plan = why.plan
+    yield f"{time(plan.total or 0.0)} predicted, {count(plan.segments, 'segment')}, {count(plan.handoffs, 'handoff')}"
+    if why.rows and why.all_there is not None:
+        yield f"with everything on {why.device} that it can run: {time(why.all_there)}"
 
 
 def _print_rows(screen: Console, why: Why) -> None:
@@ -55,12 +64,16 @@ def _print_rows(screen: Console, why: Why) -> None:
         seconds = sum(one.group.seconds for one in merged)
         part = share(plan, seconds)
         told = "" if part is None else f"{part * 100:.1f} %"
-        made.add_row(Text(printable(_operators(merged))), _reason(merged[0], why), time(seconds), told)
+        made.add_row(Text(printable(_operators(merged))), _reason(merged[0]), time(seconds), told)
     screen.print(made)
     if why.together is not None:
         say(screen, "together", [f"all changes above at once: {_outcome(why.together, '')}"])
     if plan.placement is not None:
         say(screen, "guesses", list(_guesses(why)))
+    left = sum(one.tried is not None and not one.tried.planned for one in why.rows)
+    if left:
+        say(screen, "left out", [f"the gain of {count(left, 'change')}: --tries {len(why.rows)} plans with each"])
+    _print_claims(screen, [one.tried for one in why.rows if one.tried is not None])
     say(screen, "next", ["name a node or an operator to see what every device says of it"], style="dim")
 
 
@@ -78,23 +91,21 @@ def _operators(rows: Sequence[Row]) -> str:
     return f"{named} on {rows[0].group.runs_on}" if rows[0].group.runs_on else named
 
 
-def _reason(one: Row, why: Why) -> Text:
-    group, text = one.group, Text()
-    text.append(printable(group.reason))
-    for decider in group.guesses[:1]:
-        text.append(printable(f"\n  {_flip(decider, why.device)}"), style="yellow")
+def _reason(one: Row) -> Text:
+    group = one.group
+    text = Text(printable(group.reason))
     if one.tried is not None:
-        text.append(printable(f"\n→ {_change(one.tried)}"), style="green" if one.tried.gain else "")
+        text.append(f"\n-> {printable(_change(one.tried))}", style="green" if one.tried.gain else "")
     elif group.kind != "elsewhere":
-        text.append("\n→ no change that was tried places it")
+        text.append("\n-> no change that was tried places it")
     return text
 
 
 def _change(tried: Tried) -> str:
     change = tried.change
     where = f" ({change.where})" if change.where else ""
-    outcome = _outcome(tried, "gain not computed (--tries)")
-    return f"{change.text}{where}: {outcome}" + (f"; {change.note}" if change.note else "")
+    note = f"; {change.note}" if change.note and change.kind != "rule" else ""
+    return f"{change.text}{where}: {_outcome(tried, 'it fits; gain not computed')}{note}"
 
 
 def _outcome(tried: Tried, unplanned: str) -> str:
@@ -107,7 +118,7 @@ def _outcome(tried: Tried, unplanned: str) -> str:
     if tried.before is None:
         return f"then there is a plan, {time(tried.after)}"
     if not tried.gain:
-        return "no gain, the plan is no faster with it there"
+        return "no gain" if tried.placed else "no gain, it would stay where it is"
     segments, handoffs = tried.segments, tried.handoffs
     return (
         f"{time(tried.before)} -> {time(tried.after)}, saves {time(tried.gain)} ({tried.gain / tried.before * 100:.1f} %), "
@@ -117,23 +128,37 @@ def _outcome(tried: Tried, unplanned: str) -> str:
 
 def _flip(one: Decider, device: str) -> str:
     fact = one.fact
-    return f"a guess decides: with {fact.path} at {one.factor:g} times {fact.text} ({fact.origin}) {device} would win"
+    return f"a guess decides: at {one.factor:g} times {fact.path} = {fact.text} ({fact.origin}) {device} would win"
 
 
 def _guesses(why: Why) -> Iterator[str]:
-    if not why.guesses:
-        yield "none decided: no other known plan wins if one of them is off by 2x"
-    for guess in why.guesses[:MOST_GUESSES]:
-        yield f"{guess.path} = {guess.text} ({guess.origin}): {guess.decided}"
-    if len(why.guesses) > MOST_GUESSES:
-        yield f"and {len(why.guesses) - MOST_GUESSES} more (--json)"
+    """Numbers that would change the plan as a whole, then those that would move some operators."""
+    lines = [f"{guess.path} = {guess.text} ({guess.origin}): {guess.decided}" for guess in why.guesses]
+    movers: dict[tuple[str, float], tuple[Decider, list[str]]] = {}
+    for one in why.rows:
+        for decider in one.group.guesses:
+            movers.setdefault((decider.fact.path, decider.factor), (decider, []))[1].append(one.group.operator)
+    for decider, operators in movers.values():
+        fact, some = decider.fact, ", ".join(dict.fromkeys(operators))
+        lines.append(f"{fact.path} = {fact.text} ({fact.origin}): at {decider.factor:g} times this {why.device} would win {some}")
+    yield from lines[:MOST_GUESSES] or ["none decided: half or twice any of them leaves every operator where it is"]
+    if len(lines) > MOST_GUESSES:
+        yield f"and {len(lines) - MOST_GUESSES} more (--json)"
+
+
+def _print_claims(screen: Console, tried: Iterable[Tried]) -> None:
+    if any(one.change.kind == "rule" for one in tried):
+        said = "a changed line of the table is a claim: write it only if the device and its runtime really do that"
+        say(screen, "note", [said], style="dim")
 
 
 def _print_subjects(screen: Console, why: Why) -> None:
     if why.fates:
-        say(screen, "trace", why.fates)
+        left = len(why.fates) - MOST_FATES
+        say(screen, "trace", [*why.fates[:MOST_FATES], *([f"and {left} more (--json)"] if left > 0 else [])])
     for subject in why.subjects:
         _print_subject(screen, why, subject)
+    _print_claims(screen, [tried for subject in why.subjects for tried in subject.tried])
 
 
 def _print_subject(screen: Console, why: Why, subject: Subject) -> None:

@@ -26,6 +26,7 @@ def as_json(why: Why) -> dict[str, Any]:
     if why.asked:
         return facts | {"asked": why.asked, "fates": list(why.fates), "subjects": [_subject(plan, one) for one in why.subjects]}
     return facts | {
+        "all_there": why.all_there,
         "groups": [_row(plan, row) for row in why.rows],
         "together": why.together and _tried(why.together, text="all changes of the groups at once"),
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in why.guesses],

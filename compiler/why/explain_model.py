@@ -13,7 +13,7 @@ from ..manifest_facts import guesses
 from .changes import Change
 from .groups import Group, group_operators, preferred_device
 from .origins import find_nodes
-from .plans import Plan, make_plan
+from .plans import Plan, all_there, make_plan
 from .shapes import flag, prepared, smaller_shapes
 from .trials import Tried, every_change, names_of, smallest, together
 from .verdicts import Alike, alike
@@ -45,6 +45,8 @@ class Why:
     assumed: str
     """The --shape that was made up, "" where all dims had a size."""
     plan: Plan
+    all_there: float | None = None
+    """Predicted seconds with everything on the device that it can run."""
     rows: tuple[Row, ...] = ()
     together: Tried | None = None
     """All changes that help or were priced, at once."""
@@ -93,7 +95,8 @@ class _Asker:
             rows.append(Row(group=group, tried=tried))
         placement = self.plan.placement
         decided = () if placement is None else guesses(placement)
-        return replace(told, rows=tuple(rows), together=self._together(rows), guesses=decided)
+        there = all_there(self.plan, self.device)
+        return replace(told, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
 
     def about(self, told: Why, word: str) -> Why:
         found = find_nodes(self.plan, self.path, word)

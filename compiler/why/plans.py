@@ -11,6 +11,7 @@ from ...passes.graph import Node
 from ...passes.known_plans import known_assignments
 from ...passes.place_operators import homeless, state
 from ...passes.placed import Placement
+from ...passes.placement import price
 from ...passes.solve_placement import improve, solve
 from ...targets.model import Device, Target
 from ..errors import Infeasible
@@ -99,6 +100,15 @@ def make_plan(work: Work) -> Plan:
     except Infeasible:
         return Plan(work, nodes, answers, None)
     return Plan(work, nodes, answers, work.placement)
+
+
+def all_there(plan: Plan, device: int) -> float | None:
+    """Predicted seconds with everything on that device that it can run and the rest where it is; None if that is not possible."""
+    if plan.placement is None:
+        return None
+    problem, ours = plan.placement.question.problem, plan.placement.solution.assignment
+    found = price(problem, [device if u.seconds[device] is not None else ours[k] for k, u in enumerate(problem.units)])
+    return None if found is None else found.total
 
 
 def forced(plan: Plan, numbers: Sequence[int], device: int) -> Plan:

@@ -19,6 +19,8 @@ from ..run_passes import run_passes
 from ..work import Work
 from .changes import Apply, Change
 
+USUAL = (128, 320)
+"""(length, side) of a sentence and of an image as phones get them: smaller ones would not be worth an accelerator."""
 LIMIT = re.compile(r"<=? (\d+) is false \([^()]*(?:\([^()]*\)[^()]*)*= (\d+)\)")
 """A limit on an extent that does not hold, and the value that breaks it."""
 
@@ -31,7 +33,7 @@ def prepared(path: Path, target: Target, shapes: Shapes, effort: float) -> tuple
     if not loaded.unbound:
         return _simplified(loaded, target, effort), {}
     problem = ""
-    for length, side in SIZES:
+    for length, side in (USUAL, *SIZES):
         made = _made_up(loaded, length, side)
         try:
             again = load_model(path, {**shapes, **made})
