@@ -38,8 +38,14 @@ def _refusals(placement: Placement) -> list[DecisionRecord]:
 
 def errors(work: Work) -> ErrorsRecord:
     """The bound proved for every approximation taken; nothing is measured yet."""
+    over = {rule.name: rule.contract.over for rule in (*work.substitutes, *work.formulas)}
     bounds = tuple(
-        BoundRecord(rule=s.implementation.rule, site=s.node or s.tensor, bound=s.implementation.bound, over="all reals")
+        BoundRecord(
+            rule=s.implementation.rule,
+            site=s.node or s.tensor,
+            bound=s.implementation.bound,
+            over=over.get(s.implementation.rule, "all reals"),
+        )
         for s in work.sites
         if s.contract == "bounded"
     )

@@ -17,6 +17,7 @@ from .errors import Infeasible
 from .handoffs import assemble
 from .limits import arena_room, check_limits, predict
 from .load import LoadedModel
+from .rule_library import families_of, library_of
 from .run_passes import PLAIN, PassOptions, Stage, run_passes
 from .segments import Compiled
 from .work import Work
@@ -64,17 +65,17 @@ def start(
 ) -> Work:
     """A compilation before its first pass. `without`: names of rules not to use."""
     rules, families = rules_for(target, without)
+    formulas = tuple(rule for rule in library_of(target).formulas if rule.name not in without)
     operators = Counter(node.op_type for node in loaded.proto.graph.node)
-    return Work(Graph(loaded.proto), target, rules, families, effort, source_operators=operators, asked_for=asked_for, without=without)
+    work = Work(Graph(loaded.proto), target, rules, families, effort, source_operators=operators, asked_for=asked_for, without=without)
+    work.formulas = formulas
+    return work
 
 
 def rules_for(target: Target, without: frozenset[str]) -> tuple[tuple[Rewrite, ...], Mapping[str, tuple[Rewrite, ...]]]:
     """The rules that may serve a single operator, and those that the target's `rewrite` lines may choose from, by name."""
-    from ..passes.library import SUBSTITUTE, family
-
-    names = {line.rule for device in target.devices for line in device.rewrites} - {"native"}
-    families = {name: tuple(rule for rule in family(name) if rule.name not in without) for name in sorted(names)}
-    return tuple(rule for rule in SUBSTITUTE if rule.name not in without), families
+    library = library_of(target)
+    return tuple(rule for rule in library.substitutes if rule.name not in without), families_of(target, library, without)
 
 
 def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions) -> PlannedModel:

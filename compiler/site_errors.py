@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RAMP = 12.0
 """Beyond this |x| the functions that are approximated are straight."""
+EVERYWHERE = (float("-inf"), float("inf"))
 ROUNDING = 16.0
 """Units of rounding, of the largest value, allowed on top of a bound: forms have about as many operators."""
 
@@ -29,15 +30,16 @@ def broken_bounds(
     inner = dict.fromkeys(name for _, cut in cuts for name in cut.inputs if name not in feeds)
     values = {**feeds, **Reference(Path(), before, inner).run(feeds)}
     for site, cut in cuts:
-        fault = _fault(cut, {name: values[name] for name in cut.inputs}, site.implementation.bound)
+        fault = _fault(cut, {name: values[name] for name in cut.inputs}, site.implementation.bound, site.range or EVERYWHERE)
         if fault:
             yield site, fault
 
 
-def _fault(cut: SiteCut, seen: Mapping[str, Any], bound: float) -> str:
+def _fault(cut: SiteCut, seen: Mapping[str, Any], bound: float, over: tuple[float, float]) -> str:
     try:
         exact, ours = Reference(Path(), cut.before), Reference(Path(), cut.after)
-        for values, where in ((seen, "on the values it gets"), (_ramp(seen), f"for x from -{RAMP:g} to {RAMP:g}")):
+        low, high = max(over[0], -RAMP), min(over[1], RAMP)
+        for values, where in ((_inside(seen, over), "on the values it gets"), (_ramp(seen, low, high), f"for x from {low:g} to {high:g}")):
             expected, got = exact.run(values), ours.run(values)
             for name, value in expected.items():
                 found = difference(name, [(value, got[name])])
@@ -60,11 +62,18 @@ def _rounding(output: Any, inputs: Mapping[str, Any]) -> float:
     return ROUNDING * float(numpy.finfo(output.dtype).eps) * size
 
 
-def _ramp(seen: Mapping[str, Any]) -> dict[str, Any]:
-    """Every float array filled with -RAMP .. RAMP, the others as they are."""
+def _inside(seen: Mapping[str, Any], over: tuple[float, float]) -> Mapping[str, Any]:
+    """The values within the range that a bound is claimed for."""
+    if over == EVERYWHERE:
+        return seen
+    return {name: value.clip(*over) if value.dtype.kind == "f" else value for name, value in seen.items()}
+
+
+def _ramp(seen: Mapping[str, Any], low: float, high: float) -> dict[str, Any]:
+    """Every float array filled with low .. high, the others as they are."""
     import numpy
 
     return {
-        name: numpy.linspace(-RAMP, RAMP, value.size).reshape(value.shape).astype(value.dtype) if value.dtype.kind == "f" else value
+        name: numpy.linspace(low, high, value.size).reshape(value.shape).astype(value.dtype) if value.dtype.kind == "f" else value
         for name, value in seen.items()
     }

@@ -24,6 +24,8 @@ class Work:
     """Operators of the loaded model, by kind, before any pass."""
     asked_for: Placement | None = None
     """A plan to take instead of the fastest, of another compilation of the same model."""
+    formulas: tuple[Rewrite, ...] = ()
+    """Rules of the target's file that stand for several operators."""
     without: frozenset[str] = frozenset()
     """Names of rules that are not to be used."""
     allow: Allow = anywhere

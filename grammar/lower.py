@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from ..targets.model import Device, Limit, Link, Memory, Precision, RuleFacts, RuleSpec, Target
 from ..targets.operators import dictionary_opset
+from ..targets.rule_formula import facts_of
+from .check_claim import check_claims
 from .checks import check_names, check_sense
 from .context import Context
 from .diagnostics import Diagnostic, Source, Span, say_who_included, tidy
@@ -15,7 +17,7 @@ from .digest import digest
 from .guesses import check_guesses
 from .lower_device import check_table, lower_device
 from .lower_parts import lower_limits, lower_link, lower_memory, lower_precision
-from .lower_rule import lower_rule
+from .lower_rule import lower_rules
 from .reader import Reader, Report
 from .resolve import LANGUAGE, Load, Resolved, resolve
 from .routes import check_routes
@@ -33,6 +35,8 @@ class Result:
     diagnostics: tuple[Diagnostic, ...]
     tables: tuple[Span, ...] = ()
     """The names of the operator tables that the file declares; a file with tables may do without a target."""
+    resolved: Resolved | None = None
+    """What the target came from; None where there is none."""
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool
     target = _lower(resolved.target, resolved, rules, report, strict) if resolved.target is not None else None
     found = tidy(say_who_included(report.found, report.included))
     failed = any(diagnostic.severity == "error" for diagnostic in found)
-    return Result(None if failed else target, found, resolved.own_tables)
+    return Result(None if failed else target, found, resolved.own_tables, None if failed or target is None else resolved)
 
 
 def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts], report: Report, strict: bool) -> Target | None:
@@ -69,9 +73,14 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     devices = {item.words[0]: item for item in body if item.head.text == "device" and item.words}
     context = Context(report, rules, resolved.rules, devices, resolved.tables.declared)
     said = _Said()
-    for item in sorted(body, key=lambda item: item.head.text != "onnx"):  # the opset range first: operator checks need it
+    for item in [item for item in body if item.head.text == "onnx"]:  # first: operator checks need the opset range
         _block(item, said, context, statement)
-    specs = [spec for rule in resolved.rules.values() if (spec := lower_rule(rule, context)) is not None]
+    specs = lower_rules(resolved.rules, context)
+    if rules:
+        context.rules = (*(facts for facts in rules if facts.name not in resolved.rules), *map(facts_of, specs))
+    for item in [item for item in body if item.head.text != "onnx"]:
+        _block(item, said, context, statement)
+    check_claims([(resolved.rules[spec.name], spec) for spec in specs], said.devices, context)
     check_names(body, context)
     check_sense(said.memories, said.devices, said.links, said.precision, said.limits, context)
     check_routes(said.devices, statement.span.source, context)

@@ -69,8 +69,10 @@ def facts_of(rule: str, operator: str, context: Context) -> list[RuleFacts]:
 
 def _check_rule(operator: Arg, rule: Arg, tolerance: float | None, statement: Statement, context: Context) -> None:
     """HW0101 for a rule nobody knows, HW0504 for a tolerance below the rule's error."""
-    if rule.text == "native" or rule.text in context.own_rules or not context.rules:
+    if rule.text == "native" or not context.rules:
         return
+    if rule.text in context.own_rules and all(fact.name != rule.text for fact in context.rules):
+        return  # the rule has a mistake, which is reported
     facts = facts_of(rule.text, operator.text, context)
     if facts:
         error = min(fact.error for fact in facts)
@@ -101,7 +103,7 @@ def check_rewrites(device: Device, statements: list[Statement], context: Context
             context.report.add("warning", "HW0501", span, message, "order is preference: put guarded lines first", note)
         if line.where is None:
             settled.setdefault(line.operator, line)
-        if whole and line.where is None and (lacking := _lacking(device, line, context)):
+        if whole and not context.report.broken and line.where is None and (lacking := _lacking(device, line, context)):
             help = "add it to `supports`, or guard the line with `where native(…)`"
             context.report.error("HW0502", span, f"`{line.rule}` needs `{lacking}`, which {device.name} does not support", help)
     _check_cycle(device, spans, context)

@@ -60,6 +60,8 @@ class Site:
     tensor: str
     implementation: Implementation
     contract: str
+    range: tuple[float, float] | None = None
+    """Inputs for which the rule's bound is claimed; None for all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def realise(placement: Placement, rewrites: Mapping[str, Rewrite], allow: Allow 
                 continue
             rewrite = rewrites[answer.rule]
             nodes.extend(_apply(graph, old, rewrite))
-            sites.append(Site(old.name, old.kind, old.writes[0], answer, rewrite.contract.kind))
+            sites.append(Site(old.name, old.kind, old.writes[0], answer, rewrite.contract.kind, rewrite.contract.range))
         placed.append((piece.device, nodes, dtypes))
     order = {id(node): k for k, node in enumerate(graph.nodes)}
     for piece, (device, nodes, dtypes) in zip(solution.price.pieces, placed, strict=True):

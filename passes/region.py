@@ -18,7 +18,10 @@ MAX_UNIFORM = 1 << 16
 """Constants up to this many elements are looked at for being one value throughout."""
 THROUGH = frozenset({"Identity", "Cast", "Dropout"})
 RESHAPING = frozenset({"Reshape", "Expand", "Unsqueeze"})
-FUNCTIONS = frozenset({"Erf", "Exp", "Log", "Sigmoid", "Softplus", "Tanh"})
+SMOOTH = frozenset({"Erf", "Exp", "Log", "Sigmoid", "Softplus", "Tanh"})
+OTHERS = frozenset("Abs Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Floor HardSwish Mish Round Sign Sin Sinh Softsign Tan".split())
+"""No built-in formula holds these; a target's own may."""
+FUNCTIONS = SMOOTH | OTHERS
 CLIPS = frozenset({"Clip", "Relu", "HardSigmoid", "Max", "Min"})
 ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Neg", "Sum", "Pow", "Sqrt", "Reciprocal"})
 REDUCTIONS = frozenset({"ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare"})

@@ -38,6 +38,8 @@ class Contract:
     kind: Literal["exact", "reassociates", "bounded"]
     absolute: float = 0.0
     over: str = "all reals"
+    range: tuple[float, float] | None = None
+    """The inputs for which `absolute` is claimed; None for all."""
 
 
 @dataclass(frozen=True, slots=True)

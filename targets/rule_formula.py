@@ -1,4 +1,4 @@
-"""What can be read off a rule's formulas without a graph: its operators, the roots it can be found at, the facts that lines are checked against."""
+"""What can be read off a rule's formulas without a graph: its operators, its roots, the facts for checking lines."""
 
 from __future__ import annotations
 
