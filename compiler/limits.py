@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..passes.graph import DTYPE
-from ..targets.cost import home_memory
+from ..targets.cost import home_memory, weights_memory
 from ..targets.model import Limit, Memory, Target
 from ..targets.operator_view import BITS
 from .bundle import LimitRecord
@@ -33,14 +33,16 @@ class Predictions:
     weights: int
     """Bytes of weights.bin: each constant once."""
     held: Mapping[str, int]
-    """Peak bytes of one inference per memory: the weights of the segments that run from it, the inner tensors of the hungriest
-    of them, and the arena where the host lives."""
+    """Peak bytes of one inference per memory: the weights that segments read from it, the inner tensors of the hungriest segment
+    that has them there, and the arena where the host has its activations."""
     pieces: Mapping[str, int]
+    stores: frozenset[str] = frozenset()
+    """Memories that hold weights only."""
 
     @property
     def memory(self) -> int:
-        """Peak bytes of one inference over all memories."""
-        return sum(self.held.values())
+        """Peak bytes of one inference over all working memories; flash that is only read from is not one."""
+        return sum(bytes for name, bytes in self.held.items() if name not in self.stores)
 
 
 def predict(compiled: Compiled, target: Target, *, latency: float, arena: int) -> Predictions:
@@ -53,6 +55,7 @@ def predict(compiled: Compiled, target: Target, *, latency: float, arena: int) -
         weights=weight_bytes(s.model for s in compiled.segments),
         held=_held(compiled, target, arena),
         pieces=Counter(segment.device for segment in compiled.segments),
+        stores=_stores(target),
     )
 
 
@@ -60,18 +63,24 @@ def _held(compiled: Compiled, target: Target, arena: int) -> dict[str, int]:
     held = {home_memory(target, target.host.name).name: arena}
     for memory in target.memories:
         here = [s for s in compiled.segments if home_memory(target, s.device).name == memory.name]
-        if here:
-            inner = max(s.peak_internal_bytes for s in here)
-            held[memory.name] = held.get(memory.name, 0) + weight_bytes(s.model for s in here) + inner
+        read = [s for s in compiled.segments if weights_memory(target, s.device).name == memory.name]
+        if here or read:
+            inner = max((s.peak_internal_bytes for s in here), default=0)
+            held[memory.name] = held.get(memory.name, 0) + weight_bytes(s.model for s in read) + inner
     return held
+
+
+def _stores(target: Target) -> frozenset[str]:
+    return frozenset(memory.name for memory in target.memories if memory.holds == ("weights",))
 
 
 def arena_room(compiled: Compiled, target: Target) -> int:
     """Bytes that the target's limits leave for the arena; below zero where they do not even hold the rest."""
     rest = _held(compiled, target, 0)
     home = home_memory(target, target.host.name)
+    working = sum(bytes for name, bytes in rest.items() if name not in _stores(target))
     peaks = [int(limit.value) for limit in target.limits if limit.kind == "memory" and limit.comparison.startswith("<")]
-    return min(home.budget - rest.get(home.name, 0), *(peak - sum(rest.values()) for peak in peaks), home.budget)
+    return min(home.budget - rest.get(home.name, 0), *(peak - working for peak in peaks), home.budget)
 
 
 def weight_bytes(models: Iterable[onnx.ModelProto]) -> int:

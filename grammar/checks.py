@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ..targets.model import Device, Limit, Link, Memory, Precision
 from ..targets.operator_view import FLOATS
 from ..targets.support import device_dtypes
+from .check_memory_roles import check_memory_roles
 from .context import Context
 from .diagnostics import Note, Span
 from .names import suggestion_or_list
@@ -97,6 +98,8 @@ def check_sense(
     """HW03xx: numbers and dtypes that do not fit one another."""
     for memory in memories:
         _memory(memory, context)
+    if not context.report.broken:
+        check_memory_roles(memories, devices, context)
     _memory_limit(memories, limits, context)
     for device in devices:
         _device(device, [memory for memory in memories if device.name in memory.shared], limits, context)
@@ -124,10 +127,11 @@ def _memory(memory: Memory, context: Context) -> None:
 
 
 def _memory_limit(memories: list[Memory], limits: tuple[Limit, ...], context: Context) -> None:
-    """Against the largest memory: a scratchpad beside it is not what the limit is about."""
-    if not memories:
+    """Against the largest working memory: a scratchpad beside it is not what the limit is about, nor flash that is only read."""
+    working = [memory for memory in memories if "activations" in memory.holds]
+    if not working:
         return
-    largest = max(memories, key=lambda memory: memory.budget)
+    largest = max(working, key=lambda memory: memory.budget)
     path = f"memory.{largest.name}"
     for limit in limits:
         if limit.kind == "memory" and limit.value > largest.budget:
@@ -144,11 +148,12 @@ def _power_of_two(value: int, path: str, what: str, context: Context) -> None:
 def _device(device: Device, memories: list[Memory], limits: tuple[Limit, ...], context: Context) -> None:
     path = f"device.{device.name}"
     fastest = max((memory.bandwidth for memory in memories), default=None)
-    for peak in device.peaks:
-        ridge = peak.rate * device.sustained / fastest if fastest else 100.0
-        if not 1 <= ridge <= 10_000:
+    ridges = {peak.dtype: peak.rate * device.sustained / fastest if fastest else 100.0 for peak in device.peaks}
+    usual = [ridge for ridge in ridges.values() if 1 <= ridge <= 10_000]
+    for dtype, ridge in ridges.items():
+        if not any(1 / 100 <= ridge / other <= 100 for other in usual):  # a slower dtype beside a usual one is no slip of the unit
             message = f"`{device.name}` would need {ridge:.3g} operations a byte to be busy; 1 to 10000 is usual"
-            span = context.spans[f"{path}.peak.{peak.dtype}"]
+            span = context.spans[f"{path}.peak.{dtype}"]
             context.report.add("warning", "HW0307", span, message, "check the units of peak and bandwidth")
     for limit in limits:
         if limit.kind == "latency" and device.dispatch > limit.value:
@@ -160,7 +165,8 @@ def _device(device: Device, memories: list[Memory], limits: tuple[Limit, ...], c
 def _link(link: Link, memories: list[Memory], devices: dict[str, Device], context: Context) -> None:
     path = f"link.{link.source}-{link.destination}"
     span = context.spans[path]
-    common = [memory for memory in memories if link.source in memory.shared and link.destination in memory.shared]
+    working = [memory for memory in memories if "activations" in memory.holds]
+    common = [memory for memory in working if link.source in memory.shared and link.destination in memory.shared]
     both_known = link.source in devices and link.destination in devices
     if link.zero_copy and not common and both_known and not context.report.broken:
         message = f"zero copy between `{link.source}` and `{link.destination}`, which share no memory"

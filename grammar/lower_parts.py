@@ -16,6 +16,8 @@ from .units import DECIMAL_BYTES
 
 LINK_SCOPE = Scope("a link", LINK_VARIABLES, predicates=False)
 NO_DEFAULT = "there is no silent default; write the number, or mark it `@guess`"
+ROLES = ("weights", "activations")
+"""What a memory may hold; both where the file does not say."""
 LIMITS: dict[str, tuple[str, tuple[str, ...]]] = {
     # kind: dimension, words that may stand before the comparison ("" for none)
     "latency": ("time", ("",)),
@@ -55,13 +57,14 @@ def binary_unit(quantity: Quantity | None, context: Context) -> None:
 
 
 def lower_memory(statement: Statement, context: Context) -> Memory | None:
-    """`memory dram { size …; budget …; bandwidth …; page …; shared …; }`"""
+    """`memory dram { size …; budget …; bandwidth …; page …; holds …; shared …; }`"""
     name = _named(statement, context)
     if name is None:
         return None
     path = f"memory.{name}"
     numbers: dict[str, float] = {}
     shared: tuple[str, ...] | None = None
+    holds: tuple[str, ...] = ROLES
     for item in (items := _statements(statement, context)):
         reader = Reader(item, context.report)
         match item.head.text:
@@ -73,6 +76,8 @@ def lower_memory(statement: Statement, context: Context) -> Memory | None:
                 numbers |= _kept("bandwidth", context.fact(f"{path}.bandwidth", reader.take_number("bandwidth")))
             case "shared":
                 shared = _names(reader)
+            case "holds":
+                holds = _roles(reader)
             case _:
                 unknown(item, "memory", f"memory `{name}`", context.report)
                 continue
@@ -91,12 +96,23 @@ def lower_memory(statement: Statement, context: Context) -> Memory | None:
         bandwidth=numbers["bandwidth"],
         page=int(numbers.get("page", 1)),
         shared=shared,
+        holds=holds,
         origin=statement.args[0].span.origin,
     )
 
 
 def _kept(name: str, value: float | None) -> dict[str, float]:
     return {} if value is None else {name: value}
+
+
+def _roles(reader: Reader) -> tuple[str, ...]:
+    """`holds weights` or `holds weights, activations`; both where one was wrong, and reported."""
+    found: list[str] = []
+    while role := reader.take_choice(ROLES, "a kind of data"):
+        found.append(role.text)
+        if not reader.take_sign(","):
+            break
+    return ROLES if reader.failed else tuple(role for role in ROLES if role in found)
 
 
 def _names(reader: Reader) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..targets.cost import FREE, is_compute_bound, kernel_seconds
+from ..targets.cost import FREE, kernel_seconds, limiting_memory
 from ..targets.model import Device, RewriteLine, Target
 from ..targets.operator_view import OperatorView
 from ..targets.support import No, guard_holds, supports
@@ -37,8 +37,8 @@ class Implementation:
     """Proved bound on the absolute error of this operator's output; 0 for native, exact and reassociating rewrites."""
     origin: str
     """The line of the target that decided: "a16.hw:31"."""
-    compute_bound: bool = False
-    """Whether arithmetic, not memory, sets most of `seconds`."""
+    memory: str = ""
+    """The memory whose bandwidth sets most of `seconds`; "" where arithmetic does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,8 @@ class Candidates:
         seconds = kernel_seconds(self._target, device, (view,), answer.compute_dtype)
         origin = str(answer.rule.origin) if answer.rule else str(device.origin)
         launches = 0 if view.operator in FREE and not view.domain else 1
-        bound = is_compute_bound(self._target, device, view, answer.compute_dtype)
-        return Implementation(device.name, NATIVE, seconds, launches, answer.compute_dtype, 0.0, origin, bound)
+        memory = limiting_memory(self._target, device, view, answer.compute_dtype)
+        return Implementation(device.name, NATIVE, seconds, launches, answer.compute_dtype, 0.0, origin, memory.name if memory else "")
 
     def _outside_opsets(self, node: Node, view: OperatorView, device: Device) -> str:
         """Why the device's runtime cannot read the operator at an opset it takes; "" if it can."""
@@ -168,7 +168,7 @@ class Candidates:
             compute_dtype=parts[0].compute_dtype if parts else "",
             bound=rewrite.contract.absolute,
             origin=origin or str(device.origin),
-            compute_bound=2 * sum(part.seconds for part in parts if part.compute_bound) > sum(part.seconds for part in parts),
+            memory=_slowest(parts),
         )
 
     def _kernels(
@@ -202,3 +202,11 @@ def _small_value(graph: Graph, tensor: str) -> bytes:
         return b""
     value = graph.value(tensor)
     return b"" if value is None else value.tobytes()
+
+
+def _slowest(parts: Sequence[Implementation]) -> str:
+    """The memory, or "" for arithmetic, that takes most of the time of these."""
+    shares: dict[str, float] = {}
+    for part in parts:
+        shares[part.memory] = shares.get(part.memory, 0.0) + part.seconds
+    return max(shares, key=lambda memory: shares[memory], default="")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..targets.cost import home_memory, kernel_seconds, route
+from ..targets.cost import kernel_seconds, route, weights_memory
 from ..targets.model import Device, Limit, Target
 from ..targets.operator_view import TensorView
 from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
@@ -21,6 +21,7 @@ from .kernels import group_kernels, reader_in
 from .known_plans import greedy_assignment, host_assignment, known_assignments
 from .placed import Homeless, Placement, Question
 from .placement import Net, Problem, Room, Unit, price
+from .quantised import agree, ties
 from .solve_placement import DETERMINISTIC_SECONDS, solve
 
 
@@ -28,6 +29,7 @@ def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tupl
     """The placement problem, or the operators that no device runs."""
     nodes = tuple(graph.nodes)
     answers = tuple(tuple(candidates.ask(node, device) for device in target.devices) for node in nodes)
+    answers = agree(graph, target, candidates, nodes, answers)
     return homeless(nodes, answers) or state(graph, target, nodes, answers)
 
 
@@ -61,8 +63,8 @@ def build_problem(
         Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(time(unit) for time in times), size)
         for unit, size in zip(units, weights, strict=True)
     )
-    homes = {name: home_memory(target, name).name for name in names}
-    rooms = tuple(Room(m.name, tuple(k for k, name in enumerate(names) if homes[name] == m.name), m.budget) for m in target.memories)
+    stores = {name: weights_memory(target, name).name for name in names}
+    rooms = tuple(Room(m.name, tuple(k for k, name in enumerate(names) if stores[name] == m.name), m.budget) for m in target.memories)
     limits = {limit.subject: _most(limit) for limit in target.limits if limit.kind == "partitions" and limit.comparison.startswith("<")}
     dispatch = tuple(device.dispatch for device in target.devices)
     nets = _nets(graph, target, nodes, units, host)
@@ -123,8 +125,8 @@ def _mind(graph: Graph, node: Node, row: Sequence[Answer]) -> tuple[object, ...]
 
 
 def _together(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int], target: Target) -> list[tuple[int, int]]:
-    """Edges inside kernel chains of any device."""
-    pairs: dict[tuple[int, int], None] = {}
+    """Edges inside quantised units and kernel chains of any device."""
+    pairs = dict.fromkeys(ties(graph, nodes))
     for device in target.devices:
         for group in group_kernels(nodes, device.kernels, reader_in(graph)):
             for a, b in pairwise(group):

@@ -1,6 +1,6 @@
 """Predicted time and energy: the roofline of an operator on a device, and a tensor over a link. Pure functions.
 
-    t(operator) = max(operations / (peak · sustained), bytes moved / bandwidth)
+    t(operator) = max(operations / (peak · sustained), bytes moved / bandwidth), the second for each memory that the bytes lie in
 
 (Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009). `launch` per kernel and `dispatch` per segment are added by
 whoever knows the grouping. Operations count a multiply-add as two.
@@ -62,12 +62,28 @@ def kernel_seconds(target: Target, device: Device, views: Sequence[OperatorView]
     """Roofline time of operators that run as one kernel (often one operator), without launch: a tensor that one of them writes and
     another reads stays inside and moves no bytes."""
     rate = peak_rate(device, compute_dtype) * device.sustained
+    weights = _weight_bytes(views, compute_dtype) if has_own_weights(target, device.name) else 0.0
     written = {t.name: t for view in views[:-1] for t in view.outputs.values()}
     read = {t.name for view in views[1:] for t in view.inputs.values()}
     inner = sum(_bytes(t, compute_dtype) for name, t in written.items() if name in read)
     moved = sum(operator_bytes(view, compute_dtype) for view in views) - 2 * inner
     flops = sum(operator_flops(view) for view in views)
-    return max(flops / rate, max(moved, 0.0) / home_memory(target, device.name).bandwidth)
+    streamed = weights / weights_memory(target, device.name).bandwidth if weights else 0.0
+    return max(flops / rate, max(moved - weights, 0.0) / home_memory(target, device.name).bandwidth, streamed)
+
+
+def _weight_bytes(views: Sequence[OperatorView], compute_dtype: str) -> float:
+    """Bytes of constants that the operators read, as `operator_bytes` counts them."""
+    total = 0.0
+    for view in views:
+        operands = list(view.inputs.values())
+        if view.operator in FREE and not view.domain:
+            continue
+        if view.operator in INDEXED and not view.domain and operands and operands[0].const:
+            total += min(_bytes(operands[0], compute_dtype), sum(_bytes(t, compute_dtype) for t in view.outputs.values()))
+            operands = operands[1:]
+        total += sum(_bytes(t, compute_dtype) for t in operands if t.const)
+    return total
 
 
 def peak_rate(device: Device, dtype: str) -> float:
@@ -77,17 +93,36 @@ def peak_rate(device: Device, dtype: str) -> float:
 
 
 def home_memory(target: Target, device: str) -> Memory:
-    """The memory a device's weights and activations live in: the largest budget it shares. KeyError if it shares none."""
-    memories = target.memories_of(device)
+    """The memory a device's activations live in: the largest budget of those that hold them. KeyError if it shares none."""
+    return _largest(target.memories_of(device, "activations"), device)
+
+
+def weights_memory(target: Target, device: str) -> Memory:
+    """The memory a device reads its weights from: where its activations live if that holds both, else the largest budget of those that
+    hold weights. KeyError if it shares none."""
+    home = home_memory(target, device)
+    return home if "weights" in home.holds else _largest(target.memories_of(device, "weights"), device)
+
+
+def has_own_weights(target: Target, device: str) -> bool:
+    """Whether weights are read from another memory than activations; the two are then read side by side."""
+    return weights_memory(target, device).name != home_memory(target, device).name
+
+
+def _largest(memories: Sequence[Memory], device: str) -> Memory:
     if not memories:
         raise KeyError(device)
     return max(memories, key=lambda memory: (memory.budget, memory.name))
 
 
-def is_compute_bound(target: Target, device: Device, view: OperatorView, compute_dtype: str) -> bool:
-    """Whether arithmetic, not memory, sets the operator's time."""
-    rate = peak_rate(device, compute_dtype) * device.sustained
-    return operator_flops(view) / rate > operator_bytes(view, compute_dtype) / home_memory(target, device.name).bandwidth
+def limiting_memory(target: Target, device: Device, view: OperatorView, compute_dtype: str) -> Memory | None:
+    """The memory that sets the operator's time; None where arithmetic does."""
+    home, store = home_memory(target, device.name), weights_memory(target, device.name)
+    moved = operator_bytes(view, compute_dtype)
+    weights = _weight_bytes((view,), compute_dtype) if store.name != home.name else 0.0
+    seconds, memory = max((((moved - weights) / home.bandwidth, home), (weights / store.bandwidth, store)), key=lambda found: found[0])
+    arithmetic = operator_flops(view) / (peak_rate(device, compute_dtype) * device.sustained)
+    return None if arithmetic > seconds else memory
 
 
 @dataclass(frozen=True, slots=True)
