@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..targets import formula as ex
 from ..targets.operator_view import BITS
 from ..targets.predicates import PREDICATES
-from .diagnostics import Span
+from .diagnostics import Diagnostic, Span
 from .names import suggestion, suggestion_or_list
 from .reader import Report, exactly
 from .syntax import Formula
@@ -38,10 +38,34 @@ class Scope:
 
 def lower_condition(formula: Formula, scope: Scope, report: Report) -> ex.Expression | None:
     """The condition; None if something in it was wrong, and reported."""
+    before = len(report.found)
     lowered = _Lowering(scope, report).condition(formula)
+    _once(formula, before, report)
     if lowered is not None and (clash := contradiction(lowered)):
         report.error("HW0505", formula.span, f"this condition can never hold: {clash}")
     return lowered
+
+
+def _once(formula: Formula, before: int, report: Report) -> None:
+    """A name that an operator lacks is told once a condition, however often it stands there and however many operators share it."""
+    if len(report.found) == before:
+        return
+    start = before
+    while start and _lacks(report.found[start - 1], formula):  # said of the operators before in the same list
+        start -= 1
+    seen: set[str] = set()
+    kept: list[Diagnostic] = []
+    for found in report.found[start:]:
+        if _lacks(found, formula) and found.span.text in seen:
+            continue
+        seen.add(found.span.text)
+        kept.append(found)
+    report.found[start:] = kept
+
+
+def _lacks(found: Diagnostic, formula: Formula) -> bool:
+    here = found.span.source is formula.span.source and formula.span.start <= found.span.start < formula.span.end
+    return here and found.code == "HW0403"
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ def lower_rules(statement: Statement, context: Context) -> list[OperatorRule]:
         names.append(name)
     reader.skip_provenance()
     reader.end()
+    if reader.failed:
+        return []
     if statement.otherwise is not None:
         context.report.error("HW0001", statement.span, "an operator's condition has no `else`")
     rules = []

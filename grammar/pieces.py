@@ -64,8 +64,10 @@ def _without_sets(pieces: list[Piece]) -> list[Piece]:
     for index, piece in enumerate(pieces):
         if piece.text == "{":
             opened = index if index and pieces[index - 1].text == "in" else None
+            if opened is not None:
+                pieces[index] = replace(piece, block=False)
         elif piece.text == "}" and opened is not None:
-            pieces[opened], pieces[index] = replace(pieces[opened], block=False), replace(piece, block=False)
+            pieces[index] = replace(piece, block=False)
             opened = None
         elif piece.text == ";":
             opened = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -33,6 +34,8 @@ class Report:
     found: list[Diagnostic] = field(default_factory=list)
     included: dict[str, Span] = field(default_factory=dict)
     """By name of a file, the `include` that brought it in."""
+    misplaced: Counter[str] = field(default_factory=Counter)
+    """By block (as messages call it), how many of its statements belong elsewhere."""
 
     def error(self, code: str, span: Span, message: str, help: str = "", notes: Iterable[Note] = ()) -> None:
         self.add("error", code, span, message, help, notes)

@@ -6,9 +6,9 @@ slip gives one message. The parser's own recovery was tried and gave five messag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .brackets import JOINING, Slip, open_set, stray_closing, stray_opening, unclosed_string, unopened, unopened_note, wrong_opening
 from .diagnostics import Diagnostic, Note, Source, Span
 from .pieces import Draft, Piece, block_depth, closing_index, ends_statement, indent_at, open_round, split_pieces, statement_start
 
@@ -23,17 +23,7 @@ READ_BUDGET = 4 << 20
 _SLIPS = {"&": ("&&", "and"), "|": ("||", "or"), "!": ("!", "not")}
 
 
-@dataclass(frozen=True, slots=True)
-class Slip:
-    """One syntax error (offsets in the draft) and the draft without it."""
-
-    code: str
-    start: int
-    end: int
-    message: str
-    help: str
-    mended: Draft
-    note: tuple[str, int] | None = None
+RESERVED = ("match", "let", "emit", "where", "rule", "else")
 
 
 def parse_with_recovery(source: Source) -> tuple[Tree[Any] | None, tuple[Diagnostic, ...]]:
@@ -85,7 +75,9 @@ def _diagnose(draft: Draft, error: UnexpectedInput) -> Slip:
     at = len(draft.text) if ended else (error.pos_in_stream or 0)
     index = next((i for i, piece in enumerate(pieces) if piece.end > at), len(pieces))
     wanted = frozenset(error.allowed if isinstance(error, UnexpectedCharacters) else getattr(error, "expected", ())) - {None}
-    if isinstance(error, UnexpectedCharacters) and (slip := _letter(draft, at)):
+    if isinstance(error, UnexpectedCharacters) and (slip := _letter(draft, at, pieces, index)):
+        return slip
+    if not ended and (slip := _stray(draft, pieces, index) or open_set(draft, pieces, index)):
         return slip
     if slip := _missing_end(draft, pieces, index, "SEMI" in wanted):
         return slip
@@ -94,15 +86,13 @@ def _diagnose(draft: Draft, error: UnexpectedInput) -> Slip:
     return _unexpected(draft, pieces, index, wanted)
 
 
-def _letter(draft: Draft, at: int) -> Slip | None:
+def _letter(draft: Draft, at: int, pieces: list[Piece], index: int) -> Slip | None:
     """A letter that begins no token at all."""
     text = draft.text
     line_end = text.find("\n", at) if "\n" in text[at:] else len(text)
     letter = text[at]
     if letter == '"':
-        tail = ";" if text[at:line_end].rstrip().endswith(";") else ""
-        mended = draft.blank(at, line_end, '""' if line_end - at > 1 else "")
-        return Slip("HW0001", at, line_end, "the string is not closed", "a string ends on its line", mended.insert(line_end, tail))
+        return unclosed_string(draft, at, line_end, pieces, index)
     if letter == "#":
         return Slip("HW0001", at, at + 1, "unexpected `#`", "a comment begins with `//`", draft.blank(at, line_end))
     if text.startswith("/*", at):
@@ -128,7 +118,8 @@ def _missing_end(draft: Draft, pieces: list[Piece], index: int, accepted: bool) 
     if accepted and not inside and (at_end or pieces[index].text == "}" or pieces[index].first):
         return _no_semicolon(draft, last)
     # `<= 16384⏎ Softmax where …`: the first word of the line was read as the unit of the number before it
-    if not at_end and last.first and index >= 2 and pieces[index - 2].text[0].isdigit() and last.text[0].isalpha():
+    after_number = index >= 2 and pieces[index - 2].text[0].isdigit() and last.text[0].isalpha() and last.text not in JOINING
+    if not at_end and last.first and after_number:
         return _no_semicolon(draft, pieces[index - 2])
     return None
 
@@ -173,16 +164,37 @@ def _closed(draft: Draft, pieces: list[Piece], begin: int, closing: str) -> Draf
 def _unexpected(draft: Draft, pieces: list[Piece], index: int, wanted: frozenset[str]) -> Slip:
     piece = pieces[index]
     if piece.text == "}" and block_depth(pieces[:index]) <= 0:
-        return Slip("HW0001", piece.start, piece.end, "`}` closes nothing", "", draft.blank(piece.start, piece.end))
-    if piece.text == ";" and index and pieces[index - 1].text in ("}", ";", "{"):
-        return Slip("HW0001", piece.start, piece.end, "a `;` without a statement", "", draft.blank(piece.start, piece.end))
+        return unopened(draft, pieces, index)
+    if piece.text == "{" and (index == 0 or ends_statement(pieces[index - 1])):
+        return Slip("HW0001", piece.start, piece.end, "a block without a name", "", draft.insert(piece.start, "_ "))
+    if wanted == {"STRING"}:
+        return unopened_note(draft, pieces, index)
+    if slip := stray_opening(draft, pieces, index):
+        return slip
     return Slip("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", _hint(pieces, index, wanted), _panic(draft, pieces, index))
+
+
+def _stray(draft: Draft, pieces: list[Piece], index: int) -> Slip | None:
+    """A `;` with nothing before it; a `;` or a `}` in the middle of a line's statement."""
+    if slip := wrong_opening(draft, pieces, index) or stray_closing(draft, pieces, index):
+        return slip
+    piece, after = pieces[index], pieces[index + 1] if index + 1 < len(pieces) else None
+    if piece.text != ";" or index == 0:
+        return None
+    if pieces[index - 1].text in ("}", ";") or (pieces[index - 1].text == "{" and block_depth(pieces) <= 0):
+        mended = draft.blank(piece.start, piece.end)
+        if after and not after.first and after.text != "}" and (after.text in RESERVED or not after.text[0].isalpha()):
+            mended = _panic(draft.blank(piece.start, piece.end, "_"), pieces, index + 1)  # what was before the `;` is lost: its rest too
+        return Slip("HW0001", piece.start, piece.end, "a `;` without a statement", "", mended)
+    if after and not after.first and not after.block and pieces[index - 1].text not in ")]":
+        return Slip("HW0001", piece.start, piece.end, "a `;` in the middle of a statement", "", draft.blank(piece.start, piece.end))
+    return None
 
 
 def _hint(pieces: list[Piece], index: int, wanted: frozenset[str]) -> str:
     """What may stand here, in words a person uses."""
     piece, before = pieces[index], pieces[statement_start(pieces, index) : index]
-    if piece.text in ("match", "let", "emit", "where", "rule", "else"):
+    if piece.text in RESERVED:
         return f"`{piece.text}` cannot stand here"
     if any(earlier.text == "where" for earlier in before):
         if piece.text in ("<", "<=", ">", ">=", "==", "!=", "in") and before[-1].text != "where":

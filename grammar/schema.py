@@ -74,7 +74,7 @@ def tidy_body(items: tuple[Item, ...], block: str, report: Report) -> tuple[Item
             done.append(item)
             continue
         for part in _split(item, block, report):
-            if part.head.text == BROKEN and part.body is None:
+            if part.head.text == BROKEN and (part.body is None or block == "operators"):
                 continue
             kind = inner(block, part.head.text)
             body = part.body if part.body is None or not kind else tidy_body(part.body, kind, report)
@@ -160,10 +160,15 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
     what = "block" if statement.body is not None else "property"
     elsewhere = [name for name, words in BLOCKS.items() if word in words and name != block]
     help = suggestion_or_list(word, known)
+    if statement.body is not None and not closest(word, known):  # what it holds tells what it was meant to be
+        heads = {item.head.text for item in statement.body if isinstance(item, Statement)}
+        report.assumed.update(name for name in known if not heads.isdisjoint(BLOCKS.get(name, ())))
     if not elsewhere:
-        report.assumed.add(closest(word, known))
+        report.assumed.update({closest(word, known), *statement.words[:1]})  # `Relu shared npu`: a word too many before what was meant
     if elsewhere:
-        if sum(item.code == "HW0101" and item.message.endswith(f"in {where}") and "belongs" in item.help for item in report.found) >= 2:
-            return  # the block itself is the wrong one: two of its statements tell enough
+        report.misplaced[where] += 1
+        if report.misplaced[where] > 2:
+            report.assumed.update(elsewhere)  # the block itself is the wrong one: two of its statements tell enough
+            return
         help = f"`{word}` belongs into {' or '.join(f'`{name}`' if name != 'file' else 'the file itself' for name in elsewhere)}"
     report.error("HW0101", statement.head.span, f"unknown {what} `{word}` in {where}", help)
