@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..targets.operator_view import BITS
+from .devices.adapter import adapter_for
 from .memory import Buffer, plan
 from .schedule import Place, Schedule, Step, schedule
 from .segments import Compiled, Handoff, TensorSpec
@@ -115,11 +116,13 @@ class _Size:
         runtimes = [compiled.runtimes.get(name) for name in (place.device, *place.readers)]
         real = any(runtime is None or runtime.adapter != "ort" for runtime in runtimes)
         row_align = math.lcm(*(h.row_align for h in place.handoffs)) if real else 1
-        multiple = math.lcm(*(h.length_multiple for h in place.handoffs))
+        needs = [adapter.needs for r in runtimes if r is not None and (adapter := adapter_for(r.adapter, r.words)) is not None]
+        multiple = math.lcm(*(h.length_multiple for h in place.handoffs), *(need.length_multiple for need in needs))
         row = padded_row(spec.shape, device_dtype, row_align)
         # the stand-in puts the model's dtype where a device may hold a narrower one
         needed = max(rows(spec.shape) * row, spec.bytes or 0, 1)
-        return _Size(row, -(-needed // multiple) * multiple, math.lcm(BASE_ALIGN, *(h.align for h in place.handoffs)), device_dtype)
+        align = math.lcm(BASE_ALIGN, *(h.align for h in place.handoffs), *(need.align for need in needs))
+        return _Size(row, -(-needed // multiple) * multiple, align, device_dtype)
 
 
 def rows(shape: tuple[int, ...]) -> int:

@@ -74,7 +74,7 @@ def compile_model(
         measure = measurement(planned.loaded, planned.compiled, facts, emulate=emulate, inputs=inputs) if verify else "it was not asked for"
         ready = None if isinstance(measure, str) else measure
         with job.clock.stage("emit and verify" if ready else "emit"):
-            manifest = emit(planned.compiled, facts, planned.arena, out, ready)
+            manifest = emit(planned.compiled, facts, planned.arena, out, ready, progress or (lambda message: None))
         return CompileResult(
             folder=out,
             manifest=manifest,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .ahead_of_time import Blob, compile_ahead
 from .arena import ArenaPlan, Slot
 from .bundle import (
     FORMAT,
@@ -41,6 +42,7 @@ from .bundle import (
     claims_bundle,
     to_json,
 )
+from .check_bundle import sha256_of
 from .publish import check_place, publish
 from .segments import Compiled, Handoff, Segment
 from .weights import WEIGHTS, WeightsFile, externalised
@@ -68,19 +70,34 @@ class ManifestFacts:
     decisions: tuple[DecisionRecord, ...] = ()
 
 
+def _silent(message: str) -> None:
+    pass
+
+
 def check_output(out: Path) -> None:
     """Raises BundleError where `emit` could not write `out`; to be asked before the long work begins."""
     check_place(out.resolve(), claims_bundle)
 
 
-def emit(compiled: Compiled, facts: ManifestFacts, arena: ArenaPlan, out: Path, measure: Measure | None = None) -> Manifest:
-    """Writes the bundle to `out` and returns its manifest; raises BundleError where it cannot be written.
+def emit(
+    compiled: Compiled,
+    facts: ManifestFacts,
+    arena: ArenaPlan,
+    out: Path,
+    measure: Measure | None = None,
+    tell: Callable[[str], None] = _silent,
+) -> Manifest:
+    """Writes the bundle to `out` and returns its manifest; raises BundleError where it cannot be written, DeviceRefused where a
+    runtime that is here does not compile a segment. `tell` gets progress.
 
     With `measure` the bundle is run before it takes its place, and what it found is written into the manifest.
     """
     with publish(out, claims_bundle) as folder:
         files = _write_segments(compiled, folder)
-        manifest = _manifest(compiled, facts, arena, files)
+        blobs = compile_ahead(compiled, folder, {segment.index: segment_file(segment) for segment in compiled.segments}, tell)
+        for blob in blobs.values():
+            files[blob.file] = FileRecord(sha256=sha256_of(folder / blob.file), size=(folder / blob.file).stat().st_size)
+        manifest = _manifest(compiled, facts, arena, files, blobs)
         _write_manifest(folder, manifest)
         if measure is not None:
             limits, measured = measure(folder)
@@ -112,7 +129,9 @@ def _write_segments(compiled: Compiled, folder: Path) -> dict[str, FileRecord]:
     return files
 
 
-def _manifest(compiled: Compiled, facts: ManifestFacts, arena: ArenaPlan, files: dict[str, FileRecord]) -> Manifest:
+def _manifest(
+    compiled: Compiled, facts: ManifestFacts, arena: ArenaPlan, files: dict[str, FileRecord], blobs: Mapping[int, Blob]
+) -> Manifest:
     return Manifest(
         model=ModelRecord(
             sha256=facts.model_sha256,
@@ -123,7 +142,7 @@ def _manifest(compiled: Compiled, facts: ManifestFacts, arena: ArenaPlan, files:
         target=facts.target,
         tool=ToolRecord(name=TOOL, version=facts.tool_version, format=FORMAT),
         files=files,
-        segments=tuple(_segment(compiled, arena, segment) for segment in compiled.segments),
+        segments=tuple(_segment(compiled, arena, segment, blobs.get(segment.index)) for segment in compiled.segments),
         schedule=_schedule(arena),
         arena=_arena(compiled, arena),
         handoffs=tuple(_handoff(handoff) for handoff in compiled.handoffs),
@@ -139,7 +158,7 @@ def _value(compiled: Compiled, arena: ArenaPlan, name: str) -> ValueRecord:
     return ValueRecord(name=name, dtype=spec.dtype, shape=spec.shape, slot=arena.slot_of(name, compiled.host))
 
 
-def _segment(compiled: Compiled, arena: ArenaPlan, segment: Segment) -> SegmentRecord:
+def _segment(compiled: Compiled, arena: ArenaPlan, segment: Segment, blob: Blob | None) -> SegmentRecord:
     runtime = compiled.runtimes[segment.device]
     return SegmentRecord(
         index=segment.index,
@@ -149,10 +168,10 @@ def _segment(compiled: Compiled, arena: ArenaPlan, segment: Segment) -> SegmentR
             options=runtime.words,
             opset=_opset(segment.model),
             ir_version=segment.model.ir_version,
-            versions={},
+            versions={} if blob is None else blob.versions,
         ),
         file=segment_file(segment),
-        blob=None,
+        blob=None if blob is None else blob.file,
         compute_dtype=segment.compute_dtype,
         inputs=tuple(PortRecord(tensor=t, slot=arena.slot_of(t, segment.device)) for t in segment.inputs),
         outputs=tuple(PortRecord(tensor=t, slot=arena.slot_of(t, segment.device)) for t in segment.outputs),

@@ -17,6 +17,14 @@ APPROXIMATE = 0.1
 """The same where approximations were taken and the target states no limit: beyond it something is wrong, not approximate."""
 
 
+NARROW = 10.0
+"""Where a device computed in fp16, an output may be off by this many times what rounding every number of the untouched model to fp16
+changes: accumulating in fp16 adds to rounding (up to 8 times it on a convolutional model, 3 times on transformers), a wrong kernel gives
+hundreds of times."""
+NARROW_COSINE = 0.99
+"""And its direction must stay: some models lose all meaning in fp16, and then the rounding is no measure."""
+
+
 def measured(outputs: Sequence[Difference]) -> dict[tuple[str, str], float]:
     """Worst values by (kind, subject) of the limits they answer."""
     return {
@@ -31,12 +39,18 @@ def suspicious(outputs: Sequence[Difference]) -> tuple[str, ...]:
     return tuple(d.name for d in outputs if d.max_abs_over_std > TOLERANCE)
 
 
-def beyond(outputs: Sequence[Difference], boundaries: Sequence[Difference], tolerance: float | None) -> list[str]:
-    """What the outputs break, and the first boundary at which it shows."""
-    allowed = APPROXIMATE if tolerance is None else tolerance
+def beyond(outputs: Sequence[Difference], boundaries: Sequence[Difference], tolerance: float | None, narrow: bool = False) -> list[str]:
+    """What the outputs break, and the first boundary at which it shows. `narrow`: a device computed in fp16, and `rounding` of the
+    outputs is what that does to the untouched model."""
+    allowed = APPROXIMATE if tolerance is None or narrow else tolerance
     reasons = []
     for d in outputs:
-        if d.mismatched > (0 if tolerance == TOLERANCE else APPROXIMATE * d.elements):
+        if narrow and not d.mismatched and d.cosine < NARROW_COSINE:
+            reasons.append(f"{d.name} points elsewhere: cosine {d.cosine:.3g}, off by {d.max_abs:.3g} (fp16 alone: {d.rounding:.3g})")
+        elif narrow and not d.mismatched:
+            if tolerance is not None and d.max_abs_over_std > tolerance and d.max_abs > NARROW * d.rounding:
+                reasons.append(f"{d.name} is off by {d.max_abs:.3g}, {d.max_abs / max(d.rounding, 1e-30):.3g} times what fp16 explains")
+        elif d.mismatched > (0 if tolerance == TOLERANCE and not narrow else APPROXIMATE * d.elements):
             reasons.append(f"{d.mismatched} of {d.elements} elements of {d.name} differ in kind (NaN, infinite, whole numbers, shape)")
         elif tolerance is not None and d.max_abs_over_std > tolerance and d.max_abs > SPREAD * d.rounding:
             share = f"{d.max_abs_over_std:.3g} of its standard deviation"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .bundle import LimitRecord, MeasuredRecord
-from .devices.adapter import adapter_for
+from .devices.adapter import absence
 from .emit import ManifestFacts
 from .error_budget import OverBudget
 from .errors import BundleError, ModelError, VerifyError
@@ -43,7 +43,7 @@ class Measurement:
             message = f"the bundle does not run: {problem.message.replace(f'{folder}/', '')}"
             help = "the untouched model does run here: please report this"
             raise VerifyError(message, where=str(self.loaded.path), help=help) from problem
-        different = beyond(report.outputs, report.boundaries, report.tolerance)
+        different = beyond(report.outputs, report.boundaries, report.tolerance, bool(report.narrow))
         over = broken_limits(report.limits)
         if (different and report.approximated) or (over and not different):
             raise OverBudget(different, over, self.facts.errors.bounds, where=str(self.loaded.path))
@@ -71,12 +71,12 @@ def measurement(
     loaded: LoadedModel, compiled: Compiled, facts: ManifestFacts, *, emulate: bool, inputs: Mapping[str, Any] | None = None
 ) -> Measurement | str:
     """How to measure, or why that is not possible here: a runtime is missing and nobody asked for a stand-in."""
-    absent = [f"{s.index} ({s.device}: runtime {r})" for s in compiled.segments if not _here(r := compiled.runtimes[s.device].adapter)]
+    absent = []
+    for segment in compiled.segments:
+        runtime = compiled.runtimes[segment.device]
+        lack = absence(runtime.adapter, runtime.words)
+        if lack is not None:
+            absent.append(f"{segment.index} ({segment.device}: runtime {runtime.adapter}): {lack.reason}")
     if absent and not emulate:
-        return f"segment {', '.join(absent)} cannot run here; --emulate runs such segments on the CPU"
+        return f"segment {'; '.join(absent)}; --emulate runs such segments on the CPU"
     return Measurement(loaded, facts, emulate, inputs)
-
-
-def _here(runtime: str) -> bool:
-    adapter = adapter_for(runtime)
-    return adapter is not None and not adapter.missing()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .bundle import Manifest, read_manifest
 from .check_bundle import check_files, check_plan, check_weights
 from .errors import BundleError
+from .slot_view import packed_bytes
 
 if TYPE_CHECKING:
     from .session import Outputs, Session
@@ -45,15 +46,16 @@ class Bundle:
             raise
         return Bundle(folder, manifest)
 
-    def session(self, *, emulate: bool = False, poison: bool = False) -> Session:
+    def session(self, *, emulate: bool = False, poison: bool = False, recompile: bool = False) -> Session:
         """Segments loaded and bound to one arena, for many runs.
 
         emulate: run segments of devices that are not here on the CPU; without it they are an error (UserError).
         poison: fill the arena with NaN before every run, so that a tensor nobody wrote shows.
+        recompile: compile segments for this machine instead of loading what was compiled ahead of time.
         """
         from .session import Session
 
-        return Session(self.folder, self.manifest, emulate=emulate, poison=poison)
+        return Session(self.folder, self.manifest, emulate=emulate, poison=poison, recompile=recompile)
 
     def run(self, inputs: Mapping[str, Any], *, emulate: bool = False) -> Outputs:
         """Graph outputs by name for one set of inputs; `outputs.emulated` names the segments that ran on a stand-in.
@@ -73,6 +75,12 @@ class StepTimes:
     """Where it runs; "npu -> cpu" for a copy."""
     runtime: str
     """What ran it here: "ort for htp" for a stand-in, "host" for a copy."""
+    hardware: str
+    """What really computed, in the runtime's own words: "Hexagon HTP v75 (emulator)"; "CPU" for a copy."""
+    bound: int
+    """Bytes of inputs and outputs read and written where they lie."""
+    copied: int
+    """Bytes copied by the host, before, after or instead of a run; what a runtime copies inside itself cannot be seen."""
     best: float
     median: float
 
@@ -87,6 +95,8 @@ class RunResult:
     steps: tuple[StepTimes, ...]
     copied: tuple[str, ...]
     emulated: tuple[str, ...]
+    zero_copy: int
+    """Handoffs whose two sides were bound to one address (asserted)."""
 
     @property
     def repeat(self) -> int:
@@ -109,13 +119,16 @@ class RunResult:
             "steps": [asdict(step) for step in self.steps],
             "emulated": list(self.emulated),
             "copied": list(self.copied),
+            "zero_copy": self.zero_copy,
         }
 
 
-def run_bundle(path: str | os.PathLike[str], inputs: Mapping[str, Any], *, repeat: int = 1, emulate: bool = False) -> RunResult:
+def run_bundle(
+    path: str | os.PathLike[str], inputs: Mapping[str, Any], *, repeat: int = 1, emulate: bool = False, recompile: bool = False
+) -> RunResult:
     """Loads a bundle once and runs it `repeat` times. Raises as `Bundle.load` and `Bundle.run` do."""
     bundle = Bundle.load(path)
-    session = bundle.session(emulate=emulate)
+    session = bundle.session(emulate=emulate, recompile=recompile)
     seconds, each = [], []
     for _ in range(max(repeat, 1)):
         start = time.perf_counter()
@@ -125,21 +138,33 @@ def run_bundle(path: str | os.PathLike[str], inputs: Mapping[str, Any], *, repea
     return RunResult(
         outputs=outputs,
         seconds=tuple(seconds),
-        steps=tuple(_step(bundle.manifest, i, times, session.emulated) for i, times in enumerate(zip(*each, strict=True))),
+        steps=tuple(_step(bundle.manifest, i, times, session) for i, times in enumerate(zip(*each, strict=True))),
         copied=session.copied,
         emulated=session.emulated,
+        zero_copy=session.zero_copy,
     )
 
 
-def _step(manifest: Manifest, index: int, times: Sequence[float], emulated: Sequence[str]) -> StepTimes:
+def _step(manifest: Manifest, index: int, times: Sequence[float], session: Session) -> StepTimes:
     step = manifest.schedule[index]
     if step.segment is not None:
         segment = manifest.segments[step.segment]
         adapter = segment.runtime.adapter
-        runtime = f"ort for {adapter}" if f"{segment.index} ({segment.device})" in emulated else adapter
-        what, device = f"run {segment.index}", segment.device
+        runtime = f"ort for {adapter}" if f"{segment.index} ({segment.device})" in session.emulated else adapter
+        what, device, hardware = f"run {segment.index}", segment.device, session.devices[segment.index]
+        bound, copied = session.traffic(segment.index)
     else:
         assert step.source is not None and step.destination is not None
         source, destination = manifest.arena.slots[step.source], manifest.arena.slots[step.destination]
-        what, device, runtime = f"{step.kind} {source.tensor}", f"{source.device} -> {destination.device}", "host"
-    return StepTimes(what=what, device=device, runtime=runtime, best=min(times), median=statistics.median(times))
+        what, device = f"{step.kind} {source.tensor}", f"{source.device} -> {destination.device}"
+        runtime, hardware, bound, copied = "host", "CPU", 0, packed_bytes(source)
+    return StepTimes(
+        what=what,
+        device=device,
+        runtime=runtime,
+        hardware=hardware,
+        bound=bound,
+        copied=copied,
+        best=min(times),
+        median=statistics.median(times),
+    )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import ctypes
 import mmap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .bundle import Manifest, PortRecord, SegmentRecord, ValueRecord
-from .devices.adapter import Adapter, LoadedSegment, Port, adapter_for
+from .devices.adapter import Absent, Adapter, LoadedSegment, Port, absence, adapter_for
 from .errors import BundleError, UsageError, UserError, did_you_mean
-from .slot_view import numpy_dtype, view_at
+from .load_blob import find_blob
+from .slot_view import numpy_dtype, packed_bytes, view_at
 
 Observe = Callable[[str, str, Any], None]
 """Told (tensor, device, value) after the step that wrote it; the value is only valid during the call."""
@@ -28,12 +29,14 @@ class Outputs(dict[str, Any]):
     """Segments that ran on the CPU in place of a device that is not here: "0 (npu)"."""
     copied: tuple[str, ...]
     """Segments whose runtime could not be given addresses."""
+    narrow: tuple[str, ...]
+    """Segments that a device computed in a narrower dtype than their own."""
     step_seconds: tuple[float, ...]
     """Per step of the schedule."""
 
     def __init__(self, values: Mapping[str, Any], session: Session, step_seconds: tuple[float, ...]) -> None:
         super().__init__(values)
-        self.emulated, self.copied, self.step_seconds = session.emulated, session.copied, step_seconds
+        self.emulated, self.copied, self.narrow, self.step_seconds = session.emulated, session.copied, session.narrow, step_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +51,43 @@ class _Slice:
 class Session:
     """A loaded bundle, for as many runs as wanted, one at a time. Memory and sessions are made once, here."""
 
-    def __init__(self, folder: Path, manifest: Manifest, *, emulate: bool = False, poison: bool = False) -> None:
-        self._manifest, self._folder, self._poison = manifest, folder, poison
+    def __init__(self, folder: Path, manifest: Manifest, *, emulate: bool = False, poison: bool = False, recompile: bool = False) -> None:
+        self._manifest, self._folder, self._poison, self._recompile = manifest, folder, poison, recompile
         adapters, self.emulated = _adapters(manifest, emulate)
         self._memory, self.base = _map(manifest)
         self._slices = [_Slice(slot.dtype, slot.shape, self.base + slot.offset) for slot in manifest.arena.slots]
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
         self._segments = [self._load(segment, adapter) for segment, adapter in zip(manifest.segments, adapters, strict=True)]
+        self.devices = tuple(segment.device for segment in self._segments)
+        self.narrow = tuple(
+            f"{r.index} ({r.device}): {a.narrow} on {s.device}"
+            for r, a, s in zip(manifest.segments, adapters, self._segments, strict=True)
+            if a.narrow
+        )
         self.copied = tuple(f"{r.index} ({r.device})" for r, s in zip(manifest.segments, self._segments, strict=True) if s.copies)
+        self.zero_copy = self._shared_addresses()
         self._proved = False
+
+    def traffic(self, index: int) -> tuple[int, int]:
+        """Bytes that a segment reads and writes in place, and those copied for it."""
+        record = self._manifest.segments[index]
+        total = sum(packed_bytes(self._slices[p.slot]) for p in (*record.inputs, *record.outputs) if p.slot is not None)
+        return (0, total) if self._segments[index].copies else (total, 0)
+
+    def _shared_addresses(self) -> int:
+        """How many zero-copy handoffs there are; raises BundleError where the two sides are bound to different addresses."""
+        at: dict[tuple[str, str], int] = {}
+        for record in self._manifest.segments:
+            for port in (*record.inputs, *record.outputs):
+                if port.slot is not None:
+                    at[port.tensor, record.device] = self._slices[port.slot].address
+        found = [handoff for handoff in self._manifest.handoffs if handoff.mode == "zero_copy"]
+        for handoff in found:
+            here, there = at.get((handoff.tensor, handoff.producer)), at.get((handoff.tensor, handoff.consumer))
+            if here is not None and there is not None and here != there:
+                sides = f"{handoff.producer} and {handoff.consumer}"
+                raise BundleError(f"the zero-copy handoff of {handoff.tensor} has two addresses, of {sides}", where=str(self._folder))
+        return len(found)
 
     def run(self, inputs: Mapping[str, Any], observe: Observe | None = None) -> Outputs:
         """One request. Raises UserError for inputs that are not the model's, BundleError where a runtime fails or writes elsewhere."""
@@ -84,7 +115,8 @@ class Session:
             place = self._slices[record.slot]
             return Port(record.tensor, place.dtype, place.shape, place.address)
 
-        return adapter.load(self._folder / segment.file, [port(p) for p in segment.inputs], [port(p) for p in segment.outputs])
+        blob = find_blob(self._folder, segment, adapter, self._recompile) if adapter.suffix else None
+        return adapter.load(self._folder / segment.file, blob, [port(p) for p in segment.inputs], [port(p) for p in segment.outputs])
 
     def _place_inputs(self, values: Mapping[str, Any]) -> dict[str, Any]:
         if self._poison:
@@ -163,19 +195,28 @@ def _adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], tuple[s
     host = adapter_for("ort")
     assert host is not None
     adapters: list[Adapter] = []
-    absent: dict[int, str] = {}
+    absent: dict[int, Absent] = {}
     for segment in manifest.segments:
-        adapter = adapter_for(segment.runtime.adapter)
-        if adapter is None or adapter.missing():
-            absent[segment.index] = segment.runtime.adapter if adapter is None else adapter.missing()
-        adapters.append(host if segment.index in absent or adapter is None else adapter)
+        adapter = adapter_for(segment.runtime.adapter, segment.runtime.options)
+        lack = absence(segment.runtime.adapter, segment.runtime.options)
+        if lack is not None:
+            absent[segment.index] = lack
+        adapters.append(host if lack is not None or adapter is None else adapter)
     if absent and not emulate:
-        each = ", ".join(f"{index} ({manifest.segments[index].device}: runtime {name})" for index, name in absent.items())
-        what = f"segment{'s' if len(absent) > 1 else ''} {each} cannot run here: no such runtime is installed"
-        raise UserError(what, help="run them on the CPU instead with --emulate")
-    if host.missing():
-        raise UserError(f"{host.missing()} is not installed", help=f"pip install {host.missing()}")
+        reasons = dict.fromkeys(lack.reason for lack in absent.values())
+        kinds = {reason: [manifest.segments[i] for i, lack in absent.items() if lack.reason == reason] for reason in reasons}
+        what = "; ".join(_cannot(reason, segments) for reason, segments in kinds.items())
+        advice = dict.fromkeys(lack.help for lack in absent.values() if lack.help)
+        raise UserError(what, help=", or ".join((*advice, "run them on the CPU instead with --emulate")))
+    lack = host.missing()
+    if lack is not None:
+        raise UserError(lack.reason, help=lack.help)
     return adapters, tuple(f"{index} ({manifest.segments[index].device})" for index in absent)
+
+
+def _cannot(reason: str, segments: Sequence[SegmentRecord]) -> str:
+    each = ", ".join(f"{segment.index} ({segment.device}: runtime {segment.runtime.adapter})" for segment in segments)
+    return f"segment{'s' if len(segments) > 1 else ''} {each} cannot run here: {reason}"
 
 
 def _map(manifest: Manifest) -> tuple[mmap.mmap, int]:

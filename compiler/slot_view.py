@@ -17,11 +17,14 @@ ONNX_TYPES = {
 NUMPY_NAMES = {"fp64": "float64", "fp32": "float32", "fp16": "float16"}
 
 
-class Addressed(Protocol):
+class Sized(Protocol):
     @property
     def dtype(self) -> str: ...
     @property
     def shape(self) -> tuple[int, ...] | None: ...
+
+
+class Addressed(Sized, Protocol):
     @property
     def address(self) -> int | None: ...
 
@@ -38,6 +41,11 @@ def numpy_dtype(dtype: str) -> numpy.dtype[Any]:
         brain: numpy.dtype[Any] = numpy.dtype(ml_dtypes.bfloat16)
         return brain
     return numpy.dtype(NUMPY_NAMES.get(dtype, dtype))
+
+
+def packed_bytes(port: Sized) -> int:
+    """Bytes of the packed array; 0 where the shape is open."""
+    return 0 if port.shape is None else math.prod(port.shape) * numpy_dtype(port.dtype).itemsize
 
 
 def view_at(port: Addressed) -> numpy.ndarray[Any, Any]:

@@ -17,8 +17,9 @@ from .bundle import LimitRecord, MeasuredRecord
 from .compare import Difference, difference, same
 from .errors import ModelError, VerifyError
 from .fitting_inputs import MadeUp, varied
-from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, measured, suspicious
+from .judge import APPROXIMATE, NARROW, TOLERANCE, beyond, broken, held, measured, suspicious
 from .model_weights import model_sha256
+from .narrow import narrowed
 from .run import Bundle
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class VerifyReport:
     limits: tuple[LimitRecord, ...]
     """Measured accuracy and error limits."""
     emulated: tuple[str, ...]
+    narrow: tuple[str, ...] = ()
+    """Segments that a device computed in a narrower dtype: "1 (npu): fp16 on Hexagon HTP v75 (emulator)"."""
 
     @property
     def passed(self) -> bool:
@@ -168,8 +171,9 @@ class _Trial:
         approximated = any(bound.bound > 0 for bound in self.bundle.manifest.errors.bounds)
         limits = held(self.bundle.manifest.limits, outputs) if outputs else ()
         tolerance = None if approximated and limits else APPROXIMATE if approximated else TOLERANCE
+        narrow = bool(self.session.narrow)
         proves_nothing = [*self._unfit(), *self._drawn(), *self._empty(), *self._silent(still)]
-        reasons = [*proves_nothing, *beyond(outputs, boundaries, tolerance), *broken(limits)]
+        reasons = [*proves_nothing, *beyond(outputs, boundaries, tolerance, narrow), *broken(limits)]
         return VerifyReport(
             verified=not reasons,
             reason="; ".join(reasons) or self._grounds(tolerance, outputs),
@@ -182,23 +186,31 @@ class _Trial:
             approximated=approximated,
             limits=limits,
             emulated=self.session.emulated,
+            narrow=self.session.narrow,
         )
 
     def _grounds(self, tolerance: float | None, outputs: Sequence[Difference]) -> str:
         """What a success rests on."""
         within = "the target's limits" if tolerance is None else f"{tolerance:g} of a standard deviation"
         own = [f"{d.name}: {d.rounding:.3g}" for d in outputs if d.rounding]
+        if self.session.narrow:
+            explained = f"{NARROW:g} times what fp16 explains ({', '.join(own)})"
+            return f"{len(outputs)} outputs on {len(self.names)} input sets, within {within} or {explained}"
         besides = f" or the model's own rounding ({', '.join(own)})" if own else ""
         return f"{len(outputs)} outputs on {len(self.names)} input sets, within {within}{besides}"
 
     def _rounded(self, outputs: tuple[Difference, ...]) -> tuple[Difference, ...]:
-        """With the model's own rounding where it may explain a difference: its change under onnxruntime's optimisations."""
+        """With the model's own rounding where it may explain a difference: its change under onnxruntime's optimisations, or under fp16
+        where a device computed in that."""
         from .reference import Reference
 
         names = suspicious(outputs)
         if not names:
             return outputs
-        other = Reference(self.path, self.model, optimised=True)
+        if self.session.narrow:
+            other = Reference(self.path, narrowed(self.model))
+        else:
+            other = Reference(self.path, self.model, optimised=True)
         results = [other.run(values) for values in self.fed]
         own = {name: difference(name, [(e[name], r[name]) for e, r in zip(self.expected, results, strict=True)]).max_abs for name in names}
         return tuple(replace(d, rounding=own.get(d.name, 0.0)) for d in outputs)

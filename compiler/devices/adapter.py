@@ -1,4 +1,5 @@
-"""What a runtime must offer to take part: load a segment, bind it to addresses, run it, and prove where it wrote."""
+"""What a runtime must offer to take part: say whether it is here, compile a segment ahead of time, load it, bind it to addresses, run it,
+and prove where it wrote."""
 
 from __future__ import annotations
 
@@ -18,11 +19,29 @@ class Port:
     address: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Why a runtime cannot run here, as half a sentence, and what to do about it."""
+
+    reason: str
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an address and its allocated length must be multiples of, in bytes, for a runtime to bind them without a copy."""
+
+    align: int = 1
+    length_multiple: int = 1
+
+
 class LoadedSegment(Protocol):
     """A segment ready to run. Addresses are bound once; every run reads and writes there."""
 
     copies: bool
     """True where the runtime cannot be given addresses for this segment, so that its tensors are copied in and out."""
+    device: str
+    """What really computes, in the runtime's own words."""
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """One run; `values` are the inputs without an address, what comes back are the outputs without one."""
@@ -34,21 +53,52 @@ class LoadedSegment(Protocol):
 
 
 class Adapter(Protocol):
-    """One runtime. `missing` names what is not installed, "" where it can run."""
+    """One runtime with the options of a target's `runtime` line."""
 
     name: str
+    needs: Needs
+    suffix: str
+    """Of the files it compiles ahead of time, ".vmfb"; "" where it loads the segment itself."""
+    narrow: str
+    """The dtype it computes fp32 segments in where that is narrower ("fp16"); "" where it keeps the segment's own."""
 
-    def missing(self) -> str: ...
+    def missing(self) -> Absent | None:
+        """None where it can run here."""
+        ...
 
-    def load(self, path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
-        """Raises BundleError where the runtime refuses the segment or its ports are not those of the file."""
+    def versions(self) -> Mapping[str, str]:
+        """What a compiled file depends on: versions, SoC, architecture."""
+        ...
+
+    def compile(self, model: Path, blob: Path) -> None:
+        """Compiles a segment ahead of time; called in a process of its own (see blobs.py). Raises whatever the runtime raises."""
+        ...
+
+    def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        """`path` is the segment, `blob` what `compile` made of it, None where the adapter has no `suffix`.
+
+        Raises BundleError where the runtime refuses the segment or its ports are not those of the file."""
         ...
 
 
-def adapter_for(runtime: str) -> Adapter | None:
-    """The adapter of a target's `runtime` word; None for a runtime this version has none for ("none" included)."""
+def adapter_for(runtime: str, words: Sequence[str] = ()) -> Adapter | None:
+    """The adapter of a target's `runtime` line; None for a runtime this version has none for ("none" included)."""
     if runtime == "ort":
         from .ort import OrtAdapter
 
         return OrtAdapter()
+    if runtime == "qnn":
+        from .qnn import QnnAdapter
+
+        return QnnAdapter(tuple(words))
+    if runtime == "iree":
+        from .iree import IreeAdapter
+
+        return IreeAdapter(tuple(words))
     return None
+
+
+def absence(runtime: str, words: Sequence[str] = ()) -> Absent | None:
+    """Why a segment of that runtime cannot run here; None where it can."""
+    adapter = adapter_for(runtime, words)
+    return Absent("this version has no adapter for it") if adapter is None else adapter.missing()

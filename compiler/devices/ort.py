@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BundleError
 from ..interruption import run_options
 from ..slot_view import ONNX_TYPES, view_at
-from .adapter import LoadedSegment, Port
+from .adapter import Absent, LoadedSegment, Needs, Port
 from .ort_values import plain, to_ort
 
 if TYPE_CHECKING:
@@ -25,22 +25,36 @@ UNBOUND = frozenset({"string", "sequence", "optional"})
 
 class OrtAdapter:
     name = "ort"
+    needs = Needs()
+    suffix = ""
+    narrow = ""
 
-    def missing(self) -> str:
+    def missing(self) -> Absent | None:
         try:
             import onnxruntime  # noqa: F401
         except ImportError:
-            return "onnxruntime"
-        return ""
+            return Absent("onnxruntime is not installed", "pip install onnxruntime")
+        return None
 
-    def load(self, path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
-        with _told(path):
+    def versions(self) -> Mapping[str, str]:
+        return {}
+
+    def compile(self, model: Path, blob: Path) -> None:
+        raise NotImplementedError("onnxruntime loads the segment itself")
+
+    def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        with told(path):
             session = open_session(path)
-        _same_names(path, "inputs", [port.name for port in inputs], [value.name for value in session.get_inputs()])
-        _same_names(path, "outputs", [port.name for port in outputs], [value.name for value in session.get_outputs()])
-        if any(port.address is None and port.dtype in UNBOUND for port in (*inputs, *outputs)):
-            return _FedSegment(path, session, inputs, outputs)
-        return _BoundSegment(path, session, inputs, outputs)
+        return bound(path, session, inputs, outputs)
+
+
+def bound(path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Port], outputs: Sequence[Port]) -> BoundSegment | FedSegment:
+    """A session of any execution provider, bound to its ports."""
+    _same_names(path, "inputs", [port.name for port in inputs], [value.name for value in session.get_inputs()])
+    _same_names(path, "outputs", [port.name for port in outputs], [value.name for value in session.get_outputs()])
+    if any(port.address is None and port.dtype in UNBOUND for port in (*inputs, *outputs)):
+        return FedSegment(path, session, inputs, outputs)
+    return BoundSegment(path, session, inputs, outputs)
 
 
 def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
@@ -58,7 +72,7 @@ def _same_names(path: Path, what: str, listed: Sequence[str], found: Sequence[st
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """onnxruntime's exceptions, which share no base class, as one of ours."""
     try:
         yield
@@ -68,8 +82,9 @@ def _told(path: Path) -> Iterator[None]:
         raise BundleError(f"onnxruntime cannot run {path.name}: {str(error).strip()[:1000]}", where=str(path)) from error
 
 
-class _BoundSegment:
+class BoundSegment:
     copies = False
+    device = "CPU"
 
     def __init__(self, path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
         self._path, self._session = path, session
@@ -77,7 +92,7 @@ class _BoundSegment:
         self._named_inputs = tuple(port.name for port in inputs if port.address is None)
         self._named_outputs = tuple(port.name for port in outputs if port.address is None)
         self._binding = session.io_binding()
-        with _told(path):
+        with told(path):
             for port in inputs:
                 if port.address is not None:
                     self._binding.bind_input(port.name, "cpu", 0, ONNX_TYPES[port.dtype], port.shape, port.address)
@@ -86,7 +101,7 @@ class _BoundSegment:
                     self._binding.bind_output(port.name, "cpu", 0, ONNX_TYPES[port.dtype], port.shape, port.address)
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        with _told(self._path):
+        with told(self._path):
             for name in self._named_inputs:
                 self._binding.bind_ortvalue_input(name, to_ort(values[name]))
             for name in self._named_outputs:
@@ -111,8 +126,9 @@ class _BoundSegment:
         return dict(zip(order, self._binding.get_outputs(), strict=True))
 
 
-class _FedSegment:
+class FedSegment:
     copies = True
+    device = "CPU"
 
     def __init__(self, path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
         self._path, self._session = path, session
@@ -120,7 +136,7 @@ class _FedSegment:
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         feed = {port.name: view_at(port) if port.address is not None else plain(values[port.name]) for port in self._inputs}
-        with _told(self._path):
+        with told(self._path):
             results = self._session.run([port.name for port in self._outputs], feed, run_options())
         named = {}
         for port, result in zip(self._outputs, results, strict=True):

@@ -117,10 +117,16 @@ def print_run(result: RunResult) -> None:
     """Outputs, and times per step."""
     screen, mark = console(), _mark(result.emulated)
     say(screen, "outputs", [f"{short(name)}  {_describe(value)}{mark}" for name, value in result.outputs.items()])
-    made = table(("step", "device", "runtime"), ("best", "median", *_column(result.emulated)))
+    made = table(("step", "device", "runtime", "on"), ("bound", "copied", "best", "median", *_column(result.emulated)))
     for step in result.steps:
-        row(made, (short(step.what), step.device, step.runtime, time(step.best), time(step.median), *_cell(result.emulated)))
+        moved = (size(step.bound) if step.bound else "-", size(step.copied) if step.copied else "-")
+        cells = (short(step.what), step.device, step.runtime, step.hardware, *moved, time(step.best), time(step.median))
+        row(made, (*cells, *_cell(result.emulated)))
     screen.print(made)
+    if result.zero_copy:
+        say(
+            screen, "handoffs", [f"{count(result.zero_copy, 'tensor')} without a host-visible copy: same addresses on both sides (checked)"]
+        )
     say(screen, "total", [f"{count(result.repeat, 'run')}: best {time(result.best)}, median {time(result.median)}{mark}"])
 
 

@@ -1,0 +1,52 @@
+"""Segments compiled by their runtimes' own compilers, into the bundle."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .devices.adapter import absence, adapter_for
+from .devices.blobs import SegmentRefused, blob_key, build
+from .segments import Compiled, Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    file: str
+    """In the bundle, with `/`."""
+    versions: Mapping[str, str]
+
+
+class DeviceRefused(SegmentRefused):
+    """A runtime refuses a segment; `segment` is it, for whoever looks for the operator at fault."""
+
+    def __init__(self, problem: SegmentRefused, segment: Segment) -> None:
+        super().__init__(problem.message, where=f"segment {segment.index} ({segment.device})", help=problem.help)
+        self._segment = segment
+
+    @property
+    def segment(self) -> Segment:
+        return self._segment
+
+
+def compile_ahead(compiled: Compiled, folder: Path, files: Mapping[int, str], tell: Callable[[str], None]) -> dict[int, Blob]:
+    """By segment, what was compiled beside its file in `folder`; segments whose runtime is not here, or needs nothing, are left out.
+
+    Raises DeviceRefused for the first segment a runtime's compiler does not take."""
+    made = {}
+    for segment in compiled.segments:
+        runtime = compiled.runtimes[segment.device]
+        adapter = adapter_for(runtime.adapter, runtime.words)
+        if adapter is None or not adapter.suffix or absence(runtime.adapter, runtime.words) is not None:
+            continue
+        tell(f"compile {Path(files[segment.index]).stem} for {adapter.name}")
+        try:
+            blob = build(adapter, runtime.words, folder / files[segment.index], blob_key(segment.model, adapter, runtime.words))
+        except SegmentRefused as problem:
+            raise DeviceRefused(problem, segment) from problem
+        file = str(Path(files[segment.index]).with_suffix(adapter.suffix))
+        shutil.copyfile(blob, folder / file)
+        made[segment.index] = Blob(file=file, versions=adapter.versions())
+    return made

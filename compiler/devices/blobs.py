@@ -1,0 +1,84 @@
+"""Ahead-of-time compilation: in a process of its own, kept by content.
+
+A second Hexagon compilation in one process gives other bytes, and a compiler that crashes must not take this one along. Equal segment,
+options and versions are compiled once per machine (`$XDG_CACHE_HOME/autoglmc/blobs`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from ..errors import BundleError
+from ..weights import WeightsFile, externalised
+from .adapter import Adapter
+
+if TYPE_CHECKING:
+    import onnx
+
+LONGEST = 600.0
+"""Seconds for one segment."""
+
+
+class SegmentRefused(BundleError):
+    """The runtime's own compiler does not take a segment that the target's table allowed."""
+
+    kind = "segment"
+
+
+def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str]) -> str:
+    """Changes with anything the compiled file depends on. The model's weights are inline."""
+    weights = WeightsFile(cast("IO[bytes]", _Nowhere()))
+    digest = hashlib.sha256(externalised(model, weights).SerializeToString(deterministic=True))
+    digest.update(weights.sha256.encode())
+    digest.update(repr((adapter.name, tuple(words), sorted(adapter.versions().items()))).encode())
+    return digest.hexdigest()
+
+
+def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
+    """The compiled file of the segment in `path`, from the cache or made now. Raises SegmentRefused with what the compiler said."""
+    folder = cache_folder()
+    blob = folder / f"{key}{adapter.suffix}"
+    if blob.is_file():
+        return blob
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as work:
+        made = Path(work) / blob.name
+        _run(adapter.name, words, path, made)
+        os.replace(made, blob)
+    return blob
+
+
+def cache_folder() -> Path:
+    """Where compiled segments are kept; it may be deleted at any time."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "autoglmc" / "blobs"
+
+
+def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
+    command = [sys.executable, "-m", "autoglmc.compiler.devices.build_blob", name, str(path), str(made), *words]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        raise SegmentRefused(f"{name} did not compile {path.name} within {LONGEST:g} s", where=str(path)) from None
+    if done.returncode or not made.is_file():
+        raise SegmentRefused(f"{name} does not compile {path.name}: {_said(done)}", where=str(path))
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    """The end of what the compiler said; a compiler that was killed says nothing."""
+    text = done.stderr.strip() or done.stdout.strip()
+    if done.returncode < 0:
+        text = f"it was ended by signal {-done.returncode}; {text}"
+    return text[-1500:] or f"exit code {done.returncode}"
+
+
+class _Nowhere:
+    def write(self, data: bytes) -> int:
+        return len(data)

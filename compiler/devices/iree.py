@@ -1,0 +1,191 @@
+"""GPUs through IREE and Vulkan.
+
+A segment is imported to MLIR, given one more argument per output (the buffer to write into), and compiled to SPIR-V. Its buffers are the
+arena's own pages, imported into the Vulkan device; there is no other memory for its inputs and outputs.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import BundleError
+from ..slot_view import numpy_dtype, packed_bytes
+from .adapter import Absent, LoadedSegment, Needs, Port
+
+PAGE = 4096
+"""Vulkan's minImportedHostPointerAlignment on the drivers tried; a driver that wants more refuses the import with its number."""
+TARGET = "vp_android_baseline_2022"
+"""What nearly every phone's Vulkan driver offers."""
+MEMORY = 0x56
+"""HOST_LOCAL | DEVICE_VISIBLE | HOST_CACHED | HOST_COHERENT of iree_hal_memory_type_t."""
+USAGE = 0xC03
+"""TRANSFER | DISPATCH_STORAGE of iree_hal_buffer_usage_t."""
+ENTRY = re.compile(r"func\.func @(?P<name>[^(]+)\((?P<args>.*?)\) -> (?P<results>\(.*?\)|!torch\.\S+) attributes", re.DOTALL)
+RETURN = re.compile(r"^(?P<indent>[ \t]*)return (?P<values>%[^:]*) : .*$", re.MULTILINE)
+
+
+class IreeAdapter:
+    """`runtime iree vulkan`."""
+
+    name = "iree"
+    needs = Needs(align=PAGE, length_multiple=PAGE)
+    suffix = ".vmfb"
+    narrow = ""
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self._words = words
+
+    def missing(self) -> Absent | None:
+        if self._words[:1] != ("vulkan",):
+            return Absent(f"`runtime iree {' '.join(self._words)}` does not say `vulkan`")
+        try:
+            import iree.compiler
+            import iree.runtime  # noqa: F401
+        except ImportError:
+            return Absent("IREE is not installed", "pip install 'autoglmc[gpu]'")
+        try:
+            _device_name()
+        except (RuntimeError, ValueError, IndexError) as error:
+            said = str(error).strip().splitlines()
+            reason = f"no Vulkan device: {said[-1][:200] if said else type(error).__name__}"
+            return Absent(reason, "install a Vulkan driver; in software: apt-get install mesa-vulkan-drivers")
+        return None
+
+    def versions(self) -> Mapping[str, str]:
+        from importlib.metadata import version
+
+        return {"iree_compiler": version("iree-base-compiler"), "vulkan_target": TARGET}
+
+    def compile(self, model: Path, blob: Path) -> None:
+        imported, written = blob.with_suffix(".mlir"), blob.with_suffix(".written.mlir")
+        _tool("iree.compiler.tools.import_onnx", str(model), "-o", str(imported))
+        written.write_text(destination_passing(imported.read_text(encoding="utf-8")), encoding="utf-8")
+        flags = ("--iree-hal-target-device=vulkan", f"--iree-vulkan-target={TARGET}", "--mlir-disable-threading")
+        _tool("iree.compiler.tools.scripts.iree_compile", str(written), "-o", str(blob), *flags)
+
+    def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        assert blob is not None
+        try:
+            return _ImportedSegment(path, blob, inputs, outputs)
+        except (RuntimeError, ValueError) as error:
+            raise BundleError(f"IREE cannot load {blob.name}: {str(error).strip()[:1000]}", where=str(path)) from error
+
+
+def destination_passing(text: str) -> str:
+    """MLIR of an imported ONNX model whose function writes its results into further arguments instead of returning them.
+
+    Raises ValueError for a text that the importer of another version may have written."""
+    entry, back = ENTRY.search(text), RETURN.search(text)
+    if entry is None or back is None:
+        raise ValueError("the imported model has no function of the expected form: this version of IREE is not supported")
+    results = re.findall(r"!torch\.vtensor<[^>]*>", entry["results"])
+    values = [value.strip() for value in back["values"].split(",")]
+    if len(values) != len(results):
+        raise ValueError(f"the imported function returns {len(values)} values of {len(results)} types")
+    places = [kind.replace("vtensor", "tensor", 1) for kind in results]
+    added = ", ".join(f"%out{k}: {kind}" for k, kind in enumerate(places))
+    head = f"func.func @{entry['name']}({', '.join(filter(None, (entry['args'], added)))}) attributes"
+    writes = (
+        f"{back['indent']}torch.overwrite.tensor.contents {value} overwrites %out{k} : {kind}, {place}"
+        for k, (value, kind, place) in enumerate(zip(values, results, places, strict=True))
+    )
+    body = text[entry.end() : back.start()] + "\n".join((*writes, f"{back['indent']}return")) + text[back.end() :]
+    return text[: entry.start()] + head + body
+
+
+def _tool(module: str, *arguments: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise RuntimeError(_complaint(done.stderr or done.stdout))
+
+
+def _complaint(text: str) -> str:
+    """The errors of a compiler's log, without the IR and stack it prints after them."""
+    lines = [line for line in text.splitlines() if "error:" in line or "Error" in line]
+    return "\n".join(lines[:6]) or text.strip()[-1000:]
+
+
+def _device_name() -> str:
+    import iree.runtime
+
+    found = iree.runtime.get_driver("vulkan").query_available_devices()
+    return str(found[0]["name"])
+
+
+class _ImportedSegment:
+    copies = False
+
+    def __init__(self, path: Path, blob: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+        import iree.runtime as runtime
+
+        for port in (*inputs, *outputs):
+            if port.address is None or port.shape is None:
+                raise BundleError(f"{path.name}: {port.name} has no address, and IREE takes nothing else here", where=str(path))
+        self._path = path
+        config = runtime.Config("vulkan")
+        self.device = f"Vulkan: {_device_name()}"
+        module = runtime.VmModule.mmap(config.vm_instance, str(blob))
+        self._context = runtime.SystemContext(config=config)
+        self._context.add_vm_module(module)
+        entry = next(name for name in module.function_names if "$" not in name and not name.startswith("__"))
+        self._function = module.lookup_function(entry)
+        self._outputs = tuple(outputs)
+        self._views = [_view(config, port) for port in (*inputs, *outputs)]
+        self._unwritten: tuple[str, ...] | None = None
+
+    def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        import iree.runtime as runtime
+
+        if self._unwritten is None:
+            self._first_run()
+            return {}
+        arguments, results = runtime.VmVariantList(len(self._views)), runtime.VmVariantList(0)
+        for view in self._views:
+            arguments.push_ref(view)
+        try:
+            self._context.vm_context.invoke(self._function, arguments, results)
+        except (RuntimeError, ValueError) as error:
+            raise BundleError(f"IREE cannot run {self._path.name}: {str(error).strip()[:1000]}", where=str(self._path)) from error
+        return {}
+
+    def misplaced(self) -> Sequence[str]:
+        return self._unwritten or ()
+
+    def _first_run(self) -> None:
+        """The proof that outputs arrive at their addresses: what stood there before is gone."""
+        import numpy
+
+        raw = {port.name: _bytes_at(port) for port in self._outputs}
+        for memory in raw.values():
+            memory[...] = MARK
+        self._unwritten = ()
+        self.run({})
+        self._unwritten = tuple(name for name, memory in raw.items() if memory.size and bool(numpy.all(memory == MARK)))
+
+
+MARK = 0xA5
+"""No tensor is made of this byte alone but by intent."""
+
+
+def _view(config: Any, port: Port) -> Any:
+    import iree.runtime as runtime
+    from iree.runtime.array_interop import map_dtype_to_element_type
+
+    memory = _bytes_at(port, -(-packed_bytes(port) // PAGE) * PAGE)
+    buffer = config.device.allocator.import_host_allocation(memory, memory_type=MEMORY, allowed_usage=USAGE)
+    return runtime.HalBufferView(buffer, port.shape, map_dtype_to_element_type(numpy_dtype(port.dtype)))
+
+
+def _bytes_at(port: Port, size: int | None = None) -> Any:
+    import ctypes
+
+    import numpy
+
+    assert port.address is not None
+    memory = (ctypes.c_ubyte * (packed_bytes(port) if size is None else size)).from_address(port.address)
+    return numpy.frombuffer(memoryview(memory), numpy.uint8)
