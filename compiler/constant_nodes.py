@@ -49,7 +49,8 @@ def may_fold(model: onnx.ModelProto) -> bool:
 def keep_large(model: onnx.ModelProto) -> int:
     """Puts constant nodes whose result would be large, or is no tensor, into the domain KEPT, in place; how many.
 
-    Needs value_info. A result of unknown size counts as large: it may be anything. What reads such a result is no longer constant.
+    Needs value_info. A result of unknown size counts as large: it may be anything; and a
+    dequantised weight is kept quantised, for devices that compute with it so. What reads such a result is no longer constant.
     """
     sizes = _sizes(model.graph)
     kept: set[str] = set()
@@ -64,7 +65,7 @@ def keep_large(model: onnx.ModelProto) -> int:
             kept.update(node.output if node.op_type != "Constant" else ())
             continue
         made = sum(sizes.get(name, math.inf) for name in node.output if name)
-        if made > FOLD_LIMIT and made > sum(sizes.get(name, math.inf) for name in node.input if name):
+        if node.op_type == "DequantizeLinear" or made > FOLD_LIMIT and made > sum(sizes.get(name, math.inf) for name in node.input if name):
             node.domain = KEPT
             kept.update(node.output)
             count += 1

@@ -18,6 +18,8 @@ from ..passes.placed import Homeless
 from ..passes.realise_placement import realise
 from ..passes.remove_identity import name_outputs
 from ..passes.rewrite import apply
+from ..passes.split_dequantize import NAME as SPLIT_DEQUANTIZE
+from ..passes.split_dequantize import split_dequantize
 from .errors import Infeasible, TargetError
 from .tune_segments import rules_of, tune
 from .work import Run, Work
@@ -64,6 +66,8 @@ def simplify(work: Work) -> None:
     if MERGE_EQUAL not in work.without:
         work.decisions.extend(merge_equal(work.graph, work.allow))
     work.decisions.extend(apply(work.graph, work.enabled(SIMPLIFY), work.allow))
+    if SPLIT_DEQUANTIZE not in work.without:
+        work.decisions.extend(split_dequantize(work.graph, work.allow))
     work.decisions.extend(name_outputs(work.graph))
     work.graph.sweep()
     work.recovered = dict(Counter(node.kind for node in work.graph.nodes))

@@ -76,6 +76,11 @@ class Candidates:
             found = self._known[key] = self._answer(node, view, device)
         return found
 
+    def ask_as(self, node: Node, view: OperatorView, device: Device) -> Answer:
+        """Whether `device` runs `node` natively on operands of the dtypes in `view`, which are not the graph's."""
+        reason = self._outside_opsets(node, self._graph.view(node), device)
+        return Refusal(device.name, (reason,)) if reason else self._listed(view, device)
+
     def _answer(self, node: Node, view: OperatorView, device: Device) -> Answer:
         native = self._native(node, view, device)
         if view.has_body:
@@ -125,8 +130,9 @@ class Candidates:
 
     def _native(self, node: Node, view: OperatorView, device: Device) -> Answer:
         reason = self._outside_opsets(node, view, device)
-        if reason:
-            return Refusal(device.name, (reason,))
+        return Refusal(device.name, (reason,)) if reason else self._listed(view, device)
+
+    def _listed(self, view: OperatorView, device: Device) -> Answer:
         answer = supports(device, view, self._target.precision)
         if isinstance(answer, No):
             return Refusal(device.name, (str(answer),))

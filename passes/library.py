@@ -29,6 +29,7 @@ from .recover_softplus import RECOVER_LOGSOFTMAX, RECOVER_MISH, RECOVER_SOFTPLUS
 from .recover_space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOVER_SPACE_TO_DEPTH
 from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
 from .remove_identity import REMOVALS
+from .remove_requantize import REMOVE_REQUANTIZE
 from .reshape_convolution import CONVOLUTION
 from .reshape_matmul import MATRIX
 from .rewrite import Rewrite
@@ -58,7 +59,16 @@ RECOVER: tuple[Rewrite, ...] = (
     RECOVER_SPACE_TO_DEPTH,
     RECOVER_DEPTH_TO_SPACE,
 )
-SIMPLIFY: tuple[Rewrite, ...] = (*REMOVALS, *MERGES, FOLD_BATCHNORM, FOLD_CHANNELWISE, FOLD_CHANNELS_LAST, FOLD_PRODUCT, FOLD_PAD)
+SIMPLIFY: tuple[Rewrite, ...] = (
+    *REMOVALS,
+    REMOVE_REQUANTIZE,
+    *MERGES,
+    FOLD_BATCHNORM,
+    FOLD_CHANNELWISE,
+    FOLD_CHANNELS_LAST,
+    FOLD_PRODUCT,
+    FOLD_PAD,
+)
 FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"), GROUPNORM_INSTANCE)
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
 TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": (*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FLATTEN)}

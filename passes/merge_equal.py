@@ -1,7 +1,7 @@
 """Merges nodes that compute the same thing: one operator with equal attributes on the same tensors.
 
-Constants count as equal by dtype, shape and bytes. Left alone: operators whose result is drawn at random, those with bodies, and other
-domains than ONNX's, of which nothing is known. Linear in the number of nodes.
+Constants count as equal by dtype, shape and bytes. Left alone: operators whose result is drawn at random, those with bodies, other
+domains than ONNX's, of which nothing is known, and DequantizeLinear, which every reader has for itself. Linear in the number of nodes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from .rewrite import Allow, Decision, anywhere, redirect
 NAME = "merge_equal"
 SUMMARY = "f(x) and f(x) -> one f(x), read twice"
 RANDOM = frozenset({"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
+OWN = frozenset({"DequantizeLinear"})
+"""Belongs to its reader: a device takes both together."""
 HASHED_BELOW = 1 << 12
 """Bytes up to which constants are compared; larger ones are stored once anyway where they are equal."""
 
@@ -25,7 +27,7 @@ def merge_equal(graph: Graph, allow: Allow = anywhere) -> tuple[Decision, ...]:
     names: dict[str, object] = {}
     taken: list[Decision] = []
     for node in graph.nodes:
-        if node.domain or node.operator in RANDOM or node.captures or any(True for _ in node.bodies()):
+        if node.domain or node.operator in RANDOM | OWN or node.captures or any(True for _ in node.bodies()):
             continue
         key = (node.operator, *_attributes(node), *(_identity(graph, name, names) for name in node.inputs), len(node.outputs))
         first = known.setdefault(key, node)

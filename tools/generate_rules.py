@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from autoglmc.passes import merge_equal
+from autoglmc.passes import merge_equal, split_dequantize
 from autoglmc.passes.library import DECOMPOSE, FOLLOW, GELU, RECOVER, SIMPLIFY, TUNE
 from autoglmc.passes.rewrite import Contract, Rewrite
 
@@ -43,7 +43,7 @@ STAGES: tuple[tuple[str, str, tuple[Rewrite, ...]], ...] = (
     ("Tune for onnxruntime", "Done to a cut segment that onnxruntime runs, and to no other.", TUNE["ort"]),
     ("Tune for Gemm", "Done to segments of a device with `rewrite MatMul -> gemm`, or Conv, where it runs the result.", FOLLOW["gemm"]),
 )
-SWEEPS = ((merge_equal.NAME, merge_equal.SUMMARY, Contract("exact")),)
+SWEEPS = tuple((sweep.NAME, sweep.SUMMARY, Contract("exact")) for sweep in (merge_equal, split_dequantize))
 """What simplifying does to the whole graph at once."""
 
 

@@ -10,6 +10,7 @@ from ...passes.candidates import Answer, Candidates, Implementation, Refusal
 from ...passes.graph import Node
 from ...passes.known_plans import known_assignments
 from ...passes.place_operators import homeless, state
+from ...passes.quantised import agree
 from ...passes.placed import Placement
 from ...passes.placement import price
 from ...passes.solve_placement import improve, solve
@@ -92,6 +93,7 @@ def make_plan(work: Work) -> Plan:
     candidates = Candidates(work.graph, work.target, work.substitutes, work.families)
     nodes = tuple(work.graph.nodes)
     answers = tuple(tuple(candidates.ask(node, device) for device in work.target.devices) for node in nodes)
+    answers = agree(work.graph, work.target, candidates, nodes, answers)
     if homeless(nodes, answers):
         return Plan(work, nodes, answers, None)
     work.question = state(work.graph, work.target, nodes, answers)
