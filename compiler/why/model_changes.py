@@ -14,7 +14,7 @@ from ..work import Work
 from .changes import Change
 
 NARROWER = (("int64", "int32"), ("uint64", "uint32"), ("fp64", "fp32"))
-SWITCH = 16
+SWITCH = 4
 """Elements of the largest graph input that is taken for a setting (a sampling rate, a threshold), which an export could freeze."""
 
 
