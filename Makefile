@@ -10,7 +10,7 @@ OCR_SHAPE := --shape x=1x3x48x320
 MAGIKA := $(MODELS)/magika_v3_3.onnx
 MAGIKA_SHAPE := --shape bytes=1x2048
 
-.PHONY: demo test lint bench conformance clean
+.PHONY: demo test lint bench conformance properties clean
 
 test: $(READY)
 	$(BIN)/python -m pytest -q $(ARGS)
@@ -36,6 +36,11 @@ demo: $(READY) $(OCR) $(MAGIKA)
 # Every operator case of the ONNX standard, for every stock target; six minutes on two cores.
 conformance: $(READY)
 	$(BIN)/python tests/conformance.py --table docs/conformance.md
+
+# Every rule on EXAMPLES truly random spellings in random graphs; about two minutes per hundred.
+EXAMPLES ?= 300
+properties: $(READY)
+	AUTOGLMC_RANDOM=$(EXAMPLES) $(BIN)/python -m pytest -q tests/passes/test_every_rule.py $(ARGS)
 
 # What docs/benchmarks.md states, measured again; ten minutes on two cores that do nothing else.
 bench: $(READY)

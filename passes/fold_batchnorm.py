@@ -132,7 +132,7 @@ def build(graph: Graph, found: Bindings) -> Replacement:
     arrays = {"weight": _scaled(graph, linear, weights, factor), "bias": shifted.astype(weights.dtype)}
     names = [graph.constant(array, f"{found.root.outputs[0]}_{name}") for name, array in arrays.items()]
     node = graph.node(linear.operator, [linear.inputs[0], *names], hint=found.root.outputs[0])
-    node.attributes = dict(linear.attributes)
+    node.attributes = {name: attribute for name, attribute in linear.attributes.items() if name != "beta" or bias is not None}
     return Replacement((node,), {found.root.outputs[0]: node.outputs[0]})
 
 

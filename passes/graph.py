@@ -93,6 +93,8 @@ class Graph:
         self._counter = 0
         for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
             self._types[value.name] = value.type
+        self._notes = {v.name: v for v in model.graph.value_info if v.doc_string or v.metadata_props}
+        """Tensors with a doc string or metadata."""
         for proto in model.graph.node:
             self._order.append(self._adopt(_node(proto)))
         self._lift_constants()
@@ -220,6 +222,8 @@ class Graph:
     ) -> Node:
         """A new node that is not in the graph yet: give it to `replace`. Output names are fresh unless given."""
         base = hint or operator.lower()
+        if domain and all(entry.domain != domain for entry in self.model.opset_import):
+            self.model.opset_import.add(domain=domain, version=1)
         names = [self.fresh(base) for _ in range(outputs)] if isinstance(outputs, int) else list(outputs)
         protos = {key: helper.make_attribute(key, value) for key, value in sorted(attributes.items())}
         return Node(operator, domain, self.fresh(base), list(inputs), names, protos)
@@ -312,11 +316,12 @@ class Graph:
     # ---- writing -------------------------------------------------------------------------------------------------
 
     def node_proto(self, node: Node) -> onnx.NodeProto:
-        """The node as protobuf; doc string, overload and metadata come from the node the model had."""
+        """The node as protobuf; doc string, overload, metadata and device configurations come from the node the model had."""
         proto = onnx.NodeProto()
         if node.proto is not None:
             proto.doc_string, proto.overload = node.proto.doc_string, node.proto.overload
             proto.metadata_props.extend(node.proto.metadata_props)
+            proto.device_configurations.extend(node.proto.device_configurations)
         proto.op_type, proto.domain, proto.name = node.operator, node.domain, node.name
         proto.input.extend(node.inputs)
         proto.output.extend(node.outputs)
@@ -324,8 +329,11 @@ class Graph:
         return proto
 
     def value_info(self, tensor: str) -> onnx.ValueInfoProto:
-        """The tensor's type as the model or inference gave it (empty type if unknown)."""
+        """The tensor's type as the model or inference gave it (empty type if unknown), with the model's doc string and metadata."""
         info = onnx.ValueInfoProto(name=tensor)
+        if (note := self._notes.get(tensor)) is not None:
+            info.doc_string = note.doc_string
+            info.metadata_props.extend(note.metadata_props)
         if tensor in self._types:
             info.type.CopyFrom(self._types[tensor])
         elif tensor in self.constants:
@@ -343,6 +351,7 @@ class Graph:
         model.opset_import.extend(self.model.opset_import)
         model.functions.extend(self.model.functions)
         model.metadata_props.extend(self.model.metadata_props)
+        model.configuration.extend(self.model.configuration)
         graph, source = model.graph, self.model.graph
         graph.name, graph.doc_string = source.name, source.doc_string
         graph.metadata_props.extend(source.metadata_props)
@@ -354,6 +363,8 @@ class Graph:
         graph.initializer.extend(self.constants[name] for name in used if name in self.constants)
         kept = {name for node in nodes for name in node.writes} - set(self.outputs)
         graph.value_info.extend(self.value_info(name) for name in self._types if name in kept)
+        known = kept | used.keys() | set(self.outputs)
+        graph.quantization_annotation.extend(a for a in source.quantization_annotation if a.tensor_name in known)
         return model
 
     def text(self) -> str:

@@ -13,7 +13,7 @@ from math import sqrt
 from .build import Builder
 from .graph import Graph
 from .pattern import PRODUCTS, mean, scalar, var
-from .rewrite import Bindings, Contract, Replacement, Rewrite
+from .rewrite import ROUNDING, Bindings, Contract, Replacement, Rewrite
 
 x, gain = var("x"), scalar("gain")
 CLOSE = 1e-5
@@ -26,8 +26,8 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     extent = None if shape is None else shape[axes[0]]
     if not extent:
         return "the extent of the axis is not known"
-    wanted = 1 / sqrt(extent)
-    return None if abs(found.number("gain") - wanted) <= CLOSE * wanted else "the mean is not brought back to a sum"
+    wanted, close = 1 / sqrt(extent), max(CLOSE, ROUNDING.get(graph.tensor(found["x"]).dtype, 0.0))
+    return None if abs(found.number("gain") - wanted) <= close * wanted else "the mean is not brought back to a sum"
 
 
 def build(graph: Graph, found: Bindings) -> Replacement:

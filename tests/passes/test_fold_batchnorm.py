@@ -52,7 +52,7 @@ def linears(draw: st.DrawFn) -> tuple[onnx.NodeProto, dict[str, np.ndarray], tup
     names = ["x", "w", "b"] if bias else ["x", "w"]
     if kind == "Gemm":
         turned, channels = draw(st.booleans()), group * each
-        beta = draw(st.sampled_from([1.0, 0.5])) if bias else 1.0
+        beta = draw(st.sampled_from([1.0, 0.5]))
         node = helper.make_node(kind, names, ["h"], transB=int(turned), alpha=draw(st.sampled_from([1.0, 2.0])), beta=beta)
         arrays = {"w": seed.standard_normal((channels, 4) if turned else (4, channels))}
         arrays |= {"b": seed.standard_normal(draw(st.sampled_from([(channels,), (1, channels), (1,)])))} if bias else {}

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: a formula spelled at random as a graph, so that a rule's pattern is its own test input."""
+"""A formula spelled at random as a graph, so that a rule's pattern is its own test input."""
 
 from __future__ import annotations
 
@@ -8,49 +8,55 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import onnx
 from hypothesis import strategies as st
-from onnx import helper, numpy_helper
 
 from autoglmc.passes.pattern import Formula
 from autoglmc.passes.polynomial import UNIT, WHOLE, Atom, Call, Monomial, Polynomial, Unknown, Whole
 
-ELEMENT = {"float32": onnx.TensorProto.FLOAT, "float16": onnx.TensorProto.FLOAT16}
+from .sketch import Sketch
 
 
 @dataclass
 class Speller:
-    """Writes nodes that compute a formula of the graph input x, choosing order, grouping, distribution and operators by `draw`."""
+    """Writes nodes that compute a formula of the tensor x, choosing order, grouping, distribution and operators by the sketch's draw."""
 
-    draw: Callable[..., Any]
+    sketch: Sketch
+    x: str
     shape: tuple[int, ...]
     axes: tuple[int, ...]
     """Counted from the last; what every mean of the formula is over."""
     values: Mapping[str, Any]
     """Numbers for scalars, arrays for weights, by name."""
-    dtype: str = "float32"
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: list[onnx.TensorProto] = field(default_factory=list)
+    hard: bool = True
+    """Whether a clipped line may be a HardSigmoid."""
+    weights: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def draw(self) -> Callable[..., Any]:
+        return self.sketch.draw
+
+    @property
+    def dtype(self) -> str:
+        return self.sketch.dtype
 
     def pick(self, *options: Any) -> Any:
-        return self.draw(st.sampled_from(options))
+        return self.sketch.pick(*options)
 
     def flip(self) -> bool:
-        return bool(self.draw(st.booleans()))
+        return self.sketch.flip()
 
     def op(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        name = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=f"n{len(self.nodes)}", **attributes))
-        return name
+        """Now and then through a node that computes nothing."""
+        name = self.sketch.op(operator, *inputs, **attributes)
+        return self.sketch.through(name) if self.draw(st.integers(0, 9)) == 0 else name
 
     def number(self, value: float) -> str:
-        shape = self.pick((), (1,), (1,) * len(self.shape))
-        return self.constant(np.full(shape, value, self.dtype))
+        ranks = (0, 1, len(self.shape)) if self.shape else (0,)
+        return self.constant(np.full((1,) * self.pick(*ranks), value, self.dtype))
 
     def constant(self, array: np.ndarray) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(array, name))
-        return self.op("Identity", name) if array.dtype.kind == "f" and self.draw(st.integers(0, 4)) == 0 else name
+        name = self.sketch.constant(array)
+        return self.sketch.op("Identity", name) if array.dtype.kind == "f" and self.draw(st.integers(0, 4)) == 0 else name
 
     def formula(self, polynomial: Polynomial) -> str:
         """A sum: some terms share a factor, which may be taken out."""
@@ -114,7 +120,7 @@ class Speller:
             return tensor
         if coefficient == -1.0 and self.flip():
             return self.op("Neg", tensor)
-        if self.flip() and (self.dtype == "float32" or (1 / coefficient).is_integer()):
+        if self.flip() and (self.dtype != "float16" or (1 / coefficient).is_integer()):
             return self.op("Div", tensor, self.number(1 / coefficient))
         return self.op("Mul", *self.order(tensor, self.number(coefficient)))
 
@@ -152,7 +158,7 @@ class Speller:
 
     def atom(self, atom: Atom) -> str:
         if isinstance(atom, Unknown):
-            return "x" if atom.kind == "var" else self.weight(atom.name)
+            return self.x if atom.kind == "var" else self.weight(atom.name)
         assert isinstance(atom, Call)
         if atom.function == "Mean":
             return self.mean(atom.argument)
@@ -162,9 +168,9 @@ class Speller:
 
     def weight(self, name: str) -> str:
         """The one constant of that name."""
-        if name not in {tensor.name for tensor in self.constants}:
-            self.constants.append(numpy_helper.from_array(np.asarray(self.values[name], self.dtype), name))
-        return name
+        if name not in self.weights:
+            self.weights[name] = self.sketch.constant(np.asarray(self.values[name], self.dtype))
+        return self.weights[name]
 
     def mean(self, argument: Polynomial) -> str:
         axes = np.array([a if self.flip() else a + len(self.shape) for a in self.axes], np.int64)
@@ -176,7 +182,7 @@ class Speller:
             return self.op("ReduceMean", tensor, self.constant(axes), keepdims=1)
         count = int(np.prod([self.shape[a] for a in self.axes]))
         kept = tuple(1 if k - len(self.shape) in self.axes else d for k, d in enumerate(self.shape))
-        if self.flip():
+        if self.sketch.dynamic or self.flip():
             total = self.op("ReduceSum", tensor, self.constant(axes), keepdims=1)
         else:
             dropped = self.op("ReduceSum", tensor, self.constant(axes), keepdims=0)
@@ -188,7 +194,7 @@ class Speller:
         (monomial, coefficient), *more = argument.terms.items()
         (found, exponent), *others = monomial
         plain = not more and not others and coefficient == 1.0 and exponent == 2 * WHOLE and isinstance(found, Unknown)
-        return "x" if plain else ""
+        return self.x if plain else ""
 
     def clip(self, atom: Call) -> str:
         """s·clip(p/s…) for a random scale; by Clip, by Relu and Min, by Max and Min, by HardSigmoid."""
@@ -200,9 +206,9 @@ class Speller:
             return self.op("Relu", tensor) if self.flip() else self.op("Max", *self.order(tensor, self.number(low)))
         scale = self.pick(1.0, 6.0, 4.0)
         linear = dict(self.numbers(m, c) for m, c in atom.argument.terms.items() if m != UNIT)
-        if self.draw(st.integers(0, 3)) == 0 and low == 0.0 and high == 1.0 and UNIT in atom.argument.terms:
+        if self.hard and self.draw(st.integers(0, 3)) == 0 and low == 0.0 and high == 1.0 and UNIT in atom.argument.terms:
             (slope,) = linear.values()
-            return self.op("HardSigmoid", "x", alpha=slope, beta=atom.argument.terms[UNIT])
+            return self.op("HardSigmoid", self.x, alpha=slope, beta=atom.argument.terms[UNIT])
         tensor = self.formula(atom.argument * scale)
         match self.pick("clip", "relu", "max"):
             case "clip":
@@ -215,41 +221,40 @@ class Speller:
                 tensor = self.op("Min", *self.order(tensor, self.number(high * scale)))
         return self.scaled(tensor, 1 / scale)
 
-    def model(self, result: str, opset: int = 21) -> onnx.ModelProto:
-        element = ELEMENT[self.dtype]
-        self.nodes.append(helper.make_node("Identity", [result], ["y"], name="last"))
-        ends = [helper.make_tensor_value_info(name, element, self.shape) for name in ("x", "y")]
-        graph = helper.make_graph(self.nodes, "spelled", ends[:1], ends[1:], self.constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
-
 
 def _without(monomial: Monomial, pair: tuple[Atom, int]) -> Monomial:
     return frozenset(item for item in monomial if item != pair)
 
 
-@st.composite
-def spellings(draw: Callable[..., Any], formulas: tuple[Formula, ...], dtype: str = "float32", layout: str = "last") -> onnx.ModelProto:
-    """A model from x to y that computes one of the formulas.
+def spell(sketch: Sketch, formulas: tuple[Formula, ...], layout: str = "any", hard: bool = True) -> str:
+    """The tensor that computes one of the formulas of a new input.
 
-    layout: means are over the last axes, and weights lie along them ("last"); over all axes but the first two, with weights along the
-    second ("channels"); or over any one axis, where `gain` makes a sum of the mean ("one").
+    layout: no means and no weights ("any"); no means, weights along the last axis ("weights"); means over the last axes, and weights along
+    them ("last"); over all axes but the first two, with weights along the second ("channels"); or over any one axis, where `gain` makes a
+    sum of the mean ("one").
     """
-    rank = draw(st.integers(3 if layout == "channels" else 2, 4))
-    shape = tuple(draw(st.integers(2, 4)) for _ in range(rank))
-    axes = tuple(range(2 - rank if layout == "channels" else -draw(st.integers(1, rank - 1)), 0))
-    axes = (draw(st.integers(-rank, -1)),) if layout == "one" else axes
-    seed = np.random.default_rng(draw(st.integers(0, 99)))
-    extents = [shape[1], *[1] * (rank - 2)] if layout == "channels" else [shape[a] for a in axes]
-    values: dict[str, Any] = {
-        "epsilon": draw(st.sampled_from([1e-3, 1e-5])),
-        "gain": shape[axes[0]] ** -0.5 if layout == "one" else draw(st.sampled_from([1.0, 1.0, 0.75])),
-        "shift": draw(st.sampled_from([0.0, 0.0, 0.25])),
-        "alpha": draw(st.sampled_from([1.0, 1.702, 0.5])),
+    low, high = {"any": (0, 5), "weights": (1, 5), "channels": (3, 5)}.get(layout, (2, 5))
+    shape = sketch.shape(low, high, 1 if layout == "any" else 2, 3)
+    rank = len(shape)
+    axes = (-1,) if layout == "weights" else tuple(range(2 - rank if layout == "channels" else -sketch.integer(1, max(rank - 1, 1)), 0))
+    axes = (sketch.integer(-rank, -1),) if layout == "one" else axes
+    free = [k for k in range(rank) if layout == "any" or (k - rank not in axes and (layout != "channels" or k == 0))]
+    values = numbers(sketch, shape, axes, layout)
+    speller = Speller(sketch, sketch.input(shape, free=free), shape, axes, values, hard)
+    return speller.formula(sketch.pick(*formulas))
+
+
+def numbers(sketch: Sketch, shape: tuple[int, ...], axes: tuple[int, ...], layout: str) -> Mapping[str, Any]:
+    """Values for the scalars and weights of all rules' formulas."""
+    seed = np.random.default_rng(sketch.integer(0, 99))
+    extents = [shape[1], *[1] * (len(shape) - 2)] if layout == "channels" else [shape[a] for a in axes if shape]
+    return {
+        "epsilon": sketch.pick(1e-3, 1e-5),
+        "gain": shape[axes[0]] ** -0.5 if layout == "one" else sketch.pick(1.0, 1.0, 0.75),
+        "shift": sketch.pick(0.0, 0.0, 0.25),
+        "alpha": sketch.pick(1.0, 1.702, 0.5),
         "scale": seed.uniform(0.5, 1.5, extents),
         "bias": seed.uniform(-1, 1, extents),
         "slope": seed.uniform(0.1, 0.5, extents),
         "negated": seed.uniform(-0.5, -0.1, extents),
     }
-    speller = Speller(draw, shape, axes, values, dtype)
-    formula = draw(st.sampled_from(formulas))
-    return speller.model(speller.formula(formula))

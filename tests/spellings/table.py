@@ -1,0 +1,15 @@
+"""One entry for every rule there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .attention import ATTENTION
+from .decompose import DECOMPOSE
+from .entry import Entry
+from .gelu import GELUS
+from .movement import MOVEMENT
+from .recover import RECOVER
+from .simplify import SIMPLIFY, TUNE
+
+SPELLINGS: Mapping[str, Entry] = {**RECOVER, **SIMPLIFY, **GELUS, **DECOMPOSE, **TUNE, **MOVEMENT, **ATTENTION}
