@@ -9,6 +9,7 @@ from functools import partial
 from typing import Literal
 
 from ...passes.graph import Graph
+from ...passes.rewrite import Declined
 from ...targets.admit import Edit, admit
 from ...targets.model import Device, Precision, RewriteLine, Target
 from ...targets.operator_view import FLOATS, OperatorView
@@ -46,6 +47,7 @@ def changes(work: Work, tensors: Sequence[str], device: str, more: Sequence[Chan
         *model_changes(work, views, tensors, device),
         *more,
         *_rules(work.target, views, device),
+        *_rewritten_rules(work, tensors, device),
         *_opsets(work, views, device),
     ]
     return sorted(found, key=lambda change: SMALLEST_FIRST.index(change.kind))
@@ -112,6 +114,25 @@ def _rules(target: Target, views: Sequence[OperatorView], device: str) -> Iterat
     yield Change("rule", text, instead, "only if the hardware and its runtime do that", _retarget(partial(_admitting, device, views)))
 
 
+def _rewritten_rules(work: Work, tensors: Sequence[str], device: str) -> Iterator[Change]:
+    """The lines that would have to change for what an exact rewrite makes of the operators, where that is not the operator itself."""
+    nodes = [node for node in map(work.graph.producer, tensors) if node is not None]
+    for rule in work.substitutes:
+        if rule.contract.kind == "bounded" or not nodes or nodes[0].kind not in rule.operators:
+            continue
+        parts: list[OperatorView] = []
+        for node in nodes:
+            made = rule.propose(work.graph, node)
+            if made is None or isinstance(made, Declined):
+                break
+            work.graph.infer(made.nodes)
+            parts.extend(work.graph.view(new) for new in made.nodes)
+            work.graph.discard(made.nodes)
+        else:
+            for change in _rules(work.target, parts, device):
+                yield replace(change, text=f"{change.text}, for {rule.name}")
+
+
 def _admitting(device: str, views: Sequence[OperatorView], target: Target) -> Target | None:
     found = admit_all(target.device(device), views, target.precision)
     return None if found is None else with_device(target, found[0])
@@ -136,14 +157,19 @@ def _text(edit: Edit) -> str:
 
 
 def _opsets(work: Work, views: Sequence[OperatorView], device: str) -> Iterator[Change]:
-    """A wider range of opsets, where the table takes the operators and only the runtime cannot read them as they are written."""
+    """A wider range of opsets, where the runtime cannot read the operators as they are written."""
     low, high = work.target.opset
-    if not all(isinstance(supports(work.target.device(device), view, work.target.precision), Yes) for view in views):
-        return
     newest = max(work.graph.newest, high)
-    if newest > high:
-        apply = _retarget(lambda target: replace(target, opset=(low, newest)))
-        yield Change("rule", f"`onnx opset {low}..{newest};`", "", "only if the runtime reads it", apply)
+    found = admit_all(work.target.device(device), views, work.target.precision)
+    if newest > high and found is not None:
+        lines = [f"`onnx opset {low}..{newest};`", *(f"`{_text(edit)}`" for edit in found[1])]
+        where = ", ".join(dict.fromkeys(str(edit.origin) for edit in found[1]))
+        amend = partial(_admitting_newer, device, views, newest)
+        yield Change("rule", " and ".join(lines), where, "only if the runtime reads it", _retarget(amend))
+
+
+def _admitting_newer(device: str, views: Sequence[OperatorView], newest: int, target: Target) -> Target | None:
+    return _admitting(device, views, replace(target, opset=(target.opset[0], newest)))
 
 
 def _retarget(amend: Callable[[Target], Target | None]) -> Apply:

@@ -10,9 +10,9 @@ from ...passes.candidates import Answer, Candidates, Implementation, Refusal
 from ...passes.graph import Node
 from ...passes.known_plans import known_assignments
 from ...passes.place_operators import homeless, state
-from ...passes.quantised import agree
 from ...passes.placed import Placement
 from ...passes.placement import price
+from ...passes.quantised import agree
 from ...passes.solve_placement import improve, solve
 from ...targets.model import Device, Target
 from ..errors import Infeasible
@@ -88,12 +88,20 @@ def alone_seconds(answer: Answer, device: Device) -> float | None:
     return answer.seconds + answer.launches * device.launch if isinstance(answer, Implementation) else None
 
 
-def make_plan(work: Work) -> Plan:
-    """Asks every device about every operator and places them; `work` is left with the question and the placement."""
+Asked = tuple[tuple[Node, ...], tuple[tuple[Answer, ...], ...]]
+
+
+def ask_devices(work: Work) -> Asked:
+    """Every operator, and what every device says of it."""
     candidates = Candidates(work.graph, work.target, work.substitutes, work.families)
     nodes = tuple(work.graph.nodes)
     answers = tuple(tuple(candidates.ask(node, device) for device in work.target.devices) for node in nodes)
-    answers = agree(work.graph, work.target, candidates, nodes, answers)
+    return nodes, agree(work.graph, work.target, candidates, nodes, answers)
+
+
+def make_plan(work: Work, asked: Asked | None = None) -> Plan:
+    """Places the operators; `work` is left with the question and the placement."""
+    nodes, answers = asked or ask_devices(work)
     if homeless(nodes, answers):
         return Plan(work, nodes, answers, None)
     work.question = state(work.graph, work.target, nodes, answers)

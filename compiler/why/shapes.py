@@ -14,6 +14,7 @@ from ..check_model import SIZES
 from ..errors import UsageError, UserError
 from ..generate_inputs import small_shapes
 from ..load import LoadedModel, load_model
+from ..pipeline import PIPELINE
 from ..plan_model import start
 from ..run_passes import run_passes
 from ..work import Work
@@ -49,7 +50,8 @@ def prepared(path: Path, target: Target, shapes: Shapes, effort: float) -> tuple
 
 def _simplified(loaded: LoadedModel, target: Target, effort: float) -> Work:
     work = start(loaded, target, effort)
-    run_passes(work, lambda name: nullcontext(), (), "simplify")
+    names = [row.name for row in PIPELINE]
+    run_passes(work, lambda name: nullcontext(), (), names[names.index("ask-devices") - 1])
     return work
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...passes.candidates import Candidates, Implementation, Refusal
+from ...passes.candidates import Implementation, Refusal
 from ..errors import UserError
 from ..work import Work
 from .changes import Change, changes
 from .groups import Group
-from .plans import Plan, make_plan
+from .plans import Asked, Plan, ask_devices, make_plan
 
 NO_GAIN = 1e-4
 """Relative: the solver calls plans so close equal."""
@@ -67,10 +67,11 @@ def attempt(plan: Plan, change: Change, tensors: Sequence[str], device: int, pri
     if applied is None:
         return Tried(change, "it cannot be made here")
     work, written = applied
-    refusal = _refusal(work, written, device)
+    asked = ask_devices(work)
+    refusal = _refusal(asked, written, device)
     if refusal or not price:
         return Tried(change, refusal)
-    return _priced(plan, change, work, written, device)
+    return _priced(plan, change, make_plan(work, asked), written, device)
 
 
 def together(plan: Plan, chosen: Sequence[tuple[Change, Sequence[str]]], device: int) -> Tried | None:
@@ -82,7 +83,7 @@ def together(plan: Plan, chosen: Sequence[tuple[Change, Sequence[str]]], device:
             return None
         work = applied[0]
         written.extend(applied[1])
-    return _priced(plan, chosen[0][0], work, written, device)
+    return _priced(plan, chosen[0][0], make_plan(work), written, device)
 
 
 def _applied(plan: Plan, change: Change, tensors: Sequence[str]) -> tuple[Work, tuple[str, ...]] | None:
@@ -92,18 +93,16 @@ def _applied(plan: Plan, change: Change, tensors: Sequence[str]) -> tuple[Work, 
         return None
 
 
-def _refusal(work: Work, tensors: Sequence[str], device: int) -> str:
-    candidates = Candidates(work.graph, work.target, work.substitutes, work.families)
-    for tensor in tensors:
-        node = work.graph.producer(tensor)
-        answer = candidates.ask(node, work.target.devices[device]) if node is not None else None
-        if isinstance(answer, Refusal):
+def _refusal(asked: Asked, tensors: Sequence[str], device: int) -> str:
+    wanted = set(tensors)
+    for node, row in zip(*asked, strict=True):
+        answer = row[device]
+        if isinstance(answer, Refusal) and wanted.intersection(node.writes):
             return str(answer)
     return ""
 
 
-def _priced(plan: Plan, change: Change, work: Work, tensors: Sequence[str], device: int) -> Tried:
-    new = make_plan(work)
+def _priced(plan: Plan, change: Change, new: Plan, tensors: Sequence[str], device: int) -> Tried:
     wanted = set(tensors)
     placed = sum(
         new.places[k] == device and isinstance(new.answers[k][device], Implementation)
