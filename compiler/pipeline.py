@@ -21,6 +21,7 @@ from ..passes.rewrite import apply
 from ..passes.split_dequantize import NAME as SPLIT_DEQUANTIZE
 from ..passes.split_dequantize import split_dequantize
 from .errors import Infeasible, TargetError
+from .recover_whole import recover_whole
 from .tune_segments import rules_of, tune
 from .work import Run, Work
 
@@ -36,6 +37,8 @@ class Fact(Enum):
     RECOVERED = auto()
     """What exporters scattered is one operator again."""
     SIMPLE = auto()
+    WHOLE = auto()
+    """Operators that only few devices have are recovered where the placement is cheaper with them."""
     ASKED = auto()
     """Every device has said how it would run every operator, and the placement problem is stated."""
     PLACED = auto()
@@ -132,7 +135,8 @@ PIPELINE: tuple[Pass, ...] = (
     #    name                 run                 needs              gives        breaks   contract
     _row("recover",           recover,            "TYPED",           "RECOVERED", "",      "reassociates"),
     _row("simplify",          simplify,           "TYPED RECOVERED", "SIMPLE",    "",      "reassociates"),
-    _row("ask-devices",       ask_devices,        "TYPED SIMPLE",    "ASKED",     "",      "exact"),
+    _row("recover-whole",     recover_whole,      "TYPED SIMPLE",    "WHOLE",     "",      "reassociates"),
+    _row("ask-devices",       ask_devices,        "TYPED SIMPLE WHOLE", "ASKED",  "",      "exact"),
     _row("place-operators",   place_operators,    "ASKED",           "PLACED",    "",      "exact"),
     _row("realise-placement", realise_placement,  "PLACED",          "REALISED",  "SIMPLE", "bounded"),
     _row("cut-segments",      cut_segments,       "REALISED",        "CUT",       "",      "exact"),

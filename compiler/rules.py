@@ -33,10 +33,10 @@ def list_rules() -> list[dict[str, Any]]:
 
 def _stages() -> dict[str, set[str]]:
     """Names by the pass that applies them; rules of realise-placement are chosen by ask-devices and place-operators."""
-    from ..passes.library import FOLLOW, RECOVER, SIMPLIFY, SUBSTITUTE, TUNE
+    from ..passes.library import FOLLOW, OFFER, RECOVER, SIMPLIFY, SUBSTITUTE, TUNE
 
     tuning = [rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules]
-    stages = {"recover": RECOVER, "simplify": SIMPLIFY, "realise-placement": SUBSTITUTE, "tune-segments": tuning}
+    stages = {"recover": RECOVER, "simplify": SIMPLIFY, "recover-whole": OFFER, "realise-placement": SUBSTITUTE, "tune-segments": tuning}
     return {stage: {rule.name for rule in rules} for stage, rules in stages.items()}
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import onnx
 
 from ..passes.cut_segments import KERNEL, Cut, recut
 from ..passes.graph import Graph
-from ..passes.library import FOLLOW, TUNE
+from ..passes.library import FOLLOW, FUSED_FOR_ORT, TUNE
 from ..passes.rewrite import Allow, Bindings, Decision, Rewrite, anywhere, apply
 from ..targets.model import Device, Precision, Target
 from ..targets.support import No, supports
@@ -17,10 +17,11 @@ from ..targets.support import No, supports
 Rules = Mapping[str, Sequence[Rewrite]]
 
 
-def rules_of(device: Device, precision: Precision) -> tuple[Rewrite, ...]:
-    """What suits the device's runtime, and what goes with its `rewrite` lines where the device runs the result."""
-    asked = dict.fromkeys(rule for line in device.rewrites for rule in FOLLOW.get(line.rule, ()))
-    return (*TUNE.get(device.runtime.adapter, ()), *(_if_supported(rule, device, precision) for rule in asked))
+def rules_of(device: Device, precision: Precision, used: Iterable[str] = ()) -> tuple[Rewrite, ...]:
+    """What suits the device's runtime, and what goes with the rules `used` for its operators, where the device runs the result."""
+    asked = dict.fromkeys(rule for name in sorted(used) for rule in FOLLOW.get(name, ()))
+    tuned = (_if_supported(rule, device, precision) if rule in FUSED_FOR_ORT else rule for rule in TUNE.get(device.runtime.adapter, ()))
+    return (*tuned, *(_if_supported(rule, device, precision) for rule in asked))
 
 
 def _if_supported(rule: Rewrite, device: Device, precision: Precision) -> Rewrite:

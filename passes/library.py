@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from ..targets.model import RuleFacts
 from .decompose_activation import ACTIVATIONS
 from .decompose_arithmetic import ARITHMETIC
+from .decompose_attention import ATTENTION_SOFTMAX
 from .decompose_expand import EXPANSIONS
 from .decompose_groupnorm import GROUPNORM_INSTANCE
 from .decompose_normalization import NORMALIZATIONS
+from .decompose_rotary import ROTARY_SLICES
 from .decompose_shape import SHAPES
 from .decompose_space_to_depth import SHUFFLES
+from .flatten_attention import FLATTEN_ATTENTION
 from .flatten_rows import FLATTEN
 from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .fold_bias import FOLD_BIAS
@@ -19,12 +22,14 @@ from .fold_channels_last import FOLD_CHANNELS_LAST
 from .fold_pad import FOLD_PAD
 from .fold_product import FOLD_PRODUCT
 from .merge_reshape import MERGE_SHAPING, MERGES
+from .recover_attention import FUSE_ATTENTION, RECOVER_ATTENTION
 from .recover_contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU
 from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
 from .recover_groupnorm import RECOVER_GROUPNORM
 from .recover_lpnorm import RECOVER_LPNORM
 from .recover_normalization import RECOVER_INSTANCENORM, RECOVER_LAYERNORM, RECOVER_RMSNORM
 from .recover_prelu import RECOVER_LEAKYRELU, RECOVER_PRELU
+from .recover_rotary import FUSE_ROTARIES, RECOVER_ROTARIES
 from .recover_softplus import RECOVER_LOGSOFTMAX, RECOVER_MISH, RECOVER_SOFTPLUS
 from .recover_space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOVER_SPACE_TO_DEPTH
 from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
@@ -35,6 +40,7 @@ from .reshape_matmul import MATRIX
 from .rewrite import Rewrite
 from .substitute_gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
 from .substitute_gelu_relu import RELU
+from .substitute_gelu_table import GELU_TABLE
 
 RECOVER: tuple[Rewrite, ...] = (
     RECOVER_LAYERNORM,
@@ -59,6 +65,8 @@ RECOVER: tuple[Rewrite, ...] = (
     RECOVER_SPACE_TO_DEPTH,
     RECOVER_DEPTH_TO_SPACE,
 )
+OFFER: tuple[Rewrite, ...] = (*RECOVER_ROTARIES, RECOVER_ATTENTION)
+"""Recovered only where a device runs the operator and the whole is faster with it."""
 SIMPLIFY: tuple[Rewrite, ...] = (
     *REMOVALS,
     REMOVE_REQUANTIZE,
@@ -71,11 +79,17 @@ SIMPLIFY: tuple[Rewrite, ...] = (
 )
 FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"), GROUPNORM_INSTANCE)
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
-TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": (*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FLATTEN)}
+FUSED_FOR_ORT = (*FUSE_ROTARIES, FUSE_ATTENTION, FLATTEN_ATTENTION)
+"""What onnxruntime's CPU runs faster as one operator, if the target lets its device run it."""
+TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": (*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *FLATTEN)}
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
-FOLLOW: Mapping[str, tuple[Rewrite, ...]] = {"gemm": (FOLD_BIAS,)}
-"""By the rule that a `rewrite` line of a device names, what is done to its segments too."""
-GELU = (*SIGMOID, *TANH, *RELU_TANH, *RELU)
+FOLLOW: Mapping[str, tuple[Rewrite, ...]] = {
+    "matmul_gemm": (FOLD_BIAS,),
+    "matmul_2d_gemm": (FOLD_BIAS,),
+    "gelu_table": (REMOVE_REQUANTIZE,),
+}
+"""By the rule that an operator of a device is rewritten by, what is done to the device's segments too."""
+GELU = (*SIGMOID, *TANH, *RELU_TANH, *RELU, GELU_TABLE)
 PRODUCTS = {
     "gemm": tuple(rule for rule in (*MATRIX, *CONVOLUTION) if "Gemm" in rule.emits),
     "conv": tuple(rule for rule in CONVOLUTION if "Conv" in rule.emits),
@@ -88,6 +102,8 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     GELU_ERF,
     *NORMALIZATIONS,
     GROUPNORM_INSTANCE,
+    ATTENTION_SOFTMAX,
+    ROTARY_SLICES,
     *ACTIVATIONS,
     *ARITHMETIC,
     *EXPANSIONS,
@@ -102,7 +118,7 @@ SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 def every_rule() -> tuple[Rewrite, ...]:
     """Each once, in the order of the stages that use them."""
     tuning = (rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules)
-    return tuple({rule.name: rule for rule in (*RECOVER, *SIMPLIFY, *SUBSTITUTE, *tuning)}.values())
+    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *SUBSTITUTE, *tuning)}.values())
 
 
 def named(name: str) -> Rewrite:
@@ -125,7 +141,15 @@ def family(name: str, operator: str | None = None) -> tuple[Rewrite, ...]:
 
 def facts() -> tuple[RuleFacts, ...]:
     """What the .hw checker may know: one entry per name that `family` takes; "decompose" has one per operator."""
-    found = [_facts(name, rules) for name, rules in FAMILIES.items()]
+    found = [
+        _facts(name, tuple(rule for rule in rules if rule is not GELU_TABLE)) for name, rules in FAMILIES.items() if name not in PRODUCTS
+    ]
+    found += [
+        _facts(name, family(name, root), (root,))
+        for name, rules in PRODUCTS.items()
+        for root in sorted({rule.operators[0] for rule in rules})
+    ]
+    found.append(_facts("gelu", (GELU_TABLE,)))
     found += [_facts(rule.name, (rule,)) for rule in SUBSTITUTE if rule.name not in FAMILIES]
     roots = dict.fromkeys(root for rule in DECOMPOSE for root in rule.operators)
     return (*found, *(_facts("decompose", family("decompose", root), (root,)) for root in roots))

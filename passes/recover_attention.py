@@ -161,13 +161,13 @@ def _leads_back(reader: Reader, tensor: str, shape: Extents) -> bool:
 
 def _sides(reader: Reader, product: Node, scores: _Scores) -> tuple[str, str, tuple[int, ...]] | None:
     """(Q, what K is transposed from, how), and their factors taken up in `scores`."""
-    q, left = multiple(reader, product.inputs[0])
-    transposed, right = multiple(reader, product.inputs[1])
+    q, left = multiple(reader, product.inputs[0], positive=True)
+    transposed, right = multiple(reader, product.inputs[1], positive=True)
     node = reader.graph.producer(transposed)
     order = node.attribute("perm") if node is not None and node.kind == "Transpose" else None
     if node is None or not isinstance(order, tuple) or len(order) != len(extents(reader.graph, product.outputs[0]) or ()):
         return None
-    k, inner = multiple(reader, node.inputs[0])
+    k, inner = multiple(reader, node.inputs[0], positive=True)
     scores.factor *= left * right * inner
     perm = tuple(int(axis) for axis in order if isinstance(axis, int))
     return q, k, (*perm[:-2], perm[-1], perm[-2])

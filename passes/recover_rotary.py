@@ -236,7 +236,7 @@ RECOVER_ROTARY_PARTIAL = Rewrite(
     summary="concat(RotaryEmbedding(x[:n]), x[n:]) -> RotaryEmbedding(x; n)",
     operators=("Concat",),
     emits=("RotaryEmbedding",),
-    contract=Contract("exact"),
+    contract=Contract("reassociates"),
     match=match_partial,
     build=build_partial,
 )

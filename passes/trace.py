@@ -34,14 +34,15 @@ def constant_integers(graph: Graph, tensor: str) -> Extents | None:
     return None if value is None or value.dtype.kind not in "iu" else tuple(int(item) for item in value.reshape(-1))
 
 
-def multiple(reader: Reader, tensor: str) -> tuple[str, float]:
-    """(source, c) so that tensor = c · source, through Mul, Div and Neg, none of which broadcasts the source to another shape."""
+def multiple(reader: Reader, tensor: str, positive: bool = False) -> tuple[str, float]:
+    """(source, c) so that tensor = c · source, through Mul, Div and Neg, none of which broadcasts the source to another shape; with
+    `positive`, only as long as factors are."""
     factor = 1.0
     for _ in range(MAX_NODES):
         tensor = reader.resolve(tensor)
         node = reader.graph.producer(tensor)
         step = None if node is None or node.domain else _factor(reader, node)
-        if step is None:
+        if step is None or (positive and step[1] < 0):
             break
         tensor, factor = step[0], factor * step[1]
     return tensor, factor

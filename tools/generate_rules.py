@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autoglmc.passes import merge_equal, split_dequantize
-from autoglmc.passes.library import DECOMPOSE, FOLLOW, GELU, RECOVER, SIMPLIFY, TUNE
+from autoglmc.passes.library import DECOMPOSE, FOLLOW, GELU, OFFER, RECOVER, SIMPLIFY, TUNE
 from autoglmc.passes.rewrite import Contract, Rewrite
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -38,10 +38,11 @@ LEFT_OUT = """## Tried and left out
 STAGES: tuple[tuple[str, str, tuple[Rewrite, ...]], ...] = (
     ("Recover", "What exporters scattered becomes one operator again; the same for every target.", RECOVER),
     ("Simplify", "For every target; none takes away an operator that a device might want.", SIMPLIFY),
-    ("GELU without Gelu", "Only where a `rewrite` line of the target allows the error.", GELU),
+    ("Recover whole", "Only where a device of the target has the operator and the placement is cheaper with it.", OFFER),
+    ("GELU without Gelu", "Only where a `rewrite` line of the target allows the error; the table, which has none, wherever a device lacks Gelu.", GELU),
     ("Decompose", "An operator in terms of others, where a device lacks it and runs those.", DECOMPOSE),
     ("Tune for onnxruntime", "Done to a cut segment that onnxruntime runs, and to no other.", TUNE["ort"]),
-    ("Tune for Gemm", "Done to segments of a device with `rewrite MatMul -> gemm`, or Conv, where it runs the result.", FOLLOW["gemm"]),
+    ("Tune for Gemm", "Done to segments of a device for which a MatMul became a Gemm, where it runs the result.", FOLLOW["matmul_gemm"]),
 )
 SWEEPS = tuple((sweep.NAME, sweep.SUMMARY, Contract("exact")) for sweep in (merge_equal, split_dequantize))
 """What simplifying does to the whole graph at once."""
