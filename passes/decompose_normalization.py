@@ -190,7 +190,8 @@ def build_batch(graph: Graph, found: Bindings) -> Replacement:
     values = [graph.value(name) for name in root.inputs[1:5]]
     scale, bias, mean, var = (value.astype(np.float64) for value in values if value is not None)
     epsilon = graph.attribute(root, "epsilon")
-    factor = scale / np.sqrt(var + (epsilon if isinstance(epsilon, float) else 1e-5))
+    assert isinstance(epsilon, float), "it has a default"
+    factor = scale / np.sqrt(var + epsilon)
     shape = (-1,) + (1,) * (len(graph.tensor(root.inputs[0]).shape or ()) - 2)
     product = b.mul(root.inputs[0], b.array(factor.reshape(shape)))
     return b.replaces(root, b.add(product, b.array((bias - mean * factor).reshape(shape))))

@@ -92,7 +92,8 @@ def _normalization(graph: Graph, node: Node) -> Affine | str:
     if scale is None or bias is None or mean is None or var is None:
         return "the normalisation's parameters are not constant"
     epsilon = graph.attribute(node, "epsilon")
-    spread = np.sqrt(var.astype(np.float64) + (epsilon if isinstance(epsilon, float) else 1e-5))
+    assert isinstance(epsilon, float), "it has a default"
+    spread = np.sqrt(var.astype(np.float64) + epsilon)
     factor = scale.astype(np.float64) / spread
     return Affine(factor, bias.astype(np.float64) - mean.astype(np.float64) * factor)
 

@@ -1,10 +1,11 @@
-"""Test settings: property-based tests are deterministic; AUTOGLMC_RANDOM=N makes a longer, truly random run of N examples."""
+"""Test settings: property-based tests are deterministic; AUTOGLMC_RANDOM=N makes a longer, truly random run of N examples,
+AUTOGLMC_UNSHRUNK=1 leaves a failing example as it was found (for mutants, of which only the failure counts)."""
 
 from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 SLOW_CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -12,4 +13,5 @@ settings.register_profile("ci", derandomize=True, deadline=None, database=None, 
 settings.register_profile(
     "random", max_examples=int(os.environ.get("AUTOGLMC_RANDOM") or "1000"), deadline=None, suppress_health_check=SLOW_CHECKS
 )
-settings.load_profile("random" if os.environ.get("AUTOGLMC_RANDOM") else "ci")
+settings.register_profile("unshrunk", settings.get_profile("ci"), phases=(Phase.explicit, Phase.generate))
+settings.load_profile("random" if os.environ.get("AUTOGLMC_RANDOM") else "unshrunk" if os.environ.get("AUTOGLMC_UNSHRUNK") else "ci")

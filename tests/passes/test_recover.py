@@ -277,6 +277,17 @@ def test_a_constant_that_broadcasts_x_is_not_taken_for_a_number() -> None:
     assert "Gelu" not in kinds(recovered(WIDENED)[1])
 
 
+@pytest.mark.parametrize(("off", "there"), [(0.0, True), (9.9e-6, True), (-9.9e-6, True), (1.005e-5, False), (-1.005e-5, False)])
+def test_how_near_a_mean_must_be_to_a_sum(off: float, there: bool) -> None:
+    """x / √(Σx²) from a mean of four squares: times 1/2, within 1e-5 of it."""
+    text = """g (float[2,4] x) => (float[2,4] y) <int64[1] a = {-1}, float h = {0.5}> {
+        q = Mul(x, x) m = ReduceMean<keepdims=1>(q, a) r = Sqrt(m) d = Div(x, r) y = Mul(d, h) }"""
+    model = infer(parse(text, opset=21, ir=10))
+    model.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(np.float32(0.5 * (1 + off)), "h"))
+    graph = Graph(model)
+    assert any(decision.taken for decision in apply(graph, RECOVER)) == there
+
+
 def test_an_old_opset_is_declined_with_a_reason() -> None:
     model = infer(parse(GELU_SHARED, opset=13))
     declined = [decision for decision in apply(Graph(model), RECOVER) if decision.rule == "recover_gelu"]
