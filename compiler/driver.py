@@ -9,6 +9,7 @@ from typing import Any
 
 from ..passes.rewrite import Decision
 from ..targets.model import Target
+from .ahead_of_time import DeviceRefused
 from .bind_shapes import Shapes, shape_flags
 from .bundle import TargetRecord
 from .compiled import CompileResult
@@ -20,6 +21,7 @@ from .load import LoadedModel, load_model
 from .manifest_facts import decisions, errors, guesses
 from .measure import measurement
 from .plan_model import PlannedModel, plan_model
+from .route_around import WrongOnDevice, blame, routed
 from .rules import check_rules
 from .run import Bundle
 from .run_passes import PassOptions, Watcher, check_pass
@@ -65,16 +67,21 @@ def compile_model(
     check_output(out)
     verifier = PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None
 
-    def attempt(without: frozenset[str], steps: tuple[Decision, ...]) -> CompileResult:
+    tell = progress or (lambda message: None)
+
+    def attempt(machine: Target, without: frozenset[str], steps: tuple[Decision, ...]) -> CompileResult:
         options = PassOptions(without=without, watchers=(*watchers, *((verifier,) if verifier else ())))
-        planned = plan_model(job.load, job.target, effort, job.clock.stage, options)
+        planned = plan_model(job.load, machine, effort, job.clock.stage, options)
         planned.work.decisions.extend(steps)
         with job.clock.stage("describe"):
             facts = describe(planned)
         measure = measurement(planned.loaded, planned.compiled, facts, emulate=emulate, inputs=inputs) if verify else "it was not asked for"
         ready = None if isinstance(measure, str) else measure
-        with job.clock.stage("emit and verify" if ready else "emit"):
-            manifest = emit(planned.compiled, facts, planned.arena, out, ready, progress or (lambda message: None))
+        try:
+            with job.clock.stage("emit and verify" if ready else "emit"):
+                manifest = emit(planned.compiled, facts, planned.arena, out, ready, tell)
+        except (DeviceRefused, WrongOnDevice) as problem:
+            blame(problem, planned, inputs, tell)
         return CompileResult(
             folder=out,
             manifest=manifest,
@@ -85,7 +92,10 @@ def compile_model(
             checked=tuple(verifier.checked) if verifier else (),
         )
 
-    return within_budget(attempt, check_rules(disable))
+    def budgeted(machine: Target, routes: tuple[Decision, ...]) -> CompileResult:
+        return within_budget(lambda without, steps: attempt(machine, without, (*routes, *steps)), check_rules(disable))
+
+    return routed(budgeted, job.target)
 
 
 def stop_after(

@@ -15,6 +15,7 @@ from .errors import BundleError, ModelError, VerifyError
 from .fitting_inputs import MadeUp
 from .judge import beyond, broken, broken_limits
 from .load import LoadedModel
+from .route_around import WrongOnDevice
 from .run import Bundle
 from .segments import Compiled
 from .verify import SETS, VerifyReport, verify
@@ -45,13 +46,20 @@ class Measurement:
             raise VerifyError(message, where=str(self.loaded.path), help=help) from problem
         different = beyond(report.outputs, report.boundaries, report.tolerance, bool(report.narrow))
         over = broken_limits(report.limits)
-        if (different and report.approximated) or (over and not different):
-            raise OverBudget(different, over, self.facts.errors.bounds, where=str(self.loaded.path))
-        if wrong := [*different, *broken(over)]:
-            help = "loosen the limit or the `tol` of a rewrite line in the target; if no approximation was taken, please report this"
-            raise VerifyError(f"the bundle differs from the model: {'; '.join(wrong)}", where=str(self.loaded.path), help=help)
+        found = self._problem(report, different, over)
+        if found is not None:
+            raise WrongOnDevice(found) if report.narrow else found
         known = {(limit.kind, limit.subject): limit for limit in report.limits}
         return tuple(known.get((limit.kind, limit.subject), limit) for limit in self.facts.limits), report.records()
+
+    def _problem(self, report: VerifyReport, different: list[str], over: tuple[LimitRecord, ...]) -> VerifyError | None:
+        """What is to be raised for it, if anything."""
+        if (different and report.approximated) or (over and not different):
+            return OverBudget(different, over, self.facts.errors.bounds, where=str(self.loaded.path))
+        wrong = [*different, *broken(over)]
+        help = "loosen the limit or the `tol` of a rewrite line in the target; if no approximation was taken, please report this"
+        message = f"the bundle differs from the model: {'; '.join(wrong)}"
+        return VerifyError(message, where=str(self.loaded.path), help=help) if wrong else None
 
     def _blame_the_model(self, folder: Path) -> None:
         """Raises ModelError where the untouched model does not run either: bound to sizes that it cannot have."""

@@ -24,7 +24,7 @@ PROVIDER = "QNNExecutionProvider"
 
 
 class QnnAdapter:
-    """`runtime qnn htp arch 75 soc_model 57`: both numbers are required, the compiler optimises for exactly that chip."""
+    """`runtime qnn htp arch 75 soc 57`: both numbers are required, the compiler optimises for exactly that chip."""
 
     name = "qnn"
     needs = Needs()
@@ -38,8 +38,8 @@ class QnnAdapter:
     def missing(self) -> Absent | None:
         if self._words[:1] == ("gpu",):
             return Absent("QNN's GPU back end needs an Adreno GPU")
-        if self._words[:1] != ("htp",) or not {"arch", "soc_model"} <= self._options.keys():
-            return Absent(f"`runtime qnn {' '.join(self._words)}` does not say `htp arch … soc_model …`")
+        if self._words[:1] != ("htp",) or not {"arch", "soc"} <= self._options.keys():
+            return Absent(f"`runtime qnn {' '.join(self._words)}` does not say `htp soc … arch …`")
         try:
             import onnxruntime_qnn  # noqa: F401
         except ImportError:
@@ -56,7 +56,7 @@ class QnnAdapter:
             "onnxruntime_qnn": str(onnxruntime_qnn.__version__),
             "qnn_sdk": str(getattr(build_and_package_info, "qnn_version", "")),
             "arch": self._options["arch"],
-            "soc_model": self._options["soc_model"],
+            "soc_model": self._options["soc"],
         }
 
     def compile(self, model: Path, blob: Path) -> None:
@@ -81,7 +81,7 @@ class QnnAdapter:
         options.log_severity_level = 4
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         chosen = {"backend_path": onnxruntime_qnn.get_qnn_htp_path(), "htp_arch": self._options["arch"]}
-        options.add_provider_for_devices([_device()], {**chosen, "soc_model": self._options["soc_model"]})
+        options.add_provider_for_devices([_device()], {**chosen, "soc_model": self._options["soc"]})
         return options
 
 

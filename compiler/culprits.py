@@ -1,0 +1,166 @@
+"""Which operator a runtime's own compiler refuses, or computes wrong, in a segment that the target's table allowed.
+
+Each kind of operator of the segment is tried alone, on the values that reach it. If all are fine alone, the shortest run of first
+operators that is not fine ends with the culprit: something the compiler does to several together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..targets.formula import Attribute, Binary, Call, Expression, Listing, Name, Number, Text, render
+from ..targets.model import OperatorRule, Origin
+from ..targets.operators import key_of, version_at
+from .compare import Difference, difference
+from .devices.adapter import Adapter
+from .judge import APPROXIMATE, NARROW
+from .narrow import narrowed
+from .probe import Tried, try_models
+from .slice_model import all_values, only, run_on_cpu, signature
+
+if TYPE_CHECKING:
+    import numpy
+    import onnx
+
+    Array = numpy.ndarray[Any, Any]
+
+COSINE = 0.999
+"""One operator alone keeps its direction in fp16; below this it computes something else."""
+SHARE = 0.02
+"""Of the standard deviation: less than this is never called wrong for one operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Culprit:
+    node: str
+    operator: str
+    reason: str
+    """What the runtime said, or how far it is off."""
+    deny: OperatorRule
+
+    @property
+    def line(self) -> str:
+        """What to write into the target's device: "deny { AveragePool where …; }"."""
+        condition = "" if self.deny.where is None else f" where {render(self.deny.where)}"
+        return f"deny {{ {key_of(self.deny.domain, self.deny.operator)}{condition}; }}"
+
+
+def find_culprits(
+    model: onnx.ModelProto, inputs: Mapping[str, Array], adapter: Adapter, words: Sequence[str], tell: Callable[[str], None]
+) -> tuple[Culprit, ...]:
+    """The operators at fault, one of each kind; empty if the runtime compiles the segment and computes it right on `inputs`.
+    `model` has its weights inline."""
+    values = all_values(model, inputs)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    kinds = {signature(node, values, weights): node for node in reversed(model.graph.node)}
+    nodes = [node for node in model.graph.node if any(node is other for other in kinds.values())]
+    tell(f"ask {adapter.name} about {len(nodes)} operators")
+    alone = [only(model, [node], values) for node in nodes]
+    found = []
+    for node, small, tried in zip(nodes, alone, _tried(alone, values, adapter, words), strict=True):
+        fault = _fault(small, values, tried)
+        if fault:
+            found.append(_culprit(node, values, weights, fault, model))
+    return tuple(found) or _together(model, values, adapter, words, tell)
+
+
+def _tried(models: Sequence[onnx.ModelProto], values: Mapping[str, Array], adapter: Adapter, words: Sequence[str]) -> list[Tried]:
+    return try_models(adapter, words, [(small, {value.name: values[value.name] for value in small.graph.input}) for small in models])
+
+
+def _fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: Tried) -> str:
+    """Why the runtime cannot be trusted with this model; "" where it can."""
+    if tried.outputs is None:
+        return f"it is refused: {_first_line(tried.said)}"
+    expected = run_on_cpu(model, values)
+    rounded = run_on_cpu(narrowed(model), values)
+    for name, value in expected.items():
+        d, fp16 = difference(name, [(value, tried.outputs[name])]), difference(name, [(value, rounded[name])])
+        if _wrong(d, fp16):
+            return f"it is computed wrong: off by {d.max_abs:.3g} (cosine {d.cosine:.3g}) where fp16 explains {fp16.max_abs:.3g}"
+    return ""
+
+
+def _wrong(d: Difference, fp16: Difference) -> bool:
+    if d.mismatched > APPROXIMATE * d.elements and fp16.mismatched <= APPROXIMATE * d.elements:
+        return True
+    if fp16.cosine < COSINE:
+        return False
+    return d.cosine < COSINE or (d.max_abs > NARROW * fp16.max_abs and d.max_abs_over_std > SHARE)
+
+
+def _together(
+    model: onnx.ModelProto, values: Mapping[str, Array], adapter: Adapter, words: Sequence[str], tell: Callable[[str], None]
+) -> tuple[Culprit, ...]:
+    """The last operator of the shortest run of first operators that is at fault, by bisection; none where the whole is fine."""
+    nodes = list(model.graph.node)
+
+    def fault(count: int) -> str:
+        tell(f"ask {adapter.name} about the first {count} operators")
+        small = only(model, nodes[:count], values)
+        return _fault(small, values, _tried([small], values, adapter, words)[0])
+
+    why = fault(len(nodes))
+    if not why:
+        return ()
+    good, bad = 0, len(nodes)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        said = fault(middle)
+        good, bad, why = (good, middle, said) if said else (middle, bad, why)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    return (_culprit(nodes[bad - 1], values, weights, f"after the operators before it, {why}", model),)
+
+
+def _culprit(
+    node: onnx.NodeProto, values: Mapping[str, Array], weights: Mapping[str, onnx.TensorProto], reason: str, model: onnx.ModelProto
+) -> Culprit:
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    opset = next((entry.version for entry in model.opset_import if entry.domain == node.domain), 1)
+    where = _exactly(node, values, weights, domain, opset)
+    rule = OperatorRule(domain=domain, operator=node.op_type, where=where, origin=Origin("probe", 1, 1))
+    return Culprit(node=node.name or node.output[0], operator=node.op_type, reason=reason, deny=rule)
+
+
+def _exactly(
+    node: onnx.NodeProto, values: Mapping[str, Array], weights: Mapping[str, onnx.TensorProto], domain: str, opset: int
+) -> Expression | None:
+    """The condition that holds for operators of these shapes and attributes."""
+    from onnx import helper
+
+    version = version_at(key_of(domain, node.op_type), opset)
+    parts: list[Expression] = []
+    for name, slot in zip(node.input, version.inputs if version is not None else (), strict=False):
+        shape = tuple(weights[name].dims) if name in weights else values[name].shape if name in values else None
+        if shape:
+            parts.append(Binary("==", Call("shape", (Name(slot.name),)), Listing(tuple(_number(dim) for dim in shape))))
+    for attribute in sorted(node.attribute, key=lambda a: a.name):
+        literal = _literal(helper.get_attribute_value(attribute))
+        if literal is not None:
+            parts.append(Binary("==", Attribute(attribute.name), literal))
+    whole: Expression | None = None
+    for part in parts:
+        whole = part if whole is None else Binary("and", whole, part)
+    return whole
+
+
+def _literal(value: Any) -> Expression | None:
+    match value:
+        case bytes():
+            return Text(value.decode("utf-8", "replace"))
+        case int() | float():
+            return _number(value)
+        case [*items] if items and all(isinstance(item, int) for item in items):
+            return Listing(tuple(_number(int(item)) for item in items))
+    return None
+
+
+def _number(value: float) -> Number:
+    return Number(value, f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines[0] if lines else "without a word")[:300]
