@@ -16,7 +16,8 @@ from .diagnostics import Diagnostic, Source, Span, say_who_included, tidy
 from .digest import digest
 from .guesses import check_guesses
 from .lower_device import check_table, lower_device
-from .lower_parts import lower_limits, lower_link, lower_memory, lower_precision
+from .lower_limits import lower_limits
+from .lower_parts import lower_link, lower_memory, lower_precision
 from .lower_rule import lower_rules
 from .reader import Reader, Report
 from .resolve import LANGUAGE, Load, Resolved, resolve

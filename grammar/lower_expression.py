@@ -16,9 +16,9 @@ from .units import ALL_UNITS, BYTES, suggested_unit
 
 DTYPES = tuple(BITS)
 _BOOLEAN_CALLS = frozenset({"const", "present", "static", "same_shape", "native"})
-_BOOLEAN_NAMES = frozenset({"last_dim_is_row"})
+_BOOLEAN_NAMES = frozenset({"last_dim_is_row", "quantised"})
 LINK_VARIABLES = frozenset({"dtype", "rank", "elements", "bytes", "last_dim", "last_dim_is_row"})
-OPERATOR_VARIABLES = frozenset({"opset"})
+OPERATOR_VARIABLES = frozenset({"opset", "quantised"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,9 @@
-"""memory, link, precision, limits: the smaller blocks of a target."""
+"""memory, link, precision: the smaller blocks of a target."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 from ..targets.formula import Expression
-from ..targets.model import Limit, Link, Memory, Origin, Precision
+from ..targets.model import Link, Memory, Origin, Precision
 from .context import Context
 from .lower_expression import DTYPES, LINK_VARIABLES, Scope, lower_condition
 from .lower_operators import check_operator
@@ -18,19 +16,9 @@ LINK_SCOPE = Scope("a link", LINK_VARIABLES, predicates=False)
 NO_DEFAULT = "there is no silent default; write the number, or mark it `@guess`"
 ROLES = ("weights", "activations")
 """What a memory may hold; both where the file does not say."""
-LIMITS: dict[str, tuple[str, tuple[str, ...]]] = {
-    # kind: dimension, words that may stand before the comparison ("" for none)
-    "latency": ("time", ("",)),
-    "memory": ("size", ("peak",)),
-    "power": ("power", ("avg", "peak")),
-    "package": ("size", ("size",)),
-    "accuracy": ("plain number", ("cosine",)),
-    "error": ("plain number", ("abs", "rel")),
-    "partitions": ("plain number", ()),
-}
 
 
-def _statements(statement: Statement, context: Context) -> list[Statement]:
+def statements(statement: Statement, context: Context) -> list[Statement]:
     if statement.body is None:
         context.report.error("HW0001", statement.head.span, f"`{statement.head.text}` needs a block")
         return []
@@ -65,7 +53,7 @@ def lower_memory(statement: Statement, context: Context) -> Memory | None:
     numbers: dict[str, float] = {}
     shared: tuple[str, ...] | None = None
     holds: tuple[str, ...] = ROLES
-    for item in (items := _statements(statement, context)):
+    for item in (items := statements(statement, context)):
         reader = Reader(item, context.report)
         match item.head.text:
             case "size" | "budget" | "page":
@@ -137,7 +125,7 @@ def lower_link(statement: Statement, context: Context) -> Link | None:
         return None
     path = f"link.{source.text}-{destination.text}"
     parts = _LinkParts()
-    for item in (items := _statements(statement, context)):
+    for item in (items := statements(statement, context)):
         _link_property(item, path, parts, context)
     heads = {item.head.text for item in items}
     span = source.span.to(destination.span)
@@ -231,7 +219,7 @@ def lower_precision(statement: Statement, context: Context) -> Precision:
     default: str | None = None
     compute: list[tuple[str, str]] = []
     keep: list[tuple[str, str, str]] = []
-    for item in _statements(statement, context):
+    for item in statements(statement, context):
         reader = Reader(item, context.report)
         if item.head.text not in ("default", "compute", "keep"):
             unknown(item, "precision", "`precision`", context.report)
@@ -263,49 +251,3 @@ def _keep(reader: Reader, dtype: str, context: Context) -> list[tuple[str, str, 
     if on is not None and on.text not in context.devices and not context.report.broken:
         context.report.error("HW0202", on.span, f"no device `{on.text}`")
     return [(dtype, name, on.text if on else "") for name in names]
-
-
-def lower_limits(statement: Statement, context: Context) -> tuple[Limit, ...]:
-    """`limits { latency <= 12 ms; memory peak <= 250 MiB; partitions npu <= 4; … }`"""
-    limits = [_limit(item, context) for item in _statements(statement, context)]
-    return tuple(limit for limit in limits if limit is not None)
-
-
-def _limit(item: Statement, context: Context) -> Limit | None:
-    kind = item.head.text
-    if kind not in LIMITS:
-        unknown(item, "limits", "`limits`", context.report)
-        return None
-    dimension, subjects = LIMITS[kind]
-    reader = Reader(item, context.report)
-    subject = ""
-    if kind == "partitions":
-        word = reader.take_choice(context.devices, "a device", "HW0202") if not context.report.broken else reader.take("word", "a device")
-        subject = word.text if word else ""
-    elif subjects != ("",):
-        word = reader.take_choice(subjects, f"a kind of `{kind}` limit ({', '.join(subjects)})")
-        subject = word.text if word else ""
-    comparison = reader.take_sign("<=", ">=", "<", ">")
-    if comparison is None:
-        reader.fail("a comparison, as in `latency <= 12 ms`")
-        return None
-    quantity = reader.take_number(dimension, zero=kind in ("partitions", "error"))
-    if dimension == "size":
-        binary_unit(quantity, context)
-    reader.end()
-    wanted = ">=" if kind == "accuracy" else "<="
-    if comparison[0] != wanted[0]:
-        context.report.error("HW0001", item.span, f"a limit on `{kind}` is written with `{wanted}`")
-        return None
-    if quantity is None or reader.failed:
-        return None
-    return Limit(
-        kind=kind, subject=subject, comparison=_sign(comparison), value=quantity.value, text=quantity.text, origin=item.head.span.origin
-    )
-
-
-def _sign(text: str) -> Literal["<=", ">=", "<", ">"]:
-    match text:
-        case "<=" | ">=" | "<" | ">":
-            return text
-    raise ValueError(text)

@@ -141,4 +141,4 @@ def view_of(graph: Graph, node: Node, unit: QuantisedUnit) -> OperatorView:
 
     view = graph.view(node)
     inputs = {label: seen(tensor) for label, tensor in view.inputs.items()}
-    return replace(view, inputs=inputs, outputs={label: seen(tensor) for label, tensor in view.outputs.items()})
+    return replace(view, inputs=inputs, outputs={label: seen(tensor) for label, tensor in view.outputs.items()}, quantised=True)

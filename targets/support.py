@@ -70,7 +70,7 @@ def environment_of(view: OperatorView, device: Device | None = None) -> Environm
     return Environment(
         tensors={**view.outputs, **view.inputs},
         attributes=view.attributes,
-        variables={"opset": view.opset},
+        variables={"opset": view.opset, "quantised": view.quantised},
         native=None if device is None else lambda name: lists(device, name),
     )
 

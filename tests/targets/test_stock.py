@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from autoglmc.grammar import analyse_file, load_target
+from autoglmc.grammar import HwError, analyse_file, analyse_text, load_target, render
 from autoglmc.passes.library import facts
+from autoglmc.targets.cost import home_memory, weights_memory
 from autoglmc.targets.model import replace_number
 from autoglmc.targets.operator_view import OperatorView, TensorView
-from autoglmc.targets.stock import stock_names, stock_path
+from autoglmc.targets.stock import FOLDER, stock_names, stock_path
 from autoglmc.targets.support import No, Yes, link_zero_copy, lists, supports
 
-NAMES = ("a16", "snapdragon_8gen3", "tensor_g2", "x86_cpu")
+NAMES = ("a16", "ethos_u55_256", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "workstation", "x86_cpu")
+TABLES = ("coreml_mlprogram", "coreml_neuralnetwork", "ethos_u55", "iree_vulkan", "nnapi", "ort_cpu", "qnn_htp")
+WITH_TABLE = """hw 1;
+include "std/{table}.hw";
+target t {{
+  onnx opset 13..23;
+  memory dram {{ size 1 GiB; bandwidth 10 GB/s; shared npu, cpu; }}
+  device npu : any {{ runtime none; inherit {table}; peak fp32 1 TFLOPS; dispatch 5 us; launch 1 us; }}
+  device cpu : any {{ runtime ort; peak fp32 1 TFLOPS; dispatch 5 us; launch 1 us; supports all; }}
+  link npu <-> cpu {{ zero_copy; handoff 5 us; }}
+}}
+"""
 
 
-def test_the_four_are_there() -> None:
-    assert set(NAMES) <= set(stock_names())
+def test_these_are_there_and_tables_are_no_targets() -> None:
+    assert stock_names() == NAMES
+    assert tuple(sorted(path.stem for path in (FOLDER / "std").glob("*.hw"))) == TABLES
     with pytest.raises(KeyError):
         stock_path("a17")
 
@@ -26,6 +39,19 @@ def test_loads_without_a_message(name: str) -> None:
     assert result.diagnostics == ()
     assert result.target is not None and result.target.name == name
     assert any(block.everything for block in result.target.host.supports)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_is_right_by_itself_and_in_a_device(table: str) -> None:
+    alone = analyse_file(FOLDER / "std" / f"{table}.hw", facts())
+    assert (alone.target, alone.diagnostics, [name.text for name in alone.tables]) == (None, (), [table])
+    with pytest.raises(HwError, match=f"the file holds the table `{table}` and no target"):
+        load_target(FOLDER / "std" / f"{table}.hw")
+    result = analyse_text(WITH_TABLE.format(table=table), "t.hw", facts())
+    assert [render(found) for found in result.diagnostics] == []
+    assert result.target is not None
+    rules = [rule for block in result.target.device("npu").supports for rule in block.rules]
+    assert {rule.origin.file.rsplit("/")[-1] for rule in rules} == ({f"{table}.hw"} if table != "ort_cpu" else set())
 
 
 @pytest.mark.parametrize("name", stock_names())
@@ -84,3 +110,49 @@ def test_snapdragon_refuses_what_htp_refuses() -> None:
     npu = load_target(stock_path("snapdragon_8gen3")).device("npu")
     assert [name for name in "Erf Loop Scan IsInf ReduceProd Einsum Det Celu".split() if lists(npu, name)] == []
     assert [name for name in "Gelu LayerNormalization RMSNormalization Softmax HardSwish CumSum".split() if not lists(npu, name)] == []
+
+
+def test_snapdragon_8gen2_is_the_8gen3_but_for_what_it_says() -> None:
+    older, newer = load_target(stock_path("snapdragon_8gen2")), load_target(stock_path("snapdragon_8gen3"))
+    assert older.device("npu").runtime.words == ("htp", "soc", "43", "arch", "73")
+    assert newer.device("npu").runtime.words == ("htp", "soc", "57", "arch", "75")
+    assert (older.memories[0].bandwidth, newer.memories[0].bandwidth) == (67.2e9, 76.8e9)
+    for device in ("npu", "gpu", "cpu"):
+        assert older.device(device).supports == newer.device(device).supports
+        assert older.device(device).peaks != newer.device(device).peaks
+    assert older.links == newer.links
+
+
+def test_workstation_runs_all_three_on_the_same_pages() -> None:
+    target = load_target(stock_path("workstation"))
+    assert [device.runtime.adapter for device in target.devices] == ["qnn", "iree", "ort"]
+    assert len(target.memories) == 1 and all(link.zero_copy for link in target.links)
+    aligned = {(link.source, link.destination): (link.align, link.length_multiple) for link in target.links}
+    assert aligned == {("npu", "cpu"): (4, 1), ("gpu", "cpu"): (4096, 4096), ("npu", "gpu"): (4096, 4096)}
+    assert {fact.provenance for fact in target.facts if fact.path.startswith("device.npu") and "rank" not in fact.path} == {"guess"}
+
+
+def operator(name: str, dtype: str, quantised: bool = False, **attributes: int | tuple[int, ...]) -> OperatorView:
+    tensor = TensorView("x", dtype, (1, 8, 16, 16), False)
+    operands = {"A": tensor, "B": tensor} if name == "Add" else {"X": tensor, "input": tensor, "data": tensor}
+    return OperatorView("n", "", name, 17, attributes, operands, {"Y": tensor}, quantised=quantised)
+
+
+def test_ethos_computes_on_integers_alone() -> None:
+    target = load_target(stock_path("ethos_u55_256"))
+    npu = target.device("npu")
+    for name in ("Add", "Conv", "Softmax", "MaxPool"):
+        answer = supports(npu, operator(name, "fp32"), target.precision)
+        assert isinstance(answer, No) and answer.reason == f"`{name}` of fp32: npu's table lists it for int8, uint8 only"
+    missing = [name for name in "Gelu Erf LayerNormalization Pow Sqrt Gather Where".split() if lists(npu, name)]
+    assert missing == []
+    plain = supports(npu, operator("Add", "int8"), target.precision)
+    assert isinstance(plain, No) and plain.reason == "quantised is false (quantised = no)"
+    assert isinstance(supports(npu, operator("Add", "int8", quantised=True), target.precision), Yes)
+
+
+def test_ethos_keeps_weights_in_flash_and_tensors_in_sram() -> None:
+    target = load_target(stock_path("ethos_u55_256"))
+    for device in ("npu", "cpu"):
+        assert home_memory(target, device).name == "sram"
+        assert weights_memory(target, device).name == "flash"

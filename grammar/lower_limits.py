@@ -1,0 +1,69 @@
+"""`limits { latency <= 12 ms; … }`: what a plan must keep."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..targets.model import Limit
+from .context import Context
+from .lower_parts import binary_unit, statements
+from .reader import Reader
+from .schema import unknown
+from .syntax import Statement
+
+LIMITS: dict[str, tuple[str, tuple[str, ...]]] = {
+    # kind: dimension, words that may stand before the comparison ("" for none)
+    "latency": ("time", ("",)),
+    "memory": ("size", ("peak",)),
+    "power": ("power", ("avg", "peak")),
+    "package": ("size", ("size",)),
+    "accuracy": ("plain number", ("cosine",)),
+    "error": ("plain number", ("abs", "rel")),
+    "partitions": ("plain number", ()),
+}
+
+
+def lower_limits(statement: Statement, context: Context) -> tuple[Limit, ...]:
+    """`limits { latency <= 12 ms; memory peak <= 250 MiB; partitions npu <= 4; … }`"""
+    limits = [_limit(item, context) for item in statements(statement, context)]
+    return tuple(limit for limit in limits if limit is not None)
+
+
+def _limit(item: Statement, context: Context) -> Limit | None:
+    kind = item.head.text
+    if kind not in LIMITS:
+        unknown(item, "limits", "`limits`", context.report)
+        return None
+    dimension, subjects = LIMITS[kind]
+    reader = Reader(item, context.report)
+    subject = ""
+    if kind == "partitions":
+        word = reader.take_choice(context.devices, "a device", "HW0202") if not context.report.broken else reader.take("word", "a device")
+        subject = word.text if word else ""
+    elif subjects != ("",):
+        word = reader.take_choice(subjects, f"a kind of `{kind}` limit ({', '.join(subjects)})")
+        subject = word.text if word else ""
+    comparison = reader.take_sign("<=", ">=", "<", ">")
+    if comparison is None:
+        reader.fail("a comparison, as in `latency <= 12 ms`")
+        return None
+    quantity = reader.take_number(dimension, zero=kind in ("partitions", "error"))
+    if dimension == "size":
+        binary_unit(quantity, context)
+    reader.end()
+    wanted = ">=" if kind == "accuracy" else "<="
+    if comparison[0] != wanted[0]:
+        context.report.error("HW0001", item.span, f"a limit on `{kind}` is written with `{wanted}`")
+        return None
+    if quantity is None or reader.failed:
+        return None
+    return Limit(
+        kind=kind, subject=subject, comparison=_sign(comparison), value=quantity.value, text=quantity.text, origin=item.head.span.origin
+    )
+
+
+def _sign(text: str) -> Literal["<=", ">=", "<", ">"]:
+    match text:
+        case "<=" | ">=" | "<" | ">":
+            return text
+    raise ValueError(text)
