@@ -51,7 +51,7 @@ def trials(draw: st.DrawFn, entry: Entry) -> Trial:
     sketch = Sketch(draw, draw(st.sampled_from(entry.dtypes)), draw(st.sampled_from(entry.opsets)))
     spelled = entry.spell(sketch)
     root = (spelled,) if isinstance(spelled, str) else tuple(spelled)
-    inside = [name for node in sketch.nodes for name in node.output if name not in sketch.before and name not in root]
+    inside = [name for node in sketch.nodes for name in node.output if name not in {*sketch.before, *sketch.hidden, *root}]
     fires, outputs = sketch.dtype not in entry.declined, []
     kept = {name for node in sketch.nodes for name in node.output if name in sketch.before}
     for name in sketch.draw(st.lists(st.sampled_from(inside), max_size=2, unique=True)) if inside and sketch.integer(0, 2) == 0 else ():

@@ -37,6 +37,8 @@ class Sketch:
     """Tensors that nothing else may read, or the rule must not fire."""
     nameless: set[str] = field(default_factory=set)
     """Tensors that may have other readers, but be no output of the graph."""
+    hidden: set[str] = field(default_factory=set)
+    """Tensors inside that are no floats."""
     before: set[str] = field(default_factory=set)
     """Tensors that lead to what is spelled, and are no part of it."""
 

@@ -9,7 +9,8 @@ from .decompose import DECOMPOSE
 from .entry import Entry
 from .gelu import GELUS
 from .movement import MOVEMENT
+from .quantised import QUANTISED
 from .recover import RECOVER
 from .simplify import SIMPLIFY, TUNE
 
-SPELLINGS: Mapping[str, Entry] = {**RECOVER, **SIMPLIFY, **GELUS, **DECOMPOSE, **TUNE, **MOVEMENT, **ATTENTION}
+SPELLINGS: Mapping[str, Entry] = {**RECOVER, **SIMPLIFY, **GELUS, **DECOMPOSE, **TUNE, **MOVEMENT, **QUANTISED, **ATTENTION}
