@@ -10,6 +10,7 @@ from rich.text import Text
 from ..printable import printable
 from ..sensitivity import Decider
 from ..why.as_json import names, share
+from ..why.changes import SMALLEST_FIRST
 from ..why.explain_model import Row, Subject, Why
 from ..why.trials import Tried
 from ..why.verdicts import Verdict
@@ -18,6 +19,8 @@ from .layout import console, count, say, short, table, time
 MOST_NODES = 3
 MOST_GUESSES = 4
 MOST_FATES = 8
+BRIEFLY = ("rewrite", "constant")
+"""Kinds of change whose note the table has room for; the others' is shown where one node is asked about."""
 
 
 def print_why(why: Why) -> None:
@@ -48,7 +51,7 @@ def _latency(why: Why) -> Iterator[str]:
     """The plan's, and what it would be with all on the device that can be there."""
     plan = why.plan
     yield f"{time(plan.total or 0.0)} predicted, {count(plan.segments, 'segment')}, {count(plan.handoffs, 'handoff')}"
-    if why.rows and why.all_there is not None:
+    if why.rows and why.all_there is not None and why.all_there > (plan.total or 0.0):
         yield f"with everything on {why.device} that it can run: {time(why.all_there)}"
 
 
@@ -95,16 +98,17 @@ def _reason(one: Row) -> Text:
     group = one.group
     text = Text(printable(group.reason))
     if one.tried is not None:
-        text.append(f"\n-> {printable(_change(one.tried))}", style="green" if one.tried.gain else "")
+        text.append(f"\n-> {printable(_change(one.tried, brief=True))}", style="green" if one.tried.gain else "")
     elif group.kind != "elsewhere":
         text.append("\n-> no change that was tried places it")
     return text
 
 
-def _change(tried: Tried) -> str:
+def _change(tried: Tried, brief: bool = False) -> str:
     change = tried.change
+    told = BRIEFLY if brief else SMALLEST_FIRST
     where = f" ({change.where})" if change.where else ""
-    note = f"; {change.note}" if change.note and change.kind != "rule" else ""
+    note = f"; {change.note}" if change.note and change.kind in told and change.kind != "rule" else ""
     return f"{change.text}{where}: {_outcome(tried, 'it fits; gain not computed')}{note}"
 
 

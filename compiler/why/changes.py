@@ -10,6 +10,7 @@ from typing import Literal
 
 from ...passes.graph import Graph
 from ...passes.rewrite import Declined
+from ...passes.schema import first_opset
 from ...targets.admit import Edit, admit
 from ...targets.model import Device, Precision, RewriteLine, Target
 from ...targets.operator_view import FLOATS, OperatorView
@@ -39,12 +40,14 @@ class Change:
 def changes(work: Work, tensors: Sequence[str], device: str, more: Sequence[Change] = ()) -> list[Change]:
     """Every kind of change, smallest first, with `more` among them; the operators are named by a tensor that each writes."""
     from .model_changes import model_changes
+    from .quantise_change import quantise_change
 
     views = views_of(work.graph, tensors)
     found = [
         *_rewrites(work, views, device),
         *_compute_dtypes(work.target, views, device),
         *model_changes(work, views, tensors, device),
+        *quantise_change(views, work.target.device(device)),
         *more,
         *_rules(work.target, views, device),
         *_rewritten_rules(work, tensors, device),
@@ -109,7 +112,7 @@ def _rules(target: Target, views: Sequence[OperatorView], device: str) -> Iterat
     if found is None or not found[1]:
         return
     edits = found[1]
-    text = " and ".join(f"`{_text(edit)}`" for edit in edits)
+    text = " and ".join(_text(edit) for edit in edits)
     instead = ", ".join(dict.fromkeys(str(edit.origin) for edit in edits))
     yield Change("rule", text, instead, "only if the hardware and its runtime do that", _retarget(partial(_admitting, device, views)))
 
@@ -153,16 +156,18 @@ def admit_all(device: Device, views: Sequence[OperatorView], precision: Precisio
 
 
 def _text(edit: Edit) -> str:
-    return edit.text or f"delete: {edit.instead};"
+    return f"`{edit.text}`" if edit.text else f"delete `{edit.instead};`"
 
 
 def _opsets(work: Work, views: Sequence[OperatorView], device: str) -> Iterator[Change]:
     """A wider range of opsets, where the runtime cannot read the operators as they are written."""
     low, high = work.target.opset
     newest = max(work.graph.newest, high)
+    if all(first_opset(view.operator, view.domain) <= high for view in views):
+        return
     found = admit_all(work.target.device(device), views, work.target.precision)
     if newest > high and found is not None:
-        lines = [f"`onnx opset {low}..{newest};`", *(f"`{_text(edit)}`" for edit in found[1])]
+        lines = [f"`onnx opset {low}..{newest};`", *(_text(edit) for edit in found[1])]
         where = ", ".join(dict.fromkeys(str(edit.origin) for edit in found[1]))
         amend = partial(_admitting_newer, device, views, newest)
         yield Change("rule", " and ".join(lines), where, "only if the runtime reads it", _retarget(amend))

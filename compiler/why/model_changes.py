@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from ...passes.graph import ELEMENT, Graph, Node
 from ...targets.model import Device, Target
@@ -25,7 +26,7 @@ def model_changes(work: Work, views: Sequence[OperatorView], tensors: Sequence[s
         if any(t.dtype == wide for t in views[0].inputs.values()) and _accepted(asked, target, [_cast(v, wide, narrow) for v in views]):
             text = f"compute {_plural(len(views), 'it', 'them')} on {narrow} in the model: Cast before, Cast back after"
             note = f"if the values fit {narrow}"
-            yield Change("dtype", text, "", note, partial(_each, partial(_insert_casts, wide, narrow)))
+            yield Change("dtype", text, "", note, partial(on_each, partial(_insert_casts, wide, narrow)))
     for label in list(views[0].inputs)[1:]:
         if any(label not in v.inputs or v.inputs[label].const for v in views):
             continue
@@ -34,7 +35,7 @@ def model_changes(work: Work, views: Sequence[OperatorView], tensors: Sequence[s
         if settings and _accepted(asked, target, [_frozen(v, label) for v in views]):
             named = ", ".join(f"`{name}`" for name in fed)
             text = f"freeze {named} to a constant when exporting: {label} is then known" if fed else f"make {label} a constant of the model"
-            yield Change("constant", text, "", "every run then uses that value", partial(_each, partial(_freeze, label)))
+            yield Change("constant", text, "", "every run then uses that value", partial(on_each, partial(_freeze, label)))
 
 
 def inputs_behind(graph: Graph, tensor: str) -> tuple[str, ...]:
@@ -66,7 +67,7 @@ def _frozen(view: OperatorView, label: str) -> OperatorView:
     return replace(view, inputs={name: replace(t, const=True) if name == label else t for name, t in view.inputs.items()})
 
 
-def _each(edit: Callable[[Graph, Node], str | None], work: Work, tensors: Sequence[str]) -> tuple[Work, tuple[str, ...]] | None:
+def on_each(edit: Callable[[Graph, Node], str | None], work: Work, tensors: Sequence[str]) -> tuple[Work, tuple[str, ...]] | None:
     """`edit` on every operator; it returns the tensor that the operator writes afterwards."""
     made = []
     for tensor in tensors:
@@ -110,7 +111,7 @@ def _freeze(label: str, graph: Graph, node: Node) -> str | None:
     kinds = {"int64": np.int64, "int32": np.int32, "fp32": np.float32, "fp16": np.float16, "bool": np.bool_, "fp64": np.float64}
     if view is None or view.dtype not in kinds or view.shape is None or None in view.shape:
         return None
-    value = np.ones([d or 0 for d in view.shape], kinds[view.dtype])
+    value: np.ndarray[Any, Any] = np.ones([d or 0 for d in view.shape], kinds[view.dtype])
     graph.set_input(node, node.inputs.index(view.name), graph.constant(value, "frozen"))
     return node.outputs[0]
 

@@ -137,4 +137,4 @@ def forced(plan: Plan, numbers: Sequence[int], device: int) -> Plan:
         now = plan.places[members[0]]
         moved.append(now if now is not None and unit.seconds[now] is not None else unit.devices[0])
     solution = solve(problem, [*known_assignments(problem), moved, improve(problem, moved)], FORCED_SECONDS * plan.work.effort)
-    return replace(plan, answers=answers, placement=solution and Placement(question, solution, None, None))
+    return replace(plan, answers=answers, placement=Placement(question, solution, None, None) if solution else None)

@@ -76,7 +76,8 @@ def attempt(plan: Plan, change: Change, tensors: Sequence[str], device: int, pri
 
 def together(plan: Plan, chosen: Sequence[tuple[Change, Sequence[str]]], device: int) -> Tried | None:
     """All changes at once: islands that only one of them leaves may join. None where one no longer applies after another."""
-    work, written = plan.work.copy(), []
+    work = plan.work.copy()
+    written: list[str] = []
     for change, tensors in chosen:
         applied = change.apply(work, tensors)
         if applied is None:

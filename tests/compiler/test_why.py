@@ -224,3 +224,18 @@ def test_it_fits_a_narrow_terminal(tmp_path: Path, capsys: pytest.CaptureFixture
     for words in ([], ["Softsign"], ["MatMul"]):
         assert run(["why", str(path), *words, "--target", str(target(tmp_path, "MatMul where const(B);"))]) == 0
         assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_an_integer_device_is_tried_with_the_operators_quantised(tmp_path: Path) -> None:
+    path = model(tmp_path, MLP.format(operator="Relu"))
+    machine = tmp_path / "i.hw"
+    machine.write_text(
+        TARGET.format(supports="Softsign;", more="", cpu="supports all;", dispatch=1, handoff=1, launch=10)
+        .replace("supports fp16 { Softsign; }", "supports int8 { MatMul, Relu; }")
+        .replace("peak fp16", "peak int8")
+    )
+    told = explained(path, machine)
+    (row,) = [row for row in told.rows if row.group.operator == "MatMul"]
+    assert row.group.reason == "`MatMul` of fp32: npu's table lists it for int8 only, i.hw:7"
+    assert row.tried is not None and row.tried.change.text.startswith("quantise to int8") and row.tried.planned
+    assert row.tried.gain > 0 and row.tried.placed == 2
