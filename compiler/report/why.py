@@ -90,8 +90,13 @@ def _merged(rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 
 def _operators(rows: Sequence[Row]) -> str:
-    named = ", ".join(f"{len(one.group.numbers)} {one.group.operator}" for one in rows)
+    named = ", ".join(_times(one) for one in rows)
     return f"{named} on {rows[0].group.runs_on}" if rows[0].group.runs_on else named
+
+
+def _times(one: Row) -> str:
+    number = len(one.group.numbers)
+    return one.group.operator if number == 1 else f"{number} {one.group.operator}"
 
 
 def _reason(one: Row) -> Text:
@@ -123,11 +128,14 @@ def _outcome(tried: Tried, unplanned: str) -> str:
         return f"then there is a plan, {time(tried.after)}"
     if not tried.gain:
         return "no gain" if tried.placed else "no gain, it would stay where it is"
-    segments, handoffs = tried.segments, tried.handoffs
-    return (
-        f"{time(tried.before)} -> {time(tried.after)}, saves {time(tried.gain)} ({tried.gain / tried.before * 100:.1f} %), "
-        f"segments {segments[0]} -> {segments[1]}, handoffs {handoffs[0]} -> {handoffs[1]}"
-    )
+    cut = f"{_counts(tried.segments, 'segment')}, {_counts(tried.handoffs, 'handoff')}"
+    return f"saves {time(tried.gain)} ({tried.gain / tried.before * 100:.1f} %): {time(tried.before)} -> {time(tried.after)}, {cut}"
+
+
+def _counts(numbers: tuple[int, int], noun: str) -> str:
+    """Before and after: 7 -> 2 segments."""
+    before, after = numbers
+    return count(after, noun) if before == after else f"{before} -> {count(after, noun)}"
 
 
 def _flip(one: Decider, device: str) -> str:
