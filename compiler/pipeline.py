@@ -109,7 +109,10 @@ def cut_segments(work: Work) -> None:
 
 
 def tune_segments(work: Work) -> None:
-    rules = {device.name: work.enabled(rules_of(device, work.target.precision)) for device in work.target.devices}
+    used = {
+        device.name: {s.implementation.rule for s in work.sites if s.implementation.device == device.name} for device in work.target.devices
+    }
+    rules = {d.name: work.enabled(rules_of(d, work.target.precision, used[d.name])) for d in work.target.devices}
     work.cuts, decisions = tune(work.cuts, work.target, rules, work.allow)
     work.decisions.extend(decisions)
 

@@ -7,7 +7,7 @@ forms within it, the one that takes the device least time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..targets.cost import FREE, kernel_seconds, limiting_memory
@@ -198,8 +198,19 @@ def _signature(graph: Graph, node: Node, view: OperatorView) -> tuple[object, ..
     operands = tuple((label, t.dtype, t.shape, t.const) for label, t in view.inputs.items())
     results = tuple((label, t.dtype, t.shape) for label, t in view.outputs.items())
     values = tuple(_small_value(graph, t.name) for t in view.inputs.values() if t.const)
-    written = (graph.version(node), frozenset(node.attributes))
+    written = (graph.version(node), frozenset(node.attributes), _quantised(graph, node))
     return (node.kind, written, tuple(sorted(view.attributes.items(), key=lambda item: item[0])), operands, results, values, view.functions)
+
+
+def _quantised(graph: Graph, node: Node) -> tuple[object, ...]:
+    """How operands are dequantised and the result is quantised, if they are."""
+    around = [producer for producer in map(graph.producer, node.inputs) if producer is not None and producer.kind == "DequantizeLinear"]
+    around += [reader for reader in graph.users(node.outputs[0]) if reader.kind == "QuantizeLinear"] if around and node.outputs else []
+    return tuple((n.kind, *(_small_value(graph, name) or name for name in n.inputs[1:]), *map(_dtype_in(graph), n.inputs)) for n in around)
+
+
+def _dtype_in(graph: Graph) -> Callable[[str], str]:
+    return lambda name: graph.tensor(name).dtype
 
 
 def _small_value(graph: Graph, tensor: str) -> bytes:

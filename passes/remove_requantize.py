@@ -56,14 +56,24 @@ def unless(graph: Graph, found: Bindings) -> str | None:
 
 
 def build(graph: Graph, found: Bindings) -> Replacement:
-    return Replacement((), {found.root.outputs[0]: found["q"]})
+    """Where the name of the result must stay, q's own operator computes it under that name."""
+    result, maker, dequantised = found.root.outputs[0], graph.producer(found["q"]), found.root.inputs[0]
+    if result not in graph.outputs and not any(result in user.captures for user in graph.users(result)):
+        return Replacement((), {result: found["q"]})
+    moves = maker is not None and len(maker.writes) == 1 and graph.uses(found["q"]) == 1 and graph.uses(dequantised) == 1
+    if maker is None or not moves:
+        node = graph.node("Identity", [found["q"]], hint=result)
+    else:
+        node = graph.node(maker.operator, maker.inputs, domain=maker.domain, hint=result)
+        node.attributes, node.proto, node.captures = dict(maker.attributes), maker.proto, maker.captures
+    return Replacement((node,), {result: node.outputs[0]})
 
 
 REMOVE_REQUANTIZE = Rewrite(
     name="remove_requantize",
     summary="QuantizeLinear(DequantizeLinear(q; s, z); s, z) -> q",
     operators=("QuantizeLinear",),
-    emits=(),
+    emits=("Identity",),  # or what made q
     contract=Contract("exact"),
     match=match,
     unless=unless,

@@ -96,7 +96,7 @@ def test_a_rewrite_line_makes_one_gemm_of_product_and_bias(asked: str, kinds: li
 def test_a_device_that_cannot_run_the_result_keeps_its_add() -> None:
     npu = make_device("npu", ["Relu"], rewrites=[("MatMul", "gemm", None)])
     graph = Graph(load(FIRES[0]))
-    decisions = apply(graph, rules_of(npu, Precision(default=None, compute=(), keep=())))
+    decisions = apply(graph, rules_of(npu, Precision(default=None, compute=(), keep=()), {"matmul_gemm"}))
     assert [decision.taken for decision in decisions] == [False]
     assert "`Gemm` is not in npu's table" in decisions[0].reason
 

@@ -119,10 +119,12 @@ def test_quantising_anew_is_taken_out_and_changes_nothing(scale: float, zero: in
     """All 256 inputs: the model itself gives each back."""
     text = again(dtype, repr(float(scale)), str(zero), repr(float(scale)), str(zero)).replace("[64]", "[256]")
     graph = Graph(load(text))
-    assert [decision.rule for decision in apply(graph, [REMOVE_REQUANTIZE])] == ["remove_requantize"]
+    assert [decision.taken for decision in apply(graph, [REMOVE_REQUANTIZE])] == [True]
+    assert [node.operator for node in graph.nodes] == ["Identity"], "the result keeps its name"
     x = np.arange(256).astype(np.uint8).view(dtype)
     model = load(text)
     np.testing.assert_array_equal(run(model, {"x": x})[0], x)
+    np.testing.assert_array_equal(run(emitted(graph), {"x": x})[0], x)
 
 
 def test_between_operators_quantising_anew_goes() -> None:
