@@ -109,7 +109,9 @@ def _handoffs(result: CompileResult) -> list[dict[str, Any]]:
 
 
 def _rewrites(result: CompileResult) -> list[dict[str, Any]]:
-    """Rules taken, with how often, their contract and bound: general ones first, then those for a device."""
+    """Rules taken, with how often, their contract and bound: general ones first, then those for a device. `claimed` is where the target's
+    own file states the bound; "" for a built-in rule, whose bound is proved."""
+    claims = {spec.name: str(spec.origin) for spec in result.work.target.rules}
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for decision in result.work.decisions:
         if decision.taken:
@@ -118,5 +120,5 @@ def _rewrites(result: CompileResult) -> list[dict[str, Any]]:
     for site in result.work.sites:
         chosen = site.implementation
         row = rows.setdefault((chosen.rule, chosen.device), {"rule": chosen.rule, "device": chosen.device, "sites": 0})
-        row |= {"sites": row["sites"] + 1, "contract": site.contract, "bound": chosen.bound}
+        row |= {"sites": row["sites"] + 1, "contract": site.contract, "bound": chosen.bound, "claimed": claims.get(chosen.rule, "")}
     return list(rows.values())

@@ -22,6 +22,7 @@ from .manifest_facts import decisions, errors, guesses
 from .measure import measurement
 from .plan_model import PlannedModel, plan_model
 from .route_around import WrongOnDevice, blame, routed
+from .rule_library import library_of
 from .rules import check_rules
 from .run import Bundle
 from .run_passes import PassOptions, Watcher, check_pass
@@ -92,8 +93,10 @@ def compile_model(
             checked=tuple(verifier.checked) if verifier else (),
         )
 
+    allowed = check_rules(disable, job.target)
+
     def budgeted(machine: Target, routes: tuple[Decision, ...]) -> CompileResult:
-        return within_budget(lambda without, steps: attempt(machine, without, (*routes, *steps)), check_rules(disable))
+        return within_budget(lambda without, steps: attempt(machine, without, (*routes, *steps)), allowed, library_of(job.target).every)
 
     return routed(budgeted, job.target)
 
@@ -119,7 +122,7 @@ def stop_after(
     out = Path(output) if output is not None else job.model.with_name(f"{job.model.stem}.{name}.onnx")
     check_model_place(out, job.model)
     verifier = (PassVerifier(job.model, repro_folder(out), inputs),) if verify_each else ()
-    options = PassOptions(without=check_rules(disable), watchers=(*watchers, *verifier))
+    options = PassOptions(without=check_rules(disable, job.target), watchers=(*watchers, *verifier))
     operators = write_after(name, job.load, job.target, out, effort, job.clock.stage, options)
     return Stopped(path=out, after=name, operators=operators, seconds=job.clock.seconds)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..passes.rewrite import Decision
+from ..passes.rewrite import Decision, Rewrite
 from .bundle import BoundRecord, LimitRecord
 from .errors import Infeasible, TargetError, UserError, VerifyError
 
@@ -44,10 +44,10 @@ Attempt = Callable[[frozenset[str], tuple[Decision, ...]], Result]
 """Compiles without the rules of these names and writes these decisions down."""
 
 
-def within_budget(attempt: Attempt[Result], without: frozenset[str]) -> Result:
+def within_budget(attempt: Attempt[Result], without: frozenset[str], rules: Sequence[Rewrite]) -> Result:
     """The first attempt that keeps the limits. Raises Infeasible with the measured value where even exact forms break one, or where
     an approximation that breaks it is all that the devices have (VerifyError where the target states no limit); and whatever else
-    `attempt` raises."""
+    `attempt` raises. `rules`: all of the compilation."""
     steps: list[Step] = []
     over: OverBudget | None = None
     while True:
@@ -55,7 +55,7 @@ def within_budget(attempt: Attempt[Result], without: frozenset[str]) -> Result:
             return attempt(without, tuple(step.decision for step in steps))
         except OverBudget as problem:
             over = problem
-            step = tighter(problem)
+            step = tighter(problem, rules)
             if step is None:
                 raise _infeasible(problem, "with no approximation left") from None
         except (TargetError, Infeasible) as problem:
@@ -66,19 +66,17 @@ def within_budget(attempt: Attempt[Result], without: frozenset[str]) -> Result:
         without |= step.rules
 
 
-def tighter(problem: OverBudget) -> Step | None:
-    """What to give up next; None where no approximation was taken."""
-    from ..passes.library import SUBSTITUTE
-
+def tighter(problem: OverBudget, rules: Sequence[Rewrite]) -> Step | None:
+    """What to give up next; None where no approximation was taken. `rules`: all of the compilation."""
     taken = Counter(record.rule for record in problem.bounds if record.bound > 0)
-    known = {rule.name: rule for rule in SUBSTITUTE}
+    known = {rule.name: rule for rule in rules}
     if not taken:
         return None
     worst = known[max(taken, key=lambda name: (taken[name] * known[name].contract.absolute, name))]
     bound = worst.contract.absolute
     looser = frozenset(
         rule.name
-        for rule in SUBSTITUTE
+        for rule in rules
         if rule.contract.kind == "bounded" and rule.contract.absolute >= bound and not set(rule.operators).isdisjoint(worst.operators)
     )
     sites = f"{taken[worst.name]} site{'s' if taken[worst.name] > 1 else ''}"

@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 from ..passes.candidates import Candidates
 from ..passes.cut_segments import cut
+from ..passes.fuse_formulas import fuse
 from ..passes.known_plans import relaxed
 from ..passes.library import RECOVER, SIMPLIFY
 from ..passes.merge_equal import NAME as MERGE_EQUAL
@@ -76,6 +77,13 @@ def simplify(work: Work) -> None:
     work.recovered = dict(Counter(node.kind for node in work.graph.nodes))
 
 
+def fuse_formulas(work: Work) -> None:
+    decisions, sites = fuse(work.graph, work.target, work.formulas, work.allow)
+    work.decisions.extend(decisions)
+    work.sites = (*work.sites, *sites)
+    work.graph.sweep()
+
+
 def ask_devices(work: Work) -> None:
     """Raises TargetError for operators no device runs."""
     question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
@@ -101,7 +109,8 @@ def place_operators(work: Work) -> None:
 
 def realise_placement(work: Work) -> None:
     assert work.placement is not None
-    work.parts, work.sites = realise(work.placement, {rewrite.name: rewrite for rewrite in work.substitutes}, work.allow)
+    work.parts, sites = realise(work.placement, {rewrite.name: rewrite for rewrite in work.substitutes}, work.allow)
+    work.sites = (*work.sites, *sites)
 
 
 def cut_segments(work: Work) -> None:
@@ -138,6 +147,7 @@ PIPELINE: tuple[Pass, ...] = (
     #    name                 run                 needs              gives        breaks   contract
     _row("recover",           recover,            "TYPED",           "RECOVERED", "",      "reassociates"),
     _row("simplify",          simplify,           "TYPED RECOVERED", "SIMPLE",    "",      "reassociates"),
+    _row("fuse-formulas",     fuse_formulas,      "TYPED SIMPLE",    "",          "",      "bounded"),
     _row("recover-whole",     recover_whole,      "TYPED SIMPLE",    "WHOLE",     "",      "reassociates"),
     _row("ask-devices",       ask_devices,        "TYPED SIMPLE WHOLE", "ASKED",  "",      "exact"),
     _row("place-operators",   place_operators,    "ASKED",           "PLACED",    "",      "exact"),

@@ -198,7 +198,8 @@ def _signature(graph: Graph, node: Node, view: OperatorView) -> tuple[object, ..
     operands = tuple((label, t.dtype, t.shape, t.const) for label, t in view.inputs.items())
     results = tuple((label, t.dtype, t.shape) for label, t in view.outputs.items())
     values = tuple(_small_value(graph, t.name) for t in view.inputs.values() if t.const)
-    written = (graph.version(node), frozenset(node.attributes), _quantised(graph, node))
+    same = tuple(node.inputs.index(name) for name in node.inputs)
+    written = (graph.version(node), frozenset(node.attributes), _quantised(graph, node), same)
     return (node.kind, written, tuple(sorted(view.attributes.items(), key=lambda item: item[0])), operands, results, values, view.functions)
 
 

@@ -19,7 +19,7 @@ MAX_ROUNDS = 8
 
 
 def fuse(graph: Graph, target: Target, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tuple[tuple[Decision, ...], tuple[Site, ...]]:
-    """Applies the rules until nothing changes, from the outputs back; returns what was decided, and what was rewritten."""
+    """Applies the rules until nothing changes, from the outputs back; returns why rules were not applied, and what was rewritten."""
     decisions: dict[tuple[str, str], Decision] = {}
     sites: list[Site] = []
     for _ in range(MAX_ROUNDS if rules else 0):
@@ -37,7 +37,7 @@ def fuse(graph: Graph, target: Target, rules: Sequence[Rewrite], allow: Allow = 
                 changed |= decision.taken
         if not changed:
             break
-    return tuple(decisions.values()), tuple(sites)
+    return tuple(decision for decision in decisions.values() if not decision.taken), tuple(sites)
 
 
 def _try(graph: Graph, target: Target, rule: Rewrite, node: Node, allow: Allow) -> tuple[Decision, Site | None] | None:

@@ -40,9 +40,6 @@ def pass_arguments(
     if verify_each:
         given["verify_each"] = True
     if disable:
-        from ..rules import check_rules
-
-        check_rules(disable)
         given["disable"] = disable
     if print_after:
         from ..print_graph import GraphPrinter, parse_places

@@ -9,8 +9,9 @@ from .output import echo_json
 
 
 @click.command("rules")
+@click.option("--target", metavar="FILE|NAME", help="List the rules of this target's own file too.")
 @json_option
-def rules_command(as_json: bool) -> int:
+def rules_command(target: str | None, as_json: bool) -> int:
     """List the rewrite rules by the pass that applies them.
 
     \b
@@ -20,7 +21,12 @@ def rules_command(as_json: bool) -> int:
     """
     from ..rules import list_rules
 
-    rules = list_rules()
+    described = None
+    if target is not None:
+        from ..target_files import load_target
+
+        described = load_target(target)
+    rules = list_rules(described)
     if as_json:
         echo_json({"rules": rules})
         return 0

@@ -100,7 +100,8 @@ def _rewrites(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for facts in rows:
         if facts["device"] is not None:
             bounded = facts["contract"] == "bounded"
-            bound = f"bounded, each within {facts['bound']:.3g} (proved)" if bounded else facts["contract"]
+            known = f"claimed at {facts['claimed']}" if facts["claimed"] else "proved"
+            bound = f"bounded, each within {facts['bound']:.3g} ({known})" if bounded else facts["contract"]
             yield f"{facts['rule']} x{facts['sites']} on {facts['device']}: {bound}"
 
 
