@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from ..model_structure import all_graphs
+from ..model_structure import all_graphs, bodies
 from ..node_names import name_nodes_apart
 from ..read_model import read_model
 from .plans import Plan
@@ -57,15 +57,14 @@ class _Source:
     def __init__(self, path: Path) -> None:
         model = read_model(path)[0]
         name_nodes_apart(model.graph)
-        self._main = list(model.graph.node)
-        self._inside: dict[int, str] = {}
+        self._main: list[onnx.NodeProto] = list(model.graph.node)
+        self.nodes = list(self._main)
+        self._owners: dict[int, str] = {}
         for node in self._main:
-            for attribute in node.attribute:
-                for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                    for part in all_graphs(body):
-                        self._inside.update((id(inner), node.name or node.output[0]) for inner in part.node)
-        self._model = model
-        self.nodes: list[onnx.NodeProto] = [node for part in all_graphs(model.graph) for node in part.node]
+            for body in bodies(node):
+                inner = [one for part in all_graphs(body) for one in part.node]
+                self.nodes.extend(inner)  # kept alive: ids are theirs
+                self._owners.update((id(one), node.name or node.output[0]) for one in inner)
         self._readers: Mapping[str, list[onnx.NodeProto]] = defaultdict(list)
         for node in self._main:
             for name in node.input:
@@ -78,10 +77,11 @@ class _Source:
     def fate(self, node: onnx.NodeProto, plan: Plan) -> tuple[tuple[int, ...], str]:
         """The operators of the plan that do its work now, and a sentence about it."""
         what = f"{node.op_type} `{node.name or node.output[0]}`"
-        owner = self._inside.get(id(node))
+        owner = self._owners.get(id(node))
         if owner is not None:
-            at = [k for k, other in enumerate(plan.nodes) if owner in (other.name, *other.writes)]
-            return tuple(at), f"{what} is in the body of `{owner}`, which runs whole on one device"
+            outer = next(other for other in self._main if owner in (other.name, *other.output))
+            at = [k for k, other in enumerate(plan.nodes) if set(other.writes) & set(outer.output)]
+            return tuple(at), f"{what} is in the body of {outer.op_type} `{owner}`, which runs whole on one device"
         writer = {name: k for k, other in enumerate(plan.nodes) for name in other.writes}
         rules = {d.tensor: d.rule for d in plan.work.decisions if d.taken}
         pending, seen = deque(node.output), set(node.output)

@@ -239,3 +239,19 @@ def test_an_integer_device_is_tried_with_the_operators_quantised(tmp_path: Path)
     assert row.group.reason == "`MatMul` of fp32: npu's table lists it for int8 only, i.hw:7"
     assert row.tried is not None and row.tried.change.text.startswith("quantise to int8") and row.tried.planned
     assert row.tried.gain > 0 and row.tried.placed == 2
+
+
+def test_a_node_in_a_body_stands_for_its_if_and_constants_say_what_they_are(tmp_path: Path) -> None:
+    graph = """g (bool c, float[4] x) => (float[4] y, float[4] v) <float[4] k = {1.0, 2.0, 3.0, 4.0}> {
+        a = If(c) <then_branch = t () => (float[4] p) { p = Sin(x) }, else_branch = e () => (float[4] q) { q = Cos(x) }>
+        y = Relu(a)
+        h = Exp(k)
+        v = Add(x, h)
+    }"""
+    path, machine = model(tmp_path, graph), target(tmp_path, "Relu; Add;")
+    told = explained(path, machine, word="sin")
+    assert [subject.alike.operator for subject in told.subjects] == ["If"]
+    assert "in the body of" in told.fates[0] and "runs whole on one device" in told.fates[0]
+    folded = explained(path, machine, word="exp")
+    assert folded.subjects == () and "was folded into a constant" in folded.fates[0]
+    assert run(["why", str(path), "exp", "--target", str(machine)]) == 0
