@@ -10,7 +10,7 @@ OCR_SHAPE := --shape x=1x3x48x320
 MAGIKA := $(MODELS)/magika_v3_3.onnx
 MAGIKA_SHAPE := --shape bytes=1x2048
 
-.PHONY: demo test lint bench conformance properties clean
+.PHONY: demo test lint bench fuzz conformance properties clean
 
 test: $(READY)
 	$(BIN)/python -m pytest -q $(ARGS)
@@ -47,6 +47,11 @@ bench: $(READY)
 	$(BIN)/python benchmarks/fetch_models.py
 	$(BIN)/python benchmarks/compile_time.py --target all
 	$(BIN)/python benchmarks/node_scaling.py
+
+# 100,000 mutated .hw files and 10,000 single faults; twenty minutes of one core.
+fuzz: $(READY)
+	$(BIN)/python tools/fuzz_language.py --count 100000
+	$(BIN)/python tools/single_faults.py --count 10000
 
 $(MODELS)/%.onnx: | $(READY)
 	$(BIN)/python benchmarks/fetch_models.py $*

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoglmc.grammar import Result, analyse_file, as_json, render
-from autoglmc.passes.library import facts
+from autoglmc.grammar.rule_facts import rule_facts
 from autoglmc.targets.stock import stock_names, stock_path
 
 TESTS = Path(__file__).resolve().parent.parent / "tests" / "grammar"
@@ -120,7 +120,7 @@ def broken_promise(result: Result, seconds: float) -> str:
 
 def fuzz(count: int, seed: int = 1, first: int = 0, keep: Path | None = None, progress: bool = False) -> Outcome:
     """Checks files first … first + count - 1 of a seed."""
-    rules = facts()
+    rules = rule_facts()
     large, small = originals()
     refused, slowest, slowest_number, broken = 0, 0.0, first, []
     with tempfile.TemporaryDirectory() as folder:

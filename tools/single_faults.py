@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autoglmc.grammar import analyse_text
-from autoglmc.passes.library import facts
+from autoglmc.grammar.rule_facts import rule_facts
 from autoglmc.targets.stock import stock_names, stock_path
 
 _TOKEN = re.compile(
@@ -70,7 +70,7 @@ def faulty(text: str, kind: str, dice: random.Random) -> tuple[int, str]:
 
 def faults(count: int, seed: int = 1) -> Iterator[Fault]:
     """`count` real faults, in a fixed order."""
-    rules, dice = facts(), random.Random(seed)
+    rules, dice = rule_facts(), random.Random(seed)
     texts = {name: stock_path(name).read_text("utf-8") for name in stock_names()}
     names, clean = {}, {}
     for name, text in texts.items():
@@ -114,7 +114,7 @@ def _show(fault: Fault) -> None:
     line = fault.text[start : fault.text.find("\n", fault.at)]
     number = fault.text.count("\n", 0, fault.at) + 1
     print(f"--- {fault.reports} reports: {fault.kind} in {fault.name}, line {number}: {line.strip()[:150]}")
-    known = facts()
+    known = rule_facts()
     for diagnostic in analyse_text(fault.text, str(stock_path(fault.name)), known).diagnostics:
         print(f"      {diagnostic.span.origin.line}:{diagnostic.span.origin.column} {diagnostic.code} {diagnostic.message}")
 

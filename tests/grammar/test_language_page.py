@@ -1,0 +1,136 @@
+"""docs/language.md says what the checker does: every property, every code, every example is tried."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from autoglmc.grammar import analyse_text, render
+from autoglmc.grammar.codes import CODES
+from autoglmc.grammar.properties import PROPERTIES
+from autoglmc.grammar.rule_facts import rule_facts
+from autoglmc.grammar.schema import BLOCKS
+from autoglmc.targets.predicates import PREDICATES
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FOLDER = ROOT / "tests" / "grammar" / "examples"
+BAD, MENDED = sorted(FOLDER.glob("*.bad.hw")), sorted(FOLDER.glob("*.mended.hw"))
+TWICE = {"HW0503"}
+"""Codes told at every line that takes part."""
+
+
+def tool(name: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec and spec.loader
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def emitted() -> set[str]:
+    """Every code that stands in the source of the checker."""
+    files = [path for folder in ("grammar", "compiler") for path in (ROOT / folder).rglob("*.py") if path.name != "codes.py"]
+    return {code for path in files for code in re.findall(r'"(HW\d{4})"', path.read_text("utf-8"))}
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "language.md").read_text("utf-8") == tool("generate_language").page(), "run tools/generate_language.py"
+
+
+def test_every_code_is_explained() -> None:
+    assert not emitted() - set(CODES), "give these codes a meaning in grammar/codes.py"
+    assert not set(CODES) - emitted(), "these codes are no longer told: take them out of grammar/codes.py"
+
+
+def test_every_code_has_an_example() -> None:
+    shown = {path.name[:6].upper() for path in BAD} | set(tool("generate_language").NO_FILE)
+    assert shown == set(CODES), "write tests/grammar/examples/hwNNNN.bad.hw and .mended.hw, then run tools/generate_language.py"
+    assert [path.name.replace(".bad.", ".mended.") for path in BAD] == [path.name for path in MENDED]
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.name)
+def test_a_bad_example_gives_its_code_and_nothing_else(path: Path) -> None:
+    code = path.name[:6].upper()
+    found = tool("generate_language").checked(path, code).diagnostics
+    assert {item.code for item in found} == {code}
+    assert len(found) == 1 or code in TWICE
+    assert {item.severity for item in found} == {CODES[code].severity}
+
+
+@pytest.mark.parametrize("path", MENDED, ids=lambda path: path.name)
+def test_a_mended_example_is_clean(path: Path) -> None:
+    result = tool("generate_language").checked(path, path.name[:6].upper())
+    assert result.target is not None and not result.diagnostics
+
+
+def test_examples_on_the_page_are_clean() -> None:
+    blocks = re.findall(r"```hw\n(.*?)```", (ROOT / "docs" / "language.md").read_text("utf-8"), re.DOTALL)
+    assert blocks
+    for text in blocks:
+        found = analyse_text(text, "page.hw", rule_facts()).diagnostics
+        assert not found, "\n".join(render(item) for item in found)
+
+
+def test_every_property_is_described() -> None:
+    assert {block: set(known) for block, known in PROPERTIES.items()} == {block: set(names) for block, names in BLOCKS.items()}
+
+
+FILLED = {
+    "memory": "size 1 GiB; bandwidth 1 GB/s; shared cpu;",
+    "device": "runtime none; peak fp32 1 TFLOPS; dispatch 1 us; launch 1 us; supports all;",
+    "link": "via x; zero_copy; handoff 1 us;",
+    "table": "supports all;",
+}
+UNUSUAL = ("HW0301", "HW0303", "HW0307")
+"""About numbers that are fine alone."""
+WORDS = {"rewrite Gelu -> relu_tanh tol 5e-4;": "supports fp16 { Relu, Tanh, Mul, Add, Sub; } rewrite Gelu -> relu_tanh tol 5e-4;"}
+
+
+@pytest.mark.parametrize(
+    ("block", "name"),
+    [(block, name) for block in BLOCKS if block != "file" for name, p in PROPERTIES[block].items() if "…" not in p.example],
+)
+def test_the_example_of_a_property_is_accepted(block: str, name: str) -> None:
+    """In a target that has everything else, the example adds no message."""
+    said = {known: FILLED[known] for known in FILLED}
+    precision, limits, target = "", "", "onnx opset 13..21;"
+    example = PROPERTIES[block][name].example.replace("ort_cpu", "mine").replace("shared npu, cpu;", "shared cpu, npu;")
+    match block:
+        case "precision":
+            precision = example
+        case "limits":
+            limits = example
+        case "target":
+            target = f"onnx opset 13..21; {example}" if name != "onnx" else example
+        case _:
+            head = example.split()[0]
+            kept = [part + ";" for part in said[block].split(";") if part.strip() and part.split()[0] != head]
+            said[block] = " ".join([*kept, WORDS.get(example, example)])
+    other = "peak fp16 1 TFLOPS; dispatch 1 us; launch 1 us; runtime none;"
+    text = f"""hw 1;
+    table mine {{ {said["table"].replace("inherit mine;", "inherit other;")} }}
+    table other {{ supports all; }}
+    target t {{ {target}
+      memory dram {{ {said["memory"].replace("shared cpu;", "shared npu, cpu;")} }}
+      device npu : x {{ {said["device"]} }}
+      device cpu : y {{ {other} supports all; power active 1 W, idle 1 W; }}
+      link npu <-> cpu {{ {said["link"]} }}
+      precision {{ {precision} }}
+      limits {{ {limits} }}
+    }}"""
+    found = [item for item in analyse_text(text, "x.hw", rule_facts()).diagnostics if item.code not in UNUSUAL]
+    assert not found, "\n".join(render(item) for item in found)
+
+
+def test_every_predicate_has_a_sample_that_is_accepted() -> None:
+    samples = tool("generate_language").SAMPLES
+    assert set(samples) == set(PREDICATES)
+    for name, sample in samples.items():
+        assert name in sample

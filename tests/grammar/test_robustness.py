@@ -1,0 +1,67 @@
+"""Whatever a file holds gives diagnostics in bounded time; one slip gives about one of them. `make fuzz` is the long run."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+
+from autoglmc.grammar import analyse_text
+from autoglmc.grammar.rule_facts import rule_facts
+
+from .test_language_page import tool
+
+HEAD = "hw 1;\ntarget t { onnx opset 13..21;\n"
+
+
+def test_mutated_files_give_only_diagnostics() -> None:
+    outcome = tool("fuzz_language").fuzz(1500, seed=3)
+    assert not outcome.broken
+    assert 1000 < outcome.refused < 500
+
+
+def test_a_single_fault_is_one_report() -> None:
+    faults = list(tool("single_faults").faults(300, seed=2))
+    counts = Counter(fault.reports for fault in faults)
+    assert counts[1] / counts.total() >= 0.85 and max(counts) <= 8, counts
+    assert {fault.kind for fault in faults} == set(tool("single_faults").KINDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("hw 1;\n" + "// x\n" * 220_000, "HW0005"),
+        (HEAD + "device d : x { supports fp16 { Conv where " + "(" * 65 + "const(W)" + ")" * 65 + "; } } }", "HW0004"),
+        ("hw 1;\n" + "a {\n" * 65 + "}\n" * 65, "HW0004"),
+        (HEAD + "device d : x { supports fp16 { Conv where " + "const(W) and " * 200 + "const(W); } } }", "HW0004"),
+    ],
+    ids=["large", "brackets", "blocks", "operators"],
+)
+def test_too_much_is_refused_before_parsing(text: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from autoglmc.grammar import recovery
+
+    def parsed(*_: object) -> None:
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr(recovery, "parse_with_recovery", parsed)
+    assert [item.code for item in analyse_text(text, "x.hw").diagnostics] == [code]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "device npu : x { supports fp16 {\n" + "Conv where rank(Q) == 4;\n" * 400,
+        HEAD + "memory m {\n" + "peak fp16 1 TOPS;\n" * 500,
+        HEAD + "".join(f"device d{i} : x {{ }} link d{i} <-> d{i + 1} {{ }}\n" for i in range(300)),
+        HEAD + "device npu : x { supports fp16 {\n" + "Conv\n" * 4000,
+        HEAD + "}\n" * 8000,
+        HEAD + "device npu : x { supports fp16 {\n" + ", ".join(["Conv"] * 3000) + " where rank(Q) == 1; }}}",
+    ],
+    ids=["conditions", "misplaced", "devices", "semicolons", "braces", "list"],
+)
+def test_a_file_full_of_mistakes(text: str) -> None:
+    """The largest file may have thirty times as much and takes half a minute."""
+    start = time.process_time()
+    assert analyse_text(text, "x.hw", rule_facts()).diagnostics
+    assert time.process_time() - start < 5

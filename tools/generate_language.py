@@ -1,0 +1,127 @@
+"""Writes docs/language.md from what the checker itself uses: properties, units, predicates, codes, and examples that are checked.
+
+python tools/generate_language.py            rewrite the file
+python tools/generate_language.py --check    exit 1 if the file differs
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from autoglmc.grammar import Result, analyse_file, render
+from autoglmc.grammar.codes import CODES
+from autoglmc.grammar.lower_expression import LINK_VARIABLES
+from autoglmc.grammar.properties import PROPERTIES
+from autoglmc.grammar.rule_facts import rule_facts
+from autoglmc.grammar.schema import BLOCKS
+from autoglmc.grammar.units import DIMENSIONS, EXAMPLES
+from autoglmc.targets.predicates import PREDICATES
+
+ROOT = Path(__file__).resolve().parent.parent
+FILE, TRIALS = ROOT / "docs" / "language.md", ROOT / "docs" / "language_trials.txt"
+TEMPLATE = Path(__file__).with_name("language_page.md")
+EXAMPLES_OF_ERRORS = ROOT / "tests" / "grammar" / "examples"
+NO_FILE = {"HW0005": "A bad example would fill this page."}
+"""Codes without an example file, and why."""
+STRICT = ("HW0601",)
+SAMPLES = {
+    "const": "const(W, B)", "present": "present(attr.pads)", "rank": "rank(X) in 3..4", "dim": "dim(W, -1) <= 13, dim(X, C) <= 512",
+    "all_dims": "all_dims(X, W, Y) <= 16384", "dtype": "dtype(X) == fp16", "elements": "elements(slope) == 1", "bytes": "bytes(W) <= 4 MiB",
+    "shape": "shape(B) == [1, 1]", "static": "static(data)", "same_shape": "same_shape(A, B)", "all": "all(attr.dilations) == 1",
+    "item": "item(attr.pads, 0) == item(attr.pads, 1)", "length": "length(attr.pads) == 4", "count": "count(inputs) >= 2",
+    "native": "not native(Gelu)",
+}  # fmt: skip
+
+
+def page() -> str:
+    """The whole page."""
+    text = TEMPLATE.read_text("utf-8")
+    parts = {"properties": _properties(), "units": _units(), "predicates": _predicates(), "codes": _codes(), "trials": _trials()}
+    parts["link"] = ", ".join(f"`{name}`" for name in sorted(LINK_VARIABLES))
+    for name, part in parts.items():
+        text = text.replace("{{" + name + "}}", part)
+    return text
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _properties() -> str:
+    parts = []
+    for block in BLOCKS:
+        rows = [
+            (f"`{known.example}`", known.dimension, "yes" if known.required else "", known.meaning)
+            for known in (PROPERTIES[block][name] for name in BLOCKS[block])
+        ]
+        title = "At the outermost level" if block == "file" else f"`{block}`"
+        parts.append(f"### {title}\n\n" + _table(("statement", "number", "required", "meaning"), rows))
+    return "\n".join(parts)
+
+
+def _units() -> str:
+    rows = []
+    for name, units in DIMENSIONS.items():
+        spelled = ", ".join(f"`{unit}` ({size:.10g})" for unit, size in units.items())
+        rows.append((name, spelled or "no unit", f"`{EXAMPLES[name]}`"))
+    return _table(("of", "units (in SI: bytes, seconds, watts, operations or bytes a second)", "for example"), rows)
+
+
+def _predicates() -> str:
+    rows = []
+    for name, predicate in PREDICATES.items():
+        takes = ", ".join(predicate.takes) + (", …" if predicate.repeats else "")
+        rows.append((f"`{name}({takes})`", predicate.meaning, f"`{SAMPLES[name]}`"))
+    return _table(("predicate", "is", "for example"), rows)
+
+
+def examples(code: str) -> list[tuple[Path, Path]]:
+    """(bad, mended) files of a code."""
+    bad = sorted(EXAMPLES_OF_ERRORS.glob(f"{code.lower()}*.bad.hw"))
+    return [(path, path.with_name(path.name.replace(".bad.", ".mended."))) for path in bad]
+
+
+def checked(path: Path, code: str) -> Result:
+    """What the checker says of an example; HW0601 needs --strict."""
+    return analyse_file(path, rule_facts(), code in STRICT)
+
+
+def _codes() -> str:
+    return "\n".join(_code(code) for code in sorted(CODES))
+
+
+def _code(code: str) -> str:
+    parts = [f"### {code}\n\n{CODES[code].severity}: {CODES[code].meaning}\n"]
+    if code in NO_FILE:
+        parts.append(f"{NO_FILE[code]}\n")
+    for bad, mended in examples(code):
+        said = "\n".join(render(found).rstrip() for found in checked(bad, code).diagnostics)
+        said = said.replace(str(bad), "bad.hw").replace(bad.name, "bad.hw")
+        parts.append(f"```diff\n{_difference(bad, mended)}\n```\n\n```text\n{said}\n```\n")
+    return "\n".join(parts)
+
+
+def _difference(bad: Path, mended: Path) -> str:
+    """The lines that differ, each with one line round it."""
+    texts = [path.read_bytes().decode("utf-8", "replace").splitlines() for path in (bad, mended)]
+    lines = list(difflib.unified_diff(*texts, lineterm="", n=1))[2:]
+    return "\n".join("  …" if line.startswith("@@") else line[:1] + " " + line[1:] for line in lines).removeprefix("  …\n")
+
+
+def _trials() -> str:
+    """Results of tools/fuzz_language.py and tools/single_faults.py, as they were printed."""
+    return f"```text\n{TRIALS.read_text('utf-8').strip()}\n```"
+
+
+def main() -> None:
+    if "--check" in sys.argv[1:]:
+        raise SystemExit(FILE.read_text("utf-8") != page())
+    FILE.write_text(page(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
