@@ -1,4 +1,5 @@
-"""The ten models on the four stock targets: compiled, run on the CPU stand-in, equal to the untouched model, with the NPU taking part."""
+"""The ten models on the seven stock targets: compiled, run on the CPU stand-in, equal to the untouched model, with the NPU taking part; or,
+for a microcontroller, refused by the numbers."""
 
 from __future__ import annotations
 
@@ -16,16 +17,30 @@ from models import NAMES, SHAPES, model_path
 
 from autoglmc.compiler.compiled import CompileResult
 from autoglmc.compiler.driver import compile_model
+from autoglmc.compiler.errors import Infeasible
 from autoglmc.compiler.generate_inputs import generate_inputs
 from autoglmc.compiler.run import Bundle
 from autoglmc.compiler.target_files import load_target
-from autoglmc.passes.candidates import Implementation
+from autoglmc.passes.candidates import Implementation, Refusal
 from autoglmc.passes.graph import Graph
 from autoglmc.targets.cost import operator_flops
 from autoglmc.targets.support import Yes, supports
 
-TARGETS = ("a16", "tensor_g2", "snapdragon_8gen3", "x86_cpu")
-WITH_NPU = ("a16", "snapdragon_8gen3")
+TARGETS = ("a16", "tensor_g2", "snapdragon_8gen2", "snapdragon_8gen3", "workstation", "x86_cpu")
+WITH_NPU = ("a16", "snapdragon_8gen2", "snapdragon_8gen3", "workstation")
+MICROCONTROLLER = {
+    # what each is refused for on ethos_u55_256, which has 512 KiB of SRAM and 6 MiB of flash to give; () runs, on the cpu, being of floats
+    "bert_tiny": (),
+    "glm_tiny": ("flash",),
+    "lightnet": ("sram",),
+    "magika_v3_3": ("sram",),
+    "onnx_seeded_resnet50": ("sram", "flash"),
+    "onnx_seeded_shufflenet": ("sram",),
+    "ppocr2_cls": (),
+    "ppocr4_det": ("sram",),
+    "ppocr4_rec": ("sram", "flash"),
+    "silero_vad_16k_op15": ("sram",),
+}
 
 
 def compiled(
@@ -62,6 +77,24 @@ def test_every_segment_holds_only_what_its_device_runs(name: str, target: str, t
         for node in graph.nodes:
             answer = supports(machine.device(segment.device), graph.view(node), machine.precision)
             assert isinstance(answer, Yes), f"{node.kind} on {segment.device}: {answer}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_microcontroller_runs_what_fits(name: str, tmp_path: Path) -> None:
+    broken = MICROCONTROLLER[name]
+    if broken:
+        with pytest.raises(Infeasible) as failure:
+            compiled(name, "ethos_u55_256", tmp_path)
+        message = str(failure.value)
+        assert tuple(memory for memory in ("sram", "flash") if f"budget {memory}: predicted" in message) == broken
+        assert "the target allows <= 512 KiB" in message or "the target allows <= 6 MiB" in message
+        assert not (tmp_path / "bundle").exists()
+        return
+    result = compiled(name, "ethos_u55_256", tmp_path)
+    assert not isinstance(result.verification, str) and result.verification.verified
+    assert {segment.device for segment in result.manifest.segments} == {"cpu"}
+    question = result.work.placement.question  # type: ignore[union-attr]
+    assert all(isinstance(row[0], Refusal) and row[0].reasons for row in question.answers)
 
 
 def operators_on(result: CompileResult, device: str) -> list[str]:

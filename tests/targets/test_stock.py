@@ -39,6 +39,7 @@ def test_loads_without_a_message(name: str) -> None:
     assert result.diagnostics == ()
     assert result.target is not None and result.target.name == name
     assert any(block.everything for block in result.target.host.supports)
+    assert result.target.confidence in ("low", "medium", "high")
 
 
 @pytest.mark.parametrize("table", TABLES)
