@@ -138,7 +138,10 @@ def test_an_operator_the_device_takes_has_a_price_there(tmp_path: Path) -> None:
     assert row.group.extra.handoff == pytest.approx(100e-6) and row.group.extra.dispatch == pytest.approx(499e-6)
     extra = row.group.extra
     assert extra.total == pytest.approx(extra.compute + extra.dispatch + extra.handoff)
-    assert row.group.reason.startswith("runs on npu, but costs 598 us more: compute -0.9 us") and "dispatch +499 us, handoffs +100 us" in row.group.reason
+    assert (
+        row.group.reason.startswith("runs on npu, but costs 598 us more: compute -0.9 us")
+        and "dispatch +499 us, handoffs +100 us" in row.group.reason
+    )
 
 
 def test_a_guess_that_decides_is_named(tmp_path: Path) -> None:
@@ -255,3 +258,14 @@ def test_a_node_in_a_body_stands_for_its_if_and_constants_say_what_they_are(tmp_
     folded = explained(path, machine, word="exp")
     assert folded.subjects == () and "was folded into a constant" in folded.fates[0]
     assert run(["why", str(path), "exp", "--target", str(machine)]) == 0
+
+
+def test_a_dtype_that_precision_could_allow_is_one_line(tmp_path: Path) -> None:
+    path = model(tmp_path, MLP.format(operator="Relu"))
+    machine = target(tmp_path, "Relu;", more="supports fp32 { MatMul; }")
+    machine.write_text(machine.read_text().replace("  precision { default fp16; }\n", ""))
+    told = explained(path, machine)
+    (row,) = [row for row in told.rows if row.group.operator == "Relu"]
+    assert row.group.reason == "`Relu` of fp32: npu's table lists it for fp16 only, t.hw:7"
+    assert row.tried is not None and row.tried.change.text == "`precision { compute fp16 for fp32; }`"
+    assert row.tried.change.kind == "dtype" and row.tried.gain > 0
