@@ -10,9 +10,11 @@ import click
 
 from .commands.check import check_command
 from .commands.compile import compile_command
+from .commands.diff import diff_command
 from .commands.fmt import fmt_command
 from .commands.rules import rules_command
 from .commands.run import run_command
+from .commands.show import show_command
 from .commands.targets import targets_command
 from .commands.verify import verify_command
 from .commands.why import why_command
@@ -57,6 +59,8 @@ for command in (
     rules_command,
     why_command,
     fmt_command,
+    show_command,
+    diff_command,
 ):
     autoglmc.add_command(command)
 

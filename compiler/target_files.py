@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..grammar import Result, analyse_file, render
+from ..grammar import HwError, Resolved, Result, analyse_file, render
 from ..grammar import load_target as read_target
 from ..grammar.rule_facts import rule_facts
 from ..targets.model import Target
@@ -23,6 +23,16 @@ def load_target(target: str | Path, warn: Callable[[str], None] | None = None) -
 def analyse_target(target: str | Path, strict: bool = False) -> Result:
     """Every message about a target and the files it includes, and the target if none is an error. Raises UsageError like `load_target`."""
     return analyse_file(find_target(target), rule_facts(), strict)
+
+
+def resolved_target(target: str | Path) -> tuple[Target, Resolved]:
+    """A target and the statements it came from. Raises like `load_target`, and UsageError for a file of tables only."""
+    result = analyse_target(target)
+    if result.target is not None and result.resolved is not None:
+        return result.target, result.resolved
+    if any(found.severity == "error" for found in result.diagnostics):
+        raise HwError(result.diagnostics)
+    raise UsageError(f"'{target}' holds operator tables and no target", help="give a file that includes it")
 
 
 def find_target(target: str | Path) -> Path:

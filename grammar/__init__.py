@@ -8,11 +8,12 @@ from pathlib import Path
 from ..targets.model import RuleFacts, Target
 from .diagnostics import Diagnostic, HwError, Source, Span, as_json, render, to_json
 from .lower import Result, analyse
+from .resolve import Resolved
 from .syntax import MAX_BYTES
 
 __all__ = [
-    "Diagnostic", "HwError", "Result", "Source", "Span", "analyse_file", "analyse_text", "as_json", "load_target", "parse_target",
-    "read_source", "render", "to_json",
+    "Diagnostic", "HwError", "Resolved", "Result", "Source", "Span", "analyse_file", "analyse_text", "as_json", "load_target",
+    "parse_target", "read_source", "render", "to_json",
 ]  # fmt: skip
 
 STOCK = Path(__file__).resolve().parent.parent / "targets"

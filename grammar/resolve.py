@@ -50,10 +50,11 @@ def resolve(file: File, load: Load, report: Report) -> Resolved:
     """The file's target with everything inherited and amended; None for a file of tables."""
     files = Files(report, load, Tables(report))
     _collect(file, files, (file.source.name,))
+    parents = frozenset(filter(None, map(_parent, files.targets.values())))
     changed = ""
     for edit in sorted(files.edits, key=lambda edit: not _of_table(edit, files)):  # tables first: targets are made of them
         changed = _edit(edit, files) or changed
-    name = _chosen(file, files, changed)
+    name = _chosen(file, files, changed, parents)
     return Resolved(_merged(name, files, ()) if name else None, files.rules, files.tables, files.tables.names(file.source))
 
 
@@ -133,10 +134,9 @@ def _include(item: Statement, files: Files, stack: tuple[str, ...]) -> None:
         _collect(read(source), files, (*stack, source.name))
 
 
-def _chosen(file: File, files: Files, amended: str) -> str | None:
+def _chosen(file: File, files: Files, amended: str, parents: frozenset[str]) -> str | None:
     """The target the file is about: its own that no other of its own extends, else the one it amends."""
     own = [name for name, item in files.targets.items() if item.span.source is file.source]
-    parents = {_parent(files.targets[name]) for name in own}
     leaves = [name for name in own if name not in parents] or own[:1]  # each extends another: a cycle, reported when merged
     if len(leaves) > 1:
         second = files.targets[leaves[1]]

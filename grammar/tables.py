@@ -109,13 +109,13 @@ class Tables:
             elif stack or (line.words[:1] and line.words[0] in self.declared):
                 name = self._inherited(line, stack)
                 for block in self._body(name.text, stack) if name else ():
-                    if isinstance(block, Statement) and block.head.text == "supports" and _of_one_kind(block, supports):
+                    if isinstance(block, Statement) and block.head.text == "supports" and of_one_kind(block, supports):
                         yield from block.body or ()
             else:
                 yield line
 
 
-def _of_one_kind(one: Statement, other: Statement) -> bool:
+def of_one_kind(one: Statement, other: Statement) -> bool:
     """Whether two `supports` blocks share a dtype or are both of floats."""
     a, b = set(one.words), set(other.words)
     return not a.isdisjoint(b) or (not a.isdisjoint(FLOATS) and not b.isdisjoint(FLOATS))

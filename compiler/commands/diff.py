@@ -1,0 +1,30 @@
+"""`autoglmc diff`: what differs in meaning between two targets."""
+
+from __future__ import annotations
+
+import click
+
+from .options import json_option
+from .output import echo_json
+
+
+@click.command("diff")
+@click.argument("old", metavar="FILE|NAME")
+@click.argument("new", metavar="FILE|NAME")
+@json_option
+def diff_command(old: str, new: str, as_json: bool) -> int:
+    """Say what differs in meaning between two targets: operators, conditions, numbers, links, memories, limits, rewrites.
+
+    Layout, order, comments, provenance and the targets' names make no difference. Exit code 0: the same; 1: different.
+    """
+    from ...targets.difference import differences
+    from ..show_target import difference_json, difference_lines
+    from ..target_files import resolved_target
+
+    found = differences(resolved_target(old)[0], resolved_target(new)[0])
+    if as_json:
+        echo_json({"old": old, "new": new, "differences": difference_json(found)})
+    else:
+        for line in difference_lines(found):
+            click.echo(line)
+    return int(bool(found))
