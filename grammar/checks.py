@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
 from ..targets.model import Device, Limit, Link, Memory, Precision
@@ -9,7 +10,7 @@ from ..targets.operator_view import FLOATS
 from ..targets.support import device_dtypes
 from .check_memory_roles import check_memory_roles
 from .context import Context
-from .diagnostics import Note, Span
+from .diagnostics import Diagnostic, Note, Span
 from .names import suggestion_or_list
 from .syntax import Arg, Statement
 
@@ -22,6 +23,9 @@ def check_names(body: Iterable[Statement], context: Context) -> None:
     devices = context.devices
     memories = [item for item in statements if item.head.text == "memory"]
     links = [item for item in statements if item.head.text == "link"]
+    heads = _Faults(item for item in context.report.found if item.code == "HW0001")
+    if any(heads.within(device.head.span.to(device.args[-1].span)) for device in devices.values()):
+        context.report.assumed.add("device")
     addressed: set[str] = set()
     for memory in memories:
         for item in memory.body or ():
@@ -37,6 +41,8 @@ def check_names(body: Iterable[Statement], context: Context) -> None:
             pairs.append((ends[0], ends[1]))
             if any(arg.text == "<->" for arg in link.args):
                 pairs.append((ends[1], ends[0]))
+    if not _sharing_known(memories, context):
+        context.report.assumed.add("shared")
     for name, device in devices.items():
         if name not in addressed and not {"memory", "shared"} & context.report.assumed:
             help = f"write `shared {name};` in the memory it addresses"
@@ -45,9 +51,39 @@ def check_names(body: Iterable[Statement], context: Context) -> None:
         _connected(devices, pairs, context)
 
 
+class _Faults:
+    """Where errors stand, sorted, so that a large file is not searched again for each of its blocks."""
+
+    def __init__(self, found: Iterable[Diagnostic]) -> None:
+        self.places: dict[str, list[int]] = {}
+        for item in found:
+            if item.severity == "error":
+                self.places.setdefault(item.span.source.name, []).append(item.span.start)
+        for starts in self.places.values():
+            starts.sort()
+
+    def within(self, span: Span) -> bool:
+        starts = self.places.get(span.source.name, [])
+        index = bisect_left(starts, span.start)
+        return index < len(starts) and starts[index] <= span.end
+
+
+def _sharing_known(memories: Iterable[Statement], context: Context) -> bool:
+    """Whether every memory says, without a mistake, which devices address it."""
+    faults = _Faults(context.report.found)
+    for memory in memories:
+        shared = [item for item in memory.body or () if isinstance(item, Statement) and item.head.text == "shared"]
+        stray = any(isinstance(item, Statement) and item.head.text in context.devices for item in memory.body or ())  # `shared a; b;`
+        if not shared or stray or any(faults.within(item.span) for item in shared):
+            return False
+    return True
+
+
 def _known(args: Iterable[Arg], devices: Iterable[str], code: str, context: Context) -> bool:
     names = list(devices)
     unknown = [arg for arg in args if arg.kind == "word" and arg.text not in names]
+    if unknown and "device" in context.report.assumed:
+        return False
     for arg in unknown:
         context.report.error(code, arg.span, f"no device `{arg.text}`", suggestion_or_list(arg.text, names))
     return not unknown
@@ -98,7 +134,7 @@ def check_sense(
     """HW03xx: numbers and dtypes that do not fit one another."""
     for memory in memories:
         _memory(memory, context)
-    if not context.report.broken:
+    if _memories_known(memories, context):
         check_memory_roles(memories, devices, context)
     _memory_limit(memories, limits, context)
     for device in devices:
@@ -155,6 +191,7 @@ def _device(device: Device, memories: list[Memory], limits: tuple[Limit, ...], c
             message = f"`{device.name}` would need {ridge:.3g} operations a byte to be busy; 1 to 10000 is usual"
             span = context.spans[f"{path}.peak.{dtype}"]
             context.report.add("warning", "HW0307", span, message, "check the units of peak and bandwidth")
+            break
     for limit in limits:
         if limit.kind == "latency" and device.dispatch > limit.value:
             note = (Note("the limit is here", _limit_span(limit, context)),)
@@ -168,7 +205,7 @@ def _link(link: Link, memories: list[Memory], devices: dict[str, Device], contex
     working = [memory for memory in memories if "activations" in memory.holds]
     common = [memory for memory in working if link.source in memory.shared and link.destination in memory.shared]
     both_known = link.source in devices and link.destination in devices
-    if link.zero_copy and not common and both_known and not context.report.broken:
+    if link.zero_copy and not common and both_known and _memories_known(memories, context):
         message = f"zero copy between `{link.source}` and `{link.destination}`, which share no memory"
         context.report.error("HW0304", span, message, "add both to `shared` of one memory, or write `copy`")
     fastest = max((memory.bandwidth for memory in memories), default=float("inf"))
@@ -183,6 +220,12 @@ def _link(link: Link, memories: list[Memory], devices: dict[str, Device], contex
             message = f"rows of {link.row_align} bytes here and of {own} on `{name}` cannot both hold"
             note = (Note("the device's is here", context.spans.get(f"device.{name}.row_align")),)
             context.report.error("HW0305", context.spans[f"{path}.row_align"], message, "", note)
+
+
+def _memories_known(memories: list[Memory], context: Context) -> bool:
+    """Whether every memory was read whole, so that what no memory shares is shared by none."""
+    written = sum(path.startswith("memory.") and path.count(".") == 1 for path in context.spans)
+    return len(memories) == written and not context.report.broken and not {"memory", "shared"} & context.report.assumed
 
 
 def _dtypes(precision: Precision, devices: list[Device], context: Context) -> None:
