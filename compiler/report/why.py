@@ -69,8 +69,12 @@ def _print_rows(screen: Console, why: Why) -> None:
         told = "" if part is None else f"{part * 100:.1f} %"
         made.add_row(Text(printable(_operators(merged))), _reason(merged[0]), time(seconds), told)
     screen.print(made)
+    priced = [one for one in why.rows if one.tried is not None and one.tried.planned]
+    if priced:
+        say(screen, "verdict", [_verdict_of(priced)])
     if why.together is not None:
-        say(screen, "together", [f"all changes above at once: {_outcome(why.together, '')}"])
+        at_once = _outcome(why.together, "") if why.together.gain or why.together.before is None else "no gain"
+        say(screen, "together", [f"all changes above at once: {at_once}"])
     if plan.placement is not None:
         say(screen, "guesses", list(_guesses(why)))
     left = sum(one.tried is not None and not one.tried.planned for one in why.rows)
@@ -78,6 +82,16 @@ def _print_rows(screen: Console, why: Why) -> None:
         say(screen, "left out", [f"the gain of {count(left, 'change')}: --tries {len(why.rows)} plans with each"])
     _print_claims(screen, [one.tried for one in why.rows if one.tried is not None])
     say(screen, "next", ["name a node or an operator to see what every device says of it"], style="dim")
+
+
+def _verdict_of(priced: Sequence[Row]) -> Text:
+    """The one change to look at first."""
+    best = max(priced, key=lambda one: one.tried.gain if one.tried else 0.0)
+    if any(one.tried and one.tried.before is None for one in priced):
+        return Text("some operators run nowhere: there is no plan until they do")
+    if best.tried is None or not best.tried.gain:
+        return Text(f"no gain from {count(len(priced), 'change')} planned one by one")
+    return Text(f"the most by one change: {best.group.operator}, saves {time(best.tried.gain)}", style="bold green")
 
 
 def _merged(rows: Sequence[Row]) -> Iterator[list[Row]]:

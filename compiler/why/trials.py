@@ -12,8 +12,8 @@ from .changes import Change, changes
 from .groups import Group
 from .plans import Asked, Plan, ask_devices, make_plan
 
-NO_GAIN = 1e-4
-"""Relative: the solver calls plans so close equal."""
+NO_GAIN = 1e-3
+"""Relative: less is nothing that a prediction can tell."""
 
 
 @dataclass(frozen=True, slots=True)
