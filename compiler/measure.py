@@ -48,7 +48,7 @@ class Measurement:
         over = broken_limits(report.limits)
         found = self._problem(report, different, over)
         if found is not None:
-            raise WrongOnDevice(found) if report.narrow else found
+            raise WrongOnDevice(found) if report.native else found
         known = {(limit.kind, limit.subject): limit for limit in report.limits}
         return tuple(known.get((limit.kind, limit.subject), limit) for limit in self.facts.limits), report.records()
 

@@ -59,6 +59,11 @@ class Session:
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
         self._segments = [self._load(segment, adapter) for segment, adapter in zip(manifest.segments, adapters, strict=True)]
         self.devices = tuple(segment.device for segment in self._segments)
+        self.native = tuple(
+            f"{r.index} ({r.device}): {a.name} on {s.device}"
+            for r, a, s in zip(manifest.segments, adapters, self._segments, strict=True)
+            if a.name != "ort"
+        )
         self.narrow = tuple(
             f"{r.index} ({r.device}): {a.narrow} on {s.device}"
             for r, a, s in zip(manifest.segments, adapters, self._segments, strict=True)

@@ -53,6 +53,8 @@ class VerifyReport:
     emulated: tuple[str, ...]
     narrow: tuple[str, ...] = ()
     """Segments that a device computed in a narrower dtype: "1 (npu): fp16 on Hexagon HTP v75 (emulator)"."""
+    native: tuple[str, ...] = ()
+    """Segments that another runtime than onnxruntime's CPU really ran."""
 
     @property
     def passed(self) -> bool:
@@ -187,6 +189,7 @@ class _Trial:
             limits=limits,
             emulated=self.session.emulated,
             narrow=self.session.narrow,
+            native=self.session.native,
         )
 
     def _grounds(self, tolerance: float | None, outputs: Sequence[Difference]) -> str:
