@@ -12,8 +12,6 @@ from .graph import Graph, Node
 from .rewrite import Bindings, Contract, Replacement, Rewrite
 from .trace import extents
 
-END = (1 << 63) - 1
-
 
 def match(graph: Graph, node: Node) -> Bindings | None:
     """The sizes: batch, heads, rows, width, and how much of the width is turned."""
@@ -45,7 +43,7 @@ def build(graph: Graph, found: Bindings) -> Replacement:
     first, second = (_part(b, x, *limit) for limit in limits)
     real, imaginary = b.sub(b.mul(first, c), b.mul(second, s)), b.add(b.mul(first, s), b.mul(second, c))
     result = _woven(b, real, imaginary, found) if interleaved else ""
-    rest = (_part(b, x, turned, END, 1),) if turned < width else ()
+    rest = (_part(b, x, turned, width, 1),) if turned < width else ()
     pieces = (result,) if result else (real, imaginary)
     result = b.op("Concat", *pieces, *rest, axis=-1) if len(pieces) + len(rest) > 1 else result
     return b.replaces(root, b.reshape(result, (batch, rows, heads * width)) if flat else result)

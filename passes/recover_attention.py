@@ -59,7 +59,7 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     values |= {"scale": scores.factor, "softcap": scores.softcap, "scores": product.outputs[0]}
     values |= {f"mask{n}": name for n, name in enumerate(scores.added)}
     for n, (condition, number, inside) in enumerate(scores.filled):
-        values |= {f"open{n}": condition, f"fill{n}": number, f"inside{n}": float(inside)}
+        values |= {f"open{n}": condition, f"fill{n}": number, f"inside{n}": int(inside)}
     return _shared(reader, Bindings(node, values))
 
 

@@ -40,7 +40,7 @@ def match(graph: Graph, node: Node) -> Bindings | None:
             found = _turned(reader, rotated, shape)
             for x, cosine in first if found else ():
                 if found and x == found[0] and extents(graph, x) == shape:
-                    return Bindings(node, {"x": x, "cos": cosine, "sin": sine, "interleaved": float(found[1]), "half": 0.0})
+                    return Bindings(node, {"x": x, "cos": cosine, "sin": sine, "interleaved": int(found[1]), "half": 0})
     return None
 
 
@@ -109,7 +109,7 @@ def match_halves(graph: Graph, node: Node) -> Bindings | None:
             pieces = piece(reader, x1), piece(reader, x2)
             crossed = ((x2, c) in third and (x1, s) in fourth) or ((x2, c) in fourth and (x1, s) in third)
             if crossed and pieces[0] and _pair(*pieces, False) and extents(graph, pieces[0].source) == shape:
-                return Bindings(node, {"x": pieces[0].source, "cos": c, "sin": s, "interleaved": 0.0, "half": 1.0})
+                return Bindings(node, {"x": pieces[0].source, "cos": c, "sin": s, "interleaved": 0, "half": 1})
     return None
 
 
@@ -179,8 +179,8 @@ def _cache(b: Builder, found: Bindings, name: str, shape: Extents) -> str:
         return b.array(np.broadcast_to(rows, shape))
     given = extents(b.graph, tensor) or ()
     if not half:
-        limits = [b.integers([n]) for n in (0, 2 * shape[-1] if step == 2 else shape[-1], -1, step)]
-        tensor = b.op("Slice", tensor, *limits)
+        assert step == 1, "neighbours that are equal are seen in values only"
+        tensor = b.op("Slice", tensor, *(b.integers([n]) for n in (0, shape[-1], -1)))
     batch = given[0] if len(given) == 4 else 1
     tensor = b.reshape(tensor, (batch, *shape[1:]))
     return tensor if batch == shape[0] else b.op("Expand", tensor, b.integers(shape))
@@ -201,7 +201,7 @@ def match_partial(graph: Graph, node: Node) -> Bindings | None:
         return None
     if head.stop != tail.start or tail.stop != tail.extent or extents(graph, head.source) != shape:
         return None
-    values: dict[str, Value] = {"x": head.source, "rotary": turned, "width": float(head.stop)}
+    values: dict[str, Value] = {"x": head.source, "rotary": turned, "width": head.stop}
     return Bindings(node, values)
 
 

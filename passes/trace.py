@@ -70,26 +70,25 @@ def piece(reader: Reader, tensor: str) -> Piece | None:
     if node is None or not shape:
         return None
     found = _sliced(graph, node, shape) if node.operator == "Slice" else _split(graph, node, tensor, shape)
-    return None if found is None else Piece(reader.resolve(node.inputs[0]), *found, shape[-1])
-
-
-def _sliced(graph: Graph, node: Node, shape: Extents) -> Extents | None:
-    given = [constant_integers(graph, name) for name in node.inputs[1:]]
-    if len(given) < 2 or any(values is None or len(values) != 1 for values in given):
+    if found is None:
         return None
-    start, stop, axis, step = ((*(values[0] for values in given if values), 0, 1)[:4]) if len(given) == 2 else _four(given)
+    start, stop, step = found
+    return Piece(reader.resolve(node.inputs[0]), start, stop, step, shape[-1])
+
+
+def _sliced(graph: Graph, node: Node, shape: Extents) -> tuple[int, int, int] | None:
+    given = [constant_integers(graph, name) for name in node.inputs[1:]]
+    numbers = [values[0] for values in given if values is not None and len(values) == 1]
+    if len(numbers) != len(given) or len(numbers) < 2:
+        return None
+    start, stop, axis, step = (*numbers, *(0, 1)[len(numbers) - 2 :])
     if axis % len(shape) != len(shape) - 1 or step < 1:
         return None
     start, stop, _ = slice(start, stop, step).indices(shape[-1])
     return start, stop, step
 
 
-def _four(given: list[Extents | None]) -> Extents:
-    numbers = tuple(values[0] for values in given if values)
-    return numbers if len(numbers) == 4 else (*numbers, 1)
-
-
-def _split(graph: Graph, node: Node, tensor: str, shape: Extents) -> Extents | None:
+def _split(graph: Graph, node: Node, tensor: str, shape: Extents) -> tuple[int, int, int] | None:
     axis = graph.attribute(node, "axis")
     if not isinstance(axis, int) or axis % len(shape) != len(shape) - 1:
         return None

@@ -32,7 +32,10 @@ RESULT = ROOT / "docs" / "mutations.txt"
 RULES = re.compile(r"(recover|fold|merge|flatten|remove|decompose|substitute|reshape)_\w+\.py")
 TESTS: Mapping[str, Sequence[str]] = {
     "recover": ("test_recover.py", "test_space_to_depth.py"),
+    "recover_attention": ("test_attention.py",),
+    "recover_rotary": ("test_attention.py",),
     "decompose": ("test_decompose.py",),
+    "decompose_attention": ("test_attention.py",),
     "reshape": ("test_decompose.py",),
     "substitute": ("test_substitute_gelu.py", "test_substitute_gelu_relu.py", "test_gelu_table.py"),
     "remove": ("test_remove_identity.py",),
@@ -117,7 +120,7 @@ def survives(constant: Constant, copy: Path) -> bool:
 
 def passes(file: Path, copy: Path) -> bool:
     """Whether the tests of a rule file pass on the copy. Tests of texts and of time are left out: a busy machine is no finding."""
-    tests = [ROOT / "tests" / "passes" / name for name in TESTS[file.name.partition("_")[0]]]
+    tests = [ROOT / "tests" / "passes" / name for name in TESTS.get(file.stem) or TESTS[file.name.partition("_")[0]]]
     properties = [f"{EVERY}[{name}]" for name in rules(file)]
     options = ["-q", "-x", "-p", "no:cacheprovider", "-k", "not golden and not bounded_time"]
     command = [sys.executable, "-m", "pytest", *options, *properties, *(str(test) for test in tests if test.exists())]

@@ -130,6 +130,12 @@ def test_what_only_resembles_a_rotation_is_left_alone(old: str, new: str) -> Non
     assert "RotaryEmbedding" not in kinds(recovered(ROTARY.replace(old, new))[1])
 
 
+@pytest.mark.parametrize(("fill", "there"), [("-1e4", True), ("-9999", False)])
+def test_only_a_number_that_closes_a_position_is_a_mask(fill: str, there: bool) -> None:
+    text = SDPA.replace("e = Add(s, m)", "e = Where(b, s, big)").replace("big = {-1e9}", f"big = {{{fill}}}")
+    assert ("Attention" in kinds(recovered(text)[1])) == there
+
+
 def test_heads_repeated_in_another_order_are_not_taken_for_groups() -> None:
     """Tile writes h₀ h₁ h₀ h₁, a group needs h₀ h₀ h₁ h₁: attention it is, but over the repeated heads."""
     text = SDPA.replace("float[2,4,7,8] k, float[2,4,7,6] v", "float[2,2,7,8] K, float[2,2,7,6] V")
