@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from ..passes.bodies import apply_everywhere
 from ..passes.candidates import Candidates
 from ..passes.cut_segments import cut
 from ..passes.fuse_formulas import fuse
@@ -18,7 +19,6 @@ from ..passes.place_operators import ask, place
 from ..passes.placed import Homeless
 from ..passes.realise_placement import realise
 from ..passes.remove_identity import name_outputs
-from ..passes.rewrite import apply
 from ..passes.split_dequantize import NAME as SPLIT_DEQUANTIZE
 from ..passes.split_dequantize import split_dequantize
 from .errors import Infeasible, TargetError
@@ -63,13 +63,13 @@ class Pass:
 
 
 def recover(work: Work) -> None:
-    work.decisions.extend(apply(work.graph, work.enabled(RECOVER), work.allow))
+    work.decisions.extend(apply_everywhere(work.graph, work.enabled(RECOVER), work.allow))
 
 
 def simplify(work: Work) -> None:
     if MERGE_EQUAL not in work.without:
         work.decisions.extend(merge_equal(work.graph, work.allow))
-    work.decisions.extend(apply(work.graph, work.enabled(SIMPLIFY), work.allow))
+    work.decisions.extend(apply_everywhere(work.graph, work.enabled(SIMPLIFY), work.allow))
     if SPLIT_DEQUANTIZE not in work.without:
         work.decisions.extend(split_dequantize(work.graph, work.allow))
     work.decisions.extend(name_outputs(work.graph))

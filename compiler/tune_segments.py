@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import onnx
 
+from ..passes.bodies import apply_everywhere
 from ..passes.cut_segments import KERNEL, Cut, recut
 from ..passes.graph import Graph
 from ..passes.library import FOLLOW, FUSED_FOR_ORT, TUNE
-from ..passes.rewrite import Allow, Bindings, Decision, Rewrite, anywhere, apply
+from ..passes.rewrite import Allow, Bindings, Decision, Rewrite, anywhere
 from ..targets.model import Device, Precision, Target
 from ..targets.support import No, supports
 
@@ -58,6 +59,6 @@ def _tune(cut: Cut, k: int, target: Target, rules: Sequence[Rewrite], allow: All
         del node.metadata_props[:]
         node.metadata_props.extend(kept)
     graph = Graph(model)
-    taken = tuple(decision for decision in apply(graph, rules, allow) if decision.taken)
+    taken = tuple(decision for decision in apply_everywhere(graph, rules, allow) if decision.taken)
     graph.sweep()
     return (recut(graph, k, cut, target), taken) if taken else None

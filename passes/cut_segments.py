@@ -104,7 +104,9 @@ def _has_body(nodes: Sequence[Node]) -> bool:
 
 def segment_opset(graph: Graph, nodes: Sequence[Node], readable: tuple[int, int] | None = None) -> int:
     """The graph's opset, or the first one that has every operator of the segment; inside `readable` where a runtime reads only that."""
-    opset = max([graph.opset, *(first_opset(node.operator) for node in nodes if not node.domain)])
+    kinds = {node.operator for node in nodes if not node.domain}
+    inside = {kind for node in nodes if any(True for _ in node.bodies()) for kind in graph.view(node).functions if "::" not in kind}
+    opset = max([graph.opset, *map(first_opset, kinds | inside)])
     return declared(opset, *readable) if readable else opset
 
 

@@ -114,6 +114,24 @@ class Graph:
             setattr(twin, name, copy.copy(getattr(self, name)))
         return twin, mine
 
+    def enter(self, body: onnx.GraphProto) -> Graph:
+        """A graph of a body (a copy of it) that sees what the body captures from this one; neither takes names of the other."""
+        model = onnx.ModelProto(ir_version=self.model.ir_version)
+        model.opset_import.extend(self.model.opset_import)
+        model.functions.extend(self.model.functions)
+        model.graph.CopyFrom(body)
+        inner = Graph(model)
+        inner.newest = self.newest
+        for name in free_names(body):
+            if name in self.constants:
+                inner.constants[name] = self.constants[name]
+            elif name in self._types:
+                inner._types[name] = self._types[name]
+        self._taken |= inner._taken
+        inner._taken = self._taken
+        inner.infer(inner.nodes)
+        return inner
+
     # ---- reading -------------------------------------------------------------------------------------------------
 
     @property
@@ -289,6 +307,19 @@ class Graph:
         for name in node.reads:
             self._users.setdefault(name, {})[id(node)] = node
 
+    def reserve(self, names: Iterable[str]) -> None:
+        """Names that `fresh` is not to give, since bodies use them."""
+        self._taken.update(names)
+
+    def give_attributes(self, node: Node, attributes: Mapping[str, onnx.AttributeProto]) -> None:
+        """Puts attributes in place of those of the same names, bodies among them: what the node captures follows."""
+        for name in node.reads:
+            self._users[name].pop(id(node), None)
+        node.attributes = {**node.attributes, **attributes}
+        node.captures = tuple(dict.fromkeys(name for body in node.bodies() for name in free_names(body)))
+        for name in node.reads:
+            self._users.setdefault(name, {})[id(node)] = node
+
     def rename(self, tensor: str, name: str) -> None:
         """Gives a tensor that a node writes the name of a tensor that nothing writes (any more); its readers follow. A tensor that
         bodies read, or that is a graph output, cannot be renamed: ValueError."""
@@ -443,11 +474,11 @@ def _node(proto: onnx.NodeProto) -> Node:
     attributes = {a.name: a for a in proto.attribute}
     domain = "" if proto.domain == "ai.onnx" else proto.domain
     node = Node(proto.op_type, domain, proto.name, list(proto.input), list(proto.output), attributes, proto)
-    node.captures = tuple(dict.fromkeys(name for body in node.bodies() for name in _free(body)))
+    node.captures = tuple(dict.fromkeys(name for body in node.bodies() for name in free_names(body)))
     return node
 
 
-def _free(body: onnx.GraphProto) -> list[str]:
+def free_names(body: onnx.GraphProto) -> list[str]:
     """Names that a body reads and does not define."""
     defined = {v.name for v in body.input} | {t.name for t in body.initializer}
     free: list[str] = []

@@ -86,7 +86,11 @@ def unlike(view: OperatorView, written: int, opset: int, given: Mapping[str, onn
     if first > opset:
         return f"{view.operator} exists from opset {first} on"
     if view.has_body:
-        changed = sorted(n for n in view.functions if "::" not in n and schema(n, "", written).since != schema(n, "", opset).since)
+        own = {n for n in view.functions if "::" not in n}
+        younger = sorted(n for n in own if first_opset(n) > opset)
+        if younger:
+            return f"its body holds {younger[0]}, which exists from opset {first_opset(younger[0])} on"
+        changed = sorted(n for n in own if first_opset(n) <= written and schema(n, "", written).since != schema(n, "", opset).since)
         return f"its body holds {changed[0]} of opset {schema(changed[0], '', written).since}" if changed else ""
     here, there = schema(view.operator, "", written), schema(view.operator, "", opset)
     if here.since == there.since:
