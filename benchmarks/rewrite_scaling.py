@@ -1,26 +1,33 @@
-"""Time of recovery and simplification per node, on transformers of 1,000 to 20,000 nodes as exporters write them.
+"""Time of all rules per node, on transformers of 1,000 to 100,000 nodes as exporters write them.
 
-    python benchmarks/rewrite_scaling.py
+    python benchmarks/rewrite_scaling.py [--repeat 3]
 
-Prints nodes, milliseconds and microseconds per node; the last column should stay flat.
+"All rules" is what a compilation for onnxruntime does at most: recovering, simplifying and tuning applied until nothing changes, equal
+nodes merged, and every substitution and decomposition asked for at every node that is left. At the largest size it alternates with
+onnx-graphsurgeon, which only imports the same model and exports it again. Exit code 1 where the time grows faster than nodes^1.1, or
+where the rules take longer than that.
 """
 
 from __future__ import annotations
 
+import argparse
+import gc
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from autoglmc.passes.graph import Graph
-from autoglmc.passes.library import RECOVER, SIMPLIFY
-from autoglmc.passes.rewrite import apply
+from autoglmc.passes.library import RECOVER, SIMPLIFY, SUBSTITUTE, TUNE
+from autoglmc.passes.merge_equal import merge_equal
+from autoglmc.passes.rewrite import Match, Rewrite, apply
 
 WIDTH = 16
-SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
-REPEATS = 3
+SIZES = (1_000, 10_000, 100_000)
+LIMIT = 1.1
 
 
 class Writer:
@@ -69,22 +76,59 @@ def transformer(size: int, width: int = WIDTH) -> onnx.ModelProto:
     return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10))
 
 
-def measure(size: int) -> tuple[int, float, int]:
-    """(nodes, best seconds of a sweep, rewrites taken)."""
-    model, best, taken = transformer(size), float("inf"), 0
-    for _ in range(REPEATS):
-        graph = Graph(onnx.ModelProto.FromString(model.SerializeToString()))
-        started = time.perf_counter()
-        decisions = (*apply(graph, RECOVER), *apply(graph, SIMPLIFY))
-        best, taken = min(best, time.perf_counter() - started), sum(d.taken for d in decisions)
-    return len(model.graph.node), best, taken
+def all_rules(graph: Graph) -> tuple[int, int]:
+    """(rewrites taken, substitutions that could be made)."""
+    taken = sum(d.taken for rules in (RECOVER, SIMPLIFY) for d in apply(graph, rules))
+    taken += len(merge_equal(graph))
+    by_root: dict[str, list[Rewrite]] = {}
+    for rule in SUBSTITUTE:
+        for kind in rule.operators:
+            by_root.setdefault(kind, []).append(rule)
+    offers = sum(isinstance(rule.find(graph, node), Match) for node in graph.nodes for rule in by_root.get(node.kind, ()))
+    return taken + sum(d.taken for d in apply(graph, TUNE["ort"])), offers
+
+
+def seconds(work: Callable[[], object]) -> float:
+    gc.collect()
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def measure(size: int, repeat: int, compare: bool) -> tuple[int, float, float, tuple[int, int]]:
+    """(nodes, best seconds of the rules, best of graphsurgeon or nan, what was done)."""
+    import onnx_graphsurgeon
+
+    model = transformer(size)
+    data, ours, theirs, done = model.SerializeToString(), float("inf"), float("inf"), [(0, 0)]
+    for _ in range(repeat):
+        graph = Graph(onnx.ModelProto.FromString(data))
+        ours = min(ours, seconds(lambda graph=graph: done.append(all_rules(graph))))  # type: ignore[misc]
+        del graph
+        if compare:
+            theirs = min(theirs, seconds(lambda: onnx_graphsurgeon.export_onnx(onnx_graphsurgeon.import_onnx(model))))
+    return len(model.graph.node), ours, theirs if compare else float("nan"), done[-1]
 
 
 def main() -> None:
-    sys.stdout.write(f"{'nodes':>8}{'rewrites':>10}{'ms':>10}{'us/node':>10}\n")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    sys.stdout.write(f"{'nodes':>8}{'rewrites':>10}{'offers':>10}{'s':>10}{'us/node':>10}{'graphsurgeon s':>16}{'ratio':>8}\n")
+    points, broken = [], []
     for size in SIZES:
-        nodes, seconds, taken = measure(size)
-        sys.stdout.write(f"{nodes:>8}{taken:>10}{seconds * 1e3:>10.1f}{seconds / nodes * 1e6:>10.1f}\n")
+        nodes, ours, theirs, (taken, offers) = measure(size, options.repeat, size == SIZES[-1])
+        points.append((nodes, ours))
+        row = f"{nodes:>8}{taken:>10}{offers:>10}{ours:>10.3f}{ours / nodes * 1e6:>10.1f}{theirs:>16.3f}{ours / theirs:>8.2f}\n"
+        sys.stdout.write(row)
+        sys.stdout.flush()
+        if ours > theirs:
+            broken.append(f"{nodes} nodes take {ours / theirs:.2f} times as long as importing and exporting them")
+    power = float(np.polyfit(*np.log(np.array(points)).T, 1)[0])
+    sys.stdout.write(f"exponent {power:.3f}\n")
+    broken += [f"seconds ~ nodes^{power:.2f}"] if power > LIMIT else []
+    if broken:
+        raise SystemExit(f"not met: {'; '.join(broken)}")
 
 
 if __name__ == "__main__":

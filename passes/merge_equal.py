@@ -26,13 +26,16 @@ def merge_equal(graph: Graph, allow: Allow = anywhere) -> tuple[Decision, ...]:
     known: dict[tuple[object, ...], Node] = {}
     names: dict[str, object] = {}
     taken: list[Decision] = []
+    kept_apart = RANDOM | OWN
     for node in graph.nodes:
-        if node.domain or node.operator in RANDOM | OWN or node.captures or any(True for _ in node.bodies()):
+        if node.domain or node.operator in kept_apart or node.captures or any(True for _ in node.bodies()):
             continue
         key = (node.operator, *_attributes(node), *(_identity(graph, name, names) for name in node.inputs), len(node.outputs))
         first = known.setdefault(key, node)
+        if first is node:
+            continue
         pairs = {old: new for old, new in zip(node.outputs, first.outputs, strict=True) if old and old != new}
-        if first is node or any(not new for new in pairs.values()):
+        if any(not new for new in pairs.values()):
             continue
         alike = graph.version(first) == graph.version(node)
         if alike and allow(NAME, node.outputs[0]) and redirect(graph, pairs):
@@ -42,7 +45,7 @@ def merge_equal(graph: Graph, allow: Allow = anywhere) -> tuple[Decision, ...]:
 
 
 def _attributes(node: Node) -> Iterable[bytes]:
-    return (node.attributes[name].SerializeToString(deterministic=True) for name in sorted(node.attributes))
+    return [node.attributes[name].SerializeToString(deterministic=True) for name in sorted(node.attributes)]
 
 
 def _identity(graph: Graph, tensor: str, names: dict[str, object]) -> object:

@@ -223,7 +223,7 @@ def outline(spellings: tuple[Formula, ...]) -> Outline:
     needs = tuple(frozenset(a.function if isinstance(a, Call) else "Root" for a in each if isinstance(a, Call | Whole)) for each in found)
     return Outline(
         functions=needs,
-        common=frozenset.intersection(*needs),
+        common=frozenset.intersection(*needs) if needs else frozenset(),
         once=any(sum(a.name == "x" for a in each) == 1 for each in unknowns),
         weights=any(a.kind == "weight" for each in unknowns for a in each),
         others=any(a.kind == "var" and a.name != "x" for each in unknowns for a in each),

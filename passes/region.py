@@ -72,22 +72,30 @@ class Reader:
 
     def region(self, node: Node) -> Region:
         """The nodes behind `node`, breadth first, through operators that formulas can contain."""
+        constants, producer_of = self.graph.constants, self.graph.producer
         found: set[str] = set()
         reads: dict[str, int] = {}
         chain: list[str] = []
         queue = [node]
-        for current in queue:
+        for current in queue:  # walked for every sum and product of the graph: what follows is spelled for speed
             if current.operator not in READ or current.domain:
                 continue
             if (function := FUNCTION_OF.get(current.operator)) is not None:
                 found.add(function)
-            tensors = [t for t in map(self.resolve, operands(current)) if t not in self.graph.constants]
-            if len(tensors) == 1 and len(queue) == len(chain) + 1:
-                chain += tensors
-            for tensor in tensors:
-                reads[tensor] = reads.get(tensor, 0) + 1
-                producer = self.graph.producer(tensor)
-                if reads[tensor] == 1 and producer is not None and len(queue) < MAX_NODES:
+            behind = []
+            for tensor in operands(current):
+                producer = producer_of(tensor)
+                if producer is not None and producer.operator in THROUGH:
+                    tensor = self.resolve(tensor)
+                    producer = producer_of(tensor)
+                if producer is not None or tensor not in constants:
+                    behind.append((tensor, producer))
+            if len(behind) == 1 and len(queue) == len(chain) + 1:
+                chain.append(behind[0][0])
+            for tensor, producer in behind:
+                before = reads.get(tensor, 0)
+                reads[tensor] = before + 1
+                if not before and producer is not None and len(queue) < MAX_NODES:
                     queue.append(producer)
         return Region(frozenset(found), reads, tuple(chain))
 

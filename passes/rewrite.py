@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ..targets.operator_view import FLOATS
 from .graph import Graph, Node
-from .pattern import Formula, Pairing, Value, outline
+from .pattern import Formula, Outline, Pairing, Value, outline
 from .polynomial import Leaf, TooLarge, atoms
 from .reading import Reading, Unreadable, read
 from .region import FUNCTION_OF, Reader, Region
@@ -136,6 +136,11 @@ class Rewrite:
     """A sentence that says why not, or None."""
     tolerance: float = 1e-5
     """Relative, on the coefficients of `pattern`."""
+    about: Outline = field(init=False)
+    """What a graph must have for `pattern` to be there at all."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "about", outline(self.pattern))
 
     def find(self, graph: Graph, node: Node, site: Site | None = None) -> Match | Declined | None:
         """Whether the rule applies at this root. Nothing is changed."""
@@ -185,7 +190,7 @@ class Site:
 
 def _find(site: Site, rule: Rewrite) -> Bindings | None:
     """Tries every tensor behind the root as the formula's x (its first unknown)."""
-    graph, node, about = site.graph, site.node, outline(rule.pattern)
+    graph, node, about = site.graph, site.node, rule.about
     if not about.common <= site.region.functions:
         return None
     dtype = graph.tensor(node.outputs[0]).dtype
@@ -269,7 +274,7 @@ def _by_root(rules: Sequence[Rewrite], nodes: Sequence[Node]) -> Mapping[str, li
     present = {FUNCTION_OF.get(node.operator) for node in nodes}
     by_root: dict[str, list[Rewrite]] = defaultdict(list)
     for rule in rules:
-        if not rule.pattern or outline(rule.pattern).common <= present:
+        if rule.about.common <= present:
             for kind in rule.operators:
                 by_root[kind].append(rule)
     return by_root
@@ -278,6 +283,8 @@ def _by_root(rules: Sequence[Rewrite], nodes: Sequence[Node]) -> Mapping[str, li
 def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite], allow: Allow) -> Iterator[Decision]:
     node = site.node
     for rule in rules:
+        if rule.pattern and not rule.about.common <= site.region.functions:
+            continue
         outcome = rule.propose(graph, node, site)
         if outcome is None:
             continue
