@@ -12,6 +12,7 @@ from .commands.check import check_command
 from .commands.compile import compile_command
 from .commands.diff import diff_command
 from .commands.fmt import fmt_command
+from .commands.new_target import new_target_command
 from .commands.rules import rules_command
 from .commands.run import run_command
 from .commands.show import show_command
@@ -61,6 +62,7 @@ for command in (
     fmt_command,
     show_command,
     diff_command,
+    new_target_command,
 ):
     autoglmc.add_command(command)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..grammar import HwError, Resolved, Result, analyse_file, render
@@ -48,6 +49,29 @@ def find_target(target: str | Path) -> Path:
     raise UsageError(
         f"there is no target '{target}': neither a .hw file nor a stock target", where="--target", help=did_you_mean(name, stock_names())
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSummary:
+    name: str
+    title: str
+    devices: tuple[str, ...]
+    confidence: str
+    """ "" where the file does not say."""
+    numbers: int
+    guesses: int
+    """How many of its numbers are marked `@guess`."""
+
+
+def target_summaries() -> tuple[TargetSummary, ...]:
+    """One for each stock target."""
+    found = []
+    for name in stock_names():
+        target = load_target(stock_path(name))
+        guesses = sum(fact.provenance == "guess" for fact in target.facts)
+        devices = tuple(device.name for device in target.devices)
+        found.append(TargetSummary(name, target.title, devices, target.confidence, len(target.facts), guesses))
+    return tuple(found)
 
 
 def stock_targets() -> tuple[str, ...]:

@@ -154,7 +154,7 @@ class _Edges:
 
 
 _CALLED = frozenset({"NAME", "QUALIFIED", "NOTE"})
-_TIGHT = frozenset({"SEMI", "COMMA", "RPAR", "RSQB", "QUESTION", "DOTS"})
+_TIGHT = frozenset({"SEMI", "COMMA", "RPAR", "RSQB", "DOTS"})
 _SIGNS = frozenset({"ARROW", "BOTH", "PIPE", "LE", "GE", "LT", "GT", "EQ", "DOTS", "ASSIGN", "MINUS", "PERCENT", "COLON"})
 
 
@@ -171,6 +171,8 @@ def _blanks(bits: Sequence[Bit], index: int) -> int:
         return 0 if before.kind in _CALLED else 1
     if before.kind == "DOTS" or (before.kind == "MINUS" and not before.binary):
         return 1 if bit.kind in _SIGNS else 0
+    if bit.kind == "QUESTION":  # an optional stage of a chain, as against something left open
+        return 0 if any(one.kind == "ARROW" for one in bits[:index]) else 1
     return 1
 
 
