@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ..targets.model import Device, Limit, Link, Memory, Precision, RuleFacts, RuleSpec, Target
 from ..targets.operators import dictionary_opset
 from ..targets.rule_formula import facts_of
-from .check_claim import check_claims
 from .checks import check_names, check_sense
 from .context import Context
 from .diagnostics import Diagnostic, Source, Span, say_who_included, tidy
@@ -81,7 +80,10 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
         context.rules = (*(facts for facts in rules if facts.name not in resolved.rules), *map(facts_of, specs))
     for item in [item for item in body if item.head.text != "onnx"]:
         _block(item, said, context, statement)
-    check_claims([(resolved.rules[spec.name], spec) for spec in specs], said.devices, context)
+    if specs:
+        from .check_claim import check_claims  # a sixth of all imports, and few files have rules
+
+        check_claims([(resolved.rules[spec.name], spec) for spec in specs], said.devices, context)
     check_names(body, context)
     check_sense(said.memories, said.devices, said.links, said.precision, said.limits, context)
     check_routes(said.devices, statement.span.source, context)

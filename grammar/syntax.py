@@ -6,9 +6,12 @@ complaining about what a broken part may have held.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .diagnostics import Diagnostic, Source, Span
@@ -103,7 +106,29 @@ def read(source: Source) -> File:
 
 @cache
 def parser() -> Lark:
-    """The LALR parser of hw.lark; built once, 60 ms."""
+    """The LALR parser of hw.lark, from its tables (hw.tables.json) where they are of this grammar and this lark."""
+    import lark
+
+    folder = Path(__file__).parent
+    try:
+        content = json.loads((folder / "hw.tables.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return build_parser()
+    digest = hashlib.sha256((folder / "hw.lark").read_bytes()).hexdigest()
+    if (content.get("lark"), content.get("grammar")) != (lark.__version__, digest):
+        return build_parser()
+    return lark.Lark._load_from_dict(_whole_keys(content["data"]), _whole_keys(content["memo"]))
+
+
+def _whole_keys(value: Any) -> Any:
+    """JSON has no numbers as keys; lark's tables have no words of digits."""
+    if isinstance(value, dict):
+        return {int(key) if key.isdigit() else key: _whole_keys(item) for key, item in value.items()}
+    return [_whole_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def build_parser() -> Lark:
+    """The same from the grammar itself, 60 ms."""
     from lark import Lark
 
     return Lark.open(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from functools import cache
 
 import pytest
+from lark import Lark
 
 from autoglmc.grammar.diagnostics import Source
-from autoglmc.grammar.syntax import Rule, Statement, parser, read
+from autoglmc.grammar.syntax import Rule, Statement, build_parser, parser, read
 from autoglmc.targets.stock import stock_names, stock_path
 
 EVERYTHING = """hw 1;
@@ -48,10 +50,21 @@ rule relu_tanh(x, y) {
 
 def test_no_conflicts() -> None:
     pytest.importorskip("interegular")
-    from lark import Lark
-
-    with open(parser().source_path, encoding="utf-8") as file:
+    with open(build_parser().source_path, encoding="utf-8") as file:
         Lark(file.read(), parser="lalr", lexer="contextual", strict=True)
+
+
+def test_the_tables_are_of_this_grammar() -> None:
+    """Read from hw.tables.json, they parse what the grammar parses; python tools/generate_parser.py makes them anew."""
+    made = parser()
+    assert made.source_path == "<deserialized>", "python tools/generate_parser.py"
+    for text in (EVERYTHING, *(stock_path(name).read_text("utf-8") for name in stock_names())):
+        assert made.parse(text) == build_parser_once().parse(text)
+
+
+@cache
+def build_parser_once() -> Lark:
+    return build_parser()
 
 
 def test_holds_the_whole_language() -> None:
