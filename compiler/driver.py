@@ -27,6 +27,7 @@ from .rules import check_rules
 from .run import Bundle
 from .run_passes import PassOptions, Watcher, check_pass
 from .target_files import load_target
+from .try_rules import try_rules
 from .verify_each import PassVerifier
 from .write_after import Stopped, check_model_place, write_after
 
@@ -87,7 +88,7 @@ def compile_model(
             folder=out,
             manifest=manifest,
             work=planned.work,
-            notes=(*planned.loaded.notes, *planned.notes, *(step.reason for step in steps)),
+            notes=(*job.notes, *planned.loaded.notes, *planned.notes, *(step.reason for step in steps)),
             seconds=job.clock.seconds,
             verification=measure if isinstance(measure, str) else measure.report,
             checked=tuple(verifier.checked) if verifier else (),
@@ -196,6 +197,7 @@ class _Job:
         self.clock = _Clock(progress or (lambda message: None))
         with self.clock.stage("read-target"):
             self.target = target if isinstance(target, Target) else load_target(target)
+            self.notes = try_rules(self.target)
 
     def load(self) -> LoadedModel:
         """A fresh copy of the model, with every dim bound."""

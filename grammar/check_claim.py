@@ -13,8 +13,10 @@ from .diagnostics import Note, Span
 from .rule_tape import NotElementwise, Tape, tape_of
 from .syntax import Rule
 
-FULL_SHARE = 40
+FULL_SHARE = 16
 """Up to so many rules in a file each gets the whole work of a search; more of them share it."""
+LEAST_SHARE = 0.02
+"""With less, narrow dtypes are not tried: so many rules are no person's file."""
 
 
 def check_claims(rules: Sequence[tuple[Rule, RuleSpec]], devices: Sequence[Device], context: Context) -> None:
@@ -28,7 +30,7 @@ def check_claims(rules: Sequence[tuple[Rule, RuleSpec]], devices: Sequence[Devic
             message = f"the claim of `{spec.name}` is tried when a model is compiled: {found} is not computed element by element"
             context.report.add("info", "HW0510", rule.name.span, message)
             continue
-        if _holds(rule, spec, tape, share, context):
+        if _holds(rule, spec, tape, share, context) and share > LEAST_SHARE:
             _check_range(rule, spec, tape, [dtype for dtype in ("fp16", "fp32") if dtype == "fp32" or dtype in dtypes], context)
 
 

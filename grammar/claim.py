@@ -55,9 +55,9 @@ def judge(spec: RuleSpec, tape: Tape, share: float = 1.0) -> Verdict:
     low, high = spec.over or (-math.inf, math.inf)
     search = _Search(tape, spec.error or 0.0, DOUBT if spec.claim != "bounded" else ROUNDING, low, high)
     size = max(1, len(tape.steps))
-    count = int(max(LEAST_POINTS, min(MOST_POINTS, share * WORK / size)))
+    count = int(max(LEAST_POINTS, share * min(MOST_POINTS, WORK / size)))
     search.look(_grid(tape, low, high, count) if len(tape.parameters) == 1 else _cloud(tape, low, high, count))
-    rounds = min(5, int(share * WORK / (size * 40)))
+    rounds = min(5, int(share * WORK / (size * 40)), 1 + int(5 * share))
     for step in range(rounds):
         search.look(_closer(search.best(6 if size < 2000 else 2), tape, step, low, high))
     return search.verdict(max(1, min(MOST_CAREFUL, int(share * CAREFUL_WORK / size))))
@@ -139,7 +139,7 @@ def _size(point: Point) -> float:
 
 def _tame(point: Point) -> tuple[float, Point]:
     """Sorts simple points first."""
-    return sum(abs(x) + (x != round(x)) for x in point), point
+    return sum(abs(x) + (x != round(x)) + 2 * (0 < abs(x) < 1e-3) for x in point), point
 
 
 def _grid(tape: Tape, low: float, high: float, count: int) -> list[Point]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ..targets import formula as ex
 from ..targets.model import RuleSpec
-from ..targets.rule_formula import INFIX, input_counts, is_number, names_in, number_of, required_attributes
+from ..targets.rule_formula import INFIX, input_counts, is_number, kind_of, names_in, number_of, required_attributes
 from .context import Context
 from .lower_expression import OPERATOR_VARIABLES, Scope, lower_condition
 from .lower_operators import check_operator
@@ -16,6 +16,7 @@ from .reader import Quantity, Reader
 from .syntax import Arg, Formula, Rule, Statement
 
 CLAIMS = ("exact", "reassociates", "abs")
+MOST_NAMES = 256
 RESERVED = ("native", "decompose")
 
 
@@ -43,7 +44,7 @@ def lower_rule(rule: Rule, context: Context) -> RuleSpec | None:
     claim, error, over = _claim(rule, context)
     where = lower_condition(rule.where, _scope(rule, context), report) if rule.where is not None else None
     unbound = set(known[: len(rule.parameters)]) - {name for formula in match if formula is not None for name in names_in(formula)}
-    if unbound and all(formula is not None for formula in match):
+    if unbound and rule.match and all(formula is not None for formula in match):
         missing = next(parameter for parameter in rule.parameters if parameter.text in unbound)
         report.error("HW0402", missing.span, f"`{missing.text}` does not occur in `match`, so nothing says what it is")
     if any(found.severity == "error" for found in report.found[before:]):
@@ -74,6 +75,9 @@ def _check_shape(rule: Rule, context: Context) -> None:
     elif any(facts.name == name.text for facts in context.rules):
         message = f"rule `{name.text}` takes the place of the built-in rule of that name in this target"
         report.add("info", "HW0511", name.span, message, "give it another name to have both")
+    if len(rule.let) > MOST_NAMES:
+        message = f"rule `{name.text}` binds more than {MOST_NAMES} names"
+        report.error("HW0004", rule.let[MOST_NAMES][0].span, message, "split it into rules that build on one another")
     for again in rule.match[1:]:
         report.error("HW0402", again.span, "a rule has one `match`", "write one rule for each formula")
     for parameter in rule.parameters:
@@ -205,7 +209,11 @@ def _operator(
             context.report.error("HW0403", part.span, f"`{formula.text}` has no attribute `{part.text}`", suggestion(part.text, allowed))
             continue
         value = _mathematics(part.parts[0], known, context, matching)
-        if value is not None:
+        if value is not None and _of_kind(value, kind_of(formula.text, part.text)):
+            keywords.append((part.text, value))
+        elif value is not None:
+            wanted = KINDS[kind_of(formula.text, part.text)]
+            context.report.error("HW0403", part.parts[0].span, f"`{part.text}` of `{formula.text}` is {wanted}")
             keywords.append((part.text, value))
     missing = [attribute for attribute in required_attributes(formula.text) if attribute not in dict(keywords)]
     if missing:
@@ -213,6 +221,24 @@ def _operator(
         context.report.error("HW0403", formula.span, f"`{formula.text}` needs its attribute `{missing[0]}`", f"write {example}")
         return None
     return _arity(formula, arguments, tuple(keywords), context)
+
+
+KINDS = {
+    "int": "a whole number", "ints": "a list of whole numbers, as in `[1, 2]`", "float": "a number", "floats": "a list of numbers",
+    "string": "a text in quotes", "strings": "a list of texts",
+}  # fmt: skip
+
+
+def _of_kind(value: ex.Expression, kind: str) -> bool:
+    """Whether an attribute of that kind can have the value; a name is a parameter, whose value the node says."""
+    if isinstance(value, ex.Name) or kind not in KINDS:
+        return isinstance(value, ex.Name) or not kind
+    if kind.endswith("s"):
+        return isinstance(value, ex.Listing) and all(_of_kind(item, kind[:-1]) for item in value.items if not isinstance(item, ex.Name))
+    if kind == "string":
+        return isinstance(value, ex.Text)
+    number = number_of(value)
+    return number is not None and (kind == "float" or number == round(number))
 
 
 def _arity(

@@ -47,7 +47,7 @@ def compile_rule(spec: RuleSpec) -> Rewrite:
         contract=Contract(kind, bound, f"{over}, claimed at {spec.origin} and tried on numbers", spec.over),
         match=_finder(spec),
         unless=lambda graph, found: _against(spec, graph, found),
-        build=lambda graph, found: _Writer(spec, graph, found).replacement(),
+        build=lambda graph, found: Writer(spec, graph, found).replacement(),
     )
 
 
@@ -199,7 +199,7 @@ def _against(spec: RuleSpec, graph: Graph, found: Bindings) -> str | None:
         other = graph.tensor(found[parameter]).dtype
         if other in FLOATS and other != dtype:
             return f"{parameter} is {other}, the result {dtype}"
-    writer = _Writer(spec, graph, found)
+    writer = Writer(spec, graph, found)
     replacement = writer.replacement()
     try:
         return writer.beyond or _unlike(graph, replacement, root)
@@ -233,12 +233,13 @@ def _extents(shape: tuple[int | None, ...] | None) -> str:
 # --- writing
 
 
-class _Writer:
+class Writer:
     """Writes `emit`: each sub-expression and each `let` name once, numbers reckoned with beforehand."""
 
-    def __init__(self, spec: RuleSpec, graph: Graph, found: Bindings) -> None:
+    def __init__(self, spec: RuleSpec, graph: Graph, found: Bindings, dtype: str = "") -> None:
+        """`dtype` is that of the root's first output unless given."""
         self.spec, self.graph, self.found = spec, graph, found
-        dtype = graph.tensor(found.root.outputs[0]).dtype
+        dtype = dtype or graph.tensor(found.root.outputs[0]).dtype
         self.builder = Builder(graph, dtype if dtype in COMPUTED else "fp32", found.root.outputs[0])
         self.beyond: str | None = None
         """The first constant that the dtype cannot hold."""
@@ -246,13 +247,24 @@ class _Writer:
         self._names: dict[str, Operand] = {}
         self._known: dict[Expression, Operand] = {}
 
-    def replacement(self) -> Replacement:
+    def formula(self, expression: Expression, outputs: int) -> list[str]:
+        """The nodes of one formula, `outputs` results of its last operator."""
+        self._bind()
+        results = [self._tensor(self._write(expression))]
+        root = self.builder.nodes[-1]
+        root.outputs.extend(self.graph.fresh(self.builder.hint) for _ in range(outputs - 1))
+        return results + root.outputs[1:]
+
+    def _bind(self) -> None:
         for name in self.spec.parameters:
             value = self.found.values[name]
             if name not in self._attributes:
                 self._names[name] = self.found[name]
             elif isinstance(value, float | int):
                 self._names[name] = float(value)
+
+    def replacement(self) -> Replacement:
+        self._bind()
         used = _used(self.spec)
         for name, expression in self.spec.let:
             if name in used:

@@ -142,6 +142,12 @@ def required_attributes(function: str) -> tuple[str, ...]:
     return tuple(name for name, kind in versions[-1].attributes.items() if kind.endswith("!")) if versions else ()
 
 
+def kind_of(function: str, attribute: str) -> str:
+    """ "int", "floats" …; "" where it is not known."""
+    kinds = [version.attributes[attribute] for version in versions_of(plain_name(function)) if attribute in version.attributes]
+    return kinds[-1].rstrip("!=") if kinds else ""
+
+
 def input_counts(function: str) -> tuple[int, int]:
     """Fewest and most inputs, over all versions; any number for an operator that is not known."""
     fewest, most = [], []
