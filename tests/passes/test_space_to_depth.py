@@ -156,3 +156,25 @@ def test_a_dtype_without_a_kernel_is_declined() -> None:
     decisions = apply(graph, RULES)
     assert [decision.taken for decision in decisions] == [False]
     assert "int64" in decisions[0].reason
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        (text((1, 3, 4, 6), (1, 3, 2, 2, 3, 2), (0, 3, 5, 1, 2, 4), (1, 12, 2, 3)), ["y = SpaceToDepth <blocksize: int = 2> (x)"]),
+        (
+            text((1, 8, 2, 3), (1, 2, 2, 2, 2, 3), (0, 1, 4, 2, 5, 3), (1, 2, 4, 6)),
+            ['y = DepthToSpace <blocksize: int = 2, mode: string = "CRD"> (x)'],
+        ),
+        (
+            sliced("c = Concat<axis=1>(s00, s10, s01, s11) y = Conv<pads=[1,1,1,1]>(c, k)", y="1,1,4,5"),
+            [
+                "y_spacetodepth_2 = SpaceToDepth <blocksize: int = 2> (x)",
+                "y = Conv <pads: ints = [1, 1, 1, 1]> (y_spacetodepth_2, y_1)",
+            ],
+        ),
+    ],
+)
+def test_golden_texts(source: str, lines: list[str]) -> None:
+    graph = recovered(source)[1]
+    assert [onnx.printer.to_text(graph.node_proto(node)).strip().partition("] ")[2] for node in graph.nodes] == lines
