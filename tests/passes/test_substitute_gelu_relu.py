@@ -144,5 +144,5 @@ def test_nothing_within_the_tolerance_is_a_refusal_that_says_so() -> None:
 
 
 def test_every_form_can_be_named_alone() -> None:
-    assert all(family(rule.name)[0].operators == ("Gelu", "com.microsoft::Gelu") for rule in GELU)
+    assert all("Gelu" in family(rule.name)[0].operators for rule in GELU)
     assert family("relu_9") == (RELU[2],)
