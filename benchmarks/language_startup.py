@@ -58,9 +58,8 @@ def measure(runs: int = RUNS) -> tuple[Path, float, float]:
 def main() -> int:
     target, bare, checking = measure()
     more = checking - bare
-    print(
-        f"import lark {bare * 1e3:.0f} ms; check {target.name} {checking * 1e3:.0f} ms: {more * 1e3:.0f} ms more, {checking / bare:.2f} times"
-    )
+    print(f"import lark {bare * 1e3:.0f} ms; check {target.name} {checking * 1e3:.0f} ms")
+    print(f"{more * 1e3:.0f} ms more, {checking / bare:.2f} times; {ALLOWED * 1e3:.0f} ms more are allowed")
     return 1 if more > ALLOWED else 0
 
 

@@ -109,4 +109,4 @@ def offer(target: Statement, path: list[str]) -> str:
         rest = rest[consumed(child, rest) :]
         item = child
     heads = [child for child in item.body or () if isinstance(child, Statement)]
-    return ", ".join(dict.fromkeys((*c.words[:1],)[0] if c.head.text in ("device", "memory") else c.head.text for c in heads)) or "nothing"
+    return ", ".join(dict.fromkeys(c.words[0] if c.head.text in ("device", "memory") and c.words else c.head.text for c in heads)) or "nothing"

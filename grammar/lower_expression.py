@@ -65,7 +65,7 @@ def _once(formula: Formula, before: int, report: Report) -> None:
 
 def _lacks(found: Diagnostic, formula: Formula) -> bool:
     here = found.span.source is formula.span.source and formula.span.start <= found.span.start < formula.span.end
-    return here and found.code == "HW0403"
+    return here and found.code in ("HW0402", "HW0403")
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def _diagnose(draft: Draft, error: UnexpectedInput) -> Slip:
     wanted = frozenset(error.allowed if isinstance(error, UnexpectedCharacters) else getattr(error, "expected", ())) - {None}
     if isinstance(error, UnexpectedCharacters) and (slip := _letter(draft, at, pieces, index)):
         return slip
-    if not ended and (slip := _stray(draft, pieces, index) or open_set(draft, pieces, index)):
+    if index < len(pieces) and not ended and (slip := _stray(draft, pieces, index) or open_set(draft, pieces, index)):
         return slip
     if slip := _missing_end(draft, pieces, index, "SEMI" in wanted):
         return slip
@@ -93,6 +93,9 @@ def _letter(draft: Draft, at: int, pieces: list[Piece], index: int) -> Slip | No
     letter = text[at]
     if letter == '"':
         return unclosed_string(draft, at, line_end, pieces, index)
+    if letter.isspace() or not letter.isprintable():
+        what = f"the letter U+{ord(letter):04X} does not belong into the file"
+        return Slip("HW0001", at, at + 1, what, "blanks, tabs and line ends part words", draft.blank(at, at + 1))
     if letter == "#":
         return Slip("HW0001", at, at + 1, "unexpected `#`", "a comment begins with `//`", draft.blank(at, line_end))
     if text.startswith("/*", at):

@@ -171,6 +171,7 @@ def _merged(name: str, files: Files, stack: tuple[str, ...]) -> Statement:
     elif parent.text not in files.targets:
         help = suggestion_or_list(parent.text, set(files.targets) - {name})
         files.report.error("HW0206", parent.span, f"no target `{parent.text}` to extend", help)
+        files.report.broken = True
     else:
         body = merge(_merged(parent.text, files, (*stack, name)).body or (), body, "target")
     return replace(target, args=target.args[:1], body=body)
