@@ -13,10 +13,10 @@ from ..targets.formula import Call, Expression
 from ..targets.model import RuleSpec
 from ..targets.operator_view import AttributeValue
 from ..targets.rule_formula import kind_of
-from .compile_rule import Writer, attribute_parameters
 from .graph import Graph
 from .pattern import Value
 from .rewrite import Bindings
+from .write_rule import Writer, attribute_parameters
 
 SHAPES: tuple[tuple[int, ...], ...] = ((3, 3), (3,), (2, 3, 3), (1, 3, 5, 5), (3, 3, 1, 1), (3, 3, 3, 3))
 VALUES: Mapping[str, tuple[AttributeValue, ...]] = {
