@@ -11,6 +11,7 @@ from ..passes.rewrite import Decision
 from ..targets.model import Target
 from .ahead_of_time import DeviceRefused
 from .bind_shapes import Shapes, shape_flags
+from .buckets import bucket_flags
 from .bundle import TargetRecord
 from .compiled import CompileResult
 from .emit import ManifestFacts, check_output, emit
@@ -179,7 +180,9 @@ def _require_bound(loaded: LoadedModel, target: Target) -> None:
     needs = f"{', '.join(static)} {'needs' if len(static) == 1 else 'need'} static shapes"
     why = needs if static else "an arena cannot be planned for them"
     dims = ", ".join(loaded.unbound)
-    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=f"bind them: {shape_flags(loaded.proto)}")
+    buckets = f"; or what '{target.name}' names: {flags}" if (flags := bucket_flags(target)) else ""
+    help = f"bind them: {shape_flags(loaded.proto)}{buckets}"
+    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=help)
 
 
 class _Job:

@@ -32,6 +32,7 @@ def target_json(target: Target) -> dict[str, Any]:
         ],
         "precision": dataclasses.asdict(target.precision),
         "limits": [{**dataclasses.asdict(limit), "origin": _place(limit.origin)} for limit in target.limits],
+        "shapes": [{"name": b.name, "sizes": dict(b.sizes), "origin": _place(b.origin)} for b in target.shapes],
         "rules": [{"name": rule.name, "origin": _place(rule.origin)} for rule in target.rules],
     }
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..targets.model import Device, Limit, Link, Memory, Precision, RuleFacts, RuleSpec, Target
+from ..targets.model import Bucket, Device, Limit, Link, Memory, Precision, RuleFacts, RuleSpec, Target
 from ..targets.operators import dictionary_opset
 from ..targets.rule_formula import facts_of
 from .checks import check_names, check_sense
@@ -18,6 +18,7 @@ from .lower_device import check_table, lower_device
 from .lower_limits import lower_limits
 from .lower_parts import lower_link, lower_memory, lower_precision
 from .lower_rule import lower_rules
+from .lower_shapes import lower_shapes
 from .reader import Reader, Report
 from .resolve import LANGUAGE, Load, Resolved, resolve
 from .routes import check_routes
@@ -51,6 +52,7 @@ class _Said:
     links: list[Link] = dataclasses.field(default_factory=list)
     precision: Precision = dataclasses.field(default_factory=lambda: Precision(default=None, compute=(), keep=()))
     limits: tuple[Limit, ...] = ()
+    shapes: tuple[Bucket, ...] = ()
 
 
 def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool = False) -> Result:
@@ -111,6 +113,7 @@ def _target(statement: Statement, said: _Said, specs: list[RuleSpec], context: C
         facts=tuple(sorted(context.facts, key=lambda fact: fact.path)),
         digest="",
         confidence=said.confidence,
+        shapes=said.shapes,
     )
     return dataclasses.replace(target, digest=digest(target))
 
@@ -153,8 +156,7 @@ def _block(item: Statement, said: _Said, context: Context, target: Statement) ->
             _limit_spans(item, context)
             said.limits = lower_limits(item, context)
         case "shapes":
-            message = "`shapes` is not supported yet in this version and has no effect"
-            context.report.add("warning", "HW0009", item.head.span, message, "bind dims on the command line: `--shape batch=1,seq=16`")
+            said.shapes = lower_shapes(item, context)
         case _:
             unknown(item, "target", f"target `{target.args[0].text}`", context.report)
 

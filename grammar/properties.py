@@ -35,7 +35,7 @@ _SAID: Mapping[str, Mapping[str, Property]] = {
         "link": Property("link npu <-> cpu { … }", "How a tensor gets from one device to another; `->` for one way."),
         "precision": Property("precision { … }", "Which dtypes are computed in."),
         "limits": Property("limits { … }", "What a deployment must keep."),
-        "shapes": Property("shapes { … }", "Sizes to compile for; read, and not used yet."),
+        "shapes": Property("shapes { … }", "Sizes to compile for, as in `decode: seq 1; prefill: seq 16, 64;`; chosen by `--bucket prefill=64`."),
     },
     "memory": {
         "size": Property("size 6 GiB;", "Its size.", "size", True),

@@ -39,6 +39,8 @@ def inner(block: str, head: str) -> str:
         return "kernel"
     if block == "file" and head == "amend":
         return "amend"
+    if block == "target" and head == "shapes":
+        return "shapes"
     return head if head in BLOCKS and (block, head) not in (("limits", "memory"), ("device", "link")) else ""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .formula import Expression, render
-from .model import Device, KernelChain, Limit, Link, Memory, OperatorRule, Origin, RewriteLine, RuleSpec, Runtime, Target
+from .model import Bucket, Device, KernelChain, Limit, Link, Memory, OperatorRule, Origin, RewriteLine, RuleSpec, Runtime, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,8 @@ def _sections(target: Target) -> dict[str, dict[str, Said]]:
         **{f"compute {into} for {operand}": Said("yes") for into, operand in precision.compute},
         **{f"keep {dtype} {operator}{f' on {device}' if device else ''}": Said("yes") for dtype, operator, device in precision.keep},
     }
+    if target.shapes:
+        sections["shapes"] = {"": Said("shapes"), **{bucket.name: Said(_sizes(bucket), None, bucket.origin) for bucket in target.shapes}}
     for rule in target.rules:
         sections[f"rule {rule.name}"] = _rule(rule)
     return sections
@@ -197,6 +199,10 @@ def _link(link: Link, numbers: Mapping[str, Said]) -> dict[str, Said]:
 def _limit(limit: Limit) -> tuple[str, Said]:
     subject = f"{limit.kind} {limit.subject}".strip()
     return f"{subject} {limit.comparison}", Said(limit.text, limit.value, limit.origin)
+
+
+def _sizes(bucket: Bucket) -> str:
+    return ", ".join(f"{dim} {', '.join(map(str, sorted(sizes)))}" for dim, sizes in sorted(bucket.sizes))
 
 
 def _rule(rule: RuleSpec) -> dict[str, Said]:

@@ -202,6 +202,16 @@ class Precision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """Sizes that dynamic dims are compiled for, by name: `prefill: seq 16, 64, 256`."""
+
+    name: str
+    sizes: tuple[tuple[str, tuple[int, ...]], ...]
+    """(dim, its sizes); at most one dim has several, to choose from."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSpec:
     """A rewrite rule as plain data: what a .hw `rule` block says. Formulas stay expressions."""
 
@@ -251,6 +261,7 @@ class Target:
     """sha256 (hex) of the resolved target: equal meaning, equal digest; no paths and no comments in it."""
     confidence: str = ""
     """`confidence low;`: what the author thinks of the numbers; "" if not said."""
+    shapes: tuple[Bucket, ...] = ()
 
     def device(self, name: str) -> Device:
         """The device of that name; KeyError if there is none."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import FILE, emulate_option, json_option, shape_option
+from .options import FILE, bucket_option, emulate_option, json_option, shape_option
 from .output import echo_json, stage
 from .pass_options import pass_arguments, pass_options
 
@@ -20,6 +20,7 @@ from .pass_options import pass_arguments, pass_options
 @click.option("--effort", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help="Times the solver's usual time limit.")
 @click.option("--no-verify", is_flag=True, help="Do not run the bundle against the model.")
 @shape_option
+@bucket_option
 @emulate_option
 @pass_options
 @json_option
@@ -30,6 +31,7 @@ def compile_command(
     effort: float,
     no_verify: bool,
     shapes: Sequence[str],
+    bucket: str | None,
     emulate: bool,
     as_json: bool,
     stop_after: str | None,
@@ -38,11 +40,13 @@ def compile_command(
 ) -> int:
     """Compile MODEL into a bundle for a target."""
     from ..bind_shapes import parse_shapes
+    from ..buckets import bucket_shapes
     from ..driver import compile_model
     from ..target_files import load_target
 
     machine = load_target(target, warn=stage)
-    options: dict[str, Any] = {"shapes": parse_shapes(shapes), "output": output, "effort": effort, "progress": None if as_json else stage}
+    sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
+    options: dict[str, Any] = {"shapes": sizes, "output": output, "effort": effort, "progress": None if as_json else stage}
     options |= pass_arguments(**watched, show=stage)
     if stop_after is not None:
         return _stop(stop_after, model, machine, options, as_json, timings)

@@ -16,6 +16,11 @@ def shape_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--shape", "shapes", multiple=True, metavar="NAME=SIZE", help=text)(command)
 
 
+def bucket_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    text = "Sizes that the target's `shapes` block names: decode, or prefill=64 where it names several. --shape wins."
+    return click.option("--bucket", metavar="NAME[=SIZE]", help=text)(command)
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Machine-readable result on stdout, errors too.")(command)
 
