@@ -17,15 +17,20 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rule_texts import with_rules
 from spellings.entry import Entry
+from spellings.own import OWN
 from spellings.sketch import Sketch
 from spellings.table import SPELLINGS
 
 from autoglmc.compiler.check_graph import broken_invariants
+from autoglmc.grammar import parse_target
+from autoglmc.passes.compile_rule import compile_rule
 from autoglmc.passes.graph import Graph
 from autoglmc.passes.library import SUBSTITUTE, every_rule, named
 from autoglmc.passes.rewrite import Rewrite, apply
 from autoglmc.passes.versions import NEWEST
+from autoglmc.targets.stock import stock_names, stock_path
 
 EXAMPLES = settings.default.max_examples if os.environ.get("AUTOGLMC_RANDOM") else 20
 DECOMPOSED = {rule.name for rule in SUBSTITUTE}
@@ -175,7 +180,17 @@ def check_structure(at: Trial, graph: Graph, after: onnx.ModelProto) -> None:
 @pytest.mark.parametrize("name", [rule.name for rule in every_rule()])
 def test_any_spelling_anywhere(name: str) -> None:
     assert name in SPELLINGS, f"no spelling of what {name} matches: add an entry to the table of its stage in tests/spellings"
-    rule, entry, fired, followed = named(name), SPELLINGS[name], 0, 0
+    try_anywhere(named(name), SPELLINGS[name])
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_target_files_rule_anywhere(name: str) -> None:
+    text, entry = OWN[name]
+    try_anywhere(compile_rule(parse_target(with_rules(text), "box.hw").rules[0]), entry)
+
+
+def try_anywhere(rule: Rewrite, entry: Entry) -> None:
+    fired = followed = 0
 
     @settings(max_examples=EXAMPLES)
     @given(trials(entry))
@@ -190,6 +205,12 @@ def test_any_spelling_anywhere(name: str) -> None:
 
     check()
     assert fired and followed
+
+
+def test_every_rule_of_a_stock_target_is_tried() -> None:
+    files = ((name, stock_path(name)) for name in stock_names())
+    names = {spec.name for name, path in files for spec in parse_target(path.read_text("utf-8"), str(path)).rules}
+    assert names <= set(OWN)
 
 
 def test_no_entry_is_left_over() -> None:
