@@ -36,11 +36,11 @@ SMALL: Mapping[str, Mapping[str, int | tuple[int, ...]]] = {"ppocr4_det": {"x": 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_recovered_is_what_the_file_holds(name: str) -> None:
-    """Counted in the original file, not by the rules: every normalisation has a Sqrt, every Gelu an Erf or Tanh (the Sqrt in a body
-    of silero_vad is the magnitude of a spectrum)."""
+    """Counted in the original file, not by the rules: every normalisation has a Sqrt, every Gelu an Erf or Tanh (the Sqrt of
+    silero_vad is the magnitude of a spectrum)."""
     kinds = Counter(node.op_type for node in onnx.load(model_path(name)).graph.node)
     found = FOUND[name]
-    assert found.get(LAYER, 0) + found.get(RMS, 0) == kinds["Sqrt"]
+    assert found.get(LAYER, 0) + found.get(RMS, 0) == kinds["Sqrt"] - (name == "silero_vad_16k_op15")
     assert found.get(GELU, 0) + found.get(TANH, 0) == kinds["Erf"] + kinds["Tanh"]
 
 
