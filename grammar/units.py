@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 _DECIMAL = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
@@ -62,3 +63,31 @@ _SLIPS: Mapping[str, Mapping[str, str]] = {
     "rate of operations": {"TFLOP": "TFLOPS", "GFLOP": "GFLOPS", "TOP": "TOPS"},
     "power": {"watt": "W", "watts": "W"},
 }
+
+
+_SPELT: Mapping[str, tuple[str, ...]] = {
+    "size": ("TiB", "GiB", "MiB", "KiB", "B"),
+    "bandwidth": ("TB/s", "GB/s", "MB/s", "kB/s", "B/s"),
+    "rate of operations": ("TOPS", "GOPS", "MOPS", "OPS"),
+    "time": ("s", "ms", "us", "ns"),
+    "power": ("W", "mW", "uW"),
+    "share": ("%",),
+}
+
+
+def written(value: float, dimension: str) -> str:
+    """A number of SI as a person would write it: reads back as exactly that number; of all units the one with the shortest text."""
+    texts = [text for unit in _SPELT.get(dimension, ()) if (text := _in_unit(value, unit, DIMENSIONS[dimension][unit]))]
+    return min(texts, key=len) if texts else _plain(Decimal(repr(value)))
+
+
+def _in_unit(value: float, unit: str, size: float) -> str:
+    """ "1.5 GiB", or "" where that would not read back."""
+    digits = _plain(Decimal(repr(value)) / Decimal(repr(size)))
+    return f"{digits} {unit}" if float(Decimal(digits) * Decimal(repr(size))) == value else ""
+
+
+def _plain(number: Decimal) -> str:
+    shortest = number.normalize()
+    exponent = int(shortest.as_tuple().exponent)
+    return f"{shortest:f}" if -6 <= exponent <= 6 else f"{shortest:e}"

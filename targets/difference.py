@@ -6,8 +6,8 @@ Names and titles of the targets, order, layout, provenance and where things are 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .formula import Expression, render
@@ -44,12 +44,27 @@ class Difference:
         return self.new.value / self.old.value
 
 
-Section = Mapping[str, Said]
+Spell = Callable[[float, str], str]
+"""(SI value, a key of DIMENSION's values) to text."""
+DIMENSION = {
+    **dict.fromkeys(("size", "budget", "page", "row_align", "align", "length_multiple"), "size"),
+    **dict.fromkeys(("bandwidth", "copy_bandwidth"), "bandwidth"),
+    **dict.fromkeys(("dispatch", "launch", "handoff"), "time"),
+    **dict.fromkeys(("active_power", "idle_power"), "power"),
+    "sustained": "share",
+}
+"""What each number of a block is of, by its field; others are plain numbers."""
 
 
-def differences(old: Target, new: Target) -> tuple[Difference, ...]:
-    """Sections in the order of the old target, then those only the new one has; () where both mean the same."""
-    before, after = _sections(old), _sections(new)
+def _spelt(value: float, dimension: str) -> str:
+    return f"{value:g}"
+
+
+def differences(old: Target, new: Target, spell: Spell = _spelt) -> tuple[Difference, ...]:
+    """Sections in the order of the old target, then those only the new one has; () where both mean the same.
+
+    `spell` writes the numbers that no file states: a budget that is the whole size."""
+    before, after = _sections(old, spell), _sections(new, spell)
     found: list[Difference] = []
     for name in dict.fromkeys((*before, *after)):
         one, other = before.get(name), after.get(name)
@@ -72,17 +87,17 @@ def _same(one: Said | None, other: Said | None) -> bool:
 # --- a target as sections of things said; "" in a section is the section itself
 
 
-def _sections(target: Target) -> dict[str, dict[str, Said]]:
+def _sections(target: Target, spell: Spell) -> dict[str, dict[str, Said]]:
     numbers = {fact.path: Said(fact.text, fact.value, fact.origin) for fact in target.facts}
     low, high = target.opset
     sections = {"target": {"": Said(target.name), "opset": Said(f"{low}..{high}")}}
     for memory in target.memories:
-        fields = _fields(memory, f"memory.{memory.name}", numbers)
+        fields = _fields(memory, f"memory.{memory.name}", numbers, spell)
         sections[f"memory {memory.name}"] = {"": Said(memory.name, None, memory.origin), **dict(fields)}
     for device in target.devices:
-        sections[f"device {device.name}"] = _device(device, numbers)
+        sections[f"device {device.name}"] = _device(device, numbers, spell)
     for link in target.links:
-        sections[_link_name(link)] = _link(link, numbers)
+        sections[_link_name(link)] = _link(link, numbers, spell)
     sections["limits"] = {"": Said("limits"), **dict(map(_limit, target.limits))}
     precision = target.precision
     sections["precision"] = {
@@ -103,15 +118,17 @@ SKIPPED = frozenset(
 )
 
 
-def _fields(item: Memory | Device | Link, path: str, numbers: Mapping[str, Said]) -> Iterator[tuple[str, Said]]:
+def _fields(item: Memory | Device | Link, path: str, numbers: Mapping[str, Said], spell: Spell) -> Iterator[tuple[str, Said]]:
     """The plain properties of a block, those left out not counted."""
     for field in dataclasses.fields(item):
         value = getattr(item, field.name)
         if field.name in SKIPPED or value is None or value == ():
             continue
         stated = numbers.get(f"{path}.{field.name}")
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield field.name, Said(stated.text if stated else f"{value:g}", float(value), stated.origin if stated else item.origin)
+        if stated:
+            yield field.name, replace(stated, value=float(value))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield field.name, Said(spell(value, DIMENSION.get(field.name, "plain number")), float(value))
         else:
             yield field.name, Said(_plain(value), None, item.origin)
 
@@ -129,13 +146,13 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _device(device: Device, numbers: Mapping[str, Said]) -> dict[str, Said]:
+def _device(device: Device, numbers: Mapping[str, Said], spell: Spell) -> dict[str, Said]:
     path = f"device.{device.name}"
     said = {"": Said(f"{device.name} : {device.kind}", None, device.origin)}
     for peak in device.peaks:
         stated = numbers.get(f"{path}.peak.{peak.dtype}")
         said[f"peak {peak.dtype}"] = Said(stated.text if stated else f"{peak.rate:g}", peak.rate, stated.origin if stated else None)
-    said |= dict(_fields(device, path, numbers))
+    said |= dict(_fields(device, path, numbers, spell))
     said |= _operators(device)
     said |= _conditions("deny", ((rule, "") for rule in device.denies))
     for operator in dict.fromkeys(line.operator for line in device.rewrites):
@@ -192,8 +209,9 @@ def _link_name(link: Link) -> str:
     return f"link {(' <-> ' if link.both else ' -> ').join(ends)}"
 
 
-def _link(link: Link, numbers: Mapping[str, Said]) -> dict[str, Said]:
-    return {"": Said(link.via or "zero copy", None, link.origin), **dict(_fields(link, f"link.{link.source}-{link.destination}", numbers))}
+def _link(link: Link, numbers: Mapping[str, Said], spell: Spell) -> dict[str, Said]:
+    fields = _fields(link, f"link.{link.source}-{link.destination}", numbers, spell)
+    return {"": Said(link.via or "zero copy", None, link.origin), **dict(fields)}
 
 
 def _limit(limit: Limit) -> tuple[str, Said]:

@@ -17,11 +17,12 @@ def diff_command(old: str, new: str, as_json: bool) -> int:
 
     Layout, order, comments, provenance and the targets' names make no difference. Exit code 0: the same; 1: different.
     """
+    from ...grammar.units import written
     from ...targets.difference import differences
     from ..show_target import difference_json, difference_lines
     from ..target_files import resolved_target
 
-    found = differences(resolved_target(old)[0], resolved_target(new)[0])
+    found = differences(resolved_target(old)[0], resolved_target(new)[0], written)
     if as_json:
         echo_json({"old": old, "new": new, "differences": difference_json(found)})
     else:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from autoglmc.grammar import parse_target
 from autoglmc.grammar.rule_facts import rule_facts
+from autoglmc.grammar.units import written
 from autoglmc.targets.difference import differences
 from autoglmc.targets.model import Target
 from autoglmc.targets.stock import stock_names, stock_path
@@ -69,6 +70,13 @@ def test_a_device_is_one_difference() -> None:
 def test_numbers_have_a_ratio_and_a_place() -> None:
     (one,) = differences(box(), box(("dispatch 100 us", "dispatch 0.25 ms @guess")))
     assert one.ratio == pytest.approx(2.5) and one.new is not None and str(one.new.origin) == "box.hw:6"
+
+
+def test_a_number_that_is_left_out_is_spelt() -> None:
+    (one,) = differences(box(), box(("budget 2 GiB @guess; ", "")), written)
+    assert one.old is not None and one.new is not None and (one.old.text, one.new.text) == ("2 GiB", "6 GiB")
+    (two,) = differences(box(("row 64 B; ", "")), box(), written)
+    assert two.old is not None and (two.subject, two.old.text, two.old.origin) == ("row_align", "1 B", None)
 
 
 def test_layout_order_and_provenance_make_no_difference() -> None:
