@@ -14,12 +14,10 @@ from run_model import emitted, feeds, infer, run
 from small_models import parse
 
 from autoglmc.passes.graph import Graph
-from autoglmc.passes.library import SIMPLIFY, TUNE, named
+from autoglmc.passes.library import SIMPLIFY, every_rule, named
 from autoglmc.passes.rewrite import apply
 
 GOLDEN = Path(__file__).parent / "simplify.txt"
-ELSEWHERE = {"remove_", "fold_batchnorm", "fold_channelwise", "swish_sigmoid", "groupnorm_instance"}
-"""Tested with the rules like them."""
 W = "float[4,2] w = {1,2,3,4,5,6,7,8}, float[2] b = {9,-9}, float[4] v = {1,2,3,2}"
 K = "float[2,2,1,1] k = {1,-2,3,4}"
 NHWC = "h = Conv(x, k) t = Transpose<perm=[0,2,3,1]>(h)"
@@ -178,9 +176,9 @@ def load(text: str) -> onnx.ModelProto:
     return infer(parse(text.replace("float[1] o", "float[2] o").replace(W, f"{W}, int64[1] ax = {{1}}"), opset=24, ir=10))
 
 
-def test_every_rule_is_tested_here() -> None:
-    rules = {rule.name for rule in (*SIMPLIFY, *TUNE["ort"])}
-    assert set(FIRES) == set(STAYS) == {name for name in rules if not any(name.startswith(other) for other in ELSEWHERE)}
+def test_what_fires_has_a_near_miss() -> None:
+    """That every rule is tested at all, test_every_rule.py sees to."""
+    assert set(FIRES) == set(STAYS) <= {rule.name for rule in every_rule()}
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in FIRES.items() for text in texts])
