@@ -12,6 +12,7 @@ from .commands.check import check_command
 from .commands.compile import compile_command
 from .commands.diff import diff_command
 from .commands.fmt import fmt_command
+from .commands.lsp import lsp_command
 from .commands.new_target import new_target_command
 from .commands.rules import rules_command
 from .commands.run import run_command
@@ -63,6 +64,7 @@ for command in (
     show_command,
     diff_command,
     new_target_command,
+    lsp_command,
 ):
     autoglmc.add_command(command)
 

@@ -12,8 +12,8 @@ from .resolve import Resolved
 from .syntax import MAX_BYTES
 
 __all__ = [
-    "Diagnostic", "HwError", "Resolved", "Result", "Source", "Span", "analyse_file", "analyse_text", "as_json", "load_target",
-    "parse_target", "read_source", "render", "to_json",
+    "Diagnostic", "HwError", "Resolved", "Result", "Source", "Span", "analyse_file", "analyse_text", "as_json", "load_source",
+    "load_target", "parse_target", "read_source", "render", "to_json",
 ]  # fmt: skip
 
 STOCK = Path(__file__).resolve().parent.parent / "targets"
@@ -35,12 +35,12 @@ def parse_target(text: str, name: str, rules: Sequence[RuleFacts] = (), warn: Ca
 def analyse_file(path: Path, rules: Sequence[RuleFacts] = (), strict: bool = False) -> Result:
     """Target and all diagnostics of a file, warnings too, without raising for what it holds; `strict` adds HW0601."""
     source, trouble = _read(path, str(path))
-    return trouble or analyse(source, rules, _load, strict)
+    return trouble or analyse(source, rules, load_source, strict)
 
 
 def analyse_text(text: str, name: str, rules: Sequence[RuleFacts] = (), strict: bool = False) -> Result:
     """Like `analyse_file`, of a text."""
-    return analyse(Source(name, text), rules, _load, strict)
+    return analyse(Source(name, text), rules, load_source, strict)
 
 
 def read_source(path: Path) -> Source:
@@ -83,7 +83,7 @@ def _refused(source: Source, code: str, message: str, help: str) -> Result:
     return Result(None, (Diagnostic(code, "error", Span(source, 0, 0), message, help),))
 
 
-def _load(written: str, source: Source) -> Source | str:
+def load_source(written: str, source: Source) -> Source | str:
     """An included file: beside the including one, else a stock target."""
     if written.startswith("/") or ".." in Path(written).parts:
         return "an include names a file beside this one or a stock target"

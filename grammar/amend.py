@@ -109,4 +109,5 @@ def offer(target: Statement, path: list[str]) -> str:
         rest = rest[consumed(child, rest) :]
         item = child
     heads = [child for child in item.body or () if isinstance(child, Statement)]
-    return ", ".join(dict.fromkeys(c.words[0] if c.head.text in ("device", "memory") and c.words else c.head.text for c in heads)) or "nothing"
+    names = (child.words[0] if child.head.text in ("device", "memory") and child.words else child.head.text for child in heads)
+    return ", ".join(dict.fromkeys(names)) or "nothing"

@@ -47,7 +47,7 @@ def lower_rule(rule: Rule, context: Context) -> RuleSpec | None:
     if unbound and rule.match and all(formula is not None for formula in match):
         missing = next(parameter for parameter in rule.parameters if parameter.text in unbound)
         report.error("HW0402", missing.span, f"`{missing.text}` does not occur in `match`, so nothing says what it is")
-    if any(found.severity == "error" for found in report.found[before:]):
+    if not rule.match or not rule.emit or any(found.severity == "error" for found in report.found[before:]):
         return None
     return RuleSpec(
         name=rule.name.text,

@@ -117,7 +117,8 @@ def parser() -> Lark:
     digest = hashlib.sha256((folder / "hw.lark").read_bytes()).hexdigest()
     if (content.get("lark"), content.get("grammar")) != (lark.__version__, digest):
         return build_parser()
-    return lark.Lark._load_from_dict(_whole_keys(content["data"]), _whole_keys(content["memo"]))
+    made: Lark = lark.Lark._load_from_dict(_whole_keys(content["data"]), _whole_keys(content["memo"]))  # type: ignore[no-untyped-call]
+    return made
 
 
 def _whole_keys(value: Any) -> Any:

@@ -1,0 +1,23 @@
+"""`autoglmc lsp`: the language server for .hw files."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("lsp")
+def lsp_command() -> int:
+    """Speak the language server protocol on stdin and stdout, for editors.
+
+    Messages as you type, completion, hover, definitions, formatting and an outline of .hw files. Needs `pip install 'autoglmc[lsp]'`.
+    """
+    from ..errors import UsageError
+
+    try:
+        from ..lsp_server import serve
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] not in ("pygls", "lsprotocol"):
+            raise
+        raise UsageError("the language server needs pygls, which is not installed", help="pip install 'autoglmc[lsp]'") from None
+    serve()
+    return 0

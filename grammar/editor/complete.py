@@ -1,0 +1,141 @@
+"""What may be written at an offset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ...targets.model import RuleFacts
+from ...targets.operators import operator_names, versions_of
+from ...targets.predicates import PREDICATES
+from ..lower_expression import DTYPES, LINK_VARIABLES
+from ..lower_runtime import RUNTIMES
+from ..pieces import Piece, split_pieces
+from ..properties import PROPERTIES
+from ..reader import PROVENANCE
+from ..schema import BLOCKS
+from ..units import ALL_UNITS, DIMENSIONS
+from .place import Place, place_at
+
+TABLES = ("operators", "kernel")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    label: str
+    kind: str
+    """property, operator, operand, attribute, predicate, unit, rule, dtype, device, word"""
+    detail: str = ""
+
+
+def complete(text: str, offset: int, rules: Sequence[RuleFacts] = ()) -> tuple[Item, ...]:
+    """Everything that fits at an offset and begins with what is written there (whatever its capitals)."""
+    place = place_at(text, offset)
+    if place.inside_text:
+        return ()
+    written = place.word.lower()
+    found = {item.label: item for item in _candidates(text, place, rules) if item.label.lower().startswith(written)}
+    return tuple(found.values())
+
+
+def _candidates(text: str, place: Place, rules: Sequence[RuleFacts]) -> Iterable[Item]:
+    before = [piece.text for piece in place.before]
+    if place.word.startswith("@"):
+        return [Item(f"@{word}", "word", "where a number is from") for word in PROVENANCE]
+    if "where" in before:
+        return _condition(place, before)
+    if before and before[-1][0].isdigit():
+        return _units(place, before)
+    if before and before[-1] == "->" and before[0] == "rewrite":
+        return _rules(text, before[1], rules)
+    if place.block in TABLES:
+        return _operators(("inherit",) if not before and place.block == "operators" else ())
+    if not before:
+        return _properties(place.block)
+    return _arguments(text, place, before)
+
+
+def _properties(block: str) -> list[Item]:
+    known = PROPERTIES.get("target" if block == "amend" else block, {})
+    return [Item(name, "property", known[name].meaning) for name in BLOCKS.get(block, known)]
+
+
+def _operators(words: tuple[str, ...] = ()) -> list[Item]:
+    return [*(Item(word, "word") for word in words), *(Item(name, "operator") for name in operator_names())]
+
+
+def _units(place: Place, before: list[str]) -> list[Item]:
+    """Units of the property's dimension; all where it has none or several."""
+    known = PROPERTIES.get(place.block, {}).get(before[0])
+    dimension = "bandwidth" if "copy" in before else (known.dimension if known else "")
+    units = DIMENSIONS.get(dimension) or (ALL_UNITS if not known else {})
+    return [Item(unit, "unit", f"{dimension or ALL_UNITS[unit][0]}") for unit in units]
+
+
+def _rules(text: str, operator: str, rules: Sequence[RuleFacts]) -> list[Item]:
+    fitting = {facts.name: facts for facts in rules if operator in facts.matches}
+    found = [Item("native", "rule", "the operator itself")]
+    found += [Item(name, "rule", f"{operator} as {', '.join(facts.emits)}") for name, facts in fitting.items()]
+    return [*found, *(Item(name, "rule", "a rule of this file") for name in declared(text, "rule"))]
+
+
+def _condition(place: Place, before: list[str]) -> list[Item]:
+    if place.block == "link":
+        return [Item(name, "word") for name in sorted(LINK_VARIABLES)] + [Item(name, "dtype") for name in DTYPES]
+    names = before[1:2] if before[0] == "rewrite" else _listed(place.before)
+    operands: dict[str, Item] = {}
+    attributes: dict[str, Item] = {}
+    for name in names:
+        for version in versions_of(name)[-1:]:
+            operands.update({slot.name: Item(slot.name, "operand", f"of {name}") for slot in (*version.inputs, *version.outputs)})
+            attributes.update({f"attr.{key}": Item(f"attr.{key}", "attribute", f"of {name}") for key in version.attributes})
+    last = before[-1]
+    if before[-2:-1] == ["native"] and last == "(":
+        return _operators()
+    if last == "{" or last in ("==", "!="):
+        return [Item(name, "dtype") for name in DTYPES]
+    if last in ("(", ",") and before.count("(") > before.count(")"):
+        return [*operands.values(), *attributes.values()]
+    predicates = [Item(name, "predicate", known.meaning) for name, known in PREDICATES.items()]
+    return [*predicates, *attributes.values(), *(Item(word, "word") for word in ("not", "and", "or", "in"))]
+
+
+def _listed(before: Sequence[Piece]) -> list[str]:
+    """The operators in front of `where`."""
+    return [piece.text for piece in before[: next(i for i, piece in enumerate(before) if piece.text == "where")] if piece.text != ","]
+
+
+def _arguments(text: str, place: Place, before: list[str]) -> list[Item]:
+    match before[0]:
+        case "supports":
+            return [Item(name, "dtype") for name in (*DTYPES, *(("all",) if len(before) == 1 else ()))]
+        case "peak" | "default" | "compute":
+            return [Item(name, "dtype") for name in DTYPES]
+        case "keep":
+            return [Item(name, "device") for name in declared(text, "device")] if before[-1] == "on" else [*_dtypes(), *_operators()]
+        case "rewrite":
+            return _operators() if len(before) == 1 else [Item(word, "word") for word in ("->", "tol", "keep", "where")]
+        case "deny":
+            return _operators()
+        case "runtime":
+            return [Item(name, "word") for name in (RUNTIMES if len(before) == 1 else RUNTIMES.get(before[1], {})) if name]
+        case "shared" | "link" | "partitions":
+            return [Item(name, "device") for name in declared(text, "device")]
+        case "inherit":
+            return [Item(name, "word", "a table") for name in declared(text, "table")]
+        case "target":
+            return [Item("extends", "word")] if len(before) == 2 else [Item(name, "word") for name in declared(text, "target")]
+    choices = {"max": ("rank", "dim"), "align": ("row",), "static_shapes": ("yes", "no"), "power": ("active", "idle"), "onnx": ("opset",),
+               "confidence": ("low", "medium", "high"), "holds": ("weights", "activations"), "length": ("multiple",)}  # fmt: skip
+    return [Item(word, "word") for word in choices.get(before[0], ())]
+
+
+def _dtypes() -> list[Item]:
+    return [Item(name, "dtype") for name in DTYPES]
+
+
+def declared(text: str, what: str) -> list[str]:
+    """Names that the text declares: devices, memories, rules, tables, targets."""
+    pieces = split_pieces(text)
+    return list(dict.fromkeys(b.text for a, b in pairwise(pieces) if a.text == what and b.text.isidentifier()))
