@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..passes import library as built_in
 from ..passes.compile_rule import compile_rule, is_formula
-from ..passes.library import SUBSTITUTE, every_rule, family
 from ..passes.rewrite import Rewrite
 from ..targets.model import Target
 
@@ -26,15 +26,15 @@ class RuleLibrary:
         """Each once; a built-in rule whose name a file has taken is not among them."""
         own = (*self.own, *self.formulas)
         names = {rule.name for rule in own}
-        return (*own, *(rule for rule in every_rule() if rule.name not in names))
+        return (*own, *(rule for rule in built_in.every_rule() if rule.name not in names))
 
     def family(self, name: str) -> tuple[Rewrite, ...]:
         """What a `rewrite` line may choose from by that name. KeyError if there is nothing of it."""
         own = {rule.name: rule for rule in (*self.own, *self.formulas)}
         if name in own:
             return (own[name],) if own[name] in self.own else ()
-        built_in = tuple(rule for rule in family(name) if rule.name not in own)
-        return (*(rule for rule in self.own if rule.contract.kind != "bounded"), *built_in) if name == "decompose" else built_in
+        others = tuple(rule for rule in built_in.family(name) if rule.name not in own)
+        return (*(rule for rule in self.own if rule.contract.kind != "bounded"), *others) if name == "decompose" else others
 
 
 def library_of(target: Target) -> RuleLibrary:
@@ -43,7 +43,7 @@ def library_of(target: Target) -> RuleLibrary:
     names = {rule.name for rule, _ in compiled}
     own = tuple(rule for rule, formula in compiled if not formula)
     formulas = tuple(rule for rule, formula in compiled if formula)
-    return RuleLibrary(own, formulas, (*own, *(rule for rule in SUBSTITUTE if rule.name not in names)))
+    return RuleLibrary(own, formulas, (*own, *(rule for rule in built_in.SUBSTITUTE if rule.name not in names)))
 
 
 def families_of(target: Target, library: RuleLibrary, without: frozenset[str]) -> Mapping[str, tuple[Rewrite, ...]]:
