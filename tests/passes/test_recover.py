@@ -78,6 +78,8 @@ def near_misses() -> list[tuple[str, Formula]]:
         ("sigmoid_shifted", x * sigmoid(x + 0.1)),
         ("square_sigmoid", x**2 * sigmoid(x)),
         ("hardswish_wide", x * clip(x / 6 + 0.5, 0, 1.1)),
+        ("hardsigmoid_wide", clip(x / 6 + 0.5, 0, 1.01)),
+        ("hardsigmoid_fifth_wide", clip(x / 5 + 0.5, 0, 1.01)),
         ("hardswish_offset", x * clip(x / 6 + 0.4, 0, 1)),
         ("hardswish_slope", x * clip(x / 5 + 0.4, 0, 1)),
         ("softplus_two", call("Log", 2 + call("Exp", x))),
