@@ -48,6 +48,22 @@ def cut_node(before: onnx.ModelProto, after: onnx.ModelProto, tensor: str) -> Si
     return SiteCut(_model(before, [old], inputs, outputs), _model(after, new[::-1], inputs, outputs), tuple(inputs))
 
 
+def cut_formula(before: onnx.ModelProto, after: onnx.ModelProto, tensor: str) -> SiteCut:
+    """The operators of `before` that lead to `tensor`, and what stands for them in `after`, where several were replaced at once."""
+    known = {_key(node) for node in before.graph.node}
+    wanted, added = {tensor}, []
+    for node in reversed(after.graph.node):
+        if not wanted.isdisjoint(node.output) and _key(node) not in known:
+            added.append(node)
+            wanted.update(_reads(node))
+    root = next(node for node in before.graph.node if tensor in node.output)
+    written = {name for node in added for name in node.output}
+    sources = {name for node in added for name in _reads(node)} - written - _constants(before) - _constants(after)
+    left = _between(before.graph.node, sources, [root])
+    inputs = tuple(dict.fromkeys((*_open(left, before), *_open(added[::-1], after))))
+    return SiteCut(_model(before, left, inputs, [tensor]), _model(after, added[::-1], inputs, [tensor]), inputs)
+
+
 def _key(node: onnx.NodeProto) -> bytes:
     """What a node computes from what: all but its name and remarks."""
     copy = type(node)()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..passes.placed import Site
 from .compare import difference
-from .cut_site import SiteCut, cut_node
+from .cut_site import SiteCut, cut_formula, cut_node
 from .errors import UserError, first_line
 from .reference import Reference
 
@@ -26,7 +26,7 @@ def broken_bounds(
     before: onnx.ModelProto, after: onnx.ModelProto, sites: Sequence[Site], feeds: Mapping[str, Any]
 ) -> Iterator[tuple[Site, str]]:
     """Sites beyond their bound, with a sentence. `before` and `after` are the whole model around the pass that approximated."""
-    cuts = [(site, cut_node(before, after, site.tensor)) for site in sites if site.contract == "bounded"]
+    cuts = [(site, (cut_formula if site.several else cut_node)(before, after, site.tensor)) for site in sites if site.contract == "bounded"]
     inner = dict.fromkeys(name for _, cut in cuts for name in cut.inputs if name not in feeds)
     values = {**feeds, **Reference(Path(), before, inner).run(feeds)}
     for site, cut in cuts:

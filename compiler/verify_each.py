@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..passes.placed import Site
 from .blame import Culprit, attempt, culprit_at, find_culprit
 from .check_graph import broken_invariants
 from .errors import PassError
@@ -72,10 +73,13 @@ class PassVerifier:
         self._remember(row.name, work, model)
 
     def _approximates(self, work: Work) -> bool:
-        return work.sites != self._start.sites and any(site.contract == "bounded" for site in work.sites)
+        return any(site.contract == "bounded" for site in self._new_sites(work))
+
+    def _new_sites(self, work: Work) -> tuple[Site, ...]:
+        return work.sites[len(self._start.sites) :]
 
     def _check_approximation(self, row: Pass, work: Work, model: onnx.ModelProto) -> None:
-        bounded = {site.implementation.rule for site in work.sites if site.contract == "bounded"}
+        bounded = {site.implementation.rule for site in self._new_sites(work) if site.contract == "bounded"}
 
         def exact(rule: str) -> bool:
             return rule not in bounded
@@ -83,7 +87,7 @@ class PassVerifier:
         without = attempt(self._start, row.run, None, exact)[0]
         if fault := self._judge.fault(whole_model(without), without):
             self._refuse(row, fault, find_culprit(self._start, row.run, self._judge.fault, exact))
-        for site, fault in broken_bounds(whole_model(self._start), model, work.sites, self._judge.feeds[0]):
+        for site, fault in broken_bounds(whole_model(self._start), model, self._new_sites(work), self._judge.feeds[0]):
             number = attempt(self._start, row.run, None)[1].log.index((site.implementation.rule, site.tensor)) + 1
             self._refuse(row, fault, culprit_at(self._start, row.run, number, fault))
         if fault := self._judge.gross_fault(model, work):

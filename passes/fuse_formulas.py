@@ -50,7 +50,7 @@ def _try(graph: Graph, target: Target, rule: Rewrite, node: Node, allow: Allow) 
     if isinstance(answer, str) or not allow(rule.name, node.outputs[0]):
         graph.discard(proposal.nodes)
         return (_decision(rule, node, False, answer), None) if isinstance(answer, str) else None
-    site = Site(node.name, node.kind, node.outputs[0], answer, rule.contract.kind, rule.contract.range)
+    site = Site(node.name, node.kind, node.outputs[0], answer, rule.contract.kind, rule.contract.range, several=True)
     if not insert(graph, node, proposal):
         reason = f"{node.outputs[0]} is an output of the graph or read inside a body, so its name must stay"
         return _decision(rule, node, False, reason), None

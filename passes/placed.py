@@ -62,6 +62,8 @@ class Site:
     contract: str
     range: tuple[float, float] | None = None
     """Inputs for which the rule's bound is claimed; None for all."""
+    several: bool = False
+    """Whether several operators were replaced, of which `operator` is the last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def test_a_rule_of_several_operators(tmp_path: Path) -> None:
     """Found before operators are placed, where a line of a device asks for it; its tolerance counts."""
     model = small(tmp_path / "m.onnx")
     loose = written(tmp_path, "rewrite Mul -> half_circle tol 7;", FORMULA)
-    result = compile_model(model, loose, output=tmp_path / "out", verify=False)
+    result = compile_model(model, loose, output=tmp_path / "out", verify=False, verify_each=True)
     (site,) = result.work.sites
     assert (site.implementation.rule, site.contract, site.range) == ("half_circle", "bounded", (-3.0, 3.0))
     assert sorted(node.kind for part in result.work.parts for node in part.nodes) == ["Atan", "Mul", "Relu", "Tanh"]
