@@ -41,6 +41,8 @@ def lower_device(statement: Statement, context: Context) -> Device | None:
     reader.end()
     if name is None:
         return None
+    if reader.failed:
+        context.report.assumed.update(_REQUIRED)  # it may not have been meant for a device
     if statement.body is None:
         context.report.error("HW0001", name.span, f"device `{name.text}` needs a block")
         return None

@@ -170,6 +170,9 @@ def _unexpected(draft: Draft, pieces: list[Piece], index: int, wanted: frozenset
         return unopened(draft, pieces, index)
     if piece.text == "{" and (index == 0 or ends_statement(pieces[index - 1])):
         return Slip("HW0001", piece.start, piece.end, "a block without a name", "", draft.insert(piece.start, "_ "))
+    alone = piece.first and index + 1 < len(pieces) and pieces[index + 1].first
+    if alone and not piece.block and (index == 0 or ends_statement(pieces[index - 1])):
+        return Slip("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", "", draft.blank(piece.start, piece.end))
     if wanted == {"STRING"}:
         return unopened_note(draft, pieces, index)
     if slip := stray_opening(draft, pieces, index):

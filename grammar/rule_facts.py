@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from ..targets.model import RuleFacts
 
@@ -12,5 +12,5 @@ from ..targets.model import RuleFacts
 @cache
 def rule_facts() -> tuple[RuleFacts, ...]:
     """Equal to passes.library.facts(), which needs onnx and numpy; a test watches that."""
-    rows = json.loads(resources.files(__package__).joinpath("rule_facts.json").read_text("utf-8"))
+    rows = json.loads(Path(__file__).with_name("rule_facts.json").read_text("utf-8"))
     return tuple(RuleFacts(name=row["name"], matches=tuple(row["matches"]), emits=tuple(row["emits"]), error=row["error"]) for row in rows)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 COMPUTED_FLOATS = frozenset({"fp64", "fp32", "fp16"})
@@ -81,7 +81,7 @@ def version_at(name: str, opset: int) -> OperatorVersion | None:
 
 @cache
 def _content() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(resources.files(__package__).joinpath("operators.json").read_text("utf-8"))
+    content: dict[str, Any] = json.loads(Path(__file__).with_name("operators.json").read_text("utf-8"))
     return content
 
 
