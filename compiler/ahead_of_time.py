@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .devices.adapter import absence, adapter_for
+from .devices.adapter import adapter_for
 from .devices.blobs import SegmentRefused, blob_key, build
 from .segments import Compiled, Segment
 
@@ -32,14 +32,14 @@ class DeviceRefused(SegmentRefused):
 
 
 def compile_ahead(compiled: Compiled, folder: Path, files: Mapping[int, str], tell: Callable[[str], None]) -> dict[int, Blob]:
-    """By segment, what was compiled beside its file in `folder`; segments whose runtime is not here, or needs nothing, are left out.
+    """By segment, what was compiled beside its file in `folder`; segments that cannot be compiled here, or need not be, are left out.
 
     Raises DeviceRefused for the first segment a runtime's compiler does not take."""
     made = {}
     for segment in compiled.segments:
         runtime = compiled.runtimes[segment.device]
         adapter = adapter_for(runtime.adapter, runtime.words)
-        if adapter is None or not adapter.suffix or absence(runtime.adapter, runtime.words) is not None:
+        if adapter is None or not adapter.suffix or adapter.cannot_compile() is not None:
             continue
         tell(f"compile {Path(files[segment.index]).stem} for {adapter.name}")
         try:

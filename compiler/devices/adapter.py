@@ -58,12 +58,16 @@ class Adapter(Protocol):
     name: str
     needs: Needs
     suffix: str
-    """Of the files it compiles ahead of time, ".vmfb"; "" where it loads the segment itself."""
+    """Of the files (or folders) it compiles ahead of time, ".vmfb"; "" where it loads the segment itself."""
     narrow: str
     """The dtype it computes fp32 segments in where that is narrower ("fp16"); "" where it keeps the segment's own."""
 
     def missing(self) -> Absent | None:
         """None where it can run here."""
+        ...
+
+    def cannot_compile(self) -> Absent | None:
+        """None where segments can be compiled ahead of time here, whether or not they can also run here."""
         ...
 
     def versions(self) -> Mapping[str, str]:
@@ -95,6 +99,10 @@ def adapter_for(runtime: str, words: Sequence[str] = ()) -> Adapter | None:
         from .iree import IreeAdapter
 
         return IreeAdapter(tuple(words))
+    if runtime == "openvino":
+        from .openvino import OpenVinoAdapter
+
+        return OpenVinoAdapter(tuple(words))
     return None
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import BundleError
 from ..slot_view import numpy_dtype, packed_bytes
 from .adapter import Absent, LoadedSegment, Needs, Port
+from .marks import bytes_at, mark, unwritten
 
 PAGE = 4096
 """Vulkan's minImportedHostPointerAlignment on the drivers tried; a driver that wants more refuses the import with its number."""
@@ -41,6 +42,18 @@ class IreeAdapter:
         self._words = words
 
     def missing(self) -> Absent | None:
+        lack = self.cannot_compile()
+        if lack is not None:
+            return lack
+        try:
+            _device_name()
+        except (RuntimeError, ValueError, IndexError) as error:
+            said = str(error).strip().splitlines()
+            reason = f"no Vulkan device: {said[-1][:200] if said else type(error).__name__}"
+            return Absent(reason, "install a Vulkan driver; in software: apt-get install mesa-vulkan-drivers")
+        return None
+
+    def cannot_compile(self) -> Absent | None:
         if self._words[:1] != ("vulkan",):
             return Absent(f"`runtime iree {' '.join(self._words)}` does not say `vulkan`")
         try:
@@ -48,12 +61,6 @@ class IreeAdapter:
             import iree.runtime  # noqa: F401
         except ImportError:
             return Absent("IREE is not installed", "pip install 'autoglmc[gpu]'")
-        try:
-            _device_name()
-        except (RuntimeError, ValueError, IndexError) as error:
-            said = str(error).strip().splitlines()
-            reason = f"no Vulkan device: {said[-1][:200] if said else type(error).__name__}"
-            return Absent(reason, "install a Vulkan driver; in software: apt-get install mesa-vulkan-drivers")
         return None
 
     def versions(self) -> Mapping[str, str]:
@@ -158,34 +165,16 @@ class _ImportedSegment:
 
     def _first_run(self) -> None:
         """The proof that outputs arrive at their addresses: what stood there before is gone."""
-        import numpy
-
-        raw = {port.name: _bytes_at(port) for port in self._outputs}
-        for memory in raw.values():
-            memory[...] = MARK
+        marked = mark(self._outputs)
         self._unwritten = ()
         self.run({})
-        self._unwritten = tuple(name for name, memory in raw.items() if memory.size and bool(numpy.all(memory == MARK)))
-
-
-MARK = 0xA5
-"""No tensor is made of this byte alone but by intent."""
+        self._unwritten = unwritten(marked)
 
 
 def _view(config: Any, port: Port) -> Any:
     import iree.runtime as runtime
     from iree.runtime.array_interop import map_dtype_to_element_type
 
-    memory = _bytes_at(port, -(-packed_bytes(port) // PAGE) * PAGE)
+    memory = bytes_at(port, -(-packed_bytes(port) // PAGE) * PAGE)
     buffer = config.device.allocator.import_host_allocation(memory, memory_type=MEMORY, allowed_usage=USAGE)
     return runtime.HalBufferView(buffer, port.shape, map_dtype_to_element_type(numpy_dtype(port.dtype)))
-
-
-def _bytes_at(port: Port, size: int | None = None) -> Any:
-    import ctypes
-
-    import numpy
-
-    assert port.address is not None
-    memory = (ctypes.c_ubyte * (packed_bytes(port) if size is None else size)).from_address(port.address)
-    return numpy.frombuffer(memoryview(memory), numpy.uint8)

@@ -36,6 +36,9 @@ class OrtAdapter:
             return Absent("onnxruntime is not installed", "pip install onnxruntime")
         return None
 
+    def cannot_compile(self) -> Absent | None:
+        return self.missing()
+
     def versions(self) -> Mapping[str, str]:
         return {}
 

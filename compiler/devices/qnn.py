@@ -46,6 +46,9 @@ class QnnAdapter:
             return Absent("onnxruntime-qnn is not installed", "pip install 'autoglmc[npu]'")
         return None
 
+    def cannot_compile(self) -> Absent | None:
+        return self.missing()
+
     def versions(self) -> Mapping[str, str]:
         import onnxruntime
         import onnxruntime_qnn

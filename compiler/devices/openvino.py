@@ -1,0 +1,153 @@
+"""OpenVINO: a second CPU runtime, with the same calls for Intel GPUs and NPUs.
+
+Inputs and outputs are tensors over the arena's own pages. A compiled segment is checked to be on the device that was asked for and in
+the precision that was asked for: by default OpenVINO computes fp32 models in bf16 where the CPU has it (error 0.03), at import again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import BundleError
+from ..slot_view import ONNX_TYPES, view_at
+from .adapter import Absent, LoadedSegment, Needs, Port
+from .marks import mark, unwritten
+
+BINDABLE = frozenset({"fp32", "fp16", "int32", "int8", "uint8", "bool"})
+"""Dtypes that it computes as they are or wider. Without a word it computes fp64 in fp32 and int64 in int32, which gives other results."""
+
+
+class OpenVinoAdapter:
+    """`runtime openvino cpu`; `gpu` and `npu` where OpenVINO finds one."""
+
+    name = "openvino"
+    needs = Needs(align=64)
+    suffix = ".ovblob"
+    narrow = ""
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self._device = words[0].upper() if words else "CPU"
+
+    def missing(self) -> Absent | None:
+        try:
+            import openvino
+        except ImportError:
+            return Absent("OpenVINO is not installed", "pip install 'autoglmc[openvino]'")
+        found = openvino.Core().available_devices
+        if not any(name == self._device or name.startswith(f"{self._device}.") for name in found):
+            return Absent(f"OpenVINO finds no {self._device} here, only {', '.join(found) or 'nothing'}")
+        return None
+
+    def cannot_compile(self) -> Absent | None:
+        return self.missing()
+
+    def versions(self) -> Mapping[str, str]:
+        import openvino
+
+        build = {"openvino": str(openvino.__version__)}
+        if self._device == "CPU":
+            return build
+        return {**build, "device": str(openvino.Core().get_property(self._device, "FULL_DEVICE_NAME"))}
+
+    def compile(self, model: Path, blob: Path) -> None:
+        import openvino
+
+        _check_dtypes(model)
+        core = openvino.Core()
+        compiled = core.compile_model(core.read_model(str(model)), self._device, _settings())
+        self._check(compiled)
+        blob.write_bytes(compiled.export_model().getvalue())
+
+    def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        import openvino
+
+        assert blob is not None
+        try:
+            compiled = openvino.Core().import_model(blob.read_bytes(), self._device, _settings())
+            self._check(compiled)
+            return _BoundSegment(path, compiled, inputs, outputs)
+        except (RuntimeError, ValueError) as error:
+            raise BundleError(f"OpenVINO cannot load {blob.name}: {str(error).strip()[:1000]}", where=str(path)) from error
+
+    def _check(self, compiled: Any) -> None:
+        """Raises RuntimeError where it would run elsewhere, or in another precision, than it was told to."""
+        devices = list(compiled.get_property("EXECUTION_DEVICES"))
+        if any(device.split(".")[0] != self._device for device in devices):
+            raise RuntimeError(f"it would run on {', '.join(devices)}, not on {self._device}")
+        precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if precision != "f32":
+            raise RuntimeError(f"it would compute in {precision}, not in f32")
+
+
+def _settings() -> dict[str, str]:
+    return {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+
+
+def _check_dtypes(path: Path) -> None:
+    """Raises RuntimeError for a segment with a tensor that OpenVINO would compute in a narrower dtype; constants are fine."""
+    import onnx
+
+    model = onnx.load_model(path, load_external_data=False)
+    typed = onnx.shape_inference.infer_shapes(model).graph
+    names = {number: name for name, number in ONNX_TYPES.items()}
+    weights = {tensor.name for tensor in typed.initializer}
+    for value in (*typed.input, *typed.value_info, *typed.output):
+        dtype = names.get(value.type.tensor_type.elem_type, "no tensor of a known dtype")
+        if value.name not in weights and dtype not in BINDABLE:
+            raise RuntimeError(f"{value.name} is {dtype}; OpenVINO keeps only {', '.join(sorted(BINDABLE))} as they are")
+
+
+class _BoundSegment:
+    copies = False
+
+    def __init__(self, path: Path, compiled: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+        self._path = path
+        _same_names(path, "inputs", inputs, compiled.inputs)
+        _same_names(path, "outputs", outputs, compiled.outputs)
+        self._request = compiled.create_infer_request()
+        self._outputs = tuple(outputs)
+        self._tensors = {port.name: _tensor(path, port) for port in (*inputs, *outputs)}
+        for name, tensor in self._tensors.items():
+            self._request.set_tensor(name, tensor)
+        self.device = f"OpenVINO {', '.join(compiled.get_property('EXECUTION_DEVICES'))}"
+        self._unwritten: tuple[str, ...] | None = None
+
+    def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        marked = mark(self._outputs) if self._unwritten is None else {}
+        try:
+            self._request.infer()
+        except RuntimeError as error:
+            raise BundleError(f"OpenVINO cannot run {self._path.name}: {str(error).strip()[:1000]}", where=str(self._path)) from error
+        if self._unwritten is None:
+            self._unwritten = unwritten(marked)
+        return {}
+
+    def misplaced(self) -> Sequence[str]:
+        """By address, and by what the first run wrote there."""
+        moved = [p.name for p in self._outputs if self._tensors[p.name].get_size() and self._address(p.name) != p.address]
+        return tuple(dict.fromkeys((*moved, *(self._unwritten or ()))))
+
+    def _address(self, name: str) -> int:
+        return int(self._request.get_tensor(name).data.ctypes.data)
+
+
+def _same_names(path: Path, what: str, listed: Sequence[Port], found: Sequence[Any]) -> None:
+    names = [port.name for port in listed]
+    taken = [name for value in found for name in value.get_names() if name in names]
+    if sorted(names) != sorted(taken) or len(names) != len(found):
+        known = sorted(name for value in found for name in value.get_names())
+        raise BundleError(f"{path.name} has the {what} {known}, the manifest lists {sorted(names)}", where=str(path))
+
+
+def _tensor(path: Path, port: Port) -> Any:
+    """A tensor over the port's own memory. Raises BundleError where OpenVINO would need a copy or change the dtype."""
+    import openvino
+
+    if port.address is None or port.shape is None:
+        raise BundleError(f"{path.name}: {port.name} has no address, and OpenVINO is given nothing else here", where=str(path))
+    if port.dtype not in BINDABLE:
+        kept = ", ".join(sorted(BINDABLE))
+        raise BundleError(f"{path.name}: {port.name} is {port.dtype}; OpenVINO keeps only {kept} as they are", where=str(path))
+    return openvino.Tensor(view_at(port), shared_memory=True)
