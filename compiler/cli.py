@@ -46,7 +46,7 @@ def autoglmc() -> None:
     autoglmc MODEL --target a16        compile; the same as `autoglmc compile`
     autoglmc run BUNDLE --input x.npz  run a compiled bundle
     autoglmc verify MODEL BUNDLE       compare a bundle with its model
-    autoglmc check MODEL               is this model fit for use?
+    autoglmc check MODEL|FILE.hw       is this model or target fit for use?
 
     Exit codes: 0 done; 1 the model, target or bundle is at fault; 2 the arguments are; 3 autoglmc itself; 130 interrupted.
     """

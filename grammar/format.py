@@ -94,23 +94,22 @@ def _behind(text: str, comments: Sequence[Bit]) -> list[str]:
 
 def _flow(bits: Sequence[Bit], indent: int, pads: Mapping[int, int]) -> str:
     """A statement from its first word on, which stands at column `indent`; pads: bit number to column, for those not earlier there."""
-    text = ""
+    parts: list[str] = []
+    column = indent
     edges = _Edges(bits, indent)
     for index, bit in enumerate(bits):
         before = bits[index - 1] if index else None
         if before is not None and _breaks(before, bit):
-            text += "\n" + " " * edges.hanging(bit)
+            column = edges.hanging(bit)
+            parts.append("\n" + " " * column)
         elif before is not None:
-            text += " " * _blanks(bits, index)
-            text += " " * (pads.get(index, 0) - _width(text, indent))
-        edges.seen(bit, _width(text, indent))
-        text += bit.text
-    return text
-
-
-def _width(text: str, indent: int) -> int:
-    _, ends, tail = text.rpartition("\n")
-    return len(tail) if ends else indent + len(tail)
+            blanks = max(_blanks(before, bit, index, edges.chain), pads.get(index, 0) - column)
+            column += blanks
+            parts.append(" " * blanks)
+        edges.seen(bit, column)
+        parts.append(bit.text)
+        column = len(bit.text) - bit.text.rfind("\n") - 1 if "\n" in bit.text else column + len(bit.text)
+    return "".join(parts)
 
 
 def _breaks(before: Bit, bit: Bit) -> bool:
@@ -128,6 +127,8 @@ class _Edges:
         self.open: list[int] = []
         self.alternatives: set[int] = set()
         """Depths of brackets at which an `or` was seen."""
+        self.chain = False
+        """Whether an arrow was seen."""
         self.formula = bits[0].kind in ("MATCH", "LET", "EMIT")
         self.first = True
 
@@ -149,6 +150,8 @@ class _Edges:
                 self.open = self.open[:-1]
             case "WHERE":
                 self.column = column + 2
+            case "ARROW":
+                self.chain = True
             case "OR":
                 self.alternatives.add(len(self.open))
 
@@ -158,9 +161,8 @@ _TIGHT = frozenset({"SEMI", "COMMA", "RPAR", "RSQB", "DOTS"})
 _SIGNS = frozenset({"ARROW", "BOTH", "PIPE", "LE", "GE", "LT", "GT", "EQ", "DOTS", "ASSIGN", "MINUS", "PERCENT", "COLON"})
 
 
-def _blanks(bits: Sequence[Bit], index: int) -> int:
+def _blanks(before: Bit, bit: Bit, index: int, chain: bool) -> int:
     """How many blanks stand before a bit that goes on in its line."""
-    before, bit = bits[index - 1], bits[index]
     if before.comment or bit.comment:
         return 1
     if bit.kind in _TIGHT or before.kind in ("LPAR", "LSQB"):
@@ -172,7 +174,7 @@ def _blanks(bits: Sequence[Bit], index: int) -> int:
     if before.kind == "DOTS" or (before.kind == "MINUS" and not before.binary):
         return 1 if bit.kind in _SIGNS else 0
     if bit.kind == "QUESTION":  # an optional stage of a chain, as against something left open
-        return 0 if any(one.kind == "ARROW" for one in bits[:index]) else 1
+        return 0 if chain else 1
     return 1
 
 
@@ -237,7 +239,7 @@ def _note_column(item: Item, indent: int, columns: Mapping[str, int]) -> int:
     if item.bits[0].text in _APART:
         return 0
     pads = {key: column for key, column in _pads(item, indent, {k: v for k, v in columns.items() if k != "note"}).items() if key < index}
-    return _width(" " * indent + _flow(before, indent, pads), 0) + 1
+    return indent + len(_flow(before, indent, pads)) + 1
 
 
 def _index(bits: Sequence[Bit], kind: str) -> int:
