@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..targets.formula import Expression
 from ..targets.model import Device, Origin, RewriteLine, RuleFacts
+from ..targets.operators import key_of
 from ..targets.support import lists
 from .context import Context
 from .diagnostics import Note, Span
@@ -116,10 +117,18 @@ GLUE = frozenset({"Cast", "Identity", "Reshape", "Transpose"})
 def _lacking(device: Device, line: RewriteLine, context: Context) -> str:
     """An operator of the result that the device neither has nor can have by an exact rule; "" if none is missing."""
     if line.rule == "native":
-        return "" if lists(device, line.operator) else line.operator
+        return "" if lists(device, line.operator) or _denied_elsewhere(device, line) else line.operator
     routes = _routes(line.rule, line.operator, context)
     missing = [[name for name in emits if not reachable(device, name, context, frozenset({line.operator}))] for emits in routes]
     return min(missing, key=len)[0] if missing and all(missing) else ""
+
+
+def _denied_elsewhere(device: Device, line: RewriteLine) -> bool:
+    """A file that denies what it inherits cannot mend the inherited line, which is only never taken then."""
+    return any(
+        rule.where is None and key_of(rule.domain, rule.operator) == line.operator and rule.origin.file != line.origin.file
+        for rule in device.denies
+    )
 
 
 def _routes(rule: str, operator: str, context: Context) -> list[tuple[str, ...]]:
