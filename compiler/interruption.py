@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,10 +21,29 @@ STOP = frozenset({signal.SIGINT, signal.SIGTERM})
 
 @cache
 def run_options() -> Any:
-    """The onnxruntime.RunOptions of every run of this process: setting `terminate` stops whichever is under way."""
+    """The onnxruntime.RunOptions of the runs that nothing else stops: setting `terminate` stops whichever is under way."""
+    return new_run_options()
+
+
+def new_run_options() -> Any:
+    """onnxruntime.RunOptions of a caller who wants to stop its own runs; Ctrl-C stops them too."""
     import onnxruntime
 
-    return onnxruntime.RunOptions()
+    options = onnxruntime.RunOptions()
+    with _guard:
+        _known.add(options)
+    return options
+
+
+_known: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Signals reach a process, not an object, so whoever runs a model is listed here."""
+_guard = threading.Lock()
+
+
+def _terminate(stop: bool) -> None:
+    with _guard:
+        for options in _known:
+            options.terminate = stop
 
 
 @contextmanager
@@ -58,12 +78,11 @@ def _watched() -> Iterator[None]:
         os.close(writer)
         watcher.join()
         os.close(reader)
-        if run_options.cache_info().currsize:
-            run_options().terminate = False
+        _terminate(False)
 
 
 def _watch(reader: int) -> None:
     """Until the other end is closed."""
     while numbers := os.read(reader, 64):
-        if not STOP.isdisjoint(numbers) and run_options.cache_info().currsize:
-            run_options().terminate = True
+        if not STOP.isdisjoint(numbers):
+            _terminate(True)

@@ -46,16 +46,26 @@ class Bundle:
             raise
         return Bundle(folder, manifest)
 
-    def session(self, *, emulate: bool = False, poison: bool = False, recompile: bool = False) -> Session:
+    def session(
+        self,
+        *,
+        emulate: bool = False,
+        poison: bool = False,
+        recompile: bool = False,
+        shared: bool = False,
+        arena_fd: int | None = None,
+    ) -> Session:
         """Segments loaded and bound to one arena, for many runs.
 
         emulate: run segments of devices that are not here on the CPU; without it they are an error (UserError).
         poison: fill the arena with NaN before every run, so that a tensor nobody wrote shows.
         recompile: compile segments for this machine instead of loading what was compiled ahead of time.
+        shared: put the arena behind a file descriptor (`session.arena_fd`) that other processes may map.
+        arena_fd: use the arena of another process's session of this bundle.
         """
         from .session import Session
 
-        return Session(self.folder, self.manifest, emulate=emulate, poison=poison, recompile=recompile)
+        return Session(self.folder, self.manifest, emulate=emulate, poison=poison, recompile=recompile, shared=shared, arena_fd=arena_fd)
 
     def run(self, inputs: Mapping[str, Any], *, emulate: bool = False) -> Outputs:
         """Graph outputs by name for one set of inputs; `outputs.emulated` names the segments that ran on a stand-in.

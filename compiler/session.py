@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-from .bundle import Manifest, PortRecord, SegmentRecord, ValueRecord
-from .devices.adapter import Absent, Adapter, LoadedSegment, Port, absence, adapter_for
-from .errors import BundleError, UsageError, UserError, did_you_mean
+from .arena_memory import ArenaMemory
+from .bundle import Manifest, SegmentRecord
+from .check_inputs import check_inputs
+from .choose_adapters import choose_adapters
+from .devices.adapter import Adapter, LoadedSegment, Rebindable
+from .errors import BundleError, UsageError
+from .generation import Generation, SlotAt, ports_of, slots_at
 from .load_blob import find_blob
-from .slot_view import numpy_dtype, packed_bytes, view_at
+from .slot_view import packed_bytes, view_at
 
 Observe = Callable[[str, str, Any], None]
 """Told (tensor, device, value) after the step that wrote it; the value is only valid during the call."""
@@ -31,62 +34,69 @@ class Outputs(dict[str, Any]):
     """Segments whose runtime could not be given addresses."""
     narrow: tuple[str, ...]
     """Segments that a device computed in a narrower dtype than their own."""
-    step_seconds: tuple[float, ...]
-    """Per step of the schedule."""
+    spans: tuple[tuple[float, float], ...]
+    """Per step of the schedule, when it began and ended (seconds, time.perf_counter)."""
 
-    def __init__(self, values: Mapping[str, Any], session: Session, step_seconds: tuple[float, ...]) -> None:
+    def __init__(self, values: Mapping[str, Any], session: Session, spans: tuple[tuple[float, float], ...]) -> None:
         super().__init__(values)
-        self.emulated, self.copied, self.narrow, self.step_seconds = session.emulated, session.copied, session.narrow, step_seconds
+        self.emulated, self.copied, self.narrow, self.spans = session.emulated, session.copied, session.narrow, spans
 
-
-@dataclass(frozen=True, slots=True)
-class _Slice:
-    """A slot at its address."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    address: int
+    @property
+    def step_seconds(self) -> tuple[float, ...]:
+        """Per step of the schedule."""
+        return tuple(end - begin for begin, end in self.spans)
 
 
 class Session:
-    """A loaded bundle, for as many runs as wanted, one at a time. Memory and sessions are made once, here."""
+    """A loaded bundle, for as many runs as wanted, from one thread. Memory and sessions are made once, here.
 
-    def __init__(self, folder: Path, manifest: Manifest, *, emulate: bool = False, poison: bool = False, recompile: bool = False) -> None:
-        self._manifest, self._folder, self._poison, self._recompile = manifest, folder, poison, recompile
-        adapters, self.emulated = _adapters(manifest, emulate)
-        self._memory, self.base = _map(manifest)
-        self._slices = [_Slice(slot.dtype, slot.shape, self.base + slot.offset) for slot in manifest.arena.slots]
+    shared: the arena lies behind a file descriptor, `arena_fd`, for other processes to map; arena_fd: map the one of another process.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        emulate: bool = False,
+        poison: bool = False,
+        recompile: bool = False,
+        shared: bool = False,
+        arena_fd: int | None = None,
+    ) -> None:
+        self.manifest, self._folder, self._poison, self._recompile = manifest, folder, poison, recompile
+        self._adapters, self.emulated = choose_adapters(manifest, emulate)
+        self._memory = [ArenaMemory(manifest.arena.total, manifest.arena.align, shared=shared, fd=arena_fd)]
+        self.base, self.arena_fd = self._memory[0].base, self._memory[0].fd
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
-        self._segments = [self._load(segment, adapter) for segment, adapter in zip(manifest.segments, adapters, strict=True)]
+        self._slots = slots_at(manifest.arena, self.base)
+        self._segments = [self._load(r, a, self._slots) for r, a in zip(manifest.segments, self._adapters, strict=True)]
+        self.generations = [Generation(manifest, self.base, self._slots, self._segments, str(folder))]
+        self._named: dict[str, Any] = {}
+        self._describe()
+
+    def _describe(self) -> None:
+        each = list(zip(self.manifest.segments, self._adapters, self._segments, strict=True))
         self.devices = tuple(segment.device for segment in self._segments)
-        self.native = tuple(
-            f"{r.index} ({r.device}): {a.name} on {s.device}"
-            for r, a, s in zip(manifest.segments, adapters, self._segments, strict=True)
-            if a.name != "ort"
-        )
-        self.narrow = tuple(
-            f"{r.index} ({r.device}): {a.narrow} on {s.device}"
-            for r, a, s in zip(manifest.segments, adapters, self._segments, strict=True)
-            if a.narrow
-        )
-        self.copied = tuple(f"{r.index} ({r.device})" for r, s in zip(manifest.segments, self._segments, strict=True) if s.copies)
+        self.native = tuple(f"{r.index} ({r.device}): {a.name} on {s.device}" for r, a, s in each if a.name != "ort")
+        self.narrow = tuple(f"{r.index} ({r.device}): {a.narrow} on {s.device}" for r, a, s in each if a.narrow)
+        self.copied = tuple(f"{r.index} ({r.device})" for r, _, s in each if s.copies)
         self.zero_copy = self._shared_addresses()
-        self._proved = False
 
     def traffic(self, index: int) -> tuple[int, int]:
         """Bytes that a segment reads and writes in place, and those copied for it."""
-        record = self._manifest.segments[index]
-        total = sum(packed_bytes(self._slices[p.slot]) for p in (*record.inputs, *record.outputs) if p.slot is not None)
+        record = self.manifest.segments[index]
+        total = sum(packed_bytes(self._slots[p.slot]) for p in (*record.inputs, *record.outputs) if p.slot is not None)
         return (0, total) if self._segments[index].copies else (total, 0)
 
     def _shared_addresses(self) -> int:
         """How many zero-copy handoffs there are; raises BundleError where the two sides are bound to different addresses."""
         at: dict[tuple[str, str], int] = {}
-        for record in self._manifest.segments:
+        for record in self.manifest.segments:
             for port in (*record.inputs, *record.outputs):
                 if port.slot is not None:
-                    at[port.tensor, record.device] = self._slices[port.slot].address
-        found = [handoff for handoff in self._manifest.handoffs if handoff.mode == "zero_copy"]
+                    at[port.tensor, record.device] = self._slots[port.slot].address
+        found = [handoff for handoff in self.manifest.handoffs if handoff.mode == "zero_copy"]
         for handoff in found:
             here, there = at.get((handoff.tensor, handoff.producer)), at.get((handoff.tensor, handoff.consumer))
             if here is not None and there is not None and here != there:
@@ -96,141 +106,131 @@ class Session:
 
     def run(self, inputs: Mapping[str, Any], observe: Observe | None = None) -> Outputs:
         """One request. Raises UserError for inputs that are not the model's, BundleError where a runtime fails or writes elsewhere."""
-        values = check_inputs(self._manifest, inputs)
-        named = self._place_inputs(values)
-        seconds = []
-        for step in self._manifest.schedule:
-            start = time.perf_counter()
-            if step.segment is not None:
-                named.update(self._segments[step.segment].run(named))
-            else:
-                assert step.source is not None and step.destination is not None
-                view_at(self._slices[step.destination])[...] = view_at(self._slices[step.source])
-            seconds.append(time.perf_counter() - start)
-            if observe is not None and step.segment is not None:
-                self._show(self._manifest.segments[step.segment], named, observe)
-        self._prove()
-        results = {value.name: self._take(value, named) for value in self._manifest.model.outputs}
-        return Outputs(results, self, tuple(seconds))
+        generation = self.generations[0]
+        named = self.place(generation, inputs)
+        marks = [perf_counter()]
+        for index, call in enumerate(generation.calls):
+            call(named)
+            marks.append(perf_counter())
+            if observe is not None:
+                self._show(index, named, observe)
+                marks[-1] = perf_counter()
+        return self.take(generation, named, tuple(pairwise(marks)))
 
-    def _load(self, segment: SegmentRecord, adapter: Adapter) -> LoadedSegment:
-        def port(record: PortRecord) -> Port:
-            if record.slot is None:
-                return Port(record.tensor, self._dtypes.get(record.tensor, "unknown"), None, None)
-            place = self._slices[record.slot]
-            return Port(record.tensor, place.dtype, place.shape, place.address)
+    def run_many(
+        self,
+        requests: Sequence[Mapping[str, Any]],
+        *,
+        pipeline: bool = False,
+        generations: int | None = None,
+        step_limit: float | None = None,
+    ) -> list[Outputs]:
+        """The outputs of each request, in order; the same bits with and without `pipeline`.
 
-        blob = find_blob(self._folder, segment, adapter, self._recompile) if adapter.suffix else None
-        return adapter.load(self._folder / segment.file, blob, [port(p) for p in segment.inputs], [port(p) for p in segment.outputs])
+        pipeline: consecutive requests overlap, a thread per device. Each of the `generations` (default: as many as there are devices,
+        2 to 4) has an arena of its own; raises UserError where that is more than the target's budgets leave.
+        step_limit: seconds that one step may take; none by default. Beyond it the run ends with a StepFailed, as when a step raises.
+        """
+        from .run_many import one_by_one, overlapped
 
-    def _place_inputs(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        if not pipeline and step_limit is None:
+            return one_by_one(self, requests)
+        return overlapped(self, requests, generations if pipeline else 1, step_limit)
+
+    def extend(self, count: int) -> None:
+        """At least so many generations; further ones share the segments' weights where the runtime can be bound again."""
+        from .more_generations import plan_more
+
+        manifest, missing = self.manifest, count - len(self.generations)
+        if missing <= 0:
+            return
+        plan = plan_more(manifest, count, missing)
+        self._memory.append(ArenaMemory(plan.total, manifest.arena.align))
+        for offset in plan.offsets:
+            base = self._memory[-1].base + offset
+            slots = slots_at(manifest.arena, base)
+            segments = [self._again(k, slots) for k in range(len(self._segments))]
+            self.generations.append(Generation(manifest, base, slots, segments, str(self._folder)))
+
+    @property
+    def arena_bytes(self) -> int:
+        """Of all generations."""
+        return len(self.generations) * self.manifest.arena.total
+
+    @property
+    def loaded_again(self) -> tuple[str, ...]:
+        """Segments whose runtime binds addresses once, so that every generation has its weights again: "1 (gpu)"."""
+        each = zip(self.manifest.segments, self._segments, strict=True)
+        return tuple(f"{r.index} ({r.device})" for r, s in each if not isinstance(s, Rebindable)) if len(self.generations) > 1 else ()
+
+    def put(self, inputs: Mapping[str, Any]) -> None:
+        """Writes the inputs to their slots, for `run_step`."""
+        self._named = self.place(self.generations[0], inputs)
+
+    def run_step(self, index: int) -> None:
+        """One step of the schedule, on what lies in the arena; who runs the others, and in what order, is the caller's business."""
+        self.generations[0].calls[index](self._named)
+
+    def get(self) -> Outputs:
+        """The outputs that lie in the arena."""
+        return self.take(self.generations[0], self._named, ())
+
+    def view(self, tensor: str, device: str) -> Any:
+        """The tensor where `device` binds it, in the arena itself: what is written there is read by the next step."""
+        for slot, at in zip(self.manifest.arena.slots, self._slots, strict=True):
+            if slot.tensor == tensor and device in (slot.device, *slot.aliases):
+                return view_at(at)
+        raise UsageError(f"{device} binds no tensor {tensor!r} in the arena")
+
+    def place(self, generation: Generation, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes the inputs to the generation's slots; returns the values passed by name. Raises UsageError before anything is written."""
+        arrays = [inputs.get(name) for name, *_ in generation.inputs]
+        if len(inputs) != len(arrays) or not all(map(_fits, arrays, generation.inputs)):
+            checked = check_inputs(self.manifest, inputs)
+            arrays = [checked[name] for name, *_ in generation.inputs]
         if self._poison:
-            ctypes.memset(self.base, POISON, self._manifest.arena.total)
+            ctypes.memset(generation.base, POISON, self.manifest.arena.total)
         named: dict[str, Any] = {}
-        for value in self._manifest.model.inputs:
-            if value.slot is None:
-                named[value.name] = values[value.name]
+        for array, (name, view, _, _) in zip(arrays, generation.inputs, strict=True):
+            if view is None:
+                named[name] = array
             else:
-                view_at(self._slices[value.slot])[...] = values[value.name]
+                view[...] = array
         return named
 
-    def _show(self, segment: SegmentRecord, named: Mapping[str, Any], observe: Observe) -> None:
-        from .devices.ort_values import plain
+    def take(self, generation: Generation, named: Mapping[str, Any], spans: tuple[tuple[float, float], ...]) -> Outputs:
+        """Copies of the outputs, once every step has run."""
+        values = {name: _plain(named[name]) if view is None else view.copy() for name, view in generation.outputs}
+        return Outputs(values, self, spans)
 
+    def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[SlotAt]) -> LoadedSegment:
+        blob = find_blob(self._folder, segment, adapter, self._recompile) if adapter.suffix else None
+        inputs, outputs = ports_of(segment.inputs, slots, self._dtypes), ports_of(segment.outputs, slots, self._dtypes)
+        return adapter.load(self._folder / segment.file, blob, inputs, outputs)
+
+    def _again(self, index: int, slots: Sequence[SlotAt]) -> LoadedSegment:
+        record, loaded = self.manifest.segments[index], self._segments[index]
+        if not isinstance(loaded, Rebindable):
+            return self._load(record, self._adapters[index], slots)
+        return loaded.again(ports_of(record.inputs, slots, self._dtypes), ports_of(record.outputs, slots, self._dtypes))
+
+    def _show(self, index: int, named: Mapping[str, Any], observe: Observe) -> None:
+        step = self.manifest.schedule[index]
+        if step.segment is None:
+            return
+        segment = self.manifest.segments[step.segment]
         for port in segment.outputs:
-            value = plain(named[port.tensor]) if port.slot is None else view_at(self._slices[port.slot])
+            value = _plain(named[port.tensor]) if port.slot is None else view_at(self._slots[port.slot])
             observe(port.tensor, segment.device, value)
 
-    def _take(self, value: ValueRecord, named: Mapping[str, Any]) -> Any:
-        from .devices.ort_values import plain
 
-        return plain(named[value.name]) if value.slot is None else view_at(self._slices[value.slot]).copy()
-
-    def _prove(self) -> None:
-        """After the first run: every segment wrote where the plan says, or this bundle is not run again."""
-        if self._proved:
-            return
-        for record, segment in zip(self._manifest.segments, self._segments, strict=True):
-            wrong = segment.misplaced()
-            if wrong:
-                what = f"segment {record.index} ({record.device}) did not write {', '.join(wrong)} to its place in the arena"
-                raise BundleError(what, where=str(self._folder))
-        self._proved = True
+def _fits(array: Any, wanted: tuple[str, Any, Any, tuple[int, ...] | None]) -> bool:
+    """Whether it is an array that needs no closer look."""
+    _, view, dtype, shape = wanted
+    return view is not None and getattr(array, "shape", None) == shape and getattr(array, "dtype", None) == dtype
 
 
-def check_inputs(manifest: Manifest, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs as arrays; raises UsageError naming what is missing, unknown, or of another dtype or shape."""
-    import numpy
+def _plain(value: Any) -> Any:
+    from .devices.ort_values import plain
 
-    wanted = {value.name: value for value in manifest.model.inputs}
-    unknown = [name for name in inputs if name not in wanted]
-    if unknown:
-        raise UsageError(f"the model has no input {unknown[0]!r}", help=did_you_mean(unknown[0], wanted))
-    missing = [name for name in wanted if name not in inputs]
-    if missing:
-        described = ", ".join(f"{name}: {wanted[name].dtype}{_shape(wanted[name])}" for name in missing)
-        help = "numpy.savez(path, name=array, …) with every input"
-        raise UsageError(f"missing input{'s' if len(missing) > 1 else ''} {described}", help=help)
-    checked = {}
-    for name, value in wanted.items():
-        if value.slot is None:
-            checked[name] = inputs[name]
-            continue
-        array = numpy.asarray(inputs[name])
-        if array.dtype != numpy_dtype(value.dtype) or array.shape != value.shape:
-            got = f"{array.dtype}{list(array.shape)}"
-            takes = f"{numpy_dtype(value.dtype)}{_shape(value)}"
-            raise UsageError(f"input {name!r} is {got}, the bundle takes {takes}", help=_advice(array, value))
-        checked[name] = array
-    return checked
-
-
-def _advice(array: Any, value: ValueRecord) -> str:
-    if array.shape != value.shape:
-        return "a bundle takes the one shape it was compiled for; compile again with another --shape"
-    return f"convert it: array.astype('{numpy_dtype(value.dtype)}')"
-
-
-def _shape(value: ValueRecord) -> str:
-    return "" if value.shape is None else str(list(value.shape))
-
-
-def _adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], tuple[str, ...]]:
-    """An adapter per segment, and the segments whose runtime is not here. Raises UserError for those unless `emulate`."""
-    host = adapter_for("ort")
-    assert host is not None
-    adapters: list[Adapter] = []
-    absent: dict[int, Absent] = {}
-    for segment in manifest.segments:
-        adapter = adapter_for(segment.runtime.adapter, segment.runtime.options)
-        lack = absence(segment.runtime.adapter, segment.runtime.options)
-        if lack is not None:
-            absent[segment.index] = lack
-        adapters.append(host if lack is not None or adapter is None else adapter)
-    if absent and not emulate:
-        reasons = dict.fromkeys(lack.reason for lack in absent.values())
-        kinds = {reason: [manifest.segments[i] for i, lack in absent.items() if lack.reason == reason] for reason in reasons}
-        what = "; ".join(_cannot(reason, segments) for reason, segments in kinds.items())
-        advice = dict.fromkeys(lack.help for lack in absent.values() if lack.help)
-        raise UserError(what, help=", or ".join((*advice, "run them on the CPU instead with --emulate")))
-    lack = host.missing()
-    if lack is not None:
-        raise UserError(lack.reason, help=lack.help)
-    return adapters, tuple(f"{index} ({manifest.segments[index].device})" for index in absent)
-
-
-def _cannot(reason: str, segments: Sequence[SegmentRecord]) -> str:
-    each = ", ".join(f"{segment.index} ({segment.device}: runtime {segment.runtime.adapter})" for segment in segments)
-    return f"segment{'s' if len(segments) > 1 else ''} {each} cannot run here: {reason}"
-
-
-def _map(manifest: Manifest) -> tuple[mmap.mmap, int]:
-    """Anonymous memory for the arena and the address of its first byte, aligned as the arena asks."""
-    arena = manifest.arena
-    size = max(arena.total, 1) + arena.align
-    try:
-        memory = mmap.mmap(-1, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
-    except (OSError, ValueError, OverflowError) as error:
-        raise BundleError(f"the arena's {arena.total} bytes cannot be mapped: {error}") from None
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    return memory, -(-address // arena.align) * arena.align
+    return plain(value)

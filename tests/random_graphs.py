@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 
 import numpy as np
 import onnx
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from make_target import make_cpu, make_device, make_link, make_target
 from onnx import TensorProto, helper, numpy_helper
 
+from autoglmc.passes.placement import Problem, price
+from autoglmc.passes.solve_placement import Solution
 from autoglmc.targets.model import Target
 
 UNARY = ("Relu", "Tanh", "Sigmoid", "Neg", "Abs", "Identity", "HardSigmoid", "HardSwish", "Softplus", "Erf")
@@ -158,3 +161,13 @@ def targets(draw: st.DrawFn) -> Target:
 def _link(draw: st.DrawFn, a: str, b: str):  # type: ignore[no-untyped-def]
     row, align = draw(st.sampled_from([(1, 1), (64, 64), (32, 4096)]))
     return make_link(a, b, zero_copy=draw(st.booleans()), handoff=draw(st.sampled_from([0.0, 1e-6])), row_align=row, align=align)
+
+
+def draw_assignment(random: Random, problem: Problem, starts: object, seconds: float) -> Solution | None:
+    """A random assignment; links that are missing make some impossible, then the one on the host."""
+    drawn = [random.choice(unit.devices) for unit in problem.units]
+    for assignment in (drawn, [problem.host] * len(problem.units)):
+        found = price(problem, assignment)
+        if found is not None:
+            return Solution(tuple(assignment), found, 0.0, False)
+    return None

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,24 @@ class LoadedSegment(Protocol):
 
     def misplaced(self) -> Sequence[str]:
         """After a run: outputs that the runtime did not write at their address; empty is the proof of no host-visible copy."""
+        ...
+
+
+@runtime_checkable
+class Rebindable(Protocol):
+    """A loaded segment that can be bound to further addresses without its weights being resident again."""
+
+    def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        """The same segment at other addresses; both stay usable, not at the same time."""
+        ...
+
+
+@runtime_checkable
+class Haltable(Protocol):
+    """A loaded segment whose run can be ended from another thread."""
+
+    def halt(self, stop: bool) -> None:
+        """True: a run under way raises soon, and so does every further one until False is said."""
         ...
 
 
@@ -103,6 +121,10 @@ def adapter_for(runtime: str, words: Sequence[str] = ()) -> Adapter | None:
         from .openvino import OpenVinoAdapter
 
         return OpenVinoAdapter(tuple(words))
+    if runtime == "coreml":
+        from .coreml import CoreMlAdapter
+
+        return CoreMlAdapter(tuple(words))
     return None
 
 

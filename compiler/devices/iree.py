@@ -6,6 +6,7 @@ arena's own pages, imported into the Vulkan device; there is no other memory for
 
 from __future__ import annotations
 
+import copy
 import re
 import subprocess
 import sys
@@ -130,20 +131,29 @@ class _ImportedSegment:
     def __init__(self, path: Path, blob: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
         import iree.runtime as runtime
 
-        for port in (*inputs, *outputs):
-            if port.address is None or port.shape is None:
-                raise BundleError(f"{path.name}: {port.name} has no address, and IREE takes nothing else here", where=str(path))
         self._path = path
-        config = runtime.Config("vulkan")
+        config = self._config = runtime.Config("vulkan")
         self.device = f"Vulkan: {_device_name()}"
         module = runtime.VmModule.mmap(config.vm_instance, str(blob))
         self._context = runtime.SystemContext(config=config)
         self._context.add_vm_module(module)
         entry = next(name for name in module.function_names if "$" not in name and not name.startswith("__"))
         self._function = module.lookup_function(entry)
+        self._bind(inputs, outputs)
+
+    def _bind(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+        for port in (*inputs, *outputs):
+            if port.address is None or port.shape is None:
+                raise BundleError(f"{self._path.name}: {port.name} has no address, and IREE takes nothing else here", where=str(self._path))
         self._outputs = tuple(outputs)
-        self._views = [_view(config, port) for port in (*inputs, *outputs)]
+        self._views = [_view(self._config, port) for port in (*inputs, *outputs)]
         self._unwritten: tuple[str, ...] | None = None
+
+    def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        """The same context, and so the same weights on the device."""
+        other = copy.copy(self)
+        other._bind(inputs, outputs)
+        return other
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         import iree.runtime as runtime

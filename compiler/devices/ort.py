@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BundleError
-from ..interruption import run_options
+from ..interruption import new_run_options
 from ..slot_view import ONNX_TYPES, view_at
 from .adapter import Absent, LoadedSegment, Needs, Port
 from .ort_values import plain, to_ort
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 UNBOUND = frozenset({"string", "sequence", "optional"})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class OrtAdapter:
@@ -82,15 +84,21 @@ def told(path: Path) -> Iterator[None]:
     except BundleError:
         raise
     except Exception as error:
-        raise BundleError(f"onnxruntime cannot run {path.name}: {str(error).strip()[:1000]}", where=str(path)) from error
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: Exception) -> BundleError:
+    return BundleError(f"onnxruntime cannot run {path.name}: {str(error).strip()[:1000]}", where=str(path))
 
 
 class BoundSegment:
+    """A session with one binding; `again` shares the session, so its weights are resident once."""
+
     copies = False
     device = "CPU"
 
     def __init__(self, path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-        self._path, self._session = path, session
+        self._path, self._session, self._options = path, session, new_run_options()
         self._outputs = {port.name: port for port in outputs}
         self._named_inputs = tuple(port.name for port in inputs if port.address is None)
         self._named_outputs = tuple(port.name for port in outputs if port.address is None)
@@ -103,15 +111,28 @@ class BoundSegment:
                 if port.address is not None:
                     self._binding.bind_output(port.name, "cpu", 0, ONNX_TYPES[port.dtype], port.shape, port.address)
 
+    def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        return BoundSegment(self._path, self._session, inputs, outputs)
+
+    def halt(self, stop: bool) -> None:
+        self._options.terminate = stop
+
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._named_inputs or self._named_outputs:
+            return self._run_named(values)
+        try:
+            self._session.run_with_iobinding(self._binding, self._options)
+        except Exception as error:  # onnxruntime's share no base class
+            raise _refused(self._path, error) from error
+        return NOTHING
+
+    def _run_named(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         with told(self._path):
             for name in self._named_inputs:
                 self._binding.bind_ortvalue_input(name, to_ort(values[name]))
             for name in self._named_outputs:
                 self._binding.bind_output(name, "cpu")  # again: the shape may be another one than in the last run
-            self._session.run_with_iobinding(self._binding, run_options())
-            if not self._named_outputs:
-                return {}
+            self._session.run_with_iobinding(self._binding, self._options)
             return {name: value for name, value in self._bound_outputs().items() if name in self._named_outputs}
 
     def misplaced(self) -> Sequence[str]:
@@ -134,17 +155,25 @@ class FedSegment:
     device = "CPU"
 
     def __init__(self, path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-        self._path, self._session = path, session
+        self._path, self._session, self._options = path, session, new_run_options()
         self._inputs, self._outputs = tuple(inputs), tuple(outputs)
+
+    def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        return FedSegment(self._path, self._session, inputs, outputs)
+
+    def halt(self, stop: bool) -> None:
+        self._options.terminate = stop
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         feed = {port.name: view_at(port) if port.address is not None else plain(values[port.name]) for port in self._inputs}
         with told(self._path):
-            results = self._session.run([port.name for port in self._outputs], feed, run_options())
+            results = self._session.run([port.name for port in self._outputs], feed, self._options)
         named = {}
         for port, result in zip(self._outputs, results, strict=True):
             if port.address is None:
                 named[port.name] = result
+            elif result.shape != port.shape:  # an assignment would stretch it
+                raise BundleError(f"{self._path.name}: {port.name} came as {list(result.shape)}, not {list(port.shape or ())}")
             else:
                 view_at(port)[...] = result
         return named

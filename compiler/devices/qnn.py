@@ -120,10 +120,16 @@ def _quiet() -> Iterator[None]:
 
 
 class _HexagonSegment:
-    def __init__(self, session: BoundSegment | Any, device: str) -> None:
+    def __init__(self, session: BoundSegment | Any, device: str, warm: bool = False) -> None:
         self._session, self.device = session, device
         self.copies: bool = session.copies
-        self._warm = False
+        self._warm = warm
+
+    def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        return _HexagonSegment(self._session.again(inputs, outputs), self.device, self._warm)
+
+    def halt(self, stop: bool) -> None:
+        self._session.halt(stop)
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._warm:

@@ -11,13 +11,11 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_graphs import models, targets
+from random_graphs import draw_assignment, models, targets
 
 from autoglmc.compiler.driver import compile_model
 from autoglmc.passes import place_operators
 from autoglmc.passes.graph import Graph
-from autoglmc.passes.placement import Problem, price
-from autoglmc.passes.solve_placement import Solution
 from autoglmc.targets.model import Target
 from autoglmc.targets.support import Yes, supports
 
@@ -52,16 +50,6 @@ def test_any_legal_assignment_can_be_realised_cut_planned_and_run(model: onnx.Mo
         patch.setattr(place_operators, "solve", partial(draw_assignment, random))
         result = compile_model(path, target, emulate=True)
         check_order(result.work.cuts, set(result.work.graph.inputs))
-
-
-def draw_assignment(random: Random, problem: Problem, starts: object, seconds: float) -> Solution | None:
-    """A random assignment; links that are missing make some impossible, then the one on the host."""
-    drawn = [random.choice(unit.devices) for unit in problem.units]
-    for assignment in (drawn, [problem.host] * len(problem.units)):
-        found = price(problem, assignment)
-        if found is not None:
-            return Solution(tuple(assignment), found, 0.0, False)
-    return None
 
 
 def check_order(cuts, known: set[str]) -> None:  # type: ignore[no-untyped-def]

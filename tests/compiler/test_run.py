@@ -184,10 +184,10 @@ def test_a_file_whose_ports_are_not_listed_is_refused(tmp_path: Path) -> None:
     adapter = adapter_for("ort")
     assert adapter is not None and adapter_for("htp") is None
     with pytest.raises(BundleError, match=r"m.onnx has the inputs \['x'\], the manifest lists \['z'\]"):
-        adapter.load(tmp_path / "m.onnx", [Port("z", "fp32", (8,), 64)], [Port("y", "fp32", (8,), 128)])
+        adapter.load(tmp_path / "m.onnx", None, [Port("z", "fp32", (8,), 64)], [Port("y", "fp32", (8,), 128)])
     (tmp_path / "m.onnx").write_bytes(b"nonsense")
     with pytest.raises(BundleError, match=r"onnxruntime cannot run m.onnx"):
-        adapter.load(tmp_path / "m.onnx", [], [])
+        adapter.load(tmp_path / "m.onnx", None, [], [])
 
 
 def test_repeated_runs_are_timed_step_by_step(lightnet: Bundle) -> None:
