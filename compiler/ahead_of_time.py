@@ -15,7 +15,7 @@ from .segments import Compiled, Segment
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
     file: str
-    """In the bundle, with `/`."""
+    """In the bundle, with `/`; a folder for runtimes that want one (.mlpackage)."""
     versions: Mapping[str, str]
 
 
@@ -47,6 +47,7 @@ def compile_ahead(compiled: Compiled, folder: Path, files: Mapping[int, str], te
         except SegmentRefused as problem:
             raise DeviceRefused(problem, segment) from problem
         file = str(Path(files[segment.index]).with_suffix(adapter.suffix))
-        shutil.copyfile(blob, folder / file)
+        copied: Callable[[Path, Path], object] = shutil.copytree if blob.is_dir() else shutil.copyfile
+        copied(blob, folder / file)
         made[segment.index] = Blob(file=file, versions=adapter.versions())
     return made

@@ -36,9 +36,19 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         if found != record.sha256:
             raise BundleError(f"{name} has sha256 {found}, {field}.sha256 says {record.sha256}", where=str(folder))
     for segment in manifest.segments:
-        for used in (segment.file, segment.blob):
-            if used is not None and used not in manifest.files:
+        for used in (segment.file, *files_of(folder, segment.blob)):
+            if used not in manifest.files:
                 raise BundleError(f"segments[{segment.index}] names {used}, which is not among files", where=str(folder))
+
+
+def files_of(folder: Path, blob: str | None) -> Sequence[str]:
+    """What a segment's ahead-of-time file consists of, in the bundle: itself, or if it is a folder, the files in it."""
+    if blob is None:
+        return ()
+    path = inside(folder, blob)
+    if not path.is_dir():
+        return (blob,)
+    return sorted(found.relative_to(folder).as_posix() for found in path.rglob("*") if found.is_symlink() or not found.is_dir()) or (blob,)
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -42,7 +42,7 @@ from .bundle import (
     claims_bundle,
     to_json,
 )
-from .check_bundle import sha256_of
+from .check_bundle import files_of, sha256_of
 from .publish import check_place, publish
 from .segments import Compiled, Handoff, Segment
 from .weights import WEIGHTS, WeightsFile, externalised
@@ -95,8 +95,8 @@ def emit(
     with publish(out, claims_bundle) as folder:
         files = _write_segments(compiled, folder)
         blobs = compile_ahead(compiled, folder, {segment.index: segment_file(segment) for segment in compiled.segments}, tell)
-        for blob in blobs.values():
-            files[blob.file] = FileRecord(sha256=sha256_of(folder / blob.file), size=(folder / blob.file).stat().st_size)
+        for name in (name for blob in blobs.values() for name in files_of(folder, blob.file)):
+            files[name] = FileRecord(sha256=sha256_of(folder / name), size=(folder / name).stat().st_size)
         manifest = _manifest(compiled, facts, arena, files, blobs)
         _write_manifest(folder, manifest)
         if measure is not None:

@@ -13,7 +13,7 @@ from ..passes.rewrite import Decision
 from ..targets.model import Target
 from .ahead_of_time import DeviceRefused
 from .culprits import Culprit, find_culprits
-from .devices.adapter import Adapter, absence, adapter_for
+from .devices.adapter import Adapter, adapter_for
 from .errors import BundleError, VerifyError
 from .fitting_inputs import MadeUp
 from .plan_model import PlannedModel
@@ -96,7 +96,7 @@ def _blame(compiled: Compiled, suspects: Sequence[Segment], inputs: Mapping[str,
     for segment in compiled.segments:
         runtime = compiled.runtimes[segment.device]
         adapter = adapter_for(runtime.adapter, runtime.words)
-        if adapter is not None and segment in suspects and _may_err(adapter) and absence(runtime.adapter, runtime.words) is None:
+        if adapter is not None and segment in suspects and _may_err(adapter, problem):
             given = {name: values[name] for name in segment.inputs}
             culprits = find_culprits(segment.model, given, adapter, runtime.words, tell)
             if culprits:
@@ -104,8 +104,10 @@ def _blame(compiled: Compiled, suspects: Sequence[Segment], inputs: Mapping[str,
         values.update(run_on_cpu(segment.model, values))
 
 
-def _may_err(adapter: Adapter) -> bool:
-    return adapter.name != "ort"
+def _may_err(adapter: Adapter, problem: Exception) -> bool:
+    """A runtime that only compiles here cannot have computed anything wrong."""
+    lack = adapter.cannot_compile() if isinstance(problem, DeviceRefused) else adapter.missing()
+    return adapter.name != "ort" and lack is None
 
 
 def _without(target: Target, device: str, culprits: Sequence[Culprit]) -> Target:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 LONGEST = 600.0
 """Seconds for one segment."""
 
+QUIET = {"TQDM_DISABLE": "1"}
+"""No progress bars in what a compiler says."""
+FIXED = {"PYTHONHASHSEED": "0"}
+"""Compilers written in Python take sets in the order of their hashes; equal input is to give equal bytes."""
+
 
 class SegmentRefused(BundleError):
     """The runtime's own compiler does not take a segment that the target's table allowed."""
@@ -42,16 +47,21 @@ def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str]) -> 
 
 
 def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
-    """The compiled file of the segment in `path`, from the cache or made now. Raises SegmentRefused with what the compiler said."""
+    """The compiled file (or folder) of the segment in `path`, from the cache or made now. Raises SegmentRefused with what the compiler
+    said."""
     folder = cache_folder()
     blob = folder / f"{key}{adapter.suffix}"
-    if blob.is_file():
+    if blob.exists():
         return blob
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as work:
         made = Path(work) / blob.name
         _run(adapter.name, words, path, made)
-        os.replace(made, blob)
+        try:
+            os.replace(made, blob)
+        except OSError:  # a folder does not take the place of another: somebody else was faster
+            if not blob.exists():
+                raise
     return blob
 
 
@@ -64,10 +74,10 @@ def cache_folder() -> Path:
 def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
     command = [sys.executable, "-m", "autoglmc.compiler.devices.build_blob", name, str(path), str(made), *words]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LONGEST)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LONGEST, env=QUIET | os.environ | FIXED)
     except subprocess.TimeoutExpired:
         raise SegmentRefused(f"{name} did not compile {path.name} within {LONGEST:g} s", where=str(path)) from None
-    if done.returncode or not made.is_file():
+    if done.returncode or not made.exists():
         raise SegmentRefused(f"{name} does not compile {path.name}: {_said(done)}", where=str(path))
 
 

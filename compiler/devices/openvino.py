@@ -103,7 +103,7 @@ class _BoundSegment:
     copies = False
 
     def __init__(self, path: Path, compiled: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-        self._path = path
+        self._path, self._compiled, self._halted = path, compiled, False
         _same_names(path, "inputs", inputs, compiled.inputs)
         _same_names(path, "outputs", outputs, compiled.outputs)
         self._request = compiled.create_infer_request()
@@ -114,7 +114,18 @@ class _BoundSegment:
         self.device = f"OpenVINO {', '.join(compiled.get_property('EXECUTION_DEVICES'))}"
         self._unwritten: tuple[str, ...] | None = None
 
+    def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
+        """Another request of the same compiled model, whose weights are there once."""
+        return _BoundSegment(self._path, self._compiled, inputs, outputs)
+
+    def halt(self, stop: bool) -> None:
+        self._halted = stop
+        if stop:
+            self._request.cancel()
+
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._halted:
+            raise BundleError(f"the run of {self._path.name} was ended", where=str(self._path))
         marked = mark(self._outputs) if self._unwritten is None else {}
         try:
             self._request.infer()

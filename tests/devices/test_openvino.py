@@ -132,10 +132,10 @@ def test_ports_that_cannot_be_bound_are_named(tmp_path: Path) -> None:
         adapter.load(path, blob, [x], [Port("z", "fp32", (4,), y.address)])
     with pytest.raises(BundleError, match="y has no address"):
         adapter.load(path, blob, [x], [Port("y", "fp32", None, None)])
-    with pytest.raises(BundleError, match="OpenVINO cannot load m.ovblob"):  # the dtype is not the segment's
+    with pytest.raises(BundleError, match=r"OpenVINO cannot load m\.ovblob"):  # the dtype is not the segment's
         adapter.load(path, blob, [x], [Port("y", "int32", (4,), y.address)])
     blob.write_bytes(b"nonsense")
-    with pytest.raises(BundleError, match="OpenVINO cannot load m.ovblob"):
+    with pytest.raises(BundleError, match=r"OpenVINO cannot load m\.ovblob"):
         adapter.load(path, blob, [x], [y])
 
 

@@ -1,0 +1,120 @@
+"""What a converter sees of an ONNX operator: attributes, operands as MIL variables or constants, and the words of its refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
+    import onnx
+
+    Array = numpy.ndarray[Any, Any]
+
+Converter = Callable[["Node"], Any]
+"""The MIL variable (or numpy constant) that an operator computes; a list of them where it has several outputs."""
+INT32 = (-(2**31), 2**31 - 1)
+
+
+class Refused(Exception):
+    """An operator that is not converted, with its node's name and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`operands` are MIL variables, numpy arrays for constants, None for what is left out."""
+
+    proto: onnx.NodeProto
+    operands: tuple[Any, ...]
+    opset: int
+    mb: Any
+    """coremltools' Builder."""
+
+    @property
+    def outputs(self) -> list[str]:
+        return [name for name in self.proto.output if name]
+
+    def refuse(self, why: str) -> Refused:
+        name = self.proto.name or next(iter(self.proto.output), "")
+        return Refused(f"{self.proto.op_type} (node {name}): {why}")
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        from onnx import helper
+
+        for attribute in self.proto.attribute:
+            if attribute.name == name:
+                value = helper.get_attribute_value(attribute)
+                return value.decode() if isinstance(value, bytes) else value
+        return default
+
+    def has(self, index: int) -> bool:
+        return index < len(self.operands) and self.operands[index] is not None
+
+    def operand(self, index: int) -> Any:
+        if not self.has(index):
+            raise self.refuse(f"input {index} is missing")
+        return self.operands[index]
+
+    def is_constant(self, index: int) -> bool:
+        import numpy
+
+        return self.has(index) and isinstance(self.operands[index], numpy.ndarray)
+
+    def constant(self, index: int) -> Array:
+        """Raises Refused where the operand is computed."""
+        if not self.is_constant(index):
+            raise self.refuse(f"input {index} must be constant")
+        found: Array = self.operands[index]
+        return found
+
+    def whole_numbers(self, index: int) -> list[int]:
+        return [int(value) for value in self.constant(index).reshape(-1)]
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        return shape_of(self.operand(index))
+
+    def floats(self, index: int) -> bool:
+        return is_float(self.operand(index))
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    return tuple(int(dim) for dim in value.shape)
+
+
+def is_float(value: Any) -> bool:
+    """Of a MIL variable or a numpy array."""
+    import numpy
+
+    if isinstance(value, numpy.ndarray):
+        return bool(value.dtype.kind == "f")
+    from coremltools.converters.mil.mil import types
+
+    return value.dtype in (types.fp16, types.fp32)
+
+
+def float_type(value: Any) -> Any:
+    """The numpy dtype of a float operand: constants beside it must have the same."""
+    import numpy
+
+    if isinstance(value, numpy.ndarray):
+        return value.dtype.type
+    from coremltools.converters.mil.mil import types
+
+    return numpy.float16 if value.dtype == types.fp16 else numpy.float32
+
+
+def as_constant(array: Array) -> Array:
+    """A constant as MIL has it: int64 as int32 (ONNX's "to the end" saturates). Raises ValueError for a dtype MIL has no arrays of."""
+    import numpy
+
+    if array.dtype == numpy.int64:
+        return numpy.clip(array, *INT32).astype(numpy.int32)
+    if array.dtype not in (numpy.float32, numpy.float16, numpy.int32, numpy.bool_):
+        raise ValueError(f"Core ML has no {array.dtype} here")
+    return array
+
+
+def axes_of(values: Sequence[int], rank: int) -> list[int]:
+    """Counted from the front."""
+    return [axis + rank if axis < 0 else axis for axis in values]
