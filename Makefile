@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+DEVICES := .venv-devices
 FOLDERS := compiler grammar passes targets
 MODELS := .cache/models
 OCR := $(MODELS)/ppocr4_rec.onnx
@@ -10,10 +11,17 @@ OCR_SHAPE := --shape x=1x3x48x320
 MAGIKA := $(MODELS)/magika_v3_3.onnx
 MAGIKA_SHAPE := --shape bytes=1x2048
 
-.PHONY: demo test lint bench fuzz conformance properties clean
+.PHONY: demo test test-devices lint bench fuzz conformance properties clean
 
 test: $(READY)
 	$(BIN)/python -m pytest -q $(ARGS)
+
+# The tests that run on other runtimes than onnxruntime's CPU, in an environment of their own (1.1 GB): with them installed, segments for
+# a Hexagon or Vulkan device really run there. Software Vulkan comes from Debian where that can be installed; what is missing is skipped.
+test-devices: $(DEVICES)/ready $(READY)
+	@ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get install -qq -y --no-install-recommends mesa-vulkan-drivers libvulkan1 >/dev/null 2>&1; } || \
+	  echo "no Vulkan driver, and mesa-vulkan-drivers could not be installed: tests on the GPU are skipped"
+	$(DEVICES)/bin/python -m pytest -q -rs tests/devices $(ARGS)
 
 # mypy reads the checkout under the package's name, whatever the folder is called.
 lint: $(READY)
@@ -53,6 +61,14 @@ fuzz: $(READY)
 	$(BIN)/python tools/fuzz_language.py --count 100000
 	$(BIN)/python tools/single_faults.py --count 10000
 
+$(DEVICES)/ready: pyproject.toml $(READY)
+	test -x $(DEVICES)/bin/pip || $(BIN)/python -m venv $(DEVICES)
+	$(DEVICES)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	for extra in npu gpu openvino coreml; do \
+	  $(DEVICES)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$$extra]" || echo "the extra $$extra cannot be installed here: its tests are skipped"; \
+	done
+	touch $@
+
 $(MODELS)/%.onnx: | $(READY)
 	$(BIN)/python benchmarks/fetch_models.py $*
 
@@ -66,4 +82,4 @@ $(READY): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .cache demo build dist *.egg-info
+	rm -rf $(VENV) $(DEVICES) .cache demo build dist *.egg-info

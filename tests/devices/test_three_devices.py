@@ -1,0 +1,112 @@
+"""Hexagon, Vulkan and the CPU in one process on one arena, for real: two transformers and two convolutional models, cut over all three."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models import SHAPES, model_path
+
+from autoglmc.compiler.compiled import CompileResult
+from autoglmc.compiler.devices.adapter import absence
+from autoglmc.compiler.driver import compile_model
+from autoglmc.compiler.errors import BundleError
+from autoglmc.compiler.generate_inputs import generate_inputs
+from autoglmc.compiler.reference import read_graph
+from autoglmc.compiler.run import Bundle, run_bundle
+
+LACKS = [lack for lack in (absence("qnn", ("htp", "soc", "57", "arch", "75")), absence("iree", ("vulkan",))) if lack is not None]
+pytestmark = pytest.mark.skipif(bool(LACKS), reason="; ".join(f"{lack.reason}: {lack.help}" for lack in LACKS))
+TARGET = Path(__file__).with_name("three_devices.hw")
+NAMES = ("bert_tiny", "glm_tiny", "ppocr2_cls", "lightnet")
+CHAINS = ("ppocr2_cls", "lightnet")
+"""Those that go npu -> gpu -> cpu and no further."""
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, CompileResult]]:
+    name = request.param
+    out = tmp_path_factory.mktemp(name) / "bundle"
+    yield name, compile_model(model_path(name), TARGET, shapes=SHAPES[name], output=out)
+
+
+def inputs_of(name: str, seed: int = 3) -> dict[str, np.ndarray]:
+    shapes = {value.name: value.shape for value in Bundle.load(FOLDERS[name]).manifest.model.inputs if value.shape is not None}
+    return {k: v for k, v in generate_inputs(read_graph(model_path(name)), seed, shapes).items() if k in shapes}
+
+
+FOLDERS: dict[str, Path] = {}
+
+
+@pytest.fixture(autouse=True)
+def remember(compiled: tuple[str, CompileResult]) -> None:
+    FOLDERS[compiled[0]] = compiled[1].folder
+
+
+def test_every_device_takes_part_and_the_outputs_are_right(compiled: tuple[str, CompileResult]) -> None:
+    name, result = compiled
+    report = result.verification
+    assert not isinstance(report, str)
+    assert report.verified, report.reason
+    assert not report.emulated and not report.unresponsive
+    assert {segment.device for segment in result.manifest.segments} == {"npu", "gpu", "cpu"}
+    if name in CHAINS:
+        assert [segment.device for segment in result.manifest.segments] == ["npu", "gpu", "cpu"]
+    assert all(row.blob for row in result.manifest.segments if row.device != "cpu")
+    assert any("Hexagon" in row and "fp16" in row for row in report.narrow)
+    assert any("Vulkan" in row for row in report.native)
+
+
+def test_the_run_says_what_ran_where_and_what_was_copied(compiled: tuple[str, CompileResult]) -> None:
+    name, result = compiled
+    told = run_bundle(result.folder, inputs_of(name))
+    assert not told.emulated and not told.copied
+    on = {step.device: step.hardware for step in told.steps}
+    assert "Hexagon" in on["npu"] and "Vulkan" in on["gpu"] and on["cpu"] == "CPU"
+    assert all(step.copied == 0 and step.bound > 0 for step in told.steps)
+    assert told.zero_copy == len(result.manifest.handoffs) == sum(handoff.mode == "zero_copy" for handoff in result.manifest.handoffs)
+
+
+def test_a_handoff_overwritten_by_the_host_reaches_its_reader(compiled: tuple[str, CompileResult]) -> None:
+    """No copy in between: what the host writes into the arena after the producer, the consumer computes with."""
+    name, result = compiled
+    crossing = [h.tensor for h in result.manifest.handoffs if {h.producer, h.consumer} == {"npu", "gpu"}]
+    assert crossing
+    session = Bundle.load(result.folder).session(poison=True)
+    inputs = inputs_of(name)
+    before = session.run(inputs)
+    again = session.run(inputs)
+    for tensor in crossing[:2]:
+
+        def overwrite(written: str, device: str, value: np.ndarray, tensor: str = tensor) -> None:
+            if written == tensor:
+                value[...] = value[..., ::-1].copy() if value.dtype == bool else value * -0.5
+
+        changed = session.run(inputs, overwrite)
+        for key, value in before.items():
+            assert np.array_equal(value, again[key]), "two runs on equal inputs"
+            assert not np.array_equal(value, changed[key]), tensor
+            assert np.isfinite(changed[key]).all()
+
+
+def test_a_blob_for_another_chip_is_named_and_can_be_made_anew(compiled: tuple[str, CompileResult], tmp_path: Path) -> None:
+    name, result = compiled
+    if name != "lightnet":
+        pytest.skip("one model is enough")
+    import json
+    import shutil
+
+    folder = tmp_path / "copy"
+    shutil.copytree(result.folder, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    npu = next(segment for segment in manifest["segments"] if segment["device"] == "npu")
+    npu["runtime"]["versions"]["qnn_sdk"] = "1.0"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"segments\[0\]\.runtime\.versions\.qnn_sdk is 1\.0") as failure:
+        Bundle.load(folder).session()
+    assert "--recompile" in failure.value.help
+    inputs = inputs_of(name)
+    kept, made = Bundle.load(result.folder).session().run(inputs), Bundle.load(folder).session(recompile=True).run(inputs)
+    assert all(np.array_equal(kept[key], made[key]) for key in kept)
