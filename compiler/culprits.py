@@ -50,8 +50,8 @@ class Culprit:
 def find_culprits(
     model: onnx.ModelProto, inputs: Mapping[str, Array], adapter: Adapter, words: Sequence[str], tell: Callable[[str], None]
 ) -> tuple[Culprit, ...]:
-    """The operators at fault, one of each kind; empty if the runtime compiles the segment and computes it right on `inputs`.
-    `model` has its weights inline."""
+    """The operators at fault, one of each kind; empty if the runtime compiles the segment and, where it can run here, computes it right on
+    `inputs`. `model` has its weights inline."""
     values = all_values(model, inputs)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     kinds = {signature(node, values, weights): node for node in reversed(model.graph.node)}
@@ -67,13 +67,15 @@ def find_culprits(
 
 
 def _tried(models: Sequence[onnx.ModelProto], values: Mapping[str, Array], adapter: Adapter, words: Sequence[str]) -> list[Tried]:
-    return try_models(adapter, words, [(small, {value.name: values[value.name] for value in small.graph.input}) for small in models])
+    runs = adapter.missing() is None
+    given = [{value.name: values[value.name] for value in small.graph.input} if runs else None for small in models]
+    return try_models(adapter, words, list(zip(models, given, strict=True)))
 
 
 def _fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: Tried) -> str:
     """Why the runtime cannot be trusted with this model; "" where it can."""
     if tried.outputs is None:
-        return f"it is refused: {_first_line(tried.said)}"
+        return "" if tried.accepted else f"it is refused: {_first_line(tried.said)}"
     expected = run_on_cpu(model, values)
     rounded = run_on_cpu(narrowed(model), values)
     for name, value in expected.items():
