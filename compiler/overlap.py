@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
-from .step_failed import StepFailed
+from .step_failed import StepFailed, why
 
 GRACE = 5.0
 """Seconds that threads get to end after the last run was told to."""
@@ -51,6 +51,7 @@ class Requests(Protocol[T]):
     def run(self, generation: int, step: int, named: dict[str, Any]) -> None: ...
     def take(self, generation: int, named: dict[str, Any], spans: Spans) -> T: ...
     def halt(self, stop: bool) -> None: ...
+    def abandoned(self) -> None: ...
     def failed(self, step: int, request: int, why: str) -> StepFailed: ...
 
 
@@ -185,8 +186,7 @@ class Overlap:
                 self._news.notify()
 
     def _fail(self, lane: _Lane, request: int, step: int, error: BaseException) -> None:
-        why = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
-        failure = self._requests.failed(step, request, why)
+        failure = self._requests.failed(step, request, why(error))
         failure.__cause__ = error
         with self._lock:
             lane.busy = None
@@ -208,5 +208,7 @@ class Overlap:
         left = [thread.name for thread in threads if thread.is_alive()]
         if busy and not left:
             self._requests.halt(False)
+        if left:
+            self._requests.abandoned()
         if left and self._failure is not None:
             self._failure.abandoned(left)

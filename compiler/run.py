@@ -22,7 +22,13 @@ from .errors import BundleError
 from .slot_view import packed_bytes
 
 if TYPE_CHECKING:
+    from .run_requests import Pipelined
     from .session import Outputs, Session
+    from .timeline import Timeline
+
+
+MOST_DRAWN = 10_000
+"""Runs that a timeline shows; more are no picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,10 @@ class RunResult:
     emulated: tuple[str, ...]
     zero_copy: int
     """Handoffs whose two sides were bound to one address (asserted)."""
+    every: tuple[Outputs, ...]
+    """The outputs of all requests, in order; of repeated runs of one request, the last."""
+    timeline: Timeline
+    pipelined: Pipelined | None = None
 
     @property
     def repeat(self) -> int:
@@ -130,6 +140,8 @@ class RunResult:
             "emulated": list(self.emulated),
             "copied": list(self.copied),
             "zero_copy": self.zero_copy,
+            "busy_seconds": self.timeline.busy(),
+            "pipelined": None if self.pipelined is None else self.pipelined.as_json(),
         }
 
 
@@ -139,19 +151,33 @@ def run_bundle(
     """Loads a bundle once and runs it `repeat` times. Raises as `Bundle.load` and `Bundle.run` do."""
     bundle = Bundle.load(path)
     session = bundle.session(emulate=emulate, recompile=recompile)
-    seconds, each = [], []
+    seconds: list[float] = []
+    runs: list[Outputs] = []
     for _ in range(max(repeat, 1)):
         start = time.perf_counter()
         outputs = session.run(inputs)
         seconds.append(time.perf_counter() - start)
-        each.append(outputs.step_seconds)
+        if runs:
+            runs[-1].clear()  # times are kept of every run, values of the last
+        runs.append(outputs)
+    return run_result(session, runs, seconds)
+
+
+def run_result(session: Session, runs: Sequence[Outputs], seconds: Sequence[float], pipelined: Pipelined | None = None) -> RunResult:
+    """What is told of these runs, one after the other."""
+    from .timeline import timeline
+
+    manifest, each = session.manifest, [outputs.step_seconds for outputs in runs]
     return RunResult(
-        outputs=outputs,
+        outputs=runs[-1],
         seconds=tuple(seconds),
-        steps=tuple(_step(bundle.manifest, i, times, session) for i, times in enumerate(zip(*each, strict=True))),
+        steps=tuple(_step(manifest, i, times, session) for i, times in enumerate(zip(*each, strict=True))),
         copied=session.copied,
         emulated=session.emulated,
         zero_copy=session.zero_copy,
+        every=tuple(outputs for outputs in runs if outputs) or (runs[-1],),
+        timeline=timeline(manifest, runs[:MOST_DRAWN]),
+        pipelined=pipelined,
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .devices.adapter import Haltable
 from .errors import UsageError
 from .more_generations import usual_generations
 from .overlap import Overlap, Steps, Task
-from .step_failed import StepFailed
+from .step_failed import StepFailed, why
 
 if TYPE_CHECKING:
     from .bundle import Manifest
@@ -20,7 +22,20 @@ COPIES = "copies"
 
 
 def one_by_one(session: Session, requests: Sequence[Mapping[str, Any]]) -> list[Outputs]:
-    return [session.run(inputs) for inputs in requests]
+    """On the asking thread. Raises StepFailed as `overlapped` does."""
+    asked = _Requests(session, requests)
+    return [_one(asked, request) for request in range(len(requests))]
+
+
+def _one(asked: _Requests, request: int) -> Outputs:
+    named, marks = asked.place(0, request), [perf_counter()]
+    for step in range(asked.steps):
+        try:
+            asked.run(0, step, named)
+        except Exception as error:
+            raise asked.failed(step, request, why(error)) from error
+        marks.append(perf_counter())
+    return asked.take(0, named, tuple(pairwise(marks)))
 
 
 def lanes(manifest: Manifest) -> tuple[str, ...]:
@@ -46,6 +61,7 @@ class _Requests:
 
     def __init__(self, session: Session, requests: Sequence[Mapping[str, Any]]) -> None:
         self._session, self._requests = session, requests
+        self.steps = len(session.manifest.schedule)
 
     def place(self, generation: int, request: int) -> dict[str, Any]:
         return self._session.place(self._session.generations[generation], self._requests[request])
@@ -61,6 +77,9 @@ class _Requests:
             for segment in generation.segments:
                 if isinstance(segment, Haltable):
                     segment.halt(stop)
+
+    def abandoned(self) -> None:
+        self._session.abandon()
 
     def failed(self, step: int, request: int, why: str) -> StepFailed:
         manifest = self._session.manifest

@@ -106,7 +106,7 @@ class Session:
 
     def run(self, inputs: Mapping[str, Any], observe: Observe | None = None) -> Outputs:
         """One request. Raises UserError for inputs that are not the model's, BundleError where a runtime fails or writes elsewhere."""
-        generation = self.generations[0]
+        generation = self._first
         named = self.place(generation, inputs)
         marks = [perf_counter()]
         for index, call in enumerate(generation.calls):
@@ -133,6 +133,7 @@ class Session:
         """
         from .run_many import one_by_one, overlapped
 
+        self._check_usable()
         if not pipeline and step_limit is None:
             return one_by_one(self, requests)
         return overlapped(self, requests, generations if pipeline else 1, step_limit)
@@ -152,6 +153,19 @@ class Session:
             segments = [self._again(k, slots) for k in range(len(self._segments))]
             self.generations.append(Generation(manifest, base, slots, segments, str(self._folder)))
 
+    def abandon(self) -> None:
+        """A thread that could not be stopped still runs a segment: from now on every use is a BundleError."""
+        self.generations.clear()
+
+    def _check_usable(self) -> None:
+        if not self.generations:
+            raise BundleError("a segment of this session still runs, and could not be stopped", help="load the bundle again")
+
+    @property
+    def _first(self) -> Generation:
+        self._check_usable()
+        return self.generations[0]
+
     @property
     def arena_bytes(self) -> int:
         """Of all generations."""
@@ -165,15 +179,15 @@ class Session:
 
     def put(self, inputs: Mapping[str, Any]) -> None:
         """Writes the inputs to their slots, for `run_step`."""
-        self._named = self.place(self.generations[0], inputs)
+        self._named = self.place(self._first, inputs)
 
     def run_step(self, index: int) -> None:
         """One step of the schedule, on what lies in the arena; who runs the others, and in what order, is the caller's business."""
-        self.generations[0].calls[index](self._named)
+        self._first.calls[index](self._named)
 
     def get(self) -> Outputs:
         """The outputs that lie in the arena."""
-        return self.take(self.generations[0], self._named, ())
+        return self.take(self._first, self._named, ())
 
     def view(self, tensor: str, device: str) -> Any:
         """The tensor where `device` binds it, in the arena itself: what is written there is read by the next step."""

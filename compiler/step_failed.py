@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .errors import BundleError
+from .errors import BundleError, UserError
 
 
 class StepFailed(BundleError):
@@ -19,3 +19,8 @@ class StepFailed(BundleError):
     def abandoned(self, threads: Sequence[str]) -> None:
         """Threads whose runtime could not be stopped still write to the arena: the session must not be used again."""
         self.help = f"its runtime could not be stopped ({', '.join(threads)}): end this process, and load the bundle anew"
+
+
+def why(error: BaseException) -> str:
+    """What a runtime's own exception says, one of ours without its place."""
+    return error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

@@ -3,30 +3,69 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .options import FILE, emulate_option, json_option
 from .output import echo_json, stage
 
+if TYPE_CHECKING:
+    from ..run import RunResult
+
+MOST = 10_000
+"""Requests of one command: their outputs are all kept."""
+PIPELINE = "Overlap consecutive requests across devices; also run them one after the other, compare bit for bit, report both times."
+STEP_LIMIT = "End the run when one step of a request takes longer; no limit by default."
+TIMELINE = "Write when each step ran: .json (chrome://tracing, Perfetto), .html or .svg."
+
 
 @click.command("run")
 @click.argument("bundle", type=FILE)
-@click.option("--input", "source", required=True, type=FILE, help="An .npz file with one array per input.")
-@click.option("-o", "--output", type=FILE, help="Where to write the outputs, an .npz file.")
+@click.option("--input", "sources", required=True, multiple=True, type=FILE, help="An .npz file with one array per input. Repeatable.")
+@click.option("-o", "--output", type=FILE, help="Where to write the outputs, an .npz file; of several requests, one file each: y.0.npz.")
 @click.option("--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Run that often and report times.")
+@click.option("--requests", type=click.IntRange(1, MOST), help="Requests to run, over the inputs in turn (default: one per --input).")
+@click.option("--pipeline", is_flag=True, help=PIPELINE)
+@click.option("--step-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help=STEP_LIMIT)
+@click.option("--timeline", type=FILE, help=TIMELINE)
 @click.option("--recompile", is_flag=True, help="Compile segments for this machine instead of loading what the bundle has compiled.")
 @emulate_option
 @json_option
-def run_command(bundle: Path, source: Path, output: Path | None, repeat: int, recompile: bool, emulate: bool, as_json: bool) -> int:
+def run_command(
+    bundle: Path,
+    sources: tuple[Path, ...],
+    output: Path | None,
+    repeat: int,
+    requests: int | None,
+    pipeline: bool,
+    step_limit: float | None,
+    timeline: Path | None,
+    recompile: bool,
+    emulate: bool,
+    as_json: bool,
+) -> int:
     """Run a compiled BUNDLE."""
-    from ..array_files import read_arrays, write_arrays
+    from ..array_files import read_arrays
+    from ..draw_timeline import check_suffix
+    from ..errors import UsageError
     from ..run import run_bundle
+    from ..run_requests import run_requests
 
-    result = run_bundle(bundle, read_arrays(source), repeat=repeat, emulate=emulate, recompile=recompile)
-    if output is not None:
-        write_arrays(output, result.outputs)
-        stage(f"wrote {output}")
+    if timeline is not None:
+        check_suffix(timeline)
+    several = requests is not None or pipeline or step_limit is not None or len(sources) > 1
+    if several and repeat > 1:
+        raise UsageError("--repeat runs one request again and again", help="say --requests N for N requests")
+    inputs = [read_arrays(source) for source in sources]
+    if several:
+        count = requests or len(inputs)
+        result = run_requests(
+            bundle, inputs, requests=count, pipeline=pipeline, step_limit=step_limit, emulate=emulate, recompile=recompile
+        )
+    else:
+        result = run_bundle(bundle, inputs[0], repeat=repeat, emulate=emulate, recompile=recompile)
+    _write(result, output, timeline)
     if as_json:
         echo_json(result.as_json())
     else:
@@ -34,3 +73,20 @@ def run_command(bundle: Path, source: Path, output: Path | None, repeat: int, re
 
         print_run(result)
     return 0
+
+
+def _write(result: RunResult, output: Path | None, timeline: Path | None) -> None:
+    from ..array_files import write_arrays
+    from ..draw_timeline import write_timeline
+
+    if output is not None:
+        for number, outputs in enumerate(result.every):
+            path = output if len(result.every) == 1 else output.with_suffix(f".{number}{output.suffix}")
+            write_arrays(path, outputs)
+        stage(f"wrote {output}" if len(result.every) == 1 else f"wrote {len(result.every)} files beside {output}")
+    if timeline is not None:
+        drawn = {"one after the other": result.timeline}
+        if result.pipelined is not None:
+            drawn["pipelined"] = result.pipelined.timeline
+        write_timeline(timeline, drawn)
+        stage(f"wrote {timeline}")

@@ -11,11 +11,13 @@ from rich.text import Text
 from ..compiled import CompileResult
 from ..limits import amount
 from ..printable import printable
+from .gantt import gantt
 from .layout import console, count, row, say, short, size, table, time
 
 if TYPE_CHECKING:
     from ..compare import Difference
     from ..run import RunResult
+    from ..run_requests import Pipelined
     from ..verify import VerifyReport
 
 MOST_ROWS = 10
@@ -129,6 +131,34 @@ def print_run(result: RunResult) -> None:
             screen, "handoffs", [f"{count(result.zero_copy, 'tensor')} without a host-visible copy: same addresses on both sides (checked)"]
         )
     say(screen, "total", [f"{count(result.repeat, 'run')}: best {time(result.best)}, median {time(result.median)}{mark}"])
+    _print_timelines(screen, result)
+
+
+def _print_timelines(screen: Console, result: RunResult) -> None:
+    """Where there is more than one step to see: a picture, and what overlapping brought."""
+    overlapped = result.pipelined
+    if len(result.timeline.spans) > 1:
+        say(screen, "timeline", gantt(result.timeline))
+    if overlapped is None:
+        return
+    say(screen, "pipelined", gantt(overlapped.timeline))
+    busy = ", ".join(f"{name} {seconds / overlapped.timeline.wall:.0%}" for name, seconds in overlapped.timeline.busy().items())
+    before, now = time(overlapped.sequential_seconds), time(overlapped.seconds)
+    say(
+        screen,
+        "",
+        [
+            f"{count(overlapped.requests, 'request')}: {before} in turn, {now} pipelined ({overlapped.speedup:.2f}x), same bits",
+            f"busy: {busy}; on average {overlapped.timeline.at_once:.2f} at once",
+            _generations(overlapped),
+        ],
+    )
+
+
+def _generations(overlapped: Pipelined) -> str:
+    fit = "" if overlapped.fit is None else f"; the target's limits leave room for {overlapped.fit}"
+    again = f"; weights resident once in each: segment {', '.join(overlapped.loaded_again)}" if overlapped.loaded_again else ""
+    return f"{count(overlapped.generations, 'generation')} of the arena, {size(overlapped.arena_bytes)}{fit}{again}"
 
 
 def print_verified(report: VerifyReport) -> None:
