@@ -207,6 +207,10 @@ def gather_along_axis(x: Array, indices: Array, axis: Any, **_: Any) -> Array:
     return np.take_along_axis(x, indices.astype(int), axis=int(axis))
 
 
+def silu(x: Array) -> Array:
+    return x / (1 + np.exp(-x))
+
+
 def reduction(function: Callable[..., Array]) -> Callable[..., Array]:
     def reduce(x: Array, axes: Any, keep_dims: Any) -> Array:
         return function(x, axis=tuple(int(axis) for axis in axes), keepdims=bool(keep_dims))
@@ -248,6 +252,7 @@ WRITTEN: Mapping[str, Callable[..., Array]] = {
     "pixel_shuffle": pixel_shuffle,
     "reduce_argmax": reduce_argmax,
     "reduce_argmin": reduce_argmin,
+    "silu": silu,
     "resize_bilinear": resize_bilinear,
     "upsample_nearest_neighbor": upsample_nearest_neighbor,
 }

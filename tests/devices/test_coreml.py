@@ -64,20 +64,28 @@ def test_a_package_per_segment(bundle: Bundle) -> None:
 
 
 def test_what_is_on_disk_computes_the_segment(bundle: Bundle) -> None:
-    """Read back from disk and evaluated in fp32: what is left is the rounding of weights to fp16."""
+    """Read back from disk and evaluated in fp32, beside the segment with its weights rounded to fp16."""
     from coremltools.models.utils import load_spec
     from mil_reference import run_package
 
     rng = np.random.default_rng(0)
     for segment in emitted(bundle):
-        session = onnxruntime.InferenceSession(str(bundle.folder / segment.file))
+        session = onnxruntime.InferenceSession(rounded(onnx.load_model(bundle.folder / segment.file)).SerializeToString())
         feed = {value.name: rng.standard_normal(value.shape).astype(np.float32) for value in session.get_inputs()}
         renamed = ports_of(load_spec(str(bundle.folder / segment.blob)))
         got = run_package(bundle.folder / segment.blob, {renamed.get(name, name): value for name, value in feed.items()})
         names = [value.name for value in session.get_outputs()]
         for name, expected in zip(names, session.run(names, feed), strict=True):
             value = got[renamed.get(name, name)]
-            assert np.abs(value - expected).max() < 0.02 * expected.std()
+            assert np.abs(value - expected).max() < 3e-3 * expected.std()  # constants folded before they are rounded
+
+
+def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            value = onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
+    return model
 
 
 def test_ports_and_precision(bundle: Bundle) -> None:
