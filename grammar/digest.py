@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from functools import cache
 from typing import Any
 
 from ..targets.model import Target
@@ -17,18 +18,23 @@ ORDERED = frozenset({"rewrites", "stages", "let", "match", "emit", "parameters",
 
 def digest(target: Target) -> str:
     """sha256 (hex) over the resolved target without places, comments, layout or provenance."""
-    return hashlib.sha256(json.dumps(_canonical(target), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_written(_canonical(target)).encode()).hexdigest()
+
+
+_written = json.JSONEncoder(sort_keys=True).encode
 
 
 def _canonical(value: Any, ordered: bool = True) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {
-            field.name: _canonical(getattr(value, field.name), field.name in ORDERED)
-            for field in dataclasses.fields(value)
-            if field.name not in SAID_ONLY
-        }
-        return {"": type(value).__name__, **fields}
     if isinstance(value, tuple):
         items = [_canonical(item) for item in value]
-        return items if ordered else sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
-    return value
+        return items if ordered or len(items) < 2 else sorted(items, key=_written)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    fields = {name: _canonical(getattr(value, name), kept) for name, kept in _meant(type(value))}  # type: ignore[arg-type]
+    return {"": type(value).__name__, **fields}
+
+
+@cache
+def _meant(kind: type) -> tuple[tuple[str, bool], ...]:
+    """(field, whether its order means something) of those fields of a class that are about meaning."""
+    return tuple((field.name, field.name in ORDERED) for field in dataclasses.fields(kind) if field.name not in SAID_ONLY)

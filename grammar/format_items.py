@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .diagnostics import HwError, Source
-from .syntax import refusal
+from .syntax import parse, refusal
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _FORMULA = frozenset({"WHERE", "MATCH", "LET", "EMIT"})
@@ -57,16 +57,13 @@ def items_of(source: Source) -> tuple[Item, ...]:
 
 def bits_of(source: Source) -> Iterator[Bit]:
     """Tokens and comments in their order. Raises HwError with every syntax error."""
-    from .recovery import parse_with_recovery
-
     refused = refusal(source)
     if refused:
         raise HwError((refused,))
-    tree, errors = parse_with_recovery(source)
+    tree, errors = parse(source)
     if errors or tree is None:
         raise HwError(errors)
-    tokens = list(tree.scan_values(lambda value: isinstance(value, str)))
-    return _scanned(source.text, [(token.type, token.start_pos or 0, token.end_pos or 0) for token in tokens])
+    return _scanned(source.text, [(token.type, token.start_pos, token.end_pos) for token in tree.tokens()])
 
 
 def _scanned(text: str, tokens: Sequence[tuple[str, int, int]]) -> Iterator[Bit]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def closest(word: str, known: Iterable[str], short: bool = False) -> str:
@@ -17,6 +16,8 @@ def closest(word: str, known: Iterable[str], short: bool = False) -> str:
         return folded[word.lower()]
     if len(word) <= 3 and not short:
         return ""
+    from difflib import get_close_matches  # only a file with a mistake needs it
+
     close = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(word.lower(), folded, n=1, cutoff=0.7)
     return folded.get(close[0], close[0]) if close else ""
 

@@ -6,15 +6,10 @@ slip gives one message. The parser's own recovery was tried and gave five messag
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from .brackets import JOINING, Slip, open_set, stray_closing, stray_opening, unclosed_string, unopened, unopened_note, wrong_opening
 from .diagnostics import Diagnostic, Note, Source, Span
+from .parser import Tree, Unexpected, parser
 from .pieces import Draft, Piece, block_depth, closing_index, ends_statement, indent_at, open_round, split_pieces, statement_start
-
-if TYPE_CHECKING:
-    from lark import Token, Tree
-    from lark.exceptions import UnexpectedInput
 
 MAX_ERRORS = 20
 READ_BUDGET = 4 << 20
@@ -26,27 +21,21 @@ _SLIPS = {"&": ("&&", "and"), "|": ("||", "or"), "!": ("!", "not")}
 RESERVED = ("match", "let", "emit", "where", "rule", "else")
 
 
-def parse_with_recovery(source: Source) -> tuple[Tree[Any] | None, tuple[Diagnostic, ...]]:
-    """The tree of what could be read (None if too little could) and the syntax errors."""
-    from lark.exceptions import UnexpectedInput
-
-    from .syntax import parser
-
+def mended(source: Source, error: Unexpected) -> tuple[Tree | None, tuple[Diagnostic, ...]]:
+    """The tree of what could be read (None if too little could) and the syntax errors, of which `error` is the first."""
     draft = Draft(source.text)
     errors: list[Diagnostic] = []
     rounds = max(2, min(MAX_ERRORS, READ_BUDGET // (len(source.text) + 1)))
-    for _ in range(rounds):
+    while True:
+        slip = _diagnose(draft, error)
+        errors.append(_report(source, draft, slip))
+        if slip.mended == draft or len(errors) == rounds:
+            return None, tuple(errors)
+        draft = slip.mended
         try:
-            tree = parser().parse(draft.text)
-        except UnexpectedInput as error:
-            slip = _diagnose(draft, error)
-            errors.append(_report(source, draft, slip))
-            if slip.mended == draft:
-                break
-            draft = slip.mended
-        else:
-            return _mapped(tree, draft), tuple(errors)
-    return None, tuple(errors)
+            return _mapped(parser().parse(draft.text), draft), tuple(errors)
+        except Unexpected as following:
+            error = following
 
 
 def _report(source: Source, draft: Draft, slip: Slip) -> Diagnostic:
@@ -59,23 +48,18 @@ def _report(source: Source, draft: Draft, slip: Slip) -> Diagnostic:
     return Diagnostic(slip.code, "error", span, slip.message, slip.help, notes)
 
 
-def _mapped(tree: Tree[Any], draft: Draft) -> Tree[Any]:
+def _mapped(tree: Tree, draft: Draft) -> Tree:
     if draft.inserted:
-        tokens: list[Token] = list(tree.scan_values(lambda value: isinstance(value, str)))
-        for token in tokens:
-            token.start_pos, token.end_pos = draft.original(token.start_pos or 0), draft.original(token.end_pos or 0)
+        for token in tree.tokens():
+            token.start_pos, token.end_pos = draft.original(token.start_pos), draft.original(token.end_pos)
     return tree
 
 
-def _diagnose(draft: Draft, error: UnexpectedInput) -> Slip:
-    from lark.exceptions import UnexpectedCharacters, UnexpectedToken
-
+def _diagnose(draft: Draft, error: Unexpected) -> Slip:
     pieces = split_pieces(draft.text)
-    ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
-    at = len(draft.text) if ended else (error.pos_in_stream or 0)
+    ended, at, wanted = error.ended, error.at, error.expected
     index = next((i for i, piece in enumerate(pieces) if piece.end > at), len(pieces))
-    wanted = frozenset(error.allowed if isinstance(error, UnexpectedCharacters) else getattr(error, "expected", ())) - {None}
-    if isinstance(error, UnexpectedCharacters) and (slip := _letter(draft, at, pieces, index)):
+    if error.letter and (slip := _letter(draft, at, pieces, index)):
         return slip
     if index < len(pieces) and not ended and (slip := _stray(draft, pieces, index) or open_set(draft, pieces, index)):
         return slip

@@ -6,18 +6,12 @@ complaining about what a broken part may have held.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .diagnostics import Diagnostic, Source, Span
-
-if TYPE_CHECKING:
-    from lark import Lark, Token, Tree
+from .parser import Token, Tree, Unexpected, parser
 
 MAX_BYTES = 1 << 20
 MAX_BRACKETS = 64
@@ -95,52 +89,21 @@ class File:
 
 def read(source: Source) -> File:
     """The syntax tree of a source, with every syntax error found in one reading."""
-    from .recovery import parse_with_recovery
-
     refused = refusal(source)
     if refused:
         return File(source, (), (refused,))
-    tree, errors = parse_with_recovery(source)
+    tree, errors = parse(source)
     return File(source, _items(tree.children, source) if tree is not None else (), errors)
 
 
-@cache
-def parser() -> Lark:
-    """The LALR parser of hw.lark, from its tables (hw.tables.json) where they are of this grammar and this lark."""
-    import lark
-
-    folder = Path(__file__).parent
+def parse(source: Source) -> tuple[Tree | None, tuple[Diagnostic, ...]]:
+    """The tree of what could be read (None if too little could) and the syntax errors. The source must not be one to refuse."""
     try:
-        content = json.loads((folder / "hw.tables.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return build_parser()
-    digest = hashlib.sha256((folder / "hw.lark").read_bytes()).hexdigest()
-    if (content.get("lark"), content.get("grammar")) != (lark.__version__, digest):
-        return build_parser()
-    made: Lark = lark.Lark._load_from_dict(_whole_keys(content["data"]), _whole_keys(content["memo"]))  # type: ignore[no-untyped-call]
-    return made
+        return parser().parse(source.text), ()
+    except Unexpected as error:
+        from .recovery import mended  # only a file with a mistake needs it
 
-
-def _whole_keys(value: Any) -> Any:
-    """JSON has no numbers as keys; lark's tables have no words of digits."""
-    if isinstance(value, dict):
-        return {int(key) if key.isdigit() else key: _whole_keys(item) for key, item in value.items()}
-    return [_whole_keys(item) for item in value] if isinstance(value, list) else value
-
-
-def build_parser() -> Lark:
-    """The same from the grammar itself, 60 ms."""
-    from lark import Lark
-
-    return Lark.open(
-        "hw.lark",
-        rel_to=__file__,
-        parser="lalr",
-        lexer="contextual",
-        propagate_positions=False,
-        maybe_placeholders=False,
-        keep_all_tokens=True,
-    )
+        return mended(source, error)
 
 
 _SCAN = re.compile(
@@ -174,23 +137,23 @@ def refusal(source: Source) -> Diagnostic | None:
     return None
 
 
-# --- lark's tree to ours; recursion is bounded by the caps above
+# --- the parser's tree to ours; recursion is bounded by the caps above
 
 
 def _items(children: list[Any], source: Source) -> tuple[Item, ...]:
     return tuple(_rule(child, source) if child.data == "rule" else _statement(child, source) for child in children)
 
 
-def _span(node: Tree[Any] | Token, source: Source) -> Span:
+def _span(node: Tree | Token, source: Source) -> Span:
     first = last = node
     while not isinstance(first, str):
         first = first.children[0]
     while not isinstance(last, str):
         last = last.children[-1]
-    return Span(source, first.start_pos or 0, last.end_pos or 0)
+    return Span(source, first.start_pos, last.end_pos)
 
 
-def _arg(node: Tree[Any] | Token, source: Source) -> Arg:
+def _arg(node: Tree | Token, source: Source) -> Arg:
     span = _span(node, source)
     if not isinstance(node, str):  # provenance
         note = str(node.children[2])[1:-1] if len(node.children) > 1 else ""
@@ -209,7 +172,7 @@ def _arg(node: Tree[Any] | Token, source: Source) -> Arg:
             return Arg("sign", text, span)
 
 
-def _statement(tree: Tree[Any], source: Source) -> Statement:
+def _statement(tree: Tree, source: Source) -> Statement:
     head, *rest = tree.children
     args: list[Arg] = []
     where: Formula | None = None
@@ -228,7 +191,7 @@ def _statement(tree: Tree[Any], source: Source) -> Statement:
     return Statement(_arg(head, source), tuple(args), where, otherwise, body, _span(tree, source))
 
 
-def _rule(tree: Tree[Any], source: Source) -> Rule:
+def _rule(tree: Tree, source: Source) -> Rule:
     names = [_arg(child, source) for child in tree.children if getattr(child, "type", "") == "NAME"]
     parts = [child for child in tree.children if not isinstance(child, str)]
 
@@ -254,7 +217,7 @@ def _rule(tree: Tree[Any], source: Source) -> Rule:
 _INFIX = frozenset({"either", "both", "compared", "sum", "product", "power"})
 
 
-def _formula(tree: Tree[Any], source: Source) -> Formula:
+def _formula(tree: Tree, source: Source) -> Formula:
     kind, children, span = str(tree.data), tree.children, _span(tree, source)
     parts = tuple(_formula(child, source) for child in children if not isinstance(child, str))
     first = str(children[0])

@@ -1,39 +1,84 @@
-"""Writes grammar/hw.tables.json, the parse tables of grammar/hw.lark: reading them takes a sixth of the time that making them does.
+"""Writes grammar/hw.tables.json, the tables of grammar/hw.lark that grammar/parser.py reads: lark makes them, and is not needed then.
 
 python tools/generate_parser.py            rewrite the file
-python tools/generate_parser.py --check    exit 1 if the file is of another grammar or another lark
+python tools/generate_parser.py --check    exit 1 if the file is of another grammar
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from lark import Lark
+from lark.grammar import Rule
+from lark.lexer import TerminalDef
 
 GRAMMAR = Path(__file__).resolve().parent.parent / "grammar"
 FILE = GRAMMAR / "hw.tables.json"
 
 
+def build() -> Lark:
+    """The grammar as lark reads it."""
+    return Lark.open(
+        str(GRAMMAR / "hw.lark"),
+        parser="lalr",
+        lexer="contextual",
+        propagate_positions=False,
+        maybe_placeholders=False,
+        keep_all_tokens=True,
+    )
+
+
 def content() -> dict[str, Any]:
-    """lark's own serialisation, with the version of lark and the digest of the grammar it is of.
+    """The tables, with the digest of the grammar they are of. Numbers of states differ from run to run."""
+    parser = build()
+    table = parser.parser.parser._parse_table
+    rules = list(dict.fromkeys(rule for row in table.states.values() for _, rule in row.values() if isinstance(rule, Rule)))
+    number = {state: index for index, state in enumerate(table.states)}
+    states = [
+        {name: -1 - rules.index(to) if isinstance(to, Rule) else number[to] for name, (_, to) in sorted(row.items())}
+        for row in table.states.values()
+    ]
+    return {
+        "grammar": hashlib.sha256((GRAMMAR / "hw.lark").read_bytes()).hexdigest(),
+        "start": number[table.start_states["start"]],
+        "end": number[table.end_states["start"]],
+        "rules": [_rule(rule) for rule in rules],
+        "states": states,
+        **_terminals(parser.terminals, parser.ignore_tokens),
+    }
 
-    Numbers of states differ from run to run."""
-    import lark
-    from lark.grammar import Rule
-    from lark.lexer import TerminalDef
 
-    from autoglmc.grammar.syntax import build_parser
+def _rule(rule: Rule) -> tuple[str, int, bool, int]:
+    """lark puts the children of a rule whose name begins with `_` into its parent."""
+    assert rule.alias is None and not rule.options.expand1, "the parser knows neither aliases nor `?`"
+    name = str(rule.origin.name)
+    spliced = sum(1 << index for index, part in enumerate(rule.expansion) if not part.is_term and part.name.startswith("_"))
+    return name, len(rule.expansion), name.startswith("_"), spliced
 
-    data, memo = build_parser().memo_serialize([TerminalDef, Rule])
-    digest = hashlib.sha256((GRAMMAR / "hw.lark").read_bytes()).hexdigest()
-    return {"lark": lark.__version__, "grammar": digest, "data": data, "memo": memo}
+
+def _terminals(terminals: list[TerminalDef], ignored: list[str]) -> dict[str, Any]:
+    """Keywords, then the others that begin with a letter, in lark's order; all else can be told apart without knowing the state."""
+    ordered = sorted(terminals, key=lambda one: (-one.priority, -one.pattern.max_width, -len(one.pattern.value), one.name))
+    patterns = {one.name: one.pattern.to_regexp() for one in ordered}
+    keywords = {patterns[name][:-2]: name for name in patterns if re.fullmatch(r"[a-z]+\\b", patterns[name])}
+    rest = [name for name in patterns if name not in ignored and name not in keywords.values()]
+    words = [name for name in rest if re.match(patterns[name].replace("attr", "a"), "a::b") or re.match(patterns[name], "attr.a")]
+    return {
+        "skip": f"(?:{'|'.join(patterns[name] for name in ignored)})+",
+        "signs": "|".join(f"(?P<{name}>{patterns[name]})" for name in rest if name not in words),
+        "keywords": keywords,
+        "words": [(name, patterns[name]) for name in words],
+    }
 
 
 def up_to_date() -> bool:
-    made, wanted = json.loads(FILE.read_text("utf-8")), content()
-    return all(made[key] == wanted[key] for key in ("lark", "grammar"))
+    made = json.loads(FILE.read_text("utf-8"))
+    return bool(made["grammar"] == content()["grammar"])
 
 
 def main() -> int:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from functools import cache
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from lark import Lark
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from autoglmc.grammar.diagnostics import Source
-from autoglmc.grammar.syntax import Rule, Statement, build_parser, parser, read
+from autoglmc.grammar.parser import Unexpected, parser
+from autoglmc.grammar.syntax import Rule, Statement, read
 from autoglmc.targets.stock import stock_names, stock_path
+
+from .test_language_page import tool
 
 EVERYTHING = """hw 1;
 include "std/table.hw";   // a comment
@@ -50,21 +55,41 @@ rule relu_tanh(x, y) {
 
 def test_no_conflicts() -> None:
     pytest.importorskip("interegular")
-    with open(build_parser().source_path, encoding="utf-8") as file:
-        Lark(file.read(), parser="lalr", lexer="contextual", strict=True)
+    grammar = (tool("generate_parser").GRAMMAR / "hw.lark").read_text("utf-8")
+    Lark(grammar, parser="lalr", lexer="contextual", strict=True)
 
 
 def test_the_tables_are_of_this_grammar() -> None:
-    """Read from hw.tables.json, they parse what the grammar parses; python tools/generate_parser.py makes them anew."""
-    made = parser()
-    assert made.source_path == "<deserialized>", "python tools/generate_parser.py"
-    for text in (EVERYTHING, *(stock_path(name).read_text("utf-8") for name in stock_names())):
-        assert made.parse(text) == build_parser_once().parse(text)
+    assert tool("generate_parser").up_to_date(), "python tools/generate_parser.py"
 
 
-@cache
-def build_parser_once() -> Lark:
-    return build_parser()
+def test_reads_as_lark_does() -> None:
+    """The same tree, or the same place and the same terminals expected there, for whole texts and for mutated ones."""
+    lark, fuzz = tool("generate_parser").build(), tool("fuzz_language")
+    large, small = fuzz.originals()
+    mutated = (fuzz.mutated(number, 5, large, small).decode("utf-8", "replace") for number in range(300))
+    texts = [EVERYTHING, *(text.decode() for text in large), *(text for text in mutated if len(text) < 20_000)]
+    assert sum(_read(parser().parse, text) == _read(lark.parse, text) for text in texts) == len(texts)
+    assert 50 < sum(isinstance(_read(parser().parse, text)[0], int) for text in texts) < len(texts) - 50
+
+
+def _read(parse: Callable[[str], Any], text: str) -> tuple[Any, ...]:
+    try:
+        return _plain(parse(text))
+    except Unexpected as error:
+        return error.at, error.letter, error.ended, error.expected - {"$END"}
+    except UnexpectedCharacters as error:
+        return error.pos_in_stream, True, False, error.allowed
+    except UnexpectedToken as error:
+        ended = error.token.type == "$END"
+        return len(text) if ended else error.pos_in_stream, False, ended, error.expected - {"$END"}
+
+
+def _plain(tree: Any) -> tuple[Any, ...]:
+    """Of either parser."""
+    if isinstance(tree, str):
+        return tree.type, str(tree), tree.start_pos, tree.end_pos  # type: ignore[attr-defined]
+    return str(tree.data), [_plain(child) for child in tree.children]
 
 
 def test_holds_the_whole_language() -> None:
