@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .devices.adapter import adapter_for
+from .bundle import Manifest
+from .devices.adapter import absence, adapter_for
 from .devices.blobs import SegmentRefused, blob_key, build
 from .segments import Compiled, Segment
 
@@ -29,6 +30,16 @@ class DeviceRefused(SegmentRefused):
     @property
     def segment(self) -> Segment:
         return self._segment
+
+
+def emitted_only(manifest: Manifest) -> tuple[str, ...]:
+    """A note for each runtime whose segments were compiled here and cannot run here."""
+    found: dict[str, list[str]] = {}
+    for segment in manifest.segments:
+        lack = absence(segment.runtime.adapter, segment.runtime.options) if segment.blob is not None else None
+        if lack is not None:
+            found.setdefault(lack.reason, []).append(f"{segment.index} ({segment.device})")
+    return tuple(f"compiled, but never run: segment {', '.join(segments)}: {reason}" for reason, segments in found.items())
 
 
 def compile_ahead(compiled: Compiled, folder: Path, files: Mapping[int, str], tell: Callable[[str], None]) -> dict[int, Blob]:

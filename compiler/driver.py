@@ -9,7 +9,7 @@ from typing import Any
 
 from ..passes.rewrite import Decision
 from ..targets.model import Target
-from .ahead_of_time import DeviceRefused
+from .ahead_of_time import DeviceRefused, emitted_only
 from .bind_shapes import Shapes, shape_flags
 from .buckets import bucket_flags
 from .bundle import TargetRecord
@@ -89,7 +89,7 @@ def compile_model(
             folder=out,
             manifest=manifest,
             work=planned.work,
-            notes=(*job.notes, *planned.loaded.notes, *planned.notes, *(step.reason for step in steps)),
+            notes=(*job.notes, *planned.loaded.notes, *planned.notes, *(step.reason for step in steps), *emitted_only(manifest)),
             seconds=job.clock.seconds,
             verification=measure if isinstance(measure, str) else measure.report,
             checked=tuple(verifier.checked) if verifier else (),

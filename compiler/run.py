@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +102,17 @@ class StepTimes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentMemory:
+    """What loading a segment added to this process, see resident.py."""
+
+    segment: str
+    """0 (npu)."""
+    runtime: str
+    own: int
+    mapped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """What `autoglmc run` reports: the outputs of the last run and the times of all."""
 
@@ -113,6 +124,8 @@ class RunResult:
     emulated: tuple[str, ...]
     zero_copy: int
     """Handoffs whose two sides were bound to one address (asserted)."""
+    resident: tuple[SegmentMemory, ...]
+    """Empty where the system does not tell."""
     every: tuple[Outputs, ...]
     """The outputs of all requests, in order; of repeated runs of one request, the last."""
     timeline: Timeline
@@ -140,6 +153,7 @@ class RunResult:
             "emulated": list(self.emulated),
             "copied": list(self.copied),
             "zero_copy": self.zero_copy,
+            "resident": [asdict(memory) for memory in self.resident],
             "busy_seconds": self.timeline.busy(),
             "pipelined": None if self.pipelined is None else self.pipelined.as_json(),
         }
@@ -175,10 +189,19 @@ def run_result(session: Session, runs: Sequence[Outputs], seconds: Sequence[floa
         copied=session.copied,
         emulated=session.emulated,
         zero_copy=session.zero_copy,
+        resident=tuple(_memory(session)),
         every=tuple(outputs for outputs in runs if outputs) or (runs[-1],),
         timeline=timeline(manifest, runs[:MOST_DRAWN]),
         pipelined=pipelined,
     )
+
+
+def _memory(session: Session) -> Iterator[SegmentMemory]:
+    for record, added in zip(session.manifest.segments, session.resident, strict=True):
+        if added is not None:
+            segment = f"{record.index} ({record.device})"
+            runtime = f"ort for {record.runtime.adapter}" if segment in session.emulated else record.runtime.adapter
+            yield SegmentMemory(segment=segment, runtime=runtime, own=added.own, mapped=added.mapped)
 
 
 def _step(manifest: Manifest, index: int, times: Sequence[float], session: Session) -> StepTimes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -17,6 +18,7 @@ from .devices.adapter import Adapter, LoadedSegment, Rebindable
 from .errors import BundleError, UsageError
 from .generation import Generation, SlotAt, ports_of, slots_at
 from .load_blob import find_blob
+from .resident import measured
 from .slot_view import packed_bytes, view_at
 
 Observe = Callable[[str, str, Any], None]
@@ -70,7 +72,9 @@ class Session:
         self.base, self.arena_fd = self._memory[0].base, self._memory[0].fd
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
         self._slots = slots_at(manifest.arena, self.base)
-        self._segments = [self._load(r, a, self._slots) for r, a in zip(manifest.segments, self._adapters, strict=True)]
+        each = zip(manifest.segments, self._adapters, strict=True)
+        loaded = [measured(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
+        self._segments, self.resident = [segment for segment, _ in loaded], tuple(added for _, added in loaded)
         self.generations = [Generation(manifest, self.base, self._slots, self._segments, str(folder))]
         self._named: dict[str, Any] = {}
         self._describe()

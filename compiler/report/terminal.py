@@ -116,6 +116,13 @@ def _guesses(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"and {len(rows) - MOST_GUESSES} more in the manifest"
 
 
+MOST_LOADED = 8
+
+
+def _signed(amount: int) -> str:
+    return f"-{size(-amount)}" if amount < 0 else size(amount)
+
+
 def print_run(result: RunResult) -> None:
     """Outputs, and times per step."""
     screen, mark = console(), _mark(result.emulated)
@@ -130,6 +137,9 @@ def print_run(result: RunResult) -> None:
         say(
             screen, "handoffs", [f"{count(result.zero_copy, 'tensor')} without a host-visible copy: same addresses on both sides (checked)"]
         )
+    resident = [f"{m.segment} by {m.runtime}: {_signed(m.own)} of its own, {_signed(m.mapped)} mapped" for m in result.resident]
+    more = [f"and {len(resident) - MOST_LOADED} more (--json)"] if len(resident) > MOST_LOADED else []
+    say(screen, "memory by loading", [*resident[:MOST_LOADED], *more])
     say(screen, "total", [f"{count(result.repeat, 'run')}: best {time(result.best)}, median {time(result.median)}{mark}"])
     _print_timelines(screen, result)
 
