@@ -65,9 +65,10 @@ class OpenVinoAdapter:
 
         assert blob is not None
         try:
-            compiled = openvino.Core().import_model(blob.read_bytes(), self._device, _settings())
+            mapped = _mapped(blob)
+            compiled = openvino.Core().import_model(mapped, self._device, _settings())
             self._check(compiled)
-            return _BoundSegment(path, compiled, inputs, outputs)
+            return _BoundSegment(path, (compiled, mapped), inputs, outputs)
         except (RuntimeError, ValueError) as error:
             raise BundleError(f"OpenVINO cannot load {blob.name}: {str(error).strip()[:1000]}", where=str(path)) from error
 
@@ -79,6 +80,15 @@ class OpenVinoAdapter:
         precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         if precision != "f32":
             raise RuntimeError(f"it would compute in {precision}, not in f32")
+
+
+def _mapped(blob: Path) -> Any:
+    """The file's pages as a tensor: reading it would hold its weights once more. Private pages, since OpenVINO takes no others; it
+    writes to none."""
+    import numpy
+    import openvino
+
+    return openvino.Tensor(numpy.memmap(blob, numpy.uint8, "c"), shared_memory=True)
 
 
 def _settings() -> dict[str, str]:
@@ -102,8 +112,10 @@ def _check_dtypes(path: Path) -> None:
 class _BoundSegment:
     copies = False
 
-    def __init__(self, path: Path, compiled: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-        self._path, self._compiled, self._halted = path, compiled, False
+    def __init__(self, path: Path, model: tuple[Any, Any], inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+        """`model`: as compiled, and the mapped file that its weights lie in."""
+        compiled, _ = model
+        self._path, self._model, self._halted = path, model, False
         _same_names(path, "inputs", inputs, compiled.inputs)
         _same_names(path, "outputs", outputs, compiled.outputs)
         self._request = compiled.create_infer_request()
@@ -116,7 +128,7 @@ class _BoundSegment:
 
     def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         """Another request of the same compiled model, whose weights are there once."""
-        return _BoundSegment(self._path, self._compiled, inputs, outputs)
+        return _BoundSegment(self._path, self._model, inputs, outputs)
 
     def halt(self, stop: bool) -> None:
         self._halted = stop

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from small_models import parse
 
-from autoglmc.compiler.devices.adapter import Port, absence, adapter_for
+from autoglmc.compiler.devices.adapter import Haltable, Port, Rebindable, absence, adapter_for
 from autoglmc.compiler.devices.blobs import SegmentRefused, build
 from autoglmc.compiler.driver import compile_model
 from autoglmc.compiler.errors import BundleError
@@ -152,6 +152,29 @@ def test_a_write_elsewhere_is_found_out(tmp_path: Path) -> None:
     segment._request.set_tensor("y", openvino.Tensor(other, shared_memory=True))  # type: ignore[attr-defined]
     segment.run({})
     assert list(segment.misplaced()) == ["y"]
+
+
+def test_a_further_binding_and_an_end(tmp_path: Path) -> None:
+    """Bound again, a segment has the same weights at other addresses; halted, it does not run until told that it may."""
+    adapter = adapter_for("openvino", ("cpu",))
+    assert adapter is not None
+    path, blob = made(tmp_path, "g (float[4] x) => (float[4] y) { y = Neg(x) }"), tmp_path / "m.ovblob"
+    adapter.compile(path, blob)
+    memory = np.arange(64, dtype=np.float32)
+    ports = [Port(name, "fp32", (4,), memory.ctypes.data + 64 * k) for k, name in enumerate("xyxy")]
+    first = adapter.load(path, blob, ports[:1], ports[1:2])
+    assert isinstance(first, Rebindable) and isinstance(first, Haltable)
+    second = first.again(ports[2:3], ports[3:])
+    first.run({})
+    second.run({})
+    np.testing.assert_array_equal(memory[16:20], -memory[:4])
+    np.testing.assert_array_equal(memory[48:52], -memory[32:36])
+    first.halt(True)
+    with pytest.raises(BundleError, match=r"the run of m\.onnx was ended"):
+        first.run({})
+    first.halt(False)
+    first.run({})
+    assert not first.misplaced() and not second.misplaced()
 
 
 def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
