@@ -24,6 +24,7 @@ CODES: Mapping[str, Code] = {
     "HW0007": Code("error", "The file is in a version of the language that this compiler does not know."),
     "HW0008": Code("error", "An included file is not there. Includes are looked for beside the file, then among the stock targets."),
     "HW0009": Code("error", "A bucket of `shapes` leaves more than one dim open."),
+    "HW0010": Code("error", "More than 200 messages: the first 200 errors are shown. After 2,000 the rest of the file is not checked."),
     "HW0101": Code("error", "A word that its place does not know: a block, a property, a rule, a kind of limit, a runtime."),
     "HW0102": Code("error", "Two things of one kind have the same name, or a rule has a name with a meaning of its own."),
     "HW0103": Code("error", "A property is set twice in one block."),

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from ..targets.model import Origin
 
 Severity = Literal["error", "warning", "info"]
+MOST_SHOWN = 200
+"""Messages about one file; nobody reads more before mending some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +164,20 @@ def tidy(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sorted by file and place, each (code, place, message) once."""
     unique = {(d.span.source.name, d.span.start, d.code, d.message): d for d in reversed(list(diagnostics))}
     return tuple(unique[key] for key in sorted(unique))
+
+
+def first_of(found: tuple[Diagnostic, ...], stopped: bool, source: Source) -> tuple[Diagnostic, ...]:
+    """At most MOST_SHOWN of the messages, errors before warnings, and at the end of the last file HW0010 that says what is not shown.
+
+    `stopped`: the check of `source` was given up, so there may be more than were found."""
+    if len(found) <= MOST_SHOWN and not stopped:
+        return found
+    severities: tuple[Severity, ...] = ("error", "warning", "info")
+    ranked = sorted(range(len(found)), key=lambda index: severities.index(found[index].severity))
+    shown, hidden = sorted(ranked[:MOST_SHOWN]), ranked[MOST_SHOWN:]
+    worst = "error" if stopped else found[hidden[0]].severity
+    said = [f"{len(hidden):,} more messages are not shown"] if hidden else []
+    said += ["the rest of the file was not checked"] if stopped else []
+    last = found[-1].span.source if found else source
+    end = Span(last, len(last.text), len(last.text))
+    return (*(found[index] for index in shown), Diagnostic("HW0010", worst, end, " and ".join(said), "mend some of those above first"))

@@ -11,7 +11,7 @@ from ..targets.operators import dictionary_opset
 from ..targets.rule_formula import facts_of
 from .checks import check_names, check_sense
 from .context import Context
-from .diagnostics import Diagnostic, Source, Span, say_who_included, tidy
+from .diagnostics import Diagnostic, Source, Span, first_of, say_who_included, tidy
 from .digest import digest
 from .guesses import check_guesses
 from .lower_device import check_table, lower_device
@@ -19,7 +19,7 @@ from .lower_limits import lower_limits
 from .lower_parts import lower_link, lower_memory, lower_precision
 from .lower_rule import lower_rules
 from .lower_shapes import lower_shapes
-from .reader import Reader, Report
+from .reader import Reader, Report, TooMany
 from .resolve import LANGUAGE, Load, Resolved, resolve
 from .routes import check_routes
 from .schema import unknown
@@ -58,13 +58,20 @@ class _Said:
 def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool = False) -> Result:
     """Everything there is to say about a file, `strict`: guesses that limits rest on too; never raises for what the file holds."""
     report = Report()
-    resolved = resolve(read(source), load, report)
-    for name, table in resolved.tables.unused():
-        check_table(name, table, Context(report, rules, resolved.rules, tables=resolved.tables.declared))
-    target = _lower(resolved.target, resolved, rules, report, strict) if resolved.target is not None else None
-    found = tidy(say_who_included(report.found, report.included))
+    resolved: Resolved | None = None
+    target: Target | None = None
+    stopped = False
+    try:
+        resolved = resolve(read(source), load, report)
+        for name, table in resolved.tables.unused():
+            check_table(name, table, Context(report, rules, resolved.rules, tables=resolved.tables.declared))
+        target = _lower(resolved.target, resolved, rules, report, strict) if resolved.target is not None else None
+    except TooMany:
+        stopped = True
+    found = first_of(tidy(say_who_included(report.found, report.included)), stopped, source)
     failed = any(diagnostic.severity == "error" for diagnostic in found)
-    return Result(None if failed else target, found, resolved.own_tables, None if failed or target is None else resolved)
+    own_tables = resolved.own_tables if resolved is not None else ()
+    return Result(None if failed else target, found, own_tables, None if failed or target is None else resolved)
 
 
 def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts], report: Report, strict: bool) -> Target | None:

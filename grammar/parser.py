@@ -93,13 +93,15 @@ class Parser:
                 raise Unexpected(token.start_pos, False, kind == END, _terminals(row))
             while action < 0:
                 symbol, length, inner, spliced = rules[-1 - action]
-                children = values[len(values) - length :] if length else []
-                if length:
-                    del values[-length:]
-                    del stack[-length:]
-                if spliced:
-                    children = _spliced(children, spliced)
-                values.append(children if inner else Tree(symbol, children))
+                if length == 1 and inner and spliced:
+                    stack.pop()  # `_sum: _product` and the like, most of all rules: the value stays as it is
+                else:
+                    start = len(values) - length
+                    children = values[start:]
+                    del values[start:], stack[start + 1 :]
+                    if spliced:
+                        children = _spliced(children, spliced)
+                    values.append(children if inner else Tree(symbol, children))
                 stack.append(states[stack[-1]][symbol])
                 if kind == END and stack[-1] == self._end:
                     tree: Tree = values[-1]

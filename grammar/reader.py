@@ -24,6 +24,13 @@ def exactly(digits: str, scale: float) -> float:
         return float("inf")
 
 
+MOST_FOUND = 2000
+
+
+class TooMany(Exception):
+    """The file has so many mistakes that looking for more would only take time."""
+
+
 @dataclass(slots=True)
 class Report:
     """Where the checks of one reading put what they find; `broken` holds back what a syntax error may have caused."""
@@ -41,7 +48,10 @@ class Report:
         self.add("error", code, span, message, help, notes)
 
     def add(self, severity: Severity, code: str, span: Span, message: str, help: str = "", notes: Iterable[Note] = ()) -> None:
+        """Keeps a message. Raises TooMany at an error beyond MOST_FOUND messages."""
         self.found.append(Diagnostic(code, severity, span, message, help, tuple(notes)))
+        if severity == "error" and len(self.found) > MOST_FOUND:
+            raise TooMany
 
     def missing(self, span: Span, message: str, help: str = "", what: str = "") -> None:
         """HW0104, held back beside a broken part, which may have held the thing, and where `what` was only misspelt."""

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILE, TRIALS = ROOT / "docs" / "language.md", ROOT / "docs" / "language_trials.txt"
 TEMPLATE = Path(__file__).with_name("language_page.md")
 EXAMPLES_OF_ERRORS = ROOT / "tests" / "grammar" / "examples"
-NO_FILE = {"HW0005": "A bad example would fill this page."}
+NO_FILE = dict.fromkeys(("HW0005", "HW0010"), "A bad example would fill this page.")
 """Codes without an example file, and why."""
 STRICT = ("HW0601",)
 SAMPLES = {
