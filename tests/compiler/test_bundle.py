@@ -124,7 +124,7 @@ FIELDS: list[tuple[Callable[[Any], None], str]] = [
 ]
 PATHS: list[tuple[Callable[[Any], None], str]] = [
     (lambda m: m["files"].update({"/etc/passwd": m["files"]["segments/weights.bin"]}), "manifest's files"),
-    (lambda m: m["files"].update({"segments/../../x": m["files"]["segments/weights.bin"]}), "manifest's files"),
+    (lambda m: m["files"].update({"segments/../../x": m["files"]["segments/weights.bin"]}), "not a path inside the bundle"),
     (lambda m: m["files"].update({"segments/..": m["files"]["segments/weights.bin"]}), "not a path inside the bundle"),
     (lambda m: m["segments"][0].update(file="../../../etc/passwd"), "manifest's segments[0].file"),
     (lambda m: m["segments"][0].update(file="segments/nine.onnx"), "segments[0] names segments/nine.onnx, which is not among files"),
