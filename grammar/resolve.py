@@ -161,6 +161,8 @@ def _merged(name: str, files: Files, stack: tuple[str, ...]) -> Statement:
     reader.take("word", "a name")
     parent = reader.take("word", "the target it extends") if reader.take_word_if("extends") else None
     reader.end()
+    if reader.failed:  # the head of a target may have meant to extend one, which then lacks nothing
+        files.report.broken = True
     body = files.tables.expand(target.body or (), "target")
     if parent is None:
         return replace(target, args=target.args[:1], body=body)

@@ -152,10 +152,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="begin with file N, so that a run can be made in parts")
     parser.add_argument("--only", type=int, metavar="N", help="check file N alone")
     parser.add_argument("--keep", type=Path, default=Path("fuzz"), help="where files that break a promise go")
     given = parser.parse_args()
-    count, first = (given.count, 0) if given.only is None else (1, given.only)
+    count, first = (given.count, given.first) if given.only is None else (1, given.only)
     outcome = fuzz(count, given.seed, first, given.keep, progress=True)
     print(f"files {outcome.files:,}, refused {outcome.refused:,}, slowest {outcome.slowest * 1e3:.0f} ms (file {outcome.slowest_number})")
     for line in outcome.broken:

@@ -61,7 +61,33 @@ def test_too_much_is_refused_before_parsing(text: str, code: str, monkeypatch: p
     ids=["conditions", "misplaced", "devices", "semicolons", "braces", "list"],
 )
 def test_a_file_full_of_mistakes(text: str) -> None:
-    """The largest file may have thirty times as much and takes half a minute."""
+    """The largest file may have thirty times as much."""
     start = time.process_time()
     assert analyse_text(text, "x.hw", rule_facts()).diagnostics
     assert time.process_time() - start < 5
+
+
+def test_the_first_messages_of_very_many() -> None:
+    """200 of them with every error before any warning, then how many more; no more is looked for after 2,000."""
+    lines = "".join(f"device d{number} : x {{ peak fp16 1 TOPS; }}\n" for number in range(700))
+    found = analyse_text(f"{HEAD}memory m {{ size 1 GB; }}\n{lines}}}", "x.hw", rule_facts()).diagnostics
+    assert len(found) == 201 and {item.severity for item in found} == {"error"}
+    assert found[-1].code == "HW0010" and found[-1].message.endswith(
+        " more messages are not shown and the rest of the file was not checked"
+    )
+    starts = [item.span.start for item in found]
+    assert starts == sorted(starts)
+
+
+def test_a_file_full_of_warnings_is_a_target() -> None:
+    memories = "".join(f"memory m{number} {{ size 1 GB; bandwidth 1 GB/s; shared cpu; }}\n" for number in range(250))
+    device = "device cpu : x { runtime ort; peak fp32 10 GFLOPS; dispatch 1 us; launch 1 us; supports fp32 { Add; } }"
+    result = analyse_text(f"{HEAD}{memories}{device} }}", "x.hw", rule_facts())
+    assert result.target is not None
+    last = result.diagnostics[-1]
+    assert (last.code, last.severity, last.message) == ("HW0010", "warning", "50 more messages are not shown")
+
+
+def test_a_target_whose_head_is_misspelt_does_not_lack_what_it_extends() -> None:
+    text = 'hw 1;\ninclude "a16.hw";\ntarget mine extents a16 { device npu : ane { dispatch 1 us; } }\n'
+    assert [item.code for item in analyse_text(text, "x.hw", rule_facts()).diagnostics] == ["HW0001"]
