@@ -56,6 +56,7 @@ class Generation:
         self.base, self.slots, self.segments = base, slots, segments
         self._manifest, self._folder = manifest, folder
         self.inputs = [(v.name, *self._view(v.slot)) for v in manifest.model.inputs]
+        self.by_name = tuple(v.name for v in manifest.model.inputs if v.slot is None)
         self.outputs = [(v.name, self._view(v.slot)[0]) for v in manifest.model.outputs]
         self.calls: list[Call] = [self._call(k) for k in range(len(manifest.schedule))]
 

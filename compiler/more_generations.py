@@ -1,8 +1,8 @@
 """Further generations of an arena: what they take, and whether the target's budgets leave that much.
 
-A generation is the whole arena of the manifest once more, planned as one buffer. Doubling only the slots that cross devices would take less
-where a device has slots of its own, but then slots of one request could no longer share bytes by lifetime (two requests are at different
-steps at a time), which costs more than it saves in every bundle tried.
+A generation is the whole arena of the manifest once more, planned as one buffer. Doubling only the slots that cross devices looks cheaper
+and is not: overlapped requests are at different steps at a time, so slots could no longer share bytes by lifetime. For seven bundles of 2
+to 22 segments it takes 1.02 to 5.6 times as much as two generations.
 """
 
 from __future__ import annotations

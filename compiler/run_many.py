@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,27 +14,28 @@ from .step_failed import StepFailed, why
 
 if TYPE_CHECKING:
     from .bundle import Manifest
+    from .generation import Generation
     from .session import Outputs, Session
 
 COPIES = "copies"
 """The lane of host copies between devices."""
 
 
-def one_by_one(session: Session, requests: Sequence[Mapping[str, Any]]) -> list[Outputs]:
+def one_by_one(session: Session, generation: Generation, requests: Sequence[Mapping[str, Any]]) -> list[Outputs]:
     """On the asking thread. Raises StepFailed as `overlapped` does."""
     asked = _Requests(session, requests)
-    return [_one(asked, request) for request in range(len(requests))]
+    return [_one(session, generation, asked, request, inputs) for request, inputs in enumerate(requests)]
 
 
-def _one(asked: _Requests, request: int) -> Outputs:
-    named, marks = asked.place(0, request), [perf_counter()]
-    for step in range(asked.steps):
+def _one(session: Session, generation: Generation, asked: _Requests, request: int, inputs: Mapping[str, Any]) -> Outputs:
+    named, marks = session.place(generation, inputs), [perf_counter()]
+    for call in generation.calls:
         try:
-            asked.run(0, step, named)
+            call(named)
         except Exception as error:
-            raise asked.failed(step, request, why(error)) from error
+            raise asked.failed(len(marks) - 1, request, why(error)) from error
         marks.append(perf_counter())
-    return asked.take(0, named, tuple(pairwise(marks)))
+    return session.take(generation, named, marks)
 
 
 def lanes(manifest: Manifest) -> tuple[str, ...]:
@@ -61,7 +61,6 @@ class _Requests:
 
     def __init__(self, session: Session, requests: Sequence[Mapping[str, Any]]) -> None:
         self._session, self._requests = session, requests
-        self.steps = len(session.manifest.schedule)
 
     def place(self, generation: int, request: int) -> dict[str, Any]:
         return self._session.place(self._session.generations[generation], self._requests[request])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from .arena_memory import ArenaMemory
 from .bundle import Manifest, SegmentRecord
@@ -23,6 +24,7 @@ from .slot_view import packed_bytes, view_at
 
 Observe = Callable[[str, str, Any], None]
 """Told (tensor, device, value) after the step that wrote it; the value is only valid during the call."""
+Spans = tuple[tuple[float, float], ...]
 POISON = 0xFF
 """NaN in every float, -1 in signed integers: a slot nobody wrote shows."""
 
@@ -30,23 +32,46 @@ POISON = 0xFF
 class Outputs(dict[str, Any]):
     """Graph outputs by name (copies, yours to keep), with how they came about."""
 
-    emulated: tuple[str, ...]
-    """Segments that ran on the CPU in place of a device that is not here: "0 (npu)"."""
-    copied: tuple[str, ...]
-    """Segments whose runtime could not be given addresses."""
-    narrow: tuple[str, ...]
-    """Segments that a device computed in a narrower dtype than their own."""
-    spans: tuple[tuple[float, float], ...]
-    """Per step of the schedule, when it began and ended (seconds, time.perf_counter)."""
+    __slots__ = ("_about", "_marks")
 
-    def __init__(self, values: Mapping[str, Any], session: Session, spans: tuple[tuple[float, float], ...]) -> None:
+    def __init__(self, values: Mapping[str, Any], about: About, marks: Sequence[float] | Spans) -> None:
+        """marks: the begin of the first step, then the end of each, if they ran one after the other; else their spans."""
         super().__init__(values)
-        self.emulated, self.copied, self.narrow, self.spans = session.emulated, session.copied, session.narrow, spans
+        self._about, self._marks = about, marks
+
+    @property
+    def emulated(self) -> tuple[str, ...]:
+        """Segments that ran on the CPU in place of a device that is not here: "0 (npu)"."""
+        return self._about.emulated
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """Segments whose runtime could not be given addresses."""
+        return self._about.copied
+
+    @property
+    def narrow(self) -> tuple[str, ...]:
+        """Segments that a device computed in a narrower dtype than their own."""
+        return self._about.narrow
+
+    @property
+    def spans(self) -> Spans:
+        """Per step of the schedule, when it began and ended (seconds, time.perf_counter)."""
+        return cast("Spans", self._marks) if isinstance(self._marks, tuple) else tuple(pairwise(cast("list[float]", self._marks)))
 
     @property
     def step_seconds(self) -> tuple[float, ...]:
         """Per step of the schedule."""
         return tuple(end - begin for begin, end in self.spans)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What all outputs of a session share."""
+
+    emulated: tuple[str, ...]
+    copied: tuple[str, ...]
+    narrow: tuple[str, ...]
 
 
 class Session:
@@ -86,6 +111,7 @@ class Session:
         self.narrow = tuple(f"{r.index} ({r.device}): {a.narrow} on {s.device}" for r, a, s in each if a.narrow)
         self.copied = tuple(f"{r.index} ({r.device})" for r, _, s in each if s.copies)
         self.zero_copy = self._shared_addresses()
+        self._about = About(self.emulated, self.copied, self.narrow)
 
     def traffic(self, index: int) -> tuple[int, int]:
         """Bytes that a segment reads and writes in place, and those copied for it."""
@@ -111,15 +137,19 @@ class Session:
     def run(self, inputs: Mapping[str, Any], observe: Observe | None = None) -> Outputs:
         """One request. Raises UserError for inputs that are not the model's, BundleError where a runtime fails or writes elsewhere."""
         generation = self._first
-        named = self.place(generation, inputs)
-        marks = [perf_counter()]
+        named, marks, now = self.place(generation, inputs), [perf_counter()], perf_counter
+        if observe is None:
+            for call in generation.calls:
+                call(named)
+                marks.append(now())
+            return self.take(generation, named, marks)
+        spans = []
         for index, call in enumerate(generation.calls):
+            begin = now()
             call(named)
-            marks.append(perf_counter())
-            if observe is not None:
-                self._show(index, named, observe)
-                marks[-1] = perf_counter()
-        return self.take(generation, named, tuple(pairwise(marks)))
+            spans.append((begin, now()))
+            self._show(index, named, observe)
+        return self.take(generation, named, tuple(spans))
 
     def run_many(
         self,
@@ -137,9 +167,9 @@ class Session:
         """
         from .run_many import one_by_one, overlapped
 
-        self._check_usable()
+        first = self._first
         if not pipeline and step_limit is None:
-            return one_by_one(self, requests)
+            return one_by_one(self, first, requests)
         return overlapped(self, requests, generations if pipeline else 1, step_limit)
 
     def extend(self, count: int) -> None:
@@ -161,13 +191,10 @@ class Session:
         """A thread that could not be stopped still runs a segment: from now on every use is a BundleError."""
         self.generations.clear()
 
-    def _check_usable(self) -> None:
-        if not self.generations:
-            raise BundleError("a segment of this session still runs, and could not be stopped", help="load the bundle again")
-
     @property
     def _first(self) -> Generation:
-        self._check_usable()
+        if not self.generations:
+            raise BundleError("a segment of this session still runs, and could not be stopped", help="load the bundle again")
         return self.generations[0]
 
     @property
@@ -201,25 +228,29 @@ class Session:
         raise UsageError(f"{device} binds no tensor {tensor!r} in the arena")
 
     def place(self, generation: Generation, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes the inputs to the generation's slots; returns the values passed by name. Raises UsageError before anything is written."""
-        arrays = [inputs.get(name) for name, *_ in generation.inputs]
-        if len(inputs) != len(arrays) or not all(map(_fits, arrays, generation.inputs)):
-            checked = check_inputs(self.manifest, inputs)
-            arrays = [checked[name] for name, *_ in generation.inputs]
+        """Writes the inputs to the generation's slots; returns the values passed by name. Raises UsageError for inputs that do not fit."""
+        if self._poison or generation.by_name or len(inputs) != len(generation.inputs):
+            return self._place_any(generation, inputs)
+        for name, view, dtype, shape in generation.inputs:
+            array = inputs.get(name)
+            if getattr(array, "dtype", None) != dtype or array.shape != shape:  # type: ignore[union-attr]
+                return self._place_any(generation, inputs)
+            view[...] = array
+        return {}
+
+    def _place_any(self, generation: Generation, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        checked = check_inputs(self.manifest, inputs)
         if self._poison:
             ctypes.memset(generation.base, POISON, self.manifest.arena.total)
-        named: dict[str, Any] = {}
-        for array, (name, view, _, _) in zip(arrays, generation.inputs, strict=True):
-            if view is None:
-                named[name] = array
-            else:
-                view[...] = array
-        return named
+        for name, view, _, _ in generation.inputs:
+            if view is not None:
+                view[...] = checked[name]
+        return {name: checked[name] for name in generation.by_name}
 
-    def take(self, generation: Generation, named: Mapping[str, Any], spans: tuple[tuple[float, float], ...]) -> Outputs:
+    def take(self, generation: Generation, named: Mapping[str, Any], marks: Sequence[float] | Spans) -> Outputs:
         """Copies of the outputs, once every step has run."""
         values = {name: _plain(named[name]) if view is None else view.copy() for name, view in generation.outputs}
-        return Outputs(values, self, spans)
+        return Outputs(values, self._about, marks)
 
     def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[SlotAt]) -> LoadedSegment:
         blob = find_blob(self._folder, segment, adapter, self._recompile) if adapter.suffix else None
@@ -240,12 +271,6 @@ class Session:
         for port in segment.outputs:
             value = _plain(named[port.tensor]) if port.slot is None else view_at(self._slots[port.slot])
             observe(port.tensor, segment.device, value)
-
-
-def _fits(array: Any, wanted: tuple[str, Any, Any, tuple[int, ...] | None]) -> bool:
-    """Whether it is an array that needs no closer look."""
-    _, view, dtype, shape = wanted
-    return view is not None and getattr(array, "shape", None) == shape and getattr(array, "dtype", None) == dtype
 
 
 def _plain(value: Any) -> Any:
