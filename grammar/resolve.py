@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from .amend import amended, deleted, offer
 from .diagnostics import Note, Source, Span
@@ -21,6 +22,8 @@ from .tables import Tables
 Load = Callable[[str, Source], Source | str]
 """(path as written, the source that says it) to the included source, or why it cannot be had."""
 LANGUAGE = 1
+KEPT_BYTES = 1 << 16
+"""Included files up to this size are read once a process: several targets include the same tables."""
 
 
 @dataclass(slots=True)
@@ -131,7 +134,11 @@ def _include(item: Statement, files: Files, stack: tuple[str, ...]) -> None:
         files.report.error("HW0205", path.span, f"`{path.text}` includes itself: {' -> '.join((*stack, source.name))}")
     elif source.name not in files.read:
         files.report.included[source.name] = path.span
-        _collect(read(source), files, (*stack, source.name))
+        _collect((_read_once if len(source.text) <= KEPT_BYTES else read)(source), files, (*stack, source.name))
+
+
+_read_once = lru_cache(maxsize=16)(read)
+"""Keyed by name and text, so that a file that changed is read again."""
 
 
 def _chosen(file: File, files: Files, amended: str, parents: frozenset[str]) -> str | None:
