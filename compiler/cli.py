@@ -14,6 +14,7 @@ from .commands.diff import diff_command
 from .commands.fmt import fmt_command
 from .commands.lsp import lsp_command
 from .commands.new_target import new_target_command
+from .commands.probe import probe_command
 from .commands.rules import rules_command
 from .commands.run import run_command
 from .commands.show import show_command
@@ -65,6 +66,7 @@ for command in (
     diff_command,
     new_target_command,
     lsp_command,
+    probe_command,
 ):
     autoglmc.add_command(command)
 

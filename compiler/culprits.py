@@ -13,23 +13,16 @@ from typing import TYPE_CHECKING, Any
 from ..targets.formula import Attribute, Binary, Call, Expression, Listing, Name, Number, Text, render
 from ..targets.model import OperatorRule, Origin
 from ..targets.operators import key_of, version_at
-from .compare import Difference, difference
 from .devices.adapter import Adapter
-from .judge import APPROXIMATE, NARROW
-from .narrow import narrowed
+from .fault import fault
 from .probe import Tried, try_models
-from .slice_model import all_values, only, run_on_cpu, signature
+from .slice_model import all_values, only, signature
 
 if TYPE_CHECKING:
     import numpy
     import onnx
 
     Array = numpy.ndarray[Any, Any]
-
-COSINE = 0.999
-"""One operator alone keeps its direction in fp16; below this it computes something else."""
-SHARE = 0.02
-"""Of the standard deviation: less than this is never called wrong for one operator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +53,8 @@ def find_culprits(
     alone = [only(model, [node], values) for node in nodes]
     found = []
     for node, small, tried in zip(nodes, alone, _tried(alone, values, adapter, words), strict=True):
-        fault = _fault(small, values, tried)
-        if fault:
-            found.append(_culprit(node, values, weights, fault, model))
+        if why := fault(small, values, tried):
+            found.append(_culprit(node, values, weights, why, model))
     return tuple(found) or _together(model, values, adapter, words, tell)
 
 
@@ -72,45 +64,24 @@ def _tried(models: Sequence[onnx.ModelProto], values: Mapping[str, Array], adapt
     return try_models(adapter, words, list(zip(models, given, strict=True)))
 
 
-def _fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: Tried) -> str:
-    """Why the runtime cannot be trusted with this model; "" where it can."""
-    if tried.outputs is None:
-        return "" if tried.accepted else f"it is refused: {_first_line(tried.said)}"
-    expected = run_on_cpu(model, values)
-    rounded = run_on_cpu(narrowed(model), values)
-    for name, value in expected.items():
-        d, fp16 = difference(name, [(value, tried.outputs[name])]), difference(name, [(value, rounded[name])])
-        if _wrong(d, fp16):
-            return f"it is computed wrong: off by {d.max_abs:.3g} (cosine {d.cosine:.3g}) where fp16 explains {fp16.max_abs:.3g}"
-    return ""
-
-
-def _wrong(d: Difference, fp16: Difference) -> bool:
-    if d.mismatched > APPROXIMATE * d.elements and fp16.mismatched <= APPROXIMATE * d.elements:
-        return True
-    if fp16.cosine < COSINE:
-        return False
-    return d.cosine < COSINE or (d.max_abs > NARROW * fp16.max_abs and d.max_abs_over_std > SHARE)
-
-
 def _together(
     model: onnx.ModelProto, values: Mapping[str, Array], adapter: Adapter, words: Sequence[str], tell: Callable[[str], None]
 ) -> tuple[Culprit, ...]:
     """The last operator of the shortest run of first operators that is at fault, by bisection; none where the whole is fine."""
     nodes = list(model.graph.node)
 
-    def fault(count: int) -> str:
+    def wrong(count: int) -> str:
         tell(f"ask {adapter.name} about the first {count} operators")
         small = only(model, nodes[:count], values)
-        return _fault(small, values, _tried([small], values, adapter, words)[0])
+        return fault(small, values, _tried([small], values, adapter, words)[0])
 
-    why = fault(len(nodes))
+    why = wrong(len(nodes))
     if not why:
         return ()
     good, bad = 0, len(nodes)
     while bad - good > 1:
         middle = (good + bad) // 2
-        said = fault(middle)
+        said = wrong(middle)
         good, bad, why = (good, middle, said) if said else (middle, bad, why)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     return (_culprit(nodes[bad - 1], values, weights, f"after the operators before it, {why}", model),)
@@ -161,8 +132,3 @@ def _literal(value: Any) -> Expression | None:
 
 def _number(value: float) -> Number:
     return Number(value, f"{value:g}" if isinstance(value, float) else str(value))
-
-
-def _first_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (lines[0] if lines else "without a word")[:300]

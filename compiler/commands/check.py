@@ -7,19 +7,26 @@ from pathlib import Path
 import click
 
 from .options import FILE, json_option
-from .output import echo_json, echo_wrapped
+from .output import echo_json, echo_wrapped, stage
 
 
 @click.command("check")
 @click.argument("file", type=FILE)
 @click.option("--strict", is_flag=True, help="Of a .hw file: warnings count as errors, and so do guesses that a limit rests on.")
+@click.option("--probe", is_flag=True, help="Of a target: ask its runtimes themselves whether its tables are right.")
+@click.option("--operators", default="", metavar="A,B,…", help="With --probe: only these.")
+@click.option("--cases", default=6, type=click.IntRange(1), show_default=True, help="With --probe: most cases asked per operator.")
+@click.option("--seconds", default=600.0, type=click.FloatRange(0), show_default=True, help="With --probe: ask no more of a device then.")
 @json_option
-def check_command(file: Path, strict: bool, as_json: bool) -> int:
+def check_command(file: Path, strict: bool, probe: bool, operators: str, cases: int, seconds: float, as_json: bool) -> int:
     """Check a model or a .hw file before it is used.
 
     For a model: five named checks. For a .hw file: everything there is to say about it and the files it includes.
+    With --probe: lines of its tables that claim what the runtime refuses or computes wrong, and what they leave out.
     The exit code is 0 if all pass, else 1, for use in CI.
     """
+    if probe:
+        return _probe_target(file, operators, cases, seconds, as_json)
     if file.suffix == ".hw":
         return _check_target(file, strict, as_json)
     from dataclasses import asdict
@@ -36,6 +43,21 @@ def check_command(file: Path, strict: bool, as_json: bool) -> int:
             if result["help"]:
                 echo_wrapped(f"{'':<19}help: {result['help']}")
     return 0 if passed else 1
+
+
+def _probe_target(file: Path, operators: str, cases: int, seconds: float, as_json: bool) -> int:
+    """What the tables claim too much is an error, what they leave out is told."""
+    from ..probing.check_table import check_tables, report_json, report_lines
+    from ..probing.choose import chosen_operators
+    from ..target_files import load_target
+
+    checked = check_tables(load_target(file), chosen_operators(operators), bool(operators), cases, seconds, stage)
+    if as_json:
+        echo_json({"file": str(file), **report_json(checked)})
+    else:
+        for line in report_lines(checked):
+            echo_wrapped(line)
+    return 1 if any(device.too_much for device in checked) else 0
 
 
 def _check_target(file: Path, strict: bool, as_json: bool) -> int:

@@ -1,0 +1,100 @@
+"""`autoglmc probe`: what a runtime's own compiler takes and computes right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UsageError
+from .options import FILE, json_option
+from .output import stage
+
+if TYPE_CHECKING:
+    from ..probing.ask import Answer
+    from ..probing.runtime_words import Asked
+
+
+@click.command("probe")
+@click.option("--runtime", metavar="WORDS", help="As in a .hw file: 'iree vulkan', 'qnn htp soc 57 arch 75'; or qnn with --soc.")
+@click.option("--soc", metavar="N", help="QNN's number of the SoC: 57 is a Snapdragon 8 Gen 3, 43 an 8 Gen 2.")
+@click.option("--arch", metavar="N", help="Its Hexagon's architecture; known for common SoCs.")
+@click.option("--target", metavar="FILE|NAME", help="Ask the runtime of a target's device instead; goes with --device.")
+@click.option("--device", metavar="NAME", help="A device of --target.")
+@click.option("--operators", default="", metavar="A,B,…", help="Only these, such as Conv,com.microsoft::Gelu.")
+@click.option("--cases", default=24, type=click.IntRange(1), show_default=True, help="Most cases asked per operator.")
+@click.option("--seconds", default=1800.0, type=click.FloatRange(0), show_default=True, help="Ask nothing more after this time.")
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write the table there instead of to stdout.")
+@json_option
+def probe_command(
+    runtime: str | None,
+    soc: str | None,
+    arch: str | None,
+    target: str | None,
+    device: str | None,
+    operators: str,
+    cases: int,
+    seconds: float,
+    output: Path | None,
+    as_json: bool,
+) -> int:
+    """Ask a runtime which operators it takes and computes right, by models of one operator.
+
+    The cases are those of the ONNX standard and typical shapes of ranks 1 to 5, in fp32, fp16, integers and booleans, with operands
+    that are weights and operands that are not. The answer is an operator table as .hw text, or every case with --json.
+    """
+    from ..probing.ask import ask
+    from ..probing.choose import chosen_operators, sample
+    from ..probing.runtime_words import device_words, runtime_of, spelled_out
+    from ..probing.write_table import table_text
+    from ..target_files import load_target
+
+    if (runtime is None) == (target is None or device is None):
+        raise UsageError("say which runtime to ask", where="--runtime", help="--runtime WORDS, or --target NAME with --device NAME")
+    if runtime is not None:
+        words = spelled_out(runtime, soc, arch)
+    else:
+        words = device_words(load_target(str(target)), str(device))
+    names = chosen_operators(operators)
+    asked = runtime_of(words)
+    answers = list(ask(asked.adapter, asked.words, sample(names, cases), seconds=seconds, tell=stage))
+    if as_json:
+        import json
+
+        found = {"runtime": asked.spelled, "versions": dict(asked.adapter.versions()), "cases": [*map(_record, answers)]}
+        text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = table_text(f"{asked.adapter.name}_probed", answers, asked.adapter.narrow, provenance(asked, answers))
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+    return 0
+
+
+def provenance(asked: Asked, answers: list[Answer]) -> list[str]:
+    """Where the table comes from: runtime, versions, month, how many cases."""
+    from datetime import date
+
+    versions = ", ".join(f"{name} {version}" for name, version in asked.adapter.versions().items())
+    right = sum(not answer.fault for answer in answers)
+    today = date.today()
+    return [
+        f"`{asked.spelled}` probed with {versions}, {today.year}-{today.month:02}: of {len(answers)} models of one operator,",
+        f"{right} were taken and computed as onnxruntime's CPU computes them. A condition holds for what was",
+        "asked; nothing is known of the rest.",
+    ]
+
+
+def _record(answer: Answer) -> dict[str, Any]:
+    view = answer.case.view
+    operands = {name: {"dtype": t.dtype, "shape": t.shape, "const": t.const} for name, t in view.inputs.items()}
+    return {
+        "operator": answer.case.operator,
+        "case": answer.case.name,
+        "attributes": dict(view.attributes),
+        "operands": operands,
+        "right": not answer.fault,
+        "fault": answer.fault,
+    }
