@@ -15,7 +15,7 @@ INTERNAL = 3
 INTERRUPTED = 130
 ENVIRONMENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO})
 """Operating system errors that are the machine's state, not a fault of autoglmc."""
-PACKAGES = ("autoglmc", "onnx", "onnxruntime", "onnxsim", "ortools", "numpy", "protobuf", "lark")
+PACKAGES = ("autoglmc", "onnx", "onnxruntime", "onnxsim", "ortools", "numpy", "protobuf")
 
 
 def answer_failure(problem: Exception, arguments: Sequence[str], as_json: bool) -> int:
