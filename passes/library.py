@@ -11,6 +11,7 @@ from .decompose_attention import ATTENTION_SOFTMAX
 from .decompose_expand import EXPANSIONS
 from .decompose_groupnorm import GROUPNORM_INSTANCE
 from .decompose_normalization import NORMALIZATIONS
+from .decompose_pool import POOLS
 from .decompose_rotary import ROTARY_SLICES
 from .decompose_shape import SHAPES
 from .decompose_space_to_depth import SHUFFLES
@@ -108,6 +109,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     *ARITHMETIC,
     *EXPANSIONS,
     *SHAPES,
+    *POOLS,
     *SHUFFLES,
     *MATRIX,
     *CONVOLUTION,

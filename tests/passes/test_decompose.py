@@ -133,6 +133,11 @@ FIRES: Mapping[str, tuple[str, ...]] = {
         "g (float[4,6] x) => (float[2,6] y, float[2,6] z) { y, z = Split<axis=0, num_outputs=2>(x) }",
     ),
     "pool_mean": (one("y = GlobalAveragePool(x)", y="float[2,3,1,1] y"),),
+    "averagepool_counted": (
+        one("y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(x)"),
+        one("y = AveragePool<kernel_shape=[2,3], pads=[1,0,0,2], strides=[2,1]>(x)", y="float[2,3,2,5] y"),
+        one("y = AveragePool<kernel_shape=[4], pads=[2,3], strides=[3]>(x)", "", "float[1,2,8] x", "float[1,2,4] y"),
+    ),
     "mean_pool": (
         one("y = ReduceMean(x, a)", "<int64[2] a = {-1,2}>", y="float[2,3,1,1] y"),
         one("y = ReduceMean<keepdims=0>(x, a)", "<int64[2] a = {2,3}>", y="float[2,3] y"),
@@ -214,6 +219,10 @@ STAYS: Mapping[str, str] = {
     "flatten_reshape": "g (float[A,B,2] x) => (float[A,M] y) { y = Flatten(x) }",
     "split_slice": "g (float[A] x) => (float[B] y, float[C] z) { y, z = Split<num_outputs=2>(x) }",
     "space_to_depth_transpose": "g (float[A,3,B,6] x) => (float[A,12,C,3] y) { y = SpaceToDepth<blocksize=2>(x) }",
+    "averagepool_counted": one("y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1], count_include_pad=1>(x)"),
+    "averagepool_counted_ceil": one(
+        "y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2], ceil_mode=1>(x)", y="float[2,3,3,3] y"
+    ),
     "mean_pool": one("y = ReduceMean(x, a)", "<int64[1] a = {-1}>", y="float[2,3,4,1] y"),
     "sum_mean": "g (float[A,2] x) => (float[1,2] y) <int64[1] a = {0}> { y = ReduceSum(x, a) }",
     "mean_sum": "g (float[A,2] x) => (float[1,2] y) <int64[1] a = {0}> { y = ReduceMean(x, a) }",

@@ -26,6 +26,17 @@ def layernorm(kind: str, bias: bool) -> Spelling:
     return spell
 
 
+def padded_pool(s: Sketch) -> str:
+    """An AveragePool with explicit padding, less than the window everywhere, that is left out of the count."""
+    axes = s.integer(1, 2)
+    kernel = [s.integer(2, 4) for _ in range(axes)]
+    pads = [s.integer(0, size - 1) for size in kernel + kernel]
+    pads[0] = max(pads[0], 1)
+    shape = (s.integer(1, 2), s.integer(1, 3), *(s.integer(4, 6) for _ in range(axes)))
+    given = {"strides": [s.integer(1, 3) for _ in range(axes)]} if s.flip() else {}
+    return str(s.op("AveragePool", s.input(shape, free=(0,)), kernel_shape=kernel, pads=pads, **given))
+
+
 def channelwise(kind: str, operands: int, low: int) -> Spelling:
     """InstanceNormalization (scale, bias) and BatchNormalization (scale, bias, mean, variance)."""
 
@@ -249,6 +260,7 @@ DECOMPOSE: Mapping[str, Entry] = {
     "unsqueeze_reshape": Entry(spell=unsqueezed),
     "flatten_reshape": Entry(spell=flattened),
     "split_slice": Entry(spell=split),
+    "averagepool_counted": Entry(spell=padded_pool),
     "pool_mean": Entry(spell=operator("GlobalAveragePool", 3, 5)),
     "mean_pool": Entry(spell=reduction("ReduceMean", planes=True)),
     "sum_mean": Entry(spell=reduction("ReduceSum")),
