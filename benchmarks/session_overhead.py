@@ -46,7 +46,7 @@ KEPT = 64 << 10
 """Bytes that the interpreter may move around in many runs without keeping any per run."""
 
 
-def one_thread(model: Path | bytes) -> onnxruntime.InferenceSession:
+def one_thread(model: Path | bytes, spin: bool = True) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 4, 1
     return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .bundle import Manifest, SegmentRecord
 from .devices.adapter import Absent, Adapter, absence, adapter_for
+from .devices.ort import OrtAdapter
 from .errors import UserError
 
 
@@ -30,6 +31,10 @@ def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], t
     lack = host.missing()
     if lack is not None:
         raise UserError(lack.reason, help=lack.help)
+    if sum(adapter.name == "ort" for adapter in adapters) > 1:
+        for adapter in adapters:
+            if isinstance(adapter, OrtAdapter):
+                adapter.spin = False
     return adapters, tuple(f"{index} ({manifest.segments[index].device})" for index in absent)
 
 

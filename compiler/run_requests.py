@@ -14,7 +14,10 @@ from .run import Bundle, RunResult, run_result
 from .timeline import Timeline, timeline
 
 if TYPE_CHECKING:
-    from .session import Outputs
+    from .session import Outputs, Session
+
+ROUNDS, SHORT = 3, 1.0
+"""Requests that take less than so many seconds both ways are timed so many times, alternating; the faster of each counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +75,13 @@ def run_requests(
     result = run_result(session, outputs, seconds)
     if not pipeline:
         return result
-    start = time.perf_counter()
-    overlapped = session.run_many(each, pipeline=True, step_limit=step_limit)
-    took = time.perf_counter() - start
+    took, overlapped = _overlapped(session, each, step_limit)
     check_same(outputs, overlapped)
+    for _ in range(ROUNDS - 1):  # what else the machine does can make either slower by much
+        if sum(seconds) + took > SHORT:
+            break
+        seconds = min(seconds, _timed(session, each, step_limit)[0], key=sum)
+        took, overlapped = min((took, overlapped), _overlapped(session, each, step_limit), key=lambda found: found[0])
     facts = Pipelined(
         requests=requests,
         seconds=took,
@@ -89,7 +95,13 @@ def run_requests(
     return run_result(session, outputs, seconds, facts)
 
 
-def _timed(session: Any, each: Sequence[Mapping[str, Any]], step_limit: float | None) -> tuple[list[float], list[Outputs]]:
+def _overlapped(session: Session, each: Sequence[Mapping[str, Any]], step_limit: float | None) -> tuple[float, list[Outputs]]:
+    start = time.perf_counter()
+    outputs = session.run_many(each, pipeline=True, step_limit=step_limit)
+    return time.perf_counter() - start, outputs
+
+
+def _timed(session: Session, each: Sequence[Mapping[str, Any]], step_limit: float | None) -> tuple[list[float], list[Outputs]]:
     seconds, outputs = [], []
     for inputs in each:
         start = time.perf_counter()

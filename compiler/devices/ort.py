@@ -30,6 +30,8 @@ class OrtAdapter:
     needs = Needs()
     suffix = ""
     narrow = ""
+    spin = True
+    """Every session has threads of its own. Where a bundle has several, those that spin take the cores from those that compute."""
 
     def missing(self) -> Absent | None:
         try:
@@ -49,7 +51,7 @@ class OrtAdapter:
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         with told(path):
-            session = open_session(path)
+            session = open_session(path, self.spin)
         return bound(path, session, inputs, outputs)
 
 
@@ -62,12 +64,14 @@ def bound(path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Po
     return BoundSegment(path, session, inputs, outputs)
 
 
-def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
-    """A CPU session that prints nothing below an error."""
+def open_session(model: Path | bytes, spin: bool = True) -> onnxruntime.InferenceSession:
+    """A CPU session that prints nothing below an error. `spin`: its threads wait for work by looking for it, for a while."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    if not spin:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
 
 

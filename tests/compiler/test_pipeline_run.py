@@ -189,3 +189,15 @@ def test_wrong_requests_are_refused_and_leave_no_thread(tmp_path: Path) -> None:
             session.run_many(requests(2), pipeline=True, **wrong)
     assert threading.active_count() == before
     same(session.run_many(requests(2), pipeline=True), session.run_many(requests(2)))
+
+
+@pytest.mark.parametrize(("devices", "waits"), [(("cpu",), "spinning"), (("npu", "cpu"), "0")])
+def test_threads_of_several_sessions_do_not_spin(tmp_path: Path, devices: tuple[str, ...], waits: str) -> None:
+    session = bundle_of(cut(parse(CHAIN), devices), tmp_path / "b").session()
+    for segment in session._segments:
+        options = segment._session.get_session_options()  # type: ignore[attr-defined]
+        try:
+            told = options.get_session_config_entry("session.intra_op.allow_spinning")
+        except RuntimeError:  # no such entry
+            told = "spinning"
+        assert told == waits
