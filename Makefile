@@ -55,6 +55,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/fetch_models.py
 	$(BIN)/python benchmarks/compile_time.py --target all
 	$(BIN)/python benchmarks/node_scaling.py
+	$(BIN)/python benchmarks/session_overhead.py
 	$(BIN)/python benchmarks/language_startup.py
 
 # 100,000 mutated .hw files and 10,000 single faults; twenty minutes of one core.
