@@ -162,7 +162,7 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
     what = "block" if statement.body is not None else "property"
     elsewhere = [name for name, words in BLOCKS.items() if word in words and name != block]
     help = suggestion_or_list(word, known)
-    if statement.body is not None and not closest(word, known):  # what it holds tells what it was meant to be
+    if statement.body is not None:  # what it holds tells what it was meant to be
         heads = {item.head.text for item in statement.body if isinstance(item, Statement)}
         report.assumed.update(name for name in known if not heads.isdisjoint(BLOCKS.get(name, ())))
     if not elsewhere:

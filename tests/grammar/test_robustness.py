@@ -9,6 +9,7 @@ import pytest
 
 from autoglmc.grammar import analyse_text
 from autoglmc.grammar.rule_facts import rule_facts
+from autoglmc.targets.stock import stock_path
 
 from .test_language_page import tool
 
@@ -91,3 +92,10 @@ def test_a_file_full_of_warnings_is_a_target() -> None:
 def test_a_target_whose_head_is_misspelt_does_not_lack_what_it_extends() -> None:
     text = 'hw 1;\ninclude "a16.hw";\ntarget mine extents a16 { device npu : ane { dispatch 1 us; } }\n'
     assert [item.code for item in analyse_text(text, "x.hw", rule_facts()).diagnostics] == ["HW0001"]
+
+
+def test_a_block_under_a_wrong_name_is_one_report() -> None:
+    """`axes` is close to `shapes`; what stands in the block says that it is the memory all devices need."""
+    text = stock_path("snapdragon_8gen3").read_text("utf-8").replace("memory dram {", "axes dram {")
+    found = analyse_text(text, str(stock_path("snapdragon_8gen3")), rule_facts()).diagnostics
+    assert [item.code for item in found if item.severity == "error"] == ["HW0101"]
