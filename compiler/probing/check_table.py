@@ -31,7 +31,7 @@ def check_tables(
     target: Target, operators: frozenset[str], named: bool, each: int, seconds: float, tell: Callable[[str], None]
 ) -> tuple[CheckedDevice, ...]:
     """Every device whose runtime can be asked here; the others are told. `named`: the user named the operators; without, those of the
-    device's own table are asked about, and some that it lacks.
+    device's own table are asked about.
 
     Raises RuntimeAbsent if no device can be asked, with what to install."""
     able, absent = [], []
