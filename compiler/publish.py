@@ -62,7 +62,7 @@ def publish(out: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
 
 
 def check_place(out: Path, is_ours: Callable[[Path], bool]) -> None:
-    """Raises BundleError where nothing can be written at `out`, or what is there may not be replaced."""
+    """Raises BundleError where nothing can be written at `out`, or what is there may not be replaced; an empty folder may."""
     parent = next((folder for folder in out.parents if os.path.lexists(folder)), out)
     if not parent.is_dir():
         raise BundleError("there is a file where a folder should be", where=str(parent), help="choose another place with -o")
@@ -72,7 +72,7 @@ def check_place(out: Path, is_ours: Callable[[Path], bool]) -> None:
         return
     if not out.is_dir():
         raise BundleError("there is a file where the bundle should go", where=str(out), help="choose another place with -o")
-    if not is_ours(out):
+    if not is_ours(out) and any(out.iterdir()):
         raise BundleError("this folder is no bundle, so it is not replaced", where=str(out), help="choose another place with -o")
 
 

@@ -36,6 +36,11 @@ def resolved_target(target: str | Path) -> tuple[Target, Resolved]:
     raise UsageError(f"'{target}' holds operator tables and no target", help="give a file that includes it")
 
 
+def names_target(word: str | Path) -> bool:
+    """Whether a word means a target rather than a model: a .hw file, or a stock name where no such file is."""
+    return Path(word).suffix == ".hw" or (str(word) in stock_names() and not Path(word).exists())
+
+
 def find_target(target: str | Path) -> Path:
     """The file a path or stock name stands for; a file that exists wins over a stock name."""
     path = Path(target)
@@ -45,10 +50,8 @@ def find_target(target: str | Path) -> Path:
     if name in stock_names():
         return stock_path(name)
     if path.is_dir():
-        raise UsageError(f"'{target}' is a folder, not a .hw file", where="--target")
-    raise UsageError(
-        f"there is no target '{target}': neither a .hw file nor a stock target", where="--target", help=did_you_mean(name, stock_names())
-    )
+        raise UsageError(f"'{target}' is a folder, not a .hw file")
+    raise UsageError(f"there is no target '{target}': neither a .hw file nor a stock target", help=did_you_mean(name, stock_names()))
 
 
 @dataclass(frozen=True, slots=True)

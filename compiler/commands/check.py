@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import FILE, json_option
 from .output import echo_json, echo_wrapped, stage
 
+if TYPE_CHECKING:
+    from ...targets.model import Target
+
 
 @click.command("check")
-@click.argument("file", type=FILE)
+@click.argument("file", metavar="MODEL|FILE.hw|NAME", type=FILE)
 @click.option("--strict", is_flag=True, help="Of a .hw file: warnings count as errors, and so do guesses that a limit rests on.")
 @click.option("--probe", is_flag=True, help="Of a target: ask its runtimes themselves whether its tables are right.")
 @click.option("--operators", default="", metavar="A,B,…", help="With --probe: only these.")
@@ -19,15 +23,18 @@ from .output import echo_json, echo_wrapped, stage
 @click.option("--seconds", default=600.0, type=click.FloatRange(0), show_default=True, help="With --probe: ask no more of a device then.")
 @json_option
 def check_command(file: Path, strict: bool, probe: bool, operators: str, cases: int, seconds: float, as_json: bool) -> int:
-    """Check a model or a .hw file before it is used.
+    """Check a model or a target (a .hw file or a stock name) before it is used.
 
-    For a model: five named checks. For a .hw file: everything there is to say about it and the files it includes.
+    For a model: five named checks. For a target: everything there is to say about its file and those it includes, and which of its
+    runtimes are here.
     With --probe: lines of its tables that claim what the runtime refuses or computes wrong, and what they leave out.
     The exit code is 0 if all pass, else 1, for use in CI.
     """
     if probe:
         return _probe_target(file, operators, cases, seconds, as_json)
-    if file.suffix == ".hw":
+    from ..target_files import names_target
+
+    if names_target(file):
         return _check_target(file, strict, as_json)
     from dataclasses import asdict
 
@@ -72,12 +79,40 @@ def _check_target(file: Path, strict: bool, as_json: bool) -> int:
     if any(one.severity == "error" or (strict and one.severity == "warning") for one in found):
         raise HwError(found)
     devices = [device.name for device in result.target.devices] if result.target else []
+    runtimes = _runtimes(result.target)
     what = f"'{result.target.name}' with {', '.join(devices)}" if result.target else "operator tables, no target"
     if as_json:
         check = {"name": "target", "status": "pass", "message": what, "help": ""}
-        echo_json({"file": str(file), "passed": True, "checks": [check], "diagnostics": [message_json(one) for one in found]})
+        echo_json(
+            {
+                "file": str(file),
+                "passed": True,
+                "checks": [check],
+                "diagnostics": [message_json(one) for one in found],
+                "runtimes": runtimes,
+            }
+        )
     else:
         for one in found:
             click.echo(printable(render(one), keep="\n"), err=True)
         echo_wrapped(f"{'pass':<8}{'target':<10} {what}")
+        for told in runtimes:
+            here = "runs here" if told["here"] else f"does not run here: {told['reason']}"
+            advice = f" ({told['help']})" if told["help"] else ""
+            echo_wrapped(f"{'note':<8}{'runtime':<10} {told['device']}: {told['runtime']} {here}{advice}")
     return 0
+
+
+def _runtimes(target: Target | None) -> list[dict[str, Any]]:
+    """Per device that is to be run, whether its runtime is here; onnxruntime is not looked for, being installed with this package."""
+    from ..devices.adapter import absence
+
+    told = []
+    for device in target.devices if target is not None else ():
+        runtime = device.runtime
+        if runtime.adapter not in ("none", "ort"):
+            lack = absence(runtime.adapter, runtime.words)
+            name = " ".join((runtime.adapter, *runtime.words))
+            help = lack.help if lack else ""
+            told.append({"device": device.name, "runtime": name, "here": lack is None, "reason": lack.reason if lack else "", "help": help})
+    return told

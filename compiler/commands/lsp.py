@@ -9,7 +9,7 @@ import click
 def lsp_command() -> int:
     """Speak the language server protocol on stdin and stdout, for editors.
 
-    Messages as you type, completion, hover, definitions, formatting and an outline of .hw files. Needs `pip install 'autoglmc[lsp]'`.
+    Messages as you type, completion, hover, definitions, formatting and an outline of .hw files. Needs `pip install 'pygls>=2.0,<3'`.
     """
     from ..errors import UsageError
 
@@ -18,6 +18,6 @@ def lsp_command() -> int:
     except ModuleNotFoundError as missing:
         if (missing.name or "").split(".")[0] not in ("pygls", "lsprotocol"):
             raise
-        raise UsageError("the language server needs pygls, which is not installed", help="pip install 'autoglmc[lsp]'") from None
+        raise UsageError("the language server needs pygls, which is not installed", help="pip install 'pygls>=2.0,<3'") from None
     serve()
     return 0

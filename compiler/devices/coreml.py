@@ -42,7 +42,7 @@ class CoreMlAdapter:
         from importlib.util import find_spec
 
         if find_spec("coremltools") is None:
-            return Absent("coremltools is not installed", "pip install 'autoglmc[coreml]'")
+            return Absent("coremltools is not installed", "pip install 'coremltools>=9.0,<9.1'")
         return None
 
     def versions(self) -> Mapping[str, str]:

@@ -61,7 +61,7 @@ class IreeAdapter:
             import iree.compiler
             import iree.runtime  # noqa: F401
         except ImportError:
-            return Absent("IREE is not installed", "pip install 'autoglmc[gpu]'")
+            return Absent("IREE is not installed", "pip install 'iree-base-compiler>=3.13,<3.14' 'iree-base-runtime>=3.13,<3.14'")
         return None
 
     def versions(self) -> Mapping[str, str]:

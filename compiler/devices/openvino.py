@@ -34,7 +34,7 @@ class OpenVinoAdapter:
         try:
             import openvino
         except ImportError:
-            return Absent("OpenVINO is not installed", "pip install 'autoglmc[openvino]'")
+            return Absent("OpenVINO is not installed", "pip install 'openvino>=2026.4,<2026.5'")
         found = openvino.Core().available_devices
         if not any(name == self._device or name.startswith(f"{self._device}.") for name in found):
             return Absent(f"OpenVINO finds no {self._device} here, only {', '.join(found) or 'nothing'}")

@@ -43,7 +43,7 @@ class QnnAdapter:
         try:
             import onnxruntime_qnn  # noqa: F401
         except ImportError:
-            return Absent("onnxruntime-qnn is not installed", "pip install 'autoglmc[npu]'")
+            return Absent("onnxruntime-qnn is not installed", "pip install 'onnxruntime-qnn>=2.7,<2.8'")
         return None
 
     def cannot_compile(self) -> Absent | None:

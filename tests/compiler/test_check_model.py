@@ -95,3 +95,16 @@ def test_outputs_that_are_not_finite_fail(tmp_path: Path) -> None:
 def test_a_model_that_needs_an_unknown_operator_fails_only_the_run(tmp_path: Path) -> None:
     found = statuses(save(parse("g (float[4] x) => (float[4] y) { y = my.own(x) }", my=1), tmp_path))
     assert found == failing("forward")
+
+
+def test_a_stock_target_is_checked_by_its_name(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says at once which runtimes are missing, with the line that installs them."""
+    from autoglmc.compiler import cli
+    from autoglmc.compiler.devices.adapter import Absent
+    from autoglmc.compiler.devices.qnn import QnnAdapter
+
+    monkeypatch.setattr(QnnAdapter, "missing", lambda self: Absent("onnxruntime-qnn is not installed", "pip install onnxruntime-qnn"))
+    assert cli.run(["check", "workstation"]) == 0
+    said = capsys.readouterr().out
+    assert "'workstation' with npu, gpu, cpu" in said
+    assert "npu: qnn htp soc 57 arch 75 does not run here: onnxruntime-qnn is not installed (pip install onnxruntime-qnn)" in said

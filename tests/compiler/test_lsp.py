@@ -26,7 +26,7 @@ def test_without_pygls_the_way_to_get_it_is_told() -> None:
         "import sys; sys.modules['pygls'] = sys.modules['lsprotocol'] = None; from autoglmc.compiler.cli import run; sys.exit(run(['lsp']))"
     )
     done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True)
-    assert done.returncode == 2 and "pip install 'autoglmc[lsp]'" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "pip install 'pygls>=2.0,<3'" in done.stderr and "Traceback" not in done.stderr
 
 
 async def _session(folder: Path) -> dict[str, Any]:
@@ -69,7 +69,7 @@ async def _session(folder: Path) -> dict[str, Any]:
 
 
 def test_a_session(tmp_path: Path) -> None:
-    pytest.importorskip("pygls", reason="the language server is an extra: pip install 'autoglmc[lsp]'")
+    pytest.importorskip("pygls", reason="the language server is an extra: pip install 'pygls>=2.0,<3'")
     (tmp_path / "parent.hw").write_text(PARENT)
     got = asyncio.run(asyncio.wait_for(_session(tmp_path), 120))
     [first] = got["opened"].diagnostics

@@ -185,3 +185,11 @@ def test_a_link_to_a_bundle_stays_a_link(tmp_path: Path) -> None:
     write(tmp_path / "link", "two")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real" / "mine").read_text() == "two"
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with publish(out, lambda folder: False) as folder:
+        (folder / "made").write_text("x")
+    assert (out / "made").read_text() == "x"

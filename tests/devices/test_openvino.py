@@ -183,4 +183,4 @@ def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     assert onnx.__version__  # the reason must not be a missing package
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     lack = absence("openvino", ("cpu",))
-    assert lack is not None and lack.help == "pip install 'autoglmc[openvino]'"
+    assert lack is not None and lack.help == "pip install 'openvino>=2026.4,<2026.5'"
