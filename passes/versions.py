@@ -1,6 +1,7 @@
 """At which opsets an operator, as it is written in a graph, means the same: what an emitted segment may declare.
 
-Most versions after 18 widen dtypes or add an attribute whose default is the old behaviour; REINTERPRETED lists those that do not.
+Most versions after 18 widen dtypes or add an attribute whose default is the old behaviour; REINTERPRETED lists those that do not
+(older_opsets.py the same for a range that ends below 18).
 A segment for the `ort` runtime declares the graph's own opset: load has asked that runtime. A target's `onnx opset` range says what
 its other runtimes read: their segments are declared inside it, and an operator that means something else there, or nothing, is not theirs.
 """
@@ -14,6 +15,7 @@ import onnx
 from ..targets.model import Device, Target
 from ..targets.operator_view import OperatorView
 from ..targets.operators import key_of, version_at
+from .older_opsets import not_as_old
 from .schema import first_opset, plain, schema
 
 NEWEST = 24
@@ -95,8 +97,8 @@ def unlike(view: OperatorView, written: int, opset: int, given: Mapping[str, onn
     here, there = schema(view.operator, "", written), schema(view.operator, "", opset)
     if here.since == there.since:
         return ""
-    if min(written, opset) < FORWARD_COMPATIBLE:
-        return f"{view.operator} of opset {here.since} is another than of opset {there.since}"
+    if min(written, opset) < FORWARD_COMPATIBLE and (older := not_as_old(view, written, opset, given)):
+        return older
     change = reinterpreted(view.operator, given.values())
     if min(written, opset) < change <= max(written, opset):
         return f"opset {change} changed what {view.operator} means"

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ...passes.graph import Graph
 from ...passes.rewrite import Declined
-from ...passes.schema import first_opset
+from ...passes.versions import declared, readable, unlike
 from ...targets.admit import Edit, admit
 from ...targets.model import Device, Precision, RewriteLine, Target
 from ...targets.operator_view import FLOATS, OperatorView
@@ -51,7 +51,7 @@ def changes(work: Work, tensors: Sequence[str], device: str, more: Sequence[Chan
         *more,
         *_rules(work.target, views, device),
         *_rewritten_rules(work, tensors, device),
-        *_opsets(work, views, device),
+        *_opsets(work, tensors, views, device),
     ]
     return sorted(found, key=lambda change: SMALLEST_FIRST.index(change.kind))
 
@@ -159,18 +159,25 @@ def _text(edit: Edit) -> str:
     return f"`{edit.text}`" if edit.text else f"delete `{edit.instead};`"
 
 
-def _opsets(work: Work, views: Sequence[OperatorView], device: str) -> Iterator[Change]:
-    """A wider range of opsets, where the runtime cannot read the operators as they are written."""
+def _opsets(work: Work, tensors: Sequence[str], views: Sequence[OperatorView], device: str) -> Iterator[Change]:
+    """A wider range of opsets, where the runtime cannot read the operators as they are written: the shortest that is enough."""
     low, high = work.target.opset
-    newest = max(work.graph.newest, high)
-    if all(first_opset(view.operator, view.domain) <= high for view in views):
+    if readable(work.target.device(device), work.target) is None or _readable(work.graph, tensors, low, high):
         return
-    found = admit_all(work.target.device(device), views, work.target.precision)
-    if newest > high and found is not None:
+    newest = next((last for last in range(high + 1, work.graph.newest + 1) if _readable(work.graph, tensors, low, last)), 0)
+    found = admit_all(work.target.device(device), views, work.target.precision) if newest else None
+    if found is not None:
         lines = [f"`onnx opset {low}..{newest};`", *(_text(edit) for edit in found[1])]
         where = ", ".join(dict.fromkeys(str(edit.origin) for edit in found[1]))
         amend = partial(_admitting_newer, device, views, newest)
         yield Change("rule", " and ".join(lines), where, "only if the runtime reads it", _retarget(amend))
+
+
+def _readable(graph: Graph, tensors: Sequence[str], low: int, high: int) -> bool:
+    """Whether the operators as they are written mean the same at an opset in low..high."""
+    nodes = [node for node in map(graph.producer, tensors) if node is not None]
+    written = [graph.version(node) for node in nodes]
+    return not any(unlike(graph.view(n), at, declared(at, low, high), n.attributes) for n, at in zip(nodes, written, strict=True))
 
 
 def _admitting_newer(device: str, views: Sequence[OperatorView], newest: int, target: Target) -> Target | None:
