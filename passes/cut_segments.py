@@ -17,7 +17,7 @@ from .graph import Graph, Node
 from .kernels import group_kernels, reader_in
 from .placed import Part
 from .schema import first_opset
-from .versions import declared, readable
+from .versions import declared, drop_younger, readable
 
 KERNEL = "autoglmc.kernel"
 
@@ -88,6 +88,8 @@ def _model(
     grouped = {id(node): number for number, group in enumerate(groups) if len(group) > 1 for node in group}
     for node in part.nodes:
         proto = graph.node_proto(node)
+        if opset < graph.version(node):
+            drop_younger(proto, opset)
         if id(node) in grouped:
             proto.metadata_props.add(key=KERNEL, value=str(grouped[id(node)]))
         model.graph.node.append(proto)

@@ -16,10 +16,8 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     if shape is None or not isinstance(block, int) or sum(extent is None for extent in shape) > 1 or 0 in shape:
         return None
     mode = graph.attribute(node, "mode")
-    if node.operator == "SpaceToDepth":
-        spelled = space_to_depth(shape, block)
-    else:
-        spelled = depth_to_space(shape, block, mode if isinstance(mode, str) else "DCR")
+    movement = space_to_depth if node.operator == "SpaceToDepth" else depth_to_space
+    spelled = movement(shape, block, mode if isinstance(mode, str) else "DCR")
     result = graph.tensor(node.outputs[0]).shape
     if spelled is None or result is None or sum(extent is None for extent in result) > 1:
         return None

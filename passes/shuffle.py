@@ -5,7 +5,10 @@ canonical forms agree: axes of extent 1 dropped, axes that stay neighbours merge
 
     DepthToSpace DCR   [N, b, b, C, H, W]   (0, 3, 4, 1, 5, 2)   y[n, c, hb + i, wb + j] = x[n, (ib + j)·C + c, h, w]
     DepthToSpace CRD   [N, C, b, b, H, W]   (0, 1, 4, 2, 5, 3)   y[n, c, hb + i, wb + j] = x[n, cb² + ib + j, h, w]
-    SpaceToDepth       [N, C, H, b, W, b]   (0, 3, 5, 1, 2, 4)   y[n, (ib + j)·C + c, h, w] = x[n, c, hb + i, wb + j]
+    SpaceToDepth DCR   [N, C, H, b, W, b]   (0, 3, 5, 1, 2, 4)   y[n, (ib + j)·C + c, h, w] = x[n, c, hb + i, wb + j]
+    SpaceToDepth CRD   [N, C, H, b, W, b]   (0, 1, 3, 5, 2, 4)   y[n, cb² + ib + j, h, w] = x[n, c, hb + i, wb + j]
+
+SpaceToDepth has a mode from opset 28 on, and is DCR before.
 """
 
 from __future__ import annotations
@@ -59,8 +62,9 @@ def depth_to_space(shape: Sequence[Extent], block: int, mode: str) -> Shuffle | 
     return Shuffle((n, block, block, c, h, w), (0, 3, 4, 1, 5, 2))
 
 
-def space_to_depth(shape: Sequence[Extent], block: int) -> Shuffle | None:
+def space_to_depth(shape: Sequence[Extent], block: int, mode: str = "DCR") -> Shuffle | None:
     """SpaceToDepth of x of this shape; None where height and width are not known or no multiples of the block."""
     if len(shape) != 4 or not shape[2] or not shape[3] or shape[2] % block or shape[3] % block:
         return None
-    return Shuffle((shape[0], shape[1], shape[2] // block, block, shape[3] // block, block), (0, 3, 5, 1, 2, 4))
+    order = (0, 1, 3, 5, 2, 4) if mode == "CRD" else (0, 3, 5, 1, 2, 4)
+    return Shuffle((shape[0], shape[1], shape[2] // block, block, shape[3] // block, block), order)

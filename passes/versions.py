@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import onnx
 
 from ..targets.model import Device, Target
-from ..targets.operator_view import OperatorView
+from ..targets.operator_view import FLOATS, OperatorView
 from ..targets.operators import key_of, version_at
 from .older_opsets import not_as_old
 from .schema import first_opset, plain, schema
@@ -37,6 +37,10 @@ UNREGISTERED: Mapping[str, int] = dict.fromkeys(
 )
 """Operator -> the opset from which on onnxruntime (1.32) has no kernel for it, so that its segment must be declared at an older one."""
 CHANGED_CEIL_MODE = frozenset({"AveragePool", "MaxPool"})
+FLOORED_MOD = 28
+"""From this opset on Mod takes floats without fmod."""
+NAMES_MORE_DTYPES = 25
+"""The opset that brought the last of the dtypes that a view has no name for (4-bit and 8-bit exponents, 2-bit integers)."""
 
 
 def newest(model: onnx.ModelProto, opset: int) -> int:
@@ -102,7 +106,18 @@ def unlike(view: OperatorView, written: int, opset: int, given: Mapping[str, onn
     change = reinterpreted(view.operator, given.values())
     if min(written, opset) < change <= max(written, opset):
         return f"opset {change} changed what {view.operator} means"
+    if view.operator == "Mod" and opset < FLOORED_MOD and not view.attributes.get("fmod") and view.inputs["A"].dtype in FLOATS:
+        return f"Mod of opset {opset} does not take {view.inputs['A'].dtype} without fmod"
     return _attributes(view, opset, given, here.defaults, there.defaults) or _operands(view, opset)
+
+
+def drop_younger(proto: onnx.NodeProto, opset: int) -> None:
+    """Takes attributes from a node that its operator has not at the opset. `unlike` has found that they say what is meant without them."""
+    version = None if proto.domain else version_at(key_of("", proto.op_type), opset)
+    if version is not None and any(attribute.name not in version.attributes for attribute in proto.attribute):
+        kept = [attribute for attribute in proto.attribute if attribute.name in version.attributes]
+        del proto.attribute[:]
+        proto.attribute.extend(kept)
 
 
 def _attributes(
@@ -126,6 +141,8 @@ def _operands(view: OperatorView, opset: int) -> str:
             allowed = types.get(label.partition(".")[0])
             if allowed is None:
                 return f"opset {opset} has no operand {label} of {view.operator}"
+            if tensor.dtype == "unknown" and tensor.shape is not None and opset < NAMES_MORE_DTYPES:
+                return f"{label} has a dtype that came after opset {opset}, or not long before"
             if tensor.dtype not in allowed and tensor.dtype != "unknown":
                 return f"{view.operator} of opset {opset} does not take {tensor.dtype} as {label}"
     return ""

@@ -6,6 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import onnx
+import onnx.reference
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -178,3 +179,18 @@ def test_a_dtype_without_a_kernel_is_declined() -> None:
 def test_golden_texts(source: str, lines: list[str]) -> None:
     graph = recovered(source)[1]
     assert [onnx.printer.to_text(graph.node_proto(node)).strip().partition("] ")[2] for node in graph.nodes] == lines
+
+
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+def test_both_modes_of_space_to_depth_are_taken_apart(mode: str) -> None:
+    """It has a mode from opset 28 on; the channels of CRD lie outside the places in the block."""
+    n, c, h, w, block = 2, 3, 2, 4, 2
+    source = f"""g (float[{n},{c},{h * block},{w * block}] x) => (float[{n},{c * block**2},{h},{w}] y)
+        {{ y = SpaceToDepth<blocksize={block}, mode="{mode}">(x) }}"""
+    graph = Graph(infer(parse(source, opset=28, ir=10)))
+    assert [decision.taken for decision in apply(graph, [SHUFFLES[0]])] == [True]
+    x = np.arange(n * c * h * w * block**2, dtype=np.float32).reshape(n, c, h * block, w * block)
+    places = x.reshape(n, c, h, block, w, block).transpose((0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4))
+    after = emitted(graph)
+    (ours,) = onnx.reference.ReferenceEvaluator(after).run(None, {"x": x})
+    assert np.array_equal(ours, places.reshape(n, c * block**2, h, w))

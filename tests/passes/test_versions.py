@@ -91,15 +91,31 @@ def test_a_model_newer_than_the_range_reaches_the_accelerator(tmp_path: Path) ->
     assert declared == {"npu": (21, 10), "cpu": (26, declared["cpu"][1])}
 
 
+def test_an_attribute_that_came_later_and_says_its_default_is_left_out(tmp_path: Path) -> None:
+    text = 'g (float[2] x) => (float16[2] y) { y = Cast <to = 10, round_mode = "up"> (x) }'
+    npu, cpu = make_device("npu", ["Cast"], dispatch=0.0), make_device("cpu", None, adapter="ort", peak=1e-3)
+    target = make_target([npu, cpu], [make_link("npu", "cpu", handoff=1e-12)], opset=(13, 21))
+    result = compile_model(save(parse(text, opset=26, ir=10), tmp_path), target, verify=False)
+    (segment,) = result.manifest.segments
+    emitted = onnx.load(result.folder / segment.file)
+    assert (segment.device, segment.runtime.opset) == ("npu", 21)
+    assert [a.name for a in emitted.graph.node[0].attribute] == ["to"]
+    onnx.checker.check_model(emitted, full_check=True)
+
+
 @pytest.mark.parametrize(
     ("text", "written", "opset", "why"),
     [
         ("g (float[2] x) => (float[2] y) { y = Relu(x) }", 26, 21, ""),
         ("g (float[2] x) => (float[2] y) { y = Gelu(x) }", 26, 21, ""),
         ("g (float[2] x) => (float[2] y) { y = Swish(x) }", 26, 21, "exists from opset 24"),
-        ("g (float[2] x) => (float16[2] y) { y = Cast <to = 10, round_mode = \"down\"> (x) }", 26, 21, "no attribute round_mode"),
-        ("g (float[2] x) => (float16[2] y) { y = Cast <to = 10, round_mode = \"up\"> (x) }", 26, 21, ""),
+        ('g (float[2] x) => (float16[2] y) { y = Cast <to = 10, round_mode = "down"> (x) }', 26, 21, "no attribute round_mode"),
+        ('g (float[2] x) => (float16[2] y) { y = Cast <to = 10, round_mode = "up"> (x) }', 26, 21, ""),
         ("g (bfloat16[2] x) => (bfloat16[2] y) { y = HardSwish(x) }", 26, 21, "does not take bf16"),
+        ("g (int2[2] x) => (float[2] y) { y = Cast <to = 1> (x) }", 26, 21, "input has a dtype that came after opset 21"),
+        ("g (float[2] x, float[2] z) => (float[2] y) { y = Mod(x, z) }", 28, 21, "without fmod"),
+        ("g (float[2] x, float[2] z) => (float[2] y) { y = Mod <fmod = 1> (x, z) }", 28, 21, ""),
+        ("g (int64[2] x, int64[2] z) => (int64[2] y) { y = Mod(x, z) }", 28, 21, ""),
         (CEILED, 26, 21, "changed"),
         ("g (float[2,3] x) => (float[2,3] y) { y = Softmax <axis = 0> (x) }", 11, 13, "is another"),
     ],
