@@ -65,5 +65,6 @@ CODES: Mapping[str, Code] = {
     "HW0509": Code("warning", "A rule overflows in a dtype of the target for inputs whose result is finite."),
     "HW0510": Code("info", "A claim that is not tried here: the rule is not computed element by element, so it is tried on real models."),
     "HW0511": Code("info", "A rule takes the place of a built-in rule of the same name."),
+    "HW0512": Code("warning", "A line without effect: what it says already holds, or something it needs is not there."),
     "HW0601": Code("warning", "Only with `--strict`: a limit rests on a number marked `@guess`."),
 }  # fmt: skip

@@ -36,10 +36,13 @@ class Context:
         self.spans[path] = quantity.span
         return quantity.value
 
+    def in_table(self, span: Span) -> bool:
+        """Whether a line stands in a table, which knows no target."""
+        return any(t.span.source is span.source and t.span.start <= span.start < t.span.end for t in self.tables.values())
+
     def opsets(self, span: Span) -> tuple[int, int]:
-        """The opsets that a line is about: those the target declares, and all for a line of a table, which knows no target."""
-        inside = any(t.span.source is span.source and t.span.start <= span.start < t.span.end for t in self.tables.values())
-        return ANY_OPSET if inside else self.opset
+        """The opsets that a line is about: those the target declares, and all for a line of a table."""
+        return ANY_OPSET if self.in_table(span) else self.opset
 
     def scope(self, name: str, span: Span | None = None) -> Scope:
         """What a condition on that operator may ask, for the opsets the line at `span` is about."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..targets.model import Bucket, Device, Limit, Link, Memory, Precision, RuleFacts, RuleSpec, Target
 from ..targets.operators import dictionary_opset
 from ..targets.rule_formula import facts_of
+from .check_effect import check_effect
 from .checks import check_names, check_sense
 from .context import Context
 from .diagnostics import Diagnostic, Source, Span, first_of, say_who_included, tidy
@@ -17,7 +18,6 @@ from .guesses import check_guesses
 from .lower_device import check_table, lower_device
 from .lower_limits import lower_limits
 from .lower_parts import lower_link, lower_memory, lower_precision
-from .lower_rule import lower_rules
 from .lower_shapes import lower_shapes
 from .reader import Reader, Report, TooMany
 from .resolve import LANGUAGE, Load, Resolved, resolve
@@ -84,17 +84,22 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     said = _Said()
     for item in [item for item in body if item.head.text == "onnx"]:  # first: operator checks need the opset range
         _block(item, said, context, statement)
-    specs = lower_rules(resolved.rules, context)
+    specs: list[RuleSpec] = []
+    if resolved.rules:
+        from .lower_rule import lower_rules  # with check_claim a fifth of all imports, and few files have rules
+
+        specs = lower_rules(resolved.rules, context)
     if rules:
         context.rules = (*(facts for facts in rules if facts.name not in resolved.rules), *map(facts_of, specs))
     for item in [item for item in body if item.head.text != "onnx"]:
         _block(item, said, context, statement)
     if specs:
-        from .check_claim import check_claims  # a sixth of all imports, and few files have rules
+        from .check_claim import check_claims
 
         check_claims([(resolved.rules[spec.name], spec) for spec in specs], said.devices, context)
     check_names(body, context)
     check_sense(said.memories, said.devices, said.links, said.precision, said.limits, context)
+    check_effect(said.devices, context)
     check_routes(said.devices, statement.span.source, context)
     if strict:
         check_guesses(said.limits, context)
@@ -198,7 +203,7 @@ def _opset(reader: Reader, context: Context) -> tuple[int, int] | None:
     reader.end()
     if low is None or high is None:
         return None
-    if not (low.text.isdigit() and high.text.isdigit() and 1 <= int(low.text) <= int(high.text) <= 1000):
+    if not (low.text.isdigit() and high.text.isdigit() and 1 <= int(low.text) <= int(high.text) <= dictionary_opset()):
         message = f"`{low.text}..{high.text}` is no range of opsets; 1..{dictionary_opset()} are known"
         context.report.error("HW0108", low.span.to(high.span), message)
         return None

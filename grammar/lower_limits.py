@@ -57,9 +57,18 @@ def _limit(item: Statement, context: Context) -> Limit | None:
         return None
     if quantity is None or reader.failed:
         return None
+    if kind == "accuracy" and quantity.value > 1:
+        help = f"a cosine is at most 1: write `accuracy cosine >= {_share(quantity.value)}`"
+        context.report.error("HW0108", quantity.span, f"`{quantity.text}` can never be reached", help)
+        return None
     return Limit(
         kind=kind, subject=subject, comparison=_sign(comparison), value=quantity.value, text=quantity.text, origin=item.head.span.origin
     )
+
+
+def _share(value: float) -> str:
+    """What was probably meant: 99 read as per cent, else a usual limit."""
+    return f"{value / 100:g}" if value <= 100 else "0.999"
 
 
 def _sign(text: str) -> Literal["<=", ">=", "<", ">"]:

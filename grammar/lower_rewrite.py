@@ -77,6 +77,9 @@ def _check_rule(operator: Arg, rule: Arg, tolerance: float | None, statement: St
     facts = facts_of(rule.text, operator.text, context)
     if facts:
         error = min(fact.error for fact in facts)
+        if tolerance is None and error > 0:
+            message = f"`{rule.text}` is within {error:g} of `{operator.text}` and the line has no `tol`: it is never taken"
+            context.report.add("warning", "HW0512", rule.span, message, f"write `tol {_rounded_up(error)}`, or more")
         if tolerance is not None and tolerance < error:
             number = next(arg for before, arg in zip(statement.args, statement.args[1:], strict=False) if before.text == "tol")
             message = f"`tol {number.text}` is tighter than the error of `{rule.text}`, {error:g}"
@@ -86,6 +89,12 @@ def _check_rule(operator: Arg, rule: Arg, tolerance: float | None, statement: St
     known = {fact.name for fact in context.rules}
     what = f"the rule `{rule.text}` does not rewrite `{operator.text}`" if rule.text in known else f"unknown rule `{rule.text}`"
     context.report.error("HW0101", rule.span, what, suggestion_or_list(rule.text, fitting))
+
+
+def _rounded_up(error: float) -> str:
+    """The error with one digit, not below it."""
+    digits = f"{error:.0e}"
+    return digits if float(digits) >= error else f"{float(digits) + 10.0 ** int(digits.partition('e')[2]):.0e}"
 
 
 def check_rewrites(device: Device, statements: list[Statement], context: Context, whole: bool) -> None:
@@ -134,7 +143,9 @@ def _denied_elsewhere(device: Device, line: RewriteLine) -> bool:
 def _routes(rule: str, operator: str, context: Context) -> list[tuple[str, ...]]:
     """What each form of the rule leaves behind. The facts of `decompose` are a union over its forms: ask the forms."""
     if rule == "decompose":
-        forms = [fact.emits for fact in context.rules if operator in fact.matches and fact.error == 0 and fact.name != "decompose"]
+        family = {name for fact in facts_of("decompose", operator, context) for name in fact.emits}  # Gelu's has no form by Sigmoid
+        exact = [fact for fact in context.rules if operator in fact.matches and fact.error == 0 and fact.name != "decompose"]
+        forms = [fact.emits for fact in exact if family.issuperset(fact.emits)]
         if forms:
             return forms
     return [fact.emits for fact in facts_of(rule, operator, context)]

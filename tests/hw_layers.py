@@ -18,7 +18,8 @@ target box {
     rewrite HardSwish -> decompose where native(Clip);
   }
   device gpu : metal {
-    peak fp32 1 TFLOPS @guess; dispatch 50 us; launch 5 us; supports fp16, fp32 { inherit npu; Sin; } supports int64 { Slice; }
+    peak fp32 1 TFLOPS @guess; peak fp16 2 TFLOPS; dispatch 50 us; launch 5 us;
+    supports fp16, fp32 { inherit npu; Sin; } supports int64 { Slice; }
   }
   device cpu : arm { runtime ort; peak fp32 100 GFLOPS; dispatch 5 us; launch 1 us; supports all; }
   link npu <-> cpu { via shared; zero_copy where dtype in { fp16, int8 } else copy 20 GB/s @guess; row 64 B; handoff 30 us; }

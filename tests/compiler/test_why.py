@@ -262,7 +262,7 @@ def test_a_node_in_a_body_stands_for_its_if_and_constants_say_what_they_are(tmp_
 
 def test_a_dtype_that_precision_could_allow_is_one_line(tmp_path: Path) -> None:
     path = model(tmp_path, MLP.format(operator="Relu"))
-    machine = target(tmp_path, "Relu;", more="supports fp32 { MatMul; }")
+    machine = target(tmp_path, "Relu;", more="peak fp32 10 TOPS; supports fp32 { MatMul; }")
     machine.write_text(machine.read_text().replace("  precision { default fp16; }\n", ""))
     told = explained(path, machine)
     (row,) = [row for row in told.rows if row.group.operator == "Relu"]

@@ -178,7 +178,7 @@ target phone {
   memory dram { size 4 GiB; budget 1 GiB; bandwidth 50 GB/s; page 16 KiB; shared npu, cpu; }
   device npu : ane {
     runtime coreml mlprogram ios >= 17;
-    peak fp16 10 TFLOPS; dispatch 1 us; launch 1 us;
+    peak fp16 10 TFLOPS; peak fp32 10 TFLOPS; dispatch 1 us; launch 1 us;
     supports fp16, fp32 { MatMul, Relu, Add, Det, Selu; }
   }
   device cpu : arm64 { runtime ort; supports all; peak fp32 1 GFLOPS; dispatch 1 us; launch 1 us; }

@@ -14,7 +14,7 @@ BOX = """
 target box {
   onnx opset 13..21;
   memory dram { size 1 GiB; bandwidth 10 GB/s; shared npu, cpu; }
-  device npu : any { runtime none; peak fp16 1 TFLOPS; dispatch 5 us; launch 1 us; %s }
+  device npu : any { runtime none; peak fp16 1 TFLOPS; peak fp32 1 TFLOPS; peak int8 1 TOPS; dispatch 5 us; launch 1 us; %s }
   device cpu : any { runtime ort; peak fp32 1 TFLOPS; dispatch 5 us; launch 1 us; supports all; }
   link npu <-> cpu { zero_copy; handoff 5 us; }
 }

@@ -16,7 +16,7 @@ target t {{
   onnx opset 13..21;
   memory m {{ size 1 GiB; bandwidth 50 GB/s; shared npu, cpu; }}
   device npu : x {{
-    peak fp16 10 TOPS; dispatch 1 us; launch 1 us;
+    peak fp16 10 TOPS; peak fp32 5 TOPS; dispatch 1 us; launch 1 us;
     supports fp16, fp32, int64 {{
       {operator} where {condition};
       Relu;

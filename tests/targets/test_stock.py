@@ -19,7 +19,7 @@ include "std/{table}.hw";
 target t {{
   onnx opset 13..23;
   memory dram {{ size 1 GiB; bandwidth 10 GB/s; shared npu, cpu; }}
-  device npu : any {{ runtime none; inherit {table}; peak fp32 1 TFLOPS; dispatch 5 us; launch 1 us; }}
+  device npu : any {{ runtime none; inherit {table}; peak fp32 1 TFLOPS; peak fp16 1 TFLOPS; dispatch 5 us; launch 1 us; }}
   device cpu : any {{ runtime ort; peak fp32 1 TFLOPS; dispatch 5 us; launch 1 us; supports all; }}
   link npu <-> cpu {{ zero_copy; handoff 5 us; }}
 }}

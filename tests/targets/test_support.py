@@ -29,7 +29,7 @@ target t {
     supports bool { And; }
     deny { Erf; Add where rank(A) == 1; }
   }
-  device gpu : x { peak fp32 1 TFLOPS; dispatch 1 us; launch 1 us; supports fp32 { Relu; } supports fp16 { Relu, Add; } }
+  device gpu : x { peak fp32 1 TFLOPS; peak fp16 1 TOPS; dispatch 1 us; launch 1 us; supports fp32 { Relu; } supports fp16 { Relu, Add; } }
   device cpu : x { runtime ort; peak fp32 100 GFLOPS; dispatch 1 us; launch 1 us; supports all; deny { Erf; } }
   link npu <-> cpu { via shm; zero_copy where dtype == fp16 and last_dim_is_row else copy 10 GB/s; handoff 1 us; }
   link gpu <-> cpu { copy 10 GB/s; handoff 1 us; }
