@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..targets.model import Fact, RuleFacts
-from .diagnostics import Span
+from .diagnostics import Source, Span
 from .lower_expression import OPERATOR_VARIABLES, Scope
 from .reader import Quantity, Report
 from .syntax import Rule, Statement
@@ -24,6 +24,8 @@ class Context:
     devices: Mapping[str, Statement] = field(default_factory=dict)
     tables: Mapping[str, Statement] = field(default_factory=dict)
     opset: tuple[int, int] = ANY_OPSET
+    opset_source: Source | None = None
+    """The file that says `onnx opset`."""
     facts: list[Fact] = field(default_factory=list)
     spans: dict[str, Span] = field(default_factory=dict)
     """Where each number ("device.npu.dispatch") and each named block ("device.npu") stands."""
@@ -41,8 +43,19 @@ class Context:
         return any(t.span.source is span.source and t.span.start <= span.start < t.span.end for t in self.tables.values())
 
     def opsets(self, span: Span) -> tuple[int, int]:
-        """The opsets that a line is about: those the target declares, and all for a line of a table."""
-        return ANY_OPSET if self.in_table(span) else self.opset
+        """The opsets that a line is about: those the target declares, and all for a line of a table or of a file that was written
+        without knowing them, since a file that includes it declares them anew. What such a line asks of later opsets is left out."""
+        return ANY_OPSET if self.in_table(span) or self._below_opset(span.source) else self.opset
+
+    def _below_opset(self, source: Source) -> bool:
+        """Whether the file with `onnx opset` includes that source, directly or by another."""
+        seen: set[str] = set()
+        while self.opset_source is not None and source.name != self.opset_source.name and source.name not in seen:
+            seen.add(source.name)
+            if (by := self.report.included.get(source.name)) is None:
+                return False
+            source = by.source
+        return bool(seen) and self.opset_source is not None and source.name == self.opset_source.name
 
     def scope(self, name: str, span: Span | None = None) -> Scope:
         """What a condition on that operator may ask, for the opsets the line at `span` is about."""

@@ -157,6 +157,7 @@ def _block(item: Statement, said: _Said, context: Context, target: Statement) ->
         case "onnx":
             said.opset = _opset(reader, context)
             context.opset = said.opset or context.opset
+            context.opset_source = item.head.span.source
         case "memory" | "device" | "link":
             if item.args:
                 context.spans[named] = item.args[0].span.to(item.args[-1].span) if item.head.text == "link" else item.args[0].span
