@@ -251,7 +251,10 @@ def contradiction(condition: ex.Expression) -> str:
     """Two conjuncts that cannot both hold, in words; "" if none was found (this is a quick test, not a proof)."""
     bounds: dict[str, tuple[float, float, str, str]] = {}
     stated: dict[str, bool] = {}
-    for part in ex.conjuncts(condition):
+    parts = ex.conjuncts(condition)
+    if len(parts) == 1 and not isinstance(condition, ex.Between):  # alone, only a range may hold nothing
+        return ""
+    for part in parts:
         text = ex.render(part)
         plain, wanted = (ex.render(part.operand), False) if isinstance(part, ex.Unary) and part.operator == "not" else (text, True)
         if stated.setdefault(plain, wanted) is not wanted:
