@@ -41,7 +41,7 @@ demo: $(READY) $(OCR) $(MAGIKA)
 	  $(BIN)/autoglmc verify $(OCR) demo/ppocr4_rec.$$target --emulate && $(BIN)/autoglmc verify $(MAGIKA) demo/magika.$$target --emulate || exit; \
 	done
 
-# Every operator case of the ONNX standard, for every stock target; six minutes on two cores.
+# Every operator case of the ONNX standard, for every stock target; ten minutes on two cores.
 conformance: $(READY)
 	$(BIN)/python tests/conformance.py --table docs/conformance.md
 

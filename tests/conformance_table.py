@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+
+from conformance import RUNTIME, limit
 
 if TYPE_CHECKING:
     from conformance import Answer
@@ -22,10 +24,11 @@ dtypes which its Python interface does not convert (bfloat16, fp8, 4 and 2 bits)
 
 {results}
 
-A case that onnxruntime loads and gets right must compile and be right. The other {others} are below with what the runtime says and what
-the compiler answers: `no worse` means that it compiles and the bundle's answer differs from the case as onnxruntime's own does. With
-verification on (the default of the command line) a model that onnxruntime cannot load is refused before a bundle is written, in the
-runtime's words; verification that finds no inputs which the model takes, or outputs drawn at random, says so and refuses nothing.
+A case that onnxruntime loads and gets right must compile and be right{limited}. The other {others} are below with what the
+runtime says and what the compiler answers: `no worse` means that it compiles and the bundle's answer differs from the case as
+onnxruntime's own does, or is drawn at random. With verification on (the default of the command line) a model that onnxruntime cannot
+load is refused before a bundle is written, in the runtime's words; verification that finds no inputs which the model takes, or outputs
+drawn at random, says so and refuses nothing.
 
 ## Which opset a segment declares
 
@@ -58,8 +61,21 @@ NOISE = (
 )
 
 
+LIMITED = """
+## What a target's own numbers exclude
+
+Nothing takes over here from the devices of a target that is only planned for: what is outside the opsets that it reads or does not fit
+its memory is refused, with that number. An operator is outside where it is younger than the range, or means something else at its end,
+or takes a dtype there that it did not know.
+
+| target | limit | cases |
+|---|---|---|
+"""
+
+
 def table(cases: Sequence[Case], answers: Sequence[Answer]) -> str:
     """The whole page."""
+    limits = _limits(cases, answers)
     alone = {a.case: a for a in answers if a.target == "onnxruntime"}
     compiled: dict[str, list[Answer]] = {}
     for a in answers:
@@ -78,9 +94,28 @@ def table(cases: Sequence[Case], answers: Sequence[Answer]) -> str:
         count=len(cases),
         results=_results(answers),
         others=sum(a.verdict != "right" for a in alone.values()),
+        limited=", unless the target itself excludes it (below)" if limits else "",
     )
     lines = [f"| {kinds} | {opset} | {_names(names)} | {said} | {ours} |" for (kinds, opset, said, ours), names in sorted(rows.items())]
-    return head + "\n".join(lines) + "\n"
+    return head + "\n".join(lines) + "\n" + (LIMITED + "\n".join(limits) + "\n" if limits else "")
+
+
+def _limits(cases: Sequence[Case], answers: Sequence[Answer]) -> list[str]:
+    """By target and limit, which operators' cases it excludes of those that onnxruntime gets right; memories case by case."""
+    operators = {case.name: _operators(case) for case in cases}
+    right = {a.case for a in answers if a.target == RUNTIME and a.verdict == "right"}
+    rows: dict[tuple[str, str], list[str]] = {}
+    for a in answers:
+        if a.case in right and (excluded := limit(a)):
+            rows.setdefault((a.target, excluded), []).append(a.case)
+    return [
+        f"| `{target}` | {excluded} | {_names(names) if len(names) == 1 else f'{len(names)}: {_counted(names, operators)}'} |"
+        for (target, excluded), names in sorted(rows.items())
+    ]
+
+
+def _counted(names: Sequence[str], operators: Mapping[str, str]) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in sorted(Counter(operators[name] for name in names).items()))
 
 
 def shortened(message: str) -> str:
