@@ -88,10 +88,6 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     if resolved.rules:
         from .lower_rule import lower_rules  # with check_claim a fifth of all imports, and few files have rules
 
-        specs: list[RuleSpec] = []
-    if resolved.rules:
-        from .lower_rule import lower_rules  # with check_claim a fifth of all imports, and few files have rules
-
         specs = lower_rules(resolved.rules, context)
     if rules:
         context.rules = (*(facts for facts in rules if facts.name not in resolved.rules), *map(facts_of, specs))

@@ -44,6 +44,8 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
+    """A memory, its size and what addresses it."""
+
     name: str
     size: int
     budget: int
@@ -60,6 +62,8 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
+    """What a device reaches in one dtype."""
+
     dtype: str
     """fp32, fp16, bf16, int8 …"""
     rate: float
@@ -88,6 +92,8 @@ class OperatorRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportBlock:
+    """One `supports` block."""
+
     dtypes: tuple[str, ...]
     """Compute dtypes of this block; empty with `everything` for `supports all`."""
     everything: bool
@@ -97,6 +103,8 @@ class SupportBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelStage:
+    """One step of a chain: any of these operators."""
+
     operators: tuple[str, ...]
     optional: bool
 
@@ -125,6 +133,8 @@ class RewriteLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
+    """What runs operators: its numbers, its tables and its limits of shape."""
+
     name: str
     kind: str
     """The word after the colon: ane, htp, metal, arm64 …; free text for reports."""
@@ -194,6 +204,8 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
+    """Which dtypes are computed in: `precision { … }`."""
+
     default: str | None
     compute: tuple[tuple[str, str], ...]
     """(computed in, for operands of): `compute fp16 for fp32` is ("fp16", "fp32")."""
@@ -244,6 +256,8 @@ class RuleFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
+    """A machine as one .hw file and its includes describe it."""
+
     name: str
     title: str
     language: int
