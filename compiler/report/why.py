@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
@@ -98,7 +99,7 @@ def _merged(rows: Sequence[Row]) -> Iterator[list[Row]]:
     """Operators that move together have one price: one line for them."""
     groups: dict[tuple[object, ...], list[Row]] = {}
     for number, one in enumerate(rows):
-        key = (one.group.runs_on, one.group.reason) if one.group.kind == "elsewhere" else (number,)
+        key = (one.group.runs_on, one.group.native, one.group.reason) if one.group.kind == "elsewhere" else (number,)
         groups.setdefault(key, []).append(one)
     yield from sorted(groups.values(), key=lambda group: -sum(one.group.seconds for one in group))
 
@@ -115,7 +116,7 @@ def _times(one: Row) -> str:
 
 def _reason(one: Row) -> Text:
     group = one.group
-    text = Text(printable(group.reason))
+    text = Text(printable(f"native: refused, {group.native}; rewritten it {group.reason}" if group.native else group.reason))
     if one.tried is not None:
         text.append(f"\n-> {printable(_change(one.tried, brief=True))}", style="green" if one.tried.gain else "")
     elif group.kind != "elsewhere":
@@ -200,18 +201,47 @@ def _print_subject(screen: Console, why: Why, subject: Subject) -> None:
     for verdict in one.verdicts:
         say(screen, f"{verdict.device[:9]}", _verdict(verdict), style="" if verdict.runs else "yellow")
     if subject.tried:
-        first = next((k for k, tried in enumerate(subject.tried) if not tried.refusal), None)
-        lines = [f"{'smallest: ' if k == first else ''}{_change(tried)}" for k, tried in enumerate(subject.tried)]
-        say(screen, "tried", lines)
+        worked = [_change(tried) for tried in subject.tried if not tried.refusal]
+        say(screen, "tried", [*(f"{'' if k else 'smallest: '}{line}" for k, line in enumerate(worked)), *_in_vain(subject.tried)])
     elif not one.verdicts[[d.name for d in plan.target.devices].index(why.device)].runs:
         say(screen, "tried", [f"nothing known would place it on {why.device}"])
+
+
+def _in_vain(tried: Sequence[Tried]) -> Iterator[str]:
+    """All changes that do not help in one line, by what they lack; --json has every reason."""
+    lacks: dict[str, list[str]] = {}
+    for one in tried:
+        if one.refusal:
+            change = one.change
+            name = change.rule or change.text
+            lacks.setdefault(_lack(change.rule, one.refusal), []).append(name)
+    if lacks:
+        said = [f"{', '.join(names)}{f' ({lack})' if lack else ''}" for lack, names in lacks.items()]
+        yield f"tried without success: {'; '.join(said)}"
+
+
+def _lack(rule: str, refusal: str) -> str:
+    """What an approximation needs and the device has not, from the reason against it: "needs Tanh"; "" for other reasons."""
+    found = re.search(rf"{re.escape(rule)}\w*: it needs ([^,]+)," if rule else r"$^", refusal)
+    return f"needs {found[1]}" if found else ""
+
+
+def _gathered(reasons: Iterable[str]) -> Iterator[str]:
+    """Rewrites that fail alike in one line: "tanh, relu_tanh: this form …"."""
+    alike: dict[str, list[str]] = {}
+    for reason in reasons:
+        name, _, text = reason.partition(": ")
+        alike.setdefault(text, []).append(name)
+    yield from (f"{', '.join(names)}: {text}" if text else ", ".join(names) for text, names in alike.items())
 
 
 def _verdict(verdict: Verdict) -> Iterator[str]:
     if not verdict.runs:
         yield f"no: {verdict.because}"
-        yield from (f"nor by a rewrite: {reason}" for reason in verdict.more_reasons)
+        yield from (f"nor by a rewrite: {reason}" for reason in _gathered(verdict.more_reasons))
         return
+    if verdict.native:
+        yield f"native: refused, {verdict.native}"
     yield f"{'runs here' if verdict.here else 'could'}: {verdict.because}"
     if not verdict.here and verdict.cost:
         yield f"not placed: {verdict.cost.removeprefix(f'runs on {verdict.device}, but ')}"

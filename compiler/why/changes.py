@@ -35,6 +35,8 @@ class Change:
     note: str
     """What it rests on: an error bound, a line that would go, a claim about the hardware."""
     apply: Apply
+    rule: str = ""
+    """The rule that a rewrite line names."""
 
 
 def changes(work: Work, tensors: Sequence[str], device: str, more: Sequence[Change] = ()) -> list[Change]:
@@ -81,7 +83,9 @@ def _rewrites(work: Work, views: Sequence[OperatorView], device: str) -> Iterato
         bound = rule.contract.absolute
         line = RewriteLine(operator=kind, rule=rule.name, tolerance=_round_up(bound), keep=(), where=None, origin=asked.origin)
         text = f"`rewrite {kind} -> {rule.name} tol {line.tolerance:g};`"
-        yield Change("rewrite", text, str(asked.origin), f"each within {bound:.3g} (proved)", _retarget(partial(_with_line, device, line)))
+        yield Change(
+            "rewrite", text, str(asked.origin), f"each within {bound:.3g} (proved)", _retarget(partial(_with_line, device, line)), rule.name
+        )
 
 
 def _with_line(device: str, line: RewriteLine, target: Target) -> Target:

@@ -103,7 +103,7 @@ class _Asker:
         subjects = []
         for one in alike(self.plan, found.numbers):
             refused = not one.verdicts[self.device].runs
-            group = Group(one.operator, one.runs_on, "refused", one.verdicts[self.device].because, (), list(one.numbers))
+            group = Group(one.operator, one.runs_on, "refused", one.verdicts[self.device].because, (), "", list(one.numbers))
             tried = every_change(self.plan, group, self.device, self._shapes(group)) if refused else ()
             subjects.append(Subject(alike=one, tried=tried))
         return replace(told, asked=word, fates=found.fates, subjects=tuple(subjects))

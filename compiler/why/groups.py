@@ -39,6 +39,8 @@ class Group:
     """The device's, with the values of the first operator; for "elsewhere" what the plan says."""
     more_reasons: tuple[str, ...]
     """Why rewrites do not help."""
+    native: str = ""
+    """For "elsewhere": why the device would run only a rewrite of it; "" where it takes the operator as it is."""
     numbers: list[int] = field(default_factory=list)
     """Of the plan's nodes."""
     seconds: float = 0.0
@@ -62,7 +64,7 @@ def preferred_device(target: Target, wanted: str | None) -> int:
 
 def group_operators(plan: Plan, device: int) -> tuple[Group, ...]:
     """Every operator that does not run on the device is in exactly one group."""
-    found: dict[tuple[str, str, str], Group] = {}
+    found: dict[tuple[str, str, str, str], Group] = {}
     for k, (node, row) in enumerate(zip(plan.nodes, plan.answers, strict=True)):
         if plan.places[k] == device:
             continue
@@ -73,7 +75,9 @@ def group_operators(plan: Plan, device: int) -> tuple[Group, ...]:
             continue  # there is no plan that it could be compared with: what no device runs comes first
         kind: Kind = "homeless" if lost else "refused" if isinstance(answer, Refusal) else "elsewhere"
         reasons = answer.reasons if isinstance(answer, Refusal) else ("",)
-        group = found.setdefault((node.kind, runs_on, reason_key(reasons[0])), Group(node.kind, runs_on, kind, reasons[0], reasons[1:]))
+        native = plan.native_refusal(k, device)
+        key = (node.kind, runs_on, reason_key(reasons[0]), reason_key(native))
+        group = found.setdefault(key, Group(node.kind, runs_on, kind, reasons[0], reasons[1:], native))
         group.numbers.append(k)
         group.seconds += plan.seconds[k]
     groups = list(found.values())

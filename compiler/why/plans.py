@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ...passes.candidates import Answer, Candidates, Implementation, Refusal
+from ...passes.candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 from ...passes.graph import Node
 from ...passes.known_plans import known_assignments
 from ...passes.place_operators import homeless, state
@@ -69,6 +69,19 @@ class Plan:
             for k, seconds in zip(members, alone, strict=True):
                 found[k] = seconds * scale
         return tuple(found)
+
+    @cached_property
+    def _candidates(self) -> Candidates:
+        return Candidates(self.work.graph, self.target, self.work.substitutes, self.work.families)
+
+    def native_refusal(self, number: int, device: int) -> str:
+        """Why the device does not take the node as it is, where a rewrite of it could run there; "" where it takes it or nothing can."""
+        answer = self.answers[number][device]
+        if isinstance(answer, Refusal) or answer.rule == NATIVE:
+            return ""
+        node = self.nodes[number]
+        native = self._candidates.ask_as(node, self.work.graph.view(node), self.target.devices[device])
+        return str(native) if isinstance(native, Refusal) else ""
 
     @cached_property
     def handoffs(self) -> int:

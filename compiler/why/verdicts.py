@@ -9,6 +9,7 @@ from ...passes.candidates import NATIVE, Implementation, Refusal
 from ...passes.graph import Node
 from ...targets.explain import witness
 from ...targets.formula import render
+from ...targets.model import Device
 from ...targets.support import Yes, environment_of, supports
 from ..sensitivity import Decider
 from .groups import Extra, compared, elsewhere_reason, reason_key
@@ -29,6 +30,8 @@ class Verdict:
     """"native", or the rewrite it would take; "" where it cannot run."""
     seconds: float | None
     """As a kernel of its own."""
+    native: str = ""
+    """Why the device does not take the operator as it is, where it could run a rewrite of it."""
     extra: Extra | None = None
     """Of the cheapest plan with it there over the plan."""
     guesses: tuple[Decider, ...] = ()
@@ -54,7 +57,10 @@ def alike(plan: Plan, numbers: Sequence[int]) -> tuple[Alike, ...]:
     """The operators gathered by what the devices say, most expensive first."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for k in numbers:
-        said = tuple(reason_key(a.reasons[0]) if isinstance(a, Refusal) else (a.rule, a.origin) for a in plan.answers[k])
+        said = tuple(
+            reason_key(a.reasons[0]) if isinstance(a, Refusal) else (a.rule, a.origin, reason_key(plan.native_refusal(k, d)))
+            for d, a in enumerate(plan.answers[k])
+        )
         groups.setdefault((plan.nodes[k].kind, plan.places[k], said), []).append(k)
     found = []
     for members in groups.values():
@@ -72,8 +78,9 @@ def _verdict(plan: Plan, members: Sequence[int], device: int) -> Verdict:
         return Verdict(machine.name, False, False, answer.reasons[0], answer.reasons[1:], "", None)
     here = plan.places[members[0]] == device
     extra, guesses = (None, ()) if here or plan.placement is None else compared(plan, members, device)
-    because = _native(plan, node, device, answer) if answer.rule == NATIVE else _rewritten(answer)
-    return Verdict(machine.name, True, here, because, (), answer.rule, alone_seconds(answer, machine), extra, guesses)
+    because = _native(plan, node, device, answer) if answer.rule == NATIVE else _rewritten(answer, machine)
+    native = plan.native_refusal(members[0], device)
+    return Verdict(machine.name, True, here, because, (), answer.rule, alone_seconds(answer, machine), native, extra, guesses)
 
 
 def _native(plan: Plan, node: Node, device: int, answer: Implementation) -> str:
@@ -90,6 +97,8 @@ def _native(plan: Plan, node: Node, device: int, answer: Implementation) -> str:
     return f"`{node.kind} where {render(allowed.rule.where)}` ({values}) in {allowed.compute_dtype}, {allowed.rule.origin}"
 
 
-def _rewritten(answer: Implementation) -> str:
+def _rewritten(answer: Implementation, machine: Device) -> str:
+    """A rewrite that no line asks for counts as the device's own."""
     bound = f", within {answer.bound:.3g} (proved)" if answer.bound else ""
-    return f"rewritten by {answer.rule}{bound}, {answer.origin}"
+    asked = "no line has to ask for it" if answer.origin == str(machine.origin) else answer.origin
+    return f"rewritten by {answer.rule}{bound}, {asked}"

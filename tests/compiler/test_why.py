@@ -199,7 +199,8 @@ def test_json_has_the_same_keys_always(tmp_path: Path, capsys: pytest.CaptureFix
     assert facts == json.loads(json.dumps(as_json(explained(path, machine))))
     head = {"model", "target", "device", "assumed_shapes", "plan"}
     assert set(facts) == head | {"all_there", "groups", "together", "guesses"}
-    row = {"operator", "runs_on", "kind", "reason", "more_reasons", "count", "seconds", "share", "nodes", "extra", "guesses", "change"}
+    row = {"native_refusal"}
+    row |= {"operator", "runs_on", "kind", "reason", "more_reasons", "count", "seconds", "share", "nodes", "extra", "guesses", "change"}
     assert all(set(group) == row for group in facts["groups"])
     assert run(["why", str(path), "Softsign", "--target", str(machine), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
