@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..targets.formula import COMPARISONS, Between, Binary, Call, Expression, Number, conjuncts, render
 from ..targets.model import Device, OperatorRule
 from ..targets.operator_view import FLOATS
 from ..targets.support import ALL_DOMAINS, device_dtypes, lists
@@ -23,6 +24,7 @@ def check_effect(devices: Sequence[Device], context: Context) -> None:
         _peaks(device, body, context)
         _beside_all(body, context)
         _said_twice(body, context)
+        _shapes(device, body, context)
         if not wrong:  # else what is missing may be a line with a mistake
             _kernels(device, body, context)
 
@@ -78,6 +80,36 @@ def _said_twice(body: Iterable[Statement], context: Context) -> None:
                     _warn(name.span, message, "lines for one operator are alternatives: drop one", context, Note("here", first))
                 elif line.where is None:
                     plain[name.text, name.span.source.name] = name.span
+
+
+def _shapes(device: Device, body: Iterable[Statement], context: Context) -> None:
+    """HW0505: a condition that asks for more than `max rank` lets in."""
+    if device.max_rank is None:
+        return
+    spans = {
+        name.span.origin: line.where.span
+        for block in body
+        for line in (block.body or () if block.head.text == "supports" else ())
+        if isinstance(line, Statement) and line.where is not None and not context.in_table(line.head.span)
+        for name in (line.head, *(arg for arg in line.args if arg.kind == "word"))
+    }
+    for rule in (rule for block in device.supports for rule in block.rules if rule.where is not None):
+        part = next((part for part in conjuncts(rule.where) if _beyond(part, device.max_rank)), None) if rule.where else None
+        if part is not None and rule.origin in spans:
+            message = f"this condition can never hold: `{render(part)}`, and `{device.name}` takes at most rank {device.max_rank}"
+            context.report.error("HW0505", spans[rule.origin], message, "widen `max rank`, or ask for less")
+
+
+def _beyond(part: Expression, most: int) -> bool:
+    """Whether a conjunct asks for a rank above `most`, or for a dim that only such a rank has."""
+    match part:
+        case Binary(operator="==" | ">=" | ">" as sign, left=Call(function="rank"), right=Number(value=number)):
+            return number >= most if sign == ">" else number > most
+        case Between(value=Call(function="rank"), low=Number(value=number)):
+            return number > most
+        case Binary(operator=operator, left=Call(function="dim", arguments=(_, Number(value=axis)))) if operator in COMPARISONS:
+            return axis >= most
+    return False
 
 
 def _kernels(device: Device, body: Iterable[Statement], context: Context) -> None:

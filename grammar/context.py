@@ -71,4 +71,6 @@ class Context:
         forced = first + [version for version in versions if low < version.since <= high] or list(versions)
         operands = frozenset(slot.name for version in forced for slot in (*version.inputs, *version.outputs))
         attributes = frozenset(attribute for version in forced for attribute in version.attributes)
-        return Scope(f"`{name}`", OPERATOR_VARIABLES, operands, attributes, known_operators=known)
+        kinds = {(attribute, kind.rstrip("!=")) for version in forced for attribute, kind in version.attributes.items()}
+        types = {attribute: kind for attribute, kind in sorted(kinds) if len([name for name, _ in kinds if name == attribute]) == 1}
+        return Scope(f"`{name}`", OPERATOR_VARIABLES, operands, attributes, types, known_operators=known)

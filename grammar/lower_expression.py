@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..targets import formula as ex
@@ -13,6 +13,7 @@ from .names import suggestion, suggestion_or_list
 from .reader import Report, exactly
 from .syntax import Formula
 from .units import ALL_UNITS, BYTES, suggested_unit
+from .value_kinds import mismatch, never_equal
 
 DTYPES = tuple(BITS)
 _BOOLEAN_CALLS = frozenset({"const", "present", "static", "same_shape", "native"})
@@ -31,6 +32,8 @@ class Scope:
     operands: frozenset[str] | None = None
     """Names of the operator's inputs and outputs; None: not checked (an operator outside the dictionary)."""
     attributes: frozenset[str] | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Of the attributes: "int", "floats" …; one whose type differs between the opsets is left out."""
     predicates: bool = True
     """Whether predicates over operands may be called (not on a link)."""
     known_operators: frozenset[str] = field(default_factory=frozenset)
@@ -88,10 +91,15 @@ class _Lowering:
                 options = tuple(self.value(part, formula.parts[0]) for part in formula.parts[1:])
                 asked = self.value(formula.parts[0])
                 found = tuple(option for option in options if option is not None)
-                return ex.Among(asked, found) if asked is not None and len(found) == len(options) else None
+                if asked is None or len(found) < len(options):
+                    return None
+                fits = [self._fits("==", asked, option, part) for option, part in zip(found, formula.parts[1:], strict=True)]
+                return ex.Among(asked, found) if all(fits) else None
             case "between":
                 value, low, high = (self.value(part) for part in formula.parts)
-                return ex.Between(value, low, high) if value is not None and low is not None and high is not None else None
+                if value is None or low is None or high is None or not self._fits("<=", value, high, formula):
+                    return None
+                return ex.Between(value, low, high)
         lowered = self.value(formula)
         if lowered is None or _is_boolean(lowered):
             return lowered
@@ -102,7 +110,18 @@ class _Lowering:
     def _comparison(self, formula: Formula) -> ex.Expression | None:
         left = self.value(formula.parts[0], formula.parts[1])
         right = self.value(formula.parts[1], formula.parts[0])
-        return ex.Binary(formula.text, left, right) if left is not None and right is not None else None
+        if left is None or right is None or not self._fits(formula.text, left, right, formula):
+            return None
+        return ex.Binary(formula.text, left, right)
+
+    def _fits(self, operator: str, asked: ex.Expression, given: ex.Expression, formula: Formula) -> bool:
+        """HW0402 for a comparison of two kinds of value, HW0505 for one with a value that cannot occur."""
+        wrong, code = mismatch(asked, given, self.scope.types), "HW0402"
+        if wrong is None:
+            wrong, code = never_equal(operator, asked, given), "HW0505"
+        if wrong is not None:
+            self.report.error(code, formula.span, *wrong)
+        return wrong is None
 
     def value(self, formula: Formula, opposite: Formula | None = None) -> ex.Expression | None:
         """A formula with a value; `opposite` is the other side of its comparison, which says what a bare word may be."""
