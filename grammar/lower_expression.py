@@ -9,7 +9,7 @@ from ..targets import formula as ex
 from ..targets.operator_view import BITS
 from ..targets.predicates import PREDICATES
 from .diagnostics import Diagnostic, Span
-from .names import suggestion, suggestion_or_list
+from .names import suggested_dtype, suggestion, suggestion_or_list
 from .reader import Report, exactly
 from .syntax import Formula
 from .units import ALL_UNITS, BYTES, suggested_unit
@@ -171,7 +171,7 @@ class _Lowering:
         if name in BITS:
             return ex.Text(name)
         if about_dtype:
-            self.report.error("HW0306", formula.span, f"unknown dtype `{name}`", suggestion_or_list(name, DTYPES))
+            self.report.error("HW0306", formula.span, f"unknown dtype `{name}`", suggested_dtype(name))
         elif name in PREDICATES:
             self.report.error("HW0402", formula.span, f"`{name}` asks about something", f"write `{name}({_sample(name)})`")
         elif self.scope.operands is not None and name in self.scope.operands:

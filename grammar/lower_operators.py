@@ -61,13 +61,24 @@ def lower_rules(statement: Statement, context: Context) -> list[OperatorRule]:
     if statement.otherwise is not None:
         context.report.error("HW0001", statement.span, "an operator's condition has no `else`")
     rules = []
+    before = len(context.report.found)
     for name in names:
         if check_operator(name, context):
             ok, where = _condition(statement, name, context)
             domain, operator = split_name(name.text)
             if ok:
                 rules.append(OperatorRule(domain=domain, operator=operator, where=where, origin=name.span.origin))
+    if rules and len(rules) < len(names):
+        _about_all(len(names), before, context)
     return rules
+
+
+def _about_all(count: int, before: int, context: Context) -> None:
+    """Help where a condition fits some of the operators of a list and not others."""
+    for index, found in enumerate(context.report.found[before:], before):
+        if found.code == "HW0403":
+            all_of_them = f"the condition is about each of the {count} operators before it: end those that it is not about with `;`"
+            context.report.found[index] = replace(found, help="; ".join(filter(None, (found.help, all_of_them))))
 
 
 def _condition(statement: Statement, operator: Arg, context: Context) -> tuple[bool, Expression | None]:

@@ -10,7 +10,7 @@ from .context import Context
 from .diagnostics import Note, Span
 from .lower_expression import DTYPES, lower_condition
 from .lower_operators import check_operator
-from .names import suggestion_or_list
+from .names import suggestion
 from .reader import Reader
 from .syntax import Arg, Statement
 
@@ -88,7 +88,8 @@ def _check_rule(operator: Arg, rule: Arg, tolerance: float | None, statement: St
     fitting = sorted({fact.name for fact in context.rules if operator.text in fact.matches} | {"native"})
     known = {fact.name for fact in context.rules}
     what = f"the rule `{rule.text}` does not rewrite `{operator.text}`" if rule.text in known else f"unknown rule `{rule.text}`"
-    context.report.error("HW0101", rule.span, what, suggestion_or_list(rule.text, fitting))
+    help = suggestion(rule.text, fitting) or f"rules for `{operator.text}`: {', '.join(fitting)}"
+    context.report.error("HW0101", rule.span, what, help)
 
 
 def _rounded_up(error: float) -> str:

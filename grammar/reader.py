@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from ..targets.model import Fact, Provenance
 from .diagnostics import Diagnostic, Note, Severity, Span
-from .names import suggestion, suggestion_or_list
+from .names import suggested_dtype, suggestion, suggestion_or_list
 from .syntax import Arg, Statement
 from .units import ALL_UNITS, DIMENSIONS, EXAMPLES, suggested_unit
 
@@ -122,7 +122,9 @@ class Reader:
         arg = self.take("word", what)
         if arg is not None and arg.text not in (known := tuple(choices)):
             self.failed = True
-            self.report.error(code, arg.span, f"unknown {what.removeprefix('a ')} `{arg.text}`", suggestion_or_list(arg.text, known))
+            help = suggested_dtype(arg.text) if code == "HW0306" else _numbered(arg.text, known) or suggestion_or_list(arg.text, known)
+            what = what.removeprefix("a ").removeprefix("an ")
+            self.report.error(code, arg.span, f"unknown {what} `{arg.text}`", help)
             return None
         return arg
 
@@ -192,7 +194,8 @@ class Reader:
             message = f"`{arg.text}` is a unit of {known[0]}; `{self.statement.head.text}` is a {dimension}"
             self.report.error("HW0106", arg.span, message, suggested_unit(arg.text, dimension))
         else:
-            self.report.error("HW0105", arg.span, f"unknown unit `{arg.text}`", suggested_unit(arg.text, dimension))
+            help = suggested_unit(arg.text, dimension, number.text)
+            self.report.error("HW0105", arg.span, f"unknown unit `{arg.text}`", help)
         return None, arg
 
     def _provenance(self) -> tuple[Provenance, str, Span | None]:
@@ -214,3 +217,10 @@ class Reader:
         """A remark on a statement that has no number of its own."""
         while (arg := self.peek()) is not None and arg.kind == "provenance":
             self._provenance()
+
+
+def _numbered(word: str, known: tuple[str, ...]) -> str:
+    """Help for an option run together with its number, `v73` or `soc57`."""
+    digits = word.lstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+    name = "arch" if word[:1] in "vV" and len(word) == len(digits) + 1 else word[: len(word) - len(digits)]
+    return f"write `{name} {digits}`" if digits.isdigit() and name in known else ""

@@ -189,6 +189,8 @@ def _hint(pieces: list[Piece], index: int, wanted: frozenset[str]) -> str:
     if any(earlier.text == "where" for earlier in before):
         if piece.text in ("<", "<=", ">", ">=", "==", "!=", "in") and before[-1].text != "where":
             return "comparisons do not chain: join two with `and`"
+        if slip := _foreign(pieces, index):
+            return slip
         if open_round(pieces, index) > 0 and _is_value(before[-1]):
             return "expected `,` or `)`"
         if _is_value(before[-1]):
@@ -199,6 +201,18 @@ def _hint(pieces: list[Piece], index: int, wanted: frozenset[str]) -> str:
     if wanted == {"NAME"}:
         return "expected a name"
     return "expected `;` or a `{ … }` block" if "SEMI" in wanted else ""
+
+
+def _foreign(pieces: list[Piece], index: int) -> str:
+    """How this language writes what others write otherwise."""
+    piece, before = pieces[index].text, pieces[index - 1].text
+    if piece == "=":
+        return "write `==` to compare"
+    if piece == "*" and before == "*":
+        return "write a power as `x ^ 2`"
+    if piece == "and" and index > 1 and pieces[index - 2].text == "in":
+        return f"`in` takes a range or a set: write `in 1..{before}`, `in {{ {before} }}`, or `== {before}`"
+    return ""
 
 
 def _is_value(piece: Piece) -> bool:

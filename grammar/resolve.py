@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from .amend import amended, deleted, offer
 from .diagnostics import Note, Source, Span
+from .include_help import did_you_mean_file, where_it_is
 from .merge import merge
 from .names import suggestion_or_list
 from .reader import Reader, Report
@@ -128,7 +129,8 @@ def _include(item: Statement, files: Files, stack: tuple[str, ...]) -> None:
         return
     source = files.load(path.text, path.span.source)
     if isinstance(source, str):
-        files.report.error("HW0008", path.span, f"cannot include `{path.text}`: {source}")
+        help = did_you_mean_file(path.text, path.span.source) if source == "no such file" else ""
+        files.report.error("HW0008", path.span, f"cannot include `{path.text}`: {source}", help)
         files.report.broken = True
     elif source.name in stack:
         files.report.error("HW0205", path.span, f"`{path.text}` includes itself: {' -> '.join((*stack, source.name))}")
@@ -156,6 +158,9 @@ def _chosen(file: File, files: Files, amended: str, parents: frozenset[str]) -> 
     return amended or None
 
 
+_EXTENDS = 'include the file it is in: `include "other.hw";`'
+
+
 def _parent(target: Statement) -> str | None:
     words = target.words
     return words[2] if len(words) > 2 and words[1] == "extends" else None
@@ -178,7 +183,8 @@ def _merged(name: str, files: Files, stack: tuple[str, ...]) -> Statement:
     elif parent.text not in files.targets and files.report.broken:
         pass  # it may stand in what could not be read
     elif parent.text not in files.targets:
-        help = suggestion_or_list(parent.text, set(files.targets) - {name})
+        others = tuple(sorted(set(files.targets) - {name}))
+        help = where_it_is(parent.text, "", others) or suggestion_or_list(parent.text, others) or _EXTENDS
         files.report.error("HW0206", parent.span, f"no target `{parent.text}` to extend", help)
         files.report.broken = True
     else:
@@ -203,7 +209,8 @@ def _edit(edit: Statement, files: Files) -> str | None:
     root, *path = reference.text.split(".")
     table = files.tables.declared.get(root) if root not in files.targets else None
     if table is None and root not in files.targets:
-        help = suggestion_or_list(root, (*files.targets, *files.tables.declared))
+        declared = (*files.targets, *files.tables.declared)
+        help = where_it_is(root, "", declared) or where_it_is(root, "std/", declared) or suggestion_or_list(root, declared)
         files.report.error("HW0206", reference.span, f"no target `{root}` to {edit.head.text}", help)
         return None
     old = table or _merged(root, files, ())

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ..targets.operator_view import FLOATS
 from .diagnostics import Source, Span
+from .include_help import where_it_is
 from .merge import merge
 from .names import suggestion_or_list
 from .reader import Reader, Report
@@ -91,11 +92,8 @@ class Tables:
             return None
         if name.text not in self.declared:
             if not self.report.broken:
-                help = (
-                    suggestion_or_list(name.text, self.declared)
-                    if self.declared
-                    else 'include the file it is in: `include "std/qnn_htp.hw";`'
-                )
+                help = where_it_is(name.text, "std/", tuple(self.declared)) or suggestion_or_list(name.text, self.declared)
+                help = help or 'include the file it is in: `include "std/qnn_htp.hw";`'
                 self.report.error("HW0206", name.span, f"no table `{name.text}` to inherit", help)
             return None
         self.used.add(name.text)

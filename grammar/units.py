@@ -39,9 +39,13 @@ ALL_UNITS: Mapping[str, tuple[str, float]] = {unit: (name, size) for name, units
 DECIMAL_BYTES = frozenset(f"{k}B" for k in ("k", *_DECIMAL))
 
 
-def suggested_unit(word: str, dimension: str) -> str:
-    """The unit that was probably meant; only capitals wrong counts as surest."""
+def suggested_unit(word: str, dimension: str, number: str = "") -> str:
+    """The unit that was probably meant; only capitals wrong counts as surest. `number`: what stands before it."""
     from .names import suggestion
+
+    bits = _BIT_RATES.get(word.replace("bit/s", "bps").lower())
+    if bits and dimension == "bandwidth" and number:
+        return f"`{word}` counts bits: {number} {word} are {float(number) * bits / 8 / 1e9:g} GB/s"
 
     units = DIMENSIONS[dimension]
     if word in _SLIPS.get(dimension, {}):
@@ -55,6 +59,7 @@ def suggested_unit(word: str, dimension: str) -> str:
     return suggestion(word, units, short=True) or f"write for example {EXAMPLES[dimension]}"
 
 
+_BIT_RATES: Mapping[str, float] = {"kbps": 1e3, "mbps": 1e6, "gbps": 1e9, "tbps": 1e12}
 _SLIPS: Mapping[str, Mapping[str, str]] = {
     "time": {"msec": "ms", "usec": "us", "sec": "s", "micros": "us", "microseconds": "us", "milliseconds": "ms", "seconds": "s"},
     "size": {"bytes": "B", "byte": "B", "K": "KiB", "M": "MiB", "G": "GiB", "KIB": "KiB"},

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..targets import formula as ex
 from ..targets.operator_view import BITS
-from .names import suggestion_or_list
+from .names import suggested_dtype, suggestion_or_list
 
 COUNTS = frozenset({"rank", "dim", "all_dims", "elements", "length", "count"})
 """Questions that are answered with a whole number that is no number of bytes."""
@@ -66,7 +66,7 @@ def mismatch(asked: ex.Expression, given: ex.Expression, types: Mapping[str, str
     if kinds[0] == "number" and isinstance(given, ex.Text) and given.value.replace(".", "", 1).isdigit():
         return message, f"a number has no quotes: `{given.value}`"
     if kinds[0] == "dtype" and isinstance(given, ex.Text):
-        return message, suggestion_or_list(given.value, BITS)
+        return message, suggested_dtype(given.value)
     return message, f"compare it with a {kinds[0]}"
 
 
