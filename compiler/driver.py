@@ -22,7 +22,7 @@ from .load import LoadedModel, load_model
 from .manifest_facts import decisions, errors, guesses
 from .measure import measurement
 from .plan_model import PlannedModel, plan_model
-from .route_around import WrongOnDevice, blame, routed
+from .route_around import Routes, WrongOnDevice, blame, routed
 from .rule_library import library_of
 from .rules import check_rules
 from .run import Bundle
@@ -72,10 +72,10 @@ def compile_model(
 
     tell = progress or (lambda message: None)
 
-    def attempt(machine: Target, without: frozenset[str], steps: tuple[Decision, ...]) -> CompileResult:
+    def attempt(machine: Target, routes: Routes, without: frozenset[str], steps: tuple[Decision, ...]) -> CompileResult:
         options = PassOptions(without=without, watchers=(*watchers, *((verifier,) if verifier else ())))
         planned = plan_model(job.load, machine, effort, job.clock.stage, options)
-        planned.work.decisions.extend(steps)
+        planned.work.decisions.extend((*routes.decisions, *steps))
         with job.clock.stage("describe"):
             facts = describe(planned)
         measure = measurement(planned.loaded, planned.compiled, facts, emulate=emulate, inputs=inputs) if verify else "it was not asked for"
@@ -84,12 +84,20 @@ def compile_model(
             with job.clock.stage("emit and verify" if ready else "emit"):
                 manifest = emit(planned.compiled, facts, planned.arena, out, ready, tell)
         except (DeviceRefused, WrongOnDevice) as problem:
-            blame(problem, planned, inputs, tell)
+            with job.clock.stage("find culprits"):
+                blame(problem, planned, inputs, tell)
         return CompileResult(
             folder=out,
             manifest=manifest,
             work=planned.work,
-            notes=(*job.notes, *planned.loaded.notes, *planned.notes, *(step.reason for step in steps), *emitted_only(manifest)),
+            notes=(
+                *routes.notes(planned.compiled.segments),
+                *job.notes,
+                *planned.loaded.notes,
+                *planned.notes,
+                *(step.reason for step in steps),
+                *emitted_only(manifest),
+            ),
             seconds=job.clock.seconds,
             verification=measure if isinstance(measure, str) else measure.report,
             checked=tuple(verifier.checked) if verifier else (),
@@ -97,10 +105,11 @@ def compile_model(
 
     allowed = check_rules(disable, job.target)
 
-    def budgeted(machine: Target, routes: tuple[Decision, ...]) -> CompileResult:
-        return within_budget(lambda without, steps: attempt(machine, without, (*routes, *steps)), allowed, library_of(job.target).every)
+    def budgeted(machine: Target, routes: Routes) -> CompileResult:
+        every = library_of(job.target).every
+        return within_budget(lambda without, steps: attempt(machine, routes, without, steps), allowed | routes.without, every)
 
-    return routed(budgeted, job.target)
+    return routed(budgeted, job.target, tell)
 
 
 def stop_after(

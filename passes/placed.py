@@ -64,6 +64,8 @@ class Site:
     """Inputs for which the rule's bound is claimed; None for all."""
     several: bool = False
     """Whether several operators were replaced, of which `operator` is the last."""
+    made: tuple[str, ...] = ()
+    """First outputs of the operators it became."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,11 @@ def realise(placement: Placement, rewrites: Mapping[str, Rewrite], allow: Allow 
                 nodes.append(old)
                 continue
             rewrite = rewrites[answer.rule]
-            nodes.extend(_apply(graph, old, rewrite))
-            sites.append(Site(old.name, old.kind, old.writes[0], answer, rewrite.contract.kind, rewrite.contract.range))
+            tensor = old.writes[0]
+            new = _apply(graph, old, rewrite)
+            nodes.extend(new)
+            made = tuple(node.writes[0] for node in new)
+            sites.append(Site(old.name, old.kind, tensor, answer, rewrite.contract.kind, rewrite.contract.range, made=made))
         placed.append((piece.device, nodes, dtypes))
     order = {id(node): k for k, node in enumerate(graph.nodes)}
     for piece, (device, nodes, dtypes) in zip(solution.price.pieces, placed, strict=True):
