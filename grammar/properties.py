@@ -59,7 +59,7 @@ _SAID: Mapping[str, Mapping[str, Property]] = {
         "supports": Property("supports fp16 { … }", "Operators it runs in a dtype; or `supports all;`.", required=True),
         "deny": Property("deny { … }", "Operators it does not run; stronger than `supports`."),
         "kernel": Property("kernel { … }", "Chains that run as one launch: `Conv -> Relu | Clip; MatMul -> Add -> Gelu?;`."),
-        "rewrite": Property("rewrite Gelu -> relu_tanh tol 5e-4;", "What replaces an operator; the order of the lines is preference."),
+        "rewrite": Property("rewrite Gelu -> relu_tanh tol 5e-4;", "What replaces it: a rule, `native`, `decompose`; the order is preference."),
     },
     "link": {
         "via": Property("via iosurface;", "The mechanism, for reports."),

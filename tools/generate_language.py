@@ -14,10 +14,12 @@ from pathlib import Path
 from autoglmc.grammar import Result, analyse_file, render
 from autoglmc.grammar.codes import CODES
 from autoglmc.grammar.lower_expression import LINK_VARIABLES
+from autoglmc.grammar.lower_runtime import RUNTIMES
 from autoglmc.grammar.properties import PROPERTIES
 from autoglmc.grammar.rule_facts import rule_facts
 from autoglmc.grammar.schema import BLOCKS
 from autoglmc.grammar.units import DIMENSIONS, EXAMPLES
+from autoglmc.targets.operator_view import BITS
 from autoglmc.targets.predicates import PREDICATES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +42,7 @@ def page() -> str:
     """The whole page."""
     text = TEMPLATE.read_text("utf-8")
     parts = {"properties": _properties(), "units": _units(), "predicates": _predicates(), "codes": _codes(), "trials": _trials()}
+    parts |= {"runtimes": _runtimes(), "dtypes": ", ".join(f"`{dtype}`" for dtype in BITS)}
     parts["link"] = ", ".join(f"`{name}`" for name in sorted(LINK_VARIABLES))
     for name, part in parts.items():
         text = text.replace("{{" + name + "}}", part)
@@ -69,6 +72,16 @@ def _units() -> str:
         spelled = ", ".join(f"`{unit}` ({size:.10g})" for unit, size in units.items())
         rows.append((name, spelled or "no unit", f"`{EXAMPLES[name]}`"))
     return _table(("of", "units (in SI: bytes, seconds, watts, operations or bytes a second)", "for example"), rows)
+
+
+def _runtimes() -> str:
+    rows = []
+    for adapter, forms in RUNTIMES.items():
+        for backend, form in forms.items():
+            options = [*(f"`{name} N` (required)" for name in form.needed), *(f"`{name} N`" for name in form.optional)]
+            options += [f"`{name} >= N`" for name in form.floors]
+            rows.append((f"`runtime {adapter}{' ' + backend if backend else ''};`", ", ".join(options)))
+    return _table(("written", "options"), rows)
 
 
 def _predicates() -> str:
