@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .bundle import Manifest, SegmentRecord
-from .devices.adapter import Absent, Adapter, absence, adapter_for
+from .devices.adapter import PLAN_ONLY, Absent, Adapter, absence, adapter_for
 from .devices.ort import OrtAdapter
 from .errors import UserError
 
@@ -39,5 +39,9 @@ def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], t
 
 
 def _cannot(reason: str, segments: Sequence[SegmentRecord]) -> str:
-    each = ", ".join(f"{segment.index} ({segment.device}: runtime {segment.runtime.adapter})" for segment in segments)
+    each = ", ".join(f"{segment.index} ({segment.device}{_runtime(segment)})" for segment in segments)
     return f"segment{'s' if len(segments) > 1 else ''} {each} cannot run here: {reason}"
+
+
+def _runtime(segment: SegmentRecord) -> str:
+    return "" if segment.runtime.adapter == PLAN_ONLY else f": runtime {segment.runtime.adapter}"

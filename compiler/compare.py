@@ -29,6 +29,8 @@ class Difference:
     elements: int
     rounding: float = 0.0
     """What `max_abs` is between two ways of running the untouched model, where that was measured: nothing can be finer."""
+    rounding_over_std: float = 0.0
+    """And `max_abs_over_std` of the same."""
 
 
 def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> Difference:

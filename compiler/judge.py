@@ -46,10 +46,14 @@ def beyond(outputs: Sequence[Difference], boundaries: Sequence[Difference], tole
     reasons = []
     for d in outputs:
         if narrow and not d.mismatched and d.cosine < NARROW_COSINE:
-            reasons.append(f"{d.name} points elsewhere: cosine {d.cosine:.3g}, off by {d.max_abs:.3g} (fp16 alone: {d.rounding:.3g})")
+            least = f"{NARROW_COSINE:g} is the least"
+            reasons.append(
+                f"{d.name} points elsewhere: cosine {d.cosine:.3g} ({least}), off by {d.max_abs:.3g} (fp16 alone: {d.rounding:.3g})"
+            )
         elif narrow and not d.mismatched:
             if tolerance is not None and d.max_abs_over_std > tolerance and d.max_abs > NARROW * d.rounding:
-                reasons.append(f"{d.name} is off by {d.max_abs:.3g}, {d.max_abs / max(d.rounding, 1e-30):.3g} times what fp16 explains")
+                times = f"{d.max_abs / max(d.rounding, 1e-30):.3g} times what fp16 explains"
+                reasons.append(f"{d.name} is off by {d.max_abs:.3g}, {times} ({NARROW:g} times are allowed: {NARROW * d.rounding:.3g})")
         elif d.mismatched > (0 if tolerance == TOLERANCE and not narrow else APPROXIMATE * d.elements):
             reasons.append(f"{d.mismatched} of {d.elements} elements of {d.name} differ in kind (NaN, infinite, whole numbers, shape)")
         elif tolerance is not None and d.max_abs_over_std > tolerance and d.max_abs > SPREAD * d.rounding:
@@ -60,6 +64,21 @@ def beyond(outputs: Sequence[Difference], boundaries: Sequence[Difference], tole
         first = next((d.name for d in boundaries if d.mismatched or d.max_abs_over_std > allowed), None)
         reasons += [f"first seen between segments at {first}"] if first else []
     return reasons
+
+
+def narrow_limits(outputs: Sequence[Difference], tolerance: float | None) -> str:
+    """What outputs are held to where a device computed in fp16, in words; the numbers that `beyond` decides by."""
+    least = f"cosine of each >= {NARROW_COSINE:g}"
+    if tolerance is None:
+        return f"{least}, within the target's limits"
+    allowed = [f"{d.name}: {_narrow_limit(d)}" for d in outputs if d.rounding]
+    besides = f", or {NARROW:g} times what fp16 rounding changes ({'; '.join(allowed)})" if allowed else ""
+    return f"{least}, each within {tolerance:g} of a standard deviation{besides}"
+
+
+def _narrow_limit(d: Difference) -> str:
+    limit = f"{d.max_abs:.3g} of {NARROW * d.rounding:.3g} allowed"
+    return f"{limit}, more than its standard deviation: only the cosine decides" if NARROW * d.rounding_over_std > 1 else limit
 
 
 def held(limits: Sequence[LimitRecord], outputs: Sequence[Difference]) -> tuple[LimitRecord, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .bundle import LimitRecord, MeasuredRecord
-from .devices.adapter import absence
+from .devices.adapter import PLAN_ONLY, absence
 from .emit import ManifestFacts
 from .error_budget import OverBudget
 from .errors import BundleError, ModelError, VerifyError
@@ -84,7 +84,8 @@ def measurement(
         runtime = compiled.runtimes[segment.device]
         lack = absence(runtime.adapter, runtime.words)
         if lack is not None:
-            absent.append(f"{segment.index} ({segment.device}: runtime {runtime.adapter}): {lack.reason}")
+            named = "" if runtime.adapter == PLAN_ONLY else f": runtime {runtime.adapter}"
+            absent.append(f"{segment.index} ({segment.device}{named}): {lack.reason}")
     if absent and not emulate:
         return f"segment {'; '.join(absent)}; --emulate runs such segments on the CPU"
     return Measurement(loaded, facts, emulate, inputs)

@@ -17,7 +17,7 @@ from .bundle import LimitRecord, MeasuredRecord
 from .compare import Difference, difference, same
 from .errors import ModelError, VerifyError
 from .fitting_inputs import MadeUp, varied
-from .judge import APPROXIMATE, NARROW, TOLERANCE, beyond, broken, held, measured, suspicious
+from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, measured, narrow_limits, suspicious
 from .model_weights import model_sha256
 from .narrow import narrowed
 from .run import Bundle
@@ -196,11 +196,11 @@ class _Trial:
         """What a success rests on."""
         within = "the target's limits" if tolerance is None else f"{tolerance:g} of a standard deviation"
         own = [f"{d.name}: {d.rounding:.3g}" for d in outputs if d.rounding]
+        compared = f"{len(outputs)} output{'' if len(outputs) == 1 else 's'} on {len(self.names)} input sets"
         if self.session.narrow:
-            explained = f"{NARROW:g} times what fp16 explains ({', '.join(own)})"
-            return f"{len(outputs)} outputs on {len(self.names)} input sets, within {within} or {explained}"
+            return f"{compared}, {narrow_limits(outputs, tolerance)}"
         besides = f" or the model's own rounding ({', '.join(own)})" if own else ""
-        return f"{len(outputs)} outputs on {len(self.names)} input sets, within {within}{besides}"
+        return f"{compared}, within {within}{besides}"
 
     def _rounded(self, outputs: tuple[Difference, ...]) -> tuple[Difference, ...]:
         """With the model's own rounding where it may explain a difference: its change under onnxruntime's optimisations, or under fp16
@@ -215,8 +215,11 @@ class _Trial:
         else:
             other = Reference(self.path, self.model, optimised=True)
         results = [other.run(values) for values in self.fed]
-        own = {name: difference(name, [(e[name], r[name]) for e, r in zip(self.expected, results, strict=True)]).max_abs for name in names}
-        return tuple(replace(d, rounding=own.get(d.name, 0.0)) for d in outputs)
+        own = {name: difference(name, [(e[name], r[name]) for e, r in zip(self.expected, results, strict=True)]) for name in names}
+        return tuple(
+            replace(d, rounding=own[d.name].max_abs, rounding_over_std=own[d.name].max_abs_over_std) if d.name in own else d
+            for d in outputs
+        )
 
     def _difference(self, name: str) -> Difference:
         pairs = [(e[name], g[name]) for e, g in zip(self.expected, self.got, strict=True) if name in g]

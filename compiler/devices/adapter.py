@@ -103,6 +103,10 @@ class Adapter(Protocol):
         ...
 
 
+PLAN_ONLY = "none"
+"""The runtime of a device that is planned for and never run."""
+
+
 def adapter_for(runtime: str, words: Sequence[str] = ()) -> Adapter | None:
     """The adapter of a target's `runtime` line; None for a runtime this version has none for ("none" included)."""
     if runtime == "ort":
@@ -130,5 +134,7 @@ def adapter_for(runtime: str, words: Sequence[str] = ()) -> Adapter | None:
 
 def absence(runtime: str, words: Sequence[str] = ()) -> Absent | None:
     """Why a segment of that runtime cannot run here; None where it can."""
+    if runtime == PLAN_ONLY:
+        return Absent("plan only (`runtime none`)")
     adapter = adapter_for(runtime, words)
     return Absent("this version has no adapter for it") if adapter is None else adapter.missing()
