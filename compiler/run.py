@@ -38,6 +38,13 @@ class Bundle:
     folder: Path
     manifest: Manifest
 
+    def __repr__(self) -> str:
+        """Short: a manifest is thousands of lines."""
+        devices = ", ".join(dict.fromkeys(segment.device for segment in self.manifest.segments))
+        number = len(self.manifest.segments)
+        what = f"{self.manifest.target.name}, {number} segment{'' if number == 1 else 's'} on {devices}"
+        return f"<Bundle {str(self.folder)!r}: {what}>"
+
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Bundle:
         """The bundle in the folder `path`. Raises BundleError naming the first field or file that does not fit."""

@@ -105,10 +105,15 @@ def verify(
 
 
 def verify_bundle(
-    model: str | os.PathLike[str], bundle: str | os.PathLike[str], *, emulate: bool = False, progress: Callable[[str], None] | None = None
+    model: str | os.PathLike[str],
+    bundle: str | os.PathLike[str],
+    *,
+    emulate: bool = False,
+    progress: Callable[[str], None] | None = None,
+    inputs: Mapping[str, Any] | None = None,
 ) -> VerifyReport:
     """`verify` for a bundle on disk."""
-    return verify(model, Bundle.load(bundle), emulate=emulate, progress=progress)
+    return verify(model, Bundle.load(bundle), emulate=emulate, progress=progress, inputs=inputs)
 
 
 def _same_model(path: Path, bundle: Bundle) -> None:

@@ -28,4 +28,6 @@ def diff_command(old: str, new: str, as_json: bool) -> int:
     else:
         for line in difference_lines(found):
             click.echo(line)
+        if not found:
+            click.echo(f"{old} and {new} mean the same")
     return int(bool(found))

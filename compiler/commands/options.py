@@ -21,6 +21,11 @@ def bucket_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--bucket", metavar="NAME[=SIZE]", help=text)(command)
 
 
+def inputs_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    text = "An .npz file with one array per input: compared besides generated ones."
+    return click.option("--inputs", type=FILE, help=text)(command)
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Machine-readable result on stdout, errors too.")(command)
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-FILE = click.Path(path_type=Path)
+from .options import inputs_option
 
 
 def pass_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds them to a command, as keyword arguments verify_each, inputs, print_after, stop_after, disable and timings."""
     options = (
         click.option("--verify-each", is_flag=True, help="Compare with the model after every pass; name the rule and site at fault."),
-        click.option("--inputs", type=FILE, help="An .npz file with one array per input: compared besides generated ones."),
+        inputs_option,
         click.option(
             "--print-after", multiple=True, metavar="PASS[:FILE]", help="Print the graph as ONNX text on stderr, or to FILE. Repeatable."
         ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, emulate_option, json_option
+from .options import FILE, emulate_option, inputs_option, json_option
 from .output import echo_json, stage
 
 
@@ -14,15 +14,18 @@ from .output import echo_json, stage
 @click.argument("model", type=FILE)
 @click.argument("bundle", type=FILE)
 @emulate_option
+@inputs_option
 @json_option
-def verify_command(model: Path, bundle: Path, emulate: bool, as_json: bool) -> int:
+def verify_command(model: Path, bundle: Path, emulate: bool, inputs: Path | None, as_json: bool) -> int:
     """Compare BUNDLE with the untouched MODEL.
 
     Both run on inputs made up for the model; outputs and tensors between segments are compared.
     """
+    from ..array_files import read_arrays
     from ..verify import verify_bundle
 
-    result = verify_bundle(model, bundle, emulate=emulate, progress=None if as_json else stage)
+    given = None if inputs is None else read_arrays(inputs)
+    result = verify_bundle(model, bundle, emulate=emulate, progress=None if as_json else stage, inputs=given)
     if as_json:
         echo_json(result.as_json())
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, json_option, shape_option
+from .options import FILE, bucket_option, json_option, shape_option
 from .output import echo_json, stage
 
 
@@ -16,12 +16,21 @@ from .output import echo_json, stage
 @click.argument("node", required=False, default="", metavar="[NODE|OPERATOR]")
 @click.option("--target", required=True, metavar="FILE|NAME", help="A .hw file, or a stock target (see `autoglmc targets`).")
 @shape_option
+@bucket_option
 @click.option("--device", metavar="NAME", help="The device to explain [default: the accelerator with the highest sustained peak].")
 @click.option("--tries", type=click.IntRange(0, 1000), default=5, show_default=True, help="Groups whose gain is computed by planning anew.")
 @click.option("--effort", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help="Times the solver's usual time limit.")
 @json_option
 def why_command(
-    model: Path, node: str, target: str, shapes: Sequence[str], device: str | None, tries: int, effort: float, as_json: bool
+    model: Path,
+    node: str,
+    target: str,
+    shapes: Sequence[str],
+    bucket: str | None,
+    device: str | None,
+    tries: int,
+    effort: float,
+    as_json: bool,
 ) -> int:
     """Say why operators of MODEL are not on the preferred device, and the smallest change that would place them there.
 
@@ -29,11 +38,13 @@ def why_command(
     guessed: a rewrite, another dtype, a size, a frozen input, or a line of the target's table, and the model planned anew.
     """
     from ..bind_shapes import parse_shapes
+    from ..buckets import bucket_shapes
     from ..target_files import load_target
     from ..why.explain_model import explain_model
 
     machine = load_target(target, warn=stage)
-    told = explain_model(model, machine, word=node, shapes=parse_shapes(shapes), device=device, effort=effort, tries=tries)
+    sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
+    told = explain_model(model, machine, word=node, shapes=sizes, device=device, effort=effort, tries=tries)
     if as_json:
         from ..why.as_json import as_json as plain
 

@@ -31,7 +31,7 @@ def test_show_is_a_file_that_means_the_same(mine: Path, tmp_path: Path, capsys: 
     path.write_text(shown.out, "utf-8")
     assert shown.err == "" and cli.run(["fmt", "--check", str(path)]) == 0
     assert cli.run(["diff", str(mine), str(path)]) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == f"{mine} and {path} mean the same\n"
 
 
 def test_show_as_json(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
