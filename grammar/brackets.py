@@ -69,6 +69,9 @@ def open_set(draft: Draft, pieces: list[Piece], index: int) -> Slip | None:
         end = next((i for i in range(asked + 2, index + 1) if pieces[i].text in (*JOINING, ";", ")") or pieces[i].block), index)
         if closed or end == asked + 2 or (end == index and pieces[index].text not in (*JOINING, ";", ")", "}")):
             return None
+        if pieces[end - 1].text == "," and pieces[index].text == "}":
+            last = pieces[end - 1]
+            return Slip("HW0001", last.start, last.end, "a comma without a value after it", "", draft.blank(last.start, last.end))
         mended = draft.insert(pieces[end - 1].end, "}")
         return Slip("HW0001", first.start, first.end, "the set is not closed", "add the missing `}`", mended)
     ends = next((piece.text for piece in pieces[index:] if piece.text in ("}", "{", ";")), "")

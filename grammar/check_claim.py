@@ -38,16 +38,19 @@ def _holds(rule: Rule, spec: RuleSpec, tape: Tape, share: float, context: Contex
     verdict = judge(spec, tape, share)
     span = claim_span(rule)
     if verdict.worst is not None:
-        _refuse(verdict.worst, verdict.grows, spec, span, context)
+        silent = all(statement.head.text != "error" for statement in rule.statements)
+        _refuse(verdict.worst, verdict.grows, spec, span, silent, context)
     elif not verdict.points:
         message = f"the claim of `{spec.name}` cannot be tried: `match` and `emit` are never both defined"
         context.report.error("HW0508", span, message, "look for divisions by zero and roots of negative numbers")
     return verdict.worst is None and verdict.points > 0
 
 
-def _refuse(worst: Counterexample, grows: bool, spec: RuleSpec, span: Span, context: Context) -> None:
+def _refuse(worst: Counterexample, grows: bool, spec: RuleSpec, span: Span, silent: bool, context: Context) -> None:
     at = ", ".join(f"{name} = {_short(x)}" for name, x in zip(spec.parameters[:6], worst.point, strict=False)) or "no input"
     claimed = f"{spec.error:g} is claimed" if spec.error is not None else f"`{spec.claim}` is claimed"
+    if silent:
+        claimed = "it says no `error`, so it must be equal over the reals"
     if math.isinf(worst.error):
         message = f"`emit` of `{spec.name}` is not defined at {at}: {worst.why}; `match` is {worst.match:.6g} there"
         context.report.error("HW0508", span, message, "claim it `over` a range without such points, or mend the formula")
@@ -55,7 +58,9 @@ def _refuse(worst: Counterexample, grows: bool, spec: RuleSpec, span: Span, cont
     message = f"`{spec.name}` is off by {worst.error:.4g} at {at}, and {claimed}"
     note = Note(f"there `match` is {worst.match:.9g} and `emit` is {worst.emit:.9g}")
     help = f"the largest error found is {worst.error:.4g}: claim at least `error abs {_above(worst.error)}`, or mend the formula"
-    if grows:
+    if worst.error > 1 and all(abs(x) <= 1 for x in worst.point):
+        help = "so much at so small an input is no approximation: mend the formula"
+    elif grows:
         help = "the difference grows with the input: claim it over a range, as in `error abs … over -8..8`, or mend the formula"
     context.report.error("HW0508", span, message, help, (note,))
 

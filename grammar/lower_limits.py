@@ -40,6 +40,9 @@ def _limit(item: Statement, context: Context) -> Limit | None:
     if kind == "partitions":
         word = reader.take_choice(context.devices, "a device", "HW0202") if not context.report.broken else reader.take("word", "a device")
         subject = word.text if word else ""
+    elif len(subjects) == 1 and subjects[0] and (sign := reader.peek()) is not None and sign.kind == "sign":
+        reader.fail(f"`{subjects[0]}`", f"write `{kind} {subjects[0]} {sign.text} …`")
+        return None
     elif subjects != ("",):
         word = reader.take_choice(subjects, f"a kind of `{kind}` limit ({', '.join(subjects)})")
         subject = word.text if word else ""

@@ -7,6 +7,7 @@ from ..targets.model import Link, Memory, Origin, Precision
 from .context import Context
 from .lower_expression import DTYPES, LINK_VARIABLES, Scope, lower_condition
 from .lower_operators import check_operator
+from .names import suggestion_or_list
 from .reader import Quantity, Reader
 from .schema import unknown
 from .syntax import Statement
@@ -249,5 +250,5 @@ def _keep(reader: Reader, dtype: str, context: Context) -> list[tuple[str, str, 
             break
     on = reader.take("word", "the name of a device after `on`") if reader.take_word_if("on") else None
     if on is not None and on.text not in context.devices and not context.report.broken:
-        context.report.error("HW0202", on.span, f"no device `{on.text}`")
+        context.report.error("HW0202", on.span, f"no device `{on.text}`", suggestion_or_list(on.text, context.devices))
     return [(dtype, name, on.text if on else "") for name in names]

@@ -49,6 +49,9 @@ def lower_rule(rule: Rule, context: Context) -> RuleSpec | None:
         report.error("HW0402", missing.span, f"`{missing.text}` does not occur in `match`, so nothing says what it is")
     if not rule.match or not rule.emit or any(found.severity == "error" for found in report.found[before:]):
         return None
+    if match == emit:
+        message = f"`{rule.name.text}` emits what it matches"
+        report.add("warning", "HW0503", rule.name.span, message, "write what stands for it on a device that lacks it")
     return RuleSpec(
         name=rule.name.text,
         parameters=tuple(parameter.text for parameter in rule.parameters),

@@ -76,7 +76,8 @@ def _options(backend: Arg, form: Form, reader: Reader, context: Context) -> None
         number = reader.take("number", f"a number after `{word.text}`") if not reader.failed else None
         if number is not None and not number.text.isdigit() and word.text not in form.floors:
             context.report.error("HW0108", number.span, f"`{word.text}` is a whole number, not {number.text}")
-    for name in form.needed:
-        if name not in said and not reader.failed:
-            help = f"{form.what}: `{reader.statement.args[0].text} {backend.text} {' '.join(f'{n} …' for n in form.needed)}`"
-            context.report.missing(backend.span, f"the runtime `{backend.text}` is not told `{name}`", help, name)
+    lacking = [name for name in form.needed if name not in said]
+    if lacking and not reader.failed:
+        help = f"{form.what}: `{reader.statement.args[0].text} {backend.text} {' '.join(f'{n} …' for n in form.needed)}`"
+        names = " and ".join(f"`{name}`" for name in lacking)
+        context.report.missing(backend.span, f"the runtime `{backend.text}` is not told {names}", help, lacking[0])

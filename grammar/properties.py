@@ -35,7 +35,7 @@ _SAID: Mapping[str, Mapping[str, Property]] = {
         "link": Property("link npu <-> cpu { … }", "How a tensor gets from one device to another; `->` for one way."),
         "precision": Property("precision { … }", "Which dtypes are computed in."),
         "limits": Property("limits { … }", "What a deployment must keep."),
-        "shapes": Property("shapes { … }", "Sizes to compile for, as in `decode: seq 1; prefill: seq 16, 64;`; chosen by `--bucket prefill=64`."),
+        "shapes": Property("shapes { … }", "Sizes to compile for: `decode: seq 1; prefill: seq 16, 64;`; chosen by `--bucket prefill=64`."),
     },
     "memory": {
         "size": Property("size 6 GiB;", "Its size.", "size", True),
@@ -59,7 +59,7 @@ _SAID: Mapping[str, Mapping[str, Property]] = {
         "supports": Property("supports fp16 { … }", "Operators it runs in a dtype; or `supports all;`.", required=True),
         "deny": Property("deny { … }", "Operators it does not run; stronger than `supports`."),
         "kernel": Property("kernel { … }", "Chains that run as one launch: `Conv -> Relu | Clip; MatMul -> Add -> Gelu?;`."),
-        "rewrite": Property("rewrite Gelu -> relu_tanh tol 5e-4;", "What replaces it: a rule, `native`, `decompose`; the order is preference."),
+        "rewrite": Property("rewrite Gelu -> relu_tanh tol 5e-4;", "What replaces it: a rule, `native`, `decompose`; order is preference."),
     },
     "link": {
         "via": Property("via iosurface;", "The mechanism, for reports."),

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from ..targets.model import Fact, Provenance
 from .diagnostics import Diagnostic, Note, Severity, Span
+from .habits import habit
 from .names import suggested_dtype, suggestion, suggestion_or_list
 from .syntax import Arg, Statement
 from .units import ALL_UNITS, DIMENSIONS, EXAMPLES, suggested_unit
@@ -128,15 +129,18 @@ class Reader:
             return None
         return arg
 
-    def fail(self, what: str) -> None:
-        """Says what `what` was expected; once a statement."""
+    def fail(self, what: str, help: str = "") -> None:
+        """Says that `what` was expected; once a statement."""
         if self.failed:
             return
         self.failed = True
         arg = self.peek()
         found = f"found `{arg.span.text}`" if arg else "it ends here"
-        help = f"properties are written without `{arg.text}`" if arg and arg.text in ("=", ":") else ""
+        help = help or self._habit()
         self.report.error("HW0001", self.here(), f"`{self.statement.head.text}` needs {what}; {found}", help)
+
+    def _habit(self) -> str:
+        return habit(self.statement.head, self._args, self._next) if self._next < len(self._args) else ""
 
     def end(self) -> None:
         """Reports what is left over; provenance that no number took is left over too."""
@@ -144,10 +148,8 @@ class Reader:
         if arg is None or self.failed:
             return
         self.failed = True
-        help = "provenance stands right after its number" if arg.kind == "provenance" else ""
-        if arg.text in ("=", ":"):
-            help = f"properties are written without `{arg.text}`"
-        self.report.error("HW0001", arg.span, f"unexpected `{arg.span.text}` in `{self.statement.head.text}`", help)
+        message = f"unexpected `{arg.span.text}` in `{self.statement.head.text}`"
+        self.report.error("HW0001", arg.span, message, self._habit())
 
     def take_number(self, dimension: str, zero: bool = False, provenance: bool = True) -> Quantity | None:
         """A number of that dimension (a key of units.DIMENSIONS) with unit and provenance; positive, or not negative if `zero`."""
@@ -182,7 +184,7 @@ class Reader:
             return 1.0, None
         if arg is None or not (arg.kind == "word" or arg.text == "%"):
             self.failed = True
-            help = f"write for example {EXAMPLES[dimension]}"
+            help = (self._habit() if arg and arg.kind == "sign" else "") or f"write for example {EXAMPLES[dimension]}"
             self.report.error("HW0106", number.span, f"`{number.text}` has no unit; `{self.statement.head.text}` is a {dimension}", help)
             return None, None
         self._next += 1

@@ -161,6 +161,10 @@ def _unexpected(draft: Draft, pieces: list[Piece], index: int, wanted: frozenset
         return unopened_note(draft, pieces, index)
     if slip := stray_opening(draft, pieces, index):
         return slip
+    word = next((piece for piece in pieces[statement_start(pieces, index) + 1 : index] if piece.text in ("if", "when")), None)
+    if word is not None:
+        mended = _panic(draft, pieces, index)
+        return Slip("HW0001", word.start, word.end, f"unexpected `{word.text}`", "a condition begins with `where`", mended)
     return Slip("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", _hint(pieces, index, wanted), _panic(draft, pieces, index))
 
 
@@ -175,7 +179,11 @@ def _stray(draft: Draft, pieces: list[Piece], index: int) -> Slip | None:
         mended = draft.blank(piece.start, piece.end)
         if after and not after.first and after.text != "}" and (after.text in RESERVED or not after.text[0].isalpha()):
             mended = _panic(draft.blank(piece.start, piece.end, "_"), pieces, index + 1)  # what was before the `;` is lost: its rest too
-        return Slip("HW0001", piece.start, piece.end, "a `;` without a statement", "", mended)
+        elif pieces[index - 1].text == "}":  # a habit: of all such, the first is told
+            for begin, end in zip(pieces[index:], pieces[index + 1 :], strict=False):
+                mended = mended.blank(end.start, end.end) if begin.block and begin.text == "}" and end.text == ";" else mended
+        help = "a block ends without a `;`" if pieces[index - 1].text == "}" else ""
+        return Slip("HW0001", piece.start, piece.end, "a `;` without a statement", help, mended)
     if after and not after.first and not after.block and pieces[index - 1].text not in ")]":
         return Slip("HW0001", piece.start, piece.end, "a `;` in the middle of a statement", "", draft.blank(piece.start, piece.end))
     return None
@@ -186,11 +194,11 @@ def _hint(pieces: list[Piece], index: int, wanted: frozenset[str]) -> str:
     piece, before = pieces[index], pieces[statement_start(pieces, index) : index]
     if piece.text in RESERVED:
         return f"`{piece.text}` cannot stand here"
+    if before and (foreign := _foreign(pieces, index)):
+        return foreign
     if any(earlier.text == "where" for earlier in before):
         if piece.text in ("<", "<=", ">", ">=", "==", "!=", "in") and before[-1].text != "where":
             return "comparisons do not chain: join two with `and`"
-        if slip := _foreign(pieces, index):
-            return slip
         if open_round(pieces, index) > 0 and _is_value(before[-1]):
             return "expected `,` or `)`"
         if _is_value(before[-1]):
@@ -206,7 +214,9 @@ def _hint(pieces: list[Piece], index: int, wanted: frozenset[str]) -> str:
 def _foreign(pieces: list[Piece], index: int) -> str:
     """How this language writes what others write otherwise."""
     piece, before = pieces[index].text, pieces[index - 1].text
-    if piece == "=":
+    if before in ("amend", "delete"):
+        return f"write `&{piece}`"
+    if piece == "=" and any(earlier.text == "where" for earlier in pieces[statement_start(pieces, index) : index]):
         return "write `==` to compare"
     if piece == "*" and before == "*":
         return "write a power as `x ^ 2`"

@@ -134,6 +134,7 @@ def _include(item: Statement, files: Files, stack: tuple[str, ...]) -> None:
         files.report.broken = True
     elif source.name in stack:
         files.report.error("HW0205", path.span, f"`{path.text}` includes itself: {' -> '.join((*stack, source.name))}")
+        files.report.assumed.add("target")
     elif source.name not in files.read:
         files.report.included[source.name] = path.span
         _collect((_read_once if len(source.text) <= KEPT_BYTES else read)(source), files, (*stack, source.name))
@@ -154,11 +155,20 @@ def _chosen(file: File, files: Files, amended: str, parents: frozenset[str]) -> 
     if leaves:
         return leaves[0]
     if not amended and not files.tables.names(file.source):
-        files.report.missing(Span(file.source, 0, 0), "the file has no `target`", "write `target name { … }`")
+        _no_target(file, files, parents)
     return amended or None
 
 
 _EXTENDS = 'include the file it is in: `include "other.hw";`'
+
+
+def _no_target(file: File, files: Files, parents: frozenset[str]) -> None:
+    read = sorted(name for name in files.targets if name not in parents)
+    message, help = "the file has no `target`", "write `target name { … }`"
+    if read:
+        message += f" of its own; it includes {' and '.join(f'`{name}`' for name in read[:5])}"
+        help = f"write `target mine extends {read[0]} {{ … }}`, or `amend &{read[0]} {{ … }}`"
+    files.report.missing(Span(file.source, 0, 0), message, help, "target")
 
 
 def _parent(target: Statement) -> str | None:
@@ -180,6 +190,7 @@ def _merged(name: str, files: Files, stack: tuple[str, ...]) -> Statement:
         return replace(target, args=target.args[:1], body=body)
     if parent.text in (*stack, name):
         files.report.error("HW0205", parent.span, f"`{name}` extends itself: {' -> '.join((*stack, name, parent.text))}")
+        files.report.assumed.update(("onnx", "memory", "device"))  # what a parent may have
     elif parent.text not in files.targets and files.report.broken:
         pass  # it may stand in what could not be read
     elif parent.text not in files.targets:

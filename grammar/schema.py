@@ -132,6 +132,7 @@ def _duplicates(items: list[Item], block: str, report: Report) -> None:
             named = item.args[0] if item.args else item.head
             name = " ".join(item.words[:2] if item.head.text == "link" else item.words[:1])
             report.error("HW0102", named.span, f"there is already a {item.head.text} `{name}`", "", (note,))
+            report.assumed.add(item.head.text)  # one of the two was meant to have another name
         else:
             report.error("HW0103", item.head.span, f"`{' '.join(key)}` is set twice", "", (note,))
 

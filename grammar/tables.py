@@ -95,6 +95,7 @@ class Tables:
                 help = where_it_is(name.text, "std/", tuple(self.declared)) or suggestion_or_list(name.text, self.declared)
                 help = help or 'include the file it is in: `include "std/qnn_htp.hw";`'
                 self.report.error("HW0206", name.span, f"no table `{name.text}` to inherit", help)
+                self.report.assumed.add("supports")  # the table may have them
             return None
         self.used.add(name.text)
         return name
