@@ -5,6 +5,7 @@ Names come from models and may hold anything: what a terminal would obey is esca
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -14,7 +15,8 @@ from rich.text import Text
 from ..printable import printable
 
 WIDTH = 110
-"""Columns when the output is no terminal, so that logs wrap the same everywhere."""
+"""Columns when the output is no terminal and COLUMNS is not set, so that logs wrap the same everywhere."""
+NARROWEST = 40
 LABEL = 10
 """Columns of the label that a line begins with."""
 LONGEST = 72
@@ -23,7 +25,13 @@ LONGEST = 72
 
 def console() -> Console:
     plain = Console(highlight=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=WIDTH)
+    return plain if plain.is_terminal else Console(highlight=False, width=_asked_for() or WIDTH)
+
+
+def _asked_for() -> int:
+    """COLUMNS, where it says a width that a screen can have; else 0."""
+    said = os.environ.get("COLUMNS", "")
+    return int(said) if said.isascii() and said.isdigit() and NARROWEST <= int(said[:6]) else 0
 
 
 def say(screen: Console, label: str, lines: Iterable[str | Text], style: str = "") -> None:

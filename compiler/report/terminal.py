@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..run import RunResult
     from ..run_requests import Pipelined
     from ..verify import VerifyReport
+    from ..verify_each import Checked
 
 MOST_ROWS = 10
 """Tensors that a table shows; the rest is counted."""
@@ -42,6 +43,8 @@ def print_compiled(result: CompileResult) -> None:
     say(screen, "guesses", _guesses(facts["guesses"]))
     if facts["notes"]:
         say(screen, "note", facts["notes"])
+    if result.checked:
+        say(screen, "each pass", [_checked(result.checked)])
     if isinstance(result.verification, str):
         say(screen, "verify", [f"not done: {result.verification}"], style="yellow")
     else:
@@ -90,9 +93,23 @@ def _print_limits(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         if facts["value"] is None:
             told.append(Text(f"{facts['name']} {bound}: not measured", style="yellow"))
         else:
-            value, margin = amount(kind, facts["value"]), amount(kind, facts["margin"])
+            value, margin = amount(kind, facts["value"]), _margin(kind, facts["margin"])
             told.append(Text(f"{facts['name']} {value} {bound}, margin {margin} ({facts['basis']})"))
     say(screen, "limits", told)
+
+
+def _margin(kind: str, value: float) -> str:
+    """Rounded down, where an amount is rounded up: 8 GiB less 933 KiB is not 8 GiB."""
+    text = amount(kind, -value) if value else amount(kind, 0.0)
+    return text if not value else text[1:] if text.startswith("-") else f"-{text}"
+
+
+def _checked(passes: Sequence[Checked]) -> str:
+    """What `--verify-each` found where it found no fault."""
+    changed = [one for one in passes if one.changed]
+    worst = max(changed, key=lambda one: one.max_abs_over_std, default=None)
+    most = f"; the most off after one is {worst.max_abs:.3g} ({worst.name})" if worst is not None and worst.max_abs else ""
+    return f"{len(passes)} pass{'' if len(passes) == 1 else 'es'} compared with the model, {len(changed)} changed the graph{most}"
 
 
 def _rewrites(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -26,7 +26,7 @@ class Found:
     numbers: tuple[int, ...]
     """Of the plan's nodes; empty where nothing is left of it."""
     fates: tuple[str, ...] = ()
-    """What became of a node of the file that the plan does not have under that name."""
+    """What became of a node of the file that the plan does not have under that name; what a tensor is that no node writes."""
 
 
 def find_nodes(plan: Plan, path: Path, word: str) -> Found:
@@ -38,6 +38,12 @@ def find_nodes(plan: Plan, path: Path, word: str) -> Found:
     kind = kinds.get(word.lower())
     if kind is not None:
         return Found(tuple(k for k, node in enumerate(plan.nodes) if node.kind == kind))
+    graph = plan.work.graph
+    if word in graph.inputs or word in graph.constants:
+        readers = tuple(k for k, node in enumerate(plan.nodes) if word in node.reads)
+        what = "an input of the model" if word in graph.inputs else "a constant"
+        read = f"read by {len(readers)} operator{'' if len(readers) == 1 else 's'}" if readers else "which nothing reads any more"
+        return Found(readers, (f"`{word}` is {what}, {read}",))
     source = _Source(path)
     wanted = source.called(word)
     if not wanted:
