@@ -58,7 +58,7 @@ class Routes:
         number = sum(where == device for where, _ in self.faults)
         results = f"{number} wrong or refused result{'s' if number > 1 else ''}"
         if not left:
-            return f"{device} is empty: {before} operators planned, all kept off after {results}"
+            return f"{device} is empty: {before} operators planned, none left there after {results}"
         return f"{device}: {before} operators planned, {max(before - left, 0)} kept off after {results}"
 
 

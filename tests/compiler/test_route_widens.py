@@ -105,6 +105,6 @@ def test_where_widening_leaves_no_plan_the_fault_alone_is_kept_off() -> None:
 
 def test_the_headline_counts_what_is_left() -> None:
     routes = routed_over([fault("Neg", 1, {"Neg": 3}), None])[-1][1]
-    assert routes.notes([])[0] == "npu is empty: 3 operators planned, all kept off after 1 wrong or refused result"
+    assert routes.notes([])[0] == "npu is empty: 3 operators planned, none left there after 1 wrong or refused result"
     assert routes.notes([])[1].startswith("Neg is kept off npu")
     assert Routes().notes([]) == ()
