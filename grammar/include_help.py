@@ -33,3 +33,9 @@ def did_you_mean_file(written: str, source: Source) -> str:
     if near and near != Path(source.name).name:
         return f'did you mean `include "{near}";`?'
     return f"files are looked for beside this one and among those that ship: {', '.join(stock)}"
+
+
+def include_of_its_file() -> str:
+    """Help for a target of which nothing is known."""
+    shipped = ", ".join(sorted(path.stem for path in STOCK.glob("*.hw")))
+    return f'include the file it is in, `include "other.hw";`; those that ship: {shipped}'

@@ -68,15 +68,15 @@ def lower_rules(statement: Statement, context: Context) -> list[OperatorRule]:
             domain, operator = split_name(name.text)
             if ok:
                 rules.append(OperatorRule(domain=domain, operator=operator, where=where, origin=name.span.origin))
-    if rules and len(rules) < len(names):
+    if len(names) > 1 and len(rules) < len(names):
         _about_all(len(names), before, context)
     return rules
 
 
 def _about_all(count: int, before: int, context: Context) -> None:
-    """Help where a condition fits some of the operators of a list and not others."""
+    """Help where a condition does not fit every operator of a list."""
     for index, found in enumerate(context.report.found[before:], before):
-        if found.code == "HW0403":
+        if found.code == "HW0403" and "did you mean" not in found.help:
             all_of_them = f"the condition is about each of the {count} operators before it: end those that it is not about with `;`"
             context.report.found[index] = replace(found, help="; ".join(filter(None, (found.help, all_of_them))))
 

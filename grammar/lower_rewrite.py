@@ -94,8 +94,9 @@ def _check_rule(operator: Arg, rule: Arg, tolerance: float | None, statement: St
 
 def _rounded_up(error: float) -> str:
     """The error with one digit, not below it."""
-    digits = f"{error:.0e}"
-    return digits if float(digits) >= error else f"{float(digits) + 10.0 ** int(digits.partition('e')[2]):.0e}"
+    digit, _, exponent = f"{error:.0e}".partition("e")
+    up = float(f"{digit}e{exponent}") < error
+    return f"{int(digit) + up}e{int(exponent)}"
 
 
 def check_rewrites(device: Device, statements: list[Statement], context: Context, whole: bool) -> None:

@@ -73,6 +73,9 @@ def _options(backend: Arg, form: Form, reader: Reader, context: Context) -> None
         said[word.text] = word
         if word.text in form.floors and reader.take_sign(">=") is None:
             reader.fail(f"`>=` and a version after `{word.text}`")
+        glued = reader.peek()
+        if glued is not None and glued.kind == "word" and (digits := glued.text.lstrip("vV")).isdigit() and not reader.failed:
+            reader.fail(f"a number after `{word.text}`", f"write `{word.text} {digits}`")
         number = reader.take("number", f"a number after `{word.text}`") if not reader.failed else None
         if number is not None and not number.text.isdigit() and word.text not in form.floors:
             context.report.error("HW0108", number.span, f"`{word.text}` is a whole number, not {number.text}")

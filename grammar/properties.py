@@ -64,7 +64,7 @@ _SAID: Mapping[str, Mapping[str, Property]] = {
     "link": {
         "via": Property("via iosurface;", "The mechanism, for reports."),
         "zero_copy": Property("zero_copy where dtype == fp16 else copy 20 GB/s;", "The tensor stays where it is."),
-        "copy": Property("copy 20 GB/s;", "The tensor is copied.", "bandwidth"),
+        "copy": Property("copy 20 GB/s;", "The tensor is copied; beside `zero_copy;` where its buffer turns out not to fit.", "bandwidth"),
         "row": Property("row 64 B;", "Rows of a tensor that crosses are padded to this.", "size"),
         "align": Property("align 16 KiB;", "Where a tensor that crosses may begin.", "size"),
         "length": Property("length multiple 16 KiB;", "What its allocated length is a multiple of.", "size"),

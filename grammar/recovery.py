@@ -161,6 +161,9 @@ def _unexpected(draft: Draft, pieces: list[Piece], index: int, wanted: frozenset
         return unopened_note(draft, pieces, index)
     if slip := stray_opening(draft, pieces, index):
         return slip
+    begin = pieces[statement_start(pieces, index)].text
+    if piece.text in ("emit", "let", "match", "error") and begin in ("match", "let", "emit", "error") and _is_value(pieces[index - 1]):
+        return _no_semicolon(draft, pieces[index - 1])
     word = next((piece for piece in pieces[statement_start(pieces, index) + 1 : index] if piece.text in ("if", "when")), None)
     if word is not None:
         mended = _panic(draft, pieces, index)

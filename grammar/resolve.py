@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from .amend import amended, deleted, offer
 from .diagnostics import Note, Source, Span
-from .include_help import did_you_mean_file, where_it_is
+from .include_help import did_you_mean_file, include_of_its_file, where_it_is
 from .merge import merge
 from .names import suggestion_or_list
 from .reader import Reader, Report
@@ -159,9 +159,6 @@ def _chosen(file: File, files: Files, amended: str, parents: frozenset[str]) -> 
     return amended or None
 
 
-_EXTENDS = 'include the file it is in: `include "other.hw";`'
-
-
 def _no_target(file: File, files: Files, parents: frozenset[str]) -> None:
     read = sorted(name for name in files.targets if name not in parents)
     message, help = "the file has no `target`", "write `target name { … }`"
@@ -195,7 +192,7 @@ def _merged(name: str, files: Files, stack: tuple[str, ...]) -> Statement:
         pass  # it may stand in what could not be read
     elif parent.text not in files.targets:
         others = tuple(sorted(set(files.targets) - {name}))
-        help = where_it_is(parent.text, "", others) or suggestion_or_list(parent.text, others) or _EXTENDS
+        help = where_it_is(parent.text, "", others) or suggestion_or_list(parent.text, others) or include_of_its_file()
         files.report.error("HW0206", parent.span, f"no target `{parent.text}` to extend", help)
         files.report.broken = True
     else:

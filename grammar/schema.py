@@ -166,6 +166,8 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
     if statement.body is not None:  # what it holds tells what it was meant to be
         heads = {item.head.text for item in statement.body if isinstance(item, Statement)}
         report.assumed.update(name for name in known if not heads.isdisjoint(BLOCKS.get(name, ())))
+    if block == "memory" and statement.body is None and not statement.args and not elsewhere and not closest(word, known):
+        help = "the devices of `shared` are parted by commas: `shared npu, cpu;`"
     if not elsewhere:
         report.assumed.update({closest(word, known), *statement.words[:1]})  # `Relu shared npu`: a word too many before what was meant
     if elsewhere:
