@@ -7,7 +7,7 @@ difference. What is left is to pair terms and to read off what the formula leave
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf, isfinite
@@ -216,11 +216,17 @@ class Outline:
     """Whether there are unknown tensors besides x."""
 
 
+def functions_of(inside: Iterable[Atom]) -> frozenset[str]:
+    """The functions among the atoms of a formula, "Root" for a root or a fraction of a sum. Equal for a formula and all its spellings,
+    since its unknowns stand for tensors and numbers."""
+    return frozenset(a.function if isinstance(a, Call) else "Root" for a in inside if isinstance(a, Call | Whole))
+
+
 @lru_cache(maxsize=512)
 def outline(spellings: tuple[Formula, ...]) -> Outline:
     found = [list(atoms(formula)) for formula in spellings]
     unknowns = [[a for a in each if isinstance(a, Unknown)] for each in found]
-    needs = tuple(frozenset(a.function if isinstance(a, Call) else "Root" for a in each if isinstance(a, Call | Whole)) for each in found)
+    needs = tuple(map(functions_of, found))
     return Outline(
         functions=needs,
         common=frozenset.intersection(*needs) if needs else frozenset(),

@@ -6,8 +6,10 @@
     the first one over all axes but N and C, scale and bias per channel
                                            ->  InstanceNormalization(x, scale, bias; ε)     opset 6
 
-Scale and bias are optional. Axes other than the last ones are brought there by a Transpose and back. The E[x²] - E[x]² spelling
-loses digits where |m| is much larger than √v; LayerNormalization does not, so there the two differ by what the spelling lost.
+Scale and bias are optional. Axes other than the last ones are brought there by a Transpose and back. The mean(x²) - m² spelling
+rounds at the size of mean(x²): its v is off by about u·(v + m²), u the rounding unit, and its result by the factor 1 + u·(1 + m²/v)/2.
+LayerNormalization subtracts m first and is not, so the two differ by what the spelling lost: some roundings where |m| ≤ √v, a hundred
+times as much where |m| = 10·√v, everything where m² > v/u.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from ..targets.operator_view import FLOATS
 from .graph import Graph, Node
 
 MAX_NODES = 48
+MAX_CHAIN = 8
 MAX_UNIFORM = 1 << 16
 """Constants up to this many elements are looked at for being one value throughout."""
 THROUGH = frozenset({"Identity", "Cast", "Dropout"})
@@ -48,8 +49,9 @@ class Region:
 class Reader:
     """Remembers, for one graph, which constants are one number; safe across edits since names are never reused."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, others: bool = True) -> None:
+        """`others`: whether a formula may read tensors besides x; without, regions end where no x can lie further back."""
+        self.graph, self.others = graph, others
         self._numbers: dict[str, float | None] = {}
 
     def resolve(self, tensor: str) -> str:
@@ -80,8 +82,6 @@ class Reader:
         for current in queue:  # walked for every sum and product of the graph: what follows is spelled for speed
             if current.operator not in READ or current.domain:
                 continue
-            if (function := FUNCTION_OF.get(current.operator)) is not None:
-                found.add(function)
             behind = []
             for tensor in operands(current):
                 producer = producer_of(tensor)
@@ -90,6 +90,10 @@ class Reader:
                     producer = producer_of(tensor)
                 if producer is not None or tensor not in constants:
                     behind.append((tensor, producer))
+            if len(behind) > 1 and behind[0][0] != behind[1][0] and not self.others and self._apart(current):
+                continue
+            if (function := FUNCTION_OF.get(current.operator)) is not None:
+                found.add(function)
             if len(behind) == 1 and len(queue) == len(chain) + 1:
                 chain.append(behind[0][0])
             for tensor, producer in behind:
@@ -98,6 +102,23 @@ class Reader:
                 if not before and producer is not None and len(queue) < MAX_NODES:
                     queue.append(producer)
         return Region(frozenset(found), reads, tuple(chain))
+
+    def _apart(self, node: Node) -> bool:
+        """Whether one operand comes, by operators that nothing else reads, from what no formula contains: a sum or product of it with
+        another tensor is no formula of one x, which would have to lie behind both."""
+        graph = self.graph
+        for tensor in operands(node):
+            for _ in range(MAX_CHAIN):
+                if tensor in graph.constants or graph.uses(tensor) > 1:
+                    break
+                producer = graph.producer(tensor)
+                if producer is None or producer.operator not in READ or producer.domain:
+                    return True
+                inner = [name for name in operands(producer) if name not in graph.constants]
+                if len(inner) != 1:
+                    break
+                tensor = inner[0]
+        return False
 
     def _passes(self, node: Node) -> bool:
         if node.domain:

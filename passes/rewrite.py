@@ -14,7 +14,7 @@ from typing import Literal
 
 from ..targets.operator_view import FLOATS
 from .graph import Graph, Node
-from .pattern import Formula, Outline, Pairing, Value, outline
+from .pattern import Formula, Outline, Pairing, Value, functions_of, outline
 from .polynomial import Leaf, TooLarge, atoms
 from .reading import Reading, Unreadable, read
 from .region import FUNCTION_OF, Reader, Region
@@ -196,7 +196,7 @@ def _find(site: Site, rule: Rewrite) -> Bindings | None:
     dtype = graph.tensor(node.outputs[0]).dtype
     if dtype not in FLOATS or len(node.writes) != 1:
         return None
-    formulas = [f for f, needs in zip(rule.pattern, about.functions, strict=True) if needs <= site.region.functions]
+    formulas = [(f, needs) for f, needs in zip(rule.pattern, about.functions, strict=True) if needs <= site.region.functions]
     tolerance = max(rule.tolerance, ROUNDING.get(dtype, 0.0))
     candidates = site.region.chain if about.once else [t for t, reads in site.region.reads.items() if reads > 1]
     for candidate in candidates[:MAX_CANDIDATES]:
@@ -205,8 +205,12 @@ def _find(site: Site, rule: Rewrite) -> Bindings | None:
         reading = site.reading(candidate, about.weights, about.others)
         if reading is None or not _same_shape(graph, candidate, reading):
             continue
-        constants = frozenset(a.tensor for a in atoms(reading.result) if isinstance(a, Leaf) and a.tensor in graph.constants)
-        for formula in formulas:
+        inside = list(atoms(reading.result))
+        constants = frozenset(a.tensor for a in inside if isinstance(a, Leaf) and a.tensor in graph.constants)
+        functions = functions_of(inside)
+        for formula, needs in formulas:
+            if needs != functions:
+                continue
             pairing = Pairing(tolerance, constants)
             for values in pairing.pair(formula, reading.result, {"x": candidate}):
                 return Bindings(node, values)
@@ -256,7 +260,7 @@ def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tu
     reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
     decisions: dict[tuple[str, str], Decision] = {}
     for _ in range(MAX_ROUNDS):
-        nodes, reader, changed = graph.nodes, Reader(graph), False
+        nodes, reader, changed = graph.nodes, Reader(graph, any(rule.about.others for rule in rules)), False
         by_root = _by_root(rules, nodes)
         for node in reversed(nodes):
             if not node.live or node.kind not in by_root:
