@@ -173,7 +173,7 @@ def _may_err(adapter: Adapter, problem: Exception) -> bool:
 
 def _decision(device: str, culprit: Culprit) -> Decision:
     reason = f"{culprit.operator} is kept off {device}: {culprit.reason}; to say so in the target: {culprit.line}"
-    return Decision(rule=RULE, site=culprit.node, tensor="", taken=True, reason=reason, bound=0.0, contract="exact")
+    return Decision(rule=RULE, site=culprit.node, tensor="", taken=False, reason=reason, bound=0.0, contract="exact")
 
 
 def _given_up(rule: str, device: str, culprit: Culprit) -> Decision:

@@ -50,6 +50,7 @@ def test_the_rule_that_wrote_the_operator_is_given_up(monkeypatch: pytest.Monkey
     assert [line.partition(":")[0] for line in rounds] == ["round 1", "round 2"]
     assert result.notes[0].startswith("npu") and result.notes[0].endswith("after 2 wrong or refused results")
     assert "find culprits" in result.seconds
+    assert "route_around" not in {row["rule"] for row in result.as_json()["rewrites"]}  # a step is no rewrite
 
 
 def fault(operator: str, size: int, on: dict[str, int]) -> Reroute:
