@@ -69,8 +69,14 @@ def test_reads_as_lark_does() -> None:
     large, small = fuzz.originals()
     mutated = (fuzz.mutated(number, 5, large, small).decode("utf-8", "replace") for number in range(300))
     texts = [EVERYTHING, *(text.decode() for text in large), *(text for text in mutated if len(text) < 20_000)]
-    assert sum(_read(parser().parse, text) == _read(lark.parse, text) for text in texts) == len(texts)
+    assert [text for text in texts if not _alike(text, _read(parser().parse, text), _read(lark.parse, text))] == []
     assert 50 < sum(isinstance(_read(parser().parse, text)[0], int) for text in texts) < len(texts) - 50
+
+
+def _alike(text: str, ours: tuple[Any, ...], larks: tuple[Any, ...]) -> bool:
+    """Both refuse `where dtype <-> fp16`, where no arrow can stand: we at the `<->`, lark two letters on, since it reads a `<` there."""
+    arrow = isinstance(ours[0], int) and text.startswith("<->", ours[0]) and larks[0] == ours[0] + 2
+    return ours == larks or (arrow and not larks[2])
 
 
 def _read(parse: Callable[[str], Any], text: str) -> tuple[Any, ...]:
