@@ -106,6 +106,17 @@ def test_a_board_of_an_older_opset_gets_the_heavy_operators(model: str, last: in
     assert all(found.get(kind, 0) >= number for kind, number in kinds.items()), found
 
 
+def test_an_attribute_that_came_later_and_says_its_default_is_not_written(tmp_path: Path) -> None:
+    text = "g (float[2,4] x) => (float[4,2] y) { s = Constant <value = int64[2] {4, 2}> () y = Reshape <allowzero = 0> (x, s) }"
+    npu, cpu = make_device("npu", ["Reshape"], dispatch=0.0), make_device("cpu", None, adapter="ort", peak=1e-3, launch=1.0)
+    target = make_target([npu, cpu], [make_link("npu", "cpu", handoff=1e-12)], opset=(11, 13))
+    result = compile_model(save(parse(text), tmp_path), target, output=tmp_path / "b", emulate=True)
+    (segment,) = result.manifest.segments
+    emitted = onnx.load(result.folder / segment.file)
+    assert (segment.device, segment.runtime.opset, len(emitted.graph.node[0].attribute)) == ("npu", 13, 0)
+    onnx.checker.check_model(emitted, full_check=True)
+
+
 def test_why_names_the_opsets_that_would_do(tmp_path: Path) -> None:
     """ReduceMean's axes are an input from 18 on."""
     npu, cpu = make_device("npu", ["ReduceMean"], dispatch=0.0), make_device("cpu", None, adapter="ort", peak=1e3)
