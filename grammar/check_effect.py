@@ -21,12 +21,21 @@ def check_effect(devices: Sequence[Device], context: Context) -> None:
     wrong = context.report.broken or any(found.severity == "error" for found in context.report.found)
     for device in devices:
         body = [item for item in context.devices[device.name].body or () if isinstance(item, Statement)]
-        _peaks(device, body, context)
-        _beside_all(body, context)
-        _said_twice(body, context)
+        if not _faulty(body, context):  # else what is missing or doubled may be what was misread
+            _peaks(device, body, context)
+            _beside_all(body, context)
+            _said_twice(body, context)
         _shapes(device, body, context)
         if not wrong:  # else what is missing may be a line with a mistake
             _kernels(device, body, context)
+
+
+def _faulty(body: Iterable[Statement], context: Context) -> bool:
+    """Whether an error stands in the device's own statements."""
+    errors = [found.span for found in context.report.found if found.severity == "error"]
+    return bool(errors) and any(
+        item.span.source is span.source and item.span.start <= span.start <= item.span.end for item in body for span in errors
+    )
 
 
 def _peaks(device: Device, body: Iterable[Statement], context: Context) -> None:
