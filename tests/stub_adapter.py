@@ -11,15 +11,18 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
+from make_target import make_cpu, make_device, make_link, make_target
 
 from autoglmc.compiler.devices import adapter as adapters
 from autoglmc.compiler.devices.adapter import Absent, Needs, Port
 from autoglmc.compiler.devices.ort import OrtAdapter
+from autoglmc.targets.model import Runtime, Target
 
 ORIGINAL = adapters.adapter_for
 
@@ -97,3 +100,14 @@ def use_stub(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     places = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+
+
+MODEL = "g (float[64,256] x) => (float[64,256] y) { a = Sin(x) b = Exp(a) c = Tanh(b) d = Cos(c) y = Sigmoid(d) }"
+OPERATORS = ("Sin", "Exp", "Tanh", "Cos", "Sigmoid")
+
+
+def target_with(*words: str) -> Target:
+    """Where MODEL runs on a stub with these faults, by far the fastest."""
+    npu = make_device("npu", OPERATORS, adapter="stub", peak=1e13, dispatch=1e-9)
+    npu = replace(npu, runtime=Runtime(adapter="stub", words=words))
+    return make_target([npu, make_cpu(peak=1e7)], [make_link("npu", "cpu", handoff=1e-9)])

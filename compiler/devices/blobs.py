@@ -6,11 +6,14 @@ options and versions are compiled once per machine (`$XDG_CACHE_HOME/autoglmc/bl
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -54,6 +57,7 @@ def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
     if blob.exists():
         return blob
     folder.mkdir(parents=True, exist_ok=True)
+    _clean(folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as work:
         made = Path(work) / blob.name
         _run(adapter.name, words, path, made)
@@ -63,6 +67,14 @@ def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
             if not blob.exists():
                 raise
     return blob
+
+
+def _clean(folder: Path) -> None:
+    """Removes what a killed process left: nothing takes a day to compile."""
+    for left in folder.glob(".new-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > 24 * 3600:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def cache_folder() -> Path:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from make_target import make_cpu, make_device, make_link, make_target
 from small_models import parse, save
-from stub_adapter import use_stub
+from stub_adapter import MODEL, target_with, use_stub
 
 from autoglmc.compiler.driver import compile_model
 from autoglmc.compiler.run import Bundle
 from autoglmc.grammar import load_target
 from autoglmc.passes.graph import Graph
-from autoglmc.targets.model import Runtime, Target
 from autoglmc.targets.support import No, Yes, supports
 
-MODEL = "g (float[64,256] x) => (float[64,256] y) { a = Sin(x) b = Exp(a) c = Tanh(b) d = Cos(c) y = Sigmoid(d) }"
-OPERATORS = ("Sin", "Exp", "Tanh", "Cos", "Sigmoid")
 HW = """hw 1;
 target t {
   name "t"; onnx opset 13..21;
@@ -31,12 +26,6 @@ target t {
   link npu <-> cpu { zero_copy; handoff 1 us; }
 }
 """
-
-
-def target_with(*words: str) -> Target:
-    npu = make_device("npu", OPERATORS, adapter="stub", peak=1e13, dispatch=1e-9)
-    npu = replace(npu, runtime=Runtime(adapter="stub", words=words))
-    return make_target([npu, make_cpu(peak=1e7)], [make_link("npu", "cpu", handoff=1e-9)])
 
 
 @pytest.mark.parametrize(("fault", "operator"), [("refuse", "Tanh"), ("wrong", "Cos")])
