@@ -65,7 +65,9 @@ def keep_large(model: onnx.ModelProto) -> int:
             kept.update(node.output if node.op_type != "Constant" else ())
             continue
         made = sum(sizes.get(name, math.inf) for name in node.output if name)
-        if node.op_type == "DequantizeLinear" or made > FOLD_LIMIT and made > sum(sizes.get(name, math.inf) for name in node.input if name):
+        if node.op_type == "DequantizeLinear" or (
+            made > FOLD_LIMIT and made > sum(sizes.get(name, math.inf) for name in node.input if name)
+        ):
             node.domain = KEPT
             kept.update(node.output)
             count += 1

@@ -86,7 +86,7 @@ def pack(array: np.ndarray) -> np.ndarray:
 
 
 def same(expected: Sequence[Any], got: Sequence[Any], case: Case) -> str:
-    """"" where `got` is what the standard's test runner accepts for `expected`, else the first difference."""
+    """ "" where `got` is what the standard's test runner accepts for `expected`, else the first difference."""
     if len(expected) != len(got):
         return f"{len(got)} outputs instead of {len(expected)}"
     for index, (want, found) in enumerate(zip(expected, got, strict=True)):

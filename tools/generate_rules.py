@@ -1,7 +1,7 @@
 """Writes docs/rules.md, the list of all rewrite rules, from the library itself.
 
-    python tools/generate_rules.py            rewrite the file
-    python tools/generate_rules.py --check    exit 1 if the file differs
+python tools/generate_rules.py            rewrite the file
+python tools/generate_rules.py --check    exit 1 if the file differs
 """
 
 from __future__ import annotations
@@ -45,7 +45,11 @@ STAGES: tuple[tuple[str, str, tuple[Rewrite, ...]], ...] = (
     ("Recover", "What exporters scattered becomes one operator again; the same for every target.", RECOVER),
     ("Simplify", "For every target; none takes away an operator that a device might want.", SIMPLIFY),
     ("Recover whole", "Only where a device of the target has the operator and the placement is cheaper with it.", OFFER),
-    ("GELU without Gelu", "Only where a `rewrite` line of the target allows the error; the table, which has none, wherever a device lacks Gelu.", GELU),
+    (
+        "GELU without Gelu",
+        "Only where a `rewrite` line allows the error; the table, which has none, wherever a device lacks Gelu.",
+        GELU,
+    ),
     ("Decompose", "An operator in terms of others, where a device lacks it and runs those.", DECOMPOSE),
     ("Tune for onnxruntime", "Done to a cut segment that onnxruntime runs, and to no other.", TUNE["ort"]),
     ("Tune for Gemm", "Done to segments of a device for which a MatMul became a Gemm, where it runs the result.", FOLLOW["matmul_gemm"]),
