@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,14 @@ def build() -> Lark:
 
 
 def content() -> dict[str, Any]:
-    """The tables, with the digest of the grammar they are of. Numbers of states differ from run to run."""
+    """The tables, with the digest of the grammar they are of."""
     parser = build()
     table = parser.parser.parser._parse_table
-    rules = list(dict.fromkeys(rule for row in table.states.values() for _, rule in row.values() if isinstance(rule, Rule)))
-    number = {state: index for index, state in enumerate(table.states)}
-    states = [
-        {name: -1 - rules.index(to) if isinstance(to, Rule) else number[to] for name, (_, to) in sorted(row.items())}
-        for row in table.states.values()
-    ]
+    order = _walk(table.states, table.start_states["start"])
+    rows = [sorted(table.states[state].items()) for state in order]
+    rules = list(dict.fromkeys(to for row in rows for _, (_, to) in row if isinstance(to, Rule)))
+    number = {state: index for index, state in enumerate(order)}
+    states = [{name: -1 - rules.index(to) if isinstance(to, Rule) else number[to] for name, (_, to) in row} for row in rows]
     return {
         "grammar": hashlib.sha256((GRAMMAR / "hw.lark").read_bytes()).hexdigest(),
         "start": number[table.start_states["start"]],
@@ -52,6 +51,15 @@ def content() -> dict[str, Any]:
         "states": states,
         **_terminals(parser.terminals, parser.ignore_tokens),
     }
+
+
+def _walk(states: Mapping[Any, Any], start: Any) -> list[Any]:
+    """The states in the order in which one comes to them from the first, by name: lark's own numbers differ from run to run."""
+    order = [start]
+    for state in order:  # grows
+        following = [to for _, (_, to) in sorted(states[state].items()) if not isinstance(to, Rule)]
+        order += [to for to in dict.fromkeys(following) if to not in order]
+    return order
 
 
 def _rule(rule: Rule) -> tuple[str, int, bool, int]:
@@ -85,8 +93,6 @@ def up_to_date() -> bool:
 def main() -> int:
     if "--check" in sys.argv[1:]:
         return int(not up_to_date())
-    if os.environ.get("PYTHONHASHSEED") != "0":  # lark numbers states and rules in the order of its sets
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
     FILE.write_text(json.dumps(content(), separators=(",", ":")) + "\n", "utf-8")
     return 0
 
