@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEVICES := .venv-devices
+VULKAN := DEBIAN_FRONTEND=noninteractive timeout 120 apt-get install -qq -y --no-install-recommends mesa-vulkan-drivers libvulkan1
 FOLDERS := compiler grammar passes targets
 MODELS := .cache/models
 OCR := $(MODELS)/ppocr4_rec.onnx
@@ -19,7 +20,7 @@ test: $(READY)
 # The tests that run on other runtimes than onnxruntime's CPU, in an environment of their own (1.1 GB): with them installed, segments for
 # a Hexagon or Vulkan device really run there. Software Vulkan comes from Debian where that can be installed; what is missing is skipped.
 test-devices: $(DEVICES)/ready $(READY)
-	@ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get install -qq -y --no-install-recommends mesa-vulkan-drivers libvulkan1 >/dev/null 2>&1; } || \
+	@ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && { $(VULKAN) || { timeout 60 apt-get update -qq && $(VULKAN); }; } >/dev/null 2>&1; } || \
 	  echo "no Vulkan driver, and mesa-vulkan-drivers could not be installed: tests on the GPU are skipped"
 	$(DEVICES)/bin/python -m pytest -q -rs tests/devices $(ARGS)
 
