@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..targets.formula import Attribute, Binary, Call, Expression, Listing, Name, Number, Text, render
+from ..targets.exact_condition import exact_condition
+from ..targets.formula import Expression, render
 from ..targets.model import OperatorRule, Origin
 from ..targets.operators import key_of, version_at
 from .devices.adapter import Adapter
@@ -104,31 +105,11 @@ def _exactly(
     from onnx import helper
 
     version = version_at(key_of(domain, node.op_type), opset)
-    parts: list[Expression] = []
+    shapes = []
     for name, slot in zip(node.input, version.inputs if version is not None else (), strict=False):
         shape = tuple(weights[name].dims) if name in weights else values[name].shape if name in values else None
         if shape:
-            parts.append(Binary("==", Call("shape", (Name(slot.name),)), Listing(tuple(_number(dim) for dim in shape))))
-    for attribute in sorted(node.attribute, key=lambda a: a.name):
-        literal = _literal(helper.get_attribute_value(attribute))
-        if literal is not None:
-            parts.append(Binary("==", Attribute(attribute.name), literal))
-    whole: Expression | None = None
-    for part in parts:
-        whole = part if whole is None else Binary("and", whole, part)
-    return whole
-
-
-def _literal(value: Any) -> Expression | None:
-    match value:
-        case bytes():
-            return Text(value.decode("utf-8", "replace"))
-        case int() | float():
-            return _number(value)
-        case [*items] if items and all(isinstance(item, int) for item in items):
-            return Listing(tuple(_number(int(item)) for item in items))
-    return None
-
-
-def _number(value: float) -> Number:
-    return Number(value, f"{value:g}" if isinstance(value, float) else str(value))
+            shapes.append((slot.name, shape))
+    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in sorted(node.attribute, key=lambda a: a.name)}
+    texts = {name: value.decode("utf-8", "replace") for name, value in given.items() if isinstance(value, bytes)}
+    return exact_condition(shapes, {**given, **texts}.items())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +11,8 @@ import ml_dtypes
 import numpy as np
 import onnx
 from onnx import numpy_helper
+
+from autoglmc.compiler.silence import silenced
 
 PACKED = frozenset({"int4", "uint4", "float4_e2m1fn", "int2", "uint2"})
 """Dtypes of which onnxruntime keeps several elements in a byte; numpy gives each a byte of its own."""
@@ -41,7 +41,7 @@ def collect() -> list[Case]:
     """All cases, in the standard's order (8 s: the expected outputs are computed)."""
     from onnx.backend.test.case.node import collect_testcases
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"), _silent():
+    with warnings.catch_warnings(), np.errstate(all="ignore"), silenced(2):
         warnings.simplefilter("ignore")
         found = collect_testcases(None)
     cases = []
@@ -146,16 +146,3 @@ def _fetched(value: Any) -> Any:
     bits = 8 * dtype.itemsize if dtype.name not in PACKED else 2 if dtype.name.endswith("int2") else 4
     tensor.raw_data = ctypes.string_at(value.data_ptr(), (int(np.prod(shape)) * bits + 7) // 8)
     return numpy_helper.to_array(tensor)
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Building the cases writes to stderr from C code too."""
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)

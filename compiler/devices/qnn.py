@@ -6,14 +6,12 @@ fp32 segments are computed in fp16. Falling back to the CPU inside the runtime i
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..silence import silenced
 from .adapter import Absent, LoadedSegment, Needs, Port
 from .ort import BoundSegment, bound, told
 
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
     import onnxruntime
 
 PROVIDER = "QNNExecutionProvider"
+STDOUT = 1
+"""The emulator prints a line there when its first graph starts, whatever stands there (`--json`)."""
 
 
 class QnnAdapter:
@@ -72,7 +72,7 @@ class QnnAdapter:
         import onnxruntime
 
         assert blob is not None
-        with told(path), _quiet():
+        with told(path), silenced(STDOUT):
             session = onnxruntime.InferenceSession(str(blob), self._session_options())
         return _HexagonSegment(bound(path, session, inputs, outputs), f"Hexagon HTP v{self._options['arch']}{_emulated()}")
 
@@ -104,21 +104,6 @@ def _emulated() -> str:
     return " (emulator)" if platform.machine() in ("x86_64", "AMD64") else ""
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The emulator prints a line on file descriptor 1 when its first graph starts, into whatever stands there (`--json`)."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(null)
-
-
 class _HexagonSegment:
     def __init__(self, session: BoundSegment | Any, device: str, warm: bool = False) -> None:
         self._session, self.device = session, device
@@ -135,7 +120,7 @@ class _HexagonSegment:
         if self._warm:
             return self._session.run(values)
         self._warm = True
-        with _quiet():
+        with silenced(STDOUT):
             return self._session.run(values)
 
     def misplaced(self) -> Sequence[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...targets.exact_condition import exact_condition, literal, number
 from ...targets.expression import truth
-from ...targets.formula import Attribute, Between, Binary, Call, Expression, Listing, Name, Number, Text, Unary
-from ...targets.operator_view import AttributeValue, OperatorView
+from ...targets.formula import Attribute, Between, Binary, Call, Expression, Name, Unary
+from ...targets.operator_view import OperatorView
 from ...targets.support import environment_of
 
 
@@ -32,23 +33,11 @@ def separating(right: Sequence[OperatorView], wrong: Sequence[OperatorView]) -> 
     return found, left
 
 
-def conjunction(parts: Sequence[Expression]) -> Expression | None:
-    """All of them; None for none."""
-    whole: Expression | None = None
-    for part in parts:
-        whole = part if whole is None else Binary("and", whole, part)
-    return whole
-
-
 def exactly(view: OperatorView) -> Expression | None:
     """The condition that holds for operators of these operand shapes and attributes."""
-    parts: list[Expression] = [
-        Binary("==", Call("shape", (Name(name),)), Listing(tuple(map(_number, tensor.shape))))
-        for name, tensor in view.inputs.items()
-        if tensor.shape and all(dim is not None for dim in tensor.shape)
-    ]
-    parts += [Binary("==", Attribute(name), literal) for name, value in view.attributes.items() if (literal := _literal(value))]
-    return conjunction(parts)
+    known = {name: tensor.shape for name, tensor in view.inputs.items() if tensor.shape}
+    shapes = [(name, [dim for dim in shape if dim is not None]) for name, shape in known.items() if None not in shape]
+    return exact_condition(shapes, view.attributes.items())
 
 
 def _gain(part: Expression, kept: Sequence[OperatorView], left: Sequence[OperatorView]) -> int:
@@ -68,7 +57,7 @@ def _candidates(views: Sequence[OperatorView], right: Sequence[OperatorView]) ->
         ranks = [len(tensor.shape) for view in right if (tensor := view.inputs.get(name)) and tensor.shape is not None]
         if ranks:
             found.append(_within(Call("rank", (Name(name),)), min(ranks), max(ranks)))
-            found += [Binary("==", Call("rank", (Name(name),)), _number(rank)) for rank in sorted(set(ranks))]
+            found += [Binary("==", Call("rank", (Name(name),)), number(rank)) for rank in sorted(set(ranks))]
     for name in attributes:
         found += _about_attribute(name, views, right)
     return found
@@ -78,30 +67,14 @@ def _about_attribute(name: str, views: Sequence[OperatorView], right: Sequence[O
     good = dict.fromkeys(view.attributes[name] for view in right if name in view.attributes)
     bad = dict.fromkeys(view.attributes[name] for view in views if name in view.attributes and view.attributes[name] not in good)
     for value in good:
-        if (literal := _literal(value)) is not None:
-            yield Binary("==", Attribute(name), literal)
+        if (spelled := literal(value)) is not None:
+            yield Binary("==", Attribute(name), spelled)
     for value in bad:
-        if (literal := _literal(value)) is not None:
-            yield Binary("!=", Attribute(name), literal)
+        if (spelled := literal(value)) is not None:
+            yield Binary("!=", Attribute(name), spelled)
     if bad:
         yield Unary("not", Call("present", (Attribute(name),)))
 
 
 def _within(value: Expression, low: int, high: int) -> Expression:
-    return Binary("==", value, _number(low)) if low == high else Between(value, _number(low), _number(high))
-
-
-def _literal(value: AttributeValue) -> Expression | None:
-    match value:
-        case str():
-            return Text(value)
-        case int() | float():
-            return _number(value)
-        case (*items,) if items and all(isinstance(item, int) for item in items):
-            return Listing(tuple(_number(int(item)) for item in items))
-    return None
-
-
-def _number(value: float | None) -> Number:
-    assert value is not None
-    return Number(value, f"{value:g}" if isinstance(value, float) else str(value))
+    return Binary("==", value, number(low)) if low == high else Between(value, number(low), number(high))

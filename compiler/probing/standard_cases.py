@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...targets.operators import key_of, version_at
+from ..silence import silenced
 from .case import NEWEST, OLDEST, Case, make_case
 
 if TYPE_CHECKING:
@@ -60,25 +59,12 @@ def _array(value: Any) -> Any:
 
 
 def _collected() -> list[Any]:
-    """All of them, which takes 8 s as their expected outputs are computed."""
+    """All of them, which takes 8 s as their expected outputs are computed, which also writes to stderr from C code."""
     import warnings
 
     import numpy
     from onnx.backend.test.case.node import collect_testcases
 
-    with warnings.catch_warnings(), numpy.errstate(all="ignore"), _silent():
+    with warnings.catch_warnings(), numpy.errstate(all="ignore"), silenced(2):
         warnings.simplefilter("ignore")
         return list(collect_testcases(None))
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Computing them writes to stderr from C code too."""
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
