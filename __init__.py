@@ -13,16 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autoglmc.compiler.driver import compile
-    from autoglmc.compiler.run import Bundle
-    from autoglmc.compiler.target_files import load_target
+    from autoglmc.compiler.driver.compile_model import compile
+    from autoglmc.compiler.hw.load_target import load_target
+    from autoglmc.compiler.run.bundle import Bundle
 
 __all__ = ["Bundle", "compile", "load_target"]
 
 _HOMES = {
-    "Bundle": "autoglmc.compiler.run",
-    "compile": "autoglmc.compiler.driver",
-    "load_target": "autoglmc.compiler.target_files",
+    "Bundle": "autoglmc.compiler.run.bundle",
+    "compile": "autoglmc.compiler.driver.compile_model",
+    "load_target": "autoglmc.compiler.hw.load_target",
 }
 
 

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from autoglmc.compiler.memory import Buffer, Plan, lower_bound, overlapping, plan
-from autoglmc.compiler.validate_plan import violations
+from autoglmc.compiler.arena.pack import Buffer, Plan, lower_bound, overlapping, plan
+from autoglmc.compiler.arena.validate import violations
 
 
 def read(path: Path) -> list[Buffer]:

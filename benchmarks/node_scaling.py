@@ -24,7 +24,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from rewrite_scaling import transformer
 
-from autoglmc.compiler.driver import compile_model
+from autoglmc.compiler.driver.compile_model import compile_model
 
 SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
 LIMIT, STAGE_LIMIT = 1.1, 1.3

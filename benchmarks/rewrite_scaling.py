@@ -20,10 +20,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from autoglmc.passes.graph import Graph
+from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import RECOVER, SIMPLIFY, SUBSTITUTE, TUNE
-from autoglmc.passes.merge_equal import merge_equal
-from autoglmc.passes.rewrite import Match, Rewrite, apply
+from autoglmc.passes.rule.rewrite import Match, Rewrite, apply
+from autoglmc.passes.simplify.merge_equal import merge_equal
 
 WIDTH = 16
 SIZES = (1_000, 10_000, 100_000)

@@ -32,11 +32,11 @@ sys.path.append(str(ROOT / "tests"))
 from models import SHAPES
 
 from autoglmc.compiler.devices import ort
-from autoglmc.compiler.driver import compile_model
-from autoglmc.compiler.generate_inputs import generate_inputs
-from autoglmc.compiler.reference import read_graph
-from autoglmc.compiler.run import Bundle
-from autoglmc.compiler.session import Session
+from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.compiler.run.session import Session
+from autoglmc.compiler.verify.generate_inputs import generate_inputs
+from autoglmc.compiler.verify.reference import read_graph
 
 TARGET = Path(__file__).with_name("ort_devices.hw")
 NAMES = ("bert_tiny", "glm_tiny", "lightnet", "magika_v3_3", "onnx_seeded_shufflenet", "ppocr2_cls", "ppocr4_rec", "silero_vad_16k_op15")

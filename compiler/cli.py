@@ -11,6 +11,7 @@ import click
 from .commands.check import check_command
 from .commands.compile import compile_command
 from .commands.diff import diff_command
+from .commands.failures import INTERRUPTED, answer_failure
 from .commands.fmt import fmt_command
 from .commands.lsp import lsp_command
 from .commands.new_target import new_target_command
@@ -21,9 +22,8 @@ from .commands.show import show_command
 from .commands.targets import targets_command
 from .commands.verify import verify_command
 from .commands.why import why_command
+from .devices.interruption import interruptible
 from .errors import UsageError, did_you_mean
-from .failures import INTERRUPTED, answer_failure
-from .interruption import interruptible
 
 
 class DefaultCompile(click.Group):
@@ -92,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _advice(problem: click.ClickException) -> str:
     if isinstance(problem, click.MissingParameter) and problem.param is not None and problem.param.name == "target":
-        from .target_files import stock_targets
+        from .hw.load_target import stock_targets
 
         return f"a .hw file, or one of {', '.join(stock_targets())}"
     return f"see `{problem.ctx.command_path} --help`" if isinstance(problem, click.UsageError) and problem.ctx else ""

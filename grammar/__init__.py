@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..targets.model import RuleFacts, Target
-from .diagnostics import Diagnostic, HwError, Source, Span, as_json, render, to_json
-from .lower import Result, analyse
-from .resolve import Resolved
-from .syntax import MAX_BYTES
+from .analyse import Result, analyse
+from .files.resolve import Resolved
+from .text.diagnostics import Diagnostic, HwError, Source, Span, as_json, render, to_json
+from .text.syntax import MAX_BYTES
 
 __all__ = [
     "Diagnostic", "HwError", "Resolved", "Result", "Source", "Span", "analyse_file", "analyse_text", "as_json", "load_source",

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from .diagnostics import Span
-from .format import format_text
-from .resolve import LANGUAGE, Resolved
-from .syntax import Item, Rule, Statement
-from .tables import of_one_kind
+from .files.resolve import LANGUAGE, Resolved
+from .files.tables import of_one_kind
+from .text.diagnostics import Span
+from .text.format import format_text
+from .text.syntax import Item, Rule, Statement
 
 DEPEND_ON_OPSETS = frozenset({"supports", "deny", "rewrite"})
 

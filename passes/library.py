@@ -5,43 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..targets.model import RuleFacts
-from .decompose_activation import ACTIVATIONS
-from .decompose_arithmetic import ARITHMETIC
-from .decompose_attention import ATTENTION_SOFTMAX
-from .decompose_expand import EXPANSIONS
-from .decompose_groupnorm import GROUPNORM_INSTANCE
-from .decompose_normalization import NORMALIZATIONS
-from .decompose_pool import POOLS
-from .decompose_rotary import ROTARY_SLICES
-from .decompose_shape import SHAPES
-from .decompose_space_to_depth import SHUFFLES
-from .flatten_attention import FLATTEN_ATTENTION
-from .flatten_rows import FLATTEN
-from .fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
-from .fold_bias import FOLD_BIAS
-from .fold_channels_last import FOLD_CHANNELS_LAST
-from .fold_pad import FOLD_PAD
-from .fold_product import FOLD_PRODUCT
-from .merge_reshape import MERGE_SHAPING, MERGES
-from .recover_attention import FUSE_ATTENTION, RECOVER_ATTENTION
-from .recover_contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU
-from .recover_gelu import RECOVER_GELU, RECOVER_GELU_TANH
-from .recover_groupnorm import RECOVER_GROUPNORM
-from .recover_lpnorm import RECOVER_LPNORM
-from .recover_normalization import RECOVER_INSTANCENORM, RECOVER_LAYERNORM, RECOVER_RMSNORM
-from .recover_prelu import RECOVER_LEAKYRELU, RECOVER_PRELU
-from .recover_rotary import FUSE_ROTARIES, RECOVER_ROTARIES
-from .recover_softplus import RECOVER_LOGSOFTMAX, RECOVER_MISH, RECOVER_SOFTPLUS
-from .recover_space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOVER_SPACE_TO_DEPTH
-from .recover_swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
-from .remove_identity import REMOVALS
-from .remove_requantize import REMOVE_REQUANTIZE
-from .reshape_convolution import CONVOLUTION
-from .reshape_matmul import MATRIX
-from .rewrite import Rewrite
-from .substitute_gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
-from .substitute_gelu_relu import RELU
-from .substitute_gelu_table import GELU_TABLE
+from .decompose.activation import ACTIVATIONS
+from .decompose.arithmetic import ARITHMETIC
+from .decompose.attention import ATTENTION_SOFTMAX
+from .decompose.expand import EXPANSIONS
+from .decompose.groupnorm import GROUPNORM_INSTANCE
+from .decompose.normalization import NORMALIZATIONS
+from .decompose.pool import POOLS
+from .decompose.reshape_convolution import CONVOLUTION
+from .decompose.reshape_matmul import MATRIX
+from .decompose.rotary import ROTARY_SLICES
+from .decompose.shape import SHAPES
+from .decompose.space_to_depth import SHUFFLES
+from .recover.attention import FUSE_ATTENTION, RECOVER_ATTENTION
+from .recover.contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU
+from .recover.gelu import RECOVER_GELU, RECOVER_GELU_TANH
+from .recover.groupnorm import RECOVER_GROUPNORM
+from .recover.lpnorm import RECOVER_LPNORM
+from .recover.normalization import RECOVER_INSTANCENORM, RECOVER_LAYERNORM, RECOVER_RMSNORM
+from .recover.prelu import RECOVER_LEAKYRELU, RECOVER_PRELU
+from .recover.rotary import FUSE_ROTARIES, RECOVER_ROTARIES
+from .recover.softplus import RECOVER_LOGSOFTMAX, RECOVER_MISH, RECOVER_SOFTPLUS
+from .recover.space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOVER_SPACE_TO_DEPTH
+from .recover.swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
+from .rule.rewrite import Rewrite
+from .simplify.fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
+from .simplify.fold_channels_last import FOLD_CHANNELS_LAST
+from .simplify.fold_pad import FOLD_PAD
+from .simplify.fold_product import FOLD_PRODUCT
+from .simplify.merge_reshape import MERGE_SHAPING, MERGES
+from .simplify.remove_identity import REMOVALS
+from .simplify.remove_requantize import REMOVE_REQUANTIZE
+from .substitute.gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
+from .substitute.gelu_relu import RELU
+from .substitute.gelu_table import GELU_TABLE
+from .tune.flatten_attention import FLATTEN_ATTENTION
+from .tune.flatten_rows import FLATTEN
+from .tune.fold_bias import FOLD_BIAS
 
 RECOVER: tuple[Rewrite, ...] = (
     RECOVER_LAYERNORM,

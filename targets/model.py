@@ -1,6 +1,6 @@
 """What a target machine is: plain frozen facts, in SI units (bytes, seconds, FLOP/s, bytes/s, watts).
 
-Nothing here reads a file, knows ONNX or decides anything. `grammar/lower.py` builds these from a .hw file,
+Nothing here reads a file, knows ONNX or decides anything. `grammar/analyse.py` builds these from a .hw file,
 `targets/support.py` answers "does this device run this operator", `targets/cost.py` turns them into time.
 """
 

@@ -1,4 +1,4 @@
-"""The read-only view of one operator that predicates, cost and support questions ask; `passes/graph.py` provides it."""
+"""The read-only view of one operator that predicates, cost and support questions ask; `passes/graph/graph.py` provides it."""
 
 from __future__ import annotations
 

@@ -85,15 +85,15 @@ def limit(found: Answer) -> str:
 @cache
 def plan_only() -> frozenset[str]:
     """Stock targets of which onnxruntime runs no device here: what they refuse, nothing takes over."""
-    from autoglmc.compiler.target_files import load_target
+    from autoglmc.compiler.hw.load_target import load_target
 
     return frozenset(name for name in stock_names() if all(d.runtime.adapter != "ort" for d in load_target(name).devices))
 
 
 def compiled(case: Case, target: str, verify: bool = False) -> list[Any]:
     """The case's outputs as the bundle for `target` computes them."""
-    from autoglmc.compiler.driver import compile_model
-    from autoglmc.compiler.run import Bundle
+    from autoglmc.compiler.driver.compile_model import compile_model
+    from autoglmc.compiler.run.bundle import Bundle
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"

@@ -37,7 +37,7 @@ has asked the installed onnxruntime whether it takes it. The `onnx opset a..b` r
 Their segments are declared inside the range, and an operator whose meaning at the declared opset is another than in the model (a
 changed default, an attribute or dtype that came later, a version known to reinterpret it) is not offered to that device; the CPU runs
 it. So a model of opset 26 still reaches an NPU that reads up to 21, with those of its operators that mean the same there.
-`passes/versions.py` holds the rule.
+`passes/graph/versions.py` holds the rule.
 
 ## What onnxruntime {ort} cannot load or gets wrong
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from autoglmc.compiler.silence import silenced
+from autoglmc.compiler.devices.silence import silenced
 
 PACKED = frozenset({"int4", "uint4", "float4_e2m1fn", "int2", "uint2"})
 """Dtypes of which onnxruntime keeps several elements in a byte; numpy gives each a byte of its own."""

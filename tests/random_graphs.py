@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from make_target import make_cpu, make_device, make_link, make_target
 from onnx import TensorProto, helper, numpy_helper
 
-from autoglmc.passes.placement import Problem, price
-from autoglmc.passes.solve_placement import Solution
+from autoglmc.passes.solve.problem import Problem, price
+from autoglmc.passes.solve.solve import Solution
 from autoglmc.targets.model import Target
 
 UNARY = ("Relu", "Tanh", "Sigmoid", "Neg", "Abs", "Identity", "HardSigmoid", "HardSwish", "Softplus", "Erf")

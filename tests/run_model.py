@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from autoglmc.passes.graph import Graph
-from autoglmc.passes.versions import NEWEST
+from autoglmc.passes.graph.graph import Graph
+from autoglmc.passes.graph.versions import NEWEST
 
 onnxruntime.set_default_logger_severity(4)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import onnx
 from onnx import helper, shape_inference
 
-from autoglmc.compiler.arena import plan_arena
-from autoglmc.compiler.bundle import BoundRecord, ErrorsRecord, LimitRecord, TargetRecord
-from autoglmc.compiler.emit import ManifestFacts, emit
-from autoglmc.compiler.run import Bundle
-from autoglmc.compiler.segments import Compiled, Handoff, Mode, Segment, TensorSpec
+from autoglmc.compiler.bundle.manifest import BoundRecord, ErrorsRecord, LimitRecord, TargetRecord
+from autoglmc.compiler.emit.emit import ManifestFacts, emit
+from autoglmc.compiler.plan.arena import plan_arena
+from autoglmc.compiler.plan.segments import Compiled, Handoff, Mode, Segment, TensorSpec
+from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.targets.model import Runtime
 
 DTYPES = {1: "fp32", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "fp16", 11: "fp64"}

@@ -12,7 +12,7 @@ import pytest
 from autoglmc.compiler.devices import adapter as adapters
 from autoglmc.compiler.devices.adapter import LoadedSegment, Port
 from autoglmc.compiler.devices.ort import OrtAdapter
-from autoglmc.compiler.slot_view import view_at
+from autoglmc.compiler.devices.views import view_at
 from autoglmc.targets.model import Runtime
 
 STUB = Runtime(adapter="stub", words=())
@@ -27,7 +27,7 @@ class Fault:
 
     def install(self, patch: pytest.MonkeyPatch) -> Fault:
         real = adapters.adapter_for
-        for place in ("devices.adapter", "choose_adapters"):
+        for place in ("devices.adapter", "run.choose_adapters"):
             patch.setattr(
                 f"autoglmc.compiler.{place}.adapter_for", lambda name, words=(): _Stub(self) if name == "stub" else real(name, words)
             )

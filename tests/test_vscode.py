@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from autoglmc.grammar.schema import BLOCKS
+from autoglmc.grammar.words.schema import BLOCKS
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "editors" / "vscode"

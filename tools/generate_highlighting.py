@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from autoglmc.grammar.lower_expression import DTYPES
-from autoglmc.grammar.reader import PROVENANCE
-from autoglmc.grammar.schema import BLOCKS
-from autoglmc.grammar.units import ALL_UNITS
+from autoglmc.grammar.lower.expression import DTYPES
+from autoglmc.grammar.words.reader import PROVENANCE
+from autoglmc.grammar.words.schema import BLOCKS
+from autoglmc.grammar.words.units import ALL_UNITS
 from autoglmc.targets.predicates import PREDICATES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +25,7 @@ FILE = ROOT / "editors" / "vscode" / "syntaxes" / "hw.tmLanguage.json"
 
 def control_words() -> list[str]:
     """The words that the grammar itself knows, as hw.lark has them: `WHERE.3: /where\\b/`."""
-    return sorted(re.findall(r"^[A-Z]+\.3: /(\w+)\\b/$", (ROOT / "grammar" / "hw.lark").read_text("utf-8"), re.MULTILINE))
+    return sorted(re.findall(r"^[A-Z]+\.3: /(\w+)\\b/$", (ROOT / "grammar" / "text" / "hw.lark").read_text("utf-8"), re.MULTILINE))
 
 
 def block_words() -> list[str]:

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autoglmc.grammar import Result, analyse_file, render
-from autoglmc.grammar.codes import CODES
-from autoglmc.grammar.lower_expression import LINK_VARIABLES
-from autoglmc.grammar.lower_runtime import RUNTIMES
-from autoglmc.grammar.properties import PROPERTIES
+from autoglmc.grammar.lower.expression import LINK_VARIABLES
+from autoglmc.grammar.lower.runtime import RUNTIMES
 from autoglmc.grammar.rule_facts import rule_facts
-from autoglmc.grammar.schema import BLOCKS
-from autoglmc.grammar.units import DIMENSIONS, EXAMPLES
+from autoglmc.grammar.text.codes import CODES
+from autoglmc.grammar.words.properties import PROPERTIES
+from autoglmc.grammar.words.schema import BLOCKS
+from autoglmc.grammar.words.units import DIMENSIONS, EXAMPLES
 from autoglmc.targets.operator_view import BITS
 from autoglmc.targets.predicates import PREDICATES
 

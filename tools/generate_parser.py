@@ -1,4 +1,4 @@
-"""Writes grammar/hw.tables.json, the tables of grammar/hw.lark that grammar/parser.py reads: lark makes them, and is not needed then.
+"""Writes grammar/text/hw.tables.json, the tables of hw.lark that parser.py reads: lark makes them, and is not needed then.
 
 python tools/generate_parser.py            rewrite the file
 python tools/generate_parser.py --check    exit 1 if the file is of another grammar
@@ -18,7 +18,7 @@ from lark import Lark
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
-GRAMMAR = Path(__file__).resolve().parent.parent / "grammar"
+GRAMMAR = Path(__file__).resolve().parent.parent / "grammar" / "text"
 FILE = GRAMMAR / "hw.tables.json"
 
 

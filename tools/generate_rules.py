@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from autoglmc.passes import merge_equal, split_dequantize
 from autoglmc.passes.library import DECOMPOSE, FOLLOW, GELU, OFFER, RECOVER, SIMPLIFY, TUNE
-from autoglmc.passes.rewrite import Contract, Rewrite
+from autoglmc.passes.rule.rewrite import Contract, Rewrite
+from autoglmc.passes.simplify import merge_equal, split_dequantize
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FILE, MUTATIONS = DOCS / "rules.md", DOCS / "mutations.txt"

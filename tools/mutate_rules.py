@@ -15,7 +15,6 @@ import argparse
 import ast
 import importlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -25,25 +24,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoglmc.passes.library import every_rule
-from autoglmc.passes.rewrite import Rewrite
+from autoglmc.passes.rule.rewrite import Rewrite
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "docs" / "mutations.txt"
-RULES = re.compile(r"(recover|fold|merge|flatten|remove|decompose|substitute|reshape)_\w+\.py")
+FOLDERS = ("decompose", "recover", "simplify", "substitute", "tune")
 TESTS: Mapping[str, Sequence[str]] = {
-    "recover": ("test_recover.py", "test_space_to_depth.py"),
-    "recover_attention": ("test_attention.py",),
-    "recover_rotary": ("test_attention.py",),
-    "decompose": ("test_decompose.py",),
-    "decompose_attention": ("test_attention.py",),
-    "reshape": ("test_decompose.py",),
-    "substitute": ("test_substitute_gelu.py", "test_substitute_gelu_relu.py", "test_gelu_table.py"),
-    "remove": ("test_remove_identity.py",),
-    "fold": ("test_simplify.py", "test_fold_batchnorm.py"),
-    "fuse": (),
-    "merge": ("test_simplify.py", "test_merge_equal.py"),
-    "flatten": ("test_simplify.py",),
+    "recover": ("recover/test_recover.py", "recover/test_space_to_depth.py"),
+    "recover/attention": ("recover/test_attention.py",),
+    "recover/rotary": ("recover/test_attention.py",),
+    "decompose": ("decompose/test_decompose.py",),
+    "decompose/attention": ("recover/test_attention.py",),
+    "substitute": ("substitute/test_substitute_gelu.py", "substitute/test_substitute_gelu_relu.py", "substitute/test_gelu_table.py"),
+    "simplify": ("simplify/test_simplify.py",),
+    "simplify/remove_identity": ("simplify/test_remove_identity.py",),
+    "simplify/fold_batchnorm": ("simplify/test_simplify.py", "simplify/test_fold_batchnorm.py"),
+    "simplify/merge_equal": ("simplify/test_simplify.py", "simplify/test_merge_equal.py"),
+    "tune": ("simplify/test_simplify.py", "tune/test_fold_bias.py"),
 }
+"""Tests of a file of rules (folder/name), or of all files in a folder."""
 EVERY = ROOT / "tests" / "passes" / "test_every_rule.py::test_any_spelling_anywhere"
 FORMULAS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 MATHEMATICS = {"add", "sub", "mul", "op", "clip", "scalar", "erf", "tanh", "sqrt", "_scaled", "number", "Form"}
@@ -120,7 +119,7 @@ def survives(constant: Constant, copy: Path) -> bool:
 
 def passes(file: Path, copy: Path) -> bool:
     """Whether the tests of a rule file pass on the copy. Tests of texts and of time are left out: a busy machine is no finding."""
-    tests = [ROOT / "tests" / "passes" / name for name in TESTS.get(file.stem) or TESTS[file.name.partition("_")[0]]]
+    tests = [ROOT / "tests" / "passes" / name for name in TESTS.get(f"{file.parent.name}/{file.stem}") or TESTS[file.parent.name]]
     tests.sort(key=lambda test: test.stem != f"test_{file.stem}")  # most mutants die where the file's own tests are
     properties = [f"{EVERY}[{name}]" for name in rules(file)]
     options = ["-q", "-x", "-p", "no:cacheprovider", "-k", "not golden and not bounded_time"]
@@ -134,12 +133,21 @@ def passes(file: Path, copy: Path) -> bool:
 
 def rules(file: Path) -> list[str]:
     """Names of the rules that a file defines."""
-    module = importlib.import_module(f"autoglmc.passes.{file.stem}")
+    module = importlib.import_module(f"autoglmc.passes.{file.parent.name}.{file.stem}")
     every = {rule.name for rule in every_rule()}
     values = [item for value in vars(module).values() for item in (value if isinstance(value, tuple) else (value,))]
     found = {value.name for value in values if isinstance(value, Rewrite)} & every
     # a property of bounded forms is tested by their own files: there the bound is certified, here it is only kept
-    return [] if file.name.startswith("substitute") else sorted(found)
+    return [] if file.parent.name == "substitute" else sorted(found)
+
+
+def files_of_rules() -> list[Path]:
+    return sorted(path for folder in FOLDERS for path in (ROOT / "passes" / folder).glob("*.py") if path.name != "__init__.py")
+
+
+def label(file: Path) -> str:
+    """recover/gelu.py"""
+    return f"{file.parent.name}/{file.name}"
 
 
 def check(files: Sequence[Path]) -> dict[str, list[str]]:
@@ -153,11 +161,11 @@ def check(files: Sequence[Path]) -> dict[str, list[str]]:
         for file in files:
             every = list(constants(file))
             if every and not passes(file, copy):
-                raise SystemExit(f"{file.name}: its tests fail before anything is changed")
+                raise SystemExit(f"{label(file)}: its tests fail before anything is changed")
             alive = [constant for constant in every if survives(constant, copy)]
-            lines = [f"{file.name}\t{len(every)}\t{len(every) - len(alive)}"]
-            found[file.name] = [*lines, *(f"\tsurvives: {constant}" for constant in alive)]
-            print("\n".join(found[file.name]), flush=True)
+            lines = [f"{label(file)}\t{len(every)}\t{len(every) - len(alive)}"]
+            found[label(file)] = [*lines, *(f"\tsurvives: {constant}" for constant in alive)]
+            print("\n".join(found[label(file)]), flush=True)
     return found
 
 
@@ -173,14 +181,14 @@ def known() -> dict[str, list[str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", metavar="FILE", help="rule files of passes/ (default: all)")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="rule files, as recover/gelu.py (default: all)")
     options = parser.parse_args()
-    every = sorted(path for path in (ROOT / "passes").iterdir() if RULES.fullmatch(path.name))
-    wanted = [path for path in every if not options.files or path.name in options.files]
+    every = files_of_rules()
+    wanted = [path for path in every if not options.files or label(path) in options.files]
     for path in wanted:  # each written at once: a run takes long
         new = check([path])
         found = known() | new
-        names = [other.name for other in every if other.name in found]
+        names = [label(other) for other in every if label(other) in found]
         RESULT.write_text("\n".join(line for name in names for line in found[name]) + "\n", encoding="utf-8")
 
 

@@ -32,13 +32,13 @@ def check_command(file: Path, strict: bool, probe: bool, operators: str, cases: 
     """
     if probe:
         return _probe_target(file, operators, cases, seconds, as_json)
-    from ..target_files import names_target
+    from ..hw.load_target import names_target
 
     if names_target(file):
         return _check_target(file, strict, as_json)
     from dataclasses import asdict
 
-    from ..check_model import check_model
+    from ..verify.check_model import check_model
 
     results = [asdict(result) for result in check_model(file)]
     passed = all(result["status"] == "pass" for result in results)
@@ -54,9 +54,9 @@ def check_command(file: Path, strict: bool, probe: bool, operators: str, cases: 
 
 def _probe_target(file: Path, operators: str, cases: int, seconds: float, as_json: bool) -> int:
     """What the tables claim too much is an error, what they leave out is told."""
-    from ..probing.check_table import check_tables, report_json, report_lines
-    from ..probing.choose import chosen_operators
-    from ..target_files import load_target
+    from ..hw.load_target import load_target
+    from ..probe.check_table import check_tables, report_json, report_lines
+    from ..probe.choose import chosen_operators
 
     checked = check_tables(load_target(file), chosen_operators(operators), bool(operators), cases, seconds, stage)
     if as_json:
@@ -71,8 +71,8 @@ def _check_target(file: Path, strict: bool, as_json: bool) -> int:
     """All messages on stderr, as a compiler does, or in the JSON; one line on stdout says what it is if it passes."""
     from ...grammar import HwError, render
     from ...grammar import as_json as message_json
-    from ..printable import printable
-    from ..target_files import analyse_target
+    from ..hw.load_target import analyse_target
+    from ..report.printable import printable
 
     result = analyse_target(file, strict)
     found = result.diagnostics

@@ -39,10 +39,10 @@ def compile_command(
     **watched: Any,
 ) -> int:
     """Compile MODEL into a bundle for a target."""
-    from ..bind_shapes import parse_shapes
-    from ..buckets import bucket_shapes
-    from ..driver import compile_model
-    from ..target_files import load_target
+    from ..driver.compile_model import compile_model
+    from ..hw.buckets import bucket_shapes
+    from ..hw.load_target import load_target
+    from ..load.bind_shapes import parse_shapes
 
     machine = load_target(target, warn=stage)
     sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
@@ -62,7 +62,7 @@ def compile_command(
 
 
 def _stop(name: str, model: Path, target: Any, options: Mapping[str, Any], as_json: bool, timings: bool) -> int:
-    from ..driver import stop_after
+    from ..driver.compile_model import stop_after
 
     stopped = stop_after(name, model, target, **options)
     if as_json:

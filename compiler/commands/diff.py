@@ -17,10 +17,10 @@ def diff_command(old: str, new: str, as_json: bool) -> int:
 
     Layout, order, comments, provenance and the targets' names make no difference. Exit code 0: the same; 1: different.
     """
-    from ...grammar.units import written
+    from ...grammar.words.units import written
     from ...targets.difference import differences
-    from ..show_target import difference_json, difference_lines
-    from ..target_files import resolved_target
+    from ..hw.load_target import resolved_target
+    from ..hw.show_target import difference_json, difference_lines
 
     found = differences(resolved_target(old)[0], resolved_target(new)[0], written)
     if as_json:

@@ -23,7 +23,7 @@ def fmt_command(files: tuple[Path, ...], check: bool, to_stdout: bool, as_json: 
     """
     from ...grammar import HwError
     from ..errors import UsageError
-    from ..format_files import format_files, write_in_place
+    from ..hw.format_files import format_files, write_in_place
 
     if check and to_stdout:
         raise UsageError("--check writes nothing and --stdout prints everything: give one of them")

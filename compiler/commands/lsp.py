@@ -14,7 +14,7 @@ def lsp_command() -> int:
     from ..errors import UsageError
 
     try:
-        from ..lsp_server import serve
+        from ..hw.lsp_server import serve
     except ModuleNotFoundError as missing:
         if (missing.name or "").split(".")[0] not in ("pygls", "lsprotocol"):
             raise

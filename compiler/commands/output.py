@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..printable import printable
+from ..report.printable import printable
 
 
 def stage(message: str) -> None:

@@ -42,11 +42,11 @@ def pass_arguments(
     if disable:
         given["disable"] = disable
     if print_after:
-        from ..print_graph import GraphPrinter, parse_places
+        from ..watch.print_graph import GraphPrinter, parse_places
 
         given["watchers"] = (GraphPrinter(parse_places(print_after), show),)
     if inputs is not None:
-        from ..array_files import read_arrays
+        from ..run.array_files import read_arrays
 
         given["inputs"] = read_arrays(inputs)
     return given

@@ -12,8 +12,8 @@ from .options import FILE, json_option
 from .output import stage
 
 if TYPE_CHECKING:
-    from ..probing.ask import Answer
-    from ..probing.runtime_words import Asked
+    from ..probe.ask import Answer
+    from ..probe.runtime_words import Asked
 
 
 @click.command("probe")
@@ -44,11 +44,11 @@ def probe_command(
     The cases are those of the ONNX standard and typical shapes of ranks 1 to 5, in fp32, fp16, integers and booleans, with operands
     that are weights and operands that are not. The answer is an operator table as .hw text, or every case with --json.
     """
-    from ..probing.ask import ask
-    from ..probing.choose import chosen_operators, sample
-    from ..probing.runtime_words import device_words, runtime_of, spelled_out
-    from ..probing.write_table import table_text
-    from ..target_files import load_target
+    from ..hw.load_target import load_target
+    from ..probe.ask import ask
+    from ..probe.choose import chosen_operators, sample
+    from ..probe.runtime_words import device_words, runtime_of, spelled_out
+    from ..probe.write_table import table_text
 
     if (runtime is None) == (target is None or device is None):
         raise UsageError("say which runtime to ask", where="--runtime", help="--runtime WORDS, or --target NAME with --device NAME")

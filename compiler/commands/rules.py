@@ -19,11 +19,11 @@ def rules_command(target: str | None, as_json: bool) -> int:
     reassociates   the same over the reals; floating point rounds differently
     within BOUND   off by at most BOUND over the reals, proved; only where a `rewrite` line of the target allows it
     """
-    from ..rules import list_rules
+    from ..pipeline.rules import list_rules
 
     described = None
     if target is not None:
-        from ..target_files import load_target
+        from ..hw.load_target import load_target
 
         described = load_target(target)
     rules = list_rules(described)

@@ -11,7 +11,7 @@ from .options import FILE, emulate_option, json_option
 from .output import echo_json, stage
 
 if TYPE_CHECKING:
-    from ..run import RunResult
+    from ..run.bundle import RunResult
 
 MOST = 10_000
 """Requests of one command: their outputs are all kept."""
@@ -46,11 +46,11 @@ def run_command(
     as_json: bool,
 ) -> int:
     """Run a compiled BUNDLE."""
-    from ..array_files import read_arrays
-    from ..draw_timeline import check_suffix
     from ..errors import UsageError
-    from ..run import run_bundle
-    from ..run_requests import run_requests
+    from ..report.draw_timeline import check_suffix
+    from ..run.array_files import read_arrays
+    from ..run.bundle import run_bundle
+    from ..run.requests import run_requests
 
     if timeline is not None:
         check_suffix(timeline)
@@ -76,8 +76,8 @@ def run_command(
 
 
 def _write(result: RunResult, output: Path | None, timeline: Path | None) -> None:
-    from ..array_files import write_arrays
-    from ..draw_timeline import write_timeline
+    from ..report.draw_timeline import write_timeline
+    from ..run.array_files import write_arrays
 
     if output is not None:
         for number, outputs in enumerate(result.every):

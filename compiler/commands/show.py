@@ -17,8 +17,8 @@ def show_command(target: str, as_json: bool) -> int:
     What is printed is itself a valid .hw file without includes, and means the same.
     """
     from ...grammar.show import show_text
-    from ..show_target import target_json
-    from ..target_files import resolved_target
+    from ..hw.load_target import resolved_target
+    from ..hw.show_target import target_json
 
     machine, resolved = resolved_target(target)
     if as_json:

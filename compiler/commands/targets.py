@@ -14,7 +14,7 @@ def targets_command(as_json: bool) -> int:
     """List the stock targets: name, full name, devices, and how many of its numbers are guesses."""
     from dataclasses import asdict
 
-    from ..target_files import target_summaries
+    from ..hw.load_target import target_summaries
 
     found = target_summaries()
     if as_json:

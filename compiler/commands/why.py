@@ -37,16 +37,16 @@ def why_command(
     With a node's name (as in the file), a tensor's name or an operator: what every device says of it. Changes are tried, not
     guessed: a rewrite, another dtype, a size, a frozen input, or a line of the target's table, and the model planned anew.
     """
-    from ..bind_shapes import parse_shapes
-    from ..buckets import bucket_shapes
-    from ..target_files import load_target
-    from ..why.explain_model import explain_model
+    from ..explain.explain_model import explain_model
+    from ..hw.buckets import bucket_shapes
+    from ..hw.load_target import load_target
+    from ..load.bind_shapes import parse_shapes
 
     machine = load_target(target, warn=stage)
     sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
     told = explain_model(model, machine, word=node, shapes=sizes, device=device, effort=effort, tries=tries)
     if as_json:
-        from ..why.as_json import as_json as plain
+        from ..explain.as_json import as_json as plain
 
         echo_json(plain(told))
     else:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BundleError
-from ..slot_view import numpy_dtype, packed_bytes
 from .adapter import Absent, LoadedSegment, Needs, Port
 from .marks import bytes_at, mark, unwritten
+from .views import numpy_dtype, packed_bytes
 
 PAGE = 4096
 """Vulkan's minImportedHostPointerAlignment on the drivers tried; a driver that wants more refuses the import with its number."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..slot_view import packed_bytes
 from .adapter import Port
+from .views import packed_bytes
 
 if TYPE_CHECKING:
     import numpy

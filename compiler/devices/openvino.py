@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BundleError
-from ..slot_view import ONNX_TYPES, view_at
 from .adapter import Absent, LoadedSegment, Needs, Port
 from .marks import mark, unwritten
+from .views import ONNX_TYPES, view_at
 
 BINDABLE = frozenset({"fp32", "fp16", "int32", "int8", "uint8", "bool"})
 """Dtypes that it computes as they are or wider. Without a word it computes fp64 in fp32 and int64 in int32, which gives other results."""

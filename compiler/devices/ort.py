@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BundleError
-from ..interruption import new_run_options
-from ..slot_view import ONNX_TYPES, view_at
 from .adapter import Absent, LoadedSegment, Needs, Port
+from .interruption import new_run_options
 from .ort_values import plain, to_ort
+from .views import ONNX_TYPES, view_at
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..silence import silenced
 from .adapter import Absent, LoadedSegment, Needs, Port
 from .ort import BoundSegment, bound, told
+from .silence import silenced
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from ..printable import printable
-from ..timeline import Span, Timeline
+from ..run.timeline import Span, Timeline
 from .layout import time
+from .printable import printable
 
 COLUMNS = 72
 MOST = 300

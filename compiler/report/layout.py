@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..printable import printable
+from .printable import printable
 
 WIDTH = 110
 """Columns when the output is no terminal and COLUMNS is not set, so that logs wrap the same everywhere."""

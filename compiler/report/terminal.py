@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from ..compiled import CompileResult
-from ..limits import amount
-from ..printable import printable
+from ..driver.result import CompileResult
+from ..plan.limits import amount
 from .gantt import gantt
 from .layout import console, count, row, say, short, size, table, time
+from .printable import printable
 
 if TYPE_CHECKING:
-    from ..compare import Difference
-    from ..run import RunResult
-    from ..run_requests import Pipelined
-    from ..verify import VerifyReport
-    from ..verify_each import Checked
+    from ..run.bundle import RunResult
+    from ..run.requests import Pipelined
+    from ..verify.compare import Difference
+    from ..verify.verify import VerifyReport
+    from ..watch.verify_each import Checked
 
 MOST_ROWS = 10
 """Tensors that a table shows; the rest is counted."""

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from ..printable import printable
-from ..sensitivity import Decider
-from ..why.as_json import names, share
-from ..why.changes import SMALLEST_FIRST
-from ..why.explain_model import Row, Subject, Why
-from ..why.trials import Tried
-from ..why.verdicts import Verdict
+from ..explain.as_json import names, share
+from ..explain.changes import SMALLEST_FIRST
+from ..explain.explain_model import Row, Subject, Why
+from ..explain.trials import Tried
+from ..explain.verdicts import Verdict
+from ..plan.sensitivity import Decider
 from .layout import console, count, say, short, table, time
+from .printable import printable
 
 MOST_NODES = 3
 MOST_GUESSES = 4

@@ -9,13 +9,13 @@ from itertools import pairwise
 from ...targets.model import RuleFacts
 from ...targets.operators import operator_names, versions_of
 from ...targets.predicates import PREDICATES
-from ..lower_expression import DTYPES, LINK_VARIABLES
-from ..lower_runtime import RUNTIMES
-from ..pieces import Piece, split_pieces
-from ..properties import PROPERTIES
-from ..reader import PROVENANCE
-from ..schema import BLOCKS
-from ..units import ALL_UNITS, DIMENSIONS
+from ..lower.expression import DTYPES, LINK_VARIABLES
+from ..lower.runtime import RUNTIMES
+from ..text.pieces import Piece, split_pieces
+from ..words.properties import PROPERTIES
+from ..words.reader import PROVENANCE
+from ..words.schema import BLOCKS
+from ..words.units import ALL_UNITS, DIMENSIONS
 from .place import Place, place_at
 
 TABLES = ("operators", "kernel")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..diagnostics import Source, Span
-from ..pieces import Piece
-from ..syntax import Arg, Item, Rule, Statement, read
+from ..text.diagnostics import Source, Span
+from ..text.pieces import Piece
+from ..text.syntax import Arg, Item, Rule, Statement, read
 from .place import piece_at, place_at, statement_of
 
 Load = Callable[[str, Source], Source | str]

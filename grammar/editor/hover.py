@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ...targets.operators import versions_of
 from ...targets.predicates import PREDICATES
-from ..pieces import Piece
-from ..properties import PROPERTIES
-from ..reader import PROVENANCE
-from ..units import ALL_UNITS, DIMENSIONS
+from ..text.pieces import Piece
+from ..words.properties import PROPERTIES
+from ..words.reader import PROVENANCE
+from ..words.units import ALL_UNITS, DIMENSIONS
 from .place import piece_at, place_at, statement_of
 
 MEANT = {"src": "a published source", "vendor": "the vendor's own claim", "proxy": "measured on a relative", "guess": "not known"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..pieces import Piece, ends_statement, split_pieces
-from ..schema import inner
+from ..text.pieces import Piece, ends_statement, split_pieces
+from ..words.schema import inner
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import onnx
 import pytest
 from small_models import parse
 
+from autoglmc.compiler.bundle.blob_cache import SegmentRefused, build
 from autoglmc.compiler.devices.adapter import Haltable, Port, Rebindable, absence, adapter_for
-from autoglmc.compiler.devices.blobs import SegmentRefused, build
-from autoglmc.compiler.driver import compile_model
+from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import BundleError
-from autoglmc.compiler.run import Bundle
+from autoglmc.compiler.run.bundle import Bundle
 
 LACK = absence("openvino", ("cpu",))
 pytestmark = pytest.mark.skipif(LACK is not None, reason=f"{LACK and LACK.reason}: {LACK and LACK.help}")

@@ -8,10 +8,10 @@ import pytest
 from models import SHAPES, model_path
 
 from autoglmc.compiler.devices.adapter import absence
-from autoglmc.compiler.driver import compile_model
-from autoglmc.compiler.generate_inputs import generate_inputs
-from autoglmc.compiler.reference import read_graph
-from autoglmc.compiler.run_requests import run_requests
+from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.run.requests import run_requests
+from autoglmc.compiler.verify.generate_inputs import generate_inputs
+from autoglmc.compiler.verify.reference import read_graph
 
 LACKS = [lack for lack in (absence("qnn", ("htp", "soc", "57", "arch", "75")), absence("iree", ("vulkan",))) if lack is not None]
 pytestmark = pytest.mark.skipif(bool(LACKS), reason="; ".join(f"{lack.reason}: {lack.help}" for lack in LACKS))

@@ -14,12 +14,12 @@ from stub_adapter import StubAdapter, use_stub
 from autoglmc.compiler.cli import run
 from autoglmc.compiler.devices.adapter import adapter_for
 from autoglmc.compiler.errors import UsageError
-from autoglmc.compiler.probe import try_models
-from autoglmc.compiler.probing.against_table import against
-from autoglmc.compiler.probing.ask import Answer, ask
-from autoglmc.compiler.probing.choose import chosen_operators, sample
-from autoglmc.compiler.probing.runtime_words import spelled_out
-from autoglmc.compiler.probing.write_table import table_text
+from autoglmc.compiler.probe.against_table import against
+from autoglmc.compiler.probe.ask import Answer, ask
+from autoglmc.compiler.probe.choose import chosen_operators, sample
+from autoglmc.compiler.probe.runtime_words import spelled_out
+from autoglmc.compiler.probe.try_models import try_models
+from autoglmc.compiler.probe.write_table import table_text
 from autoglmc.grammar import analyse_file
 from autoglmc.targets.model import Runtime
 
@@ -105,7 +105,7 @@ CASES = {
 def test_the_stock_tables_claim_nothing_that_the_real_compiler_does_not_do(runtime: str) -> None:
     module, operators, name, device_name = CASES[runtime]
     pytest.importorskip(module, reason=f"{runtime}: its extra is not installed")
-    from autoglmc.compiler.target_files import load_target
+    from autoglmc.compiler.hw.load_target import load_target
 
     target = load_target(name)
     device = next(device for device in target.devices if device.name == device_name)

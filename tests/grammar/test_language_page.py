@@ -11,10 +11,10 @@ from types import ModuleType
 import pytest
 
 from autoglmc.grammar import analyse_text, render
-from autoglmc.grammar.codes import CODES
-from autoglmc.grammar.properties import PROPERTIES
 from autoglmc.grammar.rule_facts import rule_facts
-from autoglmc.grammar.schema import BLOCKS
+from autoglmc.grammar.text.codes import CODES
+from autoglmc.grammar.words.properties import PROPERTIES
+from autoglmc.grammar.words.schema import BLOCKS
 from autoglmc.targets.predicates import PREDICATES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,8 +45,8 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_every_code_is_explained() -> None:
-    assert not emitted() - set(CODES), "give these codes a meaning in grammar/codes.py"
-    assert not set(CODES) - emitted(), "these codes are no longer told: take them out of grammar/codes.py"
+    assert not emitted() - set(CODES), "give these codes a meaning in grammar/text/codes.py"
+    assert not set(CODES) - emitted(), "these codes are no longer told: take them out of grammar/text/codes.py"
 
 
 def test_every_code_has_an_example() -> None:

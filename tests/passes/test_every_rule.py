@@ -23,13 +23,13 @@ from spellings.own import OWN
 from spellings.sketch import Sketch
 from spellings.table import SPELLINGS
 
-from autoglmc.compiler.check_graph import broken_invariants
+from autoglmc.compiler.watch.check_graph import broken_invariants
 from autoglmc.grammar import parse_target
-from autoglmc.passes.compile_rule import compile_rule
-from autoglmc.passes.graph import Graph
+from autoglmc.passes.graph.graph import Graph
+from autoglmc.passes.graph.versions import NEWEST
 from autoglmc.passes.library import SUBSTITUTE, every_rule, named
-from autoglmc.passes.rewrite import Rewrite, apply
-from autoglmc.passes.versions import NEWEST
+from autoglmc.passes.rule.compile_rule import compile_rule
+from autoglmc.passes.rule.rewrite import Rewrite, apply
 from autoglmc.targets.stock import stock_names, stock_path
 
 EXAMPLES = settings.default.max_examples if os.environ.get("AUTOGLMC_RANDOM") else 20

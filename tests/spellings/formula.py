@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from autoglmc.passes.pattern import Formula
-from autoglmc.passes.polynomial import UNIT, WHOLE, Atom, Call, Monomial, Polynomial, Unknown, Whole
+from autoglmc.passes.formula.pattern import Formula
+from autoglmc.passes.formula.polynomial import UNIT, WHOLE, Atom, Call, Monomial, Polynomial, Unknown, Whole
 
 from .sketch import Sketch
 

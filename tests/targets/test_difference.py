@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from autoglmc.grammar import parse_target
 from autoglmc.grammar.rule_facts import rule_facts
-from autoglmc.grammar.units import written
+from autoglmc.grammar.words.units import written
 from autoglmc.targets.difference import differences
 from autoglmc.targets.model import Target
 from autoglmc.targets.stock import stock_names, stock_path

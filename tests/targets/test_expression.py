@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoglmc.grammar.context import Context
-from autoglmc.grammar.diagnostics import Source
-from autoglmc.grammar.lower_expression import lower_condition
-from autoglmc.grammar.reader import Report
-from autoglmc.grammar.syntax import Statement, read
+from autoglmc.grammar.lower.context import Context
+from autoglmc.grammar.lower.expression import lower_condition
+from autoglmc.grammar.text.diagnostics import Source
+from autoglmc.grammar.text.syntax import Statement, read
+from autoglmc.grammar.words.reader import Report
 from autoglmc.targets.environment import Environment
 from autoglmc.targets.explain import explain
 from autoglmc.targets.expression import evaluate, truth

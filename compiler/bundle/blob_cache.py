@@ -1,0 +1,106 @@
+"""Ahead-of-time compilation: in a process of its own, kept by content.
+
+A second Hexagon compilation in one process gives other bytes, and a compiler that crashes must not take this one along. Equal segment,
+options and versions are compiled once per machine (`$XDG_CACHE_HOME/autoglmc/blobs`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from ..devices.adapter import Adapter
+from ..errors import BundleError
+from .weights import WeightsFile, externalised
+
+if TYPE_CHECKING:
+    import onnx
+
+LONGEST = 600.0
+"""Seconds for one segment."""
+
+QUIET = {"TQDM_DISABLE": "1"}
+"""No progress bars in what a compiler says."""
+FIXED = {"PYTHONHASHSEED": "0"}
+"""Compilers written in Python take sets in the order of their hashes; equal input is to give equal bytes."""
+
+
+class SegmentRefused(BundleError):
+    """The runtime's own compiler does not take a segment that the target's table allowed."""
+
+    kind = "segment"
+
+
+def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str]) -> str:
+    """Changes with anything the compiled file depends on. The model's weights are inline."""
+    weights = WeightsFile(cast("IO[bytes]", _Nowhere()))
+    digest = hashlib.sha256(externalised(model, weights).SerializeToString(deterministic=True))
+    digest.update(weights.sha256.encode())
+    digest.update(repr((adapter.name, tuple(words), sorted(adapter.versions().items()))).encode())
+    return digest.hexdigest()
+
+
+def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
+    """The compiled file (or folder) of the segment in `path`, from the cache or made now. Raises SegmentRefused with what the compiler
+    said."""
+    folder = cache_folder()
+    blob = folder / f"{key}{adapter.suffix}"
+    if blob.exists():
+        return blob
+    folder.mkdir(parents=True, exist_ok=True)
+    _clean(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as work:
+        made = Path(work) / blob.name
+        _run(adapter.name, words, path, made)
+        try:
+            os.replace(made, blob)
+        except OSError:  # a folder does not take the place of another: somebody else was faster
+            if not blob.exists():
+                raise
+    return blob
+
+
+def _clean(folder: Path) -> None:
+    """Removes what a killed process left: nothing takes a day to compile."""
+    for left in folder.glob(".new-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > 24 * 3600:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def cache_folder() -> Path:
+    """Where compiled segments are kept; it may be deleted at any time."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "autoglmc" / "blobs"
+
+
+def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
+    command = [sys.executable, "-m", "autoglmc.compiler.bundle.build_blob", name, str(path), str(made), *words]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LONGEST, env=QUIET | os.environ | FIXED)
+    except subprocess.TimeoutExpired:
+        raise SegmentRefused(f"{name} did not compile {path.name} within {LONGEST:g} s", where=str(path)) from None
+    if done.returncode or not made.exists():
+        raise SegmentRefused(f"{name} does not compile {path.name}: {_said(done)}", where=str(path))
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    """The end of what the compiler said; a compiler that was killed says nothing."""
+    text = done.stderr.strip() or done.stdout.strip()
+    if done.returncode < 0:
+        text = f"it was ended by signal {-done.returncode}; {text}"
+    return text[-1500:] or f"exit code {done.returncode}"
+
+
+class _Nowhere:
+    def write(self, data: bytes) -> int:
+        return len(data)

@@ -1,0 +1,89 @@
+"""What the command line says when something goes wrong, as text or as JSON, and with which exit code."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from ..report.printable import printable
+
+INTERNAL = 3
+INTERRUPTED = 130
+ENVIRONMENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO})
+"""Operating system errors that are the machine's state, not a fault of autoglmc."""
+PACKAGES = ("autoglmc", "onnx", "onnxruntime", "onnxsim", "ortools", "numpy", "protobuf")
+
+
+def answer_failure(problem: Exception, arguments: Sequence[str], as_json: bool) -> int:
+    """Tells the user what happened, on stderr or as JSON on stdout; the exit code."""
+    if isinstance(problem, BrokenPipeError):
+        # whoever read our output went away: there is nobody to tell, and flushing at exit would complain again
+        sys.stdout = None
+        return 1
+    user = _as_user_error(problem)
+    if user is not None:
+        return _say(str(user), user.as_json(), user.exit_code, as_json)
+    diagnostics = _as_diagnostics(problem)
+    if diagnostics is not None:
+        return _say(str(problem), {"kind": "target", "exit_code": 1, "diagnostics": diagnostics}, 1, as_json)
+    report = _save_report(problem, arguments)
+    error = UserError(
+        f"autoglmc failed: {type(problem).__name__}: {problem}", help=f"this is a fault in autoglmc; please report it with {report}"
+    )
+    return _say(str(error), {**error.as_json(), "kind": "internal", "exit_code": INTERNAL, "report": report}, INTERNAL, as_json)
+
+
+def _say(text: str, facts: dict[str, Any], code: int, as_json: bool) -> int:
+    import click
+
+    if as_json:
+        import json
+
+        click.echo(json.dumps({"error": facts}, indent=2, ensure_ascii=False, default=str))
+    else:
+        click.echo(printable(text, keep="\n\t"), err=True)
+    return code
+
+
+def _as_user_error(problem: Exception) -> UserError | None:
+    if isinstance(problem, UserError):
+        return problem
+    if isinstance(problem, MemoryError):
+        return UserError("not enough memory", help="close other programs, or compile on a larger machine")
+    if isinstance(problem, OSError) and problem.errno in ENVIRONMENT:
+        return UserError(problem.strerror or str(problem), where=str(problem.filename or ""))
+    return None
+
+
+def _as_diagnostics(problem: Exception) -> list[dict[str, Any]] | None:
+    """The errors of a .hw file, as data; None for any other exception."""
+    from ...grammar.text.diagnostics import HwError, as_json
+
+    return [as_json(found) for found in problem.diagnostics] if isinstance(problem, HwError) else None
+
+
+def _save_report(problem: Exception, arguments: Sequence[str]) -> str:
+    """Writes what a maintainer needs into a new file of the temp folder; its path, or what prevented that."""
+    import platform
+    import shlex
+    import tempfile
+    import traceback
+    from importlib import metadata
+
+    versions = [f"python {platform.python_version()} on {platform.platform()}"]
+    for package in PACKAGES:
+        try:
+            versions.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            versions.append(f"{package} is not installed")
+    text = "\n".join(["autoglmc " + shlex.join(arguments), "", *versions, "", *traceback.format_exception(problem)])
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="autoglmc-report-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            file.write(text)
+            return str(Path(file.name))
+    except OSError as trouble:
+        return f"the traceback (it could not be saved: {trouble.strerror})"

@@ -1,0 +1,124 @@
+"""What a compilation returns, and its summary as plain data for screens and programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..bundle.manifest import Manifest
+from ..emit.facts import implementations
+from ..pipeline.work import Work
+from ..plan.limits import weight_bytes
+from ..verify.verify import VerifyReport
+from ..watch.verify_each import Checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileResult:
+    folder: Path
+    manifest: Manifest
+    work: Work
+    notes: tuple[str, ...]
+    seconds: Mapping[str, float]
+    """Wall time per stage of the compiler."""
+    verification: VerifyReport | str
+    """The report, or why there is none."""
+    checked: tuple[Checked, ...] = ()
+    """What each pass did to the outputs, where that was asked for (`verify_each`)."""
+
+    def as_json(self) -> dict[str, Any]:
+        return summary(self)
+
+
+def summary(result: CompileResult) -> dict[str, Any]:
+    """Everything the screen shows, as JSON: seconds, bytes, plain names."""
+    placement = result.work.placement
+    assert placement is not None
+    solution = placement.solution
+    price = solution.price
+    verification = result.verification
+    return {
+        "bundle": str(result.folder),
+        "target": result.manifest.target.name,
+        "operators": {"before": sum(result.work.source_operators.values()), "recovered": result.work.recovered},
+        "devices": _devices(result),
+        "handoffs": _handoffs(result),
+        "latency": {
+            "predicted": price.total,
+            "compute": price.compute,
+            "dispatch": price.dispatch,
+            "handoff": price.handoff,
+            "all_host": placement.all_host.total if placement.all_host else None,
+            "greedy": placement.greedy.total if placement.greedy else None,
+            "lower_bound": solution.lower_bound,
+            "proven_optimal": solution.proven,
+            "gap": solution.gap,
+        },
+        "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
+        "limits": [
+            {"name": f"{r.kind} {r.subject}".strip(), "comparison": r.comparison, "limit": r.limit, "text": r.text, "basis": r.basis}
+            | {"value": r.value, "margin": r.margin, "origin": r.origin}
+            for r in result.manifest.limits
+        ],
+        "rewrites": _rewrites(result),
+        "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in result.manifest.guesses],
+        "notes": list(result.notes),
+        "seconds": dict(result.seconds),
+        "passes": [asdict(checked) for checked in result.checked],
+        "verification": {"skipped": verification} if isinstance(verification, str) else verification.as_json(),
+    }
+
+
+def _devices(result: CompileResult) -> list[dict[str, Any]]:
+    placement = result.work.placement
+    assert placement is not None
+    counts = Counter(i.device for i in implementations(placement))
+    rows = []
+    for device in result.work.target.devices:
+        segments = [s for s in result.manifest.segments if s.device == device.name]
+        models = [c.model for c in result.work.cuts if c.part.device == device.name]
+        rows.append(
+            {
+                "name": device.name,
+                "kind": device.kind,
+                "runtime": device.runtime.adapter,
+                "operators": counts[device.name],
+                "kernels": sum(len(s.kernels) for s in segments),
+                "weight_bytes": weight_bytes(models),
+                "segments": len(segments),
+                "seconds": sum(s.predicted_seconds for s in segments),
+            }
+        )
+    return rows
+
+
+def _handoffs(result: CompileResult) -> list[dict[str, Any]]:
+    groups: dict[tuple[str, str, str, str], list[int | float]] = {}
+    for h in result.manifest.handoffs:
+        row = groups.setdefault((h.producer, h.consumer, h.mode, h.mechanism), [0, 0, 0.0])
+        row[0] += 1
+        row[1] += h.bytes
+        row[2] += h.seconds
+    return [
+        {"from": a, "to": b, "mode": mode, "via": via, "tensors": n, "bytes": size, "seconds": seconds}
+        for (a, b, mode, via), (n, size, seconds) in groups.items()
+    ]
+
+
+def _rewrites(result: CompileResult) -> list[dict[str, Any]]:
+    """Rules taken, with how often, their contract and bound: general ones first, then those for a device. `claimed` is where the target's
+    own file states the bound; "" for a built-in rule, whose bound is proved."""
+    claims = {spec.name: str(spec.origin) for spec in result.work.target.rules}
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for decision in result.work.decisions:
+        if decision.taken:
+            row = rows.setdefault((decision.rule, ""), {"rule": decision.rule, "device": None, "sites": 0})
+            row |= {"sites": row["sites"] + 1, "contract": decision.contract, "bound": decision.bound}
+    for site in result.work.sites:
+        chosen = site.implementation
+        row = rows.setdefault((chosen.rule, chosen.device), {"rule": chosen.rule, "device": chosen.device, "sites": 0})
+        row |= {"sites": row["sites"] + 1, "contract": site.contract, "bound": chosen.bound, "claimed": claims.get(chosen.rule, "")}
+    return list(rows.values())

@@ -1,0 +1,64 @@
+"""Segments compiled by their runtimes' own compilers, into the bundle."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..bundle.blob_cache import SegmentRefused, blob_key, build
+from ..bundle.manifest import Manifest
+from ..devices.adapter import absence, adapter_for
+from ..plan.segments import Compiled, Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    file: str
+    """In the bundle, with `/`; a folder for runtimes that want one (.mlpackage)."""
+    versions: Mapping[str, str]
+
+
+class DeviceRefused(SegmentRefused):
+    """A runtime refuses a segment; `segment` is it, for whoever looks for the operator at fault."""
+
+    def __init__(self, problem: SegmentRefused, segment: Segment) -> None:
+        super().__init__(problem.message, where=f"segment {segment.index} ({segment.device})", help=problem.help)
+        self._segment = segment
+
+    @property
+    def segment(self) -> Segment:
+        return self._segment
+
+
+def emitted_only(manifest: Manifest) -> tuple[str, ...]:
+    """A note for each runtime whose segments were compiled here and cannot run here."""
+    found: dict[str, list[str]] = {}
+    for segment in manifest.segments:
+        lack = absence(segment.runtime.adapter, segment.runtime.options) if segment.blob is not None else None
+        if lack is not None:
+            found.setdefault(lack.reason, []).append(f"{segment.index} ({segment.device})")
+    return tuple(f"compiled, but never run: segment {', '.join(segments)}: {reason}" for reason, segments in found.items())
+
+
+def compile_ahead(compiled: Compiled, folder: Path, files: Mapping[int, str], tell: Callable[[str], None]) -> dict[int, Blob]:
+    """By segment, what was compiled beside its file in `folder`; segments that cannot be compiled here, or need not be, are left out.
+
+    Raises DeviceRefused for the first segment a runtime's compiler does not take."""
+    made = {}
+    for segment in compiled.segments:
+        runtime = compiled.runtimes[segment.device]
+        adapter = adapter_for(runtime.adapter, runtime.words)
+        if adapter is None or not adapter.suffix or adapter.cannot_compile() is not None:
+            continue
+        tell(f"compile {Path(files[segment.index]).stem} for {adapter.name}")
+        try:
+            blob = build(adapter, runtime.words, folder / files[segment.index], blob_key(segment.model, adapter, runtime.words))
+        except SegmentRefused as problem:
+            raise DeviceRefused(problem, segment) from problem
+        file = str(Path(files[segment.index]).with_suffix(adapter.suffix))
+        copied: Callable[[Path, Path], object] = shutil.copytree if blob.is_dir() else shutil.copyfile
+        copied(blob, folder / file)
+        made[segment.index] = Blob(file=file, versions=adapter.versions())
+    return made

@@ -1,0 +1,127 @@
+"""What `why` says, as plain data with stable keys: seconds, plain names, null for what is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..plan.sensitivity import Decider
+from .explain_model import Row, Subject, Why
+from .groups import Extra
+from .plans import Plan
+from .trials import Tried
+from .verdicts import Verdict
+
+
+def as_json(why: Why) -> dict[str, Any]:
+    """model, target, device, assumed_shapes, plan; without a node: groups, together, guesses; with one: asked, fates, subjects."""
+    plan = why.plan
+    facts: dict[str, Any] = {
+        "model": str(why.model),
+        "target": plan.target.name,
+        "device": why.device,
+        "assumed_shapes": why.assumed or None,
+        "plan": _plan(plan),
+    }
+    if why.asked:
+        return facts | {"asked": why.asked, "fates": list(why.fates), "subjects": [_subject(plan, one) for one in why.subjects]}
+    return facts | {
+        "all_there": why.all_there,
+        "groups": [_row(plan, row) for row in why.rows],
+        "together": why.together and _tried(why.together, text="all changes of the groups at once"),
+        "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in why.guesses],
+    }
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    names = [device.name for device in plan.target.devices]
+    counts = {name: sum(place == d for place in plan.places) for d, name in enumerate(names)}
+    return {
+        "operators": len(plan.nodes),
+        "on": counts,
+        "nowhere": sum(place is None for place in plan.places),
+        "latency": plan.total,
+        "segments": plan.segments,
+        "handoffs": plan.handoffs,
+    }
+
+
+def share(plan: Plan, seconds: float) -> float | None:
+    """Of the model's predicted time."""
+    return seconds / plan.total if plan.total else None
+
+
+def _row(plan: Plan, row: Row) -> dict[str, Any]:
+    group = row.group
+    return {
+        "operator": group.operator,
+        "runs_on": group.runs_on or None,
+        "kind": group.kind,
+        "reason": group.reason,
+        "more_reasons": list(group.more_reasons),
+        "native_refusal": group.native or None,
+        "count": len(group.numbers),
+        "seconds": group.seconds,
+        "share": share(plan, group.seconds),
+        "nodes": names(plan, group.numbers),
+        "extra": _extra(group.extra),
+        "guesses": [_decider(one) for one in group.guesses],
+        "change": row.tried and _tried(row.tried),
+    }
+
+
+def names(plan: Plan, numbers: Sequence[int]) -> list[str]:
+    """Of nodes; one without a name goes by the tensor it writes."""
+    return [plan.nodes[k].name or plan.nodes[k].writes[0] for k in numbers]
+
+
+def _subject(plan: Plan, subject: Subject) -> dict[str, Any]:
+    one = subject.alike
+    return {
+        "operator": one.operator,
+        "runs_on": one.runs_on or None,
+        "count": len(one.numbers),
+        "seconds": one.seconds,
+        "share": share(plan, one.seconds),
+        "nodes": names(plan, one.numbers),
+        "devices": [_verdict(verdict) for verdict in one.verdicts],
+        "changes": [_tried(tried) for tried in subject.tried],
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "device": verdict.device,
+        "runs": verdict.runs,
+        "here": verdict.here,
+        "because": verdict.because,
+        "more_reasons": list(verdict.more_reasons),
+        "rule": verdict.rule or None,
+        "native_refusal": verdict.native or None,
+        "seconds": verdict.seconds,
+        "cost": verdict.cost or None,
+        "extra": _extra(verdict.extra),
+        "guesses": [_decider(one) for one in verdict.guesses],
+    }
+
+
+def _extra(extra: Extra | None) -> dict[str, float] | None:
+    if extra is None:
+        return None
+    return {"total": extra.total, "compute": extra.compute, "dispatch": extra.dispatch, "handoff": extra.handoff}
+
+
+def _decider(one: Decider) -> dict[str, Any]:
+    return {"path": one.fact.path, "text": one.fact.text, "origin": str(one.fact.origin), "factor": one.factor}
+
+
+def _tried(tried: Tried, text: str = "") -> dict[str, Any]:
+    change = tried.change
+    facts: dict[str, Any] = {"kind": change.kind, "text": change.text, "where": change.where or None, "note": change.note}
+    if text:
+        facts = {"text": text}
+    facts |= {"places": not tried.refusal, "refusal": tried.refusal or None, "planned": tried.planned}
+    if tried.planned:
+        facts |= {"before": tried.before, "after": tried.after, "gain": tried.gain, "placed": tried.placed}
+        facts |= {"segments": list(tried.segments), "handoffs": list(tried.handoffs)}
+    return facts

@@ -1,0 +1,95 @@
+"""Sizes for dims that nobody gave one, so that there is something to explain; and smaller sizes, where a size is the obstacle."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from ...targets.model import Target
+from ..errors import UsageError, UserError
+from ..load.bind_shapes import PLAIN, Shapes, real_inputs, shape_flags
+from ..load.load_model import LoadedModel, load_model
+from ..pipeline.run_passes import run_passes
+from ..pipeline.table import PIPELINE
+from ..pipeline.work import Work
+from ..plan.plan_model import start
+from ..verify.check_model import SIZES
+from ..verify.generate_inputs import small_shapes
+from .changes import Apply, Change
+
+USUAL = (128, 320)
+"""(length, side) of a sentence and of an image as phones get them: smaller ones would not be worth an accelerator."""
+LIMIT = re.compile(r"<=? (\d+) is false \([^()]*(?:\([^()]*\)[^()]*)*= (\d+)\)")
+"""A limit on an extent that does not hold, and the value that breaks it."""
+
+
+def prepared(path: Path, target: Target, shapes: Shapes, effort: float) -> tuple[Work, dict[str, int | tuple[int, ...]]]:
+    """The model recovered and simplified, all its dims bound; and the sizes that were made up for those without one.
+
+    Raises UsageError where no made-up sizes suit the model, and what loading raises."""
+    loaded = load_model(path, shapes)
+    if not loaded.unbound:
+        return _simplified(loaded, target, effort), {}
+    problem = ""
+    for length, side in (USUAL, *SIZES):
+        made = _made_up(loaded, length, side)
+        try:
+            again = load_model(path, {**shapes, **made})
+        except UserError as refused:
+            problem = problem or refused.message
+            continue
+        if not again.unbound:
+            return _simplified(again, target, effort), made
+    dims = ", ".join(loaded.unbound)
+    why = f" ({problem})" if problem else ""
+    raise UsageError(f"dynamic dims without a size: {dims}{why}", where=str(path), help=f"bind them: {shape_flags(loaded.proto)}")
+
+
+def _simplified(loaded: LoadedModel, target: Target, effort: float) -> Work:
+    work = start(loaded, target, effort)
+    names = [row.name for row in PIPELINE]
+    run_passes(work, lambda name: nullcontext(), (), names[names.index("ask-devices") - 1])
+    return work
+
+
+def _made_up(loaded: LoadedModel, length: int, side: int) -> dict[str, int | tuple[int, ...]]:
+    """By dim name where it has one that can be typed, else by input."""
+    sizes = small_shapes(loaded.proto, length, side)
+    made: dict[str, int | tuple[int, ...]] = {}
+    for value in real_inputs(loaded.proto.graph):
+        dims = list(value.type.tensor_type.shape.dim)
+        open_ = [(dim.dim_param, size) for dim, size in zip(dims, sizes[value.name], strict=True) if not dim.HasField("dim_value")]
+        if all(PLAIN.fullmatch(name) for name, _ in open_):
+            made.update(open_)
+        else:
+            made[value.name] = sizes[value.name]
+    return made
+
+
+def flag(shapes: Shapes) -> str:
+    """As it is typed: --shape batch=1,seq=32."""
+    words = [f"{name}={size if isinstance(size, int) else 'x'.join(map(str, size))}" for name, size in shapes.items()]
+    return f"--shape {shlex.quote(','.join(words))}" if words else ""
+
+
+def smaller_shapes(reason: str, shapes: Shapes, path: Path, target: Target, effort: float) -> Iterator[Change]:
+    """For a limit on an extent: each bound dim made as much smaller as the limit asks for."""
+    found = LIMIT.search(reason)
+    if found is None or "dim" not in reason:
+        return
+    limit, value = int(found[1]), int(found[2])
+    for name, size in shapes.items():
+        if isinstance(size, int) and size > 1 and limit < value:
+            less = {**shapes, name: max(1, size * limit // value)}
+            text, apply = flag({name: less[name]}), _reloading(path, target, less, effort)
+            yield Change("shape", f"`{text}`", "", f"{name} is {size} now; a smaller model, so the times are not of the same work", apply)
+
+
+def _reloading(path: Path, target: Target, shapes: Shapes, effort: float) -> Apply:
+    def apply(work: Work, tensors: Sequence[str]) -> tuple[Work, tuple[str, ...]]:
+        return _simplified(load_model(path, shapes), target, effort), tuple(tensors)
+
+    return apply

@@ -1,0 +1,81 @@
+"""Targets by path or by stock name, checked against the rules this compiler has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...grammar import HwError, Resolved, Result, analyse_file, render
+from ...grammar import load_target as read_target
+from ...grammar.rule_facts import rule_facts
+from ...targets.model import Target
+from ...targets.stock import stock_names, stock_path
+from ..errors import UsageError, did_you_mean
+
+
+def load_target(target: str | Path, warn: Callable[[str], None] | None = None) -> Target:
+    """The target of a .hw file or of a stock name ("a16", "a16.hw" where no such file is here); `warn` gets each warning about it.
+
+    Raises UsageError where there is no such file or name, grammar.HwError with every mistake of the file."""
+    return read_target(find_target(target), rule_facts(), None if warn is None else lambda found: warn(render(found).rstrip()))
+
+
+def analyse_target(target: str | Path, strict: bool = False) -> Result:
+    """Every message about a target and the files it includes, and the target if none is an error. Raises UsageError like `load_target`."""
+    return analyse_file(find_target(target), rule_facts(), strict)
+
+
+def resolved_target(target: str | Path) -> tuple[Target, Resolved]:
+    """A target and the statements it came from. Raises like `load_target`, and UsageError for a file of tables only."""
+    result = analyse_target(target)
+    if result.target is not None and result.resolved is not None:
+        return result.target, result.resolved
+    if any(found.severity == "error" for found in result.diagnostics):
+        raise HwError(result.diagnostics)
+    raise UsageError(f"'{target}' holds operator tables and no target", help="give a file that includes it")
+
+
+def names_target(word: str | Path) -> bool:
+    """Whether a word means a target rather than a model: a .hw file, or a stock name where no such file is."""
+    return Path(word).suffix == ".hw" or (str(word) in stock_names() and not Path(word).exists())
+
+
+def find_target(target: str | Path) -> Path:
+    """The file a path or stock name stands for; a file that exists wins over a stock name."""
+    path = Path(target)
+    if path.is_file():
+        return path
+    name = str(target).removesuffix(".hw")
+    if name in stock_names():
+        return stock_path(name)
+    if path.is_dir():
+        raise UsageError(f"'{target}' is a folder, not a .hw file")
+    raise UsageError(f"there is no target '{target}': neither a .hw file nor a stock target", help=did_you_mean(name, stock_names()))
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSummary:
+    name: str
+    title: str
+    devices: tuple[str, ...]
+    confidence: str
+    """ "" where the file does not say."""
+    numbers: int
+    guesses: int
+    """How many of its numbers are marked `@guess`."""
+
+
+def target_summaries() -> tuple[TargetSummary, ...]:
+    """One for each stock target."""
+    found = []
+    for name in stock_names():
+        target = load_target(stock_path(name))
+        guesses = sum(fact.provenance == "guess" for fact in target.facts)
+        devices = tuple(device.name for device in target.devices)
+        found.append(TargetSummary(name, target.title, devices, target.confidence, len(target.facts), guesses))
+    return tuple(found)
+
+
+def stock_targets() -> tuple[str, ...]:
+    return tuple(stock_names())

@@ -1,0 +1,97 @@
+"""From an ONNX file to a model that passes can work on: checked, dims bound, lifted, simplified, every tensor typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
+from .function_size import check_functions
+from .hide_weights import hide_weights, restore_weights
+from .infer_types import corrections, stated_outputs
+from .lift_constants import constants_to_initializers, copy_constant_outputs
+from .lift_opset import inline_functions, lift_opset
+from .node_names import name_nodes_apart
+from .read_model import read_model
+from .simplify import keep_metadata, simplify
+from .structure import check_structure, run_checker
+from .versions import check_versions, opset_of
+from .weights import check_weights, hash_model, load_external
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    path: Path
+    """The untouched model, for reference runs."""
+    proto: onnx.ModelProto
+    """Ready for passes. Whoever edits it owns it: load again for another copy."""
+    sha256: str
+    """Of the file, and of its external data."""
+    unbound: tuple[str, ...]
+    """Dims of graph inputs without a size: "batch", or "input x dim 0" for one without a name."""
+    opset: int
+    """Of `proto`; the file's own may be older."""
+    source_opset: int
+    notes: tuple[str, ...]
+    """What was done, or could not be done, that a user may want to know."""
+
+
+def load_model(path: Path, shapes: Shapes | None = None) -> LoadedModel:
+    """Reads, checks and prepares a model; `shapes` gives dynamic dims a size, by the dim's name or by the input's.
+
+    Raises ModelError for a model that is damaged or not supported, UsageError for a wrong path or shape. Dims may stay unbound.
+    """
+    model, data = read_model(path)
+    where = str(path)
+    check_versions(model, where)
+    notes = ["its nodes were not in topological order: sorted"] if check_structure(model, where) else []
+    check_functions(model, where)
+    if renamed := name_nodes_apart(model.graph):
+        notes.append(f"{renamed} nodes had the name of another one: numbered")
+    external = check_weights(model, path)
+    sha256 = hash_model(data, external)
+    del data
+    if external:
+        load_external(model, path)
+    source_opset = opset_of(model)
+    bind_shapes(model, shapes or {})
+    unbound = unbound_dims(model)
+    proto, more = _prepare(model, where)
+    return LoadedModel(
+        path=path, proto=proto, sha256=sha256, unbound=unbound, opset=opset_of(proto), source_opset=source_opset, notes=(*notes, *more)
+    )
+
+
+def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """Check, flatten, lift, simplify and type: on the graph without its large weights. Takes over `source`."""
+    defaults = _drop_defaults(source)
+    constants_to_initializers(source.graph)
+    hidden = hide_weights(source)
+    run_checker(source.SerializeToString(), where)
+    model, inlining = inline_functions(source)
+    model, lifting = lift_opset(model)
+    stated = stated_outputs(model)
+    model, simplifying = simplify(model)
+    corrected = corrections(stated, model)
+    constants_to_initializers(model.graph)
+    keep_metadata(source, model)
+    restore_weights(model, hidden)
+    copy_constant_outputs(model.graph)
+    return model, (*defaults, *inlining, *lifting, *simplifying, *corrected)
+
+
+def _drop_defaults(model: onnx.ModelProto) -> tuple[str, ...]:
+    """An input with an initializer is a weight that a caller might replace (and, before IR 4, every weight): taken as a constant."""
+    inputs = real_inputs(model.graph)
+    count = len(model.graph.input) - len(inputs)
+    if count == 0:
+        return ()
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    replaceable = model.ir_version >= 4
+    model.ir_version = max(model.ir_version, 4)
+    return (f"{count} graph inputs have default values: taken as constants",) if replaceable else ()

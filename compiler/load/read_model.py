@@ -1,0 +1,140 @@
+"""Read an ONNX file: from a path to a ModelProto, or one sentence that says why it is not an ONNX model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    import onnx
+
+PROTOBUF_LIMIT = 2**31 - 1
+"""The most bytes that one protobuf message can have."""
+MAX_NESTING = 32
+"""Bodies (If, Loop, Scan) inside bodies: a body lies three messages deeper, and protobuf parsers give up at 100."""
+
+LOOKALIKES: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"version https://git-lfs", "it is a Git LFS pointer: run `git lfs pull`"),
+    (0, b"PK\x03\x04", "it is a zip archive, as PyTorch saves it: export it with torch.onnx.export"),
+    (0, b"\x1f\x8b", "it is compressed with gzip: unpack it first"),
+    (4, b"TFL3", "it is a TensorFlow Lite model: convert it with tf2onnx"),
+    (4, b"ORTM", "it is in onnxruntime's own format: give the .onnx file it was made from"),
+    (0, b"\x89HDF", "it is an HDF5 file, as Keras saves it: convert it with tf2onnx"),
+)
+TOP_LEVEL = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
+"""Field numbers of ModelProto."""
+LENGTH_DELIMITED = 2
+BODY_PATH = ((7,), (1,), (5,), (6, 11))
+"""Field numbers that lead into a body: model.graph, graph.node, node.attribute, attribute.g or graphs (and again graph.node)."""
+
+
+def read_model(path: Path) -> tuple[onnx.ModelProto, bytes]:
+    """The parsed model, weights in other files not loaded, and the bytes it was parsed from.
+
+    Raises UsageError when there is no such file and ModelError when it holds no ONNX model.
+    """
+    data = _read_bytes(path)
+    model = _parse(data, path)
+    for missing, what in (
+        (model.ir_version <= 0, "it states no IR version"),
+        (not model.HasField("graph"), "it has no graph"),
+        (not model.graph.output, "its graph has no output"),
+    ):
+        if missing:
+            raise ModelError(f"not an ONNX file: {what}", where=str(path), help="export the model again")
+    if not model.graph.node:
+        raise ModelError("the model has no operators: there is nothing to compile", where=str(path))
+    return model, data
+
+
+def _read_bytes(path: Path) -> bytes:
+    if not path.exists():
+        raise UsageError(f"no such file: {path}", help="give the path of an .onnx file")
+    if not path.is_file():
+        raise UsageError(f"not a file: {path}", help="give the path of an .onnx file")
+    size = path.stat().st_size
+    if size == 0:
+        raise ModelError("the file is empty", where=str(path), help="copy or export the model again")
+    if size > PROTOBUF_LIMIT:
+        help_text = "save the weights as external data: onnx.save(model, path, save_as_external_data=True)"
+        raise ModelError(f"the file has {size} bytes, more than the 2 GiB that an ONNX file can have", where=str(path), help=help_text)
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise ModelError(f"cannot read the file: {problem.strerror or problem}", where=str(path)) from None
+
+
+def _parse(data: bytes, path: Path) -> onnx.ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    for offset, magic, advice in LOOKALIKES:
+        if data[offset : offset + len(magic)] == magic:
+            raise ModelError("not an ONNX file", where=str(path), help=advice)
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+        return model
+    except DecodeError:
+        pass
+    if _is_truncated(data):
+        raise ModelError(f"the file is truncated after {len(data)} bytes", where=str(path), help="copy or download the model again")
+    if _nesting(data) > MAX_NESTING:
+        message = f"control flow (If, Loop, Scan) nests deeper than {MAX_NESTING} bodies"
+        raise ModelError(message, where=str(path), help="export the model with flatter control flow")
+    raise ModelError("not an ONNX file", where=str(path), help="export the model to ONNX, or give another file")
+
+
+def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """(field, wire type, begin, end) of each protobuf field in data[start:end]; the last may reach past `end`; stops at nonsense."""
+    while start < end:
+        key, start = _varint(data, start, end)
+        field, wire = key >> 3, key & 7
+        if key < 0 or field == 0 or wire not in (0, 1, 2, 5):
+            yield -1, wire, start, start
+            return
+        length = {1: 8, 5: 4}.get(wire, 0)
+        if wire == 0:
+            _, after = _varint(data, start, end)
+            length = after - start
+        elif wire == LENGTH_DELIMITED:
+            length, start = _varint(data, start, end)
+        yield field, wire, start, start + max(length, 0)
+        start += max(length, 0)
+
+
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= end:
+            return -1, at + 1
+        value |= (data[at] & 127) << shift
+        at += 1
+        if data[at - 1] < 128:
+            return value, at
+    return -1, at
+
+
+def _is_truncated(data: bytes) -> bool:
+    """A ModelProto whose last top-level field ends after the file: everything before it decodes with the right field numbers."""
+    for field, _, _, end in _fields(data, 0, len(data)):
+        if field not in TOP_LEVEL:
+            return False
+        if end > len(data):
+            return True
+    return False
+
+
+def _nesting(data: bytes) -> int:
+    """How many bodies deep control flow goes, read off the wire format, at most MAX_NESTING + 1."""
+    deepest, stack = 0, [(0, 0, len(data))]
+    while stack and deepest <= MAX_NESTING:
+        step, start, end = stack.pop()
+        wanted = BODY_PATH[step] if step < len(BODY_PATH) else BODY_PATH[1 + (step - 1) % 3]
+        deepest = max(deepest, (step - 1) // 3)
+        inner = [item for item in _fields(data, start, end) if item[0] in wanted and item[1] == LENGTH_DELIMITED and item[3] <= end]
+        stack.extend((step + 1, begin, stop) for _, _, begin, stop in inner)
+    return deepest

@@ -1,0 +1,63 @@
+"""Recovers what few devices run as one operator (attention, rotary embeddings), where that makes the placement cheaper.
+
+Other recovered operators are in nearly every table, or cost nothing to take apart again. These are not: a device without them runs the
+parts, and as an exporter wrote these they may be better than as a rule does. So both graphs are placed, and the cheaper one stays.
+onnxruntime needs no such question: its segments get these operators when they are tuned.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from ...passes.library import OFFER, SIMPLIFY
+from ...passes.place.candidates import Candidates
+from ...passes.place.place_operators import ask, place
+from ...passes.rule.rewrite import Decision, Rewrite, apply
+from ...passes.simplify.merge_equal import merge_equal
+from ...targets.support import lists
+from .work import Work
+
+RUNTIME_TUNED = "ort"
+"""The runtime whose segments are given these operators later."""
+
+
+def recover_whole(work: Work) -> None:
+    """Leaves the work as it is where no device has such an operator, nothing is found, or the placement is no cheaper."""
+    rules = work.enabled(rule for rule in OFFER if _wanted(rule, work))
+    if not rules:
+        return
+    twin = work.copy()
+    decisions = apply(twin.graph, rules, work.allow)
+    if not any(decision.taken for decision in decisions):
+        return
+    decisions += (*merge_equal(twin.graph, work.allow), *apply(twin.graph, work.enabled(SIMPLIFY), work.allow))
+    twin.graph.sweep()
+    parts, whole = _seconds(work), _seconds(twin)
+    if whole is None or (parts is not None and whole >= parts):
+        work.decisions.extend(_refused(decision, parts, whole) for decision in decisions if decision.rule in {rule.name for rule in rules})
+        return
+    work.graph = twin.graph
+    work.decisions.extend(decisions)
+    work.recovered = dict(Counter(node.kind for node in work.graph.nodes))
+
+
+def _wanted(rule: Rewrite, work: Work) -> bool:
+    """Whether a device, other than onnxruntime's, has the rule's operator in its table."""
+    return any(device.runtime.adapter != RUNTIME_TUNED and lists(device, rule.emits[0]) for device in work.target.devices)
+
+
+def _seconds(work: Work) -> float | None:
+    """What the placement predicts for the whole model; None if there is none."""
+    question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
+    placement = None if isinstance(question, tuple) else place(question, work.effort)
+    return None if placement is None else placement.solution.price.total
+
+
+def _refused(decision: Decision, parts: float | None, whole: float | None) -> Decision:
+    if not decision.taken:
+        return decision
+    if whole is None or parts is None:
+        return replace(decision, taken=False, reason="with the whole operator the model cannot be placed")
+    told = f"the model is predicted to take {whole * 1e3:.3f} ms with it, as parts {parts * 1e3:.3f} ms"
+    return replace(decision, taken=False, reason=told)

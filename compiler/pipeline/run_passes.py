@@ -1,0 +1,66 @@
+"""Runs the pipeline's passes over a work, with somebody watching: a verifier, a printer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..errors import UsageError, did_you_mean
+from .table import PIPELINE, Pass
+from .work import Work
+
+Stage = Callable[[str], AbstractContextManager[None]]
+"""Tells that a stage begins, and times it."""
+
+
+class Watcher(Protocol):
+    """Sees the work before the first pass and after every pass, and leaves it as it is. May raise to stop the compilation."""
+
+    @property
+    def stage(self) -> str:
+        """Under which its time is told and counted; "" where it is nothing worth telling."""
+
+    def begin(self, work: Work) -> None: ...
+
+    def after(self, row: Pass, work: Work) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassOptions:
+    without: frozenset[str] = frozenset()
+    """Names of rules that are not to be used."""
+    watchers: tuple[Watcher, ...] = ()
+
+
+PLAIN = PassOptions()
+
+
+def run_passes(work: Work, stage: Stage, watchers: Sequence[Watcher] = (), until: str = "") -> None:
+    """The pipeline on `work`, to the pass named `until` (included) or to its end. Raises what passes and watchers raise."""
+    for watcher in watchers:
+        with _timed(stage, watcher):
+            watcher.begin(work)
+    for row in PIPELINE:
+        with stage(row.name):
+            row.run(work)
+        for watcher in watchers:
+            with _timed(stage, watcher):
+                watcher.after(row, work)
+        if row.name == until:
+            return
+
+
+def _timed(stage: Stage, watcher: Watcher) -> AbstractContextManager[None]:
+    return stage(watcher.stage) if watcher.stage else nullcontext()
+
+
+def check_pass(name: str) -> str:
+    """The name of a pass; raises UsageError for any other word."""
+    known = [row.name for row in PIPELINE]
+    if name not in known:
+        close = did_you_mean(name, known)
+        help = close if close.startswith("did") else f"the passes: {', '.join(known)}"
+        raise UsageError(f"there is no pass '{name}'", help=help)
+    return name

@@ -1,0 +1,53 @@
+"""One compilation in progress: what the passes of the pipeline read and leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from ...passes.graph.graph import Graph
+from ...passes.place.cut_segments import Cut
+from ...passes.place.placed import Part, Placement, Question, Site
+from ...passes.rule.rewrite import Allow, Decision, Rewrite, anywhere
+from ...targets.model import Target
+
+
+@dataclass(slots=True)
+class Work:
+    graph: Graph
+    target: Target
+    substitutes: tuple[Rewrite, ...]
+    families: Mapping[str, tuple[Rewrite, ...]]
+    effort: float
+    """Times the solver's default time limit."""
+    source_operators: Mapping[str, int]
+    """Operators of the loaded model, by kind, before any pass."""
+    asked_for: Placement | None = None
+    """A plan to take instead of the fastest, of another compilation of the same model."""
+    formulas: tuple[Rewrite, ...] = ()
+    """Rules of the target's file that stand for several operators."""
+    without: frozenset[str] = frozenset()
+    """Names of rules that are not to be used."""
+    allow: Allow = anywhere
+    decisions: list[Decision] = field(default_factory=list)
+    recovered: dict[str, int] = field(default_factory=dict)
+    """Operators in the graph once recovered and simplified, by kind."""
+    question: Question | None = None
+    placement: Placement | None = None
+    parts: tuple[Part, ...] = ()
+    sites: tuple[Site, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+
+    def enabled(self, rules: Iterable[Rewrite]) -> tuple[Rewrite, ...]:
+        return tuple(rule for rule in rules if rule.name not in self.without)
+
+    def copy(self) -> Work:
+        """The work on a graph of its own, so that the next pass can be tried there (not `cut-segments`: parts keep their nodes)."""
+        graph, twin = self.graph.copy()
+        nodes = () if self.question is None else tuple(twin.get(id(node), node) for node in self.question.nodes)
+        question = self.question and replace(self.question, graph=graph, nodes=nodes)
+        placement = replace(self.placement, question=question) if self.placement is not None and question is not None else None
+        return replace(self, graph=graph, question=question, placement=placement, decisions=list(self.decisions))
+
+
+Run = Callable[[Work], None]

@@ -1,0 +1,79 @@
+"""Named arrays in .npz files, as `autoglmc run` reads and writes them."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+NPY = b"\x93NUMPY"
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an .npz file by name; pickled objects are refused. Raises UsageError."""
+    import numpy as np
+
+    if not path.is_file():
+        what = "not a file" if path.exists() else "no such file"
+        raise UsageError(f"{what}: {path}", help="write one with numpy.savez(path, name=array, ...)")
+    try:
+        _require_zip(path)
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as problem:
+        help = "write one with numpy.savez(path, name=array, ...)"
+        raise UsageError(f"not an .npz file of plain arrays: {problem}", where=str(path), help=help) from None
+
+
+def _require_zip(path: Path) -> None:
+    """numpy's own words for anything else are about pickles, which nobody here wants. Raises ValueError."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    if start == NPY:
+        raise ValueError("it is an .npy file, which holds one array without a name")
+    if start[:2] != b"PK":
+        raise ValueError("it is no .npz file at all")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes an .npz file, whole or not at all. Raises UsageError when the place cannot be written."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            _savez(file, arrays)
+        part.replace(path)
+    except OSError as problem:
+        raise UsageError(f"cannot write {path}: {problem.strerror or problem}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _savez(file: IO[bytes], arrays: Mapping[str, Any]) -> None:
+    """numpy.savez takes names as keywords, so that an output called "file" would break it; and it dates its members."""
+    import numpy as np
+
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, value in arrays.items():
+            for member, array in _members(name, value):
+                with archive.open(zipfile.ZipInfo(f"{member}.npy"), "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, array, allow_pickle=False)
+
+
+def _members(name: str, value: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """A tensor as it is (strings as numpy's own), a sequence as name.0, name.1 …, nothing for an empty optional."""
+    import numpy as np
+
+    if isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _members(f"{name}.{number}", item)
+    elif value is not None:
+        array = np.asarray(value)
+        yield name, array.astype(str) if array.dtype == object else array

@@ -1,0 +1,47 @@
+"""Whether what a caller gives are the inputs of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..bundle.manifest import Manifest, ValueRecord
+from ..devices.views import numpy_dtype
+from ..errors import UsageError, did_you_mean
+
+
+def check_inputs(manifest: Manifest, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs as arrays; raises UsageError naming what is missing, unknown, or of another dtype or shape."""
+    import numpy
+
+    wanted = {value.name: value for value in manifest.model.inputs}
+    unknown = [name for name in inputs if name not in wanted]
+    if unknown:
+        raise UsageError(f"the model has no input {unknown[0]!r}", help=did_you_mean(unknown[0], wanted))
+    missing = [name for name in wanted if name not in inputs]
+    if missing:
+        described = ", ".join(f"{name}: {wanted[name].dtype}{_shape(wanted[name])}" for name in missing)
+        help = "numpy.savez(path, name=array, …) with every input"
+        raise UsageError(f"missing input{'s' if len(missing) > 1 else ''} {described}", help=help)
+    checked = {}
+    for name, value in wanted.items():
+        if value.slot is None:
+            checked[name] = inputs[name]
+            continue
+        array = numpy.asarray(inputs[name])
+        if array.dtype != numpy_dtype(value.dtype) or array.shape != value.shape:
+            got = f"{array.dtype}{list(array.shape)}"
+            takes = f"{numpy_dtype(value.dtype)}{_shape(value)}"
+            raise UsageError(f"input {name!r} is {got}, the bundle takes {takes}", help=_advice(array, value))
+        checked[name] = array
+    return checked
+
+
+def _advice(array: Any, value: ValueRecord) -> str:
+    if array.shape != value.shape:
+        return "a bundle takes the one shape it was compiled for; compile again with another --shape"
+    return f"convert it: array.astype('{numpy_dtype(value.dtype)}')"
+
+
+def _shape(value: ValueRecord) -> str:
+    return "" if value.shape is None else str(list(value.shape))

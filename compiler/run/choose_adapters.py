@@ -1,0 +1,47 @@
+"""Which runtime runs each segment of a bundle here: its own, or the CPU in place of one that is not here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..bundle.manifest import Manifest, SegmentRecord
+from ..devices.adapter import PLAN_ONLY, Absent, Adapter, absence, adapter_for
+from ..devices.ort import OrtAdapter
+from ..errors import UserError
+
+
+def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], tuple[str, ...]]:
+    """An adapter per segment, and the segments whose runtime is not here. Raises UserError for those unless `emulate`."""
+    host = adapter_for("ort")
+    assert host is not None
+    adapters: list[Adapter] = []
+    absent: dict[int, Absent] = {}
+    for segment in manifest.segments:
+        adapter = adapter_for(segment.runtime.adapter, segment.runtime.options)
+        lack = absence(segment.runtime.adapter, segment.runtime.options)
+        if lack is not None:
+            absent[segment.index] = lack
+        adapters.append(host if lack is not None or adapter is None else adapter)
+    if absent and not emulate:
+        reasons = dict.fromkeys(lack.reason for lack in absent.values())
+        kinds = {reason: [manifest.segments[i] for i, lack in absent.items() if lack.reason == reason] for reason in reasons}
+        what = "; ".join(_cannot(reason, segments) for reason, segments in kinds.items())
+        advice = dict.fromkeys(lack.help for lack in absent.values() if lack.help)
+        raise UserError(what, help=", or ".join((*advice, "run them on the CPU instead with --emulate")))
+    lack = host.missing()
+    if lack is not None:
+        raise UserError(lack.reason, help=lack.help)
+    if sum(adapter.name == "ort" for adapter in adapters) > 1:
+        for adapter in adapters:
+            if isinstance(adapter, OrtAdapter):
+                adapter.spin = False
+    return adapters, tuple(f"{index} ({manifest.segments[index].device})" for index in absent)
+
+
+def _cannot(reason: str, segments: Sequence[SegmentRecord]) -> str:
+    each = ", ".join(f"{segment.index} ({segment.device}{_runtime(segment)})" for segment in segments)
+    return f"segment{'s' if len(segments) > 1 else ''} {each} cannot run here: {reason}"
+
+
+def _runtime(segment: SegmentRecord) -> str:
+    return "" if segment.runtime.adapter == PLAN_ONLY else f": runtime {segment.runtime.adapter}"

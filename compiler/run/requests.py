@@ -1,0 +1,130 @@
+"""Many requests through one bundle, timed: one after the other and, if asked, overlapped, which must give the same bits."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BundleError
+from .bundle import Bundle, RunResult, run_result
+from .more_generations import generations_that_fit, usual_generations
+from .timeline import Timeline, timeline
+
+if TYPE_CHECKING:
+    from .session import Outputs, Session
+
+ROUNDS, SHORT = 3, 1.0
+"""Requests that take less than so many seconds both ways are timed so many times, alternating; the faster of each counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipelined:
+    """Overlapped requests beside the same requests one after the other."""
+
+    requests: int
+    seconds: float
+    sequential_seconds: float
+    generations: int
+    arena_bytes: int
+    """Of all generations."""
+    fit: int | None
+    """Generations that the target's limits leave room for; None where the bundle does not say."""
+    loaded_again: tuple[str, ...]
+    """Segments whose weights are resident once per generation."""
+    timeline: Timeline
+
+    @property
+    def speedup(self) -> float:
+        return self.sequential_seconds / self.seconds if self.seconds else 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "requests": self.requests,
+            "seconds": self.seconds,
+            "sequential_seconds": self.sequential_seconds,
+            "speedup": self.speedup,
+            "generations": self.generations,
+            "arena_bytes": self.arena_bytes,
+            "generations_that_fit": self.fit,
+            "loaded_again": list(self.loaded_again),
+            "busy_seconds": self.timeline.busy(),
+            "devices_at_once": self.timeline.at_once,
+        }
+
+
+def run_requests(
+    path: str | os.PathLike[str],
+    inputs: Sequence[Mapping[str, Any]],
+    *,
+    requests: int,
+    pipeline: bool = False,
+    step_limit: float | None = None,
+    emulate: bool = False,
+    recompile: bool = False,
+) -> RunResult:
+    """`requests` requests, the i-th on the i-th inputs, round and round. With `pipeline` they run twice, after a warm-up of every
+    generation. Raises BundleError where overlapping changes a bit of an output, and as `Session.run_many` does."""
+    session = Bundle.load(path).session(emulate=emulate, recompile=recompile)
+    each = [inputs[k % len(inputs)] for k in range(requests)]
+    if pipeline:
+        session.run_many(each[: usual_generations(session.manifest)], pipeline=True, step_limit=step_limit)
+    seconds, outputs = _timed(session, each, step_limit)
+    result = run_result(session, outputs, seconds)
+    if not pipeline:
+        return result
+    took, overlapped = _overlapped(session, each, step_limit)
+    check_same(outputs, overlapped)
+    for _ in range(ROUNDS - 1):  # what else the machine does can make either slower by much
+        if sum(seconds) + took > SHORT:
+            break
+        seconds = min(seconds, _timed(session, each, step_limit)[0], key=sum)
+        took, overlapped = min((took, overlapped), _overlapped(session, each, step_limit), key=lambda found: found[0])
+    facts = Pipelined(
+        requests=requests,
+        seconds=took,
+        sequential_seconds=sum(seconds),
+        generations=len(session.generations),
+        arena_bytes=session.arena_bytes,
+        fit=generations_that_fit(session.manifest),
+        loaded_again=session.loaded_again,
+        timeline=timeline(session.manifest, overlapped),
+    )
+    return run_result(session, outputs, seconds, facts)
+
+
+def _overlapped(session: Session, each: Sequence[Mapping[str, Any]], step_limit: float | None) -> tuple[float, list[Outputs]]:
+    start = time.perf_counter()
+    outputs = session.run_many(each, pipeline=True, step_limit=step_limit)
+    return time.perf_counter() - start, outputs
+
+
+def _timed(session: Session, each: Sequence[Mapping[str, Any]], step_limit: float | None) -> tuple[list[float], list[Outputs]]:
+    seconds, outputs = [], []
+    for inputs in each:
+        start = time.perf_counter()
+        outputs += session.run_many([inputs], step_limit=step_limit)
+        seconds.append(time.perf_counter() - start)
+    return seconds, outputs
+
+
+def check_same(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> None:
+    """Raises BundleError for the first output that is not the same to the bit."""
+    for request, (a, b) in enumerate(zip(one, other, strict=True)):
+        for name, value in a.items():
+            if not _same(value, b[name]):
+                what = f"request {request}: the output {name} is another one when requests overlap"
+                help = "a model that draws random numbers does that; otherwise this is a fault of autoglmc or of a runtime"
+                raise BundleError(what, help=help)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if not hasattr(a, "tobytes"):
+        return bool(a == b)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    return bool(a.tolist() == b.tolist() if a.dtype.kind == "O" else a.tobytes() == b.tobytes())

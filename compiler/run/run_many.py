@@ -1,0 +1,93 @@
+"""Many requests through one session: one after the other, or overlapped (see overlap.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from ..devices.adapter import Haltable
+from ..errors import UsageError
+from .more_generations import usual_generations
+from .overlap import Overlap, Steps, Task
+from .step_failed import StepFailed, why
+
+if TYPE_CHECKING:
+    from ..bundle.manifest import Manifest
+    from .generation import Generation
+    from .session import Outputs, Session
+
+COPIES = "copies"
+"""The lane of host copies between devices."""
+
+
+def one_by_one(session: Session, generation: Generation, requests: Sequence[Mapping[str, Any]]) -> list[Outputs]:
+    """On the asking thread. Raises StepFailed as `overlapped` does."""
+    asked = _Requests(session, requests)
+    return [_one(session, generation, asked, request, inputs) for request, inputs in enumerate(requests)]
+
+
+def _one(session: Session, generation: Generation, asked: _Requests, request: int, inputs: Mapping[str, Any]) -> Outputs:
+    named, marks = session.place(generation, inputs), [perf_counter()]
+    for call in generation.calls:
+        try:
+            call(named)
+        except Exception as error:
+            raise asked.failed(len(marks) - 1, request, why(error)) from error
+        marks.append(perf_counter())
+    return session.take(generation, named, marks)
+
+
+def lanes(manifest: Manifest) -> tuple[str, ...]:
+    """Per step, who runs it: a device, or the host's copies."""
+    return tuple(COPIES if step.segment is None else manifest.segments[step.segment].device for step in manifest.schedule)
+
+
+def overlapped(session: Session, requests: Sequence[Mapping[str, Any]], generations: int | None, step_limit: float | None) -> list[Outputs]:
+    """Raises StepFailed naming the step, segment, device and request; no thread of it is left then but one that cannot be stopped."""
+    manifest = session.manifest
+    count = usual_generations(manifest) if generations is None else generations
+    if count < 1 or (step_limit is not None and not step_limit > 0):
+        raise UsageError(f"{count} generations, a step limit of {step_limit} s: both must be more than 0")
+    session.extend(min(count, max(len(requests), 1)))
+    count = min(count, len(session.generations))
+    steps = Steps(tuple(Task(lane, (*s.needs, *s.waits)) for lane, s in zip(lanes(manifest), manifest.schedule, strict=True)))
+    run = Overlap(steps, _Requests(session, requests), count, step_limit)
+    return run.finish(len(requests))
+
+
+class _Requests:
+    """What Overlap asks of a session."""
+
+    def __init__(self, session: Session, requests: Sequence[Mapping[str, Any]]) -> None:
+        self._session, self._requests = session, requests
+
+    def place(self, generation: int, request: int) -> dict[str, Any]:
+        return self._session.place(self._session.generations[generation], self._requests[request])
+
+    def run(self, generation: int, step: int, named: dict[str, Any]) -> None:
+        self._session.generations[generation].calls[step](named)
+
+    def take(self, generation: int, named: dict[str, Any], spans: tuple[tuple[float, float], ...]) -> Outputs:
+        return self._session.take(self._session.generations[generation], named, spans)
+
+    def halt(self, stop: bool) -> None:
+        for generation in self._session.generations:
+            for segment in generation.segments:
+                if isinstance(segment, Haltable):
+                    segment.halt(stop)
+
+    def abandoned(self) -> None:
+        self._session.abandon()
+
+    def failed(self, step: int, request: int, why: str) -> StepFailed:
+        manifest = self._session.manifest
+        record = manifest.schedule[step]
+        if record.segment is not None:
+            segment = manifest.segments[record.segment]
+            what = f"segment {segment.index} on {segment.device} ({self._session.devices[segment.index]})"
+            return StepFailed(why, step=step, request=request, what=what, segment=segment.index, device=segment.device)
+        assert record.source is not None and record.destination is not None
+        source, destination = manifest.arena.slots[record.source], manifest.arena.slots[record.destination]
+        what = f"{record.kind} of {source.tensor} from {source.device} to {destination.device}"
+        return StepFailed(why, step=step, request=request, what=what, segment=None, device=destination.device)

@@ -1,0 +1,279 @@
+"""One arena, every segment bound to it, run step by step."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+from typing import Any, cast
+
+from ..bundle.manifest import Manifest, SegmentRecord
+from ..devices.adapter import Adapter, LoadedSegment, Rebindable
+from ..devices.views import packed_bytes, view_at
+from ..errors import BundleError, UsageError
+from .arena_memory import ArenaMemory
+from .check_inputs import check_inputs
+from .choose_adapters import choose_adapters
+from .generation import Generation, SlotAt, ports_of, slots_at
+from .load_blob import find_blob
+from .resident import measured
+
+Observe = Callable[[str, str, Any], None]
+"""Told (tensor, device, value) after the step that wrote it; the value is only valid during the call."""
+Spans = tuple[tuple[float, float], ...]
+POISON = 0xFF
+"""NaN in every float, -1 in signed integers: a slot nobody wrote shows."""
+
+
+class Outputs(dict[str, Any]):
+    """Graph outputs by name (copies, yours to keep), with how they came about."""
+
+    __slots__ = ("_about", "_marks")
+
+    def __init__(self, values: Mapping[str, Any], about: About, marks: Sequence[float] | Spans) -> None:
+        """marks: the begin of the first step, then the end of each, if they ran one after the other; else their spans."""
+        super().__init__(values)
+        self._about, self._marks = about, marks
+
+    @property
+    def emulated(self) -> tuple[str, ...]:
+        """Segments that ran on the CPU in place of a device that is not here: "0 (npu)"."""
+        return self._about.emulated
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """Segments whose runtime could not be given addresses."""
+        return self._about.copied
+
+    @property
+    def narrow(self) -> tuple[str, ...]:
+        """Segments that a device computed in a narrower dtype than their own."""
+        return self._about.narrow
+
+    @property
+    def spans(self) -> Spans:
+        """Per step of the schedule, when it began and ended (seconds, time.perf_counter)."""
+        return cast("Spans", self._marks) if isinstance(self._marks, tuple) else tuple(pairwise(cast("list[float]", self._marks)))
+
+    @property
+    def step_seconds(self) -> tuple[float, ...]:
+        """Per step of the schedule."""
+        return tuple(end - begin for begin, end in self.spans)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What all outputs of a session share."""
+
+    emulated: tuple[str, ...]
+    copied: tuple[str, ...]
+    narrow: tuple[str, ...]
+
+
+class Session:
+    """A loaded bundle, for as many runs as wanted, from one thread. Memory and sessions are made once, here.
+
+    shared: the arena lies behind a file descriptor, `arena_fd`, for other processes to map; arena_fd: map the one of another process.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        emulate: bool = False,
+        poison: bool = False,
+        recompile: bool = False,
+        shared: bool = False,
+        arena_fd: int | None = None,
+    ) -> None:
+        self.manifest, self._folder, self._poison, self._recompile = manifest, folder, poison, recompile
+        self._adapters, self.emulated = choose_adapters(manifest, emulate)
+        self._memory = [ArenaMemory(manifest.arena.total, manifest.arena.align, shared=shared, fd=arena_fd)]
+        self.base, self.arena_fd = self._memory[0].base, self._memory[0].fd
+        self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
+        self._slots = slots_at(manifest.arena, self.base)
+        each = zip(manifest.segments, self._adapters, strict=True)
+        loaded = [measured(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
+        self._segments, self.resident = [segment for segment, _ in loaded], tuple(added for _, added in loaded)
+        self.generations = [Generation(manifest, self.base, self._slots, self._segments, str(folder))]
+        self._named: dict[str, Any] = {}
+        self._describe()
+
+    def _describe(self) -> None:
+        each = list(zip(self.manifest.segments, self._adapters, self._segments, strict=True))
+        self.devices = tuple(segment.device for segment in self._segments)
+        self.native = tuple(f"{r.index} ({r.device}): {a.name} on {s.device}" for r, a, s in each if a.name != "ort")
+        self.narrow = tuple(f"{r.index} ({r.device}): {a.narrow} on {s.device}" for r, a, s in each if a.narrow)
+        self.copied = tuple(f"{r.index} ({r.device})" for r, _, s in each if s.copies)
+        self.zero_copy = self._shared_addresses()
+        self._about = About(self.emulated, self.copied, self.narrow)
+
+    def traffic(self, index: int) -> tuple[int, int]:
+        """Bytes that a segment reads and writes in place, and those copied for it."""
+        record = self.manifest.segments[index]
+        total = sum(packed_bytes(self._slots[p.slot]) for p in (*record.inputs, *record.outputs) if p.slot is not None)
+        return (0, total) if self._segments[index].copies else (total, 0)
+
+    def _shared_addresses(self) -> int:
+        """How many zero-copy handoffs there are; raises BundleError where the two sides are bound to different addresses."""
+        at: dict[tuple[str, str], int] = {}
+        for record in self.manifest.segments:
+            for port in (*record.inputs, *record.outputs):
+                if port.slot is not None:
+                    at[port.tensor, record.device] = self._slots[port.slot].address
+        found = [handoff for handoff in self.manifest.handoffs if handoff.mode == "zero_copy"]
+        for handoff in found:
+            here, there = at.get((handoff.tensor, handoff.producer)), at.get((handoff.tensor, handoff.consumer))
+            if here is not None and there is not None and here != there:
+                sides = f"{handoff.producer} and {handoff.consumer}"
+                raise BundleError(f"the zero-copy handoff of {handoff.tensor} has two addresses, of {sides}", where=str(self._folder))
+        return len(found)
+
+    def run(self, inputs: Mapping[str, Any], observe: Observe | None = None) -> Outputs:
+        """One request. Raises UserError for inputs that are not the model's, BundleError where a runtime fails or writes elsewhere."""
+        generation = self._first
+        named, marks, now = self.place(generation, inputs), [perf_counter()], perf_counter
+        if observe is None:
+            for call in generation.calls:
+                call(named)
+                marks.append(now())
+            return self.take(generation, named, marks)
+        spans = []
+        for index, call in enumerate(generation.calls):
+            begin = now()
+            call(named)
+            spans.append((begin, now()))
+            self._show(index, named, observe)
+        return self.take(generation, named, tuple(spans))
+
+    def run_many(
+        self,
+        requests: Sequence[Mapping[str, Any]],
+        *,
+        pipeline: bool = False,
+        generations: int | None = None,
+        step_limit: float | None = None,
+    ) -> list[Outputs]:
+        """The outputs of each request, in order; the same bits with and without `pipeline`.
+
+        pipeline: consecutive requests overlap, a thread per device. Each of the `generations` (default: as many as there are devices,
+        2 to 4) has an arena of its own; raises UserError where that is more than the target's budgets leave.
+        step_limit: seconds that one step may take; none by default. Beyond it the run ends with a StepFailed, as when a step raises.
+        """
+        from .run_many import one_by_one, overlapped
+
+        first = self._first
+        if not pipeline and step_limit is None:
+            return one_by_one(self, first, requests)
+        return overlapped(self, requests, generations if pipeline else 1, step_limit)
+
+    def extend(self, count: int) -> None:
+        """At least so many generations; further ones share the segments' weights where the runtime can be bound again."""
+        from .more_generations import plan_more
+
+        manifest, missing = self.manifest, count - len(self.generations)
+        if missing <= 0:
+            return
+        plan = plan_more(manifest, count, missing)
+        self._memory.append(ArenaMemory(plan.total, manifest.arena.align))
+        for offset in plan.offsets:
+            base = self._memory[-1].base + offset
+            slots = slots_at(manifest.arena, base)
+            segments = [self._again(k, slots) for k in range(len(self._segments))]
+            self.generations.append(Generation(manifest, base, slots, segments, str(self._folder)))
+
+    def abandon(self) -> None:
+        """A thread that could not be stopped still runs a segment: from now on every use is a BundleError."""
+        self.generations.clear()
+
+    @property
+    def _first(self) -> Generation:
+        if not self.generations:
+            raise BundleError("a segment of this session still runs, and could not be stopped", help="load the bundle again")
+        return self.generations[0]
+
+    @property
+    def arena_bytes(self) -> int:
+        """Of all generations."""
+        return len(self.generations) * self.manifest.arena.total
+
+    @property
+    def loaded_again(self) -> tuple[str, ...]:
+        """Segments whose runtime binds addresses once, so that every generation has its weights again: "1 (gpu)"."""
+        each = zip(self.manifest.segments, self._segments, strict=True)
+        return tuple(f"{r.index} ({r.device})" for r, s in each if not isinstance(s, Rebindable)) if len(self.generations) > 1 else ()
+
+    def put(self, inputs: Mapping[str, Any]) -> None:
+        """Writes the inputs to their slots, for `run_step`."""
+        self._named = self.place(self._first, inputs)
+
+    def run_step(self, index: int) -> None:
+        """One step of the schedule, on what lies in the arena; who runs the others, and in what order, is the caller's business."""
+        self._first.calls[index](self._named)
+
+    def get(self) -> Outputs:
+        """The outputs that lie in the arena."""
+        return self.take(self._first, self._named, ())
+
+    def view(self, tensor: str, device: str) -> Any:
+        """The tensor where `device` binds it, in the arena itself: what is written there is read by the next step."""
+        for slot, at in zip(self.manifest.arena.slots, self._slots, strict=True):
+            if slot.tensor == tensor and device in (slot.device, *slot.aliases):
+                return view_at(at)
+        raise UsageError(f"{device} binds no tensor {tensor!r} in the arena")
+
+    def place(self, generation: Generation, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes the inputs to the generation's slots; returns the values passed by name. Raises UsageError for inputs that do not fit."""
+        if self._poison or generation.by_name or len(inputs) != len(generation.inputs):
+            return self._place_any(generation, inputs)
+        for name, view, dtype, shape in generation.inputs:
+            array = inputs.get(name)
+            if getattr(array, "dtype", None) != dtype or array.shape != shape:  # type: ignore[union-attr]
+                return self._place_any(generation, inputs)
+            view[...] = array
+        return {}
+
+    def _place_any(self, generation: Generation, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        checked = check_inputs(self.manifest, inputs)
+        if self._poison:
+            ctypes.memset(generation.base, POISON, self.manifest.arena.total)
+        for name, view, _, _ in generation.inputs:
+            if view is not None:
+                view[...] = checked[name]
+        return {name: checked[name] for name in generation.by_name}
+
+    def take(self, generation: Generation, named: Mapping[str, Any], marks: Sequence[float] | Spans) -> Outputs:
+        """Copies of the outputs, once every step has run."""
+        values = {name: _plain(named[name]) if view is None else view.copy() for name, view in generation.outputs}
+        return Outputs(values, self._about, marks)
+
+    def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[SlotAt]) -> LoadedSegment:
+        blob = find_blob(self._folder, segment, adapter, self._recompile) if adapter.suffix else None
+        inputs, outputs = ports_of(segment.inputs, slots, self._dtypes), ports_of(segment.outputs, slots, self._dtypes)
+        return adapter.load(self._folder / segment.file, blob, inputs, outputs)
+
+    def _again(self, index: int, slots: Sequence[SlotAt]) -> LoadedSegment:
+        record, loaded = self.manifest.segments[index], self._segments[index]
+        if not isinstance(loaded, Rebindable):
+            return self._load(record, self._adapters[index], slots)
+        return loaded.again(ports_of(record.inputs, slots, self._dtypes), ports_of(record.outputs, slots, self._dtypes))
+
+    def _show(self, index: int, named: Mapping[str, Any], observe: Observe) -> None:
+        step = self.manifest.schedule[index]
+        if step.segment is None:
+            return
+        segment = self.manifest.segments[step.segment]
+        for port in segment.outputs:
+            value = _plain(named[port.tensor]) if port.slot is None else view_at(self._slots[port.slot])
+            observe(port.tensor, segment.device, value)
+
+
+def _plain(value: Any) -> Any:
+    from ..devices.ort_values import plain
+
+    return plain(value)

@@ -1,0 +1,153 @@
+"""`autoglmc check model.onnx`: five named checks before deployment, each of which runs even if another failed, where it can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..devices.interruption import run_options
+from ..devices.ort_values import run_session
+from ..errors import ModelError, UserError, first_line
+from ..load.function_size import check_functions
+from ..load.read_model import read_model
+from ..load.structure import check_structure, run_checker
+from ..load.versions import check_versions
+from ..load.weights import all_tensors, check_weights
+from .generate_inputs import generate_inputs, small_shapes
+
+if TYPE_CHECKING:
+    import onnx
+
+Status = Literal["pass", "fail", "skipped"]
+CHECKS = ("format", "versions", "structure", "weights", "forward")
+
+SIZES: tuple[tuple[int, int], ...] = ((32, 32), (64, 48), (512, 64), (16, 224))
+"""(length, side) tried in turn for unbound dims: token models take the first, others insist on a frame or image size."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    name: str
+    status: Status
+    message: str
+    """What was found; for a failure what is wrong, for a skipped check why it could not run."""
+    help: str = ""
+
+
+def check_model(path: Path) -> tuple[CheckResult, ...]:
+    """One result per name in CHECKS, in that order. Raises UsageError when there is no such file."""
+    try:
+        model, data = read_model(path)
+    except ModelError as problem:
+        skipped = (CheckResult(name, "skipped", "the file cannot be read as a model") for name in CHECKS[1:])
+        return (_failed("format", problem), *skipped)
+    results = [
+        CheckResult("format", "pass", f"ONNX, {len(data)} bytes, {len(model.graph.node)} operators in the main graph"),
+        _run("versions", lambda: check_versions(model, "")),
+        _run("structure", lambda: _structure(model, data, path)),
+        _run("weights", lambda: _weights(model, path)),
+    ]
+    if results[-1].status == "fail":
+        return (*results, CheckResult("forward", "skipped", "its weights are not complete"))
+    return (*results, _run("forward", lambda: _forward(model, path)))
+
+
+def _run(name: str, check: Callable[[], str]) -> CheckResult:
+    try:
+        return CheckResult(name, "pass", check())
+    except UserError as problem:
+        return _failed(name, problem)
+
+
+def _failed(name: str, problem: UserError) -> CheckResult:
+    return CheckResult(name, "fail", problem.message, problem.help)
+
+
+def _structure(model: onnx.ModelProto, data: bytes, path: Path) -> str:
+    if check_structure(model, ""):
+        raise ModelError("its nodes are not in topological order", help="autoglmc sorts them; other tools will refuse the model")
+    check_functions(model, "")
+    try:
+        external = check_weights(model, path)
+    except ModelError:
+        # a fault of the weights check: here the graph alone is judged, so that one fault has one name
+        external, data = (), _without_weights(model)
+    run_checker(str(path) if external else data, "")
+    return "onnx.checker passes; names are unique; no cycle"
+
+
+def _without_weights(model: onnx.ModelProto) -> bytes:
+    from onnx import ModelProto, helper
+
+    bare = ModelProto()
+    bare.CopyFrom(model)
+    names = {value.name for value in bare.graph.input}
+    bare.graph.input.extend(
+        helper.make_tensor_value_info(t.name, t.data_type, [max(d, 0) for d in t.dims])
+        for t in bare.graph.initializer
+        if t.name not in names
+    )
+    del bare.graph.initializer[:]
+    data: bytes = bare.SerializeToString()
+    return data
+
+
+def _weights(model: onnx.ModelProto, path: Path) -> str:
+    external = check_weights(model, path)
+    count = sum(1 for _ in all_tensors(model))
+    files = sorted({place.location for place in external})
+    return f"{count} weights, all inside the file" if not files else f"{count} weights, {len(external)} of them in {', '.join(files)}"
+
+
+def _forward(model: onnx.ModelProto, path: Path) -> str:
+    """Runs the model once; dims that the model leaves open get the first of SIZES that works."""
+    session = _session(path)
+    problem = ""
+    tried: list[dict[str, tuple[int, ...]]] = []
+    for length, side in SIZES:
+        shapes = small_shapes(model, length, side)
+        if shapes in tried:
+            continue
+        tried.append(shapes)
+        try:
+            names = [value.name for value in model.graph.output]
+            outputs = run_session(session, names, generate_inputs(model, 0, shapes), run_options())
+        except UserError:
+            raise
+        except Exception as failure:
+            problem = problem or first_line(failure)
+            continue
+        return _describe_run(model, shapes, outputs)
+    raise ModelError(
+        f"onnxruntime cannot run it with {_listed(tried[0])}: {problem}", help=f"input shapes tried: {'; '.join(_listed(s) for s in tried)}"
+    )
+
+
+def _describe_run(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], outputs: list[object]) -> str:
+    import numpy as np
+
+    names = [value.name for value in model.graph.output]
+    for name, output in zip(names, outputs, strict=True):
+        array = np.asarray(output) if isinstance(output, np.ndarray) else np.zeros(0)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ModelError(
+                f"output '{name}' is not finite for {_listed(shapes)}", help="look for a division by zero or an overflow in the model"
+            )
+    return f"onnxruntime runs it with {_listed(shapes)}: {len(outputs)} outputs, all finite"
+
+
+def _session(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as problem:
+        raise ModelError(f"onnxruntime cannot load it: {first_line(problem)}", help="an operator may need a newer onnxruntime") from None
+
+
+def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} [{','.join(str(dim) for dim in shape)}]" for name, shape in shapes.items()) or "no input"

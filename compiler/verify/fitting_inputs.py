@@ -1,0 +1,78 @@
+"""Made-up inputs that the untouched model takes: one that indexes, divides or reshapes by an input refuses most of what can be made up.
+
+What the model itself refuses, or answers in another shape than it declares, says nothing about a bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from .reference import Reference
+
+Values = Mapping[str, Any]
+MOST_SAID = 300
+"""Characters of a runtime's message."""
+
+
+@dataclass(slots=True)
+class MadeUp:
+    model: onnx.ModelProto
+    reference: Reference
+    shapes: Mapping[str, tuple[int, ...]]
+    """Full shapes of the inputs that the model leaves open."""
+    inputs: tuple[str, ...]
+    outputs: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
+    """Shapes that the bundle has memory for; an output that is missing here may have any."""
+    unfit: list[str] = field(default_factory=list)
+    """Why inputs could not be used, each reason once."""
+
+    def attempt(self, seed: int) -> tuple[Values, dict[str, Any]] | None:
+        """Inputs and what the model makes of them; None where it takes others only, and `unfit` says why."""
+        from .generate_inputs import generate_inputs
+
+        try:
+            made = generate_inputs(self.model, seed, self.shapes)
+            values = {name: made[name] for name in self.inputs if name in made}
+            expected = self.reference.run(values)
+        except ModelError as problem:
+            self._note(problem.message.splitlines()[0][:MOST_SAID])
+            return None
+        misfit = self._misfit(expected)
+        if misfit:
+            self._note(misfit)
+            return None
+        return values, expected
+
+    def _note(self, reason: str) -> None:
+        if reason not in self.unfit:
+            self.unfit.append(reason)
+
+    def _misfit(self, expected: Values) -> str:
+        """Of an output that the bundle keeps in the shape that the model declares, where the model makes another one of these inputs."""
+        for value in self.model.graph.output:
+            kept = self.outputs.get(value.name)
+            if kept is None or not hasattr(expected[value.name], "shape"):
+                continue
+            stated = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+            found = expected[value.name].shape
+            if stated == list(kept) and found != kept:
+                return f"the model answers {value.name} in the shape {list(found)}, which it declares as {stated}"
+        return ""
+
+
+def varied(values: Values) -> dict[str, Any]:
+    """Other inputs like these: float arrays turned by one element and halved, everything else as it is."""
+    import numpy
+
+    def other(value: Any) -> Any:
+        floating = isinstance(value, numpy.ndarray) and value.dtype.kind == "f"
+        return (numpy.roll(value, 1) * numpy.asarray(0.5, value.dtype)).astype(value.dtype) if floating else value
+
+    return {name: other(value) for name, value in values.items()}

@@ -1,0 +1,112 @@
+"""The untouched model, run by onnxruntime with its graph optimisations off: they are rewrites too, and may share our mistakes.
+
+With them on the same model gives the same up to rounding: how far the two are apart is the model's own rounding.
+Any tensor of the model can be asked for besides its outputs. Nothing here knows how the bundle was made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..devices.interruption import run_options
+from ..devices.ort_values import run_session
+from ..errors import ModelError
+from ..load.constant_nodes import RANDOM
+from ..load.node_names import name_nodes_apart
+
+if TYPE_CHECKING:
+    import onnx
+
+EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+UNTOUCHED = "this is the model as it was given; `autoglmc check` says more, `autoglmc compile --no-verify` compiles it unseen"
+PASSES_SHAPES_ONLY = frozenset({"Shape", "Size"})
+"""With every dim bound, these depend on no value."""
+
+
+def read_graph(path: Path) -> onnx.ModelProto:
+    """The model without its external weights. Raises ModelError for a file that is no ONNX model."""
+    import onnx
+
+    try:
+        return onnx.load_model(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's own error types differ between its back ends
+        raise ModelError(f"not an ONNX model: {error}", where=str(path)) from None
+
+
+class Reference:
+    """`tensors` are fetched besides the outputs; those the model does not have are left out of `tensors`."""
+
+    def __init__(self, path: Path, model: onnx.ModelProto, tensors: Iterable[str] = (), *, optimised: bool = False) -> None:
+        import onnxruntime
+
+        self._where = str(path)
+        copy = type(model)()
+        copy.CopyFrom(model)
+        name_nodes_apart(copy.graph)
+        made = {name for node in copy.graph.node for name in node.output if name}
+        self.outputs = tuple(value.name for value in copy.graph.output)
+        self.tensors = tuple(name for name in dict.fromkeys(tensors) if name in made and name not in self.outputs)
+        for name in self.tensors:
+            copy.graph.output.add().name = name  # onnxruntime infers the type
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        levels = onnxruntime.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
+        options.add_session_config_entry(EXTERNAL_FOLDER, os.fspath(path.resolve().parent))
+        try:
+            data = copy.SerializeToString()
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's and protobuf's exceptions share no base class
+            raise ModelError(f"onnxruntime cannot run the model: {str(error)[:1000]}", where=str(path), help=UNTOUCHED) from error
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        names = [*self.outputs, *self.tensors]
+        try:
+            return dict(zip(names, run_session(self._session, names, inputs, run_options()), strict=True))
+        except Exception as error:
+            message = f"onnxruntime cannot run the model on these inputs: {str(error)[:1000]}"
+            raise ModelError(message, where=self._where, help=UNTOUCHED) from error
+
+
+def random_tensors(graph: onnx.GraphProto) -> dict[str, str]:
+    """Tensors of the main graph that are drawn at random, and the operator that drew them: two runs of the model itself differ there."""
+    never = {t.name for t in graph.initializer if t.data_type == t.BOOL and not any((*t.int32_data, *t.raw_data))}
+    drawn: dict[str, str] = {}
+    for node in graph.node:
+        source = _draws(node, never) or next((drawn[name] for name in sorted(_reads(node)) if name in drawn), "")
+        if source:
+            drawn.update(dict.fromkeys(node.output, source))
+    drawn.pop("", None)
+    return drawn
+
+
+def _draws(node: onnx.NodeProto, never: set[str]) -> str:
+    """The operator that draws in this node or its bodies; a Dropout draws when it is told that this is training."""
+    if node.op_type in RANDOM:
+        return node.op_type
+    if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] and node.input[2] not in never:
+        return "Dropout in training mode"
+    bodies = [body for attribute in node.attribute for body in (attribute.g, *attribute.graphs)]
+    return next((found for body in bodies for inner in body.node if (found := _draws(inner, never))), "")
+
+
+def fixed_outputs(graph: onnx.GraphProto) -> frozenset[str]:
+    """Outputs that no input value reaches, so that they may well be the same for every input: constants and shapes."""
+    weights = {tensor.name for tensor in graph.initializer}
+    reached = {value.name for value in graph.input if value.name not in weights}
+    for node in graph.node:  # in topological order, or onnxruntime would not have loaded it
+        if node.op_type in RANDOM or (node.op_type not in PASSES_SHAPES_ONLY and not reached.isdisjoint(_reads(node))):
+            reached.update(node.output)
+    return frozenset(value.name for value in graph.output if value.name not in reached)
+
+
+def _reads(node: onnx.NodeProto) -> set[str]:
+    """What a node reads, bodies included (a name of a body that hides an outer one only makes the answer more careful)."""
+    names = set(node.input)
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            names.update(*(_reads(inner) for inner in body.node), (value.name for value in body.output))
+    return names

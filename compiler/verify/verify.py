@@ -1,0 +1,286 @@
+"""Compares a bundle with the untouched model, independently of everything that decided how the bundle looks.
+
+Both run on inputs made up for the model (and on those given); every output and every segment boundary that the model has too is compared.
+An output that is the same for every input proves nothing, so nothing is called verified then, unless no input value can reach it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..bundle.manifest import LimitRecord, MeasuredRecord
+from ..errors import ModelError, VerifyError
+from ..load.weights import model_sha256
+from ..run.bundle import Bundle
+from .compare import Difference, difference, same
+from .fitting_inputs import MadeUp, varied
+from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, measured, narrow_limits, suspicious
+from .narrow import narrowed
+
+if TYPE_CHECKING:
+    from .reference import Reference
+
+SETS = 3
+"""Input sets compared."""
+MORE_SETS = 8
+"""Input sets tried on the model alone before an output counts as one that does not respond."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    verified: bool
+    reason: str
+    """Why not; where verified, what that rests on."""
+    outputs: tuple[Difference, ...]
+    boundaries: tuple[Difference, ...]
+    """Tensors between segments that the model has under the same name, in schedule order. They locate an error; outputs decide."""
+    constant: tuple[str, ...]
+    """Outputs that no input value reaches."""
+    unresponsive: tuple[str, ...]
+    """Outputs that an input reaches but that never changed."""
+    inputs: tuple[str, ...]
+    """The input sets compared: "given", "seed 0" …"""
+    tolerance: float | None
+    """On max_abs_over_std; None where limits of the target decide."""
+    approximated: bool
+    limits: tuple[LimitRecord, ...]
+    """Measured accuracy and error limits."""
+    emulated: tuple[str, ...]
+    narrow: tuple[str, ...] = ()
+    """Segments that a device computed in a narrower dtype: "1 (npu): fp16 on Hexagon HTP v75 (emulator)"."""
+    native: tuple[str, ...] = ()
+    """Segments that another runtime than onnxruntime's CPU really ran."""
+
+    @property
+    def passed(self) -> bool:
+        return self.verified
+
+    def records(self) -> tuple[MeasuredRecord, ...]:
+        """For the manifest, to three digits: what is beyond those is the machine's, not the bundle's."""
+        sets = ", ".join(self.inputs)
+        return tuple(
+            MeasuredRecord(output=d.name, inputs=sets, max_abs=_three(d.max_abs), max_rel=_three(d.max_rel), cosine=round(d.cosine, 6))
+            for d in self.outputs
+        )
+
+    def measured(self) -> dict[tuple[str, str], float]:
+        """The worst of all outputs by (kind, subject) of a limit."""
+        return measured(self.outputs)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def verify(
+    model_path: str | os.PathLike[str],
+    bundle: Bundle,
+    *,
+    emulate: bool = False,
+    seed: int = 0,
+    inputs: Mapping[str, Any] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> VerifyReport:
+    """Run both and compare. `inputs` are compared besides the made-up ones; `shapes` are for inputs whose shape the bundle leaves open.
+
+    Raises VerifyError where model and bundle do not belong together, UserError for inputs the bundle does not take, and what running
+    either raises. A difference is no exception but `verified` False.
+    """
+    tell = progress or (lambda _: None)
+    path = Path(model_path)
+    _same_model(path, bundle)
+    trial = _Trial(path, bundle, emulate, {**(shapes or {}), **_bound(bundle)})
+    if inputs is not None:
+        tell("comparing on given")
+        trial.compare("given", inputs)
+    for number in range(seed, seed + SETS):
+        tell(f"comparing on seed {number}")
+        trial.compare_made_up(number)
+    return trial.report()
+
+
+def verify_bundle(
+    model: str | os.PathLike[str],
+    bundle: str | os.PathLike[str],
+    *,
+    emulate: bool = False,
+    progress: Callable[[str], None] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+) -> VerifyReport:
+    """`verify` for a bundle on disk."""
+    return verify(model, Bundle.load(bundle), emulate=emulate, progress=progress, inputs=inputs)
+
+
+def _same_model(path: Path, bundle: Bundle) -> None:
+    found = model_sha256(path)
+    if found != bundle.manifest.model.sha256:
+        hashes = f"model.sha256 is {bundle.manifest.model.sha256[:12]}…, this file's is {found[:12]}…"
+        what = f"the bundle was compiled from another model: {hashes}"
+        raise VerifyError(what, where=str(path), help="give the model the bundle was made from, or compile this one")
+
+
+def _bound(bundle: Bundle) -> dict[str, tuple[int, ...]]:
+    return {value.name: value.shape for value in bundle.manifest.model.inputs if value.shape is not None}
+
+
+class _Trial:
+    """Both sides loaded once, and what was seen so far."""
+
+    def __init__(self, path: Path, bundle: Bundle, emulate: bool, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        from .reference import Reference, fixed_outputs, random_tensors, read_graph
+
+        self.path, self.bundle, self.shapes = path, bundle, shapes
+        self.model = read_graph(path)
+        crossing = [port.tensor for segment in bundle.manifest.segments for port in segment.outputs]
+        self.reference: Reference = Reference(path, self.model, crossing)
+        self.session = bundle.session(emulate=emulate, poison=True)
+        self.fixed, self.random = fixed_outputs(self.model.graph), random_tensors(self.model.graph)
+        wanted = {value.name: value.shape for value in bundle.manifest.model.outputs}
+        inputs = tuple(value.name for value in bundle.manifest.model.inputs)
+        self.made_up = MadeUp(self.model, self.reference, shapes, inputs, wanted)
+        self.names: list[str] = []
+        self.fed: list[Mapping[str, Any]] = []
+        self.expected: list[dict[str, Any]] = []
+        self.got: list[dict[str, Any]] = []
+        if set(self.reference.outputs) != set(wanted):
+            raise VerifyError(f"the model has the outputs {sorted(self.reference.outputs)}, the bundle {sorted(wanted)}", where=str(path))
+
+    def compare_made_up(self, seed: int) -> None:
+        found = self.made_up.attempt(seed)
+        if found is not None:
+            self.compare(f"seed {seed}", *found)
+
+    def compare(self, name: str, values: Mapping[str, Any], expected: dict[str, Any] | None = None) -> None:
+        seen: dict[str, Any] = {}
+
+        def observe(tensor: str, device: str, value: Any) -> None:
+            if tensor in self.reference.tensors:
+                seen[tensor] = value.copy() if hasattr(value, "copy") else value
+
+        got = self.session.run(values, observe)
+        self.names.append(name)
+        self.fed.append(values)
+        self.expected.append(self.reference.run(values) if expected is None else expected)
+        self.got.append({**seen, **got})
+
+    def report(self) -> VerifyReport:
+        compared = [name for name in (*self.reference.outputs, *self.reference.tensors) if self.names and name not in self.random]
+        differences = {name: self._difference(name) for name in compared}
+        outputs = self._rounded(tuple(differences[name] for name in self.reference.outputs if name in differences))
+        seen = [name for name in self.reference.tensors if all(name in got for got in self.got)]
+        boundaries = tuple(differences[name] for name in seen if name in differences)
+        still = self._unresponsive()
+        approximated = any(bound.bound > 0 for bound in self.bundle.manifest.errors.bounds)
+        limits = held(self.bundle.manifest.limits, outputs) if outputs else ()
+        tolerance = None if approximated and limits else APPROXIMATE if approximated else TOLERANCE
+        narrow = bool(self.session.narrow)
+        proves_nothing = [*self._unfit(), *self._drawn(), *self._empty(), *self._silent(still)]
+        reasons = [*proves_nothing, *beyond(outputs, boundaries, tolerance, narrow), *broken(limits)]
+        return VerifyReport(
+            verified=not reasons,
+            reason="; ".join(reasons) or self._grounds(tolerance, outputs),
+            outputs=outputs,
+            boundaries=boundaries,
+            constant=tuple(name for name in self.reference.outputs if name in self.fixed),
+            unresponsive=still,
+            inputs=tuple(self.names),
+            tolerance=tolerance,
+            approximated=approximated,
+            limits=limits,
+            emulated=self.session.emulated,
+            narrow=self.session.narrow,
+            native=self.session.native,
+        )
+
+    def _grounds(self, tolerance: float | None, outputs: Sequence[Difference]) -> str:
+        """What a success rests on."""
+        within = "the target's limits" if tolerance is None else f"{tolerance:g} of a standard deviation"
+        own = [f"{d.name}: {d.rounding:.3g}" for d in outputs if d.rounding]
+        compared = f"{len(outputs)} output{'' if len(outputs) == 1 else 's'} on {len(self.names)} input sets"
+        if self.session.narrow:
+            return f"{compared}, {narrow_limits(outputs, tolerance)}"
+        besides = f" or the model's own rounding ({', '.join(own)})" if own else ""
+        return f"{compared}, within {within}{besides}"
+
+    def _rounded(self, outputs: tuple[Difference, ...]) -> tuple[Difference, ...]:
+        """With the model's own rounding where it may explain a difference: its change under onnxruntime's optimisations, or under fp16
+        where a device computed in that."""
+        from .reference import Reference
+
+        names = suspicious(outputs)
+        if not names:
+            return outputs
+        if self.session.narrow:
+            other = Reference(self.path, narrowed(self.model))
+        else:
+            other = Reference(self.path, self.model, optimised=True)
+        results = [other.run(values) for values in self.fed]
+        own = {name: difference(name, [(e[name], r[name]) for e, r in zip(self.expected, results, strict=True)]) for name in names}
+        return tuple(
+            replace(d, rounding=own[d.name].max_abs, rounding_over_std=own[d.name].max_abs_over_std) if d.name in own else d
+            for d in outputs
+        )
+
+    def _difference(self, name: str) -> Difference:
+        pairs = [(e[name], g[name]) for e, g in zip(self.expected, self.got, strict=True) if name in g]
+        return difference(name, pairs)
+
+    def _unresponsive(self) -> tuple[str, ...]:
+        """Outputs that stay the same over every set; sets are added, for the model alone, while there are any."""
+        results = list(self.expected)
+        if len(results) == 1:  # the given inputs alone
+            with contextlib.suppress(ModelError):
+                results.append(self.reference.run(varied(self.fed[0])))
+        still = self._unchanged(results)
+        for extra in range(MORE_SETS):
+            if not still:
+                break
+            found = self.made_up.attempt(1000 + extra)
+            results += [found[1]] if found is not None else []
+            still = self._unchanged(results)
+        return still
+
+    def _unfit(self) -> list[str]:
+        """Why nothing could be compared at all."""
+        if self.names:
+            return []
+        return [f"no made-up input fits the model ({self.made_up.unfit[0]}), so nothing was compared: give inputs that it takes"]
+
+    def _drawn(self) -> list[str]:
+        return [
+            f"the output {name} is drawn at random ({self.random[name]}), so there is nothing to compare it with"
+            for name in self.reference.outputs
+            if name in self.random
+        ]
+
+    def _unchanged(self, results: list[dict[str, Any]]) -> tuple[str, ...]:
+        """None where there was nothing to change: no run at all is another reason."""
+        live = [name for name in self.reference.outputs if results and name not in self.fixed and name not in self.random]
+        return tuple(name for name in live if all(same(results[0][name], other[name]) for other in results[1:]))
+
+    def _silent(self, still: tuple[str, ...]) -> list[str]:
+        return [f"the output {name} does not depend on the input, so equality proves nothing" for name in still]
+
+    def _empty(self) -> list[str]:
+        """Outputs of which the model itself gives no finite number on some input."""
+        import numpy
+
+        reasons = []
+        for name in self.reference.outputs:
+            for label, expected in zip(self.names, self.expected, strict=True):
+                values = expected[name]
+                if isinstance(values, (list, tuple)) or numpy.asarray(values).dtype.kind != "f":
+                    continue
+                if numpy.asarray(values).size and not numpy.isfinite(values).any():
+                    reasons.append(f"the model's own output {name} has no finite number on {label}, so equality proves nothing")
+                    break
+        return reasons
+
+
+def _three(value: float) -> float:
+    return float(f"{value:.3g}")

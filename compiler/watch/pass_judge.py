@@ -1,0 +1,106 @@
+"""Does a state of the whole model still compute what the untouched file does, up to rounding?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError, UserError, first_line
+from ..verify.compare import Difference, difference
+from ..verify.fitting_inputs import MadeUp
+from ..verify.judge import TOLERANCE, beyond, suspicious
+from ..verify.reference import Reference, random_tensors, read_graph
+from .check_graph import broken_invariants, refused_by_checker
+
+if TYPE_CHECKING:
+    import onnx
+
+    from ..pipeline.work import Work
+
+SETS = 2
+"""Generated input sets, besides those given."""
+TRIES = 4
+"""How many are made up to find them."""
+
+
+class PassJudge:
+    """The untouched model's outputs on a few inputs, and how far a state of the work is from them."""
+
+    def __init__(self, path: Path, loaded: onnx.ModelProto, given: Mapping[str, Any] | None) -> None:
+        """loaded: the model as passes get it, with every dim bound. Raises ModelError where the untouched model does not run, or takes
+        no inputs that can be made up and none are given."""
+        self.path, self._source = path, read_graph(path)
+        self._reference = Reference(path, self._source)
+        sets = [] if given is None else [(given, self._reference.run(given))]
+        sets += _made_up(self._source, loaded, self._reference, needed=not sets)
+        self.feeds, self._expected = [feeds for feeds, _ in sets], [expected for _, expected in sets]
+        random = random_tensors(self._source.graph)
+        self._outputs = tuple(name for name in self._reference.outputs if name not in random)
+        self._rounding: dict[str, float] | None = None
+        self._strict = not refused_by_checker(loaded, strict=True)
+        self.differences: tuple[Difference, ...] = ()
+        """Of the outputs, in the state judged last."""
+
+    def fault(self, model: onnx.ModelProto, work: Work) -> str:
+        """What is wrong with `model`, the whole of `work`: "" if nothing."""
+        return self._fault(model, work, TOLERANCE)
+
+    def gross_fault(self, model: onnx.ModelProto, work: Work) -> str:
+        """The same where approximations were taken: what each is allowed may grow along the way, so only its kind counts (NaN, shape)."""
+        return self._fault(model, work, None)
+
+    def accept(self, model: onnx.ModelProto) -> None:
+        """From now on compare with what this state gives."""
+        self._expected = self._run(model)
+
+    def _fault(self, model: onnx.ModelProto, work: Work, tolerance: float | None) -> str:
+        refused = "; ".join(broken_invariants(work.graph)[:3]) or refused_by_checker(model, strict=self._strict)
+        if refused:
+            return refused
+        try:
+            self.differences = self._compare(model)
+        except UserError as problem:
+            return first_line(problem).removeprefix("error: ")
+        return "; ".join(beyond(self.differences, (), tolerance))
+
+    def _compare(self, model: onnx.ModelProto) -> tuple[Difference, ...]:
+        got = self._run(model)
+        found = tuple(self._difference(name, got) for name in self._outputs)
+        rounding = self._own_rounding() if suspicious(found) else {}
+        return tuple(replace(d, rounding=rounding.get(d.name, 0.0)) for d in found)
+
+    def _difference(self, name: str, got: Sequence[Mapping[str, Any]]) -> Difference:
+        pairs = [(expected[name], values[name]) for expected, values in zip(self._expected, got, strict=True)]
+        found = difference(name, pairs)
+        retyped = any(getattr(a, "dtype", None) != getattr(b, "dtype", None) for a, b in pairs)
+        return replace(found, mismatched=max(found.elements, 1)) if retyped else found
+
+    def _run(self, model: onnx.ModelProto) -> list[dict[str, Any]]:
+        """The outputs on every input set."""
+        session = Reference(self.path, model)
+        return [session.run(feeds) for feeds in self.feeds]
+
+    def _own_rounding(self) -> dict[str, float]:
+        """What onnxruntime's own optimisations change in the untouched model."""
+        if self._rounding is None:
+            other = Reference(self.path, self._source, optimised=True)
+            results = [(self._reference.run(feeds), other.run(feeds)) for feeds in self.feeds]
+            self._rounding = {name: difference(name, [(a[name], b[name]) for a, b in results]).max_abs for name in self._outputs}
+        return self._rounding
+
+
+def _made_up(
+    source: onnx.ModelProto, loaded: onnx.ModelProto, reference: Reference, *, needed: bool
+) -> list[tuple[Mapping[str, Any], dict[str, Any]]]:
+    """SETS input sets that the untouched model takes, with its outputs; fewer where it refuses most of what can be made up."""
+    shapes = {v.name: tuple(dim.dim_value for dim in v.type.tensor_type.shape.dim) for v in loaded.graph.input}
+    maker = MadeUp(source, reference, shapes, tuple(shapes))
+    attempts = (made for seed in range(TRIES) if (made := maker.attempt(seed)) is not None)
+    found = list(islice(attempts, SETS))
+    if needed and not found:
+        message = f"the model takes none of the inputs made up for it: {'; '.join(maker.unfit)}"
+        raise ModelError(message, help="give it some: --inputs FILE.npz")
+    return [(values, expected) for values, expected in found]

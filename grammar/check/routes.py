@@ -1,0 +1,62 @@
+"""HW0507: operators that the target file speaks of and that nevertheless always end on the host.
+
+Nearly every target leaves most of ONNX to its host, and saying so for each operator would be noise. A `rewrite` line or an unguarded
+`deny` in the target file itself shows that its author cares about the operator; lines of included files do not count, since they serve
+many targets. `rewrite Op -> native` that cannot work is HW0502, an error, and comes instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...targets.model import Device
+from ...targets.support import lists
+from ..lower.context import Context
+from ..lower.rewrite import facts_of, reachable
+from ..text.diagnostics import Source
+from ..text.syntax import Arg, Statement
+
+
+def check_routes(devices: Sequence[Device], source: Source, context: Context) -> None:
+    """Reports each operator once, where the file first speaks of it. Says nothing of a target with errors, or without a second device."""
+    host = next((d for d in devices if d.name == "cpu"), None) or next((d for d in devices if d.runtime.adapter == "ort"), None)
+    others = [device for device in devices if device is not host]
+    wrong = any(found.severity == "error" for found in context.report.found)
+    if wrong or host is None or not others or not context.rules or len(devices) < len(context.devices):
+        return
+    seen: set[str] = set()
+    for device in others:
+        for operator in _named(context.devices[device.name], source):
+            if operator.text in seen or any(_runs(other, operator.text, context) for other in others):
+                continue
+            seen.add(operator.text)
+            help = "support it on another device, or write a `rewrite` line to operators that a device has"
+            context.report.add("info", "HW0507", operator.span, f"`{operator.text}` always ends on `{host.name}`", help)
+
+
+def _named(device: Statement, source: Source) -> Iterator[Arg]:
+    """Operators of the device's `rewrite` lines and unguarded `deny` lines that stand in this source."""
+    for item in device.body or ():
+        if not isinstance(item, Statement) or item.head.text not in ("rewrite", "deny"):
+            continue
+        if item.head.text == "rewrite":
+            names = [arg for arg in item.args[:1] if arg.kind == "word"]
+        elif item.body is None:
+            names = [arg for arg in item.args if arg.kind == "word" and item.where is None]
+        else:
+            lines = [line for line in item.body if isinstance(line, Statement) and line.where is None]
+            names = [arg for line in lines for arg in (line.head, *line.args) if arg.kind == "word"]
+        yield from (name for name in names if name.span.source == source)
+
+
+def _runs(device: Device, operator: str, context: Context) -> bool:
+    """Whether some form of the operator runs there, as it is or as what a line or an exact rule makes of it."""
+    if lists(device, operator) or reachable(device, operator, context, frozenset()):
+        return True
+    for line in device.rewrites:
+        if line.operator != operator or line.rule == "native":
+            continue
+        forms = [fact.emits for fact in facts_of(line.rule, operator, context)]
+        if any(all(reachable(device, name, context, frozenset({operator})) for name in form) for form in forms):
+            return True
+    return False

@@ -1,0 +1,254 @@
+"""memory, link, precision: the smaller blocks of a target."""
+
+from __future__ import annotations
+
+from ...targets.formula import Expression
+from ...targets.model import Link, Memory, Origin, Precision
+from ..text.syntax import Statement
+from ..words.names import suggestion_or_list
+from ..words.reader import Quantity, Reader
+from ..words.schema import unknown
+from ..words.units import DECIMAL_BYTES
+from .context import Context
+from .expression import DTYPES, LINK_VARIABLES, Scope, lower_condition
+from .operators import check_operator
+
+LINK_SCOPE = Scope("a link", LINK_VARIABLES, predicates=False)
+NO_DEFAULT = "there is no silent default; write the number, or mark it `@guess`"
+ROLES = ("weights", "activations")
+"""What a memory may hold; both where the file does not say."""
+
+
+def statements(statement: Statement, context: Context) -> list[Statement]:
+    if statement.body is None:
+        context.report.error("HW0001", statement.head.span, f"`{statement.head.text}` needs a block")
+        return []
+    return [item for item in statement.body if isinstance(item, Statement)]
+
+
+def _named(statement: Statement, context: Context) -> str | None:
+    reader = Reader(statement, context.report)
+    name = reader.take("word", "a name")
+    reader.end()
+    return name.text if name else None
+
+
+def binary_unit(quantity: Quantity | None, context: Context) -> None:
+    """HW0107: a decimal unit on a memory; vendors write GB and mean GiB."""
+    if quantity is None or quantity.unit not in DECIMAL_BYTES:
+        return
+    binary = quantity.unit[0].upper() + "iB"
+    scale = 1024.0 ** (" KMGT".index(binary[0])) if binary[0] in "KMGT" else 1.0
+    number = float(quantity.text.split()[0])
+    message = f"`{quantity.text}` is {int(quantity.value):,} bytes; {number:g} {binary} would be {int(number * scale):,}"
+    help = f"memories come in binary sizes: write `{number:g} {binary}` if that is meant"
+    context.report.add("warning", "HW0107", quantity.span, message, help)
+
+
+def lower_memory(statement: Statement, context: Context) -> Memory | None:
+    """`memory dram { size …; budget …; bandwidth …; page …; holds …; shared …; }`"""
+    name = _named(statement, context)
+    if name is None:
+        return None
+    path = f"memory.{name}"
+    numbers: dict[str, float] = {}
+    shared: tuple[str, ...] | None = None
+    holds: tuple[str, ...] = ROLES
+    for item in (items := statements(statement, context)):
+        reader = Reader(item, context.report)
+        match item.head.text:
+            case "size" | "budget" | "page":
+                quantity = reader.take_number("size")
+                binary_unit(quantity, context)
+                numbers |= _kept(item.head.text, context.fact(f"{path}.{item.head.text}", quantity))
+            case "bandwidth":
+                numbers |= _kept("bandwidth", context.fact(f"{path}.bandwidth", reader.take_number("bandwidth")))
+            case "shared":
+                shared = _names(reader)
+            case "holds":
+                holds = _roles(reader)
+            case _:
+                unknown(item, "memory", f"memory `{name}`", context.report)
+                continue
+        reader.end()
+    heads = {item.head.text for item in items}
+    for needed in ("size", "bandwidth", "shared"):
+        if needed not in heads:
+            help = "name the devices that address it: `shared npu, cpu;`" if needed == "shared" else NO_DEFAULT
+            context.report.missing(statement.args[0].span, f"memory `{name}` has no `{needed}`", help, needed)
+    if not {"size", "bandwidth"} <= numbers.keys() or shared is None:
+        return None
+    return Memory(
+        name=name,
+        size=int(numbers["size"]),
+        budget=int(numbers.get("budget", numbers["size"])),
+        bandwidth=numbers["bandwidth"],
+        page=int(numbers.get("page", 1)),
+        shared=shared,
+        holds=holds,
+        origin=statement.args[0].span.origin,
+    )
+
+
+def _kept(name: str, value: float | None) -> dict[str, float]:
+    return {} if value is None else {name: value}
+
+
+def _roles(reader: Reader) -> tuple[str, ...]:
+    """`holds weights` or `holds weights, activations`; both where one was wrong, and reported."""
+    found: list[str] = []
+    while role := reader.take_choice(ROLES, "a kind of data"):
+        found.append(role.text)
+        if not reader.take_sign(","):
+            break
+    return ROLES if reader.failed else tuple(role for role in ROLES if role in found)
+
+
+def _names(reader: Reader) -> tuple[str, ...]:
+    found: list[str] = []
+    while name := reader.take("word", "the name of a device"):
+        found.append(name.text)
+        if not reader.take_sign(","):
+            break
+    return tuple(found)
+
+
+def lower_link(statement: Statement, context: Context) -> Link | None:
+    """`link npu <-> cpu { via iosurface; zero_copy where … else copy 20 GB/s; row 64 B; handoff 30 us; }`"""
+    reader = Reader(statement, context.report)
+    source = reader.take("word", "two devices: `link npu <-> cpu`")
+    arrow = reader.take_sign("<->", "->") if source else None
+    if source and arrow is None:
+        reader.fail("`<->` or `->` between the devices")
+    destination = reader.take("word", "the second device") if arrow else None
+    reader.end()
+    if source is None or arrow is None or destination is None:
+        return None
+    path = f"link.{source.text}-{destination.text}"
+    parts = _LinkParts()
+    for item in (items := statements(statement, context)):
+        _link_property(item, path, parts, context)
+    heads = {item.head.text for item in items}
+    span = source.span.to(destination.span)
+    if "handoff" not in heads:
+        context.report.missing(span, f"link `{span.text}` has no `handoff`", NO_DEFAULT, "handoff")
+    if not heads & {"zero_copy", "copy"}:
+        help = "say how a tensor crosses: `zero_copy;`, `copy 20 GB/s;`, or `zero_copy where … else copy 20 GB/s;`"
+        context.report.missing(span, f"link `{span.text}` has neither `zero_copy` nor `copy`", help, "zero_copy")
+    numbers = parts.numbers
+    if "handoff" not in numbers or not (parts.zero_copy or "copy_bandwidth" in numbers):
+        return None
+    return Link(
+        source=source.text,
+        destination=destination.text,
+        both=arrow == "<->",
+        via=parts.via,
+        zero_copy=parts.zero_copy,
+        zero_copy_where=parts.where,
+        copy_bandwidth=numbers.get("copy_bandwidth"),
+        row_align=int(numbers.get("row_align", 1)),
+        align=int(numbers.get("align", 1)),
+        length_multiple=int(numbers.get("length_multiple", 1)),
+        handoff=numbers["handoff"],
+        origin=source.span.origin,
+        zero_copy_origin=parts.zero_copy_origin,
+    )
+
+
+class _LinkParts:
+    """What the statements of a link have said so far."""
+
+    def __init__(self) -> None:
+        self.via = ""
+        self.zero_copy = False
+        self.where: Expression | None = None
+        self.zero_copy_origin: Origin | None = None
+        self.numbers: dict[str, float] = {}
+
+
+def _link_property(item: Statement, path: str, parts: _LinkParts, context: Context) -> None:
+    reader = Reader(item, context.report)
+    numbers = parts.numbers
+    match item.head.text:
+        case "via":
+            parts.via = " ".join(arg.text for arg in item.args if arg.kind in ("word", "string"))
+            if not parts.via:
+                reader.fail("a mechanism, as in `via iosurface`")
+            return
+        case "zero_copy":
+            reader.end()
+            _zero_copy(item, path, parts, context)
+            return
+        case "copy":
+            numbers |= _kept("copy_bandwidth", context.fact(f"{path}.copy_bandwidth", reader.take_number("bandwidth")))
+        case "row":
+            numbers |= _kept("row_align", context.fact(f"{path}.row_align", reader.take_number("size")))
+        case "align":
+            numbers |= _kept("align", context.fact(f"{path}.align", reader.take_number("size")))
+        case "length":
+            if reader.take_choice(("multiple",), "a rule for the length"):
+                numbers |= _kept("length_multiple", context.fact(f"{path}.length_multiple", reader.take_number("size")))
+        case "handoff":
+            numbers |= _kept("handoff", context.fact(f"{path}.handoff", reader.take_number("time")))
+        case _:
+            unknown(item, "link", f"the link {path.removeprefix('link.')}", context.report)
+            return
+    reader.end()
+    if item.where is not None:
+        context.report.error("HW0001", item.where.span, f"`{item.head.text}` has no condition", "only `zero_copy` has one")
+
+
+def _zero_copy(item: Statement, path: str, parts: _LinkParts, context: Context) -> None:
+    """`zero_copy;` or `zero_copy where … [else copy 20 GB/s];`"""
+    parts.zero_copy = True
+    parts.zero_copy_origin = item.head.span.origin
+    if item.where is None:
+        return
+    parts.where = lower_condition(item.where, LINK_SCOPE, context.report)
+    if item.otherwise is None:
+        return
+    reader = Reader(item, context.report, item.otherwise)
+    if reader.take_word_if("copy"):
+        parts.numbers |= _kept("copy_bandwidth", context.fact(f"{path}.copy_bandwidth", reader.take_number("bandwidth")))
+        reader.end()
+    else:
+        reader.fail("`else copy` and a bandwidth")
+
+
+def lower_precision(statement: Statement, context: Context) -> Precision:
+    """`precision { default fp16; compute fp16 for fp32; keep fp32 Softmax on cpu; }`"""
+    default: str | None = None
+    compute: list[tuple[str, str]] = []
+    keep: list[tuple[str, str, str]] = []
+    for item in statements(statement, context):
+        reader = Reader(item, context.report)
+        if item.head.text not in ("default", "compute", "keep"):
+            unknown(item, "precision", "`precision`", context.report)
+            continue
+        dtype = reader.take_choice(DTYPES, "a dtype", "HW0306")
+        if dtype is None:
+            continue
+        if item.head.text == "default":
+            default = dtype.text
+        elif item.head.text == "compute":
+            if reader.take_word_if("for") is None:
+                reader.fail("`for` and the dtype of the operands, as in `compute fp16 for fp32`")
+            elif operand := reader.take_choice(DTYPES, "a dtype", "HW0306"):
+                compute.append((dtype.text, operand.text))
+        else:
+            keep += _keep(reader, dtype.text, context)
+        reader.end()
+    return Precision(default=default, compute=tuple(compute), keep=tuple(keep))
+
+
+def _keep(reader: Reader, dtype: str, context: Context) -> list[tuple[str, str, str]]:
+    names: list[str] = []
+    while name := reader.take("word", "an operator"):
+        if check_operator(name, context, in_range=False):
+            names.append(name.text)
+        if not reader.take_sign(","):
+            break
+    on = reader.take("word", "the name of a device after `on`") if reader.take_word_if("on") else None
+    if on is not None and on.text not in context.devices and not context.report.broken:
+        context.report.error("HW0202", on.span, f"no device `{on.text}`", suggestion_or_list(on.text, context.devices))
+    return [(dtype, name, on.text if on else "") for name in names]

@@ -1,0 +1,96 @@
+"""Matrix products in the shapes that device tables take.
+
+x[…, K]·W[K, N]   ->  Reshape(Reshape(x, [M, K])·W, […, N])     the product as MatMul or as Gemm
+A·B, both 2-D     ->  Gemm(A, B)
+Gemm(A, B, C)     ->  MatMul(A, α·B') + β·C
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..graph.graph import Graph, Node
+from ..rule.build import COMPUTED, Builder
+from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+
+
+def match_wide(graph: Graph, node: Node) -> Bindings | None:
+    """x of rank 3 or more times a matrix, with at most one extent unknown."""
+    x, w, y = (graph.tensor(name).shape for name in (*node.inputs, node.outputs[0]))
+    if x is None or w is None or y is None or len(x) < 3 or len(w) != 2 or graph.tensor(node.inputs[0]).dtype not in COMPUTED:
+        return None
+    if x[-1] is None or sum(extent is None for extent in y) > 1 or 0 in y or 0 in x:
+        return None
+    return Bindings(node, {"inner": x[-1], "shape": tuple(-1 if extent is None else extent for extent in y)})
+
+
+def match_flat(graph: Graph, node: Node) -> Bindings | None:
+    a, b = (graph.tensor(name).shape for name in node.inputs)
+    fits = a is not None and b is not None and len(a) == len(b) == 2 and graph.tensor(node.inputs[0]).dtype in COMPUTED
+    return Bindings(node, {}) if fits else None
+
+
+def _wide(operator: str) -> Callable[[Graph, Bindings], Replacement]:
+    def build(graph: Graph, found: Bindings) -> Replacement:
+        b, shape, rows = Builder.at(graph, found.root), found.integers("shape"), -1
+        if -1 not in shape:
+            rows = int(np.prod(shape[:-1]))
+        flat = b.reshape(found.root.inputs[0], (rows, int(found.number("inner"))))
+        return b.replaces(found.root, b.reshape(b.op(operator, flat, found.root.inputs[1]), shape))
+
+    return build
+
+
+def build_flat(graph: Graph, found: Bindings) -> Replacement:
+    b = Builder.at(graph, found.root)
+    return b.replaces(found.root, b.op("Gemm", *found.root.inputs))
+
+
+def match_gemm(graph: Graph, node: Node) -> Bindings | None:
+    numbers = {name: graph.attribute(node, name) for name in ("alpha", "beta")}
+    if graph.tensor(node.inputs[0]).dtype not in COMPUTED:
+        return None
+    return Bindings(node, {name: value for name, value in numbers.items() if isinstance(value, float)})
+
+
+def build_gemm(graph: Graph, found: Bindings) -> Replacement:
+    """A constant B takes the transposition and alpha into itself."""
+    b, root, alpha, beta = Builder.at(graph, found.root), found.root, found.number("alpha"), found.number("beta")
+    left, right = root.inputs[:2]
+    if graph.attribute(root, "transA"):
+        left = b.op("Transpose", left, perm=(1, 0))
+    value, flip = graph.value(right), graph.attribute(root, "transB")
+    if value is not None and (flip or alpha != 1.0):
+        turned = value.T if flip else value
+        right, alpha = b.array(turned if alpha == 1.0 else turned.astype(np.float64) * alpha), 1.0
+    elif flip:
+        right = b.op("Transpose", right, perm=(1, 0))
+    result = b.op("MatMul", left, right)
+    result = result if alpha == 1.0 else b.mul(result, alpha)
+    if len(root.inputs) > 2 and root.inputs[2] and beta:
+        offset = root.inputs[2] if beta == 1.0 else b.mul(root.inputs[2], beta)
+        result = b.add(result, offset)
+    return b.replaces(root, result)
+
+
+def _rule(
+    name: str,
+    summary: str,
+    operator: str,
+    emits: tuple[str, ...],
+    match: Callable[[Graph, Node], Bindings | None],
+    build: Callable[[Graph, Bindings], Replacement],
+) -> Rewrite:
+    contract = Contract("reassociates")
+    return Rewrite(name=name, summary=summary, operators=(operator,), emits=emits, contract=contract, match=match, build=build)
+
+
+RESHAPED = "Reshape(Reshape(x)·W)"
+MATRIX = (
+    _rule("matmul_2d", f"MatMul(x, W) -> {RESHAPED}", "MatMul", ("Reshape", "MatMul"), match_wide, _wide("MatMul")),
+    _rule("matmul_2d_gemm", f"MatMul(x, W) -> {RESHAPED}, by Gemm", "MatMul", ("Reshape", "Gemm"), match_wide, _wide("Gemm")),
+    _rule("matmul_gemm", "MatMul(A, B) -> Gemm(A, B)", "MatMul", ("Gemm",), match_flat, build_flat),
+    _rule("gemm_matmul", "Gemm(A, B, C) -> MatMul(A, αB) + βC", "Gemm", ("MatMul", "Add", "Mul", "Transpose"), match_gemm, build_gemm),
+)

@@ -1,0 +1,159 @@
+"""What lies behind a node: the tensors and functions that a formula ending there could be made of.
+
+Everything here is bounded: no more than MAX_NODES nodes are looked at, however deep or wide the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...targets.operator_view import FLOATS
+from ..graph.graph import Graph, Node
+
+MAX_NODES = 48
+MAX_CHAIN = 8
+MAX_UNIFORM = 1 << 16
+"""Constants up to this many elements are looked at for being one value throughout."""
+THROUGH = frozenset({"Identity", "Cast", "Dropout"})
+RESHAPING = frozenset({"Reshape", "Expand", "Unsqueeze"})
+SMOOTH = frozenset({"Erf", "Exp", "Log", "Sigmoid", "Softplus", "Tanh"})
+OTHERS = frozenset("Abs Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Floor HardSwish Mish Round Sign Sin Sinh Softsign Tan".split())
+"""No built-in formula holds these; a target's own may."""
+FUNCTIONS = SMOOTH | OTHERS
+CLIPS = frozenset({"Clip", "Relu", "HardSigmoid", "Max", "Min"})
+ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Neg", "Sum", "Pow", "Sqrt", "Reciprocal"})
+REDUCTIONS = frozenset({"ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare"})
+READ = ARITHMETIC | FUNCTIONS | CLIPS | REDUCTIONS | RESHAPING | THROUGH
+FUNCTION_OF = {
+    **{name: name for name in FUNCTIONS},
+    **{name: "Clip" for name in CLIPS},
+    **{name: "Mean" for name in REDUCTIONS},
+    **{name: "Root" for name in ("Sqrt", "Pow", "Reciprocal", "Div")},
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What lies behind a node, as far as formulas can look: functions met and how often each tensor is read there."""
+
+    functions: frozenset[str]
+    reads: dict[str, int]
+    """Non-constant tensors in breadth-first order, with the number of times the region reads them."""
+    chain: tuple[str, ...]
+    """Tensors on the way back from the node while each operator has one operand that is not constant."""
+
+
+class Reader:
+    """Remembers, for one graph, which constants are one number; safe across edits since names are never reused."""
+
+    def __init__(self, graph: Graph, others: bool = True) -> None:
+        """`others`: whether a formula may read tensors besides x; without, regions end where no x can lie further back."""
+        self.graph, self.others = graph, others
+        self._numbers: dict[str, float | None] = {}
+
+    def resolve(self, tensor: str) -> str:
+        """The tensor behind Identity, a Cast to the dtype it has, and inference Dropout."""
+        for _ in range(MAX_NODES):
+            node = self.graph.producer(tensor)
+            if node is None or node.operator not in THROUGH or not self._passes(node):
+                break
+            tensor = node.inputs[0]
+        return tensor
+
+    def number(self, tensor: str) -> float | None:
+        """The value of a constant that is one finite number throughout, else None. `tensor` must be resolved."""
+        if tensor not in self._numbers:
+            self._numbers[tensor] = self._number(tensor)
+        return self._numbers[tensor]
+
+    def is_constant(self, tensor: str) -> bool:
+        return tensor in self.graph.constants
+
+    def region(self, node: Node) -> Region:
+        """The nodes behind `node`, breadth first, through operators that formulas can contain."""
+        constants, producer_of = self.graph.constants, self.graph.producer
+        found: set[str] = set()
+        reads: dict[str, int] = {}
+        chain: list[str] = []
+        queue = [node]
+        for current in queue:  # walked for every sum and product of the graph: what follows is spelled for speed
+            if current.operator not in READ or current.domain:
+                continue
+            behind = []
+            for tensor in operands(current):
+                producer = producer_of(tensor)
+                if producer is not None and producer.operator in THROUGH:
+                    tensor = self.resolve(tensor)
+                    producer = producer_of(tensor)
+                if producer is not None or tensor not in constants:
+                    behind.append((tensor, producer))
+            if len(behind) > 1 and behind[0][0] != behind[1][0] and not self.others and self._apart(current):
+                continue
+            if (function := FUNCTION_OF.get(current.operator)) is not None:
+                found.add(function)
+            if len(behind) == 1 and len(queue) == len(chain) + 1:
+                chain.append(behind[0][0])
+            for tensor, producer in behind:
+                before = reads.get(tensor, 0)
+                reads[tensor] = before + 1
+                if not before and producer is not None and len(queue) < MAX_NODES:
+                    queue.append(producer)
+        return Region(frozenset(found), reads, tuple(chain))
+
+    def _apart(self, node: Node) -> bool:
+        """Whether one operand comes, by operators that nothing else reads, from what no formula contains: a sum or product of it with
+        another tensor is no formula of one x, which would have to lie behind both."""
+        graph = self.graph
+        for tensor in operands(node):
+            for _ in range(MAX_CHAIN):
+                if tensor in graph.constants or graph.uses(tensor) > 1:
+                    break
+                producer = graph.producer(tensor)
+                if producer is None or producer.operator not in READ or producer.domain:
+                    return True
+                inner = [name for name in operands(producer) if name not in graph.constants]
+                if len(inner) != 1:
+                    break
+                tensor = inner[0]
+        return False
+
+    def _passes(self, node: Node) -> bool:
+        if node.domain:
+            return False
+        if node.operator == "Cast":
+            return self.graph.tensor(node.inputs[0]).dtype == self.graph.tensor(node.outputs[0]).dtype != "unknown"
+        return node.operator == "Identity" or not_training(self.graph, node)
+
+    def _number(self, tensor: str) -> float | None:
+        view = self.graph.tensor(tensor)
+        if not view.const or view.dtype not in FLOATS or not view.elements or view.elements > MAX_UNIFORM:
+            return None
+        array = self.graph.value(tensor)
+        if array is None:
+            return None
+        first = array.reshape(-1)[0]
+        if array.size > 1 and not (array.reshape(-1)[-1] == first and bool(np.all(array == first))):
+            return None
+        return None if np.isnan(first) else float(first)
+
+
+def operands(node: Node) -> Iterable[str]:
+    """The inputs that carry data rather than shapes, axes or bounds."""
+    if node.operator in ARITHMETIC or node.operator in ("Max", "Min"):
+        return node.inputs
+    return node.inputs[:1]
+
+
+def not_training(graph: Graph, node: Node) -> bool:
+    """Whether a Dropout passes its input through: no training_mode input, or one that is constantly false."""
+    if node.operator != "Dropout":
+        return False
+    if any(graph.uses(name) for name in node.writes[1:]):
+        return False
+    if len(node.inputs) < 3 or not node.inputs[2]:
+        return True
+    value = graph.value(node.inputs[2])
+    return value is not None and not bool(value.reshape(-1)[0])

@@ -1,0 +1,187 @@
+"""Decide which device runs which operator, and how: candidates, then one exact problem, then its solution.
+
+The problem's times are those of `targets/cost.py`: roofline per kernel, `launch` per kernel, `dispatch` per segment, links per
+tensor. Greedy in topological order (what partitioners usually do) is kept as the baseline and as a start for the solver.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ...targets.cost import kernel_seconds, route, weights_memory
+from ...targets.model import Device, Limit, Target
+from ...targets.operator_view import TensorView
+from ..graph.graph import Graph, Node
+from ..solve.coarsen import coarsen
+from ..solve.problem import Net, Problem, Room, Unit, price
+from ..solve.solve import DETERMINISTIC_SECONDS, solve
+from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
+from .kernels import group_kernels, reader_in
+from .known_plans import greedy_assignment, host_assignment, known_assignments
+from .placed import Homeless, Placement, Question
+from .quantised import agree, ties
+
+
+def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tuple[Homeless, ...]:
+    """The placement problem, or the operators that no device runs."""
+    nodes = tuple(graph.nodes)
+    answers = tuple(tuple(candidates.ask(node, device) for device in target.devices) for node in nodes)
+    answers = agree(graph, target, candidates, nodes, answers)
+    return homeless(nodes, answers) or state(graph, target, nodes, answers)
+
+
+def homeless(nodes: Sequence[Node], answers: Sequence[Sequence[Answer]]) -> tuple[Homeless, ...]:
+    """The operators that no device runs."""
+    return tuple(
+        Homeless(node.name or node.writes[0], node.kind, tuple(a for a in row if isinstance(a, Refusal)))
+        for node, row in zip(nodes, answers, strict=True)
+        if all(isinstance(a, Refusal) for a in row)
+    )
+
+
+def state(graph: Graph, target: Target, nodes: tuple[Node, ...], answers: tuple[tuple[Answer, ...], ...]) -> Question:
+    """The placement problem of these answers; every operator has a device that runs it."""
+    number = {id(node): k for k, node in enumerate(nodes)}
+    edges = _edges(graph, nodes, number)
+    mind = [_mind(graph, node, row) for node, row in zip(nodes, answers, strict=True)]
+    units = tuple(tuple(unit) for unit in coarsen(len(nodes), edges, mind, _together(graph, nodes, number, target)))
+    return Question(graph, target, nodes, answers, units, build_problem(graph, target, nodes, answers, units))
+
+
+def build_problem(
+    graph: Graph, target: Target, nodes: Sequence[Node], answers: Sequence[Sequence[Answer]], units: Sequence[Sequence[int]]
+) -> Problem:
+    """The numbers of the placement problem."""
+    names = tuple(device.name for device in target.devices)
+    host = names.index(target.host.name)
+    times = [_Clock(graph, target, device, nodes, answers, k).seconds for k, device in enumerate(target.devices)]
+    weights = _weights(graph, nodes, units)
+    made = tuple(
+        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(time(unit) for time in times), size)
+        for unit, size in zip(units, weights, strict=True)
+    )
+    stores = {name: weights_memory(target, name).name for name in names}
+    rooms = tuple(Room(m.name, tuple(k for k, name in enumerate(names) if stores[name] == m.name), m.budget) for m in target.memories)
+    limits = {limit.subject: _most(limit) for limit in target.limits if limit.kind == "partitions" and limit.comparison.startswith("<")}
+    dispatch = tuple(device.dispatch for device in target.devices)
+    nets = _nets(graph, target, nodes, units, host)
+    return Problem(names, host, dispatch, made, nets, rooms, tuple(limits.get(name) for name in names))
+
+
+def place(question: Question, effort: float = 1.0) -> Placement | None:
+    """The cheapest placement; None if memory or segment limits leave none. `effort` scales how long the solver looks for a proof."""
+    problem = question.problem
+    solution = solve(problem, known_assignments(problem), effort * DETERMINISTIC_SECONDS)
+    if solution is None:
+        return None
+    return Placement(question, solution, price(problem, greedy_assignment(problem)), price(problem, host_assignment(problem)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """Time of a unit on one device: its kernels' rooflines and launches."""
+
+    graph: Graph
+    target: Target
+    device: Device
+    nodes: Sequence[Node]
+    answers: Sequence[Sequence[Answer]]
+    column: int
+
+    def seconds(self, unit: Sequence[int]) -> float | None:
+        answers = [self.answers[k][self.column] for k in unit]
+        chosen = [a for a in answers if isinstance(a, Implementation)]
+        if len(chosen) != len(answers):
+            return None
+        total = sum(a.seconds + a.launches * self.device.launch for a in chosen if a.rule != NATIVE)
+        native = {id(self.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
+        members = [self.nodes[k] for k in unit if id(self.nodes[k]) in native]
+        for group in group_kernels(members, self.device.kernels, reader_in(self.graph)):
+            first = native[id(group[0])]
+            if len(group) == 1:
+                total += first.seconds + first.launches * self.device.launch
+            else:
+                views = [self.graph.view(node) for node in group]
+                total += kernel_seconds(self.target, self.device, views, first.compute_dtype) + self.device.launch
+        return total
+
+
+def _edges(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int]) -> list[tuple[int, int]]:
+    found: dict[tuple[int, int], None] = {}
+    for k, node in enumerate(nodes):
+        for name in node.reads:
+            producer = graph.producer(name)
+            if producer is not None:
+                found[number[id(producer)], k] = None
+    return list(found)
+
+
+def _mind(graph: Graph, node: Node, row: Sequence[Answer]) -> tuple[object, ...]:
+    """Operators are joined only if the same devices run them; one that reads or writes a tensor no arena can hold stays by itself."""
+    return tuple(isinstance(answer, Implementation) for answer in row)
+
+
+def _together(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int], target: Target) -> list[tuple[int, int]]:
+    """Edges inside quantised units and kernel chains of any device."""
+    pairs = dict.fromkeys(ties(graph, nodes))
+    for device in target.devices:
+        for group in group_kernels(nodes, device.kernels, reader_in(graph)):
+            for a, b in pairwise(group):
+                pairs[number[id(a)], number[id(b)]] = None
+    return list(pairs)
+
+
+def _weights(graph: Graph, nodes: Sequence[Node], units: Sequence[Sequence[int]]) -> list[int]:
+    """Bytes of constants per unit; one that several units read counts for the first: it is stored once."""
+    seen: set[str] = set()
+    sizes = []
+    for unit in units:
+        names = {name for k in unit for name in nodes[k].reads if graph.tensor(name).const} - seen
+        seen |= names
+        sizes.append(sum(graph.tensor(name).bytes or 0 for name in names))
+    return sizes
+
+
+def _most(limit: Limit) -> int:
+    """The most segments that `partitions npu <= 4` (or `< 5`) allows."""
+    return int(limit.value) if "=" in limit.comparison else math.ceil(limit.value) - 1
+
+
+def _nets(graph: Graph, target: Target, nodes: Sequence[Node], units: Sequence[Sequence[int]], host: int) -> tuple[Net, ...]:
+    of = {k: u for u, members in enumerate(units) for k in members}
+    number = {id(node): k for k, node in enumerate(nodes)}
+    times = _route_times(target)
+    nets = []
+    outputs = set(graph.outputs)
+    for name in (*graph.inputs, *(name for node in nodes for name in node.writes)):
+        producer = graph.producer(name)
+        source = -1 if producer is None else of[number[id(producer)]]
+        consumers = sorted({of[number[id(user)]] for user in graph.users(name)} - {source})
+        to_host = name in outputs and source >= 0
+        if consumers or to_host:
+            nets.append(Net(name, source, tuple(consumers), to_host, times(graph.tensor(name))))
+    return tuple(nets)
+
+
+def _route_times(target: Target) -> Callable[[TensorView], tuple[tuple[float | None, ...], ...]]:
+    names = [device.name for device in target.devices]
+    known: dict[tuple[object, ...], tuple[tuple[float | None, ...], ...]] = {}
+
+    def times(tensor: TensorView) -> tuple[tuple[float | None, ...], ...]:
+        key = (tensor.dtype, tensor.shape)
+        if key not in known:
+            known[key] = tuple(tuple(_route_seconds(target, a, b, tensor) for b in names) for a in names)
+        return known[key]
+
+    return times
+
+
+def _route_seconds(target: Target, a: str, b: str, tensor: TensorView) -> float | None:
+    """None where no chain of links carries it, or no arena can hold it: shape unknown, strings, sequences."""
+    if a == b:
+        return 0.0
+    hops = route(target, a, b, tensor) if tensor.bytes is not None else None
+    return None if hops is None else sum(hop.seconds for hop in hops)

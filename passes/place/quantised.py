@@ -1,0 +1,144 @@
+"""Quantised operators: DequantizeLinear -> operators -> QuantizeLinear is one thing, and is asked about and placed as one.
+
+A device that computes in integers never sees the floats between: it runs the operators on the quantised tensors themselves. So its table is
+asked about them in that dtype, and DequantizeLinear and QuantizeLinear around them are no kernels of their own. A device without that runs
+all of them, as they stand. In either case the whole unit goes to one device.
+
+Every member but the last has one reader, which is a member too: a unit is a tree with its root at the end, so it is convex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ...targets.model import Target
+from ...targets.operator_view import FLOATS, OperatorView, TensorView
+from ...targets.support import device_dtypes
+from ..graph.graph import Graph, Node
+from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
+
+INTO, OUT = "QuantizeLinear", "DequantizeLinear"
+MOST = 32
+"""Members of a unit; a longer run of operators between two quantisations is no unit."""
+Row = tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisedUnit:
+    members: tuple[Node, ...]
+    """The last one is the root."""
+    whole: bool
+    """Whether everything computed inside is dequantised before and quantised after it."""
+
+
+def quantised_units(graph: Graph, nodes: Sequence[Node]) -> list[QuantisedUnit]:
+    """Disjoint units of the nodes (in topological order)."""
+    taken: set[int] = set()
+    found: list[QuantisedUnit] = []
+    for node in nodes:
+        members = _whole(graph, node) if node.kind == INTO else None
+        if members is not None and taken.isdisjoint(map(id, members)):
+            found.append(QuantisedUnit(tuple(members), True))
+            taken.update(map(id, members))
+    for node in nodes:
+        members = [] if node.kind in (INTO, OUT) or id(node) in taken else [m for m in _around(graph, node) if id(m) not in taken]
+        if len(members) > 1:
+            found.append(QuantisedUnit(tuple(members), False))
+            taken.update(map(id, members))
+    return found
+
+
+def _whole(graph: Graph, root: Node) -> list[Node] | None:
+    """All between a QuantizeLinear and the DequantizeLinears behind it; None where floats come in any other way, or leave."""
+    members, queue = [root], [root.inputs[0]]
+    for name in queue:
+        node = graph.producer(name)
+        if node is None or node.kind == INTO or graph.uses(name) != 1 or len(node.writes) != 1 or len(members) >= MOST or node.captures:
+            return None
+        members.append(node)
+        if node.kind != OUT:
+            queue += [read for read in node.inputs if read and not graph.tensor(read).const and _is_float(graph, read)]
+    computes = any(node.kind not in (INTO, OUT) for node in members)
+    return members[::-1] if computes and _fed_by_dequantised(graph, members) else None
+
+
+def _fed_by_dequantised(graph: Graph, members: Sequence[Node]) -> bool:
+    """Whether every operator has an operand that varies and is quantised, and none makes floats out of something else."""
+    inner = {name for node in members for name in node.writes}
+    return all(node.kind == OUT or inner.intersection(node.inputs) for node in members)
+
+
+def _is_float(graph: Graph, name: str) -> bool:
+    return graph.tensor(name).dtype in FLOATS
+
+
+def _around(graph: Graph, node: Node) -> list[Node]:
+    """The operator with the DequantizeLinears that only it reads, and the QuantizeLinear that alone reads it."""
+    sources = [graph.producer(name) for name in dict.fromkeys(node.inputs) if name and graph.uses(name) == 1]
+    before = [source for source in sources if source is not None and source.kind == OUT]
+    readers = graph.users(node.writes[0]) if len(node.writes) == 1 and graph.uses(node.writes[0]) == 1 else []
+    return [*before, node, *(reader for reader in readers if reader.kind == INTO and reader.inputs[0] in node.writes)]
+
+
+def agree(graph: Graph, target: Target, candidates: Candidates, nodes: Sequence[Node], answers: Sequence[Row]) -> tuple[Row, ...]:
+    """The answers, those for quantised operators per unit: a device runs all of it or nothing. Where none would, they stay as they are."""
+    number = {id(node): k for k, node in enumerate(nodes)}
+    settled = list(answers)
+    for unit in quantised_units(graph, nodes):
+        rows = [settled[number[id(node)]] for node in unit.members]
+        columns = [_settle(graph, target, candidates, unit, column, rows) for column in range(len(target.devices))]
+        if any(all(isinstance(answer, Implementation) for answer in column) for column in columns):
+            for node, row in zip(unit.members, zip(*columns, strict=True), strict=True):
+                settled[number[id(node)]] = row
+    return tuple(settled)
+
+
+def ties(graph: Graph, nodes: Sequence[Node]) -> list[tuple[int, int]]:
+    """The edges that hold quantised units together: from each member to its only reader."""
+    number = {id(node): k for k, node in enumerate(nodes)}
+    found: list[tuple[int, int]] = []
+    for unit in quantised_units(graph, nodes):
+        readers = {name: number[id(node)] for node in unit.members for name in node.inputs}
+        found += [(number[id(node)], readers[name]) for node in unit.members for name in node.writes if name in readers]
+    return found
+
+
+def _settle(
+    graph: Graph, target: Target, candidates: Candidates, unit: QuantisedUnit, column: int, rows: Sequence[Sequence[Answer]]
+) -> Sequence[Answer]:
+    """Answers of one device for all members: computed in integers, as they stand, or refused for one member's sake."""
+    device = target.devices[column]
+    integers = frozenset(device_dtypes(device)) - FLOATS
+    dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
+    if unit.whole and dtype in integers:
+        seen = [node if node.kind in (INTO, OUT) else view_of(graph, node, unit) for node in unit.members]
+        inside = [candidates.ask_as(n, v, device) for n, v in zip(unit.members, seen, strict=True) if isinstance(v, OperatorView)]
+        if all(isinstance(answer, Implementation) for answer in inside):
+            free = Implementation(device.name, NATIVE, 0.0, 0, dtype, 0.0, str(device.origin))
+            rest = iter(inside)
+            return [next(rest) if isinstance(view, OperatorView) else free for view in seen]
+    here = [row[column] for row in rows]
+    refused = next(((n, a) for n, a in zip(unit.members, here, strict=True) if isinstance(a, Refusal)), None)
+    if refused is None:
+        return here
+    node, refusal = refused
+    why = Refusal(device.name, tuple(f"its quantised unit needs {node.kind}, and {reason}" for reason in refusal.reasons))
+    return [answer if isinstance(answer, Refusal) else why for answer in here]
+
+
+def view_of(graph: Graph, node: Node, unit: QuantisedUnit) -> OperatorView:
+    """The operator as an integer device sees it: operands and result in the dtypes they are quantised to, a dequantised constant as the
+    constant. int32 (a bias) counts as the dtype of the result."""
+    dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
+    sources = {member.outputs[0]: graph.tensor(member.inputs[0]) for member in unit.members if member.kind == OUT}
+
+    def seen(tensor: TensorView) -> TensorView:
+        source = sources.get(tensor.name)
+        if source is None:
+            return replace(tensor, dtype=dtype) if tensor.dtype in FLOATS else tensor
+        return replace(tensor, dtype=dtype if source.dtype == "int32" else source.dtype, const=source.const)
+
+    view = graph.view(node)
+    inputs = {label: seen(tensor) for label, tensor in view.inputs.items()}
+    return replace(view, inputs=inputs, outputs={label: seen(tensor) for label, tensor in view.outputs.items()}, quantised=True)

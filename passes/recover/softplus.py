@@ -1,0 +1,77 @@
+"""Recognises the smooth functions that are built on a logarithm.
+
+log(1 + eˣ)                  -> Softplus(x)           opset 1
+x·tanh(softplus(x))          -> Mish(x)               opset 18
+log(softmax(x))              -> LogSoftmax(x)         opset 1
+
+Spelled out, the first overflows where eˣ does (x > 88 in fp32) and the last is -∞ where the softmax underflows; the operators do
+neither, so there the two differ by what the spelling lost.
+"""
+
+from __future__ import annotations
+
+from ..formula.pattern import PRODUCTS, call, tanh, var
+from ..graph.graph import Graph, Node
+from ..rule.build import Builder
+from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+
+x = var("x")
+SOFTPLUS = call("Log", 1 + call("Exp", x))
+
+
+def not_double(graph: Graph, found: Bindings) -> str | None:
+    return "x is fp64, and onnxruntime has no Softplus for fp64" if graph.tensor(found["x"]).dtype == "fp64" else None
+
+
+def softplus(graph: Graph, found: Bindings) -> Replacement:
+    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
+    return b.replaces(found.root, b.op("Softplus", found["x"]))
+
+
+def mish(graph: Graph, found: Bindings) -> Replacement:
+    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
+    return b.replaces(found.root, b.op("Mish", found["x"]))
+
+
+def match_log(graph: Graph, node: Node) -> Bindings | None:
+    inner = graph.producer(node.inputs[0])
+    return Bindings(node, {"x": inner.inputs[0], "y": node.inputs[0]}) if inner is not None and inner.kind == "Softmax" else None
+
+
+def log_softmax(graph: Graph, found: Bindings) -> Replacement:
+    softmax = graph.producer(found["y"])
+    assert softmax is not None, "match() has seen it"
+    node = graph.node("LogSoftmax", [found["x"]], hint=found.root.outputs[0])
+    node.attributes = dict(softmax.attributes)
+    return Replacement((node,), {found.root.outputs[0]: node.outputs[0]})
+
+
+RECOVER_SOFTPLUS = Rewrite(
+    name="recover_softplus",
+    summary="log(1 + exp(x)) -> Softplus(x)",
+    operators=("Log",),
+    emits=("Softplus",),
+    contract=Contract("reassociates", over="x for which exp(x) is finite"),
+    pattern=(SOFTPLUS,),
+    unless=not_double,
+    build=softplus,
+)
+RECOVER_MISH = Rewrite(
+    name="recover_mish",
+    summary="x·tanh(softplus(x)) -> Mish(x)",
+    operators=PRODUCTS,
+    emits=("Mish",),
+    contract=Contract("reassociates", over="x for which exp(x) is finite, where softplus is spelled out"),
+    pattern=(x * tanh(call("Softplus", x)), x * tanh(SOFTPLUS)),
+    unless=not_double,
+    build=mish,
+)
+RECOVER_LOGSOFTMAX = Rewrite(
+    name="recover_logsoftmax",
+    summary="log(softmax(x)) -> LogSoftmax(x)",
+    operators=("Log",),
+    emits=("LogSoftmax",),
+    contract=Contract("reassociates", over="x whose softmax is not zero in the model's dtype"),
+    match=match_log,
+    build=log_softmax,
+)

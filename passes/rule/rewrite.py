@@ -1,0 +1,307 @@
+"""What a rewrite rule is, how one is found at a node, and a sweep of rules over a graph.
+
+A rule is data: formulas (or a match function), reasons against it, a replacement and a contract about the difference
+it makes. Finding a rule changes nothing; `propose` only writes unattached nodes, so that a device can be asked about
+them before anything is decided.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ...targets.operator_view import FLOATS
+from ..formula.pattern import Formula, Outline, Pairing, Value, functions_of, outline
+from ..formula.polynomial import Leaf, TooLarge, atoms
+from ..formula.reading import Reading, Unreadable, read
+from ..formula.region import FUNCTION_OF, Reader, Region
+from ..graph.graph import Graph, Node
+from ..graph.schema import first_opset
+
+Allow = Callable[[str, str], bool]
+"""Whether a rule (its name) may be applied at the node that writes a tensor; asked once per application, just before it."""
+MAX_CANDIDATES = 16
+MAX_ROUNDS = 8
+ROUNDING: Mapping[str, float] = {"fp16": 2.0**-9, "bf16": 2.0**-6}
+"""Relative tolerance on a formula's coefficients where the model rounded its own: a few roundings of the dtype."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """How the replacement's value differs from the original's, per element of the output.
+
+    exact: bit for bit. reassociates: equal over the reals, floating point rounds differently. bounded: over the reals off by at
+    most `absolute`, rounding on top."""
+
+    kind: Literal["exact", "reassociates", "bounded"]
+    absolute: float = 0.0
+    over: str = "all reals"
+    range: tuple[float, float] | None = None
+    """The inputs for which `absolute` is claimed; None for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """What a rule found: the root node and the value of everything its formula or match function left open."""
+
+    root: Node
+    values: Mapping[str, Value]
+
+    def __getitem__(self, name: str) -> str:
+        """The tensor of that name."""
+        value = self.values[name]
+        if not isinstance(value, str):
+            raise KeyError(name)
+        return value
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+    def number(self, name: str) -> float:
+        value = self.values[name]
+        if not isinstance(value, float | int):
+            raise KeyError(name)
+        return float(value)
+
+    def integers(self, name: str) -> tuple[int, ...]:
+        value = self.values[name]
+        if not isinstance(value, tuple):
+            raise KeyError(name)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """New nodes in topological order, not in the graph yet, and which tensor takes over which output of the root. Without nodes
+    the old output's users are to read an existing tensor instead."""
+
+    nodes: tuple[Node, ...]
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    rule: Rewrite
+    found: Bindings
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The formula is there, but something speaks against the rule: a sentence."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    rule: str
+    site: str
+    """Name of the root node."""
+    tensor: str
+    taken: bool
+    reason: str
+    bound: float
+    contract: str
+
+
+def anywhere(rule: str, tensor: str) -> bool:
+    """The `Allow` of an ordinary compilation."""
+    return True
+
+
+def always(graph: Graph, found: Bindings) -> str | None:
+    """The condition of a rule that nothing speaks against."""
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    name: str
+    summary: str
+    """What it does, as mathematics in one line."""
+    operators: tuple[str, ...]
+    """Kinds the root (last) node can have."""
+    emits: tuple[str, ...]
+    """Kinds the replacement may contain."""
+    contract: Contract
+    build: Callable[[Graph, Bindings], Replacement]
+    pattern: tuple[Formula, ...] = ()
+    """Spellings beyond order and grouping; the first that fits counts."""
+    match: Callable[[Graph, Node], Bindings | None] | None = None
+    """Instead of `pattern`."""
+    unless: Callable[[Graph, Bindings], str | None] = always
+    """A sentence that says why not, or None."""
+    tolerance: float = 1e-5
+    """Relative, on the coefficients of `pattern`."""
+    about: Outline = field(init=False)
+    """What a graph must have for `pattern` to be there at all."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "about", outline(self.pattern))
+
+    def find(self, graph: Graph, node: Node, site: Site | None = None) -> Match | Declined | None:
+        """Whether the rule applies at this root. Nothing is changed."""
+        if node.kind not in self.operators:
+            return None
+        found = self.match(graph, node) if self.match else _find(site or Site(graph, node), self)
+        if found is None:
+            return None
+        for operator in self.emits:
+            first = first_opset(operator.rpartition("::")[2], operator.rpartition("::")[0])
+            if first > graph.newest:
+                reason = f"{operator} exists from opset {first} on, the model of opset {graph.opset} goes up to {graph.newest}"
+                return Declined(self.name, reason)
+        against = self.unless(graph, found)
+        return Match(self, found) if against is None else Declined(self.name, against)
+
+    def propose(self, graph: Graph, node: Node, site: Site | None = None) -> Replacement | Declined | None:
+        """The new nodes, unattached: give them to `insert`, or drop them."""
+        match = self.find(graph, node, site)
+        return self.build(graph, match.found) if isinstance(match, Match) else match
+
+
+class Site:
+    """One root, shared by the rules tried there: what lies behind it is walked once."""
+
+    def __init__(self, graph: Graph, node: Node, reader: Reader | None = None) -> None:
+        self.graph, self.node, self.reader = graph, node, reader or Reader(graph)
+        self._region: Region | None = None
+        self._readings: dict[tuple[str, bool, bool], Reading | None] = {}
+
+    @property
+    def region(self) -> Region:
+        if self._region is None:
+            self._region = self.reader.region(self.node)
+        return self._region
+
+    def reading(self, candidate: str, weights: bool, others: bool) -> Reading | None:
+        """What the root computes from one candidate for x; None if it is no formula of it."""
+        key = (candidate, weights, others)
+        if key not in self._readings:
+            try:
+                self._readings[key] = read(self.reader, self.node.outputs[0], frozenset({candidate}), weights, others)
+            except (Unreadable, TooLarge):
+                self._readings[key] = None
+        return self._readings[key]
+
+
+def _find(site: Site, rule: Rewrite) -> Bindings | None:
+    """Tries every tensor behind the root as the formula's x (its first unknown)."""
+    graph, node, about = site.graph, site.node, rule.about
+    if not about.common <= site.region.functions:
+        return None
+    dtype = graph.tensor(node.outputs[0]).dtype
+    if dtype not in FLOATS or len(node.writes) != 1:
+        return None
+    formulas = [(f, needs) for f, needs in zip(rule.pattern, about.functions, strict=True) if needs <= site.region.functions]
+    tolerance = max(rule.tolerance, ROUNDING.get(dtype, 0.0))
+    candidates = site.region.chain if about.once else [t for t, reads in site.region.reads.items() if reads > 1]
+    for candidate in candidates[:MAX_CANDIDATES]:
+        if graph.tensor(candidate).dtype != dtype:
+            continue
+        reading = site.reading(candidate, about.weights, about.others)
+        if reading is None or not _same_shape(graph, candidate, reading):
+            continue
+        inside = list(atoms(reading.result))
+        constants = frozenset(a.tensor for a in inside if isinstance(a, Leaf) and a.tensor in graph.constants)
+        functions = functions_of(inside)
+        for formula, needs in formulas:
+            if needs != functions:
+                continue
+            pairing = Pairing(tolerance, constants)
+            for values in pairing.pair(formula, reading.result, {"x": candidate}):
+                return Bindings(node, values)
+    return None
+
+
+def _same_shape(graph: Graph, x: str, reading: Reading) -> bool:
+    """Whether no constant that was read as one number broadcasts x to a larger shape."""
+    shape = graph.tensor(x).shape
+    for name in reading.constants:
+        other = graph.tensor(name).shape
+        if shape is None or other is None or len(other) > len(shape):
+            return False
+        if any(extent not in (1, shape[k]) for k, extent in enumerate(other, start=len(shape) - len(other))):
+            return False
+    return True
+
+
+def insert(graph: Graph, node: Node, replacement: Replacement) -> bool:
+    """Puts a proposal in place and removes what only fed the old node. False where users cannot be redirected (a graph output)."""
+    feeders = [p for p in map(graph.producer, node.reads) if p is not None]
+    if replacement.nodes:
+        graph.replace(node, replacement.nodes, replacement.outputs)
+    elif not redirect(graph, replacement.outputs):
+        return False
+    else:
+        graph.sweep([node])
+    graph.sweep(feeders)
+    return True
+
+
+def redirect(graph: Graph, outputs: Mapping[str, str]) -> bool:
+    """Lets the readers of each tensor read another instead; False, with nothing changed, where a name must stay."""
+    for old in outputs:
+        if old in graph.outputs or any(old in user.captures for user in graph.users(old)):
+            return False
+    for old, new in outputs.items():
+        for user in graph.users(old):
+            for index, name in enumerate(user.inputs):
+                if name == old:
+                    graph.set_input(user, index, new)
+    return True
+
+
+def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tuple[Decision, ...]:
+    """Applies rules wherever they fit and `allow` lets them, until nothing changes: sweeps from the outputs back, so that the largest
+    reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
+    decisions: dict[tuple[str, str], Decision] = {}
+    for _ in range(MAX_ROUNDS):
+        nodes, reader, changed = graph.nodes, Reader(graph, any(rule.about.others for rule in rules)), False
+        by_root = _by_root(rules, nodes)
+        for node in reversed(nodes):
+            if not node.live or node.kind not in by_root:
+                continue
+            for decision in _visit(graph, Site(graph, node, reader), by_root[node.kind], allow):
+                decisions[decision.rule, decision.tensor] = decision
+                changed |= decision.taken
+        if not changed:
+            break
+    return tuple(decisions.values())
+
+
+def _by_root(rules: Sequence[Rewrite], nodes: Sequence[Node]) -> Mapping[str, list[Rewrite]]:
+    """Rules by the kind of their root, without those whose formula needs a function that the graph does not have."""
+    present = {FUNCTION_OF.get(node.operator) for node in nodes}
+    by_root: dict[str, list[Rewrite]] = defaultdict(list)
+    for rule in rules:
+        if rule.about.common <= present:
+            for kind in rule.operators:
+                by_root[kind].append(rule)
+    return by_root
+
+
+def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite], allow: Allow) -> Iterator[Decision]:
+    node = site.node
+    for rule in rules:
+        if rule.pattern and not rule.about.common <= site.region.functions:
+            continue
+        outcome = rule.propose(graph, node, site)
+        if outcome is None:
+            continue
+        if isinstance(outcome, Declined):
+            yield _decision(rule, node, False, outcome.reason)
+        elif not allow(rule.name, node.outputs[0]):
+            graph.discard(outcome.nodes)
+        elif insert(graph, node, outcome):
+            yield _decision(rule, node, True, rule.summary)
+            return
+        else:
+            yield _decision(rule, node, False, f"{node.outputs[0]} is an output of the graph or read inside a body, so its name must stay")
+
+
+def _decision(rule: Rewrite, node: Node, taken: bool, reason: str) -> Decision:
+    return Decision(rule.name, node.name, node.outputs[0], taken, reason, rule.contract.absolute, rule.contract.kind)

@@ -1,0 +1,66 @@
+"""Takes out nodes that compute nothing at inference: Identity, Dropout, and Cast, Reshape, Transpose, Expand to what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..formula.region import not_training
+from ..graph.graph import Graph, Node
+from ..rule.rewrite import Bindings, Contract, Decision, Replacement, Rewrite
+
+
+def match_identity(graph: Graph, node: Node) -> Bindings | None:
+    return Bindings(node, {"x": node.inputs[0]})
+
+
+def match_dropout(graph: Graph, node: Node) -> Bindings | None:
+    return Bindings(node, {"x": node.inputs[0]}) if graph.opset >= 7 and not_training(graph, node) else None
+
+
+def match_cast(graph: Graph, node: Node) -> Bindings | None:
+    dtype = graph.tensor(node.inputs[0]).dtype
+    same = dtype == graph.tensor(node.outputs[0]).dtype and dtype not in ("unknown", "fp8")
+    return Bindings(node, {"x": node.inputs[0]}) if same else None
+
+
+def match_shape(graph: Graph, node: Node) -> Bindings | None:
+    before, after = graph.tensor(node.inputs[0]).shape, graph.tensor(node.outputs[0]).shape
+    return Bindings(node, {"x": node.inputs[0]}) if before is not None and before == after and None not in before else None
+
+
+def match_transpose(graph: Graph, node: Node) -> Bindings | None:
+    order = graph.attribute(node, "perm")
+    same = isinstance(order, tuple) and list(order) == list(range(len(order)))
+    return Bindings(node, {"x": node.inputs[0]}) if same else None
+
+
+def build(graph: Graph, found: Bindings) -> Replacement:
+    return Replacement((), {found.root.outputs[0]: found["x"]})
+
+
+def _rule(name: str, operators: tuple[str, ...], summary: str, match: Callable[[Graph, Node], Bindings | None]) -> Rewrite:
+    return Rewrite(name=name, summary=summary, operators=operators, emits=(), contract=Contract("exact"), match=match, build=build)
+
+
+REMOVALS = (
+    _rule("remove_identity", ("Identity",), "Identity(x) -> x", match_identity),
+    _rule("remove_dropout", ("Dropout",), "Dropout(x) at inference -> x", match_dropout),
+    _rule("remove_cast", ("Cast",), "Cast(x) to the dtype of x -> x", match_cast),
+    _rule("remove_reshape", ("Reshape", "Expand", "Squeeze", "Unsqueeze", "Flatten"), "Reshape(x) to the shape of x -> x", match_shape),
+    _rule("remove_transpose", ("Transpose",), "Transpose(x) in the order of x -> x", match_transpose),
+)
+
+
+def name_outputs(graph: Graph) -> tuple[Decision, ...]:
+    """An Identity that only gives a graph output its name goes, and what it copied takes the name itself."""
+    taken = []
+    for node in graph.nodes:
+        if node.kind != "Identity" or node.outputs[0] not in graph.outputs:
+            continue
+        x, y = node.inputs[0], node.outputs[0]
+        if graph.producer(x) is None or x in graph.outputs or any(x in user.captures for user in graph.users(x)):
+            continue
+        graph.remove(node)
+        graph.rename(x, y)
+        taken.append(Decision("name_output", node.name, y, True, "P writes x, Identity(x) -> y  =>  P writes y", 0.0, "exact"))
+    return tuple(taken)

@@ -1,0 +1,94 @@
+"""Files compiled ahead of time: kept by content, hashed in the bundle, and never half a bundle when the work is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small_models import parse, save
+from stub_adapter import MODEL, target_with, use_stub
+
+from autoglmc.compiler.bundle.blob_cache import cache_folder
+from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.errors import BundleError
+from autoglmc.compiler.run.bundle import Bundle
+
+
+def made(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in cache_folder().iterdir()}
+
+
+def test_an_unchanged_segment_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_stub(monkeypatch, tmp_path)
+    path = save(parse(MODEL), tmp_path)
+    first = compile_model(path, target_with("fine"), output=tmp_path / "one")
+    before = made(tmp_path)
+    second = compile_model(path, target_with("fine"), output=tmp_path / "two")
+    assert len(before) == 1 and made(tmp_path) == before
+    blob = first.manifest.segments[0].blob
+    assert blob is not None and (first.folder / blob).read_bytes() == (second.folder / blob).read_bytes()
+    compile_model(save(parse(MODEL.replace("Sin", "Cos")), tmp_path, "other.onnx"), target_with("fine"), output=tmp_path / "three")
+    assert len(made(tmp_path)) == 2
+
+
+def test_a_changed_byte_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_stub(monkeypatch, tmp_path)
+    result = compile_model(save(parse(MODEL), tmp_path), target_with("fine"), output=tmp_path / "bundle")
+    name = result.manifest.segments[0].blob
+    assert name is not None
+    data = bytearray((result.folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (result.folder / name).write_bytes(data)
+    with pytest.raises(BundleError, match=f"{name} has sha256"):
+        Bundle.load(result.folder)
+
+
+def test_what_a_killed_compiler_left_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_stub(monkeypatch, tmp_path)
+    cache_folder().mkdir(parents=True)
+    old, young = cache_folder() / ".new-old", cache_folder() / ".new-young"
+    for folder in (old, young):
+        (folder / "half").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    compile_model(save(parse(MODEL), tmp_path), target_with("fine"), output=tmp_path / "bundle")
+    assert not old.exists() and young.exists()
+
+
+KILLED = """
+import sys; sys.path.insert(0, {tests!r})
+import pytest, pathlib
+from stub_adapter import target_with, use_stub
+from autoglmc.compiler.driver.compile_model import compile_model
+use_stub(pytest.MonkeyPatch(), pathlib.Path({folder!r}))
+def tell(message):
+    print(message, flush=True)
+compile_model({model!r}, target_with("fine"), output={out!r}, progress=tell)
+"""
+
+
+def test_killed_while_a_segment_is_compiled_the_old_bundle_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_stub(monkeypatch, tmp_path)
+    out = tmp_path / "bundle"
+    compile_model(save(parse(MODEL), tmp_path), target_with("fine"), output=out)
+    before = (out / "manifest.json").read_bytes()
+    other = save(parse(MODEL.replace("Sin", "Cos")), tmp_path, "other.onnx")
+    tests = Path(__file__).parents[2]
+    code = KILLED.format(tests=str(tests), folder=str(tmp_path), model=str(other), out=str(out))
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert child.stdout is not None
+    lines = iter(child.stdout.readline, "")
+    reached = next((line for line in lines if line.startswith("compile ")), None)
+    assert reached is not None, "the compilation ahead of time was not reached"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    time.sleep(0.1)
+    assert (out / "manifest.json").read_bytes() == before
+    Bundle.load(out)
+    compile_model(other, target_with("fine"), output=out)
+    assert (out / "manifest.json").read_bytes() != before
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".autoglmc")], "leftovers are removed by the next run"

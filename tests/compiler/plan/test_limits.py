@@ -1,0 +1,83 @@
+"""Limits against predictions: each kind, both sides of the line, and budgets per memory."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from make_target import HERE, make_cpu, make_device, make_link, make_target
+
+from autoglmc.compiler.errors import Infeasible, TargetError
+from autoglmc.compiler.plan.limits import Predictions, amount, check_limits
+from autoglmc.targets.model import Limit, Target
+
+MIB = 1 << 20
+FOUND = Predictions(latency=2e-3, joules=4e-3, without_power=(), weights=3 * MIB, held={"dram": 5 * MIB}, pieces={"npu": 2, "cpu": 1})
+
+
+def machine(*limits: Limit, budget: int = 8 * MIB) -> Target:
+    return make_target([make_device("npu", ["Relu"]), make_cpu()], [make_link("npu", "cpu")], budget=budget, limits=limits)
+
+
+def limit(kind: str, comparison: str, value: float, subject: str = "") -> Limit:
+    return Limit(kind=kind, subject=subject, comparison=comparison, value=value, text=f"{value:g}", origin=HERE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "value"),
+    [("latency", "", 2e-3), ("memory", "peak", 5 * MIB), ("power", "avg", 2.0), ("package", "size", 3 * MIB), ("partitions", "npu", 2)],
+)
+def test_a_limit_holds_at_its_value_and_not_below(kind: str, subject: str, value: float) -> None:
+    found = check_limits(machine(limit(kind, "<=", value, subject)), FOUND)
+    assert found[-1].value == pytest.approx(value)
+    assert found[-1].margin == pytest.approx(0)
+    with pytest.raises(Infeasible) as failure:
+        check_limits(machine(limit(kind, "<=", value * 0.9, subject)), FOUND)
+    assert failure.value.demand == pytest.approx(value)
+    assert amount(kind, value) in str(failure.value)
+
+
+def test_a_budget_is_a_limit_of_its_memory() -> None:
+    with pytest.raises(Infeasible, match="budget dram: predicted 5 MiB, and the target allows <= 4 MiB") as failure:
+        check_limits(machine(budget=4 * MIB), FOUND)
+    assert "`memory dram { budget 5 MiB; }`" in failure.value.help
+
+
+def test_all_broken_limits_are_told_at_once() -> None:
+    with pytest.raises(Infeasible) as failure:
+        check_limits(
+            machine(limit("memory", "<", 5 * MIB, "peak"), limit("partitions", "<=", 1, "npu"), limit("latency", "<=", 1e-3)), FOUND
+        )
+    assert failure.value.help.endswith("`latency <= 2 ms`, `memory peak <= 5 MiB`, `partitions npu <= 2`")
+    assert failure.value.resource == "latency"
+
+
+@pytest.mark.parametrize("kind", ["latency", "power", "memory"])
+@given(value=st.floats(1e-7, 1e9))
+def test_what_is_named_is_enough(kind: str, value: float) -> None:
+    value = float(int(value)) if kind == "memory" else value
+    number, unit = amount(kind, value).split()
+    scale = {"ms": 1e-3, "W": 1.0, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
+    assert value <= float(number) * scale <= value * 1.002 + 2
+
+
+def test_every_memory_in_use_has_its_own_budget() -> None:
+    target = machine()
+    sram = dataclasses.replace(target.memories[0], name="sram", budget=MIB)
+    target = dataclasses.replace(target, memories=(*target.memories, sram))
+    records = check_limits(target, dataclasses.replace(FOUND, held={"dram": MIB, "sram": MIB}))
+    assert [record.subject for record in records] == ["dram", "sram"]
+    with pytest.raises(Infeasible, match="budget sram"):
+        check_limits(target, dataclasses.replace(FOUND, held={"dram": MIB, "sram": MIB + 1}))
+
+
+def test_measured_limits_wait_for_verification() -> None:
+    record = check_limits(machine(limit("error", "<=", 1e-2, "abs")), FOUND)[-1]
+    assert (record.basis, record.value, record.margin) == ("measured", None, None)
+
+
+def test_a_power_limit_needs_power_of_every_device_in_use() -> None:
+    with pytest.raises(TargetError, match="npu, which states no power"):
+        check_limits(machine(limit("power", "<=", 1.0, "avg")), dataclasses.replace(FOUND, joules=None, without_power=("npu",)))

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autoglmc.compiler.errors import UsageError
+from autoglmc.compiler.run.array_files import read_arrays, write_arrays
+
+
+def test_what_is_written_is_read_and_equal_arrays_give_equal_files(tmp_path: Path) -> None:
+    arrays = {"file": np.arange(6.0).reshape(2, 3), "a/b:0": np.zeros((0, 2), np.int8), "s": np.float32(3)}
+    for name in ("one.npz", "two.npz"):
+        write_arrays(tmp_path / name, arrays)
+    back = read_arrays(tmp_path / "one.npz")
+    assert back.keys() == arrays.keys() and all(
+        np.array_equal(back[k], v) and back[k].dtype == np.asarray(v).dtype for k, v in arrays.items()
+    )
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.npz", "two.npz"]
+
+
+def test_files_that_hold_no_plain_arrays_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.ones(3))
+    np.savez(tmp_path / "object.npz", x=np.array([{}], dtype=object))
+    (tmp_path / "text.npz").write_text("hello")
+    for name in ("one.npy", "object.npz", "text.npz", "missing.npz"):
+        with pytest.raises(UsageError) as caught:
+            read_arrays(tmp_path / name)
+        assert name in str(caught.value)
+
+
+def test_a_place_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot write"):
+        write_arrays(tmp_path / "no" / "y.npz", {"y": np.ones(1)})
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match="cannot write"):
+        write_arrays(tmp_path / "folder", {"y": np.ones(1)})
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
