@@ -22,7 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import RECOVER, SIMPLIFY, SUBSTITUTE, TUNE
-from autoglmc.passes.rule.rewrite import Match, Rewrite, apply
+from autoglmc.passes.rule.apply import apply
+from autoglmc.passes.rule.rewrite import Match, Rewrite
 from autoglmc.passes.simplify.merge_equal import merge_equal
 
 WIDTH = 16

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..targets.model import RuleFacts, Target
+from ..targets.model import Target
+from ..targets.rule_spec import RuleFacts
 from .analyse import Result, analyse
 from .files.resolve import Resolved
 from .text.diagnostics import Diagnostic, HwError, Source, Span, as_json, render, to_json

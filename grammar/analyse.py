@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..targets.model import Bucket, Device, Limit, Link, Memory, Precision, RuleFacts, RuleSpec, Target
+from ..targets.model import Bucket, Device, Limit, Link, Memory, Precision, Target
 from ..targets.operators import dictionary_opset
 from ..targets.rule_formula import facts_of
+from ..targets.rule_spec import RuleFacts, RuleSpec
 from .check.checks import check_names, check_sense
 from .check.effect import check_effect
 from .check.guesses import check_guesses

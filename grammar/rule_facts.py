@@ -6,7 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from ..targets.model import RuleFacts
+from ..targets.rule_spec import RuleFacts
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..targets.model import RuleFacts
+from ..targets.rule_spec import RuleFacts
 from .decompose.activation import ACTIVATIONS
 from .decompose.arithmetic import ARITHMETIC
 from .decompose.attention import ATTENTION_SOFTMAX

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .formula import Expression, render
-from .model import Bucket, Device, KernelChain, Limit, Link, Memory, OperatorRule, Origin, RewriteLine, RuleSpec, Runtime, Target
+from .model import Bucket, Device, KernelChain, Limit, Link, Memory, OperatorRule, RewriteLine, Runtime, Target
+from .origin import Origin
+from .rule_spec import RuleSpec
 
 
 @dataclass(frozen=True, slots=True)

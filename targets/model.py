@@ -6,40 +6,12 @@ Nothing here reads a file, knows ONNX or decides anything. `grammar/analyse.py` 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from .formula import Expression
-
-T = TypeVar("T", "Memory", "Device", "Link", "Peak")
-Provenance = Literal["stated", "src", "vendor", "proxy", "guess"]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Origin:
-    """Where in a .hw file something was said: 1-based line and column."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        """`a16.hw:31`: the file's name without its folder, so that a manifest is the same on every machine."""
-        return f"{self.file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{self.line}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One number of a target with its provenance, e.g. path "device.npu.dispatch", value 1.5e-4 (SI)."""
-
-    path: str
-    value: float
-    text: str
-    """The number as written, with its unit: "150 us"."""
-    provenance: Provenance
-    note: str
-    origin: Origin
+from .origin import Fact, Origin
+from .rule_spec import RuleSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,37 +196,6 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleSpec:
-    """A rewrite rule as plain data: what a .hw `rule` block says. Formulas stay expressions."""
-
-    name: str
-    parameters: tuple[str, ...]
-    match: tuple[Expression, ...]
-    let: tuple[tuple[str, Expression], ...]
-    emit: tuple[Expression, ...]
-    error: float | None
-    """Of a bounded claim: the largest absolute error; else None."""
-    origin: Origin
-    claim: Literal["exact", "reassociates", "bounded"] = "reassociates"
-    """What `error` says, checked numerically when the file is read; without it a rule holds over the reals."""
-    over: tuple[float, float] | None = None
-    """The range of every input for which `error` is claimed; None for all reals."""
-    where: Expression | None = None
-    """The condition of `match`, over the operator at its root."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleFacts:
-    """What `compiler` tells `grammar` about a built-in rule so that `rewrite` lines can be checked."""
-
-    name: str
-    matches: tuple[str, ...]
-    emits: tuple[str, ...]
-    error: float
-    """Absolute bound of the tightest form of the rule; 0 for exact and reassociating rules."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A machine as one .hw file and its includes describe it."""
 
@@ -298,31 +239,3 @@ class Target:
             if device.runtime.adapter == "ort":
                 return device
         raise KeyError("cpu")
-
-
-def replace_number(target: Target, path: str, value: float) -> Target:
-    """The target with one number changed: path "device.npu.dispatch", "memory.dram.bandwidth", "link.npu-cpu.handoff",
-    "device.npu.peak.fp16". Raises KeyError for a path that names no number of the model."""
-    kind, name, *rest = path.split(".")
-    if kind == "memory" and len(rest) == 1:
-        return dataclasses.replace(target, memories=tuple(_swap(m, m.name == name, rest[0], value) for m in target.memories))
-    if kind == "device" and rest[0] == "peak" and len(rest) == 2:
-        devices = tuple(
-            dataclasses.replace(d, peaks=tuple(_swap(p, p.dtype == rest[1], "rate", value) for p in d.peaks)) if d.name == name else d
-            for d in target.devices
-        )
-        return dataclasses.replace(target, devices=devices)
-    if kind == "device" and len(rest) == 1:
-        return dataclasses.replace(target, devices=tuple(_swap(d, d.name == name, rest[0], value) for d in target.devices))
-    if kind == "link" and len(rest) == 1:
-        links = tuple(_swap(k, f"{k.source}-{k.destination}" == name, rest[0], value) for k in target.links)
-        return dataclasses.replace(target, links=links)
-    raise KeyError(path)
-
-
-def _swap(item: T, hit: bool, field: str, value: float) -> T:
-    if not hit:
-        return item
-    if field not in {f.name for f in dataclasses.fields(item)}:
-        raise KeyError(field)
-    return dataclasses.replace(item, **{field: value})  # type: ignore[arg-type]

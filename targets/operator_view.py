@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .dtypes import BITS
+
 AttributeValue = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 
-BITS: Mapping[str, int] = {
-    "fp64": 64, "fp32": 32, "fp16": 16, "bf16": 16, "fp8": 8,
-    "int64": 64, "int32": 32, "int16": 16, "int8": 8, "int4": 4,
-    "uint64": 64, "uint32": 32, "uint16": 16, "uint8": 8, "uint4": 4,
-    "bool": 8, "complex64": 64, "complex128": 128,
-}  # fmt: skip
 FLOATS = frozenset({"fp64", "fp32", "fp16", "bf16", "fp8"})
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import count
 
 from .formula import Binary, Call, Expression, Listing, Name, Number, Text, Unary
-from .model import RuleFacts, RuleSpec
 from .operators import version_at, versions_of
+from .rule_spec import RuleFacts, RuleSpec
 
 INFIX = {"+": "Add", "-": "Sub", "*": "Mul", "/": "Div", "^": "Pow"}
 SUMS, PRODUCTS = ("Add", "Sub", "Sum"), ("Mul", "Div", "Neg")

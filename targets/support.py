@@ -18,13 +18,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .dtypes import BITS
 from .environment import Environment, axis_letter
 from .explain import explain
 from .expression import truth
 from .formula import Expression, Unary, render
-from .model import Device, Link, OperatorRule, Origin, Precision, SupportBlock
-from .operator_view import BITS, FLOATS, OperatorView, TensorView
+from .model import Device, Link, OperatorRule, Precision, SupportBlock
+from .operator_view import FLOATS, OperatorView, TensorView
 from .operators import key_of, version_at
+from .origin import Origin
 
 ALL_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 

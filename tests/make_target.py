@@ -12,7 +12,6 @@ from autoglmc.targets.model import (
     Link,
     Memory,
     OperatorRule,
-    Origin,
     Peak,
     Precision,
     RewriteLine,
@@ -20,6 +19,7 @@ from autoglmc.targets.model import (
     SupportBlock,
     Target,
 )
+from autoglmc.targets.origin import Origin
 
 HERE = Origin("test.hw", 1, 1)
 

@@ -9,9 +9,10 @@ import onnx
 from onnx import helper, shape_inference
 
 from autoglmc.compiler.bundle.manifest import BoundRecord, ErrorsRecord, LimitRecord, TargetRecord
+from autoglmc.compiler.bundle.tensor_spec import TensorSpec
 from autoglmc.compiler.emit.emit import ManifestFacts, emit
 from autoglmc.compiler.plan.arena import plan_arena
-from autoglmc.compiler.plan.segments import Compiled, Handoff, Mode, Segment, TensorSpec
+from autoglmc.compiler.plan.segments import Compiled, Handoff, Mode, Segment
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.targets.model import Runtime
 

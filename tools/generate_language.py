@@ -19,7 +19,7 @@ from autoglmc.grammar.text.codes import CODES
 from autoglmc.grammar.words.properties import PROPERTIES
 from autoglmc.grammar.words.schema import BLOCKS
 from autoglmc.grammar.words.units import DIMENSIONS, EXAMPLES
-from autoglmc.targets.operator_view import BITS
+from autoglmc.targets.dtypes import BITS
 from autoglmc.targets.predicates import PREDICATES
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ..devices.adapter import adapter_for
+from ..devices.find_adapter import adapter_for
 
 
 def main(arguments: list[str]) -> int:

@@ -105,7 +105,7 @@ def _check_target(file: Path, strict: bool, as_json: bool) -> int:
 
 def _runtimes(target: Target | None) -> list[dict[str, Any]]:
     """Per device that is to be run, whether its runtime is here; onnxruntime is not looked for, being installed with this package."""
-    from ..devices.adapter import absence
+    from ..devices.find_adapter import absence
 
     told = []
     for device in target.devices if target is not None else ():

@@ -11,7 +11,7 @@ from .options import FILE, emulate_option, json_option
 from .output import echo_json, stage
 
 if TYPE_CHECKING:
-    from ..run.bundle import RunResult
+    from ..run.result import RunResult
 
 MOST = 10_000
 """Requests of one command: their outputs are all kept."""
@@ -49,8 +49,7 @@ def run_command(
     from ..errors import UsageError
     from ..report.draw_timeline import check_suffix
     from ..run.array_files import read_arrays
-    from ..run.bundle import run_bundle
-    from ..run.requests import run_requests
+    from ..run.requests import run_bundle, run_requests
 
     if timeline is not None:
         check_suffix(timeline)

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .adapter import Adapter, Port, adapter_for
+from .adapter import Adapter, Port
+from .find_adapter import adapter_for
 from .views import ONNX_TYPES, packed_bytes, view_at
 
 if TYPE_CHECKING:

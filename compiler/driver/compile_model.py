@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,7 @@ from ..bundle.manifest import TargetRecord
 from ..emit.ahead_of_time import DeviceRefused, emitted_only
 from ..emit.emit import ManifestFacts, check_output, emit
 from ..emit.facts import decisions, errors, guesses
-from ..errors import UsageError
-from ..hw.buckets import bucket_flags
-from ..hw.load_target import load_target
-from ..hw.try_rules import try_rules
-from ..load.bind_shapes import Shapes, shape_flags
-from ..load.given_inputs import check_inputs
-from ..load.load_model import LoadedModel, load_model
+from ..load.bind_shapes import Shapes
 from ..pipeline.rule_library import library_of
 from ..pipeline.rules import check_rules
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
@@ -27,12 +20,11 @@ from ..plan.plan_model import PlannedModel, plan_model
 from ..run.bundle import Bundle
 from ..watch.verify_each import PassVerifier
 from .error_budget import within_budget
+from .job import Progress, _Job
 from .measure import measurement
 from .result import CompileResult
 from .route_around import Routes, WrongOnDevice, blame, routed
 from .write_after import Stopped, check_model_place, write_after
-
-Progress = Callable[[str], None]
 
 
 def compile_model(
@@ -180,65 +172,3 @@ def describe(planned: PlannedModel) -> ManifestFacts:
         errors=errors(work),
         decisions=decisions(work),
     )
-
-
-def _require_bound(loaded: LoadedModel, target: Target) -> None:
-    if not loaded.unbound:
-        return
-    static = [device.name for device in target.devices if device.static_shapes]
-    needs = f"{', '.join(static)} {'needs' if len(static) == 1 else 'need'} static shapes"
-    why = needs if static else "an arena cannot be planned for them"
-    dims = ", ".join(loaded.unbound)
-    buckets = f"; or what '{target.name}' names: {flags}" if (flags := bucket_flags(target)) else ""
-    help = f"bind them: {shape_flags(loaded.proto)}{buckets}"
-    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=help)
-
-
-class _Job:
-    """What is to be compiled for what, and the clock."""
-
-    def __init__(
-        self,
-        model: Path,
-        target: str | Path | Target,
-        shapes: Shapes | None,
-        progress: Progress | None,
-        inputs: Mapping[str, Any] | None,
-    ) -> None:
-        self.model, self._shapes, self._inputs = model, shapes, inputs
-        self.clock = _Clock(progress or (lambda message: None))
-        with self.clock.stage("read-target"):
-            self.target = target if isinstance(target, Target) else load_target(target)
-            self.notes = try_rules(self.target)
-
-    def load(self) -> LoadedModel:
-        """A fresh copy of the model, with every dim bound."""
-        with self.clock.stage("load"):
-            loaded = load_model(self.model, self._shapes)
-            _require_bound(loaded, self.target)
-            if self._inputs is not None:
-                check_inputs(loaded.proto, self._inputs)
-        return loaded
-
-
-class _Clock:
-    """Tells progress and remembers how long each stage took."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.seconds: dict[str, float] = {}
-        self._progress = progress
-
-    def stage(self, name: str) -> _Stage:
-        self._progress(name)
-        return _Stage(self, name)
-
-
-class _Stage:
-    def __init__(self, clock: _Clock, name: str) -> None:
-        self._clock, self._name, self._start = clock, name, time.perf_counter()
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *failure: object) -> None:
-        self._clock.seconds[self._name] = self._clock.seconds.get(self._name, 0.0) + time.perf_counter() - self._start

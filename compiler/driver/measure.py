@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.manifest import LimitRecord, MeasuredRecord
-from ..devices.adapter import PLAN_ONLY, absence
+from ..devices.find_adapter import PLAN_ONLY, absence
 from ..emit.emit import ManifestFacts
 from ..errors import BundleError, ModelError, VerifyError
 from ..load.load_model import LoadedModel
@@ -16,7 +16,8 @@ from ..plan.segments import Compiled
 from ..run.bundle import Bundle
 from ..verify.fitting_inputs import MadeUp
 from ..verify.judge import beyond, broken, broken_limits
-from ..verify.verify import SETS, VerifyReport, verify
+from ..verify.report import VerifyReport
+from ..verify.verify import SETS, verify
 from .error_budget import OverBudget
 from .route_around import WrongOnDevice
 

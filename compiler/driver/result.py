@@ -12,7 +12,7 @@ from ..bundle.manifest import Manifest
 from ..emit.facts import implementations
 from ..pipeline.work import Work
 from ..plan.limits import weight_bytes
-from ..verify.verify import VerifyReport
+from ..verify.report import VerifyReport
 from ..watch.verify_each import Checked
 
 

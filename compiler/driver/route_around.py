@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ...passes.rule.rewrite import Decision
 from ...targets.model import OperatorRule, Target
-from ..devices.adapter import Adapter, adapter_for
+from ..devices.adapter import Adapter
+from ..devices.find_adapter import adapter_for
 from ..emit.ahead_of_time import DeviceRefused
 from ..errors import BundleError, Infeasible, TargetError, VerifyError
 from ..plan.plan_model import PlannedModel

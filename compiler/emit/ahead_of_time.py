@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..bundle.blob_cache import SegmentRefused, blob_key, build
 from ..bundle.manifest import Manifest
-from ..devices.adapter import absence, adapter_for
+from ..devices.find_adapter import absence, adapter_for
 from ..plan.segments import Compiled, Segment
 
 

@@ -37,9 +37,8 @@ from ..bundle.manifest import (
     TargetRecord,
     ToolRecord,
     ValueRecord,
-    claims_bundle,
-    to_json,
 )
+from ..bundle.manifest_json import claims_bundle, to_json
 from ..bundle.publish import check_place, publish
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
 from ..plan.arena import ArenaPlan, Slot

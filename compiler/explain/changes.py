@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 from ...passes.graph.graph import Graph
 from ...passes.graph.versions import declared, readable, unlike
@@ -16,27 +15,7 @@ from ...targets.model import Device, Precision, RewriteLine, Target
 from ...targets.operator_view import FLOATS, OperatorView
 from ...targets.support import Yes, data_dtypes, device_dtypes, supports
 from ..pipeline.work import Work
-from ..plan.plan_model import rules_for
-
-Kind = Literal["rewrite", "dtype", "shape", "constant", "rule"]
-SMALLEST_FIRST: tuple[Kind, ...] = ("rewrite", "dtype", "shape", "constant", "rule")
-Apply = Callable[[Work, Sequence[str]], "tuple[Work, tuple[str, ...]] | None"]
-"""Of a work that may be edited, and the first output of each operator: the changed work and where those operators' results now come
-from; None where the change cannot be made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    kind: Kind
-    text: str
-    """What to write or do: "rewrite Gelu -> relu_tanh tol 3e-4;"."""
-    where: str
-    """The file and line it belongs to, "" for the model."""
-    note: str
-    """What it rests on: an error bound, a line that would go, a claim about the hardware."""
-    apply: Apply
-    rule: str = ""
-    """The rule that a rewrite line names."""
+from .change import SMALLEST_FIRST, Apply, Change, views_of, with_device, with_target
 
 
 def changes(work: Work, tensors: Sequence[str], device: str, more: Sequence[Change] = ()) -> list[Change]:
@@ -56,21 +35,6 @@ def changes(work: Work, tensors: Sequence[str], device: str, more: Sequence[Chan
         *_opsets(work, tensors, views, device),
     ]
     return sorted(found, key=lambda change: SMALLEST_FIRST.index(change.kind))
-
-
-def views_of(graph: Graph, tensors: Sequence[str]) -> list[OperatorView]:
-    """What the operators look like that write these tensors."""
-    return [graph.view(node) for node in map(graph.producer, tensors) if node is not None]
-
-
-def with_target(work: Work, target: Target) -> Work:
-    """The same work for an amended target, with the rules that its lines name."""
-    substitutes, families = rules_for(target, work.without)
-    return replace(work, target=target, substitutes=substitutes, families=families, question=None, placement=None)
-
-
-def with_device(target: Target, device: Device) -> Target:
-    return replace(target, devices=tuple(device if other.name == device.name else other for other in target.devices))
 
 
 def _rewrites(work: Work, views: Sequence[OperatorView], device: str) -> Iterator[Change]:

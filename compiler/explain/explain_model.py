@@ -10,7 +10,7 @@ from ...targets.model import Target
 from ..bundle.manifest import GuessRecord
 from ..emit.facts import guesses
 from ..load.bind_shapes import Shapes
-from .changes import Change
+from .change import Change
 from .groups import Group, group_operators, preferred_device
 from .origins import find_nodes
 from .plans import Plan, all_there, make_plan

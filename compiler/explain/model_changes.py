@@ -7,12 +7,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ...passes.graph.graph import ELEMENT, Graph, Node
+from ...passes.graph.graph import Graph
+from ...passes.graph.node import Node
+from ...targets.dtypes import ELEMENT
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import Yes, supports
 from ..pipeline.work import Work
-from .changes import Change
+from .change import Change
 
 NARROWER = (("int64", "int32"), ("uint64", "uint32"), ("fp64", "fp32"))
 SWITCH = 4

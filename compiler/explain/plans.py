@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ...passes.graph.graph import Node
+from ...passes.graph.node import Node
 from ...passes.place.candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 from ...passes.place.known_plans import known_assignments
 from ...passes.place.place_operators import homeless, state

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from ...passes.graph.graph import Graph, Node
+from ...passes.graph.graph import Graph
+from ...passes.graph.node import Node
 from ...targets.model import Device
 from ...targets.operator_view import FLOATS, OperatorView
 from ...targets.support import data_dtypes, device_dtypes
-from .changes import Change
+from .change import Change
 from .model_changes import on_each
 
 

@@ -18,7 +18,7 @@ from ..pipeline.work import Work
 from ..plan.plan_model import start
 from ..verify.check_model import SIZES
 from ..verify.generate_inputs import small_shapes
-from .changes import Apply, Change
+from .change import Apply, Change
 
 USUAL = (128, 320)
 """(length, side) of a sentence and of an image as phones get them: smaller ones would not be worth an accelerator."""

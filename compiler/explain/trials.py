@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ...passes.place.candidates import Implementation, Refusal
 from ..errors import UserError
 from ..pipeline.work import Work
-from .changes import Change, changes
+from .change import Change
+from .changes import changes
 from .groups import Group
 from .plans import Asked, Plan, ask_devices, make_plan
 

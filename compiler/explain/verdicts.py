@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...passes.graph.graph import Node
+from ...passes.graph.node import Node
 from ...passes.place.candidates import NATIVE, Implementation, Refusal
 from ...targets.explain import witness
 from ...targets.formula import render

@@ -9,7 +9,8 @@ from typing import Any
 
 from ...targets.difference import Difference, Said
 from ...targets.formula import Expression, render
-from ...targets.model import Device, Link, OperatorRule, Origin, Target
+from ...targets.model import Device, Link, OperatorRule, Target
+from ...targets.origin import Origin
 
 SHORT = 60
 """Letters of two texts that fit on one line."""

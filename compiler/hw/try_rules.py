@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...grammar.check.rule_tape import NotElementwise, tape_of
-from ...targets.model import RuleSpec, Target
+from ...targets.model import Target
+from ...targets.rule_spec import RuleSpec
 from ..errors import TargetError
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def _try(spec: RuleSpec) -> int:
     from onnx.shape_inference import InferenceError, infer_shapes
 
     from ...passes.graph.graph import Graph
+    from ...passes.rule.apply import apply
     from ...passes.rule.compile_rule import compile_rule
-    from ...passes.rule.rewrite import apply
     from ...passes.rule.rule_examples import examples
 
     held = 0

@@ -13,7 +13,8 @@ from dataclasses import replace
 from ...passes.library import OFFER, SIMPLIFY
 from ...passes.place.candidates import Candidates
 from ...passes.place.place_operators import ask, place
-from ...passes.rule.rewrite import Decision, Rewrite, apply
+from ...passes.rule.apply import apply
+from ...passes.rule.rewrite import Decision, Rewrite
 from ...passes.simplify.merge_equal import merge_equal
 from ...targets.support import lists
 from .work import Work

@@ -11,12 +11,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...targets.operator_view import BITS
+from ...targets.dtypes import BITS
 from ..arena.pack import Buffer, plan
 from ..arena.validate import violations
-from ..devices.adapter import adapter_for
+from ..bundle.tensor_spec import TensorSpec
+from ..devices.find_adapter import adapter_for
 from .schedule import Place, Schedule, Step, schedule
-from .segments import Compiled, Handoff, TensorSpec
+from .segments import Compiled, Handoff
 
 BASE_ALIGN = 64
 """A cache line: no two slots share one, and what onnxruntime's shared-memory allocators insist on."""

@@ -8,7 +8,8 @@ from ...passes.graph.graph import Graph
 from ...passes.place.cut_segments import Cut
 from ...targets.cost import Hop, home_memory, route
 from ...targets.model import Target
-from .segments import Compiled, Handoff, Mode, Segment, TensorSpec
+from ..bundle.tensor_spec import TensorSpec
+from .segments import Compiled, Handoff, Mode, Segment
 
 
 def assemble(graph: Graph, target: Target, cuts: Sequence[Cut]) -> Compiled:

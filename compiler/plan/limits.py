@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ...passes.graph.graph import DTYPE
 from ...targets.cost import home_memory, weights_memory
+from ...targets.dtypes import BITS, DTYPE
 from ...targets.model import Limit, Memory, Target
-from ...targets.operator_view import BITS
 from ..bundle.manifest import LimitRecord
 from ..errors import Infeasible, TargetError
 from .segments import Compiled

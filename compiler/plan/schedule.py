@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .segments import Compiled, Handoff, Segment, TensorSpec
+from ..bundle.tensor_spec import TensorSpec
+from .segments import Compiled, Handoff, Segment
 
 StepKind = Literal["run", "copy", "convert"]
 

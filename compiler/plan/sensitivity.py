@@ -13,7 +13,7 @@ from ...passes.place.candidates import Implementation
 from ...passes.place.placed import Placement, Question
 from ...passes.solve.problem import price
 from ...targets.cost import route
-from ...targets.model import Fact
+from ...targets.origin import Fact
 
 FACTORS = (0.5, 2.0)
 _TIMES = frozenset({"dispatch", "launch", "handoff"})

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ...targets.model import Device, Origin, Target
+from ...targets.model import Device, Target
+from ...targets.origin import Origin
 from ...targets.support import No, supports
 from .ask import Answer
 from .case import Case

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...targets.model import Device, Target
 from ...targets.operators import key_of
-from ..devices.adapter import adapter_for
+from ..devices.find_adapter import adapter_for
 from .against_table import Finding, against
 from .ask import ask
 from .choose import sample

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...targets.exact_condition import exact_condition
 from ...targets.formula import Expression, render
-from ...targets.model import OperatorRule, Origin
+from ...targets.model import OperatorRule
 from ...targets.operators import key_of, version_at
+from ...targets.origin import Origin
 from ..devices.adapter import Adapter
 from .fault import fault
 from .slice_model import all_values, only, signature

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...targets.model import Target
-from ..devices.adapter import Adapter, adapter_for
+from ..devices.adapter import Adapter
+from ..devices.find_adapter import adapter_for
 from ..errors import UsageError, UserError
 
 HEXAGON = {"30": "68", "36": "69", "43": "73", "57": "75", "60": "73", "69": "79", "87": "81"}

@@ -15,10 +15,9 @@ from .layout import console, count, row, say, short, size, table, time
 from .printable import printable
 
 if TYPE_CHECKING:
-    from ..run.bundle import RunResult
-    from ..run.requests import Pipelined
+    from ..run.result import Pipelined, RunResult
     from ..verify.compare import Difference
-    from ..verify.verify import VerifyReport
+    from ..verify.report import VerifyReport
     from ..watch.verify_each import Checked
 
 MOST_ROWS = 10

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..explain.as_json import names, share
-from ..explain.changes import SMALLEST_FIRST
+from ..explain.change import SMALLEST_FIRST
 from ..explain.explain_model import Row, Subject, Why
 from ..explain.trials import Tried
 from ..explain.verdicts import Verdict

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from ..arena.pack import Buffer
 from ..arena.validate import violations
 from ..bundle.manifest import Manifest, SlotRecord
+from ..bundle.tensor_spec import TensorSpec
 from ..devices.views import ONNX_TYPES
 from ..errors import BundleError
-from ..plan.segments import TensorSpec
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:

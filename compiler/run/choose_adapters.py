@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..bundle.manifest import Manifest, SegmentRecord
-from ..devices.adapter import PLAN_ONLY, Absent, Adapter, absence, adapter_for
+from ..devices.adapter import Absent, Adapter
+from ..devices.find_adapter import PLAN_ONLY, absence, adapter_for
 from ..devices.ort import OrtAdapter
 from ..errors import UserError
 

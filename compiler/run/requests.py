@@ -5,54 +5,28 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BundleError
-from .bundle import Bundle, RunResult, run_result
-from .more_generations import generations_that_fit, usual_generations
-from .timeline import Timeline, timeline
+from .result import RunResult, run_result
 
 if TYPE_CHECKING:
-    from .session import Outputs, Session
+    from .outputs import Outputs
+    from .result import Pipelined
+    from .session import Session
+from typing import TYPE_CHECKING
+
+from .bundle import Bundle
+from .more_generations import generations_that_fit, usual_generations
+from .result import Pipelined
+from .timeline import timeline
+
+if TYPE_CHECKING:
+    from .outputs import Outputs
+    from .session import Session
 
 ROUNDS, SHORT = 3, 1.0
 """Requests that take less than so many seconds both ways are timed so many times, alternating; the faster of each counts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipelined:
-    """Overlapped requests beside the same requests one after the other."""
-
-    requests: int
-    seconds: float
-    sequential_seconds: float
-    generations: int
-    arena_bytes: int
-    """Of all generations."""
-    fit: int | None
-    """Generations that the target's limits leave room for; None where the bundle does not say."""
-    loaded_again: tuple[str, ...]
-    """Segments whose weights are resident once per generation."""
-    timeline: Timeline
-
-    @property
-    def speedup(self) -> float:
-        return self.sequential_seconds / self.seconds if self.seconds else 1.0
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "requests": self.requests,
-            "seconds": self.seconds,
-            "sequential_seconds": self.sequential_seconds,
-            "speedup": self.speedup,
-            "generations": self.generations,
-            "arena_bytes": self.arena_bytes,
-            "generations_that_fit": self.fit,
-            "loaded_again": list(self.loaded_again),
-            "busy_seconds": self.timeline.busy(),
-            "devices_at_once": self.timeline.at_once,
-        }
 
 
 def run_requests(
@@ -128,3 +102,21 @@ def _same(a: Any, b: Any) -> bool:
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     return bool(a.tolist() == b.tolist() if a.dtype.kind == "O" else a.tobytes() == b.tobytes())
+
+
+def run_bundle(
+    path: str | os.PathLike[str], inputs: Mapping[str, Any], *, repeat: int = 1, emulate: bool = False, recompile: bool = False
+) -> RunResult:
+    """Loads a bundle once and runs it `repeat` times. Raises as `Bundle.load` and `Bundle.run` do."""
+    bundle = Bundle.load(path)
+    session = bundle.session(emulate=emulate, recompile=recompile)
+    seconds: list[float] = []
+    runs: list[Outputs] = []
+    for _ in range(max(repeat, 1)):
+        start = time.perf_counter()
+        outputs = session.run(inputs)
+        seconds.append(time.perf_counter() - start)
+        if runs:
+            runs[-1].clear()  # times are kept of every run, values of the last
+        runs.append(outputs)
+    return run_result(session, runs, seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..devices.adapter import Haltable
 from ..errors import UsageError
@@ -15,19 +15,34 @@ from .step_failed import StepFailed, why
 if TYPE_CHECKING:
     from ..bundle.manifest import Manifest
     from .generation import Generation
-    from .session import Outputs, Session
+    from .outputs import Outputs, Spans
 
 COPIES = "copies"
 """The lane of host copies between devices."""
 
 
-def one_by_one(session: Session, generation: Generation, requests: Sequence[Mapping[str, Any]]) -> list[Outputs]:
+class Runnable(Protocol):
+    """What running many requests needs of a session."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+    @property
+    def generations(self) -> Sequence[Generation]: ...
+    @property
+    def devices(self) -> Sequence[str]: ...
+    def extend(self, count: int) -> None: ...
+    def place(self, generation: Generation, inputs: Mapping[str, Any]) -> dict[str, Any]: ...
+    def take(self, generation: Generation, named: dict[str, Any], marks: Sequence[float] | Spans) -> Outputs: ...
+    def abandon(self) -> None: ...
+
+
+def one_by_one(session: Runnable, generation: Generation, requests: Sequence[Mapping[str, Any]]) -> list[Outputs]:
     """On the asking thread. Raises StepFailed as `overlapped` does."""
     asked = _Requests(session, requests)
     return [_one(session, generation, asked, request, inputs) for request, inputs in enumerate(requests)]
 
 
-def _one(session: Session, generation: Generation, asked: _Requests, request: int, inputs: Mapping[str, Any]) -> Outputs:
+def _one(session: Runnable, generation: Generation, asked: _Requests, request: int, inputs: Mapping[str, Any]) -> Outputs:
     named, marks = session.place(generation, inputs), [perf_counter()]
     for call in generation.calls:
         try:
@@ -43,7 +58,9 @@ def lanes(manifest: Manifest) -> tuple[str, ...]:
     return tuple(COPIES if step.segment is None else manifest.segments[step.segment].device for step in manifest.schedule)
 
 
-def overlapped(session: Session, requests: Sequence[Mapping[str, Any]], generations: int | None, step_limit: float | None) -> list[Outputs]:
+def overlapped(
+    session: Runnable, requests: Sequence[Mapping[str, Any]], generations: int | None, step_limit: float | None
+) -> list[Outputs]:
     """Raises StepFailed naming the step, segment, device and request; no thread of it is left then but one that cannot be stopped."""
     manifest = session.manifest
     count = usual_generations(manifest) if generations is None else generations
@@ -59,7 +76,7 @@ def overlapped(session: Session, requests: Sequence[Mapping[str, Any]], generati
 class _Requests:
     """What Overlap asks of a session."""
 
-    def __init__(self, session: Session, requests: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, session: Runnable, requests: Sequence[Mapping[str, Any]]) -> None:
         self._session, self._requests = session, requests
 
     def place(self, generation: int, request: int) -> dict[str, Any]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from ..bundle.manifest import Manifest, SegmentRecord
 from ..devices.adapter import Adapter, LoadedSegment, Rebindable
@@ -20,58 +18,13 @@ from .check_inputs import check_inputs
 from .choose_adapters import choose_adapters
 from .generation import Generation, SlotAt, ports_of, slots_at
 from .load_blob import find_blob
+from .outputs import About, Outputs, Spans
 from .resident import measured
 
 Observe = Callable[[str, str, Any], None]
 """Told (tensor, device, value) after the step that wrote it; the value is only valid during the call."""
-Spans = tuple[tuple[float, float], ...]
 POISON = 0xFF
 """NaN in every float, -1 in signed integers: a slot nobody wrote shows."""
-
-
-class Outputs(dict[str, Any]):
-    """Graph outputs by name (copies, yours to keep), with how they came about."""
-
-    __slots__ = ("_about", "_marks")
-
-    def __init__(self, values: Mapping[str, Any], about: About, marks: Sequence[float] | Spans) -> None:
-        """marks: the begin of the first step, then the end of each, if they ran one after the other; else their spans."""
-        super().__init__(values)
-        self._about, self._marks = about, marks
-
-    @property
-    def emulated(self) -> tuple[str, ...]:
-        """Segments that ran on the CPU in place of a device that is not here: "0 (npu)"."""
-        return self._about.emulated
-
-    @property
-    def copied(self) -> tuple[str, ...]:
-        """Segments whose runtime could not be given addresses."""
-        return self._about.copied
-
-    @property
-    def narrow(self) -> tuple[str, ...]:
-        """Segments that a device computed in a narrower dtype than their own."""
-        return self._about.narrow
-
-    @property
-    def spans(self) -> Spans:
-        """Per step of the schedule, when it began and ended (seconds, time.perf_counter)."""
-        return cast("Spans", self._marks) if isinstance(self._marks, tuple) else tuple(pairwise(cast("list[float]", self._marks)))
-
-    @property
-    def step_seconds(self) -> tuple[float, ...]:
-        """Per step of the schedule."""
-        return tuple(end - begin for begin, end in self.spans)
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What all outputs of a session share."""
-
-    emulated: tuple[str, ...]
-    copied: tuple[str, ...]
-    narrow: tuple[str, ...]
 
 
 class Session:

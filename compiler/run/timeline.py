@@ -10,7 +10,7 @@ from .run_many import lanes
 
 if TYPE_CHECKING:
     from ..bundle.manifest import Manifest
-    from .session import Outputs
+    from .outputs import Outputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..bundle.manifest import LimitRecord, MeasuredRecord
 from ..errors import ModelError, VerifyError
 from ..load.weights import model_sha256
 from ..run.bundle import Bundle
 from .compare import Difference, difference, same
 from .fitting_inputs import MadeUp, varied
-from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, measured, narrow_limits, suspicious
+from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, narrow_limits, suspicious
 from .narrow import narrowed
+from .report import VerifyReport
 
 if TYPE_CHECKING:
     from .reference import Reference
@@ -29,51 +29,6 @@ SETS = 3
 """Input sets compared."""
 MORE_SETS = 8
 """Input sets tried on the model alone before an output counts as one that does not respond."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyReport:
-    verified: bool
-    reason: str
-    """Why not; where verified, what that rests on."""
-    outputs: tuple[Difference, ...]
-    boundaries: tuple[Difference, ...]
-    """Tensors between segments that the model has under the same name, in schedule order. They locate an error; outputs decide."""
-    constant: tuple[str, ...]
-    """Outputs that no input value reaches."""
-    unresponsive: tuple[str, ...]
-    """Outputs that an input reaches but that never changed."""
-    inputs: tuple[str, ...]
-    """The input sets compared: "given", "seed 0" …"""
-    tolerance: float | None
-    """On max_abs_over_std; None where limits of the target decide."""
-    approximated: bool
-    limits: tuple[LimitRecord, ...]
-    """Measured accuracy and error limits."""
-    emulated: tuple[str, ...]
-    narrow: tuple[str, ...] = ()
-    """Segments that a device computed in a narrower dtype: "1 (npu): fp16 on Hexagon HTP v75 (emulator)"."""
-    native: tuple[str, ...] = ()
-    """Segments that another runtime than onnxruntime's CPU really ran."""
-
-    @property
-    def passed(self) -> bool:
-        return self.verified
-
-    def records(self) -> tuple[MeasuredRecord, ...]:
-        """For the manifest, to three digits: what is beyond those is the machine's, not the bundle's."""
-        sets = ", ".join(self.inputs)
-        return tuple(
-            MeasuredRecord(output=d.name, inputs=sets, max_abs=_three(d.max_abs), max_rel=_three(d.max_rel), cosine=round(d.cosine, 6))
-            for d in self.outputs
-        )
-
-    def measured(self) -> dict[tuple[str, str], float]:
-        """The worst of all outputs by (kind, subject) of a limit."""
-        return measured(self.outputs)
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def verify(
@@ -280,7 +235,3 @@ class _Trial:
                     reasons.append(f"the model's own output {name} has no finite number on {label}, so equality proves nothing")
                     break
         return reasons
-
-
-def _three(value: float) -> float:
-    return float(f"{value:.3g}")

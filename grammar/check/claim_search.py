@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from heapq import nlargest
 from itertools import pairwise
 
-from ...targets.model import RuleSpec
+from ...targets.rule_spec import RuleSpec
 from .rule_tape import ROUNDING, Careful, Tape, evaluate, evaluate_carefully, evaluate_narrow
 
 WORK = 400_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...targets.model import Device, RuleSpec
+from ...targets.model import Device
+from ...targets.rule_spec import RuleSpec
 from ...targets.support import device_dtypes
 from ..lower.context import Context
 from ..text.diagnostics import Note, Span

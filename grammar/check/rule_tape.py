@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from ...targets import formula as ex
 from ...targets.elementwise import ELEMENTWISE, Elementwise, Function
-from ...targets.model import RuleSpec
 from ...targets.rule_formula import INFIX, plain_name
+from ...targets.rule_spec import RuleSpec
 
 ROUNDING = 2.0**-53
 

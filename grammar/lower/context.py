@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...targets.model import Fact, RuleFacts
+from ...targets.origin import Fact
+from ...targets.rule_spec import RuleFacts
 from ..text.diagnostics import Source, Span
 from ..text.syntax import Rule, Statement
 from ..words.reader import Quantity, Report

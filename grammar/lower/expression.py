@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...targets import formula as ex
-from ...targets.operator_view import BITS
+from ...targets.dtypes import BITS
 from ...targets.predicates import PREDICATES
 from ..text.diagnostics import Diagnostic, Span
 from ..text.syntax import Formula

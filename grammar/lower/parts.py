@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...targets.formula import Expression
-from ...targets.model import Link, Memory, Origin, Precision
+from ...targets.model import Link, Memory, Precision
+from ...targets.origin import Origin
 from ..text.syntax import Statement
 from ..words.names import suggestion_or_list
 from ..words.reader import Quantity, Reader

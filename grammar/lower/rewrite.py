@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ...targets.formula import Expression
-from ...targets.model import Device, Origin, RewriteLine, RuleFacts
+from ...targets.model import Device, RewriteLine
 from ...targets.operators import key_of
+from ...targets.origin import Origin
+from ...targets.rule_spec import RuleFacts
 from ...targets.support import lists
 from ..text.diagnostics import Note, Span
 from ..text.syntax import Arg, Statement

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 
 from ...targets import formula as ex
-from ...targets.model import RuleSpec
 from ...targets.rule_formula import INFIX, input_counts, is_number, kind_of, names_in, number_of, required_attributes
+from ...targets.rule_spec import RuleSpec
 from ..text.syntax import Arg, Formula, Rule, Statement
 from ..words.names import suggestion
 from ..words.reader import Quantity, Reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...targets import formula as ex
-from ...targets.operator_view import BITS
+from ...targets.dtypes import BITS
 from ..words.names import suggested_dtype, suggestion_or_list
 
 COUNTS = frozenset({"rank", "dim", "all_dims", "elements", "length", "count"})

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ...targets.model import Origin
+from ...targets.origin import Origin
 
 Severity = Literal["error", "warning", "info"]
 MOST_SHOWN = 200

@@ -48,7 +48,7 @@ _OTHER_DTYPES = {
 
 def suggested_dtype(word: str) -> str:
     """What another language calls the dtype, else the nearest name, else all."""
-    from ...targets.operator_view import BITS
+    from ...targets.dtypes import BITS
 
     other = _OTHER_DTYPES.get(word.lower())
     return f"did you mean `{other}`?" if other else suggestion(word, BITS) or f"known here: {', '.join(BITS)}"

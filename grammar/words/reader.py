@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from ...targets.model import Fact, Provenance
+from ...targets.origin import Fact, Provenance
 from ..text.diagnostics import Diagnostic, Note, Severity, Span
 from ..text.syntax import Arg, Statement
 from .habits import habit

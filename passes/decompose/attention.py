@@ -14,9 +14,11 @@ from math import sqrt
 
 import numpy as np
 
+from ...targets.dtypes import DTYPE
 from ..formula.pattern import Value
 from ..formula.trace import Extents, broadcasts, extents
-from ..graph.graph import DTYPE, Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder, largest
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..graph.graph import DTYPE, Graph, Node
+from ...targets.dtypes import DTYPE
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

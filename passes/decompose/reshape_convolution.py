@@ -15,7 +15,8 @@ from math import prod
 
 import numpy as np
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

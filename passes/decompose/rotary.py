@@ -8,7 +8,8 @@ x₁ and x₂ are the halves of the part that is turned, or its even and odd ele
 from __future__ import annotations
 
 from ..formula.trace import extents
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from math import prod
 
 from ..formula.reading import reduced_axes
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

@@ -5,7 +5,8 @@ One extent may be unknown. See shuffle.py for the orders.
 
 from __future__ import annotations
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 from ..rule.shuffle import canonical, depth_to_space, space_to_depth

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import inf, prod
 
 from ...targets.operator_view import FLOATS
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from .pattern import call, clip
 from .polynomial import WHOLE, Call, Leaf, Polynomial, TooLarge, atom, polynomial
 from .region import ARITHMETIC, CLIPS, FUNCTIONS, MAX_NODES, READ, REDUCTIONS, Reader

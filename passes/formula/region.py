@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...targets.operator_view import FLOATS
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 
 MAX_NODES = 48
 MAX_CHAIN = 8

@@ -14,7 +14,8 @@ from ...targets.cost import FREE, kernel_seconds, limiting_memory
 from ...targets.model import Device, RewriteLine, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import No, guard_holds, supports
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..graph.versions import declared, readable, unlike
 from ..rule.rewrite import Declined, Replacement, Rewrite
 from .kernels import group_kernels, reader_among

@@ -13,7 +13,8 @@ import onnx
 from onnx import helper
 
 from ...targets.model import Target
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..graph.schema import first_opset
 from ..graph.versions import declared, drop_younger, readable
 from .kernels import group_kernels, reader_in

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...targets.model import Target
-from ..graph.graph import Graph, Node
-from ..rule.rewrite import Allow, Decision, Declined, Rewrite, anywhere, insert
+from ..graph.graph import Graph
+from ..graph.node import Node
+from ..rule.apply import insert
+from ..rule.rewrite import Allow, Decision, Declined, Rewrite, anywhere
 from .candidates import Candidates, Implementation
 from .placed import Site
 

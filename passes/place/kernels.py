@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from ...targets.model import KernelChain
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 
 Follow = Callable[[Node], Node | None]
 """The one node that reads a node's one output; None if there are several, or another reader (a graph output, a body)."""

@@ -14,7 +14,8 @@ from itertools import pairwise
 from ...targets.cost import kernel_seconds, route, weights_memory
 from ...targets.model import Device, Limit, Target
 from ...targets.operator_view import TensorView
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..solve.coarsen import coarsen
 from ..solve.problem import Net, Problem, Room, Unit, price
 from ..solve.solve import DETERMINISTIC_SECONDS, solve

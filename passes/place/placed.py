@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...targets.model import Target
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..solve.problem import Price, Problem
 from ..solve.solve import Solution
 from .candidates import Answer, Implementation, Refusal

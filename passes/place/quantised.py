@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from ...targets.model import Target
 from ...targets.operator_view import FLOATS, OperatorView, TensorView
 from ...targets.support import device_dtypes
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.rewrite import Allow, Declined, Rewrite, anywhere
 from .candidates import NATIVE, Implementation
 from .placed import Part, Placement, Site

@@ -8,7 +8,8 @@ com.microsoft QuickGelu(x; α)     -> Swish(x; α)                            α
 
 from __future__ import annotations
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

@@ -22,7 +22,8 @@ import numpy as np
 from ..formula.pattern import Value
 from ..formula.region import Reader
 from ..formula.trace import Extents, Piece, broadcasts, constant_integers, extents, multiple, piece
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

@@ -11,7 +11,8 @@ neither, so there the two differ by what the spelling lost.
 from __future__ import annotations
 
 from ..formula.pattern import PRODUCTS, call, tanh, var
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

@@ -13,7 +13,8 @@ from math import isqrt
 
 import numpy as np
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 from ..rule.shuffle import Shuffle, canonical, depth_to_space, space_to_depth

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 import onnx
 from onnx import helper
 
-from ..graph.graph import Graph, Node
-from .rewrite import Allow, Decision, Rewrite, anywhere, apply
+from ..graph.graph import Graph
+from ..graph.node import Node
+from .apply import apply
+from .rewrite import Allow, Decision, Rewrite, anywhere
 
 
 def apply_everywhere(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tuple[Decision, ...]:

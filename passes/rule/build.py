@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import helper
 
+from ...targets.dtypes import ELEMENT
 from ...targets.operator_view import FLOATS, AttributeValue
-from ..graph.graph import ELEMENT, Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from .rewrite import Replacement
 
 Operand = str | float

@@ -12,14 +12,16 @@ from math import inf
 
 from ...targets.expression import truth
 from ...targets.formula import Binary, Call, Expression, Name, Unary, render
-from ...targets.model import RuleSpec, Target
+from ...targets.model import Target
 from ...targets.operator_view import FLOATS, AttributeValue
 from ...targets.rule_formula import emitted, is_one_operator, number_of, plain_name, roots_of
+from ...targets.rule_spec import RuleSpec
 from ...targets.support import environment_of
 from ..formula.pattern import Formula, Value, call, clip, var
 from ..formula.polynomial import Polynomial, TooLarge, polynomial
 from ..formula.region import FUNCTIONS
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from .build import COMPUTED
 from .match_tree import Matcher
 from .rewrite import Bindings, Contract, Match, Replacement, Rewrite

@@ -14,7 +14,8 @@ import numpy as np
 from ...targets.formula import Binary, Call, Expression, Listing, Name, Number, Text, Unary
 from ...targets.operator_view import AttributeValue
 from ...targets.rule_formula import INFIX, number_of, plain_name
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..graph.schema import schema
 
 MAX_ELEMENTS = 16

@@ -7,8 +7,7 @@ them before anything is decided.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,14 +15,14 @@ from ...targets.operator_view import FLOATS
 from ..formula.pattern import Formula, Outline, Pairing, Value, functions_of, outline
 from ..formula.polynomial import Leaf, TooLarge, atoms
 from ..formula.reading import Reading, Unreadable, read
-from ..formula.region import FUNCTION_OF, Reader, Region
-from ..graph.graph import Graph, Node
+from ..formula.region import Reader, Region
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..graph.schema import first_opset
 
 Allow = Callable[[str, str], bool]
 """Whether a rule (its name) may be applied at the node that writes a tensor; asked once per application, just before it."""
 MAX_CANDIDATES = 16
-MAX_ROUNDS = 8
 ROUNDING: Mapping[str, float] = {"fp16": 2.0**-9, "bf16": 2.0**-6}
 """Relative tolerance on a formula's coefficients where the model rounded its own: a few roundings of the dtype."""
 
@@ -227,81 +226,3 @@ def _same_shape(graph: Graph, x: str, reading: Reading) -> bool:
         if any(extent not in (1, shape[k]) for k, extent in enumerate(other, start=len(shape) - len(other))):
             return False
     return True
-
-
-def insert(graph: Graph, node: Node, replacement: Replacement) -> bool:
-    """Puts a proposal in place and removes what only fed the old node. False where users cannot be redirected (a graph output)."""
-    feeders = [p for p in map(graph.producer, node.reads) if p is not None]
-    if replacement.nodes:
-        graph.replace(node, replacement.nodes, replacement.outputs)
-    elif not redirect(graph, replacement.outputs):
-        return False
-    else:
-        graph.sweep([node])
-    graph.sweep(feeders)
-    return True
-
-
-def redirect(graph: Graph, outputs: Mapping[str, str]) -> bool:
-    """Lets the readers of each tensor read another instead; False, with nothing changed, where a name must stay."""
-    for old in outputs:
-        if old in graph.outputs or any(old in user.captures for user in graph.users(old)):
-            return False
-    for old, new in outputs.items():
-        for user in graph.users(old):
-            for index, name in enumerate(user.inputs):
-                if name == old:
-                    graph.set_input(user, index, new)
-    return True
-
-
-def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tuple[Decision, ...]:
-    """Applies rules wherever they fit and `allow` lets them, until nothing changes: sweeps from the outputs back, so that the largest
-    reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
-    decisions: dict[tuple[str, str], Decision] = {}
-    for _ in range(MAX_ROUNDS):
-        nodes, reader, changed = graph.nodes, Reader(graph, any(rule.about.others for rule in rules)), False
-        by_root = _by_root(rules, nodes)
-        for node in reversed(nodes):
-            if not node.live or node.kind not in by_root:
-                continue
-            for decision in _visit(graph, Site(graph, node, reader), by_root[node.kind], allow):
-                decisions[decision.rule, decision.tensor] = decision
-                changed |= decision.taken
-        if not changed:
-            break
-    return tuple(decisions.values())
-
-
-def _by_root(rules: Sequence[Rewrite], nodes: Sequence[Node]) -> Mapping[str, list[Rewrite]]:
-    """Rules by the kind of their root, without those whose formula needs a function that the graph does not have."""
-    present = {FUNCTION_OF.get(node.operator) for node in nodes}
-    by_root: dict[str, list[Rewrite]] = defaultdict(list)
-    for rule in rules:
-        if rule.about.common <= present:
-            for kind in rule.operators:
-                by_root[kind].append(rule)
-    return by_root
-
-
-def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite], allow: Allow) -> Iterator[Decision]:
-    node = site.node
-    for rule in rules:
-        if rule.pattern and not rule.about.common <= site.region.functions:
-            continue
-        outcome = rule.propose(graph, node, site)
-        if outcome is None:
-            continue
-        if isinstance(outcome, Declined):
-            yield _decision(rule, node, False, outcome.reason)
-        elif not allow(rule.name, node.outputs[0]):
-            graph.discard(outcome.nodes)
-        elif insert(graph, node, outcome):
-            yield _decision(rule, node, True, rule.summary)
-            return
-        else:
-            yield _decision(rule, node, False, f"{node.outputs[0]} is an output of the graph or read inside a body, so its name must stay")
-
-
-def _decision(rule: Rewrite, node: Node, taken: bool, reason: str) -> Decision:
-    return Decision(rule.name, node.name, node.outputs[0], taken, reason, rule.contract.absolute, rule.contract.kind)

@@ -10,9 +10,9 @@ import onnx
 from onnx import TensorProto, helper
 
 from ...targets.formula import Call, Expression
-from ...targets.model import RuleSpec
 from ...targets.operator_view import AttributeValue
 from ...targets.rule_formula import kind_of
+from ...targets.rule_spec import RuleSpec
 from ..formula.pattern import Value
 from ..graph.graph import Graph
 from .rewrite import Bindings

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from onnx import helper
 
+from ...targets.dtypes import ELEMENT
 from ...targets.formula import Binary, Call, Expression, Listing, Name, Unary
-from ...targets.model import RuleSpec
 from ...targets.operator_view import AttributeValue
 from ...targets.operators import versions_of
 from ...targets.rule_formula import INFIX, integer_inputs, names_in, number_of, plain_name
-from ..graph.graph import ELEMENT, Graph
+from ...targets.rule_spec import RuleSpec
+from ..graph.graph import Graph
 from .build import COMPUTED, Builder, Operand, largest
 from .match_tree import literal
 from .rewrite import Bindings, Replacement

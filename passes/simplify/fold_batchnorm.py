@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 
 LINEAR = ("Conv", "ConvTranspose", "Gemm")

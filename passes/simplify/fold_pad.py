@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import helper
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 
 POOLS = ("AveragePool", "MaxPool")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from ..graph.graph import Graph, Node
-from ..rule.rewrite import Allow, Decision, anywhere, redirect
+from ..graph.graph import Graph
+from ..graph.node import Node
+from ..rule.apply import redirect
+from ..rule.rewrite import Allow, Decision, anywhere
 
 NAME = "merge_equal"
 SUMMARY = "f(x) and f(x) -> one f(x), read twice"

@@ -10,7 +10,8 @@ Transpose(f(Transpose(x; p)); q)     ->  f(Transpose(x; p∘q))          f one o
 from __future__ import annotations
 
 from ..graph.elementwise import ELEMENTWISE
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

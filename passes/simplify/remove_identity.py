@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..formula.region import not_training
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.rewrite import Bindings, Contract, Decision, Replacement, Rewrite
 
 

@@ -15,7 +15,8 @@ from math import ldexp
 
 import numpy as np
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 
 BITS = {("int8", "fp16"), ("uint8", "fp16"), *((dtype, "fp32") for dtype in ("int8", "uint8", "int16", "uint16"))}

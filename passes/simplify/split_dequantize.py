@@ -5,7 +5,8 @@ Exact, and what runtimes with integer kernels do themselves: none of these nodes
 
 from __future__ import annotations
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.rewrite import Allow, Decision, anywhere
 
 NAME = "split_dequantize"

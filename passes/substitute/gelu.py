@@ -26,7 +26,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi, sqrt
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

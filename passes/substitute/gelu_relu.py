@@ -23,7 +23,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

@@ -14,7 +14,9 @@ from math import ldexp
 import numpy as np
 from onnx import helper
 
-from ..graph.graph import ELEMENT, Graph, Node
+from ...targets.dtypes import ELEMENT
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from ..formula.pattern import Value
 from ..formula.trace import extents
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

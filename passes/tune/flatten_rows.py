@@ -16,7 +16,8 @@ from __future__ import annotations
 from math import prod
 
 from ..graph.elementwise import ELEMENTWISE
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

@@ -6,7 +6,8 @@ Reshape(Gemm(A, B)) + c    ->  Reshape(Gemm(A, B, c'))     c one value per colum
 
 from __future__ import annotations
 
-from ..graph.graph import Graph, Node
+from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
 

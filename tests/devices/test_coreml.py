@@ -16,7 +16,7 @@ from models import SHAPES, model_path
 from small_models import parse
 
 from autoglmc.compiler.bundle.blob_cache import SegmentRefused, build
-from autoglmc.compiler.devices.adapter import absence, adapter_for
+from autoglmc.compiler.devices.find_adapter import absence, adapter_for
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import BundleError, UserError
 from autoglmc.compiler.run.bundle import Bundle

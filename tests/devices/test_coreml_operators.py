@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from small_models import parse
 
-from autoglmc.compiler.devices.adapter import adapter_for
+from autoglmc.compiler.devices.find_adapter import adapter_for
 
 ADAPTER = adapter_for("coreml", ("mlprogram", "ios", ">=", "17"))
 LACK = ADAPTER and ADAPTER.cannot_compile()

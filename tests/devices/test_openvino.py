@@ -10,7 +10,8 @@ import pytest
 from small_models import parse
 
 from autoglmc.compiler.bundle.blob_cache import SegmentRefused, build
-from autoglmc.compiler.devices.adapter import Haltable, Port, Rebindable, absence, adapter_for
+from autoglmc.compiler.devices.adapter import Haltable, Port, Rebindable
+from autoglmc.compiler.devices.find_adapter import absence, adapter_for
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import BundleError
 from autoglmc.compiler.run.bundle import Bundle

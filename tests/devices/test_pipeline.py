@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from models import SHAPES, model_path
 
-from autoglmc.compiler.devices.adapter import absence
+from autoglmc.compiler.devices.find_adapter import absence
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.run.requests import run_requests
 from autoglmc.compiler.verify.generate_inputs import generate_inputs

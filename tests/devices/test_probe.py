@@ -12,7 +12,7 @@ from small_models import parse
 from stub_adapter import StubAdapter, use_stub
 
 from autoglmc.compiler.cli import run
-from autoglmc.compiler.devices.adapter import adapter_for
+from autoglmc.compiler.devices.find_adapter import adapter_for
 from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.probe.against_table import against
 from autoglmc.compiler.probe.ask import Answer, ask

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from models import SHAPES, model_path
 
-from autoglmc.compiler.devices.adapter import absence
+from autoglmc.compiler.devices.find_adapter import absence
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.compiler.errors import BundleError
-from autoglmc.compiler.run.bundle import Bundle, run_bundle
+from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.compiler.run.requests import run_bundle
 from autoglmc.compiler.verify.generate_inputs import generate_inputs
 from autoglmc.compiler.verify.reference import read_graph
 

@@ -28,8 +28,9 @@ from autoglmc.grammar import parse_target
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.graph.versions import NEWEST
 from autoglmc.passes.library import SUBSTITUTE, every_rule, named
+from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.rule.compile_rule import compile_rule
-from autoglmc.passes.rule.rewrite import Rewrite, apply
+from autoglmc.passes.rule.rewrite import Rewrite
 from autoglmc.targets.stock import stock_names, stock_path
 
 EXAMPLES = settings.default.max_examples if os.environ.get("AUTOGLMC_RANDOM") else 20

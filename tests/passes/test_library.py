@@ -15,7 +15,7 @@ from run_model import emitted, feeds, infer, run
 
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import RECOVER, SIMPLIFY
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 
 LAYER, RMS, GELU, TANH = "recover_layernorm", "recover_rmsnorm", "recover_gelu", "recover_gelu_tanh"
 SWISH, HARD = "recover_swish", "recover_hardswish"

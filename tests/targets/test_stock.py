@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from replace_number import replace_number
 
 from autoglmc.grammar import HwError, analyse_file, analyse_text, load_target, render
 from autoglmc.passes.library import facts
 from autoglmc.targets.cost import home_memory, weights_memory
-from autoglmc.targets.model import replace_number
 from autoglmc.targets.operator_view import OperatorView, TensorView
 from autoglmc.targets.stock import FOLDER, stock_names, stock_path
 from autoglmc.targets.support import No, Yes, link_zero_copy, lists, supports

@@ -19,7 +19,8 @@ from slicing import ABSENT, bundle_of, cut
 from small_models import parse
 
 import autoglmc.compiler.bundle.manifest as bundle_module
-from autoglmc.compiler.bundle.manifest import BoundRecord, Manifest, from_json, read_manifest, to_json
+from autoglmc.compiler.bundle.manifest import BoundRecord, Manifest
+from autoglmc.compiler.bundle.manifest_json import from_json, read_manifest, to_json
 from autoglmc.compiler.errors import BundleError
 from autoglmc.compiler.run.bundle import Bundle
 

@@ -16,7 +16,7 @@ from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.compiler.driver.route_around import Reroute, Routes, routed
 from autoglmc.compiler.errors import BundleError, TargetError
 from autoglmc.compiler.probe.culprits import Culprit
-from autoglmc.compiler.verify.verify import VerifyReport
+from autoglmc.compiler.verify.report import VerifyReport
 from autoglmc.targets.formula import Binary, Call, Listing, Name, Number, render
 from autoglmc.targets.model import OperatorRule, Target
 

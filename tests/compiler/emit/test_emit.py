@@ -16,7 +16,8 @@ from onnx import TensorProto, numpy_helper
 from slicing import ABSENT, cut, facts
 from small_models import parse
 
-from autoglmc.compiler.bundle.manifest import LimitRecord, Manifest, MeasuredRecord, read_manifest
+from autoglmc.compiler.bundle.manifest import LimitRecord, Manifest, MeasuredRecord
+from autoglmc.compiler.bundle.manifest_json import read_manifest
 from autoglmc.compiler.bundle.weights import WeightsFile, externalised, tensors_of
 from autoglmc.compiler.emit.emit import check_output, emit
 from autoglmc.compiler.errors import BundleError

@@ -94,7 +94,7 @@ def test_the_plan_is_never_dearer_than_with_the_parts() -> None:
 
 @pytest.mark.parametrize(("operators", "there"), [(None, True), (("Attention", "Reshape"), True), (PARTS, False)])
 def test_onnxruntimes_segments_get_it_if_the_target_lists_it(operators: tuple[str, ...] | None, there: bool) -> None:
-    from autoglmc.passes.rule.rewrite import apply
+    from autoglmc.passes.rule.apply import apply
 
     made = make_target([make_device("cpu", operators, adapter="ort")], [])
     graph = Graph(onnx.ModelProto.FromString(infer(parse(TEXT, opset=21, ir=10)).SerializeToString()))

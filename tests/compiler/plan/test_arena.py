@@ -13,8 +13,9 @@ from slicing import ABSENT, ORT, cut, segment
 from small_models import parse
 
 from autoglmc.compiler.arena.pack import Buffer, Plan, plan
+from autoglmc.compiler.bundle.tensor_spec import TensorSpec
 from autoglmc.compiler.plan.arena import LAST_EFFORT, ArenaPlan, padded_row, plan_arena, rows, strides_of
-from autoglmc.compiler.plan.segments import Compiled, Handoff, Mode, TensorSpec
+from autoglmc.compiler.plan.segments import Compiled, Handoff, Mode
 
 CHAIN = """g (float[4,6] x) => (float[4,6] y, float[4,6] z) {
     a = Relu(x) b = Abs(a) c = Add(a, b) d = Mul(c, x) y = Neg(d) e = Sigmoid(d) f = Add(e, a) z = Tanh(f) }"""

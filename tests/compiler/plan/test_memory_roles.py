@@ -16,8 +16,9 @@ from autoglmc.compiler.errors import Infeasible
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.passes.place.candidates import Refusal
 from autoglmc.targets.cost import kernel_seconds, limiting_memory
-from autoglmc.targets.model import Limit, Memory, Origin, Target
+from autoglmc.targets.model import Limit, Memory, Target
 from autoglmc.targets.operator_view import OperatorView, TensorView
+from autoglmc.targets.origin import Origin
 
 KIB = 1024
 HERE = Origin("t.hw", 1, 1)

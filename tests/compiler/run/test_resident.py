@@ -11,7 +11,7 @@ from slicing import bundle_of, cut
 from small_models import parse
 
 from autoglmc.compiler.run import resident
-from autoglmc.compiler.run.bundle import run_bundle
+from autoglmc.compiler.run.requests import run_bundle
 from autoglmc.compiler.run.resident import STATUS, measured
 
 MIB = 1 << 20

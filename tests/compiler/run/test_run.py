@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from slicing import ABSENT, bound, bundle_of, cut
 from small_models import parse
 
-from autoglmc.compiler.devices.adapter import Port, adapter_for
+from autoglmc.compiler.devices.adapter import Port
+from autoglmc.compiler.devices.find_adapter import adapter_for
 from autoglmc.compiler.errors import BundleError, UserError
 from autoglmc.compiler.plan.segments import Mode
-from autoglmc.compiler.run.bundle import Bundle, run_bundle
+from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.compiler.run.requests import run_bundle
 from autoglmc.compiler.run.session import Session
 
 MODELS = Path(__file__).parents[2] / "models"

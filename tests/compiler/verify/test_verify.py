@@ -22,7 +22,8 @@ from autoglmc.compiler.verify.compare import difference, same
 from autoglmc.compiler.verify.generate_inputs import generate_inputs
 from autoglmc.compiler.verify.judge import TOLERANCE, beyond, suspicious
 from autoglmc.compiler.verify.reference import fixed_outputs
-from autoglmc.compiler.verify.verify import VerifyReport, verify, verify_bundle
+from autoglmc.compiler.verify.report import VerifyReport
+from autoglmc.compiler.verify.verify import verify, verify_bundle
 
 MLP = "g (float[4,32] x) => (float[4,32] y) { a = MatMul(x, w) b = Relu(a) c = MatMul(b, v) y = Tanh(c) }"
 APPROXIMATED = (BoundRecord(rule="substitute-gelu", site="c", bound=1e-3, over="real"),)

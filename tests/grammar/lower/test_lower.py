@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+from replace_number import replace_number
 
 from autoglmc.grammar import HwError, analyse_text, load_target, parse_target
 from autoglmc.grammar import render as render_message
 from autoglmc.passes.library import facts
 from autoglmc.targets.formula import render
-from autoglmc.targets.model import Target, replace_number
+from autoglmc.targets.model import Target
 from autoglmc.targets.stock import stock_names, stock_path
 
 TEXT = """hw 1;

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoglmc.grammar import HwError, Result, analyse_text, as_json, parse_target, render
-from autoglmc.targets.model import RuleFacts
+from autoglmc.targets.rule_spec import RuleFacts
 
 FOLDER = Path(__file__).parents[1] / "errors"
 CASES = sorted(FOLDER.glob("*.hw"))

@@ -15,7 +15,8 @@ from small_models import parse
 
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import DECOMPOSE, SIMPLIFY, SUBSTITUTE, facts, family, named
-from autoglmc.passes.rule.rewrite import Replacement, apply
+from autoglmc.passes.rule.apply import apply
+from autoglmc.passes.rule.rewrite import Replacement
 
 GOLDEN = Path(__file__).parent / "decompose.txt"
 X = "float[2,3,4,5] x"

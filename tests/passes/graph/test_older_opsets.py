@@ -15,7 +15,7 @@ from small_models import parse, save
 
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.explain.explain_model import explain_model
-from autoglmc.compiler.verify.verify import VerifyReport
+from autoglmc.compiler.verify.report import VerifyReport
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.graph.older_opsets import CHANGED, OLDEST
 from autoglmc.passes.graph.versions import FORWARD_COMPATIBLE, unlike

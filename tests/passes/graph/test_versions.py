@@ -17,7 +17,7 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.graph.versions import FORWARD_COMPATIBLE, NEWEST, REINTERPRETED, newest, unlike
 from autoglmc.passes.library import RECOVER
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 
 WIDER = {
     "Attention", "AveragePool", "BitShift", "Cast", "CastLike", "DequantizeLinear", "MaxPool", "Mod", "Pad", "QuantizeLinear", "Range",

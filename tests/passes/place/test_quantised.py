@@ -19,7 +19,7 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.place.quantised import quantised_units
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.simplify.remove_requantize import REMOVE_REQUANTIZE
 from autoglmc.passes.simplify.split_dequantize import split_dequantize
 from autoglmc.targets.model import Device, OperatorRule, SupportBlock

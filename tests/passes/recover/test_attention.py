@@ -18,7 +18,8 @@ from spellings.sketch import Sketch
 
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import FUSED_FOR_ORT, OFFER, RECOVER, SIMPLIFY, named
-from autoglmc.passes.rule.rewrite import Decision, Replacement, Rewrite, apply
+from autoglmc.passes.rule.apply import apply
+from autoglmc.passes.rule.rewrite import Decision, Replacement, Rewrite
 
 GOLDEN = Path(__file__).parent / "attention.txt"
 CLOSE = {"float32": 2e-5, "float16": 2e-2}

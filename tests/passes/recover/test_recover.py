@@ -23,7 +23,7 @@ from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import RECOVER
 from autoglmc.passes.recover.gelu import CUBIC
 from autoglmc.passes.recover.gelu import x as any_x
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 
 BECOMES = {
     "recover_layernorm": "LayerNormalization",

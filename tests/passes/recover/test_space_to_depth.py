@@ -16,7 +16,7 @@ from small_models import parse
 from autoglmc.passes.decompose.space_to_depth import SHUFFLES
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.recover.space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOVER_SPACE_TO_DEPTH
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.rule.shuffle import canonical, depth_to_space, space_to_depth
 
 RULES = (RECOVER_FOCUS, RECOVER_SPACE_TO_DEPTH, RECOVER_DEPTH_TO_SPACE)

@@ -15,8 +15,9 @@ from small_models import parse
 
 from autoglmc.grammar import parse_target
 from autoglmc.passes.graph.graph import Graph
+from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.rule.compile_rule import compile_rule
-from autoglmc.passes.rule.rewrite import Rewrite, apply
+from autoglmc.passes.rule.rewrite import Rewrite
 from autoglmc.targets.model import Target
 from autoglmc.targets.stock import stock_names, stock_path
 

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from run_model import emitted, feeds, infer, run
 
 from autoglmc.passes.graph.graph import Graph
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.simplify.fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 
 RULES = (FOLD_BATCHNORM, FOLD_CHANNELWISE)

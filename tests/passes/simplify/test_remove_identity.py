@@ -8,7 +8,7 @@ from run_model import emitted, feeds, infer, run
 from small_models import parse
 
 from autoglmc.passes.graph.graph import Graph
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.simplify.remove_identity import REMOVALS
 
 GONE = {

@@ -15,7 +15,7 @@ from small_models import parse
 
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import SIMPLIFY, every_rule, named
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 
 GOLDEN = Path(__file__).parent / "simplify.txt"
 W = "float[4,2] w = {1,2,3,4,5,6,7,8}, float[2] b = {9,-9}, float[4] v = {1,2,3,2}"

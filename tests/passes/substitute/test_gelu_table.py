@@ -17,7 +17,7 @@ from small_models import parse, save
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import family
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.simplify.remove_requantize import REMOVE_REQUANTIZE
 from autoglmc.passes.substitute.gelu_table import GELU_TABLE
 from autoglmc.targets.model import Device, OperatorRule, RewriteLine, SupportBlock

@@ -17,7 +17,8 @@ from small_models import parse
 
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import family
-from autoglmc.passes.rule.rewrite import Declined, Rewrite, apply
+from autoglmc.passes.rule.apply import apply
+from autoglmc.passes.rule.rewrite import Declined, Rewrite
 from autoglmc.passes.substitute.gelu import GELU_ERF, OWN, RELU_TANH, SIGMOID, T1, T2, T3, T5, TANH, Form
 
 TAIL = 12.0

@@ -18,7 +18,8 @@ from small_models import parse
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import GELU, SUBSTITUTE, family
 from autoglmc.passes.place.candidates import Candidates, Implementation, Refusal
-from autoglmc.passes.rule.rewrite import Rewrite, apply
+from autoglmc.passes.rule.apply import apply
+from autoglmc.passes.rule.rewrite import Rewrite
 from autoglmc.passes.substitute.gelu_relu import FORMS, RELU, Form
 
 STEP = 1e-4

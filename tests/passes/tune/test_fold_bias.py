@@ -15,7 +15,7 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.pipeline.tune_segments import rules_of
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import family
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.tune.fold_bias import FOLD_BIAS
 from autoglmc.targets.model import Precision
 

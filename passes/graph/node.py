@@ -1,0 +1,81 @@
+"""A node of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import onnx
+
+from ...targets.operator_view import AttributeValue
+from .schema import plain
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One operator. Inputs and outputs are tensor names, "" for an omitted one; `attributes` holds the protobufs by name."""
+
+    operator: str
+    domain: str
+    name: str
+    inputs: list[str]
+    outputs: list[str]
+    attributes: dict[str, onnx.AttributeProto] = field(default_factory=dict)
+    proto: onnx.NodeProto | None = None
+    """The node as the model had it; doc string and metadata come from here. None for a node a pass made."""
+    captures: tuple[str, ...] = ()
+    """Names from outside that the node's bodies (If, Loop, Scan) read."""
+    live: bool = True
+
+    @property
+    def kind(self) -> str:
+        """`Conv`, or `domain::Op` outside ai.onnx."""
+        return f"{self.domain}::{self.operator}" if self.domain else self.operator
+
+    @property
+    def reads(self) -> list[str]:
+        """Every tensor the node depends on, bodies included, each once, in order."""
+        return list(dict.fromkeys(name for name in (*self.inputs, *self.captures) if name))
+
+    @property
+    def writes(self) -> list[str]:
+        return [name for name in self.outputs if name]
+
+    def attribute(self, name: str) -> AttributeValue | None:
+        """The attribute as written on the node (no schema default), None if absent or not a plain value."""
+        found = self.attributes.get(name)
+        return None if found is None else plain(found)
+
+    def bodies(self) -> Iterator[onnx.GraphProto]:
+        for attribute in self.attributes.values():
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield attribute.g
+            yield from attribute.graphs
+
+
+def _node(proto: onnx.NodeProto) -> Node:
+    attributes = {a.name: a for a in proto.attribute}
+    domain = "" if proto.domain == "ai.onnx" else proto.domain
+    node = Node(proto.op_type, domain, proto.name, list(proto.input), list(proto.output), attributes, proto)
+    node.captures = tuple(dict.fromkeys(name for body in node.bodies() for name in free_names(body)))
+    return node
+
+
+def free_names(body: onnx.GraphProto) -> list[str]:
+    """Names that a body reads and does not define."""
+    defined = {v.name for v in body.input} | {t.name for t in body.initializer}
+    free: list[str] = []
+    for proto in body.node:
+        node = _node(proto)
+        free.extend(name for name in node.reads if name not in defined)
+        defined.update(node.outputs)
+    free.extend(v.name for v in body.output if v.name not in defined)
+    return free
+
+
+def _operators_in(bodies: Iterable[onnx.GraphProto]) -> Iterator[str]:
+    for body in bodies:
+        for proto in body.node:
+            node = _node(proto)
+            yield node.kind
+            yield from _operators_in(node.bodies())

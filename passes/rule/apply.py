@@ -1,0 +1,91 @@
+"""Applies rules to a graph until none fits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..formula.region import FUNCTION_OF, Reader
+from ..graph.graph import Graph
+from ..graph.node import Node
+from .rewrite import Allow, Decision, Declined, Replacement, Rewrite, Site, anywhere
+
+MAX_ROUNDS = 8
+
+
+def insert(graph: Graph, node: Node, replacement: Replacement) -> bool:
+    """Puts a proposal in place and removes what only fed the old node. False where users cannot be redirected (a graph output)."""
+    feeders = [p for p in map(graph.producer, node.reads) if p is not None]
+    if replacement.nodes:
+        graph.replace(node, replacement.nodes, replacement.outputs)
+    elif not redirect(graph, replacement.outputs):
+        return False
+    else:
+        graph.sweep([node])
+    graph.sweep(feeders)
+    return True
+
+
+def redirect(graph: Graph, outputs: Mapping[str, str]) -> bool:
+    """Lets the readers of each tensor read another instead; False, with nothing changed, where a name must stay."""
+    for old in outputs:
+        if old in graph.outputs or any(old in user.captures for user in graph.users(old)):
+            return False
+    for old, new in outputs.items():
+        for user in graph.users(old):
+            for index, name in enumerate(user.inputs):
+                if name == old:
+                    graph.set_input(user, index, new)
+    return True
+
+
+def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tuple[Decision, ...]:
+    """Applies rules wherever they fit and `allow` lets them, until nothing changes: sweeps from the outputs back, so that the largest
+    reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
+    decisions: dict[tuple[str, str], Decision] = {}
+    for _ in range(MAX_ROUNDS):
+        nodes, reader, changed = graph.nodes, Reader(graph, any(rule.about.others for rule in rules)), False
+        by_root = _by_root(rules, nodes)
+        for node in reversed(nodes):
+            if not node.live or node.kind not in by_root:
+                continue
+            for decision in _visit(graph, Site(graph, node, reader), by_root[node.kind], allow):
+                decisions[decision.rule, decision.tensor] = decision
+                changed |= decision.taken
+        if not changed:
+            break
+    return tuple(decisions.values())
+
+
+def _by_root(rules: Sequence[Rewrite], nodes: Sequence[Node]) -> Mapping[str, list[Rewrite]]:
+    """Rules by the kind of their root, without those whose formula needs a function that the graph does not have."""
+    present = {FUNCTION_OF.get(node.operator) for node in nodes}
+    by_root: dict[str, list[Rewrite]] = defaultdict(list)
+    for rule in rules:
+        if rule.about.common <= present:
+            for kind in rule.operators:
+                by_root[kind].append(rule)
+    return by_root
+
+
+def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite], allow: Allow) -> Iterator[Decision]:
+    node = site.node
+    for rule in rules:
+        if rule.pattern and not rule.about.common <= site.region.functions:
+            continue
+        outcome = rule.propose(graph, node, site)
+        if outcome is None:
+            continue
+        if isinstance(outcome, Declined):
+            yield _decision(rule, node, False, outcome.reason)
+        elif not allow(rule.name, node.outputs[0]):
+            graph.discard(outcome.nodes)
+        elif insert(graph, node, outcome):
+            yield _decision(rule, node, True, rule.summary)
+            return
+        else:
+            yield _decision(rule, node, False, f"{node.outputs[0]} is an output of the graph or read inside a body, so its name must stay")
+
+
+def _decision(rule: Rewrite, node: Node, taken: bool, reason: str) -> Decision:
+    return Decision(rule.name, node.name, node.outputs[0], taken, reason, rule.contract.absolute, rule.contract.kind)

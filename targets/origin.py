@@ -1,0 +1,34 @@
+"""Where a statement of a target stands, and how sure its numbers are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Provenance = Literal["stated", "src", "vendor", "proxy", "guess"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Origin:
+    """Where in a .hw file something was said: 1-based line and column."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        """`a16.hw:31`: the file's name without its folder, so that a manifest is the same on every machine."""
+        return f"{self.file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One number of a target with its provenance, e.g. path "device.npu.dispatch", value 1.5e-4 (SI)."""
+
+    path: str
+    value: float
+    text: str
+    """The number as written, with its unit: "150 us"."""
+    provenance: Provenance
+    note: str
+    origin: Origin
