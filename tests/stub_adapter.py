@@ -19,7 +19,7 @@ import onnx
 import pytest
 from make_target import make_cpu, make_device, make_link, make_target
 
-from autoglmc.compiler.devices import adapter as adapters
+from autoglmc.compiler.devices import find_adapter as adapters
 from autoglmc.compiler.devices.adapter import Absent, Needs, Port
 from autoglmc.compiler.devices.ort import OrtAdapter
 from autoglmc.targets.model import Runtime, Target
@@ -94,7 +94,7 @@ def use_stub(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
             monkeypatch.setattr(module, "adapter_for", stub_or_real)
     (folder / "sitecustomize.py").write_text(
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import stub_adapter\nfrom autoglmc.compiler.devices import adapter\nadapter.adapter_for = stub_adapter.stub_or_real\n",
+        "import stub_adapter\nfrom autoglmc.compiler.devices import find_adapter\nfind_adapter.adapter_for = stub_adapter.stub_or_real\n",
         encoding="utf-8",
     )
     places = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autoglmc.compiler.devices import adapter as adapters
+from autoglmc.compiler.devices import find_adapter as adapters
 from autoglmc.compiler.devices.adapter import LoadedSegment, Port
 from autoglmc.compiler.devices.ort import OrtAdapter
 from autoglmc.compiler.devices.views import view_at
@@ -27,7 +27,7 @@ class Fault:
 
     def install(self, patch: pytest.MonkeyPatch) -> Fault:
         real = adapters.adapter_for
-        for place in ("devices.adapter", "run.choose_adapters"):
+        for place in ("devices.find_adapter", "run.choose_adapters"):
             patch.setattr(
                 f"autoglmc.compiler.{place}.adapter_for", lambda name, words=(): _Stub(self) if name == "stub" else real(name, words)
             )

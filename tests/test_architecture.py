@@ -1,28 +1,101 @@
-"""The house plan, asserted: which folder may import which, no pass imports another, everything ships, start-up stays light."""
+"""The house plan, asserted: which folder may import which, no circles, small files, everything ships, start-up stays light."""
 
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ARROWS = {
+TOPS = ("compiler", "grammar", "passes", "targets")
+LARGEST_MODULE, LARGEST_FOLDER = 300, 25
+"""Lines of a module; modules of a folder (data apart)."""
+_TARGETS = {"targets"}
+_TEXT = {"grammar/text", "grammar/words", *_TARGETS}
+_RULE = {"passes/formula", "passes/graph", "passes/rule", *_TARGETS}
+ARROWS: dict[str, set[str]] = {
+    # targets/ knows nobody.
     "targets": set(),
-    "grammar": {"targets"},
-    "passes": {"targets"},
-    "compiler": {"passes", "grammar", "targets"},
-}
-PASS = re.compile(r"(recover|substitute|expand|reshape|map|fold|fuse|infer|simplify|place|realise|cut|quantize|merge|flatten)_")
-"""A pass is a file named verb_object; the other files of passes/ are what passes are written in."""
-COLLECTORS = {"library"}
-"""Lists rules, so it imports them; it does nothing itself."""
+    # grammar/: a .hw file to a Target.
+    "grammar/text": _TARGETS,
+    "grammar/words": {"grammar/text", *_TARGETS},
+    "grammar/files": _TEXT,
+    "grammar/lower": _TEXT,
+    "grammar/check": {"grammar/lower", *_TEXT},
+    "grammar/editor": {"grammar/lower", *_TEXT},
+    "grammar/rule_facts.py": _TARGETS,
+    "grammar/show.py": {"grammar/files", "grammar/text"},
+    "grammar/analyse.py": {"grammar/check", "grammar/files", "grammar/lower", *_TEXT},
+    "grammar/__init__.py": {"grammar/analyse.py", "grammar/files", "grammar/text", *_TARGETS},
+    # passes/: a graph to a placed and cut graph.
+    "passes/graph": _TARGETS,
+    "passes/formula": {"passes/graph", *_TARGETS},
+    "passes/rule": {"passes/formula", "passes/graph", *_TARGETS},
+    "passes/recover": _RULE,
+    "passes/simplify": {"passes/formula", "passes/graph", "passes/rule"},
+    "passes/substitute": {"passes/graph", "passes/rule", *_TARGETS},
+    "passes/decompose": _RULE,
+    "passes/tune": {"passes/formula", "passes/graph", "passes/rule"},
+    "passes/solve": set(),
+    "passes/place": {"passes/graph", "passes/rule", "passes/solve", *_TARGETS},
+    "passes/library.py": {
+        "passes/decompose", "passes/recover", "passes/rule", "passes/simplify", "passes/substitute", "passes/tune", *_TARGETS,
+    },
+    # compiler/: what can be told, then the stages, then who calls them.
+    "compiler/errors.py": set(),
+    "compiler/arena": set(),
+    "compiler/devices": {"compiler/errors.py"},
+    "compiler/load": {"compiler/devices", "compiler/errors.py"},
+    "compiler/bundle": {"compiler/devices", "compiler/errors.py", *_TARGETS},
+    "compiler/pipeline": {
+        "compiler/errors.py", "passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/simplify", *_TARGETS,
+    },
+    "compiler/plan": {
+        "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load", "compiler/pipeline",
+        "passes/graph", "passes/place", "passes/rule", "passes/solve", *_TARGETS,
+    },
+    "compiler/run": {"compiler/arena", "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/plan"},
+    "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "compiler/run", "passes/place"},
+    "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load", "compiler/run"},
+    "compiler/probe": {"compiler/devices", "compiler/errors.py", "compiler/verify", "passes/graph", *_TARGETS},
+    "compiler/watch": {
+        "compiler/bundle", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/run", "compiler/verify",
+        "passes/graph", "passes/place",
+    },
+    "compiler/hw": {
+        "compiler/errors.py", "grammar/__init__.py", "grammar/analyse.py", "grammar/check", "grammar/editor", "grammar/rule_facts.py",
+        "grammar/text", "passes/graph", "passes/rule", *_TARGETS,
+    },
+    "compiler/explain": {
+        "compiler/bundle", "compiler/emit", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
+        "passes/graph", "passes/place", "passes/rule", "passes/solve", *_TARGETS,
+    },
+    "compiler/driver": {
+        "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline",
+        "compiler/plan", "compiler/probe", "compiler/run", "compiler/verify", "compiler/watch", "passes/rule", *_TARGETS,
+    },
+    "compiler/report": {
+        "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/plan", "compiler/run", "compiler/verify", "compiler/watch",
+    },
+    "compiler/commands": {
+        "compiler/devices", "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/hw", "compiler/load",
+        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/verify", "compiler/watch",
+        "grammar/__init__.py", "grammar/show.py", "grammar/text", "grammar/words", *_TARGETS,
+    },
+    "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/errors.py", "compiler/hw"},
+}  # fmt: skip
+"""A folder (or a file that lies beside folders), and what it may import besides itself. TYPE_CHECKING imports count."""
+RULES = ("recover", "simplify", "substitute", "decompose", "tune")
+"""Folders of passes/ whose files are rules: they import none of each other."""
+DATA_IN_FOLDERS = {"compiler/devices/mil": "compiler/devices"}
+"""Folders inside a room, which count as that room for arrows."""
 HEAVY = {"onnx", "onnxruntime", "onnxsim", "onnx_graphsurgeon", "ortools", "numpy", "networkx", "rich", "jsonschema", "lark", "sympy"}
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "base.py", "manager.py"}
 
@@ -42,47 +115,108 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, ".".join([*base, alias.name])) for alias in node.names)
 
 
-@pytest.mark.parametrize("folder", ARROWS)
-def test_imports_follow_the_arrows(folder: str) -> None:
+def modules() -> dict[str, Path]:
+    """Every module by its dotted name below the repository; a package by its folder's."""
+    found = {}
+    for path in (path for top in TOPS for path in sources(top)):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def room(path: Path) -> str:
+    """The folder, or flat file, that a module belongs to: a key of ARROWS."""
+    place = path.relative_to(ROOT)
+    if len(place.parts) == 2 and place.parts[0] != "targets":
+        return place.as_posix()
+    folder = place.parent.as_posix()
+    return DATA_IN_FOLDERS.get(folder, folder)
+
+
+def needs(path: Path) -> Iterator[tuple[int, Path]]:
+    """(line, module file) of everything of ours that a module imports."""
+    for line, name in imports(path):
+        found = MODULES.get(name) or MODULES.get(name.rpartition(".")[0])
+        if found is not None and found != path:
+            yield line, found
+
+
+def test_every_file_has_its_room() -> None:
+    """No flat file but those of the table, no folder that it does not know."""
+    bare = {"compiler/__init__.py", "passes/__init__.py"}
+    assert not {room(path) for path in MODULES.values()} - set(ARROWS) - bare
+
+
+def test_imports_follow_the_arrows() -> None:
     wrong = [
-        f"{path.relative_to(ROOT)}:{line}: {name}"
-        for path in sources(folder)
-        for line, name in imports(path)
-        if (top := name.split(".")[0]) in ARROWS and top != folder and top not in ARROWS[folder]
+        f"{path.relative_to(ROOT)}:{line}: {other.relative_to(ROOT)}"
+        for path in MODULES.values()
+        for line, other in needs(path)
+        if room(other) != room(path) and room(other) not in ARROWS.get(room(path), set())
     ]
     assert not wrong
 
 
-@pytest.mark.parametrize("folder", ARROWS)
+def test_every_arrow_is_used() -> None:
+    """An arrow that nothing needs is a door left open."""
+    used = {(room(path), room(other)) for path in MODULES.values() for _, other in needs(path)}
+    assert not [f"{folder} -> {other}" for folder, others in ARROWS.items() for other in others if (folder, other) not in used]
+
+
+def test_files_import_in_no_circle() -> None:
+    """Imports inside functions and under TYPE_CHECKING count. CycleError names the circle."""
+    tuple(TopologicalSorter({path: {other for _, other in needs(path)} for path in MODULES.values()}).static_order())
+
+
+def test_modules_and_folders_are_small() -> None:
+    long = {path.relative_to(ROOT): n for path in MODULES.values() if (n := len(path.read_text("utf-8").splitlines())) >= LARGEST_MODULE}
+    assert not long
+    full = Counter(path.parent for path in MODULES.values() if path.name != "__init__.py")
+    assert not {folder.relative_to(ROOT): number for folder, number in full.items() if number > LARGEST_FOLDER}
+
+
+@pytest.mark.parametrize("folder", TOPS)
 def test_imports_between_folders_are_relative(folder: str) -> None:
     wrong = [f"{p.relative_to(ROOT)}:{n}: {name}" for p in sources(folder) for n, name in imports(p) if name.split(".")[0] == "autoglmc"]
     assert not wrong
 
 
-def test_no_pass_imports_another_pass() -> None:
+def test_no_folder_of_rules_imports_another() -> None:
+    """Nor does a file of rules import another one of its folder."""
     wrong = [
-        f"{path.relative_to(ROOT)}:{line}: {name}"
-        for path in sources("passes")
-        if path.stem not in COLLECTORS
-        for line, name in imports(path)
-        if (parts := name.split("."))[0] == "passes" and len(parts) > 1 and PASS.match(parts[1]) and parts[1] != path.stem
+        f"{path.relative_to(ROOT)}:{line}: {other.relative_to(ROOT)}"
+        for folder in RULES
+        for path in sources(f"passes/{folder}")
+        for line, other in needs(path)
+        if other.parent.name in RULES
     ]
     assert not wrong
 
 
+def test_tests_mirror_the_folders() -> None:
+    """A folder of tests is named as the folder that it tests."""
+    extra = {"tests/devices", "tests/models", "tests/spellings", "tests/targets", "tests/docs", "tests/examples"}
+    kept = {"tests/grammar/errors", "tests/grammar/examples", "tests/grammar/format"}
+    folders = {p.parent.relative_to(ROOT).as_posix() for p in (ROOT / "tests").rglob("*.py")} - {"tests", *extra, *kept}
+    assert not {folder for folder in folders if not (ROOT / folder.removeprefix("tests/")).is_dir()}
+
+
 def test_no_file_is_named_after_nothing() -> None:
-    assert not [path for folder in ARROWS for path in sources(folder) if path.name in FORBIDDEN_NAMES]
+    assert not [path for folder in TOPS for path in sources(folder) if path.name in FORBIDDEN_NAMES]
 
 
 def test_every_folder_with_code_ships() -> None:
     declared = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
-    folders = {path.parent for folder in ARROWS for path in sources(folder)}
+    folders = {path.parent for folder in TOPS for path in sources(folder)}
     assert {"autoglmc", *(".".join(["autoglmc", *folder.relative_to(ROOT).parts]) for folder in folders)} == declared
 
 
 def test_every_data_file_ships() -> None:
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    tracked = subprocess.run(["git", "ls-files", *ARROWS], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    tracked = subprocess.run(["git", "ls-files", *TOPS], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     missing = []
     for name in (Path(name) for name in tracked if not name.endswith(".py")):
         package = next(
@@ -107,7 +241,7 @@ def test_only_the_command_line_prints() -> None:
     allowed = {ROOT / "compiler" / "cli.py", *sources("compiler/commands"), *sources("compiler/report")}
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for folder in ARROWS
+        for folder in TOPS
         for path in sources(folder)
         if path not in allowed
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
