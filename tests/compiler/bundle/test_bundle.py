@@ -19,6 +19,7 @@ from slicing import ABSENT, bundle_of, cut
 from small_models import parse
 
 import autoglmc.compiler.bundle.manifest as bundle_module
+from autoglmc.compiler.bundle import manifest_json
 from autoglmc.compiler.bundle.manifest import BoundRecord, Manifest
 from autoglmc.compiler.bundle.manifest_json import from_json, read_manifest, to_json
 from autoglmc.compiler.errors import BundleError
@@ -76,9 +77,9 @@ def test_text_and_back(good: Path) -> None:
 @given(st.text(), st.floats(allow_nan=False, allow_infinity=False), st.one_of(st.none(), st.integers(0, 2**62)))
 def test_any_text_and_number_survives(text: str, number: float, slot: int | None) -> None:
     record = BoundRecord(rule=text, site=text, bound=number, over=text)
-    assert bundle_module._build(BoundRecord, json.loads(json.dumps(dataclasses.asdict(record)))) == record
+    assert manifest_json._build(BoundRecord, json.loads(json.dumps(dataclasses.asdict(record)))) == record
     port = bundle_module.PortRecord(tensor=text, slot=slot)
-    assert bundle_module._build(bundle_module.PortRecord, json.loads(json.dumps(dataclasses.asdict(port)))) == port
+    assert manifest_json._build(bundle_module.PortRecord, json.loads(json.dumps(dataclasses.asdict(port)))) == port
 
 
 def test_a_good_bundle_loads(good: Path) -> None:
