@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-FORMAT = 1
+FORMAT = 2
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 TOOL = "autoglmc"
@@ -210,6 +210,19 @@ class DecisionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One attempt of the search for this bundle; the last one is the bundle."""
+
+    number: int
+    change: str
+    """What it did differently from the attempt before; "" for the first."""
+    verdict: str
+    """accepted, refused by a runtime, computed wrong, over an error budget, over a limit."""
+    reason: str
+    """What spoke against it; "" for the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     model: ModelRecord
     target: TargetRecord
@@ -224,3 +237,4 @@ class Manifest:
     guesses: tuple[GuessRecord, ...]
     errors: ErrorsRecord
     decisions: tuple[DecisionRecord, ...]
+    search: tuple[AttemptRecord, ...]
