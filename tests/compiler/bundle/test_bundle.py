@@ -94,8 +94,8 @@ def test_a_good_bundle_loads(good: Path) -> None:
         ("[" * 100_000, "not JSON"),
         ("[]", "no bundle of ours"),
         ('{"tool": {"name": "make"}}', "tool.name is not 'autoglmc'"),
-        ('{"tool": {"name": "autoglmc", "version": "9", "format": 2}}', "tool.format is 2 (written by autoglmc '9')"),
-        ('{"tool": {"name": "autoglmc", "version": "0", "format": 1}}', "'model' is a required property"),
+        ('{"tool": {"name": "autoglmc", "version": "9", "format": 1}}', "tool.format is 1 (written by autoglmc '9')"),
+        ('{"tool": {"name": "autoglmc", "version": "0", "format": 2}}', "'model' is a required property"),
     ],
 )
 def test_what_is_no_manifest(folder: Path, text: str, says: str) -> None:
