@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -248,3 +249,13 @@ def test_only_the_command_line_prints() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert not wrong
+
+
+def test_every_dependency_is_used_and_has_a_line() -> None:
+    """docs/architecture.md says of each what it is best at."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.match(r"[\w-]+", line)[0] for line in declared}  # type: ignore[index]
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8").partition("## Dependencies")[2]
+    assert set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) == names
+    imported = {name.split(".")[0] for path in MODULES.values() for _, name in imports(path)}
+    assert {name.replace("-", "_") for name in names} <= imported
