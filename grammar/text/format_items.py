@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .diagnostics import HwError, Source
+from .parser import tokens_of
 from .syntax import parse, refusal
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -63,7 +64,7 @@ def bits_of(source: Source) -> Iterator[Bit]:
     tree, errors = parse(source)
     if errors or tree is None:
         raise HwError(errors)
-    return _scanned(source.text, [(token.type, token.start_pos, token.end_pos) for token in tree.tokens()])
+    return _scanned(source.text, [(token.type, token.start_pos, token.end_pos) for token in tokens_of(tree)])
 
 
 def _scanned(text: str, tokens: Sequence[tuple[str, int, int]]) -> Iterator[Bit]:

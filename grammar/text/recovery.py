@@ -6,10 +6,17 @@ slip gives one message. The parser's own recovery was tried and gave five messag
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
 from .brackets import JOINING, Slip, open_set, stray_closing, stray_opening, unclosed_string, unopened, unopened_note, wrong_opening
 from .diagnostics import Diagnostic, Note, Source, Span
-from .parser import Tree, Unexpected, parser
+from .parser import parser, tokens_of
 from .pieces import Draft, Piece, block_depth, closing_index, ends_statement, indent_at, open_round, split_pieces, statement_start
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
 
 MAX_ERRORS = 20
 READ_BUDGET = 4 << 20
@@ -21,7 +28,7 @@ _SLIPS = {"&": ("&&", "and"), "|": ("||", "or"), "!": ("!", "not")}
 RESERVED = ("match", "let", "emit", "where", "rule", "else")
 
 
-def mended(source: Source, error: Unexpected) -> tuple[Tree | None, tuple[Diagnostic, ...]]:
+def recover(source: Source, error: UnexpectedInput) -> tuple[Tree[Token] | None, tuple[Diagnostic, ...]]:
     """The tree of what could be read (None if too little could) and the syntax errors, of which `error` is the first."""
     draft = Draft(source.text)
     errors: list[Diagnostic] = []
@@ -34,7 +41,7 @@ def mended(source: Source, error: Unexpected) -> tuple[Tree | None, tuple[Diagno
         draft = slip.mended
         try:
             return _mapped(parser().parse(draft.text), draft), tuple(errors)
-        except Unexpected as following:
+        except UnexpectedInput as following:
             error = following
 
 
@@ -48,18 +55,20 @@ def _report(source: Source, draft: Draft, slip: Slip) -> Diagnostic:
     return Diagnostic(slip.code, "error", span, slip.message, slip.help, notes)
 
 
-def _mapped(tree: Tree, draft: Draft) -> Tree:
+def _mapped(tree: Tree[Token], draft: Draft) -> Tree[Token]:
     if draft.inserted:
-        for token in tree.tokens():
-            token.start_pos, token.end_pos = draft.original(token.start_pos), draft.original(token.end_pos)
+        for token in tokens_of(tree):
+            token.start_pos, token.end_pos = draft.original(token.start_pos or 0), draft.original(token.end_pos or 0)
     return tree
 
 
-def _diagnose(draft: Draft, error: Unexpected) -> Slip:
+def _diagnose(draft: Draft, error: UnexpectedInput) -> Slip:
     pieces = split_pieces(draft.text)
-    ended, at, wanted = error.ended, error.at, error.expected
+    ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    at = len(draft.text) if ended else error.pos_in_stream or 0
+    wanted = frozenset(error.allowed if isinstance(error, UnexpectedCharacters) else error.expected)
     index = next((i for i, piece in enumerate(pieces) if piece.end > at), len(pieces))
-    if error.letter and (slip := _letter(draft, at, pieces, index)):
+    if isinstance(error, UnexpectedCharacters) and (slip := _letter(draft, at, pieces, index)):
         return slip
     if index < len(pieces) and not ended and (slip := _stray(draft, pieces, index) or open_set(draft, pieces, index)):
         return slip

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .diagnostics import Diagnostic, Source, Span
-from .parser import Token, Tree, Unexpected, parser
+from .parser import parser
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
 
 MAX_BYTES = 1 << 20
 MAX_BRACKETS = 64
@@ -96,14 +99,16 @@ def read(source: Source) -> File:
     return File(source, _items(tree.children, source) if tree is not None else (), errors)
 
 
-def parse(source: Source) -> tuple[Tree | None, tuple[Diagnostic, ...]]:
+def parse(source: Source) -> tuple[Tree[Token] | None, tuple[Diagnostic, ...]]:
     """The tree of what could be read (None if too little could) and the syntax errors. The source must not be one to refuse."""
+    from lark import UnexpectedInput
+
     try:
         return parser().parse(source.text), ()
-    except Unexpected as error:
-        from .recovery import mended  # only a file with a mistake needs it
+    except UnexpectedInput as error:
+        from .recovery import recover  # only a file with a mistake needs it
 
-        return mended(source, error)
+        return recover(source, error)
 
 
 _SCAN = re.compile(
@@ -144,7 +149,7 @@ def _items(children: list[Any], source: Source) -> tuple[Item, ...]:
     return tuple(_rule(child, source) if child.data == "rule" else _statement(child, source) for child in children)
 
 
-def _span(node: Tree | Token, source: Source) -> Span:
+def _span(node: Tree[Token] | Token, source: Source) -> Span:
     first = last = node
     while not isinstance(first, str):
         first = first.children[0]
@@ -153,7 +158,7 @@ def _span(node: Tree | Token, source: Source) -> Span:
     return Span(source, first.start_pos, last.end_pos)
 
 
-def _arg(node: Tree | Token, source: Source) -> Arg:
+def _arg(node: Tree[Token] | Token, source: Source) -> Arg:
     span = _span(node, source)
     if not isinstance(node, str):  # provenance
         note = str(node.children[2])[1:-1] if len(node.children) > 1 else ""
@@ -172,7 +177,7 @@ def _arg(node: Tree | Token, source: Source) -> Arg:
             return Arg("sign", text, span)
 
 
-def _statement(tree: Tree, source: Source) -> Statement:
+def _statement(tree: Tree[Token], source: Source) -> Statement:
     head, *rest = tree.children
     args: list[Arg] = []
     where: Formula | None = None
@@ -191,7 +196,7 @@ def _statement(tree: Tree, source: Source) -> Statement:
     return Statement(_arg(head, source), tuple(args), where, otherwise, body, _span(tree, source))
 
 
-def _rule(tree: Tree, source: Source) -> Rule:
+def _rule(tree: Tree[Token], source: Source) -> Rule:
     names = [_arg(child, source) for child in tree.children if getattr(child, "type", "") == "NAME"]
     parts = [child for child in tree.children if not isinstance(child, str)]
 
@@ -217,7 +222,7 @@ def _rule(tree: Tree, source: Source) -> Rule:
 _INFIX = frozenset({"either", "both", "compared", "sum", "product", "power"})
 
 
-def _formula(tree: Tree, source: Source) -> Formula:
+def _formula(tree: Tree[Token], source: Source) -> Formula:
     kind, children, span = str(tree.data), tree.children, _span(tree, source)
     parts = tuple(_formula(child, source) for child in children if not isinstance(child, str))
     first = str(children[0])
