@@ -2,7 +2,8 @@
 
 A row says how the statement is written, what it means, which number of which dimension it sets, whether it is required, and which
 words may follow its name. From the rows come the lowering of numbers, missing and unknown properties, duplicates, `autoglmc diff`,
-`autoglmc new-target`, docs/language.md, the highlighting of editors, completion and hover.
+`autoglmc new-target`, docs/language.md, the highlighting of editors, completion and hover. A number of a memory, device or link
+takes a row here and a field of the record in targets/model.py; a statement of a new form also takes a reader in grammar/lower/.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _FILE: Mapping[str, Property] = {
     ),
 }  # fmt: skip
 _TARGET: Mapping[str, Property] = {
-    "name": Property('name "Apple A16 Bionic";', "The full name, for people.", blank="name ?;"),
+    "name": Property('name "Apple A16 Bionic";', "The full name, in quotes.", blank="name ?;"),
     "onnx": Property(
         "onnx opset 13..21;", "The ONNX opsets its runtimes take.", "plain number",
         required="state which ONNX opsets its runtimes take: `onnx opset 13..21;`", words=("opset",), choice="a property of `onnx`",
@@ -152,7 +153,7 @@ _DEVICE: Mapping[str, Property] = {
         opens="kernel", repeated=True, in_table=True, blank="kernel { Conv -> Relu | Clip; }",
     ),
     "rewrite": Property(
-        "rewrite Gelu -> relu_tanh tol 5e-4;", "What replaces it: a rule, `native`, `decompose`; in order of preference.",
+        "rewrite Gelu -> relu_tanh tol 5e-4;", "What replaces an operator: a rule, `native`, `decompose`; in order of preference.",
         takes=("operator",), repeated=True, in_table=True, blank="rewrite HardSwish -> decompose;",
     ),
 }  # fmt: skip
