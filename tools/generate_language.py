@@ -17,7 +17,6 @@ from autoglmc.grammar.lower.runtime import RUNTIMES
 from autoglmc.grammar.rule_facts import rule_facts
 from autoglmc.grammar.text.codes import CODES
 from autoglmc.grammar.words.properties import PROPERTIES
-from autoglmc.grammar.words.schema import BLOCKS
 from autoglmc.grammar.words.units import DIMENSIONS, EXAMPLES
 from autoglmc.targets.dtypes import BITS
 from autoglmc.targets.predicates import PREDICATES
@@ -56,11 +55,8 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def _properties() -> str:
     parts = []
-    for block in BLOCKS:
-        rows = [
-            (f"`{known.example}`", known.dimension, "yes" if known.required else "", known.meaning)
-            for known in (PROPERTIES[block][name] for name in BLOCKS[block])
-        ]
+    for block, known in PROPERTIES.items():
+        rows = [(f"`{row.example}`", row.dimension, "yes" if row.required else "", row.meaning) for row in known.values()]
         title = "At the outermost level" if block == "file" else f"`{block}`"
         parts.append(f"### {title}\n\n" + _table(("statement", "number", "required", "meaning"), rows))
     return "\n".join(parts)
