@@ -8,7 +8,7 @@ from typing import Any
 from ..plan.sensitivity import Decider
 from .explain_model import Row, Subject, Why
 from .groups import Extra
-from .plans import Plan
+from .plans import ExplainedPlan
 from .trials import Tried
 from .verdicts import Verdict
 
@@ -33,7 +33,7 @@ def as_json(why: Why) -> dict[str, Any]:
     }
 
 
-def _plan(plan: Plan) -> dict[str, Any]:
+def _plan(plan: ExplainedPlan) -> dict[str, Any]:
     names = [device.name for device in plan.target.devices]
     counts = {name: sum(place == d for place in plan.places) for d, name in enumerate(names)}
     return {
@@ -46,12 +46,12 @@ def _plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def share(plan: Plan, seconds: float) -> float | None:
+def share(plan: ExplainedPlan, seconds: float) -> float | None:
     """Of the model's predicted time."""
     return seconds / plan.total if plan.total else None
 
 
-def _row(plan: Plan, row: Row) -> dict[str, Any]:
+def _row(plan: ExplainedPlan, row: Row) -> dict[str, Any]:
     group = row.group
     return {
         "operator": group.operator,
@@ -70,12 +70,12 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
     }
 
 
-def names(plan: Plan, numbers: Sequence[int]) -> list[str]:
+def names(plan: ExplainedPlan, numbers: Sequence[int]) -> list[str]:
     """Of nodes; one without a name goes by the tensor it writes."""
     return [plan.nodes[k].name or plan.nodes[k].writes[0] for k in numbers]
 
 
-def _subject(plan: Plan, subject: Subject) -> dict[str, Any]:
+def _subject(plan: ExplainedPlan, subject: Subject) -> dict[str, Any]:
     one = subject.alike
     return {
         "operator": one.operator,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...passes.place.force_placement import all_on
 from ...targets.model import Target
 from ..bundle.manifest import GuessRecord
 from ..emit.facts import guesses
@@ -13,7 +14,7 @@ from ..load.bind_shapes import Shapes
 from .change import Change
 from .groups import Group, group_operators, preferred_device
 from .origins import find_nodes
-from .plans import Plan, all_there, make_plan
+from .plans import ExplainedPlan, make_plan
 from .shapes import flag, prepared, smaller_shapes
 from .trials import Tried, every_change, names_of, smallest, together
 from .verdicts import Alike, alike
@@ -44,7 +45,7 @@ class Why:
     """The preferred one."""
     assumed: str
     """The --shape that was made up, "" where all dims had a size."""
-    plan: Plan
+    plan: ExplainedPlan
     all_there: float | None = None
     """Predicted seconds with everything on the device that it can run."""
     rows: tuple[Row, ...] = ()
@@ -79,7 +80,7 @@ def explain_model(
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
-    plan: Plan
+    plan: ExplainedPlan
     device: int
     shapes: Shapes
     path: Path
@@ -95,7 +96,7 @@ class _Asker:
             rows.append(Row(group=group, tried=tried))
         placement = self.plan.placement
         decided = () if placement is None else guesses(placement)
-        there = all_there(self.plan, self.device)
+        there = None if placement is None else all_on(placement, self.device)
         return replace(told, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
 
     def about(self, told: Why, word: str) -> Why:

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..load.node_names import name_nodes_apart
 from ..load.read_model import read_model
 from ..load.structure import all_graphs, bodies
-from .plans import Plan
+from .plans import ExplainedPlan
 
 if TYPE_CHECKING:
     import onnx
@@ -29,7 +29,7 @@ class Found:
     """What became of a node of the file that the plan does not have under that name; what a tensor is that no node writes."""
 
 
-def find_nodes(plan: Plan, path: Path, word: str) -> Found:
+def find_nodes(plan: ExplainedPlan, path: Path, word: str) -> Found:
     """Raises UsageError with the nearest names where nothing is called that."""
     exact = [k for k, node in enumerate(plan.nodes) if word in (node.name, *node.writes)]
     if exact:
@@ -80,7 +80,7 @@ class _Source:
         named = [node for node in self.nodes if word in (node.name, *node.output)]
         return named or [node for node in self.nodes if node.op_type.lower() == word.lower()]
 
-    def fate(self, node: onnx.NodeProto, plan: Plan) -> tuple[tuple[int, ...], str]:
+    def fate(self, node: onnx.NodeProto, plan: ExplainedPlan) -> tuple[tuple[int, ...], str]:
         """The operators of the plan that do its work now, and a sentence about it."""
         what = f"{node.op_type} `{node.name or node.output[0]}`"
         owner = self._owners.get(id(node))
@@ -106,7 +106,7 @@ class _Source:
         return (), f"{what} was removed{f' by {removed_by}' if removed_by else ''}: nothing that is left needs it"
 
 
-def _became(what: str, plan: Plan, number: int, rule: str, itself: bool) -> str:
+def _became(what: str, plan: ExplainedPlan, number: int, rule: str, itself: bool) -> str:
     node = plan.nodes[number]
     now = f"{node.kind} `{node.name or node.writes[0]}`"
     if rule:
@@ -114,7 +114,7 @@ def _became(what: str, plan: Plan, number: int, rule: str, itself: bool) -> str:
     return f"{what} is {now} now" if itself else f"{what} was folded away; what it computed goes into {now}"
 
 
-def _nearest(word: str, plan: Plan, source: _Source) -> str:
+def _nearest(word: str, plan: ExplainedPlan, source: _Source) -> str:
     names = dict.fromkeys([node.name for node in plan.nodes if node.name])
     names.update(dict.fromkeys(node.name for node in source.nodes if node.name))
     kinds = dict.fromkeys(node.op_type for node in source.nodes)
