@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..plan.sensitivity import Decider
-from .explain_model import Row, Subject, Why
+from .explain_model import GroupRow, Subject, Why
 from .groups import Extra
 from .plans import ExplainedPlan
-from .trials import Tried
-from .verdicts import Verdict
+from .trials import Trial
+from .verdicts import DeviceVerdict
 
 
 def as_json(why: Why) -> dict[str, Any]:
-    """model, target, device, assumed_shapes, plan; without a node: groups, together, guesses; with one: asked, fates, subjects."""
+    """model, target, device, assumed_shapes, plan; without a node: groups, together, guesses; with one: asked, traces, subjects."""
     plan = why.plan
     facts: dict[str, Any] = {
         "model": str(why.model),
@@ -24,7 +24,7 @@ def as_json(why: Why) -> dict[str, Any]:
         "plan": _plan(plan),
     }
     if why.asked:
-        return facts | {"asked": why.asked, "fates": list(why.fates), "subjects": [_subject(plan, one) for one in why.subjects]}
+        return facts | {"asked": why.asked, "traces": list(why.traces), "subjects": [_subject(plan, one) for one in why.subjects]}
     return facts | {
         "all_there": why.all_there,
         "groups": [_row(plan, row) for row in why.rows],
@@ -51,7 +51,7 @@ def share(plan: ExplainedPlan, seconds: float) -> float | None:
     return seconds / plan.total if plan.total else None
 
 
-def _row(plan: ExplainedPlan, row: Row) -> dict[str, Any]:
+def _row(plan: ExplainedPlan, row: GroupRow) -> dict[str, Any]:
     group = row.group
     return {
         "operator": group.operator,
@@ -89,7 +89,7 @@ def _subject(plan: ExplainedPlan, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(verdict: DeviceVerdict) -> dict[str, Any]:
     return {
         "device": verdict.device,
         "runs": verdict.runs,
@@ -115,7 +115,7 @@ def _decider(one: Decider) -> dict[str, Any]:
     return {"path": one.fact.path, "text": one.fact.text, "origin": str(one.fact.origin), "factor": one.factor}
 
 
-def _tried(tried: Tried, text: str = "") -> dict[str, Any]:
+def _tried(tried: Trial, text: str = "") -> dict[str, Any]:
     change = tried.change
     facts: dict[str, Any] = {"kind": change.kind, "text": change.text, "where": change.where or None, "note": change.note}
     if text:

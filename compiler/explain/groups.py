@@ -17,8 +17,8 @@ from .plans import ExplainedPlan
 SAME = 0.5e-6
 """Seconds that are not worth a word."""
 
-Kind = Literal["refused", "elsewhere", "homeless"]
-"""refused: the device cannot run it; elsewhere: it can, and another device is cheaper; homeless: no device runs it."""
+GroupKind = Literal["refused", "elsewhere", "unplaceable"]
+"""refused: the device cannot run it; elsewhere: it can, and another device is cheaper; unplaceable: no device runs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Group:
     operator: str
     runs_on: str
     """The device it runs on; "" where none does."""
-    kind: Kind
+    kind: GroupKind
     reason: str
     """The device's, with the values of the first operator; for "elsewhere" what the plan says."""
     more_reasons: tuple[str, ...]
@@ -75,7 +75,7 @@ def group_operators(plan: ExplainedPlan, device: int) -> tuple[Group, ...]:
         lost = all(isinstance(other, Refusal) for other in row)
         if plan.placement is None and not lost:
             continue  # there is no plan that it could be compared with: what no device runs comes first
-        kind: Kind = "homeless" if lost else "refused" if isinstance(answer, Refusal) else "elsewhere"
+        kind: GroupKind = "unplaceable" if lost else "refused" if isinstance(answer, Refusal) else "elsewhere"
         reasons = answer.reasons if isinstance(answer, Refusal) else ("",)
         native = plan.native_refusal(k, device)
         key = (node.kind, runs_on, reason_key(reasons[0]), reason_key(native))
