@@ -76,7 +76,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/explain": {
         "compiler/bundle", "compiler/emit", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
-        "passes/graph", "passes/place", "passes/rule", "passes/solve", *_TARGETS,
+        "passes/graph", "passes/place", "passes/rule", *_TARGETS,
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline",

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..bundle.manifest import LimitRecord, MeasuredRecord
-from .compare import Difference
+from .compare import TensorDifference
 from .judge import measured
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ class VerifyReport:
     verified: bool
     reason: str
     """Why not; where verified, what that rests on."""
-    outputs: tuple[Difference, ...]
-    boundaries: tuple[Difference, ...]
+    outputs: tuple[TensorDifference, ...]
+    boundaries: tuple[TensorDifference, ...]
     """Tensors between segments that the model has under the same name, in schedule order. They locate an error; outputs decide."""
     constant: tuple[str, ...]
     """Outputs that no input value reaches."""
