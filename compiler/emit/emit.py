@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from ..bundle.manifest import (
     FORMAT,
@@ -100,7 +102,7 @@ def emit(
         _write_manifest(folder, manifest)
         if measure is not None:
             limits, measured = measure(folder)
-            manifest = replace(manifest, limits=limits, errors=replace(manifest.errors, measured=measured))
+            manifest = structs.replace(manifest, limits=limits, errors=structs.replace(manifest.errors, measured=measured))
             _write_manifest(folder, manifest)
     return manifest
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bundle.manifest import Manifest
-from ..bundle.manifest_json import read_manifest
+from ..bundle.manifest_json import OtherFormat, read_manifest
 from ..errors import BundleError
 from .check_bundle import check_files, check_plan, check_weights
 
@@ -47,6 +47,8 @@ class Bundle:
             check_files(folder, manifest)
             check_weights(folder, manifest)
             check_plan(manifest, str(folder))
+        except OtherFormat:
+            raise
         except BundleError as problem:
             problem.help = problem.help or "the bundle is damaged or incomplete: copy it again, or compile the model again"
             raise

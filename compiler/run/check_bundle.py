@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from ..arena.pack import Buffer
 from ..arena.validate import violations
 from ..bundle.manifest import Manifest, SlotRecord
-from ..bundle.tensor_spec import TensorSpec
 from ..devices.views import ONNX_TYPES
 from ..errors import BundleError
 
@@ -98,7 +97,7 @@ def check_plan(manifest: Manifest, where: str) -> None:
     slots = manifest.arena.slots
     buffers = [Buffer(f"{i}:{s.tensor}", s.bytes, s.align, *s.lifetime) for i, s in enumerate(slots)]
     for index, slot in enumerate(slots):
-        needed = TensorSpec(slot.tensor, slot.dtype, slot.shape).bytes
+        needed = slot.packed
         if slot.dtype not in ONNX_TYPES or needed is None or needed > slot.bytes or slot.lifetime[0] > slot.lifetime[1]:
             what = f"{slot.bytes} bytes, lifetime {list(slot.lifetime)}, do not hold {slot.dtype}{list(slot.shape)}"
             raise BundleError(f"arena.slots[{index}] ({slot.tensor}): {what}", where=where)
