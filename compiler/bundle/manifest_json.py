@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ..errors import BundleError
+from ..quantities import amount
 from .manifest import FORMAT, MANIFEST, TOOL, FileRecord, Manifest
 
 LARGEST_MANIFEST = 64 << 20
@@ -66,7 +67,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(what, where=str(folder), help="give the folder that `autoglmc MODEL --target …` wrote")
     try:
         if path.stat().st_size > LARGEST_MANIFEST:
-            raise BundleError(f"the manifest is larger than {LARGEST_MANIFEST >> 20} MiB", where=str(path))
+            raise BundleError(f"the manifest is larger than {amount('memory', LARGEST_MANIFEST)}", where=str(path))
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"the manifest cannot be read: {error}", where=str(path)) from None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import (
     FORMAT,
     MANIFEST,
@@ -45,7 +46,6 @@ from ..bundle.publish import check_place, publish
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
 from ..plan.arena import ArenaPlan, Slot
 from ..plan.segments import Compiled, Handoff, Segment
-from ..run.check_bundle import files_of, sha256_of
 from .ahead_of_time import Blob, compile_ahead
 
 if TYPE_CHECKING:
