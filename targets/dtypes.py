@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 DTYPE: Mapping[int, str] = {
     1: "fp32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "fp16", 11: "fp64",
@@ -20,3 +21,8 @@ BITS: Mapping[str, int] = {
     "uint64": 64, "uint32": 32, "uint16": 16, "uint8": 8, "uint4": 4,
     "bool": 8, "complex64": 64, "complex128": 128,
 }  # fmt: skip
+
+
+def packed_bytes(dtype: str, shape: Sequence[int]) -> int | None:
+    """Bytes of a contiguous tensor, the last byte of a packed dtype filled up; None for a dtype without a size (string, sequence)."""
+    return (math.prod(shape) * BITS[dtype] + 7) // 8 if dtype in BITS else None

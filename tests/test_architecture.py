@@ -51,20 +51,24 @@ ARROWS: dict[str, set[str]] = {
     },
     # compiler/: what can be told, then the stages, then who calls them.
     "compiler/errors.py": set(),
+    "compiler/quantities.py": set(),
     "compiler/arena": set(),
     "compiler/devices": {"compiler/errors.py"},
     "compiler/load": {"compiler/devices", "compiler/errors.py"},
-    "compiler/bundle": {"compiler/devices", "compiler/errors.py", *_TARGETS},
+    "compiler/bundle": {"compiler/devices", "compiler/errors.py", "compiler/quantities.py", *_TARGETS},
     "compiler/pipeline": {
-        "compiler/errors.py", "passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/simplify", *_TARGETS,
+        "compiler/errors.py", "compiler/quantities.py", "passes/graph", "passes/library.py", "passes/place", "passes/rule",
+        "passes/simplify", *_TARGETS,
     },
     "compiler/plan": {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load", "compiler/pipeline",
-        "passes/graph", "passes/place", "passes/rule", "passes/solve", *_TARGETS,
+        "compiler/quantities.py", "passes/graph", "passes/place", "passes/rule", "passes/solve", *_TARGETS,
     },
-    "compiler/run": {"compiler/arena", "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/plan"},
-    "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "compiler/run", "passes/place"},
-    "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load", "compiler/run"},
+    "compiler/run": {"compiler/arena", "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/quantities.py"},
+    "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "passes/place"},
+    "compiler/verify": {
+        "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load", "compiler/quantities.py", "compiler/run",
+    },
     "compiler/probe": {"compiler/devices", "compiler/errors.py", "compiler/verify", "passes/graph", *_TARGETS},
     "compiler/watch": {
         "compiler/bundle", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/run", "compiler/verify",
@@ -75,20 +79,21 @@ ARROWS: dict[str, set[str]] = {
         "grammar/text", "grammar/words", "passes/graph", "passes/rule", *_TARGETS,
     },
     "compiler/explain": {
-        "compiler/bundle", "compiler/emit", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
-        "passes/graph", "passes/place", "passes/rule", *_TARGETS,
+        "compiler/bundle", "compiler/emit", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/plan",
+        "compiler/quantities.py", "compiler/verify", "passes/graph", "passes/place", "passes/rule", *_TARGETS,
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline",
         "compiler/plan", "compiler/probe", "compiler/run", "compiler/verify", "compiler/watch", "passes/place", "passes/rule", *_TARGETS,
     },
     "compiler/report": {
-        "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/plan", "compiler/run", "compiler/verify", "compiler/watch",
+        "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/plan", "compiler/quantities.py", "compiler/run",
+        "compiler/verify", "compiler/watch",
     },
     "compiler/commands": {
         "compiler/devices", "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/hw", "compiler/load",
-        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/verify", "compiler/watch",
-        "grammar/__init__.py", "grammar/show.py", "grammar/text", *_TARGETS,
+        "compiler/pipeline", "compiler/probe", "compiler/quantities.py", "compiler/report", "compiler/run", "compiler/verify",
+        "compiler/watch", "grammar/__init__.py", "grammar/show.py", "grammar/text", *_TARGETS,
     },
     "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/errors.py", "compiler/hw"},
 }  # fmt: skip

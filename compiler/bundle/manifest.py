@@ -1,120 +1,167 @@
-"""The manifest of a bundle: its types, and JSON to and from them. `manifest.schema.json` documents every field.
+"""The manifest of a bundle: its records, and the values each field may have. The planner fills them in, `manifest_json.py` reads and writes
+them, `docs/manifest.schema.json` is generated from them (`tools/generate_schema.py`).
 
-Canonical: sorted keys, two spaces, no timestamps, no absolute paths. Equal manifests are equal bytes.
+A class that gains, loses or changes a field needs a new FORMAT; `tests/compiler/bundle/test_format.py` holds them together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from ...targets.dtypes import packed_bytes
+from .record import BundlePath, Count, Joules, Positive, Record, Seconds, SegmentPath, Sha256
 
 FORMAT = 2
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 TOOL = "autoglmc"
+Mode = Literal["zero_copy", "copy", "convert"]
 
-T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueRecord:
-    """A graph input or output; `slot` is None for a value outside the arena."""
+class ValueRecord(Record, frozen=True, kw_only=True):
+    """An input or output of the model's graph."""
 
     name: str
     dtype: str
-    shape: tuple[int, ...] | None
-    slot: int | None
+    shape: tuple[Count, ...] | None
+    """null where it is known only at run time."""
+    slot: Count | None
+    """Index into arena.slots of the host's bytes; null for a value passed by name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRecord:
-    sha256: str
-    opset: int
+class ModelRecord(Record, frozen=True, kw_only=True):
+    """The model this was compiled from."""
+
+    sha256: Sha256
+    """Of the model's file, external data not included."""
+    opset: Positive
+    """ai.onnx opset of the file given."""
     inputs: tuple[ValueRecord, ...]
+    """In the order of the model's graph."""
     outputs: tuple[ValueRecord, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetRecord:
+class TargetRecord(Record, frozen=True, kw_only=True):
+    """The target this was compiled for."""
+
     name: str
-    sha256: str
-    language: int
+    sha256: Sha256
+    """Of the resolved target: equal meaning, equal digest."""
+    language: Positive
+    """The `hw N;` version of the file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolRecord:
+class ToolRecord(Record, frozen=True, kw_only=True):
+    """What wrote the bundle."""
+
     name: str
     version: str
-    format: int
+    """Version of autoglmc that wrote the bundle."""
+    format: Positive
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileRecord:
-    sha256: str
-    size: int
+class FileRecord(Record, frozen=True, kw_only=True):
+    """A file of the bundle."""
+
+    sha256: Sha256
+    size: Count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeRecord:
+class RuntimeRecord(Record, frozen=True, kw_only=True):
+    """How the device runs the segment."""
+
     adapter: str
+    """ort is onnxruntime on the CPU; none means plan only."""
     options: tuple[str, ...]
-    opset: int
-    ir_version: int
+    """The words after the adapter in the target file."""
+    opset: Positive
+    """ai.onnx opset of the segment's file."""
+    ir_version: Positive
     versions: Mapping[str, str]
-    """What an ahead-of-time blob depends on (SoC, SDK …); empty without a blob."""
+    """What an ahead-of-time blob depends on: SoC, SDK, driver; empty without a blob."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortRecord:
+class PortRecord(Record, frozen=True, kw_only=True):
+    """An input or output of a segment."""
+
     tensor: str
-    slot: int | None
+    slot: Count | None
+    """Index into arena.slots; null for a value passed by name (arena.host_values)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentRecord:
-    index: int
+class SegmentRecord(Record, frozen=True, kw_only=True):
+    """A convex part of the graph that one device runs in one dispatch."""
+
+    index: Count
     device: str
     runtime: RuntimeRecord
-    file: str
-    blob: str | None
+    file: SegmentPath
+    """ONNX model of the segment, weights in segments/weights.bin."""
+    blob: SegmentPath | None
+    """Ahead-of-time form, a file or a folder, null without one."""
     compute_dtype: str
+    """What the device computes in; the file's own dtypes stay the model's."""
     inputs: tuple[PortRecord, ...]
     outputs: tuple[PortRecord, ...]
-    predicted_seconds: float
-    predicted_joules: float | None
-    peak_internal_bytes: int
+    predicted_seconds: Seconds
+    predicted_joules: Joules | None
+    """null where the target states no power."""
+    peak_internal_bytes: Count
+    """Largest sum of live tensors inside the segment, those at its borders not counted."""
     kernels: tuple[tuple[str, ...], ...]
+    """Node names per group that runs as one launch."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRecord:
+class StepRecord(Record, frozen=True, kw_only=True):
+    """One step; steps run in order, or as needs and waits allow."""
+
     kind: Literal["run", "copy", "convert"]
-    segment: int | None
-    source: int | None
-    destination: int | None
-    needs: tuple[int, ...]
-    waits: tuple[int, ...]
+    segment: Count | None
+    """Index into segments of a run, else null."""
+    source: Count | None
+    """Slot that a copy or convert reads, else null."""
+    destination: Count | None
+    """Slot that a copy or convert writes, else null."""
+    needs: tuple[Count, ...]
+    """Earlier steps whose results this one reads."""
+    waits: tuple[Count, ...]
+    """Further earlier steps that must be done because this one writes over bytes they used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotRecord:
+class SlotRecord(Record, frozen=True, kw_only=True):
+    """Bytes of one tensor in the arena."""
+
     tensor: str
     device: str
+    """Who writes it; the host for a graph input."""
     aliases: tuple[str, ...]
+    """Further devices that bind the same bytes (zero copy)."""
     dtype: str
+    """What the bundle's own segments read and write: the model's dtype."""
     device_dtype: str
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
+    """What a native runtime holds here; strides are in it."""
+    shape: tuple[Count, ...]
+    strides: tuple[Count, ...]
+    """Bytes; padded rows included."""
     packed_on_cpu: bool
-    offset: int
-    bytes: int
-    align: int
-    lifetime: tuple[int, int]
+    """true where the CPU stand-in binds the contiguous form in dtype instead of strides."""
+    offset: Count
+    bytes: Count
+    """Allocated, padding included."""
+    align: Positive
+    lifetime: tuple[Count, Count]
+    """First and last step, both inclusive."""
+
+    @property
+    def packed(self) -> int | None:
+        """Bytes of the contiguous form in `dtype`; None for a dtype without a size."""
+        return packed_bytes(self.dtype, self.shape)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostValueRecord:
+class HostValueRecord(Record, frozen=True, kw_only=True):
     """A tensor that cannot live in the arena: passed by name, owned by the runtime."""
 
     tensor: str
@@ -122,51 +169,75 @@ class HostValueRecord:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArenaRecord:
-    total: int
-    align: int
-    page: int
-    lower_bound: int
-    slots: tuple[SlotRecord, ...]
+class ArenaRecord(Record, frozen=True, kw_only=True):
+    """The memory that holds every tensor between segments."""
+
+    total: Count
+    """Bytes up to the end of the highest slot; a runtime maps whole pages."""
+    align: Positive
+    page: Positive
+    lower_bound: Count
+    """Largest sum of slots live at one step, holes that alignment forces included: no plan is smaller."""
+    slots: Annotated[tuple[SlotRecord, ...], Meta(max_length=10_000)]
     host_values: tuple[HostValueRecord, ...]
+    """Tensors that cannot live at an address."""
+
+    @property
+    def mapped(self) -> int:
+        """Bytes that a process maps: whole pages."""
+        return -(-self.total // self.page) * self.page
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandoffRecord:
+class HandoffRecord(Record, frozen=True, kw_only=True):
+    """A tensor that goes from the device that holds it to one that reads it; the host holds graph inputs and reads graph outputs."""
+
     tensor: str
     producer: str
     consumer: str
-    mode: Literal["zero_copy", "copy", "convert"]
+    mode: Mode
     mechanism: str
-    align: int
-    row_align: int
-    length_multiple: int
+    """iosurface, ahardwarebuffer, rpcmem, host …"""
+    align: Positive
+    """Of the first byte."""
+    row_align: Positive
+    """Bytes to which each row (last axis) is padded; 1 for packed."""
+    length_multiple: Positive
+    """Allocated bytes are a multiple of this."""
     device_dtype: str
-    bytes: int
-    seconds: float
+    """The dtype on the side that is not the model's; the model's where nothing is converted."""
+    bytes: Count
+    seconds: Seconds
+    """Predicted."""
     fallback: str
+    """What a runtime does where the mechanism is missing: copy or refuse."""
     query_at_runtime: tuple[str, ...]
+    """What only the device can tell, e.g. page_size."""
     origin: str
+    """file:line of the target that decided the mode."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitRecord:
-    """`accuracy cosine >= 0.999`: kind "accuracy", subject "cosine"; value and margin are None where nothing was measured yet."""
+class LimitRecord(Record, frozen=True, kw_only=True):
+    """`accuracy cosine >= 0.999`: kind "accuracy", subject "cosine"."""
 
     kind: str
     subject: str
     comparison: Literal["<=", ">=", "<", ">"]
     limit: float
+    """The number allowed, SI."""
     text: str
+    """The number as the target writes it."""
     basis: Literal["predicted", "measured"]
+    """predicted from the target, or measured by running."""
     value: float | None
+    """null where nothing was measured yet."""
     margin: float | None
+    """Room left, in the limit's unit; negative would be a broken limit."""
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuessRecord:
+class GuessRecord(Record, frozen=True, kw_only=True):
+    """A number of the target marked @guess that decided something."""
+
     path: str
     text: str
     origin: str
@@ -174,18 +245,17 @@ class GuessRecord:
     """What would have been decided differently."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundRecord:
+class BoundRecord(Record, frozen=True, kw_only=True):
     """An error bound proved for one site; says nothing about the whole model."""
 
     rule: str
     site: str
     bound: float
     over: str
+    """Inputs for which it is proved."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredRecord:
+class MeasuredRecord(Record, frozen=True, kw_only=True):
     """The whole model's error, measured on the inputs named."""
 
     output: str
@@ -195,42 +265,48 @@ class MeasuredRecord:
     cosine: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorsRecord:
+class ErrorsRecord(Record, frozen=True, kw_only=True):
+    """Bounds are proved per site; errors of the whole model are measured. Neither stands for the other."""
+
     bounds: tuple[BoundRecord, ...]
     measured: tuple[MeasuredRecord, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRecord:
+class DecisionRecord(Record, frozen=True, kw_only=True):
+    """A rule or pass at one site, taken or declined."""
+
     rule: str
     site: str
     taken: bool
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRecord:
+VerdictKind = Literal[
+    "accepted", "refused by a runtime", "computed wrong", "over an error budget", "over a limit", "not placeable", "rejected"
+]
+
+
+class AttemptRecord(Record, frozen=True, kw_only=True):
     """One attempt of the search for this bundle; the last one is the bundle."""
 
-    number: int
+    number: Positive
     change: str
     """What it did differently from the attempt before; "" for the first."""
-    verdict: str
-    """accepted, refused by a runtime, computed wrong, over an error budget, over a limit."""
+    verdict: VerdictKind
     reason: str
     """What spoke against it; "" for the last."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Record, frozen=True, kw_only=True):
+    """What a runtime needs to execute the bundle, and what was decided and why. Canonical: sorted keys, two spaces, UTF-8."""
+
     model: ModelRecord
     target: TargetRecord
     tool: ToolRecord
-    files: Mapping[str, FileRecord]
-    """Every file of the bundle but the manifest, by path with `/` from the bundle's folder."""
+    files: Mapping[BundlePath, FileRecord]
+    """Every file of the bundle but manifest.json, by path from the bundle's folder."""
     segments: tuple[SegmentRecord, ...]
-    schedule: tuple[StepRecord, ...]
+    schedule: Annotated[tuple[StepRecord, ...], Meta(max_length=10_000)]
     arena: ArenaRecord
     handoffs: tuple[HandoffRecord, ...]
     limits: tuple[LimitRecord, ...]

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..quantities import time
 from .options import FILE, bucket_option, emulate_option, json_option, shape_option
 from .output import echo_json, stage
 from .pass_options import pass_arguments, pass_options
@@ -86,4 +87,4 @@ def _stop(name: str, model: Path, target: Any, options: Mapping[str, Any], as_js
 
 def _echo_timings(seconds: Mapping[str, float]) -> None:
     for name, value in seconds.items():
-        click.echo(f"{'timings' if name == next(iter(seconds)) else '':<10}{name:<18}{value * 1e3:>10.1f} ms")
+        click.echo(f"{'timings' if name == next(iter(seconds)) else '':<10}{name:<18}{time(value):>13}")

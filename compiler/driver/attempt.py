@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
@@ -85,8 +87,8 @@ class Attempt:
             judged = judge_bundle(staged.folder, planned.loaded, facts.errors.bounds, emulate=self.emulate, inputs=self.inputs)
             if judged.against is not None:
                 return judged
-            measured = replace(manifest.errors, measured=judged.report.records())
-            manifest = replace(manifest, limits=judged.limits(facts.limits), errors=measured)
+            measured = structs.replace(manifest.errors, measured=judged.report.records())
+            manifest = structs.replace(manifest, limits=judged.limits(facts.limits), errors=measured)
             write_manifest(staged.folder, manifest)
             staged.publish()
             return Built(manifest, judged.report)

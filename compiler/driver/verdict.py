@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ...passes.place.placed import Placement
-from ..bundle.manifest import BoundRecord, LimitRecord
+from ..bundle.manifest import BoundRecord, LimitRecord, VerdictKind
 from ..errors import Infeasible, TargetError, UserError, VerifyError
 from ..probe.culprits import Culprit
 from .error_texts import measured_against
@@ -21,7 +21,7 @@ class Accepted:
     """The bundle is written; it is verified, or could not be verified here and says so."""
 
     result: CompileResult
-    kind = "accepted"
+    kind: ClassVar[VerdictKind] = "accepted"
 
     @property
     def reason(self) -> str:
@@ -59,7 +59,7 @@ class Inexact:
     bounds: tuple[BoundRecord, ...]
     """The approximated sites of the bundle."""
     where: str
-    kind = "over an error budget"
+    kind: ClassVar[VerdictKind] = "over an error budget"
 
     @property
     def reason(self) -> str:
@@ -79,7 +79,7 @@ class OverLimit:
     """Plans that may keep the limit, fastest first; empty where no slower plan can."""
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> VerdictKind:
         return "over a limit" if isinstance(self.problem, Infeasible) else "not placeable"
 
     @property
@@ -92,7 +92,7 @@ class Rejected:
     """The bundle is wrong or cannot be made, and nothing that the search could change is to blame."""
 
     problem: UserError
-    kind = "rejected"
+    kind: ClassVar[VerdictKind] = "rejected"
 
     @property
     def reason(self) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import (
     FORMAT,
     MANIFEST,
@@ -43,7 +44,6 @@ from ..bundle.publish import check_place
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
 from ..plan.arena import ArenaPlan, Slot
 from ..plan.segments import Compiled, Handoff, Segment
-from ..run.check_bundle import files_of, sha256_of
 from .ahead_of_time import Blob, Refusal, compile_ahead
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from ...passes.place.placed import Placement
 from ...targets.model import Target
 from ..errors import UsageError, did_you_mean
 from ..plan.sensitivity import Decider, deciding_between
+from ..quantities import change
 from .plans import ExplainedPlan
 
 SAME = 0.5e-6
@@ -116,11 +117,5 @@ def elsewhere_reason(device: str, extra: Extra | None) -> str:
     if extra.total <= SAME:
         return f"runs on {device} at the same cost: it stays where its neighbours are"
     parts = [("compute", extra.compute), ("dispatch", extra.dispatch), ("handoffs", extra.handoff)]
-    said = ", ".join(f"{name} {_signed(seconds)}" for name, seconds in parts if abs(seconds) >= 0.5e-6)
-    return f"runs on {device}, but costs {_signed(extra.total).lstrip('+')} more: {said}"
-
-
-def _signed(seconds: float) -> str:
-    sign = "+" if seconds >= 0 else "-"
-    value = abs(seconds) * 1e6
-    return f"{sign}{value / 1e3:.2f} ms" if value >= 1000 else f"{sign}{value:.0f} us" if value >= 10 else f"{sign}{value:.1f} us"
+    said = ", ".join(f"{name} {change(seconds)}" for name, seconds in parts if abs(seconds) >= 0.5e-6)
+    return f"runs on {device}, but costs {change(extra.total).lstrip('+')} more: {said}"

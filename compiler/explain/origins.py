@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..load.node_names import name_nodes_apart
 from ..load.read_model import read_model
 from ..load.structure import all_graphs, bodies
+from ..quantities import count
 from .plans import ExplainedPlan
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def find_nodes(plan: ExplainedPlan, path: Path, word: str) -> FoundNodes:
     if word in graph.inputs or word in graph.constants:
         readers = tuple(k for k, node in enumerate(plan.nodes) if word in node.reads)
         what = "an input of the model" if word in graph.inputs else "a constant"
-        read = f"read by {len(readers)} operator{'' if len(readers) == 1 else 's'}" if readers else "which nothing reads any more"
+        read = f"read by {count(len(readers), 'operator')}" if readers else "which nothing reads any more"
         return FoundNodes(readers, (f"`{word}` is {what}, {read}",))
     source = _Source(path)
     wanted = source.called(word)

@@ -16,6 +16,7 @@ from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Decision, Rewrite
 from ...passes.simplify.merge_equal import merge_equal
 from ...targets.support import lists
+from ..quantities import times
 from .work import Work
 
 RUNTIME_TUNED = "ort"
@@ -59,5 +60,5 @@ def _refused(decision: Decision, parts: float | None, whole: float | None) -> De
         return decision
     if whole is None or parts is None:
         return replace(decision, taken=False, reason="with the whole operator the model cannot be placed")
-    reason = f"the model is predicted to take {whole * 1e3:.3f} ms with it, as parts {parts * 1e3:.3f} ms"
-    return replace(decision, taken=False, reason=reason)
+    with_it, as_parts = times(whole, parts)
+    return replace(decision, taken=False, reason=f"the model is predicted to take {with_it} with it, {as_parts} as parts")

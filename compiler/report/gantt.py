@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from ..quantities import time
 from ..run.timeline import StepSpan, Timeline
-from .layout import time
 from .printable import printable
 
 COLUMNS = 72

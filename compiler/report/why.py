@@ -14,7 +14,8 @@ from ..explain.explain_model import GroupRow, Subject, Why
 from ..explain.trials import Trial
 from ..explain.verdicts import DeviceVerdict
 from ..plan.sensitivity import Decider
-from .layout import console, count, say, short, table, time
+from ..quantities import count, time
+from .layout import console, say, short, table
 from .printable import printable
 
 MOST_NODES = 3

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec import structs
 
 from ..bundle.manifest import LimitRecord
 from .compare import TensorDifference
@@ -91,7 +92,7 @@ def held(limits: Sequence[LimitRecord], outputs: Sequence[TensorDifference]) -> 
         value = values.get((limit.kind, limit.subject))
         if value is not None:
             margin = limit.limit - value if limit.comparison.startswith("<") else value - limit.limit
-            found.append(replace(limit, basis="measured", value=value, margin=margin))
+            found.append(structs.replace(limit, basis="measured", value=value, margin=margin))
     return tuple(found)
 
 

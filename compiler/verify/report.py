@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from ..bundle.manifest import LimitRecord, MeasuredRecord
 from .compare import TensorDifference
 from .judge import measured
@@ -55,7 +57,7 @@ class VerifyReport:
         return measured(self.outputs)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "limits": [structs.asdict(limit) for limit in self.limits]}
 
 
 def _three(value: float) -> float:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError, VerifyError
 from ..load.weights import model_sha256
+from ..quantities import count
 from ..run.bundle import Bundle
 from .compare import TensorDifference, difference, same
 from .fitting_inputs import MadeUp, varied
@@ -156,7 +157,7 @@ class _Trial:
         """What a success rests on."""
         within = "the target's limits" if tolerance is None else f"{tolerance:g} of a standard deviation"
         own = [f"{d.name}: {d.rounding:.3g}" for d in outputs if d.rounding]
-        compared = f"{len(outputs)} output{'' if len(outputs) == 1 else 's'} on {len(self.names)} input sets"
+        compared = f"{count(len(outputs), 'output')} on {len(self.names)} input sets"
         if self.session.narrow:
             return f"{compared}, {narrow_limits(outputs, tolerance)}"
         besides = f" or the model's own rounding ({', '.join(own)})" if own else ""
