@@ -79,6 +79,20 @@ class Infeasible(UserError):
         super().__init__(text, where=where, help="; or ".join(self.levers))
 
 
+class SearchEnded(UserError):
+    """The search's budget was spent before an attempt was accepted.
+
+    spent: what is used up; verdict: on the last attempt.
+    """
+
+    kind = "search"
+
+    def __init__(self, spent: str, verdict: str, last: UserError) -> None:
+        self.spent, self.verdict = spent, verdict
+        message = f"no plan was accepted within {spent}; the last attempt was {verdict}: {last.message}"
+        super().__init__(message, where=last.where, help="allow more with --search-attempts or --search-time")
+
+
 class BundleError(UserError):
     """A bundle that cannot be written, read or trusted."""
 

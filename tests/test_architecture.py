@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -83,7 +84,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline",
-        "compiler/plan", "compiler/probe", "compiler/run", "compiler/verify", "compiler/watch", "passes/rule", *_TARGETS,
+        "compiler/plan", "compiler/probe", "compiler/run", "compiler/verify", "compiler/watch", "passes/place", "passes/rule", *_TARGETS,
     },
     "compiler/report": {
         "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/plan", "compiler/quantities.py", "compiler/run",
@@ -253,3 +254,13 @@ def test_only_the_command_line_prints() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert not wrong
+
+
+def test_every_dependency_is_used_and_has_a_line() -> None:
+    """docs/architecture.md says of each what it is best at."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.match(r"[\w-]+", line)[0] for line in declared}  # type: ignore[index]
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8").partition("## Dependencies")[2]
+    assert set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) == names
+    imported = {name.split(".")[0] for path in MODULES.values() for _, name in imports(path)}
+    assert {name.replace("-", "_") for name in names} <= imported

@@ -31,7 +31,7 @@ def _require_bound(loaded: LoadedModel, target: Target) -> None:
     raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=help)
 
 
-class _Job:
+class Job:
     """What is to be compiled for what, and the clock."""
 
     def __init__(
@@ -43,7 +43,7 @@ class _Job:
         inputs: Mapping[str, Any] | None,
     ) -> None:
         self.model, self._shapes, self._inputs = model, shapes, inputs
-        self.clock = _Clock(progress or (lambda message: None))
+        self.clock = Clock(progress or (lambda message: None))
         with self.clock.stage("read-target"):
             self.target = target if isinstance(target, Target) else load_target(target)
             self.notes = try_rules(self.target)
@@ -58,20 +58,20 @@ class _Job:
         return loaded
 
 
-class _Clock:
+class Clock:
     """Tells progress and remembers how long each stage took."""
 
     def __init__(self, progress: Progress) -> None:
         self.seconds: dict[str, float] = {}
         self._progress = progress
 
-    def stage(self, name: str) -> _Stage:
+    def stage(self, name: str) -> Stage:
         self._progress(name)
-        return _Stage(self, name)
+        return Stage(self, name)
 
 
-class _Stage:
-    def __init__(self, clock: _Clock, name: str) -> None:
+class Stage:
+    def __init__(self, clock: Clock, name: str) -> None:
         self._clock, self._name, self._start = clock, name, time.perf_counter()
 
     def __enter__(self) -> None:

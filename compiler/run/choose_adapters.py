@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..bundle.manifest import Manifest, SegmentRecord
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Absent, Adapter
 from ..devices.find_adapter import PLAN_ONLY, absence, adapter_for
 from ..devices.ort import OrtAdapter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..bundle.blob_cache import blob_key, build
-from ..bundle.manifest import SegmentRecord
+from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Adapter
 from ..errors import BundleError
 
