@@ -46,7 +46,7 @@ def _model(spec: RuleSpec, shapes: Mapping[str, tuple[int, ...]], known: Mapping
     root = graph.node("Identity", [next(iter(shapes), "")], outputs=["result"])
     writer = Writer(spec, graph, Bindings(root, known), "fp64")
     results = writer.formula(spec.match[0], len(spec.emit))
-    nodes = [graph.node_proto(node) for node in writer.builder.nodes]
+    nodes = [node.to_proto() for node in writer.builder.nodes]
     nodes += [helper.make_node("Identity", [name], [f"result_{k}"]) for k, name in enumerate(results)]
     outputs = [onnx.ValueInfoProto(name=f"result_{k}") for k in range(len(results))]
     used = {name for node in nodes for name in node.input}

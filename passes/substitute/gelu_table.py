@@ -66,7 +66,7 @@ def table_of(graph: Graph, chain: list[Node]) -> np.ndarray:
     elements = [ELEMENT[graph.tensor(name).dtype] for name in (entry, result)]
     outer = [helper.make_tensor_value_info(name, kind, [256]) for name, kind in zip((entry, result), elements, strict=True)]
     constants = {name: graph.constants[name] for node in chain for name in node.reads if name in graph.constants}
-    body = helper.make_graph([graph.node_proto(node) for node in chain], "table", outer[:1], outer[1:], list(constants.values()))
+    body = helper.make_graph([node.to_proto() for node in chain], "table", outer[:1], outer[1:], list(constants.values()))
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", max(graph.newest, 20))], ir_version=10)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
