@@ -1,4 +1,4 @@
-"""Writes docs/manifest.schema.json, the JSON schema of a bundle's manifest, from the records in compiler/bundle/manifest.py.
+"""Writes docs/manifest.schema.json, the JSON schema of a bundle's manifest, from the records in compiler/bundle.
 
 --check: exit with 1 where the file is not up to date.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from autoglmc.compiler.bundle import manifest
+from autoglmc.compiler.bundle import manifest, plan_records
 
 FILE = Path(__file__).parents[1] / "docs" / "manifest.schema.json"
 
@@ -30,8 +31,7 @@ def schema() -> dict[str, Any]:
 
 def _described() -> Iterator[tuple[str, str, str]]:
     """Every docstring that stands below a field: (record, field, text)."""
-    assert manifest.__file__ is not None
-    for record in ast.parse(Path(manifest.__file__).read_text(encoding="utf-8")).body:
+    for record in (item for module in (manifest, plan_records) for item in ast.parse(inspect.getsource(module)).body):
         if isinstance(record, ast.ClassDef):
             for field, below in zip(record.body, record.body[1:], strict=False):
                 if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...passes.rule.rewrite import Rewrite
-from ..bundle.manifest import AttemptRecord, VerdictKind
+from ..bundle.manifest import AttemptRecord, Outcome
 from ..errors import SearchEnded
 from .error_budget import infeasible_exactly, tighter
 from .over_limit import another_plan, taken_back
@@ -60,6 +60,6 @@ def following(state: State, verdict: Faulty | Inexact | OverLimit | Rejected, ru
             raise verdict.problem
 
 
-def attempted(state: State, log: Log, verdict: VerdictKind, reason: str = "") -> Log:
+def attempted(state: State, log: Log, verdict: Outcome, reason: str = "") -> Log:
     """The log with one attempt more: what the manifest and the report say of it."""
     return (*log, AttemptRecord(number=len(log) + 1, change=state.change, verdict=verdict, reason=reason))

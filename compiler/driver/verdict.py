@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ...passes.place.placed import Placement
-from ..bundle.manifest import BoundRecord, LimitRecord, VerdictKind
+from ..bundle.manifest import BoundRecord, LimitRecord, Outcome
 from ..errors import Infeasible, TargetError, UserError, VerifyError
 from ..probe.culprits import Culprit
 from .error_texts import measured_against
@@ -21,7 +21,7 @@ class Accepted:
     """The bundle is written; it is verified, or could not be verified here and says so."""
 
     result: CompileResult
-    kind: ClassVar[VerdictKind] = "accepted"
+    kind: ClassVar[Outcome] = "accepted"
 
     @property
     def reason(self) -> str:
@@ -59,7 +59,7 @@ class Inexact:
     bounds: tuple[BoundRecord, ...]
     """The approximated sites of the bundle."""
     where: str
-    kind: ClassVar[VerdictKind] = "over an error budget"
+    kind: ClassVar[Outcome] = "over an error budget"
 
     @property
     def reason(self) -> str:
@@ -79,7 +79,7 @@ class OverLimit:
     """Plans that may keep the limit, fastest first; empty where no slower plan can."""
 
     @property
-    def kind(self) -> VerdictKind:
+    def kind(self) -> Outcome:
         return "over a limit" if isinstance(self.problem, Infeasible) else "not placeable"
 
     @property
@@ -92,7 +92,7 @@ class Rejected:
     """The bundle is wrong or cannot be made, and nothing that the search could change is to blame."""
 
     problem: UserError
-    kind: ClassVar[VerdictKind] = "rejected"
+    kind: ClassVar[Outcome] = "rejected"
 
     @property
     def reason(self) -> str:

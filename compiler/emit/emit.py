@@ -19,27 +19,29 @@ from ..bundle.manifest import (
     FORMAT,
     MANIFEST,
     TOOL,
-    ArenaRecord,
     AttemptRecord,
     DecisionRecord,
     ErrorsRecord,
     FileRecord,
     GuessRecord,
-    HandoffRecord,
-    HostValueRecord,
     LimitRecord,
     Manifest,
     ModelRecord,
+    TargetRecord,
+    ToolRecord,
+)
+from ..bundle.manifest_json import claims_bundle, to_json
+from ..bundle.plan_records import (
+    ArenaRecord,
+    HandoffRecord,
+    HostValueRecord,
     PortRecord,
     RuntimeRecord,
     SegmentRecord,
     SlotRecord,
     StepRecord,
-    TargetRecord,
-    ToolRecord,
     ValueRecord,
 )
-from ..bundle.manifest_json import claims_bundle, to_json
 from ..bundle.publish import check_place
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
 from ..plan.arena import ArenaPlan, Slot

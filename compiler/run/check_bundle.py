@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from ..arena.pack import Buffer
 from ..arena.validate import violations
 from ..bundle.files import files_of, inside, sha256_of
-from ..bundle.manifest import Manifest, SlotRecord
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import SlotRecord
 from ..devices.views import ONNX_TYPES
 from ..errors import BundleError
 

@@ -31,7 +31,7 @@ def bare(schema: Any) -> Any:
 def test_the_format_rises_when_a_record_changes() -> None:
     shapes = json.dumps(bare(msgspec.json.schema(Manifest)), sort_keys=True)
     digest = hashlib.sha256(shapes.encode()).hexdigest()
-    todo = f"the records of compiler/bundle/manifest.py changed: raise FORMAT there to {FORMAT + 1} and add it to SHAPES with {digest!r}"
+    todo = f"the records changed: raise FORMAT in compiler/bundle/manifest.py to {FORMAT + 1} and add it to SHAPES with {digest!r}"
     assert SHAPES.get(FORMAT) == digest, todo
     assert max(SHAPES) == FORMAT
 
