@@ -49,7 +49,8 @@ ARROWS: dict[str, set[str]] = {
         "passes/decompose", "passes/recover", "passes/rule", "passes/simplify", "passes/substitute", "passes/tune", *_TARGETS,
     },
     # compiler/: what can be told, then the stages, then who calls them.
-    "compiler/errors.py": set(),
+    "compiler/differing_digits.py": set(),
+    "compiler/errors.py": {"compiler/differing_digits.py"},
     "compiler/arena": set(),
     "compiler/devices": {"compiler/errors.py"},
     "compiler/load": {"compiler/devices", "compiler/errors.py"},
@@ -63,11 +64,15 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/run": {"compiler/arena", "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/plan"},
     "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "compiler/run", "passes/place"},
-    "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load", "compiler/run"},
-    "compiler/probe": {"compiler/devices", "compiler/errors.py", "compiler/verify", "passes/graph", *_TARGETS},
+    "compiler/verify": {
+        "compiler/bundle", "compiler/devices", "compiler/differing_digits.py", "compiler/errors.py", "compiler/load", "compiler/run",
+    },
+    "compiler/probe": {
+        "compiler/devices", "compiler/differing_digits.py", "compiler/errors.py", "compiler/verify", "passes/graph", *_TARGETS,
+    },
     "compiler/watch": {
-        "compiler/bundle", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/run", "compiler/verify",
-        "passes/graph", "passes/place",
+        "compiler/bundle", "compiler/differing_digits.py", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/run",
+        "compiler/verify", "passes/graph", "passes/place",
     },
     "compiler/hw": {
         "compiler/errors.py", "grammar/__init__.py", "grammar/analyse.py", "grammar/check", "grammar/editor", "grammar/rule_facts.py",
