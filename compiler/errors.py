@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from .differing_digits import differing
+
 
 class UserError(Exception):
     """A problem in what the user gave, not in autoglmc; `str()` is the whole message, one fact a line.
@@ -77,7 +79,8 @@ class Infeasible(UserError):
         self.demand = demand
         self.limit = limit
         self.relaxations = tuple(relaxations)
-        text = message or f"{resource}: {demand:g} needed, {limit:g} allowed"
+        needed, allowed = differing(demand, limit)
+        text = message or f"{resource}: {needed} needed, {allowed} allowed"
         super().__init__(text, where=where, help="; or ".join(self.relaxations))
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SETS = 2
 """Generated input sets, besides those given."""
 TRIES = 4
-"""How many are made up to find them."""
+"""How many are generated to find them."""
 
 
 class PassJudge:
@@ -35,7 +35,7 @@ class PassJudge:
 
     def __init__(self, path: Path, loaded: onnx.ModelProto, given: Mapping[str, Any] | None) -> None:
         """loaded: the model as passes get it, with every dim bound. Raises ModelError where the untouched model does not run, or takes
-        no inputs that can be made up and none are given."""
+        none of the generated inputs and none are given."""
         self.path, self._source = path, read_graph(path)
         self._reference = Reference(path, self._source)
         sets = [] if given is None else [(given, self._reference.run(given))]
@@ -53,7 +53,7 @@ class PassJudge:
         return self._fault(model, work, TOLERANCE)
 
     def gross_fault(self, model: onnx.ModelProto, work: Work) -> str:
-        """The same where approximations were taken: what each is allowed may grow along the way, so only its kind counts (NaN, shape)."""
+        """The same where approximations were taken: what each is allowed may grow on the way, so only NaN, infinities and shapes count."""
         return self._fault(model, work, None)
 
     def accept(self, model: onnx.ModelProto) -> None:
@@ -135,12 +135,12 @@ def refused_by_checker(model: onnx.ModelProto, *, strict: bool) -> str:
 def _made_up(
     source: onnx.ModelProto, loaded: onnx.ModelProto, reference: Reference, *, needed: bool
 ) -> list[tuple[Mapping[str, Any], dict[str, Any]]]:
-    """SETS input sets that the untouched model takes, with its outputs; fewer where it refuses most of what can be made up."""
+    """SETS input sets that the untouched model takes, with its outputs; fewer where it refuses most of what is generated."""
     shapes = {v.name: tuple(dim.dim_value for dim in v.type.tensor_type.shape.dim) for v in loaded.graph.input}
     maker = MadeUp(source, reference, shapes, tuple(shapes))
     attempts = (made for seed in range(TRIES) if (made := maker.attempt(seed)) is not None)
     found = list(islice(attempts, SETS))
     if needed and not found:
-        message = f"the model takes none of the inputs made up for it: {'; '.join(maker.unfit)}"
-        raise ModelError(message, help="give it some: --inputs FILE.npz")
+        message = f"the model takes none of the inputs generated for it: {'; '.join(maker.unfit)}"
+        raise ModelError(message, help="give some that it takes: --inputs FILE.npz")
     return [(values, expected) for values, expected in found]
