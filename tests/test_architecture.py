@@ -61,9 +61,11 @@ ARROWS: dict[str, set[str]] = {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load", "compiler/pipeline",
         "passes/graph", "passes/place", "passes/rule", "passes/solve", *_TARGETS,
     },
-    "compiler/run": {"compiler/arena", "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/plan"},
+    "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load"},
+    "compiler/run": {
+        "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load", "compiler/plan", "compiler/verify",
+    },
     "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "compiler/run", "passes/place"},
-    "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load", "compiler/run"},
     "compiler/probe": {"compiler/devices", "compiler/errors.py", "compiler/verify", "passes/graph", *_TARGETS},
     "compiler/watch": {
         "compiler/bundle", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/run", "compiler/verify",

@@ -15,6 +15,7 @@ from ..hw.try_rules import try_rules
 from ..load.bind_shapes import Shapes, shape_flags
 from ..load.given_inputs import check_inputs
 from ..load.load_model import LoadedModel, load_model
+from ..load.source import Source
 
 Progress = Callable[[str], None]
 
@@ -28,7 +29,7 @@ def _require_bound(loaded: LoadedModel, target: Target) -> None:
     dims = ", ".join(loaded.unbound)
     buckets = f"; or what '{target.name}' names: {flags}" if (flags := bucket_flags(target)) else ""
     help = f"bind them: {shape_flags(loaded.proto)}{buckets}"
-    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=help)
+    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.source), help=help)
 
 
 class _Job:
@@ -36,7 +37,7 @@ class _Job:
 
     def __init__(
         self,
-        model: Path,
+        model: Source,
         target: str | Path | Target,
         shapes: Shapes | None,
         progress: Progress | None,

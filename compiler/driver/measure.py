@@ -38,13 +38,13 @@ class Measurement:
         model, OverBudget for one that is only less exact than the target's limits want; one whose outputs do not respond to any
         input is kept, and the report says that nothing is proved."""
         try:
-            report = self.report = verify(self.loaded.path, Bundle.load(folder), emulate=self.emulate, inputs=self.inputs)
+            report = self.report = verify(self.loaded.source, Bundle.load(folder), emulate=self.emulate, inputs=self.inputs)
         except BundleError as problem:
             self._blame_the_model(folder)
             # the folder is gone when this is read, and the user did nothing wrong
             message = f"the bundle does not run: {problem.message.replace(f'{folder}/', '')}"
             help = "the untouched model does run here: please report this"
-            raise VerifyError(message, where=str(self.loaded.path), help=help) from problem
+            raise VerifyError(message, where=str(self.loaded.source), help=help) from problem
         different = beyond(report.outputs, report.boundaries, report.tolerance, bool(report.narrow))
         over = broken_limits(report.limits)
         found = self._problem(report, different, over)
@@ -56,24 +56,24 @@ class Measurement:
     def _problem(self, report: VerifyReport, different: list[str], over: tuple[LimitRecord, ...]) -> VerifyError | None:
         """What is to be raised for it, if anything."""
         if (different and report.approximated) or (over and not different):
-            return OverBudget(different, over, self.facts.errors.bounds, where=str(self.loaded.path))
+            return OverBudget(different, over, self.facts.errors.bounds, where=str(self.loaded.source))
         wrong = [*different, *broken(over)]
         help = "loosen the limit or the `tol` of a rewrite line in the target; if no approximation was taken, please report this"
         message = f"the bundle differs from the model: {'; '.join(wrong)}"
-        return VerifyError(message, where=str(self.loaded.path), help=help) if wrong else None
+        return VerifyError(message, where=str(self.loaded.source), help=help) if wrong else None
 
     def _blame_the_model(self, folder: Path) -> None:
         """Raises ModelError where the untouched model does not run either: bound to sizes that it cannot have."""
         from ..verify.reference import Reference, read_graph
 
-        path, inputs = self.loaded.path, Bundle.load(folder).manifest.model.inputs
+        source, inputs = self.loaded.source, Bundle.load(folder).manifest.model.inputs
         shapes = {value.name: value.shape for value in inputs if value.shape is not None}
-        model = read_graph(path)
-        made_up = MadeUp(model, Reference(path, model), shapes, tuple(value.name for value in inputs))
+        model = read_graph(source)
+        made_up = MadeUp(model, Reference(source, model), shapes, tuple(value.name for value in inputs))
         if all(made_up.attempt(seed) is None for seed in range(SETS)):
             sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
             message = f"the untouched model does not run with {sizes}: {made_up.unfit[0]}"
-            raise ModelError(message, where=str(path), help="bind sizes that it can have with --shape")
+            raise ModelError(message, where=str(source), help="bind sizes that it can have with --shape")
 
 
 def measurement(
