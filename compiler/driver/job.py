@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 from ...targets.model import Target
@@ -15,6 +15,7 @@ from ..hw.try_rules import try_rules
 from ..load.bind_shapes import Shapes, shape_flags
 from ..load.given_inputs import check_given
 from ..load.load_model import LoadedModel, load_model
+from ..load.source import Source
 
 Progress = Callable[[str], None]
 
@@ -28,7 +29,7 @@ def _require_bound(loaded: LoadedModel, target: Target) -> None:
     dims = ", ".join(loaded.unbound)
     buckets = f"; or what '{target.name}' names: {flags}" if (flags := bucket_flags(target)) else ""
     help = f"bind them: {shape_flags(loaded.proto)}{buckets}"
-    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=help)
+    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.source), help=help)
 
 
 class Job:
@@ -36,8 +37,8 @@ class Job:
 
     def __init__(
         self,
-        model: Path,
-        target: str | Path | Target,
+        model: Source,
+        target: str | PathLike[str] | Target,
         shapes: Shapes | None,
         progress: Progress | None,
         inputs: Mapping[str, Any] | None,

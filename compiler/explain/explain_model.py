@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ...passes.place.force_placement import all_on
 from ...targets.model import Target
 from ..bundle.manifest import GuessRecord
 from ..emit.facts import guesses
 from ..load.bind_shapes import Shapes
+from ..load.source import Source
 from .change import Change
 from .groups import Group, group_operators, preferred_device
 from .origins import find_nodes
@@ -40,7 +40,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    model: Path
+    model: Source
     device: str
     """The preferred one."""
     assumed: str
@@ -58,7 +58,7 @@ class Why:
 
 
 def explain_model(
-    model: Path,
+    model: Source,
     target: Target,
     *,
     word: str = "",
@@ -83,7 +83,7 @@ class _Asker:
     plan: ExplainedPlan
     device: int
     shapes: Shapes
-    path: Path
+    source: Source
 
     def overall(self, told: Why, tries: int) -> Why:
         groups = group_operators(self.plan, self.device)
@@ -100,7 +100,7 @@ class _Asker:
         return replace(told, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
 
     def about(self, told: Why, word: str) -> Why:
-        found = find_nodes(self.plan, self.path, word)
+        found = find_nodes(self.plan, self.source, word)
         subjects = []
         for one in alike(self.plan, found.numbers):
             refused = not one.verdicts[self.device].runs
@@ -115,7 +115,7 @@ class _Asker:
 
     def _shapes(self, group: Group) -> Sequence[Change]:
         work = self.plan.work
-        return list(smaller_shapes(group.reason, self.shapes, self.path, work.target, work.effort))
+        return list(smaller_shapes(group.reason, self.shapes, self.source, work.target, work.effort))
 
     def _together(self, rows: Sequence[GroupRow]) -> Trial | None:
         """All changes but those that reload the model, at once; None where there is only one."""

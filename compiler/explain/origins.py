@@ -6,12 +6,12 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..load.node_names import name_nodes_apart
 from ..load.read_model import read_model
+from ..load.source import Source
 from ..load.structure import all_graphs, bodies
 from ..quantities import count
 from .plans import ExplainedPlan
@@ -30,7 +30,7 @@ class FoundNodes:
     """What became of a node of the file that the plan does not have under that name; what a tensor is that no node writes."""
 
 
-def find_nodes(plan: ExplainedPlan, path: Path, word: str) -> FoundNodes:
+def find_nodes(plan: ExplainedPlan, model: Source, word: str) -> FoundNodes:
     """Raises UsageError with the nearest names where nothing is called that."""
     exact = [k for k, node in enumerate(plan.nodes) if word in (node.name, *node.writes)]
     if exact:
@@ -45,7 +45,7 @@ def find_nodes(plan: ExplainedPlan, path: Path, word: str) -> FoundNodes:
         what = "an input of the model" if word in graph.inputs else "a constant"
         read = f"read by {count(len(readers), 'operator')}" if readers else "which nothing reads any more"
         return FoundNodes(readers, (f"`{word}` is {what}, {read}",))
-    source = _Source(path)
+    source = _Untouched(model)
     wanted = source.called(word)
     if not wanted:
         raise UsageError(f"no node and no operator of the model is called '{word}'", help=_nearest(word, plan, source))
@@ -58,11 +58,11 @@ def find_nodes(plan: ExplainedPlan, path: Path, word: str) -> FoundNodes:
     return FoundNodes(tuple(numbers), tuple(traces))
 
 
-class _Source:
-    """The file as the user wrote it, before anything was folded or recovered."""
+class _Untouched:
+    """The model as the user wrote it, before anything was folded or recovered."""
 
-    def __init__(self, path: Path) -> None:
-        model = read_model(path)[0]
+    def __init__(self, source: Source) -> None:
+        model = read_model(source)[0]
         name_nodes_apart(model.graph)
         self._main: list[onnx.NodeProto] = list(model.graph.node)
         self.nodes = list(self._main)
@@ -115,7 +115,7 @@ def _became(what: str, plan: ExplainedPlan, number: int, rule: str, itself: bool
     return f"{what} is {now} now" if itself else f"{what} was folded away; what it computed goes into {now}"
 
 
-def _nearest(word: str, plan: ExplainedPlan, source: _Source) -> str:
+def _nearest(word: str, plan: ExplainedPlan, source: _Untouched) -> str:
     names = dict.fromkeys([node.name for node in plan.nodes if node.name])
     names.update(dict.fromkeys(node.name for node in source.nodes if node.name))
     kinds = dict.fromkeys(node.op_type for node in source.nodes)

@@ -8,21 +8,20 @@ reach that output.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError, VerifyError
+from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
 from ..quantities import count
-from ..run.bundle import Bundle
 from .compare import TensorDifference, difference, same
 from .fitting_inputs import MadeUp, varied
 from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, narrow_limits, suspicious
 from .narrow import narrowed
 from .report import VerifyReport
+from .verifiable import Verifiable
 
 if TYPE_CHECKING:
     from .reference import Reference
@@ -34,8 +33,8 @@ MORE_SETS = 8
 
 
 def verify(
-    model_path: str | os.PathLike[str],
-    bundle: Bundle,
+    source: Source,
+    bundle: Verifiable,
     *,
     emulate: bool = False,
     seed: int = 0,
@@ -49,9 +48,8 @@ def verify(
     either raises. A difference raises nothing: `verified` is False, and `reason` says why.
     """
     tell = progress or (lambda _: None)
-    path = Path(model_path)
-    _same_model(path, bundle)
-    trial = _Trial(path, bundle, emulate, {**(shapes or {}), **_bound(bundle)})
+    _same_model(source, bundle)
+    trial = _Trial(source, bundle, emulate, {**(shapes or {}), **_bound(bundle)})
     if inputs is not None:
         tell("comparing on given")
         trial.compare("given", inputs)
@@ -61,40 +59,32 @@ def verify(
     return trial.report()
 
 
-def verify_bundle(
-    model: str | os.PathLike[str],
-    bundle: str | os.PathLike[str],
-    *,
-    emulate: bool = False,
-    progress: Callable[[str], None] | None = None,
-    inputs: Mapping[str, Any] | None = None,
-) -> VerifyReport:
-    """`verify` for a bundle on disk."""
-    return verify(model, Bundle.load(bundle), emulate=emulate, progress=progress, inputs=inputs)
-
-
-def _same_model(path: Path, bundle: Bundle) -> None:
-    found = model_sha256(path)
+def _same_model(source: Source, bundle: Verifiable) -> None:
+    found = model_sha256(source)
     if found != bundle.manifest.model.sha256:
-        hashes = f"model.sha256 is {bundle.manifest.model.sha256[:12]}…, this file's is {found[:12]}…"
+        kind = "model" if isinstance(source, MemoryModel) else "file"
+        hashes = f"model.sha256 is {bundle.manifest.model.sha256[:12]}…, this {kind}'s is {found[:12]}…"
         what = f"the bundle was compiled from another model: {hashes}"
-        raise VerifyError(what, where=str(path), help="give the model the bundle was made from, or compile this one")
+        help = "give the model the bundle was made from, or compile this one"
+        if isinstance(source, MemoryModel):
+            help += "; if it was compiled from a file, give the path of that file"
+        raise VerifyError(what, where=str(source), help=help)
 
 
-def _bound(bundle: Bundle) -> dict[str, tuple[int, ...]]:
+def _bound(bundle: Verifiable) -> dict[str, tuple[int, ...]]:
     return {value.name: value.shape for value in bundle.manifest.model.inputs if value.shape is not None}
 
 
 class _Trial:
     """Both sides loaded once, and what was seen so far."""
 
-    def __init__(self, path: Path, bundle: Bundle, emulate: bool, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, source: Source, bundle: Verifiable, emulate: bool, shapes: Mapping[str, tuple[int, ...]]) -> None:
         from .reference import Reference, fixed_outputs, random_tensors, read_graph
 
-        self.path, self.bundle, self.shapes = path, bundle, shapes
-        self.model = read_graph(path)
+        self.source, self.bundle, self.shapes = source, bundle, shapes
+        self.model = read_graph(source)
         crossing = [port.tensor for segment in bundle.manifest.segments for port in segment.outputs]
-        self.reference: Reference = Reference(path, self.model, crossing)
+        self.reference: Reference = Reference(source, self.model, crossing)
         self.session = bundle.session(emulate=emulate, poison=True)
         self.fixed, self.random = fixed_outputs(self.model.graph), random_tensors(self.model.graph)
         wanted = {value.name: value.shape for value in bundle.manifest.model.outputs}
@@ -105,7 +95,7 @@ class _Trial:
         self.expected: list[dict[str, Any]] = []
         self.got: list[dict[str, Any]] = []
         if set(self.reference.outputs) != set(wanted):
-            raise VerifyError(f"the model has the outputs {sorted(self.reference.outputs)}, the bundle {sorted(wanted)}", where=str(path))
+            raise VerifyError(f"the model has the outputs {sorted(self.reference.outputs)}, the bundle {sorted(wanted)}", where=str(source))
 
     def compare_made_up(self, seed: int) -> None:
         found = self.made_up.attempt(seed)
@@ -173,9 +163,9 @@ class _Trial:
         if not names:
             return outputs
         if self.session.narrow:
-            other = Reference(self.path, narrowed(self.model))
+            other = Reference(self.source, narrowed(self.model))
         else:
-            other = Reference(self.path, self.model, optimised=True)
+            other = Reference(self.source, self.model, optimised=True)
         results = [other.run(values) for values in self.fed]
         own = {name: difference(name, [(e[name], r[name]) for e, r in zip(self.expected, results, strict=True)]) for name in names}
         return tuple(

@@ -1,4 +1,4 @@
-"""Is a state of the whole model still valid, and does it still compute what the untouched file does, up to rounding?
+"""Is a state of the whole model still valid, and does it still compute what the untouched model does, up to rounding?
 
 Valid: the graph's own invariants hold, and onnx's checker with strict shape inference accepts the model.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...passes.graph.graph import Graph
 from ..errors import ModelError, UserError, first_line
 from ..load.hide_weights import hide_weights, restore_weights
+from ..load.source import Source
 from ..verify.compare import TensorDifference, difference
 from ..verify.fitting_inputs import MadeUp
 from ..verify.judge import TOLERANCE, beyond, suspicious
@@ -33,15 +33,15 @@ TRIES = 4
 class PassJudge:
     """The untouched model's outputs on a few inputs, and how far a state of the work is from them."""
 
-    def __init__(self, path: Path, loaded: onnx.ModelProto, given: Mapping[str, Any] | None) -> None:
+    def __init__(self, source: Source, loaded: onnx.ModelProto, given: Mapping[str, Any] | None) -> None:
         """loaded: the model as passes get it, with every dim bound. Raises ModelError where the untouched model does not run, or takes
         none of the generated inputs and none are given."""
-        self.path, self._source = path, read_graph(path)
-        self._reference = Reference(path, self._source)
+        self.source, self._untouched = source, read_graph(source)
+        self._reference = Reference(source, self._untouched)
         sets = [] if given is None else [(given, self._reference.run(given))]
-        sets += _made_up(self._source, loaded, self._reference, needed=not sets)
+        sets += _made_up(self._untouched, loaded, self._reference, needed=not sets)
         self.feeds, self._expected = [feeds for feeds, _ in sets], [expected for _, expected in sets]
-        random = random_tensors(self._source.graph)
+        random = random_tensors(self._untouched.graph)
         self._outputs = tuple(name for name in self._reference.outputs if name not in random)
         self._rounding: dict[str, float] | None = None
         self._strict = not refused_by_checker(loaded, strict=True)
@@ -84,13 +84,13 @@ class PassJudge:
 
     def _run(self, model: onnx.ModelProto) -> list[dict[str, Any]]:
         """The outputs on every input set."""
-        session = Reference(self.path, model)
+        session = Reference(self.source, model)
         return [session.run(feeds) for feeds in self.feeds]
 
     def _own_rounding(self) -> dict[str, float]:
         """What onnxruntime's own optimisations change in the untouched model."""
         if self._rounding is None:
-            other = Reference(self.path, self._source, optimised=True)
+            other = Reference(self.source, self._untouched, optimised=True)
             results = [(self._reference.run(feeds), other.run(feeds)) for feeds in self.feeds]
             self._rounding = {name: difference(name, [(a[name], b[name]) for a, b in results]).max_abs for name in self._outputs}
         return self._rounding

@@ -1,6 +1,6 @@
 """After every pass: is the graph still one, and does it still compute the model? If not, which rule at which site, and a small repro.
 
-The whole model is run by onnxruntime without its optimisations and compared with the untouched file, with the tolerance that
+The whole model is run by onnxruntime without its optimisations and compared with the untouched model, with the tolerance that
 verification uses (judge.py). A pass that approximates is judged in three steps: without its approximations, as any other; every
 approximated operator alone, against its proved bound; and all together, for NaN, infinities and shapes. How far bounds may add up
 in the whole model is no question of right or wrong: verification holds that against the target's limits. Later passes are compared
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...passes.place.placed import Site
 from ..errors import PassError
+from ..load.source import Source
 from ..pipeline.table import Pass
 from ..pipeline.whole_model import whole_model
 from ..pipeline.work import Work
@@ -46,18 +47,18 @@ class PassVerifier:
 
     stage = "verify-each"
 
-    def __init__(self, path: Path, repro: Path, inputs: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, source: Source, repro: Path, inputs: Mapping[str, Any] | None = None) -> None:
         """repro: the folder to write where a pass is wrong. inputs: compared besides generated ones."""
-        self.path, self.folder, self._inputs = path, repro, inputs
+        self.source, self.folder, self._inputs = source, repro, inputs
         self.checked: list[Checked] = []
         self._seen: Signature = ()
 
     def begin(self, work: Work) -> None:
         model = whole_model(work)
-        self._judge = PassJudge(self.path, model, self._inputs)
+        self._judge = PassJudge(self.source, model, self._inputs)
         self.checked = []
         if fault := self._judge.fault(model, work):
-            raise PassError(f"loading the model changed what it computes: {fault}", where=str(self.path), pass_name="load")
+            raise PassError(f"loading the model changed what it computes: {fault}", where=str(self.source), pass_name="load")
         self._remember("load", work, model)
 
     def after(self, row: Pass, work: Work) -> None:
@@ -105,7 +106,7 @@ class PassVerifier:
 
     def _refuse(self, row: Pass, fault: str, culprit: FaultyApplication | None) -> None:
         """Raises PassError, with the repro where there is a culprit."""
-        where = str(self.path)
+        where = str(self.source)
         if culprit is None:
             help = "no single application of a rule explains it; --print-after shows the graph, --disable RULE leaves a rule out"
             raise PassError(f"pass {row.name} broke the model: {fault}", where=where, help=help, pass_name=row.name)

@@ -34,7 +34,7 @@ def test_a_loaded_model_computes_what_its_file_does(name: str) -> None:
     assert loaded.unbound == () and loaded.opset >= 18
     onnx.checker.check_model(loaded.proto, full_check=True)
     inputs = generate_inputs(loaded.proto, 1)
-    for got, expected in zip(run(loaded.proto, inputs), run(loaded.path, inputs), strict=True):
+    for got, expected in zip(run(loaded.proto, inputs), run(loaded.source, inputs), strict=True):
         assert got.shape == expected.shape and got.dtype == expected.dtype
         assert np.abs(got - expected).max() <= 1e-5 * expected.std()
 
@@ -179,7 +179,7 @@ def test_operators_of_other_domains_survive_lifting(tmp_path: Path) -> None:
     loaded = load_model(save(model, tmp_path))
     assert [node.op_type for node in loaded.proto.graph.node] == ["Relu", "Gelu"]
     x = np.linspace(-3, 3, 8, dtype=np.float32).reshape(2, 4)
-    assert np.array_equal(run(loaded.proto, {"x": x})[0], run(loaded.path, {"x": x})[0])
+    assert np.array_equal(run(loaded.proto, {"x": x})[0], run(loaded.source, {"x": x})[0])
 
 
 def test_an_operator_nobody_knows_keeps_the_type_its_exporter_stated(tmp_path: Path) -> None:

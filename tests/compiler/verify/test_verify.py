@@ -18,12 +18,13 @@ from small_models import parse
 
 from autoglmc.compiler.bundle.manifest import BoundRecord, LimitRecord
 from autoglmc.compiler.errors import UserError, VerifyError
+from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.verify.compare import difference, same
 from autoglmc.compiler.verify.generate_inputs import generate_inputs
 from autoglmc.compiler.verify.judge import TOLERANCE, beyond, suspicious
 from autoglmc.compiler.verify.reference import fixed_outputs
 from autoglmc.compiler.verify.report import VerifyReport
-from autoglmc.compiler.verify.verify import verify, verify_bundle
+from autoglmc.compiler.verify.verify import verify
 
 MLP = "g (float[4,32] x) => (float[4,32] y) { a = MatMul(x, w) b = Relu(a) c = MatMul(b, v) y = Tanh(c) }"
 APPROXIMATED = (BoundRecord(rule="substitute-gelu", site="c", bound=1e-3, over="real"),)
@@ -158,11 +159,11 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     check(tmp_path, mlp())
     (tmp_path / "other.onnx").write_bytes(mlp(2.0).SerializeToString())
     with pytest.raises(VerifyError, match="compiled from another model"):
-        verify_bundle(tmp_path / "other.onnx", tmp_path / "b", emulate=True)
+        Bundle.load(tmp_path / "b").verify(tmp_path / "other.onnx", emulate=True)
     with pytest.raises(UserError, match="no such file"):
-        verify_bundle(tmp_path / "none.onnx", tmp_path / "b", emulate=True)
+        Bundle.load(tmp_path / "b").verify(tmp_path / "none.onnx", emulate=True)
     with pytest.raises(UserError, match="cannot run here"):
-        verify_bundle(tmp_path / "m.onnx", tmp_path / "b")
+        Bundle.load(tmp_path / "b").verify(tmp_path / "m.onnx")
 
 
 def test_given_inputs_are_compared_too(tmp_path: Path) -> None:
