@@ -22,7 +22,7 @@ from .lower.limits import lower_limits
 from .lower.numbers import report_missing
 from .lower.parts import lower_link, lower_memory, lower_precision
 from .lower.shapes import lower_shapes
-from .text.diagnostics import Diagnostic, Source, Span, first_of, say_who_included, tidy
+from .text.diagnostics import Diagnostic, Source, Span, first_of, note_includes, tidy
 from .text.syntax import Rule, Statement, read
 from .words.properties import PROPERTIES
 from .words.reader import Reader, Report, TooMany
@@ -69,7 +69,7 @@ def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool
         target = _lower(resolved.target, resolved, rules, report, strict) if resolved.target is not None else None
     except TooMany:
         stopped = True
-    found = first_of(tidy(say_who_included(report.found, report.included)), stopped, source)
+    found = first_of(tidy(note_includes(report.found, report.included)), stopped, source)
     failed = any(diagnostic.severity == "error" for diagnostic in found)
     own_tables = resolved.own_tables if resolved is not None else ()
     return Result(None if failed else target, found, own_tables, None if failed or target is None else resolved)

@@ -1,4 +1,4 @@
-"""Text to a frozen syntax tree with spans. Knows brackets, words and formulas; not what a word means.
+"""Text to an immutable syntax tree with spans. Knows brackets, words and formulas; not what a word means.
 
 Syntax errors come back as diagnostics beside a tree of what could be read (recovery.py); `broken` then keeps later checks from
 complaining about what a broken part may have held.
@@ -51,9 +51,9 @@ class Statement:
     args: tuple[Arg, ...]
     where: Formula | None
     otherwise: tuple[Arg, ...] | None
-    """What follows `else`; None where there is none."""
+    """What follows `else`; None without one."""
     body: tuple[Item, ...] | None
-    """Statements of its block; None where it ends in `;`."""
+    """Statements of its block; None if it ends with `;`."""
     span: Span
 
     @property
@@ -91,7 +91,7 @@ class File:
 
 
 def read(source: Source) -> File:
-    """The syntax tree of a source, with every syntax error found in one reading."""
+    """The syntax tree of a source, with every syntax error found in one run."""
     refused = refusal(source)
     if refused:
         return File(source, (), (refused,))
@@ -100,7 +100,7 @@ def read(source: Source) -> File:
 
 
 def parse(source: Source) -> tuple[Tree[Token] | None, tuple[Diagnostic, ...]]:
-    """The tree of what could be read (None if too little could) and the syntax errors. The source must not be one to refuse."""
+    """The tree of what could be parsed (None if too little could) and the syntax errors. Call `refusal` first: it bounds time and depth."""
     from lark import UnexpectedInput
 
     try:
@@ -119,10 +119,10 @@ _SCAN = re.compile(
 
 
 def refusal(source: Source) -> Diagnostic | None:
-    """Caps that keep time, memory and recursion bounded whatever the text is."""
+    """The message about a text over the limits that keep time, memory and recursion bounded; None if it is within them."""
     size = len(source.text.encode("utf-8", "replace"))
     if size > MAX_BYTES:
-        return Diagnostic("HW0005", "error", Span(source, 0, 1), f"the file has {size:,} bytes; a .hw file may have {MAX_BYTES:,}")
+        return Diagnostic("HW0005", "error", Span(source, 0, 1), f"the file has {size:,} bytes; the limit is {MAX_BYTES:,}")
     depth = operators = 0
     for found in _SCAN.finditer(source.text):
         kind = found.lastgroup
@@ -135,14 +135,14 @@ def refusal(source: Source) -> Diagnostic | None:
         elif kind == "operator":
             operators += 1
         if depth > MAX_BRACKETS:
-            return Diagnostic("HW0004", "error", Span(source, *found.span()), f"more than {MAX_BRACKETS} brackets inside one another")
+            return Diagnostic("HW0004", "error", Span(source, *found.span()), f"brackets nested more than {MAX_BRACKETS} deep")
         if operators > MAX_OPERATORS:
-            help = "split the condition over several statements: two rules for one operator are OR-ed"
+            help = "split the condition into several statements: an operator is supported if one of its lines applies"
             return Diagnostic("HW0004", "error", Span(source, *found.span()), f"more than {MAX_OPERATORS} operators in one statement", help)
     return None
 
 
-# --- the parser's tree to ours; recursion is bounded by the caps above
+# --- lark's tree to ours; recursion is bounded by the limits above
 
 
 def _items(children: list[Any], source: Source) -> tuple[Item, ...]:
@@ -150,10 +150,11 @@ def _items(children: list[Any], source: Source) -> tuple[Item, ...]:
 
 
 def _span(node: Tree[Token] | Token, source: Source) -> Span:
-    first = last = node
-    while not isinstance(first, str):
+    first: Any = node
+    last: Any = node
+    while hasattr(first, "children"):
         first = first.children[0]
-    while not isinstance(last, str):
+    while hasattr(last, "children"):
         last = last.children[-1]
     return Span(source, first.start_pos, last.end_pos)
 
@@ -178,7 +179,8 @@ def _arg(node: Tree[Token] | Token, source: Source) -> Arg:
 
 
 def _statement(tree: Tree[Token], source: Source) -> Statement:
-    head, *rest = tree.children
+    head: Token = tree.children[0]  # type: ignore[assignment]
+    rest: list[Any] = tree.children[1:]
     args: list[Arg] = []
     where: Formula | None = None
     otherwise: tuple[Arg, ...] | None = None
@@ -197,8 +199,8 @@ def _statement(tree: Tree[Token], source: Source) -> Statement:
 
 
 def _rule(tree: Tree[Token], source: Source) -> Rule:
-    names = [_arg(child, source) for child in tree.children if getattr(child, "type", "") == "NAME"]
-    parts = [child for child in tree.children if not isinstance(child, str)]
+    names = [_arg(child, source) for child in tree.children if isinstance(child, str) and child.type == "NAME"]
+    parts: list[Any] = [child for child in tree.children if not isinstance(child, str)]
 
     def formulas(kind: str) -> tuple[Formula, ...]:
         found = [child for part in parts if part.data == kind for child in part.children if not isinstance(child, str)]

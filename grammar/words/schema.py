@@ -89,7 +89,7 @@ def _begins_line(arg: Arg) -> bool:
 
 def _missing(before: Arg, report: Report) -> None:
     after = replace(before.span, start=before.span.end, end=before.span.end + 1)
-    report.error("HW0002", after, f"missing `;` after `{before.span.text}`", "a statement ends in `;` or in a `{ … }` block")
+    report.error("HW0002", after, f"missing `;` after `{before.span.text}`", "a statement ends with `;` or a `{ … }` block")
 
 
 def _duplicates(items: list[Item], block: str, report: Report) -> None:
