@@ -39,7 +39,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/formula": {"passes/graph", *_TARGETS},
     "passes/rule": {"passes/formula", "passes/graph", *_TARGETS},
     "passes/recover": _RULE,
-    "passes/simplify": {"passes/formula", "passes/graph", "passes/rule"},
+    "passes/simplify": {"passes/formula", "passes/graph", "passes/rule", *_TARGETS},
     "passes/substitute": {"passes/graph", "passes/rule", *_TARGETS},
     "passes/decompose": _RULE,
     "passes/tune": {"passes/formula", "passes/graph", "passes/rule"},
@@ -51,7 +51,7 @@ ARROWS: dict[str, set[str]] = {
     # compiler/: what can be told, then the stages, then who calls them.
     "compiler/errors.py": set(),
     "compiler/arena": set(),
-    "compiler/devices": {"compiler/errors.py"},
+    "compiler/devices": {"compiler/errors.py", *_TARGETS},
     "compiler/load": {"compiler/devices", "compiler/errors.py"},
     "compiler/bundle": {"compiler/devices", "compiler/errors.py", *_TARGETS},
     "compiler/pipeline": {
