@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from autoglmc.grammar.lower.expression import DTYPES
 from autoglmc.grammar.words.properties import PROPERTIES
 from autoglmc.grammar.words.reader import PROVENANCE
 from autoglmc.grammar.words.units import ALL_UNITS
+from autoglmc.targets.dtypes import DTYPES
 from autoglmc.targets.predicates import PREDICATES
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device, Limit, Link, Memory, Precision
-from ...targets.operator_view import FLOATS
 from ...targets.support import device_dtypes
 from ..lower.context import Context
 from ..text.diagnostics import Diagnostic, Note, Span

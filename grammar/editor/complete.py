@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ...targets.dtypes import DTYPES
 from ...targets.operators import operator_names, versions_of
 from ...targets.predicates import PREDICATES
 from ...targets.rule_spec import RuleFacts
-from ..lower.expression import DTYPES, LINK_VARIABLES
+from ..lower.expression import LINK_VARIABLES
 from ..lower.runtime import RUNTIMES
 from ..text.pieces import Piece, split_pieces
 from ..words.properties import PROPERTIES, row

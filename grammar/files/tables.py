@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from ...targets.operator_view import FLOATS
+from ...targets.dtypes import FLOATS
 from ..text.diagnostics import Source, Span
 from ..text.syntax import Arg, Item, Rule, Statement
 from ..words.names import suggestion_or_list

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ...targets.dtypes import DTYPES
 from ...targets.environment import AXES
 from ...targets.model import Device, KernelChain, OperatorRule, Peak, RewriteLine, Runtime, SupportBlock
 from ..text.syntax import Statement
@@ -12,7 +13,6 @@ from ..words.property import Property
 from ..words.reader import Reader
 from ..words.schema import unknown
 from .context import Context
-from .expression import DTYPES
 from .numbers import completed, read_numbers, report_missing
 from .operators import lower_deny, lower_kernel, lower_supports
 from .rewrite import check_rewrites, lower_rewrite

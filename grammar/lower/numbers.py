@@ -61,10 +61,9 @@ def completed(block: str, numbers: Mapping[str, float]) -> dict[str, Any] | None
     found: dict[str, Any] = {}
     for row in PROPERTIES[block].values():
         for number in () if row.keyed else row.numbers:
-            value = numbers.get(number.field)
-            if value is None and row.required:
+            if row.required and number.field not in numbers:
                 return None
-            value = number.default if value is None else value
+            value = numbers.get(number.field, number.default)
             value = found[value] if isinstance(value, str) else value
             found[number.field] = int(value) if value is not None and row.dimension == "size" else value
     return found

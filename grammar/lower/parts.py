@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...targets.dtypes import DTYPES
 from ...targets.formula import Expression
 from ...targets.model import Link, Memory, Precision
 from ...targets.origin import Origin
@@ -11,7 +12,7 @@ from ..words.properties import PROPERTIES, row
 from ..words.reader import Reader
 from ..words.schema import unknown
 from .context import Context
-from .expression import DTYPES, LINK_VARIABLES, Scope, lower_condition
+from .expression import LINK_VARIABLES, Scope, lower_condition
 from .numbers import completed, read_numbers, report_missing
 from .operators import check_operator
 

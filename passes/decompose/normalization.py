@@ -18,13 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...targets.dtypes import DTYPE
+from ...targets.dtypes import DTYPE, HALVES
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
 from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
-
-NARROW = ("fp16", "bf16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ def _normalized(graph: Graph, found: Bindings, spelling: Spelling, centred: bool
     """Everything but scale and bias, in the dtype of x again."""
     root, dtype = found.root, graph.tensor(found.root.inputs[0]).dtype
     stash = graph.attribute(root, "stash_type")
-    wide = DTYPE[stash if isinstance(stash, int) else 1] if dtype in NARROW else dtype
+    wide = DTYPE[stash if isinstance(stash, int) else 1] if dtype in HALVES else dtype
     b = Builder(graph, wide, root.outputs[0])
     x = root.inputs[0] if wide == dtype else b.cast(root.inputs[0], wide)
     axes = found.integers("axes")

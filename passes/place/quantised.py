@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ...targets.dtypes import FLOATS
 from ...targets.model import Target
-from ...targets.operator_view import FLOATS, OperatorView, TensorView
+from ...targets.operator_view import OperatorView, TensorView
 from ...targets.support import device_dtypes
 from ..graph.graph import Graph
 from ..graph.node import Node

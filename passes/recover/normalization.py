@@ -19,8 +19,7 @@ import math
 import numpy as np
 from onnx import helper
 
-from ...targets.dtypes import ELEMENT
-from ...targets.operator_view import FLOATS
+from ...targets.dtypes import ELEMENT, FLOATS
 from ..formula.pattern import PRODUCTS, SUMS, clip, mean, scalar, var, weight
 from ..graph.graph import Graph
 from ..rule.build import Builder
