@@ -1,4 +1,4 @@
-"""What `why` says, as plain data with stable keys: seconds, plain names, null for what is not there."""
+"""The result of `why` as plain data with stable keys: seconds, plain names, null for what does not exist."""
 
 from __future__ import annotations
 
