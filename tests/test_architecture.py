@@ -69,6 +69,7 @@ ARROWS: dict[str, set[str]] = {
         "compiler/bundle", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/run", "compiler/verify",
         "passes/graph", "passes/place",
     },
+    "compiler/surgery": {"compiler/errors.py", "compiler/load", "compiler/pipeline", "passes/graph"},
     "compiler/hw": {
         "compiler/errors.py", "grammar/__init__.py", "grammar/analyse.py", "grammar/check", "grammar/editor", "grammar/rule_facts.py",
         "grammar/text", "passes/graph", "passes/rule", *_TARGETS,
