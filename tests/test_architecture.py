@@ -69,7 +69,9 @@ ARROWS: dict[str, set[str]] = {
         "compiler/bundle", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/run", "compiler/verify",
         "passes/graph", "passes/place",
     },
-    "compiler/surgery": {"compiler/errors.py", "compiler/load", "compiler/pipeline", "passes/graph"},
+    "compiler/surgery": {
+        "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan", "passes/graph", *_TARGETS,
+    },
     "compiler/hw": {
         "compiler/errors.py", "grammar/__init__.py", "grammar/analyse.py", "grammar/check", "grammar/editor", "grammar/rule_facts.py",
         "grammar/text", "passes/graph", "passes/rule", *_TARGETS,
@@ -80,15 +82,16 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline",
-        "compiler/plan", "compiler/probe", "compiler/run", "compiler/verify", "compiler/watch", "passes/rule", *_TARGETS,
+        "compiler/plan", "compiler/probe", "compiler/run", "compiler/verify", "compiler/watch", "passes/rule",
+        *_TARGETS,
     },
     "compiler/report": {
         "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/plan", "compiler/run", "compiler/verify", "compiler/watch",
     },
     "compiler/commands": {
         "compiler/devices", "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/hw", "compiler/load",
-        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/verify", "compiler/watch",
-        "grammar/__init__.py", "grammar/show.py", "grammar/text", "grammar/words", *_TARGETS,
+        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/verify",
+        "compiler/watch", "grammar/__init__.py", "grammar/show.py", "grammar/text", "grammar/words", *_TARGETS,
     },
     "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/errors.py", "compiler/hw"},
 }  # fmt: skip
