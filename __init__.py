@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from autoglmc.compiler.hw.load_target import load_target
     from autoglmc.compiler.run.bundle import Bundle
     from autoglmc.compiler.surgery.rewrite import rewrite
+    from autoglmc.compiler.surgery.user_pass import UserPass
 
-
-__all__ = ["Bundle", "compile", "load_target", "rewrite"]
+__all__ = ["Bundle", "UserPass", "compile", "load_target", "rewrite"]
 
 _HOMES = {
     "Bundle": "autoglmc.compiler.run.bundle",
     "compile": "autoglmc.compiler.driver.compile_model",
     "load_target": "autoglmc.compiler.hw.load_target",
     "rewrite": "autoglmc.compiler.surgery.rewrite",
+    "UserPass": "autoglmc.compiler.surgery.user_pass",
 }
 
 

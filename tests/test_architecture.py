@@ -70,7 +70,8 @@ ARROWS: dict[str, set[str]] = {
         "passes/graph", "passes/place",
     },
     "compiler/surgery": {
-        "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan", "passes/graph", *_TARGETS,
+        "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
+        "compiler/watch", "passes/graph", "passes/rule", *_TARGETS,
     },
     "compiler/hw": {
         "compiler/errors.py", "grammar/__init__.py", "grammar/analyse.py", "grammar/check", "grammar/editor", "grammar/rule_facts.py",
@@ -82,7 +83,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline",
-        "compiler/plan", "compiler/probe", "compiler/run", "compiler/verify", "compiler/watch", "passes/rule",
+        "compiler/plan", "compiler/probe", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch", "passes/rule",
         *_TARGETS,
     },
     "compiler/report": {
@@ -90,7 +91,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/commands": {
         "compiler/devices", "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/hw", "compiler/load",
-        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/verify",
+        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify",
         "compiler/watch", "grammar/__init__.py", "grammar/show.py", "grammar/text", "grammar/words", *_TARGETS,
     },
     "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/errors.py", "compiler/hw"},

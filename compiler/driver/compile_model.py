@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from ..pipeline.rules import check_rules
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
 from ..plan.plan_model import PlannedModel, plan_model
 from ..run.bundle import Bundle
+from ..surgery.apply_pass import pass_rows
+from ..surgery.user_pass import UserPass
 from ..watch.verify_each import PassVerifier
 from .error_budget import within_budget
 from .job import Progress, _Job
@@ -41,6 +43,7 @@ def compile_model(
     disable: Iterable[str] = (),
     verify_each: bool = False,
     watchers: tuple[Watcher, ...] = (),
+    passes: Sequence[UserPass | Callable[[Any], Any]] = (),
 ) -> CompileResult:
     """Compiles an ONNX file into a bundle folder for a target.
 
@@ -51,6 +54,8 @@ def compile_model(
     inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared.
     disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
     fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
+    passes: functions of yours on a gs.Graph, with a contract each (surgery/user_pass.py); they run after the model is simplified, or
+    where a UserPass says.
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.
 
@@ -63,9 +68,10 @@ def compile_model(
     verifier = PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None
 
     tell = progress or (lambda message: None)
+    own = pass_rows(passes, inputs)
 
     def attempt(machine: Target, routes: Routes, without: frozenset[str], steps: tuple[Decision, ...]) -> CompileResult:
-        options = PassOptions(without=without, watchers=(*watchers, *((verifier,) if verifier else ())))
+        options = PassOptions(without=without, inserted=own, watchers=(*watchers, *((verifier,) if verifier else ())))
         planned = plan_model(job.load, machine, effort, job.clock.stage, options)
         planned.work.decisions.extend((*routes.decisions, *steps))
         with job.clock.stage("describe"):
@@ -117,6 +123,7 @@ def stop_after(
     disable: Iterable[str] = (),
     verify_each: bool = False,
     watchers: tuple[Watcher, ...] = (),
+    passes: Sequence[UserPass | Callable[[Any], Any]] = (),
 ) -> Stopped:
     """Runs the passes up to the one of that name and writes the whole graph to an ONNX file, default `<model>.<pass>.onnx` beside
     the model; no bundle is written. The other arguments, and what is raised, are those of `compile_model`."""
@@ -125,7 +132,8 @@ def stop_after(
     out = Path(output) if output is not None else job.model.with_name(f"{job.model.stem}.{name}.onnx")
     check_model_place(out, job.model)
     verifier = (PassVerifier(job.model, repro_folder(out), inputs),) if verify_each else ()
-    options = PassOptions(without=check_rules(disable, job.target), watchers=(*watchers, *verifier))
+    without, own = check_rules(disable, job.target), pass_rows(passes, inputs)
+    options = PassOptions(without=without, inserted=own, watchers=(*watchers, *verifier))
     operators = write_after(name, job.load, job.target, out, effort, job.clock.stage, options)
     return Stopped(path=out, after=name, operators=operators, seconds=job.clock.seconds)
 

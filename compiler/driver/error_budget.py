@@ -57,7 +57,8 @@ def within_budget(attempt: Attempt[Result], without: frozenset[str], rules: Sequ
             over = problem
             step = tighter(problem, rules)
             if step is None:
-                raise _infeasible(problem, "with no approximation left") from None
+                how = f"with {_used(problem)}" if problem.bounds else "with no approximation left"
+                raise _infeasible(problem, how) from None
         except (TargetError, Infeasible) as problem:
             if over is None:
                 raise
@@ -68,8 +69,8 @@ def within_budget(attempt: Attempt[Result], without: frozenset[str], rules: Sequ
 
 def tighter(problem: OverBudget, rules: Sequence[Rewrite]) -> Step | None:
     """What to give up next; None where no approximation was taken. `rules`: all of the compilation."""
-    taken = Counter(record.rule for record in problem.bounds if record.bound > 0)
     known = {rule.name: rule for rule in rules}
+    taken = Counter(record.rule for record in problem.bounds if record.bound > 0 and record.rule in known)  # a user's pass is not ours
     if not taken:
         return None
     worst = known[max(taken, key=lambda name: (taken[name] * known[name].contract.absolute, name))]
