@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from autoglmc.compiler.run.bundle import Bundle
     from autoglmc.compiler.run.outputs import Outputs
     from autoglmc.compiler.run.session import Session
+    from autoglmc.compiler.surgery.rewrite import rewrite
+    from autoglmc.compiler.surgery.user_pass import UserPass
     from autoglmc.compiler.verify.check_model import CheckResult
     from autoglmc.compiler.verify.compare import TensorDifference
     from autoglmc.compiler.verify.report import VerifyReport
@@ -63,6 +65,7 @@ __all__ = [
     "TensorDifference",
     "UsageError",
     "UserError",
+    "UserPass",
     "VerifyError",
     "VerifyReport",
     "WhyChange",
@@ -75,6 +78,7 @@ __all__ = [
     "compile",
     "compile_model",
     "load_target",
+    "rewrite",
     "verify",
     "why",
 ]  # fmt: skip
@@ -93,6 +97,8 @@ _MODULES = {
     "autoglmc.compiler.run.bundle": ("Bundle",),
     "autoglmc.compiler.run.outputs": ("Outputs",),
     "autoglmc.compiler.run.session": ("Session",),
+    "autoglmc.compiler.surgery.rewrite": ("rewrite",),
+    "autoglmc.compiler.surgery.user_pass": ("UserPass",),
     "autoglmc.compiler.verify.check_model": ("CheckResult",),
     "autoglmc.compiler.verify.compare": ("TensorDifference",),
     "autoglmc.compiler.verify.report": ("VerifyReport",),

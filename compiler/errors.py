@@ -126,6 +126,18 @@ class PassError(UserError):
         self.pass_name, self.rule, self.site, self.tensor, self.repro = pass_name, rule, site, tensor, repro
 
 
+class UserPassError(UserError):
+    """A pass that the user wrote fails, leaves a graph that is no valid model, or breaks its contract.
+
+    pass_name: `surgery.py:drop_scale`."""
+
+    kind = "user-pass"
+
+    def __init__(self, message: str, *, where: str, help: str = "", pass_name: str) -> None:
+        super().__init__(message, where=where, help=help)
+        self.pass_name = pass_name
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ "did you mean 'cpu'?", or the known names when none is close, or ""."""
     names = sorted(known)

@@ -66,6 +66,10 @@ ARROWS: dict[str, set[str]] = {
     "compiler/watch": {
         "compiler/bundle", "compiler/load", "compiler/pipeline", "compiler/run", "compiler/verify", "passes/graph", "passes/place",
     },
+    "compiler/surgery": {
+        "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify", "compiler/watch", "passes/graph",
+        "passes/rule", "targets",
+    },
     "compiler/hw": {
         "grammar/__init__.py", "grammar/analyse.py", "grammar/check", "grammar/editor", "grammar/rule_facts.py", "grammar/text",
         "grammar/words", "passes/graph", "passes/rule", "targets",
@@ -76,13 +80,14 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan",
-        "compiler/probe", "compiler/run", "compiler/verify", "compiler/watch", "passes/place", "passes/rule", "targets",
+        "compiler/probe", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place", "passes/rule",
+        "targets",
     },
     "compiler/report": {"compiler/driver", "compiler/explain", "compiler/plan", "compiler/run", "compiler/verify", "compiler/watch"},
     "compiler/commands": {
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/load", "compiler/pipeline",
-        "compiler/probe", "compiler/report", "compiler/run", "compiler/verify", "compiler/watch", "grammar/__init__.py",
-        "grammar/show.py", "grammar/text", "targets",
+        "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch",
+        "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",
     },
     "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/hw"},
     "compiler/api": {"compiler/driver", "compiler/explain", "compiler/hw", "compiler/load", "compiler/run", "compiler/verify", "targets"},

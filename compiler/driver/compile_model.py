@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from ..load.source import Model, beside, source_of
 from ..pipeline.rule_library import library_of
 from ..pipeline.rules import check_rules
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
+from ..surgery.apply_pass import pass_rows
+from ..surgery.user_pass import UserPass
 from ..watch.verify_each import PassVerifier
 from .attempt import Attempt
 from .constraints import Constraints
@@ -39,6 +41,7 @@ def compile_model(
     disable: Iterable[str] = (),
     verify_each: bool = False,
     watchers: tuple[Watcher, ...] = (),
+    passes: Sequence[UserPass | Callable[[Any], Any]] = (),
     search: SearchBudget | None = None,
 ) -> CompileResult:
     """Compiles an ONNX model (a path, or an onnx.ModelProto, which is not changed) into a bundle folder for a target.
@@ -50,6 +53,8 @@ def compile_model(
     inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared.
     disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
     fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
+    passes: functions of yours on a gs.Graph, with a contract each (surgery/user_pass.py); they run after the model is simplified, or
+    where a UserPass says.
 
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
@@ -71,6 +76,7 @@ def compile_model(
         emulate=emulate,
         inputs=inputs,
         watchers=watchers,
+        own=pass_rows(passes, inputs),
         verifier=PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None,
         meter=meter,
         tell=tell,
@@ -91,6 +97,7 @@ def stop_after(
     disable: Iterable[str] = (),
     verify_each: bool = False,
     watchers: tuple[Watcher, ...] = (),
+    passes: Sequence[UserPass | Callable[[Any], Any]] = (),
 ) -> Stopped:
     """Runs the passes up to the one of that name and writes the whole graph to an ONNX file, default `<model>.<pass>.onnx` beside
     the model; no bundle is written. The other arguments, and what is raised, are those of `compile_model`."""
@@ -99,7 +106,8 @@ def stop_after(
     out = Path(output) if output is not None else beside(job.model, f"{name}.onnx")
     check_model_place(out, job.model)
     verifier = (PassVerifier(job.model, repro_folder(out), inputs),) if verify_each else ()
-    options = PassOptions(without=check_rules(disable, job.target), watchers=(*watchers, *verifier))
+    without, own = check_rules(disable, job.target), pass_rows(passes, inputs)
+    options = PassOptions(without=without, inserted=own, watchers=(*watchers, *verifier))
     operators = write_after(name, job.load, job.target, out, effort, job.clock.stage, options)
     return Stopped(path=out, after=name, operators=operators, seconds=job.clock.seconds)
 

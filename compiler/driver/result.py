@@ -159,10 +159,11 @@ def _rewrites(result: CompileResult) -> list[dict[str, Any]]:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for decision in result.work.decisions:
         if decision.taken:
-            row = rows.setdefault((decision.rule, ""), {"rule": decision.rule, "device": None, "sites": 0})
+            own = decision in result.work.own_passes
+            row = rows.setdefault((decision.rule, ""), {"rule": decision.rule, "device": None, "own": own, "sites": 0})
             row |= {"sites": row["sites"] + 1, "contract": decision.contract, "bound": decision.bound}
     for site in result.work.sites:
         chosen = site.implementation
-        row = rows.setdefault((chosen.rule, chosen.device), {"rule": chosen.rule, "device": chosen.device, "sites": 0})
+        row = rows.setdefault((chosen.rule, chosen.device), {"rule": chosen.rule, "device": chosen.device, "own": False, "sites": 0})
         row |= {"sites": row["sites"] + 1, "contract": site.contract, "bound": chosen.bound, "claimed": claims.get(chosen.rule, "")}
     return list(rows.values())

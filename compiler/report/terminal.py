@@ -106,9 +106,12 @@ def _checked(passes: Sequence[Checked]) -> str:
 
 
 def _rewrites(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    general = [f"{facts['rule']} x{facts['sites']}" for facts in rows if facts["device"] is None]
+    general = [f"{facts['rule']} x{facts['sites']}" for facts in rows if facts["device"] is None and not facts["own"]]
     if general:
         yield ", ".join(general)
+    for facts in (facts for facts in rows if facts["own"]):
+        bound = f"bounded, off by at most {facts['bound']:.3g}" if facts["contract"] == "bounded" else facts["contract"]
+        yield f"{facts['rule']} (your pass): {bound} (declared, checked on generated inputs)"
     for facts in rows:
         if facts["device"] is not None:
             bounded = facts["contract"] == "bounded"
