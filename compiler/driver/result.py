@@ -43,6 +43,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
     return {
         "bundle": str(result.folder),
         "target": result.manifest.target.name,
+        "host": result.work.target.host.name,
         "operators": {"before": sum(result.work.source_operators.values()), "recovered": result.work.recovered},
         "devices": _devices(result),
         "handoffs": _handoffs(result),
@@ -56,6 +57,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
             "lower_bound": solution.lower_bound,
             "proven_optimal": solution.proven,
             "gap": solution.gap,
+            "units": len(placement.question.units),
         },
         "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
         "limits": [
