@@ -24,8 +24,9 @@ def board(*operators: str, dispatch: float = 1e-4) -> Target:
 
 def shown(folder: Path, target: Target, capsys: pytest.CaptureFixture[str], word: str) -> tuple[str, dict[str, Any]]:
     told = explain_model(save(parse(GELU, opset=20, ir=9), folder), target, word=word)
-    print_why(told)
-    return " ".join(capsys.readouterr().out.split()), as_json(told)
+    facts = as_json(told)
+    print_why(facts)
+    return " ".join(capsys.readouterr().out.split()), facts
 
 
 def test_the_native_refusal_comes_before_the_rewrite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
