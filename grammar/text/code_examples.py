@@ -17,8 +17,8 @@ class Example:
         """The lines that differ, with one line of context: `- ` before a line of the bad file, `+ ` before one of the fixed file."""
         from difflib import unified_diff  # only the language page and `check --explain` need it
 
-        texts = [path.read_bytes().decode("utf-8", "replace").splitlines() for path in (self.bad, self.fixed)]
-        lines = list(unified_diff(*texts, lineterm="", n=1))[2:]
+        bad, fixed = (path.read_bytes().decode("utf-8", "replace").splitlines() for path in (self.bad, self.fixed))
+        lines = list(unified_diff(bad, fixed, lineterm="", n=1))[2:]
         return "\n".join("  …" if line.startswith("@@") else line[:1] + " " + line[1:] for line in lines).removeprefix("  …\n")
 
 
