@@ -79,7 +79,7 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     body = [item for item in statement.body or () if isinstance(item, Statement)]
     for item in statement.body or ():
         if isinstance(item, Rule):
-            report.error("HW0101", item.name.span, "a `rule` stands outside the target")
+            report.error("HW0101", item.name.span, "a `rule` must be outside the target")
     devices = {item.words[0]: item for item in body if item.head.text == "device" and item.words}
     context = Context(report, rules, resolved.rules, devices, resolved.tables.declared)
     said = _Said()
@@ -196,7 +196,7 @@ def _opset(reader: Reader, context: Context) -> tuple[int, int] | None:
     if low is None or high is None:
         return None
     if not (low.text.isdigit() and high.text.isdigit() and 1 <= int(low.text) <= int(high.text) <= dictionary_opset()):
-        message = f"`{low.text}..{high.text}` is no range of opsets; 1..{dictionary_opset()} are known"
+        message = f"`{low.text}..{high.text}` is not a valid opset range; opsets 1..{dictionary_opset()} are known"
         context.report.error("HW0108", low.span.to(high.span), message)
         return None
     return int(low.text), int(high.text)

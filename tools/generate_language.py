@@ -89,9 +89,9 @@ def _predicates() -> str:
 
 
 def examples(code: str) -> list[tuple[Path, Path]]:
-    """(bad, mended) files of a code."""
+    """(bad, fixed) files of a code."""
     bad = sorted(EXAMPLES_OF_ERRORS.glob(f"{code.lower()}*.bad.hw"))
-    return [(path, path.with_name(path.name.replace(".bad.", ".mended."))) for path in bad]
+    return [(path, path.with_name(path.name.replace(".bad.", ".fixed."))) for path in bad]
 
 
 def checked(path: Path, code: str) -> Result:
@@ -107,16 +107,16 @@ def _code(code: str) -> str:
     parts = [f"### {code}\n\n{CODES[code].severity}: {CODES[code].meaning}\n"]
     if code in NO_FILE:
         parts.append(f"{NO_FILE[code]}\n")
-    for bad, mended in examples(code):
+    for bad, fixed in examples(code):
         said = "\n".join(render(found).rstrip() for found in checked(bad, code).diagnostics)
         said = said.replace(str(bad), "bad.hw").replace(bad.name, "bad.hw")
-        parts.append(f"```diff\n{_difference(bad, mended)}\n```\n\n```text\n{said}\n```\n")
+        parts.append(f"```diff\n{_difference(bad, fixed)}\n```\n\n```text\n{said}\n```\n")
     return "\n".join(parts)
 
 
-def _difference(bad: Path, mended: Path) -> str:
+def _difference(bad: Path, fixed: Path) -> str:
     """The lines that differ, each with one line round it."""
-    texts = [path.read_bytes().decode("utf-8", "replace").splitlines() for path in (bad, mended)]
+    texts = [path.read_bytes().decode("utf-8", "replace").splitlines() for path in (bad, fixed)]
     lines = list(difflib.unified_diff(*texts, lineterm="", n=1))[2:]
     return "\n".join("  …" if line.startswith("@@") else line[:1] + " " + line[1:] for line in lines).removeprefix("  …\n")
 

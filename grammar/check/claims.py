@@ -28,7 +28,7 @@ def check_claims(rules: Sequence[tuple[Rule, RuleSpec]], devices: Sequence[Devic
         try:
             tape = tape_of(spec)
         except NotElementwise as found:
-            message = f"the claim of `{spec.name}` is tried when a model is compiled: {found} is not computed element by element"
+            message = f"the claim of `{spec.name}` is checked when a model is compiled, not here: {found} is not elementwise"
             context.report.add("info", "HW0510", rule.name.span, message)
             continue
         if _holds(rule, spec, tape, share, context) and share > LEAST_SHARE:
@@ -42,7 +42,7 @@ def _holds(rule: Rule, spec: RuleSpec, tape: Tape, share: float, context: Contex
         silent = all(statement.head.text != "error" for statement in rule.statements)
         _refuse(verdict.worst, verdict.grows, spec, span, silent, context)
     elif not verdict.points:
-        message = f"the claim of `{spec.name}` cannot be tried: `match` and `emit` are never both defined"
+        message = f"the claim of `{spec.name}` cannot be checked: `match` and `emit` are never both defined"
         context.report.error("HW0508", span, message, "look for divisions by zero and roots of negative numbers")
     return verdict.worst is None and verdict.points > 0
 
@@ -51,18 +51,18 @@ def _refuse(worst: Counterexample, grows: bool, spec: RuleSpec, span: Span, sile
     at = ", ".join(f"{name} = {_short(x)}" for name, x in zip(spec.parameters[:6], worst.point, strict=False)) or "no input"
     claimed = f"{spec.error:g} is claimed" if spec.error is not None else f"`{spec.claim}` is claimed"
     if silent:
-        claimed = "it says no `error`, so it must be equal over the reals"
+        claimed = "without `error` a rule must be exact over the reals"
     if math.isinf(worst.error):
         message = f"`emit` of `{spec.name}` is not defined at {at}: {worst.why}; `match` is {worst.match:.6g} there"
-        context.report.error("HW0508", span, message, "claim it `over` a range without such points, or mend the formula")
+        context.report.error("HW0508", span, message, "claim it `over` a range without such points, or fix the formula")
         return
     message = f"`{spec.name}` is off by {worst.error:.4g} at {at}, and {claimed}"
     note = Note(f"there `match` is {worst.match:.9g} and `emit` is {worst.emit:.9g}")
-    help = f"the largest error found is {worst.error:.4g}: claim at least `error abs {_above(worst.error)}`, or mend the formula"
+    help = f"the largest error found is {worst.error:.4g}: claim at least `error abs {_above(worst.error)}`, or fix the formula"
     if worst.error > max(1.0, 0.1 * abs(worst.match)) and (not grows or all(abs(x) <= 1 for x in worst.point)):
-        help = "so large a difference is no approximation: mend the formula"
+        help = "this is too large for an approximation: fix the formula"
     elif grows:
-        help = "the difference grows with the input: claim it over a range, as in `error abs … over -8..8`, or mend the formula"
+        help = "the difference grows with the input: claim it over a range, as in `error abs … over -8..8`, or fix the formula"
     context.report.error("HW0508", span, message, help, (note,))
 
 

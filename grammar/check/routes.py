@@ -30,8 +30,8 @@ def check_routes(devices: Sequence[Device], source: Source, context: Context) ->
             if operator.text in seen or any(_runs(other, operator.text, context) for other in others):
                 continue
             seen.add(operator.text)
-            help = "support it on another device, or write a `rewrite` line to operators that a device has"
-            context.report.add("info", "HW0507", operator.span, f"`{operator.text}` always ends on `{host.name}`", help)
+            help = "support it on another device, or write a `rewrite` line to operators that another device supports"
+            context.report.add("info", "HW0507", operator.span, f"`{operator.text}` always runs on `{host.name}`", help)
 
 
 def _named(device: Statement, source: Source) -> Iterator[Arg]:

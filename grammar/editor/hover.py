@@ -69,5 +69,5 @@ def _number(pieces: list[Piece], index: int) -> str:
     others = [f"{value * scale / size:.6g} {other}" for other, size in DIMENSIONS[dimension].items() if 0.1 <= value * scale / size < 1e6]
     note = next((piece.text for piece in pieces[at + 2 : at + 3] if piece.text.startswith("@")), "")
     source = next((piece.text for piece in pieces[at + 4 : at + 5] if note and piece.text.startswith('"')), "")
-    said = f"\n\n{note[1:]}: {MEANT.get(note[1:], '')} {source}".rstrip() if note else "\n\nno source is given"
+    said = f"\n\n{note[1:]}: {MEANT.get(note[1:], '')} {source}".rstrip() if note else "\n\nno source stated"
     return f"`{pieces[at].text} {unit}` is a {dimension}: {', '.join(dict.fromkeys(others))}{said}"

@@ -92,7 +92,7 @@ def _table(item: Statement, files: Files) -> None:
     if name is None:
         return
     if item.body is None:
-        files.report.error("HW0001", item.head.span, "`table` needs a block of what the runtime takes")
+        files.report.error("HW0001", item.head.span, "`table` needs a block of what the runtime supports")
     _declare(name, files.tables.declared, item, "table", files.report)
     if files.tables.declared[name.text] is item:
         files.tables.declare(name.text, item)
@@ -108,14 +108,14 @@ def _declare(name: Arg, table: dict[str, Statement] | dict[str, Rule], item: Ite
 def _language(file: File, items: tuple[Item, ...], report: Report) -> None:
     said = [item for item in items if isinstance(item, Statement) and item.head.text == "hw"]
     if not said:
-        message = "the file does not say which version of the language it is in"
+        message = "the file does not state its language version"
         report.missing(Span(file.source, 0, 0), message, f"begin it with `hw {LANGUAGE};`")
         return
     reader = Reader(said[0], report)
     version = reader.take("number", "a version: `hw 1;`")
     reader.end()
     if version is not None and version.text != str(LANGUAGE):
-        report.error("HW0007", version.span, f"version {version.text} of the language is not known; this reads {LANGUAGE}")
+        report.error("HW0007", version.span, f"language version {version.text} is not supported; this compiler reads version {LANGUAGE}")
     for again in said[1:]:
         report.error("HW0103", again.head.span, "`hw` is set twice", "", (Note("first here", said[0].span),))
 
@@ -149,7 +149,7 @@ def _chosen(file: File, files: Files, amended: str, parents: frozenset[str]) -> 
     leaves = [name for name in own if name not in parents] or own[:1]  # each extends another: a cycle, reported when merged
     if len(leaves) > 1:
         second = files.targets[leaves[1]]
-        message = f"a file is about one target; here are {' and '.join(f'`{name}`' for name in leaves)}"
+        message = f"a file describes one target; this one has {' and '.join(f'`{name}`' for name in leaves)}"
         files.report.error("HW0102", second.args[0].span, message, "put each into its own file, or let one extend the other")
     if leaves:
         return leaves[0]
@@ -228,7 +228,7 @@ def _edit(edit: Statement, files: Files) -> str | None:
         names = [arg for arg in edit.args[1:] if arg.kind == "word"]
         changed = deleted(old, path, names, files.report) if path else None
     if changed is None:
-        files.report.error("HW0206", reference.span, f"`{reference.span.text}` does not exist", f"there is: {offer(old, path)}")
+        files.report.error("HW0206", reference.span, f"`{reference.span.text}` does not exist", f"it has: {offer(old, path)}")
         return None
     if table:
         files.tables.declare(root, changed)

@@ -50,7 +50,7 @@ def binary_unit(quantity: Quantity | None, context: Context) -> None:
     scale = 1024.0 ** (" KMGT".index(binary[0])) if binary[0] in "KMGT" else 1.0
     number = float(quantity.text.split()[0])
     message = f"`{quantity.text}` is {int(quantity.value):,} bytes; {number:g} {binary} would be {int(number * scale):,}"
-    help = f"memories come in binary sizes: write `{number:g} {binary}` if that is meant"
+    help = f"memory sizes are usually binary: write `{number:g} {binary}` if that is what you mean"
     context.report.add("warning", "HW0107", quantity.span, message, help)
 
 

@@ -135,7 +135,7 @@ class Reader:
             return
         self.failed = True
         arg = self.peek()
-        found = f"found `{arg.span.text}`" if arg else "it ends here"
+        found = f"found `{arg.span.text}`" if arg else "the statement ends here"
         help = help or self._habit()
         self.report.error("HW0001", self.here(), f"`{self.statement.head.text}` needs {what}; {found}", help)
 
@@ -208,7 +208,7 @@ class Reader:
         for word in PROVENANCE:
             if arg.text == word:
                 if word != "guess" and not arg.note:
-                    self.report.error("HW0111", arg.span, f'`@{word}` needs its source: @{word}("where the number is from")')
+                    self.report.error("HW0111", arg.span, f'`@{word}` needs a source: @{word}("where the number is from")')
                 return word, arg.note, arg.span
         known = tuple(f"@{word}" for word in PROVENANCE)
         help = suggestion(f"@{arg.text}", known) or f"known here: {', '.join(known)}"

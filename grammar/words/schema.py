@@ -125,7 +125,7 @@ def _both(items: list[Item], report: Report) -> None:
     for name, arg in denied.items():
         if name in listed:
             note = Note("supported here", listed[name].span)
-            report.error("HW0506", arg.span, f"`{name}` is both supported and denied", "drop one, or give one a `where`", (note,))
+            report.error("HW0506", arg.span, f"`{name}` is both supported and denied", "remove one, or add a `where` to one", (note,))
 
 
 def unknown(statement: Statement, block: str, where: str, report: Report) -> None:
@@ -141,7 +141,7 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
         heads = {item.head.text for item in statement.body if isinstance(item, Statement)}
         report.assumed.update(name for name in known if not heads.isdisjoint(PROPERTIES.get(name, {})))
     if block == "memory" and statement.body is None and not statement.args and not elsewhere and not closest(word, known):
-        help = "the devices of `shared` are parted by commas: `shared npu, cpu;`"
+        help = "separate the devices of `shared` by commas: `shared npu, cpu;`"
     if not elsewhere:
         report.assumed.update({closest(word, known), *statement.words[:1]})  # `Relu shared npu`: a word too many before what was meant
     if elsewhere:
@@ -149,5 +149,5 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
         if report.misplaced[where] > 2:
             report.assumed.update(elsewhere)  # the block itself is the wrong one: two of its statements tell enough
             return
-        help = f"`{word}` belongs into {' or '.join(f'`{name}`' if name != 'file' else 'the file itself' for name in elsewhere)}"
+        help = f"`{word}` belongs {' or '.join(f'in `{name}`' if name != 'file' else 'at the top level of the file' for name in elsewhere)}"
     report.error("HW0101", statement.head.span, f"unknown {what} `{word}` in {where}", help)

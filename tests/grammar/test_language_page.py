@@ -18,7 +18,7 @@ from autoglmc.targets.predicates import PREDICATES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "tests" / "grammar" / "examples"
-BAD, MENDED = sorted(FOLDER.glob("*.bad.hw")), sorted(FOLDER.glob("*.mended.hw"))
+BAD, FIXED = sorted(FOLDER.glob("*.bad.hw")), sorted(FOLDER.glob("*.fixed.hw"))
 TWICE = {"HW0503"}
 """Codes told at every line that takes part."""
 
@@ -50,8 +50,8 @@ def test_every_code_is_explained() -> None:
 
 def test_every_code_has_an_example() -> None:
     shown = {path.name[:6].upper() for path in BAD} | set(tool("generate_language").NO_FILE)
-    assert shown == set(CODES), "write tests/grammar/examples/hwNNNN.bad.hw and .mended.hw, then run tools/generate_language.py"
-    assert [path.name.replace(".bad.", ".mended.") for path in BAD] == [path.name for path in MENDED]
+    assert shown == set(CODES), "write tests/grammar/examples/hwNNNN.bad.hw and .fixed.hw, then run tools/generate_language.py"
+    assert [path.name.replace(".bad.", ".fixed.") for path in BAD] == [path.name for path in FIXED]
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.name)
@@ -63,8 +63,8 @@ def test_a_bad_example_gives_its_code_and_nothing_else(path: Path) -> None:
     assert {item.severity for item in found} == {CODES[code].severity}
 
 
-@pytest.mark.parametrize("path", MENDED, ids=lambda path: path.name)
-def test_a_mended_example_is_clean(path: Path) -> None:
+@pytest.mark.parametrize("path", FIXED, ids=lambda path: path.name)
+def test_a_fixed_example_is_clean(path: Path) -> None:
     result = tool("generate_language").checked(path, path.name[:6].upper())
     assert result.target is not None and not result.diagnostics
 
