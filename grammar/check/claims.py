@@ -21,7 +21,7 @@ LEAST_SHARE = 0.02
 
 
 def check_claims(rules: Sequence[tuple[Rule, RuleSpec]], devices: Sequence[Device], context: Context) -> None:
-    """Tries every rule. Time is bounded for the file as a whole."""
+    """Tests the claim of every rule. Time is bounded for the file as a whole."""
     dtypes = {dtype for device in devices for dtype in device_dtypes(device)}
     share = min(1.0, FULL_SHARE / max(1, len(rules)))
     for rule, spec in rules:
@@ -69,15 +69,15 @@ def _refuse(worst: Counterexample, grows: bool, spec: RuleSpec, span: Span, sile
 def _check_range(rule: Rule, spec: RuleSpec, tape: Tape, dtypes: Sequence[str], context: Context) -> None:
     """HW0509 for the narrowest dtype that overflows; the others in its notes."""
     found = [(dtype, first) for dtype in dtypes if (first := first_overflow(tape, dtype, spec.over)) is not None]
-    said = [f"in {dtype} `emit` of `{spec.name}` is {value:g} at {spec.parameters[0]} = {_short(x)}" for dtype, (x, value) in found]
-    if said:
+    messages = [f"in {dtype} `emit` of `{spec.name}` is {value:g} at {spec.parameters[0]} = {_short(x)}" for dtype, (x, value) in found]
+    if messages:
         help = "clamp what grows (squares, exponentials) before it overflows, or keep large inputs away"
-        message = f"{said[0]}, where `match` is finite"
-        context.report.add("warning", "HW0509", rule.name.span, message, help, tuple(map(Note, said[1:])))
+        message = f"{messages[0]}, where `match` is finite"
+        context.report.add("warning", "HW0509", rule.name.span, message, help, tuple(map(Note, messages[1:])))
 
 
 def claim_span(rule: Rule) -> Span:
-    """The number or word that claims; the rule's name where it says nothing."""
+    """The number or word that claims; the rule's name if it claims nothing."""
     for statement in rule.statements:
         if statement.head.text == "error":
             numbers = [arg.span for arg in statement.args if arg.kind == "number"]

@@ -21,7 +21,7 @@ def check_effect(devices: Sequence[Device], context: Context) -> None:
         if not _faulty(body, context):  # else what is missing or doubled may be what was misread
             _peaks(device, body, context)
             _beside_all(body, context)
-            _said_twice(body, context)
+            _listed_twice(body, context)
         _shapes(device, body, context)
         if not wrong:  # else what is missing may be a line with a mistake
             _kernels(device, body, context)
@@ -70,7 +70,7 @@ def _beside_all(body: Iterable[Statement], context: Context) -> None:
             _warn(block.head.span, message, "remove one of the two; list what it does not run in `deny { … }`", context, note)
 
 
-def _said_twice(body: Iterable[Statement], context: Context) -> None:
+def _listed_twice(body: Iterable[Statement], context: Context) -> None:
     """An operator that one block lists without a condition and then again."""
     for block in body:
         if block.head.text != "supports":

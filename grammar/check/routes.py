@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from ...targets.model import Device
 from ...targets.support import lists
 from ..lower.context import Context
-from ..lower.rewrite import facts_of, reachable
+from ..lower.rewrite import facts_named, reachable
 from ..text.diagnostics import Source
 from ..text.syntax import Arg, Statement
 
@@ -56,7 +56,7 @@ def _runs(device: Device, operator: str, context: Context) -> bool:
     for line in device.rewrites:
         if line.operator != operator or line.rule == "native":
             continue
-        forms = [fact.emits for fact in facts_of(line.rule, operator, context)]
+        forms = [fact.emits for fact in facts_named(line.rule, operator, context)]
         if any(all(reachable(device, name, context, frozenset({operator})) for name in form) for form in forms):
             return True
     return False

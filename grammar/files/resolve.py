@@ -20,7 +20,7 @@ from .include_help import did_you_mean_file, include_of_its_file, where_it_is
 from .tables import Tables
 
 Load = Callable[[str, Source], Source | str]
-"""(path as written, the source that says it) to the included source, or why it cannot be had."""
+"""(path as written, the source that includes it) to the included source, or why it cannot be read."""
 LANGUAGE = 1
 KEPT_BYTES = 1 << 16
 """Included files up to this size are read once a process: several targets include the same tables."""
@@ -106,18 +106,18 @@ def _declare(name: Arg, table: dict[str, Statement] | dict[str, Rule], item: Ite
 
 
 def _language(file: File, items: tuple[Item, ...], report: Report) -> None:
-    said = [item for item in items if isinstance(item, Statement) and item.head.text == "hw"]
-    if not said:
+    versions = [item for item in items if isinstance(item, Statement) and item.head.text == "hw"]
+    if not versions:
         message = "the file does not state its language version"
         report.missing(Span(file.source, 0, 0), message, f"begin it with `hw {LANGUAGE};`")
         return
-    reader = Reader(said[0], report)
+    reader = Reader(versions[0], report)
     version = reader.take("number", "a version: `hw 1;`")
     reader.end()
     if version is not None and version.text != str(LANGUAGE):
         report.error("HW0007", version.span, f"language version {version.text} is not supported; this compiler reads version {LANGUAGE}")
-    for again in said[1:]:
-        report.error("HW0103", again.head.span, "`hw` is set twice", "", (Note("first here", said[0].span),))
+    for again in versions[1:]:
+        report.error("HW0103", again.head.span, "`hw` is set twice", "", (Note("first here", versions[0].span),))
 
 
 def _include(item: Statement, files: Files, stack: tuple[str, ...]) -> None:

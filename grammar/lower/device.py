@@ -23,7 +23,7 @@ LETTERS = tuple(AXES[5])
 
 @dataclass(slots=True)
 class _Parts:
-    """What the statements of a device have said so far."""
+    """What has been read of a device so far."""
 
     runtime: Runtime | None = None
     peaks: list[Peak] = field(default_factory=list)
@@ -68,7 +68,7 @@ def lower_device(statement: Statement, context: Context) -> Device | None:
 
 
 def check_table(name: str, statement: Statement, context: Context) -> None:
-    """Says what is wrong in a table that no device inherits; the others are checked where they are."""
+    """Reports the mistakes in a table that no device inherits; the others are checked where they are inherited."""
     parts = _Parts()
     for item in statement.body or ():
         if isinstance(item, Statement):

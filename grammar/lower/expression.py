@@ -1,4 +1,4 @@
-"""Conditions and formulas: syntax to `targets.expression`, with every name checked against what its place may ask."""
+"""Conditions and formulas: syntax to `targets.expression`, with every name checked against its scope."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPERATOR_VARIABLES = frozenset({"opset", "quantised"})
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a condition may speak of."""
+    """The names that a condition may use."""
 
     subject: str
     """For messages: "`Conv`" or "a link"."""
@@ -51,11 +51,11 @@ def lower_condition(formula: Formula, scope: Scope, report: Report) -> ex.Expres
 
 
 def _once(formula: Formula, before: int, report: Report) -> None:
-    """A name that an operator lacks is told once a condition, however often it stands there and however many operators share it."""
+    """Reports a name that an operator lacks once per condition, however often it occurs and however many operators share it."""
     if len(report.found) == before:
         return
     start = before
-    while start and _lacks(report.found[start - 1], formula):  # said of the operators before in the same list
+    while start and _lacks(report.found[start - 1], formula):  # reported for the operators before it in the list
         start -= 1
     seen: set[str] = set()
     kept: list[Diagnostic] = []
@@ -125,7 +125,7 @@ class _Lowering:
         return wrong is None
 
     def value(self, formula: Formula, opposite: Formula | None = None) -> ex.Expression | None:
-        """A formula with a value; `opposite` is the other side of its comparison, which says what a bare word may be."""
+        """A formula with a value; `opposite` is the other side of its comparison, which decides what a bare word may be."""
         match formula.kind:
             case "number":
                 return self._number(formula)

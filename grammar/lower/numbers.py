@@ -8,7 +8,7 @@ from typing import Any
 from ..text.diagnostics import Span
 from ..text.syntax import Item, Statement
 from ..words.properties import PROPERTIES
-from ..words.property import Number, Property
+from ..words.property import NumberField, Property
 from ..words.reader import Quantity, Reader
 from ..words.units import DECIMAL_BYTES, written
 from .context import Context
@@ -28,7 +28,7 @@ def read_numbers(reader: Reader, row: Property, path: str, context: Context) -> 
             return found
 
 
-def read_number(reader: Reader, row: Property, number: Number, path: str, context: Context) -> dict[str, float]:
+def read_number(reader: Reader, row: Property, number: NumberField, path: str, context: Context) -> dict[str, float]:
     """The number that comes next, by its field; {} if it was wrong, and reported."""
     quantity = reader.take_number(row.dimension, number.zero)
     if path.startswith("memory."):

@@ -45,7 +45,7 @@ def split_name(name: str) -> tuple[str, str]:
     return ("" if domain == "ai.onnx" else domain), operator
 
 
-def lower_rules(statement: Statement, context: Context) -> list[OperatorRule]:
+def lower_line(statement: Statement, context: Context) -> list[OperatorRule]:
     """`Conv, ConvTranspose where …;` as one rule an operator."""
     reader = Reader(statement, context.report)
     names = [statement.head]
@@ -109,7 +109,7 @@ def lower_supports(statement: Statement, context: Context, path: tuple[str, ...]
         elif item.head.text == "inherit":
             rules += _inherited(item, context, dtypes, path)
         else:
-            rules += lower_rules(item, context)
+            rules += lower_line(item, context)
     return SupportBlock(dtypes=dtypes, everything=False, rules=tuple(rules), origin=statement.head.span.origin)
 
 
@@ -156,12 +156,12 @@ def lower_deny(statement: Statement, context: Context) -> list[OperatorRule]:
     """`deny { Gather where …; TopK, NonZero; }`, or `deny TopK;` without a block."""
     if statement.body is not None:
         Reader(statement, context.report).end()
-        return [rule for item in statement.body if isinstance(item, Statement) for rule in lower_rules(item, context)]
+        return [rule for item in statement.body if isinstance(item, Statement) for rule in lower_line(item, context)]
     if not statement.args or statement.args[0].kind != "word":
         context.report.error("HW0001", statement.head.span, "`deny` needs a block of operators, or one operator")
         return []
     head, rest = statement.args[0], statement.args[1:]
-    return lower_rules(Statement(head, rest, statement.where, statement.otherwise, None, statement.span), context)
+    return lower_line(Statement(head, rest, statement.where, statement.otherwise, None, statement.span), context)
 
 
 def lower_kernel(statement: Statement, context: Context) -> list[KernelChain]:

@@ -119,7 +119,7 @@ def lower_link(statement: Statement, context: Context) -> Link | None:
 
 
 class _LinkParts:
-    """What the statements of a link have said so far."""
+    """What has been read of a link so far."""
 
     def __init__(self) -> None:
         self.via = ""

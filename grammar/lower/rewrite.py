@@ -67,17 +67,17 @@ def _keep(reader: Reader, context: Context) -> list[tuple[str, str]]:
     return found
 
 
-def facts_of(rule: str, operator: str, context: Context) -> list[RuleFacts]:
+def facts_named(rule: str, operator: str, context: Context) -> list[RuleFacts]:
     return [facts for facts in context.rules if facts.name == rule and operator in facts.matches]
 
 
 def _check_rule(operator: Arg, rule: Arg, tolerance: float | None, statement: Statement, context: Context) -> None:
-    """HW0101 for a rule nobody knows, HW0504 for a tolerance below the rule's error."""
+    """HW0101 for an unknown rule, HW0504 for a tolerance below the rule's error."""
     if rule.text == "native" or not context.rules:
         return
     if rule.text in context.own_rules and all(fact.name != rule.text for fact in context.rules):
         return  # the rule has a mistake, which is reported
-    facts = facts_of(rule.text, operator.text, context)
+    facts = facts_named(rule.text, operator.text, context)
     if facts:
         error = min(fact.error for fact in facts)
         if tolerance is None and error > 0:
@@ -138,7 +138,7 @@ def _lacking(device: Device, line: RewriteLine, context: Context) -> str:
 
 
 def _denied_elsewhere(device: Device, line: RewriteLine) -> bool:
-    """A file that denies what it inherits cannot mend the inherited line, which is only never taken then."""
+    """A file that denies what it inherits cannot fix the inherited line, which is then merely never taken."""
     return any(
         rule.where is None and key_of(rule.domain, rule.operator) == line.operator and rule.origin.file != line.origin.file
         for rule in device.denies
@@ -148,12 +148,12 @@ def _denied_elsewhere(device: Device, line: RewriteLine) -> bool:
 def _routes(rule: str, operator: str, context: Context) -> list[tuple[str, ...]]:
     """What each form of the rule leaves behind. The facts of `decompose` are a union over its forms: ask the forms."""
     if rule == "decompose":
-        family = {name for fact in facts_of("decompose", operator, context) for name in fact.emits}  # Gelu's has no form by Sigmoid
+        family = {name for fact in facts_named("decompose", operator, context) for name in fact.emits}  # Gelu's has no form by Sigmoid
         exact = [fact for fact in context.rules if operator in fact.matches and fact.error == 0 and fact.name != "decompose"]
         forms = [fact.emits for fact in exact if family.issuperset(fact.emits)]
         if forms:
             return forms
-    return [fact.emits for fact in facts_of(rule, operator, context)]
+    return [fact.emits for fact in facts_named(rule, operator, context)]
 
 
 def reachable(device: Device, operator: str, context: Context, above: frozenset[str]) -> bool:
@@ -171,7 +171,7 @@ def _check_cycle(device: Device, spans: dict[Origin, Span], context: Context) ->
     for line in device.rewrites:
         if line.where is None and line.rule != "native":
             edges.setdefault(line.operator, set()).update(
-                name for facts in facts_of(line.rule, line.operator, context) for name in facts.emits if name != line.operator
+                name for facts in facts_named(line.rule, line.operator, context) for name in facts.emits if name != line.operator
             )
     for line in device.rewrites:
         seen: list[str] = []

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from ...targets import formula as ex
-from ...targets.rule_formula import INFIX, input_counts, is_number, kind_of, names_in, number_of, required_attributes
+from ...targets.rule_formula import INFIX, attribute_kind, input_counts, is_number, names_in, number_of, required_attributes
 from ...targets.rule_spec import RuleSpec
 from ..text.syntax import Arg, Formula, Rule, Statement
 from ..words.names import suggestion
@@ -107,16 +107,16 @@ def _scope(rule: Rule, context: Context) -> Scope:
 def _claim(rule: Rule, context: Context) -> tuple[str, float | None, tuple[float, float] | None]:
     """`error abs 2.8e-4 over real;`, `error abs 1e-3 over -8..8;`, `error exact;`, `error reassociates;` (as without any)"""
     claim, error, over = "reassociates", None, None
-    said: Statement | None = None
+    first: Statement | None = None
     for statement in rule.statements:
         if statement.head.text != "error":
             help = suggestion(statement.head.text, ("error", "match", "emit", "let"))
             context.report.error("HW0101", statement.head.span, f"unknown property `{statement.head.text}` in a rule", help)
             continue
-        if said is not None:
+        if first is not None:
             context.report.error("HW0103", statement.head.span, "`error` is set twice")
             continue
-        said = statement
+        first = statement
         reader = Reader(statement, context.report)
         kind = reader.take_choice(CLAIMS, "a kind of error")
         if kind is not None:
@@ -132,7 +132,7 @@ def _claim(rule: Rule, context: Context) -> tuple[str, float | None, tuple[float
 
 
 def _range(reader: Reader, context: Context) -> tuple[float, float] | None:
-    """`over real` or `over -8..8`; all reals where nothing is said."""
+    """`over real` or `over -8..8`; all reals if it is not stated."""
     if not reader.take_word_if("over") or reader.take_word_if("real"):
         return None
     low = _number(reader)
@@ -212,10 +212,10 @@ def _operator(
             context.report.error("HW0403", part.span, f"`{formula.text}` has no attribute `{part.text}`", suggestion(part.text, allowed))
             continue
         value = _mathematics(part.parts[0], known, context, matching)
-        if value is not None and _of_kind(value, kind_of(formula.text, part.text)):
+        if value is not None and _of_kind(value, attribute_kind(formula.text, part.text)):
             keywords.append((part.text, value))
         elif value is not None:
-            wanted = KINDS[kind_of(formula.text, part.text)]
+            wanted = KINDS[attribute_kind(formula.text, part.text)]
             context.report.error("HW0403", part.parts[0].span, f"`{part.text}` of `{formula.text}` must be {wanted}")
             keywords.append((part.text, value))
     missing = [attribute for attribute in required_attributes(formula.text) if attribute not in dict(keywords)]
@@ -233,7 +233,7 @@ KINDS = {
 
 
 def _of_kind(value: ex.Expression, kind: str) -> bool:
-    """Whether an attribute of that kind can have the value; a name is a parameter, whose value the node says."""
+    """Whether an attribute of that kind can have the value; a name is a parameter, whose value comes from the node."""
     if isinstance(value, ex.Name) or kind not in KINDS:
         return isinstance(value, ex.Name) or not kind
     if kind.endswith("s"):

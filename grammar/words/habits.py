@@ -1,4 +1,4 @@
-"""What other languages, or a hurried hand, write where a statement of this language goes on otherwise: help for the reader of arguments."""
+"""Common slips in a statement, from other languages or from haste, and the help for each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOT_FILLED_IN = "`?` marks a value that is not filled in yet"
 
 
 def habit(head: Arg, args: tuple[Arg, ...], at: int) -> str:
-    """Help for the argument `args[at]` that cannot stand there; "" where there is none."""
+    """Help for the unexpected argument `args[at]`; "" if there is none."""
     arg, before = args[at], args[at - 1] if at else head
     after = args[at + 1] if at + 1 < len(args) else None
     if arg.text in ("=", ":"):

@@ -1,4 +1,4 @@
-"""Which statements each block may hold, which of them once, and how a run-on of two statements is told apart."""
+"""Which statements each block may hold, which of them once, and how two statements without a `;` between them are recognised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .properties import PROPERTIES, row, row_anywhere
 from .reader import Report
 
 BROKEN = "_"
-"""The head that recovery leaves where it could not read one."""
+"""The head that recovery writes in place of an unreadable one."""
 
 
 def inner(block: str, head: str) -> str:
@@ -21,7 +21,7 @@ def inner(block: str, head: str) -> str:
     return found.opens if found else ""
 
 
-def key_of(block: str, statement: Statement) -> tuple[str, ...] | None:
+def property_key(block: str, statement: Statement) -> tuple[str, ...] | None:
     """What makes two statements of a block the same property; None for those that add up."""
     head, words = statement.head.text, statement.words
     found = None if block == "shapes" else row_anywhere(block, head)  # there heads are names of the author's own
@@ -95,7 +95,7 @@ def _missing(before: Arg, report: Report) -> None:
 def _duplicates(items: list[Item], block: str, report: Report) -> None:
     seen: dict[tuple[str, ...], Statement] = {}
     for item in items:
-        key = key_of(block, item) if isinstance(item, Statement) else None
+        key = property_key(block, item) if isinstance(item, Statement) else None
         if key is None or not isinstance(item, Statement) or item.head.text == BROKEN:
             continue
         first = seen.setdefault(key, item)
