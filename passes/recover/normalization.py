@@ -157,6 +157,7 @@ RECOVER_LAYERNORM = Rewrite(
     pattern=LAYER,
     unless=unless,
     build=build_layer,
+    before=("recover_rmsnorm",),  # which it is of x - mean(x)
 )
 RECOVER_INSTANCENORM = Rewrite(
     name="recover_instancenorm",

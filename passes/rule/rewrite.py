@@ -139,6 +139,8 @@ class Rewrite:
     """Instead of `pattern`."""
     unless: Callable[[Graph, Bindings], str | None] = always
     """A sentence that says why not, or None."""
+    before: tuple[str, ...] = ()
+    """Names of rules that may match at the same root, and would leave more to compute there: this one is tried first (order.py)."""
     tolerance: float = 1e-5
     """Relative, on the coefficients of `pattern`."""
     about: Outline = field(init=False)
