@@ -48,6 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/library.py": {
         "passes/decompose", "passes/recover", "passes/rule", "passes/simplify", "passes/substitute", "passes/tune", *_TARGETS,
     },
+    "passes/stages.py": {"passes/graph", "passes/library.py", "passes/rule", "passes/simplify"},
     # compiler/: what can be told, then the stages, then who calls them.
     "compiler/errors.py": set(),
     "compiler/arena": set(),
@@ -55,7 +56,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/load": {"compiler/devices", "compiler/errors.py"},
     "compiler/bundle": {"compiler/devices", "compiler/errors.py", *_TARGETS},
     "compiler/pipeline": {
-        "compiler/errors.py", "passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/simplify", *_TARGETS,
+        "compiler/errors.py", "passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/stages.py", *_TARGETS,
     },
     "compiler/plan": {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/errors.py", "compiler/load", "compiler/pipeline",

@@ -13,8 +13,7 @@ from ..emit.ahead_of_time import DeviceRefused, emitted_only
 from ..emit.emit import ManifestFacts, check_output, emit
 from ..emit.facts import decisions, errors, guesses
 from ..load.bind_shapes import Shapes
-from ..pipeline.rule_library import library_of
-from ..pipeline.rules import check_rules
+from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
 from ..plan.plan_model import PlannedModel, plan_model
 from ..run.bundle import Bundle

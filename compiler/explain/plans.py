@@ -16,7 +16,7 @@ from ...passes.solve.problem import price
 from ...passes.solve.solve import improve, solve
 from ...targets.model import Device, Target
 from ..errors import Infeasible
-from ..pipeline.table import place_operators
+from ..pipeline.bodies import place_operators
 from ..pipeline.work import Work
 
 FORCED_SECONDS = 0.02

@@ -9,9 +9,9 @@ Transpose(f(Transpose(x; p)); q)     ->  f(Transpose(x; p∘q))          f one o
 
 from __future__ import annotations
 
-from ..graph.elementwise import ELEMENTWISE
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..graph.schema import ELEMENTWISE
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
 

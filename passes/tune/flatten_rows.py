@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from math import prod
 
-from ..graph.elementwise import ELEMENTWISE
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..graph.schema import ELEMENTWISE
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
 

@@ -9,8 +9,8 @@ from make_target import make_cpu, make_device, make_link, make_target
 from run_model import feeds, infer, run
 from small_models import parse
 
-from autoglmc.compiler.pipeline.recover_whole import _wanted
-from autoglmc.compiler.pipeline.table import place_operators, recover_whole
+from autoglmc.compiler.pipeline.bodies import place_operators
+from autoglmc.compiler.pipeline.recover_whole import _wanted, recover_whole
 from autoglmc.compiler.pipeline.tune_segments import rules_of
 from autoglmc.compiler.pipeline.work import Work
 from autoglmc.passes.graph.graph import Graph
@@ -79,7 +79,7 @@ def test_a_model_that_cannot_be_placed_with_it_keeps_the_parts(monkeypatch: pyte
 
 
 def test_the_plan_is_never_dearer_than_with_the_parts() -> None:
-    from autoglmc.compiler.pipeline.table import ask_devices
+    from autoglmc.compiler.pipeline.bodies import ask_devices
 
     for launch in (1e-7, 1e-5, 1e-3, 1.0):
         totals = []
