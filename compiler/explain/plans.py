@@ -9,7 +9,7 @@ from functools import cached_property
 from ...passes.graph.node import Node
 from ...passes.place.candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 from ...passes.place.known_plans import known_assignments
-from ...passes.place.place_operators import homeless, state
+from ...passes.place.place_operators import state, unplaceable
 from ...passes.place.placed import Placement
 from ...passes.place.quantised import agree
 from ...passes.solve.problem import price
@@ -115,7 +115,7 @@ def ask_devices(work: Work) -> Asked:
 def make_plan(work: Work, asked: Asked | None = None) -> Plan:
     """Places the operators; `work` is left with the question and the placement."""
     nodes, answers = asked or ask_devices(work)
-    if homeless(nodes, answers):
+    if unplaceable(nodes, answers):
         return Plan(work, nodes, answers, None)
     work.question = state(work.graph, work.target, nodes, answers)
     try:

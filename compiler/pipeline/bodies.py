@@ -12,7 +12,7 @@ from ...passes.place.cut_segments import cut
 from ...passes.place.fuse_formulas import fuse
 from ...passes.place.known_plans import relaxed
 from ...passes.place.place_operators import ask, place
-from ...passes.place.placed import Homeless
+from ...passes.place.placed import Unplaceable
 from ...passes.place.realise_placement import realise
 from ..errors import Infeasible, TargetError
 from .tune_segments import rules_of, tune
@@ -42,7 +42,7 @@ def ask_devices(work: Work) -> None:
     """Raises TargetError for operators no device runs."""
     question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
     if isinstance(question, tuple):
-        raise _homeless(question)
+        raise _unplaceable(question)
     work.question = question
 
 
@@ -57,7 +57,9 @@ def place_operators(work: Work) -> None:
     questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
     work.placement = next((found for each in questions if (found := place(each, work.effort)) is not None), None)
     if work.placement is None:
-        message = "no placement of the operators keeps the limits on partitions, or some tensor has no link to where it must go"
+        message = (
+            "no placement of the operators respects the limits on partitions, or some tensor needs a link that the target does not have"
+        )
         raise Infeasible("placement", 0, 0, ("allow more partitions", "add the missing links"), message=message)
 
 
@@ -80,7 +82,7 @@ def tune_segments(work: Work) -> None:
     work.decisions.extend(decisions)
 
 
-def _homeless(found: Sequence[Homeless]) -> TargetError:
+def _unplaceable(found: Sequence[Unplaceable]) -> TargetError:
     first = found[0]
     more = f" (and {len(found) - 1} more: {', '.join(sorted({h.operator for h in found[1:]}))})" if len(found) > 1 else ""
     reasons = "; ".join(f"{refusal.device}: {refusal}" for refusal in first.refusals)

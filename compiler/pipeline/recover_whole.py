@@ -58,6 +58,6 @@ def _refused(decision: Decision, parts: float | None, whole: float | None) -> De
     if not decision.taken:
         return decision
     if whole is None or parts is None:
-        return replace(decision, taken=False, reason="with the whole operator the model cannot be placed")
-    told = f"the model is predicted to take {whole * 1e3:.3f} ms with it, as parts {parts * 1e3:.3f} ms"
-    return replace(decision, taken=False, reason=told)
+        return replace(decision, taken=False, reason="with the whole operator the model has no valid placement")
+    reason = f"predicted time of the model: {whole * 1e3:.3f} ms with it, {parts * 1e3:.3f} ms with its parts"
+    return replace(decision, taken=False, reason=reason)

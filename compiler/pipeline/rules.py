@@ -19,7 +19,7 @@ class RuleLibrary:
     own: tuple[Rewrite, ...]
     """Of the target's files, those that stand for one operator."""
     formulas: tuple[Rewrite, ...]
-    """Of the target's files, those whose `match` is several operators: applied before operators are asked for one by one."""
+    """Of the target's files, those whose `match` is several operators: applied before operators are placed one by one."""
     substitutes: tuple[Rewrite, ...]
     """All that may stand for a single operator, the target's own first."""
 

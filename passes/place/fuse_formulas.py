@@ -1,6 +1,6 @@
 """Rules of a target's own file whose `match` is several operators, applied where a `rewrite` line of a device asks for them.
 
-Operators are asked for one by one and placed; what stands for several has to be found before. So a rule is applied to the whole
+Operators are placed one by one, so rules for several have to be applied before. A rule is applied to the whole
 graph wherever some device has a line for it, the line's guard and tolerance hold, and the device runs all that the rule writes;
 where that then runs is for the placement to say.
 """

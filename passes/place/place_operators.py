@@ -22,22 +22,22 @@ from ..solve.solve import DETERMINISTIC_SECONDS, solve
 from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 from .kernels import group_kernels, reader_in
 from .known_plans import greedy_assignment, host_assignment, known_assignments
-from .placed import Homeless, Placement, Question
+from .placed import Placement, Question, Unplaceable
 from .quantised import agree, ties
 
 
-def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tuple[Homeless, ...]:
+def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tuple[Unplaceable, ...]:
     """The placement problem, or the operators that no device runs."""
     nodes = tuple(graph.nodes)
     answers = tuple(tuple(candidates.ask(node, device) for device in target.devices) for node in nodes)
     answers = agree(graph, target, candidates, nodes, answers)
-    return homeless(nodes, answers) or state(graph, target, nodes, answers)
+    return unplaceable(nodes, answers) or state(graph, target, nodes, answers)
 
 
-def homeless(nodes: Sequence[Node], answers: Sequence[Sequence[Answer]]) -> tuple[Homeless, ...]:
+def unplaceable(nodes: Sequence[Node], answers: Sequence[Sequence[Answer]]) -> tuple[Unplaceable, ...]:
     """The operators that no device runs."""
     return tuple(
-        Homeless(node.name or node.writes[0], node.kind, tuple(a for a in row if isinstance(a, Refusal)))
+        Unplaceable(node.name or node.writes[0], node.kind, tuple(a for a in row if isinstance(a, Refusal)))
         for node, row in zip(nodes, answers, strict=True)
         if all(isinstance(a, Refusal) for a in row)
     )

@@ -13,7 +13,7 @@ from .candidates import Answer, Implementation, Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Homeless:
+class Unplaceable:
     """An operator that no device runs, with each device's reasons."""
 
     node: str

@@ -1,4 +1,4 @@
-"""Quantised operators: DequantizeLinear -> operators -> QuantizeLinear is one thing, and is asked about and placed as one.
+"""Quantised operators: DequantizeLinear -> operators -> QuantizeLinear is one unit, and is placed as one.
 
 A device that computes in integers never sees the floats between: it runs the operators on the quantised tensors themselves. So its table is
 asked about them in that dtype, and DequantizeLinear and QuantizeLinear around them are no kernels of their own. A device without that runs

@@ -24,7 +24,7 @@ def match_reshape(graph: Graph, node: Node) -> Bindings | None:
 
 
 def unless_unknown(graph: Graph, found: Bindings) -> str | None:
-    """The outer shape must not speak of the inner one: a 0 in it copies an extent."""
+    """The outer shape must not depend on the inner one: a 0 in it copies an extent."""
     if _own_shape(graph, found.root):
         return None
     shape = graph.tensor(found.root.outputs[0]).shape
