@@ -32,4 +32,4 @@ def verify_command(model: Path, bundle: Path, emulate: bool, inputs: Path | None
         from ..report.terminal import print_verified
 
         print_verified(result)
-    return 0 if result.passed else 1
+    return 0 if result.verified else 1

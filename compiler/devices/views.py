@@ -18,6 +18,8 @@ NUMPY_NAMES = {"fp64": "float64", "fp32": "float32", "fp16": "float16"}
 
 
 class Sized(Protocol):
+    """Anything with a dtype (our name) and a shape, None where it is open."""
+
     @property
     def dtype(self) -> str: ...
     @property
@@ -25,6 +27,8 @@ class Sized(Protocol):
 
 
 class Addressed(Sized, Protocol):
+    """With an address, None for a value passed by name."""
+
     @property
     def address(self) -> int | None: ...
 

@@ -34,7 +34,7 @@ BODY_PATH = ((7,), (1,), (5,), (6, 11))
 def read_model(path: Path) -> tuple[onnx.ModelProto, bytes]:
     """The parsed model, weights in other files not loaded, and the bytes it was parsed from.
 
-    Raises UsageError when there is no such file and ModelError when it holds no ONNX model.
+    Raises UsageError when there is no such file and ModelError when it is not an ONNX model.
     """
     data = _read_bytes(path)
     model = _parse(data, path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..devices.cpu_session import open_session
 from ..devices.interruption import run_options
 from ..devices.ort_values import run_session
 from ..errors import ModelError, UserError, first_line
@@ -29,6 +30,8 @@ SIZES: tuple[tuple[int, int], ...] = ((32, 32), (64, 48), (512, 64), (16, 224))
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
+    """The outcome of one of CHECKS."""
+
     name: str
     status: Status
     message: str
@@ -139,12 +142,8 @@ def _describe_run(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], ou
 
 
 def _session(path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return open_session(path)
     except Exception as problem:
         raise ModelError(f"onnxruntime cannot load it: {first_line(problem)}", help="an operator may need a newer onnxruntime") from None
 

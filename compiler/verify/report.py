@@ -12,6 +12,8 @@ from .judge import measured
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
+    """What was compared, how far it is apart, and whether that is verified."""
+
     verified: bool
     reason: str
     """Why not; where verified, what that rests on."""
@@ -35,10 +37,6 @@ class VerifyReport:
     native: tuple[str, ...] = ()
     """Segments that another runtime than onnxruntime's CPU really ran."""
 
-    @property
-    def passed(self) -> bool:
-        return self.verified
-
     def records(self) -> tuple[MeasuredRecord, ...]:
         """For the manifest, to three digits: what is beyond those is the machine's, not the bundle's."""
         sets = ", ".join(self.inputs)
@@ -52,6 +50,7 @@ class VerifyReport:
         return measured(self.outputs)
 
     def as_json(self) -> dict[str, Any]:
+        """All fields as plain data."""
         return asdict(self)
 
 
