@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -40,10 +40,10 @@ class SegmentRefused(BundleError):
     kind = "segment"
 
 
-def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str]) -> str:
-    """Changes with anything the compiled file depends on. The model's weights are inline."""
+def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str], initializers: Iterable[onnx.TensorProto] = ()) -> str:
+    """Changes with anything the compiled file depends on. The weights are in the model, or given besides it."""
     weights = WeightsFile(cast("IO[bytes]", _Nowhere()))
-    digest = hashlib.sha256(externalised(model, weights).SerializeToString(deterministic=True))
+    digest = hashlib.sha256(externalised(model, weights, initializers).SerializeToString(deterministic=True))
     digest.update(weights.sha256.encode())
     digest.update(repr((adapter.name, tuple(words), sorted(adapter.versions().items()))).encode())
     return digest.hexdigest()

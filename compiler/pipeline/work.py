@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ...passes.graph.graph import Graph
-from ...passes.place.cut_segments import Cut
 from ...passes.place.placed import Part, Placement, Question, Site
+from ...passes.place.segment import Segment
 from ...passes.rule.rewrite import Allow, Decision, Rewrite, anywhere
 from ...targets.model import Target
 
@@ -36,7 +36,7 @@ class Work:
     placement: Placement | None = None
     parts: tuple[Part, ...] = ()
     sites: tuple[Site, ...] = ()
-    cuts: tuple[Cut, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
     def enabled(self, rules: Iterable[Rewrite]) -> tuple[Rewrite, ...]:
         return tuple(rule for rule in rules if rule.name not in self.without)

@@ -94,8 +94,8 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
     run_passes(work, stage, options.watchers)
     assert work.placement is not None
     with stage("plan"):
-        compiled = assemble(work.graph, work.target, work.cuts)
+        compiled = assemble(work.graph, work.target, work.segments)
         arena = plan_arena(compiled, room=arena_room(compiled, work.target))
-        found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.mapped)
+        found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.arena.mapped)
         limits = check_limits(work.target, found)
     return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits)

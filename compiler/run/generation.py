@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,27 +23,18 @@ Call = Callable[[dict[str, Any]], object]
 MARKS = (0xA5, 0x5A)
 
 
-@dataclass(frozen=True, slots=True)
-class SlotAt:
-    """A slot at its address."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    address: int
+def slots_at(arena: ArenaRecord, base: int) -> list[Port]:
+    """The slots at their addresses."""
+    return [Port(slot.tensor, slot.dtype, slot.shape, base + slot.offset) for slot in arena.slots]
 
 
-def slots_at(arena: ArenaRecord, base: int) -> list[SlotAt]:
-    return [SlotAt(slot.dtype, slot.shape, base + slot.offset) for slot in arena.slots]
-
-
-def ports_of(records: Sequence[PortRecord], slots: Sequence[SlotAt], dtypes: Mapping[str, str]) -> list[Port]:
+def ports_of(records: Sequence[PortRecord], slots: Sequence[Port], dtypes: Mapping[str, str]) -> list[Port]:
     """`dtypes`: of the tensors outside the arena."""
 
     def port(record: PortRecord) -> Port:
         if record.slot is None:
             return Port(record.tensor, dtypes.get(record.tensor, "unknown"), None, None)
-        place = slots[record.slot]
-        return Port(record.tensor, place.dtype, place.shape, place.address)
+        return replace(slots[record.slot], name=record.tensor)
 
     return [port(record) for record in records]
 
@@ -53,7 +44,7 @@ class Generation:
 
     A call raises BundleError where its segment did not write an output to its place; whatever the runtime raises passes."""
 
-    def __init__(self, manifest: Manifest, base: int, slots: Sequence[SlotAt], segments: Sequence[LoadedSegment], folder: str) -> None:
+    def __init__(self, manifest: Manifest, base: int, slots: Sequence[Port], segments: Sequence[LoadedSegment], folder: str) -> None:
         self.base, self.slots, self.segments = base, slots, segments
         self._manifest, self._folder = manifest, folder
         self.inputs = [(v.name, *self._view(v.slot)) for v in manifest.model.inputs]
@@ -117,7 +108,7 @@ class Generation:
         """The slot's packed bytes, one row per element."""
         place = self.slots[slot]
         width = numpy_dtype(place.dtype).itemsize
-        return view_at(SlotAt("uint8", (math.prod(place.shape), width), place.address))
+        return view_at(replace(place, dtype="uint8", shape=(math.prod(place.shape or ()), width)))
 
 
 def _run_named(record: SegmentRecord, segment: LoadedSegment, by_name: Sequence[str], folder: str, named: dict[str, Any]) -> None:
