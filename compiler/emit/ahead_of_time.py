@@ -23,7 +23,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A segment that its runtime's compiler does not take, and what the compiler said."""
+    """A segment that its runtime's compiler refuses, with the compiler's output."""
 
     segment: Segment
     problem: SegmentRefused

@@ -97,8 +97,8 @@ def place_operators(work: Work) -> None:
     left for the limits to refuse: they can say by how much."""
     question = work.question
     assert question is not None
-    if work.asked_for is not None:
-        work.placement = replace(work.asked_for, question=question)
+    if work.plan is not None:
+        work.placement = replace(work.plan, question=question)
         return
     questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
     work.placement = next((found for each in questions if (found := place(each, work.effort)) is not None), None)

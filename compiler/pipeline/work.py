@@ -22,7 +22,7 @@ class Work:
     """Times the solver's default time limit."""
     source_operators: Mapping[str, int]
     """Operators of the loaded model, by kind, before any pass."""
-    asked_for: Placement | None = None
+    plan: Placement | None = None
     """A plan to take instead of the fastest, of another compilation of the same model."""
     formulas: tuple[Rewrite, ...] = ()
     """Rules of the target's file that stand for several operators."""

@@ -158,9 +158,9 @@ def _device_dtype(place: Place, tensor: TensorView, converts: Iterable[_Convert]
 
 
 def _waiting(made: Schedule, slots: Sequence[SlotRecord]) -> tuple[StepRecord, ...]:
-    """The steps with what they wait for: whoever used their bytes last; they in turn waited for who used the same bytes before them."""
+    """The steps with what they wait for: the last users of the bytes they write; those in turn waited for the users before them."""
     waits: list[set[int]] = [set() for _ in made.steps]
-    held: list[tuple[int, int, int]] = []  # (begin, end, slot) of bytes by who used them last, in order, disjoint
+    held: list[tuple[int, int, int]] = []  # (begin, end, slot): bytes and the slot that used them last, in order, disjoint
     for k in sorted(range(len(slots)), key=lambda k: slots[k].lifetime[0]):
         begin, end, writer = slots[k].offset, slots[k].offset + slots[k].bytes, made.places[k].writer
         low = bisect_right(held, begin, key=lambda item: item[1])

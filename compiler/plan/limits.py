@@ -42,11 +42,11 @@ class Predictions:
 
 def predict(compiled: Compiled, target: Target, *, latency: float, arena: int) -> Predictions:
     """Sums over the segments; `latency` is the placement's, handoffs included; `arena` in bytes."""
-    silent = tuple(sorted({s.device for s in compiled.segments if compiled.joules(s) is None}))
+    powerless = tuple(sorted({s.device for s in compiled.segments if compiled.joules(s) is None}))
     return Predictions(
         latency=latency,
-        joules=None if silent else sum(compiled.joules(s) or 0.0 for s in compiled.segments),
-        without_power=silent,
+        joules=None if powerless else sum(compiled.joules(s) or 0.0 for s in compiled.segments),
+        without_power=powerless,
         weights=weight_bytes(compiled.segments),
         held=_held(compiled, target, arena),
         pieces=Counter(segment.device for segment in compiled.segments),
@@ -95,9 +95,9 @@ def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
     for limit in target.limits:
         if limit.kind == "power" and found.without_power:
             names = ", ".join(found.without_power)
-            help = "write `power active … W` for it; there is no silent default"
+            help = "state its `power active … W`; there is no default"
             raise TargetError(
-                f"a power limit cannot be held against a plan on {names}, which states no power", where=str(limit.origin), help=help
+                f"a power limit cannot be checked for a plan on {names}, which states no power", where=str(limit.origin), help=help
             )
         value = _value(limit, found)
         if value is not None:
@@ -148,13 +148,13 @@ def _raise_broken(results: Sequence[LimitRecord]) -> None:
     if not broken:
         return
     first = broken[0]
-    told = [f"{_name(r)}: {r.basis} {amount(r.kind, r.value or 0)}, and the target allows {r.comparison} {r.text}" for r in broken]
+    broken_by = [f"{_name(r)}: {r.basis} {amount(r.kind, r.value or 0)}, and the target allows {r.comparison} {r.text}" for r in broken]
     raise Infeasible(
         _name(first),
         first.value or 0.0,
         first.limit,
         (f"the smallest change to the target that would do: {', '.join(f'`{_relaxed(r)}`' for r in broken)}",),
-        message="; ".join(told),
+        message="; ".join(broken_by),
         where=", ".join(dict.fromkeys(r.origin for r in broken)),
     )
 
