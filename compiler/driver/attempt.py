@@ -14,7 +14,7 @@ from ..bundle.manifest_json import claims_bundle
 from ..bundle.publish import stage
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle, write_manifest
-from ..pipeline.run_passes import PassOptions, Watcher
+from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.plan_model import PlannedModel, Unplanned, plan_model
 from ..verify.report import VerifyReport
 from ..watch.verify_each import PassVerifier
@@ -49,6 +49,8 @@ class Attempt:
     emulate: bool
     inputs: Mapping[str, Any] | None
     watchers: tuple[Watcher, ...]
+    own: Inserted
+    """The user's own passes."""
     verifier: PassVerifier | None
     meter: Meter
     tell: Callable[[str], None]
@@ -69,7 +71,7 @@ class Attempt:
     def _plan(self, state: State) -> PlannedModel | Unplanned:
         constraints = state.constraints
         watchers = (*self.watchers, *((self.verifier,) if self.verifier else ()))
-        options = PassOptions(without=constraints.without, watchers=watchers)
+        options = PassOptions(without=constraints.without, inserted=self.own, watchers=watchers)
         target = constraints.applied_to(self.job.target)
         faster = state.refused[0].message if state.refused else ""
         return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)

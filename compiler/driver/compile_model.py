@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from ...targets.model import Target
 from ..emit.emit import check_output
 from ..load.bind_shapes import Shapes
+from ..load.source import Model, beside, source_of
 from ..pipeline.rule_library import library_of
 from ..pipeline.rules import check_rules
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
-from ..run.bundle import Bundle
+from ..surgery.apply_pass import pass_rows
+from ..surgery.user_pass import UserPass
 from ..watch.verify_each import PassVerifier
 from .attempt import Attempt
 from .constraints import Constraints
@@ -25,11 +28,11 @@ from .write_after import Stopped, check_model_place, write_after
 
 
 def compile_model(
-    model: str | Path,
-    target: str | Path | Target,
+    model: Model,
+    target: str | PathLike[str] | Target,
     *,
     shapes: Shapes | None = None,
-    output: str | Path | None = None,
+    output: str | PathLike[str] | None = None,
     verify: bool = True,
     emulate: bool = False,
     effort: float = 1.0,
@@ -38,17 +41,20 @@ def compile_model(
     disable: Iterable[str] = (),
     verify_each: bool = False,
     watchers: tuple[Watcher, ...] = (),
+    passes: Sequence[UserPass | Callable[[Any], Any]] = (),
     search: SearchBudget | None = None,
 ) -> CompileResult:
-    """Compiles an ONNX file into a bundle folder for a target.
+    """Compiles an ONNX model (a path, or an onnx.ModelProto, which is not changed) into a bundle folder for a target.
 
     shapes: sizes of dynamic dims, by dim name or (whole tuples) by input name. output: the bundle's folder, default
-    `<model>.<target>/` beside the model. verify: run the bundle against the model before it takes its place; segments whose
+    `<model>.<target>/` beside the model's file. verify: run the bundle against the model before it takes its place; segments whose
     runtime is not here run on the CPU only if `emulate`, else verification is skipped with its reason in the result.
     effort: how long the placement solver looks for a proof, as a multiple of its default limit.
     inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared.
     disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
     fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
+    passes: functions of yours on a gs.Graph, with a contract each (surgery/user_pass.py); they run after the model is simplified, or
+    where a UserPass says.
 
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
@@ -57,8 +63,8 @@ def compile_model(
     Raises UserError (ModelError, TargetError, Infeasible, BundleError, VerifyError, SearchEnded, PassError …) or grammar.HwError;
     then no bundle is written.
     """
-    job = Job(Path(model), target, shapes, progress, inputs)
-    out = Path(output) if output is not None else default_output(job.model, job.target)
+    job = Job(source_of(model), target, shapes, progress, inputs)
+    out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
     disabled = check_rules(disable, job.target)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
@@ -70,6 +76,7 @@ def compile_model(
         emulate=emulate,
         inputs=inputs,
         watchers=watchers,
+        own=pass_rows(passes, inputs),
         verifier=PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None,
         meter=meter,
         tell=tell,
@@ -79,10 +86,10 @@ def compile_model(
 
 def stop_after(
     name: str,
-    model: str | Path,
-    target: str | Path | Target,
+    model: Model,
+    target: str | PathLike[str] | Target,
     *,
-    output: str | Path | None = None,
+    output: str | PathLike[str] | None = None,
     shapes: Shapes | None = None,
     effort: float = 1.0,
     progress: Progress | None = None,
@@ -90,38 +97,19 @@ def stop_after(
     disable: Iterable[str] = (),
     verify_each: bool = False,
     watchers: tuple[Watcher, ...] = (),
+    passes: Sequence[UserPass | Callable[[Any], Any]] = (),
 ) -> Stopped:
     """Runs the passes up to the one of that name and writes the whole graph to an ONNX file, default `<model>.<pass>.onnx` beside
     the model; no bundle is written. The other arguments, and what is raised, are those of `compile_model`."""
     check_pass(name)
-    job = Job(Path(model), target, shapes, progress, inputs)
-    out = Path(output) if output is not None else job.model.with_name(f"{job.model.stem}.{name}.onnx")
+    job = Job(source_of(model), target, shapes, progress, inputs)
+    out = Path(output) if output is not None else beside(job.model, f"{name}.onnx")
     check_model_place(out, job.model)
     verifier = (PassVerifier(job.model, repro_folder(out), inputs),) if verify_each else ()
-    options = PassOptions(without=check_rules(disable, job.target), watchers=(*watchers, *verifier))
+    without, own = check_rules(disable, job.target), pass_rows(passes, inputs)
+    options = PassOptions(without=without, inserted=own, watchers=(*watchers, *verifier))
     operators = write_after(name, job.load, job.target, out, effort, job.clock.stage, options)
     return Stopped(path=out, after=name, operators=operators, seconds=job.clock.seconds)
-
-
-def compile(
-    model: str | Path,
-    target: str | Path | Target,
-    *,
-    shapes: Shapes | None = None,
-    output: str | Path | None = None,
-    verify: bool = True,
-    emulate: bool = False,
-    **options: Any,
-) -> Bundle:
-    """`compile_model`, and the bundle it wrote, loaded: `autoglmc.compile("model.onnx", "a16", shapes={"batch": 1}).run(inputs)`.
-    `options` are further arguments of `compile_model`."""
-    result = compile_model(model, target, shapes=shapes, output=output, verify=verify, emulate=emulate, **options)
-    return Bundle.load(result.folder)
-
-
-def default_output(model: Path, target: Target) -> Path:
-    """`dir/model.onnx` for a16 -> `dir/model.a16`."""
-    return model.with_name(f"{model.stem}.{target.name}")
 
 
 def repro_folder(output: Path) -> Path:

@@ -48,8 +48,8 @@ def tighter(state: State, verdict: Inexact, rules: Sequence[Rewrite]) -> State |
 
 def looser_forms(verdict: Inexact, rules: Sequence[Rewrite]) -> Step | None:
     """What to switch off next; None where no approximation was taken."""
-    taken = Counter(record.rule for record in verdict.bounds if record.bound > 0)
-    known = {rule.name: rule for rule in rules}
+    known = {rule.name: rule for rule in rules}  # a user's own pass is not among them: it is not ours to switch off
+    taken = Counter(record.rule for record in verdict.bounds if record.bound > 0 and record.rule in known)
     if not taken:
         return None
     worst = known[max(taken, key=lambda name: (taken[name] * known[name].contract.absolute, name))]
@@ -66,13 +66,16 @@ def looser_forms(verdict: Inexact, rules: Sequence[Rewrite]) -> Step | None:
 
 def infeasible_exactly(verdict: Inexact) -> UserError:
     """What to raise where even exact forms break a limit."""
-    return _infeasible(verdict, "with no approximation left")
+    return _infeasible(verdict, f"with {_used(verdict)}" if verdict.bounds else "with no approximation left")
 
 
 def infeasible_without(verdict: Inexact, last: Decision, problem: UserError) -> UserError:
     """What to raise where the form given up `last`, for this verdict, is all that the devices have."""
-    used = ", ".join(sorted({record.rule for record in verdict.bounds})) or "no approximation"
-    return _infeasible(verdict, f"with {used}; without {last.site}: {problem.message}")
+    return _infeasible(verdict, f"with {_used(verdict)}; without {last.site}: {problem.message}")
+
+
+def _used(verdict: Inexact) -> str:
+    return ", ".join(sorted({record.rule for record in verdict.bounds})) or "no approximation"
 
 
 def _infeasible(verdict: Inexact, how: str) -> UserError:

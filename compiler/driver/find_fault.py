@@ -61,11 +61,11 @@ def find_fault(
 
 def _made_up(planned: PlannedModel) -> Mapping[str, Array] | None:
     """Inputs that the untouched model takes; None where none can be made up."""
-    path = planned.loaded.path
-    model = read_graph(path)
+    source = planned.loaded.source
+    model = read_graph(source)
     specs = planned.compiled.tensors
     shapes = {name: tuple(dim or 0 for dim in shape) for name in planned.compiled.graph_inputs if (shape := specs[name].shape) is not None}
-    found = MadeUp(model, Reference(path, model), shapes, planned.compiled.graph_inputs).attempt(0)
+    found = MadeUp(model, Reference(source, model), shapes, planned.compiled.graph_inputs).attempt(0)
     return None if found is None else found[0]
 
 

@@ -11,6 +11,7 @@ from ..bundle.manifest import BoundRecord, LimitRecord
 from ..devices.find_adapter import PLAN_ONLY, absence
 from ..errors import BundleError, ModelError, VerifyError
 from ..load.load_model import LoadedModel
+from ..load.source import Source
 from ..plan.segments import Compiled
 from ..run.bundle import Bundle
 from ..verify.fitting_inputs import MadeUp
@@ -41,14 +42,14 @@ def judge_bundle(
 
     Raises VerifyError where the bundle does not run although the model does, ModelError where the model does not either."""
     try:
-        report = verify(loaded.path, Bundle.load(folder), emulate=emulate, inputs=inputs)
+        report = verify(loaded.source, Bundle.load(folder), emulate=emulate, inputs=inputs)
     except BundleError as problem:
-        _blame_the_model(folder, loaded.path)
+        _blame_the_model(folder, loaded.source)
         # the folder is gone when this is read, and the user did nothing wrong
         message = f"the bundle does not run: {problem.message.replace(f'{folder}/', '')}"
         help = "the untouched model does run here: please report this"
-        raise VerifyError(message, where=str(loaded.path), help=help) from problem
-    return Judged(report, _against(report, bounds, str(loaded.path)))
+        raise VerifyError(message, where=str(loaded.source), help=help) from problem
+    return Judged(report, _against(report, bounds, str(loaded.source)))
 
 
 def _against(report: VerifyReport, bounds: tuple[BoundRecord, ...], where: str) -> Inexact | Rejected | None:
@@ -63,18 +64,18 @@ def _against(report: VerifyReport, bounds: tuple[BoundRecord, ...], where: str) 
     return Rejected(VerifyError(f"the bundle differs from the model: {'; '.join(wrong)}", where=where, help=help))
 
 
-def _blame_the_model(folder: Path, path: Path) -> None:
+def _blame_the_model(folder: Path, source: Source) -> None:
     """Raises ModelError where the untouched model does not run either: bound to sizes that it cannot have."""
     from ..verify.reference import Reference, read_graph
 
     inputs = Bundle.load(folder).manifest.model.inputs
     shapes = {value.name: value.shape for value in inputs if value.shape is not None}
-    model = read_graph(path)
-    made_up = MadeUp(model, Reference(path, model), shapes, tuple(value.name for value in inputs))
+    model = read_graph(source)
+    made_up = MadeUp(model, Reference(source, model), shapes, tuple(value.name for value in inputs))
     if all(made_up.attempt(seed) is None for seed in range(SETS)):
         sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
         message = f"the untouched model does not run with {sizes}: {made_up.unfit[0]}"
-        raise ModelError(message, where=str(path), help="bind sizes that it can have with --shape")
+        raise ModelError(message, where=str(source), help="bind sizes that it can have with --shape")
 
 
 def why_not_run(compiled: Compiled) -> str:

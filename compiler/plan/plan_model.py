@@ -91,7 +91,7 @@ def rules_for(target: Target, without: frozenset[str]) -> tuple[tuple[Rewrite, .
 
 
 def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions) -> PlannedModel:
-    run_passes(work, stage, options.watchers)
+    run_passes(work, stage, options.watchers, inserted=options.inserted)
     assert work.placement is not None
     with stage("plan"):
         compiled = assemble(work.graph, work.target, work.segments)

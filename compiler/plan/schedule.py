@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...passes.place.segment import Segment
+from ...targets.dtypes import ADDRESSABLE
 from ...targets.operator_view import TensorView
 from ..bundle.plan_records import HandoffRecord, StepKind, StepRecord
 from .segments import Compiled
@@ -52,13 +53,9 @@ class Schedule:
     """Tensors that are passed by name."""
 
 
-OUTSIDE = frozenset({"int4", "uint4", "fp8", "complex64", "complex128"})
-"""Dtypes of known size that a runtime cannot be given by address: packed in part of a byte, ambiguous, or unknown to onnxruntime."""
-
-
 def in_arena(spec: TensorView) -> bool:
     """Whether the tensor can live at an address; strings, sequences and shapes known only at run time cannot."""
-    return spec.bytes is not None and spec.dtype not in OUTSIDE
+    return spec.bytes is not None and spec.dtype in ADDRESSABLE
 
 
 def schedule(compiled: Compiled) -> Schedule:

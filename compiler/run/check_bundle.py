@@ -40,7 +40,7 @@ def check_files(folder: Path, manifest: Manifest) -> None:
                 raise BundleError(f"segments[{segment.index}] names {used}, which is not among files", where=str(folder))
 
 
-def check_weights(folder: Path, manifest: Manifest) -> None:
+def check_external_data(folder: Path, manifest: Manifest) -> None:
     """Raises BundleError where a segment's external data is not a listed file beside it."""
     import onnx
 
