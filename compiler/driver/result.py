@@ -128,7 +128,7 @@ def _devices(result: CompileResult) -> list[dict[str, Any]]:
     rows = []
     for device in result.work.target.devices:
         segments = [s for s in result.manifest.segments if s.device == device.name]
-        models = [c.model for c in result.work.cuts if c.part.device == device.name]
+        mine = [segment for segment in result.work.segments if segment.device == device.name]
         rows.append(
             {
                 "name": device.name,
@@ -136,7 +136,7 @@ def _devices(result: CompileResult) -> list[dict[str, Any]]:
                 "runtime": device.runtime.adapter,
                 "operators": counts[device.name],
                 "kernels": sum(len(s.kernels) for s in segments),
-                "weight_bytes": weight_bytes(models),
+                "weight_bytes": weight_bytes(mine),
                 "segments": len(segments),
                 "seconds": sum(s.predicted_seconds for s in segments),
             }

@@ -46,8 +46,8 @@ def place_operators(work: Work) -> None:
     left for the limits to refuse: they can say by how much."""
     question = work.question
     assert question is not None
-    if work.asked_for is not None:
-        work.placement = replace(work.asked_for, question=question)
+    if work.plan is not None:
+        work.placement = replace(work.plan, question=question)
         return
     work.placement = place_relaxing(question, work.effort)
     if work.placement is None:
@@ -64,7 +64,7 @@ def realise_placement(work: Work) -> None:
 
 
 def cut_segments(work: Work) -> None:
-    work.cuts = cut(work.graph, work.parts, work.target)
+    work.segments = cut(work.graph, work.parts, work.target)
 
 
 def tune_segments(work: Work) -> None:
@@ -72,7 +72,7 @@ def tune_segments(work: Work) -> None:
         device.name: {s.implementation.rule for s in work.sites if s.implementation.device == device.name} for device in work.target.devices
     }
     rules = {d.name: work.enabled(rules_of(d, work.target.precision, used[d.name])) for d in work.target.devices}
-    work.cuts, decisions = tune(work.cuts, work.target, rules, work.allow)
+    work.segments, decisions = tune(work.segments, work.target, rules, work.allow)
     work.decisions.extend(decisions)
 
 

@@ -103,7 +103,7 @@ def failure(tmp_path: Path, function: Edit, contract: object = "exact", **option
 
 
 def operators(result: CompileResult) -> list[str]:
-    return [node.op_type for cut in result.work.cuts for node in cut.model.graph.node]
+    return [node.op_type for cut in result.work.segments for node in cut.model.graph.node]
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -166,7 +166,7 @@ def test_a_graph_may_be_returned(tmp_path: Path) -> None:
         return gs.Graph(twin.nodes, twin.inputs, twin.outputs, name=twin.name, opset=twin.opset, import_domains=twin.import_domains)
 
     result = compiled(tmp_path, declared(rebuilt, "exact"))
-    node = result.work.cuts[0].model.graph.node[2]
+    node = result.work.segments[0].model.graph.node[2]
     assert operators(result) == ["MatMul", "Relu", "Add", "Gelu", "Tanh"] and node.doc_string == "writes a"
 
 
