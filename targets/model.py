@@ -218,6 +218,11 @@ class Target:
     """`confidence low;`: what the author thinks of the numbers; "" if not said."""
     shapes: tuple[Bucket, ...] = ()
 
+    def __repr__(self) -> str:
+        """Short: all facts are several screens."""
+        devices = ", ".join(f"{device.name} ({device.runtime.adapter})" for device in self.devices)
+        return f"<Target {self.name!r}: {self.title or 'no title'}; {devices}>"
+
     def device(self, name: str) -> Device:
         """The device of that name; KeyError if there is none."""
         for device in self.devices:

@@ -20,8 +20,8 @@ def new_target_command(name: str, output: Path | None, as_json: bool) -> int:
     It holds no number: everything that only you know is a `?`, which `autoglmc check` reports until it is replaced.
     A file that is there is not overwritten.
     """
-    from ...targets.skeleton import skeleton
     from ..errors import UsageError
+    from ..hw.skeleton import skeleton
 
     path = output or Path(f"{name}.hw")
     try:

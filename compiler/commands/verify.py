@@ -22,10 +22,10 @@ def verify_command(model: Path, bundle: Path, emulate: bool, inputs: Path | None
     Both run on inputs made up for the model; outputs and tensors between segments are compared.
     """
     from ..run.array_files import read_arrays
-    from ..verify.verify import verify_bundle
+    from ..run.bundle import Bundle
 
     given = None if inputs is None else read_arrays(inputs)
-    result = verify_bundle(model, bundle, emulate=emulate, progress=None if as_json else stage, inputs=given)
+    result = Bundle.load(bundle).verify(model, emulate=emulate, progress=None if as_json else stage, inputs=given)
     if as_json:
         echo_json(result.as_json())
     else:

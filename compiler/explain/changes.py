@@ -11,8 +11,9 @@ from ...passes.graph.graph import Graph
 from ...passes.graph.versions import declared, readable, unlike
 from ...passes.rule.rewrite import Declined
 from ...targets.admit import Edit, admit
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device, Precision, RewriteLine, Target
-from ...targets.operator_view import FLOATS, OperatorView
+from ...targets.operator_view import OperatorView
 from ...targets.support import Yes, data_dtypes, device_dtypes, supports
 from ..pipeline.work import Work
 from .change import SMALLEST_FIRST, Apply, Change, views_of, with_device, with_target

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...targets.dtypes import ELEMENT
 from ...targets.operator_view import OperatorView
 from ...targets.operators import key_of
 
@@ -19,8 +20,8 @@ OLDEST, NEWEST = 18, 23
 """Opsets that a segment may declare: the compiler lifts to 18 and declares the first that has its operators."""
 LARGEST = 1 << 22
 """Elements of one tensor; beyond it a question costs more than its answer is worth."""
-NAMES = {1: "fp32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "fp16"}
-"""Dtypes that devices take as TensorProto.DataType; a case with another one is left out."""
+TAKEN = frozenset({"fp32", "uint8", "int8", "int32", "int64", "bool", "fp16"})
+"""Dtypes that devices take; a case with another one is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Case:
 
 def make_case(name: str, node: onnx.NodeProto, values: Sequence[Array | None], constants: frozenset[int], opset: int) -> Case | None:
     """The case of a node whose operands have these values, those at `constants` being weights. None where onnxruntime's CPU cannot
-    answer, a dtype is none of NAMES, a tensor is empty or too large, or nothing would be left to feed."""
+    answer, a dtype is not in TAKEN, a tensor is empty or too large, or nothing would be left to feed."""
     from ...passes.graph.graph import Graph
     from .slice_model import run_on_cpu
 
@@ -84,4 +85,4 @@ def _fits(value: Array) -> bool:
 
     if value.dtype == object or value.dtype.kind in "USV" or not 0 < value.size <= LARGEST:
         return False
-    return onnx.helper.np_dtype_to_tensor_dtype(value.dtype) in NAMES
+    return onnx.helper.np_dtype_to_tensor_dtype(value.dtype) in {ELEMENT[dtype] for dtype in TAKEN}

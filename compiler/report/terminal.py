@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from ..driver.result import CompileResult
-from ..plan.limits import amount
+from ..quantities import amount, count, margin, size, time
 from .gantt import gantt
-from .layout import console, count, row, say, short, size, table, time
+from .layout import console, row, say, short, table
 from .printable import printable
 
 if TYPE_CHECKING:
     from ..run.result import Pipelined, RunResult
-    from ..verify.compare import Difference
+    from ..verify.compare import TensorDifference
     from ..verify.report import VerifyReport
     from ..watch.verify_each import Checked
 
@@ -92,15 +92,9 @@ def _print_limits(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         if facts["value"] is None:
             told.append(Text(f"{facts['name']} {bound}: not measured", style="yellow"))
         else:
-            value, margin = amount(kind, facts["value"]), _margin(kind, facts["margin"])
-            told.append(Text(f"{facts['name']} {value} {bound}, margin {margin} ({facts['basis']})"))
+            value, left = amount(kind, facts["value"]), margin(kind, facts["margin"])
+            told.append(Text(f"{facts['name']} {value} {bound}, margin {left} ({facts['basis']})"))
     say(screen, "limits", told)
-
-
-def _margin(kind: str, value: float) -> str:
-    """Rounded down, where an amount is rounded up: 8 GiB less 933 KiB is not 8 GiB."""
-    text = amount(kind, -value) if value else amount(kind, 0.0)
-    return text if not value else text[1:] if text.startswith("-") else f"-{text}"
 
 
 def _checked(passes: Sequence[Checked]) -> str:
@@ -108,7 +102,7 @@ def _checked(passes: Sequence[Checked]) -> str:
     changed = [one for one in passes if one.changed]
     worst = max(changed, key=lambda one: one.max_abs_over_std, default=None)
     most = f"; the most off after one is {worst.max_abs:.3g} ({worst.name})" if worst is not None and worst.max_abs else ""
-    return f"{len(passes)} pass{'' if len(passes) == 1 else 'es'} compared with the model, {len(changed)} changed the graph{most}"
+    return f"{count(len(passes), 'pass')} compared with the model, {len(changed)} changed the graph{most}"
 
 
 def _rewrites(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -209,7 +203,7 @@ def print_verified(report: VerifyReport) -> None:
     say(screen, "verify", [f"{verdict}: {report.reason}{mark}"], style="green" if report.verified else "red")
 
 
-def _worst(rows: Sequence[Difference]) -> Sequence[Difference]:
+def _worst(rows: Sequence[TensorDifference]) -> Sequence[TensorDifference]:
     """All, in order, where they are few."""
     if len(rows) <= MOST_ROWS:
         return rows

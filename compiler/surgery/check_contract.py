@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...passes.rule.rewrite import Contract
 from ..errors import ModelError, first_line
-from ..verify.compare import Difference, difference
+from ..verify.compare import TensorDifference, difference
 from ..verify.fitting_inputs import MadeUp
 from ..verify.judge import SPREAD, TOLERANCE, beyond
 from ..verify.reference import Reference, random_tensors
@@ -46,7 +46,7 @@ def broken_contract(before: onnx.ModelProto, after: onnx.ModelProto, contract: C
         return first_line(problem).removeprefix("error: ").replace("the model", "the model it left", 1)
     names = [name for name in reference.outputs if name not in drawn]
     found = [_fault(name, [(a[name], b[name]) for a, b in zip(expected, got, strict=True)], contract) for name in names]
-    suspects = [difference for difference in found if isinstance(difference, Difference)]
+    suspects = [difference for difference in found if isinstance(difference, TensorDifference)]
     rounding = _own_rounding(before, feeds, expected, suspects)
     judged = (_judge(replace(d, rounding=rounding[d.name]), contract) for d in suspects)
     return "; ".join(filter(None, (*(fault for fault in found if isinstance(fault, str)), *judged)))
@@ -66,7 +66,7 @@ def _inputs(
     return [feeds for feeds, _ in sets], [expected for _, expected in sets]
 
 
-def _fault(name: str, pairs: Sequence[tuple[Any, Any]], contract: Contract) -> str | Difference:
+def _fault(name: str, pairs: Sequence[tuple[Any, Any]], contract: Contract) -> str | TensorDifference:
     """A sentence for what no contract allows or `exact` does not; a difference to judge; "" for equal bits."""
     for expected, got in pairs:
         if got.dtype != expected.dtype or got.shape != expected.shape:
@@ -96,7 +96,7 @@ def _differing(expected: Any, got: Any) -> int:
 
 
 def _own_rounding(
-    before: onnx.ModelProto, feeds: Sequence[Mapping[str, Any]], expected: Sequence[Outputs], suspects: Sequence[Difference]
+    before: onnx.ModelProto, feeds: Sequence[Mapping[str, Any]], expected: Sequence[Outputs], suspects: Sequence[TensorDifference]
 ) -> Mapping[str, float]:
     """What onnxruntime's own optimisations change in the model before the pass, by output."""
     if not suspects:
@@ -106,7 +106,7 @@ def _own_rounding(
     return {d.name: difference(d.name, [(a[d.name], b[d.name]) for a, b in zip(expected, results, strict=True)]).max_abs for d in suspects}
 
 
-def _judge(found: Difference, contract: Contract) -> str:
+def _judge(found: TensorDifference, contract: Contract) -> str:
     if contract.kind == "reassociates":
         return "; ".join(beyond([found], (), TOLERANCE))
     allowed = contract.absolute + SPREAD * found.rounding

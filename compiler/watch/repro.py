@@ -57,7 +57,7 @@ sys.exit(wrong)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """What the README tells."""
+    """What the README reports."""
 
     pass_name: str
     rule: str
@@ -116,11 +116,8 @@ def _compare(site: SiteCut, values: Mapping[str, Any]) -> str:
         got = Reference(Path(), site.after).run({v.name: values[v.name] for v in site.after.graph.input})
     except (UserError, KeyError) as problem:
         return f"the site alone does not run: {first_line(problem)}"
-    told = []
-    for name, value in expected.items():
-        found = difference(name, [(value, got[name])])
-        told.append(f"{name} is off by {found.max_abs:.3g}" + (f", {found.mismatched} elements differ in kind" if found.mismatched else ""))
-    return "; ".join(told)
+    found = [difference(name, [(value, got[name])]) for name, value in expected.items()]
+    return "; ".join(f"{d.name} is off by {d.max_abs:.3g}{f', {d.mismatch}' if d.mismatched else ''}" for d in found)
 
 
 def _readme(folder: Path, story: Story, site: SiteCut, seen: str) -> str:

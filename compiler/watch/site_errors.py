@@ -1,4 +1,4 @@
-"""Every approximated operator by itself: is it within its proved bound, on the values that reach it and on a ramp?"""
+"""Every approximated operator alone: is it within its proved bound, on the values that reach it and on a ramp?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...passes.place.placed import Site
+from ..differing_digits import differing
 from ..errors import UserError, first_line
 from ..verify.compare import difference
 from ..verify.reference import Reference
@@ -44,8 +45,9 @@ def _fault(cut: SiteCut, seen: Mapping[str, Any], bound: float, over: tuple[floa
             for name, value in expected.items():
                 found = difference(name, [(value, got[name])])
                 if found.mismatched or found.max_abs > bound + _rounding(value, values):
-                    kinds = f" and {found.mismatched} elements differ in kind" if found.mismatched else ""
-                    return f"it is off by {found.max_abs:.3g}{kinds} {where}, its proved bound is {bound:.3g}"
+                    off, proved = differing(found.max_abs, bound)
+                    kinds = f"{found.mismatch}, " if found.mismatched else ""
+                    return f"{kinds}it is off by {off} {where}, its proved bound is {proved}"
     except UserError as problem:
         return f"it does not run: {first_line(problem)}"
     return ""

@@ -1,6 +1,6 @@
 """After every pass: is the graph still one, and does it still compute the model? If not, which rule at which site, and a small repro.
 
-The whole model is run by onnxruntime without its optimisations and compared with the untouched file, with the tolerance that
+The whole model is run by onnxruntime without its optimisations and compared with the untouched model, with the tolerance that
 verification uses (judge.py). A pass that approximates is judged in three steps: without its approximations, as any other; every
 approximated operator alone, against its proved bound; and all together, for NaN, infinities and shapes. How far bounds may add up
 in the whole model is no question of right or wrong: verification holds that against the target's limits. Later passes are compared
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...passes.place.placed import Site
 from ..errors import PassError
+from ..load.source import Source
 from ..pipeline.table import Pass
 from ..pipeline.whole_model import whole_model
 from ..pipeline.work import Work
-from .blame import Culprit, attempt, culprit_at, find_culprit
-from .check_graph import broken_invariants
-from .pass_judge import PassJudge
+from .blame import FaultyApplication, application_at, find_faulty_application, run_limited
+from .pass_judge import PassJudge, broken_invariants
 from .repro import Story, save_repro
 from .site_errors import broken_bounds
 
@@ -47,18 +47,18 @@ class PassVerifier:
 
     stage = "verify-each"
 
-    def __init__(self, path: Path, repro: Path, inputs: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, source: Source, repro: Path, inputs: Mapping[str, Any] | None = None) -> None:
         """repro: the folder to write where a pass is wrong. inputs: compared besides generated ones."""
-        self.path, self.folder, self._inputs = path, repro, inputs
+        self.source, self.folder, self._inputs = source, repro, inputs
         self.checked: list[Checked] = []
         self._seen: Signature = ()
 
     def begin(self, work: Work) -> None:
         model = whole_model(work)
-        self._judge = PassJudge(self.path, model, self._inputs)
+        self._judge = PassJudge(self.source, model, self._inputs)
         self.checked = []
         if fault := self._judge.fault(model, work):
-            raise PassError(f"loading the model changed what it computes: {fault}", where=str(self.path), pass_name="load")
+            raise PassError(f"loading the model changed what it computes: {fault}", where=str(self.source), pass_name="load")
         self._remember("load", work, model)
 
     def after(self, row: Pass, work: Work) -> None:
@@ -86,24 +86,24 @@ class PassVerifier:
         def exact(rule: str) -> bool:
             return rule not in bounded
 
-        without = attempt(self._start, row.run, None, exact)[0]
+        without = run_limited(self._start, row.run, None, exact)[0]
         if fault := self._judge.fault(whole_model(without), without):
-            self._refuse(row, fault, find_culprit(self._start, row.run, self._judge.fault, exact))
+            self._refuse(row, fault, find_faulty_application(self._start, row.run, self._judge.fault, exact))
         for site, fault in broken_bounds(whole_model(self._start), model, self._new_sites(work), self._judge.feeds[0]):
-            number = attempt(self._start, row.run, None)[1].log.index((site.implementation.rule, site.tensor)) + 1
-            self._refuse(row, fault, culprit_at(self._start, row.run, number, fault))
+            number = run_limited(self._start, row.run, None)[1].log.index((site.implementation.rule, site.tensor)) + 1
+            self._refuse(row, fault, application_at(self._start, row.run, number, fault))
         if fault := self._judge.gross_fault(model, work):
-            self._refuse(row, fault, find_culprit(self._start, row.run, self._judge.gross_fault))
+            self._refuse(row, fault, find_faulty_application(self._start, row.run, self._judge.gross_fault))
         self._judge.accept(model)
 
     def _check_own_bounded(self, row: Pass, work: Work, model: onnx.ModelProto) -> None:
         """A user's pass is held to its bound where it runs; here only the kind of a difference counts, as for all approximations."""
         if fault := self._judge.gross_fault(model, work):
-            self._refuse(row, fault, find_culprit(self._start, row.run, self._judge.gross_fault))
+            self._refuse(row, fault, find_faulty_application(self._start, row.run, self._judge.gross_fault))
         self._judge.accept(model)
 
-    def _find(self, row: Pass) -> Culprit | None:
-        return find_culprit(self._start, row.run, self._judge.fault)
+    def _find(self, row: Pass) -> FaultyApplication | None:
+        return find_faulty_application(self._start, row.run, self._judge.fault)
 
     def _remember(self, name: str, work: Work, model: onnx.ModelProto) -> None:
         signature = _signature(model)
@@ -112,9 +112,9 @@ class PassVerifier:
         self.checked.append(Checked(name, changed, worst.max_abs if worst else 0.0, worst.max_abs_over_std if worst else 0.0))
         self._seen, self._start = signature, work.copy()
 
-    def _refuse(self, row: Pass, fault: str, culprit: Culprit | None) -> None:
+    def _refuse(self, row: Pass, fault: str, culprit: FaultyApplication | None) -> None:
         """Raises PassError, with the repro where there is a culprit."""
-        where = str(self.path)
+        where = str(self.source)
         if culprit is None:
             help = "no single application of a rule explains it; --print-after shows the graph, --disable RULE leaves a rule out"
             help = f"compile without --pass {row.name} to see that it is the pass" if row.own else help
@@ -137,7 +137,7 @@ class PassVerifier:
         )
 
 
-def _advice(row: Pass, culprit: Culprit) -> str:
+def _advice(row: Pass, culprit: FaultyApplication) -> str:
     if row.own:
         return "the pass is yours: fix it, or compile without it"
     return f"please report it; --disable {culprit.rule} compiles without the rule"

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ...targets.dtypes import FLOATS
 from ...targets.model import Target
-from ...targets.operator_view import FLOATS, OperatorView, TensorView
+from ...targets.operator_view import OperatorView, TensorView
 from ...targets.support import device_dtypes
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -22,7 +23,7 @@ from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
 MOST = 32
 """Members of a unit; a longer run of operators between two quantisations is no unit."""
-Row = tuple[Answer, ...]
+AnswerRow = tuple[Answer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ def _around(graph: Graph, node: Node) -> list[Node]:
     return [*before, node, *(reader for reader in readers if reader.kind == INTO and reader.inputs[0] in node.writes)]
 
 
-def agree(graph: Graph, target: Target, candidates: Candidates, nodes: Sequence[Node], answers: Sequence[Row]) -> tuple[Row, ...]:
+def agree(
+    graph: Graph, target: Target, candidates: Candidates, nodes: Sequence[Node], answers: Sequence[AnswerRow]
+) -> tuple[AnswerRow, ...]:
     """The answers, those for quantised operators per unit: a device runs all of it or nothing. Where none would, they stay as they are."""
     number = {id(node): k for k, node in enumerate(nodes)}
     settled = list(answers)
