@@ -81,6 +81,7 @@ def rich() -> onnx.ModelProto:
     graph.quantization_annotation.add(tensor_name="a").quant_parameter_tensor_names.add(key="SCALE_TENSOR", value="outer0")
     for k, node in enumerate(graph.node):
         node.name = node.name or f"n{k}"
+    graph.node[0].device_configurations.add(configuration_id="two devices", pipeline_stage=1)
     return note(model)
 
 

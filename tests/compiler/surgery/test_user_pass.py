@@ -260,6 +260,13 @@ def test_a_bounded_pass_over_the_targets_limit_is_named(tmp_path: Path) -> None:
     assert f"with {HERE}:nudge_bias" in caught.value.message and not (tmp_path / "bundle").exists()
 
 
+def test_beyond_what_is_sane_the_target_must_say_what_is_allowed(tmp_path: Path) -> None:
+    """A bound may be kept and still be more than an output's whole spread: without a limit in the target that is refused."""
+    with pytest.raises(VerifyError) as caught:
+        compiled(tmp_path, declared(drop_both, "bounded=10"))
+    assert caught.value.message.endswith(f"with {HERE}:drop_both") and "error abs <= 1e-2;" in caught.value.help
+
+
 def test_given_inputs_count_too(tmp_path: Path) -> None:
     """A pass that is right on what we make up and wrong on what the user gives."""
 
