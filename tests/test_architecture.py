@@ -81,9 +81,10 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan",
-        "compiler/probe", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place", "passes/rule", "targets",
+        "compiler/probe", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place", "passes/rule",
+        "targets",
     },
-    "compiler/report": {"compiler/driver", "compiler/explain", "compiler/plan", "compiler/run", "compiler/verify", "compiler/watch"},
+    "compiler/report": {"compiler/run", "targets"},
     "compiler/commands": {
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/load", "compiler/pipeline",
         "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch",

@@ -28,7 +28,7 @@ def inside(folder: Path, name: str) -> Path:
     for part in parts:
         path = path / part
         if path.is_symlink():
-            raise BundleError(f"{name} passes a symbolic link", where=str(folder))
+            raise BundleError(f"{name} is, or goes through, a symbolic link", where=str(folder))
     return path
 
 

@@ -49,7 +49,8 @@ class Attempt:
     emulate: bool
     inputs: Mapping[str, Any] | None
     watchers: tuple[Watcher, ...]
-    passes: Inserted
+    own: Inserted
+    """The user's own passes."""
     verifier: PassVerifier | None
     meter: Meter
     tell: Callable[[str], None]
@@ -70,7 +71,7 @@ class Attempt:
     def _plan(self, state: State) -> PlannedModel | Unplanned:
         constraints = state.constraints
         watchers = (*self.watchers, *((self.verifier,) if self.verifier else ()))
-        options = PassOptions(without=constraints.without, inserted=self.passes, watchers=watchers)
+        options = PassOptions(without=constraints.without, inserted=self.own, watchers=watchers)
         target = constraints.applied_to(self.job.target)
         faster = state.refused[0].message if state.refused else ""
         return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)

@@ -76,7 +76,7 @@ def compile_model(
         emulate=emulate,
         inputs=inputs,
         watchers=watchers,
-        passes=pass_rows(passes, inputs),
+        own=pass_rows(passes, inputs),
         verifier=PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None,
         meter=meter,
         tell=tell,

@@ -48,8 +48,8 @@ def tighter(state: State, verdict: Inexact, rules: Sequence[Rewrite]) -> State |
 
 def looser_forms(verdict: Inexact, rules: Sequence[Rewrite]) -> Step | None:
     """What to switch off next; None where no approximation was taken."""
-    known = {rule.name: rule for rule in rules}
-    taken = Counter(record.rule for record in verdict.bounds if record.bound > 0 and record.rule in known)  # a user's pass stays
+    known = {rule.name: rule for rule in rules}  # a user's own pass is not among them: it is not ours to switch off
+    taken = Counter(record.rule for record in verdict.bounds if record.bound > 0 and record.rule in known)
     if not taken:
         return None
     worst = known[max(taken, key=lambda name: (taken[name] * known[name].contract.absolute, name))]

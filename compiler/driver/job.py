@@ -17,7 +17,21 @@ from ..load.given_inputs import check_given
 from ..load.load_model import LoadedModel, load_model
 from ..load.source import Source
 
+
+class Message(str):
+    """A message of progress, the name of a stage that begins, which also says how much of the search is left: "attempt 2 of 12"; "" ends
+    that. For whoever takes plain messages it is one."""
+
+    budget: str
+
+    def __new__(cls, text: str, budget: str) -> Message:
+        made = super().__new__(cls, text)
+        made.budget = budget
+        return made
+
+
 Progress = Callable[[str], None]
+"""Is called with a message, maybe a `Message`, when a stage begins."""
 
 
 def _require_bound(loaded: LoadedModel, target: Target) -> None:
@@ -60,7 +74,7 @@ class Job:
 
 
 class Clock:
-    """Tells progress and remembers how long each stage took."""
+    """Reports progress and remembers how long each stage took."""
 
     def __init__(self, progress: Progress) -> None:
         self.seconds: dict[str, float] = {}

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
 from ..emit.facts import implementations
@@ -87,6 +89,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
     return {
         "bundle": str(result.folder),
         "target": result.manifest.target.name,
+        "host": result.work.target.host.name,
         "operators": {"before": sum(result.work.source_operators.values()), "recovered": result.work.recovered},
         "devices": _devices(result),
         "handoffs": _handoffs(result),
@@ -100,6 +103,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
             "lower_bound": solution.lower_bound,
             "proven_optimal": solution.proven,
             "gap": solution.gap,
+            "units": len(placement.question.units),
         },
         "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
         "limits": [
@@ -109,6 +113,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
         ],
         "rewrites": _rewrites(result),
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in result.manifest.guesses],
+        "search": [structs.asdict(one) for one in result.manifest.search],
         "notes": list(result.notes),
         "seconds": dict(result.seconds),
         "passes": [asdict(checked) for checked in result.checked],

@@ -16,6 +16,7 @@ from ...passes.rule.rewrite import Rewrite
 from ..bundle.manifest import AttemptRecord, Outcome
 from ..errors import SearchEnded
 from .error_budget import infeasible_exactly, tighter
+from .job import Message
 from .over_limit import another_plan, taken_back
 from .result import CompileResult
 from .route_around import around
@@ -36,7 +37,7 @@ def search(attempt: Attempt, first: State, rules: Sequence[Rewrite], meter: Mete
     state, log = first, tuple[AttemptRecord, ...]()
     while True:
         if meter.attempts:
-            tell(f"{meter.next_attempt()}: {state.change}")
+            tell(Message(f"again: {state.change}", meter.next_attempt()))
         meter.attempts += 1
         verdict = attempt(state, log)
         if isinstance(verdict, Accepted):

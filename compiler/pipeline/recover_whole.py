@@ -2,7 +2,7 @@
 
 Other recovered operators are in nearly every table, or cost nothing to take apart again. These are not: a device without them runs the
 parts, and as an exporter wrote these they may be better than as a rule does. So both graphs are placed, and the cheaper one stays.
-onnxruntime needs no such question: its segments get these operators when they are tuned.
+onnxruntime's segments get these operators when they are tuned, so this does not concern them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def recover_whole(work: Work) -> None:
 
 
 def _wanted(rule: Rewrite, work: Work) -> bool:
-    """Whether a device, other than onnxruntime's, has the rule's operator in its table."""
+    """Whether the table of a device other than onnxruntime's lists the rule's operator."""
     return any(device.runtime.adapter != RUNTIME_TUNED and lists(device, rule.emits[0]) for device in work.target.devices)
 
 

@@ -1,4 +1,4 @@
-"""Questions about the shapes that networks have: ranks 1 to 5, dtypes, operands that are weights and operands that are not.
+"""Probe cases with the shapes that networks have: ranks 1 to 5, dtypes, operands that are weights and operands that are not.
 
 An operand is written "1x32x48x48" (fp32, fed), "32x1x3x3*" (a weight), "i64:2x8", "bool:1x8" or "f16:8"; "" is absent, "[]" a scalar;
 a list is a weight of int64. Values are drawn anew for every case, from its text, within (0.1, 1) for functions not defined elsewhere.

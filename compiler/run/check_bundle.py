@@ -29,7 +29,7 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         except OSError as error:
             raise BundleError(f"{name} is missing: {error.strerror}", where=str(folder)) from None
         if not stat.S_ISREG(status.st_mode):
-            raise BundleError(f"{name} is no regular file", where=str(folder))
+            raise BundleError(f"{name} is not a regular file", where=str(folder))
         if status.st_size != record.size:
             raise BundleError(f"{name} has {status.st_size} bytes, {field}.size says {record.size}", where=str(folder))
         found = sha256_of(path)

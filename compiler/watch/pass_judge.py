@@ -97,7 +97,7 @@ class PassJudge:
 
 
 def broken_invariants(graph: Graph) -> list[str]:
-    """One sentence for everything that does not hold: order, single writers, what is read exists, and the index of users is right."""
+    """One sentence per violation: topological order, one writer per tensor, everything read exists, the index of users is right."""
     known = set(graph.inputs) | set(graph.constants)
     written: set[str] = set()
     found = []
@@ -106,20 +106,20 @@ def broken_invariants(graph: Graph) -> list[str]:
         for name in node.reads:
             users.setdefault(name, set()).add(id(node))
             if name not in known and name not in written:
-                found.append(f"{node.kind} {node.name!r} reads {name!r}, which nothing before it writes")
+                found.append(f"{node.kind} {node.name!r} reads {name!r}, which no node before it writes")
         for name in node.writes:
             if name in written or name in known:
                 found.append(f"{name!r} is written twice, the second time by {node.kind} {node.name!r}")
             if graph.producer(name) is not node:
-                found.append(f"the graph takes another node than {node.kind} {node.name!r} for the writer of {name!r}")
+                found.append(f"the graph's index has another producer of {name!r} than {node.kind} {node.name!r}")
         written.update(node.writes)
-    found += [f"the graph's output {name!r} is written by nothing" for name in graph.outputs if name not in known and name not in written]
+    found += [f"no node writes the graph output {name!r}" for name in graph.outputs if name not in known and name not in written]
     wrong = [name for name in known | written if {id(user) for user in graph.users(name)} != users.get(name, set())]
-    return found + [f"the graph does not know who reads {name!r}" for name in sorted(wrong)]
+    return found + [f"the graph's index of the readers of {name!r} is wrong" for name in sorted(wrong)]
 
 
 def refused_by_checker(model: onnx.ModelProto, *, strict: bool) -> str:
-    """What onnx's checker says against it, "" if nothing. strict: shapes and dtypes inferred anew must be those that are declared."""
+    """The error of onnx's checker, "" if there is none. strict: declared shapes and dtypes must be the inferred ones."""
     import onnx
 
     hidden = hide_weights(model)

@@ -1,4 +1,4 @@
-"""A folder that shows one wrong application of a rule by itself: the site before and after, its inputs, and how to see the difference."""
+"""A folder that reproduces one wrong application of a rule: the site before and after, its inputs, and how to see the difference."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _compare(site: SiteCut, values: Mapping[str, Any]) -> str:
         expected = Reference(Path(), site.before).run({v.name: values[v.name] for v in site.before.graph.input})
         got = Reference(Path(), site.after).run({v.name: values[v.name] for v in site.after.graph.input})
     except (UserError, KeyError) as problem:
-        return f"the site alone does not run: {first_line(problem)}"
+        return f"the site cannot be run alone: {first_line(problem)}"
     found = [difference(name, [(value, got[name])]) for name, value in expected.items()]
     return "; ".join(f"{d.name} is off by {d.max_abs:.3g}{f', {d.mismatch}' if d.mismatched else ''}" for d in found)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import onnx
 
 RAMP = 12.0
-"""Beyond this |x| the functions that are approximated are straight."""
+"""For larger |x| the approximated functions are linear."""
 EVERYWHERE = (float("-inf"), float("inf"))
 ROUNDING = 16.0
 """Units of rounding, of the largest value, allowed on top of a bound: forms have about as many operators."""
@@ -49,12 +49,12 @@ def _fault(cut: SiteCut, seen: Mapping[str, Any], bound: float, over: tuple[floa
                     kinds = f"{found.mismatch}, " if found.mismatched else ""
                     return f"{kinds}it is off by {off} {where}, its proved bound is {proved}"
     except UserError as problem:
-        return f"it does not run: {first_line(problem)}"
+        return f"onnxruntime cannot run it: {first_line(problem)}"
     return ""
 
 
 def _rounding(output: Any, inputs: Mapping[str, Any]) -> float:
-    """What the dtype may add to a bound."""
+    """What rounding in the output's dtype may add to a bound."""
     import numpy
 
     if output.dtype.kind != "f":

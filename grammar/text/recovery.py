@@ -1,8 +1,7 @@
 """Finds several syntax errors in one run: report the first, repair a draft of the text there, parse again.
 
-A repair inserts what is missing (`;`, `}`) or blanks out what is wrong (a token, else the statement), so one error gives one message.
-Resuming lark's parser at the error (`on_error`) gave five messages for an error, since it knows neither lines nor indentation.
-Offsets in the draft are mapped back to the text as written.
+A repair inserts what is missing (`;`, `}`) or blanks out what is wrong (a token, else the statement). Repairs are local, so one error gives
+one message; resuming the parser at the error was tried and gave five. Offsets in the draft are mapped back to the text as written.
 """
 
 from __future__ import annotations
@@ -24,8 +23,6 @@ READ_BUDGET = 4 << 20
 """Characters to parse again in total: a large file gets fewer rounds."""
 
 _OPERATORS = {"&": ("&&", "and"), "|": ("||", "or"), "!": ("!", "not")}
-
-
 RESERVED = ("match", "let", "emit", "where", "rule", "else")
 
 

@@ -179,7 +179,7 @@ def test_a_changed_missing_or_linked_file_is_named(folder: Path) -> None:
     assert "symbolic link" in refusal(folder)
     weights.unlink()
     weights.mkdir()
-    assert "no regular file" in refusal(folder)
+    assert "is not a regular file" in refusal(folder)
 
 
 def test_weights_outside_the_list_are_not_read(folder: Path) -> None:

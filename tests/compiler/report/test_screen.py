@@ -10,7 +10,8 @@ from small_models import RELU, parse, save
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.explain.explain_model import explain_model
-from autoglmc.compiler.report.layout import NARROWEST, WIDTH, console
+from autoglmc.compiler.report.columns import NARROWEST
+from autoglmc.compiler.report.layout import WIDTH, console
 
 
 @pytest.mark.parametrize(("said", "width"), [("70", 70), ("200", 200), ("7", WIDTH), ("", WIDTH), ("wide", WIDTH), (str(NARROWEST), 40)])

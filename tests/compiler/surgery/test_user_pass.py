@@ -245,9 +245,9 @@ def test_a_bounded_pass_is_not_taken_for_a_wrong_bundle(tmp_path: Path, capsys: 
     result = compiled(tmp_path, declared(nudge(1e-2), "bounded=5e-2"), verify_each=True)
     assert not isinstance(result.verification, str) and result.verification.verified and result.verification.approximated
     assert [one.name for one in result.checked][3] == f"{HERE}:nudge_bias"
-    from autoglmc.compiler.report.terminal import print_compiled
+    from autoglmc.compiler.report.compiled import print_compiled
 
-    print_compiled(result)
+    print_compiled(result.as_json())
     shown = " ".join(capsys.readouterr().out.split())
     assert f"{HERE}:nudge_bias (your pass): bounded, off by at most 0.05 (declared, checked on generated inputs)" in shown
 
