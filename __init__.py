@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TargetError,
         UsageError,
         UserError,
+        UserPassError,
         VerifyError,
     )
     from autoglmc.compiler.hw.load_target import load_target
@@ -66,6 +67,7 @@ __all__ = [
     "UsageError",
     "UserError",
     "UserPass",
+    "UserPassError",
     "VerifyError",
     "VerifyReport",
     "WhyChange",
@@ -91,7 +93,8 @@ _MODULES = {
     "autoglmc.compiler.driver.compile_model": ("compile_model",),
     "autoglmc.compiler.driver.result": ("CompileResult",),
     "autoglmc.compiler.errors": (
-        "BundleError", "Infeasible", "ModelError", "PassError", "TargetError", "UsageError", "UserError", "VerifyError",
+        "BundleError", "Infeasible", "ModelError", "PassError", "TargetError", "UsageError", "UserError", "UserPassError",
+        "VerifyError",
     ),
     "autoglmc.compiler.hw.load_target": ("load_target",),
     "autoglmc.compiler.run.bundle": ("Bundle",),

@@ -127,7 +127,7 @@ def why(
 ) -> WhyReport:
     """Why operators of a model are not on the preferred device of a target, and the smallest change that would place them there.
 
-    - model: a path, or an onnx.ModelProto, which is not changed. target: as for `compile`.
+    - model: a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph; it is not changed. target: as for `compile`.
     - node: the name of a node, a tensor or an operator ("Softmax"): what every device says of it.
     - shapes: as for `compile`; usual sizes are made up for dims without one (`report.assumed_shapes`).
     - device: the device to explain, by default the accelerator with the highest sustained peak.
