@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from autoglmc.compiler.run.outputs import Outputs
     from autoglmc.compiler.run.session import Session
     from autoglmc.compiler.verify.check_model import CheckResult
-    from autoglmc.compiler.verify.compare import Difference
+    from autoglmc.compiler.verify.compare import TensorDifference
     from autoglmc.compiler.verify.report import VerifyReport
     from autoglmc.grammar.text.diagnostics import HwError
     from autoglmc.targets.model import Target
@@ -47,9 +47,36 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Bundle", "BundleError", "CheckReport", "CheckResult", "CompileResult", "Difference", "HwError", "Infeasible", "ModelError",
-    "Outputs", "PassError", "Session", "Target", "TargetError", "UsageError", "UserError", "VerifyError", "VerifyReport", "WhyChange",
-    "WhyDevice", "WhyGroup", "WhyNode", "WhyReport", "__version__", "check", "compile", "compile_model", "load_target", "verify", "why",
+    "Bundle",
+    "BundleError",
+    "CheckReport",
+    "CheckResult",
+    "CompileResult",
+    "HwError",
+    "Infeasible",
+    "ModelError",
+    "Outputs",
+    "PassError",
+    "Session",
+    "Target",
+    "TargetError",
+    "TensorDifference",
+    "UsageError",
+    "UserError",
+    "VerifyError",
+    "VerifyReport",
+    "WhyChange",
+    "WhyDevice",
+    "WhyGroup",
+    "WhyNode",
+    "WhyReport",
+    "__version__",
+    "check",
+    "compile",
+    "compile_model",
+    "load_target",
+    "verify",
+    "why",
 ]  # fmt: skip
 
 _MODULES = {
@@ -67,7 +94,7 @@ _MODULES = {
     "autoglmc.compiler.run.outputs": ("Outputs",),
     "autoglmc.compiler.run.session": ("Session",),
     "autoglmc.compiler.verify.check_model": ("CheckResult",),
-    "autoglmc.compiler.verify.compare": ("Difference",),
+    "autoglmc.compiler.verify.compare": ("TensorDifference",),
     "autoglmc.compiler.verify.report": ("VerifyReport",),
     "autoglmc.grammar.text.diagnostics": ("HwError",),
     "autoglmc.targets.model": ("Target",),

@@ -43,7 +43,7 @@ class UserError(Exception):
 
 
 class UsageError(UserError):
-    """A flag or argument that cannot be meant; exit code 2."""
+    """An invalid flag or argument; exit code 2."""
 
     exit_code = 2
     kind = "usage"
@@ -64,19 +64,21 @@ class TargetError(UserError):
 class Infeasible(UserError):
     """A limit that no plan can keep.
 
-    resource: what runs out ("memory dram"); demand and limit: in the resource's SI unit; levers: each one relaxation
-    that would make it feasible, smallest first.
+    resource: what runs out ("memory dram"); demand and limit: in the resource's SI unit; relaxations:
+    each of these changes would make it feasible, smallest first.
     """
 
     kind = "infeasible"
 
-    def __init__(self, resource: str, demand: float, limit: float, levers: Iterable[str], *, message: str = "", where: str = "") -> None:
+    def __init__(
+        self, resource: str, demand: float, limit: float, relaxations: Iterable[str], *, message: str = "", where: str = ""
+    ) -> None:
         self.resource = resource
         self.demand = demand
         self.limit = limit
-        self.levers = tuple(levers)
+        self.relaxations = tuple(relaxations)
         text = message or f"{resource}: {demand:g} needed, {limit:g} allowed"
-        super().__init__(text, where=where, help="; or ".join(self.levers))
+        super().__init__(text, where=where, help="; or ".join(self.relaxations))
 
 
 class BundleError(UserError):

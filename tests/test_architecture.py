@@ -77,7 +77,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/explain": {
         "compiler/bundle", "compiler/emit", "compiler/errors.py", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
-        "passes/graph", "passes/place", "passes/rule", "passes/solve", *_TARGETS,
+        "passes/graph", "passes/place", "passes/rule", *_TARGETS,
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline",
@@ -85,6 +85,9 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/report": {
         "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/plan", "compiler/run", "compiler/verify", "compiler/watch",
+    },
+    "compiler/api": {
+        "compiler/driver", "compiler/explain", "compiler/hw", "compiler/load", "compiler/run", "compiler/verify", *_TARGETS,
     },
     "compiler/commands": {
         "compiler/devices", "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/hw", "compiler/load",

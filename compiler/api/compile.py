@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...targets.model import Target
 from ..driver.compile_model import compile_model
 from ..run.bundle import Bundle
 
 if TYPE_CHECKING:
-    from ...targets.model import Target
     from ..load.bind_shapes import Shapes
     from ..load.source import Model
 
@@ -54,9 +54,9 @@ def compile(
     """
     result = compile_model(
         model,
-        target,
+        target if isinstance(target, Target) else os.fspath(target),
         shapes=shapes,
-        output=output,
+        output=None if output is None else os.fspath(output),
         verify=verify,
         emulate=emulate,
         effort=effort,

@@ -45,7 +45,7 @@ class WhyGroup:
     runs_on: str
     """The device that has them; "" for none."""
     kind: str
-    """refused: the device does not run them. elsewhere: it does, and another one is cheaper. unplaced: no device runs them."""
+    """refused: the device does not run them. elsewhere: it does, and another one is cheaper. unplaceable: no device runs them."""
     reason: str
     nodes: tuple[str, ...]
     """Their names."""
@@ -142,7 +142,7 @@ def why(
     ('HardSwish', 'cpu')
     >>> print(report.groups[0].change.text)
     """
-    source, machine = source_of(model), target if isinstance(target, Target) else load_target(target)
+    source, machine = source_of(model), target if isinstance(target, Target) else load_target(os.fspath(target))
     facts = as_json(explain_model(source, machine, word=node, shapes=shapes, device=device, effort=effort, tries=tries))
     return WhyReport(
         model=str(source),

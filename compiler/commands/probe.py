@@ -12,8 +12,8 @@ from .options import FILE, json_option
 from .output import stage
 
 if TYPE_CHECKING:
-    from ..probe.ask import Answer
-    from ..probe.runtime_words import Asked
+    from ..probe.choose import ProbedCase
+    from ..probe.runtime_words import ProbedRuntime
 
 
 @click.command("probe")
@@ -45,9 +45,8 @@ def probe_command(
     that are weights and operands that are not. The answer is an operator table as .hw text, or every case with --json.
     """
     from ..hw.load_target import load_target
-    from ..probe.ask import ask
-    from ..probe.choose import chosen_operators, sample
-    from ..probe.runtime_words import device_words, runtime_of, spelled_out
+    from ..probe.choose import chosen_operators, probe_cases, sample
+    from ..probe.runtime_words import device_words, require_runtime, spelled_out
     from ..probe.write_table import table_text
 
     if (runtime is None) == (target is None or device is None):
@@ -57,8 +56,8 @@ def probe_command(
     else:
         words = device_words(load_target(str(target)), str(device))
     names = chosen_operators(operators)
-    asked = runtime_of(words)
-    answers = list(ask(asked.adapter, asked.words, sample(names, cases), seconds=seconds, tell=stage))
+    asked = require_runtime(words)
+    answers = list(probe_cases(asked.adapter, asked.words, sample(names, cases), seconds=seconds, tell=stage))
     if as_json:
         import json
 
@@ -73,7 +72,7 @@ def probe_command(
     return 0
 
 
-def provenance(asked: Asked, answers: list[Answer]) -> list[str]:
+def provenance(asked: ProbedRuntime, answers: list[ProbedCase]) -> list[str]:
     """Where the table comes from: runtime, versions, month, how many cases."""
     from datetime import date
 
@@ -87,7 +86,7 @@ def provenance(asked: Asked, answers: list[Answer]) -> list[str]:
     ]
 
 
-def _record(answer: Answer) -> dict[str, Any]:
+def _record(answer: ProbedCase) -> dict[str, Any]:
     view = answer.case.view
     operands = {name: {"dtype": t.dtype, "shape": t.shape, "const": t.const} for name, t in view.inputs.items()}
     return {

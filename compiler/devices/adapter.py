@@ -48,7 +48,7 @@ class LoadedSegment(Protocol):
         ...
 
     def misplaced(self) -> Sequence[str]:
-        """After a run: outputs that the runtime did not write at their address; empty is the proof of no host-visible copy."""
+        """After a run: outputs that the runtime reports at another address than theirs; empty where it reports none (see marks.py)."""
         ...
 
 
@@ -93,7 +93,7 @@ class Adapter(Protocol):
         ...
 
     def compile(self, model: Path, blob: Path) -> None:
-        """Compiles a segment ahead of time; called in a process of its own (see blobs.py). Raises whatever the runtime raises."""
+        """Compiles a segment ahead of time; called in a process of its own (bundle/build_blob.py). Raises whatever the runtime raises."""
         ...
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:

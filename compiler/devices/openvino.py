@@ -12,7 +12,6 @@ from typing import Any
 
 from ..errors import BundleError
 from .adapter import Absent, LoadedSegment, Needs, Port
-from .marks import mark, unwritten
 from .views import ONNX_TYPES, view_at
 
 BINDABLE = frozenset({"fp32", "fp16", "int32", "int8", "uint8", "bool"})
@@ -124,7 +123,6 @@ class _BoundSegment:
         for name, tensor in self._tensors.items():
             self._request.set_tensor(name, tensor)
         self.device = f"OpenVINO {', '.join(compiled.get_property('EXECUTION_DEVICES'))}"
-        self._unwritten: tuple[str, ...] | None = None
 
     def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         """Another request of the same compiled model, whose weights are there once."""
@@ -138,19 +136,14 @@ class _BoundSegment:
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._halted:
             raise BundleError(f"the run of {self._path.name} was ended", where=str(self._path))
-        marked = mark(self._outputs) if self._unwritten is None else {}
         try:
             self._request.infer()
         except RuntimeError as error:
             raise BundleError(f"OpenVINO cannot run {self._path.name}: {str(error).strip()[:1000]}", where=str(self._path)) from error
-        if self._unwritten is None:
-            self._unwritten = unwritten(marked)
         return {}
 
     def misplaced(self) -> Sequence[str]:
-        """By address, and by what the first run wrote there."""
-        moved = [p.name for p in self._outputs if self._tensors[p.name].get_size() and self._address(p.name) != p.address]
-        return tuple(dict.fromkeys((*moved, *(self._unwritten or ()))))
+        return [p.name for p in self._outputs if self._tensors[p.name].get_size() and self._address(p.name) != p.address]
 
     def _address(self, name: str) -> int:
         return int(self._request.get_tensor(name).data.ctypes.data)

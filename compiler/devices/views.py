@@ -48,12 +48,17 @@ def packed_bytes(port: Sized) -> int:
     return 0 if port.shape is None else math.prod(port.shape) * numpy_dtype(port.dtype).itemsize
 
 
-def view_at(port: Addressed) -> numpy.ndarray[Any, Any]:
-    """The packed array at the port's address. The memory belongs to the arena and must outlive the view."""
+def bytes_at(port: Addressed, size: int) -> numpy.ndarray[Any, Any]:
+    """uint8[size] at the port's address. The memory belongs to the arena and must outlive the view."""
     import numpy
 
-    assert port.address is not None and port.shape is not None
-    dtype = numpy_dtype(port.dtype)
-    size = math.prod(port.shape) * dtype.itemsize
+    assert port.address is not None
     memory = (ctypes.c_ubyte * size).from_address(port.address)
-    return numpy.frombuffer(memoryview(memory), dtype=dtype).reshape(port.shape) if size else numpy.empty(port.shape, dtype)
+    return numpy.frombuffer(memoryview(memory), numpy.uint8) if size else numpy.empty(0, numpy.uint8)
+
+
+def view_at(port: Addressed) -> numpy.ndarray[Any, Any]:
+    """The packed array at the port's address, of its dtype and shape. The memory belongs to the arena and must outlive the view."""
+    assert port.shape is not None
+    dtype = numpy_dtype(port.dtype)
+    return bytes_at(port, math.prod(port.shape) * dtype.itemsize).view(dtype).reshape(port.shape)

@@ -13,7 +13,7 @@ from ..hw.buckets import bucket_flags
 from ..hw.load_target import load_target
 from ..hw.try_rules import try_rules
 from ..load.bind_shapes import Shapes, shape_flags
-from ..load.given_inputs import check_inputs
+from ..load.given_inputs import check_given
 from ..load.load_model import LoadedModel, load_model
 from ..load.source import Source
 
@@ -55,7 +55,7 @@ class _Job:
             loaded = load_model(self.model, self._shapes)
             _require_bound(loaded, self.target)
             if self._inputs is not None:
-                check_inputs(loaded.proto, self._inputs)
+                check_given(loaded.proto, self._inputs)
         return loaded
 
 

@@ -12,10 +12,10 @@ from ...targets.operator_view import OperatorView
 from ..pipeline.work import Work
 from ..plan.plan_model import rules_for
 
-Kind = Literal["rewrite", "dtype", "shape", "constant", "rule"]
+ChangeKind = Literal["rewrite", "dtype", "shape", "constant", "rule"]
 
 
-SMALLEST_FIRST: tuple[Kind, ...] = ("rewrite", "dtype", "shape", "constant", "rule")
+SMALLEST_FIRST: tuple[ChangeKind, ...] = ("rewrite", "dtype", "shape", "constant", "rule")
 
 
 Apply = Callable[[Work, Sequence[str]], "tuple[Work, tuple[str, ...]] | None"]
@@ -25,7 +25,7 @@ from; None where the change cannot be made."""
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    kind: Kind
+    kind: ChangeKind
     text: str
     """What to write or do: "rewrite Gelu -> relu_tanh tol 3e-4;"."""
     where: str

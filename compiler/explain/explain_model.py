@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ...passes.place.force_placement import all_on
 from ...targets.model import Target
 from ..bundle.manifest import GuessRecord
 from ..emit.facts import guesses
@@ -13,9 +14,9 @@ from ..load.source import Source
 from .change import Change
 from .groups import Group, group_operators, preferred_device
 from .origins import find_nodes
-from .plans import Plan, all_there, make_plan
+from .plans import ExplainedPlan, make_plan
 from .shapes import flag, prepared, smaller_shapes
-from .trials import Tried, every_change, names_of, smallest, together
+from .trials import Trial, every_change, names_of, smallest_change, together
 from .verdicts import Alike, alike
 
 TRIES = 5
@@ -23,9 +24,9 @@ TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class GroupRow:
     group: Group
-    tried: Tried | None
+    tried: Trial | None
     """The smallest change after which the device takes the operators; None where there is none, or they could run there already."""
 
 
@@ -34,7 +35,7 @@ class Subject:
     """The operators that were asked about, as far as every device says the same of them."""
 
     alike: Alike
-    tried: tuple[Tried, ...]
+    tried: tuple[Trial, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +45,14 @@ class Why:
     """The preferred one."""
     assumed: str
     """The --shape that was made up, "" where all dims had a size."""
-    plan: Plan
+    plan: ExplainedPlan
     all_there: float | None = None
     """Predicted seconds with everything on the device that it can run."""
-    rows: tuple[Row, ...] = ()
-    together: Tried | None = None
+    rows: tuple[GroupRow, ...] = ()
+    together: Trial | None = None
     """All changes that help or were priced, at once."""
     guesses: tuple[GuessRecord, ...] = ()
-    fates: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
     subjects: tuple[Subject, ...] = ()
     asked: str = ""
 
@@ -79,7 +80,7 @@ def explain_model(
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
-    plan: Plan
+    plan: ExplainedPlan
     device: int
     shapes: Shapes
     source: Source
@@ -92,10 +93,10 @@ class _Asker:
             if group.kind != "elsewhere":
                 tried = self._smallest(group, left > 0)
                 left -= 1
-            rows.append(Row(group=group, tried=tried))
+            rows.append(GroupRow(group=group, tried=tried))
         placement = self.plan.placement
         decided = () if placement is None else guesses(placement)
-        there = all_there(self.plan, self.device)
+        there = None if placement is None else all_on(placement, self.device)
         return replace(told, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
 
     def about(self, told: Why, word: str) -> Why:
@@ -106,17 +107,17 @@ class _Asker:
             group = Group(one.operator, one.runs_on, "refused", one.verdicts[self.device].because, (), "", list(one.numbers))
             tried = every_change(self.plan, group, self.device, self._shapes(group)) if refused else ()
             subjects.append(Subject(alike=one, tried=tried))
-        return replace(told, asked=word, fates=found.fates, subjects=tuple(subjects))
+        return replace(told, asked=word, traces=found.traces, subjects=tuple(subjects))
 
-    def _smallest(self, group: Group, price: bool) -> Tried | None:
-        tried = smallest(self.plan, group, self.device, price, self._shapes(group))
+    def _smallest(self, group: Group, price: bool) -> Trial | None:
+        tried = smallest_change(self.plan, group, self.device, price, self._shapes(group))
         return tried[-1] if tried and not tried[-1].refusal else None
 
     def _shapes(self, group: Group) -> Sequence[Change]:
         work = self.plan.work
         return list(smaller_shapes(group.reason, self.shapes, self.source, work.target, work.effort))
 
-    def _together(self, rows: Sequence[Row]) -> Tried | None:
+    def _together(self, rows: Sequence[GroupRow]) -> Trial | None:
         """All changes but those that reload the model, at once; None where there is only one."""
         chosen = [(r.tried.change, names_of(self.plan, r.group)) for r in rows if r.tried is not None and r.tried.change.kind != "shape"]
         return together(self.plan, chosen, self.device) if len(chosen) > 1 else None

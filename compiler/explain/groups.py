@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ...passes.place.candidates import Refusal
+from ...passes.place.force_placement import force
+from ...passes.place.placed import Placement
 from ...targets.model import Target
 from ..errors import UsageError, did_you_mean
 from ..plan.sensitivity import Decider, deciding_between
-from .plans import Plan, forced
+from .plans import ExplainedPlan
 
 SAME = 0.5e-6
 """Seconds that are not worth a word."""
 
-Kind = Literal["refused", "elsewhere", "homeless"]
-"""refused: the device cannot run it; elsewhere: it can, and another device is cheaper; homeless: no device runs it."""
+GroupKind = Literal["refused", "elsewhere", "unplaceable"]
+"""refused: the device cannot run it; elsewhere: it can, and another device is cheaper; unplaceable: no device runs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Group:
     operator: str
     runs_on: str
     """The device it runs on; "" where none does."""
-    kind: Kind
+    kind: GroupKind
     reason: str
     """The device's, with the values of the first operator; for "elsewhere" what the plan says."""
     more_reasons: tuple[str, ...]
@@ -62,7 +64,7 @@ def preferred_device(target: Target, wanted: str | None) -> int:
     return max(others, key=lambda k: rates[k], default=names.index(target.host.name))
 
 
-def group_operators(plan: Plan, device: int) -> tuple[Group, ...]:
+def group_operators(plan: ExplainedPlan, device: int) -> tuple[Group, ...]:
     """Every operator that does not run on the device is in exactly one group."""
     found: dict[tuple[str, str, str, str], Group] = {}
     for k, (node, row) in enumerate(zip(plan.nodes, plan.answers, strict=True)):
@@ -73,7 +75,7 @@ def group_operators(plan: Plan, device: int) -> tuple[Group, ...]:
         lost = all(isinstance(other, Refusal) for other in row)
         if plan.placement is None and not lost:
             continue  # there is no plan that it could be compared with: what no device runs comes first
-        kind: Kind = "homeless" if lost else "refused" if isinstance(answer, Refusal) else "elsewhere"
+        kind: GroupKind = "unplaceable" if lost else "refused" if isinstance(answer, Refusal) else "elsewhere"
         reasons = answer.reasons if isinstance(answer, Refusal) else ("",)
         native = plan.native_refusal(k, device)
         key = (node.kind, runs_on, reason_key(reasons[0]), reason_key(native))
@@ -83,7 +85,8 @@ def group_operators(plan: Plan, device: int) -> tuple[Group, ...]:
     groups = list(found.values())
     for group in groups:
         if group.kind == "elsewhere":
-            group.extra, group.guesses = compared(plan, group.numbers, device)
+            assert plan.placement is not None
+            group.extra, group.guesses = compared(plan.placement, group.numbers, device, plan.work.effort)
             group.reason = elsewhere_reason(plan.target.devices[device].name, group.extra)
     return tuple(sorted(groups, key=lambda group: (-group.seconds, -len(group.numbers), group.operator, group.reason)))
 
@@ -96,14 +99,14 @@ def reason_key(reason: str) -> str:
     return reason
 
 
-def compared(plan: Plan, numbers: Sequence[int], device: int) -> tuple[Extra | None, tuple[Decider, ...]]:
+def compared(placement: Placement, numbers: Sequence[int], device: int, effort: float) -> tuple[Extra | None, tuple[Decider, ...]]:
     """What it costs to have those nodes on that device, None where no plan does; and the guesses that decided against it."""
-    rival = forced(plan, numbers, device).placement
-    if rival is None or plan.placement is None:
+    rival = force(placement, frozenset(numbers), device, effort)
+    if rival is None:
         return None, ()
-    theirs, ours = rival.solution.price, plan.placement.solution.price
+    theirs, ours = rival.solution.price, placement.solution.price
     extra = Extra(theirs.total - ours.total, theirs.compute - ours.compute, theirs.dispatch - ours.dispatch, theirs.handoff - ours.handoff)
-    return extra, deciding_between(plan.placement, rival, plan.target.devices[device].name) if extra.total > SAME else ()
+    return extra, deciding_between(placement, rival, placement.question.target.devices[device].name) if extra.total > SAME else ()
 
 
 def elsewhere_reason(device: str, extra: Extra | None) -> str:

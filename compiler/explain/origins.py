@@ -13,7 +13,7 @@ from ..load.node_names import name_nodes_apart
 from ..load.read_model import read_model
 from ..load.source import Source
 from ..load.structure import all_graphs, bodies
-from .plans import Plan
+from .plans import ExplainedPlan
 
 if TYPE_CHECKING:
     import onnx
@@ -22,39 +22,39 @@ MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundNodes:
     numbers: tuple[int, ...]
     """Of the plan's nodes; empty where nothing is left of it."""
-    fates: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
     """What became of a node of the file that the plan does not have under that name; what a tensor is that no node writes."""
 
 
-def find_nodes(plan: Plan, model: Source, word: str) -> Found:
+def find_nodes(plan: ExplainedPlan, model: Source, word: str) -> FoundNodes:
     """Raises UsageError with the nearest names where nothing is called that."""
     exact = [k for k, node in enumerate(plan.nodes) if word in (node.name, *node.writes)]
     if exact:
-        return Found(tuple(exact))
+        return FoundNodes(tuple(exact))
     kinds = {node.kind.lower(): node.kind for node in plan.nodes}
     kind = kinds.get(word.lower())
     if kind is not None:
-        return Found(tuple(k for k, node in enumerate(plan.nodes) if node.kind == kind))
+        return FoundNodes(tuple(k for k, node in enumerate(plan.nodes) if node.kind == kind))
     graph = plan.work.graph
     if word in graph.inputs or word in graph.constants:
         readers = tuple(k for k, node in enumerate(plan.nodes) if word in node.reads)
         what = "an input of the model" if word in graph.inputs else "a constant"
         read = f"read by {len(readers)} operator{'' if len(readers) == 1 else 's'}" if readers else "which nothing reads any more"
-        return Found(readers, (f"`{word}` is {what}, {read}",))
+        return FoundNodes(readers, (f"`{word}` is {what}, {read}",))
     source = _Untouched(model)
     wanted = source.called(word)
     if not wanted:
         raise UsageError(f"no node and no operator of the model is called '{word}'", help=_nearest(word, plan, source))
     numbers: dict[int, None] = {}
-    fates: dict[str, None] = {}
+    traces: dict[str, None] = {}
     for node in wanted:
-        found, how = source.fate(node, plan)
+        found, how = source.trace(node, plan)
         numbers.update(dict.fromkeys(found))
-        fates[how] = None
-    return Found(tuple(numbers), tuple(fates))
+        traces[how] = None
+    return FoundNodes(tuple(numbers), tuple(traces))
 
 
 class _Untouched:
@@ -80,7 +80,7 @@ class _Untouched:
         named = [node for node in self.nodes if word in (node.name, *node.output)]
         return named or [node for node in self.nodes if node.op_type.lower() == word.lower()]
 
-    def fate(self, node: onnx.NodeProto, plan: Plan) -> tuple[tuple[int, ...], str]:
+    def trace(self, node: onnx.NodeProto, plan: ExplainedPlan) -> tuple[tuple[int, ...], str]:
         """The operators of the plan that do its work now, and a sentence about it."""
         what = f"{node.op_type} `{node.name or node.output[0]}`"
         owner = self._owners.get(id(node))
@@ -106,7 +106,7 @@ class _Untouched:
         return (), f"{what} was removed{f' by {removed_by}' if removed_by else ''}: nothing that is left needs it"
 
 
-def _became(what: str, plan: Plan, number: int, rule: str, itself: bool) -> str:
+def _became(what: str, plan: ExplainedPlan, number: int, rule: str, itself: bool) -> str:
     node = plan.nodes[number]
     now = f"{node.kind} `{node.name or node.writes[0]}`"
     if rule:
@@ -114,7 +114,7 @@ def _became(what: str, plan: Plan, number: int, rule: str, itself: bool) -> str:
     return f"{what} is {now} now" if itself else f"{what} was folded away; what it computed goes into {now}"
 
 
-def _nearest(word: str, plan: Plan, source: _Untouched) -> str:
+def _nearest(word: str, plan: ExplainedPlan, source: _Untouched) -> str:
     names = dict.fromkeys([node.name for node in plan.nodes if node.name])
     names.update(dict.fromkeys(node.name for node in source.nodes if node.name))
     kinds = dict.fromkeys(node.op_type for node in source.nodes)

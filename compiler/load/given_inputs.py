@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-def check_inputs(model: onnx.ModelProto, given: Mapping[str, Any]) -> None:
+def check_given(model: onnx.ModelProto, given: Mapping[str, Any]) -> None:
     """Names, dtypes and (where bound) shapes. Raises UsageError for the first that does not fit."""
     from onnx import helper
 

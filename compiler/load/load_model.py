@@ -13,7 +13,7 @@ from .lift_constants import constants_to_initializers, copy_constant_outputs
 from .lift_opset import inline_functions, lift_opset
 from .node_names import name_nodes_apart
 from .read_model import read_model
-from .simplify import keep_metadata, simplify
+from .simplify import fold_constants, keep_metadata
 from .source import Source
 from .structure import check_structure, run_checker
 from .versions import check_versions, opset_of
@@ -75,7 +75,7 @@ def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
     model, inlining = inline_functions(source)
     model, lifting = lift_opset(model)
     stated = stated_outputs(model)
-    model, simplifying = simplify(model)
+    model, simplifying = fold_constants(model)
     corrected = corrections(stated, model)
     constants_to_initializers(model.graph)
     keep_metadata(source, model)

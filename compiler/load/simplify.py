@@ -19,7 +19,7 @@ ROUNDS = 3
 """Folding shape arithmetic makes known how large other results are; more rounds than this no real model needs."""
 
 
-def simplify(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+def fold_constants(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The simplified model, every tensor typed as far as can be; with a note where onnxsim fails or makes it worse.
 
     Names of graph inputs and outputs stay. Takes over `model`.

@@ -91,7 +91,7 @@ def is_external(tensor: onnx.TensorProto) -> bool:
     return bool(tensor.data_location == 1)  # TensorProto.EXTERNAL
 
 
-def bits_of(tensor: onnx.TensorProto) -> int:
+def packed_bits(tensor: onnx.TensorProto) -> int:
     """Bits per element as raw_data packs them; 0 for strings and types this onnx does not know."""
     from onnx import TensorProto, helper
 
@@ -122,12 +122,12 @@ def _declared_bytes(tensor: onnx.TensorProto, source: Source) -> int:
         raise ModelError(
             f"weight '{tensor.name}' declares the impossible shape {list(tensor.dims)}", where=str(source), help="export the model again"
         )
-    return int(math.prod(tensor.dims) * bits_of(tensor) + 7) // 8
+    return int(math.prod(tensor.dims) * packed_bits(tensor) + 7) // 8
 
 
 def _check_inline(tensor: onnx.TensorProto, size: int, source: Source) -> None:
     if tensor.HasField("raw_data"):
-        if bits_of(tensor) and len(tensor.raw_data) != size:
+        if packed_bits(tensor) and len(tensor.raw_data) != size:
             message = f"weight '{tensor.name}' has {len(tensor.raw_data)} bytes, its shape {list(tensor.dims)} needs {size}"
             raise ModelError(message, where=str(source), help=ADVICE)
     elif math.prod(tensor.dims) and not any(len(getattr(tensor, field)) for field in TYPED_FIELDS):
@@ -139,7 +139,7 @@ def _locate(tensor: onnx.TensorProto, size: int, source: Source) -> External:
     location = entries.get("location", "")
     file = _inside(location, tensor.name, source)
     offset, length = (_number(entries, key, default, tensor.name, source) for key, default in (("offset", 0), ("length", size)))
-    if length != size or not bits_of(tensor):
+    if length != size or not packed_bits(tensor):
         raise ModelError(f"weight '{tensor.name}': {length} bytes in '{location}', its shape needs {size}", where=str(source), help=ADVICE)
     if offset + length > (total := file.stat().st_size):
         message = f"weight '{tensor.name}' lies at bytes {offset} to {offset + length} of '{location}', which has only {total}"

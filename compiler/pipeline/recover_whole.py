@@ -11,8 +11,7 @@ from collections import Counter
 from dataclasses import replace
 
 from ...passes.library import OFFER, SIMPLIFY
-from ...passes.place.candidates import Candidates
-from ...passes.place.place_operators import ask, place
+from ...passes.place.place_operators import ask, place, state
 from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Decision, Rewrite
 from ...passes.simplify.merge_equal import merge_equal
@@ -50,8 +49,8 @@ def _wanted(rule: Rewrite, work: Work) -> bool:
 
 def _seconds(work: Work) -> float | None:
     """What the placement predicts for the whole model; None if there is none."""
-    question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
-    placement = None if isinstance(question, tuple) else place(question, work.effort)
+    asked = ask(work.graph, work.target, work.substitutes, work.families)
+    placement = None if asked.unplaceable else place(state(asked), work.effort)
     return None if placement is None else placement.solution.price.total
 
 
@@ -60,5 +59,5 @@ def _refused(decision: Decision, parts: float | None, whole: float | None) -> De
         return decision
     if whole is None or parts is None:
         return replace(decision, taken=False, reason="with the whole operator the model cannot be placed")
-    told = f"the model is predicted to take {whole * 1e3:.3f} ms with it, as parts {parts * 1e3:.3f} ms"
-    return replace(decision, taken=False, reason=told)
+    reason = f"the model is predicted to take {whole * 1e3:.3f} ms with it, as parts {parts * 1e3:.3f} ms"
+    return replace(decision, taken=False, reason=reason)

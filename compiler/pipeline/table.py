@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from ...passes.library import RECOVER, SIMPLIFY
-from ...passes.place.candidates import Candidates
 from ...passes.place.cut_segments import cut
 from ...passes.place.fuse_formulas import fuse
-from ...passes.place.known_plans import relaxed
-from ...passes.place.place_operators import ask, place
-from ...passes.place.placed import Homeless
+from ...passes.place.place_operators import ask, place_relaxing, state
+from ...passes.place.placed import Unplaceable
 from ...passes.place.realise_placement import realise
 from ...passes.rule.bodies import apply_everywhere
 from ...passes.simplify.merge_equal import NAME as MERGE_EQUAL
@@ -25,9 +23,6 @@ from ..errors import Infeasible, TargetError
 from .recover_whole import recover_whole
 from .tune_segments import rules_of, tune
 from .work import Run, Work
-
-MOST_MORE_SEGMENTS = 32
-"""How far limits on partitions are raised in search of what would do."""
 
 
 class Fact(Enum):
@@ -86,10 +81,10 @@ def fuse_formulas(work: Work) -> None:
 
 def ask_devices(work: Work) -> None:
     """Raises TargetError for operators no device runs."""
-    question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
-    if isinstance(question, tuple):
-        raise _homeless(question)
-    work.question = question
+    asked = ask(work.graph, work.target, work.substitutes, work.families)
+    if asked.unplaceable:
+        raise _unplaceable(asked.unplaceable)
+    work.question = state(asked)
 
 
 def place_operators(work: Work) -> None:
@@ -100,8 +95,7 @@ def place_operators(work: Work) -> None:
     if work.asked_for is not None:
         work.placement = replace(work.asked_for, question=question)
         return
-    questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
-    work.placement = next((found for each in questions if (found := place(each, work.effort)) is not None), None)
+    work.placement = place_relaxing(question, work.effort)
     if work.placement is None:
         message = "no placement of the operators keeps the limits on partitions, or some tensor has no link to where it must go"
         raise Infeasible("placement", 0, 0, ("allow more partitions", "add the missing links"), message=message)
@@ -126,9 +120,9 @@ def tune_segments(work: Work) -> None:
     work.decisions.extend(decisions)
 
 
-def _homeless(found: Sequence[Homeless]) -> TargetError:
+def _unplaceable(found: Sequence[Unplaceable]) -> TargetError:
     first = found[0]
-    more = f" (and {len(found) - 1} more: {', '.join(sorted({h.operator for h in found[1:]}))})" if len(found) > 1 else ""
+    more = f" (and {len(found) - 1} more: {', '.join(sorted({one.operator for one in found[1:]}))})" if len(found) > 1 else ""
     reasons = "; ".join(f"{refusal.device}: {refusal}" for refusal in first.refusals)
     help = "add the operator to a device's `supports`, a `rewrite` line for it, or a cpu with `supports all`"
     return TargetError(f"no device of the target runs {first.operator}{more}: {reasons}", where=f"node {first.node}", help=help)

@@ -18,7 +18,7 @@ from ...targets.origin import Origin
 from ..devices.adapter import Adapter
 from .fault import fault
 from .slice_model import all_values, only, signature
-from .try_models import Tried, try_models
+from .try_models import ProbeResult, try_models
 
 if TYPE_CHECKING:
     import numpy
@@ -60,7 +60,7 @@ def find_culprits(
     return tuple(found) or _together(model, values, adapter, words, tell)
 
 
-def _tried(models: Sequence[onnx.ModelProto], values: Mapping[str, Array], adapter: Adapter, words: Sequence[str]) -> list[Tried]:
+def _tried(models: Sequence[onnx.ModelProto], values: Mapping[str, Array], adapter: Adapter, words: Sequence[str]) -> list[ProbeResult]:
     runs = adapter.missing() is None
     given = [{value.name: values[value.name] for value in small.graph.input} if runs else None for small in models]
     return try_models(adapter, words, list(zip(models, given, strict=True)))

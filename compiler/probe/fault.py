@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..verify.compare import Difference, difference
+from ..verify.compare import TensorDifference, difference
 from ..verify.judge import APPROXIMATE, NARROW
 from ..verify.narrow import narrowed
 from .slice_model import run_on_cpu
-from .try_models import Tried
+from .try_models import ProbeResult
 
 if TYPE_CHECKING:
     import numpy
@@ -23,10 +23,10 @@ SHARE = 0.02
 """Of the standard deviation: less than this is never called wrong for one operator."""
 
 
-def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: Tried) -> str:
+def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: ProbeResult) -> str:
     """Why the runtime cannot be trusted with this model; "" where it can."""
     if tried.outputs is None:
-        return "" if tried.accepted else f"it is refused: {_first_line(tried.said)}"
+        return "" if tried.accepted else f"it is refused: {_first_line(tried.message)}"
     expected = run_on_cpu(model, values)
     rounded = run_on_cpu(narrowed(model), values)
     for name, value in expected.items():
@@ -36,7 +36,7 @@ def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: Tried) -> 
     return ""
 
 
-def _wrong(d: Difference, fp16: Difference) -> bool:
+def _wrong(d: TensorDifference, fp16: TensorDifference) -> bool:
     if d.mismatched > APPROXIMATE * d.elements and fp16.mismatched <= APPROXIMATE * d.elements:
         return True
     if fp16.cosine < COSINE:

@@ -24,20 +24,20 @@ EACH = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """`said` is the runtime's complaint, "" where it took the model; `outputs` of the run, None where it was only compiled."""
+class ProbeResult:
+    """`message` is the runtime's complaint, "" where it took the model; `outputs` of the run, None where it was only compiled."""
 
-    said: str
+    message: str
     outputs: Mapping[str, Array] | None
 
     @property
     def accepted(self) -> bool:
-        return not self.said
+        return not self.message
 
 
 def try_models(
     adapter: Adapter, words: Sequence[str], models: Sequence[tuple[onnx.ModelProto, Mapping[str, Array] | None]], each: float = EACH
-) -> list[Tried]:
+) -> list[ProbeResult]:
     """Compiles every model for the runtime and runs those with inputs, in a process of their own: one that crashes or hangs the runtime
     ends that process, counts as refused, and the rest go on in another. Weights are inline, all shapes are known."""
     import numpy
@@ -82,9 +82,9 @@ def _reached(folder: Path, number: int) -> int:
     return number
 
 
-def _read(folder: Path, number: int) -> Tried:
+def _read(folder: Path, number: int) -> ProbeResult:
     import numpy
 
-    said = (folder / f"{number}.txt").read_text(encoding="utf-8")
+    message = (folder / f"{number}.txt").read_text(encoding="utf-8")
     found = folder / f"{number}.out.npz"
-    return Tried(said=said, outputs=dict(numpy.load(found)) if found.is_file() and not said else None)
+    return ProbeResult(message=message, outputs=dict(numpy.load(found)) if found.is_file() and not message else None)

@@ -16,7 +16,7 @@ from .printable import printable
 
 if TYPE_CHECKING:
     from ..run.result import Pipelined, RunResult
-    from ..verify.compare import Difference
+    from ..verify.compare import TensorDifference
     from ..verify.report import VerifyReport
     from ..watch.verify_each import Checked
 
@@ -206,7 +206,7 @@ def print_verified(report: VerifyReport) -> None:
     say(screen, "verify", [f"{verdict}: {report.reason}{mark}"], style="green" if report.verified else "red")
 
 
-def _worst(rows: Sequence[Difference]) -> Sequence[Difference]:
+def _worst(rows: Sequence[TensorDifference]) -> Sequence[TensorDifference]:
     """All, in order, where they are few."""
     if len(rows) <= MOST_ROWS:
         return rows

@@ -10,16 +10,16 @@ from rich.text import Text
 
 from ..explain.as_json import names, share
 from ..explain.change import SMALLEST_FIRST
-from ..explain.explain_model import Row, Subject, Why
-from ..explain.trials import Tried
-from ..explain.verdicts import Verdict
+from ..explain.explain_model import GroupRow, Subject, Why
+from ..explain.trials import Trial
+from ..explain.verdicts import DeviceVerdict
 from ..plan.sensitivity import Decider
 from .layout import console, count, say, short, table, time
 from .printable import printable
 
 MOST_NODES = 3
 MOST_GUESSES = 4
-MOST_FATES = 8
+MOST_TRACES = 8
 BRIEFLY = ("rewrite", "constant")
 """Kinds of change whose note the table has room for; the others' is shown where one node is asked about."""
 
@@ -85,7 +85,7 @@ def _print_rows(screen: Console, why: Why) -> None:
     say(screen, "next", ["name a node or an operator to see what every device says of it"], style="dim")
 
 
-def _verdict_of(priced: Sequence[Row]) -> Text:
+def _verdict_of(priced: Sequence[GroupRow]) -> Text:
     """The one change to look at first."""
     best = max(priced, key=lambda one: one.tried.gain if one.tried else 0.0)
     if any(one.tried and one.tried.before is None for one in priced):
@@ -95,26 +95,26 @@ def _verdict_of(priced: Sequence[Row]) -> Text:
     return Text(f"the most by one change: {best.group.operator}, saves {time(best.tried.gain)}", style="bold green")
 
 
-def _merged(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _merged(rows: Sequence[GroupRow]) -> Iterator[list[GroupRow]]:
     """Operators that move together have one price: one line for them."""
-    groups: dict[tuple[object, ...], list[Row]] = {}
+    groups: dict[tuple[object, ...], list[GroupRow]] = {}
     for number, one in enumerate(rows):
         key = (one.group.runs_on, one.group.native, one.group.reason) if one.group.kind == "elsewhere" else (number,)
         groups.setdefault(key, []).append(one)
     yield from sorted(groups.values(), key=lambda group: -sum(one.group.seconds for one in group))
 
 
-def _operators(rows: Sequence[Row]) -> str:
+def _operators(rows: Sequence[GroupRow]) -> str:
     named = ", ".join(_times(one) for one in rows)
     return f"{named} on {rows[0].group.runs_on}" if rows[0].group.runs_on else named
 
 
-def _times(one: Row) -> str:
+def _times(one: GroupRow) -> str:
     number = len(one.group.numbers)
     return one.group.operator if number == 1 else f"{number} {one.group.operator}"
 
 
-def _reason(one: Row) -> Text:
+def _reason(one: GroupRow) -> Text:
     group = one.group
     text = Text(printable(f"native: refused, {group.native}; rewritten it {group.reason}" if group.native else group.reason))
     if one.tried is not None:
@@ -124,7 +124,7 @@ def _reason(one: Row) -> Text:
     return text
 
 
-def _change(tried: Tried, brief: bool = False) -> str:
+def _change(tried: Trial, brief: bool = False) -> str:
     change = tried.change
     told = BRIEFLY if brief else SMALLEST_FIRST
     where = f" ({change.where})" if change.where else ""
@@ -132,7 +132,7 @@ def _change(tried: Tried, brief: bool = False) -> str:
     return f"{change.text}{where}: {_outcome(tried, 'it fits; gain not computed')}{note}"
 
 
-def _outcome(tried: Tried, unplanned: str) -> str:
+def _outcome(tried: Trial, unplanned: str) -> str:
     if tried.refusal:
         return f"still refused: {tried.refusal}"
     if not tried.planned:
@@ -173,16 +173,16 @@ def _guesses(why: Why) -> Iterator[str]:
         yield f"and {len(lines) - MOST_GUESSES} more (--json)"
 
 
-def _print_claims(screen: Console, tried: Iterable[Tried]) -> None:
+def _print_claims(screen: Console, tried: Iterable[Trial]) -> None:
     if any(one.change.kind == "rule" for one in tried):
         said = "a changed line of the table is a claim: write it only if the device and its runtime really do that"
         say(screen, "note", [said], style="dim")
 
 
 def _print_subjects(screen: Console, why: Why) -> None:
-    if why.fates:
-        left = len(why.fates) - MOST_FATES
-        say(screen, "trace", [*why.fates[:MOST_FATES], *([f"and {left} more (--json)"] if left > 0 else [])])
+    if why.traces:
+        left = len(why.traces) - MOST_TRACES
+        say(screen, "trace", [*why.traces[:MOST_TRACES], *([f"and {left} more (--json)"] if left > 0 else [])])
     for subject in why.subjects:
         _print_subject(screen, why, subject)
     _print_claims(screen, [tried for subject in why.subjects for tried in subject.tried])
@@ -207,7 +207,7 @@ def _print_subject(screen: Console, why: Why, subject: Subject) -> None:
         say(screen, "tried", [f"nothing known would place it on {why.device}"])
 
 
-def _in_vain(tried: Sequence[Tried]) -> Iterator[str]:
+def _in_vain(tried: Sequence[Trial]) -> Iterator[str]:
     """All changes that do not help in one line, by what they lack; --json has every reason."""
     lacks: dict[str, list[str]] = {}
     for one in tried:
@@ -235,7 +235,7 @@ def _gathered(reasons: Iterable[str]) -> Iterator[str]:
     yield from (f"{', '.join(names)}: {text}" if text else ", ".join(names) for text, names in alike.items())
 
 
-def _verdict(verdict: Verdict) -> Iterator[str]:
+def _verdict(verdict: DeviceVerdict) -> Iterator[str]:
     if not verdict.runs:
         yield f"no: {verdict.because}"
         yield from (f"nor by a rewrite: {reason}" for reason in _gathered(verdict.more_reasons))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import read_manifest
 from ..errors import BundleError
-from .check_bundle import check_files, check_plan, check_weights
+from .check_bundle import check_external_data, check_files, check_plan
 
 if TYPE_CHECKING:
     import networkx
@@ -55,7 +55,7 @@ class Bundle:
         try:
             manifest = read_manifest(folder)
             check_files(folder, manifest)
-            check_weights(folder, manifest)
+            check_external_data(folder, manifest)
             check_plan(manifest, str(folder))
         except BundleError as problem:
             problem.help = problem.help or "the bundle is damaged or incomplete: copy it again, or compile the model again"

@@ -69,7 +69,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def check_weights(folder: Path, manifest: Manifest) -> None:
+def check_external_data(folder: Path, manifest: Manifest) -> None:
     """Raises BundleError where a segment's external data is not a listed file beside it."""
     import onnx
 

@@ -16,7 +16,7 @@ from ..bundle.manifest import LimitRecord, Manifest
 from ..errors import Infeasible
 from ..plan.limits import amount
 
-MOST = 4
+MOST_GENERATIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class MorePlan:
 
 def usual_generations(manifest: Manifest) -> int:
     """As many requests as there are devices keep all of them busy, if they take equally long."""
-    return min(max(len({segment.device for segment in manifest.segments}), 2), MOST)
+    return min(max(len({segment.device for segment in manifest.segments}), 2), MOST_GENERATIONS)
 
 
 def plan_more(manifest: Manifest, count: int, missing: int) -> MorePlan:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..devices.adapter import Haltable
 from ..errors import UsageError
 from .more_generations import usual_generations
-from .overlap import Overlap, Steps, Task
-from .step_failed import StepFailed, why
+from .overlap import Overlap, StepFailed, Steps, Task, why
 
 if TYPE_CHECKING:
     from ..bundle.manifest import Manifest

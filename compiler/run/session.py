@@ -15,11 +15,10 @@ from ..devices.views import packed_bytes, view_at
 from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
-from .choose_adapters import choose_adapters
+from .choose_adapters import choose_adapters, find_blob
 from .generation import Generation, SlotAt, ports_of, slots_at
-from .load_blob import find_blob
 from .outputs import About, Outputs, Spans
-from .resident import measured
+from .resident import measure_resident
 
 Observe = Callable[[str, str, Any], None]
 """Told (tensor, device, value) after the step that wrote it; the value is only valid during the call."""
@@ -51,7 +50,7 @@ class Session:
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
         self._slots = slots_at(manifest.arena, self.base)
         each = zip(manifest.segments, self._adapters, strict=True)
-        loaded = [measured(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
+        loaded = [measure_resident(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
         self._segments, self.resident = [segment for segment, _ in loaded], tuple(added for _, added in loaded)
         self.generations = [Generation(manifest, self.base, self._slots, self._segments, str(folder))]
         self._named: dict[str, Any] = {}

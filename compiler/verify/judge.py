@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..bundle.manifest import LimitRecord
-from .compare import Difference
+from .compare import TensorDifference
 
 TOLERANCE = 1e-4
 """Largest difference over the output's standard deviation, where no approximation was taken."""
@@ -25,7 +25,7 @@ NARROW_COSINE = 0.99
 """And its direction must stay: some models lose all meaning in fp16, and then the rounding is no measure."""
 
 
-def measured(outputs: Sequence[Difference]) -> dict[tuple[str, str], float]:
+def measured(outputs: Sequence[TensorDifference]) -> dict[tuple[str, str], float]:
     """Worst values by (kind, subject) of the limits they answer."""
     return {
         ("accuracy", "cosine"): min((d.cosine for d in outputs), default=1.0),
@@ -34,12 +34,14 @@ def measured(outputs: Sequence[Difference]) -> dict[tuple[str, str], float]:
     }
 
 
-def suspicious(outputs: Sequence[Difference]) -> tuple[str, ...]:
+def suspicious(outputs: Sequence[TensorDifference]) -> tuple[str, ...]:
     """Outputs beyond the tolerance of exact bundles: for these the model's own rounding is worth measuring."""
     return tuple(d.name for d in outputs if d.max_abs_over_std > TOLERANCE)
 
 
-def beyond(outputs: Sequence[Difference], boundaries: Sequence[Difference], tolerance: float | None, narrow: bool = False) -> list[str]:
+def beyond(
+    outputs: Sequence[TensorDifference], boundaries: Sequence[TensorDifference], tolerance: float | None, narrow: bool = False
+) -> list[str]:
     """What the outputs break, and the first boundary at which it shows. `narrow`: a device computed in fp16, and `rounding` of the
     outputs is what that does to the untouched model."""
     allowed = APPROXIMATE if tolerance is None or narrow else tolerance
@@ -66,7 +68,7 @@ def beyond(outputs: Sequence[Difference], boundaries: Sequence[Difference], tole
     return reasons
 
 
-def narrow_limits(outputs: Sequence[Difference], tolerance: float | None) -> str:
+def narrow_limits(outputs: Sequence[TensorDifference], tolerance: float | None) -> str:
     """What outputs are held to where a device computed in fp16, in words; the numbers that `beyond` decides by."""
     least = f"cosine of each >= {NARROW_COSINE:g}"
     if tolerance is None:
@@ -76,12 +78,12 @@ def narrow_limits(outputs: Sequence[Difference], tolerance: float | None) -> str
     return f"{least}, each within {tolerance:g} of a standard deviation{besides}"
 
 
-def _narrow_limit(d: Difference) -> str:
+def _narrow_limit(d: TensorDifference) -> str:
     limit = f"{d.max_abs:.3g} of {NARROW * d.rounding:.3g} allowed"
     return f"{limit}, more than its standard deviation: only the cosine decides" if NARROW * d.rounding_over_std > 1 else limit
 
 
-def held(limits: Sequence[LimitRecord], outputs: Sequence[Difference]) -> tuple[LimitRecord, ...]:
+def held(limits: Sequence[LimitRecord], outputs: Sequence[TensorDifference]) -> tuple[LimitRecord, ...]:
     """The target's accuracy and error limits with what was measured."""
     values = measured(outputs)
     found = []

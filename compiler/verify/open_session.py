@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..devices.ort_values import BITS, to_ort
 from ..load.hide_weights import SMALL
 from ..load.part_of import GRAPH, INITIALIZER, part_of
-from ..load.weights import bits_of, is_external
+from ..load.weights import is_external, packed_bits
 
 if TYPE_CHECKING:
     import onnx
@@ -37,7 +37,7 @@ def light_copy(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[onnx.Tens
     large = []
     for tensor in model.graph.initializer:
         by_value = is_external(tensor) or tensor.data_type == STRING or tensor.data_type in BITS
-        if by_value or math.prod(tensor.dims) * bits_of(tensor) < 8 * SMALL:
+        if by_value or math.prod(tensor.dims) * packed_bits(tensor) < 8 * SMALL:
             copy.graph.initializer.add().CopyFrom(tensor)
             continue
         large.append(tensor)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..bundle.manifest import LimitRecord, MeasuredRecord
-from .compare import Difference
+from .compare import TensorDifference
 from .judge import measured
 
 LONGEST = 300
@@ -21,9 +21,9 @@ class VerifyReport:
     """Whether the bundle computes its model, as far as the inputs can tell."""
     reason: str
     """Why not; where verified, what that rests on."""
-    outputs: tuple[Difference, ...]
+    outputs: tuple[TensorDifference, ...]
     """One for each output of the model."""
-    boundaries: tuple[Difference, ...]
+    boundaries: tuple[TensorDifference, ...]
     """Tensors between segments that the model has under the same name, in schedule order. They locate an error; outputs decide."""
     constant: tuple[str, ...]
     """Outputs that no input value reaches."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelError, VerifyError
 from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
-from .compare import Difference, difference, same
+from .compare import TensorDifference, difference, same
 from .fitting_inputs import MadeUp, varied
 from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, narrow_limits, suspicious
 from .narrow import narrowed
@@ -142,7 +142,7 @@ class _Trial:
             native=self.session.native,
         )
 
-    def _grounds(self, tolerance: float | None, outputs: Sequence[Difference]) -> str:
+    def _grounds(self, tolerance: float | None, outputs: Sequence[TensorDifference]) -> str:
         """What a success rests on."""
         within = "the target's limits" if tolerance is None else f"{tolerance:g} of a standard deviation"
         own = [f"{d.name}: {d.rounding:.3g}" for d in outputs if d.rounding]
@@ -152,7 +152,7 @@ class _Trial:
         besides = f" or the model's own rounding ({', '.join(own)})" if own else ""
         return f"{compared}, within {within}{besides}"
 
-    def _rounded(self, outputs: tuple[Difference, ...]) -> tuple[Difference, ...]:
+    def _rounded(self, outputs: tuple[TensorDifference, ...]) -> tuple[TensorDifference, ...]:
         """With the model's own rounding where it may explain a difference: its change under onnxruntime's optimisations, or under fp16
         where a device computed in that."""
         from .reference import Reference
@@ -171,7 +171,7 @@ class _Trial:
             for d in outputs
         )
 
-    def _difference(self, name: str) -> Difference:
+    def _difference(self, name: str) -> TensorDifference:
         pairs = [(e[name], g[name]) for e, g in zip(self.expected, self.got, strict=True) if name in g]
         return difference(name, pairs)
 

@@ -1,4 +1,7 @@
-"""Does a state of the whole model still compute what the untouched model does, up to rounding?"""
+"""Is a state of the whole model still valid, and does it still compute what the untouched model does, up to rounding?
+
+Valid: the graph's own invariants hold, and onnx's checker with strict shape inference accepts the model.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ...passes.graph.graph import Graph
 from ..errors import ModelError, UserError, first_line
+from ..load.hide_weights import hide_weights, restore_weights
 from ..load.source import Source
-from ..verify.compare import Difference, difference
+from ..verify.compare import TensorDifference, difference
 from ..verify.fitting_inputs import MadeUp
 from ..verify.judge import TOLERANCE, beyond, suspicious
 from ..verify.reference import Reference, random_tensors, read_graph
-from .check_graph import broken_invariants, refused_by_checker
 
 if TYPE_CHECKING:
     import onnx
@@ -41,7 +45,7 @@ class PassJudge:
         self._outputs = tuple(name for name in self._reference.outputs if name not in random)
         self._rounding: dict[str, float] | None = None
         self._strict = not refused_by_checker(loaded, strict=True)
-        self.differences: tuple[Difference, ...] = ()
+        self.differences: tuple[TensorDifference, ...] = ()
         """Of the outputs, in the state judged last."""
 
     def fault(self, model: onnx.ModelProto, work: Work) -> str:
@@ -66,13 +70,13 @@ class PassJudge:
             return first_line(problem).removeprefix("error: ")
         return "; ".join(beyond(self.differences, (), tolerance))
 
-    def _compare(self, model: onnx.ModelProto) -> tuple[Difference, ...]:
+    def _compare(self, model: onnx.ModelProto) -> tuple[TensorDifference, ...]:
         got = self._run(model)
         found = tuple(self._difference(name, got) for name in self._outputs)
         rounding = self._own_rounding() if suspicious(found) else {}
         return tuple(replace(d, rounding=rounding.get(d.name, 0.0)) for d in found)
 
-    def _difference(self, name: str, got: Sequence[Mapping[str, Any]]) -> Difference:
+    def _difference(self, name: str, got: Sequence[Mapping[str, Any]]) -> TensorDifference:
         pairs = [(expected[name], values[name]) for expected, values in zip(self._expected, got, strict=True)]
         found = difference(name, pairs)
         retyped = any(getattr(a, "dtype", None) != getattr(b, "dtype", None) for a, b in pairs)
@@ -90,6 +94,42 @@ class PassJudge:
             results = [(self._reference.run(feeds), other.run(feeds)) for feeds in self.feeds]
             self._rounding = {name: difference(name, [(a[name], b[name]) for a, b in results]).max_abs for name in self._outputs}
         return self._rounding
+
+
+def broken_invariants(graph: Graph) -> list[str]:
+    """One sentence for everything that does not hold: order, single writers, what is read exists, and the index of users is right."""
+    known = set(graph.inputs) | set(graph.constants)
+    written: set[str] = set()
+    found = []
+    users: dict[str, set[int]] = {}
+    for node in graph.nodes:
+        for name in node.reads:
+            users.setdefault(name, set()).add(id(node))
+            if name not in known and name not in written:
+                found.append(f"{node.kind} {node.name!r} reads {name!r}, which nothing before it writes")
+        for name in node.writes:
+            if name in written or name in known:
+                found.append(f"{name!r} is written twice, the second time by {node.kind} {node.name!r}")
+            if graph.producer(name) is not node:
+                found.append(f"the graph takes another node than {node.kind} {node.name!r} for the writer of {name!r}")
+        written.update(node.writes)
+    found += [f"the graph's output {name!r} is written by nothing" for name in graph.outputs if name not in known and name not in written]
+    wrong = [name for name in known | written if {id(user) for user in graph.users(name)} != users.get(name, set())]
+    return found + [f"the graph does not know who reads {name!r}" for name in sorted(wrong)]
+
+
+def refused_by_checker(model: onnx.ModelProto, *, strict: bool) -> str:
+    """What onnx's checker says against it, "" if nothing. strict: shapes and dtypes inferred anew must be those that are declared."""
+    import onnx
+
+    hidden = hide_weights(model)
+    try:
+        onnx.checker.check_model(model, full_check=strict)
+    except Exception as problem:  # the checker's and shape inference's errors share no base class
+        return f"onnx.checker: {first_line(problem)}"
+    finally:
+        restore_weights(model, hidden)
+    return ""
 
 
 def _made_up(

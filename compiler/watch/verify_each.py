@@ -20,9 +20,8 @@ from ..load.source import Source
 from ..pipeline.table import Pass
 from ..pipeline.whole_model import whole_model
 from ..pipeline.work import Work
-from .blame import Culprit, attempt, culprit_at, find_culprit
-from .check_graph import broken_invariants
-from .pass_judge import PassJudge
+from .blame import FaultyApplication, application_at, find_faulty_application, run_limited
+from .pass_judge import PassJudge, broken_invariants
 from .repro import Story, save_repro
 from .site_errors import broken_bounds
 
@@ -85,18 +84,18 @@ class PassVerifier:
         def exact(rule: str) -> bool:
             return rule not in bounded
 
-        without = attempt(self._start, row.run, None, exact)[0]
+        without = run_limited(self._start, row.run, None, exact)[0]
         if fault := self._judge.fault(whole_model(without), without):
-            self._refuse(row, fault, find_culprit(self._start, row.run, self._judge.fault, exact))
+            self._refuse(row, fault, find_faulty_application(self._start, row.run, self._judge.fault, exact))
         for site, fault in broken_bounds(whole_model(self._start), model, self._new_sites(work), self._judge.feeds[0]):
-            number = attempt(self._start, row.run, None)[1].log.index((site.implementation.rule, site.tensor)) + 1
-            self._refuse(row, fault, culprit_at(self._start, row.run, number, fault))
+            number = run_limited(self._start, row.run, None)[1].log.index((site.implementation.rule, site.tensor)) + 1
+            self._refuse(row, fault, application_at(self._start, row.run, number, fault))
         if fault := self._judge.gross_fault(model, work):
-            self._refuse(row, fault, find_culprit(self._start, row.run, self._judge.gross_fault))
+            self._refuse(row, fault, find_faulty_application(self._start, row.run, self._judge.gross_fault))
         self._judge.accept(model)
 
-    def _find(self, row: Pass) -> Culprit | None:
-        return find_culprit(self._start, row.run, self._judge.fault)
+    def _find(self, row: Pass) -> FaultyApplication | None:
+        return find_faulty_application(self._start, row.run, self._judge.fault)
 
     def _remember(self, name: str, work: Work, model: onnx.ModelProto) -> None:
         signature = _signature(model)
@@ -105,7 +104,7 @@ class PassVerifier:
         self.checked.append(Checked(name, changed, worst.max_abs if worst else 0.0, worst.max_abs_over_std if worst else 0.0))
         self._seen, self._start = signature, work.copy()
 
-    def _refuse(self, row: Pass, fault: str, culprit: Culprit | None) -> None:
+    def _refuse(self, row: Pass, fault: str, culprit: FaultyApplication | None) -> None:
         """Raises PassError, with the repro where there is a culprit."""
         where = str(self.source)
         if culprit is None:

@@ -16,39 +16,34 @@ from ...targets.model import Device, Limit, Target
 from ...targets.operator_view import TensorView
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..rule.rewrite import Rewrite
 from ..solve.coarsen import coarsen
 from ..solve.problem import Net, Problem, Room, Unit, price
 from ..solve.solve import DETERMINISTIC_SECONDS, solve
-from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
+from .candidates import NATIVE, Answer, Candidates, Implementation
 from .kernels import group_kernels, reader_in
-from .known_plans import greedy_assignment, host_assignment, known_assignments
-from .placed import Homeless, Placement, Question
+from .known_plans import greedy_assignment, host_assignment, known_assignments, relaxed
+from .placed import DeviceAnswers, Placement, Question
 from .quantised import agree, ties
 
+MOST_MORE_SEGMENTS = 32
+"""How far limits on partitions are raised in search of what would be enough."""
 
-def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tuple[Homeless, ...]:
-    """The placement problem, or the operators that no device runs."""
-    nodes = tuple(graph.nodes)
+
+def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> DeviceAnswers:
+    """What every device says about every operator; rules as `Candidates` takes them."""
+    candidates, nodes = Candidates(graph, target, rewrites, families), tuple(graph.nodes)
     answers = tuple(tuple(candidates.ask(node, device) for device in target.devices) for node in nodes)
-    answers = agree(graph, target, candidates, nodes, answers)
-    return homeless(nodes, answers) or state(graph, target, nodes, answers)
+    return DeviceAnswers(graph, target, nodes, agree(graph, target, candidates, nodes, answers))
 
 
-def homeless(nodes: Sequence[Node], answers: Sequence[Sequence[Answer]]) -> tuple[Homeless, ...]:
-    """The operators that no device runs."""
-    return tuple(
-        Homeless(node.name or node.writes[0], node.kind, tuple(a for a in row if isinstance(a, Refusal)))
-        for node, row in zip(nodes, answers, strict=True)
-        if all(isinstance(a, Refusal) for a in row)
-    )
-
-
-def state(graph: Graph, target: Target, nodes: tuple[Node, ...], answers: tuple[tuple[Answer, ...], ...]) -> Question:
-    """The placement problem of these answers; every operator has a device that runs it."""
+def state(asked: DeviceAnswers) -> Question:
+    """The placement problem of these answers. Every operator must have a device that runs it."""
+    graph, target, nodes, answers = asked.graph, asked.target, asked.nodes, asked.answers
     number = {id(node): k for k, node in enumerate(nodes)}
     edges = _edges(graph, nodes, number)
-    mind = [_mind(graph, node, row) for node, row in zip(nodes, answers, strict=True)]
-    units = tuple(tuple(unit) for unit in coarsen(len(nodes), edges, mind, _together(graph, nodes, number, target)))
+    device_sets = [tuple(isinstance(answer, Implementation) for answer in row) for row in answers]
+    units = tuple(tuple(unit) for unit in coarsen(len(nodes), edges, device_sets, _together(graph, nodes, number, target)))
     return Question(graph, target, nodes, answers, units, build_problem(graph, target, nodes, answers, units))
 
 
@@ -81,6 +76,13 @@ def place(question: Question, effort: float = 1.0) -> Placement | None:
     return Placement(question, solution, price(problem, greedy_assignment(problem)), price(problem, host_assignment(problem)))
 
 
+def place_relaxing(question: Question, effort: float = 1.0) -> Placement | None:
+    """`place`; where no placement keeps the limits on memory and segments, the cheapest with the fewest more segments and without
+    memory budgets, so that a caller can say by how much they are exceeded. None where a tensor has no route, or nothing helps."""
+    questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
+    return next((found for each in questions if (found := place(each, effort)) is not None), None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Clock:
     """Time of a unit on one device: its kernels' rooflines and launches."""
@@ -97,13 +99,13 @@ class _Clock:
         chosen = [a for a in answers if isinstance(a, Implementation)]
         if len(chosen) != len(answers):
             return None
-        total = sum(a.seconds + a.launches * self.device.launch for a in chosen if a.rule != NATIVE)
+        total = sum(a.alone(self.device) for a in chosen if a.rule != NATIVE)
         native = {id(self.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
         members = [self.nodes[k] for k in unit if id(self.nodes[k]) in native]
         for group in group_kernels(members, self.device.kernels, reader_in(self.graph)):
             first = native[id(group[0])]
             if len(group) == 1:
-                total += first.seconds + first.launches * self.device.launch
+                total += first.alone(self.device)
             else:
                 views = [self.graph.view(node) for node in group]
                 total += kernel_seconds(self.target, self.device, views, first.compute_dtype) + self.device.launch
@@ -118,11 +120,6 @@ def _edges(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int]) -> li
             if producer is not None:
                 found[number[id(producer)], k] = None
     return list(found)
-
-
-def _mind(graph: Graph, node: Node, row: Sequence[Answer]) -> tuple[object, ...]:
-    """Operators are joined only if the same devices run them; one that reads or writes a tensor no arena can hold stays by itself."""
-    return tuple(isinstance(answer, Implementation) for answer in row)
 
 
 def _together(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int], target: Target) -> list[tuple[int, int]]:

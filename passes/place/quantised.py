@@ -22,7 +22,7 @@ from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
 MOST = 32
 """Members of a unit; a longer run of operators between two quantisations is no unit."""
-Row = tuple[Answer, ...]
+AnswerRow = tuple[Answer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ def _around(graph: Graph, node: Node) -> list[Node]:
     return [*before, node, *(reader for reader in readers if reader.kind == INTO and reader.inputs[0] in node.writes)]
 
 
-def agree(graph: Graph, target: Target, candidates: Candidates, nodes: Sequence[Node], answers: Sequence[Row]) -> tuple[Row, ...]:
+def agree(
+    graph: Graph, target: Target, candidates: Candidates, nodes: Sequence[Node], answers: Sequence[AnswerRow]
+) -> tuple[AnswerRow, ...]:
     """The answers, those for quantised operators per unit: a device runs all of it or nothing. Where none would, they stay as they are."""
     number = {id(node): k for k, node in enumerate(nodes)}
     settled = list(answers)

@@ -15,7 +15,6 @@ from models import NAMES, SHAPES, model_path
 from small_models import DYNAMIC, RELU, parse, save
 
 from autoglmc.compiler.errors import ModelError, UsageError
-from autoglmc.compiler.load.infer_types import untyped_tensors
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.verify.generate_inputs import generate_inputs
 
@@ -38,6 +37,12 @@ def test_a_loaded_model_computes_what_its_file_does(name: str) -> None:
     for got, expected in zip(run(loaded.proto, inputs), run(loaded.source, inputs), strict=True):
         assert got.shape == expected.shape and got.dtype == expected.dtype
         assert np.abs(got - expected).max() <= 1e-5 * expected.std()
+
+
+def untyped_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Tensors that nodes of the main graph write and whose dtype nobody knows."""
+    typed = {value.name for value in (*model.graph.value_info, *model.graph.output) if value.type.WhichOneof("value")}
+    return tuple(name for node in model.graph.node for name in node.output if name and name not in typed)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -44,6 +44,6 @@ def test_why_of_an_input_or_a_weight_is_of_its_readers(tmp_path: Path) -> None:
     target = make_target([make_cpu()], [])
     path = save(model, tmp_path)
     told = explain_model(path, target, word="x")
-    assert told.fates == ("`x` is an input of the model, read by 2 operators",)
+    assert told.traces == ("`x` is an input of the model, read by 2 operators",)
     assert sorted(subject.alike.operator for subject in told.subjects) == ["Add", "Mul"]
-    assert explain_model(path, target, word="w").fates == ("`w` is a constant, read by 1 operator",)
+    assert explain_model(path, target, word="w").traces == ("`w` is a constant, read by 1 operator",)

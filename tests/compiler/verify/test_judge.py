@@ -11,12 +11,12 @@ from small_models import RELU, parse, save
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import UserError
 from autoglmc.compiler.run.bundle import Bundle
-from autoglmc.compiler.verify.compare import Difference
+from autoglmc.compiler.verify.compare import TensorDifference
 from autoglmc.compiler.verify.judge import NARROW, NARROW_COSINE, TOLERANCE, beyond, narrow_limits
 
 
-def differing(max_abs: float, cosine: float = 1.0, rounding: float = 0.0, over: float = 0.0) -> Difference:
-    return Difference(
+def differing(max_abs: float, cosine: float = 1.0, rounding: float = 0.0, over: float = 0.0) -> TensorDifference:
+    return TensorDifference(
         name="y",
         max_abs=max_abs,
         max_rel=0.0,
