@@ -81,13 +81,14 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/errors.py", "compiler/hw", "compiler/load", "compiler/pipeline",
-        "compiler/plan", "compiler/probe", "compiler/run", "compiler/verify", "compiler/watch", "passes/rule", *_TARGETS,
+        "compiler/plan", "compiler/probe", "compiler/run", "compiler/verify", "compiler/watch", "passes/place", "passes/rule", *_TARGETS,
     },
     "compiler/report": {
         "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/plan", "compiler/run", "compiler/verify", "compiler/watch",
     },
     "compiler/api": {
-        "compiler/driver", "compiler/explain", "compiler/hw", "compiler/load", "compiler/run", "compiler/verify", *_TARGETS,
+        "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/hw", "compiler/load", "compiler/run", "compiler/verify",
+        *_TARGETS,
     },
     "compiler/commands": {
         "compiler/devices", "compiler/driver", "compiler/errors.py", "compiler/explain", "compiler/hw", "compiler/load",

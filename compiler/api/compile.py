@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...targets.model import Target
 from ..driver.compile_model import compile_model
 from ..run.bundle import Bundle
+from .arguments import arrays_of, effort_of, names_of, sizes_of
 
 if TYPE_CHECKING:
     from ..load.bind_shapes import Shapes
@@ -47,7 +48,7 @@ def compile(
 
     >>> bundle = autoglmc.compile("lightnet.onnx", "tensor_g2", shapes={"batch": 1}, emulate=True)
     >>> bundle
-    <Bundle 'lightnet.tensor_g2': tensor_g2, 7 segments on npu, cpu>
+    <Bundle 'lightnet.tensor_g2': tensor_g2, 7 segments on cpu, npu>
     >>> x = numpy.zeros((1, 3, 96, 96), numpy.float32)
     >>> bundle.run({"pixel_values": x}, emulate=True)["y"].shape
     (1, 100)
@@ -55,13 +56,13 @@ def compile(
     result = compile_model(
         model,
         target if isinstance(target, Target) else os.fspath(target),
-        shapes=shapes,
+        shapes=sizes_of(shapes),
         output=None if output is None else os.fspath(output),
         verify=verify,
         emulate=emulate,
-        effort=effort,
-        inputs=inputs,
-        disable=disable,
+        effort=effort_of(effort),
+        inputs=arrays_of(inputs),
+        disable=names_of(disable),
         progress=progress,
     )
     return result.bundle

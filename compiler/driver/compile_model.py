@@ -51,6 +51,7 @@ def compile_model(
     inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared.
     disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
     fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
+    progress: called with a line per stage.
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.
 
