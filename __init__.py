@@ -24,20 +24,25 @@ if TYPE_CHECKING:
     from autoglmc.compiler.api.why import WhyChange, WhyDevice, WhyGroup, WhyNode, WhyReport, why
     from autoglmc.compiler.driver.compile_model import compile_model
     from autoglmc.compiler.driver.result import CompileResult
+    from autoglmc.compiler.driver.search_budget import SearchBudget
     from autoglmc.compiler.errors import (
         BundleError,
         Infeasible,
         ModelError,
         PassError,
+        SearchEnded,
         TargetError,
         UsageError,
         UserError,
+        UserPassError,
         VerifyError,
     )
     from autoglmc.compiler.hw.load_target import load_target
     from autoglmc.compiler.run.bundle import Bundle
     from autoglmc.compiler.run.outputs import Outputs
     from autoglmc.compiler.run.session import Session
+    from autoglmc.compiler.surgery.rewrite import rewrite
+    from autoglmc.compiler.surgery.user_pass import UserPass
     from autoglmc.compiler.verify.check_model import CheckResult
     from autoglmc.compiler.verify.compare import TensorDifference
     from autoglmc.compiler.verify.report import VerifyReport
@@ -57,12 +62,16 @@ __all__ = [
     "ModelError",
     "Outputs",
     "PassError",
+    "SearchBudget",
+    "SearchEnded",
     "Session",
     "Target",
     "TargetError",
     "TensorDifference",
     "UsageError",
     "UserError",
+    "UserPass",
+    "UserPassError",
     "VerifyError",
     "VerifyReport",
     "WhyChange",
@@ -75,6 +84,7 @@ __all__ = [
     "compile",
     "compile_model",
     "load_target",
+    "rewrite",
     "verify",
     "why",
 ]  # fmt: skip
@@ -86,13 +96,17 @@ _MODULES = {
     "autoglmc.compiler.api.why": ("WhyChange", "WhyDevice", "WhyGroup", "WhyNode", "WhyReport", "why"),
     "autoglmc.compiler.driver.compile_model": ("compile_model",),
     "autoglmc.compiler.driver.result": ("CompileResult",),
+    "autoglmc.compiler.driver.search_budget": ("SearchBudget",),
     "autoglmc.compiler.errors": (
-        "BundleError", "Infeasible", "ModelError", "PassError", "TargetError", "UsageError", "UserError", "VerifyError",
+        "BundleError", "Infeasible", "ModelError", "PassError", "SearchEnded", "TargetError", "UsageError", "UserError", "UserPassError",
+        "VerifyError",
     ),
     "autoglmc.compiler.hw.load_target": ("load_target",),
     "autoglmc.compiler.run.bundle": ("Bundle",),
     "autoglmc.compiler.run.outputs": ("Outputs",),
     "autoglmc.compiler.run.session": ("Session",),
+    "autoglmc.compiler.surgery.rewrite": ("rewrite",),
+    "autoglmc.compiler.surgery.user_pass": ("UserPass",),
     "autoglmc.compiler.verify.check_model": ("CheckResult",),
     "autoglmc.compiler.verify.compare": ("TensorDifference",),
     "autoglmc.compiler.verify.report": ("VerifyReport",),

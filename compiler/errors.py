@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from .differing_digits import differing
+
 
 class UserError(Exception):
     """A problem in what the user gave, not in autoglmc; `str()` is the whole message, one fact a line.
@@ -77,8 +79,23 @@ class Infeasible(UserError):
         self.demand = demand
         self.limit = limit
         self.relaxations = tuple(relaxations)
-        text = message or f"{resource}: {demand:g} needed, {limit:g} allowed"
+        needed, allowed = differing(demand, limit)
+        text = message or f"{resource}: {needed} needed, {allowed} allowed"
         super().__init__(text, where=where, help="; or ".join(self.relaxations))
+
+
+class SearchEnded(UserError):
+    """The search's budget was spent before an attempt was accepted.
+
+    spent: what is used up; verdict: on the last attempt.
+    """
+
+    kind = "search"
+
+    def __init__(self, spent: str, verdict: str, last: UserError) -> None:
+        self.spent, self.verdict = spent, verdict
+        message = f"no plan was accepted within {spent}; the last attempt was {verdict}: {last.message}"
+        super().__init__(message, where=last.where, help="allow more with --search-attempts or --search-time")
 
 
 class BundleError(UserError):
@@ -107,6 +124,18 @@ class PassError(UserError):
     ) -> None:
         super().__init__(message, where=where, help=help)
         self.pass_name, self.rule, self.site, self.tensor, self.repro = pass_name, rule, site, tensor, repro
+
+
+class UserPassError(UserError):
+    """A pass that the user wrote fails, leaves a graph that is no valid model, or breaks its contract.
+
+    pass_name: `surgery.py:drop_scale`."""
+
+    kind = "user-pass"
+
+    def __init__(self, message: str, *, where: str, help: str = "", pass_name: str) -> None:
+        super().__init__(message, where=where, help=help)
+        self.pass_name = pass_name
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

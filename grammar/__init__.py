@@ -72,12 +72,12 @@ def _read(path: Path, name: str) -> tuple[Source, Result | None]:
         raw = file.read(MAX_BYTES + 1)
     empty = Source(name, "")
     if len(raw) > MAX_BYTES:
-        return empty, _refused(empty, "HW0005", f"the file is larger than {MAX_BYTES:,} bytes", "")
+        return empty, _refused(empty, "HW0005", f"the file is larger than the limit of {MAX_BYTES:,} bytes", "")
     try:
         return Source(name, raw.decode("utf-8-sig").replace("\r\n", "\n")), None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        return empty, _refused(empty, "HW0006", f"not a text in UTF-8: byte {error.start}, in line {line}", "")
+        return empty, _refused(empty, "HW0006", f"not valid UTF-8: byte {error.start}, on line {line}", "")
 
 
 def _refused(source: Source, code: str, message: str, help: str) -> Result:

@@ -19,14 +19,14 @@ from .lower.context import Context
 from .lower.device import check_table, lower_device
 from .lower.digest import digest
 from .lower.limits import lower_limits
+from .lower.numbers import report_missing
 from .lower.parts import lower_link, lower_memory, lower_precision
 from .lower.shapes import lower_shapes
-from .text.diagnostics import Diagnostic, Source, Span, first_of, say_who_included, tidy
+from .text.diagnostics import Diagnostic, Source, Span, first_of, note_includes, tidy
 from .text.syntax import Rule, Statement, read
+from .words.properties import PROPERTIES
 from .words.reader import Reader, Report, TooMany
 from .words.schema import unknown
-
-CONFIDENCE = ("low", "medium", "high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool
         target = _lower(resolved.target, resolved, rules, report, strict) if resolved.target is not None else None
     except TooMany:
         stopped = True
-    found = first_of(tidy(say_who_included(report.found, report.included)), stopped, source)
+    found = first_of(tidy(note_includes(report.found, report.included)), stopped, source)
     failed = any(diagnostic.severity == "error" for diagnostic in found)
     own_tables = resolved.own_tables if resolved is not None else ()
     return Result(None if failed else target, found, own_tables, None if failed or target is None else resolved)
@@ -104,7 +104,7 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     check_routes(said.devices, statement.span.source, context)
     if strict:
         check_guesses(said.limits, context)
-    _required(body, statement, context)
+    report_missing("target", f"target `{statement.args[0].text}`", statement.body, statement.args[0].span, context)
     if said.opset is None:
         return None
     return _target(statement, said, specs, context)
@@ -131,18 +131,6 @@ def _target(statement: Statement, said: _Said, specs: list[RuleSpec], context: C
     return dataclasses.replace(target, digest=digest(target))
 
 
-def _required(body: list[Statement], statement: Statement, context: Context) -> None:
-    heads = {item.head.text for item in body}
-    helps = {
-        "onnx": "say which ONNX opsets its runtimes take: `onnx opset 13..21;`",
-        "memory": "write `memory dram { size …; bandwidth …; shared …; }`",
-        "device": "write `device cpu : x86 { … }`",
-    }
-    for needed, help in helps.items():
-        if needed not in heads:
-            context.report.missing(statement.args[0].span, f"target `{statement.args[0].text}` has no `{needed}`", help, needed)
-
-
 def _block(item: Statement, said: _Said, context: Context, target: Statement) -> None:
     reader = Reader(item, context.report)
     named = f"{item.head.text}.{'-'.join(item.words[:2] if item.head.text == 'link' else item.words[:1])}"
@@ -152,7 +140,8 @@ def _block(item: Statement, said: _Said, context: Context, target: Statement) ->
             reader.end()
             said.title = title.text if title else ""
         case "confidence":
-            word = reader.take_choice(CONFIDENCE, "a degree of confidence")
+            known = PROPERTIES["target"]["confidence"]
+            word = reader.take_choice(known.words, known.choice)
             reader.end()
             said.confidence = word.text if word else ""
         case "onnx":
@@ -197,7 +186,8 @@ def _limit_spans(item: Statement, context: Context) -> None:
 
 def _opset(reader: Reader, context: Context) -> tuple[int, int] | None:
     """`onnx opset 13..21` or `onnx opset 17`"""
-    if reader.take_choice(("opset",), "a property of `onnx`") is None:
+    known = PROPERTIES["target"]["onnx"]
+    if reader.take_choice(known.words, known.choice) is None:
         return None
     low = reader.take("number", "an opset, as in `onnx opset 13..21`")
     high = reader.take("number", "the newest opset after `..`") if low and reader.take_sign("..") else low

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .dtypes import BITS
+from .dtypes import BITS, FLOATS
 from .environment import axis_letter
 from .expression import truth
 from .formula import Expression, render
 from .model import Device, OperatorRule, Precision, SupportBlock
-from .operator_view import FLOATS, OperatorView, TensorView
+from .operator_view import OperatorView, TensorView
 from .operators import key_of
 from .origin import Origin
 from .support import Yes, data_dtypes, environment_of, float_choices, lists, rules_for, same_operator, supports

@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .dtypes import BITS
+from .dtypes import BITS, FLOATS
 from .model import Device, Link, Memory, Target
-from .operator_view import FLOATS, OperatorView, TensorView
+from .operator_view import OperatorView, TensorView
 from .support import link_zero_copy
 
 FREE = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
-from .formula import Binary, Call, Expression, Listing, Name, Number, Text, Unary
+from .formula import Binary, Call, Expression, Listing, Name, Number, Unary
 from .operators import version_at, versions_of
 from .rule_spec import RuleFacts, RuleSpec
 
@@ -156,7 +156,3 @@ def input_counts(function: str) -> tuple[int, int]:
         fewest.append(sum(not slot.option for slot in version.inputs))
         most.append(1 << 20 if variadic else len(version.inputs))
     return min(fewest, default=0), max(most, default=1 << 20)
-
-
-def text_of(expression: Expression) -> str | None:
-    return expression.value if isinstance(expression, Text) else None

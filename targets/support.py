@@ -18,13 +18,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .dtypes import BITS
+from .dtypes import BITS, FLOATS, WIDEST_FIRST
 from .environment import Environment, axis_letter
 from .explain import explain
 from .expression import truth
 from .formula import Expression, Unary, render
 from .model import Device, Link, OperatorRule, Precision, SupportBlock
-from .operator_view import FLOATS, OperatorView, TensorView
+from .operator_view import OperatorView, TensorView
 from .operators import key_of, version_at
 from .origin import Origin
 
@@ -217,7 +217,7 @@ def float_choices(device: Device, floats: list[str], precision: Precision) -> tu
     widest = max(floats, key=lambda dtype: (BITS[dtype], dtype))
     choices = asked + [widest] + ([precision.default] if precision.default in FLOATS else [])
     if widest not in own:
-        choices += [dtype for dtype in ("fp64", "fp32", "fp16", "bf16", "fp8") if dtype in own]
+        choices += [dtype for dtype in WIDEST_FIRST if dtype in own]
     return tuple(dict.fromkeys(choice for choice in choices if choice is not None))
 
 

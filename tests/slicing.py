@@ -8,9 +8,11 @@ from pathlib import Path
 import onnx
 from onnx import helper, shape_inference
 
-from autoglmc.compiler.bundle.manifest import BoundRecord, ErrorsRecord, LimitRecord, TargetRecord
+from autoglmc.compiler.bundle.manifest import BoundRecord, ErrorsRecord, LimitRecord, Manifest, TargetRecord
+from autoglmc.compiler.bundle.manifest_json import claims_bundle
+from autoglmc.compiler.bundle.publish import publish
 from autoglmc.compiler.bundle.tensor_spec import TensorSpec
-from autoglmc.compiler.emit.emit import ManifestFacts, emit
+from autoglmc.compiler.emit.emit import ManifestFacts, write_bundle
 from autoglmc.compiler.plan.arena import plan_arena
 from autoglmc.compiler.plan.segments import Compiled, Handoff, Mode, Segment
 from autoglmc.compiler.run.bundle import Bundle
@@ -134,5 +136,13 @@ def facts(model: bytes = b"", *, bounds: tuple[BoundRecord, ...] = (), limits: t
 
 def bundle_of(compiled: Compiled, out: Path, known: ManifestFacts | None = None) -> Bundle:
     """Planned, written to `out`, and loaded."""
-    emit(compiled, known or facts(), plan_arena(compiled), out)
+    emit(compiled, known or facts(), out)
     return Bundle.load(out)
+
+
+def emit(compiled: Compiled, known: ManifestFacts, out: Path) -> Manifest:
+    """Planned and written to `out`."""
+    with publish(out, claims_bundle) as folder:
+        manifest = write_bundle(compiled, known, plan_arena(compiled), folder)
+        assert isinstance(manifest, Manifest)
+    return manifest

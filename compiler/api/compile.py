@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...targets.model import Target
@@ -12,8 +12,10 @@ from ..run.bundle import Bundle
 from .arguments import arrays_of, effort_of, names_of, sizes_of
 
 if TYPE_CHECKING:
+    from ..driver.search_budget import SearchBudget
     from ..load.bind_shapes import Shapes
     from ..load.source import Model
+    from ..surgery.user_pass import UserPass
 
 
 def compile(
@@ -27,6 +29,8 @@ def compile(
     effort: float = 1.0,
     inputs: Mapping[str, Any] | None = None,
     disable: Iterable[str] = (),
+    passes: Sequence[UserPass | Callable[[Any], Any]] = (),
+    search: SearchBudget | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
@@ -41,10 +45,15 @@ def compile(
     - effort: how long the placement solver looks for a proof, as a multiple of its default limit.
     - inputs: arrays by input name, compared besides generated ones.
     - disable: names of rewrite rules not to use (docs/rules.md).
+    - passes: functions of yours that edit an onnx_graphsurgeon.Graph; each declares what it may change in the model's outputs
+      (`f.contract = "exact"`, `"reassociates"` or `"bounded=1e-3"`) and is held to it. They run in their order once the model is
+      simplified; `UserPass(f, point)` runs one elsewhere.
+    - search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
     - progress: called with a line per stage.
 
     Raises UsageError (an argument), ModelError (the model), HwError (the .hw file), TargetError or Infeasible (no plan keeps the
-    target's limits), BundleError (the folder), VerifyError (the bundle computes something else); then nothing is written.
+    target's limits), SearchEnded (none does within `search`), BundleError (the folder), VerifyError (the bundle computes something
+    else), UserPassError (a pass of yours fails or breaks its contract); then nothing is written.
 
     >>> bundle = autoglmc.compile("lightnet.onnx", "tensor_g2", shapes={"batch": 1}, emulate=True)
     >>> bundle
@@ -63,6 +72,8 @@ def compile(
         effort=effort_of(effort),
         inputs=arrays_of(inputs),
         disable=names_of(disable),
+        passes=passes,
+        search=search,
         progress=progress,
     )
     return result.bundle

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from ..errors import UsageError
-from .manifest import Manifest, SegmentRecord, ValueRecord
+from .manifest import Manifest
+from .plan_records import SegmentRecord, ValueRecord
 
 if TYPE_CHECKING:
     import networkx

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...targets.dtypes import BITS, DTYPE
+from ...targets.dtypes import DTYPE, packed_bytes
 from ..errors import BundleError, first_line
 from .graph import Operator
-from .manifest import Manifest, SegmentRecord
+from .manifest import Manifest
+from .plan_records import SegmentRecord
 
 if TYPE_CHECKING:
     import onnx
@@ -55,6 +55,5 @@ def _sizes(graph: onnx.GraphProto) -> Iterator[tuple[str, int | None]]:
     for value in (*graph.input, *graph.value_info, *graph.output):
         tensor = value.type.tensor_type
         dims = tuple(dim.dim_value for dim in tensor.shape.dim if dim.HasField("dim_value"))
-        bits = BITS.get(DTYPE.get(tensor.elem_type, ""))
-        known = bits is not None and tensor.HasField("shape") and len(dims) == len(tensor.shape.dim)
-        yield value.name, (math.prod(dims) * bits + 7) // 8 if known and bits is not None else None
+        known = tensor.HasField("shape") and len(dims) == len(tensor.shape.dim)
+        yield value.name, packed_bytes(DTYPE.get(tensor.elem_type, ""), dims) if known else None

@@ -41,7 +41,7 @@ class LoadedSegment(Protocol):
     copies: bool
     """True where the runtime cannot be given addresses for this segment, so that its tensors are copied in and out."""
     device: str
-    """What really computes, in the runtime's own words."""
+    """What really computes, as the runtime names it."""
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """One run; `values` are the inputs without an address, what comes back are the outputs without one."""
@@ -66,7 +66,7 @@ class Haltable(Protocol):
     """A loaded segment whose run can be ended from another thread."""
 
     def halt(self, stop: bool) -> None:
-        """True: a run under way raises soon, and so does every further one until False is said."""
+        """True: a run under way raises soon, and so does every further one until a call with False."""
         ...
 
 

@@ -55,7 +55,7 @@ class IreeAdapter:
 
     def cannot_compile(self) -> Absent | None:
         if self._words[:1] != ("vulkan",):
-            return Absent(f"`runtime iree {' '.join(self._words)}` does not say `vulkan`")
+            return Absent(f"`runtime iree {' '.join(self._words)}` lacks `vulkan`")
         try:
             import iree.compiler
             import iree.runtime  # noqa: F401
@@ -143,7 +143,7 @@ class _ImportedSegment:
     def _bind(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
         for port in (*inputs, *outputs):
             if port.address is None or port.shape is None:
-                raise BundleError(f"{self._path.name}: {port.name} has no address, and IREE takes nothing else here", where=str(self._path))
+                raise BundleError(f"{self._path.name}: {port.name} has no address, and IREE is only given addresses", where=str(self._path))
         self._views = [_view(self._config, port) for port in (*inputs, *outputs)]
 
     def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:

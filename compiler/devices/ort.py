@@ -50,7 +50,7 @@ class OrtAdapter:
         raise NotImplementedError("onnxruntime loads the segment itself")
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
-        with told(path):
+        with as_bundle_error(path):
             session = open_session(path, self.spin)
         return bound(path, session, inputs, outputs)
 
@@ -65,7 +65,7 @@ def bound(path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Po
 
 
 def open_session(model: Path | bytes, spin: bool = True) -> onnxruntime.InferenceSession:
-    """A CPU session that prints nothing below an error. `spin`: its threads wait for work by looking for it, for a while."""
+    """A CPU session that prints nothing below an error. `spin`: its threads busy-wait for work for a while."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -81,8 +81,8 @@ def _same_names(path: Path, what: str, listed: Sequence[str], found: Sequence[st
 
 
 @contextlib.contextmanager
-def told(path: Path) -> Iterator[None]:
-    """onnxruntime's exceptions, which share no base class, as one of ours."""
+def as_bundle_error(path: Path) -> Iterator[None]:
+    """Turns onnxruntime's exceptions, which share no base class, into a BundleError."""
     try:
         yield
     except BundleError:
@@ -107,7 +107,7 @@ class BoundSegment:
         self._named_inputs = tuple(port.name for port in inputs if port.address is None)
         self._named_outputs = tuple(port.name for port in outputs if port.address is None)
         self._binding = session.io_binding()
-        with told(path):
+        with as_bundle_error(path):
             for port in inputs:
                 if port.address is not None:
                     self._binding.bind_input(port.name, "cpu", 0, ONNX_TYPES[port.dtype], port.shape, port.address)
@@ -131,7 +131,7 @@ class BoundSegment:
         return NOTHING
 
     def _run_named(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        with told(self._path):
+        with as_bundle_error(self._path):
             for name in self._named_inputs:
                 self._binding.bind_ortvalue_input(name, to_ort(values[name]))
             for name in self._named_outputs:
@@ -170,14 +170,16 @@ class FedSegment:
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         feed = {port.name: view_at(port) if port.address is not None else plain(values[port.name]) for port in self._inputs}
-        with told(self._path):
+        with as_bundle_error(self._path):
             results = self._session.run([port.name for port in self._outputs], feed, self._options)
         named = {}
         for port, result in zip(self._outputs, results, strict=True):
             if port.address is None:
                 named[port.name] = result
             elif result.shape != port.shape:  # an assignment would stretch it
-                raise BundleError(f"{self._path.name}: {port.name} came as {list(result.shape)}, not {list(port.shape or ())}")
+                raise BundleError(
+                    f"{self._path.name}: the runtime returned {port.name} in shape {list(result.shape)}, not {list(port.shape or ())}"
+                )
             else:
                 view_at(port)[...] = result
         return named

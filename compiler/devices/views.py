@@ -6,15 +6,13 @@ import ctypes
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...targets.dtypes import ADDRESSABLE, ELEMENT, NUMPY
+
 if TYPE_CHECKING:
     import numpy
 
-ONNX_TYPES = {
-    "fp32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9,
-    "fp16": 10, "fp64": 11, "uint32": 12, "uint64": 13, "bf16": 16,
-}  # fmt: skip
+ONNX_TYPES = {dtype: ELEMENT[dtype] for dtype in sorted(ADDRESSABLE)}
 """TensorProto.DataType of every dtype that can live in an arena."""
-NUMPY_NAMES = {"fp64": "float64", "fp32": "float32", "fp16": "float16"}
 
 
 class Sized(Protocol):
@@ -40,7 +38,7 @@ def numpy_dtype(dtype: str) -> numpy.dtype[Any]:
 
         brain: numpy.dtype[Any] = numpy.dtype(ml_dtypes.bfloat16)
         return brain
-    return numpy.dtype(NUMPY_NAMES.get(dtype, dtype))
+    return numpy.dtype(NUMPY[dtype])
 
 
 def packed_bytes(port: Sized) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 from ...targets.model import Target
@@ -17,7 +17,21 @@ from ..load.given_inputs import check_given
 from ..load.load_model import LoadedModel, load_model
 from ..load.source import Source
 
+
+class Message(str):
+    """A message of progress, the name of a stage that begins, which also says how much of the search is left: "attempt 2 of 12"; "" ends
+    that. For whoever takes plain messages it is one."""
+
+    budget: str
+
+    def __new__(cls, text: str, budget: str) -> Message:
+        made = super().__new__(cls, text)
+        made.budget = budget
+        return made
+
+
 Progress = Callable[[str], None]
+"""Is called with a message, maybe a `Message`, when a stage begins."""
 
 
 def _require_bound(loaded: LoadedModel, target: Target) -> None:
@@ -32,19 +46,19 @@ def _require_bound(loaded: LoadedModel, target: Target) -> None:
     raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.source), help=help)
 
 
-class _Job:
+class Job:
     """What is to be compiled for what, and the clock."""
 
     def __init__(
         self,
         model: Source,
-        target: str | Path | Target,
+        target: str | PathLike[str] | Target,
         shapes: Shapes | None,
         progress: Progress | None,
         inputs: Mapping[str, Any] | None,
     ) -> None:
         self.model, self._shapes, self._inputs = model, shapes, inputs
-        self.clock = _Clock(progress or (lambda message: None))
+        self.clock = Clock(progress or (lambda message: None))
         with self.clock.stage("read-target"):
             self.target = target if isinstance(target, Target) else load_target(target)
             self.notes = try_rules(self.target)
@@ -59,20 +73,20 @@ class _Job:
         return loaded
 
 
-class _Clock:
-    """Tells progress and remembers how long each stage took."""
+class Clock:
+    """Reports progress and remembers how long each stage took."""
 
     def __init__(self, progress: Progress) -> None:
         self.seconds: dict[str, float] = {}
         self._progress = progress
 
-    def stage(self, name: str) -> _Stage:
+    def stage(self, name: str) -> Stage:
         self._progress(name)
-        return _Stage(self, name)
+        return Stage(self, name)
 
 
-class _Stage:
-    def __init__(self, clock: _Clock, name: str) -> None:
+class Stage:
+    def __init__(self, clock: Clock, name: str) -> None:
         self._clock, self._name, self._start = clock, name, time.perf_counter()
 
     def __enter__(self) -> None:

@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
 from ..emit.facts import implementations
 from ..pipeline.work import Work
 from ..plan.limits import weight_bytes
+from ..quantities import count, size, time
 from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
 from ..watch.verify_each import Checked
@@ -72,14 +75,14 @@ class CompileResult:
         facts = self.as_json()
         latency, devices = facts["latency"], [d for d in facts["devices"] if d["operators"]]
         on = ", ".join(f"{d['operators']} on {d['name']}" for d in devices)
-        rest = "" if latency["all_host"] is None else f", all on the host {latency['all_host'] * 1e3:.3g} ms"
+        rest = "" if latency["all_host"] is None else f", all on the host {time(latency['all_host'])}"
         report = self.verification
-        verified = f"not verified: {report}" if isinstance(report, str) else f"{report.summary}"
+        verified = f"not verified: {report}" if isinstance(report, str) else report.summary
         lines = [
             f"<CompileResult {str(self.folder)!r} for {facts['target']}",
-            f"  operators  {on}, in {len(self.manifest.segments)} segment{'' if len(self.manifest.segments) == 1 else 's'}",
-            f"  predicted  {latency['predicted'] * 1e3:.3g} ms{rest}",
-            f"  arena      {facts['arena']['bytes']} bytes",
+            f"  operators  {on}, in {count(len(self.manifest.segments), 'segment')}",
+            f"  predicted  {time(latency['predicted'])}{rest}",
+            f"  arena      {size(facts['arena']['bytes'])}",
             f"  {verified}>",
         ]
         return "\n".join(lines)
@@ -95,6 +98,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
     return {
         "bundle": str(result.folder),
         "target": result.manifest.target.name,
+        "host": result.work.target.host.name,
         "operators": {"before": sum(result.work.source_operators.values()), "recovered": result.work.recovered},
         "devices": _devices(result),
         "handoffs": _handoffs(result),
@@ -108,6 +112,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
             "lower_bound": solution.lower_bound,
             "proven_optimal": solution.proven,
             "gap": solution.gap,
+            "units": len(placement.question.units),
         },
         "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
         "limits": [
@@ -117,6 +122,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
         ],
         "rewrites": _rewrites(result),
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in result.manifest.guesses],
+        "search": [structs.asdict(one) for one in result.manifest.search],
         "notes": list(result.notes),
         "seconds": dict(result.seconds),
         "passes": [asdict(checked) for checked in result.checked],
@@ -167,10 +173,11 @@ def _rewrites(result: CompileResult) -> list[dict[str, Any]]:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for decision in result.work.decisions:
         if decision.taken:
-            row = rows.setdefault((decision.rule, ""), {"rule": decision.rule, "device": None, "sites": 0})
+            own = decision in result.work.own_passes
+            row = rows.setdefault((decision.rule, ""), {"rule": decision.rule, "device": None, "own": own, "sites": 0})
             row |= {"sites": row["sites"] + 1, "contract": decision.contract, "bound": decision.bound}
     for site in result.work.sites:
         chosen = site.implementation
-        row = rows.setdefault((chosen.rule, chosen.device), {"rule": chosen.rule, "device": chosen.device, "sites": 0})
+        row = rows.setdefault((chosen.rule, chosen.device), {"rule": chosen.rule, "device": chosen.device, "own": False, "sites": 0})
         row |= {"sites": row["sites"] + 1, "contract": site.contract, "bound": chosen.bound, "claimed": claims.get(chosen.rule, "")}
     return list(rows.values())

@@ -49,7 +49,7 @@ def write_after(
     raise."""
     loaded = load()
     work = start(loaded, target, effort, without=options.without)
-    run_passes(work, stage, options.watchers, name)
+    run_passes(work, stage, options.watchers, name, options.inserted)
     model = whole_model(work)
     try:
         output.write_bytes(model.SerializeToString(deterministic=True))

@@ -10,49 +10,49 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import (
     FORMAT,
     MANIFEST,
     TOOL,
-    ArenaRecord,
+    AttemptRecord,
     DecisionRecord,
     ErrorsRecord,
     FileRecord,
     GuessRecord,
-    HandoffRecord,
-    HostValueRecord,
     LimitRecord,
     Manifest,
-    MeasuredRecord,
     ModelRecord,
+    TargetRecord,
+    ToolRecord,
+)
+from ..bundle.manifest_json import claims_bundle, to_json
+from ..bundle.plan_records import (
+    ArenaRecord,
+    HandoffRecord,
+    HostValueRecord,
     PortRecord,
     RuntimeRecord,
     SegmentRecord,
     SlotRecord,
     StepRecord,
-    TargetRecord,
-    ToolRecord,
     ValueRecord,
 )
-from ..bundle.manifest_json import claims_bundle, to_json
-from ..bundle.publish import check_place, publish
+from ..bundle.publish import check_place
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
 from ..plan.arena import ArenaPlan, Slot
 from ..plan.segments import Compiled, Handoff, Segment
-from ..run.check_bundle import files_of, sha256_of
-from .ahead_of_time import Blob, compile_ahead
+from .ahead_of_time import Blob, Refusal, compile_ahead
 
 if TYPE_CHECKING:
     import onnx
 
 SEGMENTS = "segments"
 NO_ERRORS = ErrorsRecord(bounds=(), measured=())
-Measure = Callable[[Path], tuple[tuple[LimitRecord, ...], tuple[MeasuredRecord, ...]]]
-"""Runs the bundle in a folder: its limits with what was measured, and the errors measured; raises to refuse the bundle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,7 @@ class ManifestFacts:
     guesses: tuple[GuessRecord, ...] = ()
     errors: ErrorsRecord = NO_ERRORS
     decisions: tuple[DecisionRecord, ...] = ()
+    search: tuple[AttemptRecord, ...] = ()
 
 
 def _silent(message: str) -> None:
@@ -74,38 +75,28 @@ def _silent(message: str) -> None:
 
 
 def check_output(out: Path) -> None:
-    """Raises BundleError where `emit` could not write `out`; to be asked before the long work begins."""
+    """Raises BundleError where no bundle could be written to `out`; call before compiling."""
     check_place(out.resolve(), claims_bundle)
 
 
-def emit(
-    compiled: Compiled,
-    facts: ManifestFacts,
-    arena: ArenaPlan,
-    out: Path,
-    measure: Measure | None = None,
-    tell: Callable[[str], None] = _silent,
-) -> Manifest:
-    """Writes the bundle to `out` and returns its manifest; raises BundleError where it cannot be written, DeviceRefused where a
-    runtime that is here does not compile a segment. `tell` gets progress.
-
-    With `measure` the bundle is run before it takes its place, and what it found is written into the manifest.
-    """
-    with publish(out, claims_bundle) as folder:
-        files = _write_segments(compiled, folder)
-        blobs = compile_ahead(compiled, folder, {segment.index: segment_file(segment) for segment in compiled.segments}, tell)
-        for name in (name for blob in blobs.values() for name in files_of(folder, blob.file)):
-            files[name] = FileRecord(sha256=sha256_of(folder / name), size=(folder / name).stat().st_size)
-        manifest = _manifest(compiled, facts, arena, files, blobs)
-        _write_manifest(folder, manifest)
-        if measure is not None:
-            limits, measured = measure(folder)
-            manifest = replace(manifest, limits=limits, errors=replace(manifest.errors, measured=measured))
-            _write_manifest(folder, manifest)
+def write_bundle(
+    compiled: Compiled, facts: ManifestFacts, arena: ArenaPlan, folder: Path, tell: Callable[[str], None] = _silent
+) -> Manifest | Refusal:
+    """Writes the bundle into the empty `folder` and returns its manifest, or the segment that a runtime here does not compile.
+    `tell` gets progress."""
+    files = _write_segments(compiled, folder)
+    blobs = compile_ahead(compiled, folder, {segment.index: segment_file(segment) for segment in compiled.segments}, tell)
+    if isinstance(blobs, Refusal):
+        return blobs
+    for name in (name for blob in blobs.values() for name in files_of(folder, blob.file)):
+        files[name] = FileRecord(sha256=sha256_of(folder / name), size=(folder / name).stat().st_size)
+    manifest = _manifest(compiled, facts, arena, files, blobs)
+    write_manifest(folder, manifest)
     return manifest
 
 
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """manifest.json, again where what it says has changed: after the bundle was measured."""
     (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8", newline="\n")
 
 
@@ -149,6 +140,7 @@ def _manifest(
         guesses=facts.guesses,
         errors=facts.errors,
         decisions=facts.decisions,
+        search=facts.search,
     )
 
 

@@ -1,4 +1,4 @@
-"""What `why` says, as plain data with stable keys: seconds, plain names, null for what is not there."""
+"""What `why` says, as plain data with stable keys: seconds, plain names, null for what is not there. The screen prints the same data."""
 
 from __future__ import annotations
 
@@ -118,6 +118,7 @@ def _decider(one: Decider) -> dict[str, Any]:
 def _tried(tried: Trial, text: str = "") -> dict[str, Any]:
     change = tried.change
     facts: dict[str, Any] = {"kind": change.kind, "text": change.text, "where": change.where or None, "note": change.note}
+    facts["rule"] = change.rule or None
     if text:
         facts = {"text": text}
     facts |= {"places": not tried.refusal, "refusal": tried.refusal or None, "planned": tried.planned}

@@ -20,7 +20,7 @@ from .trials import Trial, every_change, names_of, smallest_change, together
 from .verdicts import Alike, alike
 
 TRIES = 5
-"""Groups for which the model is planned anew, unless told otherwise."""
+"""Groups for which the model is planned anew, by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The operators that were asked about, as far as every device says the same of them."""
+    """Operators that were asked about and of which every device says the same."""
 
     alike: Alike
     tried: tuple[Trial, ...]
@@ -44,13 +44,13 @@ class Why:
     device: str
     """The preferred one."""
     assumed: str
-    """The --shape that was made up, "" where all dims had a size."""
+    """The --shape that was assumed, "" where all dims had a size."""
     plan: ExplainedPlan
     all_there: float | None = None
     """Predicted seconds with everything on the device that it can run."""
     rows: tuple[GroupRow, ...] = ()
     together: Trial | None = None
-    """All changes that help or were priced, at once."""
+    """All changes of `rows`, at once."""
     guesses: tuple[GuessRecord, ...] = ()
     traces: tuple[str, ...] = ()
     subjects: tuple[Subject, ...] = ()
@@ -68,24 +68,24 @@ def explain_model(
     tries: int = TRIES,
 ) -> Why:
     """Why operators of the model are not on the preferred device of the target (or `device`); with `word`, a node's name or an operator,
-    what every device says of it. Raises UsageError for a device or node that is not there, and what loading a model raises."""
+    what every device says about it. Raises UsageError for an unknown device or node, and what loading a model raises."""
     preferred = preferred_device(target, device)
     work, made = prepared(model, target, shapes or {}, effort)
     plan = make_plan(work)
     bound = {**(shapes or {}), **made}
-    told = Why(model=model, device=target.devices[preferred].name, assumed=flag(made), plan=plan)
-    ask = _Asker(plan, preferred, bound, model)
-    return ask.about(told, word) if word else ask.overall(told, tries)
+    head = Why(model=model, device=target.devices[preferred].name, assumed=flag(made), plan=plan)
+    explainer = _Explainer(plan, preferred, bound, model)
+    return explainer.about(head, word) if word else explainer.overall(head, tries)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asker:
+class _Explainer:
     plan: ExplainedPlan
     device: int
     shapes: Shapes
     source: Source
 
-    def overall(self, told: Why, tries: int) -> Why:
+    def overall(self, head: Why, tries: int) -> Why:
         groups = group_operators(self.plan, self.device)
         rows, left = [], tries
         for group in groups:
@@ -97,9 +97,9 @@ class _Asker:
         placement = self.plan.placement
         decided = () if placement is None else guesses(placement)
         there = None if placement is None else all_on(placement, self.device)
-        return replace(told, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
+        return replace(head, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
 
-    def about(self, told: Why, word: str) -> Why:
+    def about(self, head: Why, word: str) -> Why:
         found = find_nodes(self.plan, self.source, word)
         subjects = []
         for one in alike(self.plan, found.numbers):
@@ -107,7 +107,7 @@ class _Asker:
             group = Group(one.operator, one.runs_on, "refused", one.verdicts[self.device].because, (), "", list(one.numbers))
             tried = every_change(self.plan, group, self.device, self._shapes(group)) if refused else ()
             subjects.append(Subject(alike=one, tried=tried))
-        return replace(told, asked=word, traces=found.traces, subjects=tuple(subjects))
+        return replace(head, asked=word, traces=found.traces, subjects=tuple(subjects))
 
     def _smallest(self, group: Group, price: bool) -> Trial | None:
         tried = smallest_change(self.plan, group, self.device, price, self._shapes(group))

@@ -12,10 +12,11 @@ from ...passes.place.placed import Placement
 from ...targets.model import Target
 from ..errors import UsageError, did_you_mean
 from ..plan.sensitivity import Decider, deciding_between
+from ..quantities import change
 from .plans import ExplainedPlan
 
 SAME = 0.5e-6
-"""Seconds that are not worth a word."""
+"""Seconds below which two plans count as equally fast."""
 
 GroupKind = Literal["refused", "elsewhere", "unplaceable"]
 """refused: the device cannot run it; elsewhere: it can, and another device is cheaper; unplaceable: no device runs it."""
@@ -92,7 +93,7 @@ def group_operators(plan: ExplainedPlan, device: int) -> tuple[Group, ...]:
 
 
 def reason_key(reason: str) -> str:
-    """A reason without the values that differ from node to node: equal for two operators that fail the same conjunct of the same line."""
+    """A reason without the values that differ from node to node: equal for operators that fail the same condition of the same line."""
     for verdict in (" is false (", " cannot be decided (", " needs static shapes "):
         if verdict in reason:
             return reason.partition(verdict)[0] + verdict + reason.rpartition(", ")[2]
@@ -110,17 +111,11 @@ def compared(placement: Placement, numbers: Sequence[int], device: int, effort: 
 
 
 def elsewhere_reason(device: str, extra: Extra | None) -> str:
-    """In words a person can weigh: what is dearer there, and what is cheaper."""
+    """In words: what is more expensive there, and what is cheaper."""
     if extra is None:
         return f"runs on {device}, but no plan has it there within the limits on memory and partitions"
     if extra.total <= SAME:
-        return f"runs on {device} at the same cost: it stays where its neighbours are"
+        return f"runs on {device} at the same cost: kept beside its neighbours"
     parts = [("compute", extra.compute), ("dispatch", extra.dispatch), ("handoffs", extra.handoff)]
-    said = ", ".join(f"{name} {_signed(seconds)}" for name, seconds in parts if abs(seconds) >= 0.5e-6)
-    return f"runs on {device}, but costs {_signed(extra.total).lstrip('+')} more: {said}"
-
-
-def _signed(seconds: float) -> str:
-    sign = "+" if seconds >= 0 else "-"
-    value = abs(seconds) * 1e6
-    return f"{sign}{value / 1e3:.2f} ms" if value >= 1000 else f"{sign}{value:.0f} us" if value >= 10 else f"{sign}{value:.1f} us"
+    differences = ", ".join(f"{name} {change(seconds)}" for name, seconds in parts if abs(seconds) >= SAME)
+    return f"runs on {device}, but costs {change(extra.total).lstrip('+')} more: {differences}"

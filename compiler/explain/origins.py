@@ -1,4 +1,4 @@
-"""From what a user calls a node to the operators of the plan: by name, by operator, or by what became of a node of the file."""
+"""Finds the operators of the plan that a user names: by node or tensor, by operator, or by what became of a node of the file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..load.node_names import name_nodes_apart
 from ..load.read_model import read_model
 from ..load.source import Source
 from ..load.structure import all_graphs, bodies
+from ..quantities import count
 from .plans import ExplainedPlan
 
 if TYPE_CHECKING:
@@ -24,13 +25,13 @@ MOST_NAMES = 5
 @dataclass(frozen=True, slots=True)
 class FoundNodes:
     numbers: tuple[int, ...]
-    """Of the plan's nodes; empty where nothing is left of it."""
+    """Of the plan's nodes; empty where it is no longer computed."""
     traces: tuple[str, ...] = ()
     """What became of a node of the file that the plan does not have under that name; what a tensor is that no node writes."""
 
 
 def find_nodes(plan: ExplainedPlan, model: Source, word: str) -> FoundNodes:
-    """Raises UsageError with the nearest names where nothing is called that."""
+    """`word`: the name of a node or tensor, or an operator. Raises UsageError with the nearest names if nothing has that name."""
     exact = [k for k, node in enumerate(plan.nodes) if word in (node.name, *node.writes)]
     if exact:
         return FoundNodes(tuple(exact))
@@ -42,7 +43,7 @@ def find_nodes(plan: ExplainedPlan, model: Source, word: str) -> FoundNodes:
     if word in graph.inputs or word in graph.constants:
         readers = tuple(k for k, node in enumerate(plan.nodes) if word in node.reads)
         what = "an input of the model" if word in graph.inputs else "a constant"
-        read = f"read by {len(readers)} operator{'' if len(readers) == 1 else 's'}" if readers else "which nothing reads any more"
+        read = f"read by {count(len(readers), 'operator')}" if readers else "which nothing reads"
         return FoundNodes(readers, (f"`{word}` is {what}, {read}",))
     source = _Untouched(model)
     wanted = source.called(word)
@@ -81,7 +82,7 @@ class _Untouched:
         return named or [node for node in self.nodes if node.op_type.lower() == word.lower()]
 
     def trace(self, node: onnx.NodeProto, plan: ExplainedPlan) -> tuple[tuple[int, ...], str]:
-        """The operators of the plan that do its work now, and a sentence about it."""
+        """The numbers of the plan's operators that compute its result now, and a sentence about it."""
         what = f"{node.op_type} `{node.name or node.output[0]}`"
         owner = self._owners.get(id(node))
         if owner is not None:
@@ -103,7 +104,7 @@ class _Untouched:
                 fresh = [out for out in reader.output if out not in seen]
                 seen.update(fresh)
                 pending.extend(fresh)
-        return (), f"{what} was removed{f' by {removed_by}' if removed_by else ''}: nothing that is left needs it"
+        return (), f"{what} was removed{f' by {removed_by}' if removed_by else ''}: nothing uses its result"
 
 
 def _became(what: str, plan: ExplainedPlan, number: int, rule: str, itself: bool) -> str:
@@ -111,7 +112,7 @@ def _became(what: str, plan: ExplainedPlan, number: int, rule: str, itself: bool
     now = f"{node.kind} `{node.name or node.writes[0]}`"
     if rule:
         return f"{what} became part of {now} (rule {rule})"
-    return f"{what} is {now} now" if itself else f"{what} was folded away; what it computed goes into {now}"
+    return f"{what} is {now} now" if itself else f"{what} was simplified away; its result is now computed by {now}"
 
 
 def _nearest(word: str, plan: ExplainedPlan, source: _Untouched) -> str:
@@ -123,7 +124,7 @@ def _nearest(word: str, plan: ExplainedPlan, source: _Untouched) -> str:
     shown = list(dict.fromkeys(close))[:MOST_NAMES]
     if shown:
         return f"did you mean {' or '.join(repr(name) for name in shown)}?"
-    return "leave it out to see every operator that is not on the preferred device"
+    return "leave the name out to see every operator that is not on the preferred device"
 
 
 def _close(word: str, names: Iterable[str]) -> Sequence[str]:

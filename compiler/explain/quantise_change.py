@@ -10,8 +10,9 @@ from functools import partial
 
 from ...passes.graph.graph import Graph
 from ...passes.graph.node import Node
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device
-from ...targets.operator_view import FLOATS, OperatorView
+from ...targets.operator_view import OperatorView
 from ...targets.support import data_dtypes, device_dtypes
 from .change import Change
 from .model_changes import on_each

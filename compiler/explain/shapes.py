@@ -1,4 +1,4 @@
-"""Sizes for dims that nobody gave one, so that there is something to explain; and smaller sizes, where a size is the obstacle."""
+"""Assumed sizes for dims without one, so that there is a plan to explain; and smaller sizes, where a size is what a device refuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..verify.generate_inputs import small_shapes
 from .change import Apply, Change
 
 USUAL = (128, 320)
-"""(length, side) of a sentence and of an image as phones get them: smaller ones would not be worth an accelerator."""
+"""(length, side) of a sentence and of an image as phones get them; for smaller ones an accelerator would not pay."""
 LIMIT = re.compile(r"<=? (\d+) is false \([^()]*(?:\([^()]*\)[^()]*)*= (\d+)\)")
 """A limit on an extent that does not hold, and the value that breaks it."""
 

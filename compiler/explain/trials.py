@@ -1,4 +1,4 @@
-"""A change is tried, not guessed: applied to a copy of the work, every device asked again, and the model planned anew."""
+"""Tries a change: it is applied to a copy of the work, every device is asked again, and the model is placed again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .groups import Group
 from .plans import ExplainedPlan, ask_devices, make_plan
 
 NO_GAIN = 1e-3
-"""Relative: less is nothing that a prediction can tell."""
+"""Relative: smaller differences are below prediction accuracy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def try_change(plan: ExplainedPlan, change: Change, tensors: Sequence[str], devi
     """One change on a copy of the plan's work."""
     applied = _applied(plan, change, tensors)
     if applied is None:
-        return Trial(change, "it cannot be made here")
+        return Trial(change, "the change does not apply to these operators")
     work, written = applied
     asked = ask_devices(work)
     refusal = _refusal(asked, written, device)
@@ -77,7 +77,7 @@ def try_change(plan: ExplainedPlan, change: Change, tensors: Sequence[str], devi
 
 
 def together(plan: ExplainedPlan, chosen: Sequence[tuple[Change, Sequence[str]]], device: int) -> Trial | None:
-    """All changes at once: islands that only one of them leaves may join. None where one no longer applies after another."""
+    """All changes at once, which may join segments that each alone leaves apart. None where one does not apply after another."""
     work = plan.work.copy()
     written: list[str] = []
     for change, tensors in chosen:

@@ -57,11 +57,11 @@ def alike(plan: ExplainedPlan, numbers: Sequence[int]) -> tuple[Alike, ...]:
     """The operators gathered by what the devices say, most expensive first."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for k in numbers:
-        said = tuple(
+        answers = tuple(
             reason_key(a.reasons[0]) if isinstance(a, Refusal) else (a.rule, a.origin, reason_key(plan.native_refusal(k, d)))
             for d, a in enumerate(plan.answers[k])
         )
-        groups.setdefault((plan.nodes[k].kind, plan.places[k], said), []).append(k)
+        groups.setdefault((plan.nodes[k].kind, plan.places[k], answers), []).append(k)
     found = []
     for members in groups.values():
         place = plan.places[members[0]]
@@ -98,7 +98,7 @@ def _native(plan: ExplainedPlan, node: Node, device: int, answer: Implementation
 
 
 def _rewritten(answer: Implementation, machine: Device) -> str:
-    """A rewrite that no line asks for counts as the device's own."""
+    """An exact rewrite that no line of the target names has the device's own line as its origin."""
     bound = f", within {answer.bound:.3g} (proved)" if answer.bound else ""
-    asked = "no line has to ask for it" if answer.origin == str(machine.origin) else answer.origin
-    return f"rewritten by {answer.rule}{bound}, {asked}"
+    line = "no `rewrite` line needed" if answer.origin == str(machine.origin) else answer.origin
+    return f"rewritten by {answer.rule}{bound}, {line}"

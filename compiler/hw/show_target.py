@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ...targets.difference import Difference, Said
 from ...targets.formula import Expression, render
 from ...targets.model import Device, Link, OperatorRule, Target
 from ...targets.origin import Origin
+from .difference import Difference, Said
 
 SHORT = 60
 """Letters of two texts that fit on one line."""

@@ -1,4 +1,4 @@
-"""Arrays that a user gives as inputs of a model: are they the ones it takes?"""
+"""Are the arrays that a user gives the inputs of the model?"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 GROWTH_LIMIT = 1 << 20
 """Bytes that a simplified graph may be larger than the graph it came from: many small constants add up too."""
 ROUNDS = 3
-"""Folding shape arithmetic makes known how large other results are; more rounds than this no real model needs."""
+"""Folding shape arithmetic reveals the sizes of other results; no real model needs more rounds than this."""
 
 
 def fold_constants(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
@@ -81,6 +81,6 @@ def _worse(before: onnx.ModelProto, after: onnx.ModelProto) -> str:
         if names[0] != names[1]:
             return f"onnxsim changed the graph {what}s"
     if len(after.graph.node) > len(before.graph.node):
-        return f"onnxsim made {len(after.graph.node)} nodes of {len(before.graph.node)}"
+        return f"onnxsim turned {len(before.graph.node)} nodes into {len(after.graph.node)}"
     growth = after.ByteSize() - before.ByteSize()
     return f"onnxsim made the graph {growth} bytes larger" if growth > GROWTH_LIMIT else ""

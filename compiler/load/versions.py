@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DOMAINS = ("", "ai.onnx")
 RUNTIME_FLOOR = (23, 11)
-"""Opset and IR version that the oldest onnxruntime we accept (1.22) runs: up to here it need not be asked."""
+"""Opset and IR version that the oldest onnxruntime we accept (1.22) runs: up to here no test is needed."""
 
 
 def opset_of(model: onnx.ModelProto) -> int:
@@ -56,7 +56,7 @@ def _too_new(what: str, installed: str, where: str, other: str) -> ModelError:
 
 
 def _runtime_takes(opset: int, ir: int) -> bool:
-    """onnxruntime has no function that tells: ask it to load one Identity of that version."""
+    """Whether onnxruntime loads one Identity of that version; it has no function that says so."""
     import onnxruntime
     from onnx import TensorProto, helper
 

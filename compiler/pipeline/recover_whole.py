@@ -2,7 +2,7 @@
 
 Other recovered operators are in nearly every table, or cost nothing to take apart again. These are not: a device without them runs the
 parts, and as an exporter wrote these they may be better than as a rule does. So both graphs are placed, and the cheaper one stays.
-onnxruntime needs no such question: its segments get these operators when they are tuned.
+onnxruntime's segments get these operators when they are tuned, so this does not concern them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Decision, Rewrite
 from ...passes.simplify.merge_equal import merge_equal
 from ...targets.support import lists
+from ..quantities import times
 from .work import Work
 
 RUNTIME_TUNED = "ort"
@@ -43,7 +44,7 @@ def recover_whole(work: Work) -> None:
 
 
 def _wanted(rule: Rewrite, work: Work) -> bool:
-    """Whether a device, other than onnxruntime's, has the rule's operator in its table."""
+    """Whether the table of a device other than onnxruntime's lists the rule's operator."""
     return any(device.runtime.adapter != RUNTIME_TUNED and lists(device, rule.emits[0]) for device in work.target.devices)
 
 
@@ -59,5 +60,5 @@ def _refused(decision: Decision, parts: float | None, whole: float | None) -> De
         return decision
     if whole is None or parts is None:
         return replace(decision, taken=False, reason="with the whole operator the model cannot be placed")
-    reason = f"the model is predicted to take {whole * 1e3:.3f} ms with it, as parts {parts * 1e3:.3f} ms"
-    return replace(decision, taken=False, reason=reason)
+    with_it, as_parts = times(whole, parts)
+    return replace(decision, taken=False, reason=f"the model is predicted to take {with_it} with it, {as_parts} as parts")

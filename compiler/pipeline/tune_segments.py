@@ -29,7 +29,7 @@ def _if_supported(rule: Rewrite, device: Device, precision: Precision) -> Rewrit
     def unless(graph: Graph, found: Bindings) -> str | None:
         if (reason := rule.unless(graph, found)) is not None:
             return reason
-        proposal = rule.build(graph, found)
+        proposal = rule.replacement(graph, found)
         graph.infer(proposal.nodes)
         answers = [supports(device, graph.view(node), precision) for node in proposal.nodes]
         graph.discard(proposal.nodes)

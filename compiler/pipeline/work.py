@@ -30,6 +30,8 @@ class Work:
     """Names of rules that are not to be used."""
     allow: Allow = anywhere
     decisions: list[Decision] = field(default_factory=list)
+    own_passes: tuple[Decision, ...] = ()
+    """Passes of the user that changed the graph; they are among `decisions` too."""
     recovered: dict[str, int] = field(default_factory=dict)
     """Operators in the graph once recovered and simplified, by kind."""
     question: Question | None = None

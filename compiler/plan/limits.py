@@ -13,12 +13,11 @@ from ...targets.dtypes import BITS, DTYPE
 from ...targets.model import Limit, Memory, Target
 from ..bundle.manifest import LimitRecord
 from ..errors import Infeasible, TargetError
+from ..quantities import amount
 from .segments import Compiled
 
 if TYPE_CHECKING:
     import onnx
-
-BINARY = ("KiB", "MiB", "GiB", "TiB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,25 +177,3 @@ def _relaxed(record: LimitRecord) -> str:
     if record.kind == "budget":
         return f"memory {record.subject} {{ budget {needed}; }}"
     return f"{_name(record)} {'<=' if record.comparison.startswith('<') else record.comparison} {needed}"
-
-
-def amount(kind: str, value: float) -> str:
-    """A limit's value in a unit a person reads, rounded up so that writing it into the file is enough."""
-    if kind in ("memory", "package", "budget"):
-        scale = max(1, min(4, int(math.log2(max(abs(value), 1))) // 10))
-        return f"{math.ceil(value / 1024**scale * 1000) / 1000:.10g} {BINARY[scale - 1]}"
-    if kind == "latency":
-        return f"{_up(value, 1e-3)} ms"
-    if kind == "power":
-        return f"{_up(value, 1.0)} W"
-    return f"{value:g}"
-
-
-def _up(value: float, unit: float) -> str:
-    """Four digits of value / unit, the last one such that reading them back gives no less than `value`."""
-    if not value:
-        return "0"
-    step = 10.0 ** (math.floor(math.log10(abs(value / unit))) - 3)
-    count = math.ceil(value / unit / step - 1e-9)
-    text = f"{count * step:.4g}"
-    return text if float(text) * unit >= value else f"{(count + 1) * step:.4g}"

@@ -1,9 +1,9 @@
-"""From a model to a plan that keeps the target's limits: the fastest one, or else the next of a few others that does."""
+"""From a model to the fastest plan, or to a given one, held against the limits of the target."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...passes.graph.graph import Graph
@@ -12,7 +12,7 @@ from ...passes.place.placed import Placement
 from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ..bundle.manifest import LimitRecord
-from ..errors import Infeasible
+from ..errors import Infeasible, TargetError, UserError
 from ..load.load_model import LoadedModel
 from ..pipeline.rule_library import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
@@ -36,28 +36,40 @@ class PlannedModel:
     notes: tuple[str, ...] = ()
 
 
-def plan_model(load: Callable[[], LoadedModel], target: Target, effort: float, stage: Stage, options: PassOptions = PLAIN) -> PlannedModel:
-    """Raises TargetError where no device runs an operator, Infeasible with the least relaxation where no plan keeps the limits.
+@dataclass(frozen=True, slots=True)
+class Unplanned:
+    """No plan, or one that breaks a limit."""
 
-    `load` gives a fresh copy of the model: a plan is carried out in the graph, so that another one begins anew."""
-    loaded = load()
+    problem: Infeasible | TargetError
+    others: tuple[Placement, ...] = ()
+    """Slower plans that may keep the limit, fastest first; empty where none can, or where this was already one of them."""
+
+
+def plan_model(
+    loaded: LoadedModel,
+    target: Target,
+    effort: float,
+    stage: Stage,
+    options: PassOptions = PLAIN,
+    plan: Placement | None = None,
+    faster: str = "",
+) -> PlannedModel | Unplanned:
+    """The fastest plan, or `plan`, carried out in the model's graph. `faster`: why faster plans were refused, for the notes."""
     with stage("graph"):
-        work = start(loaded, target, effort, without=options.without)
+        work = start(loaded, target, effort, plan, options.without)
     try:
-        return _carry_out(loaded, work, stage, options)
-    except Infeasible as problem:
-        if work.question is None or work.placement is None or problem.resource.split()[0] in HOPELESS:
-            raise
-        refused = [problem]
-    for other in other_placements(work.question, work.placement, effort):
-        loaded = load()
-        try:
-            planned = _carry_out(loaded, start(loaded, target, effort, other, options.without), stage, options)
-        except Infeasible as problem:
-            refused.append(problem)
-            continue
-        return replace(planned, notes=(f"faster plans were refused: {refused[0].message}",))
-    raise min(refused, key=lambda problem: (problem.message.count(";"), problem.demand / max(problem.limit, 1e-9)))
+        planned = _carry_out(loaded, work, stage, options)
+    except (Infeasible, TargetError) as problem:
+        return Unplanned(problem, _others(work, problem) if plan is None else ())
+    return replace(planned, notes=(f"faster plans were refused: {faster}",)) if faster else planned
+
+
+def _others(work: Work, problem: UserError) -> tuple[Placement, ...]:
+    found = work.question is not None and work.placement is not None
+    if not found or not isinstance(problem, Infeasible) or problem.resource.split()[0] in HOPELESS:
+        return ()
+    assert work.question is not None and work.placement is not None
+    return other_placements(work.question, work.placement, work.effort)
 
 
 def start(
@@ -79,7 +91,7 @@ def rules_for(target: Target, without: frozenset[str]) -> tuple[tuple[Rewrite, .
 
 
 def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions) -> PlannedModel:
-    run_passes(work, stage, options.watchers)
+    run_passes(work, stage, options.watchers, inserted=options.inserted)
     assert work.placement is not None
     with stage("plan"):
         compiled = assemble(work.graph, work.target, work.cuts)

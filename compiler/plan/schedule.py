@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ...targets.dtypes import ADDRESSABLE
 from ..bundle.tensor_spec import TensorSpec
 from .segments import Compiled, Handoff, Segment
 
@@ -55,13 +56,9 @@ class Schedule:
     """Tensors without a known size: passed by name."""
 
 
-OUTSIDE = frozenset({"int4", "uint4", "fp8", "complex64", "complex128"})
-"""Dtypes of known size that a runtime cannot be given by address: packed in part of a byte, ambiguous, or unknown to onnxruntime."""
-
-
 def in_arena(spec: TensorSpec) -> bool:
     """Whether the tensor can live at an address; strings, sequences and shapes known only at run time cannot."""
-    return spec.bytes is not None and spec.dtype not in OUTSIDE
+    return spec.bytes is not None and spec.dtype in ADDRESSABLE
 
 
 def schedule(compiled: Compiled) -> Schedule:

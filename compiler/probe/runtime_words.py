@@ -15,7 +15,7 @@ HEXAGON = {"30": "68", "36": "69", "43": "73", "57": "75", "60": "73", "69": "79
 
 
 class RuntimeAbsent(UserError):
-    """The runtime is not installed, or has no device here."""
+    """A runtime that is to be probed is not installed, or has no device here."""
 
     kind = "runtime"
 

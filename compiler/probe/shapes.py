@@ -1,4 +1,4 @@
-"""What shaped_cases.py asks about: (operator, operands, attributes)."""
+"""The rows of shaped_cases.py: (operator, operands, attributes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks a runtime itself: which of these small models does it compile, and does it compute them right?"""
+"""Probes a runtime: which of these small models does it compile, and what does it compute?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EACH = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """`message` is the runtime's complaint, "" where it took the model; `outputs` of the run, None where it was only compiled."""
+    """message: the runtime's error, "" where it compiled (and ran) the model. outputs: of the run, None where it was only compiled."""
 
     message: str
     outputs: Mapping[str, Array] | None
@@ -38,8 +38,10 @@ class ProbeResult:
 def try_models(
     adapter: Adapter, words: Sequence[str], models: Sequence[tuple[onnx.ModelProto, Mapping[str, Array] | None]], each: float = EACH
 ) -> list[ProbeResult]:
-    """Compiles every model for the runtime and runs those with inputs, in a process of their own: one that crashes or hangs the runtime
-    ends that process, counts as refused, and the rest go on in another. Weights are inline, all shapes are known."""
+    """Compiles every model for the runtime and runs those with inputs, in a process of their own: a model that crashes or hangs the runtime
+    ends that process and counts as refused, and another process goes on with the rest.
+
+    Weights must be inline and all shapes known. `words`: of the target's `runtime` line; `each`: seconds per model."""
     import numpy
 
     with tempfile.TemporaryDirectory(prefix="autoglmc-probe-") as work:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ...targets.dtypes import FLOATS
 from ...targets.formula import render
-from ...targets.operator_view import FLOATS, OperatorView
+from ...targets.operator_view import OperatorView
 from ...targets.support import data_dtypes
 from .choose import ProbedCase
 from .conditions import exactly, separating

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from ..quantities import time
 from ..run.timeline import StepSpan, Timeline
-from .layout import time
 from .printable import printable
 
 COLUMNS = 72
+"""Of the picture, without the names of its lanes; fewer on a narrow screen, but no less than FEWEST."""
+FEWEST = 10
 MOST = 300
 """Spans beyond which only the first requests are shown: more are no picture."""
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 IDLE = "·"
+GAP = 2
 
 
 def gantt(line: Timeline, columns: int = COLUMNS) -> list[Text]:
@@ -25,7 +28,7 @@ def gantt(line: Timeline, columns: int = COLUMNS) -> list[Text]:
     width = max(map(len, map(printable, line.lanes)))
     lines = []
     for lane in line.lanes:
-        text = Text(f"{printable(lane):<{width}}  ")
+        text = Text(f"{printable(lane):<{width + GAP}}")
         for span in _columns([s for s in spans if s.lane == lane], begin, column, columns):
             if span is None:
                 text.append(IDLE, style="dim")
@@ -35,6 +38,12 @@ def gantt(line: Timeline, columns: int = COLUMNS) -> list[Text]:
     kept = max(span.request for span in spans) + 1
     part = "" if len(spans) == len(line.spans) else f"; the first {kept} requests"
     return [*lines, Text(f"a column is {time(column)}, a digit the request's last{part}", style="dim")]
+
+
+def columns_within(line: Timeline, room: int) -> int:
+    """Columns of a picture that with the names of its lanes takes so many."""
+    names = max((len(printable(lane)) for lane in line.lanes), default=0)
+    return min(max(room - names - GAP, FEWEST), COLUMNS)
 
 
 def _shown(line: Timeline) -> list[StepSpan]:

@@ -34,13 +34,13 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _require_zip(path: Path) -> None:
-    """numpy's own words for anything else are about pickles, which nobody here wants. Raises ValueError."""
+    """Raises ValueError for anything else: numpy's own message would be about pickles, which are refused anyway."""
     with path.open("rb") as file:
         start = file.read(6)
     if start == NPY:
         raise ValueError("it is an .npy file, which holds one array without a name")
     if start[:2] != b"PK":
-        raise ValueError("it is no .npz file at all")
+        raise ValueError("it is not an .npz file")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bundle.manifest import Manifest
-from ..bundle.manifest_json import read_manifest
+from ..bundle.manifest_json import OtherFormat, read_manifest
 from ..errors import BundleError
+from ..quantities import count
 from .check_bundle import check_external_data, check_files, check_plan
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ class Bundle:
     def __repr__(self) -> str:
         """Short: a manifest is thousands of lines."""
         devices = ", ".join(dict.fromkeys(segment.device for segment in self.manifest.segments))
-        number = len(self.manifest.segments)
-        what = f"{self.manifest.target.name}, {number} segment{'' if number == 1 else 's'} on {devices}"
+        what = f"{self.manifest.target.name}, {count(len(self.manifest.segments), 'segment')} on {devices}"
         return f"<Bundle {str(self.folder)!r}: {what}>"
 
     @staticmethod
@@ -57,6 +57,8 @@ class Bundle:
             check_files(folder, manifest)
             check_external_data(folder, manifest)
             check_plan(manifest, str(folder))
+        except OtherFormat:
+            raise
         except BundleError as problem:
             problem.help = problem.help or "the bundle is damaged or incomplete: copy it again, or compile the model again"
             raise

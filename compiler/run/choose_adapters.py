@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..bundle.blob_cache import blob_key, build
-from ..bundle.manifest import Manifest, SegmentRecord
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Absent, Adapter
 from ..devices.find_adapter import PLAN_ONLY, absence, adapter_for
 from ..devices.ort import OrtAdapter

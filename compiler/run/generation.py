@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..bundle.manifest import ArenaRecord, Manifest, PortRecord, SegmentRecord
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import ArenaRecord, PortRecord, SegmentRecord
 from ..devices.adapter import LoadedSegment, Port
 from ..devices.marks import elements_at, run_marked
 from ..devices.views import numpy_dtype, view_at

@@ -14,7 +14,7 @@ from ..arena.pack import Buffer, plan
 from ..arena.validate import violations
 from ..bundle.manifest import LimitRecord, Manifest
 from ..errors import Infeasible
-from ..plan.limits import amount
+from ..quantities import amount, margin
 
 MOST_GENERATIONS = 4
 
@@ -62,7 +62,7 @@ def _check_budgets(manifest: Manifest, count: int) -> None:
         fit = generations_that_fit(manifest) or 1
         advice = f"at most {fit} generations fit" if fit > 1 else "this bundle can only run one request at a time within it"
         text = f"{count} generations of the arena take {amount('memory', more)} more than one, "
-        text += f"{name} leaves {amount('memory', limit.margin)} of {limit.text}"
+        text += f"{name} leaves {margin('memory', limit.margin)} of {limit.text}"
         raise Infeasible(name, limit.value + more, limit.limit, (advice,), message=text, where=limit.origin)
 
 

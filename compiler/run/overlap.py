@@ -18,7 +18,7 @@ from ..errors import BundleError, UserError
 from .outputs import Spans
 
 GRACE = 5.0
-"""Seconds that threads get to end after the last run was told to."""
+"""Seconds that threads get to end after their runs were stopped."""
 T = TypeVar("T", covariant=True)
 
 
@@ -33,11 +33,11 @@ class StepFailed(BundleError):
 
     def abandoned(self, threads: Sequence[str]) -> None:
         """Threads whose runtime could not be stopped still write to the arena: the session must not be used again."""
-        self.help = f"its runtime could not be stopped ({', '.join(threads)}): end this process, and load the bundle anew"
+        self.help = f"its runtime could not be stopped ({', '.join(threads)}): end this process and load the bundle in a new one"
 
 
-def why(error: BaseException) -> str:
-    """What a runtime's own exception says, one of ours without its place."""
+def reason_of(error: BaseException) -> str:
+    """The message of an exception: a runtime's with its type, one of ours without its location."""
     return error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
@@ -205,7 +205,7 @@ class Overlap:
                 self._news.notify()
 
     def _fail(self, lane: _Lane, request: int, step: int, error: BaseException) -> None:
-        failure = self._requests.failed(step, request, why(error))
+        failure = self._requests.failed(step, request, reason_of(error))
         failure.__cause__ = error
         with self._lock:
             lane.busy = None

@@ -9,7 +9,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..bundle.manifest import Manifest, SegmentRecord
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Adapter, LoadedSegment, Rebindable
 from ..devices.views import packed_bytes, view_at
 from ..errors import BundleError, UsageError

@@ -35,6 +35,12 @@ class TensorDifference:
     rounding_over_std: float = 0.0
     """And `max_abs_over_std` of the same."""
 
+    @property
+    def mismatch(self) -> str:
+        """What `mismatched` says, in words."""
+        kinds = "NaN or infinite on one side only, unequal integers or strings, or another shape"
+        return f"{self.mismatched} of {self.elements} elements do not match ({kinds})"
+
 
 def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> TensorDifference:
     """Compare (expected, got) pairs, at least one. Values that are no arrays (sequences) are compared item by item."""

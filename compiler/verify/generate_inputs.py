@@ -1,4 +1,4 @@
-"""Inputs that a model would plausibly be given, so that its outputs depend on them: images, tokens, masks, bytes, states.
+"""Generated inputs as a model would plausibly get them, so that its outputs depend on them: images, tokens, masks, bytes, states.
 
 What an input is meant for is read off its dtype, rank, name, and where it flows: an integer that ends as an index must stay
 below the table's size. A mask lets everything pass, so that what it masks is not hidden from a comparison.
@@ -93,7 +93,7 @@ def _array(value: onnx.ValueInfoProto, seed: int, limit: int | None, shape: tupl
 
     if not value.type.HasField("tensor_type"):
         kind = (value.type.WhichOneof("value") or "unknown type").removesuffix("_type")
-        raise ModelError(f"cannot make up data for input '{value.name}', a {kind}", help="compile with --no-verify")
+        raise ModelError(f"cannot generate data for input '{value.name}', a {kind}", help="compile with --no-verify")
     code = value.type.tensor_type.elem_type
     if shape is None:
         shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)

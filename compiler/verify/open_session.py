@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..devices.ort_values import BITS, to_ort
+from ...targets.dtypes import EXOTIC
+from ..devices.ort_values import to_ort
 from ..load.hide_weights import SMALL
 from ..load.part_of import GRAPH, INITIALIZER, part_of
 from ..load.weights import is_external, packed_bits
@@ -36,7 +37,7 @@ def light_copy(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[onnx.Tens
     copy.graph.CopyFrom(part_of(model.graph, lambda number: number != INITIALIZER))
     large = []
     for tensor in model.graph.initializer:
-        by_value = is_external(tensor) or tensor.data_type == STRING or tensor.data_type in BITS
+        by_value = is_external(tensor) or tensor.data_type == STRING or tensor.data_type in EXOTIC
         if by_value or math.prod(tensor.dims) * packed_bits(tensor) < 8 * SMALL:
             copy.graph.initializer.add().CopyFrom(tensor)
             continue

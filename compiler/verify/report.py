@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import structs
+
 from ..bundle.manifest import LimitRecord, MeasuredRecord
 from .compare import TensorDifference
 from .judge import measured
@@ -74,7 +76,7 @@ class VerifyReport:
 
     def as_json(self) -> dict[str, Any]:
         """What `autoglmc verify --json` prints."""
-        return asdict(self)
+        return {**asdict(self), "limits": [structs.asdict(limit) for limit in self.limits]}
 
 
 def _three(value: float) -> float:

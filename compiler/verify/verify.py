@@ -1,7 +1,8 @@
 """Compares a bundle with the untouched model, independently of everything that decided how the bundle looks.
 
-Both run on inputs made up for the model (and on those given); every output and every segment boundary that the model has too is compared.
-An output that is the same for every input proves nothing, so nothing is called verified then, unless no input value can reach it.
+Both run on inputs generated for the model (and on those given); every output is compared, and every tensor between segments that the model
+has too. An output that is the same for every input proves nothing: then the bundle is not called verified, unless no input value can
+reach that output.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelError, VerifyError
 from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
+from ..quantities import count
 from .compare import TensorDifference, difference, same
 from .fitting_inputs import MadeUp, varied
 from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, narrow_limits, suspicious
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 SETS = 3
 """Input sets compared."""
 MORE_SETS = 8
-"""Input sets tried on the model alone before an output counts as one that does not respond."""
+"""Input sets tried on the model alone before an output counts as independent of the inputs."""
 
 
 def verify(
@@ -40,10 +42,10 @@ def verify(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> VerifyReport:
-    """Run both and compare. `inputs` are compared besides the made-up ones; `shapes` are for inputs whose shape the bundle leaves open.
+    """Run both and compare. `inputs` are compared besides the generated ones; `shapes` are for inputs whose shape the bundle leaves open.
 
-    Raises VerifyError where model and bundle do not belong together, UserError for inputs the bundle does not take, and what running
-    either raises. A difference is no exception but `verified` False.
+    Raises VerifyError where the bundle was not made from this model, UserError for inputs that the bundle does not take, and what running
+    either raises. A difference raises nothing: `verified` is False, and `reason` says why.
     """
     tell = progress or (lambda _: None)
     _same_model(source, bundle)
@@ -146,7 +148,7 @@ class _Trial:
         """What a success rests on."""
         within = "the target's limits" if tolerance is None else f"{tolerance:g} of a standard deviation"
         own = [f"{d.name}: {d.rounding:.3g}" for d in outputs if d.rounding]
-        compared = f"{len(outputs)} output{'' if len(outputs) == 1 else 's'} on {len(self.names)} input sets"
+        compared = f"{count(len(outputs), 'output')} on {len(self.names)} input sets"
         if self.session.narrow:
             return f"{compared}, {narrow_limits(outputs, tolerance)}"
         besides = f" or the model's own rounding ({', '.join(own)})" if own else ""
@@ -191,28 +193,28 @@ class _Trial:
         return still
 
     def _unfit(self) -> list[str]:
-        """Why nothing could be compared at all."""
+        """Why nothing at all could be compared."""
         if self.names:
             return []
-        return [f"no made-up input fits the model ({self.made_up.unfit[0]}), so nothing was compared: give inputs that it takes"]
+        return [f"the model takes none of the generated inputs ({self.made_up.unfit[0]}), so nothing was compared: give some that it takes"]
 
     def _drawn(self) -> list[str]:
         return [
-            f"the output {name} is drawn at random ({self.random[name]}), so there is nothing to compare it with"
+            f"output {name} is random ({self.random[name]}), so it cannot be compared"
             for name in self.reference.outputs
             if name in self.random
         ]
 
     def _unchanged(self, results: list[dict[str, Any]]) -> tuple[str, ...]:
-        """None where there was nothing to change: no run at all is another reason."""
+        """Outputs equal in all results; none of them without any result, which has a reason of its own."""
         live = [name for name in self.reference.outputs if results and name not in self.fixed and name not in self.random]
         return tuple(name for name in live if all(same(results[0][name], other[name]) for other in results[1:]))
 
     def _silent(self, still: tuple[str, ...]) -> list[str]:
-        return [f"the output {name} does not depend on the input, so equality proves nothing" for name in still]
+        return [f"output {name} does not depend on any input, so its equality proves nothing" for name in still]
 
     def _empty(self) -> list[str]:
-        """Outputs of which the model itself gives no finite number on some input."""
+        """Outputs for which the model itself computes no finite number on some input set."""
         import numpy
 
         reasons = []
@@ -222,6 +224,6 @@ class _Trial:
                 if isinstance(values, (list, tuple)) or numpy.asarray(values).dtype.kind != "f":
                     continue
                 if numpy.asarray(values).size and not numpy.isfinite(values).any():
-                    reasons.append(f"the model's own output {name} has no finite number on {label}, so equality proves nothing")
+                    reasons.append(f"output {name} of the model itself has no finite number on {label}, so its equality proves nothing")
                     break
         return reasons

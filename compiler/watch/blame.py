@@ -1,4 +1,4 @@
-"""Which application of which rule makes a pass wrong: the pass is repeated from the state before it with only its first k applications."""
+"""Which application of which rule makes a pass wrong: the pass is repeated from its start, limited to its first k applications."""
 
 from __future__ import annotations
 

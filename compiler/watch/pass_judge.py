@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SETS = 2
 """Generated input sets, besides those given."""
 TRIES = 4
-"""How many are made up to find them."""
+"""How many are generated to find them."""
 
 
 class PassJudge:
@@ -35,7 +35,7 @@ class PassJudge:
 
     def __init__(self, source: Source, loaded: onnx.ModelProto, given: Mapping[str, Any] | None) -> None:
         """loaded: the model as passes get it, with every dim bound. Raises ModelError where the untouched model does not run, or takes
-        no inputs that can be made up and none are given."""
+        none of the generated inputs and none are given."""
         self.source, self._untouched = source, read_graph(source)
         self._reference = Reference(source, self._untouched)
         sets = [] if given is None else [(given, self._reference.run(given))]
@@ -53,7 +53,7 @@ class PassJudge:
         return self._fault(model, work, TOLERANCE)
 
     def gross_fault(self, model: onnx.ModelProto, work: Work) -> str:
-        """The same where approximations were taken: what each is allowed may grow along the way, so only its kind counts (NaN, shape)."""
+        """The same where approximations were taken: what each is allowed may grow on the way, so only NaN, infinities and shapes count."""
         return self._fault(model, work, None)
 
     def accept(self, model: onnx.ModelProto) -> None:
@@ -97,7 +97,7 @@ class PassJudge:
 
 
 def broken_invariants(graph: Graph) -> list[str]:
-    """One sentence for everything that does not hold: order, single writers, what is read exists, and the index of users is right."""
+    """One sentence per violation: topological order, one writer per tensor, everything read exists, the index of users is right."""
     known = set(graph.inputs) | set(graph.constants)
     written: set[str] = set()
     found = []
@@ -106,20 +106,20 @@ def broken_invariants(graph: Graph) -> list[str]:
         for name in node.reads:
             users.setdefault(name, set()).add(id(node))
             if name not in known and name not in written:
-                found.append(f"{node.kind} {node.name!r} reads {name!r}, which nothing before it writes")
+                found.append(f"{node.kind} {node.name!r} reads {name!r}, which no node before it writes")
         for name in node.writes:
             if name in written or name in known:
                 found.append(f"{name!r} is written twice, the second time by {node.kind} {node.name!r}")
             if graph.producer(name) is not node:
-                found.append(f"the graph takes another node than {node.kind} {node.name!r} for the writer of {name!r}")
+                found.append(f"the graph's index has another producer of {name!r} than {node.kind} {node.name!r}")
         written.update(node.writes)
-    found += [f"the graph's output {name!r} is written by nothing" for name in graph.outputs if name not in known and name not in written]
+    found += [f"no node writes the graph output {name!r}" for name in graph.outputs if name not in known and name not in written]
     wrong = [name for name in known | written if {id(user) for user in graph.users(name)} != users.get(name, set())]
-    return found + [f"the graph does not know who reads {name!r}" for name in sorted(wrong)]
+    return found + [f"the graph's index of the readers of {name!r} is wrong" for name in sorted(wrong)]
 
 
 def refused_by_checker(model: onnx.ModelProto, *, strict: bool) -> str:
-    """What onnx's checker says against it, "" if nothing. strict: shapes and dtypes inferred anew must be those that are declared."""
+    """The error of onnx's checker, "" if there is none. strict: declared shapes and dtypes must be the inferred ones."""
     import onnx
 
     hidden = hide_weights(model)
@@ -135,12 +135,12 @@ def refused_by_checker(model: onnx.ModelProto, *, strict: bool) -> str:
 def _made_up(
     source: onnx.ModelProto, loaded: onnx.ModelProto, reference: Reference, *, needed: bool
 ) -> list[tuple[Mapping[str, Any], dict[str, Any]]]:
-    """SETS input sets that the untouched model takes, with its outputs; fewer where it refuses most of what can be made up."""
+    """SETS input sets that the untouched model takes, with its outputs; fewer where it refuses most of what is generated."""
     shapes = {v.name: tuple(dim.dim_value for dim in v.type.tensor_type.shape.dim) for v in loaded.graph.input}
     maker = MadeUp(source, reference, shapes, tuple(shapes))
     attempts = (made for seed in range(TRIES) if (made := maker.attempt(seed)) is not None)
     found = list(islice(attempts, SETS))
     if needed and not found:
-        message = f"the model takes none of the inputs made up for it: {'; '.join(maker.unfit)}"
-        raise ModelError(message, help="give it some: --inputs FILE.npz")
+        message = f"the model takes none of the inputs generated for it: {'; '.join(maker.unfit)}"
+        raise ModelError(message, help="give some that it takes: --inputs FILE.npz")
     return [(values, expected) for values, expected in found]

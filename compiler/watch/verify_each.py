@@ -1,9 +1,9 @@
-"""After every pass: is the graph still one, and does it still compute the model? If not, which rule at which site, and a small repro.
+"""After every pass: is the graph still valid, and does it still compute the model? If not, which rule at which site, and a small repro.
 
 The whole model is run by onnxruntime without its optimisations and compared with the untouched model, with the tolerance that
 verification uses (judge.py). A pass that approximates is judged in three steps: without its approximations, as any other; every
 approximated operator alone, against its proved bound; and all together, for NaN, infinities and shapes. How far bounds may add up
-in the whole model is no question of right or wrong: verification holds that against the target's limits. Later passes are compared
+in the whole model is not judged here: verification compares that with the target's limits. Later passes are compared
 with what the approximated model gave.
 """
 
@@ -43,7 +43,7 @@ class Checked:
 
 
 class PassVerifier:
-    """Is shown the work before the first pass and after every pass. Raises PassError at the first that is wrong."""
+    """A Watcher (pipeline/run_passes.py) that raises PassError after the first pass that is wrong."""
 
     stage = "verify-each"
 
@@ -65,8 +65,10 @@ class PassVerifier:
         if fault := "; ".join(broken_invariants(work.graph)[:3]):
             self._refuse(row, fault, self._find(row))
         model = whole_model(work)
-        if _signature(model) != self._seen:
-            if self._approximates(work):
+        if row.own or _signature(model) != self._seen:  # a user's pass may change the values of a weight
+            if row.own and row.contract == "bounded":
+                self._check_own_bounded(row, work, model)
+            elif self._approximates(work):
                 self._check_approximation(row, work, model)
             elif fault := self._judge.fault(model, work):
                 self._refuse(row, fault, self._find(row))
@@ -94,6 +96,12 @@ class PassVerifier:
             self._refuse(row, fault, find_faulty_application(self._start, row.run, self._judge.gross_fault))
         self._judge.accept(model)
 
+    def _check_own_bounded(self, row: Pass, work: Work, model: onnx.ModelProto) -> None:
+        """A user's pass is held to its bound where it runs; here only the kind of a difference counts, as for all approximations."""
+        if fault := self._judge.gross_fault(model, work):
+            self._refuse(row, fault, find_faulty_application(self._start, row.run, self._judge.gross_fault))
+        self._judge.accept(model)
+
     def _find(self, row: Pass) -> FaultyApplication | None:
         return find_faulty_application(self._start, row.run, self._judge.fault)
 
@@ -108,7 +116,8 @@ class PassVerifier:
         """Raises PassError, with the repro where there is a culprit."""
         where = str(self.source)
         if culprit is None:
-            help = "no single application of a rule explains it; --print-after shows the graph, --disable RULE leaves a rule out"
+            help = "no single application of a rule explains it; --print-after PASS shows the graph, --disable RULE compiles without a rule"
+            help = f"compile without --pass {row.name} to see that it is the pass" if row.own else help
             raise PassError(f"pass {row.name} broke the model: {fault}", where=where, help=help, pass_name=row.name)
         name = next((n.name for n in culprit.before.graph.node if culprit.tensor in n.output), "")
         site = f"node '{name}' (writes '{culprit.tensor}')" if name else f"the node that writes '{culprit.tensor}'"
@@ -119,7 +128,7 @@ class PassVerifier:
         raise PassError(
             f"pass {row.name} broke the model: {culprit.rule} at {site}, application {culprit.number} of {culprit.of}: {culprit.fault}",
             where=where,
-            help=f"the site alone is in {self.folder} ({seen}); please report it; --disable {culprit.rule} compiles without the rule",
+            help=f"the site alone is in {self.folder} ({seen}); {_advice(row, culprit)}",
             pass_name=row.name,
             rule=culprit.rule,
             site=name,
@@ -128,8 +137,14 @@ class PassVerifier:
         )
 
 
+def _advice(row: Pass, culprit: FaultyApplication) -> str:
+    if row.own:
+        return "the pass is yours: fix it, or compile without it"
+    return f"please report it; --disable {culprit.rule} compiles without the rule"
+
+
 def _signature(model: onnx.ModelProto) -> Signature:
-    """What tells whether a pass changed anything: operators and what joins them (a constant that is replaced gets a new name)."""
+    """Equal if a pass changed nothing: operators and the names that connect them (a replaced constant gets a new name)."""
     return tuple(
         (node.op_type, tuple(node.input), tuple(node.output), tuple(a.SerializeToString(deterministic=True) for a in node.attribute))
         for node in model.graph.node

@@ -54,15 +54,15 @@ def _refuse(worst: Counterexample, grows: bool, spec: RuleSpec, span: Span, sile
         claimed = "it says no `error`, so it must be equal over the reals"
     if math.isinf(worst.error):
         message = f"`emit` of `{spec.name}` is not defined at {at}: {worst.why}; `match` is {worst.match:.6g} there"
-        context.report.error("HW0508", span, message, "claim it `over` a range without such points, or mend the formula")
+        context.report.error("HW0508", span, message, "claim it `over` a range without such points, or fix the formula")
         return
     message = f"`{spec.name}` is off by {worst.error:.4g} at {at}, and {claimed}"
     note = Note(f"there `match` is {worst.match:.9g} and `emit` is {worst.emit:.9g}")
-    help = f"the largest error found is {worst.error:.4g}: claim at least `error abs {_above(worst.error)}`, or mend the formula"
+    help = f"the largest error found is {worst.error:.4g}: claim at least `error abs {_above(worst.error)}`, or fix the formula"
     if worst.error > max(1.0, 0.1 * abs(worst.match)) and (not grows or all(abs(x) <= 1 for x in worst.point)):
-        help = "so large a difference is no approximation: mend the formula"
+        help = "so large a difference is no approximation: fix the formula"
     elif grows:
-        help = "the difference grows with the input: claim it over a range, as in `error abs … over -8..8`, or mend the formula"
+        help = "the difference grows with the input: claim it over a range, as in `error abs … over -8..8`, or fix the formula"
     context.report.error("HW0508", span, message, help, (note,))
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ...targets.dtypes import FLOATS, NARROW_INTEGERS
 from ...targets.formula import COMPARISONS, Between, Binary, Call, Expression, Number, conjuncts, render
 from ...targets.model import Device, OperatorRule
-from ...targets.operator_view import FLOATS
 from ...targets.support import ALL_DOMAINS, device_dtypes, lists
 from ..lower.context import Context
 from ..text.diagnostics import Note, Span
 from ..text.syntax import Statement
-
-NARROW_INTEGERS = frozenset({"int4", "uint4", "int8", "uint8", "int16", "uint16"})
-"""Integers that quantised operators compute in; the wider ones are indices and shapes, which cost no arithmetic to speak of."""
 
 
 def check_effect(devices: Sequence[Device], context: Context) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...targets import formula as ex
-from ...targets.elementwise import ELEMENTWISE, Elementwise, Function
+from ...targets.dtypes import ROUNDOFF
 from ...targets.rule_formula import INFIX, plain_name
 from ...targets.rule_spec import RuleSpec
+from .elementwise import ELEMENTWISE, Elementwise, Function
 
-ROUNDING = 2.0**-53
+ROUNDING = ROUNDOFF["fp64"]
 
 
 class NotElementwise(Exception):

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ...targets.dtypes import DTYPES
 from ...targets.operators import operator_names, versions_of
 from ...targets.predicates import PREDICATES
 from ...targets.rule_spec import RuleFacts
-from ..lower.expression import DTYPES, LINK_VARIABLES
+from ..lower.expression import LINK_VARIABLES
 from ..lower.runtime import RUNTIMES
 from ..text.pieces import Piece, split_pieces
-from ..words.properties import PROPERTIES
+from ..words.properties import PROPERTIES, row
 from ..words.reader import PROVENANCE
-from ..words.schema import BLOCKS
 from ..words.units import ALL_UNITS, DIMENSIONS
 from .place import Place, place_at
 
@@ -58,7 +58,7 @@ def _candidates(text: str, place: Place, rules: Sequence[RuleFacts]) -> Iterable
 
 def _properties(block: str) -> list[Item]:
     known = PROPERTIES.get("target" if block == "amend" else block, {})
-    return [Item(name, "property", known[name].meaning) for name in BLOCKS.get(block, known)]
+    return [Item(name, "property", found.meaning) for name, found in known.items()]
 
 
 def _operators(words: tuple[str, ...] = ()) -> list[Item]:
@@ -67,8 +67,8 @@ def _operators(words: tuple[str, ...] = ()) -> list[Item]:
 
 def _units(place: Place, before: list[str]) -> list[Item]:
     """Units of the property's dimension; all where it has none or several."""
-    known = PROPERTIES.get(place.block, {}).get(before[0])
-    dimension = "bandwidth" if "copy" in before else (known.dimension if known else "")
+    known = next((found for word in reversed(before) if (found := row(place.block, word))), None)  # `zero_copy where … else copy 20`
+    dimension = known.dimension if known else ""
     units = DIMENSIONS.get(dimension) or (ALL_UNITS if not known else {})
     return [Item(unit, "unit", f"{dimension or ALL_UNITS[unit][0]}") for unit in units]
 
@@ -107,32 +107,36 @@ def _listed(before: Sequence[Piece]) -> list[str]:
 
 
 def _arguments(text: str, place: Place, before: list[str]) -> list[Item]:
+    found = row(place.block, before[0])
     match before[0]:
-        case "supports":
-            return [Item(name, "dtype") for name in (*DTYPES, *(("all",) if len(before) == 1 else ()))]
-        case "peak" | "default" | "compute":
-            return [Item(name, "dtype") for name in DTYPES]
-        case "keep":
-            return [Item(name, "device") for name in declared(text, "device")] if before[-1] == "on" else [*_dtypes(), *_operators()]
-        case "rewrite":
-            return _operators() if len(before) == 1 else [Item(word, "word") for word in ("->", "tol", "keep", "where")]
-        case "deny":
-            return _operators()
-        case "runtime":
-            return [Item(name, "word") for name in (RUNTIMES if len(before) == 1 else RUNTIMES.get(before[1], {})) if name]
-        case "shared" | "link" | "partitions":
-            return [Item(name, "device") for name in declared(text, "device")]
-        case "inherit":
-            return [Item(name, "word", "a table") for name in declared(text, "table")]
+        case "supports" if len(before) == 1:
+            return [*_names("dtype", text), Item("all", "dtype")]
+        case "keep" if before[-1] == "on":
+            return _names("device", text)
+        case "rewrite" if len(before) > 1:
+            return [Item(word, "word") for word in ("->", "tol", "keep", "where")]
+        case "runtime" if len(before) > 1:
+            return [Item(name, "word") for name in RUNTIMES.get(before[1], {}) if name]
         case "target":
             return [Item("extends", "word")] if len(before) == 2 else [Item(name, "word") for name in declared(text, "target")]
-    choices = {"max": ("rank", "dim"), "align": ("row",), "static_shapes": ("yes", "no"), "power": ("active", "idle"), "onnx": ("opset",),
-               "confidence": ("low", "medium", "high"), "holds": ("weights", "activations"), "length": ("multiple",)}  # fmt: skip
-    return [Item(word, "word") for word in choices.get(before[0], ())]
+    if found is None:
+        return []
+    return [*(Item(word, "word") for word in found.words), *(item for kind in found.takes for item in _names(kind, text))]
 
 
-def _dtypes() -> list[Item]:
-    return [Item(name, "dtype") for name in DTYPES]
+def _names(kind: str, text: str) -> list[Item]:
+    """The names of a kind that a property may take."""
+    match kind:
+        case "dtype":
+            return [Item(name, "dtype") for name in DTYPES]
+        case "operator":
+            return _operators()
+        case "runtime":
+            return [Item(name, "word") for name in RUNTIMES]
+        case "table":
+            return [Item(name, "word", "a table") for name in declared(text, "table")]
+        case _:
+            return [Item(name, kind) for name in declared(text, kind)]
 
 
 def declared(text: str, what: str) -> list[str]:

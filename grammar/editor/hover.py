@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...targets.operators import versions_of
 from ...targets.predicates import PREDICATES
 from ..text.pieces import Piece
-from ..words.properties import PROPERTIES
+from ..words.properties import row
 from ..words.reader import PROVENANCE
 from ..words.units import ALL_UNITS, DIMENSIONS
 from .place import piece_at, place_at, statement_of
@@ -29,7 +29,7 @@ def _word(text: str, piece: Piece, pieces: list[Piece], index: int) -> str:
         return f"`{piece.text}`: {MEANT[word]}" if word in PROVENANCE else ""
     place = place_at(text, piece.start)
     first = statement_of(pieces, index)[0].start == piece.start
-    known = PROPERTIES.get(place.block, {}).get(piece.text)
+    known = row(place.block, piece.text)
     if first and known:
         dimension = f" A {known.dimension}." if known.dimension else ""
         return f"`{known.example}`\n\n{known.meaning}{dimension}{' Required.' if known.required else ''}"

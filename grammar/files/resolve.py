@@ -15,9 +15,8 @@ from ..text.syntax import Arg, File, Item, Rule, Statement, read
 from ..words.names import suggestion_or_list
 from ..words.reader import Reader, Report
 from ..words.schema import tidy_body, unknown
-from .amend import amended, deleted, offer
+from .amend import amended, deleted, merge, offer
 from .include_help import did_you_mean_file, include_of_its_file, where_it_is
-from .merge import merge
 from .tables import Tables
 
 Load = Callable[[str, Source], Source | str]

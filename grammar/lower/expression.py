@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...targets import formula as ex
-from ...targets.dtypes import BITS
+from ...targets.dtypes import DTYPES
 from ...targets.predicates import PREDICATES
 from ..text.diagnostics import Diagnostic, Span
 from ..text.syntax import Formula
@@ -16,7 +16,6 @@ from ..words.units import ALL_UNITS, BYTES, suggested_unit
 from .contradiction import contradiction
 from .value_kinds import mismatch, never_equal
 
-DTYPES = tuple(BITS)
 _BOOLEAN_CALLS = frozenset({"const", "present", "static", "same_shape", "native"})
 _BOOLEAN_NAMES = frozenset({"last_dim_is_row", "quantised"})
 LINK_VARIABLES = frozenset({"dtype", "rank", "elements", "bytes", "last_dim", "last_dim_is_row"})
@@ -169,7 +168,7 @@ class _Lowering:
         if opposite is not None and opposite.kind == "attribute":
             return ex.Text(name)
         about_dtype = opposite is not None and opposite.text == "dtype"
-        if name in BITS:
+        if name in DTYPES:
             return ex.Text(name)
         if about_dtype:
             self.report.error("HW0306", formula.span, f"unknown dtype `{name}`", suggested_dtype(name))

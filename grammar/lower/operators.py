@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...targets.dtypes import DTYPES, FLOATS
 from ...targets.formula import Expression
 from ...targets.model import KernelChain, KernelStage, OperatorRule, SupportBlock
-from ...targets.operator_view import FLOATS
 from ...targets.operators import operator_names, versions_of
 from ..text.syntax import Arg, Statement
 from ..words.names import suggestion, suggestion_or_list
 from ..words.reader import Reader
 from .context import Context
-from .expression import DTYPES, lower_condition
+from .expression import lower_condition
 
 STANDARD_DOMAINS = ("ai.onnx.ml::", "ai.onnx.preview.training::", "ai.onnx.preview::")
 

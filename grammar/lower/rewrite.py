@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...targets.dtypes import DTYPES
 from ...targets.formula import Expression
 from ...targets.model import Device, RewriteLine
 from ...targets.operators import key_of
@@ -13,7 +14,7 @@ from ..text.syntax import Arg, Statement
 from ..words.names import suggestion
 from ..words.reader import Reader
 from .context import Context
-from .expression import DTYPES, lower_condition
+from .expression import lower_condition
 from .operators import check_operator
 
 WORDS = ("tol", "keep")

@@ -193,7 +193,7 @@ def _lowered(
             return ex.Binary(formula.text, *found)
         case "call":
             return _operator(formula, found, known, context, matching)
-    context.report.error("HW0402", formula.span, f"`{formula.span.text}` does not belong into a formula of a rule")
+    context.report.error("HW0402", formula.span, f"`{formula.span.text}` is not allowed in a rule formula")
     return None
 
 

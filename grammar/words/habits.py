@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..text.syntax import Arg
+from .properties import PROPERTIES
 
 NOT_FILLED_IN = "`?` stands for what is not filled in yet"
-LISTS = frozenset({"shared", "holds", "supports"})
 
 
 def habit(head: Arg, args: tuple[Arg, ...], at: int) -> str:
@@ -26,7 +26,8 @@ def habit(head: Arg, args: tuple[Arg, ...], at: int) -> str:
         return f"write `device {before.text} : {arg.text}`"
     if arg.text in ("or", "and") and "->" in [other.text for other in args]:
         return "alternatives of a kernel are parted by `|`"
-    listed = head.text in LISTS or head.text[:1].isupper()  # `shared npu cpu`, `Relu Tanh`
-    if arg.kind == "word" and before.kind == "word" and listed and (before is not head or head.text not in LISTS):
+    names_follow = any(rows[head.text].listed for rows in PROPERTIES.values() if head.text in rows)  # `shared npu cpu`
+    listed = names_follow or head.text[:1].isupper()  # `Relu Tanh`
+    if arg.kind == "word" and before.kind == "word" and listed and (before is not head or not names_follow):
         return f"a comma is missing: `{before.text}, {arg.text}`"
     return ""

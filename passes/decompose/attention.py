@@ -20,7 +20,7 @@ from ..formula.trace import Extents, broadcasts, extents
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder, largest
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 COVERED = frozenset({"is_causal", "kv_num_heads", "q_num_heads", "qk_matmul_output_mode", "scale", "softcap", "softmax_precision"})
 """Attributes up to opset 24."""
@@ -81,10 +81,10 @@ def _operand(node: Node, index: int) -> str:
     return node.inputs[index] if len(node.inputs) > index else ""
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    root, b = found.root, Builder.at(graph, found.root)
+def build(b: Builder, found: Bindings) -> tuple[str, ...]:
+    root = found.root
     batch, heads, groups, rows, _, total, width, depth = found.integers("sizes")
-    wide = len(graph.tensor(root.inputs[0]).shape or ()) == 4
+    wide = len(b.graph.tensor(root.inputs[0]).shape or ()) == 4
     q, k, v = root.inputs[:3] if wide else (_by_heads(b, name, n) for name, n in zip(root.inputs, (heads, groups, groups), strict=False))
     k, v = (b.op("Concat", past, now, axis=2) if (past := _operand(root, n)) else now for now, n in ((k, 4), (v, 5)))
     scaled = q if found.number("scale") == 1.0 else b.mul(q, found.number("scale"))
@@ -98,9 +98,7 @@ def build(graph: Graph, found: Bindings) -> Replacement:
         result = b.reshape(result, (batch, heads, rows, depth))
     if not wide:
         result = b.reshape(b.op("Transpose", result, perm=(0, 2, 1, 3)), (batch, rows, heads * depth))
-    outputs = {root.outputs[0]: result}
-    outputs |= {name: new for name, new in zip(root.outputs[1:3], (k, v), strict=False) if name}
-    return Replacement(tuple(b.nodes), outputs)
+    return result, k, v
 
 
 def _by_heads(b: Builder, tensor: str, heads: int) -> str:

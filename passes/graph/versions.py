@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import onnx
 
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device, Target
-from ...targets.operator_view import FLOATS, OperatorView
+from ...targets.operator_view import OperatorView
 from ...targets.operators import key_of, version_at
 from .older_opsets import not_as_old
 from .schema import first_opset, plain, schema

@@ -88,7 +88,7 @@ def _model(
     model.graph.output.extend(graph.value_info(name) for name in outputs)
     grouped = {id(node): number for number, group in enumerate(groups) if len(group) > 1 for node in group}
     for node in part.nodes:
-        proto = graph.node_proto(node)
+        proto = node.to_proto()
         if opset < graph.version(node):
             drop_younger(proto, opset)
         if id(node) in grouped:

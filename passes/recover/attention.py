@@ -24,7 +24,7 @@ from ..formula.trace import Extents, broadcasts, extents, multiple
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 CLOSED = -1e4
 """Scores at or below this are closed: exp(-1e4) is 0 in every dtype."""
@@ -246,9 +246,8 @@ def unless_single(graph: Graph, found: Bindings) -> str | None:
     return unless(graph, found)
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["q"]).dtype, found.root.outputs[0])
-    order, scores = found.integers("order"), extents(graph, found["scores"]) or ()
+def build(b: Builder, found: Bindings) -> str:
+    order, scores = found.integers("order"), extents(b.graph, found["scores"]) or ()
     k = found["k"] if order == tuple(range(len(order))) else b.op("Transpose", found["k"], perm=order)
     inputs = [found["q"], k, found["v"]]
     mask = _mask(b, found, scores)
@@ -259,7 +258,7 @@ def build(graph: Graph, found: Bindings) -> Replacement:
         attributes["softcap"] = found.number("softcap")
     if len(order) == 3:
         attributes |= {"q_num_heads": 1, "kv_num_heads": 1}
-    return b.replaces(found.root, b.op("Attention", *inputs, **attributes))
+    return b.op("Attention", *inputs, **attributes)
 
 
 def _mask(b: Builder, found: Bindings, scores: Extents) -> str:

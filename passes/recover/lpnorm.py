@@ -13,7 +13,7 @@ from math import sqrt
 from ..formula.pattern import PRODUCTS, mean, scalar, var
 from ..graph.graph import Graph
 from ..rule.build import Builder
-from ..rule.rewrite import ROUNDING, Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import ROUNDING, Bindings, Contract, Rewrite
 
 x, gain = var("x"), scalar("gain")
 CLOSE = 1e-5
@@ -30,9 +30,8 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     return None if abs(found.number("gain") - wanted) <= close * wanted else "the mean is not brought back to a sum"
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    return b.replaces(found.root, b.op("LpNormalization", found["x"], axis=found.integers("axes")[0], p=2))
+def build(b: Builder, found: Bindings) -> str:
+    return b.op("LpNormalization", found["x"], axis=found.integers("axes")[0], p=2)
 
 
 RECOVER_LPNORM = Rewrite(

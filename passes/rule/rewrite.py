@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ...targets.operator_view import FLOATS
+from ...targets.dtypes import FLOATS, HALVES, ROUNDOFF
 from ..formula.pattern import Formula, Outline, Pairing, Value, functions_of, outline
 from ..formula.polynomial import Leaf, TooLarge, atoms
 from ..formula.reading import Reading, Unreadable, read
@@ -19,11 +19,12 @@ from ..formula.region import Reader, Region
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.schema import first_opset
+from .build import Builder
 
 Allow = Callable[[str, str], bool]
 """Whether a rule (its name) may be applied at the node that writes a tensor; asked once per application, just before it."""
 MAX_CANDIDATES = 16
-ROUNDING: Mapping[str, float] = {"fp16": 2.0**-9, "bf16": 2.0**-6}
+ROUNDING: Mapping[str, float] = {dtype: 4 * ROUNDOFF[dtype] for dtype in HALVES}
 """Relative tolerance on a formula's coefficients where the model rounded its own: a few roundings of the dtype."""
 
 
@@ -73,11 +74,16 @@ class Bindings:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """New nodes in topological order, not in the graph yet, and which tensor takes over which output of the root. Without nodes
-    the old output's users are to read an existing tensor instead."""
+    """New nodes in topological order, not in the graph yet, and which tensor takes over which output of the root
+    ({"old tensor": "new tensor"}). Without nodes the old output's readers are to read an existing tensor instead."""
 
     nodes: tuple[Node, ...]
     outputs: Mapping[str, str]
+
+
+Build = Callable[[Builder, Bindings], str | tuple[str, ...]]
+"""Writes what a rule puts in the root's place and names the tensor that takes over the root's first output, or one for each of the
+root's outputs from the first on. Without new nodes it is a tensor that is there already. The root and the graph stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ class Rewrite:
     emits: tuple[str, ...]
     """Kinds the replacement may contain."""
     contract: Contract
-    build: Callable[[Graph, Bindings], Replacement]
+    build: Build
     pattern: tuple[Formula, ...] = ()
     """Spellings beyond order and grouping; the first that fits counts."""
     match: Callable[[Graph, Node], Bindings | None] | None = None
@@ -159,7 +165,14 @@ class Rewrite:
     def propose(self, graph: Graph, node: Node, site: Site | None = None) -> Replacement | Declined | None:
         """The new nodes, unattached: give them to `insert`, or drop them."""
         match = self.find(graph, node, site)
-        return self.build(graph, match.found) if isinstance(match, Match) else match
+        return self.replacement(graph, match.found) if isinstance(match, Match) else match
+
+    def replacement(self, graph: Graph, found: Bindings) -> Replacement:
+        """What the rule writes for what it found; no condition is checked."""
+        b = Builder.at(graph, found.root)
+        result = self.build(b, found)
+        results = (result,) if isinstance(result, str) else result
+        return Replacement(tuple(b.nodes), {old: new for old, new in zip(found.root.outputs, results, strict=False) if old})
 
 
 class Site:

@@ -15,6 +15,7 @@ from ...targets.rule_formula import kind_of
 from ...targets.rule_spec import RuleSpec
 from ..formula.pattern import Value
 from ..graph.graph import Graph
+from .build import Builder
 from .rewrite import Bindings
 from .write_rule import Writer, attribute_parameters
 
@@ -44,9 +45,9 @@ def _model(spec: RuleSpec, shapes: Mapping[str, tuple[int, ...]], known: Mapping
     start = helper.make_model(helper.make_graph([], "rule", inputs, []), opset_imports=[helper.make_opsetid("", OPSET)])
     graph = Graph(start)
     root = graph.node("Identity", [next(iter(shapes), "")], outputs=["result"])
-    writer = Writer(spec, graph, Bindings(root, known), "fp64")
+    writer = Writer(spec, Builder(graph, "fp64", "result"), Bindings(root, known))
     results = writer.formula(spec.match[0], len(spec.emit))
-    nodes = [graph.node_proto(node) for node in writer.builder.nodes]
+    nodes = [node.to_proto() for node in writer.builder.nodes]
     nodes += [helper.make_node("Identity", [name], [f"result_{k}"]) for k, name in enumerate(results)]
     outputs = [onnx.ValueInfoProto(name=f"result_{k}") for k in range(len(results))]
     used = {name for node in nodes for name in node.input}

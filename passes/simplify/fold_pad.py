@@ -8,11 +8,11 @@ MaxPool(Pad(x; p, -∞); q)                                 ->  MaxPool(x; p + q
 from __future__ import annotations
 
 import numpy as np
-from onnx import helper
 
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.build import Builder
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 POOLS = ("AveragePool", "MaxPool")
 
@@ -55,15 +55,13 @@ def _sum(graph: Graph, root: Node, pad: Node) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip((*widths[2:rank], *widths[rank + 2 :]), own, strict=True))
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    root, pad = found.root, graph.producer(found["padded"])
+def build(b: Builder, found: Bindings) -> str:
+    root, pad = found.root, b.graph.producer(found["padded"])
     assert pad is not None, "match() has seen it"
-    node = graph.node(root.operator, [pad.inputs[0], *root.inputs[1:]], hint=root.outputs[0])
-    node.attributes = {name: attribute for name, attribute in root.attributes.items() if name != "auto_pad"}
-    node.attributes["pads"] = helper.make_attribute("pads", _sum(graph, root, pad))
+    operands, pads = (pad.inputs[0], *root.inputs[1:]), _sum(b.graph, root, pad)
     if root.kind == "AveragePool":
-        node.attributes["count_include_pad"] = helper.make_attribute("count_include_pad", 1)
-    return Replacement((node,), {root.outputs[0]: node.outputs[0]})
+        return b.like(root, *operands, without=("auto_pad",), changed={"pads": pads, "count_include_pad": 1})
+    return b.like(root, *operands, without=("auto_pad",), changed={"pads": pads})
 
 
 def _own(graph: Graph, node: Node, dims: int) -> tuple[int, ...]:

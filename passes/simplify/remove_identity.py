@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..formula.region import not_training
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..rule.rewrite import Bindings, Contract, Decision, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Decision, Rewrite
 
 
 def match_identity(graph: Graph, node: Node) -> Bindings | None:
@@ -35,12 +35,11 @@ def match_transpose(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"x": node.inputs[0]}) if same else None
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    return Replacement((), {found.root.outputs[0]: found["x"]})
-
-
 def _rule(name: str, operators: tuple[str, ...], summary: str, match: Callable[[Graph, Node], Bindings | None]) -> Rewrite:
-    return Rewrite(name=name, summary=summary, operators=operators, emits=(), contract=Contract("exact"), match=match, build=build)
+    contract = Contract("exact")
+    return Rewrite(
+        name=name, summary=summary, operators=operators, emits=(), contract=contract, match=match, build=lambda b, found: found["x"]
+    )
 
 
 REMOVALS = (

@@ -112,8 +112,8 @@ def test_arrays_that_do_not_fit(changed: dict[str, Any], words: str, bundle: Pat
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "it is no .npz file at all"),
-        (b"hello", "it is no .npz file at all"),
+        (b"", "it is not an .npz file"),
+        (b"hello", "it is not an .npz file"),
         (b"\x93NUMPY\x01\x00v\x00", "one array without a name"),
         (b"PK\x03\x04" + bytes(60), "not an .npz file of plain arrays"),
         (None, "no such file"),

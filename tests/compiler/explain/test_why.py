@@ -207,7 +207,7 @@ def test_json_has_the_same_keys_always(tmp_path: Path, capsys: pytest.CaptureFix
     assert set(facts) == head | {"asked", "traces", "subjects"}
     changes = facts["subjects"][0]["changes"]
     assert changes and set(changes[0]) == {
-        "kind", "text", "where", "note", "places", "refusal", "planned", "before", "after", "gain", "placed", "segments", "handoffs"
+        "kind", "text", "where", "note", "rule", "places", "refusal", "planned", "before", "after", "gain", "placed", "segments", "handoffs"
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from random_graphs import draw_assignment, models, targets
 from slicing import ABSENT, bundle_of, cut
 from small_models import parse
@@ -161,7 +162,7 @@ def limited(bundle: Bundle, *limits: tuple[str, int]) -> Bundle:
         )
         for kind, room in limits
     )  # fmt: skip
-    return replace(bundle, manifest=replace(bundle.manifest, limits=records))
+    return replace(bundle, manifest=structs.replace(bundle.manifest, limits=records))
 
 
 def test_generations_count_against_the_budget(tmp_path: Path) -> None:

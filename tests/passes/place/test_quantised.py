@@ -135,7 +135,7 @@ def test_between_operators_quantising_anew_goes() -> None:
     assert [node.operator for node in graph.nodes] == ["Abs"]
     fed = feeds(model, 1)
     np.testing.assert_array_equal(run(emitted(graph), fed)[0], run(model, fed)[0])
-    assert onnx.printer.to_text(graph.node_proto(graph.nodes[0])).strip().endswith("y = Abs (x)")
+    assert onnx.printer.to_text(graph.nodes[0].to_proto()).strip().endswith("y = Abs (x)")
 
 
 @pytest.mark.parametrize(

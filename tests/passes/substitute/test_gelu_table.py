@@ -63,7 +63,7 @@ def test_it_is_exact_before_the_rest_is_tidied_up() -> None:
     after = run(emitted(graph), {"x": every("int8")})[0]
     np.testing.assert_array_equal(run(load(source), {"x": every("int8")})[0], after)
     assert len(set(after.tolist())) > 50, "the output depends on the input"
-    kinds = [onnx.printer.to_text(graph.node_proto(node)).strip().partition("] ")[2] for node in graph.nodes]
+    kinds = [onnx.printer.to_text(node.to_proto()).strip().partition("] ")[2] for node in graph.nodes]
     assert [kind.partition(" = ")[2] for kind in kinds] == [
         "Cast <to: int = 6> (x)",
         "Gather <axis: int = 0> (g_1, g_cast_2)",

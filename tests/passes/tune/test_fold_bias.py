@@ -73,10 +73,10 @@ def test_it_stays_out(source: str) -> None:
 def test_the_golden_text() -> None:
     graph = Graph(load(FIRES[3]))
     apply(graph, [FOLD_BIAS])
-    assert [onnx.printer.to_text(graph.node_proto(node)).strip().partition("] ")[2] for node in graph.nodes] == [
+    assert [onnx.printer.to_text(node.to_proto()).strip().partition("] ")[2] for node in graph.nodes] == [
         "a = Reshape (x, s)",
-        "y_1 = Gemm (a, w, y_3)",
-        "y = Reshape (y_1, t)",
+        "y_2 = Gemm (a, w, y_1)",
+        "y = Reshape (y_2, t)",
     ]
 
 

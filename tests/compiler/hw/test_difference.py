@@ -8,10 +8,9 @@ import pytest
 from hw_layers import BODIES, BOX
 from hypothesis import given, settings
 
+from autoglmc.compiler.hw.difference import differences
 from autoglmc.grammar import parse_target
 from autoglmc.grammar.rule_facts import rule_facts
-from autoglmc.grammar.words.units import written
-from autoglmc.targets.difference import differences
 from autoglmc.targets.model import Target
 from autoglmc.targets.stock import stock_names, stock_path
 
@@ -73,9 +72,9 @@ def test_numbers_have_a_ratio_and_a_place() -> None:
 
 
 def test_a_number_that_is_left_out_is_spelt() -> None:
-    (one,) = differences(box(), box(("budget 2 GiB @guess; ", "")), written)
+    (one,) = differences(box(), box(("budget 2 GiB @guess; ", "")))
     assert one.old is not None and one.new is not None and (one.old.text, one.new.text) == ("2 GiB", "6 GiB")
-    (two,) = differences(box(("row 64 B; ", "")), box(), written)
+    (two,) = differences(box(("row 64 B; ", "")), box())
     assert two.old is not None and (two.subject, two.old.text, two.old.origin) == ("row_align", "1 B", None)
 
 

@@ -6,14 +6,16 @@ Names and titles of the targets, order, layout, provenance and where things are 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from .formula import Expression, render
-from .model import Bucket, Device, KernelChain, Limit, Link, Memory, OperatorRule, RewriteLine, Runtime, Target
-from .origin import Origin
-from .rule_spec import RuleSpec
+from ...grammar.words.properties import PROPERTIES
+from ...grammar.words.units import written
+from ...targets.formula import Expression, render
+from ...targets.model import Bucket, Device, KernelChain, Limit, Link, Memory, OperatorRule, RewriteLine, Runtime, Target
+from ...targets.origin import Origin
+from ...targets.rule_spec import RuleSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +48,9 @@ class Difference:
         return self.new.value / self.old.value
 
 
-Spell = Callable[[float, str], str]
-"""(SI value, a key of DIMENSION's values) to text."""
-DIMENSION = {
-    **dict.fromkeys(("size", "budget", "page", "row_align", "align", "length_multiple"), "size"),
-    **dict.fromkeys(("bandwidth", "copy_bandwidth"), "bandwidth"),
-    **dict.fromkeys(("dispatch", "launch", "handoff"), "time"),
-    **dict.fromkeys(("active_power", "idle_power"), "power"),
-    "sustained": "share",
-}
-"""What each number of a block is of, by its field; others are plain numbers."""
-
-
-def _spelt(value: float, dimension: str) -> str:
-    return f"{value:g}"
-
-
-def differences(old: Target, new: Target, spell: Spell = _spelt) -> tuple[Difference, ...]:
-    """Sections in the order of the old target, then those only the new one has; () where both mean the same.
-
-    `spell` writes the numbers that no file states: a budget that is the whole size."""
-    before, after = _sections(old, spell), _sections(new, spell)
+def differences(old: Target, new: Target) -> tuple[Difference, ...]:
+    """Sections in the order of the old target, then those that only the new one has; () if both mean the same."""
+    before, after = _sections(old), _sections(new)
     found: list[Difference] = []
     for name in dict.fromkeys((*before, *after)):
         one, other = before.get(name), after.get(name)
@@ -89,17 +73,17 @@ def _same(one: Said | None, other: Said | None) -> bool:
 # --- a target as sections of things said; "" in a section is the section itself
 
 
-def _sections(target: Target, spell: Spell) -> dict[str, dict[str, Said]]:
+def _sections(target: Target) -> dict[str, dict[str, Said]]:
     numbers = {fact.path: Said(fact.text, fact.value, fact.origin) for fact in target.facts}
     low, high = target.opset
     sections = {"target": {"": Said(target.name), "opset": Said(f"{low}..{high}")}}
     for memory in target.memories:
-        fields = _fields(memory, f"memory.{memory.name}", numbers, spell)
+        fields = _fields(memory, "memory", memory.name, numbers)
         sections[f"memory {memory.name}"] = {"": Said(memory.name, None, memory.origin), **dict(fields)}
     for device in target.devices:
-        sections[f"device {device.name}"] = _device(device, numbers, spell)
+        sections[f"device {device.name}"] = _device(device, numbers)
     for link in target.links:
-        sections[_link_name(link)] = _link(link, numbers, spell)
+        sections[_link_name(link)] = _link(link, numbers)
     sections["limits"] = {"": Said("limits"), **dict(map(_limit, target.limits))}
     precision = target.precision
     sections["precision"] = {
@@ -120,17 +104,18 @@ SKIPPED = frozenset(
 )
 
 
-def _fields(item: Memory | Device | Link, path: str, numbers: Mapping[str, Said], spell: Spell) -> Iterator[tuple[str, Said]]:
-    """The plain properties of a block, those left out not counted."""
+def _fields(item: Memory | Device | Link, block: str, name: str, numbers: Mapping[str, Said]) -> Iterator[tuple[str, Said]]:
+    """The plain properties of a block, without those that are absent; a number that no file states (a default) in the unit of its row."""
+    dimensions = {number.field: row.dimension for row in PROPERTIES[block].values() for number in row.numbers}
     for field in dataclasses.fields(item):
         value = getattr(item, field.name)
         if field.name in SKIPPED or value is None or value == ():
             continue
-        stated = numbers.get(f"{path}.{field.name}")
+        stated = numbers.get(f"{block}.{name}.{field.name}")
         if stated:
             yield field.name, replace(stated, value=float(value))
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield field.name, Said(spell(value, DIMENSION.get(field.name, "plain number")), float(value))
+            yield field.name, Said(written(value, dimensions.get(field.name, "plain number")), float(value))
         else:
             yield field.name, Said(_plain(value), None, item.origin)
 
@@ -148,13 +133,13 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _device(device: Device, numbers: Mapping[str, Said], spell: Spell) -> dict[str, Said]:
-    path = f"device.{device.name}"
+def _device(device: Device, numbers: Mapping[str, Said]) -> dict[str, Said]:
     said = {"": Said(f"{device.name} : {device.kind}", None, device.origin)}
     for peak in device.peaks:
-        stated = numbers.get(f"{path}.peak.{peak.dtype}")
-        said[f"peak {peak.dtype}"] = Said(stated.text if stated else f"{peak.rate:g}", peak.rate, stated.origin if stated else None)
-    said |= dict(_fields(device, path, numbers, spell))
+        stated = numbers.get(f"device.{device.name}.peak.{peak.dtype}")
+        text = stated.text if stated else written(peak.rate, PROPERTIES["device"]["peak"].dimension)
+        said[f"peak {peak.dtype}"] = Said(text, peak.rate, stated.origin if stated else None)
+    said |= dict(_fields(device, "device", device.name, numbers))
     said |= _operators(device)
     said |= _conditions("deny", ((rule, "") for rule in device.denies))
     for operator in dict.fromkeys(line.operator for line in device.rewrites):
@@ -211,8 +196,8 @@ def _link_name(link: Link) -> str:
     return f"link {(' <-> ' if link.both else ' -> ').join(ends)}"
 
 
-def _link(link: Link, numbers: Mapping[str, Said], spell: Spell) -> dict[str, Said]:
-    fields = _fields(link, f"link.{link.source}-{link.destination}", numbers, spell)
+def _link(link: Link, numbers: Mapping[str, Said]) -> dict[str, Said]:
+    fields = _fields(link, "link", f"{link.source}-{link.destination}", numbers)
     return {"": Said(link.via or "zero copy", None, link.origin), **dict(fields)}
 
 
