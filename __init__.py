@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from autoglmc.compiler.api.why import WhyChange, WhyDevice, WhyGroup, WhyNode, WhyReport, why
     from autoglmc.compiler.driver.compile_model import compile_model
     from autoglmc.compiler.driver.result import CompileResult
+    from autoglmc.compiler.driver.search_budget import SearchBudget
     from autoglmc.compiler.errors import (
         BundleError,
         Infeasible,
         ModelError,
         PassError,
+        SearchEnded,
         TargetError,
         UsageError,
         UserError,
@@ -60,6 +62,8 @@ __all__ = [
     "ModelError",
     "Outputs",
     "PassError",
+    "SearchBudget",
+    "SearchEnded",
     "Session",
     "Target",
     "TargetError",
@@ -92,8 +96,9 @@ _MODULES = {
     "autoglmc.compiler.api.why": ("WhyChange", "WhyDevice", "WhyGroup", "WhyNode", "WhyReport", "why"),
     "autoglmc.compiler.driver.compile_model": ("compile_model",),
     "autoglmc.compiler.driver.result": ("CompileResult",),
+    "autoglmc.compiler.driver.search_budget": ("SearchBudget",),
     "autoglmc.compiler.errors": (
-        "BundleError", "Infeasible", "ModelError", "PassError", "TargetError", "UsageError", "UserError", "UserPassError",
+        "BundleError", "Infeasible", "ModelError", "PassError", "SearchEnded", "TargetError", "UsageError", "UserError", "UserPassError",
         "VerifyError",
     ),
     "autoglmc.compiler.hw.load_target": ("load_target",),

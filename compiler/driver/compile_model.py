@@ -53,8 +53,10 @@ def compile_model(
     inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared.
     disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
     fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
+    progress: called with a line per stage.
     passes: functions of yours on an onnx_graphsurgeon.Graph, each with a contract (surgery/user_pass.py); they run after the model is
     simplified, or where a UserPass says.
+
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.

@@ -90,7 +90,7 @@ def folder_of(source: Source, weight: str) -> Path:
 def beside(source: Source, ending: str) -> Path:
     """Where a result goes by default: `dir/model.onnx` -> `dir/model.<ending>`. Raises UsageError for a model in memory."""
     if isinstance(source, Path):
-        return source.with_name(f"{source.stem}.{ending}")
+        return source.parent / f"{source.stem}.{ending}"
     message = "a model in memory has no folder to put the result beside"
     raise UsageError(message, where=str(source), help=f"say where it goes: output='model.{ending}'")
 
