@@ -14,7 +14,7 @@ from small_models import parse
 
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.verify.generate_inputs import generate_inputs
-from autoglmc.compiler.verify.open_session import light_copy, open_session
+from autoglmc.compiler.verify.open_untouched import light_copy, open_untouched
 
 ADD = "g (float[64,64] x) => (float[64,64] y) { a = Add(x, w) y = Add(a, s) }"
 
@@ -36,7 +36,7 @@ def test_real_models_give_the_same_bits(name: str, optimised: bool) -> None:
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
     whole = onnxruntime.InferenceSession(str(model_path(name)), options, providers=["CPUExecutionProvider"])
-    opened = open_session(*light_copy(model), None, optimised=optimised)
+    opened = open_untouched(*light_copy(model), None, optimised=optimised)
     for ours, theirs in zip(opened.session.run(None, inputs), whole.run(None, inputs), strict=True):
         assert np.array_equal(ours, theirs, equal_nan=True)
 
@@ -62,7 +62,7 @@ def test_typed_fields_and_files_are_read_too(tmp_path: Path) -> None:
     (tmp_path / "v.bin").write_bytes(values.tobytes())
     outside = model.graph.initializer.add(name="v", data_type=TensorProto.FLOAT, dims=[64, 64], data_location=TensorProto.EXTERNAL)
     outside.external_data.add(key="location", value="v.bin")
-    opened = open_session(*light_copy(model), tmp_path)
+    opened = open_untouched(*light_copy(model), tmp_path)
     x = np.ones((64, 64), np.float32)
     assert np.array_equal(opened.session.run(None, {"x": x})[0], x + 2 * values.reshape(64, 64))
 
@@ -73,4 +73,4 @@ def test_weights_of_other_dtypes(kind: int) -> None:
     values = np.random.default_rng(0).integers(-8, 8, (64, 64)).astype(np.float32)
     model.graph.initializer.append(onnx.helper.make_tensor("w", kind, [64, 64], values.ravel()))
     model.opset_import[0].version, model.ir_version = 21, 10
-    assert np.array_equal(open_session(*light_copy(model), None).session.run(None, {})[0], values)
+    assert np.array_equal(open_untouched(*light_copy(model), None).session.run(None, {})[0], values)
