@@ -12,6 +12,7 @@ from .record import Count, Joules, Positive, Record, Seconds, SegmentPath
 
 Mode = Literal["zero_copy", "copy", "convert"]
 """How a tensor gets from one device to another."""
+StepKind = Literal["run", "copy", "convert"]
 
 
 class ValueRecord(Record, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ class SegmentRecord(Record, frozen=True, kw_only=True):
 class StepRecord(Record, frozen=True, kw_only=True):
     """One step; steps run in order, or as needs and waits allow."""
 
-    kind: Literal["run", "copy", "convert"]
+    kind: StepKind
     segment: Count | None
     """Index into segments of a run, else null."""
     source: Count | None
@@ -109,6 +110,11 @@ class SlotRecord(Record, frozen=True, kw_only=True):
     align: Positive
     lifetime: tuple[Count, Count]
     """First and last step, both inclusive."""
+
+    @property
+    def name(self) -> str:
+        """A tensor has one slot for each device that writes it."""
+        return f"{self.tensor} on {self.device}"
 
     @property
     def packed(self) -> int | None:

@@ -38,13 +38,13 @@ AT_FDCWD = -100
 
 
 class Staged:
-    """A folder beside its place. `publish` moves it there; a staged folder that nobody publishes vanishes."""
+    """A folder beside its place. `publish` moves it there; a staged folder that is not published is removed."""
 
     def __init__(self, folder: Path, out: Path, is_ours: Callable[[Path], bool]) -> None:
         self.folder, self._out, self._is_ours = folder, out, is_ours
 
     def publish(self) -> None:
-        """Takes the place of `out`. Raises BundleError where somebody put something else there meanwhile."""
+        """Takes the place of `out`. Raises BundleError where something else was put there meanwhile."""
         check_place(self._out, self._is_ours)
         _take_place(self.folder, self._out)
 
@@ -98,7 +98,7 @@ def check_place(out: Path, is_ours: Callable[[Path], bool]) -> None:
     if not out.is_dir():
         raise BundleError("there is a file where the bundle should go", where=str(out), help="choose another place with -o")
     if not is_ours(out) and any(out.iterdir()):
-        raise BundleError("this folder is no bundle, so it is not replaced", where=str(out), help="choose another place with -o")
+        raise BundleError("refusing to overwrite this folder: not an autoglmc bundle", where=str(out), help="choose another place with -o")
 
 
 def _make_parents(out: Path) -> list[Path]:
@@ -114,7 +114,7 @@ def _make_parents(out: Path) -> list[Path]:
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:
-    """Those that still hold nothing: the bundle did not come about."""
+    """Those that are still empty: no bundle was published."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -13,7 +13,7 @@ from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
 from ..bundle.publish import stage
 from ..emit.ahead_of_time import Refusal, emitted_only
-from ..emit.emit import ManifestFacts, write_bundle, write_manifest
+from ..emit.emit import write_bundle, write_manifest
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.plan_model import PlannedModel, Unplanned, plan_model
 from ..verify.report import VerifyReport
@@ -61,8 +61,8 @@ class Attempt:
             return OverLimit(planned.problem, planned.others)
         planned.work.decisions.extend(state.decisions)
         with self.job.clock.stage("describe"):
-            facts = describe(planned, attempted(state, log, "accepted"))
-        built = self._build(planned, facts)
+            described = describe(planned, attempted(state, log, "accepted"))
+        built = self._build(planned, described)
         if isinstance(built, Built):
             return Accepted(self._result(state, planned, built))
         with self.job.clock.stage("find culprits"):
@@ -76,21 +76,21 @@ class Attempt:
         faster = state.refused[0].message if state.refused else ""
         return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
 
-    def _build(self, planned: PlannedModel, facts: ManifestFacts) -> Built | Refusal | Judged:
+    def _build(self, planned: PlannedModel, described: Manifest) -> Built | Refusal | Judged:
         """The bundle, published; or the refusal or the judgement for which it was not."""
         skipped = "it was not asked for" if not self.verify else "" if self.emulate else why_not_run(planned.compiled)
         with self.job.clock.stage("emit" if skipped else "emit and verify"), stage(self.out, claims_bundle) as staged:
-            manifest = write_bundle(planned.compiled, facts, planned.arena, staged.folder, self.tell)
+            manifest = write_bundle(planned.compiled, described, staged.folder, self.tell)
             if isinstance(manifest, Refusal):
                 return manifest
             if skipped:
                 staged.publish()
                 return Built(manifest, skipped)
-            judged = judge_bundle(staged.folder, planned.loaded, facts.errors.bounds, emulate=self.emulate, inputs=self.inputs)
+            judged = judge_bundle(staged.folder, planned.loaded, described.errors.bounds, emulate=self.emulate, inputs=self.inputs)
             if judged.against is not None:
                 return judged
             measured = structs.replace(manifest.errors, measured=judged.report.records())
-            manifest = structs.replace(manifest, limits=judged.limits(facts.limits), errors=measured)
+            manifest = structs.replace(manifest, limits=judged.limits(described.limits), errors=measured)
             write_manifest(staged.folder, manifest)
             staged.publish()
             return Built(manifest, judged.report)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...passes.place.segment import Segment
 from ..devices.adapter import Adapter
 from ..devices.find_adapter import adapter_for
 from ..errors import UserError
 from ..plan.plan_model import PlannedModel
-from ..plan.segments import Segment
 from ..probe.culprits import find_culprits
 from ..probe.slice_model import run_on_cpu
 from ..verify.fitting_inputs import MadeUp
@@ -64,7 +64,7 @@ def _made_up(planned: PlannedModel) -> Mapping[str, Array] | None:
     source = planned.loaded.source
     model = read_graph(source)
     specs = planned.compiled.tensors
-    shapes = {name: shape for name in planned.compiled.graph_inputs if (shape := specs[name].shape) is not None}
+    shapes = {name: tuple(dim or 0 for dim in shape) for name in planned.compiled.graph_inputs if (shape := specs[name].shape) is not None}
     found = MadeUp(model, Reference(source, model), shapes, planned.compiled.graph_inputs).attempt(0)
     return None if found is None else found[0]
 

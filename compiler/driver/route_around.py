@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ...passes.place.segment import Segment
 from ...passes.rule.rewrite import Decision
 from ...targets.model import OperatorRule
-from ..plan.segments import Segment
 from ..probe.culprits import Culprit
 from .constraints import Constraints
 from .state import Routes, State

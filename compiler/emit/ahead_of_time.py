@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...passes.place.segment import Segment
 from ..bundle.blob_cache import SegmentRefused, blob_key, build
 from ..bundle.manifest import Manifest
 from ..devices.find_adapter import absence, adapter_for
-from ..plan.segments import Compiled, Segment
+from ..plan.segments import Compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A segment that its runtime's compiler does not take, and what the compiler said."""
+    """A segment that its runtime's compiler refuses, with the compiler's output."""
 
     segment: Segment
     problem: SegmentRefused
@@ -49,7 +50,12 @@ def compile_ahead(compiled: Compiled, folder: Path, files: Mapping[int, str], te
             continue
         tell(f"compile {Path(files[segment.index]).stem} for {adapter.name}")
         try:
-            blob = build(adapter, runtime.words, folder / files[segment.index], blob_key(segment.model, adapter, runtime.words))
+            blob = build(
+                adapter,
+                runtime.words,
+                folder / files[segment.index],
+                blob_key(segment.without_weights(), adapter, runtime.words, segment.constants),
+            )
         except SegmentRefused as problem:
             where = f"segment {segment.index} ({segment.device})"
             return Refusal(segment, SegmentRefused(problem.message, where=where, help=problem.help))

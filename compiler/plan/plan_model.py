@@ -14,7 +14,7 @@ from ...targets.model import Target
 from ..bundle.manifest import LimitRecord
 from ..errors import Infeasible, TargetError, UserError
 from ..load.load_model import LoadedModel
-from ..pipeline.rule_library import families_of, library_of
+from ..pipeline.rules import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
 from .arena import ArenaPlan, plan_arena
@@ -22,8 +22,8 @@ from .handoffs import assemble
 from .limits import arena_room, check_limits, predict
 from .segments import Compiled
 
-HOPELESS = ("latency", "package")
-"""Limits that no slower plan can keep where the fastest does not."""
+DECIDED_BY_THE_FASTEST = ("latency", "package")
+"""Limits that no other plan keeps where the fastest does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,20 +66,20 @@ def plan_model(
 
 def _others(work: Work, problem: UserError) -> tuple[Placement, ...]:
     found = work.question is not None and work.placement is not None
-    if not found or not isinstance(problem, Infeasible) or problem.resource.split()[0] in HOPELESS:
+    if not found or not isinstance(problem, Infeasible) or problem.resource.split()[0] in DECIDED_BY_THE_FASTEST:
         return ()
     assert work.question is not None and work.placement is not None
     return other_placements(work.question, work.placement, work.effort)
 
 
 def start(
-    loaded: LoadedModel, target: Target, effort: float = 1.0, asked_for: Placement | None = None, without: frozenset[str] = frozenset()
+    loaded: LoadedModel, target: Target, effort: float = 1.0, plan: Placement | None = None, without: frozenset[str] = frozenset()
 ) -> Work:
     """A compilation before its first pass. `without`: names of rules not to use."""
     rules, families = rules_for(target, without)
     formulas = tuple(rule for rule in library_of(target).formulas if rule.name not in without)
     operators = Counter(node.op_type for node in loaded.proto.graph.node)
-    work = Work(Graph(loaded.proto), target, rules, families, effort, source_operators=operators, asked_for=asked_for, without=without)
+    work = Work(Graph(loaded.proto), target, rules, families, effort, source_operators=operators, plan=plan, without=without)
     work.formulas = formulas
     return work
 
@@ -94,8 +94,8 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
     run_passes(work, stage, options.watchers, inserted=options.inserted)
     assert work.placement is not None
     with stage("plan"):
-        compiled = assemble(work.graph, work.target, work.cuts)
+        compiled = assemble(work.graph, work.target, work.segments)
         arena = plan_arena(compiled, room=arena_room(compiled, work.target))
-        found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.mapped)
+        found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.arena.mapped)
         limits = check_limits(work.target, found)
     return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits)

@@ -10,7 +10,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from ..arena.pack import Buffer
 from ..arena.validate import violations
 from ..bundle.files import files_of, inside, sha256_of
 from ..bundle.manifest import Manifest
@@ -68,14 +67,12 @@ def _locations(graph: object) -> Iterator[str]:
 def check_plan(manifest: Manifest, where: str) -> None:
     """Raises BundleError where the arena or the schedule contradicts itself."""
     slots = manifest.arena.slots
-    buffers = [Buffer(f"{i}:{s.tensor}", s.bytes, s.align, *s.lifetime) for i, s in enumerate(slots)]
     for index, slot in enumerate(slots):
         needed = slot.packed
         if slot.dtype not in ONNX_TYPES or needed is None or needed > slot.bytes or slot.lifetime[0] > slot.lifetime[1]:
             what = f"{slot.bytes} bytes, lifetime {list(slot.lifetime)}, do not hold {slot.dtype}{list(slot.shape)}"
             raise BundleError(f"arena.slots[{index}] ({slot.tensor}): {what}", where=where)
-    offsets = {b.name: s.offset for b, s in zip(buffers, slots, strict=True)}
-    broken = violations(buffers, offsets, manifest.arena.total)
+    broken = violations(slots, manifest.arena.total)
     if broken:
         raise BundleError(f"arena.slots: {broken[0]}", where=where)
     for value in (*manifest.model.inputs, *manifest.model.outputs):

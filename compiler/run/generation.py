@@ -6,7 +6,7 @@ The first run of every step is the proof that its segment writes its outputs the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,27 +21,18 @@ StepCall = Callable[[dict[str, Any]], object]
 """Runs one step; takes the values passed by name, and adds those that the step makes."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlotAt:
-    """A slot at its address."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    address: int
+def slots_at(arena: ArenaRecord, base: int) -> list[Port]:
+    """The arena's slots, in their order, for an arena that begins at the address `base`."""
+    return [Port(slot.tensor, slot.dtype, slot.shape, base + slot.offset) for slot in arena.slots]
 
 
-def slots_at(arena: ArenaRecord, base: int) -> list[SlotAt]:
-    return [SlotAt(slot.dtype, slot.shape, base + slot.offset) for slot in arena.slots]
-
-
-def ports_of(records: Sequence[PortRecord], slots: Sequence[SlotAt], dtypes: Mapping[str, str]) -> list[Port]:
-    """`dtypes`: of the tensors outside the arena."""
+def ports_of(records: Sequence[PortRecord], slots: Sequence[Port], dtypes: Mapping[str, str]) -> list[Port]:
+    """A segment's inputs or outputs at their addresses. `dtypes`: of the tensors outside the arena."""
 
     def port(record: PortRecord) -> Port:
         if record.slot is None:
             return Port(record.tensor, dtypes.get(record.tensor, "unknown"), None, None)
-        place = slots[record.slot]
-        return Port(record.tensor, place.dtype, place.shape, place.address)
+        return replace(slots[record.slot], name=record.tensor)
 
     return [port(record) for record in records]
 
@@ -51,7 +42,7 @@ class Generation:
 
     A call raises BundleError where its segment did not write an output to its place; whatever the runtime raises passes."""
 
-    def __init__(self, manifest: Manifest, base: int, slots: Sequence[SlotAt], segments: Sequence[LoadedSegment], folder: str) -> None:
+    def __init__(self, manifest: Manifest, base: int, slots: Sequence[Port], segments: Sequence[LoadedSegment], folder: str) -> None:
         self.base, self.slots, self.segments = base, slots, segments
         self._manifest, self._folder = manifest, folder
         self.inputs = [(v.name, *self._view(v.slot)) for v in manifest.model.inputs]

@@ -11,13 +11,13 @@ from typing import Any
 
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import SegmentRecord
-from ..devices.adapter import Adapter, LoadedSegment, Rebindable
+from ..devices.adapter import Adapter, LoadedSegment, Port, Rebindable
 from ..devices.views import packed_bytes, view_at
 from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
 from .choose_adapters import choose_adapters, find_blob
-from .generation import Generation, SlotAt, ports_of, slots_at
+from .generation import Generation, ports_of, slots_at
 from .outputs import About, Outputs, Spans
 from .resident import measure_resident
 
@@ -29,6 +29,10 @@ POISON = 0xFF
 
 class Session:
     """A loaded bundle, for as many runs as wanted, from one thread. Memory and sessions are made once, here.
+
+    Attributes: `devices` (which really runs each segment), `emulated`, `native`, `narrow` and `copied` (segments, as "0 (npu)": on the CPU
+    in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `zero_copy` (how
+    many handoffs share addresses), `arena_fd`.
 
     shared: the arena lies behind a file descriptor, `arena_fd`, for other processes to map; arena_fd: map the one of another process.
     """
@@ -74,7 +78,7 @@ class Session:
 
     def _shared_addresses(self) -> int:
         """How many zero-copy handoffs there are; raises BundleError where the two sides are bound to different addresses."""
-        at: dict[tuple[str, str], int] = {}
+        at: dict[tuple[str, str], int | None] = {}
         for record in self.manifest.segments:
             for port in (*record.inputs, *record.outputs):
                 if port.slot is not None:
@@ -205,12 +209,12 @@ class Session:
         values = {name: _plain(named[name]) if view is None else view.copy() for name, view in generation.outputs}
         return Outputs(values, self._about, marks)
 
-    def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[SlotAt]) -> LoadedSegment:
+    def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[Port]) -> LoadedSegment:
         blob = find_blob(self._folder, segment, adapter, self._recompile) if adapter.suffix else None
         inputs, outputs = ports_of(segment.inputs, slots, self._dtypes), ports_of(segment.outputs, slots, self._dtypes)
         return adapter.load(self._folder / segment.file, blob, inputs, outputs)
 
-    def _again(self, index: int, slots: Sequence[SlotAt]) -> LoadedSegment:
+    def _again(self, index: int, slots: Sequence[Port]) -> LoadedSegment:
         record, loaded = self.manifest.segments[index], self._segments[index]
         if not isinstance(loaded, Rebindable):
             return self._load(record, self._adapters[index], slots)

@@ -43,7 +43,7 @@ class Graph:
         self._taken: set[str] = set(self.constants) | set(self.inputs)
         self._counter = 0
         for proto in model.graph.node:
-            self._order.append(self._adopt(node_of(proto)))
+            self.add(node_of(proto))
         self._lift_constants()
 
     def copy(self) -> tuple[Graph, Mapping[int, Node]]:
@@ -165,6 +165,10 @@ class Graph:
         protos = {key: helper.make_attribute(key, value) for key, value in sorted(attributes.items())}
         return Node(operator, domain, self.fresh(base), list(inputs), names, protos)
 
+    def add(self, node: Node) -> None:
+        """Puts a node after all others."""
+        self._order.append(self._adopt(node))
+
     def replace(self, old: Node, new: Sequence[Node], outputs: Mapping[str, str] | None = None) -> tuple[Node, ...]:
         """Put `new` (in topological order, possibly empty) where `old` stands. `outputs` says which tensor of `new` takes over
         which output of `old` ({"old tensor": "new tensor"}); the new tensor is renamed to the old name, which keeps its type.
@@ -246,7 +250,7 @@ class Graph:
         self._links.rename(tensor, name)
 
     def infer(self, nodes: Sequence[Node]) -> None:
-        """Finds dtype and shape of what `nodes` write, where not known yet, by ONNX shape inference over just these nodes."""
+        """Infers dtype and shape of the outputs of `nodes` that have none yet, by ONNX shape inference on just these nodes."""
         wanted = [name for node in nodes for name in node.writes if self.tensor(name).shape is None or self.tensor(name).dtype == "unknown"]
         if not wanted:
             return

@@ -203,7 +203,7 @@ def test_places_that_cannot_be_written(tmp_path: Path, capsys: Screen) -> None:
     model = str(model_path("lightnet"))
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat").write_text("cat")
-    for out, words in (("photos", "no bundle, so it is not replaced"), ("photos/cat", "a file where the bundle should go")):
+    for out, words in (("photos", "not an autoglmc bundle"), ("photos/cat", "a file where the bundle should go")):
         assert cli.run([model, "--target", "x86_cpu", "-o", str(tmp_path / out)]) == 1
         assert words in capsys.readouterr().err
     assert cli.run([model, "--target", "x86_cpu", "-o", str(tmp_path / "photos" / "cat" / "b")]) == 1

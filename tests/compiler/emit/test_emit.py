@@ -150,5 +150,5 @@ def test_only_a_bundle_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "b" / "manifest.json").write_text('{"tool": {"name": "autoglmc", "format": 99}}')
     check_output(tmp_path / "b")  # another version's bundle, or a damaged one, is still ours
     (tmp_path / "b" / "manifest.json").write_text('{"tool": {"name": "other"}}')
-    with pytest.raises(BundleError, match="no bundle"):
+    with pytest.raises(BundleError, match="not an autoglmc bundle"):
         check_output(tmp_path / "b")

@@ -22,9 +22,9 @@ from slicing import ABSENT, bundle_of, cut
 from small_models import parse
 
 from autoglmc.compiler.bundle.manifest import LimitRecord
+from autoglmc.compiler.bundle.plan_records import Mode
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import Infeasible, UsageError, UserError
-from autoglmc.compiler.plan.segments import Mode
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.more_generations import generations_that_fit, plan_more, usual_generations
 from autoglmc.passes.place import place_operators
