@@ -33,7 +33,8 @@ text { font: 13px sans-serif; fill: #3d444d } .in { fill: #fff } .small { font-s
 path, line { stroke: #6e7781; fill: none; stroke-width: 1.5 } .lane { stroke-dasharray: 2 5 } marker path { fill: #6e7781; stroke: none }
 @media (prefers-color-scheme: dark) { text { fill: #d1d7e0 } .in { fill: #fff } }
 </style>
-<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0 8 4 0 8z"/></marker></defs>"""
+<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">
+<path d="M0 0 8 4 0 8z"/></marker></defs>"""
 
 
 def draw(bundle: autoglmc.Bundle) -> str:
@@ -49,7 +50,8 @@ def draw(bundle: autoglmc.Bundle) -> str:
         line for node in order for line in _box(segments[node], places[node], COLOURS[columns[segments[node]["device"]] % len(COLOURS)])
     ]
     height = TOP + ROW * len(order) + 20
-    total = f"{graph.graph['target']}: {count(len(order), 'segment')}, {time(graph.graph['seconds'])} predicted"
+    facts = graph.graph
+    total = f"{facts['target']}: {count(len(order), 'segment')}, {time(facts['seconds'])} predicted"
     lines.append(f'<text x="{MARGIN}" y="{height - 14}">{escape(total)}</text>')
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">'
     return "\n".join([head, f"<title>{escape(total)}</title>", STYLE, *lines, "</svg>"]) + "\n"
