@@ -26,7 +26,7 @@ class Edit:
     text: str
     """What it would say: "Conv where rank(X) == 4;"."""
     instead: str
-    """What it says now; "" for a line that is added."""
+    """Its text now; "" for a line that is added."""
     origin: Origin
     """The line, or for a new one the block it goes into."""
 

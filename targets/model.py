@@ -215,7 +215,7 @@ class Target:
     digest: str
     """sha256 (hex) of the resolved target: equal meaning, equal digest; no paths and no comments in it."""
     confidence: str = ""
-    """`confidence low;`: what the author thinks of the numbers; "" if not said."""
+    """`confidence low;`: what the author thinks of the numbers; "" if not stated."""
     shapes: tuple[Bucket, ...] = ()
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Does this device run this operator, and if not, why: the failing conjunct with its values, and the line that said so.
+"""Does this device run this operator, and if not, why: the failing conjunct with its values, and the line that decides it.
 
 How element types are read. The **data inputs** of an operator decide (those that its schema computes on: `OperatorVersion.data_inputs`).
 - One of them is a float: the operator computes on floats, and a `supports` block of a float dtype must list it. Integer or boolean operands
@@ -142,8 +142,7 @@ def _denied(device: Device, view: OperatorView, environment: Environment) -> No 
 def _because(rule: OperatorRule, environment: Environment) -> str:
     """The true condition of a deny, with its values: what `explain` says of its negation, less the verdict."""
     assert rule.where is not None
-    said = explain(Unary("not", rule.where), environment)
-    values = said.partition(" is false ")[2]
+    values = explain(Unary("not", rule.where), environment).partition(" is false ")[2]
     return f"{render(rule.where)} {values}".rstrip()
 
 

@@ -11,8 +11,7 @@ from ...targets.model import Target
 from ..emit.emit import check_output
 from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
-from ..pipeline.rule_library import library_of
-from ..pipeline.rules import check_rules
+from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
 from ..surgery.apply_pass import pass_rows
 from ..surgery.user_pass import UserPass

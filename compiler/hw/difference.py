@@ -1,6 +1,6 @@
 """What differs in meaning between two targets: numbers, operators and their conditions, links, memories, limits, rewrites, precision.
 
-Names and titles of the targets, order, layout, provenance and where things are said make no difference.
+Names and titles of the targets, order, layout, provenance and place make no difference.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ...targets.rule_spec import RuleSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One thing a target says: as text, as a number where it is one, and where it says it."""
+class Stated:
+    """One thing that a target states: as text, as a number if it is one, and its place."""
 
     text: str
     value: float | None = None
@@ -33,8 +33,8 @@ class Difference:
     """ "device npu", "memory dram", "link npu <-> cpu", "limits", "precision", "rule relu_tanh", "target"."""
     subject: str
     """ "dispatch", "operator Conv", "rewrite Gelu"; "" for the section as a whole."""
-    old: Said | None
-    new: Said | None
+    old: Stated | None
+    new: Stated | None
 
     @property
     def kind(self) -> Literal["added", "removed", "changed"]:
@@ -58,42 +58,45 @@ def differences(old: Target, new: Target) -> tuple[Difference, ...]:
             found.append(Difference(name, "", one[""] if one else None, other[""] if other else None))
             continue
         for subject in dict.fromkeys((*one, *other)):
-            said, says = one.get(subject), other.get(subject)
-            if subject and not _same(said, says):
-                found.append(Difference(name, subject, said, says))
+            was, now = one.get(subject), other.get(subject)
+            if subject and not _same(was, now):
+                found.append(Difference(name, subject, was, now))
     return tuple(found)
 
 
-def _same(one: Said | None, other: Said | None) -> bool:
+def _same(one: Stated | None, other: Stated | None) -> bool:
     if one is None or other is None:
         return one is other
     return one.value == other.value if one.value is not None or other.value is not None else one.text == other.text
 
 
-# --- a target as sections of things said; "" in a section is the section itself
+# --- a target as sections of things stated; "" in a section is the section itself
 
 
-def _sections(target: Target) -> dict[str, dict[str, Said]]:
-    numbers = {fact.path: Said(fact.text, fact.value, fact.origin) for fact in target.facts}
+def _sections(target: Target) -> dict[str, dict[str, Stated]]:
+    numbers = {fact.path: Stated(fact.text, fact.value, fact.origin) for fact in target.facts}
     low, high = target.opset
-    sections = {"target": {"": Said(target.name), "opset": Said(f"{low}..{high}")}}
+    sections = {"target": {"": Stated(target.name), "opset": Stated(f"{low}..{high}")}}
     for memory in target.memories:
         fields = _fields(memory, "memory", memory.name, numbers)
-        sections[f"memory {memory.name}"] = {"": Said(memory.name, None, memory.origin), **dict(fields)}
+        sections[f"memory {memory.name}"] = {"": Stated(memory.name, None, memory.origin), **dict(fields)}
     for device in target.devices:
         sections[f"device {device.name}"] = _device(device, numbers)
     for link in target.links:
         sections[_link_name(link)] = _link(link, numbers)
-    sections["limits"] = {"": Said("limits"), **dict(map(_limit, target.limits))}
+    sections["limits"] = {"": Stated("limits"), **dict(map(_limit, target.limits))}
     precision = target.precision
     sections["precision"] = {
-        "": Said("precision"),
-        **({"default": Said(precision.default)} if precision.default else {}),
-        **{f"compute {into} for {operand}": Said("yes") for into, operand in precision.compute},
-        **{f"keep {dtype} {operator}{f' on {device}' if device else ''}": Said("yes") for dtype, operator, device in precision.keep},
+        "": Stated("precision"),
+        **({"default": Stated(precision.default)} if precision.default else {}),
+        **{f"compute {into} for {operand}": Stated("yes") for into, operand in precision.compute},
+        **{f"keep {dtype} {operator}{f' on {device}' if device else ''}": Stated("yes") for dtype, operator, device in precision.keep},
     }
     if target.shapes:
-        sections["shapes"] = {"": Said("shapes"), **{bucket.name: Said(_sizes(bucket), None, bucket.origin) for bucket in target.shapes}}
+        sections["shapes"] = {
+            "": Stated("shapes"),
+            **{bucket.name: Stated(_sizes(bucket), None, bucket.origin) for bucket in target.shapes},
+        }
     for rule in target.rules:
         sections[f"rule {rule.name}"] = _rule(rule)
     return sections
@@ -104,7 +107,7 @@ SKIPPED = frozenset(
 )
 
 
-def _fields(item: Memory | Device | Link, block: str, name: str, numbers: Mapping[str, Said]) -> Iterator[tuple[str, Said]]:
+def _fields(item: Memory | Device | Link, block: str, name: str, numbers: Mapping[str, Stated]) -> Iterator[tuple[str, Stated]]:
     """The plain properties of a block, without those that are absent; a number that no file states (a default) in the unit of its row."""
     dimensions = {number.field: row.dimension for row in PROPERTIES[block].values() for number in row.numbers}
     for field in dataclasses.fields(item):
@@ -115,9 +118,9 @@ def _fields(item: Memory | Device | Link, block: str, name: str, numbers: Mappin
         if stated:
             yield field.name, replace(stated, value=float(value))
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield field.name, Said(written(value, dimensions.get(field.name, "plain number")), float(value))
+            yield field.name, Stated(written(value, dimensions.get(field.name, "plain number")), float(value))
         else:
-            yield field.name, Said(_plain(value), None, item.origin)
+            yield field.name, Stated(_plain(value), None, item.origin)
 
 
 def _plain(value: Any) -> str:
@@ -133,32 +136,32 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _device(device: Device, numbers: Mapping[str, Said]) -> dict[str, Said]:
-    said = {"": Said(f"{device.name} : {device.kind}", None, device.origin)}
+def _device(device: Device, numbers: Mapping[str, Stated]) -> dict[str, Stated]:
+    entries = {"": Stated(f"{device.name} : {device.kind}", None, device.origin)}
     for peak in device.peaks:
         stated = numbers.get(f"device.{device.name}.peak.{peak.dtype}")
         text = stated.text if stated else written(peak.rate, PROPERTIES["device"]["peak"].dimension)
-        said[f"peak {peak.dtype}"] = Said(text, peak.rate, stated.origin if stated else None)
-    said |= dict(_fields(device, "device", device.name, numbers))
-    said |= _operators(device)
-    said |= _conditions("deny", ((rule, "") for rule in device.denies))
+        entries[f"peak {peak.dtype}"] = Stated(text, peak.rate, stated.origin if stated else None)
+    entries |= dict(_fields(device, "device", device.name, numbers))
+    entries |= _operators(device)
+    entries |= _conditions("deny", ((rule, "") for rule in device.denies))
     for operator in dict.fromkeys(line.operator for line in device.rewrites):
         lines = [line for line in device.rewrites if line.operator == operator]
-        said[f"rewrite {operator}"] = Said(", then ".join(map(_rewrite, lines)), None, lines[0].origin)
-    said |= {f"kernel {_chain(chain)}": Said("yes", None, chain.origin) for chain in device.kernels}
-    return said
+        entries[f"rewrite {operator}"] = Stated(", then ".join(map(_rewrite, lines)), None, lines[0].origin)
+    entries |= {f"kernel {_chain(chain)}": Stated("yes", None, chain.origin) for chain in device.kernels}
+    return entries
 
 
-def _operators(device: Device) -> dict[str, Said]:
+def _operators(device: Device) -> dict[str, Stated]:
     """ "operator Conv" with its conditions by dtype."""
-    said: dict[str, Said] = {}
+    entries: dict[str, Stated] = {}
     for block in device.supports:
         if block.everything:
-            said["every operator"] = Said("yes", None, block.origin)
-    return said | _conditions("operator", ((r, d) for block in device.supports for r in block.rules for d in block.dtypes))
+            entries["every operator"] = Stated("yes", None, block.origin)
+    return entries | _conditions("operator", ((r, d) for block in device.supports for r in block.rules for d in block.dtypes))
 
 
-def _conditions(word: str, rules: Iterable[tuple[OperatorRule, str]]) -> dict[str, Said]:
+def _conditions(word: str, rules: Iterable[tuple[OperatorRule, str]]) -> dict[str, Stated]:
     """By operator: "fp16, fp32 where …", conditions of one dtype OR-ed; dtypes under the same condition together."""
     tables: dict[str, dict[str, dict[str, None]]] = {}
     origins: dict[str, Origin] = {}
@@ -167,15 +170,15 @@ def _conditions(word: str, rules: Iterable[tuple[OperatorRule, str]]) -> dict[st
         where = "" if rule.where is None else render(rule.where)
         tables.setdefault(name, {}).setdefault(dtype, {})[where] = None
         origins.setdefault(name, rule.origin)
-    said: dict[str, Said] = {}
+    entries: dict[str, Stated] = {}
     for name, dtypes in tables.items():
         conditions = {dtype: "" if "" in wheres else " or ".join(sorted(wheres)) for dtype, wheres in dtypes.items()}
         parts = []
         for where in sorted(set(conditions.values())):
             names = ", ".join(sorted(dtype for dtype, condition in conditions.items() if condition == where))
             parts.append(" where ".join(part for part in (names, where) if part) if where else names or "always")
-        said[f"{word} {name}"] = Said("; ".join(parts), None, origins[name])
-    return said
+        entries[f"{word} {name}"] = Stated("; ".join(parts), None, origins[name])
+    return entries
 
 
 def _rewrite(line: RewriteLine) -> str:
@@ -196,22 +199,22 @@ def _link_name(link: Link) -> str:
     return f"link {(' <-> ' if link.both else ' -> ').join(ends)}"
 
 
-def _link(link: Link, numbers: Mapping[str, Said]) -> dict[str, Said]:
+def _link(link: Link, numbers: Mapping[str, Stated]) -> dict[str, Stated]:
     fields = _fields(link, "link", f"{link.source}-{link.destination}", numbers)
-    return {"": Said(link.via or "zero copy", None, link.origin), **dict(fields)}
+    return {"": Stated(link.via or "zero copy", None, link.origin), **dict(fields)}
 
 
-def _limit(limit: Limit) -> tuple[str, Said]:
+def _limit(limit: Limit) -> tuple[str, Stated]:
     subject = f"{limit.kind} {limit.subject}".strip()
-    return f"{subject} {limit.comparison}", Said(limit.text, limit.value, limit.origin)
+    return f"{subject} {limit.comparison}", Stated(limit.text, limit.value, limit.origin)
 
 
 def _sizes(bucket: Bucket) -> str:
     return ", ".join(f"{dim} {', '.join(map(str, sorted(sizes)))}" for dim, sizes in sorted(bucket.sizes))
 
 
-def _rule(rule: RuleSpec) -> dict[str, Said]:
-    said = {"": Said(f"{rule.name}({', '.join(rule.parameters)})", None, rule.origin)}
+def _rule(rule: RuleSpec) -> dict[str, Stated]:
+    entries = {"": Stated(f"{rule.name}({', '.join(rule.parameters)})", None, rule.origin)}
     for field in dataclasses.fields(rule):
         value = getattr(rule, field.name)
         if field.name in ("name", "origin") or value is None:
@@ -221,5 +224,5 @@ def _rule(rule: RuleSpec) -> dict[str, Said]:
         items = (
             [render(item) if isinstance(item, Expression) else str(item) for item in value] if isinstance(value, tuple) else [_plain(value)]
         )
-        said[field.name] = Said(", ".join(items), None, rule.origin)
-    return said
+        entries[field.name] = Stated(", ".join(items), None, rule.origin)
+    return entries

@@ -17,7 +17,7 @@ from ..load.structure import check_structure, run_checker
 from ..load.versions import check_versions
 from ..load.weights import all_tensors, check_weights
 from .generate_inputs import generate_inputs, small_shapes
-from .open_session import Opened, light_copy, open_session
+from .open_untouched import Opened, light_copy, open_untouched
 
 if TYPE_CHECKING:
     import onnx
@@ -31,6 +31,8 @@ SIZES: tuple[tuple[int, int], ...] = ((32, 32), (64, 48), (512, 64), (16, 224))
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
+    """The outcome of one of CHECKS."""
+
     name: str
     status: Status
     message: str
@@ -145,7 +147,7 @@ def _describe_run(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], ou
 
 def _open(model: onnx.ModelProto, source: Source) -> Opened:
     try:
-        return open_session(*light_copy(model), source.parent if isinstance(source, Path) else None)
+        return open_untouched(*light_copy(model), source.parent if isinstance(source, Path) else None)
     except Exception as problem:
         raise ModelError(f"onnxruntime cannot load it: {first_line(problem)}", help="an operator may need a newer onnxruntime") from None
 

@@ -40,7 +40,7 @@ class TensorDifference:
 
 
 def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> TensorDifference:
-    """Compare (expected, got) pairs, at least one. Values that are no arrays (sequences) are compared item by item."""
+    """Compare (expected, got) pairs, at least one. Sequences are compared item by item."""
     import numpy
 
     flat = [pair for expected, got in pairs for pair in _items(expected, got)]

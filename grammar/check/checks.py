@@ -149,7 +149,7 @@ def check_sense(
         for limit in limits:
             if limit.kind == "power":
                 help = "write `power active 2 W, idle 0.1 W` in a device"
-                context.report.error("HW0308", _limit_span(limit, context), "a limit on power, but no device says what it draws", help)
+                context.report.error("HW0308", _limit_span(limit, context), "a limit on power, but no device states its `power`", help)
 
 
 def _limit_span(limit: Limit, context: Context) -> Span:
@@ -160,7 +160,7 @@ def _memory(memory: Memory, context: Context) -> None:
     path = f"memory.{memory.name}"
     if memory.budget > memory.size:
         note = (Note("the size is here", context.spans.get(f"{path}.size")),)
-        message = f"the budget of `{memory.name}` is more than its size"
+        message = f"the budget of `{memory.name}` is larger than its size"
         context.report.error("HW0301", context.spans[f"{path}.budget"], message, "", note)
     _powers_of_two(memory, "memory", path, context)
 
@@ -218,14 +218,14 @@ def _device(device: Device, memories: list[Memory], limits: tuple[Limit, ...], c
     usual = [ridge for ridge in ridges.values() if 1 <= ridge <= 10_000]
     for dtype, ridge in ridges.items():
         if not any(1 / 100 <= ridge / other <= 100 for other in usual):  # a slower dtype beside a usual one is no slip of the unit
-            message = f"`{device.name}` would need {ridge:.3g} operations a byte to be busy; 1 to 10000 is usual"
+            message = f"`{device.name}` needs {ridge:.3g} operations per byte to be compute-bound; 1 to 10000 is typical"
             span = context.spans[f"{path}.peak.{dtype}"]
             context.report.add("warning", "HW0307", span, message, "check the units of peak and bandwidth")
             break
     for limit in limits:
         if limit.kind == "latency" and device.dispatch > limit.value:
             note = (Note("the limit is here", _limit_span(limit, context)),)
-            message = f"one dispatch of `{device.name}` already breaks the latency limit"
+            message = f"one dispatch of `{device.name}` already exceeds the latency limit"
             context.report.add("warning", "HW0309", context.spans[f"{path}.dispatch"], message, "", note)
 
 
@@ -246,7 +246,7 @@ def _link(link: Link, memories: list[Memory], devices: dict[str, Device], contex
     for name in (link.source, link.destination):
         own = devices[name].row_align if name in devices else 1
         if own % link.row_align and link.row_align % own and f"{path}.row_align" in context.spans:
-            message = f"rows of {link.row_align} bytes here and of {own} on `{name}` cannot both hold"
+            message = f"row alignments of {link.row_align} bytes here and {own} on `{name}` are incompatible"
             note = (Note("the device's is here", context.spans.get(f"device.{name}.row_align")),)
             context.report.error("HW0305", context.spans[f"{path}.row_align"], message, "", note)
 

@@ -19,7 +19,7 @@ def check_guesses(limits: Sequence[Limit], context: Context) -> None:
             named = " and ".join(f"`{_written(limit)}`" for limit in asked)
             message = f"`{fact.path}` is a guess, and {named} {'rests' if len(asked) == 1 else 'rest'} on it"
             notes = [Note("the limit is here", context.spans[f"limits.{limit.kind}.{limit.subject}"]) for limit in asked]
-            help = 'measure it, or name where it is from: `@src("…")`, `@vendor("…")`, `@proxy("…")`'
+            help = 'measure it, or state its source: `@src("…")`, `@vendor("…")`, `@proxy("…")`'
             context.report.add("warning", "HW0601", context.spans[fact.path], message, help, notes)
 
 

@@ -1,4 +1,4 @@
-"""What there is to say about the word or number under an offset, in Markdown."""
+"""Documentation of the word or number under an offset, in Markdown."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MEANT = {"src": "a published source", "vendor": "the vendor's own claim", "proxy
 
 
 def hover(text: str, offset: int) -> tuple[str, int, int] | None:
-    """(Markdown, start, end) of what is under the offset; None where there is nothing to say."""
+    """(Markdown, start, end) of what is under the offset; None if there is none."""
     index, pieces = piece_at(text, offset)
     if index < 0:
         return None
     piece = pieces[index]
-    said = _number(pieces, index) or _word(text, piece, pieces, index)
-    return (said, piece.start, piece.end) if said else None
+    shown = _number(pieces, index) or _word(text, piece, pieces, index)
+    return (shown, piece.start, piece.end) if shown else None
 
 
 def _word(text: str, piece: Piece, pieces: list[Piece], index: int) -> str:
@@ -69,5 +69,5 @@ def _number(pieces: list[Piece], index: int) -> str:
     others = [f"{value * scale / size:.6g} {other}" for other, size in DIMENSIONS[dimension].items() if 0.1 <= value * scale / size < 1e6]
     note = next((piece.text for piece in pieces[at + 2 : at + 3] if piece.text.startswith("@")), "")
     source = next((piece.text for piece in pieces[at + 4 : at + 5] if note and piece.text.startswith('"')), "")
-    said = f"\n\n{note[1:]}: {MEANT.get(note[1:], '')} {source}".rstrip() if note else "\n\nno source is given"
-    return f"`{pieces[at].text} {unit}` is a {dimension}: {', '.join(dict.fromkeys(others))}{said}"
+    shown = f"\n\n{note[1:]}: {MEANT.get(note[1:], '')} {source}".rstrip() if note else "\n\nno source stated"
+    return f"`{pieces[at].text} {unit}` is a {dimension}: {', '.join(dict.fromkeys(others))}{shown}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..text.syntax import Arg, Item, Statement
 from ..words.properties import PROPERTIES, row_anywhere
 from ..words.reader import Report
-from ..words.schema import inner, key_of
+from ..words.schema import inner, property_key
 
 Layer = Callable[[tuple[Item, ...], str], tuple[Item, ...]]
 """The statements of an `amend`, written into a block of that kind, as a layer to merge: tidied, tables in place."""
@@ -17,10 +17,10 @@ Layer = Callable[[tuple[Item, ...], str], tuple[Item, ...]]
 def merge(parent: tuple[Item, ...], child: tuple[Item, ...], block: str) -> tuple[Item, ...]:
     """Two layers of one block as one: the upper layer replaces what may stand once, the rest adds up, its `rewrite` lines come first."""
     result = list(parent)
-    places = {key_of(block, item): index for index, item in enumerate(result) if isinstance(item, Statement)}
+    places = {property_key(block, item): index for index, item in enumerate(result) if isinstance(item, Statement)}
     first: list[Item] = []
     for item in child:
-        key = key_of(block, item) if isinstance(item, Statement) else None
+        key = property_key(block, item) if isinstance(item, Statement) else None
         place = places.get(key) if key is not None else None
         if place is None:
             (first if isinstance(item, Statement) and item.head.text == "rewrite" else result).append(item)

@@ -34,7 +34,7 @@ class Tables:
         kept: list[Item] = []
         for item in table.body or ():
             if isinstance(item, Rule):
-                self.report.error("HW0101", item.span, "a `rule` stands outside the table")
+                self.report.error("HW0101", item.span, "a `rule` must be outside the table")
             elif item.head.text not in PROPERTIES["table"]:
                 unknown(item, "table", f"table `{name}`", self.report)
             else:

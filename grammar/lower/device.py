@@ -23,7 +23,7 @@ LETTERS = tuple(AXES[5])
 
 @dataclass(slots=True)
 class _Parts:
-    """What the statements of a device have said so far."""
+    """What has been read of a device so far."""
 
     runtime: Runtime | None = None
     peaks: list[Peak] = field(default_factory=list)
@@ -58,7 +58,7 @@ def lower_device(statement: Statement, context: Context) -> Device | None:
         if isinstance(item, Statement):
             _property(item, name.text, parts, context)
         else:
-            context.report.error("HW0101", item.span, "a `rule` stands outside the target")
+            context.report.error("HW0101", item.span, "a `rule` must be outside the target")
     device = _build(statement, name.text, kind.text if kind else name.text, parts, context)
     if device is not None:
         lines = [item for item in statement.body if isinstance(item, Statement) and item.head.text == "rewrite"]
@@ -68,7 +68,7 @@ def lower_device(statement: Statement, context: Context) -> Device | None:
 
 
 def check_table(name: str, statement: Statement, context: Context) -> None:
-    """Says what is wrong in a table that no device inherits; the others are checked where they are."""
+    """Reports the mistakes in a table that no device inherits; the others are checked where they are inherited."""
     parts = _Parts()
     for item in statement.body or ():
         if isinstance(item, Statement):
@@ -141,9 +141,9 @@ def _plain(item: Statement, found: Property, path: str, parts: _Parts, context: 
 
 def _block_free(item: Statement, context: Context) -> None:
     if item.body is not None:
-        context.report.error("HW0001", item.head.span, f"`{item.head.text}` has no block")
+        context.report.error("HW0001", item.head.span, f"`{item.head.text}` takes no block")
     if item.where is not None:
-        context.report.error("HW0001", item.where.span, f"`{item.head.text}` has no condition")
+        context.report.error("HW0001", item.where.span, f"`{item.head.text}` takes no condition")
 
 
 def _peak(reader: Reader, found: Property, path: str, parts: _Parts, context: Context) -> None:
@@ -151,7 +151,7 @@ def _peak(reader: Reader, found: Property, path: str, parts: _Parts, context: Co
     if arg is not None and arg.kind == "number":
         reader.failed = True
         help = "write for example `peak fp16 17 TOPS`"
-        context.report.error("HW0110", arg.span, "`peak` does not say of which dtype", help)
+        context.report.error("HW0110", arg.span, "`peak` needs a dtype before its rate", help)
         return
     dtype = reader.take_choice(DTYPES, "a dtype", "HW0306")
     if dtype is None:
@@ -185,5 +185,5 @@ def _largest(reader: Reader, found: Property, parts: _Parts, context: Context) -
 def _whole(value: float, reader: Reader, context: Context) -> bool:
     if value == int(value):
         return True
-    context.report.error("HW0108", reader.statement.head.span, f"`{reader.statement.head.text}` is a whole number, not {value:g}")
+    context.report.error("HW0108", reader.statement.head.span, f"`{reader.statement.head.text}` must be a whole number, not {value:g}")
     return False

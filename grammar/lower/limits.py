@@ -41,7 +41,7 @@ def _limit(item: Statement, context: Context) -> Limit | None:
         binary_unit(quantity, context)
     reader.end()
     if comparison[0] != found.sign[0]:
-        context.report.error("HW0001", item.span, f"a limit on `{kind}` is written with `{found.sign}`")
+        context.report.error("HW0001", item.span, f"a limit on `{kind}` uses `{found.sign}`")
         return None
     if quantity is None or reader.failed:
         return None

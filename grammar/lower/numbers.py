@@ -8,7 +8,7 @@ from typing import Any
 from ..text.diagnostics import Span
 from ..text.syntax import Item, Statement
 from ..words.properties import PROPERTIES
-from ..words.property import Number, Property
+from ..words.property import NumberField, Property
 from ..words.reader import Quantity, Reader
 from ..words.units import DECIMAL_BYTES, written
 from .context import Context
@@ -28,7 +28,7 @@ def read_numbers(reader: Reader, row: Property, path: str, context: Context) -> 
             return found
 
 
-def read_number(reader: Reader, row: Property, number: Number, path: str, context: Context) -> dict[str, float]:
+def read_number(reader: Reader, row: Property, number: NumberField, path: str, context: Context) -> dict[str, float]:
     """The number that comes next, by its field; {} if it was wrong, and reported."""
     quantity = reader.take_number(row.dimension, number.zero)
     if path.startswith("memory."):
@@ -50,7 +50,7 @@ def binary_unit(quantity: Quantity | None, context: Context) -> None:
     scale = 1024.0 ** (" KMGT".index(binary[0])) if binary[0] in "KMGT" else 1.0
     number = float(quantity.text.split()[0])
     message = f"`{quantity.text}` is {int(quantity.value):,} bytes; {number:g} {binary} would be {int(number * scale):,}"
-    help = f"memories come in binary sizes: write `{number:g} {binary}` if that is meant"
+    help = f"memory sizes are usually binary: write `{number:g} {binary}` if that is what you mean"
     context.report.add("warning", "HW0107", quantity.span, message, help)
 
 

@@ -119,7 +119,7 @@ def lower_link(statement: Statement, context: Context) -> Link | None:
 
 
 class _LinkParts:
-    """What the statements of a link have said so far."""
+    """What has been read of a link so far."""
 
     def __init__(self) -> None:
         self.via = ""
@@ -149,7 +149,7 @@ def _link_property(item: Statement, path: str, parts: _LinkParts, context: Conte
             return
     reader.end()
     if item.where is not None:
-        context.report.error("HW0001", item.where.span, f"`{item.head.text}` has no condition", "only `zero_copy` has one")
+        context.report.error("HW0001", item.where.span, f"`{item.head.text}` takes no condition", "only `zero_copy` takes one")
 
 
 def _zero_copy(item: Statement, path: str, parts: _LinkParts, context: Context) -> None:

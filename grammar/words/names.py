@@ -1,4 +1,4 @@
-""" "Did you mean": the one place that guesses what was meant."""
+""" "Did you mean": suggestions for unknown names."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .property import Number, Predicted, Property
+from .property import NumberField, Predicted, Property
 
 NO_DEFAULT = "there is no silent default; write the number, or mark it `@guess`"
 _TIME: tuple[Predicted, ...] = ("latency", "power")
@@ -78,16 +78,17 @@ _TARGET: Mapping[str, Property] = {
     ),
 }  # fmt: skip
 _MEMORY: Mapping[str, Property] = {
-    "size": Property("size 6 GiB;", "Its size.", "size", (Number("size"),), NO_DEFAULT),
+    "size": Property("size 6 GiB;", "Its size.", "size", (NumberField("size"),), NO_DEFAULT),
     "budget": Property(
-        "budget 1.5 GiB;", "What one deployment may hold of it; the whole size if not stated.", "size", (Number("budget", default="size"),),
+        "budget 1.5 GiB;", "What one deployment may hold of it; the whole size if not stated.", "size",
+        (NumberField("budget", default="size"),),
     ),
     "bandwidth": Property(
-        "bandwidth 51.2 GB/s;", "Bytes per second it delivers.", "bandwidth", (Number("bandwidth", predicts=_TIME),), NO_DEFAULT,
+        "bandwidth 51.2 GB/s;", "Bytes per second it delivers.", "bandwidth", (NumberField("bandwidth", predicts=_TIME),), NO_DEFAULT,
     ),
     "page": Property(
         "page 16 KiB;", "Allocations are a multiple of this power of two.", "size",
-        (Number("page", default=1, power_of_two=True, predicts=_SPACE),),
+        (NumberField("page", default=1, power_of_two=True, predicts=_SPACE),),
     ),
     "holds": Property(
         "holds weights, activations;", "Its roles: one of these or both; both if not stated.",
@@ -109,22 +110,22 @@ _DEVICE: Mapping[str, Property] = {
     ),
     "peak": Property(
         "peak fp16 17 TOPS;", "Operations per second in one dtype; a multiply-add counts as two.", "rate of operations",
-        (Number("peak", predicts=_TIME),), NO_DEFAULT, takes=("dtype",), keyed=True, blank="peak ? ? TOPS;",
+        (NumberField("peak", predicts=_TIME),), NO_DEFAULT, takes=("dtype",), keyed=True, blank="peak ? ? TOPS;",
     ),
     "sustained": Property(
         "sustained 60 %;", "The share of the peaks that real work reaches; 100 % if not stated.", "share",
-        (Number("sustained", default=1.0, most=1.0, predicts=_TIME),),
+        (NumberField("sustained", default=1.0, most=1.0, predicts=_TIME),),
     ),
     "dispatch": Property(
-        "dispatch 150 us;", "Starting one segment on the device.", "time", (Number("dispatch", predicts=_TIME),), NO_DEFAULT,
+        "dispatch 150 us;", "Starting one segment on the device.", "time", (NumberField("dispatch", predicts=_TIME),), NO_DEFAULT,
     ),
     "launch": Property(
         "launch 1 us;", "One kernel inside a running segment; a `kernel` chain counts once.", "time",
-        (Number("launch", predicts=_TIME),), NO_DEFAULT,
+        (NumberField("launch", predicts=_TIME),), NO_DEFAULT,
     ),
     "align": Property(
         "align row 64 B;", "The last axis of a tensor is padded to this.", "size",
-        (Number("row_align", "row", default=1, predicts=_SPACE),), words=("row",), choice="a kind of alignment", in_table=True,
+        (NumberField("row_align", "row", default=1, predicts=_SPACE),), words=("row",), choice="a kind of alignment", in_table=True,
     ),
     "max": Property(
         "max rank 5;", "The highest rank, or `max dim N 65536, C 65536;` the largest extents.", "plain number",
@@ -135,7 +136,7 @@ _DEVICE: Mapping[str, Property] = {
     ),
     "power": Property(
         "power active 2 W, idle 0.1 W;", "What it draws.", "power",
-        (Number("active_power", "active", predicts=("power",)), Number("idle_power", "idle", zero=True, predicts=("power",))),
+        (NumberField("active_power", "active", predicts=("power",)), NumberField("idle_power", "idle", zero=True, predicts=("power",))),
         words=("active", "idle"), choice="a state",
     ),
     "supports": Property(
@@ -162,22 +163,22 @@ _LINK: Mapping[str, Property] = {
     "zero_copy": Property("zero_copy where dtype == fp16 else copy 20 GB/s;", "The tensor stays where it is.", blank="zero_copy;"),
     "copy": Property(
         "copy 20 GB/s;", "The tensor is copied; beside `zero_copy;` only if its buffer turns out not to fit.", "bandwidth",
-        (Number("copy_bandwidth", predicts=_TIME),),
+        (NumberField("copy_bandwidth", predicts=_TIME),),
     ),
     "row": Property(
         "row 64 B;", "Rows of a tensor that crosses are padded to this.", "size",
-        (Number("row_align", default=1, predicts=_SPACE),),
+        (NumberField("row_align", default=1, predicts=_SPACE),),
     ),
     "align": Property(
         "align 16 KiB;", "A tensor that crosses begins at a multiple of this.", "size",
-        (Number("align", default=1, power_of_two=True, predicts=_SPACE),),
+        (NumberField("align", default=1, power_of_two=True, predicts=_SPACE),),
     ),
     "length": Property(
         "length multiple 16 KiB;", "Its allocated length is a multiple of this.", "size",
-        (Number("length_multiple", "multiple", default=1, power_of_two=True, predicts=_SPACE),),
+        (NumberField("length_multiple", "multiple", default=1, power_of_two=True, predicts=_SPACE),),
         words=("multiple",), choice="a rule for the length",
     ),
-    "handoff": Property("handoff 30 us;", "Synchronisation for one tensor.", "time", (Number("handoff", predicts=_TIME),), NO_DEFAULT),
+    "handoff": Property("handoff 30 us;", "Synchronisation for one tensor.", "time", (NumberField("handoff", predicts=_TIME),), NO_DEFAULT),
 }  # fmt: skip
 _PRECISION: Mapping[str, Property] = {
     "default": Property("default fp16;", "The dtype that is computed in where there is a choice.", takes=("dtype",)),
@@ -190,22 +191,24 @@ _PRECISION: Mapping[str, Property] = {
     ),
 }  # fmt: skip
 _LIMITS: Mapping[str, Property] = {
-    "latency": Property("latency <= 12 ms;", "Predicted time of one run.", "time", (Number("value"),), sign="<="),
-    "memory": Property("memory peak <= 250 MiB;", "Predicted bytes held at once.", "size", (Number("value"),), words=("peak",), sign="<="),
-    "power": Property(
-        "power avg <= 2.5 W;", "Predicted draw, `avg` or `peak`.", "power", (Number("value"),), words=("avg", "peak"), sign="<=",
+    "latency": Property("latency <= 12 ms;", "Predicted time of one run.", "time", (NumberField("value"),), sign="<="),
+    "memory": Property(
+        "memory peak <= 250 MiB;", "Predicted bytes held at once.", "size", (NumberField("value"),), words=("peak",), sign="<=",
     ),
-    "package": Property("package size <= 60 MiB;", "Bytes of the bundle.", "size", (Number("value"),), words=("size",), sign="<="),
+    "power": Property(
+        "power avg <= 2.5 W;", "Predicted draw, `avg` or `peak`.", "power", (NumberField("value"),), words=("avg", "peak"), sign="<=",
+    ),
+    "package": Property("package size <= 60 MiB;", "Bytes of the bundle.", "size", (NumberField("value"),), words=("size",), sign="<="),
     "accuracy": Property(
-        "accuracy cosine >= 0.999;", "Measured cosine similarity of every output.", "plain number", (Number("value", most=1.0),),
+        "accuracy cosine >= 0.999;", "Measured cosine similarity of every output.", "plain number", (NumberField("value", most=1.0),),
         words=("cosine",), sign=">=",
     ),
     "error": Property(
-        "error abs <= 1e-2;", "Measured error of every output, `abs` or `rel`.", "plain number", (Number("value", zero=True),),
+        "error abs <= 1e-2;", "Measured error of every output, `abs` or `rel`.", "plain number", (NumberField("value", zero=True),),
         words=("abs", "rel"), sign="<=",
     ),
     "partitions": Property(
-        "partitions npu <= 4;", "Segments on one device.", "plain number", (Number("value", zero=True),), takes=("device",), sign="<=",
+        "partitions npu <= 4;", "Segments on one device.", "plain number", (NumberField("value", zero=True),), takes=("device",), sign="<=",
     ),
 }  # fmt: skip
 PROPERTIES: Mapping[str, Mapping[str, Property]] = {

@@ -10,7 +10,7 @@ Predicted = Literal["latency", "power", "memory"]
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class NumberField:
     """One number that a statement states."""
 
     field: str
@@ -37,7 +37,7 @@ class Property:
     meaning: str
     dimension: str = ""
     """Of its numbers: a key of units.DIMENSIONS; "" if it has none."""
-    numbers: tuple[Number, ...] = ()
+    numbers: tuple[NumberField, ...] = ()
     """Those read by lower/numbers.py; a statement of another form (`peak fp16 17 TOPS`) is read by a function of its own."""
     required: str = ""
     """What to do where it is missing; "" if it is optional."""
@@ -64,7 +64,7 @@ class Property:
     blank: str | None = None
     """The statement in a new target; None: the example with its numbers left open. "" leaves it out."""
 
-    def number(self, word: str = "") -> Number:
+    def number(self, word: str = "") -> NumberField:
         """The number that follows that word. Raises KeyError if there is none."""
         for number in self.numbers:
             if number.word == word:

@@ -1,4 +1,4 @@
-"""Which statements each block may hold, which of them once, and how a run-on of two statements is told apart."""
+"""Which statements each block may hold, which of them once, and how two statements without a `;` between them are recognised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .properties import PROPERTIES, row, row_anywhere
 from .reader import Report
 
 BROKEN = "_"
-"""The head that recovery leaves where it could not read one."""
+"""The head that recovery writes in place of an unreadable one."""
 
 
 def inner(block: str, head: str) -> str:
@@ -21,7 +21,7 @@ def inner(block: str, head: str) -> str:
     return found.opens if found else ""
 
 
-def key_of(block: str, statement: Statement) -> tuple[str, ...] | None:
+def property_key(block: str, statement: Statement) -> tuple[str, ...] | None:
     """What makes two statements of a block the same property; None for those that add up."""
     head, words = statement.head.text, statement.words
     found = None if block == "shapes" else row_anywhere(block, head)  # there heads are names of the author's own
@@ -95,7 +95,7 @@ def _missing(before: Arg, report: Report) -> None:
 def _duplicates(items: list[Item], block: str, report: Report) -> None:
     seen: dict[tuple[str, ...], Statement] = {}
     for item in items:
-        key = key_of(block, item) if isinstance(item, Statement) else None
+        key = property_key(block, item) if isinstance(item, Statement) else None
         if key is None or not isinstance(item, Statement) or item.head.text == BROKEN:
             continue
         first = seen.setdefault(key, item)
@@ -125,7 +125,7 @@ def _both(items: list[Item], report: Report) -> None:
     for name, arg in denied.items():
         if name in listed:
             note = Note("supported here", listed[name].span)
-            report.error("HW0506", arg.span, f"`{name}` is both supported and denied", "drop one, or give one a `where`", (note,))
+            report.error("HW0506", arg.span, f"`{name}` is both supported and denied", "remove one, or add a `where` to one", (note,))
 
 
 def unknown(statement: Statement, block: str, where: str, report: Report) -> None:
@@ -141,7 +141,7 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
         heads = {item.head.text for item in statement.body if isinstance(item, Statement)}
         report.assumed.update(name for name in known if not heads.isdisjoint(PROPERTIES.get(name, {})))
     if block == "memory" and statement.body is None and not statement.args and not elsewhere and not closest(word, known):
-        help = "the devices of `shared` are parted by commas: `shared npu, cpu;`"
+        help = "separate the devices of `shared` by commas: `shared npu, cpu;`"
     if not elsewhere:
         report.assumed.update({closest(word, known), *statement.words[:1]})  # `Relu shared npu`: a word too many before what was meant
     if elsewhere:
@@ -149,5 +149,5 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
         if report.misplaced[where] > 2:
             report.assumed.update(elsewhere)  # the block itself is the wrong one: two of its statements tell enough
             return
-        help = f"`{word}` belongs into {' or '.join(f'`{name}`' if name != 'file' else 'the file itself' for name in elsewhere)}"
+        help = f"`{word}` belongs {' or '.join(f'in `{name}`' if name != 'file' else 'at the top level of the file' for name in elsewhere)}"
     report.error("HW0101", statement.head.span, f"unknown {what} `{word}` in {where}", help)

@@ -13,7 +13,7 @@ from autoglmc.grammar.editor.complete import complete
 from autoglmc.grammar.editor.hover import hover
 from autoglmc.grammar.lower import device as lower_device
 from autoglmc.grammar.words.properties import NO_DEFAULT, PROPERTIES
-from autoglmc.grammar.words.property import Number, Property
+from autoglmc.grammar.words.property import NumberField, Property
 from autoglmc.grammar.words.units import DIMENSIONS, TIMES
 from autoglmc.targets import model
 
@@ -28,7 +28,7 @@ target box {
 }
 """
 INVENTED = Property(
-    "warmup 5 ms;", "Waking the device before its first segment.", "time", (Number("warmup", predicts=("latency",)),), NO_DEFAULT
+    "warmup 5 ms;", "Waking the device before its first segment.", "time", (NumberField("warmup", predicts=("latency",)),), NO_DEFAULT
 )
 
 
