@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 import onnx
 import pytest
+from counted import at_most
 from models import NAMES, SHAPES, model_path
 from onnx import version_converter
 from run_model import emitted, feeds, infer, run
@@ -65,17 +65,20 @@ def load(name: str) -> onnx.ModelProto:
     return infer(version_converter.convert_version(model, 21))
 
 
+CALLS_PER_NODE = 5_000
+"""Of functions, to recover and simplify a real model: some 200 as measured; beyond this something is quadratic."""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_real_models_are_recovered(name: str) -> None:
     before = load(name)
     graph = Graph(onnx.ModelProto.FromString(before.SerializeToString()))
-    size, started = len(graph.nodes), time.perf_counter()
-    decisions = [*apply(graph, RECOVER), *apply(graph, SIMPLIFY)]
-    seconds = time.perf_counter() - started
+    size = len(graph.nodes)
+    with at_most(CALLS_PER_NODE * size):
+        decisions = [*apply(graph, RECOVER), *apply(graph, SIMPLIFY)]
     taken = Counter(d.rule for d in decisions if d.taken and not d.rule.startswith("remove_"))
     assert taken == dict(FOUND[name])
     assert len(graph.nodes) <= size
-    assert seconds < 20, "tens of milliseconds, on a machine that does nothing else"
     fed = inputs(before)
     old, new = run(before, fed), run(emitted(graph), fed)
     moved = run(before, {key: nudged(array) for key, array in fed.items()})
