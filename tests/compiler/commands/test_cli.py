@@ -30,7 +30,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     def compile_model(model: Path, target: str, **options: Any) -> Any:
         asked.append({"model": model, "target": target, **options})
         problem = {
-            "bad.onnx": ModelError("it is bad", where="bad.onnx", help="mend it"),
+            "bad.onnx": ModelError("it is bad", where="bad.onnx", help="fix it"),
             "tight.onnx": Infeasible("memory dram", 2.0, 1.0, ["more"]),
             "bug.onnx": ZeroDivisionError("division by zero"),
             "ctrl-c.onnx": KeyboardInterrupt(),
@@ -46,7 +46,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return asked
 
 
-def test_a_first_word_that_is_no_verb_is_a_model(compiled: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_first_word_that_is_no_command_is_a_model(compiled: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["m.onnx", "--target", "a16", "--shape", "batch=1,seq=32", "--shape", "x=1x3", "-o", "out", "--no-verify"]) == 0
     options = {
         "shapes": {"batch": 1, "seq": 32, "x": (1, 3)},
@@ -74,7 +74,7 @@ def test_json_is_all_there_is_on_stdout(compiled: list[dict[str, Any]], capsys: 
 @pytest.mark.parametrize(
     ("model", "code", "words"),
     [
-        ("bad.onnx", 1, "error: it is bad\n  at: bad.onnx\n  help: mend it\n"),
+        ("bad.onnx", 1, "error: it is bad\n  at: bad.onnx\n  help: fix it\n"),
         ("tight.onnx", 1, "memory dram: 2 needed, 1 allowed"),
         ("full.onnx", 1, "No space left on device\n  at: /out"),
         ("huge.onnx", 1, "not enough memory"),
@@ -97,7 +97,7 @@ def test_failures_in_json(compiled: list[dict[str, Any]], capsys: pytest.Capture
         "exit_code": 1,
         "message": "it is bad",
         "where": "bad.onnx",
-        "help": "mend it",
+        "help": "fix it",
     }
     assert shown.err == ""
 

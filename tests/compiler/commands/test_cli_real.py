@@ -1,4 +1,4 @@
-"""The verbs as a user types them, on a real model: compile, run, verify, check, and what they say to wrong files."""
+"""The commands as a user types them, on a real model: compile, run, verify, check, and what they print for wrong files."""
 
 from __future__ import annotations
 
@@ -231,8 +231,8 @@ target bad {
 }
 """
     path = save(text.encode(), tmp_path, "bad.hw")
-    for verb in ([str(model_path("lightnet")), "--target", str(path)], ["check", str(path)]):
-        assert cli.run(verb) == 1
+    for words in ([str(model_path("lightnet")), "--target", str(path)], ["check", str(path)]):
+        assert cli.run(words) == 1
         shown = capsys.readouterr().err
         for words in ("unknown unit `GBs`", "no device `gpuu`", "has no `dispatch`", "did you mean `supports`?"):
             assert shown.count(words) == 1
