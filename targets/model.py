@@ -215,8 +215,13 @@ class Target:
     digest: str
     """sha256 (hex) of the resolved target: equal meaning, equal digest; no paths and no comments in it."""
     confidence: str = ""
-    """`confidence low;`: what the author thinks of the numbers; "" if not said."""
+    """`confidence low;`: what the author thinks of the numbers; "" if not stated."""
     shapes: tuple[Bucket, ...] = ()
+
+    def __repr__(self) -> str:
+        """Short: all facts are several screens."""
+        devices = ", ".join(f"{device.name} ({device.runtime.adapter})" for device in self.devices)
+        return f"<Target {self.name!r}: {self.title or 'no title'}; {devices}>"
 
     def device(self, name: str) -> Device:
         """The device of that name; KeyError if there is none."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import UsageError
 from .complete import complete_targets
+from .explain_hint import explain_hint
 from .invocation import read_target
 from .options import FILE
 from .output import Output, echo_json, echo_quotes, echo_wrapped, output_options
@@ -23,7 +25,8 @@ QUIET = "Print only what fails."
 
 
 @click.command("check", short_help="Check a model or a target.")
-@click.argument("file", metavar="MODEL|FILE.hw|NAME", type=FILE, shell_complete=complete_targets)
+@click.argument("file", metavar="MODEL|FILE.hw|NAME", type=FILE, required=False, shell_complete=complete_targets)
+@click.option("--explain", "code", metavar="CODE", help="Print what a code such as HW0106 means, with an example. Takes no file.")
 @click.option("--strict", is_flag=True, help="Of a target: treat warnings as errors, and guesses that a limit depends on too.")
 @click.option("--probe", is_flag=True, help="Of a target: run its runtimes to check its operator tables.")
 @click.option("--operators", default="", metavar="A,B,…", help="With --probe: only these.")
@@ -36,15 +39,21 @@ QUIET = "Print only what fails."
     help="With --probe: start no further case of a device after this time.",
 )
 @output_options(VERBOSE, QUIET)
-def check_command(file: Path, strict: bool, probe: bool, operators: str, cases: int, seconds: float, out: Output) -> int:
+def check_command(
+    file: Path | None, code: str | None, strict: bool, probe: bool, operators: str, cases: int, seconds: float, out: Output
+) -> int:
     """Check a model or a target (a .hw file or a stock name) before it is used.
 
     Of a model: five named checks. Of a target: every error and warning in its file and those it includes, and which of its
     runtimes are installed. With --probe: lines of its operator tables that claim what a runtime refuses or computes wrong, and
-    operators that they leave out.
+    operators that they leave out. With --explain: the meaning of the code of a message about a .hw file.
 
     Exit code 0: all passed; 1: something failed.
     """
+    if code is not None:
+        return _explain(code, file, out)
+    if file is None:
+        raise UsageError("no model or target given", help="for example `autoglmc check model.onnx` or `autoglmc check a16`")
     if probe:
         return _probe_target(file, operators, cases, seconds, out)
     from ..hw.load_target import names_target
@@ -71,6 +80,20 @@ def _check_model(file: Path, out: Output) -> int:
             if result["help"]:
                 echo_wrapped(f"{'':<19}help: {result['help']}")
     return 0 if passed else 1
+
+
+def _explain(code: str, file: Path | None, out: Output) -> int:
+    from ..hw.explain_code import explain_code, explanation_json, explanation_text
+    from ..report.printable import printable
+
+    if file is not None:
+        raise UsageError("--explain takes no file", where=str(file), help=f"`autoglmc check --explain {code}`, or `autoglmc check {file}`")
+    explained = explain_code(code)
+    if out.as_json:
+        echo_json(explanation_json(explained))
+    else:
+        click.echo(printable(explanation_text(explained), keep="\n"))
+    return 0
 
 
 def _probe_target(file: Path, operators: str, cases: int, seconds: float, out: Output) -> int:
@@ -128,6 +151,8 @@ def _print_target(found: Sequence[Diagnostic], what: str, runtimes: Sequence[Map
 
     for one in found:
         click.echo(printable(render(one), keep="\n"), err=True)
+    if found:
+        click.echo(explain_hint(one.code for one in found), err=True)
     echo_wrapped(f"{'pass':<8}{'target':<10} {what}")
     for runtime in runtimes:
         here = "runs here" if runtime["here"] else f"does not run here: {runtime['reason']}"
@@ -154,7 +179,6 @@ def _runtimes(target: Target | None) -> list[dict[str, Any]]:
             lack = absence(runtime.adapter, runtime.words)
             name = " ".join((runtime.adapter, *runtime.words))
             help = lack.help if lack else ""
-            found.append(
-                {"device": device.name, "runtime": name, "here": lack is None, "reason": lack.reason if lack else "", "help": help}
-            )
+            reason = lack.reason if lack else ""
+            found.append({"device": device.name, "runtime": name, "here": lack is None, "reason": reason, "help": help})
     return found

@@ -25,6 +25,13 @@ QUIET = "Print only the bundle's folder, or the error."
 @target_option()
 @click.option("-o", "--output", type=FILE, help="Bundle folder [default: MODEL.TARGET/ beside the model].")
 @effort_option
+@click.option("--search-attempts", type=click.IntRange(min=1), metavar="N", help="Plans to compile and verify at most [default: 32].")
+@click.option(
+    "--search-time",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End the search by the clock as well: no attempt begins after that [default: no clock, so that equal input gives equal bytes].",
+)
 @click.option("--no-verify", is_flag=True, help="Do not compare the bundle with the model.")
 @shape_option
 @bucket_option
@@ -36,6 +43,8 @@ def compile_command(
     target: str,
     output: Path | None,
     effort: float,
+    search_attempts: int | None,
+    search_time: float | None,
     no_verify: bool,
     shapes: Sequence[str],
     bucket: str | None,
@@ -50,9 +59,11 @@ def compile_command(
     `autoglmc MODEL --target a16` is the same: the word `compile` may be left out.
     """
     from ..driver.compile_model import compile_model
+    from ..driver.search_budget import MOST_ATTEMPTS, SearchBudget
     from ..hw.buckets import bucket_shapes
     from ..load.bind_shapes import parse_shapes
 
+    budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
     with out.progress() as tell:
         machine = read_target(target, tell)
         sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
@@ -61,7 +72,7 @@ def compile_command(
         if stop_after is not None:
             facts = _stop(stop_after, model, machine, options)
         else:
-            facts = compile_model(model, machine, verify=not no_verify, emulate=emulate, **options).as_json()
+            facts = compile_model(model, machine, verify=not no_verify, emulate=emulate, search=budget, **options).as_json()
     _print(facts, machine, out, timings or out.verbose)
     return 0
 

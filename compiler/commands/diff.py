@@ -19,12 +19,11 @@ def diff_command(old: str, new: str, out: Output) -> int:
 
     Layout, order, comments, provenance and the targets' names make no difference. Exit code 0: the same; 1: different.
     """
-    from ...grammar.words.units import written
-    from ...targets.difference import differences
+    from ..hw.difference import differences
     from ..hw.load_target import resolved_target
     from ..hw.show_target import difference_json, difference_lines
 
-    found = differences(resolved_target(old)[0], resolved_target(new)[0], written)
+    found = differences(resolved_target(old)[0], resolved_target(new)[0])
     if out.as_json:
         echo_json({"old": old, "new": new, "differences": difference_json(found)})
     elif not out.quiet:

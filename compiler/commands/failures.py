@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..report.printable import printable
+from .explain_hint import explain_hint
 
 if TYPE_CHECKING:
     from ...targets.model import Target
@@ -33,7 +34,8 @@ def answer_failure(problem: Exception, arguments: Sequence[str], as_json: bool, 
         return _say(_quoted(str(user), target), user.as_json(), user.exit_code, as_json)
     diagnostics = _as_diagnostics(problem)
     if diagnostics is not None:
-        return _say(str(problem), {"kind": "target", "exit_code": 1, "diagnostics": diagnostics}, 1, as_json)
+        text = f"{problem}\n\n{explain_hint(found['code'] for found in diagnostics)}"
+        return _say(text, {"kind": "target", "exit_code": 1, "diagnostics": diagnostics}, 1, as_json)
     report = _save_report(problem, arguments)
     error = UserError(
         f"autoglmc failed: {type(problem).__name__}: {problem}", help=f"this is a fault in autoglmc; please report it with {report}"

@@ -22,8 +22,8 @@ def new_target_command(name: str, output: Path | None, out: Output) -> int:
     It contains no numbers: everything that only you know is a `?`, which `autoglmc check` reports until it is replaced.
     An existing file is not overwritten.
     """
-    from ...targets.skeleton import skeleton
     from ..errors import UsageError
+    from ..hw.skeleton import skeleton
 
     path = output or Path(f"{name}.hw")
     try:

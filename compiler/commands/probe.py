@@ -14,8 +14,8 @@ from .options import FILE, target_option
 from .output import Output, output_options
 
 if TYPE_CHECKING:
-    from ..probe.ask import Answer
-    from ..probe.runtime_words import Asked
+    from ..probe.choose import ProbedCase
+    from ..probe.runtime_words import ProbedRuntime
 
 
 VERBOSE = "Print progress with times."
@@ -50,9 +50,8 @@ def probe_command(
     The cases are those of the ONNX standard and typical shapes of ranks 1 to 5, in fp32, fp16, integers and booleans, with operands
     that are constant and operands that are not. The result is an operator table as .hw text, or every case with --json.
     """
-    from ..probe.ask import ask
-    from ..probe.choose import chosen_operators, sample
-    from ..probe.runtime_words import device_words, runtime_of, spelled_out
+    from ..probe.choose import chosen_operators, probe_cases, sample
+    from ..probe.runtime_words import device_words, require_runtime, spelled_out
     from ..probe.write_table import table_text
 
     if (runtime is None) == (target is None or device is None):
@@ -63,8 +62,8 @@ def probe_command(
         else:
             words = device_words(read_target(str(target), tell), str(device))
         names = chosen_operators(operators)
-        asked = runtime_of(words)
-        answers = list(ask(asked.adapter, asked.words, sample(names, cases), seconds=seconds, tell=tell))
+        asked = require_runtime(words)
+        answers = list(probe_cases(asked.adapter, asked.words, sample(names, cases), seconds=seconds, tell=tell))
     if out.as_json:
         import json
 
@@ -79,7 +78,7 @@ def probe_command(
     return 0
 
 
-def provenance(asked: Asked, answers: list[Answer]) -> list[str]:
+def provenance(asked: ProbedRuntime, answers: list[ProbedCase]) -> list[str]:
     """Where the table comes from: runtime, versions, month, number of cases."""
     from datetime import date
 
@@ -93,7 +92,7 @@ def provenance(asked: Asked, answers: list[Answer]) -> list[str]:
     ]
 
 
-def _record(answer: Answer) -> dict[str, Any]:
+def _record(answer: ProbedCase) -> dict[str, Any]:
     view = answer.case.view
     operands = {name: {"dtype": t.dtype, "shape": t.shape, "const": t.const} for name, t in view.inputs.items()}
     return {

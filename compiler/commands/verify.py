@@ -25,11 +25,11 @@ def verify_command(model: Path, bundle: Path, emulate: bool, inputs: Path | None
     Exit code 0: verified; 1: the bundle computes something else, or the comparison proves nothing.
     """
     from ..run.array_files import read_arrays
-    from ..verify.verify import verify_bundle
+    from ..run.bundle import Bundle
 
     given = None if inputs is None else read_arrays(inputs)
     with out.progress() as tell:
-        result = verify_bundle(model, bundle, emulate=emulate, progress=tell, inputs=given)
+        result = Bundle.load(bundle).verify(model, emulate=emulate, progress=tell, inputs=given)
     if out.as_json:
         echo_json(result.as_json())
     else:

@@ -6,31 +6,77 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
+from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
 from ..emit.facts import implementations
 from ..pipeline.work import Work
 from ..plan.limits import weight_bytes
+from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
 from ..watch.verify_each import Checked
+
+if TYPE_CHECKING:
+    import networkx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileResult:
+    """What a compilation decided, beside the bundle that it wrote; `compile_model` returns one."""
+
     folder: Path
+    """The bundle's folder."""
     manifest: Manifest
+    """What stands in the bundle: segments, schedule, arena, handoffs, limits, errors (docs/bundle.md)."""
     work: Work
+    """The graph, placement and decisions of the pipeline, for those who work on the compiler."""
     notes: tuple[str, ...]
+    """What a user may want to know, a sentence each."""
     seconds: Mapping[str, float]
     """Wall time per stage of the compiler."""
     verification: VerifyReport | str
     """The report, or why there is none."""
     checked: tuple[Checked, ...] = ()
-    """What each pass did to the outputs, where that was asked for (`verify_each`)."""
+    """What each pass did to the outputs, with `verify_each`."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle, loaded. Raises BundleError where it is not what was written."""
+        return Bundle.load(self.folder)
+
+    def graph(self, level: Level = "operators") -> networkx.DiGraph[str]:
+        """`Bundle.graph`, where operators also have `seconds`: predicted for one run, their part of the kernel's launch included; None
+        for an operator that was written only after placement, whose time is in the segment's.
+
+        Raises UsageError for another level, BundleError where a segment's file cannot be read.
+        """
+        placement = self.work.placement
+        assert placement is not None
+        seconds = {node.writes[0]: time for node, time in zip(placement.question.nodes, placement.seconds, strict=True)}
+        return bundle_graph(self.folder, self.manifest, level, seconds)
 
     def as_json(self) -> dict[str, Any]:
+        """What `autoglmc compile --json` prints: seconds, bytes, plain names."""
         return summary(self)
+
+    def __repr__(self) -> str:
+        facts = self.as_json()
+        latency, devices = facts["latency"], [d for d in facts["devices"] if d["operators"]]
+        on = ", ".join(f"{d['operators']} on {d['name']}" for d in devices)
+        rest = "" if latency["all_host"] is None else f", all on the host {latency['all_host'] * 1e3:.3g} ms"
+        report = self.verification
+        verified = f"not verified: {report}" if isinstance(report, str) else f"{report.summary}"
+        lines = [
+            f"<CompileResult {str(self.folder)!r} for {facts['target']}",
+            f"  operators  {on}, in {len(self.manifest.segments)} segment{'' if len(self.manifest.segments) == 1 else 's'}",
+            f"  predicted  {latency['predicted'] * 1e3:.3g} ms{rest}",
+            f"  arena      {facts['arena']['bytes']} bytes",
+            f"  {verified}>",
+        ]
+        return "\n".join(lines)
 
 
 def summary(result: CompileResult) -> dict[str, Any]:
@@ -67,6 +113,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
         ],
         "rewrites": _rewrites(result),
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in result.manifest.guesses],
+        "search": [structs.asdict(one) for one in result.manifest.search],
         "notes": list(result.notes),
         "seconds": dict(result.seconds),
         "passes": [asdict(checked) for checked in result.checked],
@@ -81,7 +128,7 @@ def _devices(result: CompileResult) -> list[dict[str, Any]]:
     rows = []
     for device in result.work.target.devices:
         segments = [s for s in result.manifest.segments if s.device == device.name]
-        models = [c.model for c in result.work.cuts if c.part.device == device.name]
+        mine = [segment for segment in result.work.segments if segment.device == device.name]
         rows.append(
             {
                 "name": device.name,
@@ -89,7 +136,7 @@ def _devices(result: CompileResult) -> list[dict[str, Any]]:
                 "runtime": device.runtime.adapter,
                 "operators": counts[device.name],
                 "kernels": sum(len(s.kernels) for s in segments),
-                "weight_bytes": weight_bytes(models),
+                "weight_bytes": weight_bytes(mine),
                 "segments": len(segments),
                 "seconds": sum(s.predicted_seconds for s in segments),
             }
@@ -117,10 +164,11 @@ def _rewrites(result: CompileResult) -> list[dict[str, Any]]:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for decision in result.work.decisions:
         if decision.taken:
-            row = rows.setdefault((decision.rule, ""), {"rule": decision.rule, "device": None, "sites": 0})
+            own = decision in result.work.own_passes
+            row = rows.setdefault((decision.rule, ""), {"rule": decision.rule, "device": None, "own": own, "sites": 0})
             row |= {"sites": row["sites"] + 1, "contract": decision.contract, "bound": decision.bound}
     for site in result.work.sites:
         chosen = site.implementation
-        row = rows.setdefault((chosen.rule, chosen.device), {"rule": chosen.rule, "device": chosen.device, "sites": 0})
+        row = rows.setdefault((chosen.rule, chosen.device), {"rule": chosen.rule, "device": chosen.device, "own": False, "sites": 0})
         row |= {"sites": row["sites"] + 1, "contract": site.contract, "bound": chosen.bound, "claimed": claims.get(chosen.rule, "")}
     return list(rows.values())

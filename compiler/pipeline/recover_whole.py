@@ -2,7 +2,7 @@
 
 Other recovered operators are in nearly every table, or cost nothing to take apart again. These are not: a device without them runs the
 parts, and as an exporter wrote these they may be better than as a rule does. So both graphs are placed, and the cheaper one stays.
-onnxruntime needs no such question: its segments get these operators when they are tuned.
+onnxruntime's segments get these operators when they are tuned, so this does not concern them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ...passes.library import OFFER, SIMPLIFY
-from ...passes.place.candidates import Candidates
-from ...passes.place.place_operators import ask, place
+from ...passes.library import OFFER
+from ...passes.place.place_operators import ask, place, state
 from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Decision, Rewrite
-from ...passes.simplify.merge_equal import merge_equal
+from ...passes.stages import simplify
 from ...targets.support import lists
+from ..quantities import times
 from .work import Work
 
 RUNTIME_TUNED = "ort"
@@ -32,8 +32,7 @@ def recover_whole(work: Work) -> None:
     decisions = apply(twin.graph, rules, work.allow)
     if not any(decision.taken for decision in decisions):
         return
-    decisions += (*merge_equal(twin.graph, work.allow), *apply(twin.graph, work.enabled(SIMPLIFY), work.allow))
-    twin.graph.sweep()
+    decisions += simplify(twin.graph, work.without, work.allow)
     parts, whole = _seconds(work), _seconds(twin)
     if whole is None or (parts is not None and whole >= parts):
         work.decisions.extend(_refused(decision, parts, whole) for decision in decisions if decision.rule in {rule.name for rule in rules})
@@ -44,14 +43,14 @@ def recover_whole(work: Work) -> None:
 
 
 def _wanted(rule: Rewrite, work: Work) -> bool:
-    """Whether a device, other than onnxruntime's, has the rule's operator in its table."""
+    """Whether the table of a device other than onnxruntime's lists the rule's operator."""
     return any(device.runtime.adapter != RUNTIME_TUNED and lists(device, rule.emits[0]) for device in work.target.devices)
 
 
 def _seconds(work: Work) -> float | None:
     """What the placement predicts for the whole model; None if there is none."""
-    question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
-    placement = None if isinstance(question, tuple) else place(question, work.effort)
+    asked = ask(work.graph, work.target, work.substitutes, work.families)
+    placement = None if asked.unplaceable else place(state(asked), work.effort)
     return None if placement is None else placement.solution.price.total
 
 
@@ -59,6 +58,6 @@ def _refused(decision: Decision, parts: float | None, whole: float | None) -> De
     if not decision.taken:
         return decision
     if whole is None or parts is None:
-        return replace(decision, taken=False, reason="with the whole operator the model cannot be placed")
-    told = f"the model is predicted to take {whole * 1e3:.3f} ms with it, as parts {parts * 1e3:.3f} ms"
-    return replace(decision, taken=False, reason=told)
+        return replace(decision, taken=False, reason="with the whole operator the model has no valid placement")
+    with_it, as_parts = times(whole, parts)
+    return replace(decision, taken=False, reason=f"predicted time of the model: {with_it} with it, {as_parts} with its parts")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from ..plan.limits import amount
-from .layout import console, count, print_table, say, size, time
+from ..quantities import amount, count, margin, size, time
+from .layout import console, print_table, say
 from .printable import printable
 from .quote import NO_SOURCE, SourceLines
 from .verified import print_verdict
@@ -34,6 +35,8 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
     say(screen, "guesses", _guesses(facts["guesses"], len(facts["guesses"]) if verbose else MOST_GUESSES), source=source)
     if facts["notes"]:
         say(screen, "note", facts["notes"], source=source)
+    if len(facts["search"]) > 1:
+        say(screen, "search", _search(facts["search"], verbose), source=source)
     if facts["passes"]:
         say(screen, "each pass", [_compared(facts["passes"])])
     verification = facts["verification"]
@@ -99,15 +102,18 @@ def _print_limits(screen: Console, rows: Sequence[Facts], source: SourceLines) -
         if facts["value"] is None:
             lines.append(Text(f"{facts['name']} {bound}: not measured ({facts['origin']})", style="yellow"))
         else:
-            value, margin = amount(kind, facts["value"]), _margin(kind, facts["margin"])
-            lines.append(Text(f"{facts['name']} {value} {bound}, margin {margin} ({facts['basis']}, {facts['origin']})"))
+            value, left = amount(kind, facts["value"]), margin(kind, facts["margin"])
+            lines.append(Text(f"{facts['name']} {value} {bound}, margin {left} ({facts['basis']}, {facts['origin']})"))
     say(screen, "limits", lines, source=source)
 
 
-def _margin(kind: str, value: float) -> str:
-    """Rounded down, where an amount is rounded up: 8 GiB less 933 KiB is not 8 GiB."""
-    text = amount(kind, -value) if value else amount(kind, 0.0)
-    return text if not value else text[1:] if text.startswith("-") else f"-{text}"
+def _search(attempts: Sequence[Facts], verbose: bool) -> Iterator[str]:
+    """How many attempts it took; with `verbose`, what each did differently and what spoke against it."""
+    outcomes = Counter(one["verdict"] for one in attempts)
+    yield f"{count(len(attempts), 'attempt')}: {', '.join(f'{number} {verdict}' for verdict, number in outcomes.items())}"
+    for one in attempts if verbose else ():
+        change = f" ({one['change']})" if one["change"] else ""
+        yield f"{one['number']}{change}: {one['verdict']}{f': {reason}' if (reason := one['reason']) else ''}"
 
 
 def _compared(passes: Sequence[Facts]) -> str:
@@ -115,13 +121,16 @@ def _compared(passes: Sequence[Facts]) -> str:
     changed = [one for one in passes if one["changed"]]
     worst = max(changed, key=lambda one: one["max_abs_over_std"], default=None)
     most = f"; largest difference {worst['max_abs']:.3g}, after {worst['name']}" if worst is not None and worst["max_abs"] else ""
-    return f"{len(passes)} pass{'' if len(passes) == 1 else 'es'} compared with the model, {len(changed)} changed the graph{most}"
+    return f"{count(len(passes), 'pass')} compared with the model, {len(changed)} changed the graph{most}"
 
 
 def _rewrites(rows: Sequence[Facts]) -> Iterator[str]:
-    general = [f"{facts['rule']} x{facts['sites']}" for facts in rows if facts["device"] is None]
+    general = [f"{facts['rule']} x{facts['sites']}" for facts in rows if facts["device"] is None and not facts["own"]]
     if general:
         yield ", ".join(general)
+    for facts in (facts for facts in rows if facts["own"]):
+        bound = f"bounded, off by at most {facts['bound']:.3g}" if facts["contract"] == "bounded" else facts["contract"]
+        yield f"{facts['rule']} (your pass): {bound} (declared, checked on generated inputs)"
     for facts in rows:
         if facts["device"] is not None:
             bounded = facts["contract"] == "bounded"

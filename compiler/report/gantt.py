@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from ..run.timeline import Span, Timeline
-from .layout import time
+from ..quantities import time
+from ..run.timeline import StepSpan, Timeline
 from .printable import printable
 
 COLUMNS = 72
@@ -46,16 +46,16 @@ def columns_within(line: Timeline, room: int) -> int:
     return min(max(room - names - GAP, FEWEST), COLUMNS)
 
 
-def _shown(line: Timeline) -> list[Span]:
+def _shown(line: Timeline) -> list[StepSpan]:
     if len(line.spans) <= MOST:
         return list(line.spans)
     each = len({span.step for span in line.spans})
     return [span for span in line.spans if span.request < max(MOST // each, 1)]
 
 
-def _columns(spans: list[Span], begin: float, column: float, columns: int) -> list[Span | None]:
+def _columns(spans: list[StepSpan], begin: float, column: float, columns: int) -> list[StepSpan | None]:
     """Per column the span that takes at least half of it; a span that nothing else would show gets the column that it takes most of."""
-    taken: list[Span | None] = [None] * columns
+    taken: list[StepSpan | None] = [None] * columns
     for span in spans:
         first, last = int((span.begin - begin) / column), min(int((span.end - begin) / column), columns - 1)
         shares = {k: _share(span, begin + k * column, column) for k in range(min(first, last), last + 1)}
@@ -66,5 +66,5 @@ def _columns(spans: list[Span], begin: float, column: float, columns: int) -> li
     return taken
 
 
-def _share(span: Span, start: float, column: float) -> float:
+def _share(span: StepSpan, start: float, column: float) -> float:
     return (min(span.end, start + column) - max(span.begin, start)) / column

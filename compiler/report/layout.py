@@ -1,4 +1,4 @@
-"""How a screen is laid out: labelled lines that wrap under themselves, tables, and values in units a person reads.
+"""How a screen is laid out: labelled lines that wrap under themselves, and tables.
 
 Names come from models and may hold anything: what a terminal would obey is escaped, and what would fill a screen is shortened.
 """
@@ -137,24 +137,3 @@ def short(name: str) -> str:
     """The two ends of a name that is too long to be read."""
     half = LONGEST // 2 - 1
     return name if len(name) <= LONGEST else f"{name[:half]}…{name[-half:]}"
-
-
-def count(number: int, noun: str) -> str:
-    """1 tensor, 2 tensors."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def size(value: float) -> str:
-    """1536 -> 1.5 KiB."""
-    for unit in ("B", "KiB", "MiB"):
-        if abs(value) < 1024:
-            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.2f} GiB"
-
-
-def time(seconds: float) -> str:
-    """Seconds in the unit that needs no zeros."""
-    if abs(seconds) >= 1:
-        return f"{seconds:.2f} s"
-    return f"{seconds * 1e3:.2f} ms" if abs(seconds) >= 1e-3 else f"{seconds * 1e6:.0f} us"

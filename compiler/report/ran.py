@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from ..quantities import count, size, time
 from .gantt import columns_within, gantt
-from .layout import LABEL, console, count, print_table, say, short, size, time
+from .layout import LABEL, console, print_table, say, short
 from .printable import printable
 from .verified import emulated_cell, emulated_column, emulation_mark
 

@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from .layout import console, count, print_block, say, time
+from ..quantities import count, time
+from .layout import console, print_block, say
 from .printable import printable
 from .quote import NO_SOURCE, SourceLines
 from .why_change import describe_change, outcome, print_claims

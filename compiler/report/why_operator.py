@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from .layout import LABEL, say, short, time
+from ..quantities import time
+from .layout import LABEL, say, short
 from .printable import printable
 from .quote import SourceLines
 from .why_change import describe_change, print_claims

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Build, Contract, Rewrite
 
 
 def match(graph: Graph, node: Node) -> Bindings | None:
@@ -23,51 +21,51 @@ def _scaled(b: Builder, x: str, factor: float, offset: float = 0.0) -> str:
     return b.add(product, offset) if offset else product
 
 
-def swish(graph: Graph, found: Bindings) -> Replacement:
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
-    return b.replaces(found.root, b.mul(x, b.op("Sigmoid", _scaled(b, x, found.number("alpha")))))
+def swish(b: Builder, found: Bindings) -> str:
+    x = found.root.inputs[0]
+    return b.mul(x, b.op("Sigmoid", _scaled(b, x, found.number("alpha"))))
 
 
-def hard_swish(graph: Graph, found: Bindings) -> Replacement:
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
-    return b.replaces(found.root, b.mul(x, b.op("HardSigmoid", x, alpha=1 / 6, beta=0.5)))
+def hard_swish(b: Builder, found: Bindings) -> str:
+    x = found.root.inputs[0]
+    return b.mul(x, b.op("HardSigmoid", x, alpha=1 / 6, beta=0.5))
 
 
-def hard_swish_clip(graph: Graph, found: Bindings) -> Replacement:
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
-    return b.replaces(found.root, b.mul(x, b.op("Clip", _scaled(b, x, 1 / 6, 0.5), 0.0, 1.0)))
+def hard_swish_clip(b: Builder, found: Bindings) -> str:
+    x = found.root.inputs[0]
+    return b.mul(x, b.op("Clip", _scaled(b, x, 1 / 6, 0.5), 0.0, 1.0))
 
 
-def hard_sigmoid(graph: Graph, found: Bindings) -> Replacement:
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
-    return b.replaces(found.root, b.op("Clip", _scaled(b, x, found.number("alpha"), found.number("beta")), 0.0, 1.0))
+def hard_sigmoid(b: Builder, found: Bindings) -> str:
+    x = found.root.inputs[0]
+    return b.op("Clip", _scaled(b, x, found.number("alpha"), found.number("beta")), 0.0, 1.0)
 
 
-def sigmoid(graph: Graph, found: Bindings) -> Replacement:
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
-    return b.replaces(found.root, _scaled(b, b.op("Tanh", b.mul(x, 0.5)), 0.5, 0.5))
+def sigmoid(b: Builder, found: Bindings) -> str:
+    x = found.root.inputs[0]
+    return _scaled(b, b.op("Tanh", b.mul(x, 0.5)), 0.5, 0.5)
 
 
-def softplus(graph: Graph, found: Bindings) -> Replacement:
+def softplus(b: Builder, found: Bindings) -> str:
     """relu(x) + log(1 + e^-|x|): no exponential of it overflows."""
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
+    x = found.root.inputs[0]
     decay = b.op("Exp", b.mul(b.op("Abs", x), -1.0))
-    return b.replaces(found.root, b.add(b.op("Relu", x), b.op("Log", b.add(decay, 1.0))))
+    return b.add(b.op("Relu", x), b.op("Log", b.add(decay, 1.0)))
 
 
-def mish(graph: Graph, found: Bindings) -> Replacement:
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
-    return b.replaces(found.root, b.mul(x, b.op("Tanh", b.op("Softplus", x))))
+def mish(b: Builder, found: Bindings) -> str:
+    x = found.root.inputs[0]
+    return b.mul(x, b.op("Tanh", b.op("Softplus", x)))
 
 
-def log_softmax(graph: Graph, found: Bindings) -> Replacement:
+def log_softmax(b: Builder, found: Bindings) -> str:
     """d - log Σ e^d with d = x - max(x): no sum is 0 or infinite."""
-    b, root = Builder.at(graph, found.root), found.root
-    axis = graph.attribute(root, "axis")
+    root = found.root
+    axis = b.graph.attribute(root, "axis")
     assert isinstance(axis, int), "match_axis() has seen it"
     largest = b.with_axes("ReduceMax", root.inputs[0], (axis,), keepdims=1)
     d = b.sub(root.inputs[0], largest)
-    return b.replaces(root, b.sub(d, b.op("Log", b.with_axes("ReduceSum", b.op("Exp", d), (axis,), keepdims=1))))
+    return b.sub(d, b.op("Log", b.with_axes("ReduceSum", b.op("Exp", d), (axis,), keepdims=1)))
 
 
 def match_axis(graph: Graph, node: Node) -> Bindings | None:
@@ -77,14 +75,14 @@ def match_axis(graph: Graph, node: Node) -> Bindings | None:
     return match(graph, node) if isinstance(axis, int) and (graph.opset >= 13 or last) else None
 
 
-def leaky(graph: Graph, found: Bindings) -> Replacement:
+def leaky(b: Builder, found: Bindings) -> str:
     """relu(x) - slope·relu(-x)."""
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
+    x = found.root.inputs[0]
     slope: str | float = found.root.inputs[1] if found.root.operator == "PRelu" else found.number("alpha")
-    return b.replaces(found.root, b.sub(b.op("Relu", x), b.mul(b.op("Relu", b.mul(x, -1.0)), slope)))
+    return b.sub(b.op("Relu", x), b.mul(b.op("Relu", b.mul(x, -1.0)), slope))
 
 
-def _rule(name: str, summary: str, operator: str, emits: tuple[str, ...], build: Callable[[Graph, Bindings], Replacement]) -> Rewrite:
+def _rule(name: str, summary: str, operator: str, emits: tuple[str, ...], build: Build) -> Rewrite:
     contract = Contract("reassociates")
     return Rewrite(name=name, summary=summary, operators=(operator,), emits=emits, build=build, contract=contract, match=match)
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder, largest
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Build, Contract, Rewrite
 
 EXACT, REASSOCIATES = Contract("exact"), Contract("reassociates")
 
@@ -63,74 +63,69 @@ def match_one_number(graph: Graph, node: Node) -> Bindings | None:
     return None
 
 
-def negation(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
-    return b.replaces(found.root, b.mul(found.root.inputs[0], -1.0))
+def negation(b: Builder, found: Bindings) -> str:
+    return b.mul(found.root.inputs[0], -1.0)
 
 
-def magnitude(graph: Graph, found: Bindings) -> Replacement:
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
-    return b.replaces(found.root, b.add(b.op("Relu", x), b.op("Relu", b.mul(x, -1.0))))
+def magnitude(b: Builder, found: Bindings) -> str:
+    x = found.root.inputs[0]
+    return b.add(b.op("Relu", x), b.op("Relu", b.mul(x, -1.0)))
 
 
-def total(graph: Graph, found: Bindings) -> Replacement:
-    b, (result, *rest) = Builder.at(graph, found.root), found.root.inputs
+def total(b: Builder, found: Bindings) -> str:
+    result, *rest = found.root.inputs
     for name in rest:
         result = b.add(result, name)
-    return b.replaces(found.root, result if rest else b.op("Identity", result))
+    return result if rest else b.op("Identity", result)
 
 
-def power(graph: Graph, found: Bindings) -> Replacement:
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
+def power(b: Builder, found: Bindings) -> str:
+    x = found.root.inputs[0]
     square = b.mul(x, x)
-    return b.replaces(found.root, square if found.number("exponent") == 2.0 else b.mul(square, x))
+    return square if found.number("exponent") == 2.0 else b.mul(square, x)
 
 
-def square_root(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
+def square_root(b: Builder, found: Bindings) -> str:
     root = b.op("Sqrt", found.root.inputs[0])
-    return b.replaces(found.root, root if found.number("exponent") > 0 else b.op("Reciprocal", root))
+    return root if found.number("exponent") > 0 else b.op("Reciprocal", root)
 
 
-def root_power(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
-    return b.replaces(found.root, b.op("Pow", found.root.inputs[0], 0.5))
+def root_power(b: Builder, found: Bindings) -> str:
+    return b.op("Pow", found.root.inputs[0], 0.5)
 
 
-def difference(graph: Graph, found: Bindings) -> Replacement:
-    b, (left, right) = Builder.at(graph, found.root), found.root.inputs
-    value = graph.value(right)
-    return b.replaces(found.root, b.add(left, b.mul(right, -1.0) if value is None else b.array(-value)))
+def difference(b: Builder, found: Bindings) -> str:
+    left, right = found.root.inputs
+    value = b.graph.value(right)
+    return b.add(left, b.mul(right, -1.0) if value is None else b.array(-value))
 
 
-def by_constant(graph: Graph, found: Bindings) -> Replacement:
-    b, (left, right) = Builder.at(graph, found.root), found.root.inputs
-    value = graph.value(right)
+def by_constant(b: Builder, found: Bindings) -> str:
+    left, right = found.root.inputs
+    value = b.graph.value(right)
     assert value is not None
-    return b.replaces(found.root, b.mul(left, b.array(np.divide(1.0, value.astype(np.float64)))))
+    return b.mul(left, b.array(np.divide(1.0, value.astype(np.float64))))
 
 
-def quotient(graph: Graph, found: Bindings) -> Replacement:
-    b, (left, right) = Builder.at(graph, found.root), found.root.inputs
-    return b.replaces(found.root, b.mul(left, b.op("Reciprocal", right)))
+def quotient(b: Builder, found: Bindings) -> str:
+    left, right = found.root.inputs
+    return b.mul(left, b.op("Reciprocal", right))
 
 
-def reciprocal(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
-    return b.replaces(found.root, b.op("Div", 1.0, found.root.inputs[0]))
+def reciprocal(b: Builder, found: Bindings) -> str:
+    return b.op("Div", 1.0, found.root.inputs[0])
 
 
-def extreme(graph: Graph, found: Bindings) -> Replacement:
-    b, (left, right) = Builder.at(graph, found.root), found.root.inputs
+def extreme(b: Builder, found: Bindings) -> str:
+    left, right = found.root.inputs
     if found.root.operator == "Max":
-        return b.replaces(found.root, b.add(left, b.op("Relu", b.sub(right, left))))
-    return b.replaces(found.root, b.sub(left, b.op("Relu", b.sub(left, right))))
+        return b.add(left, b.op("Relu", b.sub(right, left)))
+    return b.sub(left, b.op("Relu", b.sub(left, right)))
 
 
-def extreme_clip(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
+def extreme_clip(b: Builder, found: Bindings) -> str:
     low, high = (found.number("bound"), "") if found.root.operator == "Max" else ("", found.number("bound"))
-    return b.replaces(found.root, b.op("Clip", found["x"], low, *([] if high == "" else [high])))
+    return b.op("Clip", found["x"], low, *([] if high == "" else [high]))
 
 
 def clip_bounds(graph: Graph, node: Node) -> Bindings | None:
@@ -160,25 +155,24 @@ def clip_finite(graph: Graph, node: Node) -> Bindings | None:
     return found if found and isfinite(found.number("min")) and isfinite(found.number("max")) else None
 
 
-def relu(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
-    return b.replaces(found.root, b.op("Relu", found.root.inputs[0]))
+def relu(b: Builder, found: Bindings) -> str:
+    return b.op("Relu", found.root.inputs[0])
 
 
-def two_relus(graph: Graph, found: Bindings) -> Replacement:
+def two_relus(b: Builder, found: Bindings) -> str:
     """low + relu(x - low) - relu(x - high)."""
-    b, x = Builder.at(graph, found.root), found.root.inputs[0]
+    x = found.root.inputs[0]
     low, high = found.number("min"), found.number("max")
     rise = b.op("Relu", b.add(x, -low) if low else x)
     rise = b.sub(rise, b.op("Relu", b.add(x, -high)))
-    return b.replaces(found.root, b.add(rise, low) if low else rise)
+    return b.add(rise, low) if low else rise
 
 
-def max_and_min(graph: Graph, found: Bindings) -> Replacement:
-    b, result = Builder.at(graph, found.root), found.root.inputs[0]
+def max_and_min(b: Builder, found: Bindings) -> str:
+    result = found.root.inputs[0]
     result = b.op("Max", result, found.number("min")) if isfinite(found.number("min")) else result
     result = b.op("Min", result, found.number("max")) if isfinite(found.number("max")) else result
-    return b.replaces(found.root, result if b.nodes else b.op("Identity", result))
+    return result if b.nodes else b.op("Identity", result)
 
 
 def _rule(
@@ -186,7 +180,7 @@ def _rule(
     summary: str,
     operators: tuple[str, ...],
     emits: tuple[str, ...],
-    build: Callable[[Graph, Bindings], Replacement],
+    build: Build,
     contract: Contract,
     match: Callable[[Graph, Node], Bindings | None] = match,
 ) -> Rewrite:

@@ -20,7 +20,7 @@ from ..formula.trace import Extents, broadcasts, extents
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder, largest
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 COVERED = frozenset({"is_causal", "kv_num_heads", "q_num_heads", "qk_matmul_output_mode", "scale", "softcap", "softmax_precision"})
 """Attributes up to opset 24."""
@@ -57,15 +57,15 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     if more := sorted(root.attributes.keys() - COVERED):
         return f"the attribute {more[0]} is not covered"
     if len(root.outputs) > 3 and root.outputs[3] and graph.uses(root.outputs[3]):
-        return "the scores are used too"
+        return "the output of scores is used"
     if len(root.inputs) > 6 and root.inputs[6]:
-        return "the number of rows that are no padding is an input"
+        return "the number of rows that are not padding is an input"
     if found.number("scale") < 0:
         return "the scale is negative"
     if len({graph.tensor(name).dtype for name in root.inputs[:3]}) > 1:
-        return "Q, K and V are not of one dtype"
+        return "Q, K and V have different dtypes"
     if (len(root.inputs) > 4 and bool(root.inputs[4])) != (len(root.inputs) > 5 and bool(root.inputs[5])):
-        return "there is a past of keys or of values, but not of both"
+        return "only one of past key and past value is given"
     mask = _operand(root, 3)
     shape, dtype = graph.tensor(mask).shape if mask else (), graph.tensor(mask).dtype if mask else "bool"
     if mask and (not broadcasts(shape, (batch, heads, rows, total)) or not shape or shape[-1] != total):
@@ -81,10 +81,10 @@ def _operand(node: Node, index: int) -> str:
     return node.inputs[index] if len(node.inputs) > index else ""
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    root, b = found.root, Builder.at(graph, found.root)
+def build(b: Builder, found: Bindings) -> tuple[str, ...]:
+    root = found.root
     batch, heads, groups, rows, _, total, width, depth = found.integers("sizes")
-    wide = len(graph.tensor(root.inputs[0]).shape or ()) == 4
+    wide = len(b.graph.tensor(root.inputs[0]).shape or ()) == 4
     q, k, v = root.inputs[:3] if wide else (_by_heads(b, name, n) for name, n in zip(root.inputs, (heads, groups, groups), strict=False))
     k, v = (b.op("Concat", past, now, axis=2) if (past := _operand(root, n)) else now for now, n in ((k, 4), (v, 5)))
     scaled = q if found.number("scale") == 1.0 else b.mul(q, found.number("scale"))
@@ -98,9 +98,7 @@ def build(graph: Graph, found: Bindings) -> Replacement:
         result = b.reshape(result, (batch, heads, rows, depth))
     if not wide:
         result = b.reshape(b.op("Transpose", result, perm=(0, 2, 1, 3)), (batch, rows, heads * depth))
-    outputs = {root.outputs[0]: result}
-    outputs |= {name: new for name, new in zip(root.outputs[1:3], (k, v), strict=False) if name}
-    return Replacement(tuple(b.nodes), outputs)
+    return result, k, v
 
 
 def _by_heads(b: Builder, tensor: str, heads: int) -> str:
@@ -151,7 +149,7 @@ ATTENTION_SOFTMAX = Rewrite(
     summary="Attention(Q, K, V, mask; c) -> softmax(c·Q·Kᵀ + mask)·V",
     operators=("Attention",),
     emits=("Mul", "Transpose", "MatMul", "Reshape", "Softmax", "Add", "Where", "And", "Tanh", "Cast", "Concat"),
-    contract=Contract("reassociates", over="masks of numbers that leave some position of every row open"),
+    contract=Contract("reassociates", over="numeric masks that leave at least one position of every row open"),
     match=match,
     unless=unless,
     build=build,

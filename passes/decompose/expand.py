@@ -13,7 +13,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 MOST_PIECES = 16
 """Longer repetitions are cheaper as a product."""
@@ -42,10 +42,10 @@ def match_concat(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"axis": axes[0], "count": times[axes[0]]})
 
 
-def build_concat(graph: Graph, found: Bindings) -> Replacement:
-    b, root = Builder.at(graph, found.root), found.root
+def build_concat(b: Builder, found: Bindings) -> str:
+    root = found.root
     copies = [root.inputs[0]] * int(found.number("count"))
-    return b.replaces(root, b.op("Concat", *copies, axis=int(found.number("axis"))))
+    return b.op("Concat", *copies, axis=int(found.number("axis")))
 
 
 def match_mul(graph: Graph, node: Node) -> Bindings | None:
@@ -54,9 +54,8 @@ def match_mul(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"ones": times}) if fits and times is not None else None
 
 
-def build_mul(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
-    return b.replaces(found.root, b.mul(found.root.inputs[0], b.array(np.ones(found.integers("ones")))))
+def build_mul(b: Builder, found: Bindings) -> str:
+    return b.mul(found.root.inputs[0], b.array(np.ones(found.integers("ones"))))
 
 
 EXPANSIONS = (

@@ -10,7 +10,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 
 def match(graph: Graph, node: Node) -> Bindings | None:
@@ -25,15 +25,15 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"groups": groups, "epsilon": epsilon, "shape": tuple(extent or 0 for extent in view.shape)})
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    b, root, shape = Builder.at(graph, found.root), found.root, found.integers("shape")
+def build(b: Builder, found: Bindings) -> str:
+    root, shape = found.root, found.integers("shape")
     groups = int(found.number("groups"))
     one, zero = b.array(np.ones(groups)), b.array(np.zeros(groups))
     split = b.reshape(root.inputs[0], (shape[0], groups, -1))
     back = b.reshape(b.op("InstanceNormalization", split, one, zero, epsilon=found.number("epsilon")), shape)
     column = (shape[1],) + (1,) * (len(shape) - 2)
     scale, bias = (_as_column(b, name, column) for name in root.inputs[1:3])
-    return b.replaces(root, b.add(b.mul(back, scale), bias))
+    return b.add(b.mul(back, scale), bias)
 
 
 def _as_column(b: Builder, tensor: str, shape: tuple[int, ...]) -> str:

@@ -18,13 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...targets.dtypes import DTYPE
+from ...targets.dtypes import DTYPE, HALVES
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
-
-NARROW = ("fp16", "bf16")
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +65,26 @@ def match(graph: Graph, node: Node) -> Bindings | None:
 
 def unless(graph: Graph, found: Bindings) -> str | None:
     if any(graph.uses(name) for name in found.root.writes[1:]):
-        return "the node's statistics are used too"
+        return "the node's outputs of statistics are used"
     return None
 
 
-def _normalized(graph: Graph, found: Bindings, spelling: Spelling, centred: bool) -> tuple[Builder, str]:
+def _normalized(b: Builder, found: Bindings, spelling: Spelling, centred: bool) -> str:
     """Everything but scale and bias, in the dtype of x again."""
-    root, dtype = found.root, graph.tensor(found.root.inputs[0]).dtype
-    stash = graph.attribute(root, "stash_type")
-    wide = DTYPE[stash if isinstance(stash, int) else 1] if dtype in NARROW else dtype
-    b = Builder(graph, wide, root.outputs[0])
-    x = root.inputs[0] if wide == dtype else b.cast(root.inputs[0], wide)
-    axes = found.integers("axes")
+    x, axes, stash = found.root.inputs[0], found.integers("axes"), b.graph.attribute(found.root, "stash_type")
+    wide = b.within(DTYPE[stash if isinstance(stash, int) else 1]) if b.dtype in HALVES else b
+    x = x if wide is b else b.cast(x, wide.dtype)
     d = b.sub(x, b.with_axes("ReduceMean", x, axes, keepdims=1)) if centred else x
-    spread = b.add(b.with_axes("ReduceMean", b.mul(d, d), axes, keepdims=1), found.number("epsilon"))
-    result = spelling.divide(b, d, spread)
-    return b, result if wide == dtype else b.cast(result, dtype)
+    spread = wide.add(b.with_axes("ReduceMean", b.mul(d, d), axes, keepdims=1), found.number("epsilon"))
+    result = spelling.divide(wide, d, spread)
+    return result if wide is b else b.cast(result, b.dtype)
 
 
 def _layer(spelling: Spelling) -> Rewrite:
-    def build(graph: Graph, found: Bindings) -> Replacement:
-        b, result = _normalized(graph, found, spelling, centred=True)
-        result = b.mul(result, found.root.inputs[1])
+    def build(b: Builder, found: Bindings) -> str:
+        result = b.mul(_normalized(b, found, spelling, centred=True), found.root.inputs[1])
         bias = found.root.inputs[2:3]
-        return b.replaces(found.root, b.add(result, bias[0]) if bias and bias[0] else result)
+        return b.add(result, bias[0]) if bias and bias[0] else result
 
     return Rewrite(
         name=f"layernorm_{spelling.name}",
@@ -105,9 +99,8 @@ def _layer(spelling: Spelling) -> Rewrite:
 
 
 def _rms(spelling: Spelling) -> Rewrite:
-    def build(graph: Graph, found: Bindings) -> Replacement:
-        b, result = _normalized(graph, found, spelling, centred=False)
-        return b.replaces(found.root, b.mul(result, found.root.inputs[1]))
+    def build(b: Builder, found: Bindings) -> str:
+        return b.mul(_normalized(b, found, spelling, centred=False), found.root.inputs[1])
 
     return Rewrite(
         name=f"rmsnorm_{spelling.name}",
@@ -132,15 +125,12 @@ def match_instance(graph: Graph, node: Node) -> Bindings | None:
 
 
 def _instance(spelling: Spelling) -> Rewrite:
-    def build(graph: Graph, found: Bindings) -> Replacement:
-        b, result = _normalized(graph, found, spelling, centred=True)
-        narrow = Builder.at(graph, found.root)
-        narrow.nodes = b.nodes
-        scale, bias = (graph.value(name) for name in found.root.inputs[1:3])
+    def build(b: Builder, found: Bindings) -> str:
+        result = _normalized(b, found, spelling, centred=True)
+        scale, bias = (b.graph.value(name) for name in found.root.inputs[1:3])
         assert scale is not None and bias is not None, "match() has seen that they are constant"
         shape = (-1,) + (1,) * len(found.integers("axes"))
-        product = narrow.mul(result, narrow.array(scale.reshape(shape)))
-        return narrow.replaces(found.root, narrow.add(product, narrow.array(bias.reshape(shape))))
+        return b.add(b.mul(result, b.array(scale.reshape(shape))), b.array(bias.reshape(shape)))
 
     return Rewrite(
         name=f"instancenorm_{spelling.name}",
@@ -160,12 +150,12 @@ def match_lp(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"axes": (axis,), "p": float(p)})
 
 
-def build_lp(graph: Graph, found: Bindings) -> Replacement:
-    b, x, axes = Builder.at(graph, found.root), found.root.inputs[0], found.integers("axes")
+def build_lp(b: Builder, found: Bindings) -> str:
+    x, axes = found.root.inputs[0], found.integers("axes")
     if found.number("p") == 1:
-        return b.replaces(found.root, b.op("Div", x, b.with_axes("ReduceSum", b.op("Abs", x), axes, keepdims=1)))
+        return b.op("Div", x, b.with_axes("ReduceSum", b.op("Abs", x), axes, keepdims=1))
     length = b.op("Sqrt", b.with_axes("ReduceSum", b.mul(x, x), axes, keepdims=1))
-    return b.replaces(found.root, b.op("Div", x, length))
+    return b.op("Div", x, length)
 
 
 LPNORM = Rewrite(
@@ -187,16 +177,16 @@ def match_batch(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {}) if constant and plain and fits else None
 
 
-def build_batch(graph: Graph, found: Bindings) -> Replacement:
-    b, root = Builder.at(graph, found.root), found.root
-    values = [graph.value(name) for name in root.inputs[1:5]]
+def build_batch(b: Builder, found: Bindings) -> str:
+    root = found.root
+    values = [b.graph.value(name) for name in root.inputs[1:5]]
     scale, bias, mean, var = (value.astype(np.float64) for value in values if value is not None)
-    epsilon = graph.attribute(root, "epsilon")
+    epsilon = b.graph.attribute(root, "epsilon")
     assert isinstance(epsilon, float), "it has a default"
     factor = scale / np.sqrt(var + epsilon)
-    shape = (-1,) + (1,) * (len(graph.tensor(root.inputs[0]).shape or ()) - 2)
+    shape = (-1,) + (1,) * (len(b.graph.tensor(root.inputs[0]).shape or ()) - 2)
     product = b.mul(root.inputs[0], b.array(factor.reshape(shape)))
-    return b.replaces(root, b.add(product, b.array((bias - mean * factor).reshape(shape))))
+    return b.add(product, b.array((bias - mean * factor).reshape(shape)))
 
 
 BATCHNORM_AFFINE = Rewrite(

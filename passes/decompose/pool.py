@@ -10,7 +10,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 LARGEST = 1 << 16
 """Elements of the factors; a plane beyond it is no feature map."""
@@ -37,16 +37,15 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {f"axis{k}": tuple(part) for k, part in enumerate(counts)})
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
-    kernel = _integers(graph, found.root, "kernel_shape")
+def build(b: Builder, found: Bindings) -> str:
+    kernel = _integers(b.graph, found.root, "kernel_shape")
     factor = np.ones((1, 1), np.float64)
     for axis, size in enumerate(kernel):
         factor = factor[..., None] * (size / np.asarray(found.integers(f"axis{axis}"), np.float64))
     names = ("kernel_shape", "pads", "strides")
-    kept = {name: values for name in names if (values := _integers(graph, found.root, name))}
+    kept = {name: values for name in names if (values := _integers(b.graph, found.root, name))}
     counted = b.op("AveragePool", found.root.inputs[0], count_include_pad=1, **kept)
-    return b.replaces(found.root, b.mul(counted, b.array(factor)))
+    return b.mul(counted, b.array(factor))
 
 
 def _counts(plane: Sequence[int], kernel: Sequence[int], strides: Sequence[int], pads: Sequence[int]) -> list[list[int]]:

@@ -18,13 +18,13 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Build, Contract, Rewrite
 
 TURNED = (0, 3, 2, 1)
 """[1, K, 1, M] from [1, M, 1, K], and back."""
 
 
-def _told(extents: tuple[int | None, ...]) -> tuple[int, ...]:
+def _operand(extents: tuple[int | None, ...]) -> tuple[int, ...]:
     return tuple(-1 if extent is None else extent for extent in extents)
 
 
@@ -45,7 +45,7 @@ def match_product(graph: Graph, node: Node) -> Bindings | None:
     x, y, w = graph.tensor(node.inputs[0]).shape, graph.tensor(node.outputs[0]).shape, graph.tensor(node.inputs[1])
     if not _known(graph, node) or x is None or y is None or not w.const or len(w.shape or ()) != 2 or len(x) < 2:
         return None
-    return None if x[-1] is None else Bindings(node, {"rows": (_count(x[:-1]),), "result": _told(y)})
+    return None if x[-1] is None else Bindings(node, {"rows": (_count(x[:-1]),), "result": _operand(y)})
 
 
 def match_gemm(graph: Graph, node: Node) -> Bindings | None:
@@ -58,7 +58,7 @@ def match_gemm(graph: Graph, node: Node) -> Bindings | None:
     if len(node.inputs) > 2 and node.inputs[2] and (bias is None or bias.size > y[1] or (bias.ndim == 2 and bias.shape[0] != 1)):
         return None
     found = {name: number for name, number in numbers.items() if isinstance(number, float)}
-    return Bindings(node, {**found, "rows": (_count(y[:1]),), "result": _told(y)})
+    return Bindings(node, {**found, "rows": (_count(y[:1]),), "result": _operand(y)})
 
 
 def match_pointwise(graph: Graph, node: Node) -> Bindings | None:
@@ -70,36 +70,36 @@ def match_pointwise(graph: Graph, node: Node) -> Bindings | None:
     alone = isinstance(strides, tuple) and set(strides) == {1} and isinstance(pads, tuple) and set(pads) == {0}
     if set(w.shape[2:]) != {1} or graph.attribute(node, "group") != 1 or not alone:
         return None
-    return Bindings(node, {"shape": _told(x), "result": _told(y), "pixels": (_count(x[2:]),), "rows": (_count((x[0], *x[2:])),)})
+    return Bindings(node, {"shape": _operand(x), "result": _operand(y), "pixels": (_count(x[2:]),), "rows": (_count((x[0], *x[2:])),)})
 
 
-def _convolved(b: Builder, found: Bindings, kernel: np.ndarray, bias: str, columns: bool = False) -> Replacement:
+def _convolved(b: Builder, found: Bindings, kernel: np.ndarray, bias: str, columns: bool = False) -> str:
     """kernel: [N, K]. The rows of the root's first operand as pixels; with `columns`, its columns."""
     (rows,), x = found.integers("rows"), found.root.inputs[0]
     inner = kernel.shape[1]
     image = b.reshape(x, (1, inner, 1, rows)) if columns else b.op("Transpose", b.reshape(x, (1, rows, 1, inner)), perm=TURNED)
     result = b.op("Conv", image, b.array(kernel[:, :, None, None]), *([bias] if bias else []))
-    return b.replaces(found.root, b.reshape(b.op("Transpose", result, perm=TURNED), found.integers("result")))
+    return b.reshape(b.op("Transpose", result, perm=TURNED), found.integers("result"))
 
 
-def product_as_convolution(graph: Graph, found: Bindings) -> Replacement:
-    weights = graph.value(found.root.inputs[1])
+def product_as_convolution(b: Builder, found: Bindings) -> str:
+    weights = b.graph.value(found.root.inputs[1])
     assert weights is not None, "match() has seen it"
-    return _convolved(Builder.at(graph, found.root), found, weights.T, "")
+    return _convolved(b, found, weights.T, "")
 
 
-def gemm_as_convolution(graph: Graph, found: Bindings) -> Replacement:
-    b, root, alpha, beta = Builder.at(graph, found.root), found.root, found.number("alpha"), found.number("beta")
-    weights = graph.value(root.inputs[1])
-    offset = graph.value(root.inputs[2]) if len(root.inputs) > 2 and root.inputs[2] else None
+def gemm_as_convolution(b: Builder, found: Bindings) -> str:
+    root, alpha, beta = found.root, found.number("alpha"), found.number("beta")
+    weights = b.graph.value(root.inputs[1])
+    offset = b.graph.value(root.inputs[2]) if len(root.inputs) > 2 and root.inputs[2] else None
     assert weights is not None, "match() has seen it"
-    kernel = weights if graph.attribute(root, "transB") else weights.T
+    kernel = weights if b.graph.attribute(root, "transB") else weights.T
     kernel = kernel if alpha == 1.0 else kernel.astype(np.float64) * alpha
     bias = ""
     if offset is not None and beta:
         row = np.broadcast_to(offset.reshape(-1), (kernel.shape[0],))
         bias = b.array(row if beta == 1.0 else row.astype(np.float64) * beta)
-    return _convolved(b, found, kernel, bias, bool(graph.attribute(root, "transA")))
+    return _convolved(b, found, kernel, bias, bool(b.graph.attribute(root, "transA")))
 
 
 def _kernel(graph: Graph, root: Node) -> tuple[np.ndarray, str]:
@@ -109,25 +109,25 @@ def _kernel(graph: Graph, root: Node) -> tuple[np.ndarray, str]:
     return weights.reshape(weights.shape[:2]), root.inputs[2] if len(root.inputs) > 2 else ""
 
 
-def convolution_as_product(graph: Graph, found: Bindings) -> Replacement:
-    b, shape = Builder.at(graph, found.root), found.integers("shape")
-    weights, bias = _kernel(graph, found.root)
+def convolution_as_product(b: Builder, found: Bindings) -> str:
+    shape = found.integers("shape")
+    weights, bias = _kernel(b.graph, found.root)
     result = b.op("MatMul", b.array(weights), b.reshape(found.root.inputs[0], (*shape[:2], *found.integers("pixels"))))
     if bias:
-        value = graph.value(bias)
+        value = b.graph.value(bias)
         column = b.reshape(bias, (len(weights), 1)) if value is None else b.array(value.reshape(-1, 1))
         result = b.add(result, column)
-    return b.replaces(found.root, b.reshape(result, found.integers("result")))
+    return b.reshape(result, found.integers("result"))
 
 
-def convolution_as_gemm(graph: Graph, found: Bindings) -> Replacement:
-    b, result = Builder.at(graph, found.root), found.integers("result")
-    weights, bias = _kernel(graph, found.root)
+def convolution_as_gemm(b: Builder, found: Bindings) -> str:
+    result = found.integers("result")
+    weights, bias = _kernel(b.graph, found.root)
     (rows,) = found.integers("rows")
     last = b.op("Transpose", found.root.inputs[0], perm=(0, *range(2, len(result)), 1))
     flat = b.op("Gemm", b.reshape(last, (rows, weights.shape[1])), b.array(weights.T), *([bias] if bias else []))
     wide = b.reshape(flat, (result[0], *result[2:], len(weights)))
-    return b.replaces(found.root, b.op("Transpose", wide, perm=(0, len(result) - 1, *range(1, len(result) - 1))))
+    return b.op("Transpose", wide, perm=(0, len(result) - 1, *range(1, len(result) - 1)))
 
 
 def _rule(
@@ -136,7 +136,7 @@ def _rule(
     operator: str,
     emits: tuple[str, ...],
     match: Callable[[Graph, Node], Bindings | None],
-    build: Callable[[Graph, Bindings], Replacement],
+    build: Build,
 ) -> Rewrite:
     contract = Contract("reassociates")
     return Rewrite(name=name, summary=summary, operators=(operator,), emits=emits, contract=contract, match=match, build=build)

@@ -14,7 +14,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Build, Contract, Rewrite
 
 
 def match_wide(graph: Graph, node: Node) -> Bindings | None:
@@ -33,20 +33,19 @@ def match_flat(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {}) if fits else None
 
 
-def _wide(operator: str) -> Callable[[Graph, Bindings], Replacement]:
-    def build(graph: Graph, found: Bindings) -> Replacement:
-        b, shape, rows = Builder.at(graph, found.root), found.integers("shape"), -1
+def _wide(operator: str) -> Build:
+    def build(b: Builder, found: Bindings) -> str:
+        shape, rows = found.integers("shape"), -1
         if -1 not in shape:
             rows = int(np.prod(shape[:-1]))
         flat = b.reshape(found.root.inputs[0], (rows, int(found.number("inner"))))
-        return b.replaces(found.root, b.reshape(b.op(operator, flat, found.root.inputs[1]), shape))
+        return b.reshape(b.op(operator, flat, found.root.inputs[1]), shape)
 
     return build
 
 
-def build_flat(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
-    return b.replaces(found.root, b.op("Gemm", *found.root.inputs))
+def build_flat(b: Builder, found: Bindings) -> str:
+    return b.op("Gemm", *found.root.inputs)
 
 
 def match_gemm(graph: Graph, node: Node) -> Bindings | None:
@@ -56,13 +55,13 @@ def match_gemm(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {name: value for name, value in numbers.items() if isinstance(value, float)})
 
 
-def build_gemm(graph: Graph, found: Bindings) -> Replacement:
+def build_gemm(b: Builder, found: Bindings) -> str:
     """A constant B takes the transposition and alpha into itself."""
-    b, root, alpha, beta = Builder.at(graph, found.root), found.root, found.number("alpha"), found.number("beta")
+    root, alpha, beta = found.root, found.number("alpha"), found.number("beta")
     left, right = root.inputs[:2]
-    if graph.attribute(root, "transA"):
+    if b.graph.attribute(root, "transA"):
         left = b.op("Transpose", left, perm=(1, 0))
-    value, flip = graph.value(right), graph.attribute(root, "transB")
+    value, flip = b.graph.value(right), b.graph.attribute(root, "transB")
     if value is not None and (flip or alpha != 1.0):
         turned = value.T if flip else value
         right, alpha = b.array(turned if alpha == 1.0 else turned.astype(np.float64) * alpha), 1.0
@@ -73,7 +72,7 @@ def build_gemm(graph: Graph, found: Bindings) -> Replacement:
     if len(root.inputs) > 2 and root.inputs[2] and beta:
         offset = root.inputs[2] if beta == 1.0 else b.mul(root.inputs[2], beta)
         result = b.add(result, offset)
-    return b.replaces(root, result)
+    return result
 
 
 def _rule(
@@ -82,7 +81,7 @@ def _rule(
     operator: str,
     emits: tuple[str, ...],
     match: Callable[[Graph, Node], Bindings | None],
-    build: Callable[[Graph, Bindings], Replacement],
+    build: Build,
 ) -> Rewrite:
     contract = Contract("reassociates")
     return Rewrite(name=name, summary=summary, operators=(operator,), emits=emits, contract=contract, match=match, build=build)

@@ -11,7 +11,7 @@ from ..formula.trace import extents
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 
 def match(graph: Graph, node: Node) -> Bindings | None:
@@ -30,16 +30,16 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"sizes": (*shape, turned)})
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    root, b = found.root, Builder.at(graph, found.root)
+def build(b: Builder, found: Bindings) -> str:
+    root = found.root
     batch, heads, rows, width, turned = found.integers("sizes")
-    flat = len(graph.tensor(root.inputs[0]).shape or ()) == 3
+    flat = len(b.graph.tensor(root.inputs[0]).shape or ()) == 3
     x = b.reshape(root.inputs[0], (batch, rows, heads, width)) if flat else root.inputs[0]
     positions = root.inputs[3] if len(root.inputs) > 3 else ""
     caches = (b.op("Gather", name, positions, axis=0) if positions else name for name in root.inputs[1:3])
     axis = 2 if flat else 1
     c, s = (b.with_axes("Unsqueeze", name, (axis,)) for name in caches)
-    interleaved = bool(graph.attribute(root, "interleaved"))
+    interleaved = bool(b.graph.attribute(root, "interleaved"))
     limits = ((0, turned, 2), (1, turned, 2)) if interleaved else ((0, turned // 2, 1), (turned // 2, turned, 1))
     first, second = (_part(b, x, *limit) for limit in limits)
     real, imaginary = b.sub(b.mul(first, c), b.mul(second, s)), b.add(b.mul(first, s), b.mul(second, c))
@@ -47,7 +47,7 @@ def build(graph: Graph, found: Bindings) -> Replacement:
     rest = (_part(b, x, turned, width, 1),) if turned < width else ()
     pieces = (result,) if result else (real, imaginary)
     result = b.op("Concat", *pieces, *rest, axis=-1) if len(pieces) + len(rest) > 1 else result
-    return b.replaces(root, b.reshape(result, (batch, rows, heads * width)) if flat else result)
+    return b.reshape(result, (batch, rows, heads * width)) if flat else result
 
 
 def _part(b: Builder, x: str, start: int, stop: int, step: int) -> str:

@@ -9,13 +9,13 @@ from ..formula.reading import reduced_axes
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Build, Contract, Rewrite
 
 EXACT, REASSOCIATES = Contract("exact"), Contract("reassociates")
 
 
 def reshape_to(shape: tuple[int | None, ...] | None) -> tuple[int, ...] | None:
-    """What a Reshape is to be told for this shape: -1 for the one unknown extent; None if there are several, or an empty one."""
+    """The shape operand of a Reshape to this shape: -1 for the one unknown extent; None if there are several, or an empty one."""
     if shape is None or sum(extent is None for extent in shape) > 1 or 0 in shape:
         return None
     return tuple(-1 if extent is None else extent for extent in shape)
@@ -26,9 +26,8 @@ def match_reshape(graph: Graph, node: Node) -> Bindings | None:
     return None if shape is None else Bindings(node, {"shape": shape})
 
 
-def build_reshape(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
-    return b.replaces(found.root, b.reshape(found.root.inputs[0], found.integers("shape")))
+def build_reshape(b: Builder, found: Bindings) -> str:
+    return b.reshape(found.root.inputs[0], found.integers("shape"))
 
 
 def match_split(graph: Graph, node: Node) -> Bindings | None:
@@ -45,13 +44,9 @@ def match_split(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"axis": axis % len(shape), "ends": tuple(ends)})
 
 
-def build_split(graph: Graph, found: Bindings) -> Replacement:
-    b, ends = Builder.at(graph, found.root), found.integers("ends")
-    axis, start, outputs = b.integers([int(found.number("axis"))]), 0, {}
-    for name, end in zip(found.root.outputs, ends, strict=True):
-        outputs[name] = b.op("Slice", found.root.inputs[0], b.integers([start]), b.integers([end]), axis)
-        start = end
-    return Replacement(tuple(b.nodes), outputs)
+def build_split(b: Builder, found: Bindings) -> tuple[str, ...]:
+    x, axis, ends = found.root.inputs[0], b.integers([int(found.number("axis"))]), found.integers("ends")
+    return tuple(b.op("Slice", x, b.integers([start]), b.integers([end]), axis) for start, end in zip((0, *ends), ends, strict=False))
 
 
 def match_pool(graph: Graph, node: Node) -> Bindings | None:
@@ -60,9 +55,8 @@ def match_pool(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"axes": tuple(range(2, len(view.shape or ())))}) if fits else None
 
 
-def build_pool_mean(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
-    return b.replaces(found.root, b.with_axes("ReduceMean", found.root.inputs[0], found.integers("axes"), keepdims=1))
+def build_pool_mean(b: Builder, found: Bindings) -> str:
+    return b.with_axes("ReduceMean", found.root.inputs[0], found.integers("axes"), keepdims=1)
 
 
 def match_reduction(graph: Graph, node: Node) -> Bindings | None:
@@ -77,13 +71,13 @@ def match_reduction(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"axes": positive, "count": float(count)}) if known else None
 
 
-def build_sum(graph: Graph, found: Bindings) -> Replacement:
+def build_sum(b: Builder, found: Bindings) -> str:
     """Sum as mean times count, or mean as sum over count."""
-    b, root = Builder.at(graph, found.root), found.root
+    root = found.root
     other, factor = ("ReduceMean", found.number("count")) if root.operator == "ReduceSum" else ("ReduceSum", 1 / found.number("count"))
-    keep = graph.attribute(root, "keepdims")
+    keep = b.graph.attribute(root, "keepdims")
     kept = keep if isinstance(keep, int) else 1
-    return b.replaces(root, b.mul(b.with_axes(other, root.inputs[0], found.integers("axes"), keepdims=kept), factor))
+    return b.mul(b.with_axes(other, root.inputs[0], found.integers("axes"), keepdims=kept), factor)
 
 
 def match_planes(graph: Graph, node: Node) -> Bindings | None:
@@ -95,10 +89,10 @@ def match_planes(graph: Graph, node: Node) -> Bindings | None:
     return None if target is None else Bindings(node, {"shape": target})
 
 
-def build_pool(graph: Graph, found: Bindings) -> Replacement:
-    b, root = Builder.at(graph, found.root), found.root
+def build_pool(b: Builder, found: Bindings) -> str:
+    root = found.root
     result = b.op("GlobalAveragePool", root.inputs[0])
-    return b.replaces(root, result if graph.attribute(root, "keepdims") else b.reshape(result, found.integers("shape")))
+    return result if b.graph.attribute(root, "keepdims") else b.reshape(result, found.integers("shape"))
 
 
 def match_dropping(graph: Graph, node: Node) -> Bindings | None:
@@ -110,10 +104,10 @@ def match_dropping(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"axes": found.integers("axes"), "shape": target})
 
 
-def build_kept(graph: Graph, found: Bindings) -> Replacement:
-    b, root = Builder.at(graph, found.root), found.root
+def build_kept(b: Builder, found: Bindings) -> str:
+    root = found.root
     kept = b.with_axes(root.operator, root.inputs[0], found.integers("axes"), keepdims=1)
-    return b.replaces(root, b.reshape(kept, found.integers("shape")))
+    return b.reshape(kept, found.integers("shape"))
 
 
 def _rule(
@@ -123,7 +117,7 @@ def _rule(
     emits: tuple[str, ...],
     contract: Contract,
     match: Callable[[Graph, Node], Bindings | None],
-    build: Callable[[Graph, Bindings], Replacement],
+    build: Build,
 ) -> Rewrite:
     return Rewrite(name=name, summary=summary, operators=operators, emits=emits, contract=contract, match=match, build=build)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 from ..rule.shuffle import canonical, depth_to_space, space_to_depth
 
 
@@ -23,17 +23,16 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     if spelled is None or result is None or sum(extent is None for extent in result) > 1:
         return None
     short = canonical(spelled.shape, spelled.order)
-    return Bindings(node, {"split": _told(short.shape), "order": short.order, "result": _told(result)})
+    return Bindings(node, {"split": _operand(short.shape), "order": short.order, "result": _operand(result)})
 
 
-def _told(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+def _operand(shape: tuple[int | None, ...]) -> tuple[int, ...]:
     return tuple(-1 if extent is None else extent for extent in shape)
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
+def build(b: Builder, found: Bindings) -> str:
     split = b.reshape(found.root.inputs[0], found.integers("split"))
-    return b.replaces(found.root, b.reshape(b.op("Transpose", split, perm=found.integers("order")), found.integers("result")))
+    return b.reshape(b.op("Transpose", split, perm=found.integers("order")), found.integers("result"))
 
 
 def _rule(name: str, operator: str) -> Rewrite:

@@ -52,8 +52,22 @@ class Node:
                 yield attribute.g
             yield from attribute.graphs
 
+    def to_proto(self) -> onnx.NodeProto:
+        """The node as protobuf; doc string, overload, metadata and device configurations come from the node the model had."""
+        proto = onnx.NodeProto()
+        if self.proto is not None:
+            proto.doc_string, proto.overload = self.proto.doc_string, self.proto.overload
+            proto.metadata_props.extend(self.proto.metadata_props)
+            proto.device_configurations.extend(self.proto.device_configurations)
+        proto.op_type, proto.domain, proto.name = self.operator, self.domain, self.name
+        proto.input.extend(self.inputs)
+        proto.output.extend(self.outputs)
+        proto.attribute.extend(self.attributes.values())
+        return proto
 
-def _node(proto: onnx.NodeProto) -> Node:
+
+def node_of(proto: onnx.NodeProto) -> Node:
+    """The node that a protobuf describes; its attributes are kept, not copied."""
     attributes = {a.name: a for a in proto.attribute}
     domain = "" if proto.domain == "ai.onnx" else proto.domain
     node = Node(proto.op_type, domain, proto.name, list(proto.input), list(proto.output), attributes, proto)
@@ -66,16 +80,16 @@ def free_names(body: onnx.GraphProto) -> list[str]:
     defined = {v.name for v in body.input} | {t.name for t in body.initializer}
     free: list[str] = []
     for proto in body.node:
-        node = _node(proto)
+        node = node_of(proto)
         free.extend(name for name in node.reads if name not in defined)
         defined.update(node.outputs)
     free.extend(v.name for v in body.output if v.name not in defined)
     return free
 
 
-def _operators_in(bodies: Iterable[onnx.GraphProto]) -> Iterator[str]:
+def operators_in(bodies: Iterable[onnx.GraphProto]) -> Iterator[str]:
     for body in bodies:
         for proto in body.node:
-            node = _node(proto)
+            node = node_of(proto)
             yield node.kind
-            yield from _operators_in(node.bodies())
+            yield from operators_in(node.bodies())

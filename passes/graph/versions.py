@@ -1,20 +1,23 @@
-"""At which opsets an operator, as it is written in a graph, means the same: what an emitted segment may declare.
+"""At which opsets an operator means the same as in the graph: what an emitted segment may declare.
 
 Most versions after 18 widen dtypes or add an attribute whose default is the old behaviour; REINTERPRETED lists those that do not
 (older_opsets.py the same for a range that ends below 18).
-A segment for the `ort` runtime declares the graph's own opset: load has asked that runtime. A target's `onnx opset` range says what
-its other runtimes read: their segments are declared inside it, and an operator that means something else there, or nothing, is not theirs.
+A segment for the `ort` runtime declares the graph's own opset: load has checked that this runtime accepts it. A target's `onnx opset`
+range is what its other runtimes read: their segments are declared inside it, and an operator that means something else there, or does not
+exist, cannot be placed on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import onnx
 
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device, Target
-from ...targets.operator_view import FLOATS, OperatorView
+from ...targets.operator_view import OperatorView
 from ...targets.operators import key_of, version_at
+from .node import Node
 from .older_opsets import not_as_old
 from .schema import first_opset, plain, schema
 
@@ -45,11 +48,21 @@ NAMES_MORE_DTYPES = 25
 
 def newest(model: onnx.ModelProto, opset: int) -> int:
     """The newest opset that a graph of this opset may be declared at with every operator in it, bodies included, as it is and runnable."""
+    return _newest(((node.op_type, node.attribute) for node in _every(model.graph)), opset)
+
+
+def newest_among(nodes: Sequence[Node], opset: int) -> int:
+    """The same of some nodes alone."""
+    inside = ((proto.op_type, proto.attribute) for node in nodes for body in node.bodies() for proto in _every(body))
+    return _newest((*((node.operator, node.attributes.values()) for node in nodes), *inside), opset)
+
+
+def _newest(operators: Iterable[tuple[str, Iterable[onnx.AttributeProto]]], opset: int) -> int:
     if opset < FORWARD_COMPATIBLE:
         return opset
     limits = [NEWEST]
-    for node in _every(model.graph):
-        for change in (reinterpreted(node.op_type, node.attribute), UNREGISTERED.get(node.op_type, 0)):
+    for operator, given in operators:
+        for change in (reinterpreted(operator, given), UNREGISTERED.get(operator, 0)):
             if opset < change:
                 limits.append(change - 1)
     return max(opset, min(limits))
@@ -72,7 +85,7 @@ def _every(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def readable(device: Device, target: Target) -> tuple[int, int] | None:
-    """The opsets that the device's runtime reads; None for onnxruntime here, which load has asked."""
+    """The opsets that the device's runtime reads; None for onnxruntime here, which load has checked."""
     return None if device.runtime.adapter == "ort" else target.opset
 
 
@@ -82,7 +95,7 @@ def declared(opset: int, first: int, last: int) -> int:
 
 
 def unlike(view: OperatorView, written: int, opset: int, given: Mapping[str, onnx.AttributeProto]) -> str:
-    """Why the operator, written at opset `written`, is not the same at `opset`; "" if it is.
+    """Why the operator, written at opset `written`, does not mean the same at `opset`; "" if it does.
 
     given: the attributes on the node itself; the view's are completed by defaults.
     """
@@ -90,14 +103,14 @@ def unlike(view: OperatorView, written: int, opset: int, given: Mapping[str, onn
         return ""
     first = first_opset(view.operator)
     if first > opset:
-        return f"{view.operator} exists from opset {first} on"
+        return f"{view.operator} exists since opset {first}"
     if view.has_body:
         own = {n for n in view.functions if "::" not in n}
         younger = sorted(n for n in own if first_opset(n) > opset)
         if younger:
-            return f"its body holds {younger[0]}, which exists from opset {first_opset(younger[0])} on"
+            return f"its body contains {younger[0]}, which exists since opset {first_opset(younger[0])}"
         changed = sorted(n for n in own if first_opset(n) <= written and schema(n, "", written).since != schema(n, "", opset).since)
-        return f"its body holds {changed[0]} of opset {schema(changed[0], '', written).since}" if changed else ""
+        return f"its body contains {changed[0]} of opset {schema(changed[0], '', written).since}" if changed else ""
     here, there = schema(view.operator, "", written), schema(view.operator, "", opset)
     if here.since == there.since:
         return ""
@@ -105,19 +118,16 @@ def unlike(view: OperatorView, written: int, opset: int, given: Mapping[str, onn
         return older
     change = reinterpreted(view.operator, given.values())
     if min(written, opset) < change <= max(written, opset):
-        return f"opset {change} changed what {view.operator} means"
+        return f"opset {change} changed the meaning of {view.operator}"
     if view.operator == "Mod" and opset < FLOORED_MOD and not view.attributes.get("fmod") and view.inputs["A"].dtype in FLOATS:
         return f"Mod of opset {opset} does not take {view.inputs['A'].dtype} without fmod"
     return _attributes(view, opset, given, here.defaults, there.defaults) or _operands(view, opset)
 
 
-def drop_younger(proto: onnx.NodeProto, opset: int) -> None:
-    """Takes attributes from a node that its operator has not at the opset. `unlike` has found that they say what is meant without them."""
-    version = None if proto.domain else version_at(key_of("", proto.op_type), opset)
-    if version is not None and any(attribute.name not in version.attributes for attribute in proto.attribute):
-        kept = [attribute for attribute in proto.attribute if attribute.name in version.attributes]
-        del proto.attribute[:]
-        proto.attribute.extend(kept)
+def attributes_at(node: Node, opset: int) -> dict[str, onnx.AttributeProto]:
+    """The node's attributes that its operator has at the opset. `unlike` has found that the others hold what is the default there."""
+    version = None if node.domain else version_at(key_of("", node.operator), opset)
+    return {name: a for name, a in node.attributes.items() if version is None or name in version.attributes}
 
 
 def _attributes(
@@ -128,7 +138,7 @@ def _attributes(
         if version is not None and name not in version.attributes and plain(attribute) != here.get(name):
             return f"opset {opset} has no attribute {name} of {view.operator}"
     differs = sorted(name for name in here.keys() & there.keys() if name not in given and here[name] != there[name])
-    return f"the default of {view.operator}'s {differs[0]} is another at opset {opset}" if differs else ""
+    return f"the default of {view.operator}'s {differs[0]} differs at opset {opset}" if differs else ""
 
 
 def _operands(view: OperatorView, opset: int) -> str:
@@ -142,7 +152,7 @@ def _operands(view: OperatorView, opset: int) -> str:
             if allowed is None:
                 return f"opset {opset} has no operand {label} of {view.operator}"
             if tensor.dtype == "unknown" and tensor.shape is not None and opset < NAMES_MORE_DTYPES:
-                return f"{label} has a dtype that came after opset {opset}, or not long before"
+                return f"{label} has a dtype that opset {opset} may not have"
             if tensor.dtype not in allowed and tensor.dtype != "unknown":
                 return f"{view.operator} of opset {opset} does not take {tensor.dtype} as {label}"
     return ""

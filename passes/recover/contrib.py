@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 DOMAIN = "com.microsoft"
 QUICK = 1.702
@@ -22,15 +22,15 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"x": node.inputs[0]}) if graph.tensor(node.inputs[0]).dtype not in ("unknown", "fp64") else None
 
 
-def build_gelu(graph: Graph, found: Bindings) -> Replacement:
-    b, root = Builder.at(graph, found.root), found.root
+def build_gelu(b: Builder, found: Bindings) -> str:
+    root = found.root
     x = b.add(*root.inputs[:2]) if len(root.inputs) > 1 and root.inputs[1] else root.inputs[0]
-    return b.replaces(root, b.op("Gelu", x, approximate="tanh" if root.operator == "FastGelu" else "none"))
+    return b.op("Gelu", x, approximate="tanh" if root.operator == "FastGelu" else "none")
 
 
-def build_quick(graph: Graph, found: Bindings) -> Replacement:
-    b, alpha = Builder.at(graph, found.root), found.root.attribute("alpha")
-    return b.replaces(found.root, b.op("Swish", found["x"], alpha=alpha if isinstance(alpha, float) else QUICK))
+def build_quick(b: Builder, found: Bindings) -> str:
+    alpha = found.root.attribute("alpha")
+    return b.op("Swish", found["x"], alpha=alpha if isinstance(alpha, float) else QUICK)
 
 
 RECOVER_CONTRIB_GELU = Rewrite(

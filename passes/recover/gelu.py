@@ -11,8 +11,7 @@ from math import pi, sqrt
 
 from ..formula.pattern import PRODUCTS, SUMS, erf, sigmoid, tanh, var
 from ..graph.graph import Graph
-from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 x = var("x")
 CUBIC = sqrt(2 / pi) * (x + 0.044715 * x**3)
@@ -25,20 +24,6 @@ def unless_exact(graph: Graph, found: Bindings) -> str | None:
     return None
 
 
-def exact(graph: Graph, found: Bindings) -> Replacement:
-    return _gelu(graph, found, "none")
-
-
-def approximate(graph: Graph, found: Bindings) -> Replacement:
-    return _gelu(graph, found, "tanh")
-
-
-def _gelu(graph: Graph, found: Bindings, mode: str) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    result = b.op("Gelu", found["x"], approximate=mode)
-    return Replacement(tuple(b.nodes), {found.root.outputs[0]: result})
-
-
 RECOVER_GELU = Rewrite(
     name="recover_gelu",
     summary="x/2 · (1 + erf(x/√2)) -> Gelu(x)",
@@ -47,7 +32,7 @@ RECOVER_GELU = Rewrite(
     contract=Contract("reassociates", over=OVER),
     pattern=(0.5 * x * (1 + erf(x / sqrt(2))),),
     unless=unless_exact,
-    build=exact,
+    build=lambda b, found: b.op("Gelu", found["x"], approximate="none"),
 )
 RECOVER_GELU_TANH = Rewrite(
     name="recover_gelu_tanh",
@@ -56,5 +41,5 @@ RECOVER_GELU_TANH = Rewrite(
     emits=("Gelu",),
     contract=Contract("reassociates", over=OVER),
     pattern=(0.5 * x * (1 + tanh(CUBIC)), x * sigmoid(2 * CUBIC)),
-    build=approximate,
+    build=lambda b, found: b.op("Gelu", found["x"], approximate="tanh"),
 )

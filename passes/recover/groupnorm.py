@@ -13,7 +13,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 SINCE = 21
 
@@ -48,7 +48,7 @@ def _split(graph: Graph, node: Node, kind: str) -> tuple[str, str]:
 def unless(graph: Graph, found: Bindings) -> str | None:
     x, split, back = (graph.tensor(found[name]).shape for name in ("x", "split", "back"))
     if graph.newest < SINCE:
-        return f"GroupNormalization has scale and bias per channel from opset {SINCE} on"
+        return f"GroupNormalization has scale and bias per channel only since opset {SINCE}"
     if x is None or split is None or x != back or len(x) < 3 or len(split) < 3 or None in (*x, *split):
         return "the shapes are not known, or the second Reshape does not undo the first"
     if split[0] != x[0] or not split[1] or (x[1] or 0) % split[1] or graph.tensor(found["x"]).dtype == "fp64":
@@ -70,13 +70,13 @@ def _per_channel(graph: Graph, found: Bindings, name: str) -> np.ndarray | None:
     return np.broadcast_to(full.reshape(-1), channels) if full.size == full.shape[1] else None
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    b, norm = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0]), graph.producer(found["norm"])
+def build(b: Builder, found: Bindings) -> str:
+    norm = b.graph.producer(found["norm"])
     assert norm is not None, "match() has seen it"
-    operands = [b.array(array) for name in ("scale", "bias") if (array := _per_channel(graph, found, name)) is not None]
-    groups, epsilon = (graph.tensor(found["split"]).shape or (0, 0))[1], graph.attribute(norm, "epsilon")
+    operands = [b.array(array) for name in ("scale", "bias") if (array := _per_channel(b.graph, found, name)) is not None]
+    groups, epsilon = (b.graph.tensor(found["split"]).shape or (0, 0))[1], b.graph.attribute(norm, "epsilon")
     assert isinstance(epsilon, float) and groups is not None, "unless() has checked"
-    return b.replaces(found.root, b.op("GroupNormalization", found["x"], *operands, num_groups=groups, epsilon=epsilon))
+    return b.op("GroupNormalization", found["x"], *operands, num_groups=groups, epsilon=epsilon)
 
 
 RECOVER_GROUPNORM = Rewrite(

@@ -13,7 +13,7 @@ from math import sqrt
 from ..formula.pattern import PRODUCTS, mean, scalar, var
 from ..graph.graph import Graph
 from ..rule.build import Builder
-from ..rule.rewrite import ROUNDING, Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import ROUNDING, Bindings, Contract, Rewrite
 
 x, gain = var("x"), scalar("gain")
 CLOSE = 1e-5
@@ -22,17 +22,16 @@ CLOSE = 1e-5
 def unless(graph: Graph, found: Bindings) -> str | None:
     axes, shape = found.integers("axes"), graph.tensor(found["x"]).shape
     if len(axes) != 1:
-        return f"the length is over {len(axes)} axes, LpNormalization's over one"
+        return f"the norm is over {len(axes)} axes, and LpNormalization's over one"
     extent = None if shape is None else shape[axes[0]]
     if not extent:
         return "the extent of the axis is not known"
     wanted, close = 1 / sqrt(extent), max(CLOSE, ROUNDING.get(graph.tensor(found["x"]).dtype, 0.0))
-    return None if abs(found.number("gain") - wanted) <= close * wanted else "the mean is not brought back to a sum"
+    return None if abs(found.number("gain") - wanted) <= close * wanted else "the mean is not scaled to a sum"
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    return b.replaces(found.root, b.op("LpNormalization", found["x"], axis=found.integers("axes")[0], p=2))
+def build(b: Builder, found: Bindings) -> str:
+    return b.op("LpNormalization", found["x"], axis=found.integers("axes")[0], p=2)
 
 
 RECOVER_LPNORM = Rewrite(

@@ -17,14 +17,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from onnx import helper
 
-from ...targets.dtypes import ELEMENT
-from ...targets.operator_view import FLOATS
+from ...targets.dtypes import FLOATS
 from ..formula.pattern import PRODUCTS, SUMS, clip, mean, scalar, var, weight
 from ..graph.graph import Graph
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 MOST_NORMALISED = 1 << 22
 """Elements that scale and bias may have."""
@@ -63,12 +61,11 @@ def unless_rms(graph: Graph, found: Bindings) -> str | None:
     return unless(graph, found)
 
 
-def build_layer(graph: Graph, found: Bindings) -> Replacement:
-    axes, shape = found.integers("axes"), graph.tensor(found["x"]).shape or ()
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    inputs = [found["x"], _operand(graph, found, "scale", "gain")]
+def build_layer(b: Builder, found: Bindings) -> str:
+    axes, shape = found.integers("axes"), b.graph.tensor(found["x"]).shape or ()
+    inputs = [found["x"], _operand(b, found, "scale", "gain")]
     if "bias" in found or found.number("shift"):
-        inputs.append(_operand(graph, found, "bias", "shift"))
+        inputs.append(_operand(b, found, "bias", "shift"))
     last = axes == tuple(range(-len(axes), 0))
     order = [k for k in range(len(shape)) if k - len(shape) not in axes] + [k + len(shape) for k in axes]
     if not last:
@@ -76,7 +73,7 @@ def build_layer(graph: Graph, found: Bindings) -> Replacement:
     result = b.op("LayerNormalization", *inputs, axis=-len(axes), epsilon=found.number("epsilon"))
     if not last:
         result = b.op("Transpose", result, perm=tuple(int(k) for k in np.argsort(order)))
-    return Replacement(tuple(b.nodes), {found.root.outputs[0]: result})
+    return result
 
 
 def unless_instance(graph: Graph, found: Bindings) -> str | None:
@@ -102,37 +99,32 @@ def _per_channel(graph: Graph, found: Bindings, name: str) -> np.ndarray | None:
     return array.reshape(-1) if array.size == channels == shape[1] else None
 
 
-def build_instance(graph: Graph, found: Bindings) -> Replacement:
-    b, channels = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0]), (graph.tensor(found["x"]).shape or (0, 0))[1]
+def build_instance(b: Builder, found: Bindings) -> str:
+    channels = (b.graph.tensor(found["x"]).shape or (0, 0))[1]
     scale, bias = np.full(channels or 0, found.number("gain")), np.full(channels or 0, found.number("shift"))
     for name, array in (("scale", scale), ("bias", bias)):
-        given = _per_channel(graph, found, name) if name in found else None
+        given = _per_channel(b.graph, found, name) if name in found else None
         if given is not None:
             array[:] = array * given if name == "scale" else array + given
-    result = b.op("InstanceNormalization", found["x"], b.array(scale), b.array(bias), epsilon=found.number("epsilon"))
-    return b.replaces(found.root, result)
+    return b.op("InstanceNormalization", found["x"], b.array(scale), b.array(bias), epsilon=found.number("epsilon"))
 
 
-def build_rms(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    weights = _operand(graph, found, "scale", "gain")
-    result = b.op("RMSNormalization", found["x"], weights, axis=-len(found.integers("axes")), epsilon=found.number("epsilon"))
-    return Replacement(tuple(b.nodes), {found.root.outputs[0]: result})
+def build_rms(b: Builder, found: Bindings) -> str:
+    weights = _operand(b, found, "scale", "gain")
+    return b.op("RMSNormalization", found["x"], weights, axis=-len(found.integers("axes")), epsilon=found.number("epsilon"))
 
 
-def _operand(graph: Graph, found: Bindings, name: str, number: str) -> str:
+def _operand(b: Builder, found: Bindings, name: str, number: str) -> str:
     """Scale (times gain) or bias (plus shift) over the normalised axes; the model's own constant where nothing is to be done."""
     value = found.number(number)
     neutral = 1.0 if name == "scale" else 0.0
-    extents = _extents(graph, found)
-    array = _along(graph, found, name) if name in found else np.full(extents or (1,), neutral)
+    extents = _extents(b.graph, found)
+    array = _along(b.graph, found, name) if name in found else np.full(extents or (1,), neutral)
     assert array is not None, "unless() has checked"
-    if name in found and value == neutral and graph.tensor(found[name]).shape == array.shape:
+    if name in found and value == neutral and b.graph.tensor(found[name]).shape == array.shape:
         return found[name]
     wide = array.astype(np.float64)
-    result = wide * value if name == "scale" else wide + value
-    dtype = graph.tensor(found["x"]).dtype
-    return graph.constant(result.astype(helper.tensor_dtype_to_np_dtype(ELEMENT[dtype])), f"{found.root.outputs[0]}_{name}")
+    return b.array(wide * value if name == "scale" else wide + value, name=name)
 
 
 def _extents(graph: Graph, found: Bindings) -> tuple[int, ...] | None:
@@ -161,17 +153,18 @@ RECOVER_LAYERNORM = Rewrite(
     summary="(x - mean(x))/√(variance(x) + ε)·scale + bias -> LayerNormalization(x, scale, bias)",
     operators=(*PRODUCTS, *SUMS),
     emits=("LayerNormalization", "Transpose"),
-    contract=Contract("reassociates", over="x with |mean| not far above the deviation, where variance is spelled E[x²] - E[x]²"),
+    contract=Contract("reassociates", over="x with |mean| not far above the deviation, where the variance is computed as E[x²] - E[x]²"),
     pattern=LAYER,
     unless=unless,
     build=build_layer,
+    before=("recover_rmsnorm",),  # which it is of x - mean(x)
 )
 RECOVER_INSTANCENORM = Rewrite(
     name="recover_instancenorm",
     summary="(x - mean(x))/√(variance(x) + ε)·scale + bias -> InstanceNormalization(x, scale, bias), scale and bias per channel",
     operators=(*PRODUCTS, *SUMS),
     emits=("InstanceNormalization",),
-    contract=Contract("reassociates", over="x with |mean| not far above the deviation, where variance is spelled E[x²] - E[x]²"),
+    contract=Contract("reassociates", over="x with |mean| not far above the deviation, where the variance is computed as E[x²] - E[x]²"),
     pattern=WEIGHTED,
     unless=unless_instance,
     build=build_instance,

@@ -13,7 +13,7 @@ from math import inf
 from ..formula.pattern import SUMS, clip, scalar, var, weight
 from ..graph.graph import Graph
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 x = var("x")
 ABOVE, BELOW = clip(x, 0.0, inf), clip(-x, 0.0, inf)
@@ -36,15 +36,9 @@ def unless_prelu(graph: Graph, found: Bindings) -> str | None:
     return None
 
 
-def leaky(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    return b.replaces(found.root, b.op("LeakyRelu", found["x"], alpha=found.number("alpha")))
-
-
-def prelu(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
+def prelu(b: Builder, found: Bindings) -> str:
     slope = found["slope"] if "slope" in found else _negated(b, found["negated"])
-    return b.replaces(found.root, b.op("PRelu", found["x"], slope))
+    return b.op("PRelu", found["x"], slope)
 
 
 def _slope(found: Bindings) -> str:
@@ -80,5 +74,5 @@ RECOVER_LEAKYRELU = Rewrite(
     contract=Contract("reassociates"),
     pattern=(ABOVE - scalar("alpha") * BELOW, ABOVE + scalar("alpha") * MINIMUM),
     unless=unless_leaky,
-    build=leaky,
+    build=lambda b, found: b.op("LeakyRelu", found["x"], alpha=found.number("alpha")),
 )

@@ -25,7 +25,7 @@ from ..formula.trace import Extents, Piece, broadcasts, constant_integers, exten
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 ELEMENTWISE = frozenset({"Cos", "Sin", "Cast"})
 
@@ -122,9 +122,9 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     for name in ("cos", "sin"):
         given = graph.tensor(found[name]).shape
         if given is None or not broadcasts(given, (shape[0], 1, shape[2], width)) or (1, *given)[-2:] != (shape[2], width):
-            return f"{found[name]} is not one row of factors for each row of x, the same for all heads"
+            return f"{found[name]} does not have one row of factors for each row of x, shared by all heads"
         if not found.number("half") and not _doubled(Reader(graph), found[name], bool(found.number("interleaved"))):
-            return f"{found[name]} is not known to hold every factor twice"
+            return f"{found[name]} may not contain every factor twice"
     return None
 
 
@@ -163,11 +163,11 @@ def _adds_axes(graph: Graph, node: Node) -> bool:
     return axes is not None and rank > 0 and all(axis % rank != rank - 1 for axis in axes)
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    b, shape = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0]), extents(graph, found["x"]) or ()
+def build(b: Builder, found: Bindings) -> str:
+    shape = extents(b.graph, found["x"]) or ()
     caches = [_cache(b, found, name, (shape[0], shape[2], shape[3] // 2)) for name in ("cos", "sin")]
     attributes = {"interleaved": 1} if found.number("interleaved") else {}
-    return b.replaces(found.root, b.op("RotaryEmbedding", found["x"], *caches, **attributes))
+    return b.op("RotaryEmbedding", found["x"], *caches, **attributes)
 
 
 def _cache(b: Builder, found: Bindings, name: str, shape: Extents) -> str:
@@ -206,13 +206,13 @@ def match_partial(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, values)
 
 
-def build_partial(graph: Graph, found: Bindings) -> Replacement:
-    b, rotary = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0]), graph.producer(found["rotary"])
+def build_partial(b: Builder, found: Bindings) -> str:
+    rotary = b.graph.producer(found["rotary"])
     assert rotary is not None, "match() has seen it"
     given = {name: value for name in rotary.attributes if isinstance(value := rotary.attribute(name), int)}
-    heads = (extents(graph, found["x"]) or (0, 0))[1]
+    heads = (extents(b.graph, found["x"]) or (0, 0))[1]
     attributes = {**given, "rotary_embedding_dim": int(found.number("width")), "num_heads": heads}
-    return b.replaces(found.root, b.op("RotaryEmbedding", found["x"], *rotary.inputs[1:], **attributes))
+    return b.op("RotaryEmbedding", found["x"], *rotary.inputs[1:], **attributes)
 
 
 RECOVER_ROTARY = Rewrite(

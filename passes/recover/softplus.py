@@ -14,7 +14,7 @@ from ..formula.pattern import PRODUCTS, call, tanh, var
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 x = var("x")
 SOFTPLUS = call("Log", 1 + call("Exp", x))
@@ -24,27 +24,15 @@ def not_double(graph: Graph, found: Bindings) -> str | None:
     return "x is fp64, and onnxruntime has no Softplus for fp64" if graph.tensor(found["x"]).dtype == "fp64" else None
 
 
-def softplus(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    return b.replaces(found.root, b.op("Softplus", found["x"]))
-
-
-def mish(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    return b.replaces(found.root, b.op("Mish", found["x"]))
-
-
 def match_log(graph: Graph, node: Node) -> Bindings | None:
     inner = graph.producer(node.inputs[0])
     return Bindings(node, {"x": inner.inputs[0], "y": node.inputs[0]}) if inner is not None and inner.kind == "Softmax" else None
 
 
-def log_softmax(graph: Graph, found: Bindings) -> Replacement:
-    softmax = graph.producer(found["y"])
+def log_softmax(b: Builder, found: Bindings) -> str:
+    softmax = b.graph.producer(found["y"])
     assert softmax is not None, "match() has seen it"
-    node = graph.node("LogSoftmax", [found["x"]], hint=found.root.outputs[0])
-    node.attributes = dict(softmax.attributes)
-    return Replacement((node,), {found.root.outputs[0]: node.outputs[0]})
+    return b.like(softmax, found["x"], operator="LogSoftmax")
 
 
 RECOVER_SOFTPLUS = Rewrite(
@@ -55,17 +43,17 @@ RECOVER_SOFTPLUS = Rewrite(
     contract=Contract("reassociates", over="x for which exp(x) is finite"),
     pattern=(SOFTPLUS,),
     unless=not_double,
-    build=softplus,
+    build=lambda b, found: b.op("Softplus", found["x"]),
 )
 RECOVER_MISH = Rewrite(
     name="recover_mish",
     summary="x·tanh(softplus(x)) -> Mish(x)",
     operators=PRODUCTS,
     emits=("Mish",),
-    contract=Contract("reassociates", over="x for which exp(x) is finite, where softplus is spelled out"),
+    contract=Contract("reassociates", over="x for which exp(x) is finite, where softplus is written out"),
     pattern=(x * tanh(call("Softplus", x)), x * tanh(SOFTPLUS)),
     unless=not_double,
-    build=mish,
+    build=lambda b, found: b.op("Mish", found["x"]),
 )
 RECOVER_LOGSOFTMAX = Rewrite(
     name="recover_logsoftmax",

@@ -16,7 +16,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 from ..rule.shuffle import Shuffle, canonical, depth_to_space, space_to_depth
 
 DTYPES = frozenset({"fp16", "fp32", "fp64", "int8", "uint8"})
@@ -139,28 +139,23 @@ def unless_unknown(graph: Graph, found: Bindings) -> str | None:
     return f"opset {graph.opset} has no mode CRD" if "CRD" in found and graph.opset < 11 else None
 
 
-def build_space(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    return b.replaces(found.root, b.op("SpaceToDepth", found["x"], blocksize=int(found.number("block"))))
+def build_space(b: Builder, found: Bindings) -> str:
+    return b.op("SpaceToDepth", found["x"], blocksize=int(found.number("block")))
 
 
-def build_depth(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    mode = {} if graph.opset < 11 else {"mode": "CRD" if "CRD" in found else "DCR"}
-    return b.replaces(found.root, b.op("DepthToSpace", found["x"], blocksize=int(found.number("block")), **mode))
+def build_depth(b: Builder, found: Bindings) -> str:
+    mode = {} if b.graph.opset < 11 else {"mode": "CRD" if "CRD" in found else "DCR"}
+    return b.op("DepthToSpace", found["x"], blocksize=int(found.number("block")), **mode)
 
 
-def build_focus(graph: Graph, found: Bindings) -> Replacement:
-    b, root, order = Builder.at(graph, found.root), found.root, found.integers("order")
-    weights = graph.value(root.inputs[1])
+def build_focus(b: Builder, found: Bindings) -> str:
+    root, order = found.root, found.integers("order")
+    weights = b.graph.value(root.inputs[1])
     assert weights is not None, "match() has seen it"
     parts = weights.reshape(weights.shape[0], len(order), -1, *weights.shape[2:])
     turned = b.array(parts[:, np.argsort(order)].reshape(weights.shape))
     image = b.op("SpaceToDepth", found["x"], blocksize=int(found.number("block")))
-    conv = graph.node("Conv", [image, turned, *root.inputs[2:]], hint=root.outputs[0])
-    conv.attributes = dict(root.attributes)
-    b.nodes.append(conv)
-    return b.replaces(root, conv.outputs[0])
+    return b.like(root, image, turned, *root.inputs[2:])
 
 
 RECOVER_DEPTH_TO_SPACE = Rewrite(

@@ -9,36 +9,13 @@ from __future__ import annotations
 
 from ..formula.pattern import PRODUCTS, clip, scalar, sigmoid, var
 from ..graph.graph import Graph
-from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 x = var("x")
 
 
-def _replace(graph: Graph, found: Bindings, operator: str, **attributes: float) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-    result = b.op(operator, found["x"], **attributes)
-    return Replacement(tuple(b.nodes), {found.root.outputs[0]: result})
-
-
-def swish(graph: Graph, found: Bindings) -> Replacement:
-    return _replace(graph, found, "Swish", alpha=found.number("alpha"))
-
-
-def hard_swish(graph: Graph, found: Bindings) -> Replacement:
-    return _replace(graph, found, "HardSwish")
-
-
 def too_late(graph: Graph, found: Bindings) -> str | None:
     return f"onnxruntime expands Swish in models of opset 24 only, this one has {graph.opset}" if graph.opset > 24 else None
-
-
-def hard_sigmoid(graph: Graph, found: Bindings) -> Replacement:
-    return _replace(graph, found, "HardSigmoid", alpha=1 / 6, beta=0.5)
-
-
-def hard_sigmoid_fifth(graph: Graph, found: Bindings) -> Replacement:
-    return _replace(graph, found, "HardSigmoid", alpha=1 / 5, beta=0.5)
 
 
 def not_double(graph: Graph, found: Bindings) -> str | None:
@@ -53,7 +30,7 @@ RECOVER_SWISH = Rewrite(
     contract=Contract("reassociates"),
     pattern=(x * sigmoid(scalar("alpha") * x),),
     unless=too_late,
-    build=swish,
+    build=lambda b, found: b.op("Swish", found["x"], alpha=found.number("alpha")),
 )
 RECOVER_HARDSWISH = Rewrite(
     name="recover_hardswish",
@@ -63,7 +40,7 @@ RECOVER_HARDSWISH = Rewrite(
     contract=Contract("reassociates"),
     pattern=(x * clip(x / 6 + 0.5, 0, 1),),
     unless=not_double,
-    build=hard_swish,
+    build=lambda b, found: b.op("HardSwish", found["x"]),
 )
 RECOVER_HARDSIGMOID = Rewrite(
     name="recover_hardsigmoid",
@@ -73,7 +50,7 @@ RECOVER_HARDSIGMOID = Rewrite(
     contract=Contract("reassociates"),
     pattern=(clip(x / 6 + 0.5, 0, 1),),
     unless=not_double,
-    build=hard_sigmoid,
+    build=lambda b, found: b.op("HardSigmoid", found["x"], alpha=1 / 6, beta=0.5),
 )
 RECOVER_HARDSIGMOID_FIFTH = Rewrite(
     name="recover_hardsigmoid_fifth",
@@ -83,5 +60,6 @@ RECOVER_HARDSIGMOID_FIFTH = Rewrite(
     contract=Contract("reassociates"),
     pattern=(clip(x / 5 + 0.5, 0, 1),),
     unless=not_double,
-    build=hard_sigmoid_fifth,
+    build=lambda b, found: b.op("HardSigmoid", found["x"], alpha=1 / 5, beta=0.5),
+    before=("recover_hardsigmoid",),  # which it is of 6/5·x
 )

@@ -1,27 +1,28 @@
-"""Writes the nodes of a replacement: unattached, named by the graph, constants in the dtype of the tensor they meet."""
+"""Writes what stands for an operator: nodes not in the graph yet, named by it, constants in the dtype of the tensor they meet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from onnx import helper
 
-from ...targets.dtypes import ELEMENT
-from ...targets.operator_view import FLOATS, AttributeValue
+from ...targets.dtypes import ELEMENT, FLOATS, LARGEST
+from ...targets.operator_view import AttributeValue
 from ..graph.graph import Graph
 from ..graph.node import Node
-from .rewrite import Replacement
 
 Operand = str | float
 COMPUTED = FLOATS - {"fp8"}
 """Dtypes that replacements compute in; fp8 only stores."""
+NOTHING: Mapping[str, AttributeValue] = MappingProxyType({})
 AXES_AS_INPUT = {"ReduceMax": 18, "ReduceMean": 18, "ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}
 """From this opset on the axes are an input."""
 
 
 class Builder:
-    """Collects the nodes that stand for one old node. Numbers become constants of dtype `dtype` (a key of targets' BITS)."""
+    """Collects the nodes that stand for one old node, in `nodes`. Numbers become constants of `dtype` ("fp32", "fp16" …)."""
 
     def __init__(self, graph: Graph, dtype: str, hint: str) -> None:
         self.graph, self.dtype, self.hint = graph, dtype, hint
@@ -30,16 +31,22 @@ class Builder:
 
     @classmethod
     def at(cls, graph: Graph, root: Node) -> Builder:
-        """For a node whose first input has the dtype everything is computed in."""
-        return cls(graph, graph.tensor(root.inputs[0]).dtype, root.outputs[0])
+        """In the dtype of the root's first output; where it is unknown (an operator without shape inference), of its first input."""
+        dtypes = (graph.tensor(name).dtype for name in (root.outputs[0], *root.inputs[:1]))
+        return cls(graph, next((dtype for dtype in dtypes if dtype != "unknown"), "unknown"), root.outputs[0])
 
-    def replaces(self, root: Node, result: str) -> Replacement:
-        """The nodes so far, `result` taking over the root's first output."""
-        return Replacement(tuple(self.nodes), {root.outputs[0]: result})
+    def within(self, dtype: str) -> Builder:
+        """A builder of the same nodes whose numbers have another dtype."""
+        if dtype == self.dtype:
+            return self
+        other = Builder(self.graph, dtype, self.hint)
+        other.nodes = self.nodes
+        return other
 
-    def array(self, value: np.ndarray, dtype: str | None = None) -> str:
-        """A constant tensor, cast once to `dtype` (the builder's own by default)."""
-        return self.graph.constant(value.astype(helper.tensor_dtype_to_np_dtype(ELEMENT[dtype or self.dtype])), self.hint)
+    def array(self, value: np.ndarray, dtype: str | None = None, name: str = "") -> str:
+        """A constant tensor, cast once to `dtype` (the builder's own by default); `name` becomes part of the tensor's."""
+        kind = helper.tensor_dtype_to_np_dtype(ELEMENT[dtype or self.dtype])
+        return self.graph.constant(value.astype(kind), f"{self.hint}_{name}" if name else self.hint)
 
     def number(self, value: float) -> str:
         """A scalar constant; a value beyond the dtype's range becomes its largest."""
@@ -61,6 +68,17 @@ class Builder:
         node.attributes.update({key: helper.make_attribute(key, value) for key, value in sorted(attributes.items())})
         self.nodes.append(node)
         return node.outputs[0]
+
+    def like(
+        self, node: Node, *inputs: str, operator: str = "", without: Iterable[str] = (), changed: Mapping[str, AttributeValue] = NOTHING
+    ) -> str:
+        """Appends the operator of `node` (or `operator`) on other inputs, and returns its output's name. It has the attributes of `node`
+        except those `without`; those `changed` are added, or replace the node's."""
+        new = self.graph.node(operator or node.operator, inputs, domain=node.domain, hint=self.hint)
+        new.attributes = {key: attribute for key, attribute in node.attributes.items() if key not in without}
+        new.attributes.update({key: helper.make_attribute(key, value) for key, value in changed.items()})
+        self.nodes.append(new)
+        return new.outputs[0]
 
     def with_axes(self, operator: str, tensor: str, axes: Sequence[int], **attributes: AttributeValue) -> str:
         """ReduceMax, ReduceMean, ReduceSum, Squeeze, Unsqueeze: axes go where this graph's opset wants them."""
@@ -86,4 +104,4 @@ class Builder:
 
 def largest(dtype: str) -> float:
     """The largest finite value of a float dtype."""
-    return {"fp16": 65504.0, "bf16": 3.3895313892515355e38, "fp64": 1.7976931348623157e308}.get(dtype, 3.4028234663852886e38)
+    return LARGEST.get(dtype, LARGEST["fp32"])

@@ -7,13 +7,13 @@ stays away from integers. What it writes must have the dtype and shape of what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
+from ...targets.dtypes import FLOATS
 from ...targets.expression import truth
 from ...targets.formula import Binary, Call, Expression, Name, Unary, render
-from ...targets.model import Target
-from ...targets.operator_view import FLOATS, AttributeValue
+from ...targets.operator_view import AttributeValue
 from ...targets.rule_formula import emitted, is_one_operator, number_of, plain_name, roots_of
 from ...targets.rule_spec import RuleSpec
 from ...targets.support import environment_of
@@ -22,15 +22,10 @@ from ..formula.polynomial import Polynomial, TooLarge, polynomial
 from ..formula.region import FUNCTIONS
 from ..graph.graph import Graph
 from ..graph.node import Node
-from .build import COMPUTED
+from .build import COMPUTED, Builder
 from .match_tree import Matcher
-from .rewrite import Bindings, Contract, Match, Replacement, Rewrite
+from .rewrite import Bindings, Contract, Match, Rewrite
 from .write_rule import Writer, attribute_parameters
-
-
-def compile_rules(target: Target) -> tuple[Rewrite, ...]:
-    """The rules of a target's files, in the order written."""
-    return tuple(compile_rule(spec) for spec in target.rules)
 
 
 def compile_rule(spec: RuleSpec) -> Rewrite:
@@ -43,10 +38,10 @@ def compile_rule(spec: RuleSpec) -> Rewrite:
         summary=f"{render(spec.match[0])} -> {_short(spec)} ({spec.origin})",
         operators=roots_of(spec.match[0]),
         emits=emitted(spec),
-        contract=Contract(kind, bound, f"{over}, claimed at {spec.origin} and tried on numbers", spec.over),
+        contract=Contract(kind, bound, f"{over}, claimed at {spec.origin} and checked on sample values", spec.over),
         match=_finder(spec),
         unless=lambda graph, found: _against(spec, graph, found),
-        build=lambda graph, found: Writer(spec, graph, found).replacement(),
+        build=lambda b, found: Writer(spec, b, found).results(),
     )
 
 
@@ -56,7 +51,7 @@ def _short(spec: RuleSpec, most: int = 120) -> str:
 
 
 def is_formula(spec: RuleSpec) -> bool:
-    """Whether `match` is several operators, which have to be found before operators are asked for one by one."""
+    """Whether `match` is several operators, which have to be found before operators are placed one by one."""
     return not is_one_operator(spec.match[0])
 
 
@@ -105,12 +100,12 @@ def _engine(spec: RuleSpec) -> Rewrite | None:
     except (_Unreadable, TooLarge):
         return None
 
-    def nothing(graph: Graph, found: Bindings) -> Replacement:
-        raise AssertionError("only finds")
+    def only_finds(b: Builder, found: Bindings) -> str:
+        raise AssertionError("compile_rule writes what this finds")
 
     contract = Contract("reassociates")
     name, roots = spec.name, roots_of(spec.match[0])
-    return Rewrite(name=name, summary="", operators=roots, emits=(), contract=contract, build=nothing, pattern=(pattern,))
+    return Rewrite(name=name, summary="", operators=roots, emits=(), contract=contract, build=only_finds, pattern=(pattern,))
 
 
 class _Unreadable(Exception):
@@ -164,45 +159,44 @@ def _function(name: str, expression: Call, spec: RuleSpec) -> Polynomial:
     raise _Unreadable
 
 
-# --- what speaks against it
+# --- conditions
 
 
 def _against(spec: RuleSpec, graph: Graph, found: Bindings) -> str | None:
     root = found.root
     dtype = graph.tensor(root.outputs[0]).dtype
     if dtype not in COMPUTED:
-        return f"the rule is stated over the reals, and the node computes {dtype}"
+        return f"the rule holds over the reals, and the node computes in {dtype}"
     if spec.where is not None and truth(spec.where, environment_of(graph.view(root))) is not True:
         return f"its condition does not hold: {render(spec.where)}"
     for parameter in sorted(set(spec.parameters) - attribute_parameters(spec)):
         other = graph.tensor(found[parameter]).dtype
         if other in FLOATS and other != dtype:
             return f"{parameter} is {other}, the result {dtype}"
-    writer = Writer(spec, graph, found)
-    replacement = writer.replacement()
+    b = Builder.at(graph, root)
+    writer = Writer(spec, b, found)
+    results = writer.results()
     try:
-        return writer.beyond or _unlike(graph, replacement, root)
+        return writer.beyond or _unlike(b, results, root)
     finally:
-        graph.discard(replacement.nodes)
+        graph.discard(b.nodes)
 
 
-def _unlike(graph: Graph, new: Replacement, root: Node) -> str | None:
+def _unlike(b: Builder, results: Sequence[str], root: Node) -> str | None:
     """How what would be written differs in dtype or shape from what is there; None if it does not."""
-    graph.infer(new.nodes)
-    for old, name in new.outputs.items():
+    graph, known = b.graph, all(not node.domain for node in b.nodes)  # operators of other domains have no shape inference
+    graph.infer(b.nodes)
+    for old, name in zip(root.outputs, results, strict=False):
+        if not old:
+            continue
         there, ours = graph.tensor(old), graph.tensor(name)
         if ours.dtype not in (there.dtype, "unknown"):
-            return f"it would give {ours.dtype}, {root.kind} gives {there.dtype}"
-        if there.shape is not None and ours.shape is None and plain_domain(new):
-            return "what it would write does not fit operands of these shapes"
-        if there.shape is not None and ours.shape != there.shape and plain_domain(new):
-            return f"it would give {_extents(ours.shape)}, {root.kind} gives {_extents(there.shape)}"
+            return f"it would produce {ours.dtype}, and {root.kind} produces {there.dtype}"
+        if there.shape is not None and ours.shape is None and known:
+            return "its replacement does not accept operands of these shapes"
+        if there.shape is not None and ours.shape != there.shape and known:
+            return f"it would produce shape {_extents(ours.shape)}, and {root.kind} produces {_extents(there.shape)}"
     return None
-
-
-def plain_domain(new: Replacement) -> bool:
-    """Whether shapes can be inferred: operators of other domains have no inference."""
-    return all(not node.domain for node in new.nodes)
 
 
 def _extents(shape: tuple[int | None, ...] | None) -> str:

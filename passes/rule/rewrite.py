@@ -1,8 +1,8 @@
-"""What a rewrite rule is, how one is found at a node, and a sweep of rules over a graph.
+"""What a rewrite rule is, and how it is found at a node.
 
-A rule is data: formulas (or a match function), reasons against it, a replacement and a contract about the difference
-it makes. Finding a rule changes nothing; `propose` only writes unattached nodes, so that a device can be asked about
-them before anything is decided.
+A rule is data: formulas (or a match function), conditions, a replacement and a contract about the difference it
+makes. Finding a rule changes nothing; `propose` only writes unattached nodes, so that devices can be tried on them before
+anything is decided.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ...targets.operator_view import FLOATS
+from ...targets.dtypes import FLOATS, HALVES, ROUNDOFF
 from ..formula.pattern import Formula, Outline, Pairing, Value, functions_of, outline
 from ..formula.polynomial import Leaf, TooLarge, atoms
 from ..formula.reading import Reading, Unreadable, read
@@ -19,11 +19,12 @@ from ..formula.region import Reader, Region
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.schema import first_opset
+from .build import Builder
 
 Allow = Callable[[str, str], bool]
-"""Whether a rule (its name) may be applied at the node that writes a tensor; asked once per application, just before it."""
+"""Whether a rule (its name) may be applied at the node that writes a tensor; called once per application, just before it."""
 MAX_CANDIDATES = 16
-ROUNDING: Mapping[str, float] = {"fp16": 2.0**-9, "bf16": 2.0**-6}
+ROUNDING: Mapping[str, float] = {dtype: 4 * ROUNDOFF[dtype] for dtype in HALVES}
 """Relative tolerance on a formula's coefficients where the model rounded its own: a few roundings of the dtype."""
 
 
@@ -73,11 +74,16 @@ class Bindings:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """New nodes in topological order, not in the graph yet, and which tensor takes over which output of the root. Without nodes
-    the old output's users are to read an existing tensor instead."""
+    """New nodes in topological order, not in the graph yet, and which tensor takes over which output of the root
+    ({"old tensor": "new tensor"}). Without nodes the old output's readers are to read an existing tensor instead."""
 
     nodes: tuple[Node, ...]
     outputs: Mapping[str, str]
+
+
+Build = Callable[[Builder, Bindings], str | tuple[str, ...]]
+"""Writes what a rule puts in the root's place and names the tensor that takes over the root's first output, or one for each of the
+root's outputs from the first on. Without new nodes it is a tensor that is there already. The root and the graph stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The formula is there, but something speaks against the rule: a sentence."""
+    """The formula is there, but the rule does not apply; the reason is a sentence without a full stop."""
 
     rule: str
     reason: str
@@ -112,7 +118,7 @@ def anywhere(rule: str, tensor: str) -> bool:
 
 
 def always(graph: Graph, found: Bindings) -> str | None:
-    """The condition of a rule that nothing speaks against."""
+    """The condition of a rule that applies wherever it matches."""
     return None
 
 
@@ -126,13 +132,15 @@ class Rewrite:
     emits: tuple[str, ...]
     """Kinds the replacement may contain."""
     contract: Contract
-    build: Callable[[Graph, Bindings], Replacement]
+    build: Build
     pattern: tuple[Formula, ...] = ()
     """Spellings beyond order and grouping; the first that fits counts."""
     match: Callable[[Graph, Node], Bindings | None] | None = None
     """Instead of `pattern`."""
     unless: Callable[[Graph, Bindings], str | None] = always
-    """A sentence that says why not, or None."""
+    """Why the rule does not apply, as a sentence without a full stop; None if it applies."""
+    before: tuple[str, ...] = ()
+    """Names of rules that may match at the same root, and would leave more to compute there: this one is tried first (order.py)."""
     tolerance: float = 1e-5
     """Relative, on the coefficients of `pattern`."""
     about: Outline = field(init=False)
@@ -151,7 +159,7 @@ class Rewrite:
         for operator in self.emits:
             first = first_opset(operator.rpartition("::")[2], operator.rpartition("::")[0])
             if first > graph.newest:
-                reason = f"{operator} exists from opset {first} on, the model of opset {graph.opset} goes up to {graph.newest}"
+                reason = f"{operator} exists since opset {first}; the model (opset {graph.opset}) can have operators up to {graph.newest}"
                 return Declined(self.name, reason)
         against = self.unless(graph, found)
         return Match(self, found) if against is None else Declined(self.name, against)
@@ -159,7 +167,14 @@ class Rewrite:
     def propose(self, graph: Graph, node: Node, site: Site | None = None) -> Replacement | Declined | None:
         """The new nodes, unattached: give them to `insert`, or drop them."""
         match = self.find(graph, node, site)
-        return self.build(graph, match.found) if isinstance(match, Match) else match
+        return self.replacement(graph, match.found) if isinstance(match, Match) else match
+
+    def replacement(self, graph: Graph, found: Bindings) -> Replacement:
+        """What the rule writes for what it found; no condition is checked."""
+        b = Builder.at(graph, found.root)
+        result = self.build(b, found)
+        results = (result,) if isinstance(result, str) else result
+        return Replacement(tuple(b.nodes), {old: new for old, new in zip(found.root.outputs, results, strict=False) if old})
 
 
 class Site:

@@ -11,10 +11,11 @@ from onnx import TensorProto, helper
 
 from ...targets.formula import Call, Expression
 from ...targets.operator_view import AttributeValue
-from ...targets.rule_formula import kind_of
+from ...targets.rule_formula import attribute_kind
 from ...targets.rule_spec import RuleSpec
 from ..formula.pattern import Value
 from ..graph.graph import Graph
+from .build import Builder
 from .rewrite import Bindings
 from .write_rule import Writer, attribute_parameters
 
@@ -44,9 +45,9 @@ def _model(spec: RuleSpec, shapes: Mapping[str, tuple[int, ...]], known: Mapping
     start = helper.make_model(helper.make_graph([], "rule", inputs, []), opset_imports=[helper.make_opsetid("", OPSET)])
     graph = Graph(start)
     root = graph.node("Identity", [next(iter(shapes), "")], outputs=["result"])
-    writer = Writer(spec, graph, Bindings(root, known), "fp64")
+    writer = Writer(spec, Builder(graph, "fp64", "result"), Bindings(root, known))
     results = writer.formula(spec.match[0], len(spec.emit))
-    nodes = [graph.node_proto(node) for node in writer.builder.nodes]
+    nodes = [node.to_proto() for node in writer.builder.nodes]
     nodes += [helper.make_node("Identity", [name], [f"result_{k}"]) for k, name in enumerate(results)]
     outputs = [onnx.ValueInfoProto(name=f"result_{k}") for k in range(len(results))]
     used = {name for node in nodes for name in node.input}
@@ -60,7 +61,9 @@ def _kinds(expression: Expression) -> dict[str, str]:
     """Attribute parameters by the kind of attribute they stand for."""
     found: dict[str, str] = {}
     if isinstance(expression, Call):
-        found.update({value.name: kind_of(expression.function, name) for name, value in expression.keywords if hasattr(value, "name")})
+        found.update(
+            {value.name: attribute_kind(expression.function, name) for name, value in expression.keywords if hasattr(value, "name")}
+        )
     for part in (*getattr(expression, "arguments", ()), *(getattr(expression, side, None) for side in ("left", "right", "operand"))):
         if part is not None:
             found.update(_kinds(part))

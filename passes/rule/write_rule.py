@@ -1,5 +1,5 @@
-"""Writes a rule's formulas as nodes: every name and every equal part once, numbers reckoned with beforehand, constants in the dtype of the
-result."""
+"""Writes a rule's formulas as nodes: every name and every equal part once, arithmetic on numbers done beforehand, constants in the
+dtype of the result."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from ...targets.operator_view import AttributeValue
 from ...targets.operators import versions_of
 from ...targets.rule_formula import INFIX, integer_inputs, names_in, number_of, plain_name
 from ...targets.rule_spec import RuleSpec
-from ..graph.graph import Graph
-from .build import COMPUTED, Builder, Operand, largest
+from .build import Builder, Operand, largest
 from .match_tree import literal
-from .rewrite import Bindings, Replacement
+from .rewrite import Bindings
 
 
 def attribute_parameters(spec: RuleSpec) -> frozenset[str]:
@@ -41,13 +40,11 @@ def attribute_parameters(spec: RuleSpec) -> frozenset[str]:
 
 
 class Writer:
-    """Writes `emit`: each sub-expression and each `let` name once, numbers reckoned with beforehand."""
+    """Writes a rule's formulas into a builder: each sub-expression and each `let` name once."""
 
-    def __init__(self, spec: RuleSpec, graph: Graph, found: Bindings, dtype: str = "") -> None:
-        """`dtype` is that of the root's first output unless given."""
-        self.spec, self.graph, self.found = spec, graph, found
-        dtype = dtype or graph.tensor(found.root.outputs[0]).dtype
-        self.builder = Builder(graph, dtype if dtype in COMPUTED else "fp32", found.root.outputs[0])
+    def __init__(self, spec: RuleSpec, builder: Builder, found: Bindings) -> None:
+        self.spec, self.builder, self.found = spec, builder, found
+        self.graph = builder.graph
         self.beyond: str | None = None
         """The first constant that the dtype cannot hold."""
         self._attributes = attribute_parameters(spec)
@@ -71,19 +68,15 @@ class Writer:
             elif isinstance(value, float | int):
                 self._names[name] = float(value)
 
-    def replacement(self) -> Replacement:
+    def results(self) -> tuple[str, ...]:
+        """`emit`, one tensor for each output of the root."""
         self._bind()
         used = _used(self.spec)
         for name, expression in self.spec.let:
             if name in used:
                 self._names[name] = self._write(expression)
         results = [self._write(formula) for formula in self.spec.emit]
-        root = self.found.root
-        outputs = {}
-        for old, result in zip(root.outputs, results, strict=False):
-            if old:
-                outputs[old] = self._tensor(result)
-        return Replacement(tuple(self.builder.nodes), outputs)
+        return tuple(self._tensor(result) for result in results)
 
     def _write(self, expression: Expression) -> Operand:
         if isinstance(expression, Name):
@@ -135,7 +128,7 @@ class Writer:
         dtype = self.builder.dtype
         held = np.array(item, helper.tensor_dtype_to_np_dtype(ELEMENT[dtype])) if abs(item) <= largest(dtype) else None
         if (held is None or (item and not held)) and self.beyond is None:
-            self.beyond = f"the constant {item:g} is beyond {dtype}"
+            self.beyond = f"the constant {item:g} is out of range for {dtype}"
         return self.builder.number(item)
 
     def _values(self, function: str, keywords: Sequence[tuple[str, Expression]]) -> dict[str, AttributeValue]:

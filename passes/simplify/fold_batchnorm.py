@@ -14,7 +14,8 @@ import numpy as np
 
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.build import Builder
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 LINEAR = ("Conv", "ConvTranspose", "Gemm")
 IDENTITIES = 16
@@ -120,22 +121,19 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     return None if largest < limit else f"the folded weights overflow {weights.dtype}"
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    linear, root = graph.producer(found["y"]), affine(graph, found)
+def build(b: Builder, found: Bindings) -> str:
+    linear, root = b.graph.producer(found["y"]), affine(b.graph, found)
     assert linear is not None and isinstance(root, Affine), "unless() has checked"
-    weights, bias = constant(graph, linear, 1), constant(graph, linear, 2)
+    weights, bias = constant(b.graph, linear, 1), constant(b.graph, linear, 2)
     assert weights is not None
-    channels = _channels(graph, linear, weights)
-    beta = graph.attribute(linear, "beta") if linear.operator == "Gemm" and bias is not None else 1.0
+    channels = _channels(b.graph, linear, weights)
+    beta = b.graph.attribute(linear, "beta") if linear.operator == "Gemm" and bias is not None else 1.0
     assert isinstance(beta, float)
     factor, offset = (np.broadcast_to(array, channels) for array in (root.factor, root.offset))
     old = np.zeros(channels) if bias is None else np.broadcast_to(bias.astype(np.float64).ravel(), channels)
     shifted = (old * beta * factor + offset) / beta
-    arrays = {"weight": _scaled(graph, linear, weights, factor), "bias": shifted.astype(weights.dtype)}
-    names = [graph.constant(array, f"{found.root.outputs[0]}_{name}") for name, array in arrays.items()]
-    node = graph.node(linear.operator, [linear.inputs[0], *names], hint=found.root.outputs[0])
-    node.attributes = {name: attribute for name, attribute in linear.attributes.items() if name != "beta" or bias is not None}
-    return Replacement((node,), {found.root.outputs[0]: node.outputs[0]})
+    operands = b.array(_scaled(b.graph, linear, weights, factor), name="weight"), b.array(shifted, name="bias")
+    return b.like(linear, linear.inputs[0], *operands, without=("beta",) if bias is None else ())
 
 
 def _channels(graph: Graph, linear: Node, weights: np.ndarray) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 
@@ -47,12 +47,11 @@ def _turned(graph: Graph, found: Bindings) -> np.ndarray | None:
     return array.reshape((1,) * (len(order) - array.ndim) + array.shape).transpose(np.argsort(order))
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    array = _turned(graph, found)
+def build(b: Builder, found: Bindings) -> str:
+    array = _turned(b.graph, found)
     assert array is not None, "unless() has checked"
-    b = Builder(graph, graph.tensor(found["constant"]).dtype, found.root.outputs[0])
     result = b.op(found.root.operator, found["h"], b.array(array))
-    return b.replaces(found.root, b.op("Transpose", result, perm=found.integers("order")))
+    return b.op("Transpose", result, perm=found.integers("order"))
 
 
 FOLD_CHANNELS_LAST = Rewrite(

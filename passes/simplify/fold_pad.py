@@ -8,11 +8,11 @@ MaxPool(Pad(x; p, -∞); q)                                 ->  MaxPool(x; p + q
 from __future__ import annotations
 
 import numpy as np
-from onnx import helper
 
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.build import Builder
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 POOLS = ("AveragePool", "MaxPool")
 
@@ -27,20 +27,20 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     assert pad is not None, "match() has seen it"
     before, after = graph.tensor(pad.inputs[0]).shape, _widths(graph, pad)
     if before is None or after is None or graph.attribute(pad, "mode") != "constant":
-        return "the Pad is not by known widths of one value"
+        return "the Pad's widths are not known, or its mode is not constant"
     if any(width < 0 for width in after) or any(after[:2]) or any(after[len(before) : len(before) + 2]):
-        return "the Pad cuts something off, or pads batch or channels"
+        return "the Pad crops, or pads batch or channels"
     if graph.attribute(root, "auto_pad") not in ("NOTSET", "VALID") or any(graph.uses(name) for name in root.writes[1:]):
-        return "the operator chooses its padding itself, or gives indices"
+        return "the operator has auto_pad, or its output of indices is used"
     value = _value(graph, pad)
     if value != (-np.inf if root.kind == "MaxPool" else 0.0):
-        return f"{root.kind} pads with another value than the Pad, {value}"
+        return f"{root.kind} does not pad with the value of the Pad, {value}"
     if root.kind == "AveragePool" and not _counts_all(graph, root):
-        return "the AveragePool leaves its own padding out of the mean"
+        return "the AveragePool does not count its own padding"
     if root.kind in POOLS and graph.attribute(root, "ceil_mode"):
-        return "the last windows may lie in the padding only"
+        return "with ceil_mode, the last windows may lie entirely in the padding"
     if root.kind in POOLS and not _inside(graph.attribute(root, "kernel_shape"), _sum(graph, root, pad)):
-        return "a window may lie in the padding only, which onnxruntime refuses"
+        return "a window may lie entirely in the padding, which onnxruntime rejects"
     return None
 
 
@@ -55,15 +55,13 @@ def _sum(graph: Graph, root: Node, pad: Node) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip((*widths[2:rank], *widths[rank + 2 :]), own, strict=True))
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    root, pad = found.root, graph.producer(found["padded"])
+def build(b: Builder, found: Bindings) -> str:
+    root, pad = found.root, b.graph.producer(found["padded"])
     assert pad is not None, "match() has seen it"
-    node = graph.node(root.operator, [pad.inputs[0], *root.inputs[1:]], hint=root.outputs[0])
-    node.attributes = {name: attribute for name, attribute in root.attributes.items() if name != "auto_pad"}
-    node.attributes["pads"] = helper.make_attribute("pads", _sum(graph, root, pad))
+    operands, pads = (pad.inputs[0], *root.inputs[1:]), _sum(b.graph, root, pad)
     if root.kind == "AveragePool":
-        node.attributes["count_include_pad"] = helper.make_attribute("count_include_pad", 1)
-    return Replacement((node,), {root.outputs[0]: node.outputs[0]})
+        return b.like(root, *operands, without=("auto_pad",), changed={"pads": pads, "count_include_pad": 1})
+    return b.like(root, *operands, without=("auto_pad",), changed={"pads": pads})
 
 
 def _own(graph: Graph, node: Node, dims: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 
 def match(graph: Graph, node: Node) -> Bindings | None:
@@ -63,16 +63,15 @@ def _factor(graph: Graph, found: Bindings) -> np.ndarray | str:
         return wide if found.root.operator == "Mul" else 1.0 / wide
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    weight, factor = graph.value(found["weight"]), _factor(graph, found)
+def build(b: Builder, found: Bindings) -> str:
+    weight, factor = b.graph.value(found["weight"]), _factor(b.graph, found)
     assert weight is not None and not isinstance(factor, str), "unless() has checked"
-    b = Builder(graph, graph.tensor(found["weight"]).dtype, found.root.outputs[0])
     result = b.op("MatMul", found["x"], b.array(weight.astype(np.float64) * factor))
     if "bias" in found:
-        bias = graph.value(found["bias"])
+        bias = b.graph.value(found["bias"])
         assert bias is not None, "match() has seen that it is constant"
         result = b.add(result, b.array(bias.astype(np.float64).reshape(-1) * factor))
-    return b.replaces(found.root, result)
+    return result
 
 
 FOLD_PRODUCT = Rewrite(

@@ -9,11 +9,11 @@ Transpose(f(Transpose(x; p)); q)     ->  f(Transpose(x; p∘q))          f one o
 
 from __future__ import annotations
 
-from ..graph.elementwise import ELEMENTWISE
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..graph.schema import ELEMENTWISE
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 SHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
@@ -24,7 +24,7 @@ def match_reshape(graph: Graph, node: Node) -> Bindings | None:
 
 
 def unless_unknown(graph: Graph, found: Bindings) -> str | None:
-    """The outer shape must not speak of the inner one: a 0 in it copies an extent."""
+    """The outer shape must not depend on the inner one: a 0 in it copies an extent."""
     if _own_shape(graph, found.root):
         return None
     shape = graph.tensor(found.root.outputs[0]).shape
@@ -39,22 +39,17 @@ def _own_shape(graph: Graph, node: Node) -> bool:
     return wanted is not None and 0 not in wanted
 
 
-def build_reshape(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder.at(graph, found.root)
-    if _own_shape(graph, found.root):
-        return b.replaces(found.root, b.op("Reshape", found["x"], found.root.inputs[1]))
-    shape = graph.tensor(found.root.outputs[0]).shape or ()
-    return b.replaces(found.root, b.reshape(found["x"], [-1 if extent is None else extent for extent in shape]))
+def build_reshape(b: Builder, found: Bindings) -> str:
+    if _own_shape(b.graph, found.root):
+        return b.op("Reshape", found["x"], found.root.inputs[1])
+    shape = b.graph.tensor(found.root.outputs[0]).shape or ()
+    return b.reshape(found["x"], [-1 if extent is None else extent for extent in shape])
 
 
 def match_undone(graph: Graph, node: Node) -> Bindings | None:
     found = match_reshape(graph, node)
     before, after = None if found is None else graph.tensor(found["x"]).shape, graph.tensor(node.outputs[0]).shape
     return found if before is not None and before == after and None not in before else None
-
-
-def build_undone(graph: Graph, found: Bindings) -> Replacement:
-    return Replacement((), {found.root.outputs[0]: found["x"]})
 
 
 def match_transposes(graph: Graph, node: Node) -> Bindings | None:
@@ -86,24 +81,20 @@ def order(graph: Graph, node: Node) -> tuple[int, ...] | None:
     return None if shape is None else tuple(reversed(range(len(shape))))
 
 
-def build_transposes(graph: Graph, found: Bindings) -> Replacement:
+def build_transposes(b: Builder, found: Bindings) -> str:
     merged = found.integers("order")
     if list(merged) == list(range(len(merged))):
-        return Replacement((), {found.root.outputs[0]: found["x"]})
-    b = Builder.at(graph, found.root)
-    return b.replaces(found.root, b.op("Transpose", found["x"], perm=merged))
+        return found["x"]
+    return b.op("Transpose", found["x"], perm=merged)
 
 
-def build_through(graph: Graph, found: Bindings) -> Replacement:
-    f, merged = graph.producer(found["f"]), found.integers("order")
+def build_through(b: Builder, found: Bindings) -> str:
+    f, merged = b.graph.producer(found["f"]), found.integers("order")
     assert f is not None, "match() has seen it"
-    b, x = Builder.at(graph, found.root), found["x"]
+    x = found["x"]
     if list(merged) != list(range(len(merged))):
         x = b.op("Transpose", x, perm=merged)
-    node = graph.node(f.operator, [x, *f.inputs[1:]], hint=found.root.outputs[0])
-    node.attributes = dict(f.attributes)
-    b.nodes.append(node)
-    return b.replaces(found.root, node.outputs[0])
+    return b.like(f, x, *f.inputs[1:])
 
 
 EXACT = Contract("exact")
@@ -124,7 +115,7 @@ UNDO_RESHAPE = Rewrite(
     emits=(),
     contract=EXACT,
     match=match_undone,
-    build=build_undone,
+    build=lambda b, found: found["x"],
 )
 MERGE_SHAPING = Rewrite(
     name="merge_shaping",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..formula.region import not_training
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..rule.rewrite import Bindings, Contract, Decision, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Decision, Rewrite
 
 
 def match_identity(graph: Graph, node: Node) -> Bindings | None:
@@ -35,21 +35,28 @@ def match_transpose(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"x": node.inputs[0]}) if same else None
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    return Replacement((), {found.root.outputs[0]: found["x"]})
+def _rule(name: str, operators: tuple[str, ...], summary: str, match: Callable[[Graph, Node], Bindings | None], *before: str) -> Rewrite:
+    return Rewrite(
+        name=name,
+        summary=summary,
+        operators=operators,
+        emits=(),
+        contract=Contract("exact"),
+        match=match,
+        build=lambda b, found: found["x"],
+        before=before,
+    )
 
 
-def _rule(name: str, operators: tuple[str, ...], summary: str, match: Callable[[Graph, Node], Bindings | None]) -> Rewrite:
-    return Rewrite(name=name, summary=summary, operators=operators, emits=(), contract=Contract("exact"), match=match, build=build)
-
-
+SHAPING = ("Reshape", "Expand", "Squeeze", "Unsqueeze", "Flatten")
 REMOVALS = (
     _rule("remove_identity", ("Identity",), "Identity(x) -> x", match_identity),
     _rule("remove_dropout", ("Dropout",), "Dropout(x) at inference -> x", match_dropout),
     _rule("remove_cast", ("Cast",), "Cast(x) to the dtype of x -> x", match_cast),
-    _rule("remove_reshape", ("Reshape", "Expand", "Squeeze", "Unsqueeze", "Flatten"), "Reshape(x) to the shape of x -> x", match_shape),
-    _rule("remove_transpose", ("Transpose",), "Transpose(x) in the order of x -> x", match_transpose),
+    _rule("remove_reshape", SHAPING, "Reshape(x) to the shape of x -> x", match_shape, "merge_reshape", "merge_shaping"),
+    _rule("remove_transpose", ("Transpose",), "Transpose(x) in the order of x -> x", match_transpose, "merge_transpose"),
 )
+"""Merging first would compute again what stands before the removed node, where something else reads that too."""
 
 
 def name_outputs(graph: Graph) -> tuple[Decision, ...]:

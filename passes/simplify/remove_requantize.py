@@ -15,12 +15,14 @@ from math import ldexp
 
 import numpy as np
 
+from ...targets.dtypes import SMALLEST_NORMAL
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.build import Builder
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 BITS = {("int8", "fp16"), ("uint8", "fp16"), *((dtype, "fp32") for dtype in ("int8", "uint8", "int16", "uint16"))}
-RANGE = {"fp16": (ldexp(1, -14), ldexp(1, 7)), "fp32": (ldexp(1, -126), ldexp(1, 111))}
+RANGE = {"fp16": (SMALLEST_NORMAL["fp16"], ldexp(1, 7)), "fp32": (SMALLEST_NORMAL["fp32"], ldexp(1, 111))}
 """Scales between which n·s is normal and finite, for every n but 0."""
 
 
@@ -52,22 +54,21 @@ def _equal(graph: Graph, left: str, right: str) -> bool:
 def unless(graph: Graph, found: Bindings) -> str | None:
     value, (low, high) = graph.value(found["scale"]), RANGE[graph.tensor(found["scale"]).dtype]
     if value is None:
-        return "the scale is no constant: it may be too small or too large for exact rounding"
+        return "the scale is not constant: it may be too small or too large for exact rounding"
     return None if bool(((value >= low) & (value <= high)).all()) else "a scale is too small or too large for exact rounding"
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
+def build(b: Builder, found: Bindings) -> str:
     """Where the name of the result must stay, q's own operator computes it under that name."""
-    result, maker, dequantised = found.root.outputs[0], graph.producer(found["q"]), found.root.inputs[0]
+    graph, result, dequantised, q = b.graph, found.root.outputs[0], found.root.inputs[0], found["q"]
     if result not in graph.outputs and not any(result in user.captures for user in graph.users(result)):
-        return Replacement((), {result: found["q"]})
-    moves = maker is not None and len(maker.writes) == 1 and graph.uses(found["q"]) == 1 and graph.uses(dequantised) == 1
-    if maker is None or not moves:
-        node = graph.node("Identity", [found["q"]], hint=result)
-    else:
-        node = graph.node(maker.operator, maker.inputs, domain=maker.domain, hint=result)
-        node.attributes, node.proto, node.captures = dict(maker.attributes), maker.proto, maker.captures
-    return Replacement((node,), {result: node.outputs[0]})
+        return q
+    maker = graph.producer(q)
+    if maker is None or len(maker.writes) != 1 or graph.uses(q) != 1 or graph.uses(dequantised) != 1:
+        return b.op("Identity", q)
+    again = b.like(maker, *maker.inputs)
+    b.nodes[-1].proto, b.nodes[-1].captures = maker.proto, maker.captures
+    return again
 
 
 REMOVE_REQUANTIZE = Rewrite(

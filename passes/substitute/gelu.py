@@ -29,7 +29,7 @@ from math import pi, sqrt
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 OWN = (sqrt(2 / pi), 0.044715 * sqrt(2 / pi))
 
@@ -93,13 +93,11 @@ def _rule(family: str, spell: Callable[[Builder, str, Form], str], form: Form, e
     def unless(graph: Graph, found: Bindings) -> str | None:
         mode = str(found.values["mode"])
         if (form.none if mode == "none" else form.tanh) is None:
-            return f"this form is fitted to the other GELU: the node has approximate={mode}"
+            return f"this form approximates the other variant of GELU: the node has approximate={mode}"
         return None
 
-    def build(graph: Graph, found: Bindings) -> Replacement:
-        b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
-        result = spell(b, found["x"], form)
-        return Replacement(tuple(b.nodes), {found.root.outputs[0]: result})
+    def build(b: Builder, found: Bindings) -> str:
+        return spell(b, found["x"], form)
 
     return Rewrite(
         name=family if form is T2 else f"{family}_{form.name}",
@@ -124,12 +122,10 @@ TANH = tuple(_rule("tanh", tanh_form, form, ("Tanh", "Mul", "Add")) for form in 
 SIGMOID = tuple(_rule("sigmoid", sigmoid_form, form, ("Sigmoid", "Mul", "Add")) for form in FORMS)
 
 
-def build_erf(graph: Graph, found: Bindings) -> Replacement:
-    b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
+def build_erf(b: Builder, found: Bindings) -> str:
     x = found["x"]
     half = b.mul(x, 0.5)
-    result = b.add(half, b.mul(half, b.op("Erf", b.mul(x, sqrt(0.5)))))
-    return Replacement(tuple(b.nodes), {found.root.outputs[0]: result})
+    return b.add(half, b.mul(half, b.op("Erf", b.mul(x, sqrt(0.5)))))
 
 
 def not_tanh(graph: Graph, found: Bindings) -> str | None:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,13 @@ def match(graph: Graph, node: Node) -> Bindings | None:
 
 
 def _rule(form: Form) -> Rewrite:
-    def build(graph: Graph, found: Bindings) -> Replacement:
-        b = Builder(graph, graph.tensor(found["x"]).dtype, found.root.outputs[0])
+    def build(b: Builder, found: Bindings) -> str:
         x = found["x"]
         total = b.op("Relu", x)
         minus = b.add(x, b.mul(total, -2.0))
         for knot, weight in zip(form.knots, form.weights, strict=True):
             total = b.add(total, b.mul(b.op("Relu", b.add(minus, knot)), weight))
-        return b.replaces(found.root, total)
+        return total
 
     return Rewrite(
         name=f"relu_{form.relus}",

@@ -14,17 +14,15 @@ from math import ldexp
 import numpy as np
 from onnx import helper
 
-from ...targets.dtypes import ELEMENT
+from ...targets.dtypes import BYTES, ELEMENT, SMALLEST_NORMAL
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
-
-BYTES = ("int8", "uint8")
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 
 def match(graph: Graph, node: Node) -> Bindings | None:
-    """Scalar constant scales in fp32, 8 bits on both sides, and nobody else who reads the float that Gelu computes."""
+    """Scalar constant scales in fp32, 8 bits on both sides, and no other reader of the float that Gelu computes."""
     before, readers = graph.producer(node.inputs[0]), graph.users(node.outputs[0])
     if before is None or before.kind != "DequantizeLinear" or graph.uses(node.outputs[0]) != 1 or len(readers) != 1:
         return None
@@ -35,27 +33,26 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     scales = [graph.scalar(quantiser.inputs[1]) for quantiser in (before, after)]
     zeros = [graph.scalar(quantiser.inputs[2]) for quantiser in (before, after) if len(quantiser.inputs) > 2 and quantiser.inputs[2]]
     in_fp32 = all(graph.tensor(quantiser.inputs[1]).dtype == "fp32" for quantiser in (before, after))
-    if not kinds <= set(BYTES) or None in scales or None in zeros or not in_fp32 or graph.attribute(after, "precision"):
+    if not kinds <= BYTES or None in scales or None in zeros or not in_fp32 or graph.attribute(after, "precision"):
         return None
     numbers = {"scale": scales[1] or 0.0}
     return Bindings(node, {"q": before.inputs[0], "before": before.outputs[0], "after": after.outputs[0], **numbers})
 
 
 def unless(graph: Graph, found: Bindings) -> str | None:
-    normal = ldexp(1, -126) <= found.number("scale") <= ldexp(1, 111)
+    normal = SMALLEST_NORMAL["fp32"] <= found.number("scale") <= ldexp(1, 111)
     return None if normal else "the scale of the result is too small or too large for quantising it again"
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    before, after = graph.producer(found["before"]), graph.producer(found["after"])
+def build(b: Builder, found: Bindings) -> str:
+    before, after = b.graph.producer(found["before"]), b.graph.producer(found["after"])
     assert before is not None and after is not None, "match() has seen them"
-    b = Builder(graph, graph.tensor(found["q"]).dtype, found.root.outputs[0])
-    table = graph.constant(table_of(graph, [before, found.root, after]), found.root.outputs[0])
+    table = b.graph.constant(table_of(b.graph, [before, found.root, after]), b.hint)
     result = b.op("Gather", table, b.cast(found["q"], "int32"), axis=0)
     scale, *zero = after.inputs[1:3]
     if not any(zero):
-        zero = [graph.constant(np.zeros((), helper.tensor_dtype_to_np_dtype(ELEMENT[graph.tensor(found["after"]).dtype])))]
-    return b.replaces(found.root, b.op("DequantizeLinear", result, scale, *zero))
+        zero = [b.graph.constant(np.zeros((), helper.tensor_dtype_to_np_dtype(ELEMENT[b.graph.tensor(found["after"]).dtype])))]
+    return b.op("DequantizeLinear", result, scale, *zero)
 
 
 def table_of(graph: Graph, chain: list[Node]) -> np.ndarray:
@@ -66,7 +63,7 @@ def table_of(graph: Graph, chain: list[Node]) -> np.ndarray:
     elements = [ELEMENT[graph.tensor(name).dtype] for name in (entry, result)]
     outer = [helper.make_tensor_value_info(name, kind, [256]) for name, kind in zip((entry, result), elements, strict=True)]
     constants = {name: graph.constants[name] for node in chain for name in node.reads if name in graph.constants}
-    body = helper.make_graph([graph.node_proto(node) for node in chain], "table", outer[:1], outer[1:], list(constants.values()))
+    body = helper.make_graph([node.to_proto() for node in chain], "table", outer[:1], outer[1:], list(constants.values()))
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", max(graph.newest, 20))], ir_version=10)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -81,7 +78,7 @@ GELU_TABLE = Rewrite(
     summary="QuantizeLinear(Gelu(DequantizeLinear(q))) -> T[q], a table of 256",
     operators=("Gelu",),
     emits=("Cast", "Gather", "DequantizeLinear"),
-    contract=Contract("exact", over="values as quantised behind it, 8 bits, scalar constant scales"),
+    contract=Contract("exact", over="values as quantised after it, 8 bits, constant scalar scales"),
     match=match,
     unless=unless,
     build=build,

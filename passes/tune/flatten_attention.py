@@ -13,7 +13,7 @@ from ..formula.trace import extents
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 HEADS_FIRST = (0, 2, 1, 3)
 
@@ -41,15 +41,14 @@ def _rows(graph: Graph, tensor: str, rotary: bool) -> str:
     return node.inputs[0] if node.kind == "Transpose" and node.attribute("perm") == HEADS_FIRST else ""
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    attention = graph.producer(found["attention"])
+def build(b: Builder, found: Bindings) -> str:
+    attention = b.graph.producer(found["attention"])
     assert attention is not None, "match() has seen it"
-    b = Builder(graph, graph.tensor(attention.inputs[0]).dtype, found.root.outputs[0])
-    shapes = [extents(graph, found[f"rows{k}"]) or (0,) * 4 for k in range(3)]
+    shapes = [extents(b.graph, found[f"rows{k}"]) or (0,) * 4 for k in range(3)]
     inputs = []
     for k, shape in enumerate(shapes):
         flat = b.reshape(found[f"rows{k}"], (*shape[:2], shape[2] * shape[3]))
-        rotary = graph.producer(attention.inputs[k])
+        rotary = b.graph.producer(attention.inputs[k])
         if rotary is not None and rotary.kind == "RotaryEmbedding":
             given = {name: value for name in rotary.attributes if isinstance(value := rotary.attribute(name), int)}
             flat = b.op("RotaryEmbedding", flat, *rotary.inputs[1:], **{**given, "num_heads": shape[2]})
@@ -57,7 +56,7 @@ def build(graph: Graph, found: Bindings) -> Replacement:
     kept = {name: value for name in attention.attributes if isinstance(value := attention.attribute(name), int | float)}
     heads = {"q_num_heads": shapes[0][2], "kv_num_heads": shapes[1][2]}
     result = b.op("Attention", *inputs, *attention.inputs[3:4], **{**kept, **heads})
-    return b.replaces(found.root, b.reshape(result, extents(graph, found.root.outputs[0]) or ()))
+    return b.reshape(result, extents(b.graph, found.root.outputs[0]) or ())
 
 
 FLATTEN_ATTENTION = Rewrite(

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from math import prod
 
-from ..graph.elementwise import ELEMENTWISE
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..graph.schema import ELEMENTWISE
 from ..rule.build import Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 BINARY = ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min")
 ALONG_LAST = ("LayerNormalization", "RMSNormalization", "Softmax", "LogSoftmax")
@@ -50,15 +50,15 @@ def unless_product(graph: Graph, found: Bindings) -> str | None:
     return None if graph.tensor(found["x"]).dtype in WIDE_FLOATS else "onnxruntime has no Gemm for the dtype"
 
 
-def build_product(graph: Graph, found: Bindings) -> Replacement:
-    b, x = Builder.at(graph, found.root), extents(graph, found["x"]) or ()
+def build_product(b: Builder, found: Bindings) -> str:
+    x = extents(b.graph, found["x"]) or ()
     bias = found["bias"]
-    if len(graph.tensor(bias).shape or ()) != 1:
-        value = graph.value(bias)
+    if len(b.graph.tensor(bias).shape or ()) != 1:
+        value = b.graph.value(bias)
         assert value is not None, "match() has seen that it is constant"
         bias = b.array(value.reshape(-1))
     result = b.op("Gemm", b.reshape(found["x"], (prod(x[:-1]), x[-1])), found["weight"], bias)
-    return b.replaces(found.root, b.reshape(result, extents(graph, found.root.outputs[0]) or ()))
+    return b.reshape(result, extents(b.graph, found.root.outputs[0]) or ())
 
 
 def match_norm(graph: Graph, node: Node) -> Bindings | None:
@@ -71,12 +71,12 @@ def match_norm(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"x": node.inputs[0]}) if alike and graph.attribute(node, "axis") in (-1, 2) else None
 
 
-def build_norm(graph: Graph, found: Bindings) -> Replacement:
-    b, shape, root = Builder.at(graph, found.root), extents(graph, found["x"]) or (), found.root
-    epsilon = graph.attribute(root, "epsilon")
+def build_norm(b: Builder, found: Bindings) -> str:
+    shape, root = extents(b.graph, found["x"]) or (), found.root
+    epsilon = b.graph.attribute(root, "epsilon")
     assert isinstance(epsilon, float), "it has a default"
     rows = b.reshape(found["x"], (prod(shape[:-1]), shape[-1]))
-    return b.replaces(root, b.reshape(b.op("LayerNormalization", rows, *root.inputs[1:], axis=-1, epsilon=epsilon), shape))
+    return b.reshape(b.op("LayerNormalization", rows, *root.inputs[1:], axis=-1, epsilon=epsilon), shape)
 
 
 def split_rows(graph: Graph, tensor: str) -> str | None:
@@ -103,9 +103,9 @@ def match_rows(graph: Graph, node: Node) -> Bindings | None:
 def unless_rows(graph: Graph, found: Bindings) -> str | None:
     root, shape, result = found.root, extents(graph, found["split"]), extents(graph, found.root.outputs[0])
     if shape is None or result is None or result[:-1] != shape[:-1]:
-        return "the result's rows are not the operand's"
+        return "the result does not have the rows of the operand"
     if any(not _goes_along(graph, user, found["split"]) for user in graph.users(found["split"])) or found["split"] in graph.outputs:
-        return f"{found['split']} is read as it is elsewhere"
+        return f"{found['split']} has a reader that needs its leading axes"
     if root.kind in BINARY:
         others = [name for name in root.inputs if name != found["split"]]
         if any(not _fits(graph, name, shape) for name in others):
@@ -133,15 +133,11 @@ def _fits(graph: Graph, tensor: str, shape: tuple[int, ...]) -> bool:
     return other is not None and (other == shape or (graph.tensor(tensor).const and len(other) <= len(shape) and prod(other[:-1]) == 1))
 
 
-def build_rows(graph: Graph, found: Bindings) -> Replacement:
-    root, b, shape = found.root, Builder.at(graph, found.root), extents(graph, found["split"]) or ()
+def build_rows(b: Builder, found: Bindings) -> str:
+    root, shape = found.root, extents(b.graph, found["split"]) or ()
     inputs = [_as_rows(b, name, shape) for name in root.inputs] if root.kind in BINARY else [found["rows"], *root.inputs[1:]]
-    node = graph.node(root.operator, inputs, hint=root.outputs[0])
-    node.attributes = dict(root.attributes)
-    if "axis" in node.attributes or root.kind in ALONG_LAST:
-        node.attributes.update(graph.node(root.operator, inputs, axis=-1).attributes)
-    b.nodes.append(node)
-    return b.replaces(root, b.reshape(node.outputs[0], extents(graph, root.outputs[0]) or ()))
+    along = {"axis": -1} if "axis" in root.attributes or root.kind in ALONG_LAST else {}
+    return b.reshape(b.like(root, *inputs, changed=along), extents(b.graph, root.outputs[0]) or ())
 
 
 def _as_rows(b: Builder, tensor: str, shape: tuple[int, ...]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from ..rule.rewrite import Bindings, Contract, Rewrite
 
 
 def match(graph: Graph, node: Node) -> Bindings | None:
@@ -32,7 +32,7 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     if product is None or product[1] is None or graph.tensor(found["gemm"]).dtype not in COMPUTED:
         return "the width of the product is not known"
     if graph.tensor(found["product"]).shape != graph.tensor(found.root.outputs[0]).shape:
-        return "the bias widens the product"
+        return "the bias broadcasts the product to a larger shape"
     per_column = all(extent == 1 for extent in bias[:-1]) and (not bias or bias[-1] in (1, product[1]))
     if "shape" in found:
         last = (graph.tensor(found["product"]).shape or (None,))[-1]
@@ -41,17 +41,13 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     return None if fits or per_column else "the bias does not broadcast to the product"
 
 
-def build(graph: Graph, found: Bindings) -> Replacement:
-    b, gemm, value = Builder(graph, graph.tensor(found["gemm"]).dtype, found.root.outputs[0]), graph.producer(found["gemm"]), None
-    bias = found["bias"]
-    if "shape" in found or len(graph.tensor(bias).shape or ()) > 2:
-        value = graph.value(bias)
-    node = graph.node("Gemm", [], hint=found.root.outputs[0])
+def build(b: Builder, found: Bindings) -> str:
+    gemm, value, bias = b.graph.producer(found["gemm"]), None, found["bias"]
+    if "shape" in found or len(b.graph.tensor(bias).shape or ()) > 2:
+        value = b.graph.value(bias)
     assert gemm is not None, "match() has seen it"
-    node.inputs = [*gemm.inputs[:2], bias if value is None else b.array(value.reshape(-1))]
-    node.attributes = {name: given for name, given in gemm.attributes.items() if name != "beta"}
-    b.nodes.append(node)
-    return b.replaces(found.root, b.op("Reshape", node.outputs[0], found["shape"]) if "shape" in found else node.outputs[0])
+    result = b.like(gemm, *gemm.inputs[:2], bias if value is None else b.array(value.reshape(-1)), without=("beta",))
+    return b.op("Reshape", result, found["shape"]) if "shape" in found else result
 
 
 FOLD_BIAS = Rewrite(

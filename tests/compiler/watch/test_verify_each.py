@@ -19,11 +19,11 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import PassError, UsageError, UserError
 from autoglmc.compiler.pipeline import table as pipeline
 from autoglmc.compiler.watch.repro import AFTER, BEFORE, INPUTS, SCRIPT
-from autoglmc.passes import library
+from autoglmc.passes import library, stages
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import FAMILIES, RECOVER, SIMPLIFY, SUBSTITUTE, TUNE, named
 from autoglmc.passes.rule.build import Builder
-from autoglmc.passes.rule.rewrite import Bindings, Contract, Replacement, Rewrite
+from autoglmc.passes.rule.rewrite import Bindings, Contract, Rewrite
 from autoglmc.targets.model import Target
 
 BLOCKS = 6
@@ -63,13 +63,10 @@ def machine(rewrites: Sequence[tuple[str, str, float | None]] = (), without: Seq
 def spoiled(rule: Rewrite, spoil: Callable[[Builder, str], str], only: str = "") -> Rewrite:
     """The rule with another operator on its result, at the root that writes the tensor `only` (everywhere without)."""
 
-    def build(graph: Graph, found: Bindings) -> Replacement:
-        right = rule.build(graph, found)
-        if only not in ("", found.root.outputs[0]):
-            return right
-        b = Builder.at(graph, found.root)
-        result = spoil(b, right.outputs[found.root.outputs[0]])
-        return Replacement((*right.nodes, *b.nodes), {found.root.outputs[0]: result})
+    def build(b: Builder, found: Bindings) -> str:
+        right = rule.build(b, found)
+        assert isinstance(right, str)
+        return right if only not in ("", found.root.outputs[0]) else spoil(b, right)
 
     return replace(rule, build=build)
 
@@ -106,7 +103,7 @@ def scaled(by: float) -> Callable[[Builder, str], str]:
 
 @pytest.mark.parametrize("site", ["", "h0", "h3", "h5"])
 def test_a_wrong_constant_in_recovery(site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02), site)))
+    monkeypatch.setattr(stages, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02), site)))
     found = failure(tmp_path, machine())
     assert (found.pass_name, found.rule, found.exit_code) == ("recover", "recover_gelu", 3)
     assert found.tensor == (site or "h5"), "without a site every one is wrong, and recovery goes from the outputs back"
@@ -117,7 +114,7 @@ def test_a_wrong_constant_in_recovery(site: str, tmp_path: Path, monkeypatch: py
 
 
 def test_the_repro_is_the_formula_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02), "h2")))
+    monkeypatch.setattr(stages, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02), "h2")))
     folder = Path(failure(tmp_path, machine()).repro)
     before, after = onnx.load(folder / BEFORE), onnx.load(folder / AFTER)
     assert [node.op_type for node in before.graph.node] == ["Div", "Erf", "Add", "Mul", "Mul"]
@@ -136,9 +133,9 @@ def test_a_node_that_computes_something_is_taken_out(tmp_path: Path, monkeypatch
         emits=(),
         contract=Contract("exact"),
         match=lambda graph, node: Bindings(node, {"x": node.inputs[0]}) if node.outputs[0] == "n3" else None,
-        build=lambda graph, found: Replacement((), {found.root.outputs[0]: found["x"]}),
+        build=lambda b, found: found["x"],
     )
-    monkeypatch.setattr(pipeline, "SIMPLIFY", (*SIMPLIFY, rule))
+    monkeypatch.setattr(stages, "SIMPLIFY", (*SIMPLIFY, rule))
     found = failure(tmp_path, machine())
     assert (found.pass_name, found.rule, found.tensor) == ("simplify", "remove_norm", "n3")
     done = subprocess.run([sys.executable, str(Path(found.repro) / SCRIPT)], capture_output=True, text=True)
@@ -146,13 +143,12 @@ def test_a_node_that_computes_something_is_taken_out(tmp_path: Path, monkeypatch
 
 
 def test_a_wrong_axis_in_a_decomposition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(graph: Graph, found: Bindings) -> Replacement:
-        b = Builder.at(graph, found.root)
+    def wrong(b: Builder, found: Bindings) -> str:
         x, scale = found.root.inputs[0], found.root.inputs[1]
         mean = b.with_axes("ReduceMean", x, (-1 if found.root.outputs[0] != "n4" else 0,), keepdims=1)
         centred = b.sub(x, mean)
         spread = b.with_axes("ReduceMean", b.mul(centred, centred), (-1,), keepdims=1)
-        return b.replaces(found.root, b.mul(b.op("Div", centred, b.op("Sqrt", b.add(spread, 1e-5))), scale))
+        return b.mul(b.op("Div", centred, b.op("Sqrt", b.add(spread, 1e-5))), scale)
 
     old = next(rule for rule in SUBSTITUTE if "LayerNormalization" in rule.operators and rule.contract.kind != "bounded")
     broken = replace(old, build=wrong, emits=("ReduceMean", "Sub", "Mul", "Div", "Sqrt", "Add"), unless=lambda graph, found: None)
@@ -194,7 +190,7 @@ def test_a_wrong_type_is_seen_by_the_checker(tmp_path: Path, monkeypatch: pytest
     def transposed(b: Builder, x: str) -> str:
         return b.op("Transpose", x)
 
-    monkeypatch.setattr(pipeline, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), transposed, "h1")))
+    monkeypatch.setattr(stages, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), transposed, "h1")))
     found = failure(tmp_path, machine())
     assert (found.rule, found.tensor) == ("recover_gelu", "h1") and "onnx.checker" in found.message
 
@@ -207,7 +203,7 @@ def test_a_broken_rule_for_one_runtime_is_found_in_its_segment(tmp_path: Path, m
         emits=("Tanh", "Mul"),
         contract=Contract("exact"),
         match=lambda graph, node: Bindings(node, {"x": node.inputs[0]}) if node.outputs[0] == "y" else None,
-        build=lambda graph, found: (b := Builder.at(graph, found.root)).replaces(found.root, b.mul(b.op("Tanh", found["x"]), 0.9)),
+        build=lambda b, found: b.mul(b.op("Tanh", found["x"]), 0.9),
     )
     monkeypatch.setitem(TUNE, "ort", (*TUNE["ort"], tuning))  # type: ignore[index]
     found = failure(tmp_path, machine())
@@ -221,14 +217,14 @@ def test_a_pass_that_is_wrong_without_any_rule_is_named_alone(tmp_path: Path, mo
                 node.operator = "Sigmoid"
         return ()
 
-    monkeypatch.setattr(pipeline, "name_outputs", lose)
+    monkeypatch.setattr(stages, "name_outputs", lose)
     found = failure(tmp_path, machine())
     assert (found.pass_name, found.rule, found.repro) == ("simplify", "", "")
     assert not (tmp_path / "bundle.repro").exists()
 
 
 def test_disabled_rules_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02))))
+    monkeypatch.setattr(stages, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02))))
     result = compile_model(save(model(), tmp_path), machine(), output=tmp_path / "b", verify_each=True, disable=["recover_gelu"])
     assert "Gelu" not in result.work.recovered and result.work.recovered["Erf"] == BLOCKS
     with pytest.raises(UsageError, match="there is no rule 'recover_gulu'\n  help: did you mean 'recover_gelu'"):
@@ -262,5 +258,5 @@ def test_a_model_that_takes_no_made_up_input_wants_one(tmp_path: Path) -> None:
     text = """g (int64[1] n, float[4] x) => (float[a,b] y) <int64[1] big = {1000}>
       { m = Mul(n, n) k = Add(m, big) s = Concat<axis = 0>(k, n) y = Reshape(x, s) }"""
     path = save(parse(text, opset=20, ir=10), tmp_path)
-    with pytest.raises(UserError, match="takes none of the inputs made up for it"):
+    with pytest.raises(UserError, match="takes none of the inputs generated for it"):
         compile_model(path, make_target([make_cpu()], []), output=tmp_path / "b", verify_each=True)

@@ -63,7 +63,7 @@ def compiled(npu: Device, folder: Path) -> CompileResult:
 
 
 def placed(result: CompileResult) -> dict[str, str]:
-    return {node.name: cut.part.device for cut in result.work.cuts for node in cut.part.nodes}
+    return {node.name: cut.part.device for cut in result.work.segments for node in cut.part.nodes}
 
 
 def test_the_chain_runs_in_integers_on_one_device(tmp_path: Path) -> None:
@@ -72,13 +72,13 @@ def test_the_chain_runs_in_integers_on_one_device(tmp_path: Path) -> None:
     where = placed(result)
     assert {name for name, device in where.items() if device == "cpu"} == {"q0", "y"}
     assert [segment.device for segment in result.manifest.segments] == ["cpu", "npu", "cpu"]
-    assert next(cut.part.dtypes for cut in result.work.cuts if cut.part.device == "npu") == ("int8",)
+    assert next(cut.part.dtypes for cut in result.work.segments if cut.part.device == "npu") == ("int8",)
     assert not isinstance(result.verification, str) and result.verification.verified
 
 
 def test_weights_stay_quantised(tmp_path: Path) -> None:
     result = compiled(integer_npu("Conv", "Relu", "Flatten", "Gemm"), tmp_path)
-    stored = {tensor.name: tensor.data_type for cut in result.work.cuts for tensor in cut.model.graph.initializer}
+    stored = {tensor.name: tensor.data_type for cut in result.work.segments for tensor in cut.model.graph.initializer}
     assert stored["w"] == stored["v"] == TensorProto.INT8
 
 
@@ -135,7 +135,7 @@ def test_between_operators_quantising_anew_goes() -> None:
     assert [node.operator for node in graph.nodes] == ["Abs"]
     fed = feeds(model, 1)
     np.testing.assert_array_equal(run(emitted(graph), fed)[0], run(model, fed)[0])
-    assert onnx.printer.to_text(graph.node_proto(graph.nodes[0])).strip().endswith("y = Abs (x)")
+    assert onnx.printer.to_text(graph.nodes[0].to_proto()).strip().endswith("y = Abs (x)")
 
 
 @pytest.mark.parametrize(

@@ -328,7 +328,7 @@ from run_model import infer
 from small_models import parse
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import RECOVER
-from autoglmc.passes.rule.rewrite import apply
+from autoglmc.passes.rule.apply import apply
 graph = Graph(infer(parse(sys.argv[2], opset=21, ir=10)))
 assert any(decision.taken for decision in apply(graph, RECOVER))
 print(hashlib.sha256(graph.to_model().SerializeToString(deterministic=True)).hexdigest())

@@ -178,7 +178,7 @@ def test_a_dtype_without_a_kernel_is_declined() -> None:
 )
 def test_golden_texts(source: str, lines: list[str]) -> None:
     graph = recovered(source)[1]
-    assert [onnx.printer.to_text(graph.node_proto(node)).strip().partition("] ")[2] for node in graph.nodes] == lines
+    assert [onnx.printer.to_text(node.to_proto()).strip().partition("] ")[2] for node in graph.nodes] == lines
 
 
 @pytest.mark.parametrize("mode", ["DCR", "CRD"])

@@ -63,7 +63,7 @@ def test_it_is_exact_before_the_rest_is_tidied_up() -> None:
     after = run(emitted(graph), {"x": every("int8")})[0]
     np.testing.assert_array_equal(run(load(source), {"x": every("int8")})[0], after)
     assert len(set(after.tolist())) > 50, "the output depends on the input"
-    kinds = [onnx.printer.to_text(graph.node_proto(node)).strip().partition("] ")[2] for node in graph.nodes]
+    kinds = [onnx.printer.to_text(node.to_proto()).strip().partition("] ")[2] for node in graph.nodes]
     assert [kind.partition(" = ")[2] for kind in kinds] == [
         "Cast <to: int = 6> (x)",
         "Gather <axis: int = 0> (g_1, g_cast_2)",
@@ -116,7 +116,7 @@ def test_a_device_without_gelu_runs_the_table(asked: str, tmp_path: Path) -> Non
     source = text(f"{BODY} h = Gelu(f)").replace("x)", "x, float[256] f)", 1).replace("y)", "y, float[256] h)", 1)
     target = make_target([npu(asked), make_cpu(peak=1e4, dispatch=1e-6)], [make_link("npu", "cpu", handoff=1e-9)])
     result = compile_model(save(load(source), tmp_path), target, output=tmp_path / "out", verify=True, emulate=True)
-    kinds = {cut.part.device: [node.operator for node in Graph(cut.model).nodes] for cut in result.work.cuts}
+    kinds = {cut.part.device: [node.operator for node in Graph(cut.model).nodes] for cut in result.work.segments}
     assert kinds == {"npu": ["Cast", "Gather"], "cpu": ["Gelu"]}
     assert not isinstance(result.verification, str) and result.verification.verified
 
