@@ -22,7 +22,7 @@ Facts = Mapping[str, Any]
 
 def print_operators(screen: Console, facts: Facts, source: SourceLines, verbose: bool) -> None:
     """How the name was followed to operators of the plan, then every group of operators of which all devices say the same."""
-    traced = facts["fates"]
+    traced = facts["traces"]
     if traced:
         most = len(traced) if verbose else MOST_TRACED
         more = [f"and {len(traced) - most} more (-v)"] if len(traced) > most else []

@@ -13,14 +13,14 @@ from autoglmc.compiler.report.ran import print_ran
 from autoglmc.compiler.report.verified import print_verified
 from autoglmc.compiler.run.outputs import About, Outputs
 from autoglmc.compiler.run.result import Pipelined, RunResult, SegmentMemory, StepTimes
-from autoglmc.compiler.run.timeline import Span, Timeline
-from autoglmc.compiler.verify.compare import Difference
+from autoglmc.compiler.run.timeline import StepSpan, Timeline
+from autoglmc.compiler.verify.compare import TensorDifference
 from autoglmc.compiler.verify.report import VerifyReport
 
 Screen = pytest.CaptureFixture[str]
 LONG = "encoder/block_11/attention/self/query/kernel_quantized:0_projected_and_transposed"
 OUTPUTS = Outputs({"softmax_11.tmp_0": np.zeros((1, 40, 6625), np.float32), LONG: np.zeros(3, np.int64)}, About((), (), ()), ())
-SPANS = tuple(Span(k // 2, k % 2, ("npu", "cpu")[k % 2], "run", k / 1e3, (k + 1) / 1e3) for k in range(8))
+SPANS = tuple(StepSpan(k // 2, k % 2, ("npu", "cpu")[k % 2], "run", k / 1e3, (k + 1) / 1e3) for k in range(8))
 TIMELINE = Timeline(("copies", "npu", "cpu"), SPANS)
 
 
@@ -56,8 +56,10 @@ RAN = RunResult(
 )
 
 
-def difference(name: str, worst: float) -> Difference:
-    return Difference(name=name, max_abs=worst, max_rel=worst * 14, cosine=0.9999, max_abs_over_std=worst * 100, mismatched=0, elements=10)
+def difference(name: str, worst: float) -> TensorDifference:
+    return TensorDifference(
+        name=name, max_abs=worst, max_rel=worst * 14, cosine=0.9999, max_abs_over_std=worst * 100, mismatched=0, elements=10
+    )
 
 
 VERIFIED = VerifyReport(
