@@ -34,10 +34,13 @@ class CheckResult:
     """The outcome of one of CHECKS."""
 
     name: str
+    """format, versions, structure, weights or forward."""
     status: Status
+    """pass, fail or skipped."""
     message: str
     """What was found; for a failure what is wrong, for a skipped check why it could not run."""
     help: str = ""
+    """What to do about a failure; "" where the message says it."""
 
 
 def check_model(source: Source) -> tuple[CheckResult, ...]:
@@ -142,7 +145,7 @@ def _describe_run(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], ou
             raise ModelError(
                 f"output '{name}' is not finite for {_listed(shapes)}", help="look for a division by zero or an overflow in the model"
             )
-    return f"onnxruntime runs it with {_listed(shapes)}: {len(outputs)} outputs, all finite"
+    return f"onnxruntime runs it with {_listed(shapes)}: {len(outputs)} output{'' if len(outputs) == 1 else 's'}, all finite"
 
 
 def _open(model: onnx.ModelProto, source: Source) -> Opened:
