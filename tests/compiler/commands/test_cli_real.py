@@ -159,7 +159,7 @@ def _flip(folder: Path) -> None:
         (lambda folder: (folder / "segments" / "weights.bin").unlink(), "segments/weights.bin is missing"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "the manifest is not JSON"),
         (lambda folder: (folder / "manifest.json").write_text("[" * 100_000), "the manifest is not JSON"),
-        (_damage(tool__format=2), "this version reads format 1\n"),
+        (_damage(tool__format=1), "this version reads format 2: compile again\n"),
         (_damage(arena__slots__1__offset=-64), "arena.slots[1].offset"),
         (_damage(arena__slots__1__offset=1 << 40), "after the arena's"),
         (_damage(arena__total=1 << 62), "bytes cannot be mapped"),
