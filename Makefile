@@ -62,10 +62,12 @@ bench: $(READY)
 	$(BIN)/python benchmarks/session_overhead.py
 	$(BIN)/python benchmarks/language_startup.py
 
-# 100,000 mutated .hw files and 10,000 single faults; twenty minutes of one core.
+# MUTATED .hw files and FAULTS single faults; these numbers take twenty minutes of one core.
+MUTATED ?= 100000
+FAULTS ?= 10000
 fuzz: $(READY)
-	$(BIN)/python tools/fuzz_language.py --count 100000
-	$(BIN)/python tools/single_faults.py --count 10000
+	$(BIN)/python tools/fuzz_language.py --count $(MUTATED)
+	$(BIN)/python tools/single_faults.py --count $(FAULTS)
 
 $(DEVICES)/ready: pyproject.toml $(READY)
 	test -x $(DEVICES)/bin/pip || $(BIN)/python -m venv $(DEVICES)

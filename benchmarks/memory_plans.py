@@ -12,29 +12,39 @@ import csv
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoglmc.compiler.arena.pack import Buffer, Plan, lower_bound, overlapping, plan
+from autoglmc.compiler.arena.pack import Plan, lower_bound, overlapping, plan
 from autoglmc.compiler.arena.validate import violations
+
+
+@dataclass(frozen=True)
+class Buffer:
+    name: str
+    bytes: int
+    lifetime: tuple[int, int]
+    align: int = 1
+    offset: int = 0
 
 
 def read(path: Path) -> list[Buffer]:
     with path.open(newline="") as lines:
-        return [Buffer(row["id"], int(row["size"]), 1, int(row["lower"]), int(row["upper"]) - 1) for row in csv.DictReader(lines)]
+        return [Buffer(row["id"], int(row["size"]), (int(row["lower"]), int(row["upper"]) - 1)) for row in csv.DictReader(lines)]
 
 
 def greedy_by_size(buffers: list[Buffer]) -> Plan:
     """The usual rule: largest first, each at the lowest free offset. Written out here so that it does not follow our changes."""
     near = overlapping(buffers)
     offsets: dict[int, int] = {}
-    for i in sorted(range(len(buffers)), key=lambda i: -buffers[i].size):
+    for i in sorted(range(len(buffers)), key=lambda i: -buffers[i].bytes):
         cursor = 0
-        for start, end in sorted((offsets[j], offsets[j] + buffers[j].size) for j in near[i] if j in offsets):
-            if start - cursor >= buffers[i].size:
+        for start, end in sorted((offsets[j], offsets[j] + buffers[j].bytes) for j in near[i] if j in offsets):
+            if start - cursor >= buffers[i].bytes:
                 break
             cursor = max(cursor, end)
         offsets[i] = cursor
-    total = max(o + buffers[i].size for i, o in offsets.items())
+    total = max(o + buffers[i].bytes for i, o in offsets.items())
     return Plan({buffers[i].name: o for i, o in offsets.items()}, total, lower_bound(buffers), 4096)
 
 
@@ -42,7 +52,7 @@ def timed(planner: Callable[[list[Buffer]], Plan], buffers: list[Buffer]) -> tup
     start = time.perf_counter()
     result = planner(buffers)
     seconds = time.perf_counter() - start
-    broken = violations(buffers, result.offsets, result.total)
+    broken = violations([replace(b, offset=result.offsets[b.name]) for b in buffers], result.total)
     if broken:
         raise SystemExit(f"invalid plan: {broken[0]}")
     return result, seconds

@@ -1,18 +1,20 @@
-"""The command line: its verbs, and what becomes of their errors. A verb imports what it needs when it runs, so that --help is instant."""
+"""The command line: commands and error handling. A command imports what it needs when it runs, so that --help starts fast."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from .commands.check import check_command
 from .commands.compile import compile_command
+from .commands.completion import completion_command
 from .commands.diff import diff_command
 from .commands.failures import INTERRUPTED, answer_failure
 from .commands.fmt import fmt_command
+from .commands.groups import Commands
+from .commands.invocation import Invocation
 from .commands.lsp import lsp_command
 from .commands.new_target import new_target_command
 from .commands.probe import probe_command
@@ -23,33 +25,15 @@ from .commands.targets import targets_command
 from .commands.verify import verify_command
 from .commands.why import why_command
 from .devices.interruption import interruptible
-from .errors import UsageError, did_you_mean
+from .errors import UsageError
 
 
-class DefaultCompile(click.Group):
-    """`autoglmc model.onnx --target a16`: a first word that is no verb is a model to compile."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h", "--version"):
-            word = args[0]
-            if not word.startswith("-") and not any(sign in word for sign in "./\\") and not Path(word).exists():
-                raise UsageError(f"'{word}' is neither a verb nor a file", help=did_you_mean(word, self.commands))
-            args = ["compile", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=DefaultCompile, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(package_name="autoglmc", prog_name="autoglmc")
 def autoglmc() -> None:
-    """Compile an ONNX model for the devices of one machine.
+    """Compile an ONNX model for the devices of one machine: CPU, GPU and NPU, with no copies between them.
 
-    \b
-    autoglmc MODEL --target a16        compile; the same as `autoglmc compile`
-    autoglmc run BUNDLE --input x.npz  run a compiled bundle
-    autoglmc verify MODEL BUNDLE       compare a bundle with its model
-    autoglmc check MODEL|FILE.hw       is this model or target fit for use?
-
-    Exit codes: 0 done; 1 the model, target or bundle is at fault; 2 the arguments are; 3 autoglmc itself; 130 interrupted.
+    `autoglmc MODEL --target TARGET` compiles; the other commands run, compare and explain what was compiled.
     """
 
 
@@ -67,16 +51,17 @@ for command in (
     new_target_command,
     lsp_command,
     probe_command,
+    completion_command,
 ):
     autoglmc.add_command(command)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carries out one command line; the exit code."""
-    as_json = "--json" in arguments
+    """Carries out one command line and returns the exit code."""
+    as_json, invocation = "--json" in arguments, Invocation()
     try:
         with interruptible():
-            return int(autoglmc.main(list(arguments), prog_name="autoglmc", standalone_mode=False) or 0)
+            return int(autoglmc.main(list(arguments), prog_name="autoglmc", standalone_mode=False, obj=invocation) or 0)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted: nothing was written", err=True)
         return INTERRUPTED
@@ -87,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
         help_text = _advice(problem)
         return answer_failure(UsageError(problem.format_message().rstrip("."), help=help_text), arguments, as_json)
     except Exception as problem:
-        return answer_failure(problem, arguments, as_json)
+        return answer_failure(problem, arguments, as_json, invocation.target)
 
 
 def _advice(problem: click.ClickException) -> str:

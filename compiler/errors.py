@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from .differing_digits import differing
+
 
 class UserError(Exception):
     """A problem in what the user gave, not in autoglmc; `str()` is the whole message, one fact a line.
@@ -43,7 +45,7 @@ class UserError(Exception):
 
 
 class UsageError(UserError):
-    """A flag or argument that cannot be meant; exit code 2."""
+    """An invalid flag or argument; exit code 2."""
 
     exit_code = 2
     kind = "usage"
@@ -64,19 +66,36 @@ class TargetError(UserError):
 class Infeasible(UserError):
     """A limit that no plan can keep.
 
-    resource: what runs out ("memory dram"); demand and limit: in the resource's SI unit; levers: each one relaxation
-    that would make it feasible, smallest first.
+    resource: what runs out ("memory dram"); demand and limit: in the resource's SI unit; relaxations:
+    each of these changes would make it feasible, smallest first.
     """
 
     kind = "infeasible"
 
-    def __init__(self, resource: str, demand: float, limit: float, levers: Iterable[str], *, message: str = "", where: str = "") -> None:
+    def __init__(
+        self, resource: str, demand: float, limit: float, relaxations: Iterable[str], *, message: str = "", where: str = ""
+    ) -> None:
         self.resource = resource
         self.demand = demand
         self.limit = limit
-        self.levers = tuple(levers)
-        text = message or f"{resource}: {demand:g} needed, {limit:g} allowed"
-        super().__init__(text, where=where, help="; or ".join(self.levers))
+        self.relaxations = tuple(relaxations)
+        needed, allowed = differing(demand, limit)
+        text = message or f"{resource}: {needed} needed, {allowed} allowed"
+        super().__init__(text, where=where, help="; or ".join(self.relaxations))
+
+
+class SearchEnded(UserError):
+    """The search's budget was spent before an attempt was accepted.
+
+    spent: what is used up; verdict: on the last attempt.
+    """
+
+    kind = "search"
+
+    def __init__(self, spent: str, verdict: str, last: UserError) -> None:
+        self.spent, self.verdict = spent, verdict
+        message = f"no plan was accepted within {spent}; the last attempt was {verdict}: {last.message}"
+        super().__init__(message, where=last.where, help="allow more with --search-attempts or --search-time")
 
 
 class BundleError(UserError):
@@ -105,6 +124,18 @@ class PassError(UserError):
     ) -> None:
         super().__init__(message, where=where, help=help)
         self.pass_name, self.rule, self.site, self.tensor, self.repro = pass_name, rule, site, tensor, repro
+
+
+class UserPassError(UserError):
+    """A pass that the user wrote fails, leaves a graph that is no valid model, or breaks its contract.
+
+    pass_name: `surgery.py:drop_scale`."""
+
+    kind = "user-pass"
+
+    def __init__(self, message: str, *, where: str, help: str = "", pass_name: str) -> None:
+        super().__init__(message, where=where, help=help)
+        self.pass_name = pass_name
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -62,7 +62,7 @@ def _target(result: Result, warn: Callable[[Diagnostic], None] | None) -> Target
 
 def _tables_only(result: Result) -> Diagnostic:
     first = result.tables[0]
-    help = f"include this file in the file of a target, and write `inherit {first.text};` in a device"
+    help = f"include this file in a target's file, and write `inherit {first.text};` in a device"
     return Diagnostic("HW0104", "error", first, f"the file holds the table `{first.text}` and no target", help)
 
 
@@ -72,12 +72,12 @@ def _read(path: Path, name: str) -> tuple[Source, Result | None]:
         raw = file.read(MAX_BYTES + 1)
     empty = Source(name, "")
     if len(raw) > MAX_BYTES:
-        return empty, _refused(empty, "HW0005", f"the file is larger than {MAX_BYTES:,} bytes", "")
+        return empty, _refused(empty, "HW0005", f"the file is larger than the limit of {MAX_BYTES:,} bytes", "")
     try:
         return Source(name, raw.decode("utf-8-sig").replace("\r\n", "\n")), None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        return empty, _refused(empty, "HW0006", f"not a text in UTF-8: byte {error.start}, in line {line}", "")
+        return empty, _refused(empty, "HW0006", f"not UTF-8 text: invalid byte at offset {error.start}, line {line}", "")
 
 
 def _refused(source: Source, code: str, message: str, help: str) -> Result:
@@ -87,7 +87,7 @@ def _refused(source: Source, code: str, message: str, help: str) -> Result:
 def load_source(written: str, source: Source) -> Source | str:
     """An included file: beside the including one, else a stock target."""
     if written.startswith("/") or ".." in Path(written).parts:
-        return "an include names a file beside this one or a stock target"
+        return "only a file beside this one or a stock file can be included"
     for folder, name in ((Path(source.name).parent, str(Path(source.name).parent / written)), (STOCK, written)):
         path = folder / written
         try:

@@ -19,31 +19,31 @@ from .lower.context import Context
 from .lower.device import check_table, lower_device
 from .lower.digest import digest
 from .lower.limits import lower_limits
+from .lower.numbers import report_missing
 from .lower.parts import lower_link, lower_memory, lower_precision
 from .lower.shapes import lower_shapes
-from .text.diagnostics import Diagnostic, Source, Span, first_of, say_who_included, tidy
+from .text.diagnostics import Diagnostic, Source, Span, first_of, note_includes, tidy
 from .text.syntax import Rule, Statement, read
+from .words.properties import PROPERTIES
 from .words.reader import Reader, Report, TooMany
 from .words.schema import unknown
-
-CONFIDENCE = ("low", "medium", "high")
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a file came to: the target if it has no error, and all messages, sorted."""
+    """The outcome for a file: the target if there is no error, and all messages, sorted."""
 
     target: Target | None
     diagnostics: tuple[Diagnostic, ...]
     tables: tuple[Span, ...] = ()
     """The names of the operator tables that the file declares; a file with tables may do without a target."""
     resolved: Resolved | None = None
-    """What the target came from; None where there is none."""
+    """The syntax that the target was lowered from; None without a target."""
 
 
 @dataclass(slots=True)
-class _Said:
-    """What the statements of the target's body have said so far."""
+class _Parts:
+    """What has been read of the target's body so far."""
 
     title: str = ""
     confidence: str = ""
@@ -57,7 +57,7 @@ class _Said:
 
 
 def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool = False) -> Result:
-    """Everything there is to say about a file, `strict`: guesses that limits rest on too; never raises for what the file holds."""
+    """The target and every message about a file; `strict` adds guesses that limits rest on. Never raises for what the file holds."""
     report = Report()
     resolved: Resolved | None = None
     target: Target | None = None
@@ -69,7 +69,7 @@ def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool
         target = _lower(resolved.target, resolved, rules, report, strict) if resolved.target is not None else None
     except TooMany:
         stopped = True
-    found = first_of(tidy(say_who_included(report.found, report.included)), stopped, source)
+    found = first_of(tidy(note_includes(report.found, report.included)), stopped, source)
     failed = any(diagnostic.severity == "error" for diagnostic in found)
     own_tables = resolved.own_tables if resolved is not None else ()
     return Result(None if failed else target, found, own_tables, None if failed or target is None else resolved)
@@ -79,12 +79,12 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     body = [item for item in statement.body or () if isinstance(item, Statement)]
     for item in statement.body or ():
         if isinstance(item, Rule):
-            report.error("HW0101", item.name.span, "a `rule` stands outside the target")
+            report.error("HW0101", item.name.span, "a `rule` must be outside the target")
     devices = {item.words[0]: item for item in body if item.head.text == "device" and item.words}
     context = Context(report, rules, resolved.rules, devices, resolved.tables.declared)
-    said = _Said()
+    parts = _Parts()
     for item in [item for item in body if item.head.text == "onnx"]:  # first: operator checks need the opset range
-        _block(item, said, context, statement)
+        _block(item, parts, context, statement)
     specs: list[RuleSpec] = []
     if resolved.rules:
         from .lower.rule import lower_rules  # with check_claim a fifth of all imports, and few files have rules
@@ -93,99 +93,88 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     if rules:
         context.rules = (*(facts for facts in rules if facts.name not in resolved.rules), *map(facts_of, specs))
     for item in [item for item in body if item.head.text != "onnx"]:
-        _block(item, said, context, statement)
+        _block(item, parts, context, statement)
     if specs:
         from .check.claims import check_claims
 
-        check_claims([(resolved.rules[spec.name], spec) for spec in specs], said.devices, context)
+        check_claims([(resolved.rules[spec.name], spec) for spec in specs], parts.devices, context)
     check_names(body, context)
-    check_sense(said.memories, said.devices, said.links, said.precision, said.limits, context)
-    check_effect(said.devices, context)
-    check_routes(said.devices, statement.span.source, context)
+    check_sense(parts.memories, parts.devices, parts.links, parts.precision, parts.limits, context)
+    check_effect(parts.devices, context)
+    check_routes(parts.devices, statement.span.source, context)
     if strict:
-        check_guesses(said.limits, context)
-    _required(body, statement, context)
-    if said.opset is None:
+        check_guesses(parts.limits, context)
+    report_missing("target", f"target `{statement.args[0].text}`", statement.body, statement.args[0].span, context)
+    if parts.opset is None:
         return None
-    return _target(statement, said, specs, context)
+    return _target(statement, parts, specs, context)
 
 
-def _target(statement: Statement, said: _Said, specs: list[RuleSpec], context: Context) -> Target:
+def _target(statement: Statement, parts: _Parts, specs: list[RuleSpec], context: Context) -> Target:
     name = statement.args[0].text
     target = Target(
         name=name,
-        title=said.title or name,
+        title=parts.title or name,
         language=LANGUAGE,
-        opset=said.opset or (1, 1),
-        memories=tuple(said.memories),
-        devices=tuple(said.devices),
-        links=tuple(said.links),
-        precision=said.precision,
-        limits=said.limits,
+        opset=parts.opset or (1, 1),
+        memories=tuple(parts.memories),
+        devices=tuple(parts.devices),
+        links=tuple(parts.links),
+        precision=parts.precision,
+        limits=parts.limits,
         rules=tuple(specs),
         facts=tuple(sorted(context.facts, key=lambda fact: fact.path)),
         digest="",
-        confidence=said.confidence,
-        shapes=said.shapes,
+        confidence=parts.confidence,
+        shapes=parts.shapes,
     )
     return dataclasses.replace(target, digest=digest(target))
 
 
-def _required(body: list[Statement], statement: Statement, context: Context) -> None:
-    heads = {item.head.text for item in body}
-    helps = {
-        "onnx": "say which ONNX opsets its runtimes take: `onnx opset 13..21;`",
-        "memory": "write `memory dram { size …; bandwidth …; shared …; }`",
-        "device": "write `device cpu : x86 { … }`",
-    }
-    for needed, help in helps.items():
-        if needed not in heads:
-            context.report.missing(statement.args[0].span, f"target `{statement.args[0].text}` has no `{needed}`", help, needed)
-
-
-def _block(item: Statement, said: _Said, context: Context, target: Statement) -> None:
+def _block(item: Statement, parts: _Parts, context: Context, target: Statement) -> None:
     reader = Reader(item, context.report)
     named = f"{item.head.text}.{'-'.join(item.words[:2] if item.head.text == 'link' else item.words[:1])}"
     match item.head.text:
         case "name":
             title = reader.take("string", "a title in quotes")
             reader.end()
-            said.title = title.text if title else ""
+            parts.title = title.text if title else ""
         case "confidence":
-            word = reader.take_choice(CONFIDENCE, "a degree of confidence")
+            known = PROPERTIES["target"]["confidence"]
+            word = reader.take_choice(known.words, known.choice)
             reader.end()
-            said.confidence = word.text if word else ""
+            parts.confidence = word.text if word else ""
         case "onnx":
-            said.opset = _opset(reader, context)
-            context.opset = said.opset or context.opset
+            parts.opset = _opset(reader, context)
+            context.opset = parts.opset or context.opset
             context.opset_source = item.head.span.source
         case "memory" | "device" | "link":
             if item.args:
                 context.spans[named] = item.args[0].span.to(item.args[-1].span) if item.head.text == "link" else item.args[0].span
-            _add(item, said, context)
+            _add(item, parts, context)
         case "precision":
             context.spans["precision"] = item.head.span
-            said.precision = lower_precision(item, context)
+            parts.precision = lower_precision(item, context)
         case "limits":
             _limit_spans(item, context)
-            said.limits = lower_limits(item, context)
+            parts.limits = lower_limits(item, context)
         case "shapes":
-            said.shapes = lower_shapes(item, context)
+            parts.shapes = lower_shapes(item, context)
         case _:
             unknown(item, "target", f"target `{target.args[0].text}`", context.report)
 
 
-def _add(item: Statement, said: _Said, context: Context) -> None:
+def _add(item: Statement, parts: _Parts, context: Context) -> None:
     match item.head.text:
         case "memory":
             memory = lower_memory(item, context)
-            said.memories += [memory] if memory else []
+            parts.memories += [memory] if memory else []
         case "device":
             device = lower_device(item, context)
-            said.devices += [device] if device else []
+            parts.devices += [device] if device else []
         case _:
             link = lower_link(item, context)
-            said.links += [link] if link else []
+            parts.links += [link] if link else []
 
 
 def _limit_spans(item: Statement, context: Context) -> None:
@@ -197,7 +186,8 @@ def _limit_spans(item: Statement, context: Context) -> None:
 
 def _opset(reader: Reader, context: Context) -> tuple[int, int] | None:
     """`onnx opset 13..21` or `onnx opset 17`"""
-    if reader.take_choice(("opset",), "a property of `onnx`") is None:
+    known = PROPERTIES["target"]["onnx"]
+    if reader.take_choice(known.words, known.choice) is None:
         return None
     low = reader.take("number", "an opset, as in `onnx opset 13..21`")
     high = reader.take("number", "the newest opset after `..`") if low and reader.take_sign("..") else low
@@ -206,7 +196,7 @@ def _opset(reader: Reader, context: Context) -> tuple[int, int] | None:
     if low is None or high is None:
         return None
     if not (low.text.isdigit() and high.text.isdigit() and 1 <= int(low.text) <= int(high.text) <= dictionary_opset()):
-        message = f"`{low.text}..{high.text}` is no range of opsets; 1..{dictionary_opset()} are known"
+        message = f"`{low.text}..{high.text}` is not a valid opset range; opsets 1..{dictionary_opset()} are known"
         context.report.error("HW0108", low.span.to(high.span), message)
         return None
     return int(low.text), int(high.text)

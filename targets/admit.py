@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .dtypes import BITS
+from .dtypes import BITS, FLOATS
 from .environment import axis_letter
 from .expression import truth
 from .formula import Expression, render
 from .model import Device, OperatorRule, Precision, SupportBlock
-from .operator_view import FLOATS, OperatorView, TensorView
+from .operator_view import OperatorView, TensorView
 from .operators import key_of
 from .origin import Origin
 from .support import Yes, data_dtypes, environment_of, float_choices, lists, rules_for, same_operator, supports
@@ -26,7 +26,7 @@ class Edit:
     text: str
     """What it would say: "Conv where rank(X) == 4;"."""
     instead: str
-    """What it says now; "" for a line that is added."""
+    """Its text now; "" for a line that is added."""
     origin: Origin
     """The line, or for a new one the block it goes into."""
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from .dtypes import BITS
+from .dtypes import BITS, FLOATS
 from .model import Device, Link, Memory, Target
-from .operator_view import FLOATS, OperatorView, TensorView
+from .operator_view import OperatorView, TensorView
 from .support import link_zero_copy
 
 FREE = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"})
@@ -133,8 +134,7 @@ class Hop:
     link: Link
     producer: str
     consumer: str
-    mode: str
-    """zero_copy, copy or convert."""
+    mode: Literal["zero_copy", "copy", "convert"]
     reason: str
     bytes: int
     """Bytes the consumer's slot takes, padding included."""

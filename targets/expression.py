@@ -6,7 +6,7 @@ Truth has three values: True, False and None (unknown), the last wherever a shap
     all_dims(X, W) <= 16384     every known dim of X and W obeys the comparison; unknown while one is unknown and none breaks it
     rank(inputs) <= 4           a variadic operand stands for all of its tensors
     const(B)                    also true where the optional operand B is left out (nothing there is computed)
-    rank(B) == 1                false where B is left out: say `not present(B) or rank(B) == 1`
+    rank(B) == 1                false where B is left out: write `not present(B) or rank(B) == 1`
     attr.axis == -1             false where the attribute is neither given nor has a default
     all(attr.dilations) == 1    true for an attribute that is left out, like all_dims of no tensor
 """

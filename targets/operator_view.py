@@ -9,8 +9,6 @@ from .dtypes import BITS
 
 AttributeValue = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 
-FLOATS = frozenset({"fp64", "fp32", "fp16", "bf16", "fp8"})
-
 
 @dataclass(frozen=True, slots=True)
 class TensorView:

@@ -9,8 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-COMPUTED_FLOATS = frozenset({"fp64", "fp32", "fp16"})
-"""A slot that takes one of these carries numbers to compute with; bf16 and fp8 alone mark storage types of quantisation."""
+from .dtypes import PLAIN_FLOATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,8 @@ class Slot:
 
     @property
     def takes_floats(self) -> bool:
-        return not COMPUTED_FLOATS.isdisjoint(self.dtypes)
+        """Whether it carries numbers to compute with; bf16 and fp8 alone mark storage types of quantisation."""
+        return not PLAIN_FLOATS.isdisjoint(self.dtypes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where a statement of a target stands, and how sure its numbers are."""
+"""The place of a statement of a target, and the provenance of its numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Provenance = Literal["stated", "src", "vendor", "proxy", "guess"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
-    """Where in a .hw file something was said: 1-based line and column."""
+    """A place in a .hw file: 1-based line and column."""
 
     file: str
     line: int

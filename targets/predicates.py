@@ -157,7 +157,7 @@ class Predicate:
 
 
 PREDICATES: Mapping[str, Predicate] = {
-    "const": Predicate(("operand",), _const, "every operand named is a constant of the model, or left out", repeats=True),
+    "const": Predicate(("operand",), _const, "every operand named is a constant of the model, or absent", repeats=True),
     "present": Predicate(("operand-or-attribute",), _present, "the optional operand or attribute is given"),
     "rank": Predicate(("operand",), lambda c, e, _: _about(c, e, _rank), "number of axes"),
     "dim": Predicate(("operand", "axis"), _dim, "extent of one axis: an index (negative from the last) or a letter N C D H W"),
@@ -167,8 +167,8 @@ PREDICATES: Mapping[str, Predicate] = {
     "bytes": Predicate(("operand",), lambda c, e, _: _about(c, e, lambda t: t.bytes), "packed size in bytes"),
     "shape": Predicate(("operand",), _shape, "the extents as a list, to compare with [1, 1]"),
     "static": Predicate(("operand",), lambda c, e, _: _about(c, e, _is_static), "every extent is known"),
-    "same_shape": Predicate(("operand",), _same_shape, "the operands have one shape", repeats=True),
-    "all": Predicate(("attribute",), _every_item, "all items of a list attribute at once; true of one left out"),
+    "same_shape": Predicate(("operand",), _same_shape, "the operands have the same shape", repeats=True),
+    "all": Predicate(("attribute",), _every_item, "all items of a list attribute at once; true if the attribute is absent"),
     "item": Predicate(("attribute", "number"), _item, "one item of a list attribute, counted from 0"),
     "length": Predicate(("attribute",), _length, "number of items of a list attribute"),
     "count": Predicate(("operand",), _count, "number of tensors of a variadic operand"),

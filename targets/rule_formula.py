@@ -1,11 +1,11 @@
-"""What can be read off a rule's formulas without a graph: its operators, its roots, the facts for checking lines."""
+"""What a rule's formulas show without a graph: its operators, its roots, the facts for checking lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
 
-from .formula import Binary, Call, Expression, Listing, Name, Number, Text, Unary
+from .formula import Binary, Call, Expression, Listing, Name, Number, Unary
 from .operators import version_at, versions_of
 from .rule_spec import RuleFacts, RuleSpec
 
@@ -32,7 +32,7 @@ def names_in(expression: Expression) -> Iterator[str]:
 
 
 def is_number(expression: Expression) -> bool:
-    """Whether it is arithmetic on numbers alone, which is reckoned beforehand and leaves no operator."""
+    """Whether it is arithmetic on numbers alone, which is computed beforehand and leaves no operator."""
     match expression:
         case Number():
             return True
@@ -116,11 +116,11 @@ def number_of(expression: Expression) -> float | None:
             return None if inner is None else -inner
         case Binary(operator=operator, left=left, right=right):
             a, b = number_of(left), number_of(right)
-            return None if a is None or b is None else _reckon(operator, a, b)
+            return None if a is None or b is None else _computed(operator, a, b)
     return None
 
 
-def _reckon(operator: str, a: float, b: float) -> float | None:
+def _computed(operator: str, a: float, b: float) -> float | None:
     try:
         found = a + b if operator == "+" else a - b if operator == "-" else a * b if operator == "*" else a / b if operator == "/" else a**b
     except (ArithmeticError, ValueError):
@@ -142,7 +142,7 @@ def required_attributes(function: str) -> tuple[str, ...]:
     return tuple(name for name, kind in versions[-1].attributes.items() if kind.endswith("!")) if versions else ()
 
 
-def kind_of(function: str, attribute: str) -> str:
+def attribute_kind(function: str, attribute: str) -> str:
     """ "int", "floats" …; "" where it is not known."""
     kinds = [version.attributes[attribute] for version in versions_of(plain_name(function)) if attribute in version.attributes]
     return kinds[-1].rstrip("!=") if kinds else ""
@@ -156,7 +156,3 @@ def input_counts(function: str) -> tuple[int, int]:
         fewest.append(sum(not slot.option for slot in version.inputs))
         most.append(1 << 20 if variadic else len(version.inputs))
     return min(fewest, default=0), max(most, default=1 << 20)
-
-
-def text_of(expression: Expression) -> str | None:
-    return expression.value if isinstance(expression, Text) else None

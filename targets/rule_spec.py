@@ -11,7 +11,7 @@ from .origin import Origin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSpec:
-    """A rewrite rule as plain data: what a .hw `rule` block says. Formulas stay expressions."""
+    """A rewrite rule as plain data: the content of a .hw `rule` block. Formulas stay expressions."""
 
     name: str
     parameters: tuple[str, ...]

@@ -15,5 +15,5 @@ def stock_names() -> tuple[str, ...]:
 def stock_path(name: str) -> Path:
     """The file of a stock target. Raises KeyError with the names there are."""
     if name not in stock_names():
-        raise KeyError(f"no stock target {name!r}; there are {', '.join(stock_names())}")
+        raise KeyError(f"no stock target {name!r}; the stock targets are {', '.join(stock_names())}")
     return FOLDER / f"{name}.hw"

@@ -1,4 +1,4 @@
-"""Does this device run this operator, and if not, why: the failing conjunct with its values, and the line that said so.
+"""Does this device run this operator, and if not, why: the failing conjunct with its values, and the line that decides it.
 
 How element types are read. The **data inputs** of an operator decide (those that its schema computes on: `OperatorVersion.data_inputs`).
 - One of them is a float: the operator computes on floats, and a `supports` block of a float dtype must list it. Integer or boolean operands
@@ -18,13 +18,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .dtypes import BITS
+from .dtypes import BITS, FLOATS, WIDEST_FIRST
 from .environment import Environment, axis_letter
 from .explain import explain
 from .expression import truth
 from .formula import Expression, Unary, render
 from .model import Device, Link, OperatorRule, Precision, SupportBlock
-from .operator_view import FLOATS, OperatorView, TensorView
+from .operator_view import OperatorView, TensorView
 from .operators import key_of, version_at
 from .origin import Origin
 
@@ -142,8 +142,7 @@ def _denied(device: Device, view: OperatorView, environment: Environment) -> No 
 def _because(rule: OperatorRule, environment: Environment) -> str:
     """The true condition of a deny, with its values: what `explain` says of its negation, less the verdict."""
     assert rule.where is not None
-    said = explain(Unary("not", rule.where), environment)
-    values = said.partition(" is false ")[2]
+    values = explain(Unary("not", rule.where), environment).partition(" is false ")[2]
     return f"{render(rule.where)} {values}".rstrip()
 
 
@@ -217,7 +216,7 @@ def float_choices(device: Device, floats: list[str], precision: Precision) -> tu
     widest = max(floats, key=lambda dtype: (BITS[dtype], dtype))
     choices = asked + [widest] + ([precision.default] if precision.default in FLOATS else [])
     if widest not in own:
-        choices += [dtype for dtype in ("fp64", "fp32", "fp16", "bf16", "fp8") if dtype in own]
+        choices += [dtype for dtype in WIDEST_FIRST if dtype in own]
     return tuple(dict.fromkeys(choice for choice in choices if choice is not None))
 
 

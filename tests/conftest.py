@@ -1,10 +1,15 @@
-"""Test settings: property-based tests are deterministic; AUTOGLMC_RANDOM=N makes a longer, truly random run of N examples,
-AUTOGLMC_UNSHRUNK=1 leaves a failing example as it was found (for mutants, of which only the failure counts)."""
+"""Test settings: golden texts, and how long property-based tests look.
+
+Property-based tests are deterministic; AUTOGLMC_RANDOM=N makes a longer, truly random run of N examples, AUTOGLMC_UNSHRUNK=1 leaves a
+failing example as it was found (for mutants, of which only the failure counts).
+"""
 
 from __future__ import annotations
 
 import os
 
+import pytest
+from golden import Golden, compare, refuse_in_ci
 from hypothesis import HealthCheck, Phase, settings
 
 SLOW_CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -15,3 +20,18 @@ settings.register_profile(
 )
 settings.register_profile("unshrunk", settings.get_profile("ci"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile("random" if os.environ.get("AUTOGLMC_RANDOM") else "unshrunk" if os.environ.get("AUTOGLMC_UNSHRUNK") else "ci")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what tests compare with golden files into those files")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    refuse_in_ci(config.getoption("--update-golden"), os.environ)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """See tests/golden.py. Read the diff of an update before you commit it."""
+    update = request.config.getoption("--update-golden")
+    return lambda name, text: compare(request.path.parent / name, text, update)

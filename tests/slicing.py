@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import helper, shape_inference
 
-from autoglmc.compiler.bundle.manifest import BoundRecord, ErrorsRecord, LimitRecord, TargetRecord
-from autoglmc.compiler.bundle.tensor_spec import TensorSpec
-from autoglmc.compiler.emit.emit import ManifestFacts, emit
+from autoglmc.compiler.bundle.manifest import BoundRecord, ErrorsRecord, LimitRecord, Manifest, TargetRecord
+from autoglmc.compiler.bundle.manifest_json import claims_bundle
+from autoglmc.compiler.bundle.plan_records import HandoffRecord, Mode
+from autoglmc.compiler.bundle.publish import publish
+from autoglmc.compiler.emit.emit import write_bundle
+from autoglmc.compiler.emit.manifest_of import manifest_of
 from autoglmc.compiler.plan.arena import plan_arena
-from autoglmc.compiler.plan.segments import Compiled, Handoff, Mode, Segment
+from autoglmc.compiler.plan.segments import Compiled
 from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.passes.graph.graph import Graph
+from autoglmc.passes.place.placed import Part
+from autoglmc.passes.place.segment import Segment
 from autoglmc.targets.model import Runtime
+from autoglmc.targets.operator_view import TensorView
 
 DTYPES = {1: "fp32", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "fp16", 11: "fp64"}
 ORT, ABSENT = Runtime(adapter="ort", words=()), Runtime(adapter="htp", words=("v73",))
@@ -63,10 +71,14 @@ def cut(
     )
 
 
-def segment(index: int, device: str, model: onnx.ModelProto, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Segment:
+def segment(
+    index: int, device: str, model: onnx.ModelProto, inputs: tuple[str, ...], outputs: tuple[str, ...], dtype: str = "fp32"
+) -> Segment:
+    """The model as one segment, a launch for each node."""
+    graph = Graph(model)
     return Segment(
-        index=index, device=device, model=model, inputs=inputs, outputs=outputs, compute_dtype="fp32",
-        kernels=tuple((node.name,) for node in model.graph.node), predicted_seconds=1e-3, predicted_joules=None, peak_internal_bytes=0,
+        index=index, part=Part(device, tuple(graph.nodes), 1e-3, (dtype,)), graph=graph, inputs=inputs, outputs=outputs,
+        groups=tuple((node,) for node in graph.nodes), opset=graph.opset, internal_peak=0,
     )  # fmt: skip
 
 
@@ -74,16 +86,17 @@ def handoffs(
     segments: list[Segment],
     inputs: list[str],
     outputs: list[str],
-    tensors: dict[str, TensorSpec],
+    tensors: dict[str, TensorView],
     modes: tuple[Mode, ...],
     rules: tuple[int, int, int],
-) -> tuple[Handoff, ...]:
+) -> tuple[HandoffRecord, ...]:
     made = {**{n: "cpu" for n in inputs}, **{n: s.device for s in segments for n in s.outputs}}
     pairs = [(n, made[n], s.device) for s in segments for n in s.inputs] + [(n, made[n], "cpu") for n in outputs]
     unique = [pair for pair in dict.fromkeys(pairs) if pair[1] != pair[2]]
     return tuple(
-        Handoff(
-            tensor=n, producer=a, consumer=b, mode=modes[i % len(modes)], via="shared", origin="box.hw:7", fallback="copy",
+        HandoffRecord(
+            tensor=n, producer=a, consumer=b, mode=modes[i % len(modes)], mechanism="shared", origin="box.hw:7", fallback="copy",
+            query_at_runtime=(),
             align=rules[0], row_align=rules[1], length_multiple=rules[2],
             bytes=tensors[n].bytes or 0, seconds=1e-6, device_dtype=tensors[n].dtype,
         )
@@ -112,27 +125,39 @@ def bound(model: onnx.ModelProto, extent: int = 1) -> onnx.ModelProto:
     return model
 
 
-def spec(value: onnx.ValueInfoProto) -> TensorSpec:
+def spec(value: onnx.ValueInfoProto) -> TensorView:
     if not value.type.HasField("tensor_type"):
-        return TensorSpec(value.name, "sequence", None)
+        return TensorView(value.name, "sequence", None, False)
     tensor = value.type.tensor_type
     known = tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim)
-    return TensorSpec(value.name, DTYPES[tensor.elem_type], tuple(d.dim_value for d in tensor.shape.dim) if known else None)
+    return TensorView(value.name, DTYPES[tensor.elem_type], tuple(d.dim_value for d in tensor.shape.dim) if known else None, False)
 
 
-def facts(model: bytes = b"", *, bounds: tuple[BoundRecord, ...] = (), limits: tuple[LimitRecord, ...] = ()) -> ManifestFacts:
+Facts = dict[str, Any]
+"""What `manifest_of` is given besides the plan."""
+
+
+def facts(model: bytes = b"", *, bounds: tuple[BoundRecord, ...] = (), limits: tuple[LimitRecord, ...] = ()) -> Facts:
     """What a manifest says besides the plan, for a model file of these bytes."""
-    return ManifestFacts(
-        model_sha256=hashlib.sha256(model).hexdigest(),
-        model_opset=17,
-        target=TargetRecord(name="box", sha256="0" * 64, language=1),
-        tool_version="0",
-        limits=limits,
-        errors=ErrorsRecord(bounds=bounds, measured=()),
-    )
+    return {
+        "model_sha256": hashlib.sha256(model).hexdigest(),
+        "model_opset": 17,
+        "target": TargetRecord(name="box", sha256="0" * 64, language=1),
+        "version": "0",
+        "limits": limits,
+        "errors": ErrorsRecord(bounds=bounds, measured=()),
+    }
 
 
-def bundle_of(compiled: Compiled, out: Path, known: ManifestFacts | None = None) -> Bundle:
+def bundle_of(compiled: Compiled, out: Path, known: Facts | None = None) -> Bundle:
     """Planned, written to `out`, and loaded."""
-    emit(compiled, known or facts(), plan_arena(compiled), out)
+    emit(compiled, known or facts(), out)
     return Bundle.load(out)
+
+
+def emit(compiled: Compiled, known: Facts, out: Path) -> Manifest:
+    """Planned and written to `out`."""
+    with publish(out, claims_bundle) as folder:
+        manifest = write_bundle(compiled, manifest_of(compiled, plan_arena(compiled), **known), folder)
+        assert isinstance(manifest, Manifest)
+    return manifest

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from autoglmc.grammar.words.schema import BLOCKS
+from autoglmc.grammar.words.properties import PROPERTIES
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "editors" / "vscode"
@@ -42,7 +42,7 @@ def test_the_words_are_those_of_the_language() -> None:
     tool = generator()
     assert (FOLDER / "syntaxes" / "hw.tmLanguage.json").read_text("utf-8") == tool.text(), "run tools/generate_highlighting.py"
     assert {"where", "else", "and", "rule", "match"} <= set(tool.control_words())
-    assert set(tool.block_words()) | set(tool.control_words()) >= {word for words in BLOCKS.values() for word in words}
+    assert set(tool.block_words()) | set(tool.control_words()) >= {word for rows in PROPERTIES.values() for word in rows}
 
 
 def test_the_patterns_find_what_they_are_for() -> None:

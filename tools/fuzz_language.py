@@ -19,9 +19,10 @@ from pathlib import Path
 
 from autoglmc.grammar import Result, analyse_file, as_json, render
 from autoglmc.grammar.rule_facts import rule_facts
+from autoglmc.grammar.text.code_examples import FOLDER as EXAMPLES
 from autoglmc.targets.stock import stock_names, stock_path
 
-TESTS = Path(__file__).resolve().parent.parent / "tests" / "grammar"
+ERRORS = Path(__file__).resolve().parent.parent / "tests" / "grammar" / "errors"
 SECONDS = 5.0
 """Processor time one file may take; the slowest seen is far below, a machine under load still passes."""
 LARGE_SHARE = 0.1
@@ -50,7 +51,7 @@ class Outcome:
 
 def originals() -> tuple[list[bytes], list[bytes]]:
     """(stock targets, examples of errors)"""
-    small = [path.read_bytes() for folder in ("errors", "examples") for path in sorted((TESTS / folder).glob("*.hw"))]
+    small = [path.read_bytes() for folder in (ERRORS, EXAMPLES) for path in sorted(folder.glob("*.hw"))]
     return [stock_path(name).read_bytes() for name in stock_names()], [text for text in small if len(text) < 20_000]
 
 

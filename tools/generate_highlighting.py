@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from autoglmc.grammar.lower.expression import DTYPES
+from autoglmc.grammar.words.properties import PROPERTIES
 from autoglmc.grammar.words.reader import PROVENANCE
-from autoglmc.grammar.words.schema import BLOCKS
 from autoglmc.grammar.words.units import ALL_UNITS
+from autoglmc.targets.dtypes import DTYPES
 from autoglmc.targets.predicates import PREDICATES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,7 +30,7 @@ def control_words() -> list[str]:
 
 def block_words() -> list[str]:
     """Every block and property."""
-    return sorted({word for words in BLOCKS.values() for word in words} - set(control_words()))
+    return sorted({word for rows in PROPERTIES.values() for word in rows} - set(control_words()))
 
 
 def grammar() -> dict[str, Any]:

@@ -6,18 +6,15 @@ python tools/generate_language.py --check    exit 1 if the file differs
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from autoglmc.grammar import Result, analyse_file, render
+from autoglmc.compiler.hw.explain_code import explain_code, messages_text
 from autoglmc.grammar.lower.expression import LINK_VARIABLES
 from autoglmc.grammar.lower.runtime import RUNTIMES
-from autoglmc.grammar.rule_facts import rule_facts
 from autoglmc.grammar.text.codes import CODES
 from autoglmc.grammar.words.properties import PROPERTIES
-from autoglmc.grammar.words.schema import BLOCKS
 from autoglmc.grammar.words.units import DIMENSIONS, EXAMPLES
 from autoglmc.targets.dtypes import BITS
 from autoglmc.targets.predicates import PREDICATES
@@ -25,10 +22,8 @@ from autoglmc.targets.predicates import PREDICATES
 ROOT = Path(__file__).resolve().parent.parent
 FILE, TRIALS = ROOT / "docs" / "language.md", ROOT / "docs" / "language_trials.txt"
 TEMPLATE = Path(__file__).with_name("language_page.md")
-EXAMPLES_OF_ERRORS = ROOT / "tests" / "grammar" / "examples"
 NO_FILE = dict.fromkeys(("HW0005", "HW0010"), "A bad example would fill this page.")
 """Codes without an example file, and why."""
-STRICT = ("HW0601",)
 SAMPLES = {
     "const": "const(W, B)", "present": "present(attr.pads)", "rank": "rank(X) in 3..4", "dim": "dim(W, -1) <= 13, dim(X, C) <= 512",
     "all_dims": "all_dims(X, W, Y) <= 16384", "dtype": "dtype(X) == fp16", "elements": "elements(slope) == 1", "bytes": "bytes(W) <= 4 MiB",
@@ -56,11 +51,8 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def _properties() -> str:
     parts = []
-    for block in BLOCKS:
-        rows = [
-            (f"`{known.example}`", known.dimension, "yes" if known.required else "", known.meaning)
-            for known in (PROPERTIES[block][name] for name in BLOCKS[block])
-        ]
+    for block, known in PROPERTIES.items():
+        rows = [(f"`{row.example}`", row.dimension, "yes" if row.required else "", row.meaning) for row in known.values()]
         title = "At the outermost level" if block == "file" else f"`{block}`"
         parts.append(f"### {title}\n\n" + _table(("statement", "number", "required", "meaning"), rows))
     return "\n".join(parts)
@@ -92,17 +84,6 @@ def _predicates() -> str:
     return _table(("predicate", "is", "for example"), rows)
 
 
-def examples(code: str) -> list[tuple[Path, Path]]:
-    """(bad, mended) files of a code."""
-    bad = sorted(EXAMPLES_OF_ERRORS.glob(f"{code.lower()}*.bad.hw"))
-    return [(path, path.with_name(path.name.replace(".bad.", ".mended."))) for path in bad]
-
-
-def checked(path: Path, code: str) -> Result:
-    """What the checker says of an example; HW0601 needs --strict."""
-    return analyse_file(path, rule_facts(), code in STRICT)
-
-
 def _codes() -> str:
     return "\n".join(_code(code) for code in sorted(CODES))
 
@@ -111,18 +92,9 @@ def _code(code: str) -> str:
     parts = [f"### {code}\n\n{CODES[code].severity}: {CODES[code].meaning}\n"]
     if code in NO_FILE:
         parts.append(f"{NO_FILE[code]}\n")
-    for bad, mended in examples(code):
-        said = "\n".join(render(found).rstrip() for found in checked(bad, code).diagnostics)
-        said = said.replace(str(bad), "bad.hw").replace(bad.name, "bad.hw")
-        parts.append(f"```diff\n{_difference(bad, mended)}\n```\n\n```text\n{said}\n```\n")
+    for example, messages in explain_code(code).examples:
+        parts.append(f"```diff\n{example.difference()}\n```\n\n```text\n{messages_text(example, messages)}\n```\n")
     return "\n".join(parts)
-
-
-def _difference(bad: Path, mended: Path) -> str:
-    """The lines that differ, each with one line round it."""
-    texts = [path.read_bytes().decode("utf-8", "replace").splitlines() for path in (bad, mended)]
-    lines = list(difflib.unified_diff(*texts, lineterm="", n=1))[2:]
-    return "\n".join("  …" if line.startswith("@@") else line[:1] + " " + line[1:] for line in lines).removeprefix("  …\n")
 
 
 def _trials() -> str:

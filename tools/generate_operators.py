@@ -17,12 +17,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from autoglmc.targets.dtypes import DTYPES
+
 FILE = Path(__file__).resolve().parent.parent / "targets" / "operators.json"
-DTYPES = {
-    "double": "fp64", "float": "fp32", "float16": "fp16", "bfloat16": "bf16", "bool": "bool", "string": "string",
-    **{f"{sign}int{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64)},
-    "complex64": "complex64", "complex128": "complex128",
-}  # fmt: skip
+NAMES = {dtype.onnx: name for name, dtype in DTYPES.items() if dtype.onnx} | {name: name for name in ("string", "int2", "uint2")}
+"""The names of tensor types in schemas to ours; no device here takes the last three."""
 
 
 def dtypes_of(types: set[str]) -> tuple[str, ...]:
@@ -32,8 +31,8 @@ def dtypes_of(types: set[str]) -> tuple[str, ...]:
         plain = re.fullmatch(r"tensor\((\w+)\)", text)
         if plain is None:
             found.add("sequence")
-        elif plain[1] in DTYPES:
-            found.add(DTYPES[plain[1]])
+        elif plain[1] in NAMES:
+            found.add(NAMES[plain[1]])
         elif re.match(r"float[468]e", plain[1]):
             found.add("fp8")  # the narrow floats: no device here computes in one
         else:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 WORK_PER_EFFORT = 120_000
 """Neighbour visits that one unit of effort may cost: about 15 ms."""
@@ -19,15 +20,22 @@ PLACING = 16
 """What placing one buffer costs beside looking at its neighbours, in visits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Buffer:
-    name: str
-    size: int
-    """Allocated bytes, padding included."""
-    align: int
-    first: int
-    last: int
-    """Steps of the lifetime, both inclusive."""
+class Buffer(Protocol):
+    """What the planner asks of a buffer; a slot of the manifest answers it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def bytes(self) -> int:
+        """Allocated, padding included."""
+        ...
+
+    @property
+    def align(self) -> int: ...
+    @property
+    def lifetime(self) -> tuple[int, int]:
+        """First and last step, both inclusive."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +72,9 @@ def lower_bound(buffers: Sequence[Buffer]) -> int:
 
     Buffers whose alignments are all multiples of A share no A-sized cell, so together they take whole cells, but for the end of the last.
     """
-    best = _peak([(b.first, b.last, b.size) for b in buffers])
+    best = _peak([(*b.lifetime, b.bytes) for b in buffers])
     for cell in sorted({b.align for b in buffers} - {1}):
-        coarse = [(b.first, b.last, -(-b.size // cell) * cell, b.size) for b in buffers if b.align % cell == 0]
+        coarse = [(*b.lifetime, -(-b.bytes // cell) * cell, b.bytes) for b in buffers if b.align % cell == 0]
         unused = max(whole - size for _, _, whole, size in coarse)
         best = max(best, _peak([(first, last, whole) for first, last, whole, _ in coarse]) - unused)
     return best
@@ -87,10 +95,11 @@ def _check(buffers: Sequence[Buffer]) -> None:
     for b in buffers:
         if b.name in names:
             raise ValueError(f"two buffers named {b.name!r}")
-        if b.size < 1 or b.align < 1:
-            raise ValueError(f"buffer {b.name!r}: size {b.size} and alignment {b.align} must be at least 1")
-        if b.first > b.last:
-            raise ValueError(f"buffer {b.name!r}: dies at step {b.last} before it is born at step {b.first}")
+        if b.bytes < 1 or b.align < 1:
+            raise ValueError(f"buffer {b.name!r}: size {b.bytes} and alignment {b.align} must be at least 1")
+        first, last = b.lifetime
+        if first > last:
+            raise ValueError(f"buffer {b.name!r}: dies at step {last} before it is born at step {first}")
         names.add(b.name)
 
 
@@ -98,8 +107,9 @@ def overlapping(buffers: Sequence[Buffer]) -> list[list[int]]:
     """Per buffer the positions of the others that are live at one step with it."""
     neighbours: list[list[int]] = [[] for _ in buffers]
     live: list[int] = []
-    for i in sorted(range(len(buffers)), key=lambda i: buffers[i].first):
-        live = [j for j in live if buffers[j].last >= buffers[i].first]
+    lives = [b.lifetime for b in buffers]
+    for i in sorted(range(len(buffers)), key=lambda i: lives[i][0]):
+        live = [j for j in live if lives[j][1] >= lives[i][0]]
         for j in live:
             neighbours[i].append(j)
             neighbours[j].append(i)
@@ -111,8 +121,8 @@ class _Packer:
     """Places buffers in a given order, each at the lowest (or tightest) gap that its neighbours leave; counts its own work."""
 
     def __init__(self, buffers: Sequence[Buffer]) -> None:
-        self.buffers = buffers
-        self.sizes = [b.size for b in buffers]
+        self.lives = [b.lifetime for b in buffers]
+        self.sizes = [b.bytes for b in buffers]
         self.aligns = [b.align for b in buffers]
         self.neighbours = overlapping(buffers)
         self.work = 0
@@ -120,7 +130,7 @@ class _Packer:
     def orders(self) -> Iterator[tuple[list[int], bool]]:
         """(greedy order, whether to take the tightest gap), the one that usually wins first; the position breaks ties."""
         size = self.sizes
-        span = [b.last - b.first + 1 for b in self.buffers]
+        span = [last - first + 1 for first, last in self.lives]
         crowd = [size[i] + sum(size[j] for j in near) for i, near in enumerate(self.neighbours)]
         everyone = range(len(size))
         by_size = sorted(everyone, key=lambda i: (-size[i], -span[i], i))
@@ -128,9 +138,9 @@ class _Packer:
         by_crowd = sorted(everyone, key=lambda i: (-crowd[i], -size[i], i))
         yield by_size, False
         yield by_area, False
-        yield sorted(everyone, key=lambda i: (self.buffers[i].first, -size[i], i)), False
+        yield sorted(everyone, key=lambda i: (self.lives[i][0], -size[i], i)), False
         yield by_crowd, False
-        yield sorted(everyone, key=lambda i: (-self.buffers[i].last, -size[i], i)), False
+        yield sorted(everyone, key=lambda i: (-self.lives[i][1], -size[i], i)), False
         yield sorted(everyone, key=lambda i: (-span[i], -size[i], i)), False
         yield by_size, True
         yield by_crowd, True

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -29,29 +29,29 @@ LONGEST = 600.0
 """Seconds for one segment."""
 
 QUIET = {"TQDM_DISABLE": "1"}
-"""No progress bars in what a compiler says."""
+"""No progress bars in a compiler's output."""
 FIXED = {"PYTHONHASHSEED": "0"}
 """Compilers written in Python take sets in the order of their hashes; equal input is to give equal bytes."""
 
 
 class SegmentRefused(BundleError):
-    """The runtime's own compiler does not take a segment that the target's table allowed."""
+    """The runtime's own compiler refuses a segment that the target's table allows."""
 
     kind = "segment"
 
 
-def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str]) -> str:
-    """Changes with anything the compiled file depends on. The model's weights are inline."""
+def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str], initializers: Iterable[onnx.TensorProto] = ()) -> str:
+    """Changes with anything the compiled file depends on. The weights are in the model, or given besides it."""
     weights = WeightsFile(cast("IO[bytes]", _Nowhere()))
-    digest = hashlib.sha256(externalised(model, weights).SerializeToString(deterministic=True))
+    digest = hashlib.sha256(externalised(model, weights, initializers).SerializeToString(deterministic=True))
     digest.update(weights.sha256.encode())
     digest.update(repr((adapter.name, tuple(words), sorted(adapter.versions().items()))).encode())
     return digest.hexdigest()
 
 
 def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
-    """The compiled file (or folder) of the segment in `path`, from the cache or made now. Raises SegmentRefused with what the compiler
-    said."""
+    """The compiled file (or folder) of the segment in `path`, from the cache or made now. Raises SegmentRefused with the compiler's
+    output."""
     folder = cache_folder()
     blob = folder / f"{key}{adapter.suffix}"
     if blob.exists():
@@ -63,7 +63,7 @@ def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
         _run(adapter.name, words, path, made)
         try:
             os.replace(made, blob)
-        except OSError:  # a folder does not take the place of another: somebody else was faster
+        except OSError:  # a folder cannot replace another: a parallel run was faster
             if not blob.exists():
                 raise
     return blob
@@ -90,14 +90,14 @@ def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
     except subprocess.TimeoutExpired:
         raise SegmentRefused(f"{name} did not compile {path.name} within {LONGEST:g} s", where=str(path)) from None
     if done.returncode or not made.exists():
-        raise SegmentRefused(f"{name} does not compile {path.name}: {_said(done)}", where=str(path))
+        raise SegmentRefused(f"{name} does not compile {path.name}: {_last_words(done)}", where=str(path))
 
 
-def _said(done: subprocess.CompletedProcess[str]) -> str:
-    """The end of what the compiler said; a compiler that was killed says nothing."""
+def _last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """The end of the compiler's output; one that was killed may have written nothing."""
     text = done.stderr.strip() or done.stdout.strip()
     if done.returncode < 0:
-        text = f"it was ended by signal {-done.returncode}; {text}"
+        text = f"killed by signal {-done.returncode}; {text}"
     return text[-1500:] or f"exit code {done.returncode}"
 
 

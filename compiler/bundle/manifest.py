@@ -1,172 +1,88 @@
-"""The manifest of a bundle: its types, and JSON to and from them. `manifest.schema.json` documents every field.
+"""The manifest of a bundle: what it was compiled from, what it holds and what was decided. `manifest_json.py` reads and writes it,
+`docs/manifest.schema.json` is generated from it (`tools/generate_schema.py`); how it runs is in plan_records.py.
 
-Canonical: sorted keys, two spaces, no timestamps, no absolute paths. Equal manifests are equal bytes.
+A record that gains, loses or changes a field needs a new FORMAT; `tests/compiler/bundle/test_format.py` holds them together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Annotated, Literal
 
-FORMAT = 1
+from msgspec import Meta
+
+from ..quantities import count, size
+from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
+from .record import BundlePath, Count, Positive, Record, Sha256
+
+FORMAT = 2
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 TOOL = "autoglmc"
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueRecord:
-    """A graph input or output; `slot` is None for a value outside the arena."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...] | None
-    slot: int | None
+Outcome = Literal["accepted", "refused by a runtime", "computed wrong", "over an error budget", "over a limit", "not placeable", "rejected"]
+"""Of an attempt of the search; a rejected one ends it, so that no bundle has it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRecord:
-    sha256: str
-    opset: int
+class ModelRecord(Record, frozen=True, kw_only=True):
+    """The model this was compiled from."""
+
+    sha256: Sha256
+    """Of the model's file followed by its external data; for a model in memory, of the file that it would be."""
+    opset: Positive
+    """ai.onnx opset of the file given."""
     inputs: tuple[ValueRecord, ...]
+    """In the order of the model's graph."""
     outputs: tuple[ValueRecord, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetRecord:
+class TargetRecord(Record, frozen=True, kw_only=True):
+    """The target this was compiled for."""
+
     name: str
-    sha256: str
-    language: int
+    sha256: Sha256
+    """Of the resolved target: equal meaning, equal digest."""
+    language: Positive
+    """The `hw N;` version of the file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolRecord:
+class ToolRecord(Record, frozen=True, kw_only=True):
+    """What wrote the bundle."""
+
     name: str
     version: str
-    format: int
+    """Version of autoglmc that wrote the bundle."""
+    format: Positive
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileRecord:
-    sha256: str
-    size: int
+class FileRecord(Record, frozen=True, kw_only=True):
+    """A file of the bundle."""
+
+    sha256: Sha256
+    size: Count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeRecord:
-    adapter: str
-    options: tuple[str, ...]
-    opset: int
-    ir_version: int
-    versions: Mapping[str, str]
-    """What an ahead-of-time blob depends on (SoC, SDK …); empty without a blob."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortRecord:
-    tensor: str
-    slot: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentRecord:
-    index: int
-    device: str
-    runtime: RuntimeRecord
-    file: str
-    blob: str | None
-    compute_dtype: str
-    inputs: tuple[PortRecord, ...]
-    outputs: tuple[PortRecord, ...]
-    predicted_seconds: float
-    predicted_joules: float | None
-    peak_internal_bytes: int
-    kernels: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRecord:
-    kind: Literal["run", "copy", "convert"]
-    segment: int | None
-    source: int | None
-    destination: int | None
-    needs: tuple[int, ...]
-    waits: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotRecord:
-    tensor: str
-    device: str
-    aliases: tuple[str, ...]
-    dtype: str
-    device_dtype: str
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    packed_on_cpu: bool
-    offset: int
-    bytes: int
-    align: int
-    lifetime: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostValueRecord:
-    """A tensor that cannot live in the arena: passed by name, owned by the runtime."""
-
-    tensor: str
-    dtype: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArenaRecord:
-    total: int
-    align: int
-    page: int
-    lower_bound: int
-    slots: tuple[SlotRecord, ...]
-    host_values: tuple[HostValueRecord, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandoffRecord:
-    tensor: str
-    producer: str
-    consumer: str
-    mode: Literal["zero_copy", "copy", "convert"]
-    mechanism: str
-    align: int
-    row_align: int
-    length_multiple: int
-    device_dtype: str
-    bytes: int
-    seconds: float
-    fallback: str
-    query_at_runtime: tuple[str, ...]
-    origin: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitRecord:
-    """`accuracy cosine >= 0.999`: kind "accuracy", subject "cosine"; value and margin are None where nothing was measured yet."""
+class LimitRecord(Record, frozen=True, kw_only=True):
+    """`accuracy cosine >= 0.999`: kind "accuracy", subject "cosine"."""
 
     kind: str
     subject: str
     comparison: Literal["<=", ">=", "<", ">"]
     limit: float
+    """The number allowed, SI."""
     text: str
+    """The number as the target writes it."""
     basis: Literal["predicted", "measured"]
+    """predicted from the target, or measured by running."""
     value: float | None
+    """null where nothing was measured yet."""
     margin: float | None
+    """Room left, in the limit's unit; negative would be a broken limit."""
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuessRecord:
+class GuessRecord(Record, frozen=True, kw_only=True):
+    """A number of the target marked @guess that decided something."""
+
     path: str
     text: str
     origin: str
@@ -174,18 +90,17 @@ class GuessRecord:
     """What would have been decided differently."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundRecord:
+class BoundRecord(Record, frozen=True, kw_only=True):
     """An error bound proved for one site; says nothing about the whole model."""
 
     rule: str
     site: str
     bound: float
     over: str
+    """Inputs for which it is proved."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredRecord:
+class MeasuredRecord(Record, frozen=True, kw_only=True):
     """The whole model's error, measured on the inputs named."""
 
     output: str
@@ -195,32 +110,53 @@ class MeasuredRecord:
     cosine: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorsRecord:
+class ErrorsRecord(Record, frozen=True, kw_only=True):
+    """Bounds are proved per site; errors of the whole model are measured. Neither stands for the other."""
+
     bounds: tuple[BoundRecord, ...]
     measured: tuple[MeasuredRecord, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRecord:
+class DecisionRecord(Record, frozen=True, kw_only=True):
+    """A rule or pass at one site, taken or declined."""
+
     rule: str
     site: str
     taken: bool
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class AttemptRecord(Record, frozen=True, kw_only=True):
+    """One attempt of the search for this bundle; the last one is the bundle."""
+
+    number: Positive
+    change: str
+    """What it did differently from the attempt before; "" for the first."""
+    verdict: Outcome
+    reason: str
+    """What spoke against it; "" for the last."""
+
+
+class Manifest(Record, frozen=True, kw_only=True):
+    """What a runtime needs to execute the bundle, and what was decided and why. Canonical: sorted keys, two spaces, UTF-8."""
+
     model: ModelRecord
     target: TargetRecord
     tool: ToolRecord
-    files: Mapping[str, FileRecord]
-    """Every file of the bundle but the manifest, by path with `/` from the bundle's folder."""
+    files: Mapping[BundlePath, FileRecord]
+    """Every file of the bundle but manifest.json, by path from the bundle's folder."""
     segments: tuple[SegmentRecord, ...]
-    schedule: tuple[StepRecord, ...]
+    schedule: Annotated[tuple[StepRecord, ...], Meta(max_length=10_000)]
     arena: ArenaRecord
     handoffs: tuple[HandoffRecord, ...]
     limits: tuple[LimitRecord, ...]
     guesses: tuple[GuessRecord, ...]
     errors: ErrorsRecord
     decisions: tuple[DecisionRecord, ...]
+    search: tuple[AttemptRecord, ...]
+    """The attempts of the search for this bundle; the last one is the bundle."""
+
+    def __repr__(self) -> str:
+        """Short: all of it is thousands of lines, and is the bundle's manifest.json."""
+        parts = (count(len(self.segments), "segment"), count(len(self.handoffs), "handoff"), f"arena of {size(self.arena.total)}")
+        return f"<Manifest for {self.target.name!r}: {', '.join(parts)}>"

@@ -2,58 +2,72 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import types
-import typing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+import msgspec
 
 from ..errors import BundleError
-from .manifest import FORMAT, MANIFEST, TOOL, Manifest
+from ..quantities import amount
+from .manifest import FORMAT, MANIFEST, TOOL, FileRecord, Manifest
 
 LARGEST_MANIFEST = 64 << 20
 """Bytes; a larger manifest is refused unread."""
 
 
+class OtherFormat(BundleError):
+    """A bundle of another format version: not damaged, only not for this version of autoglmc."""
+
+
 def to_json(manifest: Manifest) -> str:
-    return json.dumps(manifest, default=_fields, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    return json.dumps(manifest, default=msgspec.structs.asdict, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def from_json(text: str, where: str) -> Manifest:
-    """The manifest that `text` spells. Raises BundleError naming the first field that does not fit the schema."""
-    import jsonschema
-
+    """The manifest in `text`. Raises BundleError naming the first field that no manifest may have so, OtherFormat for another format."""
     try:
-        data = json.loads(text, parse_constant=_no_constant)
+        data = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicate)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"the manifest is not JSON: {error}", where=where) from None
     _check_format(data, where)
-    schema = json.loads((Path(__file__).parent / "manifest.schema.json").read_text(encoding="utf-8"))
-    first = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(data)), None)
-    if first is not None:
-        place = "" if first.json_path == "$" else f"'s {first.json_path.removeprefix('$.')}"
-        raise BundleError(f"the manifest{place}: {first.message[:300]}", where=where)
     try:
-        built: Manifest = _build(Manifest, data)
-    except OverflowError as error:
-        raise BundleError(f"the manifest holds a number out of range: {error}", where=where) from None
-    return built
+        return msgspec.json.decode(text, type=Manifest)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        message, _, place = str(error).partition(" - at ")
+        field = _field(place, data)
+        raise BundleError(f"the manifest{field and chr(39) + 's '}{field}: {message}", where=where) from None
+
+
+def _field(place: str, data: Any) -> str:
+    """Where a value is wrong, `segments[0].file`; "" for the whole manifest. msgspec writes `$.segments[0].file`, and `[...]` for a key."""
+    name = place.strip("`").removeprefix("$").removeprefix(".")
+    if place.startswith("`key`"):
+        return place.rpartition("$.")[2].strip("`")
+    if name.startswith("files[...]"):
+        key = next((key for key, value in data["files"].items() if not _fits(value)), "...")
+        return name.replace("[...]", f"[{key!r}]", 1)
+    return name
+
+
+def _fits(value: Any) -> bool:
+    try:
+        msgspec.convert(value, FileRecord)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the bundle in `folder`, checked against the schema; the files it names are not looked at."""
+    """The manifest of the bundle in `folder`; the files it names are not looked at. Raises BundleError where it is none of ours."""
     path = folder / MANIFEST
     if not path.is_file():
-        what = "a bundle is a folder, this is a file" if folder.is_file() else f"no bundle here: {MANIFEST} is missing"
+        what = "a bundle is a folder, this is a file" if folder.is_file() else f"not a bundle: {MANIFEST} is missing"
         raise BundleError(what, where=str(folder), help="give the folder that `autoglmc MODEL --target …` wrote")
     try:
         if path.stat().st_size > LARGEST_MANIFEST:
-            raise BundleError(f"the manifest is larger than {LARGEST_MANIFEST >> 20} MiB", where=str(path))
+            raise BundleError(f"the manifest is larger than {amount('memory', LARGEST_MANIFEST)}", where=str(path))
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"the manifest cannot be read: {error}", where=str(path)) from None
@@ -76,28 +90,20 @@ def claims_bundle(folder: Path) -> bool:
 def _check_format(data: Any, where: str) -> None:
     tool = data.get("tool") if isinstance(data, dict) else None
     if not isinstance(tool, dict) or tool.get("name") != TOOL:
-        raise BundleError(f"the manifest's tool.name is not {TOOL!r}: this is no bundle of ours", where=where)
+        raise BundleError(f"the manifest's tool.name is not {TOOL!r}: not an autoglmc bundle", where=where)
     if tool.get("format") != FORMAT:
-        written = f"tool.format is {tool.get('format')!r} (written by {TOOL} {tool.get('version')!r})"
-        raise BundleError(f"the manifest's {written}, this version reads format {FORMAT}", where=where, help="compile the model again")
+        written = f"format {tool.get('format')!r}, written by {TOOL} {tool.get('version')!r}"
+        raise OtherFormat(f"the bundle has {written}, and this version reads format {FORMAT}: compile again", where=where)
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
-def _build(kind: Any, data: Any) -> Any:
-    """`data` (already valid by the schema) as the type `kind`."""
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        return kind(**{field.name: _build(hints[field.name], data[field.name]) for field in dataclasses.fields(kind)})  # type: ignore[operator]
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple:
-        return tuple(_build(inner[0], item) for item in data)
-    if origin in (types.UnionType, typing.Union):
-        return None if data is None else _build(inner[0], data)
-    if origin is not None and inner and origin is not Literal:
-        return {key: _build(inner[1], value) for key, value in data.items()}
-    if kind is int or kind is float:
-        return kind(data)  # JSON's 1 and 1.0 are one number
-    return data
+def _no_duplicate(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the field {name!r} is given twice")
+        found[name] = value
+    return found

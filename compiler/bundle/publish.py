@@ -3,6 +3,10 @@
     with publish(out, is_ours) as folder:
         ...write into folder...
 
+    with stage(out, is_ours) as staged:
+        ...write into staged.folder, look at it...
+        staged.publish()  # or not: then nothing was there
+
 Where the system can exchange two folders in one step (Linux renameat2, macOS renamex_np) that is used, else the old one moves aside
 first. An interrupted build leaves the old folder as it was; what a killed process left is removed by the next run for the same place.
 """
@@ -33,9 +37,32 @@ EXCHANGE = 2
 AT_FDCWD = -100
 
 
+class Staged:
+    """A folder beside its place. `publish` moves it there; a staged folder that is not published is removed."""
+
+    def __init__(self, folder: Path, out: Path, is_ours: Callable[[Path], bool]) -> None:
+        self.folder, self._out, self._is_ours = folder, out, is_ours
+
+    def publish(self) -> None:
+        """Takes the place of `out`. Raises BundleError where something else was put there meanwhile."""
+        check_place(self._out, self._is_ours)
+        _take_place(self.folder, self._out)
+
+
 @contextlib.contextmanager
 def publish(out: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
     """A new empty folder that takes the place of `out` when the block ends without an exception, and vanishes otherwise.
+
+    Raises as `stage` does.
+    """
+    with stage(out, is_ours) as staged:
+        yield staged.folder
+        staged.publish()
+
+
+@contextlib.contextmanager
+def stage(out: Path, is_ours: Callable[[Path], bool]) -> Iterator[Staged]:
+    """A new empty folder that can take the place of `out`, and vanishes at the end of the block if it did not.
 
     `is_ours` says whether an existing folder may be replaced. Raises BundleError where it may not, or where nothing can be written.
     """
@@ -49,9 +76,7 @@ def publish(out: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
         _remove_empty(made)
         raise
     try:
-        yield folder
-        check_place(out, is_ours)  # somebody may have put something there meanwhile
-        _take_place(folder, out)
+        yield Staged(folder, out, is_ours)
     except OSError as error:
         raise BundleError(f"the bundle cannot be written: {error.strerror or error}", where=str(out)) from error
     finally:
@@ -73,7 +98,7 @@ def check_place(out: Path, is_ours: Callable[[Path], bool]) -> None:
     if not out.is_dir():
         raise BundleError("there is a file where the bundle should go", where=str(out), help="choose another place with -o")
     if not is_ours(out) and any(out.iterdir()):
-        raise BundleError("this folder is no bundle, so it is not replaced", where=str(out), help="choose another place with -o")
+        raise BundleError("refusing to overwrite this folder: not an autoglmc bundle", where=str(out), help="choose another place with -o")
 
 
 def _make_parents(out: Path) -> list[Path]:
@@ -89,7 +114,7 @@ def _make_parents(out: Path) -> list[Path]:
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:
-    """Those that still hold nothing: the bundle did not come about."""
+    """Those that are still empty: no bundle was published."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -7,7 +7,7 @@ headers would cost as much as they do), strings, and 4-bit numbers that are not 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ class WeightsFile:
         return self._hash.hexdigest()
 
 
-def externalised(model: onnx.ModelProto, weights: WeightsFile) -> onnx.ModelProto:
-    """A copy of `model` whose large initializers, those of bodies included, lie in `weights`. The model given is not changed."""
+def externalised(model: onnx.ModelProto, weights: WeightsFile, initializers: Iterable[onnx.TensorProto] = ()) -> onnx.ModelProto:
+    """A copy of `model`, with further `initializers`, whose large initializers, those of bodies included, lie in `weights`. Nothing that is
+    given is changed, and no large tensor copied."""
     import onnx
 
     copy = onnx.ModelProto()
@@ -59,6 +60,8 @@ def externalised(model: onnx.ModelProto, weights: WeightsFile) -> onnx.ModelProt
         if field.name != "graph":
             _assign(copy, field.name, value)
     _copy_graph(model.graph, copy.graph, weights)
+    for tensor in initializers:
+        _place(tensor, copy.graph.initializer.add(), weights)
     return copy
 
 

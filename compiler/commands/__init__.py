@@ -1,1 +1,1 @@
-"""One file per verb of the command line: arguments in, words out. What they do is imported when they run."""
+"""One file per command of the command line: arguments in, text out. What a command does is imported when it runs."""

@@ -4,75 +4,99 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import FILE, bucket_option, emulate_option, json_option, shape_option
-from .output import echo_json, stage
+from .invocation import read_target
+from .options import FILE, bucket_option, effort_option, emulate_option, shape_option, target_option
+from .output import Output, echo_json, output_options
 from .pass_options import pass_arguments, pass_options
 
+if TYPE_CHECKING:
+    from ...targets.model import Target
 
-@click.command("compile")
+VERBOSE = "Print every stage with its time, every guess that decided and every tensor compared."
+QUIET = "Print only the bundle's folder, or the error."
+
+
+@click.command("compile", short_help="Compile a model into a bundle (the default command).")
 @click.argument("model", type=FILE)
-@click.option("--target", required=True, metavar="FILE|NAME", help="A .hw file, or a stock target (see `autoglmc targets`).")
+@target_option()
 @click.option("-o", "--output", type=FILE, help="Bundle folder [default: MODEL.TARGET/ beside the model].")
-@click.option("--effort", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help="Times the solver's usual time limit.")
-@click.option("--no-verify", is_flag=True, help="Do not run the bundle against the model.")
+@effort_option
+@click.option("--search-attempts", type=click.IntRange(min=1), metavar="N", help="Plans to compile and verify at most [default: 32].")
+@click.option(
+    "--search-time",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End the search by the clock as well: no attempt begins after that [default: no clock, so that equal input gives equal bytes].",
+)
+@click.option("--no-verify", is_flag=True, help="Do not compare the bundle with the model.")
 @shape_option
 @bucket_option
 @emulate_option
 @pass_options
-@json_option
+@output_options(VERBOSE, QUIET)
 def compile_command(
     model: Path,
     target: str,
     output: Path | None,
     effort: float,
+    search_attempts: int | None,
+    search_time: float | None,
     no_verify: bool,
     shapes: Sequence[str],
     bucket: str | None,
     emulate: bool,
-    as_json: bool,
+    out: Output,
     stop_after: str | None,
     timings: bool,
     **watched: Any,
 ) -> int:
-    """Compile MODEL into a bundle for a target."""
+    """Compile MODEL for a target: an ONNX model into a folder of segments, weights and a schedule, verified against the model.
+
+    `autoglmc MODEL --target a16` is the same: the word `compile` may be left out.
+    """
     from ..driver.compile_model import compile_model
+    from ..driver.search_budget import MOST_ATTEMPTS, SearchBudget
     from ..hw.buckets import bucket_shapes
-    from ..hw.load_target import load_target
     from ..load.bind_shapes import parse_shapes
 
-    machine = load_target(target, warn=stage)
-    sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
-    options: dict[str, Any] = {"shapes": sizes, "output": output, "effort": effort, "progress": None if as_json else stage}
-    options |= pass_arguments(**watched, show=stage)
-    if stop_after is not None:
-        return _stop(stop_after, model, machine, options, as_json, timings)
-    result = compile_model(model, machine, verify=not no_verify, emulate=emulate, **options)
-    if as_json:
-        echo_json(result.as_json())
-    else:
-        from ..report.terminal import print_compiled
-
-        print_compiled(result)
-        _echo_timings(result.seconds if timings else {})
+    budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
+    with out.progress() as tell:
+        machine = read_target(target, tell)
+        sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
+        options: dict[str, Any] = {"shapes": sizes, "output": output, "effort": effort, "progress": tell}
+        options |= pass_arguments(**watched, show=tell.show)
+        if stop_after is not None:
+            facts = _stop(stop_after, model, machine, options)
+        else:
+            facts = compile_model(model, machine, verify=not no_verify, emulate=emulate, search=budget, **options).as_json()
+    _print(facts, machine, out, timings or out.verbose)
     return 0
 
 
-def _stop(name: str, model: Path, target: Any, options: Mapping[str, Any], as_json: bool, timings: bool) -> int:
+def _stop(name: str, model: Path, target: Target, options: Mapping[str, Any]) -> dict[str, Any]:
     from ..driver.compile_model import stop_after
 
-    stopped = stop_after(name, model, target, **options)
-    if as_json:
-        echo_json(stopped.as_json())
+    return stop_after(name, model, target, **options).as_json()
+
+
+def _print(facts: dict[str, Any], target: Target, out: Output, timings: bool) -> None:
+    if out.as_json:
+        echo_json(facts)
+        return
+    if "bundle" not in facts:
+        click.echo(facts["model"] if out.quiet else f"{facts['model']}  {facts['operators']} operators, after {facts['after']}")
+    elif out.quiet:
+        click.echo(facts["bundle"])
     else:
-        click.echo(f"{stopped.path}  {stopped.operators} operators, after {stopped.after}")
-        _echo_timings(stopped.seconds if timings else {})
-    return 0
+        from ..report.compiled import print_compiled
+        from ..report.quote import source_of
 
+        print_compiled(facts, source_of(target), out.verbose)
+    if timings and not out.quiet:
+        from ..report.compiled import print_timings
 
-def _echo_timings(seconds: Mapping[str, float]) -> None:
-    for name, value in seconds.items():
-        click.echo(f"{'timings' if name == next(iter(seconds)) else '':<10}{name:<18}{value * 1e3:>10.1f} ms")
+        print_timings(facts["seconds"])

@@ -1,4 +1,4 @@
-"""What the command line says when something goes wrong, as text or as JSON, and with which exit code."""
+"""What the command line prints if something goes wrong, as text or as JSON, and with which exit code."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..report.printable import printable
+from .explain_hint import explain_hint
+
+if TYPE_CHECKING:
+    from ...targets.model import Target
 
 INTERNAL = 3
 INTERRUPTED = 130
@@ -18,18 +22,20 @@ ENVIRONMENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, 
 PACKAGES = ("autoglmc", "onnx", "onnxruntime", "onnxsim", "ortools", "numpy", "protobuf")
 
 
-def answer_failure(problem: Exception, arguments: Sequence[str], as_json: bool) -> int:
-    """Tells the user what happened, on stderr or as JSON on stdout; the exit code."""
+def answer_failure(problem: Exception, arguments: Sequence[str], as_json: bool, target: Target | None = None) -> int:
+    """Prints what happened, on stderr or as JSON on stdout, and returns the exit code. Lines of the target that the message names are
+    quoted."""
     if isinstance(problem, BrokenPipeError):
-        # whoever read our output went away: there is nobody to tell, and flushing at exit would complain again
+        # the reader of our output is gone, and flushing at exit would fail again
         sys.stdout = None
         return 1
     user = _as_user_error(problem)
     if user is not None:
-        return _say(str(user), user.as_json(), user.exit_code, as_json)
+        return _say(_quoted(str(user), target), user.as_json(), user.exit_code, as_json)
     diagnostics = _as_diagnostics(problem)
     if diagnostics is not None:
-        return _say(str(problem), {"kind": "target", "exit_code": 1, "diagnostics": diagnostics}, 1, as_json)
+        text = f"{problem}\n\n{explain_hint(found['code'] for found in diagnostics)}"
+        return _say(text, {"kind": "target", "exit_code": 1, "diagnostics": diagnostics}, 1, as_json)
     report = _save_report(problem, arguments)
     error = UserError(
         f"autoglmc failed: {type(problem).__name__}: {problem}", help=f"this is a fault in autoglmc; please report it with {report}"
@@ -47,6 +53,16 @@ def _say(text: str, facts: dict[str, Any], code: int, as_json: bool) -> int:
     else:
         click.echo(printable(text, keep="\n\t"), err=True)
     return code
+
+
+def _quoted(text: str, target: Target | None) -> str:
+    """The message with the named lines of .hw files below the line that names them."""
+    if target is None:
+        return text
+    from ..report.quote import source_of
+
+    source, quoted = source_of(target), set[str]()
+    return "\n".join(part for line in text.split("\n") for part in (line, *(f"    {quote}" for quote in source.quotes(line, quoted))))
 
 
 def _as_user_error(problem: Exception) -> UserError | None:
@@ -67,7 +83,7 @@ def _as_diagnostics(problem: Exception) -> list[dict[str, Any]] | None:
 
 
 def _save_report(problem: Exception, arguments: Sequence[str]) -> str:
-    """Writes what a maintainer needs into a new file of the temp folder; its path, or what prevented that."""
+    """Writes what a maintainer needs into a new file of the temp folder; returns its path, or why there is none."""
     import platform
     import shlex
     import tempfile

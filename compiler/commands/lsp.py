@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 
-@click.command("lsp")
+@click.command("lsp", short_help="Language server for .hw files.")
 def lsp_command() -> int:
-    """Speak the language server protocol on stdin and stdout, for editors.
+    """Serve the language server protocol on stdin and stdout, for editors.
 
-    Messages as you type, completion, hover, definitions, formatting and an outline of .hw files. Needs `pip install 'pygls>=2.0,<3'`.
+    Diagnostics as you type, completion, hover, definitions, formatting and an outline of .hw files. Needs `pip install 'pygls>=2.0,<3'`.
     """
     from ..errors import UsageError
 

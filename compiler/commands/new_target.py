@@ -6,22 +6,24 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, json_option
-from .output import echo_json
+from .options import FILE
+from .output import Output, echo_json, output_options
+
+QUIET = "Print only the file's name."
 
 
-@click.command("new-target")
+@click.command("new-target", short_help="Write a target to fill in.")
 @click.argument("name")
 @click.option("-o", "--output", type=FILE, help="The file to write [default: NAME.hw].")
-@json_option
-def new_target_command(name: str, output: Path | None, as_json: bool) -> int:
+@output_options(quiet=QUIET)
+def new_target_command(name: str, output: Path | None, out: Output) -> int:
     """Write a commented target to fill in.
 
-    It holds no number: everything that only you know is a `?`, which `autoglmc check` reports until it is replaced.
-    A file that is there is not overwritten.
+    It contains no numbers: everything that only you know is a `?`, which `autoglmc check` reports until it is replaced.
+    An existing file is not overwritten.
     """
-    from ...targets.skeleton import skeleton
     from ..errors import UsageError
+    from ..hw.skeleton import skeleton
 
     path = output or Path(f"{name}.hw")
     try:
@@ -32,11 +34,11 @@ def new_target_command(name: str, output: Path | None, as_json: bool) -> int:
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"'{path}' exists, and is not overwritten", help="give another name, or -o FILE") from None
+        raise UsageError(f"'{path}' exists and is not overwritten", help="choose another name, or use -o FILE") from None
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"there is no folder '{path.parent}'") from None
-    if as_json:
+    if out.as_json:
         echo_json({"file": str(path), "open": text.count("?")})
     else:
-        click.echo(f"{path}: replace every `?`, then `autoglmc check {path}`")
+        click.echo(path if out.quiet else f"{path}: replace every `?`, then run `autoglmc check {path}`")
     return 0

@@ -1,4 +1,4 @@
-"""Arguments that several verbs share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from typing import Any
 
 import click
 
+from .complete import complete_buckets, complete_targets
+
 FILE = click.Path(path_type=Path)
+TARGET = "A .hw file, or a stock target (see `autoglmc targets`)."
+EFFORT = "How long the placement solver looks for a proof, as a multiple of the usual."
+
+
+def target_option(required: bool = True, help: str = TARGET) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option("--target", required=required, metavar="FILE|NAME", help=help, shell_complete=complete_targets)
+
+
+def effort_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--effort", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help=EFFORT)(command)
 
 
 def shape_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -18,18 +30,14 @@ def shape_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def bucket_option(command: Callable[..., Any]) -> Callable[..., Any]:
     text = "Sizes that the target's `shapes` block names: decode, or prefill=64 where it names several. --shape wins."
-    return click.option("--bucket", metavar="NAME[=SIZE]", help=text)(command)
+    return click.option("--bucket", metavar="NAME[=SIZE]", help=text, shell_complete=complete_buckets)(command)
 
 
 def inputs_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    text = "An .npz file with one array per input: compared besides generated ones."
+    text = "An .npz file with one array per input, compared in addition to generated ones."
     return click.option("--inputs", type=FILE, help=text)(command)
 
 
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Machine-readable result on stdout, errors too.")(command)
-
-
 def emulate_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    text = "Run segments whose runtime is not installed on the CPU instead; the output says which."
+    text = "Use the CPU for segments whose runtime is not installed; the output says which."
     return click.option("--emulate", is_flag=True, help=text)(command)

@@ -8,23 +8,42 @@ from typing import Any
 
 import click
 
+from .complete import complete_passes, complete_rules
 from .options import inputs_option
 
 
 def pass_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds them to a command, as keyword arguments verify_each, inputs, print_after, stop_after, disable and timings."""
+    """Adds them to a command, as keyword arguments verify_each, inputs, print_after, own, stop_after, disable and timings."""
     options = (
         click.option("--verify-each", is_flag=True, help="Compare with the model after every pass; name the rule and site at fault."),
         inputs_option,
         click.option(
-            "--print-after", multiple=True, metavar="PASS[:FILE]", help="Print the graph as ONNX text on stderr, or to FILE. Repeatable."
+            "--print-after",
+            multiple=True,
+            metavar="PASS[:FILE]",
+            help="Print the graph as ONNX text on stderr, or to FILE. Repeatable.",
+            shell_complete=complete_passes,
         ),
         click.option(
             "--stop-after",
             metavar="PASS",
+            shell_complete=complete_passes,
             help="Write the graph after PASS as ONNX to the file of -o [default: MODEL.PASS.onnx]; no bundle.",
         ),
-        click.option("--disable", multiple=True, metavar="RULE", help="Do not use a rule (see `autoglmc rules`). Repeatable."),
+        click.option(
+            "--pass",
+            "own",
+            multiple=True,
+            metavar="FILE.py:FUNCTION[@POINT]",
+            help="Run your own pass, a function on an onnx_graphsurgeon.Graph, after the pass POINT [default: simplify]. Repeatable.",
+        ),
+        click.option(
+            "--disable",
+            multiple=True,
+            metavar="RULE",
+            help="Do not use a rule (see `autoglmc rules`). Repeatable.",
+            shell_complete=complete_rules,
+        ),
         click.option("--timings", is_flag=True, help="Show how long each stage took."),
     )
     for option in reversed(options):
@@ -33,7 +52,12 @@ def pass_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def pass_arguments(
-    verify_each: bool, inputs: Path | None, print_after: tuple[str, ...], disable: tuple[str, ...], show: Callable[[str], None]
+    verify_each: bool,
+    inputs: Path | None,
+    print_after: tuple[str, ...],
+    own: tuple[str, ...],
+    disable: tuple[str, ...],
+    show: Callable[[str], None],
 ) -> dict[str, Any]:
     """What was asked for as arguments of `compile_model` and `stop_after`. Raises UsageError for a wrong word or file."""
     given: dict[str, Any] = {}
@@ -45,6 +69,10 @@ def pass_arguments(
         from ..watch.print_graph import GraphPrinter, parse_places
 
         given["watchers"] = (GraphPrinter(parse_places(print_after), show),)
+    if own:
+        from ..surgery.load_passes import load_passes
+
+        given["passes"] = load_passes(own)
     if inputs is not None:
         from ..run.array_files import read_arrays
 

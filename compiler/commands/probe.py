@@ -8,25 +8,31 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from .options import FILE, json_option
-from .output import stage
+from .complete import complete_devices
+from .invocation import read_target
+from .options import FILE, target_option
+from .output import Output, output_options
 
 if TYPE_CHECKING:
-    from ..probe.ask import Answer
-    from ..probe.runtime_words import Asked
+    from ..probe.choose import ProbedCase
+    from ..probe.runtime_words import ProbedRuntime
 
 
-@click.command("probe")
+VERBOSE = "Print progress with times."
+QUIET = "Print no progress."
+
+
+@click.command("probe", short_help="Find out which operators a runtime supports.")
 @click.option("--runtime", metavar="WORDS", help="As in a .hw file: 'iree vulkan', 'qnn htp soc 57 arch 75'; or qnn with --soc.")
 @click.option("--soc", metavar="N", help="QNN's number of the SoC: 57 is a Snapdragon 8 Gen 3, 43 an 8 Gen 2.")
 @click.option("--arch", metavar="N", help="Its Hexagon's architecture; known for common SoCs.")
-@click.option("--target", metavar="FILE|NAME", help="Ask the runtime of a target's device instead; goes with --device.")
-@click.option("--device", metavar="NAME", help="A device of --target.")
+@target_option(required=False, help="Probe the runtime of a device of this target; needs --device.")
+@click.option("--device", metavar="NAME", help="A device of --target.", shell_complete=complete_devices)
 @click.option("--operators", default="", metavar="A,B,…", help="Only these, such as Conv,com.microsoft::Gelu.")
-@click.option("--cases", default=24, type=click.IntRange(1), show_default=True, help="Most cases asked per operator.")
-@click.option("--seconds", default=1800.0, type=click.FloatRange(0), show_default=True, help="Ask nothing more after this time.")
+@click.option("--cases", default=24, type=click.IntRange(1), show_default=True, help="Most cases per operator.")
+@click.option("--seconds", default=1800.0, type=click.FloatRange(0), show_default=True, help="Start no further case after this time.")
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="Write the table there instead of to stdout.")
-@json_option
+@output_options(VERBOSE, QUIET)
 def probe_command(
     runtime: str | None,
     soc: str | None,
@@ -37,29 +43,28 @@ def probe_command(
     cases: int,
     seconds: float,
     output: Path | None,
-    as_json: bool,
+    out: Output,
 ) -> int:
-    """Ask a runtime which operators it takes and computes right, by models of one operator.
+    """Find out which operators a runtime accepts and computes correctly, with models of one operator.
 
     The cases are those of the ONNX standard and typical shapes of ranks 1 to 5, in fp32, fp16, integers and booleans, with operands
-    that are weights and operands that are not. The answer is an operator table as .hw text, or every case with --json.
+    that are constant and operands that are not. The result is an operator table as .hw text, or every case with --json.
     """
-    from ..hw.load_target import load_target
-    from ..probe.ask import ask
-    from ..probe.choose import chosen_operators, sample
-    from ..probe.runtime_words import device_words, runtime_of, spelled_out
+    from ..probe.choose import chosen_operators, probe_cases, sample
+    from ..probe.runtime_words import device_words, require_runtime, spelled_out
     from ..probe.write_table import table_text
 
     if (runtime is None) == (target is None or device is None):
-        raise UsageError("say which runtime to ask", where="--runtime", help="--runtime WORDS, or --target NAME with --device NAME")
-    if runtime is not None:
-        words = spelled_out(runtime, soc, arch)
-    else:
-        words = device_words(load_target(str(target)), str(device))
-    names = chosen_operators(operators)
-    asked = runtime_of(words)
-    answers = list(ask(asked.adapter, asked.words, sample(names, cases), seconds=seconds, tell=stage))
-    if as_json:
+        raise UsageError("no runtime to probe", where="--runtime", help="use --runtime WORDS, or --target NAME with --device NAME")
+    with out.progress() as tell:
+        if runtime is not None:
+            words = spelled_out(runtime, soc, arch)
+        else:
+            words = device_words(read_target(str(target), tell), str(device))
+        names = chosen_operators(operators)
+        asked = require_runtime(words)
+        answers = list(probe_cases(asked.adapter, asked.words, sample(names, cases), seconds=seconds, tell=tell))
+    if out.as_json:
         import json
 
         found = {"runtime": asked.spelled, "versions": dict(asked.adapter.versions()), "cases": [*map(_record, answers)]}
@@ -73,8 +78,8 @@ def probe_command(
     return 0
 
 
-def provenance(asked: Asked, answers: list[Answer]) -> list[str]:
-    """Where the table comes from: runtime, versions, month, how many cases."""
+def provenance(asked: ProbedRuntime, answers: list[ProbedCase]) -> list[str]:
+    """Where the table comes from: runtime, versions, month, number of cases."""
     from datetime import date
 
     versions = ", ".join(f"{name} {version}" for name, version in asked.adapter.versions().items())
@@ -87,7 +92,7 @@ def provenance(asked: Asked, answers: list[Answer]) -> list[str]:
     ]
 
 
-def _record(answer: Answer) -> dict[str, Any]:
+def _record(answer: ProbedCase) -> dict[str, Any]:
     view = answer.case.view
     operands = {name: {"dtype": t.dtype, "shape": t.shape, "const": t.const} for name, t in view.inputs.items()}
     return {

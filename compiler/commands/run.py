@@ -7,31 +7,35 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import FILE, emulate_option, json_option
-from .output import echo_json, stage
+from .options import FILE, emulate_option
+from .output import Output, echo_json, output_options
 
 if TYPE_CHECKING:
     from ..run.result import RunResult
 
 MOST = 10_000
 """Requests of one command: their outputs are all kept."""
-PIPELINE = "Overlap consecutive requests across devices; also run them one after the other, compare bit for bit, report both times."
-STEP_LIMIT = "End the run when one step of a request takes longer; no limit by default."
+PIPELINE = "Overlap consecutive requests across devices; also run them one after the other, compare bit for bit and report both times."
+STEP_LIMIT = "Stop the run if one step of a request takes longer [default: no limit]."
 TIMELINE = "Write when each step ran: .json (chrome://tracing, Perfetto), .html or .svg."
+VERBOSE = "Print the memory of every segment."
+QUIET = "Print only the time of the whole run."
 
 
-@click.command("run")
+@click.command("run", short_help="Run a bundle on given inputs.")
 @click.argument("bundle", type=FILE)
 @click.option("--input", "sources", required=True, multiple=True, type=FILE, help="An .npz file with one array per input. Repeatable.")
 @click.option("-o", "--output", type=FILE, help="Where to write the outputs, an .npz file; of several requests, one file each: y.0.npz.")
-@click.option("--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Run that often and report times.")
-@click.option("--requests", type=click.IntRange(1, MOST), help="Requests to run, over the inputs in turn (default: one per --input).")
+@click.option(
+    "--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Runs of one request, whose times are reported."
+)
+@click.option("--requests", type=click.IntRange(1, MOST), help="Requests to run, cycling over the inputs [default: one per --input].")
 @click.option("--pipeline", is_flag=True, help=PIPELINE)
 @click.option("--step-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help=STEP_LIMIT)
 @click.option("--timeline", type=FILE, help=TIMELINE)
-@click.option("--recompile", is_flag=True, help="Compile segments for this machine instead of loading what the bundle has compiled.")
+@click.option("--recompile", is_flag=True, help="Compile segments on this machine instead of loading the compiled ones of the bundle.")
 @emulate_option
-@json_option
+@output_options(VERBOSE, QUIET)
 def run_command(
     bundle: Path,
     sources: tuple[Path, ...],
@@ -43,9 +47,9 @@ def run_command(
     timeline: Path | None,
     recompile: bool,
     emulate: bool,
-    as_json: bool,
+    out: Output,
 ) -> int:
-    """Run a compiled BUNDLE."""
+    """Run a compiled BUNDLE on the arrays of an .npz file, and print the time of every step."""
     from ..errors import UsageError
     from ..report.draw_timeline import check_suffix
     from ..run.array_files import read_arrays
@@ -55,7 +59,7 @@ def run_command(
         check_suffix(timeline)
     several = requests is not None or pipeline or step_limit is not None or len(sources) > 1
     if several and repeat > 1:
-        raise UsageError("--repeat runs one request again and again", help="say --requests N for N requests")
+        raise UsageError("--repeat repeats a single request", help="use --requests N for N requests")
     inputs = [read_arrays(source) for source in sources]
     if several:
         count = requests or len(inputs)
@@ -64,17 +68,17 @@ def run_command(
         )
     else:
         result = run_bundle(bundle, inputs[0], repeat=repeat, emulate=emulate, recompile=recompile)
-    _write(result, output, timeline)
-    if as_json:
+    _write(result, output, timeline, out)
+    if out.as_json:
         echo_json(result.as_json())
     else:
-        from ..report.terminal import print_run
+        from ..report.ran import print_ran
 
-        print_run(result)
+        print_ran(result, out.verbose, out.quiet)
     return 0
 
 
-def _write(result: RunResult, output: Path | None, timeline: Path | None) -> None:
+def _write(result: RunResult, output: Path | None, timeline: Path | None, out: Output) -> None:
     from ..report.draw_timeline import write_timeline
     from ..run.array_files import write_arrays
 
@@ -82,10 +86,10 @@ def _write(result: RunResult, output: Path | None, timeline: Path | None) -> Non
         for number, outputs in enumerate(result.every):
             path = output if len(result.every) == 1 else output.with_suffix(f".{number}{output.suffix}")
             write_arrays(path, outputs)
-        stage(f"wrote {output}" if len(result.every) == 1 else f"wrote {len(result.every)} files beside {output}")
+        out.note(f"wrote {output}" if len(result.every) == 1 else f"wrote {len(result.every)} files beside {output}")
     if timeline is not None:
         drawn = {"one after the other": result.timeline}
         if result.pipelined is not None:
             drawn["pipelined"] = result.pipelined.timeline
         write_timeline(timeline, drawn)
-        stage(f"wrote {timeline}")
+        out.note(f"wrote {timeline}")

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import click
 
-from .options import json_option
-from .output import echo_json
+from .complete import complete_targets
+from .output import Output, echo_json, output_options
 
 
-@click.command("show")
-@click.argument("target", metavar="FILE|NAME")
-@json_option
-def show_command(target: str, as_json: bool) -> int:
-    """Show every value of a target after include, extends, amend and delete, with the file and line that says it.
+@click.command("show", short_help="Print a target with its includes resolved.")
+@click.argument("target", metavar="FILE|NAME", shell_complete=complete_targets)
+@output_options()
+def show_command(target: str, out: Output) -> int:
+    """Print a target after include, extends, amend and delete, every value with the file and line it comes from.
 
-    What is printed is itself a valid .hw file without includes, and means the same.
+    The text is itself a valid .hw file without includes, with the same meaning.
     """
     from ...grammar.show import show_text
     from ..hw.load_target import resolved_target
     from ..hw.show_target import target_json
 
     machine, resolved = resolved_target(target)
-    if as_json:
+    if out.as_json:
         echo_json(target_json(machine))
     else:
         click.echo(show_text(resolved), nl=False)

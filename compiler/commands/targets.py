@@ -1,28 +1,30 @@
-"""`autoglmc targets`: what ships."""
+"""`autoglmc targets`: the targets that ship."""
 
 from __future__ import annotations
 
 import click
 
-from .options import json_option
-from .output import echo_json
+from .output import Output, echo_json, output_options
+
+VERBOSE = "Print the file of each target too."
+QUIET = "Print only the names."
 
 
-@click.command("targets")
-@json_option
-def targets_command(as_json: bool) -> int:
-    """List the stock targets: name, full name, devices, and how many of its numbers are guesses."""
+@click.command("targets", short_help="List the stock targets.")
+@output_options(VERBOSE, QUIET)
+def targets_command(out: Output) -> int:
+    """List the stock targets: name, full name, devices, and how many of their numbers are guesses."""
     from dataclasses import asdict
 
     from ..hw.load_target import target_summaries
 
-    found = target_summaries()
-    if as_json:
-        echo_json({"targets": [asdict(one) for one in found]})
-        return 0
-    names, devices = max(len(one.name) for one in found), max(len(", ".join(one.devices)) for one in found)
-    titles = max(len(one.title) for one in found)
-    for one in found:
-        trust = f"{one.guesses} of {one.numbers} numbers guessed{f', confidence {one.confidence}' if one.confidence else ''}"
-        click.echo(f"{one.name:<{names}}  {one.title:<{titles}}  {', '.join(one.devices):<{devices}}  {trust}")
+    found = [asdict(one) for one in target_summaries()]
+    if out.as_json:
+        echo_json({"targets": found})
+    elif out.quiet:
+        click.echo("\n".join(one["name"] for one in found))
+    else:
+        from ..report.targets import print_targets
+
+        print_targets(found, out.verbose)
     return 0

@@ -6,30 +6,34 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, emulate_option, inputs_option, json_option
-from .output import echo_json, stage
+from .options import FILE, emulate_option, inputs_option
+from .output import Output, echo_json, output_options
+
+VERBOSE = "Print every tensor compared, and progress with times."
+QUIET = "Print only the verdict."
 
 
-@click.command("verify")
+@click.command("verify", short_help="Compare a bundle with its model.")
 @click.argument("model", type=FILE)
 @click.argument("bundle", type=FILE)
 @emulate_option
 @inputs_option
-@json_option
-def verify_command(model: Path, bundle: Path, emulate: bool, inputs: Path | None, as_json: bool) -> int:
-    """Compare BUNDLE with the untouched MODEL.
+@output_options(VERBOSE, QUIET)
+def verify_command(model: Path, bundle: Path, emulate: bool, inputs: Path | None, out: Output) -> int:
+    """Compare BUNDLE with the unmodified MODEL: outputs, and tensors between segments, on generated inputs.
 
-    Both run on inputs made up for the model; outputs and tensors between segments are compared.
+    Exit code 0: verified; 1: the bundle computes something else, or the comparison proves nothing.
     """
     from ..run.array_files import read_arrays
-    from ..verify.verify import verify_bundle
+    from ..run.bundle import Bundle
 
     given = None if inputs is None else read_arrays(inputs)
-    result = verify_bundle(model, bundle, emulate=emulate, progress=None if as_json else stage, inputs=given)
-    if as_json:
+    with out.progress() as tell:
+        result = Bundle.load(bundle).verify(model, emulate=emulate, progress=tell, inputs=given)
+    if out.as_json:
         echo_json(result.as_json())
     else:
-        from ..report.terminal import print_verified
+        from ..report.verified import print_verified
 
-        print_verified(result)
+        print_verified(result.as_json(), out.verbose, out.quiet)
     return 0 if result.passed else 1

@@ -1,4 +1,4 @@
-"""`autoglmc why`: why operators are not where they could be fast, and what would change that."""
+"""`autoglmc why`: why operators do not run where they could be fast, and what would change that."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ from pathlib import Path
 
 import click
 
-from .options import FILE, bucket_option, json_option, shape_option
-from .output import echo_json, stage
+from .complete import complete_devices
+from .invocation import read_target
+from .options import FILE, bucket_option, effort_option, shape_option, target_option
+from .output import Output, echo_json, output_options
+
+DEVICE = "The device to explain [default: the accelerator with the highest sustained peak]."
+TRIES = "How many groups of operators are planned again with their change, to compute the gain."
+VERBOSE = "Print every guess, every node and every change that was tried, with its reason."
+QUIET = "Print only the plan and the change with the largest gain."
 
 
-@click.command("why")
+@click.command("why", short_help="Explain why operators are not on an accelerator.")
 @click.argument("model", type=FILE)
 @click.argument("node", required=False, default="", metavar="[NODE|OPERATOR]")
-@click.option("--target", required=True, metavar="FILE|NAME", help="A .hw file, or a stock target (see `autoglmc targets`).")
+@target_option()
 @shape_option
 @bucket_option
-@click.option("--device", metavar="NAME", help="The device to explain [default: the accelerator with the highest sustained peak].")
-@click.option("--tries", type=click.IntRange(0, 1000), default=5, show_default=True, help="Groups whose gain is computed by planning anew.")
-@click.option("--effort", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help="Times the solver's usual time limit.")
-@json_option
+@click.option("--device", metavar="NAME", help=DEVICE, shell_complete=complete_devices)
+@click.option("--tries", type=click.IntRange(0, 1000), default=5, show_default=True, help=TRIES)
+@effort_option
+@output_options(VERBOSE, QUIET)
 def why_command(
     model: Path,
     node: str,
@@ -30,27 +37,28 @@ def why_command(
     device: str | None,
     tries: int,
     effort: float,
-    as_json: bool,
+    out: Output,
 ) -> int:
-    """Say why operators of MODEL are not on the preferred device, and the smallest change that would place them there.
+    """Explain why operators of MODEL are not on the preferred device, and find the smallest change that would place them there.
 
-    With a node's name (as in the file), a tensor's name or an operator: what every device says of it. Changes are tried, not
-    guessed: a rewrite, another dtype, a size, a frozen input, or a line of the target's table, and the model planned anew.
+    With the name of a node (as in the file), a tensor or an operator: what every device says of it. Changes are tried, not
+    guessed: a rewrite, another dtype, a size, a frozen input, or a line of the target's table; then the model is planned again.
     """
+    from ..explain.as_json import as_json
     from ..explain.explain_model import explain_model
     from ..hw.buckets import bucket_shapes
-    from ..hw.load_target import load_target
     from ..load.bind_shapes import parse_shapes
 
-    machine = load_target(target, warn=stage)
-    sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
-    told = explain_model(model, machine, word=node, shapes=sizes, device=device, effort=effort, tries=tries)
-    if as_json:
-        from ..explain.as_json import as_json as plain
-
-        echo_json(plain(told))
+    with out.progress() as tell:
+        machine = read_target(target, tell)
+        sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
+        tell("plan the model and try changes")
+        facts = as_json(explain_model(model, machine, word=node, shapes=sizes, device=device, effort=effort, tries=tries))
+    if out.as_json:
+        echo_json(facts)
     else:
+        from ..report.quote import source_of
         from ..report.why import print_why
 
-        print_why(told)
+        print_why(facts, source_of(machine), out.verbose, out.quiet)
     return 0

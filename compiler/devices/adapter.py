@@ -41,14 +41,14 @@ class LoadedSegment(Protocol):
     copies: bool
     """True where the runtime cannot be given addresses for this segment, so that its tensors are copied in and out."""
     device: str
-    """What really computes, in the runtime's own words."""
+    """What really computes, as the runtime names it."""
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """One run; `values` are the inputs without an address, what comes back are the outputs without one."""
         ...
 
     def misplaced(self) -> Sequence[str]:
-        """After a run: outputs that the runtime did not write at their address; empty is the proof of no host-visible copy."""
+        """After a run: outputs that the runtime reports at another address than theirs; empty where it reports none (see marks.py)."""
         ...
 
 
@@ -66,7 +66,7 @@ class Haltable(Protocol):
     """A loaded segment whose run can be ended from another thread."""
 
     def halt(self, stop: bool) -> None:
-        """True: a run under way raises soon, and so does every further one until False is said."""
+        """True: a run under way raises soon, and so does every further one until a call with False."""
         ...
 
 
@@ -93,7 +93,7 @@ class Adapter(Protocol):
         ...
 
     def compile(self, model: Path, blob: Path) -> None:
-        """Compiles a segment ahead of time; called in a process of its own (see blobs.py). Raises whatever the runtime raises."""
+        """Compiles a segment ahead of time; called in a process of its own (bundle/build_blob.py). Raises whatever the runtime raises."""
         ...
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:

@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill end a run at once and cleanly, even while onnxruntime computes.
+"""Ctrl-C and SIGTERM end a run at once and cleanly, even while onnxruntime computes.
 
 Python sees a signal only between its own instructions, so a model that loops for hours would hold it up for as long. The operating
 system's handler also writes the signal into a pipe; a thread that waits there tells onnxruntime to stop.

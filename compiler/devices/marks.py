@@ -1,43 +1,55 @@
-"""The proof that a runtime writes its outputs where it was told to, for runtimes that cannot be asked: what stood there before is gone."""
+"""The proof that a runtime writes its outputs at their addresses, whatever the runtime: their memory holds a mark before the run, and an
+element that still holds it afterwards, twice and with two different marks, was not written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .adapter import Port
-from .views import packed_bytes
+from .views import Addressed, bytes_at, numpy_dtype
 
 if TYPE_CHECKING:
     import numpy
 
     Bytes = numpy.ndarray[Any, Any]
 
-MARK = 0xA5
-"""No tensor is made of this byte alone but by intent."""
+MARKS = (0xA5, 0x5A)
 
 
-def bytes_at(port: Port, size: int | None = None) -> Bytes:
-    """The memory at a port's address, by default as much as its packed array takes. It belongs to the arena and must outlive the view."""
-    import ctypes
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """An output of which at least one element was not written."""
 
+    name: str
+    elements: int
+    """Not written."""
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.elements} of {self.of} elements of {self.name} were not written"
+
+
+def elements_at(port: Addressed) -> Bytes:
+    """The port's packed bytes, uint8[elements, bytes of one]. The memory belongs to the arena and must outlive the view."""
+    assert port.shape is not None
+    count, width = math.prod(port.shape), numpy_dtype(port.dtype).itemsize
+    return bytes_at(port, count * width).reshape(count, width)
+
+
+def run_marked(run: Callable[[], object], outputs: Mapping[str, Bytes]) -> tuple[Unwritten, ...]:
+    """Runs a segment, and again where an element still holds the mark, since that may be its value. `outputs`: what `elements_at` gives,
+    by name; their values after the last run stay. Raises what `run` raises."""
     import numpy
 
-    assert port.address is not None
-    memory = (ctypes.c_ubyte * (packed_bytes(port) if size is None else size)).from_address(port.address)
-    return numpy.frombuffer(memoryview(memory), numpy.uint8)
-
-
-def mark(ports: Sequence[Port]) -> Mapping[str, Bytes]:
-    """Fills the ports' memory before a run; to be given to `unwritten` after it."""
-    marked = {port.name: bytes_at(port) for port in ports if packed_bytes(port)}
-    for memory in marked.values():
-        memory[...] = MARK
-    return marked
-
-
-def unwritten(marked: Mapping[str, Bytes]) -> tuple[str, ...]:
-    """Ports whose memory is as `mark` left it."""
-    import numpy
-
-    return tuple(name for name, memory in marked.items() if bool(numpy.all(memory == MARK)))
+    unwritten = {name: numpy.ones(len(rows), bool) for name, rows in outputs.items()}
+    for mark in MARKS:
+        for rows in outputs.values():
+            rows[...] = mark
+        run()
+        for name, rows in outputs.items():
+            unwritten[name] &= (rows == mark).all(axis=1)
+        if not any(left.any() for left in unwritten.values()):
+            return ()
+    return tuple(Unwritten(name, int(left.sum()), len(left)) for name, left in unwritten.items() if left.any())

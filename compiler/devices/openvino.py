@@ -1,7 +1,7 @@
 """OpenVINO: a second CPU runtime, with the same calls for Intel GPUs and NPUs.
 
-Inputs and outputs are tensors over the arena's own pages. A compiled segment is checked to be on the device that was asked for and in
-the precision that was asked for: by default OpenVINO computes fp32 models in bf16 where the CPU has it (error 0.03), at import again.
+Inputs and outputs are tensors over the arena's own pages. A compiled segment is checked to be on the requested device and in the
+requested precision: by default OpenVINO computes fp32 models in bf16 where the CPU has it (error 0.03), at import again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 from ..errors import BundleError
 from .adapter import Absent, LoadedSegment, Needs, Port
-from .marks import mark, unwritten
 from .views import ONNX_TYPES, view_at
 
 BINDABLE = frozenset({"fp32", "fp16", "int32", "int8", "uint8", "bool"})
@@ -73,7 +72,7 @@ class OpenVinoAdapter:
             raise BundleError(f"OpenVINO cannot load {blob.name}: {str(error).strip()[:1000]}", where=str(path)) from error
 
     def _check(self, compiled: Any) -> None:
-        """Raises RuntimeError where it would run elsewhere, or in another precision, than it was told to."""
+        """Raises RuntimeError where it would run elsewhere, or in another precision, than requested."""
         devices = list(compiled.get_property("EXECUTION_DEVICES"))
         if any(device.split(".")[0] != self._device for device in devices):
             raise RuntimeError(f"it would run on {', '.join(devices)}, not on {self._device}")
@@ -124,7 +123,6 @@ class _BoundSegment:
         for name, tensor in self._tensors.items():
             self._request.set_tensor(name, tensor)
         self.device = f"OpenVINO {', '.join(compiled.get_property('EXECUTION_DEVICES'))}"
-        self._unwritten: tuple[str, ...] | None = None
 
     def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         """Another request of the same compiled model, whose weights are there once."""
@@ -137,20 +135,15 @@ class _BoundSegment:
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._halted:
-            raise BundleError(f"the run of {self._path.name} was ended", where=str(self._path))
-        marked = mark(self._outputs) if self._unwritten is None else {}
+            raise BundleError(f"the run of {self._path.name} was stopped", where=str(self._path))
         try:
             self._request.infer()
         except RuntimeError as error:
             raise BundleError(f"OpenVINO cannot run {self._path.name}: {str(error).strip()[:1000]}", where=str(self._path)) from error
-        if self._unwritten is None:
-            self._unwritten = unwritten(marked)
         return {}
 
     def misplaced(self) -> Sequence[str]:
-        """By address, and by what the first run wrote there."""
-        moved = [p.name for p in self._outputs if self._tensors[p.name].get_size() and self._address(p.name) != p.address]
-        return tuple(dict.fromkeys((*moved, *(self._unwritten or ()))))
+        return [p.name for p in self._outputs if self._tensors[p.name].get_size() and self._address(p.name) != p.address]
 
     def _address(self, name: str) -> int:
         return int(self._request.get_tensor(name).data.ctypes.data)
@@ -169,7 +162,7 @@ def _tensor(path: Path, port: Port) -> Any:
     import openvino
 
     if port.address is None or port.shape is None:
-        raise BundleError(f"{path.name}: {port.name} has no address, and OpenVINO is given nothing else here", where=str(path))
+        raise BundleError(f"{path.name}: {port.name} has no address, and OpenVINO is only given addresses", where=str(path))
     if port.dtype not in BINDABLE:
         kept = ", ".join(sorted(BINDABLE))
         raise BundleError(f"{path.name}: {port.name} is {port.dtype}; OpenVINO keeps only {kept} as they are", where=str(path))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BundleError
 from .adapter import Absent, LoadedSegment, Needs, Port
+from .cpu_session import open_session
 from .interruption import new_run_options
 from .ort_values import plain, to_ort
 from .views import ONNX_TYPES, view_at
@@ -26,6 +27,8 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class OrtAdapter:
+    """`runtime ort`."""
+
     name = "ort"
     needs = Needs()
     suffix = ""
@@ -50,8 +53,8 @@ class OrtAdapter:
         raise NotImplementedError("onnxruntime loads the segment itself")
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
-        with told(path):
-            session = open_session(path, self.spin)
+        with as_bundle_error(path):
+            session = open_session(path, spin=self.spin)
         return bound(path, session, inputs, outputs)
 
 
@@ -64,25 +67,14 @@ def bound(path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Po
     return BoundSegment(path, session, inputs, outputs)
 
 
-def open_session(model: Path | bytes, spin: bool = True) -> onnxruntime.InferenceSession:
-    """A CPU session that prints nothing below an error. `spin`: its threads wait for work by looking for it, for a while."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    if not spin:
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
-
-
 def _same_names(path: Path, what: str, listed: Sequence[str], found: Sequence[str]) -> None:
     if sorted(listed) != sorted(found):
         raise BundleError(f"{path.name} has the {what} {sorted(found)}, the manifest lists {sorted(listed)}", where=str(path))
 
 
 @contextlib.contextmanager
-def told(path: Path) -> Iterator[None]:
-    """onnxruntime's exceptions, which share no base class, as one of ours."""
+def as_bundle_error(path: Path) -> Iterator[None]:
+    """Turns onnxruntime's exceptions, which share no base class, into a BundleError."""
     try:
         yield
     except BundleError:
@@ -107,7 +99,7 @@ class BoundSegment:
         self._named_inputs = tuple(port.name for port in inputs if port.address is None)
         self._named_outputs = tuple(port.name for port in outputs if port.address is None)
         self._binding = session.io_binding()
-        with told(path):
+        with as_bundle_error(path):
             for port in inputs:
                 if port.address is not None:
                     self._binding.bind_input(port.name, "cpu", 0, ONNX_TYPES[port.dtype], port.shape, port.address)
@@ -131,7 +123,7 @@ class BoundSegment:
         return NOTHING
 
     def _run_named(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        with told(self._path):
+        with as_bundle_error(self._path):
             for name in self._named_inputs:
                 self._binding.bind_ortvalue_input(name, to_ort(values[name]))
             for name in self._named_outputs:
@@ -155,6 +147,8 @@ class BoundSegment:
 
 
 class FedSegment:
+    """A session that is fed and fetched by name, so that its tensors are copied."""
+
     copies = True
     device = "CPU"
 
@@ -170,14 +164,16 @@ class FedSegment:
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         feed = {port.name: view_at(port) if port.address is not None else plain(values[port.name]) for port in self._inputs}
-        with told(self._path):
+        with as_bundle_error(self._path):
             results = self._session.run([port.name for port in self._outputs], feed, self._options)
         named = {}
         for port, result in zip(self._outputs, results, strict=True):
             if port.address is None:
                 named[port.name] = result
             elif result.shape != port.shape:  # an assignment would stretch it
-                raise BundleError(f"{self._path.name}: {port.name} came as {list(result.shape)}, not {list(port.shape or ())}")
+                raise BundleError(
+                    f"{self._path.name}: the runtime returned {port.name} in shape {list(result.shape)}, not {list(port.shape or ())}"
+                )
             else:
                 view_at(port)[...] = result
         return named

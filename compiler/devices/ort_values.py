@@ -10,23 +10,20 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...targets.dtypes import EXOTIC
+
 if TYPE_CHECKING:
     import numpy
     import onnxruntime
 
-BITS = {16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2}
-"""TensorProto.DataType of the dtypes that plain numpy lacks -> bits of an element in memory."""
-
-
-EXOTIC = frozenset({"bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "float8e8m0", "float4e2m1"})
-EXOTIC |= {"uint4", "int4", "uint2", "int2"}
-"""The same dtypes as onnxruntime spells them in a type, `tensor(uint4)`."""
+SPELT = frozenset(name for name, _ in EXOTIC.values())
+"""Dtypes that plain numpy lacks, as onnxruntime spells them in a type, `tensor(uint4)`."""
 
 
 def run_session(session: onnxruntime.InferenceSession, names: Sequence[str], feed: Mapping[str, Any], options: Any = None) -> list[Any]:
     """`session.run`, for models with exotic dtypes among their inputs and outputs too."""
     types = [value.type for value in (*session.get_inputs(), *session.get_outputs())]
-    if not any(kind.removeprefix("tensor(").removesuffix(")") in EXOTIC for kind in types):
+    if not any(kind.removeprefix("tensor(").removesuffix(")") in SPELT for kind in types):
         return list(session.run(names, dict(feed), options))
     found = session.run_with_ort_values(names, {name: to_ort(value) for name, value in feed.items()}, options)
     return [plain(value) for value in found]
@@ -54,7 +51,7 @@ def plain(value: Any) -> Any:
     """A value passed by name as numpy or Python data, whatever the segment that made it handed over."""
     if not hasattr(value, "data_ptr"):
         return value
-    if value.is_tensor() and value.element_type() in BITS:
+    if value.is_tensor() and value.element_type() in EXOTIC:
         return _unpacked(value)
     return value.numpy()
 
@@ -64,5 +61,5 @@ def _unpacked(value: Any) -> numpy.ndarray[Any, Any]:
 
     shape, element = tuple(value.shape()), value.element_type()
     tensor = TensorProto(data_type=element, dims=shape)
-    tensor.raw_data = ctypes.string_at(value.data_ptr(), (math.prod(shape) * BITS[element] + 7) // 8)
+    tensor.raw_data = ctypes.string_at(value.data_ptr(), (math.prod(shape) * EXOTIC[element][1] + 7) // 8)
     return numpy_helper.to_array(tensor)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .adapter import Absent, LoadedSegment, Needs, Port
-from .ort import BoundSegment, bound, told
+from .ort import BoundSegment, as_bundle_error, bound
 from .silence import silenced
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class QnnAdapter:
         if self._words[:1] == ("gpu",):
             return Absent("QNN's GPU back end needs an Adreno GPU")
         if self._words[:1] != ("htp",) or not {"arch", "soc"} <= self._options.keys():
-            return Absent(f"`runtime qnn {' '.join(self._words)}` does not say `htp soc … arch …`")
+            return Absent(f"`runtime qnn {' '.join(self._words)}` lacks `htp soc N arch N`")
         try:
             import onnxruntime_qnn  # noqa: F401
         except ImportError:
@@ -72,7 +72,7 @@ class QnnAdapter:
         import onnxruntime
 
         assert blob is not None
-        with told(path), silenced(STDOUT):
+        with as_bundle_error(path), silenced(STDOUT):
             session = onnxruntime.InferenceSession(str(blob), self._session_options())
         return _HexagonSegment(bound(path, session, inputs, outputs), f"Hexagon HTP v{self._options['arch']}{_emulated()}")
 

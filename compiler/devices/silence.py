@@ -1,4 +1,4 @@
-"""Keeps C code of others from writing into what a person or a program reads."""
+"""Keeps C code of libraries from writing to stdout or stderr."""
 
 from __future__ import annotations
 

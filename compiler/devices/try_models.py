@@ -1,4 +1,4 @@
-"""`python -m autoglmc.compiler.devices.try_models ADAPTER FOLDER FIRST [WORD…]`: compiles and runs small models, for probe.py.
+"""`python -m autoglmc.compiler.devices.try_models ADAPTER FOLDER FIRST [WORD…]`: compiles and runs small models, for compiler/probe.
 
 FOLDER holds 0.onnx, 1.onnx …, each with 0.npz where it is to be run. Per model 0.txt is written (empty if all went well, else what the
 runtime said) and 0.out.npz. The parent process starts again after the model that ended this one.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .adapter import Adapter, Port
 from .find_adapter import adapter_for
+from .marks import elements_at, run_marked
 from .views import ONNX_TYPES, packed_bytes, view_at
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ PAGE = 4096
 
 
 def main(arguments: list[str]) -> int:
+    """ADAPTER FOLDER FIRST [WORD…]; the exit code."""
     name, folder, first, *words = arguments
     adapter = adapter_for(name, words)
     assert adapter is not None, name
@@ -34,10 +36,10 @@ def main(arguments: list[str]) -> int:
     while (path := Path(folder) / f"{number}.onnx").is_file():
         try:
             _one(adapter, path)
-            said = ""
+            message = ""
         except Exception as error:  # runtimes raise types of their own
-            said = str(error).strip() or type(error).__name__
-        path.with_suffix(".txt").write_text(said, encoding="utf-8")
+            message = str(error).strip() or type(error).__name__
+        path.with_suffix(".txt").write_text(message, encoding="utf-8")
         number += 1
     return 0
 
@@ -58,9 +60,11 @@ def _one(adapter: Adapter, path: Path) -> None:
     segment = adapter.load(path, blob, memory.inputs, memory.outputs)
     for port in memory.inputs:
         view_at(port)[...] = values[port.name]
-    segment.run({})
+    unwritten = run_marked(lambda: segment.run({}), {port.name: elements_at(port) for port in memory.outputs})
+    if unwritten:
+        raise RuntimeError("; ".join(map(str, unwritten)))
     if wrong := segment.misplaced():
-        raise RuntimeError(f"did not write {', '.join(wrong)} where it was told to")
+        raise RuntimeError(f"did not write {', '.join(wrong)} at its address")
     outputs: Mapping[str, Array] = {port.name: view_at(port).copy() for port in memory.outputs}
     numpy.savez(path.with_suffix(".out.npz"), **outputs)  # type: ignore[arg-type]
 

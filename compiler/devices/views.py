@@ -6,18 +6,18 @@ import ctypes
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...targets.dtypes import ADDRESSABLE, ELEMENT, NUMPY
+
 if TYPE_CHECKING:
     import numpy
 
-ONNX_TYPES = {
-    "fp32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9,
-    "fp16": 10, "fp64": 11, "uint32": 12, "uint64": 13, "bf16": 16,
-}  # fmt: skip
+ONNX_TYPES = {dtype: ELEMENT[dtype] for dtype in sorted(ADDRESSABLE)}
 """TensorProto.DataType of every dtype that can live in an arena."""
-NUMPY_NAMES = {"fp64": "float64", "fp32": "float32", "fp16": "float16"}
 
 
 class Sized(Protocol):
+    """Anything with a dtype (our name) and a shape, None where it is open."""
+
     @property
     def dtype(self) -> str: ...
     @property
@@ -25,6 +25,8 @@ class Sized(Protocol):
 
 
 class Addressed(Sized, Protocol):
+    """With an address, None for a value passed by name."""
+
     @property
     def address(self) -> int | None: ...
 
@@ -40,7 +42,7 @@ def numpy_dtype(dtype: str) -> numpy.dtype[Any]:
 
         brain: numpy.dtype[Any] = numpy.dtype(ml_dtypes.bfloat16)
         return brain
-    return numpy.dtype(NUMPY_NAMES.get(dtype, dtype))
+    return numpy.dtype(NUMPY[dtype])
 
 
 def packed_bytes(port: Sized) -> int:
@@ -48,12 +50,17 @@ def packed_bytes(port: Sized) -> int:
     return 0 if port.shape is None else math.prod(port.shape) * numpy_dtype(port.dtype).itemsize
 
 
-def view_at(port: Addressed) -> numpy.ndarray[Any, Any]:
-    """The packed array at the port's address. The memory belongs to the arena and must outlive the view."""
+def bytes_at(port: Addressed, size: int) -> numpy.ndarray[Any, Any]:
+    """uint8[size] at the port's address. The memory belongs to the arena and must outlive the view."""
     import numpy
 
-    assert port.address is not None and port.shape is not None
-    dtype = numpy_dtype(port.dtype)
-    size = math.prod(port.shape) * dtype.itemsize
+    assert port.address is not None
     memory = (ctypes.c_ubyte * size).from_address(port.address)
-    return numpy.frombuffer(memoryview(memory), dtype=dtype).reshape(port.shape) if size else numpy.empty(port.shape, dtype)
+    return numpy.frombuffer(memoryview(memory), numpy.uint8) if size else numpy.empty(0, numpy.uint8)
+
+
+def view_at(port: Addressed) -> numpy.ndarray[Any, Any]:
+    """The packed array at the port's address, of its dtype and shape. The memory belongs to the arena and must outlive the view."""
+    assert port.shape is not None
+    dtype = numpy_dtype(port.dtype)
+    return bytes_at(port, math.prod(port.shape) * dtype.itemsize).view(dtype).reshape(port.shape)

@@ -1,75 +1,55 @@
-"""Spend the target's error limits: take the cheapest approximations, measure the whole model, and tighten until the limits hold.
+"""Policy for a bundle over its error budget: give up the form whose bounds add up to most, and place the model again.
 
-Bounds are proved for every site alone; what they do to the whole model is only known once it runs. Where the measured error breaks
-an `error` or `accuracy` limit, the form whose sites' bounds add up to most is given up with all forms that are no tighter, and the
-model is placed again: the next tighter form, and in the end an exact one or another device, takes over. Each step is a decision of
-the bundle. Nothing is tightened that could not be measured.
+The cheapest approximations are taken first. Bounds are proved for every site alone; what they do to the whole model is only known once
+it runs. Where the measured error breaks an `error` or `accuracy` limit, the form whose sites' bounds add up to most is switched off with
+all forms that are no tighter: the next tighter form, and in the end an exact one or another device, takes over. Each step is a decision
+of the bundle. Nothing is tightened that could not be measured.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ...passes.rule.rewrite import Decision, Rewrite
-from ..bundle.manifest import BoundRecord, LimitRecord
-from ..errors import Infeasible, TargetError, UserError, VerifyError
+from ..errors import Infeasible, UserError, VerifyError
+from .error_texts import sufficient
+from .state import State
+from .verdict import Inexact
 
 RULE = "error_budget"
-Result = TypeVar("Result")
-
-
-class OverBudget(VerifyError):
-    """The bundle computes its model, but less exactly than the target's limits want (or than is sane, where it states none);
-    `bounds` are its approximated sites."""
-
-    def __init__(self, reasons: Sequence[str], limits: Sequence[LimitRecord], bounds: Sequence[BoundRecord], *, where: str) -> None:
-        """reasons: what is off by more than approximations should make it, besides limits of the target."""
-        super().__init__("; ".join((*map(measured_against, limits), *reasons)), where=where)
-        self.limits, self.bounds = tuple(limits), tuple(bounds)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Rules given up, and the decision that says why."""
+    """Rules switched off, and the decision that says why."""
 
     rules: frozenset[str]
     decision: Decision
 
 
-Attempt = Callable[[frozenset[str], tuple[Decision, ...]], Result]
-"""Compiles without the rules of these names and writes these decisions down."""
+def tighter(state: State, verdict: Inexact, rules: Sequence[Rewrite]) -> State | None:
+    """The state of the next attempt; None where no approximation is left to give up. `rules`: all of the compilation."""
+    step = looser_forms(verdict, rules)
+    if step is None:
+        return None
+    constraints = replace(state.constraints, forms=state.constraints.forms | step.rules, plan=None)
+    return replace(
+        state,
+        constraints=constraints,
+        steps=(*state.steps, step.decision),
+        over=verdict,
+        refused=(),
+        waiting=(),
+        change=f"without {step.decision.site}: {verdict.reason}",
+    )
 
 
-def within_budget(attempt: Attempt[Result], without: frozenset[str], rules: Sequence[Rewrite]) -> Result:
-    """The first attempt that keeps the limits. Raises Infeasible with the measured value where even exact forms break one, or where
-    an approximation that breaks it is all that the devices have (VerifyError where the target states no limit); and whatever else
-    `attempt` raises. `rules`: all of the compilation."""
-    steps: list[Step] = []
-    over: OverBudget | None = None
-    while True:
-        try:
-            return attempt(without, tuple(step.decision for step in steps))
-        except OverBudget as problem:
-            over = problem
-            step = tighter(problem, rules)
-            if step is None:
-                raise _infeasible(problem, "with no approximation left") from None
-        except (TargetError, Infeasible) as problem:
-            if over is None:
-                raise
-            raise _infeasible(over, f"with {_used(over)}; without {steps[-1].decision.site}: {problem.message}") from problem
-        steps.append(step)
-        without |= step.rules
-
-
-def tighter(problem: OverBudget, rules: Sequence[Rewrite]) -> Step | None:
-    """What to give up next; None where no approximation was taken. `rules`: all of the compilation."""
-    taken = Counter(record.rule for record in problem.bounds if record.bound > 0)
-    known = {rule.name: rule for rule in rules}
+def looser_forms(verdict: Inexact, rules: Sequence[Rewrite]) -> Step | None:
+    """What to switch off next; None where no approximation was taken."""
+    known = {rule.name: rule for rule in rules}  # a user's own pass is not among them: it is not ours to switch off
+    taken = Counter(record.rule for record in verdict.bounds if record.bound > 0 and record.rule in known)
     if not taken:
         return None
     worst = known[max(taken, key=lambda name: (taken[name] * known[name].contract.absolute, name))]
@@ -80,32 +60,29 @@ def tighter(problem: OverBudget, rules: Sequence[Rewrite]) -> Step | None:
         if rule.contract.kind == "bounded" and rule.contract.absolute >= bound and not set(rule.operators).isdisjoint(worst.operators)
     )
     sites = f"{taken[worst.name]} site{'s' if taken[worst.name] > 1 else ''}"
-    reason = f"{problem.message} with {worst.name} at {sites} (each proved within {bound:.3g}): only forms tighter than that from here on"
+    reason = f"{verdict.reason} with {worst.name} at {sites} (each proved within {bound:.3g}): only forms tighter than that from here on"
     return Step(looser, Decision(RULE, worst.name, "", False, reason, bound, "bounded"))
 
 
-def measured_against(limit: LimitRecord) -> str:
-    """`error abs: measured 0.013, and the target allows <= 0.001`."""
-    return f"{limit.kind} {limit.subject}: measured {limit.value:.4g}, and the target allows {limit.comparison} {limit.text}"
+def infeasible_exactly(verdict: Inexact) -> UserError:
+    """What to raise where even exact forms break a limit."""
+    return _infeasible(verdict, f"with {_used(verdict)}" if verdict.bounds else "with no approximation left")
 
 
-def _used(problem: OverBudget) -> str:
-    return ", ".join(sorted({record.rule for record in problem.bounds})) or "no approximation"
+def infeasible_without(verdict: Inexact, last: Decision, problem: UserError) -> UserError:
+    """What to raise where the form given up `last`, for this verdict, is all that the devices have."""
+    return _infeasible(verdict, f"with {_used(verdict)}; without {last.site}: {problem.message}")
 
 
-def _infeasible(problem: OverBudget, how: str) -> UserError:
-    if not problem.limits:
-        return VerifyError(f"the bundle differs from the model: {problem.message}, {how}", where=problem.where)
-    first = problem.limits[0]
-    levers = tuple(f"the smallest change to the target that would do is {x.kind} {x.subject} {_enough(x)}" for x in problem.limits)
-    message = f"{problem.message}, {how}"
-    return Infeasible(f"{first.kind} {first.subject}", first.value or 0.0, first.limit, levers, message=message, where=first.origin)
+def _used(verdict: Inexact) -> str:
+    return ", ".join(sorted({record.rule for record in verdict.bounds})) or "no approximation"
 
 
-def _enough(limit: LimitRecord) -> str:
-    """A limit of three digits that the measured value keeps, on its safe side."""
-    value = limit.value or 0.0
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 2) if value else 1.0
-    below = limit.comparison.startswith("<")
-    safe = (math.ceil if below else math.floor)(value / unit) * unit
-    return f"{'<=' if below else '>='} {safe:.3g}"
+def _infeasible(verdict: Inexact, how: str) -> UserError:
+    message = f"{verdict.reason}, {how}"
+    if not verdict.limits:
+        help = "say in the target's `limits` what is allowed, such as `error abs <= 1e-2;`" if verdict.bounds else ""
+        return VerifyError(f"the bundle differs from the model: {message}", where=verdict.where, help=help)
+    first = verdict.limits[0]
+    changes = tuple(f"the smallest change to the target that would do is {x.kind} {x.subject} {sufficient(x)}" for x in verdict.limits)
+    return Infeasible(f"{first.kind} {first.subject}", first.value or 0.0, first.limit, changes, message=message, where=first.origin)

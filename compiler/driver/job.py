@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 from ...targets.model import Target
@@ -13,10 +13,25 @@ from ..hw.buckets import bucket_flags
 from ..hw.load_target import load_target
 from ..hw.try_rules import try_rules
 from ..load.bind_shapes import Shapes, shape_flags
-from ..load.given_inputs import check_inputs
+from ..load.given_inputs import check_given
 from ..load.load_model import LoadedModel, load_model
+from ..load.source import Source
+
+
+class Message(str):
+    """A message of progress, the name of a stage that begins, which also says how much of the search is left: "attempt 2 of 12"; "" ends
+    that. For whoever takes plain messages it is one."""
+
+    budget: str
+
+    def __new__(cls, text: str, budget: str) -> Message:
+        made = super().__new__(cls, text)
+        made.budget = budget
+        return made
+
 
 Progress = Callable[[str], None]
+"""Is called with a message, maybe a `Message`, when a stage begins."""
 
 
 def _require_bound(loaded: LoadedModel, target: Target) -> None:
@@ -28,22 +43,22 @@ def _require_bound(loaded: LoadedModel, target: Target) -> None:
     dims = ", ".join(loaded.unbound)
     buckets = f"; or what '{target.name}' names: {flags}" if (flags := bucket_flags(target)) else ""
     help = f"bind them: {shape_flags(loaded.proto)}{buckets}"
-    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.path), help=help)
+    raise UsageError(f"dynamic dims without a size: {dims}; {why}", where=str(loaded.source), help=help)
 
 
-class _Job:
+class Job:
     """What is to be compiled for what, and the clock."""
 
     def __init__(
         self,
-        model: Path,
-        target: str | Path | Target,
+        model: Source,
+        target: str | PathLike[str] | Target,
         shapes: Shapes | None,
         progress: Progress | None,
         inputs: Mapping[str, Any] | None,
     ) -> None:
         self.model, self._shapes, self._inputs = model, shapes, inputs
-        self.clock = _Clock(progress or (lambda message: None))
+        self.clock = Clock(progress or (lambda message: None))
         with self.clock.stage("read-target"):
             self.target = target if isinstance(target, Target) else load_target(target)
             self.notes = try_rules(self.target)
@@ -54,24 +69,24 @@ class _Job:
             loaded = load_model(self.model, self._shapes)
             _require_bound(loaded, self.target)
             if self._inputs is not None:
-                check_inputs(loaded.proto, self._inputs)
+                check_given(loaded.proto, self._inputs)
         return loaded
 
 
-class _Clock:
-    """Tells progress and remembers how long each stage took."""
+class Clock:
+    """Reports progress and remembers how long each stage took."""
 
     def __init__(self, progress: Progress) -> None:
         self.seconds: dict[str, float] = {}
         self._progress = progress
 
-    def stage(self, name: str) -> _Stage:
+    def stage(self, name: str) -> Stage:
         self._progress(name)
-        return _Stage(self, name)
+        return Stage(self, name)
 
 
-class _Stage:
-    def __init__(self, clock: _Clock, name: str) -> None:
+class Stage:
+    def __init__(self, clock: Clock, name: str) -> None:
         self._clock, self._name, self._start = clock, name, time.perf_counter()
 
     def __enter__(self) -> None:

@@ -6,31 +6,86 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
+from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
 from ..emit.facts import implementations
 from ..pipeline.work import Work
 from ..plan.limits import weight_bytes
+from ..quantities import count, size, time
+from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
 from ..watch.verify_each import Checked
+from .placed_operators import placed_operators
+
+if TYPE_CHECKING:
+    import networkx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileResult:
+    """What a compilation decided, beside the bundle that it wrote; `compile_model` returns one."""
+
     folder: Path
+    """The bundle's folder."""
     manifest: Manifest
+    """What stands in the bundle: segments, schedule, arena, handoffs, limits, errors."""
     work: Work
+    """The graph, placement and decisions of the pipeline, for those who work on the compiler."""
     notes: tuple[str, ...]
+    """What a user may want to know, a sentence each."""
     seconds: Mapping[str, float]
     """Wall time per stage of the compiler."""
     verification: VerifyReport | str
     """The report, or why there is none."""
     checked: tuple[Checked, ...] = ()
-    """What each pass did to the outputs, where that was asked for (`verify_each`)."""
+    """What each pass did to the outputs, with `verify_each`."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle, loaded. Raises BundleError where it is not what was written."""
+        return Bundle.load(self.folder)
+
+    def graph(self, level: Level = "operators") -> networkx.DiGraph[str]:
+        """`Bundle.graph`, with the operators as they were placed: those of the model, before the rewrites for their devices.
+
+        Instead of `kernel` they have `rule` (the rewrite by which their device runs them, "native" without one), and `seconds`: the
+        operator's share of its kernel's predicted time, launch included. A segment's `seconds` are those of its operators and one
+        dispatch. Raises UsageError for another level.
+
+        >>> result = autoglmc.compile_model("lightnet.onnx", "a16", shapes={"batch": 1}, verify=False)
+        >>> graph = result.graph()
+        >>> operators = [facts for _, facts in graph.nodes(data=True) if facts["kind"] == "operator"]
+        >>> slowest = max(operators, key=lambda facts: facts["seconds"])
+        >>> slowest["operator"], slowest["device"], slowest["rule"]
+        ('Conv', 'npu', 'native')
+        """
+        placement = self.work.placement
+        assert placement is not None
+        return bundle_graph(self.manifest, *placed_operators(placement), level)
 
     def as_json(self) -> dict[str, Any]:
+        """What `autoglmc compile --json` prints: seconds, bytes, plain names."""
         return summary(self)
+
+    def __repr__(self) -> str:
+        facts = self.as_json()
+        latency, devices = facts["latency"], [d for d in facts["devices"] if d["operators"]]
+        on = ", ".join(f"{d['operators']} on {d['name']}" for d in devices)
+        rest = "" if latency["all_host"] is None else f", all on the host {time(latency['all_host'])}"
+        report = self.verification
+        verified = f"not verified: {report}" if isinstance(report, str) else report.summary
+        lines = [
+            f"<CompileResult {str(self.folder)!r} for {facts['target']}",
+            f"  operators  {on}, in {count(len(self.manifest.segments), 'segment')}",
+            f"  predicted  {time(latency['predicted'])}{rest}",
+            f"  arena      {size(facts['arena']['bytes'])}",
+            f"  {verified}>",
+        ]
+        return "\n".join(lines)
 
 
 def summary(result: CompileResult) -> dict[str, Any]:
@@ -43,6 +98,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
     return {
         "bundle": str(result.folder),
         "target": result.manifest.target.name,
+        "host": result.work.target.host.name,
         "operators": {"before": sum(result.work.source_operators.values()), "recovered": result.work.recovered},
         "devices": _devices(result),
         "handoffs": _handoffs(result),
@@ -56,6 +112,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
             "lower_bound": solution.lower_bound,
             "proven_optimal": solution.proven,
             "gap": solution.gap,
+            "units": len(placement.question.units),
         },
         "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
         "limits": [
@@ -65,6 +122,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
         ],
         "rewrites": _rewrites(result),
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in result.manifest.guesses],
+        "search": [structs.asdict(one) for one in result.manifest.search],
         "notes": list(result.notes),
         "seconds": dict(result.seconds),
         "passes": [asdict(checked) for checked in result.checked],
@@ -79,7 +137,7 @@ def _devices(result: CompileResult) -> list[dict[str, Any]]:
     rows = []
     for device in result.work.target.devices:
         segments = [s for s in result.manifest.segments if s.device == device.name]
-        models = [c.model for c in result.work.cuts if c.part.device == device.name]
+        mine = [segment for segment in result.work.segments if segment.device == device.name]
         rows.append(
             {
                 "name": device.name,
@@ -87,7 +145,7 @@ def _devices(result: CompileResult) -> list[dict[str, Any]]:
                 "runtime": device.runtime.adapter,
                 "operators": counts[device.name],
                 "kernels": sum(len(s.kernels) for s in segments),
-                "weight_bytes": weight_bytes(models),
+                "weight_bytes": weight_bytes(mine),
                 "segments": len(segments),
                 "seconds": sum(s.predicted_seconds for s in segments),
             }
@@ -115,10 +173,11 @@ def _rewrites(result: CompileResult) -> list[dict[str, Any]]:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for decision in result.work.decisions:
         if decision.taken:
-            row = rows.setdefault((decision.rule, ""), {"rule": decision.rule, "device": None, "sites": 0})
+            own = decision in result.work.own_passes
+            row = rows.setdefault((decision.rule, ""), {"rule": decision.rule, "device": None, "own": own, "sites": 0})
             row |= {"sites": row["sites"] + 1, "contract": decision.contract, "bound": decision.bound}
     for site in result.work.sites:
         chosen = site.implementation
-        row = rows.setdefault((chosen.rule, chosen.device), {"rule": chosen.rule, "device": chosen.device, "sites": 0})
+        row = rows.setdefault((chosen.rule, chosen.device), {"rule": chosen.rule, "device": chosen.device, "own": False, "sites": 0})
         row |= {"sites": row["sites"] + 1, "contract": site.contract, "bound": chosen.bound, "claimed": claims.get(chosen.rule, "")}
     return list(rows.values())

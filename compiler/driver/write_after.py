@@ -10,6 +10,7 @@ from typing import Any
 from ...targets.model import Target
 from ..errors import UsageError
 from ..load.load_model import LoadedModel
+from ..load.source import Source
 from ..pipeline.run_passes import PassOptions, Stage, run_passes
 from ..pipeline.whole_model import whole_model
 from ..plan.plan_model import start
@@ -28,14 +29,14 @@ class Stopped:
         return {"model": str(self.path), "after": self.after, "operators": self.operators, "seconds": dict(self.seconds)}
 
 
-def check_model_place(output: Path, model: Path) -> None:
+def check_model_place(output: Path, model: Source) -> None:
     """Raises UsageError where the graph cannot be written to `output`; to be asked before the work begins."""
     help = "--stop-after writes an ONNX file: name another one with -o"
     if output.is_dir():
         raise UsageError(f"{output} is a folder", help=help)
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent}", help=help)
-    if output.exists() and model.exists() and output.samefile(model):
+    if isinstance(model, Path) and output.exists() and model.exists() and output.samefile(model):
         raise UsageError(f"{output} is the model itself", help=help)
 
 
@@ -48,7 +49,7 @@ def write_after(
     raise."""
     loaded = load()
     work = start(loaded, target, effort, without=options.without)
-    run_passes(work, stage, options.watchers, name)
+    run_passes(work, stage, options.watchers, name, options.inserted)
     model = whole_model(work)
     try:
         output.write_bytes(model.SerializeToString(deterministic=True))

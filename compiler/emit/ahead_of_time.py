@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...passes.place.segment import Segment
 from ..bundle.blob_cache import SegmentRefused, blob_key, build
 from ..bundle.manifest import Manifest
 from ..devices.find_adapter import absence, adapter_for
-from ..plan.segments import Compiled, Segment
+from ..plan.segments import Compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,16 +21,12 @@ class Blob:
     versions: Mapping[str, str]
 
 
-class DeviceRefused(SegmentRefused):
-    """A runtime refuses a segment; `segment` is it, for whoever looks for the operator at fault."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A segment that its runtime's compiler refuses, with the compiler's output."""
 
-    def __init__(self, problem: SegmentRefused, segment: Segment) -> None:
-        super().__init__(problem.message, where=f"segment {segment.index} ({segment.device})", help=problem.help)
-        self._segment = segment
-
-    @property
-    def segment(self) -> Segment:
-        return self._segment
+    segment: Segment
+    problem: SegmentRefused
 
 
 def emitted_only(manifest: Manifest) -> tuple[str, ...]:
@@ -42,10 +39,9 @@ def emitted_only(manifest: Manifest) -> tuple[str, ...]:
     return tuple(f"compiled, but never run: segment {', '.join(segments)}: {reason}" for reason, segments in found.items())
 
 
-def compile_ahead(compiled: Compiled, folder: Path, files: Mapping[int, str], tell: Callable[[str], None]) -> dict[int, Blob]:
-    """By segment, what was compiled beside its file in `folder`; segments that cannot be compiled here, or need not be, are left out.
-
-    Raises DeviceRefused for the first segment a runtime's compiler does not take."""
+def compile_ahead(compiled: Compiled, folder: Path, files: Mapping[int, str], tell: Callable[[str], None]) -> dict[int, Blob] | Refusal:
+    """By segment index, what was compiled beside its file in `folder`; segments that cannot be compiled here, or need not be, are left
+    out. Or the first segment that a runtime's compiler refuses."""
     made = {}
     for segment in compiled.segments:
         runtime = compiled.runtimes[segment.device]
@@ -54,9 +50,15 @@ def compile_ahead(compiled: Compiled, folder: Path, files: Mapping[int, str], te
             continue
         tell(f"compile {Path(files[segment.index]).stem} for {adapter.name}")
         try:
-            blob = build(adapter, runtime.words, folder / files[segment.index], blob_key(segment.model, adapter, runtime.words))
+            blob = build(
+                adapter,
+                runtime.words,
+                folder / files[segment.index],
+                blob_key(segment.without_weights(), adapter, runtime.words, segment.constants),
+            )
         except SegmentRefused as problem:
-            raise DeviceRefused(problem, segment) from problem
+            where = f"segment {segment.index} ({segment.device})"
+            return Refusal(segment, SegmentRefused(problem.message, where=where, help=problem.help))
         file = str(Path(files[segment.index]).with_suffix(adapter.suffix))
         copied: Callable[[Path, Path], object] = shutil.copytree if blob.is_dir() else shutil.copyfile
         copied(blob, folder / file)

@@ -8,65 +8,20 @@ manifest.json             everything else
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..bundle.manifest import (
-    FORMAT,
-    MANIFEST,
-    TOOL,
-    ArenaRecord,
-    DecisionRecord,
-    ErrorsRecord,
-    FileRecord,
-    GuessRecord,
-    HandoffRecord,
-    HostValueRecord,
-    LimitRecord,
-    Manifest,
-    MeasuredRecord,
-    ModelRecord,
-    PortRecord,
-    RuntimeRecord,
-    SegmentRecord,
-    SlotRecord,
-    StepRecord,
-    TargetRecord,
-    ToolRecord,
-    ValueRecord,
-)
+from msgspec import structs
+
+from ..bundle.files import files_of, sha256_of
+from ..bundle.manifest import MANIFEST, FileRecord, Manifest
 from ..bundle.manifest_json import claims_bundle, to_json
-from ..bundle.publish import check_place, publish
+from ..bundle.plan_records import SegmentRecord
+from ..bundle.publish import check_place
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
-from ..plan.arena import ArenaPlan, Slot
-from ..plan.segments import Compiled, Handoff, Segment
-from ..run.check_bundle import files_of, sha256_of
-from .ahead_of_time import Blob, compile_ahead
-
-if TYPE_CHECKING:
-    import onnx
-
-SEGMENTS = "segments"
-NO_ERRORS = ErrorsRecord(bounds=(), measured=())
-Measure = Callable[[Path], tuple[tuple[LimitRecord, ...], tuple[MeasuredRecord, ...]]]
-"""Runs the bundle in a folder: its limits with what was measured, and the errors measured; raises to refuse the bundle."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestFacts:
-    """What the manifest says that neither the segments nor the arena know."""
-
-    model_sha256: str
-    model_opset: int
-    target: TargetRecord
-    tool_version: str
-    limits: tuple[LimitRecord, ...] = ()
-    guesses: tuple[GuessRecord, ...] = ()
-    errors: ErrorsRecord = NO_ERRORS
-    decisions: tuple[DecisionRecord, ...] = ()
+from ..plan.segments import Compiled
+from .ahead_of_time import Blob, Refusal, compile_ahead
+from .manifest_of import SEGMENTS
 
 
 def _silent(message: str) -> None:
@@ -74,173 +29,47 @@ def _silent(message: str) -> None:
 
 
 def check_output(out: Path) -> None:
-    """Raises BundleError where `emit` could not write `out`; to be asked before the long work begins."""
+    """Raises BundleError where no bundle could be written to `out`; call before compiling."""
     check_place(out.resolve(), claims_bundle)
 
 
-def emit(
-    compiled: Compiled,
-    facts: ManifestFacts,
-    arena: ArenaPlan,
-    out: Path,
-    measure: Measure | None = None,
-    tell: Callable[[str], None] = _silent,
-) -> Manifest:
-    """Writes the bundle to `out` and returns its manifest; raises BundleError where it cannot be written, DeviceRefused where a
-    runtime that is here does not compile a segment. `tell` gets progress.
+def write_bundle(compiled: Compiled, planned: Manifest, folder: Path, tell: Callable[[str], None] = _silent) -> Manifest | Refusal:
+    """Writes the bundle into the empty `folder` and returns its manifest, or the segment that a runtime here does not compile.
 
-    With `measure` the bundle is run before it takes its place, and what it found is written into the manifest.
-    """
-    with publish(out, claims_bundle) as folder:
-        files = _write_segments(compiled, folder)
-        blobs = compile_ahead(compiled, folder, {segment.index: segment_file(segment) for segment in compiled.segments}, tell)
-        for name in (name for blob in blobs.values() for name in files_of(folder, blob.file)):
-            files[name] = FileRecord(sha256=sha256_of(folder / name), size=(folder / name).stat().st_size)
-        manifest = _manifest(compiled, facts, arena, files, blobs)
-        _write_manifest(folder, manifest)
-        if measure is not None:
-            limits, measured = measure(folder)
-            manifest = replace(manifest, limits=limits, errors=replace(manifest.errors, measured=measured))
-            _write_manifest(folder, manifest)
+    planned: the manifest but for its files. `tell` gets progress."""
+    names = {record.index: record.file for record in planned.segments}
+    files = _write_segments(compiled, names, folder)
+    blobs = compile_ahead(compiled, folder, names, tell)
+    if isinstance(blobs, Refusal):
+        return blobs
+    for name in (name for blob in blobs.values() for name in files_of(folder, blob.file)):
+        files[name] = FileRecord(sha256=sha256_of(folder / name), size=(folder / name).stat().st_size)
+    segments = tuple(_with_blob(record, blobs.get(record.index)) for record in planned.segments)
+    manifest = structs.replace(planned, files=files, segments=segments)
+    write_manifest(folder, manifest)
     return manifest
 
 
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """manifest.json, again where what it says has changed: after the bundle was measured."""
     (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8", newline="\n")
 
 
-def segment_file(segment: Segment) -> str:
-    """Path of a segment's model in the bundle: segments/00-npu.onnx."""
-    return f"{SEGMENTS}/{segment.index:02}-{re.sub(r'[^A-Za-z0-9_]', '_', segment.device)}.onnx"
-
-
-def _write_segments(compiled: Compiled, folder: Path) -> dict[str, FileRecord]:
+def _write_segments(compiled: Compiled, names: Mapping[int, str], folder: Path) -> dict[str, FileRecord]:
     files: dict[str, FileRecord] = {}
     (folder / SEGMENTS).mkdir()
     with (folder / SEGMENTS / WEIGHTS).open("wb") as stream:
         weights = WeightsFile(stream)
         for segment in compiled.segments:
-            data = externalised(segment.model, weights).SerializeToString(deterministic=True)
-            name = segment_file(segment)
-            (folder / name).write_bytes(data)
-            files[name] = FileRecord(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+            model = externalised(segment.without_weights(), weights, segment.constants)
+            data = model.SerializeToString(deterministic=True)
+            (folder / names[segment.index]).write_bytes(data)
+            files[names[segment.index]] = FileRecord(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
     files[f"{SEGMENTS}/{WEIGHTS}"] = FileRecord(sha256=weights.sha256, size=weights.size)
     return files
 
 
-def _manifest(
-    compiled: Compiled, facts: ManifestFacts, arena: ArenaPlan, files: dict[str, FileRecord], blobs: Mapping[int, Blob]
-) -> Manifest:
-    return Manifest(
-        model=ModelRecord(
-            sha256=facts.model_sha256,
-            opset=facts.model_opset,
-            inputs=tuple(_value(compiled, arena, name) for name in compiled.graph_inputs),
-            outputs=tuple(_value(compiled, arena, name) for name in compiled.graph_outputs),
-        ),
-        target=facts.target,
-        tool=ToolRecord(name=TOOL, version=facts.tool_version, format=FORMAT),
-        files=files,
-        segments=tuple(_segment(compiled, arena, segment, blobs.get(segment.index)) for segment in compiled.segments),
-        schedule=_schedule(arena),
-        arena=_arena(compiled, arena),
-        handoffs=tuple(_handoff(handoff) for handoff in compiled.handoffs),
-        limits=facts.limits,
-        guesses=facts.guesses,
-        errors=facts.errors,
-        decisions=facts.decisions,
-    )
-
-
-def _value(compiled: Compiled, arena: ArenaPlan, name: str) -> ValueRecord:
-    spec = compiled.tensors[name]
-    return ValueRecord(name=name, dtype=spec.dtype, shape=spec.shape, slot=arena.slot_of(name, compiled.host))
-
-
-def _segment(compiled: Compiled, arena: ArenaPlan, segment: Segment, blob: Blob | None) -> SegmentRecord:
-    runtime = compiled.runtimes[segment.device]
-    return SegmentRecord(
-        index=segment.index,
-        device=segment.device,
-        runtime=RuntimeRecord(
-            adapter=runtime.adapter,
-            options=runtime.words,
-            opset=_opset(segment.model),
-            ir_version=segment.model.ir_version,
-            versions={} if blob is None else blob.versions,
-        ),
-        file=segment_file(segment),
-        blob=None if blob is None else blob.file,
-        compute_dtype=segment.compute_dtype,
-        inputs=tuple(PortRecord(tensor=t, slot=arena.slot_of(t, segment.device)) for t in segment.inputs),
-        outputs=tuple(PortRecord(tensor=t, slot=arena.slot_of(t, segment.device)) for t in segment.outputs),
-        predicted_seconds=float(segment.predicted_seconds),
-        predicted_joules=None if segment.predicted_joules is None else float(segment.predicted_joules),
-        peak_internal_bytes=segment.peak_internal_bytes,
-        kernels=segment.kernels,
-    )
-
-
-def _opset(model: onnx.ModelProto) -> int:
-    """The ai.onnx opset; a segment of custom operators alone may import none and then counts as 1."""
-    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
-
-
-def _schedule(arena: ArenaPlan) -> tuple[StepRecord, ...]:
-    return tuple(
-        StepRecord(kind=s.kind, segment=s.segment, source=s.source, destination=s.destination, needs=s.needs, waits=waits)
-        for s, waits in zip(arena.steps, arena.waits, strict=True)
-    )
-
-
-def _arena(compiled: Compiled, arena: ArenaPlan) -> ArenaRecord:
-    return ArenaRecord(
-        total=arena.total,
-        align=arena.align,
-        page=arena.page,
-        lower_bound=arena.lower_bound,
-        slots=tuple(_slot(slot) for slot in arena.slots),
-        host_values=tuple(_host_value(compiled, name) for name in arena.at.outside),
-    )
-
-
-def _slot(slot: Slot) -> SlotRecord:
-    return SlotRecord(
-        tensor=slot.tensor,
-        device=slot.device,
-        aliases=slot.aliases,
-        dtype=slot.dtype,
-        device_dtype=slot.device_dtype,
-        shape=slot.shape,
-        strides=slot.strides,
-        packed_on_cpu=slot.packed_on_cpu,
-        offset=slot.offset,
-        bytes=slot.bytes,
-        align=slot.align,
-        lifetime=(slot.first, slot.last),
-    )
-
-
-def _host_value(compiled: Compiled, name: str) -> HostValueRecord:
-    spec = compiled.tensors[name]
-    reason = "its shape is known only at run time" if spec.shape is None else f"{spec.dtype} has no address a runtime could be given"
-    return HostValueRecord(tensor=name, dtype=spec.dtype, reason=reason)
-
-
-def _handoff(handoff: Handoff) -> HandoffRecord:
-    return HandoffRecord(
-        tensor=handoff.tensor,
-        producer=handoff.producer,
-        consumer=handoff.consumer,
-        mode=handoff.mode,
-        mechanism=handoff.via,
-        align=handoff.align,
-        row_align=handoff.row_align,
-        length_multiple=handoff.length_multiple,
-        device_dtype=handoff.device_dtype,
-        bytes=handoff.bytes,
-        seconds=float(handoff.seconds),
-        fallback=handoff.fallback,
-        query_at_runtime=handoff.query_at_runtime,
-        origin=handoff.origin,
-    )
+def _with_blob(record: SegmentRecord, blob: Blob | None) -> SegmentRecord:
+    if blob is None:
+        return record
+    return structs.replace(record, blob=blob.file, runtime=structs.replace(record.runtime, versions=blob.versions))

@@ -9,6 +9,9 @@ from ..bundle.manifest import BoundRecord, DecisionRecord, ErrorsRecord, GuessRe
 from ..pipeline.work import Work
 from ..plan.sensitivity import deciding_guesses
 
+MEASURED = "the inputs it was checked on"
+"""What the bound of a user's pass holds for: it is declared and measured, not proved."""
+
 
 def decisions(work: Work) -> tuple[DecisionRecord, ...]:
     """Every rule taken or declined, every operator rewritten for its device, and why an operator is not on a faster one."""
@@ -37,7 +40,7 @@ def _refusals(placement: Placement) -> list[DecisionRecord]:
 
 
 def errors(work: Work) -> ErrorsRecord:
-    """The bound proved for every approximation taken; nothing is measured yet."""
+    """The bound of every approximation taken: proved for our rules, declared for the user's passes. The whole model is not measured yet."""
     over = {rule.name: rule.contract.over for rule in (*work.substitutes, *work.formulas)}
     bounds = tuple(
         BoundRecord(
@@ -48,6 +51,9 @@ def errors(work: Work) -> ErrorsRecord:
         )
         for s in work.sites
         if s.contract == "bounded"
+    )
+    bounds += tuple(
+        BoundRecord(rule=d.rule, site=d.site or d.tensor, bound=d.bound, over=MEASURED) for d in work.own_passes if d.contract == "bounded"
     )
     return ErrorsRecord(bounds=bounds, measured=())
 

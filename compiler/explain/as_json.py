@@ -1,4 +1,4 @@
-"""What `why` says, as plain data with stable keys: seconds, plain names, null for what is not there."""
+"""What `why` says, as plain data with stable keys: seconds, plain names, null for what is not there. The screen prints the same data."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..plan.sensitivity import Decider
-from .explain_model import Row, Subject, Why
+from .explain_model import GroupRow, Subject, Why
 from .groups import Extra
-from .plans import Plan
-from .trials import Tried
-from .verdicts import Verdict
+from .plans import ExplainedPlan
+from .trials import Trial
+from .verdicts import DeviceVerdict
 
 
 def as_json(why: Why) -> dict[str, Any]:
-    """model, target, device, assumed_shapes, plan; without a node: groups, together, guesses; with one: asked, fates, subjects."""
+    """model, target, device, assumed_shapes, plan; without a node: groups, together, guesses; with one: asked, traces, subjects."""
     plan = why.plan
     facts: dict[str, Any] = {
         "model": str(why.model),
@@ -24,7 +24,7 @@ def as_json(why: Why) -> dict[str, Any]:
         "plan": _plan(plan),
     }
     if why.asked:
-        return facts | {"asked": why.asked, "fates": list(why.fates), "subjects": [_subject(plan, one) for one in why.subjects]}
+        return facts | {"asked": why.asked, "traces": list(why.traces), "subjects": [_subject(plan, one) for one in why.subjects]}
     return facts | {
         "all_there": why.all_there,
         "groups": [_row(plan, row) for row in why.rows],
@@ -33,7 +33,7 @@ def as_json(why: Why) -> dict[str, Any]:
     }
 
 
-def _plan(plan: Plan) -> dict[str, Any]:
+def _plan(plan: ExplainedPlan) -> dict[str, Any]:
     names = [device.name for device in plan.target.devices]
     counts = {name: sum(place == d for place in plan.places) for d, name in enumerate(names)}
     return {
@@ -46,12 +46,12 @@ def _plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def share(plan: Plan, seconds: float) -> float | None:
+def share(plan: ExplainedPlan, seconds: float) -> float | None:
     """Of the model's predicted time."""
     return seconds / plan.total if plan.total else None
 
 
-def _row(plan: Plan, row: Row) -> dict[str, Any]:
+def _row(plan: ExplainedPlan, row: GroupRow) -> dict[str, Any]:
     group = row.group
     return {
         "operator": group.operator,
@@ -70,12 +70,12 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
     }
 
 
-def names(plan: Plan, numbers: Sequence[int]) -> list[str]:
+def names(plan: ExplainedPlan, numbers: Sequence[int]) -> list[str]:
     """Of nodes; one without a name goes by the tensor it writes."""
     return [plan.nodes[k].name or plan.nodes[k].writes[0] for k in numbers]
 
 
-def _subject(plan: Plan, subject: Subject) -> dict[str, Any]:
+def _subject(plan: ExplainedPlan, subject: Subject) -> dict[str, Any]:
     one = subject.alike
     return {
         "operator": one.operator,
@@ -89,7 +89,7 @@ def _subject(plan: Plan, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(verdict: DeviceVerdict) -> dict[str, Any]:
     return {
         "device": verdict.device,
         "runs": verdict.runs,
@@ -115,9 +115,10 @@ def _decider(one: Decider) -> dict[str, Any]:
     return {"path": one.fact.path, "text": one.fact.text, "origin": str(one.fact.origin), "factor": one.factor}
 
 
-def _tried(tried: Tried, text: str = "") -> dict[str, Any]:
+def _tried(tried: Trial, text: str = "") -> dict[str, Any]:
     change = tried.change
     facts: dict[str, Any] = {"kind": change.kind, "text": change.text, "where": change.where or None, "note": change.note}
+    facts["rule"] = change.rule or None
     if text:
         facts = {"text": text}
     facts |= {"places": not tried.refusal, "refusal": tried.refusal or None, "planned": tried.planned}

@@ -11,8 +11,9 @@ from ...passes.graph.graph import Graph
 from ...passes.graph.versions import declared, readable, unlike
 from ...passes.rule.rewrite import Declined
 from ...targets.admit import Edit, admit
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device, Precision, RewriteLine, Target
-from ...targets.operator_view import FLOATS, OperatorView
+from ...targets.operator_view import OperatorView
 from ...targets.support import Yes, data_dtypes, device_dtypes, supports
 from ..pipeline.work import Work
 from .change import SMALLEST_FIRST, Apply, Change, views_of, with_device, with_target
@@ -38,23 +39,28 @@ def changes(work: Work, tensors: Sequence[str], device: str, more: Sequence[Chan
 
 
 def _rewrites(work: Work, views: Sequence[OperatorView], device: str) -> Iterator[Change]:
-    """Approximations that the library has and the target does not ask for; exact rewrites are taken without being asked for."""
+    """Approximations in the library that no `rewrite` line of the target allows; exact rewrites need no line."""
     kind = f"{views[0].domain}::{views[0].operator}" if views[0].domain else views[0].operator
-    asked = work.target.device(device)
+    machine = work.target.device(device)
     for rule in sorted(work.substitutes, key=lambda rule: rule.contract.absolute):
         if rule.contract.kind != "bounded" or kind not in rule.operators:
             continue
         bound = rule.contract.absolute
-        line = RewriteLine(operator=kind, rule=rule.name, tolerance=_round_up(bound), keep=(), where=None, origin=asked.origin)
+        line = RewriteLine(operator=kind, rule=rule.name, tolerance=_round_up(bound), keep=(), where=None, origin=machine.origin)
         text = f"`rewrite {kind} -> {rule.name} tol {line.tolerance:g};`"
         yield Change(
-            "rewrite", text, str(asked.origin), f"each within {bound:.3g} (proved)", _retarget(partial(_with_line, device, line)), rule.name
+            "rewrite",
+            text,
+            str(machine.origin),
+            f"each within {bound:.3g} (proved)",
+            _retarget(partial(_with_line, device, line)),
+            rule.name,
         )
 
 
 def _with_line(device: str, line: RewriteLine, target: Target) -> Target:
-    asked = target.device(device)
-    return with_device(target, replace(asked, rewrites=(line, *asked.rewrites)))
+    machine = target.device(device)
+    return with_device(target, replace(machine, rewrites=(line, *machine.rewrites)))
 
 
 def _compute_dtypes(target: Target, views: Sequence[OperatorView], device: str) -> Iterator[Change]:
@@ -75,7 +81,7 @@ def _computing(into: str, operand: str, target: Target) -> Target:
 
 
 def _rules(target: Target, views: Sequence[OperatorView], device: str) -> Iterator[Change]:
-    """The lines of the device's table that would have to say something else for all of the operators."""
+    """The lines of the device's table that would have to change for it to take all of the operators."""
     found = admit_all(target.device(device), views, target.precision)
     if found is None or not found[1]:
         return
@@ -163,7 +169,7 @@ def _retarget(amend: Callable[[Target], Target | None]) -> Apply:
 
 
 def _round_up(bound: float) -> float:
-    """To one digit, so that the line reads well and still holds."""
+    """To one significant digit, upwards, so that the bound still holds."""
     if bound <= 0:
         return 0.0
     unit = 10.0 ** math.floor(math.log10(bound))

@@ -4,60 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from ...passes.place.force_placement import all_on
 from ...targets.model import Target
 from ..bundle.manifest import GuessRecord
 from ..emit.facts import guesses
 from ..load.bind_shapes import Shapes
+from ..load.source import Source
 from .change import Change
 from .groups import Group, group_operators, preferred_device
 from .origins import find_nodes
-from .plans import Plan, all_there, make_plan
+from .plans import ExplainedPlan, make_plan
 from .shapes import flag, prepared, smaller_shapes
-from .trials import Tried, every_change, names_of, smallest, together
+from .trials import Trial, every_change, names_of, smallest_change, together
 from .verdicts import Alike, alike
 
 TRIES = 5
-"""Groups for which the model is planned anew, unless told otherwise."""
+"""Groups for which the model is placed again with a change, by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class GroupRow:
+    """A group of operators, and what would place it on the preferred device."""
+
     group: Group
-    tried: Tried | None
+    tried: Trial | None
     """The smallest change after which the device takes the operators; None where there is none, or they could run there already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The operators that were asked about, as far as every device says the same of them."""
+    """Operators that were asked about and of which every device says the same."""
 
     alike: Alike
-    tried: tuple[Tried, ...]
+    tried: tuple[Trial, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    model: Path
+    """The result of `why`: about the whole plan, or about the operators that `asked` names."""
+
+    model: Source
     device: str
     """The preferred one."""
     assumed: str
-    """The --shape that was made up, "" where all dims had a size."""
-    plan: Plan
+    """The --shape that was assumed, "" where all dims had a size."""
+    plan: ExplainedPlan
     all_there: float | None = None
     """Predicted seconds with everything on the device that it can run."""
-    rows: tuple[Row, ...] = ()
-    together: Tried | None = None
-    """All changes that help or were priced, at once."""
+    rows: tuple[GroupRow, ...] = ()
+    together: Trial | None = None
+    """All changes of `rows`, at once."""
     guesses: tuple[GuessRecord, ...] = ()
-    fates: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
     subjects: tuple[Subject, ...] = ()
     asked: str = ""
 
 
 def explain_model(
-    model: Path,
+    model: Source,
     target: Target,
     *,
     word: str = "",
@@ -67,24 +72,24 @@ def explain_model(
     tries: int = TRIES,
 ) -> Why:
     """Why operators of the model are not on the preferred device of the target (or `device`); with `word`, a node's name or an operator,
-    what every device says of it. Raises UsageError for a device or node that is not there, and what loading a model raises."""
+    what every device says about it. Raises UsageError for an unknown device or node, and what loading a model raises."""
     preferred = preferred_device(target, device)
     work, made = prepared(model, target, shapes or {}, effort)
     plan = make_plan(work)
     bound = {**(shapes or {}), **made}
-    told = Why(model=model, device=target.devices[preferred].name, assumed=flag(made), plan=plan)
-    ask = _Asker(plan, preferred, bound, model)
-    return ask.about(told, word) if word else ask.overall(told, tries)
+    head = Why(model=model, device=target.devices[preferred].name, assumed=flag(made), plan=plan)
+    explainer = _Explainer(plan, preferred, bound, model)
+    return explainer.about(head, word) if word else explainer.overall(head, tries)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asker:
-    plan: Plan
+class _Explainer:
+    plan: ExplainedPlan
     device: int
     shapes: Shapes
-    path: Path
+    source: Source
 
-    def overall(self, told: Why, tries: int) -> Why:
+    def overall(self, head: Why, tries: int) -> Why:
         groups = group_operators(self.plan, self.device)
         rows, left = [], tries
         for group in groups:
@@ -92,31 +97,31 @@ class _Asker:
             if group.kind != "elsewhere":
                 tried = self._smallest(group, left > 0)
                 left -= 1
-            rows.append(Row(group=group, tried=tried))
+            rows.append(GroupRow(group=group, tried=tried))
         placement = self.plan.placement
         decided = () if placement is None else guesses(placement)
-        there = all_there(self.plan, self.device)
-        return replace(told, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
+        there = None if placement is None else all_on(placement, self.device)
+        return replace(head, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
 
-    def about(self, told: Why, word: str) -> Why:
-        found = find_nodes(self.plan, self.path, word)
+    def about(self, head: Why, word: str) -> Why:
+        found = find_nodes(self.plan, self.source, word)
         subjects = []
         for one in alike(self.plan, found.numbers):
             refused = not one.verdicts[self.device].runs
             group = Group(one.operator, one.runs_on, "refused", one.verdicts[self.device].because, (), "", list(one.numbers))
             tried = every_change(self.plan, group, self.device, self._shapes(group)) if refused else ()
             subjects.append(Subject(alike=one, tried=tried))
-        return replace(told, asked=word, fates=found.fates, subjects=tuple(subjects))
+        return replace(head, asked=word, traces=found.traces, subjects=tuple(subjects))
 
-    def _smallest(self, group: Group, price: bool) -> Tried | None:
-        tried = smallest(self.plan, group, self.device, price, self._shapes(group))
+    def _smallest(self, group: Group, price: bool) -> Trial | None:
+        tried = smallest_change(self.plan, group, self.device, price, self._shapes(group))
         return tried[-1] if tried and not tried[-1].refusal else None
 
     def _shapes(self, group: Group) -> Sequence[Change]:
         work = self.plan.work
-        return list(smaller_shapes(group.reason, self.shapes, self.path, work.target, work.effort))
+        return list(smaller_shapes(group.reason, self.shapes, self.source, work.target, work.effort))
 
-    def _together(self, rows: Sequence[Row]) -> Tried | None:
+    def _together(self, rows: Sequence[GroupRow]) -> Trial | None:
         """All changes but those that reload the model, at once; None where there is only one."""
         chosen = [(r.tried.change, names_of(self.plan, r.group)) for r in rows if r.tried is not None and r.tried.change.kind != "shape"]
         return together(self.plan, chosen, self.device) if len(chosen) > 1 else None

@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ...passes.place.candidates import Refusal
+from ...passes.place.force_placement import force
+from ...passes.place.placed import Placement
 from ...targets.model import Target
 from ..errors import UsageError, did_you_mean
 from ..plan.sensitivity import Decider, deciding_between
-from .plans import Plan, forced
+from ..quantities import change
+from .plans import ExplainedPlan
 
 SAME = 0.5e-6
-"""Seconds that are not worth a word."""
+"""Seconds below which two plans count as equally fast."""
 
-Kind = Literal["refused", "elsewhere", "homeless"]
-"""refused: the device cannot run it; elsewhere: it can, and another device is cheaper; homeless: no device runs it."""
+GroupKind = Literal["refused", "elsewhere", "unplaceable"]
+"""refused: the device cannot run it; elsewhere: it can, and another device is cheaper; unplaceable: no device runs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,12 @@ class Extra:
 
 @dataclass(slots=True)
 class Group:
+    """Operators of one kind that are not on the preferred device for one reason."""
+
     operator: str
     runs_on: str
     """The device it runs on; "" where none does."""
-    kind: Kind
+    kind: GroupKind
     reason: str
     """The device's, with the values of the first operator; for "elsewhere" what the plan says."""
     more_reasons: tuple[str, ...]
@@ -51,7 +56,7 @@ class Group:
 
 
 def preferred_device(target: Target, wanted: str | None) -> int:
-    """The one asked for, else the accelerator with the highest sustained peak (the host, if there is none). Raises UsageError."""
+    """Its number: `wanted`, else the accelerator with the highest sustained peak (the host, if there is none). Raises UsageError."""
     names = [device.name for device in target.devices]
     if wanted is not None:
         if wanted not in names:
@@ -62,7 +67,7 @@ def preferred_device(target: Target, wanted: str | None) -> int:
     return max(others, key=lambda k: rates[k], default=names.index(target.host.name))
 
 
-def group_operators(plan: Plan, device: int) -> tuple[Group, ...]:
+def group_operators(plan: ExplainedPlan, device: int) -> tuple[Group, ...]:
     """Every operator that does not run on the device is in exactly one group."""
     found: dict[tuple[str, str, str, str], Group] = {}
     for k, (node, row) in enumerate(zip(plan.nodes, plan.answers, strict=True)):
@@ -72,8 +77,8 @@ def group_operators(plan: Plan, device: int) -> tuple[Group, ...]:
         runs_on = "" if place is None else plan.target.devices[place].name
         lost = all(isinstance(other, Refusal) for other in row)
         if plan.placement is None and not lost:
-            continue  # there is no plan that it could be compared with: what no device runs comes first
-        kind: Kind = "homeless" if lost else "refused" if isinstance(answer, Refusal) else "elsewhere"
+            continue  # without a plan there is nothing to compare with; only unplaceable operators are reported
+        kind: GroupKind = "unplaceable" if lost else "refused" if isinstance(answer, Refusal) else "elsewhere"
         reasons = answer.reasons if isinstance(answer, Refusal) else ("",)
         native = plan.native_refusal(k, device)
         key = (node.kind, runs_on, reason_key(reasons[0]), reason_key(native))
@@ -83,41 +88,36 @@ def group_operators(plan: Plan, device: int) -> tuple[Group, ...]:
     groups = list(found.values())
     for group in groups:
         if group.kind == "elsewhere":
-            group.extra, group.guesses = compared(plan, group.numbers, device)
+            assert plan.placement is not None
+            group.extra, group.guesses = compared(plan.placement, group.numbers, device, plan.work.effort)
             group.reason = elsewhere_reason(plan.target.devices[device].name, group.extra)
     return tuple(sorted(groups, key=lambda group: (-group.seconds, -len(group.numbers), group.operator, group.reason)))
 
 
 def reason_key(reason: str) -> str:
-    """A reason without the values that differ from node to node: equal for two operators that fail the same conjunct of the same line."""
+    """A reason without the values that differ from node to node: equal for operators that fail the same condition of the same line."""
     for verdict in (" is false (", " cannot be decided (", " needs static shapes "):
         if verdict in reason:
             return reason.partition(verdict)[0] + verdict + reason.rpartition(", ")[2]
     return reason
 
 
-def compared(plan: Plan, numbers: Sequence[int], device: int) -> tuple[Extra | None, tuple[Decider, ...]]:
+def compared(placement: Placement, numbers: Sequence[int], device: int, effort: float) -> tuple[Extra | None, tuple[Decider, ...]]:
     """What it costs to have those nodes on that device, None where no plan does; and the guesses that decided against it."""
-    rival = forced(plan, numbers, device).placement
-    if rival is None or plan.placement is None:
+    rival = force(placement, frozenset(numbers), device, effort)
+    if rival is None:
         return None, ()
-    theirs, ours = rival.solution.price, plan.placement.solution.price
+    theirs, ours = rival.solution.price, placement.solution.price
     extra = Extra(theirs.total - ours.total, theirs.compute - ours.compute, theirs.dispatch - ours.dispatch, theirs.handoff - ours.handoff)
-    return extra, deciding_between(plan.placement, rival, plan.target.devices[device].name) if extra.total > SAME else ()
+    return extra, deciding_between(placement, rival, placement.question.target.devices[device].name) if extra.total > SAME else ()
 
 
 def elsewhere_reason(device: str, extra: Extra | None) -> str:
-    """In words a person can weigh: what is dearer there, and what is cheaper."""
+    """In words: what is more expensive there, and what is cheaper."""
     if extra is None:
         return f"runs on {device}, but no plan has it there within the limits on memory and partitions"
     if extra.total <= SAME:
-        return f"runs on {device} at the same cost: it stays where its neighbours are"
+        return f"runs on {device} at the same cost: kept beside its neighbours"
     parts = [("compute", extra.compute), ("dispatch", extra.dispatch), ("handoffs", extra.handoff)]
-    said = ", ".join(f"{name} {_signed(seconds)}" for name, seconds in parts if abs(seconds) >= 0.5e-6)
-    return f"runs on {device}, but costs {_signed(extra.total).lstrip('+')} more: {said}"
-
-
-def _signed(seconds: float) -> str:
-    sign = "+" if seconds >= 0 else "-"
-    value = abs(seconds) * 1e6
-    return f"{sign}{value / 1e3:.2f} ms" if value >= 1000 else f"{sign}{value:.0f} us" if value >= 10 else f"{sign}{value:.1f} us"
+    differences = ", ".join(f"{name} {change(seconds)}" for name, seconds in parts if abs(seconds) >= SAME)
+    return f"runs on {device}, but costs {change(extra.total).lstrip('+')} more: {differences}"

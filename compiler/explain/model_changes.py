@@ -9,7 +9,7 @@ from typing import Any
 
 from ...passes.graph.graph import Graph
 from ...passes.graph.node import Node
-from ...targets.dtypes import ELEMENT
+from ...targets.dtypes import ELEMENT, NUMPY
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import Yes, supports
@@ -110,10 +110,9 @@ def _freeze(label: str, graph: Graph, node: Node) -> str | None:
     import numpy as np
 
     view = graph.view(node).inputs.get(label)
-    kinds = {"int64": np.int64, "int32": np.int32, "fp32": np.float32, "fp16": np.float16, "bool": np.bool_, "fp64": np.float64}
-    if view is None or view.dtype not in kinds or view.shape is None or None in view.shape:
+    if view is None or view.dtype not in NUMPY or view.shape is None or None in view.shape:
         return None
-    value: np.ndarray[Any, Any] = np.ones([d or 0 for d in view.shape], kinds[view.dtype])
+    value: np.ndarray[Any, Any] = np.ones([d or 0 for d in view.shape], NUMPY[view.dtype])
     graph.set_input(node, node.inputs.index(view.name), graph.constant(value, "frozen"))
     return node.outputs[0]
 

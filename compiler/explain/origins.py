@@ -1,4 +1,4 @@
-"""From what a user calls a node to the operators of the plan: by name, by operator, or by what became of a node of the file."""
+"""Finds the operators of the plan that a user names: by node or tensor, by operator, or by what became of a node of the file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..load.node_names import name_nodes_apart
 from ..load.read_model import read_model
+from ..load.source import Source
 from ..load.structure import all_graphs, bodies
-from .plans import Plan
+from ..quantities import count
+from .plans import ExplainedPlan
 
 if TYPE_CHECKING:
     import onnx
@@ -22,46 +23,48 @@ MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundNodes:
+    """The operators that a word names, and how they follow from the file."""
+
     numbers: tuple[int, ...]
-    """Of the plan's nodes; empty where nothing is left of it."""
-    fates: tuple[str, ...] = ()
+    """Of the plan's nodes; empty where it is no longer computed."""
+    traces: tuple[str, ...] = ()
     """What became of a node of the file that the plan does not have under that name; what a tensor is that no node writes."""
 
 
-def find_nodes(plan: Plan, path: Path, word: str) -> Found:
-    """Raises UsageError with the nearest names where nothing is called that."""
+def find_nodes(plan: ExplainedPlan, model: Source, word: str) -> FoundNodes:
+    """`word`: the name of a node or tensor, or an operator. Raises UsageError with the nearest names if nothing has that name."""
     exact = [k for k, node in enumerate(plan.nodes) if word in (node.name, *node.writes)]
     if exact:
-        return Found(tuple(exact))
+        return FoundNodes(tuple(exact))
     kinds = {node.kind.lower(): node.kind for node in plan.nodes}
     kind = kinds.get(word.lower())
     if kind is not None:
-        return Found(tuple(k for k, node in enumerate(plan.nodes) if node.kind == kind))
+        return FoundNodes(tuple(k for k, node in enumerate(plan.nodes) if node.kind == kind))
     graph = plan.work.graph
     if word in graph.inputs or word in graph.constants:
         readers = tuple(k for k, node in enumerate(plan.nodes) if word in node.reads)
         what = "an input of the model" if word in graph.inputs else "a constant"
-        read = f"read by {len(readers)} operator{'' if len(readers) == 1 else 's'}" if readers else "which nothing reads any more"
-        return Found(readers, (f"`{word}` is {what}, {read}",))
-    source = _Source(path)
+        read = f"read by {count(len(readers), 'operator')}" if readers else "which nothing reads"
+        return FoundNodes(readers, (f"`{word}` is {what}, {read}",))
+    source = _Untouched(model)
     wanted = source.called(word)
     if not wanted:
         raise UsageError(f"no node and no operator of the model is called '{word}'", help=_nearest(word, plan, source))
     numbers: dict[int, None] = {}
-    fates: dict[str, None] = {}
+    traces: dict[str, None] = {}
     for node in wanted:
-        found, how = source.fate(node, plan)
+        found, how = source.trace(node, plan)
         numbers.update(dict.fromkeys(found))
-        fates[how] = None
-    return Found(tuple(numbers), tuple(fates))
+        traces[how] = None
+    return FoundNodes(tuple(numbers), tuple(traces))
 
 
-class _Source:
-    """The file as the user wrote it, before anything was folded or recovered."""
+class _Untouched:
+    """The model as the user wrote it, before anything was folded or recovered."""
 
-    def __init__(self, path: Path) -> None:
-        model = read_model(path)[0]
+    def __init__(self, source: Source) -> None:
+        model = read_model(source)[0]
         name_nodes_apart(model.graph)
         self._main: list[onnx.NodeProto] = list(model.graph.node)
         self.nodes = list(self._main)
@@ -80,8 +83,8 @@ class _Source:
         named = [node for node in self.nodes if word in (node.name, *node.output)]
         return named or [node for node in self.nodes if node.op_type.lower() == word.lower()]
 
-    def fate(self, node: onnx.NodeProto, plan: Plan) -> tuple[tuple[int, ...], str]:
-        """The operators of the plan that do its work now, and a sentence about it."""
+    def trace(self, node: onnx.NodeProto, plan: ExplainedPlan) -> tuple[tuple[int, ...], str]:
+        """The numbers of the plan's operators that compute its result now, and a sentence about it."""
         what = f"{node.op_type} `{node.name or node.output[0]}`"
         owner = self._owners.get(id(node))
         if owner is not None:
@@ -103,18 +106,18 @@ class _Source:
                 fresh = [out for out in reader.output if out not in seen]
                 seen.update(fresh)
                 pending.extend(fresh)
-        return (), f"{what} was removed{f' by {removed_by}' if removed_by else ''}: nothing that is left needs it"
+        return (), f"{what} was removed{f' by {removed_by}' if removed_by else ''}: nothing uses its result"
 
 
-def _became(what: str, plan: Plan, number: int, rule: str, itself: bool) -> str:
+def _became(what: str, plan: ExplainedPlan, number: int, rule: str, itself: bool) -> str:
     node = plan.nodes[number]
     now = f"{node.kind} `{node.name or node.writes[0]}`"
     if rule:
         return f"{what} became part of {now} (rule {rule})"
-    return f"{what} is {now} now" if itself else f"{what} was folded away; what it computed goes into {now}"
+    return f"{what} is {now} now" if itself else f"{what} was simplified away; its result is now computed by {now}"
 
 
-def _nearest(word: str, plan: Plan, source: _Source) -> str:
+def _nearest(word: str, plan: ExplainedPlan, source: _Untouched) -> str:
     names = dict.fromkeys([node.name for node in plan.nodes if node.name])
     names.update(dict.fromkeys(node.name for node in source.nodes if node.name))
     kinds = dict.fromkeys(node.op_type for node in source.nodes)
@@ -123,7 +126,7 @@ def _nearest(word: str, plan: Plan, source: _Source) -> str:
     shown = list(dict.fromkeys(close))[:MOST_NAMES]
     if shown:
         return f"did you mean {' or '.join(repr(name) for name in shown)}?"
-    return "leave it out to see every operator that is not on the preferred device"
+    return "leave the name out to see every operator that is not on the preferred device"
 
 
 def _close(word: str, names: Iterable[str]) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """For a device that computes in integers only: the operators quantised, as an exporter would write it, to see what that would bring.
 
-The scales are made up (they do not matter to a plan); real ones come from calibration.
+The scales are arbitrary, since a plan does not depend on them; real ones come from calibration.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from functools import partial
 
 from ...passes.graph.graph import Graph
 from ...passes.graph.node import Node
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device
-from ...targets.operator_view import FLOATS, OperatorView
+from ...targets.operator_view import OperatorView
 from ...targets.support import data_dtypes, device_dtypes
 from .change import Change
 from .model_changes import on_each

@@ -13,11 +13,13 @@ from ...targets.model import Device
 from ...targets.support import Yes, environment_of, supports
 from ..plan.sensitivity import Decider
 from .groups import Extra, compared, elsewhere_reason, reason_key
-from .plans import Plan, alone_seconds
+from .plans import ExplainedPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DeviceVerdict:
+    """What one device says about an operator, and what it would cost there."""
+
     device: str
     runs: bool
     """Whether it could run there."""
@@ -50,18 +52,18 @@ class Alike:
     numbers: tuple[int, ...]
     runs_on: str
     seconds: float
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[DeviceVerdict, ...]
 
 
-def alike(plan: Plan, numbers: Sequence[int]) -> tuple[Alike, ...]:
+def alike(plan: ExplainedPlan, numbers: Sequence[int]) -> tuple[Alike, ...]:
     """The operators gathered by what the devices say, most expensive first."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for k in numbers:
-        said = tuple(
+        answers = tuple(
             reason_key(a.reasons[0]) if isinstance(a, Refusal) else (a.rule, a.origin, reason_key(plan.native_refusal(k, d)))
             for d, a in enumerate(plan.answers[k])
         )
-        groups.setdefault((plan.nodes[k].kind, plan.places[k], said), []).append(k)
+        groups.setdefault((plan.nodes[k].kind, plan.places[k], answers), []).append(k)
     found = []
     for members in groups.values():
         place = plan.places[members[0]]
@@ -71,19 +73,19 @@ def alike(plan: Plan, numbers: Sequence[int]) -> tuple[Alike, ...]:
     return tuple(sorted(found, key=lambda one: -one.seconds))
 
 
-def _verdict(plan: Plan, members: Sequence[int], device: int) -> Verdict:
+def _verdict(plan: ExplainedPlan, members: Sequence[int], device: int) -> DeviceVerdict:
     """Of the first of them; its price elsewhere is that of all of them."""
     machine, node, answer = plan.target.devices[device], plan.nodes[members[0]], plan.answers[members[0]][device]
     if isinstance(answer, Refusal):
-        return Verdict(machine.name, False, False, answer.reasons[0], answer.reasons[1:], "", None)
+        return DeviceVerdict(machine.name, False, False, answer.reasons[0], answer.reasons[1:], "", None)
     here = plan.places[members[0]] == device
-    extra, guesses = (None, ()) if here or plan.placement is None else compared(plan, members, device)
+    extra, guesses = (None, ()) if here or plan.placement is None else compared(plan.placement, members, device, plan.work.effort)
     because = _native(plan, node, device, answer) if answer.rule == NATIVE else _rewritten(answer, machine)
     native = plan.native_refusal(members[0], device)
-    return Verdict(machine.name, True, here, because, (), answer.rule, alone_seconds(answer, machine), native, extra, guesses)
+    return DeviceVerdict(machine.name, True, here, because, (), answer.rule, answer.alone(machine), native, extra, guesses)
 
 
-def _native(plan: Plan, node: Node, device: int, answer: Implementation) -> str:
+def _native(plan: ExplainedPlan, node: Node, device: int, answer: Implementation) -> str:
     machine, view = plan.target.devices[device], plan.work.graph.view(node)
     allowed = supports(machine, view, plan.target.precision)
     if not isinstance(allowed, Yes):
@@ -98,7 +100,7 @@ def _native(plan: Plan, node: Node, device: int, answer: Implementation) -> str:
 
 
 def _rewritten(answer: Implementation, machine: Device) -> str:
-    """A rewrite that no line asks for counts as the device's own."""
+    """An exact rewrite that no line of the target names has the device's own line as its origin."""
     bound = f", within {answer.bound:.3g} (proved)" if answer.bound else ""
-    asked = "no line has to ask for it" if answer.origin == str(machine.origin) else answer.origin
-    return f"rewritten by {answer.rule}{bound}, {asked}"
+    line = "no `rewrite` line needed" if answer.origin == str(machine.origin) else answer.origin
+    return f"rewritten by {answer.rule}{bound}, {line}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from ...grammar import HwError, Resolved, Result, analyse_file, render
@@ -14,7 +15,7 @@ from ...targets.stock import stock_names, stock_path
 from ..errors import UsageError, did_you_mean
 
 
-def load_target(target: str | Path, warn: Callable[[str], None] | None = None) -> Target:
+def load_target(target: str | PathLike[str], warn: Callable[[str], None] | None = None) -> Target:
     """The target of a .hw file or of a stock name ("a16", "a16.hw" where no such file is here); `warn` gets each warning about it.
 
     Raises UsageError where there is no such file or name, grammar.HwError with every mistake of the file."""
@@ -41,7 +42,7 @@ def names_target(word: str | Path) -> bool:
     return Path(word).suffix == ".hw" or (str(word) in stock_names() and not Path(word).exists())
 
 
-def find_target(target: str | Path) -> Path:
+def find_target(target: str | PathLike[str]) -> Path:
     """The file a path or stock name stands for; a file that exists wins over a stock name."""
     path = Path(target)
     if path.is_file():

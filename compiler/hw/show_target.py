@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ...targets.difference import Difference, Said
 from ...targets.formula import Expression, render
 from ...targets.model import Device, Link, OperatorRule, Target
 from ...targets.origin import Origin
+from .difference import Difference, Stated
 
 SHORT = 60
 """Letters of two texts that fit on one line."""
@@ -82,12 +82,19 @@ def _place(origin: Origin) -> dict[str, Any]:
 
 def difference_json(found: Iterable[Difference]) -> list[dict[str, Any]]:
     return [
-        {"section": one.section, "subject": one.subject, "kind": one.kind, "old": _said(one.old), "new": _said(one.new), "ratio": one.ratio}
+        {
+            "section": one.section,
+            "subject": one.subject,
+            "kind": one.kind,
+            "old": _stated(one.old),
+            "new": _stated(one.new),
+            "ratio": one.ratio,
+        }
         for one in found
     ]
 
 
-def _said(one: Said | None) -> dict[str, Any] | None:
+def _stated(one: Stated | None) -> dict[str, Any] | None:
     return None if one is None else {"text": one.text, "value": one.value, "origin": _place(one.origin) if one.origin else None}
 
 
@@ -111,17 +118,17 @@ def difference_lines(found: Iterable[Difference]) -> Iterator[str]:
 def _line(one: Difference) -> str:
     sign = {"added": "+", "removed": "-", "changed": "~"}[one.kind]
     name = one.subject or one.section
-    said = one.new or one.old
-    assert said is not None
+    shown = one.new or one.old
+    assert shown is not None
     if one.old is None or one.new is None:
         between = " " if name[-1] in "<>=" else ": "
-        text = "" if said.text == "yes" or not one.subject else f"{between}{said.text}"
-        return f"{sign} {name}{text}{_at(said)}"
+        text = "" if shown.text == "yes" or not one.subject else f"{between}{shown.text}"
+        return f"{sign} {name}{text}{_at(shown)}"
     if len(one.old.text) + len(one.new.text) > SHORT:
         return f"{sign} {name}{_at(one.new)}\n    - {one.old.text}\n    + {one.new.text}"
     ratio = f" (x {one.ratio:.3g})" if one.ratio is not None else ""
     return f"{sign} {name}: {one.old.text} -> {one.new.text}{ratio}{_at(one.new)}"
 
 
-def _at(said: Said) -> str:
-    return f"  [{said.origin}]" if said.origin else ""
+def _at(shown: Stated) -> str:
+    return f"  [{shown.origin}]" if shown.origin else ""

@@ -79,5 +79,5 @@ def _compare(spec: RuleSpec, before: onnx.ModelProto, after: onnx.ModelProto) ->
             sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
             claimed = f"{spec.error:g}" if spec.error is not None else f"'{spec.claim}'"
             message = f"rule {spec.name} is off by {error:.4g} on random tensors ({sizes}), and claims {claimed}"
-            raise TargetError(message, where=str(spec.origin), help="mend the formula or its error claim")
+            raise TargetError(message, where=str(spec.origin), help="fix the formula or its error claim")
     return True

@@ -31,7 +31,7 @@ def parse_shapes(words: Iterable[str]) -> dict[str, int | tuple[int, ...]]:
                 raise UsageError(f"cannot read --shape '{word}'", help=FORM)
             sizes = tuple(int(text) for text in size.split("x"))
             if max(sizes) > LARGEST or min(sizes) == 0:
-                raise UsageError(f"--shape {part.strip()}: a dim is from 1 to {LARGEST}", help=FORM)
+                raise UsageError(f"--shape {part.strip()}: a dim must be from 1 to {LARGEST}", help=FORM)
             value: int | tuple[int, ...] = sizes if len(sizes) > 1 else sizes[0]
             if found.setdefault(name, value) != value:
                 raise UsageError(f"--shape gives '{name}' twice, as {_show(found[name])} and as {_show(value)}", help=FORM)
@@ -100,7 +100,7 @@ def _open(dim: onnx.TensorShapeProto.Dimension) -> bool:
 
 
 def _name_apart(graph: onnx.GraphProto) -> None:
-    """ "?" and the like are no names: two dims that are called so need not be equal."""
+    """Clears names that mean "unknown", such as "?": two dims of such a name need not be equal."""
     for part in all_graphs(graph):
         for value in (*part.input, *part.output, *part.value_info):
             for dim in _dims(value):

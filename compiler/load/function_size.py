@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST_NODES = 1_000_000
 CAP = 10**12
-"""Beyond it nobody needs the exact number, whose digits would grow with every call."""
+"""Sizes are not counted beyond it: their digits would grow with every call."""
 
 
 def check_functions(model: onnx.ModelProto, where: str) -> None:
@@ -27,7 +27,7 @@ def check_functions(model: onnx.ModelProto, where: str) -> None:
     sizes = _sizes(calls, where)
     total = sum(sizes.get(key, 1) for graph in all_graphs(model.graph) for key in map(_key, graph.node))
     if total > MOST_NODES:
-        message = f"with its local functions inlined the model has {total:,} nodes; {MOST_NODES:,} are the most"
+        message = f"with its local functions inlined the model has {total:,} nodes, more than the limit of {MOST_NODES:,}"
         raise ModelError(message, where=where, help="export the model without local functions")
 
 

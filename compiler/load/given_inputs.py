@@ -1,4 +1,4 @@
-"""Arrays that a user gives as inputs of a model: are they the ones it takes?"""
+"""Are the arrays that a user gives the inputs of the model?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-def check_inputs(model: onnx.ModelProto, given: Mapping[str, Any]) -> None:
+def check_given(model: onnx.ModelProto, given: Mapping[str, Any]) -> None:
     """Names, dtypes and (where bound) shapes. Raises UsageError for the first that does not fit."""
     from onnx import helper
 

@@ -73,9 +73,3 @@ def _restore(shapes: Mapping[str, onnx.TensorShapeProto], model: onnx.ModelProto
 
 def _sizes(shape: onnx.TensorShapeProto | None) -> list[int | None]:
     return [dim.dim_value if dim.HasField("dim_value") else None for dim in shape.dim] if shape is not None else []
-
-
-def untyped_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of tensors that nodes of the main graph write and whose dtype nobody knows."""
-    typed = {value.name for value in (*model.graph.value_info, *model.graph.output) if value.type.WhichOneof("value")}
-    return tuple(name for node in model.graph.node for name in node.output if name and name not in typed)

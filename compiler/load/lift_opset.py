@@ -1,4 +1,4 @@
-"""Bring an older model to the opset that the passes speak, without its local functions."""
+"""Bring an older model to the opset that passes work on, without its local functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..errors import first_line
-from .structure import describe
+from .structure import describe_node
 from .versions import DEFAULT_DOMAINS, opset_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _lost(before: onnx.ModelProto, after: onnx.ModelProto) -> str:
             return f"the type of graph input '{old.name}'"
     if len(before.functions) != len(after.functions):
         return "local functions"
-    foreign = [Counter(describe(node) for node in model.graph.node if node.domain not in DEFAULT_DOMAINS) for model in (before, after)]
+    foreign = [Counter(describe_node(node) for node in model.graph.node if node.domain not in DEFAULT_DOMAINS) for model in (before, after)]
     return (
         next((name for name in foreign[0] if foreign[0] != foreign[1]), "an operator of another domain") if foreign[0] != foreign[1] else ""
     )

@@ -1,9 +1,8 @@
-"""From an ONNX file to a model that passes can work on: checked, dims bound, lifted, simplified, every tensor typed."""
+"""From an ONNX model as it is given to a model that passes can work on: checked, dims bound, lifted, simplified, every tensor typed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
@@ -14,7 +13,8 @@ from .lift_constants import constants_to_initializers, copy_constant_outputs
 from .lift_opset import inline_functions, lift_opset
 from .node_names import name_nodes_apart
 from .read_model import read_model
-from .simplify import keep_metadata, simplify
+from .simplify import fold_constants, keep_metadata
+from .source import Source
 from .structure import check_structure, run_checker
 from .versions import check_versions, opset_of
 from .weights import check_weights, hash_model, load_external
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    path: Path
+    """A model ready for passes, and what is known of its file."""
+
+    source: Source
     """The untouched model, for reference runs."""
     proto: onnx.ModelProto
     """Ready for passes. Whoever edits it owns it: load again for another copy."""
     sha256: str
-    """Of the file, and of its external data."""
+    """Of the file and its external data, or of the file that a model in memory would be."""
     unbound: tuple[str, ...]
     """Dims of graph inputs without a size: "batch", or "input x dim 0" for one without a name."""
     opset: int
@@ -40,29 +42,29 @@ class LoadedModel:
     """What was done, or could not be done, that a user may want to know."""
 
 
-def load_model(path: Path, shapes: Shapes | None = None) -> LoadedModel:
+def load_model(source: Source, shapes: Shapes | None = None) -> LoadedModel:
     """Reads, checks and prepares a model; `shapes` gives dynamic dims a size, by the dim's name or by the input's.
 
     Raises ModelError for a model that is damaged or not supported, UsageError for a wrong path or shape. Dims may stay unbound.
     """
-    model, data = read_model(path)
-    where = str(path)
+    model, data = read_model(source)
+    where = str(source)
     check_versions(model, where)
     notes = ["its nodes were not in topological order: sorted"] if check_structure(model, where) else []
     check_functions(model, where)
     if renamed := name_nodes_apart(model.graph):
         notes.append(f"{renamed} nodes had the name of another one: numbered")
-    external = check_weights(model, path)
+    external = check_weights(model, source)
     sha256 = hash_model(data, external)
     del data
     if external:
-        load_external(model, path)
+        load_external(model, source)
     source_opset = opset_of(model)
     bind_shapes(model, shapes or {})
     unbound = unbound_dims(model)
     proto, more = _prepare(model, where)
     return LoadedModel(
-        path=path, proto=proto, sha256=sha256, unbound=unbound, opset=opset_of(proto), source_opset=source_opset, notes=(*notes, *more)
+        source=source, proto=proto, sha256=sha256, unbound=unbound, opset=opset_of(proto), source_opset=source_opset, notes=(*notes, *more)
     )
 
 
@@ -75,7 +77,7 @@ def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
     model, inlining = inline_functions(source)
     model, lifting = lift_opset(model)
     stated = stated_outputs(model)
-    model, simplifying = simplify(model)
+    model, simplifying = fold_constants(model)
     corrected = corrections(stated, model)
     constants_to_initializers(model.graph)
     keep_metadata(source, model)

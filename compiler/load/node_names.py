@@ -1,4 +1,4 @@
-"""Node names that occur once: reports and kernel groups speak of nodes by name, and onnxruntime refuses a graph with one name twice."""
+"""Unique node names: reports and kernel groups identify nodes by name, and onnxruntime refuses a graph with duplicates."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
-"""Read an ONNX file: from a path to a ModelProto, or one sentence that says why it is not an ONNX model."""
+"""Read a model: from a file or from memory to a ModelProto of one's own, or one sentence that says why it is not an ONNX model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError, UsageError
+from .source import MemoryModel, Source
+from .structure import bodies
 
 if TYPE_CHECKING:
     import onnx
@@ -31,23 +33,36 @@ BODY_PATH = ((7,), (1,), (5,), (6, 11))
 """Field numbers that lead into a body: model.graph, graph.node, node.attribute, attribute.g or graphs (and again graph.node)."""
 
 
-def read_model(path: Path) -> tuple[onnx.ModelProto, bytes]:
-    """The parsed model, weights in other files not loaded, and the bytes it was parsed from.
+def read_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
+    """`peek_model`, for the caller to change."""
+    model, data = peek_model(source)
+    return (source.copy() if isinstance(source, MemoryModel) else model), data
 
-    Raises UsageError when there is no such file and ModelError when it holds no ONNX model.
+
+def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
+    """The model, weights in other files not loaded, not to be changed; and its bytes in pieces, to be read once.
+
+    Raises UsageError when there is no such file and ModelError when it is not an ONNX model.
     """
-    data = _read_bytes(path)
-    model = _parse(data, path)
-    for missing, what in (
+    model, data = (source.proto, source.serialised()) if isinstance(source, MemoryModel) else _load(source)
+    kind = "model" if isinstance(source, MemoryModel) else "file"
+    for missing, fault in (
         (model.ir_version <= 0, "it states no IR version"),
         (not model.HasField("graph"), "it has no graph"),
         (not model.graph.output, "its graph has no output"),
     ):
         if missing:
-            raise ModelError(f"not an ONNX file: {what}", where=str(path), help="export the model again")
+            raise ModelError(f"not an ONNX {kind}: {fault}", where=str(source), help="export the model again")
+    if isinstance(source, MemoryModel) and _depth(model.graph) > MAX_NESTING:
+        raise _too_deep(source)
     if not model.graph.node:
-        raise ModelError("the model has no operators: there is nothing to compile", where=str(path))
+        raise ModelError("the model has no operators: there is nothing to compile", where=str(source))
     return model, data
+
+
+def _load(path: Path) -> tuple[onnx.ModelProto, Iterable[bytes]]:
+    data = _read_bytes(path)
+    return _parse(data, path), (data,)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -83,9 +98,22 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     if _is_truncated(data):
         raise ModelError(f"the file is truncated after {len(data)} bytes", where=str(path), help="copy or download the model again")
     if _nesting(data) > MAX_NESTING:
-        message = f"control flow (If, Loop, Scan) nests deeper than {MAX_NESTING} bodies"
-        raise ModelError(message, where=str(path), help="export the model with flatter control flow")
+        raise _too_deep(path)
     raise ModelError("not an ONNX file", where=str(path), help="export the model to ONNX, or give another file")
+
+
+def _too_deep(source: Source) -> ModelError:
+    message = f"control flow (If, Loop, Scan) nests deeper than {MAX_NESTING} bodies"
+    return ModelError(message, where=str(source), help="export the model with flatter control flow")
+
+
+def _depth(graph: onnx.GraphProto) -> int:
+    """How many bodies deep control flow goes, at most MAX_NESTING + 1."""
+    level, deepest = [graph], -1
+    while level and deepest <= MAX_NESTING:
+        level = [body for part in level for node in part.node for body in bodies(node)]
+        deepest += 1
+    return deepest
 
 
 def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:

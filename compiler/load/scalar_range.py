@@ -1,7 +1,7 @@
 """Range of one-element tensors, as some exporters and ONNX's own AffineGrid write it.
 
 The standard asks for scalars. onnxruntime runs such a node all the same while it cannot tell the shape, and refuses the model once
-folding constants has made the shape known: what was valid by ignorance must be made valid.
+folding constants has made the shape known: it was accepted only because its shape was unknown.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 GROWTH_LIMIT = 1 << 20
 """Bytes that a simplified graph may be larger than the graph it came from: many small constants add up too."""
 ROUNDS = 3
-"""Folding shape arithmetic makes known how large other results are; more rounds than this no real model needs."""
+"""Folding shape arithmetic reveals the sizes of other results; no real model needs more rounds than this."""
 
 
-def simplify(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+def fold_constants(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The simplified model, every tensor typed as far as can be; with a note where onnxsim fails or makes it worse.
 
     Names of graph inputs and outputs stay. Takes over `model`.
@@ -81,6 +81,6 @@ def _worse(before: onnx.ModelProto, after: onnx.ModelProto) -> str:
         if names[0] != names[1]:
             return f"onnxsim changed the graph {what}s"
     if len(after.graph.node) > len(before.graph.node):
-        return f"onnxsim made {len(after.graph.node)} nodes of {len(before.graph.node)}"
+        return f"onnxsim turned {len(before.graph.node)} nodes into {len(after.graph.node)}"
     growth = after.ByteSize() - before.ByteSize()
     return f"onnxsim made the graph {growth} bytes larger" if growth > GROWTH_LIMIT else ""

@@ -49,12 +49,13 @@ def _place(line: str) -> str:
     return f"{operator} '{name}'" if name else f"{operator} (a node without a name)"
 
 
-def describe(node: onnx.NodeProto) -> str:
+def describe_node(node: onnx.NodeProto) -> str:
     """How a message names a node: `Add 'encoder/add'`, or `Add (writes 'y')` for one without a name."""
     return f"{node.op_type} '{node.name}'" if node.name else f"{node.op_type} (writes '{node.output[0] if node.output else ''}')"
 
 
 def bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs among a node's attributes: of If, Loop, Scan."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
@@ -80,10 +81,10 @@ def _check_names(graph: onnx.GraphProto, where: str) -> None:
         for node in part.node:
             for name in node.output:
                 if name in writer:
-                    message = f"tensor '{name}' is written twice: by {writer[name]} and by {describe(node)}"
+                    message = f"tensor '{name}' is written twice: by {writer[name]} and by {describe_node(node)}"
                     raise ModelError(message, where=where, help="every tensor needs a name of its own; export the model again")
                 if name:
-                    writer[name] = describe(node)
+                    writer[name] = describe_node(node)
 
 
 def _once(names: Iterator[str], kind: str, where: str) -> None:
@@ -135,7 +136,7 @@ def _check_produced(graph: onnx.GraphProto, defined: frozenset[str], where: str)
     for node in graph.node:
         for name in node.input:
             if name and name not in defined:
-                message = f"{describe(node)} reads tensor '{name}', which nothing produces"
+                message = f"{describe_node(node)} reads tensor '{name}', which nothing produces"
                 raise ModelError(message, where=where, help="export the model again; it may have been cut out of a larger one")
     for value in graph.output:
         if value.name not in defined:
@@ -186,7 +187,7 @@ def _cycle_error(graph: onnx.GraphProto, before: list[set[int]], stuck: set[int]
         at = min(before[at] & stuck)
     loop = path[seen[at] :][::-1]
     first = loop.index(min(loop))
-    cycle = [describe(graph.node[i]) for i in (*loop[first:], *loop[:first])]
+    cycle = [describe_node(graph.node[i]) for i in (*loop[first:], *loop[:first])]
     shown = cycle if len(cycle) <= SHOWN else [*cycle[: SHOWN - 1], f"… {len(cycle) - SHOWN + 1} more"]
     return ModelError(
         f"the graph has a cycle: {' -> '.join([*shown, cycle[0]])}", where=where, help="an ONNX graph must be acyclic: use Loop or Scan"

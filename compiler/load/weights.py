@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from .read_model import read_model
+from .read_model import peek_model
+from .source import Source, folder_of
 from .structure import ABSURD, all_graphs
 
 if TYPE_CHECKING:
@@ -30,24 +31,24 @@ class External:
     length: int
 
 
-def check_weights(model: onnx.ModelProto, path: Path) -> tuple[External, ...]:
+def check_weights(model: onnx.ModelProto, source: Source) -> tuple[External, ...]:
     """Raises ModelError for the first tensor whose data is missing, too short, too long or outside the folder; the external ones."""
     found = []
-    _refuse_sparse(model, path)
+    _refuse_sparse(model, source)
     for tensor in all_tensors(model):
-        size = _declared_bytes(tensor, path)
+        size = _declared_bytes(tensor, source)
         if is_external(tensor):
-            found.append(_locate(tensor, size, path))
+            found.append(_locate(tensor, size, source))
         else:
-            _check_inline(tensor, size, path)
+            _check_inline(tensor, size, source)
     return tuple(found)
 
 
-def load_external(model: onnx.ModelProto, path: Path) -> None:
+def load_external(model: onnx.ModelProto, source: Source) -> None:
     """Brings external weights into the model, in place; `check_weights` must have passed."""
     for tensor in all_tensors(model):
         if is_external(tensor):
-            place = _locate(tensor, _declared_bytes(tensor, path), path)
+            place = _locate(tensor, _declared_bytes(tensor, source), source)
             with place.file.open("rb") as file:
                 file.seek(place.offset)
                 tensor.raw_data = file.read(place.length)
@@ -55,9 +56,11 @@ def load_external(model: onnx.ModelProto, path: Path) -> None:
             tensor.ClearField("data_location")
 
 
-def hash_model(data: bytes, external: tuple[External, ...]) -> str:
-    """SHA-256 of the model's bytes, followed by those of each external file, in the order of their names."""
-    digest = hashlib.sha256(data)
+def hash_model(data: Iterable[bytes], external: tuple[External, ...]) -> str:
+    """SHA-256 of the model's bytes, given in pieces, followed by those of each external file, in the order of their names."""
+    digest = hashlib.sha256()
+    for piece in data:
+        digest.update(piece)
     for _, file in sorted({place.location: place.file for place in external}.items()):
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
@@ -65,10 +68,10 @@ def hash_model(data: bytes, external: tuple[External, ...]) -> str:
     return digest.hexdigest()
 
 
-def model_sha256(path: Path) -> str:
-    """What `LoadedModel.sha256` is for a file. Raises as reading it does."""
-    model, data = read_model(path)
-    return hash_model(data, check_weights(model, path))
+def model_sha256(source: Source) -> str:
+    """What `LoadedModel.sha256` is for a model. Raises as reading it does."""
+    model, data = peek_model(source)
+    return hash_model(data, check_weights(model, source))
 
 
 def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
@@ -85,10 +88,11 @@ def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:
+    """Whether its data is in another file."""
     return bool(tensor.data_location == 1)  # TensorProto.EXTERNAL
 
 
-def bits_of(tensor: onnx.TensorProto) -> int:
+def packed_bits(tensor: onnx.TensorProto) -> int:
     """Bits per element as raw_data packs them; 0 for strings and types this onnx does not know."""
     from onnx import TensorProto, helper
 
@@ -102,49 +106,49 @@ def bits_of(tensor: onnx.TensorProto) -> int:
     return int(helper.tensor_dtype_to_np_dtype(kind).itemsize) * 8
 
 
-def _refuse_sparse(model: onnx.ModelProto, path: Path) -> None:
+def _refuse_sparse(model: onnx.ModelProto, source: Source) -> None:
     for graph in all_graphs(model.graph):
         for tensor in graph.sparse_initializer:
             message = f"weight '{tensor.values.name}' is stored as a sparse tensor, which autoglmc does not read"
-            raise ModelError(message, where=str(path), help="export the model with dense weights")
+            raise ModelError(message, where=str(source), help="export the model with dense weights")
 
 
-def _declared_bytes(tensor: onnx.TensorProto, path: Path) -> int:
+def _declared_bytes(tensor: onnx.TensorProto, source: Source) -> int:
     from onnx import TensorProto
 
     if tensor.data_type not in TensorProto.DataType.values() or tensor.data_type == TensorProto.UNDEFINED:
         message = f"weight '{tensor.name}' has data type {tensor.data_type}, which this onnx does not know"
-        raise ModelError(message, where=str(path), help="pip install --upgrade onnx onnxruntime, or export the model again")
+        raise ModelError(message, where=str(source), help="pip install --upgrade onnx onnxruntime, or export the model again")
     if any(dim < 0 for dim in tensor.dims) or math.prod(max(dim, 1) for dim in tensor.dims) > ABSURD:
         raise ModelError(
-            f"weight '{tensor.name}' declares the impossible shape {list(tensor.dims)}", where=str(path), help="export the model again"
+            f"weight '{tensor.name}' declares the impossible shape {list(tensor.dims)}", where=str(source), help="export the model again"
         )
-    return int(math.prod(tensor.dims) * bits_of(tensor) + 7) // 8
+    return int(math.prod(tensor.dims) * packed_bits(tensor) + 7) // 8
 
 
-def _check_inline(tensor: onnx.TensorProto, size: int, path: Path) -> None:
+def _check_inline(tensor: onnx.TensorProto, size: int, source: Source) -> None:
     if tensor.HasField("raw_data"):
-        if bits_of(tensor) and len(tensor.raw_data) != size:
+        if packed_bits(tensor) and len(tensor.raw_data) != size:
             message = f"weight '{tensor.name}' has {len(tensor.raw_data)} bytes, its shape {list(tensor.dims)} needs {size}"
-            raise ModelError(message, where=str(path), help=ADVICE)
+            raise ModelError(message, where=str(source), help=ADVICE)
     elif math.prod(tensor.dims) and not any(len(getattr(tensor, field)) for field in TYPED_FIELDS):
-        raise ModelError(f"weight '{tensor.name}' has no data", where=str(path), help=ADVICE)
+        raise ModelError(f"weight '{tensor.name}' has no data", where=str(source), help=ADVICE)
 
 
-def _locate(tensor: onnx.TensorProto, size: int, path: Path) -> External:
+def _locate(tensor: onnx.TensorProto, size: int, source: Source) -> External:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
-    file = _inside(location, tensor.name, path)
-    offset, length = (_number(entries, key, default, tensor.name, path) for key, default in (("offset", 0), ("length", size)))
-    if length != size or not bits_of(tensor):
-        raise ModelError(f"weight '{tensor.name}': {length} bytes in '{location}', its shape needs {size}", where=str(path), help=ADVICE)
+    file = _inside(location, tensor.name, source)
+    offset, length = (_number(entries, key, default, tensor.name, source) for key, default in (("offset", 0), ("length", size)))
+    if length != size or not packed_bits(tensor):
+        raise ModelError(f"weight '{tensor.name}': {length} bytes in '{location}', its shape needs {size}", where=str(source), help=ADVICE)
     if offset + length > (total := file.stat().st_size):
         message = f"weight '{tensor.name}' lies at bytes {offset} to {offset + length} of '{location}', which has only {total}"
-        raise ModelError(message, where=str(path), help=ADVICE)
+        raise ModelError(message, where=str(source), help=ADVICE)
     return External(file, location, offset, length)
 
 
-def _inside(location: str, name: str, path: Path) -> Path:
+def _inside(location: str, name: str, source: Source) -> Path:
     """The file behind a location, which must be relative, without "..", and truly inside the folder, links followed."""
     posix, windows = PurePosixPath(location), PureWindowsPath(location)
     escapes = posix.is_absolute() or bool(windows.drive or windows.root) or ".." in posix.parts or ".." in windows.parts
@@ -152,21 +156,21 @@ def _inside(location: str, name: str, path: Path) -> Path:
         message = (
             f"weight '{name}' lies outside the model's folder: '{location}'" if location else f"weight '{name}' names no external file"
         )
-        raise ModelError(message, where=str(path), help="external data must be given by a file name relative to the model")
-    folder = path.parent.resolve()
-    file = path.parent / location
-    if not file.resolve().is_relative_to(folder):
+        raise ModelError(message, where=str(source), help="external data must be given by a file name relative to the model")
+    folder = folder_of(source, name)
+    file = folder / location
+    if not file.resolve().is_relative_to(folder.resolve()):
         message = f"weight '{name}' lies outside the model's folder: '{location}' is a link to {file.resolve()}"
-        raise ModelError(message, where=str(path), help="put the data file itself beside the model")
+        raise ModelError(message, where=str(source), help="put the data file itself beside the model")
     if not file.is_file():
-        raise ModelError(f"the data file '{location}' of weight '{name}' is missing", where=str(path), help=ADVICE)
+        raise ModelError(f"the data file '{location}' of weight '{name}' is missing", where=str(source), help=ADVICE)
     return file
 
 
-def _number(entries: dict[str, str], key: str, default: int, name: str, path: Path) -> int:
+def _number(entries: dict[str, str], key: str, default: int, name: str, source: Source) -> int:
     text = entries.get(key, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise ModelError(
-            f"weight '{name}': external {key} is '{text}', not a number of bytes", where=str(path), help="export the model again"
+            f"weight '{name}': external {key} is '{text}', not a number of bytes", where=str(source), help="export the model again"
         )
     return int(text)

@@ -7,19 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...passes import stages
-from ...passes.place.candidates import Candidates
 from ...passes.place.cut_segments import cut
 from ...passes.place.fuse_formulas import fuse
-from ...passes.place.known_plans import relaxed
-from ...passes.place.place_operators import ask, place
+from ...passes.place.place_operators import ask, place_relaxing, state
 from ...passes.place.placed import Unplaceable
 from ...passes.place.realise_placement import realise
 from ..errors import Infeasible, TargetError
 from .tune_segments import rules_of, tune
 from .work import Work
-
-MOST_MORE_SEGMENTS = 32
-"""How far limits on partitions are raised when no placement keeps them, to find one that the report can name."""
 
 
 def recover(work: Work) -> None:
@@ -40,10 +35,10 @@ def fuse_formulas(work: Work) -> None:
 
 def ask_devices(work: Work) -> None:
     """Raises TargetError for operators no device runs."""
-    question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
-    if isinstance(question, tuple):
-        raise _unplaceable(question)
-    work.question = question
+    asked = ask(work.graph, work.target, work.substitutes, work.families)
+    if asked.unplaceable:
+        raise _unplaceable(asked.unplaceable)
+    work.question = state(asked)
 
 
 def place_operators(work: Work) -> None:
@@ -51,11 +46,10 @@ def place_operators(work: Work) -> None:
     left for the limits to refuse: they can say by how much."""
     question = work.question
     assert question is not None
-    if work.asked_for is not None:
-        work.placement = replace(work.asked_for, question=question)
+    if work.plan is not None:
+        work.placement = replace(work.plan, question=question)
         return
-    questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
-    work.placement = next((found for each in questions if (found := place(each, work.effort)) is not None), None)
+    work.placement = place_relaxing(question, work.effort)
     if work.placement is None:
         message = (
             "no placement of the operators respects the limits on partitions, or some tensor needs a link that the target does not have"
@@ -70,7 +64,7 @@ def realise_placement(work: Work) -> None:
 
 
 def cut_segments(work: Work) -> None:
-    work.cuts = cut(work.graph, work.parts, work.target)
+    work.segments = cut(work.graph, work.parts, work.target)
 
 
 def tune_segments(work: Work) -> None:
@@ -78,7 +72,7 @@ def tune_segments(work: Work) -> None:
         device.name: {s.implementation.rule for s in work.sites if s.implementation.device == device.name} for device in work.target.devices
     }
     rules = {d.name: work.enabled(rules_of(d, work.target.precision, used[d.name])) for d in work.target.devices}
-    work.cuts, decisions = tune(work.cuts, work.target, rules, work.allow)
+    work.segments, decisions = tune(work.segments, work.target, rules, work.allow)
     work.decisions.extend(decisions)
 
 

@@ -2,7 +2,7 @@
 
 Other recovered operators are in nearly every table, or cost nothing to take apart again. These are not: a device without them runs the
 parts, and as an exporter wrote these they may be better than as a rule does. So both graphs are placed, and the cheaper one stays.
-onnxruntime needs no such question: its segments get these operators when they are tuned.
+onnxruntime's segments get these operators when they are tuned, so this does not concern them.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections import Counter
 from dataclasses import replace
 
 from ...passes.library import OFFER
-from ...passes.place.candidates import Candidates
-from ...passes.place.place_operators import ask, place
+from ...passes.place.place_operators import ask, place, state
 from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Decision, Rewrite
 from ...passes.stages import simplify
 from ...targets.support import lists
+from ..quantities import times
 from .work import Work
 
 RUNTIME_TUNED = "ort"
@@ -43,14 +43,14 @@ def recover_whole(work: Work) -> None:
 
 
 def _wanted(rule: Rewrite, work: Work) -> bool:
-    """Whether a device, other than onnxruntime's, has the rule's operator in its table."""
+    """Whether the table of a device other than onnxruntime's lists the rule's operator."""
     return any(device.runtime.adapter != RUNTIME_TUNED and lists(device, rule.emits[0]) for device in work.target.devices)
 
 
 def _seconds(work: Work) -> float | None:
     """What the placement predicts for the whole model; None if there is none."""
-    question = ask(work.graph, work.target, Candidates(work.graph, work.target, work.substitutes, work.families))
-    placement = None if isinstance(question, tuple) else place(question, work.effort)
+    asked = ask(work.graph, work.target, work.substitutes, work.families)
+    placement = None if asked.unplaceable else place(state(asked), work.effort)
     return None if placement is None else placement.solution.price.total
 
 
@@ -59,5 +59,5 @@ def _refused(decision: Decision, parts: float | None, whole: float | None) -> De
         return decision
     if whole is None or parts is None:
         return replace(decision, taken=False, reason="with the whole operator the model has no valid placement")
-    reason = f"predicted time of the model: {whole * 1e3:.3f} ms with it, {parts * 1e3:.3f} ms with its parts"
-    return replace(decision, taken=False, reason=reason)
+    with_it, as_parts = times(whole, parts)
+    return replace(decision, taken=False, reason=f"predicted time of the model: {with_it} with it, {as_parts} with its parts")

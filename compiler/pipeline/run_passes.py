@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from ..errors import UsageError, did_you_mean
@@ -13,6 +14,10 @@ from .work import Work
 
 Stage = Callable[[str], AbstractContextManager[None]]
 """Reports that a stage begins, and times it."""
+Inserted = Mapping[str, tuple[Pass, ...]]
+"""Passes to run after the pass of that name; BEFORE_THE_FIRST for those that run before all."""
+NOTHING: Inserted = MappingProxyType({})
+BEFORE_THE_FIRST = "load"
 
 
 class Watcher(Protocol):
@@ -31,25 +36,35 @@ class Watcher(Protocol):
 class PassOptions:
     without: frozenset[str] = frozenset()
     """Names of rules that are not to be used."""
+    inserted: Inserted = field(default_factory=dict)
+    """The user's own passes (surgery/apply_pass.py)."""
     watchers: tuple[Watcher, ...] = ()
 
 
 PLAIN = PassOptions()
 
 
-def run_passes(work: Work, stage: Stage, watchers: Sequence[Watcher] = (), until: str = "") -> None:
-    """The pipeline on `work`, to the pass named `until` (included) or to its end. Raises what passes and watchers raise."""
+def run_passes(work: Work, stage: Stage, watchers: Sequence[Watcher] = (), until: str = "", inserted: Inserted = NOTHING) -> None:
+    """The pipeline on `work`, to the pass named `until` and what is inserted after it, or to its end. Raises what passes and watchers
+    raise."""
     for watcher in watchers:
         with _timed(stage, watcher):
             watcher.begin(work)
+    for row in inserted.get(BEFORE_THE_FIRST, ()):
+        _run(row, work, stage, watchers)
     for row in PIPELINE:
-        with stage(row.name):
-            row.run(work)
-        for watcher in watchers:
-            with _timed(stage, watcher):
-                watcher.after(row, work)
+        for one in (row, *inserted.get(row.name, ())):
+            _run(one, work, stage, watchers)
         if row.name == until:
             return
+
+
+def _run(row: Pass, work: Work, stage: Stage, watchers: Sequence[Watcher]) -> None:
+    with stage(row.name):
+        row.run(work)
+    for watcher in watchers:
+        with _timed(stage, watcher):
+            watcher.after(row, work)
 
 
 def _timed(stage: Stage, watcher: Watcher) -> AbstractContextManager[None]:

@@ -53,6 +53,8 @@ class Pass:
     breaks: frozenset[Fact]
     contract: str
     """exact, reassociates or bounded: the loosest contract among what the pass may apply."""
+    own: bool = False
+    """Whether the user wrote it: its contract is what its author declares."""
 
 
 def _row(name: str, run: Run, needs: str, gives: str, breaks: str, contract: str) -> Pass:

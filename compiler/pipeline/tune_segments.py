@@ -9,7 +9,8 @@ import onnx
 
 from ...passes.graph.graph import Graph
 from ...passes.library import FOLLOW, FUSED_FOR_ORT, TUNE
-from ...passes.place.cut_segments import KERNEL, Cut, recut
+from ...passes.place.cut_segments import cut_again
+from ...passes.place.segment import Segment
 from ...passes.rule.bodies import apply_everywhere
 from ...passes.rule.rewrite import Allow, Bindings, Decision, Rewrite, anywhere
 from ...targets.model import Device, Precision, Target
@@ -38,27 +39,25 @@ def _if_supported(rule: Rewrite, device: Device, precision: Precision) -> Rewrit
     return replace(rule, unless=unless)
 
 
-def tune(cuts: Sequence[Cut], target: Target, rules: Rules, allow: Allow = anywhere) -> tuple[tuple[Cut, ...], tuple[Decision, ...]]:
-    """The segments, those of devices with rules rewritten; border tensors keep their names. And what was decided."""
-    tuned: list[Cut] = []
+def tune(
+    segments: Sequence[Segment], target: Target, rules: Rules, allow: Allow = anywhere
+) -> tuple[tuple[Segment, ...], tuple[Decision, ...]]:
+    """The segments, rewritten where a rule of their device applies, and what was decided. Tensors at borders keep their names."""
+    tuned: list[Segment] = []
     decisions: list[Decision] = []
-    for k, cut in enumerate(cuts):
-        chosen = rules.get(cut.part.device, ())
-        found = _tune(cut, k, target, chosen, allow) if chosen else None
-        tuned.append(cut if found is None else found[0])
-        decisions.extend(() if found is None else found[1])
+    for segment in segments:
+        found, taken = _tune(segment, target, rules.get(segment.device, ()), allow)
+        tuned.append(found)
+        decisions.extend(taken)
     return tuple(tuned), tuple(decisions)
 
 
-def _tune(cut: Cut, k: int, target: Target, rules: Sequence[Rewrite], allow: Allow) -> tuple[Cut, tuple[Decision, ...]] | None:
-    """None where no rule applies."""
-    model = onnx.ModelProto()
-    model.CopyFrom(cut.model)
-    for node in model.graph.node:
-        kept = [entry for entry in node.metadata_props if entry.key != KERNEL]
-        del node.metadata_props[:]
-        node.metadata_props.extend(kept)
-    graph = Graph(model)
+def _tune(segment: Segment, target: Target, rules: Sequence[Rewrite], allow: Allow) -> tuple[Segment, tuple[Decision, ...]]:
+    if not rules:
+        return segment, ()
+    graph, _ = segment.graph.copy()
+    for node in graph.nodes:
+        node.proto = node.proto or onnx.NodeProto()  # written at the segment's opset, which `Graph.version` reads from this
     taken = tuple(decision for decision in apply_everywhere(graph, rules, allow) if decision.taken)
     graph.sweep()
-    return (recut(graph, k, cut, target), taken) if taken else None
+    return (cut_again(graph, segment, target), taken) if taken else (segment, ())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
-from ...passes.place.cut_segments import Cut, segment_opset
+from ...passes.place.cut_segments import segment_opset
+from ...passes.place.segment import Segment
 
 if TYPE_CHECKING:
     import onnx
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def whole_model(work: Work) -> onnx.ModelProto:
     """What the passes so far have made of the model. Shares no node with the work; weights are copied."""
-    return _joined(work.graph, work.cuts) if work.cuts else graph_model(work.graph)
+    return _joined(work.graph, work.segments) if work.segments else graph_model(work.graph)
 
 
 def graph_model(graph: Graph) -> onnx.ModelProto:
@@ -36,19 +37,17 @@ def _declare(model: onnx.ModelProto, opset: int) -> None:
     model.ir_version = max(model.ir_version, helper.find_min_ir_version_for(list(model.opset_import), ignore_unknown=True))
 
 
-def _joined(graph: Graph, cuts: tuple[Cut, ...]) -> onnx.ModelProto:
-    """Segments one behind the other. Names inside a segment are its own: where two use one for different things, one is renamed."""
-    import onnx
-
+def _joined(graph: Graph, segments: tuple[Segment, ...]) -> onnx.ModelProto:
+    """Segments in order. Names inside a segment are its own: where two use one for different things, one is renamed."""
     model = graph.to_model()
     for part in (model.graph.node, model.graph.initializer, model.graph.value_info):
         del part[:]
-    border = {name for cut in cuts for name in (*cut.inputs, *cut.outputs)}
+    border = {name for segment in segments for name in (*segment.inputs, *segment.outputs)}
     weights: dict[str, bytes] = {}
     taken: set[str] = set(border)
-    for k, cut in enumerate(cuts):
-        piece = onnx.ModelProto()
-        piece.CopyFrom(cut.model)
+    for k, segment in enumerate(segments):
+        piece = segment.without_weights()
+        piece.graph.initializer.extend(segment.constants)
         bytes_of = {tensor.name: tensor.SerializeToString() for tensor in piece.graph.initializer}
         inner = {name for node in piece.graph.node for name in node.output if name} - border
         clashing = {name for name, data in bytes_of.items() if weights.get(name, data) != data} | (inner & taken)
@@ -58,10 +57,10 @@ def _joined(graph: Graph, cuts: tuple[Cut, ...]) -> onnx.ModelProto:
         model.graph.value_info.extend(piece.graph.value_info)
         weights.update({tensor.name: bytes_of.get(tensor.name, b"") for tensor in piece.graph.initializer})
         taken |= inner | set(weights)
-    used = {name for cut in cuts for name in cut.inputs} | {value.name for value in model.graph.output}
+    used = {name for segment in segments for name in segment.inputs} | {value.name for value in model.graph.output}
     left = used - taken - set(weights) - {value.name for value in model.graph.input}
     model.graph.initializer.extend(graph.constants[name] for name in sorted(left & set(graph.constants)))
-    _declare(model, max([graph.opset, *(entry.version for cut in cuts for entry in cut.model.opset_import if not entry.domain)]))
+    _declare(model, max([graph.opset, *(segment.opset for segment in segments)]))
     return model
 
 

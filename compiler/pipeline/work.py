@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ...passes.graph.graph import Graph
-from ...passes.place.cut_segments import Cut
 from ...passes.place.placed import Part, Placement, Question, Site
+from ...passes.place.segment import Segment
 from ...passes.rule.rewrite import Allow, Decision, Rewrite, anywhere
 from ...targets.model import Target
 
@@ -22,7 +22,7 @@ class Work:
     """Times the solver's default time limit."""
     source_operators: Mapping[str, int]
     """Operators of the loaded model, by kind, before any pass."""
-    asked_for: Placement | None = None
+    plan: Placement | None = None
     """A plan to take instead of the fastest, of another compilation of the same model."""
     formulas: tuple[Rewrite, ...] = ()
     """Rules of the target's file that stand for several operators."""
@@ -30,13 +30,15 @@ class Work:
     """Names of rules that are not to be used."""
     allow: Allow = anywhere
     decisions: list[Decision] = field(default_factory=list)
+    own_passes: tuple[Decision, ...] = ()
+    """Passes of the user that changed the graph; they are among `decisions` too."""
     recovered: dict[str, int] = field(default_factory=dict)
     """Operators in the graph once recovered and simplified, by kind."""
     question: Question | None = None
     placement: Placement | None = None
     parts: tuple[Part, ...] = ()
     sites: tuple[Site, ...] = ()
-    cuts: tuple[Cut, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
     def enabled(self, rules: Iterable[Rewrite]) -> tuple[Rewrite, ...]:
         return tuple(rule for rule in rules if rule.name not in self.without)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from ...targets.dtypes import BITS
-from ..arena.pack import Buffer, plan
+from ...targets.operator_view import TensorView
+from ..arena.pack import plan
 from ..arena.validate import violations
-from ..bundle.tensor_spec import TensorSpec
+from ..bundle.plan_records import ArenaRecord, HandoffRecord, HostValueRecord, SlotRecord, StepRecord
+from ..devices.adapter import Needs
 from ..devices.find_adapter import adapter_for
-from .schedule import Place, Schedule, Step, schedule
-from .segments import Compiled, Handoff
+from .schedule import Place, Schedule, schedule
+from .segments import Compiled
 
 BASE_ALIGN = 64
 """A cache line: no two slots share one, and what onnxruntime's shared-memory allocators insist on."""
@@ -27,103 +31,88 @@ LAST_EFFORT = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
-    tensor: str
-    device: str
-    """Who writes it; the host for a graph input."""
-    aliases: tuple[str, ...]
-    """Further devices that bind the same bytes (zero copy)."""
-    dtype: str
-    """What the bundle's own segments read and write here: the model's dtype."""
-    device_dtype: str
-    """What a native runtime holds here."""
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    """Bytes, in `device_dtype`, rows padded."""
-    packed_on_cpu: bool
-    """True where `strides` are padded and the CPU stand-in binds the packed form instead."""
-    offset: int
-    bytes: int
-    """Allocated, padding included."""
-    align: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ArenaPlan:
-    slots: tuple[Slot, ...]
-    steps: tuple[Step, ...]
-    waits: tuple[tuple[int, ...], ...]
-    """Per step, earlier steps that must have finished because this one writes over bytes they used last."""
-    at: Schedule
-    total: int
-    align: int
-    page: int
-    lower_bound: int
-
-    @property
-    def mapped(self) -> int:
-        """Bytes that a process maps: whole pages."""
-        return -(-self.total // self.page) * self.page
+    arena: ArenaRecord
+    steps: tuple[StepRecord, ...]
+    places: tuple[Place, ...]
+    """Who uses a slot, in the order of `arena.slots`."""
+    at: Mapping[tuple[str, str], int]
 
     def slot_of(self, tensor: str, device: str) -> int | None:
         """Index of the slot that `device` binds for `tensor`; None for a tensor outside the arena."""
-        return self.at.at.get((tensor, device))
+        return self.at.get((tensor, device))
 
 
 def plan_arena(compiled: Compiled, *, room: int | None = None, effort: int = 1) -> ArenaPlan:
     """Slots, offsets and steps. `room`: mapped bytes beyond which planning tries harder; whether the plan then keeps the target's
     limits is for `limits.check_limits` to say, which knows what else takes memory."""
-    steps = schedule(compiled)
+    made = schedule(compiled)
     converts = _converts(compiled)
-    sizes = [_Size.of(compiled, place, converts.get(place.tensor, ())) for place in steps.places]
-    buffers = [
-        Buffer(f"{i}:{place.tensor}", size.bytes, size.align, place.first, place.last)
-        for i, (place, size) in enumerate(zip(steps.places, sizes, strict=True))
-    ]
-    found = plan(buffers, page=compiled.page, effort=effort)
+    slots = [_slot(compiled, place, converts.get(place.tensor, ()), len(made.steps)) for place in made.places]
+    found = plan(slots, page=compiled.page, effort=effort)
     if room is not None and found.mapped > room:
-        found = plan(buffers, page=compiled.page, effort=max(effort, LAST_EFFORT))
-    broken = violations(buffers, found.offsets, found.total)
+        found = plan(slots, page=compiled.page, effort=max(effort, LAST_EFFORT))
+    placed = tuple(structs.replace(slot, offset=found.offsets[slot.name]) for slot in slots)
+    broken = violations(placed, found.total)
     if broken:
         raise AssertionError(f"the memory plan is wrong: {'; '.join(broken)}")
-    slots = tuple(_slot(compiled, p, s, found.offsets[b.name]) for p, s, b in zip(steps.places, sizes, buffers, strict=True))
-    return ArenaPlan(
-        slots=slots,
-        steps=steps.steps,
-        waits=_waits(steps, slots),
-        at=steps,
+    arena = ArenaRecord(
         total=found.total,
-        align=math.lcm(BASE_ALIGN, *(slot.align for slot in slots)),
+        align=math.lcm(BASE_ALIGN, *(slot.align for slot in placed)),
         page=found.page,
         lower_bound=found.lower_bound,
+        slots=placed,
+        host_values=tuple(_host_value(compiled.tensors[name]) for name in made.outside),
+    )
+    return ArenaPlan(arena=arena, steps=_waiting(made, placed), places=made.places, at=made.at)
+
+
+_Convert = tuple[HandoffRecord, bool]
+"""A handoff that converts, and whether the tensor's writer computes in the dtype it asks for."""
+
+
+def _slot(compiled: Compiled, place: Place, converts: Iterable[_Convert], steps: int) -> SlotRecord:
+    """The slot of a place, at offset 0 as long as it is not placed."""
+    tensor = compiled.tensors[place.tensor]
+    shape = tuple(dim or 0 for dim in tensor.shape or ())
+    device_dtype = _device_dtype(place, tensor, converts)
+    needs = _needs(compiled, place)
+    row = padded_row(shape, device_dtype, _row_align(compiled, place))
+    # the stand-in puts the model's dtype where a device may hold a narrower one
+    needed = max(rows(shape) * row, tensor.bytes or 0, 1)
+    multiple = math.lcm(*(h.length_multiple for h in place.handoffs), *(need.length_multiple for need in needs))
+    return SlotRecord(
+        tensor=place.tensor,
+        device=place.device,
+        aliases=tuple(place.readers),
+        dtype=tensor.dtype,
+        device_dtype=device_dtype,
+        shape=shape,
+        strides=strides_of(shape, device_dtype, row),
+        packed_on_cpu=row != padded_row(shape, device_dtype, 1) or device_dtype != tensor.dtype,
+        offset=0,
+        bytes=-(-needed // multiple) * multiple,
+        align=math.lcm(BASE_ALIGN, *(h.align for h in place.handoffs), *(need.align for need in needs)),
+        lifetime=place.lifetime(steps),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Size:
-    row: int
-    """Bytes from one row to the next."""
-    bytes: int
-    align: int
-    device_dtype: str
+def _row_align(compiled: Compiled, place: Place) -> int:
+    """Rows are padded only where a device other than onnxruntime's CPU binds them."""
+    runtimes = [compiled.runtimes.get(name) for name in (place.device, *place.readers)]
+    real = any(runtime is None or runtime.adapter != "ort" for runtime in runtimes)
+    return math.lcm(*(h.row_align for h in place.handoffs)) if real else 1
 
-    @staticmethod
-    def of(compiled: Compiled, place: Place, converts: Iterable[_Convert]) -> _Size:
-        spec = compiled.tensors[place.tensor]
-        assert spec.shape is not None
-        device_dtype = _device_dtype(place, spec, converts)
-        runtimes = [compiled.runtimes.get(name) for name in (place.device, *place.readers)]
-        real = any(runtime is None or runtime.adapter != "ort" for runtime in runtimes)
-        row_align = math.lcm(*(h.row_align for h in place.handoffs)) if real else 1
-        needs = [adapter.needs for r in runtimes if r is not None and (adapter := adapter_for(r.adapter, r.words)) is not None]
-        multiple = math.lcm(*(h.length_multiple for h in place.handoffs), *(need.length_multiple for need in needs))
-        row = padded_row(spec.shape, device_dtype, row_align)
-        # the stand-in puts the model's dtype where a device may hold a narrower one
-        needed = max(rows(spec.shape) * row, spec.bytes or 0, 1)
-        align = math.lcm(BASE_ALIGN, *(h.align for h in place.handoffs), *(need.align for need in needs))
-        return _Size(row, -(-needed // multiple) * multiple, align, device_dtype)
+
+def _needs(compiled: Compiled, place: Place) -> Sequence[Needs]:
+    """Of the runtimes that bind the place."""
+    runtimes = [compiled.runtimes.get(name) for name in (place.device, *place.readers)]
+    return [adapter.needs for r in runtimes if r is not None and (adapter := adapter_for(r.adapter, r.words)) is not None]
+
+
+def _host_value(tensor: TensorView) -> HostValueRecord:
+    reason = "its shape is known only at run time" if tensor.shape is None else f"{tensor.dtype} has no address a runtime could be given"
+    return HostValueRecord(tensor=tensor.name, dtype=tensor.dtype, reason=reason)
 
 
 def rows(shape: tuple[int, ...]) -> int:
@@ -147,10 +136,6 @@ def strides_of(shape: tuple[int, ...], dtype: str, row: int) -> tuple[int, ...]:
     return tuple(reversed(strides[: len(shape)]))
 
 
-_Convert = tuple[Handoff, bool]
-"""A handoff that converts, and whether the tensor's writer computes in the dtype it asks for."""
-
-
 def _converts(compiled: Compiled) -> dict[str, list[_Convert]]:
     produced_in: dict[str, set[str]] = {}
     for segment in compiled.segments:
@@ -164,50 +149,29 @@ def _converts(compiled: Compiled) -> dict[str, list[_Convert]]:
     return found
 
 
-def _device_dtype(place: Place, spec: TensorSpec, converts: Iterable[_Convert]) -> str:
+def _device_dtype(place: Place, tensor: TensorView, converts: Iterable[_Convert]) -> str:
     """A convert changes the dtype on the side that computes in it: the writer's place if its segment does, else the copy."""
     for handoff, at_producer in converts:
         if at_producer == (place.device == handoff.producer) and place.device in (handoff.producer, handoff.consumer):
             return handoff.device_dtype
-    return spec.dtype
+    return tensor.dtype
 
 
-def _slot(compiled: Compiled, place: Place, size: _Size, offset: int) -> Slot:
-    spec = compiled.tensors[place.tensor]
-    assert spec.shape is not None
-    packed = padded_row(spec.shape, size.device_dtype, 1)
-    return Slot(
-        tensor=place.tensor,
-        device=place.device,
-        aliases=place.readers,
-        dtype=spec.dtype,
-        device_dtype=size.device_dtype,
-        shape=spec.shape,
-        strides=strides_of(spec.shape, size.device_dtype, size.row),
-        packed_on_cpu=size.row != packed or size.device_dtype != spec.dtype,
-        offset=offset,
-        bytes=size.bytes,
-        align=size.align,
-        first=place.first,
-        last=place.last,
-    )
-
-
-def _waits(steps: Schedule, slots: tuple[Slot, ...]) -> tuple[tuple[int, ...], ...]:
-    """Per step, whoever used its bytes last: they in turn waited for who used the same bytes before them."""
-    waits: list[set[int]] = [set() for _ in steps.steps]
-    held: list[tuple[int, int, int]] = []  # (begin, end, place) of bytes by who used them last, in order, disjoint
-    for k in sorted(range(len(slots)), key=lambda k: slots[k].first):
-        begin, end, writer = slots[k].offset, slots[k].offset + slots[k].bytes, steps.places[k].writer
+def _waiting(made: Schedule, slots: Sequence[SlotRecord]) -> tuple[StepRecord, ...]:
+    """The steps with what they wait for: the last users of the bytes they write; those in turn waited for the users before them."""
+    waits: list[set[int]] = [set() for _ in made.steps]
+    held: list[tuple[int, int, int]] = []  # (begin, end, slot): bytes and the slot that used them last, in order, disjoint
+    for k in sorted(range(len(slots)), key=lambda k: slots[k].lifetime[0]):
+        begin, end, writer = slots[k].offset, slots[k].offset + slots[k].bytes, made.places[k].writer
         low = bisect_right(held, begin, key=lambda item: item[1])
         high = bisect_left(held, end, key=lambda item: item[0])
         if writer is not None:
             for _, _, earlier in held[low:high]:
-                waits[writer].update(_users(steps.places[earlier]))
+                waits[writer].update(_users(made.places[earlier]))
         rest = [(held[low][0], begin, held[low][2])] if low < high and held[low][0] < begin else []
         more = [(end, held[high - 1][1], held[high - 1][2])] if low < high and held[high - 1][1] > end else []
         held[low:high] = [*rest, (begin, end, k), *more]
-    return tuple(tuple(sorted(found - set(step.needs))) for found, step in zip(waits, steps.steps, strict=True))
+    return tuple(structs.replace(step, waits=tuple(sorted(found - set(step.needs)))) for step, found in zip(made.steps, waits, strict=True))
 
 
 def _users(place: Place) -> Iterable[int]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from ...passes.place.segment import Segment
 from ...targets.cost import home_memory, weights_memory
-from ...targets.dtypes import BITS, DTYPE
+from ...targets.dtypes import DTYPE, packed_bytes
 from ...targets.model import Limit, Memory, Target
 from ..bundle.manifest import LimitRecord
 from ..errors import Infeasible, TargetError
+from ..quantities import amount
 from .segments import Compiled
-
-if TYPE_CHECKING:
-    import onnx
-
-BINARY = ("KiB", "MiB", "GiB", "TiB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +28,8 @@ class Predictions:
     weights: int
     """Bytes of weights.bin: each constant once."""
     held: Mapping[str, int]
-    """Peak bytes of one inference per memory: the weights that segments read from it, the inner tensors of the hungriest segment
-    that has them there, and the arena where the host has its activations."""
+    """Peak bytes of one inference per memory: the weights that segments read from it, the most that one segment's
+    inner tensors take there, and the arena where the host has its activations."""
     pieces: Mapping[str, int]
     stores: frozenset[str] = frozenset()
     """Memories that hold weights only."""
@@ -46,12 +42,12 @@ class Predictions:
 
 def predict(compiled: Compiled, target: Target, *, latency: float, arena: int) -> Predictions:
     """Sums over the segments; `latency` is the placement's, handoffs included; `arena` in bytes."""
-    silent = tuple(sorted({s.device for s in compiled.segments if s.predicted_joules is None}))
+    powerless = tuple(sorted({s.device for s in compiled.segments if compiled.joules(s) is None}))
     return Predictions(
         latency=latency,
-        joules=None if silent else sum(s.predicted_joules or 0.0 for s in compiled.segments),
-        without_power=silent,
-        weights=weight_bytes(s.model for s in compiled.segments),
+        joules=None if powerless else sum(compiled.joules(s) or 0.0 for s in compiled.segments),
+        without_power=powerless,
+        weights=weight_bytes(compiled.segments),
         held=_held(compiled, target, arena),
         pieces=Counter(segment.device for segment in compiled.segments),
         stores=_stores(target),
@@ -64,8 +60,8 @@ def _held(compiled: Compiled, target: Target, arena: int) -> dict[str, int]:
         here = [s for s in compiled.segments if home_memory(target, s.device).name == memory.name]
         read = [s for s in compiled.segments if weights_memory(target, s.device).name == memory.name]
         if here or read:
-            inner = max((s.peak_internal_bytes for s in here), default=0)
-            held[memory.name] = held.get(memory.name, 0) + weight_bytes(s.model for s in read) + inner
+            inner = max((s.internal_peak for s in here), default=0)
+            held[memory.name] = held.get(memory.name, 0) + weight_bytes(read) + inner
     return held
 
 
@@ -82,13 +78,12 @@ def arena_room(compiled: Compiled, target: Target) -> int:
     return min(home.budget - rest.get(home.name, 0), *(peak - working for peak in peaks), home.budget)
 
 
-def weight_bytes(models: Iterable[onnx.ModelProto]) -> int:
+def weight_bytes(segments: Iterable[Segment]) -> int:
     """Bytes of all constants, each once however many segments read it."""
     sizes: dict[str, int] = {}
-    for model in models:
-        for tensor in model.graph.initializer:
-            bits = BITS.get(DTYPE.get(tensor.data_type, ""), 0)
-            sizes[tensor.name] = (math.prod(tensor.dims) * bits + 7) // 8
+    for segment in segments:
+        for tensor in segment.constants:
+            sizes[tensor.name] = packed_bytes(DTYPE.get(tensor.data_type, ""), tensor.dims) or 0
     return sum(sizes.values())
 
 
@@ -100,9 +95,9 @@ def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
     for limit in target.limits:
         if limit.kind == "power" and found.without_power:
             names = ", ".join(found.without_power)
-            help = "write `power active … W` for it; there is no silent default"
+            help = "state its `power active … W`; there is no default"
             raise TargetError(
-                f"a power limit cannot be held against a plan on {names}, which states no power", where=str(limit.origin), help=help
+                f"a power limit cannot be checked for a plan on {names}, which states no power", where=str(limit.origin), help=help
             )
         value = _value(limit, found)
         if value is not None:
@@ -153,13 +148,13 @@ def _raise_broken(results: Sequence[LimitRecord]) -> None:
     if not broken:
         return
     first = broken[0]
-    told = [f"{_name(r)}: {r.basis} {amount(r.kind, r.value or 0)}, and the target allows {r.comparison} {r.text}" for r in broken]
+    broken_by = [f"{_name(r)}: {r.basis} {amount(r.kind, r.value or 0)}, and the target allows {r.comparison} {r.text}" for r in broken]
     raise Infeasible(
         _name(first),
         first.value or 0.0,
         first.limit,
         (f"the smallest change to the target that would do: {', '.join(f'`{_relaxed(r)}`' for r in broken)}",),
-        message="; ".join(told),
+        message="; ".join(broken_by),
         where=", ".join(dict.fromkeys(r.origin for r in broken)),
     )
 
@@ -178,25 +173,3 @@ def _relaxed(record: LimitRecord) -> str:
     if record.kind == "budget":
         return f"memory {record.subject} {{ budget {needed}; }}"
     return f"{_name(record)} {'<=' if record.comparison.startswith('<') else record.comparison} {needed}"
-
-
-def amount(kind: str, value: float) -> str:
-    """A limit's value in a unit a person reads, rounded up so that writing it into the file is enough."""
-    if kind in ("memory", "package", "budget"):
-        scale = max(1, min(4, int(math.log2(max(abs(value), 1))) // 10))
-        return f"{math.ceil(value / 1024**scale * 1000) / 1000:.10g} {BINARY[scale - 1]}"
-    if kind == "latency":
-        return f"{_up(value, 1e-3)} ms"
-    if kind == "power":
-        return f"{_up(value, 1.0)} W"
-    return f"{value:g}"
-
-
-def _up(value: float, unit: float) -> str:
-    """Four digits of value / unit, the last one such that reading them back gives no less than `value`."""
-    if not value:
-        return "0"
-    step = 10.0 ** (math.floor(math.log10(abs(value / unit))) - 3)
-    count = math.ceil(value / unit / step - 1e-9)
-    text = f"{count * step:.4g}"
-    return text if float(text) * unit >= value else f"{(count + 1) * step:.4g}"

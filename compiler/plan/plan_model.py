@@ -1,9 +1,9 @@
-"""From a model to a plan that keeps the target's limits: the fastest one, or else the next of a few others that does."""
+"""From a model to the fastest plan, or to a given one, held against the limits of the target."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...passes.graph.graph import Graph
@@ -12,7 +12,7 @@ from ...passes.place.placed import Placement
 from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ..bundle.manifest import LimitRecord
-from ..errors import Infeasible
+from ..errors import Infeasible, TargetError, UserError
 from ..load.load_model import LoadedModel
 from ..pipeline.rules import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
@@ -22,8 +22,8 @@ from .handoffs import assemble
 from .limits import arena_room, check_limits, predict
 from .segments import Compiled
 
-HOPELESS = ("latency", "package")
-"""Limits that no slower plan can keep where the fastest does not."""
+DECIDED_BY_THE_FASTEST = ("latency", "package")
+"""Limits that no other plan keeps where the fastest does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,38 +36,50 @@ class PlannedModel:
     notes: tuple[str, ...] = ()
 
 
-def plan_model(load: Callable[[], LoadedModel], target: Target, effort: float, stage: Stage, options: PassOptions = PLAIN) -> PlannedModel:
-    """Raises TargetError where no device runs an operator, Infeasible with the least relaxation where no plan keeps the limits.
+@dataclass(frozen=True, slots=True)
+class Unplanned:
+    """No plan, or one that breaks a limit."""
 
-    `load` gives a fresh copy of the model: a plan is carried out in the graph, so that another one begins anew."""
-    loaded = load()
+    problem: Infeasible | TargetError
+    others: tuple[Placement, ...] = ()
+    """Slower plans that may keep the limit, fastest first; empty where none can, or where this was already one of them."""
+
+
+def plan_model(
+    loaded: LoadedModel,
+    target: Target,
+    effort: float,
+    stage: Stage,
+    options: PassOptions = PLAIN,
+    plan: Placement | None = None,
+    faster: str = "",
+) -> PlannedModel | Unplanned:
+    """The fastest plan, or `plan`, carried out in the model's graph. `faster`: why faster plans were refused, for the notes."""
     with stage("graph"):
-        work = start(loaded, target, effort, without=options.without)
+        work = start(loaded, target, effort, plan, options.without)
     try:
-        return _carry_out(loaded, work, stage, options)
-    except Infeasible as problem:
-        if work.question is None or work.placement is None or problem.resource.split()[0] in HOPELESS:
-            raise
-        refused = [problem]
-    for other in other_placements(work.question, work.placement, effort):
-        loaded = load()
-        try:
-            planned = _carry_out(loaded, start(loaded, target, effort, other, options.without), stage, options)
-        except Infeasible as problem:
-            refused.append(problem)
-            continue
-        return replace(planned, notes=(f"faster plans were refused: {refused[0].message}",))
-    raise min(refused, key=lambda problem: (problem.message.count(";"), problem.demand / max(problem.limit, 1e-9)))
+        planned = _carry_out(loaded, work, stage, options)
+    except (Infeasible, TargetError) as problem:
+        return Unplanned(problem, _others(work, problem) if plan is None else ())
+    return replace(planned, notes=(f"faster plans were refused: {faster}",)) if faster else planned
+
+
+def _others(work: Work, problem: UserError) -> tuple[Placement, ...]:
+    found = work.question is not None and work.placement is not None
+    if not found or not isinstance(problem, Infeasible) or problem.resource.split()[0] in DECIDED_BY_THE_FASTEST:
+        return ()
+    assert work.question is not None and work.placement is not None
+    return other_placements(work.question, work.placement, work.effort)
 
 
 def start(
-    loaded: LoadedModel, target: Target, effort: float = 1.0, asked_for: Placement | None = None, without: frozenset[str] = frozenset()
+    loaded: LoadedModel, target: Target, effort: float = 1.0, plan: Placement | None = None, without: frozenset[str] = frozenset()
 ) -> Work:
     """A compilation before its first pass. `without`: names of rules not to use."""
     rules, families = rules_for(target, without)
     formulas = tuple(rule for rule in library_of(target).formulas if rule.name not in without)
     operators = Counter(node.op_type for node in loaded.proto.graph.node)
-    work = Work(Graph(loaded.proto), target, rules, families, effort, source_operators=operators, asked_for=asked_for, without=without)
+    work = Work(Graph(loaded.proto), target, rules, families, effort, source_operators=operators, plan=plan, without=without)
     work.formulas = formulas
     return work
 
@@ -79,11 +91,11 @@ def rules_for(target: Target, without: frozenset[str]) -> tuple[tuple[Rewrite, .
 
 
 def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions) -> PlannedModel:
-    run_passes(work, stage, options.watchers)
+    run_passes(work, stage, options.watchers, inserted=options.inserted)
     assert work.placement is not None
     with stage("plan"):
-        compiled = assemble(work.graph, work.target, work.cuts)
+        compiled = assemble(work.graph, work.target, work.segments)
         arena = plan_arena(compiled, room=arena_room(compiled, work.target))
-        found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.mapped)
+        found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.arena.mapped)
         limits = check_limits(work.target, found)
     return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits)

@@ -7,61 +7,55 @@ needs its own (`copy`, `convert`). Copies to a segment run just before its first
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
-from ..bundle.tensor_spec import TensorSpec
-from .segments import Compiled, Handoff, Segment
+from ...passes.place.segment import Segment
+from ...targets.dtypes import ADDRESSABLE
+from ...targets.operator_view import TensorView
+from ..bundle.plan_records import HandoffRecord, StepKind, StepRecord
+from .segments import Compiled
 
-StepKind = Literal["run", "copy", "convert"]
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, kw_only=True)
 class Place:
-    """One copy of a tensor and its lifetime in steps, both ends inclusive. `writer` is None for what the caller writes."""
+    """One copy of a tensor, and the steps that use it."""
 
     tensor: str
     device: str
     """Who writes it."""
-    readers: tuple[str, ...]
-    """Devices that bind it besides `device`, in order of the handoffs."""
-    handoffs: tuple[Handoff, ...]
-    """The handoffs whose bytes lie here: those read from here without a copy, or the one that filled it."""
     writer: int | None
-    reads: tuple[int, ...]
-    first: int
-    last: int
+    """None for what the caller writes."""
+    readers: list[str] = field(default_factory=list)
+    """Devices that bind it besides `device`, in order of the handoffs."""
+    handoffs: list[HandoffRecord] = field(default_factory=list)
+    """The handoffs whose bytes lie here: those read from here without a copy, or the one that filled it."""
+    reads: list[int] = field(default_factory=list)
+    kept: bool = False
+    """Whether it stays until the last step."""
 
+    @property
+    def first(self) -> int:
+        return self.writer or 0
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    kind: StepKind
-    segment: int | None
-    """Index of the segment of a `run`."""
-    source: int | None
-    """Index of the place a `copy` or `convert` reads."""
-    destination: int | None
-    needs: tuple[int, ...]
-    """Earlier steps whose results this one reads."""
+    def lifetime(self, steps: int) -> tuple[int, int]:
+        """First and last of the steps, both inclusive."""
+        return self.first, max(steps - 1, 0) if self.kept else max([self.first, *self.reads])
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    steps: tuple[Step, ...]
+    steps: tuple[StepRecord, ...]
+    """What they wait for, besides what they need, depends on addresses: see arena.py."""
     places: tuple[Place, ...]
     at: Mapping[tuple[str, str], int]
     """(tensor, device) -> index of the place that device binds; a tensor outside the arena has none."""
     outside: tuple[str, ...]
-    """Tensors without a known size: passed by name."""
+    """Tensors that are passed by name."""
 
 
-OUTSIDE = frozenset({"int4", "uint4", "fp8", "complex64", "complex128"})
-"""Dtypes of known size that a runtime cannot be given by address: packed in part of a byte, ambiguous, or unknown to onnxruntime."""
-
-
-def in_arena(spec: TensorSpec) -> bool:
+def in_arena(spec: TensorView) -> bool:
     """Whether the tensor can live at an address; strings, sequences and shapes known only at run time cannot."""
-    return spec.bytes is not None and spec.dtype not in OUTSIDE
+    return spec.bytes is not None and spec.dtype in ADDRESSABLE
 
 
 def schedule(compiled: Compiled) -> Schedule:
@@ -79,28 +73,17 @@ def schedule(compiled: Compiled) -> Schedule:
     return builder.finish()
 
 
-@dataclass(slots=True)
-class _Draft:
-    tensor: str
-    device: str
-    readers: list[str]
-    handoffs: list[Handoff]
-    writer: int | None
-    reads: list[int]
-    kept: bool = False
-
-
 class _Builder:
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
         self.handoffs = {(h.tensor, h.consumer): h for h in compiled.handoffs}
         if len(self.handoffs) != len(compiled.handoffs):
             raise ValueError("two handoffs of one tensor to one device")
-        self.drafts: list[_Draft] = []
+        self.places: list[Place] = []
         self.at: dict[tuple[str, str], int] = {}
         self.holder: dict[str, str] = {}
         self.outside: dict[str, int | None] = {}
-        self.steps: list[Step] = []
+        self.steps: list[StepRecord] = []
 
     def write(self, tensor: str, device: str, step: int | None) -> None:
         if tensor in self.holder:
@@ -109,8 +92,8 @@ class _Builder:
         if not in_arena(self.compiled.tensors[tensor]):
             self.outside[tensor] = step
             return
-        self.at[tensor, device] = len(self.drafts)
-        self.drafts.append(_Draft(tensor, device, [], [], step, []))
+        self.at[tensor, device] = len(self.places)
+        self.places.append(Place(tensor=tensor, device=device, writer=step))
 
     def run(self, segment: Segment) -> None:
         sources = [self.bring(tensor, segment.device) for tensor in segment.inputs]
@@ -118,9 +101,9 @@ class _Builder:
         needs: set[int] = {self.outside[t] for t in segment.inputs if t in self.outside} - {None}  # type: ignore[assignment]
         for source in sources:
             if source is not None:
-                self.drafts[source].reads.append(step)
-                needs |= {self.drafts[source].writer} - {None}  # type: ignore[arg-type]
-        self.steps.append(Step("run", segment.index, None, None, tuple(sorted(needs))))
+                self.places[source].reads.append(step)
+                needs |= {self.places[source].writer} - {None}  # type: ignore[arg-type]
+        self._step("run", needs, segment=segment.index)
         for tensor in segment.outputs:
             self.write(tensor, segment.device, step)
         for tensor in segment.outputs:
@@ -141,34 +124,38 @@ class _Builder:
         source = self.bring(tensor, handoff.producer, (*through, device))
         assert source is not None
         if handoff.mode == "zero_copy":
-            self.drafts[source].readers.append(device)
-            self.drafts[source].handoffs.append(handoff)
+            self.places[source].readers.append(device)
+            self.places[source].handoffs.append(handoff)
             self.at[tensor, device] = source
             return source
         return self._copy(source, handoff)
 
-    def _copy(self, source: int, handoff: Handoff) -> int:
-        step, destination = len(self.steps), len(self.drafts)
-        writer = self.drafts[source].writer
-        kind: StepKind = "copy" if handoff.mode == "copy" else "convert"
-        self.steps.append(Step(kind, None, source, destination, () if writer is None else (writer,)))
-        self.drafts[source].reads.append(step)
-        self.drafts.append(_Draft(handoff.tensor, handoff.consumer, [], [handoff], step, []))
+    def _copy(self, source: int, handoff: HandoffRecord) -> int:
+        step, destination = len(self.steps), len(self.places)
+        writer = self.places[source].writer
+        needs = set() if writer is None else {writer}
+        self._step("copy" if handoff.mode == "copy" else "convert", needs, source=source, destination=destination)
+        self.places[source].reads.append(step)
+        self.places.append(Place(tensor=handoff.tensor, device=handoff.consumer, writer=step, handoffs=[handoff]))
         self.at[handoff.tensor, handoff.consumer] = destination
         return destination
+
+    def _step(
+        self,
+        kind: StepKind,
+        needs: set[int],
+        segment: int | None = None,
+        source: int | None = None,
+        destination: int | None = None,
+    ) -> None:
+        step = StepRecord(kind=kind, segment=segment, source=source, destination=destination, needs=tuple(sorted(needs)), waits=())
+        self.steps.append(step)
 
     def keep(self, tensor: str) -> None:
         """A graph output stays readable on the host until the last step."""
         place = self.bring(tensor, self.compiled.host)
         if place is not None:
-            self.drafts[place].kept = True
+            self.places[place].kept = True
 
     def finish(self) -> Schedule:
-        end = max(len(self.steps) - 1, 0)
-        places = []
-        for draft in self.drafts:
-            first = draft.writer or 0
-            last = end if draft.kept else max([first, *draft.reads])
-            shared, handoffs = tuple(draft.readers), tuple(draft.handoffs)
-            places.append(Place(draft.tensor, draft.device, shared, handoffs, draft.writer, tuple(draft.reads), first, last))
-        return Schedule(tuple(self.steps), tuple(places), self.at, tuple(self.outside))
+        return Schedule(tuple(self.steps), tuple(self.places), self.at, tuple(self.outside))

@@ -1,4 +1,4 @@
-"""One question to a runtime: a model of one operator, the values to run it on, and how the operator looks to a target's table."""
+"""One probe of a runtime: a model of one operator, the values to run it on, and the operator as a target's table sees it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...targets.dtypes import ELEMENT
 from ...targets.operator_view import OperatorView
 from ...targets.operators import key_of
 
@@ -18,28 +19,29 @@ if TYPE_CHECKING:
 OLDEST, NEWEST = 18, 23
 """Opsets that a segment may declare: the compiler lifts to 18 and declares the first that has its operators."""
 LARGEST = 1 << 22
-"""Elements of one tensor; beyond it a question costs more than its answer is worth."""
-NAMES = {1: "fp32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "fp16"}
-"""Dtypes that devices take as TensorProto.DataType; a case with another one is left out."""
+"""Elements of one tensor; a larger case would take too long."""
+PROBED = frozenset(ELEMENT[dtype] for dtype in ("fp32", "fp16", "int64", "int32", "int8", "uint8", "bool"))
+"""TensorProto.DataType of the dtypes that devices take; a case with another one is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
+    """A model of one operator with the values to run it on."""
+
     name: str
     model: onnx.ModelProto
     inputs: Mapping[str, Array]
-    expected: Mapping[str, Array]
-    """Of onnxruntime's CPU kernels without optimisations."""
     view: OperatorView
 
     @property
     def operator(self) -> str:
+        """As in a table: "Conv", "com.microsoft::Gelu"."""
         return key_of(self.view.domain, self.view.operator)
 
 
 def make_case(name: str, node: onnx.NodeProto, values: Sequence[Array | None], constants: frozenset[int], opset: int) -> Case | None:
     """The case of a node whose operands have these values, those at `constants` being weights. None where onnxruntime's CPU cannot
-    answer, a dtype is none of NAMES, a tensor is empty or too large, or nothing would be left to feed."""
+    answer, a dtype is not in PROBED, a tensor is empty or too large, or no input would be left."""
     from ...passes.graph.graph import Graph
     from .slice_model import run_on_cpu
 
@@ -50,14 +52,14 @@ def make_case(name: str, node: onnx.NodeProto, values: Sequence[Array | None], c
     model = _model(node, named, fed, opset)
     try:
         expected = run_on_cpu(model, fed)
-    except Exception:  # onnxruntime's own types; what the CPU cannot compute is no question
+    except Exception:  # onnxruntime's own types; without a CPU result there is nothing to compare with
         return None
     if not all(hasattr(value, "dtype") and _fits(value) for value in expected.values()):
         return None
     del model.graph.output[:]
     model.graph.output.extend(_info(n, value) for n, value in expected.items())
     graph = Graph(model)
-    return Case(name=name, model=model, inputs=fed, expected=expected, view=graph.view(graph.nodes[0]))
+    return Case(name=name, model=model, inputs=fed, view=graph.view(graph.nodes[0]))
 
 
 def _model(node: onnx.NodeProto, named: Mapping[str, Array], fed: Mapping[str, Array], opset: int) -> onnx.ModelProto:
@@ -84,4 +86,4 @@ def _fits(value: Array) -> bool:
 
     if value.dtype == object or value.dtype.kind in "USV" or not 0 < value.size <= LARGEST:
         return False
-    return onnx.helper.np_dtype_to_tensor_dtype(value.dtype) in NAMES
+    return onnx.helper.np_dtype_to_tensor_dtype(value.dtype) in PROBED

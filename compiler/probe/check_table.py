@@ -4,22 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ...targets.model import Device, Target
 from ...targets.operators import key_of
-from ..devices.find_adapter import adapter_for
-from .against_table import Finding, against
-from .ask import ask
-from .choose import sample
-from .runtime_words import RuntimeAbsent, runtime_of
+from ...targets.origin import Origin
+from ...targets.support import No, supports
+from ..devices.adapter import Absent
+from .choose import ProbedCase, probe_cases, sample
+from .runtime_words import ProbedRuntime, RuntimeAbsent, find_runtime
 
 REFERENCE = frozenset({"ort"})
-"""Runtimes that others are compared with; asking them is asking onnxruntime whether it agrees with itself."""
+"""Runtimes that others are compared with: probing onnxruntime would compare it with itself."""
+
+FindingKind = Literal["agrees", "too much", "too little"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """`too much`: the table says yes and the runtime refuses or is wrong; `too little`: the table says no and the runtime is right."""
+
+    kind: FindingKind
+    operator: str
+    case: str
+    reason: str
+    """Against it: the runtime's words where the table claims too much, the table's where it claims too little."""
+    origin: Origin | None
+    """The line of the .hw file that says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedDevice:
+    """What probing found about the table of one device."""
+
     device: str
     runtime: str
     cases: int
@@ -30,30 +47,53 @@ class CheckedDevice:
 def check_tables(
     target: Target, operators: frozenset[str], named: bool, each: int, seconds: float, tell: Callable[[str], None]
 ) -> tuple[CheckedDevice, ...]:
-    """Every device whose runtime can be asked here; the others are told. `named`: the user named the operators; without, those of the
-    device's own table are asked about.
+    """The tables of every device whose runtime can be probed here; `tell` is given the others. `named`: the user named the operators;
+    without, only those of the device's own table are probed. `each`: most cases per operator; `seconds`: per device.
 
-    Raises RuntimeAbsent if no device can be asked, with what to install."""
-    able, absent = [], []
-    for device in target.devices:
-        if adapter_for(device.runtime.adapter, device.runtime.words) is None or device.runtime.adapter in REFERENCE:
-            continue
-        try:
-            able.append((device, runtime_of((device.runtime.adapter, *device.runtime.words))))
-        except RuntimeAbsent as problem:
-            absent.append((device.name, problem))
-    for name, why in absent:
-        tell(f"{name}: {why.message}")
+    Raises RuntimeAbsent if no device can be probed, with what to install."""
+    found = [(d, find_runtime((d.runtime.adapter, *d.runtime.words))) for d in target.devices if d.runtime.adapter not in REFERENCE]
+    able = [(device, runtime) for device, runtime in found if isinstance(runtime, ProbedRuntime)]
+    absent = {device.name: why for device, why in found if isinstance(why, Absent)}
+    for name, why in absent.items():
+        tell(f"{name}: {why.reason}")
     if not able:
-        help_text = next((why.help for _, why in absent if why.help), "")
-        reasons = "; ".join(f"{name}: {why.message}" for name, why in absent) or "it has none that can be asked"
-        raise RuntimeAbsent(f"no runtime of {target.name} can be asked here ({reasons})", help=help_text)
-    found = []
-    for device, asked in able:
-        cases = sample(operators if named else operators & _listed(device), each)
-        answers = ask(asked.adapter, asked.words, cases, seconds=seconds, tell=lambda line, name=device.name: tell(f"{name}: {line}"))  # type: ignore[misc]
-        found.append(_checked(device.name, asked.spelled, tuple(against(device, target, answers))))
-    return tuple(found)
+        help_text = next((why.help for why in absent.values() if why.help), "")
+        reasons = "; ".join(f"{name}: {why.reason}" for name, why in absent.items()) or "none has an adapter"
+        raise RuntimeAbsent(f"no runtime of {target.name} can be probed here ({reasons})", help=help_text)
+    return tuple(
+        _check(device, runtime, target, operators if named else operators & _listed(device), each, seconds, tell)
+        for device, runtime in able
+    )
+
+
+def _check(
+    device: Device,
+    runtime: ProbedRuntime,
+    target: Target,
+    operators: frozenset[str],
+    each: int,
+    seconds: float,
+    tell: Callable[[str], None],
+) -> CheckedDevice:
+    def tell_device(line: str) -> None:
+        tell(f"{device.name}: {line}")
+
+    probed = probe_cases(runtime.adapter, runtime.words, sample(operators, each), seconds=seconds, tell=tell_device)
+    return _checked(device.name, runtime.spelled, tuple(compare_with_table(device, target, probed)))
+
+
+def compare_with_table(device: Device, target: Target, answers: Iterable[ProbedCase]) -> Iterable[Finding]:
+    """One finding per answer."""
+    for answer in answers:
+        claim = supports(device, answer.case.view, target.precision)
+        kind: FindingKind = "agrees"
+        if isinstance(claim, No):
+            reason, origin = claim.reason, claim.origin
+            kind = "agrees" if answer.fault else "too little"
+        else:
+            reason, origin = answer.fault, claim.rule.origin if claim.rule is not None else device.origin
+            kind = "too much" if answer.fault else "agrees"
+        yield Finding(kind=kind, operator=answer.case.operator, case=answer.case.name, reason=reason, origin=origin)
 
 
 def report_lines(checked: Iterable[CheckedDevice]) -> list[str]:
@@ -71,6 +111,7 @@ def report_lines(checked: Iterable[CheckedDevice]) -> list[str]:
 
 
 def report_json(checked: Iterable[CheckedDevice]) -> dict[str, Any]:
+    """The findings as plain data; `passed` if no table claims too much."""
     devices = [
         {
             "device": one.device,

@@ -1,4 +1,4 @@
-"""Conditions on an operator that hold for what a runtime computes right and for nothing that it does not."""
+"""Conditions on an operator that hold for the cases a runtime computes right and for none that it does not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...targets.support import environment_of
 
 
 def holds(condition: Expression, view: OperatorView) -> bool:
+    """Whether the condition is known to be true of the operator."""
     return truth(condition, environment_of(view)) is True
 
 

@@ -18,7 +18,7 @@ from ...targets.origin import Origin
 from ..devices.adapter import Adapter
 from .fault import fault
 from .slice_model import all_values, only, signature
-from .try_models import Tried, try_models
+from .try_models import ProbeResult, try_models
 
 if TYPE_CHECKING:
     import numpy
@@ -43,24 +43,32 @@ class Culprit:
 
 
 def find_culprits(
-    model: onnx.ModelProto, inputs: Mapping[str, Array], adapter: Adapter, words: Sequence[str], tell: Callable[[str], None]
+    model: onnx.ModelProto,
+    inputs: Mapping[str, Array],
+    adapter: Adapter,
+    words: Sequence[str],
+    tell: Callable[[str], None],
+    may_probe: Callable[[int], bool] = lambda models: True,
 ) -> tuple[Culprit, ...]:
     """The operators at fault, one of each kind; empty if the runtime compiles the segment and, where it can run here, computes it right on
-    `inputs`. `model` has its weights inline."""
+    `inputs`, or if `may_probe(number of models)` does not allow to find out. `model` has its weights inline."""
     values = all_values(model, inputs)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     kinds = {signature(node, values, weights): node for node in reversed(model.graph.node)}
     nodes = [node for node in model.graph.node if any(node is other for other in kinds.values())]
+    if not may_probe(len(nodes)):
+        return ()
     tell(f"ask {adapter.name} about {len(nodes)} operators")
     alone = [only(model, [node], values) for node in nodes]
     found = []
     for node, small, tried in zip(nodes, alone, _tried(alone, values, adapter, words), strict=True):
         if why := fault(small, values, tried):
             found.append(_culprit(node, values, weights, why, model))
-    return tuple(found) or _together(model, values, adapter, words, tell)
+    bisections = len(model.graph.node).bit_length() + 1
+    return tuple(found) or (_together(model, values, adapter, words, tell) if may_probe(bisections) else ())
 
 
-def _tried(models: Sequence[onnx.ModelProto], values: Mapping[str, Array], adapter: Adapter, words: Sequence[str]) -> list[Tried]:
+def _tried(models: Sequence[onnx.ModelProto], values: Mapping[str, Array], adapter: Adapter, words: Sequence[str]) -> list[ProbeResult]:
     runs = adapter.missing() is None
     given = [{value.name: values[value.name] for value in small.graph.input} if runs else None for small in models]
     return try_models(adapter, words, list(zip(models, given, strict=True)))

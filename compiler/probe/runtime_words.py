@@ -1,4 +1,4 @@
-"""The runtime that a command line means, with its adapter, or why it cannot be asked."""
+"""The runtime that a command line means, with its adapter, or why it cannot be probed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...targets.model import Target
-from ..devices.adapter import Adapter
+from ..devices.adapter import Absent, Adapter
 from ..devices.find_adapter import adapter_for
 from ..errors import UsageError, UserError
 
@@ -15,51 +15,61 @@ HEXAGON = {"30": "68", "36": "69", "43": "73", "57": "75", "60": "73", "69": "79
 
 
 class RuntimeAbsent(UserError):
-    """The runtime is not installed, or has no device here."""
+    """A runtime that is to be probed is not installed, or has no device here."""
 
     kind = "runtime"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ProbedRuntime:
+    """A runtime that can be probed here."""
+
     adapter: Adapter
     words: tuple[str, ...]
 
     @property
     def spelled(self) -> str:
+        """As in a `runtime` line: "qnn htp soc 57 arch 75"."""
         return " ".join((self.adapter.name, *self.words))
 
 
-def runtime_of(words: Sequence[str]) -> Asked:
-    """The words of a `runtime` line: ("qnn", "htp", "soc", "57", "arch", "75"). Raises UsageError for a runtime there is no adapter for,
-    RuntimeAbsent where it cannot run here."""
+def find_runtime(words: Sequence[str]) -> ProbedRuntime | Absent | None:
+    """Of the words of a `runtime` line, ("qnn", "htp", "soc", "57", "arch", "75"); why it cannot run here; None for a runtime this
+    version has no adapter for."""
     name, *rest = words
     adapter = adapter_for(name, rest)
     if adapter is None:
-        raise UsageError(f"this version cannot ask the runtime '{name}'", where="--runtime", help="qnn, iree and ort can be asked")
-    missing = adapter.missing()
-    if missing is not None:
-        raise RuntimeAbsent(f"{name} cannot be asked: {missing.reason}", help=missing.help)
-    return Asked(adapter=adapter, words=tuple(rest))
+        return None
+    return adapter.missing() or ProbedRuntime(adapter=adapter, words=tuple(rest))
+
+
+def require_runtime(words: Sequence[str]) -> ProbedRuntime:
+    """`find_runtime`. Raises UsageError for a runtime there is no adapter for, RuntimeAbsent where it cannot run here."""
+    found = find_runtime(words)
+    if found is None:
+        raise UsageError(f"autoglmc has no adapter for the runtime '{words[0]}'", where="--runtime", help="qnn, iree and ort can be probed")
+    if isinstance(found, Absent):
+        raise RuntimeAbsent(f"cannot probe {words[0]}: {found.reason}", help=found.help)
+    return found
 
 
 def spelled_out(runtime: str, soc: str | None, arch: str | None) -> list[str]:
     """`--runtime qnn --soc 57` and `--runtime "qnn htp soc 57 arch 75"` alike."""
     words = runtime.split()
     if not words:
-        raise UsageError("no runtime is named", where="--runtime", help="such as --runtime 'iree vulkan'")
+        raise UsageError("--runtime names no runtime", where="--runtime", help="for example --runtime 'iree vulkan'")
     if soc is None and arch is None:
         return words
     if soc is None or words not in (["qnn"], ["qnn", "htp"]):
-        raise UsageError("--soc and --arch go with --runtime qnn", where="--soc")
+        raise UsageError("--soc and --arch need --runtime qnn", where="--soc")
     arch = arch or HEXAGON.get(soc)
     if arch is None:
-        raise UsageError(f"the architecture of SoC {soc} is not known", where="--soc", help="say it with --arch")
+        raise UsageError(f"the Hexagon architecture of SoC {soc} is not known", where="--soc", help="give it with --arch")
     return ["qnn", "htp", "soc", soc, "arch", arch]
 
 
 def device_words(target: Target, device: str) -> list[str]:
-    """The `runtime` line of a target's device. Raises UsageError for a device that there is not."""
+    """The `runtime` line of a target's device. Raises UsageError for a device that the target does not have."""
     for one in target.devices:
         if one.name == device:
             return [one.runtime.adapter, *one.runtime.words]

@@ -1,4 +1,4 @@
-"""Questions about the shapes that networks have: ranks 1 to 5, dtypes, operands that are weights and operands that are not.
+"""Probe cases with the shapes that networks have: ranks 1 to 5, dtypes, operands that are weights and operands that are not.
 
 An operand is written "1x32x48x48" (fp32, fed), "32x1x3x3*" (a weight), "i64:2x8", "bool:1x8" or "f16:8"; "" is absent, "[]" a scalar;
 a list is a weight of int64. Values are drawn anew for every case, from its text, within (0.1, 1) for functions not defined elsewhere.
@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...targets.dtypes import NUMPY, OTHER_NAMES
 from ...targets.operators import version_at
 from .case import NEWEST, OLDEST, Case, make_case
 from .shapes import SHAPED
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 POSITIVE = frozenset({"Log", "Sqrt", "Reciprocal", "Asin", "Acos", "Pow", "ReduceLogSum", "BatchNormalization", "Div", "Mod"})
-DTYPES = {"i64": "int64", "i32": "int32", "f16": "float16", "bool": "bool", "u8": "uint8", "": "float32"}
 
 
 def shaped_cases(operators: frozenset[str]) -> Iterator[Case]:
@@ -59,6 +59,6 @@ def _value(operand: str | Sequence[int], operator: str, draw: numpy.random.Gener
     if kind == "bool":
         return draw.random(shape) < 0.5
     if kind in ("i64", "i32", "u8"):
-        return draw.integers(0, 4, shape).astype(DTYPES[kind])
+        return draw.integers(0, 4, shape).astype(NUMPY[OTHER_NAMES[kind or "f32"]])
     values = draw.uniform(0.1, 1.0, shape) if operator in POSITIVE else draw.standard_normal(shape)
-    return values.astype(DTYPES[kind])
+    return values.astype(NUMPY[OTHER_NAMES[kind or "f32"]])

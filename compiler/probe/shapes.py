@@ -1,11 +1,11 @@
-"""What shaped_cases.py asks about: (operator, operands, attributes)."""
+"""The rows of shaped_cases.py: (operator, operands, attributes)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-Row = tuple[str, Sequence[str | Sequence[int]], Mapping[str, Any]]
+CaseRow = tuple[str, Sequence[str | Sequence[int]], Mapping[str, Any]]
 
 RANKS = ("16", "4x16", "2x8x16", "1x16x12x12", "1x4x4x8x8")
 UNARY = (
@@ -23,7 +23,7 @@ REDUCE = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceL2", "Redu
 SAME2 = {"pads": [1, 1, 1, 1]}
 
 
-def _rows() -> Iterator[Row]:
+def _rows() -> Iterator[CaseRow]:
     yield from _elementwise()
     yield from _convolutions()
     yield from _pools()
@@ -33,7 +33,7 @@ def _rows() -> Iterator[Row]:
     yield from _movement()
 
 
-def _elementwise() -> Iterator[Row]:
+def _elementwise() -> Iterator[CaseRow]:
     for operator in UNARY:
         for shape in (*RANKS[::-1], "f16:1x16x12x12", "i32:2x8x16"):
             yield operator, (shape,), {}
@@ -58,7 +58,7 @@ def _elementwise() -> Iterator[Row]:
         yield "Where", (f"bool:{condition}", "1x8x32x32", "1x8x32x32"), {}
 
 
-def _convolutions() -> Iterator[Row]:
+def _convolutions() -> Iterator[CaseRow]:
     for bias in ((), ("{m}*",)):
         for n, c, size, m, kernel, group, more in (
             (1, 3, 32, 16, 3, 1, {"strides": [2, 2], **SAME2}),
@@ -90,7 +90,7 @@ def _convolutions() -> Iterator[Row]:
     yield "ConvTranspose", ("1x4x6x6x6", "4x4x2x2x2*"), {}
 
 
-def _pools() -> Iterator[Row]:
+def _pools() -> Iterator[CaseRow]:
     for operator in ("AveragePool", "MaxPool"):
         for kernel, strides, pads in (
             (3, 2, (1, 1, 1, 1)), (3, 1, (1, 1, 1, 1)), (2, 2, (0, 0, 0, 0)), (3, 2, (0, 0, 0, 0)), (3, 2, (0, 0, 1, 1)),
@@ -112,7 +112,7 @@ def _pools() -> Iterator[Row]:
             yield operator, (shape,), {}
 
 
-def _products() -> Iterator[Row]:
+def _products() -> Iterator[CaseRow]:
     for a, b in (
         ("8x16", "16x32*"), ("8x16", "16x32"), ("2x8x16", "16x32*"), ("1x2x8x16", "1x2x16x8"), ("2x2x8x16", "16x8*"), ("16", "16x8*"),
         ("2x8x16", "16*"), ("1x2x2x8x16", "1x2x2x16x8"), ("1x1x64", "64x128*"), ("2x8x16", "2x16x8*"), ("f16:8x16", "f16:16x8*"),
@@ -128,7 +128,7 @@ def _products() -> Iterator[Row]:
     yield "Gemm", ("1x1280", "1000x1280*", "1000*"), {"transB": 1}
 
 
-def _normalisations() -> Iterator[Row]:
+def _normalisations() -> Iterator[CaseRow]:
     for operator in ("Softmax", "LogSoftmax"):
         for rank, shape in enumerate(RANKS, 1):
             for axis in {-1, 1 if rank > 2 else 0, 0}:
@@ -150,7 +150,7 @@ def _normalisations() -> Iterator[Row]:
     yield "BatchNormalization", ("4x16", *("16*",) * 4), {}
 
 
-def _reductions() -> Iterator[Row]:
+def _reductions() -> Iterator[CaseRow]:
     for operator in REDUCE:
         for shape, axes in (
             ("16", [0]), ("4x16", [1]), ("4x16", [-1]), ("2x8x16", [1]), ("1x16x12x12", [2, 3]), ("1x16x12x12", [1]), ("1x4x4x8x8", [4]),
@@ -167,7 +167,7 @@ def _reductions() -> Iterator[Row]:
         yield "TopK", (shape, [3]), {"axis": -1}
 
 
-def _movement() -> Iterator[Row]:
+def _movement() -> Iterator[CaseRow]:
     yield from _layout()
     yield from _picking()
     for mode, coordinates, nearest in (
@@ -182,7 +182,7 @@ def _movement() -> Iterator[Row]:
     yield "Resize", ("1x4x4x4x4", "", "", [1, 4, 8, 8, 8]), {"mode": "nearest", "nearest_mode": "floor"}
 
 
-def _layout() -> Iterator[Row]:
+def _layout() -> Iterator[CaseRow]:
     for shape, perm in (
         ("4x16", [1, 0]), ("2x8x16", [0, 2, 1]), ("2x8x16", [2, 1, 0]), ("1x16x12x12", [0, 2, 3, 1]), ("1x16x12x8", [0, 2, 1, 3]),
         ("1x4x4x8x8", [0, 3, 4, 1, 2]), ("1x4x4x8x8", [4, 3, 2, 1, 0]), ("i64:2x8x16", [0, 2, 1]), ("f16:2x8x16", [0, 2, 1]),
@@ -216,7 +216,7 @@ def _layout() -> Iterator[Row]:
     yield "Split", ("1x16x6x6", [4, 12]), {"axis": 1}
 
 
-def _picking() -> Iterator[Row]:
+def _picking() -> Iterator[CaseRow]:
     for shape, starts, ends, axes, steps in (
         ("16", [2], [9], [0], [1]), ("4x16", [0], [8], [1], [1]), ("2x8x16", [1], [8], [1], [2]),
         ("1x16x12x12", [0, 1], [12, 12], [2, 3], [2, 2]),
@@ -237,4 +237,4 @@ def _picking() -> Iterator[Row]:
     yield "ScatterND", ("8x8", "i64:3x1*", "3x8"), {}
 
 
-SHAPED: tuple[Row, ...] = tuple(_rows())
+SHAPED: tuple[CaseRow, ...] = tuple(_rows())

@@ -1,4 +1,4 @@
-"""The operator cases that the ONNX standard ships, as questions: they go through the values of the attributes one by one."""
+"""The operator cases that the ONNX standard ships, as probe cases: they go through the values of the attributes one by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 UNSEEN = frozenset({"test_clip_min_greater_than_max"})
-"""Cases that turn on the values of a weight, which no table can ask about, and that no model has."""
+"""Cases that depend on the values of a weight, which a table's conditions cannot see; no real model has them."""
 
 
 def standard_cases(operators: frozenset[str]) -> Iterator[Case]:
@@ -59,7 +59,7 @@ def _array(value: Any) -> Any:
 
 
 def _collected() -> list[Any]:
-    """All of them, which takes 8 s as their expected outputs are computed, which also writes to stderr from C code."""
+    """All of them. Takes 8 s, since their expected outputs are computed, and C code writes to stderr meanwhile."""
     import warnings
 
     import numpy

@@ -1,4 +1,4 @@
-"""Asks a runtime itself: which of these small models does it compile, and does it compute them right?"""
+"""Probes a runtime: which of these small models does it compile, and what does it compute?"""
 
 from __future__ import annotations
 
@@ -24,22 +24,24 @@ EACH = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """`said` is the runtime's complaint, "" where it took the model; `outputs` of the run, None where it was only compiled."""
+class ProbeResult:
+    """message: the runtime's error, "" where it compiled (and ran) the model. outputs: of the run, None where it was only compiled."""
 
-    said: str
+    message: str
     outputs: Mapping[str, Array] | None
 
     @property
     def accepted(self) -> bool:
-        return not self.said
+        return not self.message
 
 
 def try_models(
     adapter: Adapter, words: Sequence[str], models: Sequence[tuple[onnx.ModelProto, Mapping[str, Array] | None]], each: float = EACH
-) -> list[Tried]:
-    """Compiles every model for the runtime and runs those with inputs, in a process of their own: one that crashes or hangs the runtime
-    ends that process, counts as refused, and the rest go on in another. Weights are inline, all shapes are known."""
+) -> list[ProbeResult]:
+    """Compiles every model for the runtime and runs those with inputs, in a process of their own: a model that crashes or hangs the runtime
+    ends that process and counts as refused, and another process goes on with the rest.
+
+    Weights must be inline and all shapes known. `words`: of the target's `runtime` line; `each`: seconds per model."""
     import numpy
 
     with tempfile.TemporaryDirectory(prefix="autoglmc-probe-") as work:
@@ -82,9 +84,9 @@ def _reached(folder: Path, number: int) -> int:
     return number
 
 
-def _read(folder: Path, number: int) -> Tried:
+def _read(folder: Path, number: int) -> ProbeResult:
     import numpy
 
-    said = (folder / f"{number}.txt").read_text(encoding="utf-8")
+    message = (folder / f"{number}.txt").read_text(encoding="utf-8")
     found = folder / f"{number}.out.npz"
-    return Tried(said=said, outputs=dict(numpy.load(found)) if found.is_file() and not said else None)
+    return ProbeResult(message=message, outputs=dict(numpy.load(found)) if found.is_file() and not message else None)

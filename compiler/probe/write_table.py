@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ...targets.dtypes import FLOATS
 from ...targets.formula import render
-from ...targets.operator_view import FLOATS, OperatorView
+from ...targets.operator_view import OperatorView
 from ...targets.support import data_dtypes
-from .ask import Answer
+from .choose import ProbedCase
 from .conditions import exactly, separating
 
 
-def table_text(name: str, answers: Sequence[Answer], narrow: str, provenance: Sequence[str]) -> str:
+def table_text(name: str, answers: Sequence[ProbedCase], narrow: str, provenance: Sequence[str]) -> str:
     """`table NAME { supports … deny … }` after a comment that says where it comes from. Operators of which nothing worked are listed
     in comments with the runtime's words. `narrow`: the dtype in which the runtime computes any float, "" for the operand's own."""
     lines = ["hw 1;", "", *(f"// {line}" for line in provenance), "", f"table {name} {{", "  static_shapes yes;"]
-    by_dtype: dict[str, dict[str, list[Answer]]] = {}
+    by_dtype: dict[str, dict[str, list[ProbedCase]]] = {}
     for answer in answers:
         by_dtype.setdefault(compute_dtype(answer.case.view, narrow), {}).setdefault(answer.case.operator, []).append(answer)
     denied: list[str] = []
@@ -33,7 +34,7 @@ def compute_dtype(view: OperatorView, narrow: str) -> str:
     return narrow or floats[0] if floats else dtypes[0]
 
 
-def _block(dtype: str, operators: Mapping[str, Sequence[Answer]], denied: list[str]) -> list[str]:
+def _block(dtype: str, operators: Mapping[str, Sequence[ProbedCase]], denied: list[str]) -> list[str]:
     lines, nothing = [f"  supports {dtype} {{"], []
     for operator, answers in sorted(operators.items()):
         right = [answer.case.view for answer in answers if not answer.fault]
@@ -49,7 +50,7 @@ def _block(dtype: str, operators: Mapping[str, Sequence[Answer]], denied: list[s
     return [*lines, *nothing, "  }"]
 
 
-def _denial(operator: str, answer: Answer) -> str:
+def _denial(operator: str, answer: ProbedCase) -> str:
     where = exactly(answer.case.view)
     return f"    {operator}{f' where {render(where)}' if where is not None else ''};  // {_brief(answer.fault)}"
 

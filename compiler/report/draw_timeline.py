@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from ..errors import UsageError
+from ..quantities import time
 from ..run.timeline import Timeline, chrome_trace
 
 SUFFIXES = (".json", ".html", ".svg")
@@ -57,16 +58,14 @@ def svg(timelines: Mapping[str, Timeline]) -> Iterator[str]:
 def _one(title: str, line: Timeline, scale: float, top: int) -> Iterator[str]:
     shown = line.spans[:MOST]
     left_out = f", the first {MOST} of {len(line.spans)} steps" if len(shown) < len(line.spans) else ""
-    yield f'<text x="4" y="{top + 18}" font-weight="bold">{escape(f"{title}: {line.wall * 1e3:.2f} ms{left_out}")}</text>'
+    yield f'<text x="4" y="{top + 18}" font-weight="bold">{escape(f"{title}: {time(line.wall)}{left_out}")}</text>'
     rows = {lane: top + TOP + ROW * k for k, lane in enumerate(line.lanes)}
     for lane, y in rows.items():
         yield f'<text x="4" y="{y + 15}">{escape(lane)}</text>'
         yield f'<line x1="{LEFT}" y1="{y + BAR + 3}" x2="{WIDTH - RIGHT}" y2="{y + BAR + 3}" stroke="#ddd"/>'
     for span in shown:
         x, width = LEFT + span.begin * scale, max((span.end - span.begin) * scale, 0.3)
-        told = (
-            f"request {span.request}, step {span.step}: {span.what}, {(span.end - span.begin) * 1e3:.3f} ms from {span.begin * 1e3:.3f} ms"
-        )
+        told = f"request {span.request}, step {span.step}: {span.what}, {time(span.end - span.begin)} from {time(span.begin)}"
         yield (
             f'<rect x="{x:.2f}" y="{rows[span.lane]}" width="{width:.2f}" height="{BAR}" fill="{COLOURS[span.request % len(COLOURS)]}">'
             f"<title>{escape(told)}</title></rect>"
@@ -74,4 +73,4 @@ def _one(title: str, line: Timeline, scale: float, top: int) -> Iterator[str]:
     end = top + TOP + ROW * len(line.lanes)
     for k in range(6):
         x = LEFT + k * line.wall * scale / 5
-        yield f'<text x="{x:.1f}" y="{end + 14}" fill="#666" text-anchor="middle">{k * line.wall * 200:.2f} ms</text>'
+        yield f'<text x="{x:.1f}" y="{end + 14}" fill="#666" text-anchor="middle">{time(k * line.wall / 5)}</text>'

@@ -9,44 +9,56 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bundle.manifest import Manifest
-from ..bundle.manifest_json import read_manifest
+from ..bundle.manifest_json import OtherFormat, read_manifest
 from ..errors import BundleError
-from .check_bundle import check_files, check_plan, check_weights
+from ..quantities import count
+from .check_bundle import check_external_data, check_files, check_plan
 
 if TYPE_CHECKING:
+    import networkx
+
+    from ..bundle.graph import Level
+    from ..load.source import Model
+    from ..verify.report import VerifyReport
     from .outputs import Outputs
     from .session import Session
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A compiled model on disk, checked when it was loaded."""
+    """A compiled model in a folder, checked when it was loaded; `compile` and `Bundle.load` make one."""
 
     folder: Path
+    """Where it is; it may be moved and copied as a whole."""
     manifest: Manifest
+    """Everything that was decided: segments, schedule, arena, handoffs, limits, errors."""
 
     def __repr__(self) -> str:
         """Short: a manifest is thousands of lines."""
         devices = ", ".join(dict.fromkeys(segment.device for segment in self.manifest.segments))
-        number = len(self.manifest.segments)
-        what = f"{self.manifest.target.name}, {number} segment{'' if number == 1 else 's'} on {devices}"
+        what = f"{self.manifest.target.name}, {count(len(self.manifest.segments), 'segment')} on {devices}"
         return f"<Bundle {str(self.folder)!r}: {what}>"
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Bundle:
-        """The bundle in the folder `path`. Raises BundleError naming the first field or file that does not fit."""
+        """The bundle in the folder `path`, every file of it checked against its digest.
+
+        Raises BundleError that names the first field or file at fault, TypeError for anything but a path.
+        """
         folder = Path(path)
         try:
             manifest = read_manifest(folder)
             check_files(folder, manifest)
-            check_weights(folder, manifest)
+            check_external_data(folder, manifest)
             check_plan(manifest, str(folder))
+        except OtherFormat:
+            raise
         except BundleError as problem:
             problem.help = problem.help or "the bundle is damaged or incomplete: copy it again, or compile the model again"
             raise
@@ -61,21 +73,86 @@ class Bundle:
         shared: bool = False,
         arena_fd: int | None = None,
     ) -> Session:
-        """Segments loaded and bound to one arena, for many runs.
+        """The bundle loaded and bound to one arena, for many runs: `session.run(inputs)`, `session.run_many(requests)`.
 
-        emulate: run segments of devices that are not here on the CPU; without it they are an error (UserError).
-        poison: fill the arena with NaN before every run, so that a tensor nobody wrote shows.
-        recompile: compile segments for this machine instead of loading what was compiled ahead of time.
-        shared: put the arena behind a file descriptor (`session.arena_fd`) that other processes may map.
-        arena_fd: use the arena of another process's session of this bundle.
+        - emulate: run segments on the CPU whose device is not here; without it they are an error.
+        - poison: fill the arena with NaN before every run, so that a tensor nobody wrote shows.
+        - recompile: compile segments for this machine instead of loading what was compiled ahead of time.
+        - shared: put the arena behind a file descriptor (`session.arena_fd`) that other processes may map.
+        - arena_fd: use the arena of another process's session of this bundle.
+
+        Raises UserError where a device is not here and `emulate` is false, BundleError where a runtime refuses its segment.
+
+        >>> session = autoglmc.Bundle.load("lightnet.tensor_g2").session(emulate=True)
+        >>> [session.run({"pixel_values": numpy.full((1, 3, 96, 96), value, numpy.float32)})["y"].dtype.name for value in (0, 1)]
+        ['float32', 'float32']
         """
         from .session import Session
 
         return Session(self.folder, self.manifest, emulate=emulate, poison=poison, recompile=recompile, shared=shared, arena_fd=arena_fd)
 
     def run(self, inputs: Mapping[str, Any], *, emulate: bool = False) -> Outputs:
-        """Graph outputs by name for one set of inputs; `outputs.emulated` names the segments that ran on a stand-in.
+        """The graph's outputs by name, numpy arrays, for one set of inputs: arrays of the dtype and shape that the model declares.
 
-        Raises UserError for inputs the model does not have, or of another dtype or shape.
+        `emulate` is that of `session`, which is faster for more than one run. `outputs.emulated` names the segments that ran on the
+        CPU in place of their device. Raises UsageError for inputs the model does not have, or of another dtype or shape.
         """
         return self.session(emulate=emulate).run(inputs)
+
+    def verify(
+        self,
+        model: Model,
+        *,
+        emulate: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> VerifyReport:
+        """The bundle compared with the model it was compiled from, both run on this machine on generated inputs.
+
+        - model: a path or an onnx.ModelProto, the one given to `compile`. emulate: as for `session`.
+        - inputs: arrays by input name, compared first. progress: called with a line per stage.
+
+        A difference is not an exception: see `report.verified` and `report.reason`. Raises VerifyError where the bundle was compiled
+        from another model, ModelError where the model does not run, UsageError for inputs that the model does not take.
+
+        >>> model = onnx.load("lightnet.onnx")
+        >>> report = autoglmc.Bundle.load("lightnet.tensor_g2").verify(model, emulate=True)
+        >>> report.verified, report.inputs
+        (True, ('seed 0', 'seed 1', 'seed 2'))
+        """
+        from ..load.source import source_of
+        from ..verify.verify import verify
+
+        return verify(source_of(model), self, emulate=emulate, inputs=inputs, progress=progress)
+
+    def graph(self, level: Level = "operators") -> networkx.DiGraph[str]:
+        """The compiled model as a directed acyclic graph for analyses and plots, the edges being tensors.
+
+        Level "operators": nodes are the model's inputs and outputs, operators, and handoffs between devices; level "segments": each
+        segment is one node. Every node has `kind` ("input", "output", "operator", "segment", "handoff") and `seconds`:
+
+        - input, output: `tensor`, `dtype`, `shape` (None where it is known only at run time), `seconds` 0.0.
+        - operator: `name`, `operator` (Conv, MatMul …), `domain`, `segment` (index), `device`, `dtype` (computed in), `kernel` (number
+          of its launch in the segment, None if unknown), `seconds` None (`CompileResult.graph` knows them).
+        - segment: `index`, `device`, `runtime`, `dtype`, `operators` and `kernels` (how many), `bytes` (largest sum of live tensors
+          inside), `joules` (None where the target states no power), `seconds` predicted, dispatch included.
+        - handoff: `tensor`, `producer` and `consumer` (devices), `mode` (zero_copy, copy, convert), `via`, `bytes` in the arena,
+          padding included, `seconds` predicted.
+
+        Every edge has `tensors` (names) and `bytes` (of all of them, without padding; None where a shape is not known). The graph's
+        own attributes are `target`, `level`, `seconds` (predicted for one run) and `segments`: the attributes of each segment, by index.
+
+        Raises UsageError for another level, BundleError where a segment's file cannot be read.
+
+        >>> graph = autoglmc.Bundle.load("lightnet.tensor_g2").graph("segments")
+        >>> [graph.nodes[node]["device"] for node in graph if graph.nodes[node]["kind"] == "segment"]
+        ['cpu', 'npu', 'cpu', 'npu', 'cpu', 'npu', 'cpu']
+        >>> import networkx
+        >>> longest = networkx.dag_longest_path(graph)
+        >>> longest[:4]
+        ['input pixel_values', 'segment 0', 'handoff 0', 'segment 1']
+        """
+        from ..bundle.graph import bundle_graph
+        from ..bundle.segment_operators import segment_operators
+
+        return bundle_graph(self.manifest, *segment_operators(self.folder, self.manifest), level)

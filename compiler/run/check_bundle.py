@@ -6,15 +6,14 @@ what was written; no two live slots overlap.
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from ..arena.pack import Buffer
 from ..arena.validate import violations
-from ..bundle.manifest import Manifest, SlotRecord
-from ..bundle.tensor_spec import TensorSpec
+from ..bundle.files import files_of, inside, sha256_of
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import SlotRecord
 from ..devices.views import ONNX_TYPES
 from ..errors import BundleError
 
@@ -29,7 +28,7 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         except OSError as error:
             raise BundleError(f"{name} is missing: {error.strerror}", where=str(folder)) from None
         if not stat.S_ISREG(status.st_mode):
-            raise BundleError(f"{name} is no regular file", where=str(folder))
+            raise BundleError(f"{name} is not a regular file", where=str(folder))
         if status.st_size != record.size:
             raise BundleError(f"{name} has {status.st_size} bytes, {field}.size says {record.size}", where=str(folder))
         found = sha256_of(path)
@@ -41,35 +40,7 @@ def check_files(folder: Path, manifest: Manifest) -> None:
                 raise BundleError(f"segments[{segment.index}] names {used}, which is not among files", where=str(folder))
 
 
-def files_of(folder: Path, blob: str | None) -> Sequence[str]:
-    """What a segment's ahead-of-time file consists of, in the bundle: itself, or if it is a folder, the files in it."""
-    if blob is None:
-        return ()
-    path = inside(folder, blob)
-    if not path.is_dir():
-        return (blob,)
-    return sorted(found.relative_to(folder).as_posix() for found in path.rglob("*") if found.is_symlink() or not found.is_dir()) or (blob,)
-
-
-def inside(folder: Path, name: str) -> Path:
-    """`folder/name`, refused where it is absolute, climbs out, or passes a symbolic link."""
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
-        raise BundleError(f"the manifest names {name!r}, which is not a path inside the bundle", where=str(folder))
-    path = folder
-    for part in parts:
-        path = path / part
-        if path.is_symlink():
-            raise BundleError(f"{name} passes a symbolic link", where=str(folder))
-    return path
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def check_weights(folder: Path, manifest: Manifest) -> None:
+def check_external_data(folder: Path, manifest: Manifest) -> None:
     """Raises BundleError where a segment's external data is not a listed file beside it."""
     import onnx
 
@@ -96,14 +67,12 @@ def _locations(graph: object) -> Iterator[str]:
 def check_plan(manifest: Manifest, where: str) -> None:
     """Raises BundleError where the arena or the schedule contradicts itself."""
     slots = manifest.arena.slots
-    buffers = [Buffer(f"{i}:{s.tensor}", s.bytes, s.align, *s.lifetime) for i, s in enumerate(slots)]
     for index, slot in enumerate(slots):
-        needed = TensorSpec(slot.tensor, slot.dtype, slot.shape).bytes
+        needed = slot.packed
         if slot.dtype not in ONNX_TYPES or needed is None or needed > slot.bytes or slot.lifetime[0] > slot.lifetime[1]:
             what = f"{slot.bytes} bytes, lifetime {list(slot.lifetime)}, do not hold {slot.dtype}{list(slot.shape)}"
             raise BundleError(f"arena.slots[{index}] ({slot.tensor}): {what}", where=where)
-    offsets = {b.name: s.offset for b, s in zip(buffers, slots, strict=True)}
-    broken = violations(buffers, offsets, manifest.arena.total)
+    broken = violations(slots, manifest.arena.total)
     if broken:
         raise BundleError(f"arena.slots: {broken[0]}", where=where)
     for value in (*manifest.model.inputs, *manifest.model.outputs):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..bundle.manifest import Manifest, ValueRecord
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import ValueRecord
 from ..devices.views import numpy_dtype
 from ..errors import UsageError, did_you_mean
 

@@ -1,14 +1,17 @@
-"""Which runtime runs each segment of a bundle here: its own, or the CPU in place of one that is not here."""
+"""Which runtime runs each segment of a bundle here, from which ahead-of-time file; the CPU stands in for one that is not here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from ..bundle.manifest import Manifest, SegmentRecord
+from ..bundle.blob_cache import blob_key, build
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Absent, Adapter
 from ..devices.find_adapter import PLAN_ONLY, absence, adapter_for
 from ..devices.ort import OrtAdapter
-from ..errors import UserError
+from ..errors import BundleError, UserError
 
 
 def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], tuple[str, ...]]:
@@ -46,3 +49,24 @@ def _cannot(reason: str, segments: Sequence[SegmentRecord]) -> str:
 
 def _runtime(segment: SegmentRecord) -> str:
     return "" if segment.runtime.adapter == PLAN_ONLY else f": runtime {segment.runtime.adapter}"
+
+
+def find_blob(folder: Path, segment: SegmentRecord, adapter: Adapter, recompile: bool) -> Path:
+    """Raises BundleError naming the first version that does not fit, unless `recompile`: then, and where the bundle has no such file
+    (its maker lacked the runtime), the segment is compiled here and kept in the cache."""
+    if segment.blob is not None and not recompile:
+        _check_versions(segment, adapter)
+        return folder / segment.blob
+    import onnx
+
+    path = folder / segment.file
+    return build(adapter, segment.runtime.options, path, blob_key(onnx.load_model(path), adapter, segment.runtime.options))
+
+
+def _check_versions(segment: SegmentRecord, adapter: Adapter) -> None:
+    here = adapter.versions()
+    for name, version in segment.runtime.versions.items():
+        if here.get(name) != version:
+            what = f"segments[{segment.index}].runtime.versions.{name} is {version}, here it is {here.get(name, 'unknown')}"
+            help = "compile the segments for this machine when they are loaded: --recompile"
+            raise BundleError(what, where=str(segment.blob), help=help)

@@ -1,48 +1,38 @@
 """One generation of a bundle's arena: the memory of one request at a time, and every segment bound to it.
 
-The first run of every step is watched: output slots are filled with a mark first, and an element that still holds it afterwards, twice and
-with two different marks, was not written.
+The first run of every step is the proof that its segment writes its outputs there (devices/marks.py).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ..bundle.manifest import ArenaRecord, Manifest, PortRecord, SegmentRecord
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import ArenaRecord, PortRecord, SegmentRecord
 from ..devices.adapter import LoadedSegment, Port
+from ..devices.marks import elements_at, run_marked
 from ..devices.views import numpy_dtype, view_at
 from ..errors import BundleError
 
-Call = Callable[[dict[str, Any]], object]
+StepCall = Callable[[dict[str, Any]], object]
 """Runs one step; takes the values passed by name, and adds those that the step makes."""
-MARKS = (0xA5, 0x5A)
 
 
-@dataclass(frozen=True, slots=True)
-class SlotAt:
-    """A slot at its address."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    address: int
+def slots_at(arena: ArenaRecord, base: int) -> list[Port]:
+    """The arena's slots, in their order, for an arena that begins at the address `base`."""
+    return [Port(slot.tensor, slot.dtype, slot.shape, base + slot.offset) for slot in arena.slots]
 
 
-def slots_at(arena: ArenaRecord, base: int) -> list[SlotAt]:
-    return [SlotAt(slot.dtype, slot.shape, base + slot.offset) for slot in arena.slots]
-
-
-def ports_of(records: Sequence[PortRecord], slots: Sequence[SlotAt], dtypes: Mapping[str, str]) -> list[Port]:
-    """`dtypes`: of the tensors outside the arena."""
+def ports_of(records: Sequence[PortRecord], slots: Sequence[Port], dtypes: Mapping[str, str]) -> list[Port]:
+    """A segment's inputs or outputs at their addresses. `dtypes`: of the tensors outside the arena."""
 
     def port(record: PortRecord) -> Port:
         if record.slot is None:
             return Port(record.tensor, dtypes.get(record.tensor, "unknown"), None, None)
-        place = slots[record.slot]
-        return Port(record.tensor, place.dtype, place.shape, place.address)
+        return replace(slots[record.slot], name=record.tensor)
 
     return [port(record) for record in records]
 
@@ -52,13 +42,13 @@ class Generation:
 
     A call raises BundleError where its segment did not write an output to its place; whatever the runtime raises passes."""
 
-    def __init__(self, manifest: Manifest, base: int, slots: Sequence[SlotAt], segments: Sequence[LoadedSegment], folder: str) -> None:
+    def __init__(self, manifest: Manifest, base: int, slots: Sequence[Port], segments: Sequence[LoadedSegment], folder: str) -> None:
         self.base, self.slots, self.segments = base, slots, segments
         self._manifest, self._folder = manifest, folder
         self.inputs = [(v.name, *self._view(v.slot)) for v in manifest.model.inputs]
         self.by_name = tuple(v.name for v in manifest.model.inputs if v.slot is None)
         self.outputs = [(v.name, self._view(v.slot)[0]) for v in manifest.model.outputs]
-        self.calls: list[Call] = [self._call(k) for k in range(len(manifest.schedule))]
+        self.calls: list[StepCall] = [self._call(k) for k in range(len(manifest.schedule))]
 
     def _view(self, slot: int | None) -> tuple[Any, Any, tuple[int, ...] | None]:
         """View, numpy dtype and shape; of a value outside the arena, None."""
@@ -66,7 +56,7 @@ class Generation:
             return None, None, None
         return view_at(self.slots[slot]), numpy_dtype(self.slots[slot].dtype), self.slots[slot].shape
 
-    def _call(self, index: int) -> Call:
+    def _call(self, index: int) -> StepCall:
         import numpy
 
         step = self._manifest.schedule[index]
@@ -79,44 +69,20 @@ class Generation:
     def _first_run(self, index: int, number: int, named: dict[str, Any]) -> None:
         record, segment = self._manifest.segments[number], self.segments[number]
         by_name = tuple(port.tensor for port in record.outputs if port.slot is None)
-        run: Call = partial(_run_named, record, segment, by_name, self._folder) if by_name else segment.run
-        self._watch(record, run, named)
+        run: StepCall = partial(_run_named, record, segment, by_name, self._folder) if by_name else segment.run
+        outputs = {port.tensor: elements_at(self.slots[port.slot]) for port in record.outputs if port.slot is not None}
+        for left in run_marked(partial(run, named), outputs):
+            if left.elements == left.of:
+                raise self._misplaced(record, left.name)
+            raise BundleError(f"segment {record.index} ({record.device}): {left}", where=self._folder)
         wrong = segment.misplaced()
         if wrong:
             raise self._misplaced(record, ", ".join(wrong))
         self.calls[index] = run
 
-    def _watch(self, record: SegmentRecord, run: Call, named: dict[str, Any]) -> None:
-        """Runs the segment, again where an element still holds the mark, since that may be its value."""
-        import numpy
-
-        raw = {port.tensor: self._elements(port.slot) for port in record.outputs if port.slot is not None}
-        unwritten = {tensor: numpy.ones(len(rows), bool) for tensor, rows in raw.items()}
-        for mark in MARKS:
-            for rows in raw.values():
-                rows[...] = mark
-            run(named)
-            for tensor, rows in raw.items():
-                unwritten[tensor] &= (rows == mark).all(axis=1)
-            if not any(left.any() for left in unwritten.values()):
-                return
-        for tensor, left in unwritten.items():
-            if not left.any():
-                continue
-            if left.all():
-                raise self._misplaced(record, tensor)
-            told = f"{int(left.sum())} of {len(left)} elements of {tensor} were not written"
-            raise BundleError(f"segment {record.index} ({record.device}): {told}", where=self._folder)
-
     def _misplaced(self, record: SegmentRecord, tensors: str) -> BundleError:
         what = f"segment {record.index} ({record.device}) did not write {tensors} to its place in the arena"
         return BundleError(what, where=self._folder)
-
-    def _elements(self, slot: int) -> Any:
-        """The slot's packed bytes, one row per element."""
-        place = self.slots[slot]
-        width = numpy_dtype(place.dtype).itemsize
-        return view_at(SlotAt("uint8", (math.prod(place.shape), width), place.address))
 
 
 def _run_named(record: SegmentRecord, segment: LoadedSegment, by_name: Sequence[str], folder: str, named: dict[str, Any]) -> None:

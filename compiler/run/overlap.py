@@ -14,12 +14,31 @@ from heapq import heappop, heappush
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
-from .step_failed import StepFailed, why
+from ..errors import BundleError, UserError
+from .outputs import Spans
 
 GRACE = 5.0
-"""Seconds that threads get to end after the last run was told to."""
+"""Seconds that threads get to end after their runs were stopped."""
 T = TypeVar("T", covariant=True)
-Spans = tuple[tuple[float, float], ...]
+
+
+class StepFailed(BundleError):
+    """step: index in the schedule; request: its number, from 0; segment: None for a copy."""
+
+    kind = "step"
+
+    def __init__(self, why: str, *, step: int, request: int, what: str, segment: int | None, device: str) -> None:
+        super().__init__(f"request {request}, step {step}, {what}: {why}")
+        self.step, self.request, self.segment, self.device = step, request, segment, device
+
+    def abandoned(self, threads: Sequence[str]) -> None:
+        """Threads whose runtime could not be stopped still write to the arena: the session must not be used again."""
+        self.help = f"its runtime could not be stopped ({', '.join(threads)}): end this process and load the bundle in a new one"
+
+
+def reason_of(error: BaseException) -> str:
+    """The message of an exception: a runtime's with its type, one of ours without its location."""
+    return error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +205,7 @@ class Overlap:
                 self._news.notify()
 
     def _fail(self, lane: _Lane, request: int, step: int, error: BaseException) -> None:
-        failure = self._requests.failed(step, request, why(error))
+        failure = self._requests.failed(step, request, reason_of(error))
         failure.__cause__ = error
         with self._lock:
             lane.busy = None
@@ -194,7 +213,7 @@ class Overlap:
             self._news.notify()
 
     def _end(self, threads: Sequence[threading.Thread]) -> None:
-        """Stops the lanes; a run under way is told to end where its runtime can be."""
+        """Stops the lanes; runs under way are stopped where the runtime can be."""
         with self._lock:
             self._stop = True
             busy = any(lane.busy is not None for lane in self._lanes.values())

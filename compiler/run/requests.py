@@ -8,17 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BundleError
-from .result import RunResult, run_result
-
-if TYPE_CHECKING:
-    from .outputs import Outputs
-    from .result import Pipelined
-    from .session import Session
-from typing import TYPE_CHECKING
-
 from .bundle import Bundle
 from .more_generations import generations_that_fit, usual_generations
-from .result import Pipelined
+from .result import Pipelined, RunResult, run_result
 from .timeline import timeline
 
 if TYPE_CHECKING:
@@ -89,8 +81,8 @@ def check_same(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, An
     for request, (a, b) in enumerate(zip(one, other, strict=True)):
         for name, value in a.items():
             if not _same(value, b[name]):
-                what = f"request {request}: the output {name} is another one when requests overlap"
-                help = "a model that draws random numbers does that; otherwise this is a fault of autoglmc or of a runtime"
+                what = f"request {request}: output {name} changes when requests overlap"
+                help = "a model with random operators does that; otherwise this is a bug in autoglmc or in a runtime: please report it"
                 raise BundleError(what, help=help)
 
 

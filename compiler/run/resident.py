@@ -23,7 +23,7 @@ class Resident:
     mapped: int
 
 
-def measured(action: Callable[[], Result]) -> tuple[Result, Resident | None]:
+def measure_resident(action: Callable[[], Result]) -> tuple[Result, Resident | None]:
     """What the action gives, and what it left in memory; None for that where the system does not tell (other than Linux)."""
     before = _now()
     result = action()

@@ -52,7 +52,7 @@ class Pipelined:
 
 
 MOST_DRAWN = 10_000
-"""Runs that a timeline shows; more are no picture."""
+"""Runs that a timeline shows; more cannot be told apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +134,7 @@ class RunResult:
 
 
 def run_result(session: Session, runs: Sequence[Outputs], seconds: Sequence[float], pipelined: Pipelined | None = None) -> RunResult:
-    """What is told of these runs, one after the other."""
-
+    """The report of these runs, one after the other. `seconds`: per run."""
     manifest, each = session.manifest, [outputs.step_seconds for outputs in runs]
     return RunResult(
         outputs=runs[-1],

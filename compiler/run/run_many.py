@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..devices.adapter import Haltable
 from ..errors import UsageError
 from .more_generations import usual_generations
-from .overlap import Overlap, Steps, Task
-from .step_failed import StepFailed, why
+from .overlap import Overlap, StepFailed, Steps, Task, reason_of
 
 if TYPE_CHECKING:
     from ..bundle.manifest import Manifest
@@ -48,7 +47,7 @@ def _one(session: Runnable, generation: Generation, asked: _Requests, request: i
         try:
             call(named)
         except Exception as error:
-            raise asked.failed(len(marks) - 1, request, why(error)) from error
+            raise asked.failed(len(marks) - 1, request, reason_of(error)) from error
         marks.append(perf_counter())
     return session.take(generation, named, marks)
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..bundle.manifest import Manifest, SegmentRecord
-from ..devices.adapter import Adapter, LoadedSegment, Rebindable
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import SegmentRecord
+from ..devices.adapter import Adapter, LoadedSegment, Port, Rebindable
 from ..devices.views import packed_bytes, view_at
 from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
-from .choose_adapters import choose_adapters
-from .generation import Generation, SlotAt, ports_of, slots_at
-from .load_blob import find_blob
+from .choose_adapters import choose_adapters, find_blob
+from .generation import Generation, ports_of, slots_at
 from .outputs import About, Outputs, Spans
-from .resident import measured
+from .resident import measure_resident
 
 Observe = Callable[[str, str, Any], None]
 """Told (tensor, device, value) after the step that wrote it; the value is only valid during the call."""
@@ -29,6 +29,10 @@ POISON = 0xFF
 
 class Session:
     """A loaded bundle, for as many runs as wanted, from one thread. Memory and sessions are made once, here.
+
+    Attributes: `devices` (which really runs each segment), `emulated`, `native`, `narrow` and `copied` (segments, as "0 (npu)": on the CPU
+    in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `zero_copy` (how
+    many handoffs share addresses), `arena_fd`.
 
     shared: the arena lies behind a file descriptor, `arena_fd`, for other processes to map; arena_fd: map the one of another process.
     """
@@ -51,7 +55,7 @@ class Session:
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
         self._slots = slots_at(manifest.arena, self.base)
         each = zip(manifest.segments, self._adapters, strict=True)
-        loaded = [measured(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
+        loaded = [measure_resident(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
         self._segments, self.resident = [segment for segment, _ in loaded], tuple(added for _, added in loaded)
         self.generations = [Generation(manifest, self.base, self._slots, self._segments, str(folder))]
         self._named: dict[str, Any] = {}
@@ -74,7 +78,7 @@ class Session:
 
     def _shared_addresses(self) -> int:
         """How many zero-copy handoffs there are; raises BundleError where the two sides are bound to different addresses."""
-        at: dict[tuple[str, str], int] = {}
+        at: dict[tuple[str, str], int | None] = {}
         for record in self.manifest.segments:
             for port in (*record.inputs, *record.outputs):
                 if port.slot is not None:
@@ -205,12 +209,12 @@ class Session:
         values = {name: _plain(named[name]) if view is None else view.copy() for name, view in generation.outputs}
         return Outputs(values, self._about, marks)
 
-    def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[SlotAt]) -> LoadedSegment:
+    def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[Port]) -> LoadedSegment:
         blob = find_blob(self._folder, segment, adapter, self._recompile) if adapter.suffix else None
         inputs, outputs = ports_of(segment.inputs, slots, self._dtypes), ports_of(segment.outputs, slots, self._dtypes)
         return adapter.load(self._folder / segment.file, blob, inputs, outputs)
 
-    def _again(self, index: int, slots: Sequence[SlotAt]) -> LoadedSegment:
+    def _again(self, index: int, slots: Sequence[Port]) -> LoadedSegment:
         record, loaded = self.manifest.segments[index], self._segments[index]
         if not isinstance(loaded, Rebindable):
             return self._load(record, self._adapters[index], slots)

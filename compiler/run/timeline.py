@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class StepSpan:
     """One step of one request, in seconds from the timeline's start."""
 
     request: int
@@ -29,8 +29,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
+    """The steps of some requests on a common clock, in seconds."""
+
     lanes: tuple[str, ...]
-    spans: tuple[Span, ...]
+    spans: tuple[StepSpan, ...]
     """By begin."""
 
     @property
@@ -56,7 +58,7 @@ def timeline(manifest: Manifest, outputs: Sequence[Outputs]) -> Timeline:
     steps, names = lanes(manifest), [step_name(manifest, k) for k in range(len(manifest.schedule))]
     start = min((begin for out in outputs for begin, _ in out.spans), default=0.0)
     spans = [
-        Span(request, k, steps[k], names[k], begin - start, end - start)
+        StepSpan(request, k, steps[k], names[k], begin - start, end - start)
         for request, out in enumerate(outputs)
         for k, (begin, end) in enumerate(out.spans)
     ]

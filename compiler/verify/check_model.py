@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..devices.interruption import run_options
 from ..devices.ort_values import run_session
 from ..errors import ModelError, UserError, first_line
 from ..load.function_size import check_functions
 from ..load.read_model import read_model
+from ..load.source import MemoryModel, Source
 from ..load.structure import check_structure, run_checker
 from ..load.versions import check_versions
 from ..load.weights import all_tensors, check_weights
 from .generate_inputs import generate_inputs, small_shapes
+from .open_untouched import Opened, light_copy, open_untouched
 
 if TYPE_CHECKING:
     import onnx
@@ -29,29 +31,35 @@ SIZES: tuple[tuple[int, int], ...] = ((32, 32), (64, 48), (512, 64), (16, 224))
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
+    """The outcome of one of CHECKS."""
+
     name: str
+    """format, versions, structure, weights or forward."""
     status: Status
+    """pass, fail or skipped."""
     message: str
     """What was found; for a failure what is wrong, for a skipped check why it could not run."""
     help: str = ""
+    """What to do about a failure; "" where the message says it."""
 
 
-def check_model(path: Path) -> tuple[CheckResult, ...]:
+def check_model(source: Source) -> tuple[CheckResult, ...]:
     """One result per name in CHECKS, in that order. Raises UsageError when there is no such file."""
     try:
-        model, data = read_model(path)
+        model, data = read_model(source)
     except ModelError as problem:
-        skipped = (CheckResult(name, "skipped", "the file cannot be read as a model") for name in CHECKS[1:])
+        skipped = (CheckResult(name, "skipped", "it cannot be read as a model") for name in CHECKS[1:])
         return (_failed("format", problem), *skipped)
+    size = sum(map(len, data))
     results = [
-        CheckResult("format", "pass", f"ONNX, {len(data)} bytes, {len(model.graph.node)} operators in the main graph"),
+        CheckResult("format", "pass", f"ONNX, {size} bytes, {len(model.graph.node)} operators in the main graph"),
         _run("versions", lambda: check_versions(model, "")),
-        _run("structure", lambda: _structure(model, data, path)),
-        _run("weights", lambda: _weights(model, path)),
+        _run("structure", lambda: _structure(model, source)),
+        _run("weights", lambda: _weights(model, source)),
     ]
     if results[-1].status == "fail":
         return (*results, CheckResult("forward", "skipped", "its weights are not complete"))
-    return (*results, _run("forward", lambda: _forward(model, path)))
+    return (*results, _run("forward", lambda: _forward(model, source)))
 
 
 def _run(name: str, check: Callable[[], str]) -> CheckResult:
@@ -65,16 +73,16 @@ def _failed(name: str, problem: UserError) -> CheckResult:
     return CheckResult(name, "fail", problem.message, problem.help)
 
 
-def _structure(model: onnx.ModelProto, data: bytes, path: Path) -> str:
+def _structure(model: onnx.ModelProto, source: Source) -> str:
     if check_structure(model, ""):
         raise ModelError("its nodes are not in topological order", help="autoglmc sorts them; other tools will refuse the model")
     check_functions(model, "")
     try:
-        external = check_weights(model, path)
+        check_weights(model, source)
+        whole = not isinstance(source, MemoryModel)  # one in memory may be larger than a file can be
     except ModelError:
-        # a fault of the weights check: here the graph alone is judged, so that one fault has one name
-        external, data = (), _without_weights(model)
-    run_checker(str(path) if external else data, "")
+        whole = False  # a fault of the weights check: here the graph alone is judged, so that one fault has one name
+    run_checker(str(source) if whole else _without_weights(model), "")
     return "onnx.checker passes; names are unique; no cycle"
 
 
@@ -94,16 +102,18 @@ def _without_weights(model: onnx.ModelProto) -> bytes:
     return data
 
 
-def _weights(model: onnx.ModelProto, path: Path) -> str:
-    external = check_weights(model, path)
+def _weights(model: onnx.ModelProto, source: Source) -> str:
+    external = check_weights(model, source)
     count = sum(1 for _ in all_tensors(model))
     files = sorted({place.location for place in external})
-    return f"{count} weights, all inside the file" if not files else f"{count} weights, {len(external)} of them in {', '.join(files)}"
+    if not files:
+        return f"{count} weights, all inside the {'model' if isinstance(source, MemoryModel) else 'file'}"
+    return f"{count} weights, {len(external)} of them in {', '.join(files)}"
 
 
-def _forward(model: onnx.ModelProto, path: Path) -> str:
+def _forward(model: onnx.ModelProto, source: Source) -> str:
     """Runs the model once; dims that the model leaves open get the first of SIZES that works."""
-    session = _session(path)
+    opened = _open(model, source)
     problem = ""
     tried: list[dict[str, tuple[int, ...]]] = []
     for length, side in SIZES:
@@ -113,7 +123,7 @@ def _forward(model: onnx.ModelProto, path: Path) -> str:
         tried.append(shapes)
         try:
             names = [value.name for value in model.graph.output]
-            outputs = run_session(session, names, generate_inputs(model, 0, shapes), run_options())
+            outputs = run_session(opened.session, names, generate_inputs(model, 0, shapes), run_options())
         except UserError:
             raise
         except Exception as failure:
@@ -135,16 +145,12 @@ def _describe_run(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], ou
             raise ModelError(
                 f"output '{name}' is not finite for {_listed(shapes)}", help="look for a division by zero or an overflow in the model"
             )
-    return f"onnxruntime runs it with {_listed(shapes)}: {len(outputs)} outputs, all finite"
+    return f"onnxruntime runs it with {_listed(shapes)}: {len(outputs)} output{'' if len(outputs) == 1 else 's'}, all finite"
 
 
-def _session(path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
+def _open(model: onnx.ModelProto, source: Source) -> Opened:
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return open_untouched(*light_copy(model), source.parent if isinstance(source, Path) else None)
     except Exception as problem:
         raise ModelError(f"onnxruntime cannot load it: {first_line(problem)}", help="an operator may need a newer onnxruntime") from None
 

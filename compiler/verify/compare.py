@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """The worst over all pairs compared; equal NaNs and equal infinities count as no difference."""
+class TensorDifference:
+    """How far a tensor is from the model's, the worst over all pairs compared; equal NaNs and equal infinities count as no difference."""
 
     name: str
+    """Of the tensor."""
     max_abs: float
+    """Largest absolute difference of an element."""
     max_rel: float
-    """Over elements whose expected value is at least 1e-3 of the largest one: elsewhere a ratio says nothing."""
+    """Largest difference over the expected value, of elements of at least 1e-3 of the largest one: elsewhere a ratio says nothing."""
     cosine: float
     """Smallest of all pairs; 1 for two arrays of zeros."""
     max_abs_over_std: float
@@ -27,14 +29,21 @@ class Difference:
     mismatched: int
     """Elements where only one side is NaN or infinite, or integers, booleans or strings that differ; all of them where shapes differ."""
     elements: int
+    """How many were compared, over all pairs."""
     rounding: float = 0.0
     """What `max_abs` is between two ways of running the untouched model, where that was measured: nothing can be finer."""
     rounding_over_std: float = 0.0
     """And `max_abs_over_std` of the same."""
 
+    @property
+    def mismatch(self) -> str:
+        """What `mismatched` says, in words."""
+        kinds = "NaN or infinite on one side only, unequal integers or strings, or another shape"
+        return f"{self.mismatched} of {self.elements} elements do not match ({kinds})"
 
-def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> Difference:
-    """Compare (expected, got) pairs, at least one. Values that are no arrays (sequences) are compared item by item."""
+
+def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> TensorDifference:
+    """Compare (expected, got) pairs, at least one. Sequences are compared item by item."""
     import numpy
 
     flat = [pair for expected, got in pairs for pair in _items(expected, got)]
@@ -44,7 +53,7 @@ def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> Difference:
     spread = float(finite.std()) if finite.size else 0.0
     fallback = spread or (float(numpy.abs(finite).max()) if finite.size else 0.0) or 1.0
     found = [_one(name, expected, got, fallback) for expected, got in flat]
-    return Difference(
+    return TensorDifference(
         name=name,
         max_abs=max((d.max_abs for d in found), default=0.0),
         max_rel=max((d.max_rel for d in found), default=0.0),
@@ -77,7 +86,7 @@ def _numeric(value: Any) -> bool:
     return not isinstance(value, (list, tuple)) and numpy.asarray(value).dtype.kind in "fiubV"
 
 
-def _one(name: str, expected: Any, got: Any, fallback: float) -> Difference:
+def _one(name: str, expected: Any, got: Any, fallback: float) -> TensorDifference:
     import numpy
 
     a, b = numpy.asarray(expected), numpy.asarray(got)
@@ -96,7 +105,7 @@ def _one(name: str, expected: Any, got: Any, fallback: float) -> Difference:
     large = size >= 1e-3 * size.max()
     relative = gap[large & (size > 0)] / size[large & (size > 0)]
     top = float(gap.max())
-    return Difference(
+    return TensorDifference(
         name=name,
         max_abs=top,
         max_rel=float(relative.max()) if relative.size else top / fallback,
@@ -107,9 +116,11 @@ def _one(name: str, expected: Any, got: Any, fallback: float) -> Difference:
     )
 
 
-def _differs(name: str, mismatched: int, elements: int) -> Difference:
+def _differs(name: str, mismatched: int, elements: int) -> TensorDifference:
     cosine = 0.0 if mismatched else 1.0
-    return Difference(name=name, max_abs=0.0, max_rel=0.0, cosine=cosine, max_abs_over_std=0.0, mismatched=mismatched, elements=elements)
+    return TensorDifference(
+        name=name, max_abs=0.0, max_rel=0.0, cosine=cosine, max_abs_over_std=0.0, mismatched=mismatched, elements=elements
+    )
 
 
 def _cosine(x: Array, y: Array) -> float:

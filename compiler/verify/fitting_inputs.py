@@ -1,6 +1,6 @@
-"""Made-up inputs that the untouched model takes: one that indexes, divides or reshapes by an input refuses most of what can be made up.
+"""Generated inputs that the untouched model takes: one that indexes, divides or reshapes by an input refuses most of what is generated.
 
-What the model itself refuses, or answers in another shape than it declares, says nothing about a bundle.
+Inputs that the model itself refuses, or for which it computes outputs of another shape than it declares, say nothing about a bundle.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from .reference import Reference
 
 Values = Mapping[str, Any]
-MOST_SAID = 300
+LONGEST_REASON = 300
 """Characters of a runtime's message."""
 
 
 @dataclass(slots=True)
 class MadeUp:
+    """Generates inputs, and keeps those that the untouched model takes."""
+
     model: onnx.ModelProto
     reference: Reference
     shapes: Mapping[str, tuple[int, ...]]
@@ -34,7 +36,7 @@ class MadeUp:
     """Why inputs could not be used, each reason once."""
 
     def attempt(self, seed: int) -> tuple[Values, dict[str, Any]] | None:
-        """Inputs and what the model makes of them; None where it takes others only, and `unfit` says why."""
+        """Generated inputs and the model's outputs for them; None where it does not take these, and `unfit` says why."""
         from .generate_inputs import generate_inputs
 
         try:
@@ -42,7 +44,7 @@ class MadeUp:
             values = {name: made[name] for name in self.inputs if name in made}
             expected = self.reference.run(values)
         except ModelError as problem:
-            self._note(problem.message.splitlines()[0][:MOST_SAID])
+            self._note(problem.message.splitlines()[0][:LONGEST_REASON])
             return None
         misfit = self._misfit(expected)
         if misfit:
@@ -55,7 +57,7 @@ class MadeUp:
             self.unfit.append(reason)
 
     def _misfit(self, expected: Values) -> str:
-        """Of an output that the bundle keeps in the shape that the model declares, where the model makes another one of these inputs."""
+        """An output with memory in the bundle whose shape these inputs make another one than the model declares; "" if there is none."""
         for value in self.model.graph.output:
             kept = self.outputs.get(value.name)
             if kept is None or not hasattr(expected[value.name], "shape"):
@@ -63,7 +65,7 @@ class MadeUp:
             stated = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
             found = expected[value.name].shape
             if stated == list(kept) and found != kept:
-                return f"the model answers {value.name} in the shape {list(found)}, which it declares as {stated}"
+                return f"the model computes {value.name} in shape {list(found)}, but declares {stated}"
         return ""
 
 

@@ -1,4 +1,4 @@
-"""Inputs that a model would plausibly be given, so that its outputs depend on them: images, tokens, masks, bytes, states.
+"""Generated inputs as a model would plausibly get them, so that its outputs depend on them: images, tokens, masks, bytes, states.
 
 What an input is meant for is read off its dtype, rank, name, and where it flows: an integer that ends as an index must stay
 below the table's size. A mask lets everything pass, so that what it masks is not hidden from a comparison.
@@ -45,7 +45,8 @@ STATE_SCALE = 0.1
 def generate_inputs(model: onnx.ModelProto, seed: int, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
     """An array (a list of them for a sequence) for every input that must be fed, the same for equal seeds, whatever the inputs' order.
 
-    Every dim must be bound, in the model or by `shapes` (input name -> full shape). Raises ModelError for an input that is no tensor.
+    Every dim must be bound, in the model or by `shapes` (input name -> full shape). Raises ModelError for an
+    input that is neither a tensor nor a sequence of tensors.
     """
     import numpy as np
 
@@ -93,7 +94,7 @@ def _array(value: onnx.ValueInfoProto, seed: int, limit: int | None, shape: tupl
 
     if not value.type.HasField("tensor_type"):
         kind = (value.type.WhichOneof("value") or "unknown type").removesuffix("_type")
-        raise ModelError(f"cannot make up data for input '{value.name}', a {kind}", help="compile with --no-verify")
+        raise ModelError(f"cannot generate data for input '{value.name}', a {kind}", help="compile with --no-verify")
     code = value.type.tensor_type.elem_type
     if shape is None:
         shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .open_untouched import light_copy
+
 if TYPE_CHECKING:
     import onnx
 
@@ -20,7 +22,7 @@ def narrowed(model: onnx.ModelProto) -> onnx.ModelProto:
 
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    typed = onnx.shape_inference.infer_shapes(model, strict_mode=False).graph
+    typed = onnx.shape_inference.infer_shapes(light_copy(model)[0], strict_mode=False).graph
     values = (*typed.input, *typed.value_info, *typed.output)
     floats = {value.name for value in values if value.type.tensor_type.elem_type == FLOAT}
     weights = {tensor.name for tensor in copy.graph.initializer if tensor.data_type == FLOAT}

@@ -1,12 +1,11 @@
 """The untouched model, run by onnxruntime with its graph optimisations off: they are rewrites too, and may share our mistakes.
 
 With them on the same model gives the same up to rounding: how far the two are apart is the model's own rounding.
-Any tensor of the model can be asked for besides its outputs. Nothing here knows how the bundle was made.
+Any tensor of the model can be fetched besides its outputs. Nothing here knows how the bundle was made.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,56 +15,52 @@ from ..devices.ort_values import run_session
 from ..errors import ModelError
 from ..load.constant_nodes import RANDOM
 from ..load.node_names import name_nodes_apart
+from ..load.source import MemoryModel, Source
+from .open_untouched import light_copy, open_untouched
 
 if TYPE_CHECKING:
     import onnx
 
-EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 UNTOUCHED = "this is the model as it was given; `autoglmc check` says more, `autoglmc compile --no-verify` compiles it unseen"
 PASSES_SHAPES_ONLY = frozenset({"Shape", "Size"})
 """With every dim bound, these depend on no value."""
 
 
-def read_graph(path: Path) -> onnx.ModelProto:
-    """The model without its external weights. Raises ModelError for a file that is no ONNX model."""
+def read_graph(source: Source) -> onnx.ModelProto:
+    """The model without its external weights, not to be changed. Raises ModelError for a file that is no ONNX model."""
     import onnx
 
+    if isinstance(source, MemoryModel):
+        return source.proto
     try:
-        return onnx.load_model(str(path), load_external_data=False)
+        return onnx.load_model(str(source), load_external_data=False)
     except Exception as error:  # protobuf's own error types differ between its back ends
-        raise ModelError(f"not an ONNX model: {error}", where=str(path)) from None
+        raise ModelError(f"not an ONNX model: {error}", where=str(source)) from None
 
 
 class Reference:
     """`tensors` are fetched besides the outputs; those the model does not have are left out of `tensors`."""
 
-    def __init__(self, path: Path, model: onnx.ModelProto, tensors: Iterable[str] = (), *, optimised: bool = False) -> None:
-        import onnxruntime
-
-        self._where = str(path)
-        copy = type(model)()
-        copy.CopyFrom(model)
+    def __init__(self, source: Source, model: onnx.ModelProto, tensors: Iterable[str] = (), *, optimised: bool = False) -> None:
+        self._where = str(source)
+        copy, weights = light_copy(model)
         name_nodes_apart(copy.graph)
         made = {name for node in copy.graph.node for name in node.output if name}
         self.outputs = tuple(value.name for value in copy.graph.output)
         self.tensors = tuple(name for name in dict.fromkeys(tensors) if name in made and name not in self.outputs)
         for name in self.tensors:
             copy.graph.output.add().name = name  # onnxruntime infers the type
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        levels = onnxruntime.GraphOptimizationLevel
-        options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
-        options.add_session_config_entry(EXTERNAL_FOLDER, os.fspath(path.resolve().parent))
+        folder = source.parent if isinstance(source, Path) else None
         try:
-            data = copy.SerializeToString()
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._opened = open_untouched(copy, weights, folder, optimise=optimised)
         except Exception as error:  # onnxruntime's and protobuf's exceptions share no base class
-            raise ModelError(f"onnxruntime cannot run the model: {str(error)[:1000]}", where=str(path), help=UNTOUCHED) from error
+            raise ModelError(f"onnxruntime cannot run the model: {str(error)[:1000]}", where=self._where, help=UNTOUCHED) from error
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Outputs and `tensors` by name. Raises ModelError where onnxruntime fails on these inputs."""
         names = [*self.outputs, *self.tensors]
         try:
-            return dict(zip(names, run_session(self._session, names, inputs, run_options()), strict=True))
+            return dict(zip(names, run_session(self._opened.session, names, inputs, run_options()), strict=True))
         except Exception as error:
             message = f"onnxruntime cannot run the model on these inputs: {str(error)[:1000]}"
             raise ModelError(message, where=self._where, help=UNTOUCHED) from error
@@ -84,7 +79,7 @@ def random_tensors(graph: onnx.GraphProto) -> dict[str, str]:
 
 
 def _draws(node: onnx.NodeProto, never: set[str]) -> str:
-    """The operator that draws in this node or its bodies; a Dropout draws when it is told that this is training."""
+    """The operator that draws in this node or its bodies; a Dropout draws if its training input may be true."""
     if node.op_type in RANDOM:
         return node.op_type
     if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] and node.input[2] not in never:

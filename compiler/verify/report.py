@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from msgspec import structs
 
 from ..bundle.manifest import LimitRecord, MeasuredRecord
-from .compare import Difference
+from .compare import TensorDifference
 from .judge import measured
 
-if TYPE_CHECKING:
-    pass
+LONGEST = 300
+"""Characters of a reason in a repr."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
+    """How far a bundle is from its model: every output and every tensor between segments, on every input set."""
+
     verified: bool
+    """Whether the bundle computes its model, as far as the inputs can tell."""
     reason: str
     """Why not; where verified, what that rests on."""
-    outputs: tuple[Difference, ...]
-    boundaries: tuple[Difference, ...]
+    outputs: tuple[TensorDifference, ...]
+    """One for each output of the model."""
+    boundaries: tuple[TensorDifference, ...]
     """Tensors between segments that the model has under the same name, in schedule order. They locate an error; outputs decide."""
     constant: tuple[str, ...]
     """Outputs that no input value reaches."""
@@ -30,9 +36,11 @@ class VerifyReport:
     tolerance: float | None
     """On max_abs_over_std; None where limits of the target decide."""
     approximated: bool
+    """Whether the bundle has operators that are approximated."""
     limits: tuple[LimitRecord, ...]
     """Measured accuracy and error limits."""
     emulated: tuple[str, ...]
+    """Segments that ran on the CPU in place of their device: "0 (npu)"."""
     narrow: tuple[str, ...] = ()
     """Segments that a device computed in a narrower dtype: "1 (npu): fp16 on Hexagon HTP v75 (emulator)"."""
     native: tuple[str, ...] = ()
@@ -40,7 +48,19 @@ class VerifyReport:
 
     @property
     def passed(self) -> bool:
+        """`verified`, under the name that `CheckReport` has too."""
         return self.verified
+
+    @property
+    def summary(self) -> str:
+        """One line: whether it is verified, and why."""
+        return f"{'verified' if self.verified else 'not verified'}: {self.reason}"
+
+    def __repr__(self) -> str:
+        worst = max(self.outputs, key=lambda d: d.max_abs_over_std, default=None)
+        off = f", {worst.name} is off by {worst.max_abs:.3g} at most" if worst else ""
+        reason = self.summary if len(self.summary) <= LONGEST else f"{self.summary[: LONGEST - 1]}…"
+        return f"<VerifyReport {reason}{off}>"
 
     def records(self) -> tuple[MeasuredRecord, ...]:
         """For the manifest, to three digits: what is beyond those is the machine's, not the bundle's."""
@@ -55,7 +75,8 @@ class VerifyReport:
         return measured(self.outputs)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """What `autoglmc verify --json` prints."""
+        return {**asdict(self), "limits": [structs.asdict(limit) for limit in self.limits]}
 
 
 def _three(value: float) -> float:

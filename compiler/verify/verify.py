@@ -1,26 +1,27 @@
 """Compares a bundle with the untouched model, independently of everything that decided how the bundle looks.
 
-Both run on inputs made up for the model (and on those given); every output and every segment boundary that the model has too is compared.
-An output that is the same for every input proves nothing, so nothing is called verified then, unless no input value can reach it.
+Both run on inputs generated for the model (and on those given); every output is compared, and every tensor between segments that the model
+has too. An output that is the same for every input proves nothing: then the bundle is not called verified, unless no input value can
+reach that output.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError, VerifyError
+from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
-from ..run.bundle import Bundle
-from .compare import Difference, difference, same
+from ..quantities import count
+from .compare import TensorDifference, difference, same
 from .fitting_inputs import MadeUp, varied
 from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, narrow_limits, suspicious
 from .narrow import narrowed
 from .report import VerifyReport
+from .verifiable import Verifiable
 
 if TYPE_CHECKING:
     from .reference import Reference
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 SETS = 3
 """Input sets compared."""
 MORE_SETS = 8
-"""Input sets tried on the model alone before an output counts as one that does not respond."""
+"""Input sets tried on the model alone before an output counts as independent of the inputs."""
 
 
 def verify(
-    model_path: str | os.PathLike[str],
-    bundle: Bundle,
+    source: Source,
+    bundle: Verifiable,
     *,
     emulate: bool = False,
     seed: int = 0,
@@ -41,15 +42,14 @@ def verify(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> VerifyReport:
-    """Run both and compare. `inputs` are compared besides the made-up ones; `shapes` are for inputs whose shape the bundle leaves open.
+    """Run both and compare. `inputs` are compared besides the generated ones; `shapes` are for inputs whose shape the bundle leaves open.
 
-    Raises VerifyError where model and bundle do not belong together, UserError for inputs the bundle does not take, and what running
-    either raises. A difference is no exception but `verified` False.
+    Raises VerifyError where the bundle was not made from this model, UserError for inputs that the bundle does not take, and what running
+    either raises. A difference raises nothing: `verified` is False, and `reason` says why.
     """
     tell = progress or (lambda _: None)
-    path = Path(model_path)
-    _same_model(path, bundle)
-    trial = _Trial(path, bundle, emulate, {**(shapes or {}), **_bound(bundle)})
+    _same_model(source, bundle)
+    trial = _Trial(source, bundle, emulate, {**(shapes or {}), **_bound(bundle)})
     if inputs is not None:
         tell("comparing on given")
         trial.compare("given", inputs)
@@ -59,40 +59,32 @@ def verify(
     return trial.report()
 
 
-def verify_bundle(
-    model: str | os.PathLike[str],
-    bundle: str | os.PathLike[str],
-    *,
-    emulate: bool = False,
-    progress: Callable[[str], None] | None = None,
-    inputs: Mapping[str, Any] | None = None,
-) -> VerifyReport:
-    """`verify` for a bundle on disk."""
-    return verify(model, Bundle.load(bundle), emulate=emulate, progress=progress, inputs=inputs)
-
-
-def _same_model(path: Path, bundle: Bundle) -> None:
-    found = model_sha256(path)
+def _same_model(source: Source, bundle: Verifiable) -> None:
+    found = model_sha256(source)
     if found != bundle.manifest.model.sha256:
-        hashes = f"model.sha256 is {bundle.manifest.model.sha256[:12]}…, this file's is {found[:12]}…"
+        kind = "model" if isinstance(source, MemoryModel) else "file"
+        hashes = f"model.sha256 is {bundle.manifest.model.sha256[:12]}…, this {kind}'s is {found[:12]}…"
         what = f"the bundle was compiled from another model: {hashes}"
-        raise VerifyError(what, where=str(path), help="give the model the bundle was made from, or compile this one")
+        help = "give the model the bundle was made from, or compile this one"
+        if isinstance(source, MemoryModel):
+            help += "; if it was compiled from a file, give the path of that file"
+        raise VerifyError(what, where=str(source), help=help)
 
 
-def _bound(bundle: Bundle) -> dict[str, tuple[int, ...]]:
+def _bound(bundle: Verifiable) -> dict[str, tuple[int, ...]]:
     return {value.name: value.shape for value in bundle.manifest.model.inputs if value.shape is not None}
 
 
 class _Trial:
     """Both sides loaded once, and what was seen so far."""
 
-    def __init__(self, path: Path, bundle: Bundle, emulate: bool, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, source: Source, bundle: Verifiable, emulate: bool, shapes: Mapping[str, tuple[int, ...]]) -> None:
         from .reference import Reference, fixed_outputs, random_tensors, read_graph
 
-        self.path, self.bundle, self.shapes = path, bundle, shapes
-        self.model = read_graph(path)
+        self.source, self.bundle, self.shapes = source, bundle, shapes
+        self.model = read_graph(source)
         crossing = [port.tensor for segment in bundle.manifest.segments for port in segment.outputs]
-        self.reference: Reference = Reference(path, self.model, crossing)
+        self.reference: Reference = Reference(source, self.model, crossing)
         self.session = bundle.session(emulate=emulate, poison=True)
         self.fixed, self.random = fixed_outputs(self.model.graph), random_tensors(self.model.graph)
         wanted = {value.name: value.shape for value in bundle.manifest.model.outputs}
@@ -103,7 +95,7 @@ class _Trial:
         self.expected: list[dict[str, Any]] = []
         self.got: list[dict[str, Any]] = []
         if set(self.reference.outputs) != set(wanted):
-            raise VerifyError(f"the model has the outputs {sorted(self.reference.outputs)}, the bundle {sorted(wanted)}", where=str(path))
+            raise VerifyError(f"the model has the outputs {sorted(self.reference.outputs)}, the bundle {sorted(wanted)}", where=str(source))
 
     def compare_made_up(self, seed: int) -> None:
         found = self.made_up.attempt(seed)
@@ -152,17 +144,17 @@ class _Trial:
             native=self.session.native,
         )
 
-    def _grounds(self, tolerance: float | None, outputs: Sequence[Difference]) -> str:
+    def _grounds(self, tolerance: float | None, outputs: Sequence[TensorDifference]) -> str:
         """What a success rests on."""
         within = "the target's limits" if tolerance is None else f"{tolerance:g} of a standard deviation"
         own = [f"{d.name}: {d.rounding:.3g}" for d in outputs if d.rounding]
-        compared = f"{len(outputs)} output{'' if len(outputs) == 1 else 's'} on {len(self.names)} input sets"
+        compared = f"{count(len(outputs), 'output')} on {len(self.names)} input sets"
         if self.session.narrow:
             return f"{compared}, {narrow_limits(outputs, tolerance)}"
         besides = f" or the model's own rounding ({', '.join(own)})" if own else ""
         return f"{compared}, within {within}{besides}"
 
-    def _rounded(self, outputs: tuple[Difference, ...]) -> tuple[Difference, ...]:
+    def _rounded(self, outputs: tuple[TensorDifference, ...]) -> tuple[TensorDifference, ...]:
         """With the model's own rounding where it may explain a difference: its change under onnxruntime's optimisations, or under fp16
         where a device computed in that."""
         from .reference import Reference
@@ -171,9 +163,9 @@ class _Trial:
         if not names:
             return outputs
         if self.session.narrow:
-            other = Reference(self.path, narrowed(self.model))
+            other = Reference(self.source, narrowed(self.model))
         else:
-            other = Reference(self.path, self.model, optimised=True)
+            other = Reference(self.source, self.model, optimised=True)
         results = [other.run(values) for values in self.fed]
         own = {name: difference(name, [(e[name], r[name]) for e, r in zip(self.expected, results, strict=True)]) for name in names}
         return tuple(
@@ -181,7 +173,7 @@ class _Trial:
             for d in outputs
         )
 
-    def _difference(self, name: str) -> Difference:
+    def _difference(self, name: str) -> TensorDifference:
         pairs = [(e[name], g[name]) for e, g in zip(self.expected, self.got, strict=True) if name in g]
         return difference(name, pairs)
 
@@ -201,28 +193,28 @@ class _Trial:
         return still
 
     def _unfit(self) -> list[str]:
-        """Why nothing could be compared at all."""
+        """Why nothing at all could be compared."""
         if self.names:
             return []
-        return [f"no made-up input fits the model ({self.made_up.unfit[0]}), so nothing was compared: give inputs that it takes"]
+        return [f"the model takes none of the generated inputs ({self.made_up.unfit[0]}), so nothing was compared: give some that it takes"]
 
     def _drawn(self) -> list[str]:
         return [
-            f"the output {name} is drawn at random ({self.random[name]}), so there is nothing to compare it with"
+            f"output {name} is random ({self.random[name]}), so it cannot be compared"
             for name in self.reference.outputs
             if name in self.random
         ]
 
     def _unchanged(self, results: list[dict[str, Any]]) -> tuple[str, ...]:
-        """None where there was nothing to change: no run at all is another reason."""
+        """Outputs equal in all results; none of them without any result, which has a reason of its own."""
         live = [name for name in self.reference.outputs if results and name not in self.fixed and name not in self.random]
         return tuple(name for name in live if all(same(results[0][name], other[name]) for other in results[1:]))
 
     def _silent(self, still: tuple[str, ...]) -> list[str]:
-        return [f"the output {name} does not depend on the input, so equality proves nothing" for name in still]
+        return [f"output {name} does not depend on any input, so its equality proves nothing" for name in still]
 
     def _empty(self) -> list[str]:
-        """Outputs of which the model itself gives no finite number on some input."""
+        """Outputs for which the model itself computes no finite number on some input set."""
         import numpy
 
         reasons = []
@@ -232,6 +224,6 @@ class _Trial:
                 if isinstance(values, (list, tuple)) or numpy.asarray(values).dtype.kind != "f":
                     continue
                 if numpy.asarray(values).size and not numpy.isfinite(values).any():
-                    reasons.append(f"the model's own output {name} has no finite number on {label}, so equality proves nothing")
+                    reasons.append(f"output {name} of the model itself has no finite number on {label}, so its equality proves nothing")
                     break
         return reasons

@@ -1,4 +1,4 @@
-"""Which application of which rule makes a pass wrong: the pass is repeated from the state before it with only its first k applications."""
+"""Which application of which rule makes a pass wrong: the pass is repeated from its start, limited to its first k applications."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Culprit:
+class FaultyApplication:
     """One application, and the models without and with it."""
 
     rule: str
@@ -49,7 +49,7 @@ class Culprit:
     after: onnx.ModelProto
 
 
-def attempt(start: Work, run: Run, count: int | None, only: Only = lambda rule: True) -> tuple[Work, Budget]:
+def run_limited(start: Work, run: Run, count: int | None, only: Only = lambda rule: True) -> tuple[Work, Budget]:
     """The pass from `start` (which stays as it is) with its first `count` applications."""
     work, budget = start.copy(), Budget(count, only)
     work.allow = budget
@@ -57,10 +57,10 @@ def attempt(start: Work, run: Run, count: int | None, only: Only = lambda rule: 
     return work, budget
 
 
-def find_culprit(start: Work, run: Run, faulty: Faulty, only: Only = lambda rule: True) -> Culprit | None:
+def find_faulty_application(start: Work, run: Run, faulty: Faulty, only: Only = lambda rule: True) -> FaultyApplication | None:
     """The first application after which `faulty` finds something; None where even the pass without any is wrong, or none is
     found. Binary search: the pass runs and is judged about log2(applications) times."""
-    everything = attempt(start, run, None, only)[1].log
+    everything = run_limited(start, run, None, only)[1].log
     if not everything or _judged(start, run, 0, faulty, only):
         return None
     good, bad = 0, len(everything)
@@ -68,18 +68,18 @@ def find_culprit(start: Work, run: Run, faulty: Faulty, only: Only = lambda rule
         middle = (good + bad) // 2
         good, bad = (good, middle) if _judged(start, run, middle, faulty, only) else (middle, bad)
     fault = _judged(start, run, bad, faulty, only)
-    return culprit_at(start, run, bad, fault, only) if fault else None
+    return application_at(start, run, bad, fault, only) if fault else None
 
 
-def culprit_at(start: Work, run: Run, number: int, fault: str, only: Only = lambda rule: True) -> Culprit:
+def application_at(start: Work, run: Run, number: int, fault: str, only: Only = lambda rule: True) -> FaultyApplication:
     """Application number `number` (from 1), known to be at fault."""
-    before, after = (whole_model(attempt(start, run, count, only)[0]) for count in (number - 1, number))
-    log = attempt(start, run, None, only)[1].log
+    before, after = (whole_model(run_limited(start, run, count, only)[0]) for count in (number - 1, number))
+    log = run_limited(start, run, None, only)[1].log
     rule, tensor = log[number - 1]
     bound = max((one.contract.absolute for one in start.substitutes if one.name == rule), default=0.0)
-    return Culprit(rule, tensor, number, len(log), fault, bound, before, after)
+    return FaultyApplication(rule, tensor, number, len(log), fault, bound, before, after)
 
 
 def _judged(start: Work, run: Run, count: int, faulty: Faulty, only: Only) -> str:
-    work = attempt(start, run, count, only)[0]
+    work = run_limited(start, run, count, only)[0]
     return faulty(whole_model(work), work)

@@ -53,7 +53,7 @@ def parse_places(words: tuple[str, ...]) -> dict[str, Path | None]:
     for word in words:
         name, colon, file = word.partition(":")
         if colon and not file:
-            raise UsageError(f"--print-after {word}: no file name behind the colon", help=f"--print-after {name}:graph.txt")
+            raise UsageError(f"--print-after {word}: no file name after the colon", help=f"--print-after {name}:graph.txt")
         places[check_pass(name)] = Path(file) if file else None
     return places
 

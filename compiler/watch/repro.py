@@ -1,4 +1,4 @@
-"""A folder that shows one wrong application of a rule by itself: the site before and after, its inputs, and how to see the difference."""
+"""A folder that reproduces one wrong application of a rule: the site before and after, its inputs, and how to see the difference."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ sys.exit(wrong)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """What the README tells."""
+    """What the README reports."""
 
     pass_name: str
     rule: str
@@ -115,12 +115,9 @@ def _compare(site: SiteCut, values: Mapping[str, Any]) -> str:
         expected = Reference(Path(), site.before).run({v.name: values[v.name] for v in site.before.graph.input})
         got = Reference(Path(), site.after).run({v.name: values[v.name] for v in site.after.graph.input})
     except (UserError, KeyError) as problem:
-        return f"the site alone does not run: {first_line(problem)}"
-    told = []
-    for name, value in expected.items():
-        found = difference(name, [(value, got[name])])
-        told.append(f"{name} is off by {found.max_abs:.3g}" + (f", {found.mismatched} elements differ in kind" if found.mismatched else ""))
-    return "; ".join(told)
+        return f"the site cannot be run alone: {first_line(problem)}"
+    found = [difference(name, [(value, got[name])]) for name, value in expected.items()]
+    return "; ".join(f"{d.name} is off by {d.max_abs:.3g}{f', {d.mismatch}' if d.mismatched else ''}" for d in found)
 
 
 def _readme(folder: Path, story: Story, site: SiteCut, seen: str) -> str:

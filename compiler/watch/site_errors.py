@@ -1,4 +1,4 @@
-"""Every approximated operator by itself: is it within its proved bound, on the values that reach it and on a ramp?"""
+"""Every approximated operator alone: is it within its proved bound, on the values that reach it and on a ramp?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...passes.place.placed import Site
+from ..differing_digits import differing
 from ..errors import UserError, first_line
 from ..verify.compare import difference
 from ..verify.reference import Reference
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import onnx
 
 RAMP = 12.0
-"""Beyond this |x| the functions that are approximated are straight."""
+"""For larger |x| the approximated functions are linear."""
 EVERYWHERE = (float("-inf"), float("inf"))
 ROUNDING = 16.0
 """Units of rounding, of the largest value, allowed on top of a bound: forms have about as many operators."""
@@ -44,15 +45,16 @@ def _fault(cut: SiteCut, seen: Mapping[str, Any], bound: float, over: tuple[floa
             for name, value in expected.items():
                 found = difference(name, [(value, got[name])])
                 if found.mismatched or found.max_abs > bound + _rounding(value, values):
-                    kinds = f" and {found.mismatched} elements differ in kind" if found.mismatched else ""
-                    return f"it is off by {found.max_abs:.3g}{kinds} {where}, its proved bound is {bound:.3g}"
+                    off, proved = differing(found.max_abs, bound)
+                    kinds = f"{found.mismatch}, " if found.mismatched else ""
+                    return f"{kinds}it is off by {off} {where}, its proved bound is {proved}"
     except UserError as problem:
-        return f"it does not run: {first_line(problem)}"
+        return f"onnxruntime cannot run it: {first_line(problem)}"
     return ""
 
 
 def _rounding(output: Any, inputs: Mapping[str, Any]) -> float:
-    """What the dtype may add to a bound."""
+    """What rounding in the output's dtype may add to a bound."""
     import numpy
 
     if output.dtype.kind != "f":

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device, Limit, Link, Memory, Precision
-from ...targets.operator_view import FLOATS
 from ...targets.support import device_dtypes
 from ..lower.context import Context
 from ..text.diagnostics import Diagnostic, Note, Span
 from ..text.syntax import Arg, Statement
 from ..words.names import suggestion_or_list
-from .memory_roles import check_memory_roles
+from ..words.properties import PROPERTIES
+
+ROLES = {"weights": "its weights", "activations": "the tensors it computes"}
+"""By role of a memory, what a device puts there."""
 
 
 def check_names(body: Iterable[Statement], context: Context) -> None:
@@ -135,7 +138,7 @@ def check_sense(
     for memory in memories:
         _memory(memory, context)
     if _memories_known(memories, context):
-        check_memory_roles(memories, devices, context)
+        _memory_roles(memories, devices, context)
     _memory_limit(memories, limits, context)
     for device in devices:
         _device(device, [memory for memory in memories if device.name in memory.shared], limits, context)
@@ -146,7 +149,7 @@ def check_sense(
         for limit in limits:
             if limit.kind == "power":
                 help = "write `power active 2 W, idle 0.1 W` in a device"
-                context.report.error("HW0308", _limit_span(limit, context), "a limit on power, but no device says what it draws", help)
+                context.report.error("HW0308", _limit_span(limit, context), "a limit on power, but no device states its `power`", help)
 
 
 def _limit_span(limit: Limit, context: Context) -> Span:
@@ -157,9 +160,9 @@ def _memory(memory: Memory, context: Context) -> None:
     path = f"memory.{memory.name}"
     if memory.budget > memory.size:
         note = (Note("the size is here", context.spans.get(f"{path}.size")),)
-        message = f"the budget of `{memory.name}` is more than its size"
+        message = f"the budget of `{memory.name}` is larger than its size"
         context.report.error("HW0301", context.spans[f"{path}.budget"], message, "", note)
-    _power_of_two(memory.page, f"{path}.page", "page", context)
+    _powers_of_two(memory, "memory", path, context)
 
 
 def _memory_limit(memories: list[Memory], limits: tuple[Limit, ...], context: Context) -> None:
@@ -176,9 +179,36 @@ def _memory_limit(memories: list[Memory], limits: tuple[Limit, ...], context: Co
             context.report.error("HW0302", _limit_span(limit, context), message, "", (Note("the budget is here", where),))
 
 
-def _power_of_two(value: int, path: str, what: str, context: Context) -> None:
-    if value & (value - 1) and path in context.spans:
-        context.report.error("HW0305", context.spans[path], f"`{what}` is {value} bytes, which is not a power of two")
+def _memory_roles(memories: Sequence[Memory], devices: Sequence[Device], context: Context) -> None:
+    """HW0203 for devices that have nowhere to put their weights or their activations. `memories` are all there are."""
+    for device in devices:
+        shared = [memory for memory in memories if device.name in memory.shared]
+        for role, what in ROLES.items():
+            if shared and not any(role in memory.holds for memory in shared):
+                message = f"device `{device.name}` has no memory for {what}"
+                context.report.error(
+                    "HW0203", context.spans[f"device.{device.name}"], message, _memory_help(memories, shared, role, device)
+                )
+
+
+def _memory_help(memories: Sequence[Memory], shared: Sequence[Memory], role: str, device: Device) -> str:
+    """Sharing a memory that holds it already is the smaller change."""
+    ready = [memory.name for memory in memories if role in memory.holds]
+    if ready:
+        return f"memory `{ready[0]}` holds {role}: add `{device.name}` to its `shared`"
+    names = " and ".join(f"`{memory.name}` ({', '.join(memory.holds)})" for memory in shared)
+    return f"it addresses {names}: add `{role}` to a `holds`, or describe the memory that holds {role}"
+
+
+def _powers_of_two(item: Memory | Link, block: str, path: str, context: Context) -> None:
+    """HW0305 for each number of a block that must be a power of two and is none."""
+    for name, row in PROPERTIES[block].items():
+        for number in row.numbers:
+            value = getattr(item, number.field)
+            if number.power_of_two and value & (value - 1) and f"{path}.{number.field}" in context.spans:
+                what = f"{name} {number.word}".strip()
+                message = f"`{what}` is {value} bytes, which is not a power of two"
+                context.report.error("HW0305", context.spans[f"{path}.{number.field}"], message)
 
 
 def _device(device: Device, memories: list[Memory], limits: tuple[Limit, ...], context: Context) -> None:
@@ -188,14 +218,14 @@ def _device(device: Device, memories: list[Memory], limits: tuple[Limit, ...], c
     usual = [ridge for ridge in ridges.values() if 1 <= ridge <= 10_000]
     for dtype, ridge in ridges.items():
         if not any(1 / 100 <= ridge / other <= 100 for other in usual):  # a slower dtype beside a usual one is no slip of the unit
-            message = f"`{device.name}` would need {ridge:.3g} operations a byte to be busy; 1 to 10000 is usual"
+            message = f"`{device.name}` needs {ridge:.3g} operations per byte to be compute-bound; 1 to 10000 is typical"
             span = context.spans[f"{path}.peak.{dtype}"]
             context.report.add("warning", "HW0307", span, message, "check the units of peak and bandwidth")
             break
     for limit in limits:
         if limit.kind == "latency" and device.dispatch > limit.value:
             note = (Note("the limit is here", _limit_span(limit, context)),)
-            message = f"one dispatch of `{device.name}` already breaks the latency limit"
+            message = f"one dispatch of `{device.name}` already exceeds the latency limit"
             context.report.add("warning", "HW0309", context.spans[f"{path}.dispatch"], message, "", note)
 
 
@@ -212,12 +242,11 @@ def _link(link: Link, memories: list[Memory], devices: dict[str, Device], contex
     if link.copy_bandwidth is not None and link.copy_bandwidth > fastest:
         message = f"the link copies faster than its memory ({fastest / 1e9:g} GB/s)"
         context.report.error("HW0303", context.spans[f"{path}.copy_bandwidth"], message)
-    for what in ("align", "length_multiple"):
-        _power_of_two(getattr(link, what), f"{path}.{what}", what.replace("_", " "), context)
+    _powers_of_two(link, "link", path, context)
     for name in (link.source, link.destination):
         own = devices[name].row_align if name in devices else 1
         if own % link.row_align and link.row_align % own and f"{path}.row_align" in context.spans:
-            message = f"rows of {link.row_align} bytes here and of {own} on `{name}` cannot both hold"
+            message = f"row alignments of {link.row_align} bytes here and {own} on `{name}` are incompatible"
             note = (Note("the device's is here", context.spans.get(f"device.{name}.row_align")),)
             context.report.error("HW0305", context.spans[f"{path}.row_align"], message, "", note)
 

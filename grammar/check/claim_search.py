@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from heapq import nlargest
 from itertools import pairwise
 
+from ...targets.dtypes import LARGEST
 from ...targets.rule_spec import RuleSpec
 from .rule_tape import ROUNDING, Careful, Tape, evaluate, evaluate_carefully, evaluate_narrow
 
@@ -211,19 +212,19 @@ def _closer(worst: Sequence[tuple[Point, float]], tape: Tape, step: int, low: fl
 
 # --- narrow dtypes
 
-NARROW = {"fp16": "e", "bf16": "", "fp32": "f"}
-LARGEST_HALF = 65504.0
+STRUCT = {"fp16": "e", "fp32": "f"}
+"""Dtypes that Python's struct can round to."""
 
 
 def first_overflow(tape: Tape, dtype: str, over: tuple[float, float] | None) -> tuple[float, float] | None:
     """(x, what `emit` then is) of the smallest |x| up to 65504 for which `emit` in that dtype is infinite or nan although `match` is
     within the dtype; None if there is none, or several inputs or too many operations make that a question without an answer."""
-    letter = NARROW.get(dtype, "")
+    letter = STRUCT.get(dtype, "")
     if not letter or len(tape.parameters) != 1 or len(tape.steps) > 400:
         return None
     low, high = over or (-math.inf, math.inf)
-    sizes = [2.0 ** (k / 2) for k in range(-8, 32)] + [LARGEST_HALF]
-    limit = LARGEST_HALF if dtype == "fp16" else 3.4e38
+    sizes = [2.0 ** (k / 2) for k in range(-8, 32)] + [LARGEST["fp16"]]
+    limit = LARGEST[dtype]
     for size in sizes:
         for x in (size, -size):
             if low <= x <= high:

@@ -21,14 +21,14 @@ LEAST_SHARE = 0.02
 
 
 def check_claims(rules: Sequence[tuple[Rule, RuleSpec]], devices: Sequence[Device], context: Context) -> None:
-    """Tries every rule. Time is bounded for the file as a whole."""
+    """Tests the claim of every rule. Time is bounded for the file as a whole."""
     dtypes = {dtype for device in devices for dtype in device_dtypes(device)}
     share = min(1.0, FULL_SHARE / max(1, len(rules)))
     for rule, spec in rules:
         try:
             tape = tape_of(spec)
         except NotElementwise as found:
-            message = f"the claim of `{spec.name}` is tried when a model is compiled: {found} is not computed element by element"
+            message = f"the claim of `{spec.name}` is checked when a model is compiled, not here: {found} is not elementwise"
             context.report.add("info", "HW0510", rule.name.span, message)
             continue
         if _holds(rule, spec, tape, share, context) and share > LEAST_SHARE:
@@ -42,7 +42,7 @@ def _holds(rule: Rule, spec: RuleSpec, tape: Tape, share: float, context: Contex
         silent = all(statement.head.text != "error" for statement in rule.statements)
         _refuse(verdict.worst, verdict.grows, spec, span, silent, context)
     elif not verdict.points:
-        message = f"the claim of `{spec.name}` cannot be tried: `match` and `emit` are never both defined"
+        message = f"the claim of `{spec.name}` cannot be checked: `match` and `emit` are never both defined"
         context.report.error("HW0508", span, message, "look for divisions by zero and roots of negative numbers")
     return verdict.worst is None and verdict.points > 0
 
@@ -51,33 +51,33 @@ def _refuse(worst: Counterexample, grows: bool, spec: RuleSpec, span: Span, sile
     at = ", ".join(f"{name} = {_short(x)}" for name, x in zip(spec.parameters[:6], worst.point, strict=False)) or "no input"
     claimed = f"{spec.error:g} is claimed" if spec.error is not None else f"`{spec.claim}` is claimed"
     if silent:
-        claimed = "it says no `error`, so it must be equal over the reals"
+        claimed = "without `error` a rule must be exact over the reals"
     if math.isinf(worst.error):
         message = f"`emit` of `{spec.name}` is not defined at {at}: {worst.why}; `match` is {worst.match:.6g} there"
-        context.report.error("HW0508", span, message, "claim it `over` a range without such points, or mend the formula")
+        context.report.error("HW0508", span, message, "claim it `over` a range without such points, or fix the formula")
         return
     message = f"`{spec.name}` is off by {worst.error:.4g} at {at}, and {claimed}"
     note = Note(f"there `match` is {worst.match:.9g} and `emit` is {worst.emit:.9g}")
-    help = f"the largest error found is {worst.error:.4g}: claim at least `error abs {_above(worst.error)}`, or mend the formula"
+    help = f"the largest error found is {worst.error:.4g}: claim at least `error abs {_above(worst.error)}`, or fix the formula"
     if worst.error > max(1.0, 0.1 * abs(worst.match)) and (not grows or all(abs(x) <= 1 for x in worst.point)):
-        help = "so large a difference is no approximation: mend the formula"
+        help = "this is too large for an approximation: fix the formula"
     elif grows:
-        help = "the difference grows with the input: claim it over a range, as in `error abs … over -8..8`, or mend the formula"
+        help = "the difference grows with the input: claim it over a range, as in `error abs … over -8..8`, or fix the formula"
     context.report.error("HW0508", span, message, help, (note,))
 
 
 def _check_range(rule: Rule, spec: RuleSpec, tape: Tape, dtypes: Sequence[str], context: Context) -> None:
     """HW0509 for the narrowest dtype that overflows; the others in its notes."""
     found = [(dtype, first) for dtype in dtypes if (first := first_overflow(tape, dtype, spec.over)) is not None]
-    said = [f"in {dtype} `emit` of `{spec.name}` is {value:g} at {spec.parameters[0]} = {_short(x)}" for dtype, (x, value) in found]
-    if said:
+    messages = [f"in {dtype} `emit` of `{spec.name}` is {value:g} at {spec.parameters[0]} = {_short(x)}" for dtype, (x, value) in found]
+    if messages:
         help = "clamp what grows (squares, exponentials) before it overflows, or keep large inputs away"
-        message = f"{said[0]}, where `match` is finite"
-        context.report.add("warning", "HW0509", rule.name.span, message, help, tuple(map(Note, said[1:])))
+        message = f"{messages[0]}, where `match` is finite"
+        context.report.add("warning", "HW0509", rule.name.span, message, help, tuple(map(Note, messages[1:])))
 
 
 def claim_span(rule: Rule) -> Span:
-    """The number or word that claims; the rule's name where it says nothing."""
+    """The number or word that claims; the rule's name if it claims nothing."""
     for statement in rule.statements:
         if statement.head.text == "error":
             numbers = [arg.span for arg in statement.args if arg.kind == "number"]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ...targets.dtypes import FLOATS, NARROW_INTEGERS
 from ...targets.formula import COMPARISONS, Between, Binary, Call, Expression, Number, conjuncts, render
 from ...targets.model import Device, OperatorRule
-from ...targets.operator_view import FLOATS
 from ...targets.support import ALL_DOMAINS, device_dtypes, lists
 from ..lower.context import Context
 from ..text.diagnostics import Note, Span
 from ..text.syntax import Statement
-
-NARROW_INTEGERS = frozenset({"int4", "uint4", "int8", "uint8", "int16", "uint16"})
-"""Integers that quantised operators compute in; the wider ones are indices and shapes, which cost no arithmetic to speak of."""
 
 
 def check_effect(devices: Sequence[Device], context: Context) -> None:
@@ -24,7 +21,7 @@ def check_effect(devices: Sequence[Device], context: Context) -> None:
         if not _faulty(body, context):  # else what is missing or doubled may be what was misread
             _peaks(device, body, context)
             _beside_all(body, context)
-            _said_twice(body, context)
+            _listed_twice(body, context)
         _shapes(device, body, context)
         if not wrong:  # else what is missing may be a line with a mistake
             _kernels(device, body, context)
@@ -51,8 +48,8 @@ def _peaks(device: Device, body: Iterable[Statement], context: Context) -> None:
     if narrow and not stated & NARROW_INTEGERS:
         lacking.append(narrow[0])
     for dtype in lacking:
-        message = f"`{device.name}` supports {dtype} and has no peak for it"
-        help = f"write for example `peak {dtype} 4 TOPS @guess`; without, it would cost what {', '.join(sorted(stated))} does"
+        message = f"`{device.name}` supports {dtype} but has no peak for it"
+        help = f"write for example `peak {dtype} 4 TOPS @guess`; without it, {dtype} would cost the same as {', '.join(sorted(stated))}"
         context.report.missing(context.devices[device.name].args[0].span, message, help, "peak")
 
 
@@ -70,10 +67,10 @@ def _beside_all(body: Iterable[Statement], context: Context) -> None:
         heads = [line.head for line in block.body or () if isinstance(line, Statement)]
         if block is not everything and heads and all(head.text.rpartition("::")[0] in ALL_DOMAINS for head in heads):
             message, note = "this block adds nothing to `supports all`", Note("`supports all` is here", everything.head.span)
-            _warn(block.head.span, message, "drop one of the two; what it does not run stands in `deny { … }`", context, note)
+            _warn(block.head.span, message, "remove one of the two; list what it does not run in `deny { … }`", context, note)
 
 
-def _said_twice(body: Iterable[Statement], context: Context) -> None:
+def _listed_twice(body: Iterable[Statement], context: Context) -> None:
     """An operator that one block lists without a condition and then again."""
     for block in body:
         if block.head.text != "supports":
@@ -86,7 +83,7 @@ def _said_twice(body: Iterable[Statement], context: Context) -> None:
                 first = plain.get((name.text, name.span.source.name))
                 if first is not None:
                     message = f"`{name.text}` is already supported without a condition"
-                    _warn(name.span, message, "lines for one operator are alternatives: drop one", context, Note("here", first))
+                    _warn(name.span, message, "lines for one operator are alternatives: remove one", context, Note("here", first))
                 elif line.where is None:
                     plain[name.text, name.span.source.name] = name.span
 
@@ -106,7 +103,7 @@ def _shapes(device: Device, body: Iterable[Statement], context: Context) -> None
         part = next((part for part in conjuncts(rule.where) if _beyond(part, device.max_rank)), None) if rule.where else None
         if part is not None and rule.origin in spans:
             message = f"this condition can never hold: `{render(part)}`, and `{device.name}` takes at most rank {device.max_rank}"
-            context.report.error("HW0505", spans[rule.origin], message, "widen `max rank`, or ask for less")
+            context.report.error("HW0505", spans[rule.origin], message, "raise `max rank`, or require less")
 
 
 def _beyond(part: Expression, most: int) -> bool:

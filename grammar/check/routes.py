@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from ...targets.model import Device
 from ...targets.support import lists
 from ..lower.context import Context
-from ..lower.rewrite import facts_of, reachable
+from ..lower.rewrite import facts_named, reachable
 from ..text.diagnostics import Source
 from ..text.syntax import Arg, Statement
 
@@ -30,8 +30,8 @@ def check_routes(devices: Sequence[Device], source: Source, context: Context) ->
             if operator.text in seen or any(_runs(other, operator.text, context) for other in others):
                 continue
             seen.add(operator.text)
-            help = "support it on another device, or write a `rewrite` line to operators that a device has"
-            context.report.add("info", "HW0507", operator.span, f"`{operator.text}` always ends on `{host.name}`", help)
+            help = "support it on another device, or write a `rewrite` line to operators that another device supports"
+            context.report.add("info", "HW0507", operator.span, f"`{operator.text}` always runs on `{host.name}`", help)
 
 
 def _named(device: Statement, source: Source) -> Iterator[Arg]:
@@ -56,7 +56,7 @@ def _runs(device: Device, operator: str, context: Context) -> bool:
     for line in device.rewrites:
         if line.operator != operator or line.rule == "native":
             continue
-        forms = [fact.emits for fact in facts_of(line.rule, operator, context)]
+        forms = [fact.emits for fact in facts_named(line.rule, operator, context)]
         if any(all(reachable(device, name, context, frozenset({operator})) for name in form) for form in forms):
             return True
     return False

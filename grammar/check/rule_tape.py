@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...targets import formula as ex
-from ...targets.elementwise import ELEMENTWISE, Elementwise, Function
+from ...targets.dtypes import ROUNDOFF
 from ...targets.rule_formula import INFIX, plain_name
 from ...targets.rule_spec import RuleSpec
+from .elementwise import ELEMENTWISE, Elementwise, Function
 
-ROUNDING = 2.0**-53
+ROUNDING = ROUNDOFF["fp64"]
 
 
 class NotElementwise(Exception):
@@ -48,7 +49,7 @@ class Tape:
 def tape_of(spec: RuleSpec) -> Tape:
     """Raises NotElementwise where a side is not computed element by element by operators that are known here."""
     if len(spec.emit) != 1 or len(spec.match) != 1:
-        raise NotElementwise("several outputs")
+        raise NotElementwise("a rule with several outputs")
     tape = Tape(spec.parameters)
     names: dict[str, int] = {}
     for name in spec.parameters:
@@ -74,7 +75,7 @@ def _put(tape: Tape, expression: ex.Expression, names: Mapping[str, int]) -> int
             return tape.put(ELEMENTWISE[INFIX[operator]].function, arguments)
         case ex.Call():
             return _call(tape, expression, names)
-    raise NotElementwise("a list or a text")
+    raise NotElementwise("a list or a string")
 
 
 def _call(tape: Tape, call: ex.Call, names: Mapping[str, int]) -> int:

@@ -1,1 +1,1 @@
-"""What an editor asks of a .hw text, as functions of text and offset; nothing here knows how an editor is spoken to."""
+"""What an editor needs to know about a .hw text, as functions of text and offset; nothing here knows an editor's protocol."""

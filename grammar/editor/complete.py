@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ...targets.dtypes import DTYPES
 from ...targets.operators import operator_names, versions_of
 from ...targets.predicates import PREDICATES
 from ...targets.rule_spec import RuleFacts
-from ..lower.expression import DTYPES, LINK_VARIABLES
+from ..lower.expression import LINK_VARIABLES
 from ..lower.runtime import RUNTIMES
 from ..text.pieces import Piece, split_pieces
-from ..words.properties import PROPERTIES
+from ..words.properties import PROPERTIES, row
 from ..words.reader import PROVENANCE
-from ..words.schema import BLOCKS
 from ..words.units import ALL_UNITS, DIMENSIONS
 from .place import Place, place_at
 
@@ -22,14 +22,14 @@ TABLES = ("operators", "kernel")
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Completion:
     label: str
     kind: str
     """property, operator, operand, attribute, predicate, unit, rule, dtype, device, word"""
     detail: str = ""
 
 
-def complete(text: str, offset: int, rules: Sequence[RuleFacts] = ()) -> tuple[Item, ...]:
+def complete(text: str, offset: int, rules: Sequence[RuleFacts] = ()) -> tuple[Completion, ...]:
     """Everything that fits at an offset and begins with what is written there (whatever its capitals)."""
     place = place_at(text, offset)
     if place.inside_text:
@@ -39,10 +39,10 @@ def complete(text: str, offset: int, rules: Sequence[RuleFacts] = ()) -> tuple[I
     return tuple(found.values())
 
 
-def _candidates(text: str, place: Place, rules: Sequence[RuleFacts]) -> Iterable[Item]:
+def _candidates(text: str, place: Place, rules: Sequence[RuleFacts]) -> Iterable[Completion]:
     before = [piece.text for piece in place.before]
     if place.word.startswith("@"):
-        return [Item(f"@{word}", "word", "where a number is from") for word in PROVENANCE]
+        return [Completion(f"@{word}", "word", "where a number is from") for word in PROVENANCE]
     if "where" in before:
         return _condition(place, before)
     if before and before[-1][0].isdigit():
@@ -56,49 +56,49 @@ def _candidates(text: str, place: Place, rules: Sequence[RuleFacts]) -> Iterable
     return _arguments(text, place, before)
 
 
-def _properties(block: str) -> list[Item]:
+def _properties(block: str) -> list[Completion]:
     known = PROPERTIES.get("target" if block == "amend" else block, {})
-    return [Item(name, "property", known[name].meaning) for name in BLOCKS.get(block, known)]
+    return [Completion(name, "property", found.meaning) for name, found in known.items()]
 
 
-def _operators(words: tuple[str, ...] = ()) -> list[Item]:
-    return [*(Item(word, "word") for word in words), *(Item(name, "operator") for name in operator_names())]
+def _operators(words: tuple[str, ...] = ()) -> list[Completion]:
+    return [*(Completion(word, "word") for word in words), *(Completion(name, "operator") for name in operator_names())]
 
 
-def _units(place: Place, before: list[str]) -> list[Item]:
+def _units(place: Place, before: list[str]) -> list[Completion]:
     """Units of the property's dimension; all where it has none or several."""
-    known = PROPERTIES.get(place.block, {}).get(before[0])
-    dimension = "bandwidth" if "copy" in before else (known.dimension if known else "")
+    known = next((found for word in reversed(before) if (found := row(place.block, word))), None)  # `zero_copy where … else copy 20`
+    dimension = known.dimension if known else ""
     units = DIMENSIONS.get(dimension) or (ALL_UNITS if not known else {})
-    return [Item(unit, "unit", f"{dimension or ALL_UNITS[unit][0]}") for unit in units]
+    return [Completion(unit, "unit", f"{dimension or ALL_UNITS[unit][0]}") for unit in units]
 
 
-def _rules(text: str, operator: str, rules: Sequence[RuleFacts]) -> list[Item]:
+def _rules(text: str, operator: str, rules: Sequence[RuleFacts]) -> list[Completion]:
     fitting = {facts.name: facts for facts in rules if operator in facts.matches}
-    found = [Item("native", "rule", "the operator itself")]
-    found += [Item(name, "rule", f"{operator} as {', '.join(facts.emits)}") for name, facts in fitting.items()]
-    return [*found, *(Item(name, "rule", "a rule of this file") for name in declared(text, "rule"))]
+    found = [Completion("native", "rule", "the operator itself")]
+    found += [Completion(name, "rule", f"{operator} as {', '.join(facts.emits)}") for name, facts in fitting.items()]
+    return [*found, *(Completion(name, "rule", "a rule of this file") for name in declared(text, "rule"))]
 
 
-def _condition(place: Place, before: list[str]) -> list[Item]:
+def _condition(place: Place, before: list[str]) -> list[Completion]:
     if place.block == "link":
-        return [Item(name, "word") for name in sorted(LINK_VARIABLES)] + [Item(name, "dtype") for name in DTYPES]
+        return [Completion(name, "word") for name in sorted(LINK_VARIABLES)] + [Completion(name, "dtype") for name in DTYPES]
     names = before[1:2] if before[0] == "rewrite" else _listed(place.before)
-    operands: dict[str, Item] = {}
-    attributes: dict[str, Item] = {}
+    operands: dict[str, Completion] = {}
+    attributes: dict[str, Completion] = {}
     for name in names:
         for version in versions_of(name)[-1:]:
-            operands.update({slot.name: Item(slot.name, "operand", f"of {name}") for slot in (*version.inputs, *version.outputs)})
-            attributes.update({f"attr.{key}": Item(f"attr.{key}", "attribute", f"of {name}") for key in version.attributes})
+            operands.update({slot.name: Completion(slot.name, "operand", f"of {name}") for slot in (*version.inputs, *version.outputs)})
+            attributes.update({f"attr.{key}": Completion(f"attr.{key}", "attribute", f"of {name}") for key in version.attributes})
     last = before[-1]
     if before[-2:-1] == ["native"] and last == "(":
         return _operators()
     if last == "{" or last in ("==", "!="):
-        return [Item(name, "dtype") for name in DTYPES]
+        return [Completion(name, "dtype") for name in DTYPES]
     if last in ("(", ",") and before.count("(") > before.count(")"):
         return [*operands.values(), *attributes.values()]
-    predicates = [Item(name, "predicate", known.meaning) for name, known in PREDICATES.items()]
-    return [*predicates, *attributes.values(), *(Item(word, "word") for word in ("not", "and", "or", "in"))]
+    predicates = [Completion(name, "predicate", known.meaning) for name, known in PREDICATES.items()]
+    return [*predicates, *attributes.values(), *(Completion(word, "word") for word in ("not", "and", "or", "in"))]
 
 
 def _listed(before: Sequence[Piece]) -> list[str]:
@@ -106,33 +106,37 @@ def _listed(before: Sequence[Piece]) -> list[str]:
     return [piece.text for piece in before[: next(i for i, piece in enumerate(before) if piece.text == "where")] if piece.text != ","]
 
 
-def _arguments(text: str, place: Place, before: list[str]) -> list[Item]:
+def _arguments(text: str, place: Place, before: list[str]) -> list[Completion]:
+    found = row(place.block, before[0])
     match before[0]:
-        case "supports":
-            return [Item(name, "dtype") for name in (*DTYPES, *(("all",) if len(before) == 1 else ()))]
-        case "peak" | "default" | "compute":
-            return [Item(name, "dtype") for name in DTYPES]
-        case "keep":
-            return [Item(name, "device") for name in declared(text, "device")] if before[-1] == "on" else [*_dtypes(), *_operators()]
-        case "rewrite":
-            return _operators() if len(before) == 1 else [Item(word, "word") for word in ("->", "tol", "keep", "where")]
-        case "deny":
+        case "supports" if len(before) == 1:
+            return [*_names("dtype", text), Completion("all", "dtype")]
+        case "keep" if before[-1] == "on":
+            return _names("device", text)
+        case "rewrite" if len(before) > 1:
+            return [Completion(word, "word") for word in ("->", "tol", "keep", "where")]
+        case "runtime" if len(before) > 1:
+            return [Completion(name, "word") for name in RUNTIMES.get(before[1], {}) if name]
+        case "target":
+            return [Completion("extends", "word")] if len(before) == 2 else [Completion(name, "word") for name in declared(text, "target")]
+    if found is None:
+        return []
+    return [*(Completion(word, "word") for word in found.words), *(item for kind in found.takes for item in _names(kind, text))]
+
+
+def _names(kind: str, text: str) -> list[Completion]:
+    """The names of a kind that a property may take."""
+    match kind:
+        case "dtype":
+            return [Completion(name, "dtype") for name in DTYPES]
+        case "operator":
             return _operators()
         case "runtime":
-            return [Item(name, "word") for name in (RUNTIMES if len(before) == 1 else RUNTIMES.get(before[1], {})) if name]
-        case "shared" | "link" | "partitions":
-            return [Item(name, "device") for name in declared(text, "device")]
-        case "inherit":
-            return [Item(name, "word", "a table") for name in declared(text, "table")]
-        case "target":
-            return [Item("extends", "word")] if len(before) == 2 else [Item(name, "word") for name in declared(text, "target")]
-    choices = {"max": ("rank", "dim"), "align": ("row",), "static_shapes": ("yes", "no"), "power": ("active", "idle"), "onnx": ("opset",),
-               "confidence": ("low", "medium", "high"), "holds": ("weights", "activations"), "length": ("multiple",)}  # fmt: skip
-    return [Item(word, "word") for word in choices.get(before[0], ())]
-
-
-def _dtypes() -> list[Item]:
-    return [Item(name, "dtype") for name in DTYPES]
+            return [Completion(name, "word") for name in RUNTIMES]
+        case "table":
+            return [Completion(name, "word", "a table") for name in declared(text, "table")]
+        case _:
+            return [Completion(name, kind) for name in declared(text, kind)]
 
 
 def declared(text: str, what: str) -> list[str]:

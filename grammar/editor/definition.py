@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from ..text.diagnostics import Source, Span
 from ..text.pieces import Piece
 from ..text.syntax import Arg, Item, Rule, Statement, read
+from ..words.properties import row_anywhere
 from .place import piece_at, place_at, statement_of
 
+DECLARED = ("device", "memory", "rule", "table")
+"""What a bare name may be the name of."""
 Load = Callable[[str, Source], Source | str]
 
 
@@ -32,7 +35,7 @@ def _symbols(items: tuple[Item, ...]) -> Iterator[Symbol]:
     for item in items:
         if isinstance(item, Rule):
             yield Symbol(item.name.text, "rule", item.name.span, item.span, ())
-        elif item.head.text in ("target", "table", "device", "memory", "link") and item.args and item.body is not None:
+        elif (row := row_anywhere("", item.head.text)) and row.named and item.args and item.body is not None:
             last = item.args[2 if item.head.text == "link" and len(item.args) > 2 else 0]
             span = item.args[0].span.to(last.span)
             yield Symbol(span.text, item.head.text, span, item.span, tuple(_symbols(item.body)))
@@ -63,13 +66,14 @@ def _kinds(text: str, piece: Piece, statement: list[Piece]) -> tuple[str, ...]:
         return ("target",)
     if before[-1:] == ["->"] and before[0] == "rewrite":
         return ("rule",)
-    if before[:1] == ["inherit"]:
+    row = row_anywhere("", before[0]) if before else None
+    if row and "table" in row.takes:
         return ("device", "table")
-    if before[:1] in (["shared"], ["link"], ["partitions"]) or before[-1:] == ["on"]:
+    if (row and "device" in row.takes) or before[-1:] == ["on"]:
         return ("device",)
-    if before and before[-1] in ("target", "device", "memory", "rule", "table"):
+    if before and before[-1] in (*DECLARED, "target"):
         return (before[-1],)
-    return () if place_at(text, piece.start).inside_text else ("device", "memory", "rule", "table")
+    return () if place_at(text, piece.start).inside_text else DECLARED
 
 
 def _files(source: Source, load: Load, seen: set[str]) -> Iterator[Source]:

@@ -1,11 +1,11 @@
-"""What there is to say about the word or number under an offset, in Markdown."""
+"""Documentation of the word or number under an offset, in Markdown."""
 
 from __future__ import annotations
 
 from ...targets.operators import versions_of
 from ...targets.predicates import PREDICATES
 from ..text.pieces import Piece
-from ..words.properties import PROPERTIES
+from ..words.properties import row
 from ..words.reader import PROVENANCE
 from ..words.units import ALL_UNITS, DIMENSIONS
 from .place import piece_at, place_at, statement_of
@@ -14,13 +14,13 @@ MEANT = {"src": "a published source", "vendor": "the vendor's own claim", "proxy
 
 
 def hover(text: str, offset: int) -> tuple[str, int, int] | None:
-    """(Markdown, start, end) of what is under the offset; None where there is nothing to say."""
+    """(Markdown, start, end) of what is under the offset; None if there is none."""
     index, pieces = piece_at(text, offset)
     if index < 0:
         return None
     piece = pieces[index]
-    said = _number(pieces, index) or _word(text, piece, pieces, index)
-    return (said, piece.start, piece.end) if said else None
+    shown = _number(pieces, index) or _word(text, piece, pieces, index)
+    return (shown, piece.start, piece.end) if shown else None
 
 
 def _word(text: str, piece: Piece, pieces: list[Piece], index: int) -> str:
@@ -29,7 +29,7 @@ def _word(text: str, piece: Piece, pieces: list[Piece], index: int) -> str:
         return f"`{piece.text}`: {MEANT[word]}" if word in PROVENANCE else ""
     place = place_at(text, piece.start)
     first = statement_of(pieces, index)[0].start == piece.start
-    known = PROPERTIES.get(place.block, {}).get(piece.text)
+    known = row(place.block, piece.text)
     if first and known:
         dimension = f" A {known.dimension}." if known.dimension else ""
         return f"`{known.example}`\n\n{known.meaning}{dimension}{' Required.' if known.required else ''}"
@@ -69,5 +69,5 @@ def _number(pieces: list[Piece], index: int) -> str:
     others = [f"{value * scale / size:.6g} {other}" for other, size in DIMENSIONS[dimension].items() if 0.1 <= value * scale / size < 1e6]
     note = next((piece.text for piece in pieces[at + 2 : at + 3] if piece.text.startswith("@")), "")
     source = next((piece.text for piece in pieces[at + 4 : at + 5] if note and piece.text.startswith('"')), "")
-    said = f"\n\n{note[1:]}: {MEANT.get(note[1:], '')} {source}".rstrip() if note else "\n\nno source is given"
-    return f"`{pieces[at].text} {unit}` is a {dimension}: {', '.join(dict.fromkeys(others))}{said}"
+    shown = f"\n\n{note[1:]}: {MEANT.get(note[1:], '')} {source}".rstrip() if note else "\n\nno source stated"
+    return f"`{pieces[at].text} {unit}` is a {dimension}: {', '.join(dict.fromkeys(others))}{shown}"

@@ -1,4 +1,4 @@
-"""What `amend &a16.npu { … }` and `delete &a16.npu.supports Resize;` do to a target's statements, found by a path."""
+"""Layers of a target merged, and what `amend &a16.npu { … }` and `delete &a16.npu.supports Resize;` do to its statements by path."""
 
 from __future__ import annotations
 
@@ -6,12 +6,37 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ..text.syntax import Arg, Item, Statement
+from ..words.properties import PROPERTIES, row_anywhere
 from ..words.reader import Report
-from ..words.schema import inner
-from .merge import merge
+from ..words.schema import inner, property_key
 
 Layer = Callable[[tuple[Item, ...], str], tuple[Item, ...]]
 """The statements of an `amend`, written into a block of that kind, as a layer to merge: tidied, tables in place."""
+
+
+def merge(parent: tuple[Item, ...], child: tuple[Item, ...], block: str) -> tuple[Item, ...]:
+    """Two layers of one block as one: the upper layer replaces what may stand once, the rest adds up, its `rewrite` lines come first."""
+    result = list(parent)
+    places = {property_key(block, item): index for index, item in enumerate(result) if isinstance(item, Statement)}
+    first: list[Item] = []
+    for item in child:
+        key = property_key(block, item) if isinstance(item, Statement) else None
+        place = places.get(key) if key is not None else None
+        if place is None:
+            (first if isinstance(item, Statement) and item.head.text == "rewrite" else result).append(item)
+            continue
+        old = result[place]
+        assert isinstance(old, Statement) and isinstance(item, Statement)
+        result[place] = _over(old, item, block)
+    return (*first, *result)
+
+
+def _over(old: Statement, new: Statement, block: str) -> Statement:
+    kind = inner(block, new.head.text)
+    if not kind or old.body is None or new.body is None:
+        return new
+    args = new.args if len(new.args) >= len(old.args) else (*new.args[:1], *old.args[1:])
+    return replace(new, args=args, body=merge(old.body, new.body, kind))
 
 
 def consumed(item: Item, path: list[str]) -> int:
@@ -25,7 +50,8 @@ def consumed(item: Item, path: list[str]) -> int:
         return 0
     if head == "link":
         return 3 if list(words[:2]) == path[1:3] else 0
-    if head in ("device", "memory", "peak", "max"):
+    row = row_anywhere("device", head)
+    if row is not None and (row.named or row.keyed):
         return 2 if list(words[:1]) == path[1:2] else 0
     return 1
 
@@ -33,7 +59,7 @@ def consumed(item: Item, path: list[str]) -> int:
 def amended(item: Statement, path: list[str], edit: Statement, block: str, layer: Layer) -> Statement | None:
     """The statement with the body of the amend merged in at the path; None if there is no such path."""
     if not path:
-        if item.body is None or block not in ("target", "device", "table", "memory", "link", "precision", "limits"):
+        if item.body is None or block not in PROPERTIES or block == "file":
             return None
         return replace(item, body=merge(item.body, layer(edit.body or (), block), block))
     for index, child in enumerate(item.body or ()):

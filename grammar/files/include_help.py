@@ -32,10 +32,10 @@ def did_you_mean_file(written: str, source: Source) -> str:
     near = f"{written}.hw" if f"{written}.hw" in (*beside, *stock) else closest(written, (*beside, *stock))
     if near and near != Path(source.name).name:
         return f'did you mean `include "{near}";`?'
-    return f"files are looked for beside this one and among those that ship: {', '.join(stock)}"
+    return f"files are searched for beside this one and among the stock files: {', '.join(stock)}"
 
 
 def include_of_its_file() -> str:
     """Help for a target of which nothing is known."""
     shipped = ", ".join(sorted(path.stem for path in STOCK.glob("*.hw")))
-    return f'include the file it is in, `include "other.hw";`; those that ship: {shipped}'
+    return f'include the file it is in, `include "other.hw";`; stock files: {shipped}'

@@ -15,13 +15,12 @@ from ..text.syntax import Arg, File, Item, Rule, Statement, read
 from ..words.names import suggestion_or_list
 from ..words.reader import Reader, Report
 from ..words.schema import tidy_body, unknown
-from .amend import amended, deleted, offer
+from .amend import amended, deleted, merge, offer
 from .include_help import did_you_mean_file, include_of_its_file, where_it_is
-from .merge import merge
 from .tables import Tables
 
 Load = Callable[[str, Source], Source | str]
-"""(path as written, the source that says it) to the included source, or why it cannot be had."""
+"""(path as written, the source that includes it) to the included source, or why it cannot be read."""
 LANGUAGE = 1
 KEPT_BYTES = 1 << 16
 """Included files up to this size are read once a process: several targets include the same tables."""
@@ -93,7 +92,7 @@ def _table(item: Statement, files: Files) -> None:
     if name is None:
         return
     if item.body is None:
-        files.report.error("HW0001", item.head.span, "`table` needs a block of what the runtime takes")
+        files.report.error("HW0001", item.head.span, "`table` needs a block of what the runtime supports")
     _declare(name, files.tables.declared, item, "table", files.report)
     if files.tables.declared[name.text] is item:
         files.tables.declare(name.text, item)
@@ -107,18 +106,18 @@ def _declare(name: Arg, table: dict[str, Statement] | dict[str, Rule], item: Ite
 
 
 def _language(file: File, items: tuple[Item, ...], report: Report) -> None:
-    said = [item for item in items if isinstance(item, Statement) and item.head.text == "hw"]
-    if not said:
-        message = "the file does not say which version of the language it is in"
+    versions = [item for item in items if isinstance(item, Statement) and item.head.text == "hw"]
+    if not versions:
+        message = "the file does not state its language version"
         report.missing(Span(file.source, 0, 0), message, f"begin it with `hw {LANGUAGE};`")
         return
-    reader = Reader(said[0], report)
+    reader = Reader(versions[0], report)
     version = reader.take("number", "a version: `hw 1;`")
     reader.end()
     if version is not None and version.text != str(LANGUAGE):
-        report.error("HW0007", version.span, f"version {version.text} of the language is not known; this reads {LANGUAGE}")
-    for again in said[1:]:
-        report.error("HW0103", again.head.span, "`hw` is set twice", "", (Note("first here", said[0].span),))
+        report.error("HW0007", version.span, f"language version {version.text} is not supported; this compiler reads version {LANGUAGE}")
+    for again in versions[1:]:
+        report.error("HW0103", again.head.span, "`hw` is set twice", "", (Note("first here", versions[0].span),))
 
 
 def _include(item: Statement, files: Files, stack: tuple[str, ...]) -> None:
@@ -150,7 +149,7 @@ def _chosen(file: File, files: Files, amended: str, parents: frozenset[str]) -> 
     leaves = [name for name in own if name not in parents] or own[:1]  # each extends another: a cycle, reported when merged
     if len(leaves) > 1:
         second = files.targets[leaves[1]]
-        message = f"a file is about one target; here are {' and '.join(f'`{name}`' for name in leaves)}"
+        message = f"a file describes one target; this one has {' and '.join(f'`{name}`' for name in leaves)}"
         files.report.error("HW0102", second.args[0].span, message, "put each into its own file, or let one extend the other")
     if leaves:
         return leaves[0]
@@ -229,7 +228,7 @@ def _edit(edit: Statement, files: Files) -> str | None:
         names = [arg for arg in edit.args[1:] if arg.kind == "word"]
         changed = deleted(old, path, names, files.report) if path else None
     if changed is None:
-        files.report.error("HW0206", reference.span, f"`{reference.span.text}` does not exist", f"there is: {offer(old, path)}")
+        files.report.error("HW0206", reference.span, f"`{reference.span.text}` does not exist", f"it has: {offer(old, path)}")
         return None
     if table:
         files.tables.declare(root, changed)

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from ...targets.operator_view import FLOATS
+from ...targets.dtypes import FLOATS
 from ..text.diagnostics import Source, Span
 from ..text.syntax import Arg, Item, Rule, Statement
 from ..words.names import suggestion_or_list
+from ..words.properties import PROPERTIES
 from ..words.reader import Reader, Report
-from ..words.schema import BLOCKS, unknown
+from ..words.schema import unknown
+from .amend import merge
 from .include_help import where_it_is
-from .merge import merge
 
 
 @dataclass(slots=True)
@@ -33,8 +34,8 @@ class Tables:
         kept: list[Item] = []
         for item in table.body or ():
             if isinstance(item, Rule):
-                self.report.error("HW0101", item.span, "a `rule` stands outside the table")
-            elif item.head.text not in BLOCKS["table"]:
+                self.report.error("HW0101", item.span, "a `rule` must be outside the table")
+            elif item.head.text not in PROPERTIES["table"]:
                 unknown(item, "table", f"table `{name}`", self.report)
             else:
                 kept.append(item)

@@ -1,4 +1,4 @@
-"""What the lowering of a target carries along."""
+"""The state that the lowering of a target shares."""
 
 from __future__ import annotations
 

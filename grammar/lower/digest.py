@@ -10,8 +10,8 @@ from typing import Any
 
 from ...targets.model import Target
 
-SAID_ONLY = frozenset({"origin", "zero_copy_origin", "facts", "digest", "text", "title", "confidence"})
-"""Fields that tell where or how something was said, not what."""
+NOT_MEANING = frozenset({"origin", "zero_copy_origin", "facts", "digest", "text", "title", "confidence"})
+"""Fields about where or how something is written, not what it means."""
 ORDERED = frozenset({"rewrites", "stages", "let", "match", "emit", "parameters", "words", "opset", "arguments", "items", "keywords"})
 """Fields whose order means something; the language is order-free elsewhere."""
 
@@ -37,4 +37,4 @@ def _canonical(value: Any, ordered: bool = True) -> Any:
 @cache
 def _meant(kind: type) -> tuple[tuple[str, bool], ...]:
     """(field, whether its order means something) of those fields of a class that are about meaning."""
-    return tuple((field.name, field.name in ORDERED) for field in dataclasses.fields(kind) if field.name not in SAID_ONLY)
+    return tuple((field.name, field.name in ORDERED) for field in dataclasses.fields(kind) if field.name not in NOT_MEANING)

@@ -1,4 +1,4 @@
-"""Conditions and formulas: syntax to `targets.expression`, with every name checked against what its place may ask."""
+"""Conditions and formulas: syntax to `targets.expression`, with every name checked against its scope."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...targets import formula as ex
-from ...targets.dtypes import BITS
+from ...targets.dtypes import DTYPES
 from ...targets.predicates import PREDICATES
 from ..text.diagnostics import Diagnostic, Span
 from ..text.syntax import Formula
@@ -16,16 +16,16 @@ from ..words.units import ALL_UNITS, BYTES, suggested_unit
 from .contradiction import contradiction
 from .value_kinds import mismatch, never_equal
 
-DTYPES = tuple(BITS)
 _BOOLEAN_CALLS = frozenset({"const", "present", "static", "same_shape", "native"})
 _BOOLEAN_NAMES = frozenset({"last_dim_is_row", "quantised"})
 LINK_VARIABLES = frozenset({"dtype", "rank", "elements", "bytes", "last_dim", "last_dim_is_row"})
+_AN = {"number": "a number", "operand-or-attribute": "an operand or an attribute"}
 OPERATOR_VARIABLES = frozenset({"opset", "quantised"})
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a condition may speak of."""
+    """The names that a condition may use."""
 
     subject: str
     """For messages: "`Conv`" or "a link"."""
@@ -51,11 +51,11 @@ def lower_condition(formula: Formula, scope: Scope, report: Report) -> ex.Expres
 
 
 def _once(formula: Formula, before: int, report: Report) -> None:
-    """A name that an operator lacks is told once a condition, however often it stands there and however many operators share it."""
+    """Reports a name that an operator lacks once per condition, however often it occurs and however many operators share it."""
     if len(report.found) == before:
         return
     start = before
-    while start and _lacks(report.found[start - 1], formula):  # said of the operators before in the same list
+    while start and _lacks(report.found[start - 1], formula):  # reported for the operators before it in the list
         start -= 1
     seen: set[str] = set()
     kept: list[Diagnostic] = []
@@ -125,7 +125,7 @@ class _Lowering:
         return wrong is None
 
     def value(self, formula: Formula, opposite: Formula | None = None) -> ex.Expression | None:
-        """A formula with a value; `opposite` is the other side of its comparison, which says what a bare word may be."""
+        """A formula with a value; `opposite` is the other side of its comparison, which decides what a bare word may be."""
         match formula.kind:
             case "number":
                 return self._number(formula)
@@ -169,14 +169,14 @@ class _Lowering:
         if opposite is not None and opposite.kind == "attribute":
             return ex.Text(name)
         about_dtype = opposite is not None and opposite.text == "dtype"
-        if name in BITS:
+        if name in DTYPES:
             return ex.Text(name)
         if about_dtype:
             self.report.error("HW0306", formula.span, f"unknown dtype `{name}`", suggested_dtype(name))
         elif name in PREDICATES:
-            self.report.error("HW0402", formula.span, f"`{name}` asks about something", f"write `{name}({_sample(name)})`")
+            self.report.error("HW0402", formula.span, f"`{name}` is a predicate and needs arguments", f"write `{name}({_sample(name)})`")
         elif self.scope.operands is not None and name in self.scope.operands:
-            help = f"ask about it: `const({name})`, `rank({name})`, `dtype({name})` …"
+            help = f"use a predicate: `const({name})`, `rank({name})`, `dtype({name})` …"
             self.report.error("HW0402", formula.span, f"the operand `{name}` is not a value", help)
         else:
             known = (*self.scope.variables, *DTYPES, *(PREDICATES if self.scope.predicates else ()))
@@ -204,7 +204,8 @@ class _Lowering:
             return None
         wanted, given = predicate.takes, formula.parts
         if len(given) < len(wanted) or (len(given) > len(wanted) and not predicate.repeats):
-            message = f"`{formula.text}` takes {len(wanted)}{' or more' if predicate.repeats else ''} argument(s), {len(given)} given"
+            number = f"{len(wanted)}{' or more' if predicate.repeats else ''} argument{'s' if len(wanted) != 1 else ''}"
+            message = f"`{formula.text}` takes {number}, {len(given)} given"
             self.report.error("HW0402", formula.span, message, f"write `{formula.text}({_sample(formula.text)})`")
             return None
         kinds = (*wanted, *(wanted[-1],) * (len(given) - len(wanted)))
@@ -227,7 +228,7 @@ class _Lowering:
             return ex.Text(part.text)
         if kind in ("axis", "number") and part.kind in ("number", "signed"):
             return self.value(part)
-        message = f"`{call.text}` takes an {kind.replace('-or-', ' or an ')} here"
+        message = f"`{call.text}` takes {_AN.get(kind, f'an {kind}')} here"
         self.report.error("HW0402", part.span, message, f"write `{call.text}({_sample(call.text)})`")
         return None
 

@@ -6,21 +6,13 @@ from typing import Literal
 
 from ...targets.model import Limit
 from ..text.syntax import Statement
+from ..words.properties import row
+from ..words.property import Property
 from ..words.reader import Reader
 from ..words.schema import unknown
 from .context import Context
-from .parts import binary_unit, statements
-
-LIMITS: dict[str, tuple[str, tuple[str, ...]]] = {
-    # kind: dimension, words that may stand before the comparison ("" for none)
-    "latency": ("time", ("",)),
-    "memory": ("size", ("peak",)),
-    "power": ("power", ("avg", "peak")),
-    "package": ("size", ("size",)),
-    "accuracy": ("plain number", ("cosine",)),
-    "error": ("plain number", ("abs", "rel")),
-    "partitions": ("plain number", ()),
-}
+from .numbers import binary_unit
+from .parts import statements
 
 
 def lower_limits(statement: Statement, context: Context) -> tuple[Limit, ...]:
@@ -31,42 +23,50 @@ def lower_limits(statement: Statement, context: Context) -> tuple[Limit, ...]:
 
 def _limit(item: Statement, context: Context) -> Limit | None:
     kind = item.head.text
-    if kind not in LIMITS:
+    found = row("limits", kind)
+    if found is None:
         unknown(item, "limits", "`limits`", context.report)
         return None
-    dimension, subjects = LIMITS[kind]
     reader = Reader(item, context.report)
-    subject = ""
-    if kind == "partitions":
-        word = reader.take_choice(context.devices, "a device", "HW0202") if not context.report.broken else reader.take("word", "a device")
-        subject = word.text if word else ""
-    elif len(subjects) == 1 and subjects[0] and (sign := reader.peek()) is not None and sign.kind == "sign":
-        reader.fail(f"`{subjects[0]}`", f"write `{kind} {subjects[0]} {sign.text} …`")
+    subject = _subject(reader, kind, found, context)
+    if subject is None:
         return None
-    elif subjects != ("",):
-        word = reader.take_choice(subjects, f"a kind of `{kind}` limit ({', '.join(subjects)})")
-        subject = word.text if word else ""
     comparison = reader.take_sign("<=", ">=", "<", ">")
     if comparison is None:
         reader.fail("a comparison, as in `latency <= 12 ms`")
         return None
-    quantity = reader.take_number(dimension, zero=kind in ("partitions", "error"))
-    if dimension == "size":
+    number = found.number()
+    quantity = reader.take_number(found.dimension, number.zero)
+    if found.dimension == "size":
         binary_unit(quantity, context)
     reader.end()
-    wanted = ">=" if kind == "accuracy" else "<="
-    if comparison[0] != wanted[0]:
-        context.report.error("HW0001", item.span, f"a limit on `{kind}` is written with `{wanted}`")
+    if comparison[0] != found.sign[0]:
+        context.report.error("HW0001", item.span, f"a limit on `{kind}` uses `{found.sign}`")
         return None
     if quantity is None or reader.failed:
         return None
-    if kind == "accuracy" and quantity.value > 1:
+    if quantity.value > number.most:
         help = f"a cosine is at most 1: write `accuracy cosine >= {_share(quantity.value)}`"
         context.report.error("HW0108", quantity.span, f"`{quantity.text}` can never be reached", help)
         return None
     return Limit(
         kind=kind, subject=subject, comparison=_sign(comparison), value=quantity.value, text=quantity.text, origin=item.head.span.origin
     )
+
+
+def _subject(reader: Reader, kind: str, found: Property, context: Context) -> str | None:
+    """The word between kind and comparison, "" if the kind has none or it was wrong and reported; None if it is missing."""
+    if "device" in found.takes:
+        broken = context.report.broken
+        word = reader.take("word", "a device") if broken else reader.take_choice(context.devices, "a device", "HW0202")
+        return word.text if word else ""
+    if len(found.words) == 1 and (sign := reader.peek()) is not None and sign.kind == "sign":
+        reader.fail(f"`{found.words[0]}`", f"write `{kind} {found.words[0]} {sign.text} …`")
+        return None
+    if not found.words:
+        return ""
+    word = reader.take_choice(found.words, f"a kind of `{kind}` limit ({', '.join(found.words)})")
+    return word.text if word else ""
 
 
 def _share(value: float) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...targets.dtypes import DTYPES, FLOATS
 from ...targets.formula import Expression
 from ...targets.model import KernelChain, KernelStage, OperatorRule, SupportBlock
-from ...targets.operator_view import FLOATS
 from ...targets.operators import operator_names, versions_of
 from ..text.syntax import Arg, Statement
 from ..words.names import suggestion, suggestion_or_list
 from ..words.reader import Reader
 from .context import Context
-from .expression import DTYPES, lower_condition
+from .expression import lower_condition
 
 STANDARD_DOMAINS = ("ai.onnx.ml::", "ai.onnx.preview.training::", "ai.onnx.preview::")
 
@@ -29,7 +29,7 @@ def check_operator(arg: Arg, context: Context, in_range: bool = True) -> bool:
         return False
     low, high = context.opsets(arg.span)
     if in_range and "::" not in name and versions[0].since > high:
-        message = f"`{name}` came with opset {versions[0].since}; this target takes {low}..{high}"
+        message = f"`{name}` was added in opset {versions[0].since}; this target takes {low}..{high}"
         context.report.error("HW0404", arg.span, message, "widen `onnx opset`, or leave the operator out")
         return False
     gone = [version for version in versions if version.deprecated and version.since <= low]
@@ -45,7 +45,7 @@ def split_name(name: str) -> tuple[str, str]:
     return ("" if domain == "ai.onnx" else domain), operator
 
 
-def lower_rules(statement: Statement, context: Context) -> list[OperatorRule]:
+def lower_line(statement: Statement, context: Context) -> list[OperatorRule]:
     """`Conv, ConvTranspose where …;` as one rule an operator."""
     reader = Reader(statement, context.report)
     names = [statement.head]
@@ -59,7 +59,7 @@ def lower_rules(statement: Statement, context: Context) -> list[OperatorRule]:
     if reader.failed:
         return []
     if statement.otherwise is not None:
-        context.report.error("HW0001", statement.span, "an operator's condition has no `else`")
+        context.report.error("HW0001", statement.span, "the condition of an operator takes no `else`")
     rules = []
     before = len(context.report.found)
     for name in names:
@@ -69,15 +69,15 @@ def lower_rules(statement: Statement, context: Context) -> list[OperatorRule]:
             if ok:
                 rules.append(OperatorRule(domain=domain, operator=operator, where=where, origin=name.span.origin))
     if len(names) > 1 and len(rules) < len(names):
-        _about_all(len(names), before, context)
+        _about_all(before, context)
     return rules
 
 
-def _about_all(count: int, before: int, context: Context) -> None:
+def _about_all(before: int, context: Context) -> None:
     """Help where a condition does not fit every operator of a list."""
     for index, found in enumerate(context.report.found[before:], before):
         if found.code == "HW0403" and "did you mean" not in found.help:
-            all_of_them = f"the condition is about each of the {count} operators before it: end those that it is not about with `;`"
+            all_of_them = "a condition applies to every operator listed before it: put the others on a line of their own"
             context.report.found[index] = replace(found, help="; ".join(filter(None, (found.help, all_of_them))))
 
 
@@ -95,7 +95,7 @@ def lower_supports(statement: Statement, context: Context, path: tuple[str, ...]
         reader.skip_provenance()
         reader.end()
         if statement.body:
-            context.report.error("HW0001", statement.head.span, "`supports all` has no block", "use `deny { … }` for exceptions")
+            context.report.error("HW0001", statement.head.span, "`supports all` takes no block", "use `deny { … }` for exceptions")
         return SupportBlock(dtypes=(), everything=True, rules=(), origin=statement.head.span.origin)
     dtypes = _dtypes(reader)
     reader.end()
@@ -105,11 +105,11 @@ def lower_supports(statement: Statement, context: Context, path: tuple[str, ...]
     rules: list[OperatorRule] = []
     for item in statement.body:
         if not isinstance(item, Statement):
-            context.report.error("HW0101", item.span, "a `rule` stands outside the target")
+            context.report.error("HW0101", item.span, "a `rule` must be outside the target")
         elif item.head.text == "inherit":
             rules += _inherited(item, context, dtypes, path)
         else:
-            rules += lower_rules(item, context)
+            rules += lower_line(item, context)
     return SupportBlock(dtypes=dtypes, everything=False, rules=tuple(rules), origin=statement.head.span.origin)
 
 
@@ -156,12 +156,12 @@ def lower_deny(statement: Statement, context: Context) -> list[OperatorRule]:
     """`deny { Gather where …; TopK, NonZero; }`, or `deny TopK;` without a block."""
     if statement.body is not None:
         Reader(statement, context.report).end()
-        return [rule for item in statement.body if isinstance(item, Statement) for rule in lower_rules(item, context)]
+        return [rule for item in statement.body if isinstance(item, Statement) for rule in lower_line(item, context)]
     if not statement.args or statement.args[0].kind != "word":
         context.report.error("HW0001", statement.head.span, "`deny` needs a block of operators, or one operator")
         return []
     head, rest = statement.args[0], statement.args[1:]
-    return lower_rules(Statement(head, rest, statement.where, statement.otherwise, None, statement.span), context)
+    return lower_line(Statement(head, rest, statement.where, statement.otherwise, None, statement.span), context)
 
 
 def lower_kernel(statement: Statement, context: Context) -> list[KernelChain]:
@@ -191,7 +191,7 @@ def _chain(statement: Statement, context: Context) -> KernelChain | None:
         names = [name.text] if name else []
     reader.end()
     if statement.where is not None:
-        context.report.error("HW0001", statement.where.span, "a kernel chain has no condition")
+        context.report.error("HW0001", statement.where.span, "a kernel chain takes no condition")
     if stages[0].optional:
         context.report.error("HW0001", statement.head.span, "the first operator of a chain cannot be optional")
     return KernelChain(stages=tuple(stages), origin=statement.head.span.origin) if fine and not reader.failed else None

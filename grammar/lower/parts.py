@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from ...targets.dtypes import DTYPES
 from ...targets.formula import Expression
 from ...targets.model import Link, Memory, Precision
 from ...targets.origin import Origin
 from ..text.syntax import Statement
 from ..words.names import suggestion_or_list
-from ..words.reader import Quantity, Reader
+from ..words.properties import PROPERTIES, row
+from ..words.reader import Reader
 from ..words.schema import unknown
-from ..words.units import DECIMAL_BYTES
 from .context import Context
-from .expression import DTYPES, LINK_VARIABLES, Scope, lower_condition
+from .expression import LINK_VARIABLES, Scope, lower_condition
+from .numbers import completed, read_numbers, report_missing
 from .operators import check_operator
 
 LINK_SCOPE = Scope("a link", LINK_VARIABLES, predicates=False)
-NO_DEFAULT = "there is no silent default; write the number, or mark it `@guess`"
-ROLES = ("weights", "activations")
-"""What a memory may hold; both where the file does not say."""
 
 
 def statements(statement: Statement, context: Context) -> list[Statement]:
@@ -34,75 +33,44 @@ def _named(statement: Statement, context: Context) -> str | None:
     return name.text if name else None
 
 
-def binary_unit(quantity: Quantity | None, context: Context) -> None:
-    """HW0107: a decimal unit on a memory; vendors write GB and mean GiB."""
-    if quantity is None or quantity.unit not in DECIMAL_BYTES:
-        return
-    binary = quantity.unit[0].upper() + "iB"
-    scale = 1024.0 ** (" KMGT".index(binary[0])) if binary[0] in "KMGT" else 1.0
-    number = float(quantity.text.split()[0])
-    message = f"`{quantity.text}` is {int(quantity.value):,} bytes; {number:g} {binary} would be {int(number * scale):,}"
-    help = f"memories come in binary sizes: write `{number:g} {binary}` if that is meant"
-    context.report.add("warning", "HW0107", quantity.span, message, help)
-
-
 def lower_memory(statement: Statement, context: Context) -> Memory | None:
     """`memory dram { size …; budget …; bandwidth …; page …; holds …; shared …; }`"""
     name = _named(statement, context)
     if name is None:
         return None
-    path = f"memory.{name}"
     numbers: dict[str, float] = {}
     shared: tuple[str, ...] | None = None
-    holds: tuple[str, ...] = ROLES
-    for item in (items := statements(statement, context)):
+    holds = PROPERTIES["memory"]["holds"].words
+    for item in statements(statement, context):
         reader = Reader(item, context.report)
+        found = row("memory", item.head.text)
         match item.head.text:
-            case "size" | "budget" | "page":
-                quantity = reader.take_number("size")
-                binary_unit(quantity, context)
-                numbers |= _kept(item.head.text, context.fact(f"{path}.{item.head.text}", quantity))
-            case "bandwidth":
-                numbers |= _kept("bandwidth", context.fact(f"{path}.bandwidth", reader.take_number("bandwidth")))
             case "shared":
                 shared = _names(reader)
             case "holds":
                 holds = _roles(reader)
+            case _ if found and found.numbers:
+                numbers |= read_numbers(reader, found, f"memory.{name}", context)
             case _:
                 unknown(item, "memory", f"memory `{name}`", context.report)
                 continue
         reader.end()
-    heads = {item.head.text for item in items}
-    for needed in ("size", "bandwidth", "shared"):
-        if needed not in heads:
-            help = "name the devices that address it: `shared npu, cpu;`" if needed == "shared" else NO_DEFAULT
-            context.report.missing(statement.args[0].span, f"memory `{name}` has no `{needed}`", help, needed)
-    if not {"size", "bandwidth"} <= numbers.keys() or shared is None:
+    report_missing("memory", f"memory `{name}`", statement.body, statement.args[0].span, context)
+    fields = completed("memory", numbers)
+    if fields is None or shared is None:
         return None
-    return Memory(
-        name=name,
-        size=int(numbers["size"]),
-        budget=int(numbers.get("budget", numbers["size"])),
-        bandwidth=numbers["bandwidth"],
-        page=int(numbers.get("page", 1)),
-        shared=shared,
-        holds=holds,
-        origin=statement.args[0].span.origin,
-    )
-
-
-def _kept(name: str, value: float | None) -> dict[str, float]:
-    return {} if value is None else {name: value}
+    return Memory(name=name, shared=shared, holds=holds, origin=statement.args[0].span.origin, **fields)
 
 
 def _roles(reader: Reader) -> tuple[str, ...]:
-    """`holds weights` or `holds weights, activations`; both where one was wrong, and reported."""
+    """`holds weights` or `holds weights, activations`; all if one was wrong, and reported."""
+    known = PROPERTIES["memory"]["holds"]
     found: list[str] = []
-    while role := reader.take_choice(ROLES, "a kind of data"):
+    while role := reader.take_choice(known.words, known.choice):
         found.append(role.text)
         if not reader.take_sign(","):
             break
-    return ROLES if reader.failed else tuple(role for role in ROLES if role in found)
+    return known.words if reader.failed else tuple(role for role in known.words if role in found)
 
 
 def _names(reader: Reader) -> tuple[str, ...]:
@@ -129,15 +97,13 @@ def lower_link(statement: Statement, context: Context) -> Link | None:
     parts = _LinkParts()
     for item in (items := statements(statement, context)):
         _link_property(item, path, parts, context)
-    heads = {item.head.text for item in items}
     span = source.span.to(destination.span)
-    if "handoff" not in heads:
-        context.report.missing(span, f"link `{span.text}` has no `handoff`", NO_DEFAULT, "handoff")
-    if not heads & {"zero_copy", "copy"}:
+    report_missing("link", f"link `{span.text}`", statement.body, span, context)
+    if not {item.head.text for item in items} & {"zero_copy", "copy"}:
         help = "say how a tensor crosses: `zero_copy;`, `copy 20 GB/s;`, or `zero_copy where … else copy 20 GB/s;`"
         context.report.missing(span, f"link `{span.text}` has neither `zero_copy` nor `copy`", help, "zero_copy")
-    numbers = parts.numbers
-    if "handoff" not in numbers or not (parts.zero_copy or "copy_bandwidth" in numbers):
+    fields = completed("link", parts.numbers)
+    if fields is None or not (parts.zero_copy or "copy_bandwidth" in parts.numbers):
         return None
     return Link(
         source=source.text,
@@ -146,18 +112,14 @@ def lower_link(statement: Statement, context: Context) -> Link | None:
         via=parts.via,
         zero_copy=parts.zero_copy,
         zero_copy_where=parts.where,
-        copy_bandwidth=numbers.get("copy_bandwidth"),
-        row_align=int(numbers.get("row_align", 1)),
-        align=int(numbers.get("align", 1)),
-        length_multiple=int(numbers.get("length_multiple", 1)),
-        handoff=numbers["handoff"],
         origin=source.span.origin,
         zero_copy_origin=parts.zero_copy_origin,
+        **fields,
     )
 
 
 class _LinkParts:
-    """What the statements of a link have said so far."""
+    """What has been read of a link so far."""
 
     def __init__(self) -> None:
         self.via = ""
@@ -169,7 +131,7 @@ class _LinkParts:
 
 def _link_property(item: Statement, path: str, parts: _LinkParts, context: Context) -> None:
     reader = Reader(item, context.report)
-    numbers = parts.numbers
+    found = row("link", item.head.text)
     match item.head.text:
         case "via":
             parts.via = " ".join(arg.text for arg in item.args if arg.kind in ("word", "string"))
@@ -180,23 +142,14 @@ def _link_property(item: Statement, path: str, parts: _LinkParts, context: Conte
             reader.end()
             _zero_copy(item, path, parts, context)
             return
-        case "copy":
-            numbers |= _kept("copy_bandwidth", context.fact(f"{path}.copy_bandwidth", reader.take_number("bandwidth")))
-        case "row":
-            numbers |= _kept("row_align", context.fact(f"{path}.row_align", reader.take_number("size")))
-        case "align":
-            numbers |= _kept("align", context.fact(f"{path}.align", reader.take_number("size")))
-        case "length":
-            if reader.take_choice(("multiple",), "a rule for the length"):
-                numbers |= _kept("length_multiple", context.fact(f"{path}.length_multiple", reader.take_number("size")))
-        case "handoff":
-            numbers |= _kept("handoff", context.fact(f"{path}.handoff", reader.take_number("time")))
+        case _ if found and found.numbers:
+            parts.numbers |= read_numbers(reader, found, path, context)
         case _:
             unknown(item, "link", f"the link {path.removeprefix('link.')}", context.report)
             return
     reader.end()
     if item.where is not None:
-        context.report.error("HW0001", item.where.span, f"`{item.head.text}` has no condition", "only `zero_copy` has one")
+        context.report.error("HW0001", item.where.span, f"`{item.head.text}` takes no condition", "only `zero_copy` takes one")
 
 
 def _zero_copy(item: Statement, path: str, parts: _LinkParts, context: Context) -> None:
@@ -210,7 +163,7 @@ def _zero_copy(item: Statement, path: str, parts: _LinkParts, context: Context) 
         return
     reader = Reader(item, context.report, item.otherwise)
     if reader.take_word_if("copy"):
-        parts.numbers |= _kept("copy_bandwidth", context.fact(f"{path}.copy_bandwidth", reader.take_number("bandwidth")))
+        parts.numbers |= read_numbers(reader, PROPERTIES["link"]["copy"], path, context)
         reader.end()
     else:
         reader.fail("`else copy` and a bandwidth")
@@ -223,7 +176,7 @@ def lower_precision(statement: Statement, context: Context) -> Precision:
     keep: list[tuple[str, str, str]] = []
     for item in statements(statement, context):
         reader = Reader(item, context.report)
-        if item.head.text not in ("default", "compute", "keep"):
+        if row("precision", item.head.text) is None:
             unknown(item, "precision", "`precision`", context.report)
             continue
         dtype = reader.take_choice(DTYPES, "a dtype", "HW0306")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...targets.dtypes import DTYPES
 from ...targets.formula import Expression
 from ...targets.model import Device, RewriteLine
 from ...targets.operators import key_of
@@ -13,7 +14,7 @@ from ..text.syntax import Arg, Statement
 from ..words.names import suggestion
 from ..words.reader import Reader
 from .context import Context
-from .expression import DTYPES, lower_condition
+from .expression import lower_condition
 from .operators import check_operator
 
 WORDS = ("tol", "keep")
@@ -42,7 +43,7 @@ def lower_rewrite(statement: Statement, context: Context) -> RewriteLine | None:
     if statement.where is not None:
         where = lower_condition(statement.where, context.scope(operator.text, operator.span), context.report)
     if statement.otherwise is not None:
-        context.report.error("HW0001", statement.span, "a rewrite's condition has no `else`", "write a second `rewrite` line")
+        context.report.error("HW0001", statement.span, "the condition of a rewrite takes no `else`", "write a second `rewrite` line")
     if rule is None or reader.failed or (statement.where is not None and where is None):
         return None
     _check_rule(operator, rule, tolerance, statement, context)
@@ -66,25 +67,25 @@ def _keep(reader: Reader, context: Context) -> list[tuple[str, str]]:
     return found
 
 
-def facts_of(rule: str, operator: str, context: Context) -> list[RuleFacts]:
+def facts_named(rule: str, operator: str, context: Context) -> list[RuleFacts]:
     return [facts for facts in context.rules if facts.name == rule and operator in facts.matches]
 
 
 def _check_rule(operator: Arg, rule: Arg, tolerance: float | None, statement: Statement, context: Context) -> None:
-    """HW0101 for a rule nobody knows, HW0504 for a tolerance below the rule's error."""
+    """HW0101 for an unknown rule, HW0504 for a tolerance below the rule's error."""
     if rule.text == "native" or not context.rules:
         return
     if rule.text in context.own_rules and all(fact.name != rule.text for fact in context.rules):
         return  # the rule has a mistake, which is reported
-    facts = facts_of(rule.text, operator.text, context)
+    facts = facts_named(rule.text, operator.text, context)
     if facts:
         error = min(fact.error for fact in facts)
         if tolerance is None and error > 0:
-            message = f"`{rule.text}` is within {error:g} of `{operator.text}` and the line has no `tol`: it is never taken"
-            context.report.add("warning", "HW0512", rule.span, message, f"write `tol {_rounded_up(error)}`, or more")
+            message = f"`{rule.text}` approximates `{operator.text}` within {error:g}, so without `tol` this line is never used"
+            context.report.add("warning", "HW0512", rule.span, message, f"write `tol {_rounded_up(error)}` or larger")
         if tolerance is not None and tolerance < error:
             number = next(arg for before, arg in zip(statement.args, statement.args[1:], strict=False) if before.text == "tol")
-            message = f"`tol {number.text}` is tighter than the error of `{rule.text}`, {error:g}"
+            message = f"`tol {number.text}` is smaller than the error of `{rule.text}`, {error:g}"
             context.report.error("HW0504", number.span, message, f"allow at least {error:g}, or choose another rule")
         return
     fitting = sorted({fact.name for fact in context.rules if operator.text in fact.matches} | {"native"})
@@ -112,13 +113,13 @@ def check_rewrites(device: Device, statements: list[Statement], context: Context
         before = settled.get(line.operator)
         same_layer = before is not None and before.origin.file == line.origin.file
         if before is not None and same_layer and line.where is None and (before.rule != "native" or line.rule == "native"):
-            note = (Note(f"`{before.rule}` is always taken", spans.get(before.origin)),)
+            note = (Note(f"`{before.rule}` always applies here", spans.get(before.origin)),)
             message = f"this line for `{line.operator}` is never reached"
-            context.report.add("warning", "HW0501", span, message, "order is preference: put guarded lines first", note)
+            context.report.add("warning", "HW0501", span, message, "lines are tried in order: put those with a `where` first", note)
         if line.where is None:
             settled.setdefault(line.operator, line)
         if whole and not context.report.broken and line.where is None and (lacking := _lacking(device, line, context)):
-            help = "add it to `supports`, or guard the line with `where native(…)`"
+            help = "add it to `supports`, or add `where native(…)` to the line"
             context.report.error("HW0502", span, f"`{line.rule}` needs `{lacking}`, which {device.name} does not support", help)
     _check_cycle(device, spans, context)
 
@@ -137,7 +138,7 @@ def _lacking(device: Device, line: RewriteLine, context: Context) -> str:
 
 
 def _denied_elsewhere(device: Device, line: RewriteLine) -> bool:
-    """A file that denies what it inherits cannot mend the inherited line, which is only never taken then."""
+    """A file that denies what it inherits cannot fix the inherited line, which is then merely never taken."""
     return any(
         rule.where is None and key_of(rule.domain, rule.operator) == line.operator and rule.origin.file != line.origin.file
         for rule in device.denies
@@ -147,12 +148,12 @@ def _denied_elsewhere(device: Device, line: RewriteLine) -> bool:
 def _routes(rule: str, operator: str, context: Context) -> list[tuple[str, ...]]:
     """What each form of the rule leaves behind. The facts of `decompose` are a union over its forms: ask the forms."""
     if rule == "decompose":
-        family = {name for fact in facts_of("decompose", operator, context) for name in fact.emits}  # Gelu's has no form by Sigmoid
+        family = {name for fact in facts_named("decompose", operator, context) for name in fact.emits}  # Gelu's has no form by Sigmoid
         exact = [fact for fact in context.rules if operator in fact.matches and fact.error == 0 and fact.name != "decompose"]
         forms = [fact.emits for fact in exact if family.issuperset(fact.emits)]
         if forms:
             return forms
-    return [fact.emits for fact in facts_of(rule, operator, context)]
+    return [fact.emits for fact in facts_named(rule, operator, context)]
 
 
 def reachable(device: Device, operator: str, context: Context, above: frozenset[str]) -> bool:
@@ -170,7 +171,7 @@ def _check_cycle(device: Device, spans: dict[Origin, Span], context: Context) ->
     for line in device.rewrites:
         if line.where is None and line.rule != "native":
             edges.setdefault(line.operator, set()).update(
-                name for facts in facts_of(line.rule, line.operator, context) for name in facts.emits if name != line.operator
+                name for facts in facts_named(line.rule, line.operator, context) for name in facts.emits if name != line.operator
             )
     for line in device.rewrites:
         seen: list[str] = []
@@ -182,4 +183,4 @@ def _check_cycle(device: Device, spans: dict[Origin, Span], context: Context) ->
                     todo.append(following)
         if line.operator in seen and line.origin in spans:
             message = f"rewriting `{line.operator}` may lead back to `{line.operator}`"
-            context.report.add("warning", "HW0503", spans[line.origin], message, "drop one of the lines, or guard it")
+            context.report.add("warning", "HW0503", spans[line.origin], message, "remove one of the lines, or add a `where`")

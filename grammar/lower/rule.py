@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from ...targets import formula as ex
-from ...targets.rule_formula import INFIX, input_counts, is_number, kind_of, names_in, number_of, required_attributes
+from ...targets.rule_formula import INFIX, attribute_kind, input_counts, is_number, names_in, number_of, required_attributes
 from ...targets.rule_spec import RuleSpec
 from ..text.syntax import Arg, Formula, Rule, Statement
 from ..words.names import suggestion
@@ -36,7 +36,7 @@ def lower_rule(rule: Rule, context: Context) -> RuleSpec | None:
     for name, formula in rule.let:
         value = _mathematics(formula, known, context)
         if name.text in known:
-            report.error("HW0102", name.span, f"`{name.text}` is already a name of this rule")
+            report.error("HW0102", name.span, f"`{name.text}` is already defined in this rule")
         known.append(name.text)
         if value is not None:
             let.append((name.text, value))
@@ -46,12 +46,12 @@ def lower_rule(rule: Rule, context: Context) -> RuleSpec | None:
     unbound = set(known[: len(rule.parameters)]) - {name for formula in match if formula is not None for name in names_in(formula)}
     if unbound and rule.match and all(formula is not None for formula in match):
         missing = next(parameter for parameter in rule.parameters if parameter.text in unbound)
-        report.error("HW0402", missing.span, f"`{missing.text}` does not occur in `match`, so nothing says what it is")
+        report.error("HW0402", missing.span, f"`{missing.text}` does not occur in `match`, so it has no value")
     if not rule.match or not rule.emit or any(found.severity == "error" for found in report.found[before:]):
         return None
     if match == emit:
         message = f"`{rule.name.text}` emits what it matches"
-        report.add("warning", "HW0503", rule.name.span, message, "write what stands for it on a device that lacks it")
+        report.add("warning", "HW0503", rule.name.span, message, "`emit` must replace it with other operators")
     return RuleSpec(
         name=rule.name.text,
         parameters=tuple(parameter.text for parameter in rule.parameters),
@@ -74,24 +74,24 @@ def _check_shape(rule: Rule, context: Context) -> None:
     if not rule.emit:
         report.missing(name.span, f"rule `{name.text}` has no `emit`")
     if name.text in RESERVED:
-        report.error("HW0102", name.span, f"`{name.text}` has a meaning of its own in `rewrite` lines", "give the rule another name")
+        report.error("HW0102", name.span, f"`{name.text}` is reserved in `rewrite` lines", "give the rule another name")
     elif any(facts.name == name.text for facts in context.rules):
-        message = f"rule `{name.text}` takes the place of the built-in rule of that name in this target"
-        report.add("info", "HW0511", name.span, message, "give it another name to have both")
+        message = f"rule `{name.text}` replaces the built-in rule of the same name in this target"
+        report.add("info", "HW0511", name.span, message, "rename it to keep both")
     if len(rule.let) > MOST_NAMES:
         message = f"rule `{name.text}` binds more than {MOST_NAMES} names"
         report.error("HW0004", rule.let[MOST_NAMES][0].span, message, "split it into rules that build on one another")
     for again in rule.match[1:]:
-        report.error("HW0402", again.span, "a rule has one `match`", "write one rule for each formula")
+        report.error("HW0402", again.span, "a rule has exactly one `match`", "write one rule for each formula")
     for parameter in rule.parameters:
         if [other.text for other in rule.parameters].count(parameter.text) > 1:
-            report.error("HW0102", parameter.span, f"`{parameter.text}` is already a name of this rule")
+            report.error("HW0102", parameter.span, f"`{parameter.text}` is already defined in this rule")
             break
     if rule.match and rule.match[0].kind in ("name", "number", "string", "list"):
-        message = f"`match {rule.match[0].span.text}` would fit anything"
+        message = f"`match {rule.match[0].span.text}` would match anything"
         report.error("HW0402", rule.match[0].span, message, "write an operator, as in `match Gelu(x)`")
     if rule.match and rule.match[0].kind != "call" and len(rule.emit) > 1:
-        report.error("HW0402", rule.emit[1].span, "a formula has one output", "several `emit` stand for the outputs of one operator")
+        report.error("HW0402", rule.emit[1].span, "a formula has one output", "several `emit` lines are for the outputs of one operator")
 
 
 def _scope(rule: Rule, context: Context) -> Scope:
@@ -107,16 +107,16 @@ def _scope(rule: Rule, context: Context) -> Scope:
 def _claim(rule: Rule, context: Context) -> tuple[str, float | None, tuple[float, float] | None]:
     """`error abs 2.8e-4 over real;`, `error abs 1e-3 over -8..8;`, `error exact;`, `error reassociates;` (as without any)"""
     claim, error, over = "reassociates", None, None
-    said: Statement | None = None
+    first: Statement | None = None
     for statement in rule.statements:
         if statement.head.text != "error":
             help = suggestion(statement.head.text, ("error", "match", "emit", "let"))
             context.report.error("HW0101", statement.head.span, f"unknown property `{statement.head.text}` in a rule", help)
             continue
-        if said is not None:
+        if first is not None:
             context.report.error("HW0103", statement.head.span, "`error` is set twice")
             continue
-        said = statement
+        first = statement
         reader = Reader(statement, context.report)
         kind = reader.take_choice(CLAIMS, "a kind of error")
         if kind is not None:
@@ -127,12 +127,12 @@ def _claim(rule: Rule, context: Context) -> tuple[str, float | None, tuple[float
             over = _range(reader, context)
         reader.end()
         if statement.where is not None:
-            context.report.error("HW0001", statement.where.span, "an error claim has no condition", "write it after `match`")
+            context.report.error("HW0001", statement.where.span, "an error claim takes no condition", "write it after `match`")
     return claim, error, over
 
 
 def _range(reader: Reader, context: Context) -> tuple[float, float] | None:
-    """`over real` or `over -8..8`; all reals where nothing is said."""
+    """`over real` or `over -8..8`; all reals if it is not stated."""
     if not reader.take_word_if("over") or reader.take_word_if("real"):
         return None
     low = _number(reader)
@@ -144,7 +144,7 @@ def _range(reader: Reader, context: Context) -> tuple[float, float] | None:
         reader.fail("the upper end of the range")
         return None
     if not -math.inf < low < high < math.inf:
-        context.report.error("HW0108", reader.statement.span, f"{low:g}..{high:g} is no range")
+        context.report.error("HW0108", reader.statement.span, f"{low:g}..{high:g} is not a valid range")
         return None
     return low, high
 
@@ -193,7 +193,7 @@ def _lowered(
             return ex.Binary(formula.text, *found)
         case "call":
             return _operator(formula, found, known, context, matching)
-    context.report.error("HW0402", formula.span, f"`{formula.span.text}` does not belong into a formula of a rule")
+    context.report.error("HW0402", formula.span, f"`{formula.span.text}` is not allowed in a rule formula")
     return None
 
 
@@ -212,28 +212,28 @@ def _operator(
             context.report.error("HW0403", part.span, f"`{formula.text}` has no attribute `{part.text}`", suggestion(part.text, allowed))
             continue
         value = _mathematics(part.parts[0], known, context, matching)
-        if value is not None and _of_kind(value, kind_of(formula.text, part.text)):
+        if value is not None and _of_kind(value, attribute_kind(formula.text, part.text)):
             keywords.append((part.text, value))
         elif value is not None:
-            wanted = KINDS[kind_of(formula.text, part.text)]
-            context.report.error("HW0403", part.parts[0].span, f"`{part.text}` of `{formula.text}` is {wanted}")
+            wanted = KINDS[attribute_kind(formula.text, part.text)]
+            context.report.error("HW0403", part.parts[0].span, f"`{part.text}` of `{formula.text}` must be {wanted}")
             keywords.append((part.text, value))
     missing = [attribute for attribute in required_attributes(formula.text) if attribute not in dict(keywords)]
     if missing:
-        example = f"`{missing[0]} = …`; a parameter in its place takes whatever value the node has" if matching else f"`{missing[0]} = …`"
-        context.report.error("HW0403", formula.span, f"`{formula.text}` needs its attribute `{missing[0]}`", f"write {example}")
+        example = f"`{missing[0]} = …`; a parameter in its place matches any value" if matching else f"`{missing[0]} = …`"
+        context.report.error("HW0403", formula.span, f"`{formula.text}` requires the attribute `{missing[0]}`", f"write {example}")
         return None
     return _arity(formula, arguments, tuple(keywords), context)
 
 
 KINDS = {
     "int": "a whole number", "ints": "a list of whole numbers, as in `[1, 2]`", "float": "a number", "floats": "a list of numbers",
-    "string": "a text in quotes", "strings": "a list of texts",
+    "string": "a string in quotes", "strings": "a list of strings",
 }  # fmt: skip
 
 
 def _of_kind(value: ex.Expression, kind: str) -> bool:
-    """Whether an attribute of that kind can have the value; a name is a parameter, whose value the node says."""
+    """Whether an attribute of that kind can have the value; a name is a parameter, whose value comes from the node."""
     if isinstance(value, ex.Name) or kind not in KINDS:
         return isinstance(value, ex.Name) or not kind
     if kind.endswith("s"):

@@ -1,4 +1,4 @@
-"""`runtime qnn htp soc 57 arch 75;`: which adapter compiles and runs a device's segments, and what it must be told."""
+"""`runtime qnn htp soc 57 arch 75;`: which adapter compiles and runs a device's segments, and the options it needs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RUNTIMES: Mapping[str, Mapping[str, Form]] = {
     "nnapi": {"": PLAIN},
     "coreml": {"mlprogram": COREML, "neuralnetwork": COREML},
     "qnn": {
-        "htp": Form(needed=("soc", "arch"), optional=("vtcm",), what="the compiler for Hexagon makes code for one chip"),
+        "htp": Form(needed=("soc", "arch"), optional=("vtcm",), what="the Hexagon compiler generates code for one chip"),
         "gpu": PLAIN,
     },
     "iree": {"vulkan": PLAIN, "cpu": PLAIN},
@@ -62,15 +62,15 @@ def lower_runtime(statement: Statement, context: Context) -> Runtime | None:
 
 
 def _options(backend: Arg, form: Form, reader: Reader, context: Context) -> None:
-    said: dict[str, Arg] = {}
+    given: dict[str, Arg] = {}
     choices = (*form.needed, *form.optional, *form.floors)
     while reader.peek() is not None and choices and not reader.failed:
         word = reader.take_choice(choices, "an option of the runtime")
         if word is None:
             return
-        if word.text in said:
+        if word.text in given:
             context.report.error("HW0103", word.span, f"`{word.text}` is set twice")
-        said[word.text] = word
+        given[word.text] = word
         if word.text in form.floors and reader.take_sign(">=") is None:
             reader.fail(f"`>=` and a version after `{word.text}`")
         glued = reader.peek()
@@ -78,9 +78,9 @@ def _options(backend: Arg, form: Form, reader: Reader, context: Context) -> None
             reader.fail(f"a number after `{word.text}`", f"write `{word.text} {digits}`")
         number = reader.take("number", f"a number after `{word.text}`") if not reader.failed else None
         if number is not None and not number.text.isdigit() and word.text not in form.floors:
-            context.report.error("HW0108", number.span, f"`{word.text}` is a whole number, not {number.text}")
-    lacking = [name for name in form.needed if name not in said]
+            context.report.error("HW0108", number.span, f"`{word.text}` must be a whole number, not {number.text}")
+    lacking = [name for name in form.needed if name not in given]
     if lacking and not reader.failed:
         help = f"{form.what}: `{reader.statement.args[0].text} {backend.text} {' '.join(f'{n} …' for n in form.needed)}`"
         names = " and ".join(f"`{name}`" for name in lacking)
-        context.report.missing(backend.span, f"the runtime `{backend.text}` is not told {names}", help, lacking[0])
+        context.report.missing(backend.span, f"the runtime `{backend.text}` needs {names}", help, lacking[0])

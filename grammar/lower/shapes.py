@@ -41,8 +41,10 @@ def _bucket(item: Statement, context: Context) -> Bucket | None:
     _plain(item, context)
     several = [dim for dim, sizes in dims.items() if len(sizes) > 1]
     if len(several) > 1:
-        message = f"`{name.text}` leaves {' and '.join(f'`{dim}`' for dim in several)} open: one dim of a bucket may have several sizes"
-        context.report.error("HW0009", name.span, message, "write one bucket for each combination that is meant")
+        message = (
+            f"`{name.text}` leaves {' and '.join(f'`{dim}`' for dim in several)} open: only one dim of a bucket may have several sizes"
+        )
+        context.report.error("HW0009", name.span, message, "write one bucket for each combination you need")
     if reader.failed or item.where is not None or item.body is not None or len(several) > 1:
         return None
     return Bucket(name=name.text, sizes=tuple((dim, tuple(sizes)) for dim, sizes in dims.items()), origin=name.span.origin)
@@ -51,7 +53,7 @@ def _bucket(item: Statement, context: Context) -> Bucket | None:
 def _plain(item: Statement, context: Context) -> None:
     if item.where is not None or item.body is not None:
         span = item.where.span if item.where is not None else item.head.span
-        context.report.error("HW0001", span, "a shape bucket has neither a condition nor a block")
+        context.report.error("HW0001", span, "a shape bucket takes neither a condition nor a block")
 
 
 def _sizes(reader: Reader, context: Context) -> tuple[list[int], bool]:
@@ -63,7 +65,7 @@ def _sizes(reader: Reader, context: Context) -> tuple[list[int], bool]:
             return [], False
         if not _whole(number):
             reader.failed = True
-            context.report.error("HW0108", number.span, f"a size is a whole number from 1 to {LARGEST}, not {number.text}")
+            context.report.error("HW0108", number.span, f"a size must be a whole number from 1 to {LARGEST}, not {number.text}")
             return [], False
         found.append(int(number.text))
         comma = reader.take_sign(",")

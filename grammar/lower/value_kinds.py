@@ -62,9 +62,9 @@ def mismatch(asked: ex.Expression, given: ex.Expression, types: Mapping[str, str
         return None
     message = f"`{left}` is a {kinds[0]} and `{right}` a {kinds[1]}"
     if kinds == ("list", "number") and isinstance(asked, ex.Attribute):
-        return message, f"ask each of its values, `all({left})`, or one, `item({left}, 0)`"
+        return message, f"compare all its values, `all({left})`, or one, `item({left}, 0)`"
     if kinds[0] == "number" and isinstance(given, ex.Text) and given.value.replace(".", "", 1).isdigit():
-        return message, f"a number has no quotes: `{given.value}`"
+        return message, f"numbers are written without quotes: `{given.value}`"
     if kinds[0] == "dtype" and isinstance(given, ex.Text):
         return message, suggested_dtype(given.value)
     return message, f"compare it with a {kinds[0]}"
@@ -75,7 +75,10 @@ def never_equal(operator: str, asked: ex.Expression, given: ex.Expression) -> tu
     match asked, given:
         case ex.Call(function=function), ex.Number(value=number, text=text) if function in COUNTS:
             if not text.replace(".", "", 1).isdigit() and text.endswith("B"):
-                return f"`{ex.render(asked)}` counts no bytes, `{text}` does", "write the number without a unit, or ask `bytes(X)`"
+                return (
+                    f"`{ex.render(asked)}` is not a number of bytes, but `{text}` is",
+                    "write the number without a unit, or use `bytes(X)`",
+                )
             if operator == "==" and number != int(number):
                 return f"`{ex.render(asked)}` is a whole number, never {text}", f"write {int(number)}, or a comparison with `<=`"
         case ex.Attribute(name=name), ex.Text(value=text) if name in VALUES and text not in VALUES[name]:

@@ -1,4 +1,4 @@
-"""Brackets and quotes that lack their partner: which one is missing, and the draft with it put in."""
+"""Unmatched brackets and quotes: which one is missing or extra, and the draft without the error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OPENERS = ("target", "table", "device", "memory", "link", "precision", "limits"
 
 
 @dataclass(frozen=True, slots=True)
-class Slip:
+class Repair:
     """One syntax error (offsets in the draft) and the draft without it."""
 
     code: str
@@ -20,42 +20,42 @@ class Slip:
     end: int
     message: str
     help: str
-    mended: Draft
+    fixed: Draft
     note: tuple[str, int] | None = None
 
 
 # --- quotes
 
 
-def unclosed_string(draft: Draft, at: int, line_end: int, pieces: list[Piece], index: int) -> Slip:
+def unclosed_string(draft: Draft, at: int, line_end: int, pieces: list[Piece], index: int) -> Repair:
     """A `"` without a second one on its line: the last of a string whose first is missing, or the first of one that does not end."""
     rest = draft.text[at + 1 : line_end]
     begin = statement_start(pieces, index)
     if begin + 1 < index and re.fullmatch(r"\s*;?\s*(//.*)?", rest):
         start = pieces[begin + 1].start
-        return Slip("HW0001", at, at + 1, "the string has no first quote", "", draft.blank(start, at).blank(start, start + 1, '"'))
+        return Repair("HW0001", at, at + 1, "missing opening quote", "", draft.blank(start, at).blank(start, start + 1, '"'))
     note = index >= 2 and pieces[index - 1].text == "(" and pieces[index - 2].text.startswith("@")
     end = re.search(r"\)\s*(?=[;,}]|$)|$" if note else r"\s*;\s*(?=//|\}|$)|$", rest)
     place = at + 1 + (end.start() if end else len(rest))
-    return Slip("HW0001", at, line_end, "the string is not closed", "a string ends on its line", draft.insert(place, '"'))
+    return Repair("HW0001", at, line_end, "the string is not closed", "a string cannot span lines", draft.insert(place, '"'))
 
 
-def unopened_note(draft: Draft, pieces: list[Piece], index: int) -> Slip:
+def unopened_note(draft: Draft, pieces: list[Piece], index: int) -> Repair:
     """`@src(a page")` or `@src(a page)`"""
     start = pieces[index].start
     if pieces[index].first or pieces[index].text in ";,)":
         paren, tail = pieces[index - 1], pieces[index].end if pieces[index].text == ")" else pieces[index - 1].end
-        return Slip("HW0001", paren.start, paren.end, "unexpected `(`", "a source is written in quotes", draft.blank(paren.start, tail))
+        return Repair("HW0001", paren.start, paren.end, "unexpected `(`", "write the source in quotes", draft.blank(paren.start, tail))
     line_end = draft.text.find("\n", start) if "\n" in draft.text[start:] else len(draft.text)
     quote, close = draft.text.find('"', start, line_end), re.compile(r"\)\s*(?=[;,}]|$)").search(draft.text, start, line_end)
-    mended = draft if quote >= 0 else draft.insert(close.start() if close else line_end, '"')
-    return Slip("HW0001", start, pieces[index].end, "the source of a number is written in quotes", "", mended.insert(start, '"'))
+    fixed = draft if quote >= 0 else draft.insert(close.start() if close else line_end, '"')
+    return Repair("HW0001", start, pieces[index].end, "the source of a number must be in quotes", "", fixed.insert(start, '"'))
 
 
 # --- sets
 
 
-def open_set(draft: Draft, pieces: list[Piece], index: int) -> Slip | None:
+def open_set(draft: Draft, pieces: list[Piece], index: int) -> Repair | None:
     """A set of a condition without its `{` (seen at the comma) or without its `}` (seen at the end of the condition)."""
     begin = index
     while begin > 0 and not ends_statement(pieces[begin - 1]):
@@ -71,35 +71,35 @@ def open_set(draft: Draft, pieces: list[Piece], index: int) -> Slip | None:
             return None
         if pieces[end - 1].text == "," and pieces[index].text == "}":
             last = pieces[end - 1]
-            return Slip("HW0001", last.start, last.end, "a comma without a value after it", "", draft.blank(last.start, last.end))
-        mended = draft.insert(pieces[end - 1].end, "}")
-        return Slip("HW0001", first.start, first.end, "the set is not closed", "add the missing `}`", mended)
+            return Repair("HW0001", last.start, last.end, "expected a value after `,`", "", draft.blank(last.start, last.end))
+        fixed = draft.insert(pieces[end - 1].end, "}")
+        return Repair("HW0001", first.start, first.end, "the set is not closed", "add the missing `}`", fixed)
     ends = next((piece.text for piece in pieces[index:] if piece.text in ("}", "{", ";")), "")
     if ends != "}" or pieces[index].text not in (",", "}"):
         return None
     help = f"write `{{` before `{first.text}`"
-    return Slip("HW0001", first.start, first.end, "a set stands in braces", help, draft.insert(first.start, "{ "))
+    return Repair("HW0001", first.start, first.end, "a set is written in braces", help, draft.insert(first.start, "{ "))
 
 
 # --- blocks
 
 
-def unopened(draft: Draft, pieces: list[Piece], index: int) -> Slip:
-    """A `}` more than there are `{`: one of them is missing, or a `}` before this one is too many, as the layout tells."""
+def unopened(draft: Draft, pieces: list[Piece], index: int) -> Repair:
+    """More `}` than `{`: the indentation shows whether a `{` is missing or an earlier `}` is extra."""
     extra = _extra_closing(draft, pieces, index)
     headless = _headless(pieces, index)
     if headless is not None and (extra is None or headless < extra):
         begin, last = headless, _head_end(pieces, headless)
         head = draft.text[pieces[begin].start : pieces[last].end]
         piece = pieces[last]
-        return Slip("HW0003", piece.start, piece.end, f"missing `{{` after `{' '.join(head.split())}`", "", draft.insert(piece.end, " {"))
+        return Repair("HW0003", piece.start, piece.end, f"missing `{{` after `{' '.join(head.split())}`", "", draft.insert(piece.end, " {"))
     piece = pieces[index if extra is None else extra]
-    what = "`}` closes nothing" if extra is None else "one `}` too many"
-    return Slip("HW0001", piece.start, piece.end, what, "", draft.blank(piece.start, piece.end))
+    what = "unmatched `}`" if extra is None else "extra `}`"
+    return Repair("HW0001", piece.start, piece.end, what, "", draft.blank(piece.start, piece.end))
 
 
 def _extra_closing(draft: Draft, pieces: list[Piece], index: int) -> int | None:
-    """The first `}` that neither stands in its opener's line nor begins a line indented like it."""
+    """The first `}` that is neither on the line of its `{` nor starts a line with the same indentation."""
     opened: list[Piece] = []
     for i, piece in enumerate(pieces[:index]):
         if piece.block and piece.text == "{":
@@ -114,12 +114,12 @@ def _extra_closing(draft: Draft, pieces: list[Piece], index: int) -> int | None:
 
 
 def _closes_line(draft: Draft, pieces: list[Piece], index: int) -> bool:
-    """Whether a `}` begins its line, or ends one that begins deeper: `Softmax; }`."""
+    """Whether a `}` starts its line, or ends one after a `;`: `Softmax; }`."""
     return pieces[index].first or (index > 0 and pieces[index - 1].text == ";")
 
 
 def _headless(pieces: list[Piece], index: int) -> int | None:
-    """Index of the last statement before pieces[index] that wants a block and has none."""
+    """Index of the last statement before pieces[index] that needs a block and has none."""
     found: int | None = None
     for i, piece in enumerate(pieces[:index]):
         if piece.text not in _OPENERS or (i and not ends_statement(pieces[i - 1])) or piece.text == pieces[index].text:
@@ -154,16 +154,16 @@ def _head_end(pieces: list[Piece], begin: int) -> int:
             return begin + 1
 
 
-def stray_opening(draft: Draft, pieces: list[Piece], index: int) -> Slip | None:
-    """A `{` too many just before what cannot begin a statement."""
+def stray_opening(draft: Draft, pieces: list[Piece], index: int) -> Repair | None:
+    """An extra `{` just before what cannot start a statement."""
     if index == 0 or pieces[index - 1].text != "{" or not pieces[index - 1].block or block_depth(pieces) <= 0:
         return None
     brace = pieces[index - 1]
-    return Slip("HW0001", brace.start, brace.end, "unexpected `{`", "", draft.blank(brace.start, brace.end))
+    return Repair("HW0001", brace.start, brace.end, "unexpected `{`", "", draft.blank(brace.start, brace.end))
 
 
-def wrong_opening(draft: Draft, pieces: list[Piece], index: int) -> Slip | None:
-    """Another bracket at the end of a line where the `{` of a block should be."""
+def wrong_opening(draft: Draft, pieces: list[Piece], index: int) -> Repair | None:
+    """Another bracket at the end of a line, in place of the `{` of a block."""
     piece = pieces[index]
     if piece.text not in (")", "]", "}", "(", "[") or index == 0 or ends_statement(pieces[index - 1]):
         return None
@@ -171,14 +171,14 @@ def wrong_opening(draft: Draft, pieces: list[Piece], index: int) -> Slip | None:
     excess = block_depth(pieces) <= (-2 if piece.text == "}" else -1)
     if not last or not excess or piece.first or pieces[statement_start(pieces, index)].text not in _OPENERS:
         return None
-    return Slip("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", "write `{`", draft.blank(piece.start, piece.end, "{"))
+    return Repair("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", "write `{`", draft.blank(piece.start, piece.end, "{"))
 
 
-def stray_closing(draft: Draft, pieces: list[Piece], index: int) -> Slip | None:
-    """A `}` too many in the middle of a statement."""
+def stray_closing(draft: Draft, pieces: list[Piece], index: int) -> Repair | None:
+    """An extra `}` in the middle of a statement."""
     piece, after = pieces[index], pieces[index + 1] if index + 1 < len(pieces) else None
     if piece.text != "}" or not piece.block or piece.first or after is None or after.first or after.text == "}":
         return None
     if index == 0 or ends_statement(pieces[index - 1]) or block_depth(pieces) >= 0:
         return None
-    return Slip("HW0001", piece.start, piece.end, "unexpected `}`", "", draft.blank(piece.start, piece.end))
+    return Repair("HW0001", piece.start, piece.end, "unexpected `}`", "", draft.blank(piece.start, piece.end))

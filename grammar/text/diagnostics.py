@@ -12,7 +12,7 @@ from ...targets.origin import Origin
 
 Severity = Literal["error", "warning", "info"]
 MOST_SHOWN = 200
-"""Messages about one file; nobody reads more before mending some."""
+"""Messages about one file; nobody reads more before fixing some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Source:
     starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        starts = [0, *(index + 1 for index, letter in enumerate(self.text) if letter == "\n")]
+        starts = [0, *(index + 1 for index, character in enumerate(self.text) if character == "\n")]
         object.__setattr__(self, "starts", tuple(starts))
 
     def place(self, offset: int) -> tuple[int, int]:
@@ -62,7 +62,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A remark that points at another place, or at none."""
+    """An extra remark, with the place it is about if there is one."""
 
     message: str
     span: Span | None = None
@@ -115,7 +115,7 @@ def _quote(span: Span) -> list[str]:
 
 
 def _window(text: str, column: int, width: int = 160) -> tuple[str, int]:
-    """At most `width` letters of a long line around a column, and how many were cut in front."""
+    """At most `width` characters of a long line around a column, and how many were cut in front."""
     if len(text) <= width:
         return text, 0
     start = max(0, min(column - width // 2, len(text) - width))
@@ -147,7 +147,7 @@ def to_json(diagnostics: Iterable[Diagnostic]) -> str:
     return json.dumps([as_json(diagnostic) for diagnostic in diagnostics], indent=2, ensure_ascii=False)
 
 
-def say_who_included(diagnostics: Iterable[Diagnostic], included: Mapping[str, Span]) -> list[Diagnostic]:
+def note_includes(diagnostics: Iterable[Diagnostic], included: Mapping[str, Span]) -> list[Diagnostic]:
     """The same, each that points into an included file with a note of the `include`, and of the one that brought that in."""
     done: list[Diagnostic] = []
     for diagnostic in diagnostics:
@@ -169,15 +169,15 @@ def tidy(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 def first_of(found: tuple[Diagnostic, ...], stopped: bool, source: Source) -> tuple[Diagnostic, ...]:
     """At most MOST_SHOWN of the messages, errors before warnings, and at the end of the last file HW0010 that says what is not shown.
 
-    `stopped`: the check of `source` was given up, so there may be more than were found."""
+    `stopped`: the check of `source` ended early, so there may be more than were found."""
     if len(found) <= MOST_SHOWN and not stopped:
         return found
     severities: tuple[Severity, ...] = ("error", "warning", "info")
     ranked = sorted(range(len(found)), key=lambda index: severities.index(found[index].severity))
     shown, hidden = sorted(ranked[:MOST_SHOWN]), ranked[MOST_SHOWN:]
     worst = "error" if stopped else found[hidden[0]].severity
-    said = [f"{len(hidden):,} more messages are not shown"] if hidden else []
-    said += ["the rest of the file was not checked"] if stopped else []
+    parts = [f"{len(hidden):,} more messages are not shown"] if hidden else []
+    parts += ["the rest of the file was not checked"] if stopped else []
     last = found[-1].span.source if found else source
     end = Span(last, len(last.text), len(last.text))
-    return (*(found[index] for index in shown), Diagnostic("HW0010", worst, end, " and ".join(said), "mend some of those above first"))
+    return (*(found[index] for index in shown), Diagnostic("HW0010", worst, end, " and ".join(parts), "fix the messages above first"))

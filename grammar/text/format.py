@@ -1,6 +1,6 @@
 """The canonical layout of a .hw text: indents, blanks, columns. Line ends inside a statement and comments stay as written.
 
-A block is on one line if it was written so and fits; else each of its statements begins a line. Columns that line up: the values of
+A block is on one line if it was written so and fits; else each of its statements begins a line. Aligned columns: the values of
 a block's properties, their provenance, the `where` of a table of operators, comments right of code.
 """
 
@@ -16,15 +16,15 @@ WIDTH = 140
 STEP = 2
 COMMENT_COLUMN = 46
 WIDEST_HEAD = 10
-"""Longer names of properties are not waited for."""
+"""Longer property names do not widen the column."""
 LEAST_HEAD = {"memory": 9, "device": 9, "table": 9, "link": 9}
-"""So that all blocks of a kind have one column."""
+"""So that all blocks of a kind have the same column."""
 NAMES = 20
-"""Width of operators before a `where`; longer lists are not waited for."""
+"""Width of operators before a `where`; longer lists do not widen the column."""
 TABLES = frozenset({"supports", "deny"})
 CHAINS = frozenset({"kernel"})
 _APART = frozenset({"rewrite", "deny", "hw", "include", "amend", "delete"})
-"""Statements that read as sentences: their first word makes no column."""
+"""Statements that read as sentences: their first word is not aligned."""
 
 
 def format_text(text: str, name: str = "") -> str:
@@ -75,7 +75,7 @@ def _inside(item: Item) -> str:
 
 
 def _behind(text: str, comments: Sequence[Bit]) -> list[str]:
-    """Comments right of code, and those under them."""
+    """The text with the comments right of it, and those under them."""
     lines = text.split("\n")
     own = len(lines[-1])
     after_comment = lines[-1].lstrip().startswith(("//", "/*")) or lines[-1].endswith("*/")
@@ -93,7 +93,7 @@ def _behind(text: str, comments: Sequence[Bit]) -> list[str]:
 
 
 def _flow(bits: Sequence[Bit], indent: int, pads: Mapping[int, int]) -> str:
-    """A statement from its first word on, which stands at column `indent`; pads: bit number to column, for those not earlier there."""
+    """A statement from its first word at column `indent`; pads: bit number to the least column of that bit."""
     parts: list[str] = []
     column = indent
     edges = _Edges(bits, indent)
@@ -120,7 +120,7 @@ def _breaks(before: Bit, bit: Bit) -> bool:
 
 
 class _Edges:
-    """Where a continued line begins: in a bracket right of it, in a condition under its first term, else four columns in."""
+    """Where a continued line starts: right of an open bracket, in a condition under its first term, else four columns in."""
 
     def __init__(self, bits: Sequence[Bit], indent: int) -> None:
         self.column = indent + 2 * STEP
@@ -162,7 +162,7 @@ _SIGNS = frozenset({"ARROW", "BOTH", "PIPE", "LE", "GE", "LT", "GT", "EQ", "DOTS
 
 
 def _blanks(before: Bit, bit: Bit, index: int, chain: bool) -> int:
-    """How many blanks stand before a bit that goes on in its line."""
+    """Number of spaces before a bit that continues its line."""
     if before.comment or bit.comment:
         return 1
     if bit.kind in _TIGHT or before.kind in ("LPAR", "LSQB"):
@@ -182,7 +182,7 @@ def _blanks(before: Bit, bit: Bit, index: int, chain: bool) -> int:
 
 
 def _columns(items: Iterable[Item], indent: int, block: str) -> dict[str, int]:
-    """Columns that the statements of a block share: "head", "note", "where"; absent where there is none."""
+    """Columns that the statements of a block share: "head", "note", "where", as far as there are any."""
     columns: dict[str, int] = {}
     if block in CHAINS:
         return columns
@@ -213,7 +213,7 @@ def _pads(item: Item, indent: int, columns: Mapping[str, int]) -> dict[int, int]
 
 
 def _is_property(item: Item) -> bool:
-    """A word and its value, which columns may part."""
+    """Whether it is a word and its value, which may be aligned."""
     bits = item.bits
     return bits[0].text not in _APART and len(bits) > (3 if bits[1].kind == "COLON" else 2) and bits[1].kind != "COMMA"
 
@@ -231,7 +231,7 @@ def _names_width(item: Item) -> int:
 
 
 def _note_column(item: Item, indent: int, columns: Mapping[str, int]) -> int:
-    """The column that provenance of a property with one number could begin at; 0 if this is none such."""
+    """The column where the provenance of a property with one number could start; 0 for other statements."""
     index = _index(item.bits, "NOTE")
     before = item.bits[:index]
     if not index or any(bit.kind in ("COMMA", "WHERE") or bit.comment or bit.breaks for bit in item.bits[1:]):

@@ -1,5 +1,5 @@
-"""A .hw text as nested items of tokens and comments, which format.py lays out. The tokens are the parser's own; comments are what
-stands between two tokens besides blanks, so none can be lost."""
+"""A .hw text as nested items of tokens and comments, which format.py lays out. The tokens are the parser's own; comments are found in
+the text between two tokens, so none can be lost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .diagnostics import HwError, Source
+from .parser import tokens_of
 from .syntax import parse, refusal
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -26,7 +27,7 @@ class Bit:
     column: int
     """0-based, in the text as written."""
     binary: bool = False
-    """Of a minus: whether it stands between two operands."""
+    """Of a minus: whether it is between two operands."""
 
     @property
     def comment(self) -> bool:
@@ -35,7 +36,7 @@ class Bit:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A statement up to its `;` or `{`, or a comment on a line of its own."""
+    """A statement up to its `;` or `{`, or a comment on its own line."""
 
     bits: tuple[Bit, ...]
     body: tuple[Item, ...] | None = None
@@ -44,7 +45,7 @@ class Item:
     trailing: tuple[Bit, ...] = ()
     """Comments right of its end, and those that go on under them."""
     blank: bool = False
-    """Whether a blank line is before it."""
+    """Whether a blank line precedes it."""
     broken: bool = False
     """Whether its block was written over several lines."""
 
@@ -63,7 +64,7 @@ def bits_of(source: Source) -> Iterator[Bit]:
     tree, errors = parse(source)
     if errors or tree is None:
         raise HwError(errors)
-    return _scanned(source.text, [(token.type, token.start_pos, token.end_pos) for token in tree.tokens()])
+    return _scanned(source.text, [(token.type, token.start_pos or 0, token.end_pos or 0) for token in tokens_of(tree)])
 
 
 def _scanned(text: str, tokens: Sequence[tuple[str, int, int]]) -> Iterator[Bit]:

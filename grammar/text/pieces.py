@@ -1,4 +1,4 @@
-"""A text with syntax errors as recovery.py sees it: a draft that is mended, and its tokens."""
+"""A text with syntax errors as recovery.py sees it: a draft that is repaired, and its tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The text being mended; `inserted` are the offsets, in it, of letters that the file does not have."""
+    """The text being repaired; `inserted` are the offsets in it of characters that the file does not have."""
 
     text: str
     inserted: tuple[int, ...] = ()
@@ -22,19 +22,19 @@ class Draft:
         """The offset in the file of an offset in the draft."""
         return offset - bisect_left(self.inserted, offset)
 
-    def insert(self, at: int, letters: str) -> Draft:
-        moved = [place if place < at else place + len(letters) for place in self.inserted]
-        return Draft(self.text[:at] + letters + self.text[at:], tuple(sorted([*moved, *range(at, at + len(letters))])))
+    def insert(self, at: int, added: str) -> Draft:
+        moved = [place if place < at else place + len(added) for place in self.inserted]
+        return Draft(self.text[:at] + added + self.text[at:], tuple(sorted([*moved, *range(at, at + len(added))])))
 
     def blank(self, start: int, end: int, keep: str = "") -> Draft:
-        """start..end as blanks, beginning with `keep`; line ends stay."""
-        blanks = "".join(letter if letter == "\n" else " " for letter in self.text[start + len(keep) : end])
+        """start..end replaced by spaces, starting with `keep`; line ends stay."""
+        blanks = "".join(sign if sign == "\n" else " " for sign in self.text[start + len(keep) : end])
         return Draft(self.text[:start] + keep + blanks + self.text[end:], self.inserted)
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A token of the draft as the mender sees it."""
+    """A token of the draft, found without the grammar."""
 
     text: str
     start: int
@@ -42,7 +42,7 @@ class Piece:
     first: bool
     """First on its line."""
     block: bool = False
-    """A `{` or `}` of a block, as against one of a set."""
+    """Whether it is a `{` or `}` of a block, not of a set."""
 
 
 def split_pieces(text: str) -> list[Piece]:
@@ -59,7 +59,7 @@ def split_pieces(text: str) -> list[Piece]:
 
 
 def _without_sets(pieces: list[Piece]) -> list[Piece]:
-    """The same with the braces of `in { … }` marked as no block."""
+    """The same with the braces of `in { … }` not marked as blocks."""
     opened: int | None = None
     for index, piece in enumerate(pieces):
         if piece.text == "{":
@@ -75,7 +75,7 @@ def _without_sets(pieces: list[Piece]) -> list[Piece]:
 
 
 def indent_at(text: str, at: int) -> int:
-    """Blanks before the first letter of the line that holds an offset."""
+    """Width of the indentation of the line that holds an offset."""
     line = text[text.rfind("\n", 0, at) + 1 : at]
     return len(line) - len(line.lstrip())
 
@@ -86,7 +86,7 @@ def block_depth(pieces: list[Piece]) -> int:
 
 
 def ends_statement(piece: Piece) -> bool:
-    """Whether a statement ends, or a block begins, here."""
+    """Whether a statement ends or a block starts here."""
     return piece.text == ";" or piece.block
 
 

@@ -1,101 +1,111 @@
-"""Several syntax errors in one reading: report one, mend the text there, read again; offsets are mapped back to the text as written.
+"""Finds several syntax errors in one run: report the first, repair a draft of the text there, parse again.
 
-A mend inserts what is missing (`;`, `}`) or blanks what is wrong (a sign, else the statement). Every mend is local, so one
-slip gives one message. The parser's own recovery was tried and gave five messages a slip.
+A repair inserts what is missing (`;`, `}`) or blanks out what is wrong (a token, else the statement). Repairs are local, so one error gives
+one message; resuming the parser at the error was tried and gave five. Offsets in the draft are mapped back to the text as written.
 """
 
 from __future__ import annotations
 
-from .brackets import JOINING, Slip, open_set, stray_closing, stray_opening, unclosed_string, unopened, unopened_note, wrong_opening
+from typing import TYPE_CHECKING
+
+from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+from .brackets import JOINING, Repair, open_set, stray_closing, stray_opening, unclosed_string, unopened, unopened_note, wrong_opening
 from .diagnostics import Diagnostic, Note, Source, Span
-from .parser import Tree, Unexpected, parser
+from .parser import parser, tokens_of
 from .pieces import Draft, Piece, block_depth, closing_index, ends_statement, indent_at, open_round, split_pieces, statement_start
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
 
 MAX_ERRORS = 20
 READ_BUDGET = 4 << 20
-"""Bytes to read again in all: a large file gets fewer rounds."""
+"""Characters to parse again in total: a large file gets fewer rounds."""
 
-_SLIPS = {"&": ("&&", "and"), "|": ("||", "or"), "!": ("!", "not")}
-
-
+_OPERATORS = {"&": ("&&", "and"), "|": ("||", "or"), "!": ("!", "not")}
 RESERVED = ("match", "let", "emit", "where", "rule", "else")
 
 
-def mended(source: Source, error: Unexpected) -> tuple[Tree | None, tuple[Diagnostic, ...]]:
-    """The tree of what could be read (None if too little could) and the syntax errors, of which `error` is the first."""
+def recover(source: Source, error: UnexpectedInput) -> tuple[Tree[Token] | None, tuple[Diagnostic, ...]]:
+    """The tree of what could be parsed (None if too little could) and the syntax errors, of which `error` is the first."""
     draft = Draft(source.text)
     errors: list[Diagnostic] = []
     rounds = max(2, min(MAX_ERRORS, READ_BUDGET // (len(source.text) + 1)))
     while True:
-        slip = _diagnose(draft, error)
-        errors.append(_report(source, draft, slip))
-        if slip.mended == draft or len(errors) == rounds:
+        repair = _diagnose(draft, error)
+        errors.append(_report(source, draft, repair))
+        if repair.fixed == draft or len(errors) == rounds:
             return None, tuple(errors)
-        draft = slip.mended
+        draft = repair.fixed
         try:
             return _mapped(parser().parse(draft.text), draft), tuple(errors)
-        except Unexpected as following:
+        except UnexpectedInput as following:
             error = following
 
 
-def _report(source: Source, draft: Draft, slip: Slip) -> Diagnostic:
-    start = draft.original(slip.start)
-    span = Span(source, start, max(start + 1, draft.original(slip.end)))
+def _report(source: Source, draft: Draft, repair: Repair) -> Diagnostic:
+    start = draft.original(repair.start)
+    span = Span(source, start, max(start + 1, draft.original(repair.end)))
     notes: tuple[Note, ...] = ()
-    if slip.note:
-        place = draft.original(slip.note[1])
-        notes = (Note(slip.note[0], Span(source, place, place + 1)),)
-    return Diagnostic(slip.code, "error", span, slip.message, slip.help, notes)
+    if repair.note:
+        place = draft.original(repair.note[1])
+        notes = (Note(repair.note[0], Span(source, place, place + 1)),)
+    return Diagnostic(repair.code, "error", span, repair.message, repair.help, notes)
 
 
-def _mapped(tree: Tree, draft: Draft) -> Tree:
+def _mapped(tree: Tree[Token], draft: Draft) -> Tree[Token]:
     if draft.inserted:
-        for token in tree.tokens():
-            token.start_pos, token.end_pos = draft.original(token.start_pos), draft.original(token.end_pos)
+        for token in tokens_of(tree):
+            token.start_pos, token.end_pos = draft.original(token.start_pos or 0), draft.original(token.end_pos or 0)
     return tree
 
 
-def _diagnose(draft: Draft, error: Unexpected) -> Slip:
+def _diagnose(draft: Draft, error: UnexpectedInput) -> Repair:
     pieces = split_pieces(draft.text)
-    ended, at, wanted = error.ended, error.at, error.expected
+    ended, wanted = False, frozenset[str]()
+    if isinstance(error, UnexpectedToken):
+        ended, wanted = error.token.type == "$END", frozenset(error.expected)
+    elif isinstance(error, UnexpectedCharacters):
+        wanted = frozenset(error.allowed)
+    at = len(draft.text) if ended else error.pos_in_stream or 0
     index = next((i for i, piece in enumerate(pieces) if piece.end > at), len(pieces))
-    if error.letter and (slip := _letter(draft, at, pieces, index)):
-        return slip
-    if index < len(pieces) and not ended and (slip := _stray(draft, pieces, index) or open_set(draft, pieces, index)):
-        return slip
-    if slip := _missing_end(draft, pieces, index, "SEMI" in wanted):
-        return slip
+    if isinstance(error, UnexpectedCharacters) and (repair := _bad_character(draft, at, pieces, index)):
+        return repair
+    if index < len(pieces) and not ended and (repair := _stray(draft, pieces, index) or open_set(draft, pieces, index)):
+        return repair
+    if repair := _missing_end(draft, pieces, index, "SEMI" in wanted):
+        return repair
     if ended:
         return _unclosed(draft, pieces)
     return _unexpected(draft, pieces, index, wanted)
 
 
-def _letter(draft: Draft, at: int, pieces: list[Piece], index: int) -> Slip | None:
-    """A letter that begins no token at all."""
+def _bad_character(draft: Draft, at: int, pieces: list[Piece], index: int) -> Repair | None:
+    """A character that starts no token."""
     text = draft.text
     line_end = text.find("\n", at) if "\n" in text[at:] else len(text)
-    letter = text[at]
-    if letter == '"':
+    sign = text[at]
+    if sign == '"':
         return unclosed_string(draft, at, line_end, pieces, index)
-    if letter.isspace() or not letter.isprintable():
-        what = f"the letter U+{ord(letter):04X} does not belong into the file"
-        return Slip("HW0001", at, at + 1, what, "blanks, tabs and line ends part words", draft.blank(at, at + 1))
-    if letter == "#":
-        return Slip("HW0001", at, at + 1, "unexpected `#`", "a comment begins with `//`", draft.blank(at, line_end))
+    if sign.isspace() or not sign.isprintable():
+        help = "separate words with spaces, tabs or line ends"
+        return Repair("HW0001", at, at + 1, f"unexpected character U+{ord(sign):04X}", help, draft.blank(at, at + 1))
+    if sign == "#":
+        return Repair("HW0001", at, at + 1, "unexpected `#`", "a comment starts with `//`", draft.blank(at, line_end))
     if text.startswith("/*", at):
-        return Slip("HW0003", at, at + 2, "the comment is not closed", "end it with `*/`", draft.blank(at, len(text)))
-    if letter == "'":
+        return Repair("HW0003", at, at + 2, "the comment is not closed", "end it with `*/`", draft.blank(at, len(text)))
+    if sign == "'":
         close = text.find("'", at + 1, line_end)
-        mended = draft.blank(at, at + 1, '"') if close < 0 else draft.blank(at, at + 1, '"').blank(close, close + 1, '"')
-        return Slip("HW0001", at, (close if close > 0 else at) + 1, "unexpected `'`", "strings have double quotes", mended)
-    if letter in _SLIPS and text.startswith(_SLIPS[letter][0], at):
-        sign, word = _SLIPS[letter]
-        mended = draft.blank(at, at + len(sign)).insert(at, f" {word} ")
-        return Slip("HW0001", at, at + len(sign), f"unexpected `{sign}`", f"write `{word}`", mended)
+        fixed = draft.blank(at, at + 1, '"') if close < 0 else draft.blank(at, at + 1, '"').blank(close, close + 1, '"')
+        return Repair("HW0001", at, (close if close > 0 else at) + 1, "unexpected `'`", "strings are written in double quotes", fixed)
+    if sign in _OPERATORS and text.startswith(_OPERATORS[sign][0], at):
+        sign, word = _OPERATORS[sign]
+        fixed = draft.blank(at, at + len(sign)).insert(at, f" {word} ")
+        return Repair("HW0001", at, at + len(sign), f"unexpected `{sign}`", f"write `{word}`", fixed)
     return None
 
 
-def _missing_end(draft: Draft, pieces: list[Piece], index: int, accepted: bool) -> Slip | None:
+def _missing_end(draft: Draft, pieces: list[Piece], index: int, accepted: bool) -> Repair | None:
     """A statement without its `;`, seen at the end of the file, at a `}` or at the first word of a line."""
     if index == 0 or ends_statement(pieces[index - 1]):
         return None
@@ -111,14 +121,14 @@ def _missing_end(draft: Draft, pieces: list[Piece], index: int, accepted: bool) 
     return None
 
 
-def _no_semicolon(draft: Draft, last: Piece) -> Slip:
-    mended = draft.insert(last.end, ";")
-    help = "a statement ends in `;` or in a `{ … }` block"
-    return Slip("HW0002", last.end, last.end + 1, f"missing `;` after `{last.text}`", help, mended)
+def _no_semicolon(draft: Draft, last: Piece) -> Repair:
+    fixed = draft.insert(last.end, ";")
+    help = "a statement ends with `;` or a `{ … }` block"
+    return Repair("HW0002", last.end, last.end + 1, f"missing `;` after `{last.text}`", help, fixed)
 
 
-def _unclosed(draft: Draft, pieces: list[Piece]) -> Slip:
-    """The text ends inside a block. A `}` indented less than its `{` tells which block was meant to end."""
+def _unclosed(draft: Draft, pieces: list[Piece]) -> Repair:
+    """The text ends inside a block. A `}` indented less than its `{` shows which block was meant to end."""
     open_at: list[int] = []
     suspect: int | None = None
     for index, piece in enumerate(pieces):
@@ -131,12 +141,12 @@ def _unclosed(draft: Draft, pieces: list[Piece]) -> Slip:
     if not open_at:  # the text ends inside a formula or a rule's head
         end = pieces[-1].end if pieces else 0
         start = pieces[-1].start if pieces else 0
-        return Slip("HW0001", start, end, "the file ends in the middle of a statement", "", _panic(draft, pieces, len(pieces) - 1))
+        return Repair("HW0001", start, end, "the file ends in the middle of a statement", "", _panic(draft, pieces, len(pieces) - 1))
     begin = open_at[-1] if suspect is None else suspect
     head = " ".join(piece.text for piece in pieces[statement_start(pieces, begin) : begin][:2])
     closing = "".join({"{": "}", "(": ")", "[": "]"}[pieces[index].text] for index in reversed(open_at))
     what = f"the block of `{head}` is not closed" if head else "the block is not closed"
-    return Slip("HW0003", pieces[begin].start, pieces[begin].end, what, "add the missing `}`", _closed(draft, pieces, begin, closing))
+    return Repair("HW0003", pieces[begin].start, pieces[begin].end, what, "add the missing `}`", _closed(draft, pieces, begin, closing))
 
 
 def _closed(draft: Draft, pieces: list[Piece], begin: int, closing: str) -> Draft:
@@ -148,55 +158,58 @@ def _closed(draft: Draft, pieces: list[Piece], begin: int, closing: str) -> Draf
     return draft.insert(len(draft.text), closing)
 
 
-def _unexpected(draft: Draft, pieces: list[Piece], index: int, wanted: frozenset[str]) -> Slip:
+def _unexpected(draft: Draft, pieces: list[Piece], index: int, wanted: frozenset[str]) -> Repair:
     piece = pieces[index]
     if piece.text == "}" and block_depth(pieces[:index]) <= 0:
         return unopened(draft, pieces, index)
     if piece.text == "{" and (index == 0 or ends_statement(pieces[index - 1])):
-        return Slip("HW0001", piece.start, piece.end, "a block without a name", "", draft.insert(piece.start, "_ "))
+        return Repair("HW0001", piece.start, piece.end, "a block without a name", "", draft.insert(piece.start, "_ "))
     alone = piece.first and index + 1 < len(pieces) and pieces[index + 1].first
     if alone and not piece.block and (index == 0 or ends_statement(pieces[index - 1])):
-        return Slip("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", "", draft.blank(piece.start, piece.end))
+        return Repair("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", "", draft.blank(piece.start, piece.end))
     if wanted == {"STRING"}:
         return unopened_note(draft, pieces, index)
-    if slip := stray_opening(draft, pieces, index):
-        return slip
+    if repair := stray_opening(draft, pieces, index):
+        return repair
     begin = pieces[statement_start(pieces, index)].text
     if piece.text in ("emit", "let", "match", "error") and begin in ("match", "let", "emit", "error") and _is_value(pieces[index - 1]):
         return _no_semicolon(draft, pieces[index - 1])
     word = next((piece for piece in pieces[statement_start(pieces, index) + 1 : index] if piece.text in ("if", "when")), None)
     if word is not None:
-        mended = _panic(draft, pieces, index)
-        return Slip("HW0001", word.start, word.end, f"unexpected `{word.text}`", "a condition begins with `where`", mended)
-    return Slip("HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", _hint(pieces, index, wanted), _panic(draft, pieces, index))
+        fixed = _panic(draft, pieces, index)
+        return Repair("HW0001", word.start, word.end, f"unexpected `{word.text}`", "a condition starts with `where`", fixed)
+    return Repair(
+        "HW0001", piece.start, piece.end, f"unexpected `{piece.text}`", _hint(pieces, index, wanted), _panic(draft, pieces, index)
+    )
 
 
-def _stray(draft: Draft, pieces: list[Piece], index: int) -> Slip | None:
-    """A `;` with nothing before it; a `;` or a `}` in the middle of a line's statement."""
-    if slip := wrong_opening(draft, pieces, index) or stray_closing(draft, pieces, index):
-        return slip
+def _stray(draft: Draft, pieces: list[Piece], index: int) -> Repair | None:
+    """A `;` with nothing before it; a `;` or a `}` in the middle of a statement."""
+    if repair := wrong_opening(draft, pieces, index) or stray_closing(draft, pieces, index):
+        return repair
     piece, after = pieces[index], pieces[index + 1] if index + 1 < len(pieces) else None
     if piece.text != ";" or index == 0:
         return None
     if pieces[index - 1].text in ("}", ";") or (pieces[index - 1].text == "{" and block_depth(pieces) <= 0):
-        mended = draft.blank(piece.start, piece.end)
+        fixed = draft.blank(piece.start, piece.end)
         if after and not after.first and after.text != "}" and (after.text in RESERVED or not after.text[0].isalpha()):
-            mended = _panic(draft.blank(piece.start, piece.end, "_"), pieces, index + 1)  # what was before the `;` is lost: its rest too
-        elif pieces[index - 1].text == "}":  # a habit: of all such, the first is told
+            # the head before the `;` is lost, so drop its rest too
+            fixed = _panic(draft.blank(piece.start, piece.end, "_"), pieces, index + 1)
+        elif pieces[index - 1].text == "}":  # a habit: report only the first
             for begin, end in zip(pieces[index:], pieces[index + 1 :], strict=False):
-                mended = mended.blank(end.start, end.end) if begin.block and begin.text == "}" and end.text == ";" else mended
-        help = "a block ends without a `;`" if pieces[index - 1].text == "}" else ""
-        return Slip("HW0001", piece.start, piece.end, "a `;` without a statement", help, mended)
+                fixed = fixed.blank(end.start, end.end) if begin.block and begin.text == "}" and end.text == ";" else fixed
+        help = "a block is not followed by `;`" if pieces[index - 1].text == "}" else ""
+        return Repair("HW0001", piece.start, piece.end, "`;` without a statement", help, fixed)
     if after and not after.first and not after.block and pieces[index - 1].text not in ")]":
-        return Slip("HW0001", piece.start, piece.end, "a `;` in the middle of a statement", "", draft.blank(piece.start, piece.end))
+        return Repair("HW0001", piece.start, piece.end, "`;` in the middle of a statement", "", draft.blank(piece.start, piece.end))
     return None
 
 
 def _hint(pieces: list[Piece], index: int, wanted: frozenset[str]) -> str:
-    """What may stand here, in words a person uses."""
+    """What is accepted here, in the words of a user."""
     piece, before = pieces[index], pieces[statement_start(pieces, index) : index]
     if piece.text in RESERVED:
-        return f"`{piece.text}` cannot stand here"
+        return f"`{piece.text}` is a keyword and not allowed here"
     if before and (foreign := _foreign(pieces, index)):
         return foreign
     if any(earlier.text == "where" for earlier in before):
@@ -215,7 +228,7 @@ def _hint(pieces: list[Piece], index: int, wanted: frozenset[str]) -> str:
 
 
 def _foreign(pieces: list[Piece], index: int) -> str:
-    """How this language writes what others write otherwise."""
+    """The spelling in this language of what other languages write differently."""
     piece, before = pieces[index].text, pieces[index - 1].text
     if before in ("amend", "delete"):
         return f"write `&{piece}`"
@@ -233,7 +246,7 @@ def _is_value(piece: Piece) -> bool:
 
 
 def _panic(draft: Draft, pieces: list[Piece], index: int) -> Draft:
-    """The draft without the statement round pieces[index]; of a block only the head goes, so that its body is still checked."""
+    """The draft without the statement around pieces[index]; of a block only the head goes, so that its body is still checked."""
     begin = statement_start(pieces, index)
     stray = pieces[index].block and open_round(pieces, index) > 0  # a brace within brackets belongs to the faulty statement
     for end in range(index + stray, len(pieces)):

@@ -1,4 +1,4 @@
-"""Text to a frozen syntax tree with spans. Knows brackets, words and formulas; not what a word means.
+"""Text to an immutable syntax tree with spans. Knows brackets, words and formulas; not what a word means.
 
 Syntax errors come back as diagnostics beside a tree of what could be read (recovery.py); `broken` then keeps later checks from
 complaining about what a broken part may have held.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .diagnostics import Diagnostic, Source, Span
-from .parser import Token, Tree, Unexpected, parser
+from .parser import parser
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
 
 MAX_BYTES = 1 << 20
 MAX_BRACKETS = 64
@@ -48,9 +51,9 @@ class Statement:
     args: tuple[Arg, ...]
     where: Formula | None
     otherwise: tuple[Arg, ...] | None
-    """What follows `else`; None where there is none."""
+    """What follows `else`; None without one."""
     body: tuple[Item, ...] | None
-    """Statements of its block; None where it ends in `;`."""
+    """Statements of its block; None if it ends with `;`."""
     span: Span
 
     @property
@@ -88,7 +91,7 @@ class File:
 
 
 def read(source: Source) -> File:
-    """The syntax tree of a source, with every syntax error found in one reading."""
+    """The syntax tree of a source, with every syntax error found in one run."""
     refused = refusal(source)
     if refused:
         return File(source, (), (refused,))
@@ -96,14 +99,16 @@ def read(source: Source) -> File:
     return File(source, _items(tree.children, source) if tree is not None else (), errors)
 
 
-def parse(source: Source) -> tuple[Tree | None, tuple[Diagnostic, ...]]:
-    """The tree of what could be read (None if too little could) and the syntax errors. The source must not be one to refuse."""
+def parse(source: Source) -> tuple[Tree[Token] | None, tuple[Diagnostic, ...]]:
+    """The tree of what could be parsed (None if too little could) and the syntax errors. Call `refusal` first: it bounds time and depth."""
+    from lark import UnexpectedInput
+
     try:
         return parser().parse(source.text), ()
-    except Unexpected as error:
-        from .recovery import mended  # only a file with a mistake needs it
+    except UnexpectedInput as error:
+        from .recovery import recover  # only a file with a mistake needs it
 
-        return mended(source, error)
+        return recover(source, error)
 
 
 _SCAN = re.compile(
@@ -114,10 +119,10 @@ _SCAN = re.compile(
 
 
 def refusal(source: Source) -> Diagnostic | None:
-    """Caps that keep time, memory and recursion bounded whatever the text is."""
+    """The message about a text over the limits that keep time, memory and recursion bounded; None if it is within them."""
     size = len(source.text.encode("utf-8", "replace"))
     if size > MAX_BYTES:
-        return Diagnostic("HW0005", "error", Span(source, 0, 1), f"the file has {size:,} bytes; a .hw file may have {MAX_BYTES:,}")
+        return Diagnostic("HW0005", "error", Span(source, 0, 1), f"the file has {size:,} bytes; the limit is {MAX_BYTES:,}")
     depth = operators = 0
     for found in _SCAN.finditer(source.text):
         kind = found.lastgroup
@@ -130,30 +135,31 @@ def refusal(source: Source) -> Diagnostic | None:
         elif kind == "operator":
             operators += 1
         if depth > MAX_BRACKETS:
-            return Diagnostic("HW0004", "error", Span(source, *found.span()), f"more than {MAX_BRACKETS} brackets inside one another")
+            return Diagnostic("HW0004", "error", Span(source, *found.span()), f"brackets nested more than {MAX_BRACKETS} deep")
         if operators > MAX_OPERATORS:
-            help = "split the condition over several statements: two rules for one operator are OR-ed"
+            help = "split the condition into several statements: an operator is supported if one of its lines applies"
             return Diagnostic("HW0004", "error", Span(source, *found.span()), f"more than {MAX_OPERATORS} operators in one statement", help)
     return None
 
 
-# --- the parser's tree to ours; recursion is bounded by the caps above
+# --- lark's tree to ours; recursion is bounded by the limits above
 
 
 def _items(children: list[Any], source: Source) -> tuple[Item, ...]:
     return tuple(_rule(child, source) if child.data == "rule" else _statement(child, source) for child in children)
 
 
-def _span(node: Tree | Token, source: Source) -> Span:
-    first = last = node
-    while not isinstance(first, str):
+def _span(node: Tree[Token] | Token, source: Source) -> Span:
+    first: Any = node
+    last: Any = node
+    while hasattr(first, "children"):
         first = first.children[0]
-    while not isinstance(last, str):
+    while hasattr(last, "children"):
         last = last.children[-1]
     return Span(source, first.start_pos, last.end_pos)
 
 
-def _arg(node: Tree | Token, source: Source) -> Arg:
+def _arg(node: Tree[Token] | Token, source: Source) -> Arg:
     span = _span(node, source)
     if not isinstance(node, str):  # provenance
         note = str(node.children[2])[1:-1] if len(node.children) > 1 else ""
@@ -172,8 +178,9 @@ def _arg(node: Tree | Token, source: Source) -> Arg:
             return Arg("sign", text, span)
 
 
-def _statement(tree: Tree, source: Source) -> Statement:
-    head, *rest = tree.children
+def _statement(tree: Tree[Token], source: Source) -> Statement:
+    head: Token = tree.children[0]  # type: ignore[assignment]
+    rest: list[Any] = tree.children[1:]
     args: list[Arg] = []
     where: Formula | None = None
     otherwise: tuple[Arg, ...] | None = None
@@ -191,9 +198,9 @@ def _statement(tree: Tree, source: Source) -> Statement:
     return Statement(_arg(head, source), tuple(args), where, otherwise, body, _span(tree, source))
 
 
-def _rule(tree: Tree, source: Source) -> Rule:
-    names = [_arg(child, source) for child in tree.children if getattr(child, "type", "") == "NAME"]
-    parts = [child for child in tree.children if not isinstance(child, str)]
+def _rule(tree: Tree[Token], source: Source) -> Rule:
+    names = [_arg(child, source) for child in tree.children if isinstance(child, str) and child.type == "NAME"]
+    parts: list[Any] = [child for child in tree.children if not isinstance(child, str)]
 
     def formulas(kind: str) -> tuple[Formula, ...]:
         found = [child for part in parts if part.data == kind for child in part.children if not isinstance(child, str)]
@@ -217,7 +224,7 @@ def _rule(tree: Tree, source: Source) -> Rule:
 _INFIX = frozenset({"either", "both", "compared", "sum", "product", "power"})
 
 
-def _formula(tree: Tree, source: Source) -> Formula:
+def _formula(tree: Tree[Token], source: Source) -> Formula:
     kind, children, span = str(tree.data), tree.children, _span(tree, source)
     parts = tuple(_formula(child, source) for child in children if not isinstance(child, str))
     first = str(children[0])

@@ -1,4 +1,4 @@
-""" "Did you mean": the one place that guesses what was meant."""
+""" "Did you mean": suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -37,18 +37,9 @@ def suggestion_or_list(word: str, known: Iterable[str], short: bool = False) -> 
     return f"known here: {', '.join(names)}"
 
 
-_OTHER_DTYPES = {
-    **dict.fromkeys(("float16", "f16", "half"), "fp16"), **dict.fromkeys(("float32", "f32", "float", "single"), "fp32"),
-    **dict.fromkeys(("float64", "f64", "double"), "fp64"), **dict.fromkeys(("bfloat16", "bfp16"), "bf16"),
-    **dict.fromkeys(("float8", "f8", "float8e4m3fn"), "fp8"), "boolean": "bool", "byte": "uint8", "int": "int32", "long": "int64",
-    **{f"{letter}{bits}": f"int{bits}" for letter in ("i", "s") for bits in (4, 8, 16, 32, 64)},
-    **{f"u{bits}": f"uint{bits}" for bits in (4, 8, 16, 32, 64)},
-}  # fmt: skip
-
-
 def suggested_dtype(word: str) -> str:
     """What another language calls the dtype, else the nearest name, else all."""
-    from ...targets.dtypes import BITS
+    from ...targets.dtypes import BITS, OTHER_NAMES
 
-    other = _OTHER_DTYPES.get(word.lower())
+    other = OTHER_NAMES.get(word.lower())
     return f"did you mean `{other}`?" if other else suggestion(word, BITS) or f"known here: {', '.join(BITS)}"

@@ -1,90 +1,234 @@
-"""Every statement a block may hold: its form, what it means, an example. The language page and the editor show it."""
+"""Every statement that a block of a .hw file may hold, one row each. All that reads, shows or explains a property reads its row.
+
+A row says how the statement is written, what it means, which number of which dimension it sets, whether it is required, and which
+words may follow its name. From the rows come the lowering of numbers, missing and unknown properties, duplicates, `autoglmc diff`,
+`autoglmc new-target`, docs/language.md, the highlighting of editors, completion and hover. A number of a memory, device or link
+takes a row here and a field of the record in targets/model.py; a statement of a new form also takes a reader in grammar/lower/.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from .property import NumberField, Predicted, Property
+
+NO_DEFAULT = "there is no silent default; write the number, or mark it `@guess`"
+_TIME: tuple[Predicted, ...] = ("latency", "power")
+"""Energy is power over time."""
+_SPACE: tuple[Predicted, ...] = ("memory",)
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
-    example: str
-    """A whole statement; blocks as `{ … }`."""
-    meaning: str
-    dimension: str = ""
-    """Of its number: a key of units.DIMENSIONS; "" where it has none."""
-    required: bool = False
-
-
-_SAID: Mapping[str, Mapping[str, Property]] = {
-    "file": {
-        "hw": Property("hw 1;", "The version of the language; the first statement of every file.", "plain number", True),
-        "include": Property('include "std/ort_cpu.hw";', "Reads another file: beside this one, else one that ships."),
-        "table": Property("table ort_cpu { … }", "What a kind of device runs, to `inherit`. A file may hold tables and no target."),
-        "target": Property("target a16 { … }", "The machine. `target mine extends a16 { … }` keeps what it does not say itself."),
-        "amend": Property("amend &a16.npu { dispatch 120 us; }", "Changes a block of a target that is read; its path must exist."),
-        "delete": Property("delete &a16.npu.supports Resize;", "Takes a statement or operators away; the path must exist."),
-        "rule": Property("rule mine(x) { … }", "A substitution written as mathematics: `match`, `let`, `emit` and the `error` it claims."),
-    },
-    "target": {
-        "name": Property('name "Apple A16 Bionic";', "A title for people."),
-        "onnx": Property("onnx opset 13..21;", "The ONNX opsets its runtimes take.", "plain number", True),
-        "confidence": Property("confidence low;", "What the author thinks of the numbers: low, medium or high."),
-        "memory": Property("memory dram { … }", "A memory, and who shares it.", required=True),
-        "device": Property("device npu : ane { … }", "What runs operators; the word after `:` is free text for reports.", required=True),
-        "link": Property("link npu <-> cpu { … }", "How a tensor gets from one device to another; `->` for one way."),
-        "precision": Property("precision { … }", "Which dtypes are computed in."),
-        "limits": Property("limits { … }", "What a deployment must keep."),
-        "shapes": Property("shapes { … }", "Sizes to compile for: `decode: seq 1; prefill: seq 16, 64;`; chosen by `--bucket prefill=64`."),
-    },
-    "memory": {
-        "size": Property("size 6 GiB;", "Its size.", "size", True),
-        "budget": Property("budget 1.5 GiB;", "What one deployment may hold of it; the size where it is not said.", "size"),
-        "bandwidth": Property("bandwidth 51.2 GB/s;", "Bytes a second it delivers.", "bandwidth", True),
-        "page": Property("page 16 KiB;", "What allocations are a multiple of, a power of two.", "size"),
-        "holds": Property("holds weights, activations;", "Its roles: one of these or both; both where it is not said."),
-        "shared": Property("shared npu, cpu;", "The devices that address it.", required=True),
-    },
-    "device": {
-        "inherit": Property("inherit ort_cpu;", "Takes over the operators, chains, rewrites and limits of shape of a table."),
-        "runtime": Property("runtime coreml mlprogram ios >= 17;", "What compiles and runs its segments; `none` plans only."),
-        "peak": Property("peak fp16 17 TOPS;", "Operations a second in one dtype; a multiply-add counts two.", "rate of operations", True),
-        "sustained": Property("sustained 60 %;", "The share of the peaks that real work reaches; 100 % where it is not said.", "share"),
-        "dispatch": Property("dispatch 150 us;", "Starting one segment on the device.", "time", True),
-        "launch": Property("launch 1 us;", "One kernel inside a running segment; a `kernel` chain counts once.", "time", True),
-        "align": Property("align row 64 B;", "The last axis of a tensor is padded to this.", "size"),
-        "max": Property("max rank 5;", "The highest rank, or `max dim N 65536, C 65536;` the largest extents.", "plain number"),
-        "static_shapes": Property("static_shapes yes;", "Whether every extent must be known when compiling."),
-        "power": Property("power active 2 W, idle 0.1 W;", "What it draws.", "power"),
-        "supports": Property("supports fp16 { … }", "Operators it runs in a dtype; or `supports all;`.", required=True),
-        "deny": Property("deny { … }", "Operators it does not run; stronger than `supports`."),
-        "kernel": Property("kernel { … }", "Chains that run as one launch: `Conv -> Relu | Clip; MatMul -> Add -> Gelu?;`."),
-        "rewrite": Property("rewrite Gelu -> relu_tanh tol 5e-4;", "What replaces it: a rule, `native`, `decompose`; order is preference."),
-    },
-    "link": {
-        "via": Property("via iosurface;", "The mechanism, for reports."),
-        "zero_copy": Property("zero_copy where dtype == fp16 else copy 20 GB/s;", "The tensor stays where it is."),
-        "copy": Property("copy 20 GB/s;", "The tensor is copied; beside `zero_copy;` where its buffer turns out not to fit.", "bandwidth"),
-        "row": Property("row 64 B;", "Rows of a tensor that crosses are padded to this.", "size"),
-        "align": Property("align 16 KiB;", "Where a tensor that crosses may begin.", "size"),
-        "length": Property("length multiple 16 KiB;", "What its allocated length is a multiple of.", "size"),
-        "handoff": Property("handoff 30 us;", "Synchronisation for one tensor.", "time", True),
-    },
-    "precision": {
-        "default": Property("default fp16;", "The dtype that is computed in where there is a choice."),
-        "compute": Property("compute fp16 for fp32;", "Operands of the second dtype may be computed in the first."),
-        "keep": Property("keep fp32 Softmax on cpu;", "These operators stay in that dtype, perhaps on one device only."),
-    },
-    "limits": {
-        "latency": Property("latency <= 12 ms;", "Predicted time of one run.", "time"),
-        "memory": Property("memory peak <= 250 MiB;", "Predicted bytes held at once.", "size"),
-        "power": Property("power avg <= 2.5 W;", "Predicted draw, `avg` or `peak`.", "power"),
-        "package": Property("package size <= 60 MiB;", "Bytes of the bundle.", "size"),
-        "accuracy": Property("accuracy cosine >= 0.999;", "Measured likeness of every output.", "plain number"),
-        "error": Property("error abs <= 1e-2;", "Measured error of every output, `abs` or `rel`.", "plain number"),
-        "partitions": Property("partitions npu <= 4;", "Segments on one device.", "plain number"),
-    },
+_FILE: Mapping[str, Property] = {
+    "hw": Property(
+        "hw 1;", "The version of the language; the first statement of every file.", "plain number",
+        required="write `hw 1;` as the first statement", blank="",
+    ),
+    "include": Property('include "std/ort_cpu.hw";', "Reads another file: beside this one, else one that ships.", repeated=True, blank=""),
+    "table": Property(
+        "table ort_cpu { … }", "What a kind of device runs, to `inherit`. A file may hold tables and no target.",
+        opens="table", named=True, blank="",
+    ),
+    "target": Property(
+        "target a16 { … }", "The machine. `target mine extends a16 { … }` starts from all that `a16` states.",
+        opens="target", named=True, blank="",
+    ),
+    "amend": Property(
+        "amend &a16.npu { dispatch 120 us; }", "Changes a block of a target that was read; its path must exist.",
+        opens="amend", repeated=True, blank="",
+    ),
+    "delete": Property(
+        "delete &a16.npu.supports Resize;", "Removes a statement or operators; the path must exist.", repeated=True, blank="",
+    ),
+    "rule": Property(
+        "rule mine(x) { … }", "A substitution written as mathematics: `match`, `let`, `emit` and the `error` it claims.", blank="",
+    ),
 }  # fmt: skip
-_OF_A_TABLE = ("inherit", "align", "max", "static_shapes", "supports", "deny", "kernel", "rewrite")
-PROPERTIES: Mapping[str, Mapping[str, Property]] = {**_SAID, "table": {name: _SAID["device"][name] for name in _OF_A_TABLE}}
-"""By block as in schema.BLOCKS, then by name."""
+_TARGET: Mapping[str, Property] = {
+    "name": Property('name "Apple A16 Bionic";', "The full name, in quotes.", blank="name ?;"),
+    "onnx": Property(
+        "onnx opset 13..21;", "The ONNX opsets its runtimes take.", "plain number",
+        required="state which ONNX opsets its runtimes take: `onnx opset 13..21;`", words=("opset",), choice="a property of `onnx`",
+    ),
+    "confidence": Property(
+        "confidence low;", "What the author thinks of the numbers: low, medium or high.",
+        words=("low", "medium", "high"), choice="a degree of confidence",
+    ),
+    "memory": Property(
+        "memory dram { … }", "A memory, and who shares it.",
+        required="write `memory dram { size …; bandwidth …; shared …; }`", opens="memory", named=True, blank="",
+    ),
+    "device": Property(
+        "device npu : ane { … }", "What runs operators; the word after `:` is free text for reports.",
+        required="write `device cpu : x86 { … }`", opens="device", named=True, blank="",
+    ),
+    "link": Property(
+        "link npu <-> cpu { … }", "How a tensor gets from one device to another; `->` for one direction.",
+        takes=("device",), opens="link", named=True, blank="",
+    ),
+    "precision": Property(
+        "precision { … }", "Which dtypes are computed in.", opens="precision", blank="precision { default fp16; }",
+    ),
+    "limits": Property(
+        "limits { … }", "What a deployment must keep.",
+        opens="limits", blank="limits { latency <= ? ms; memory peak <= ? MiB; accuracy cosine >= ?; }",
+    ),
+    "shapes": Property(
+        "shapes { … }", "Sizes to compile for: `decode: seq 1; prefill: seq 16, 64;`; chosen by `--bucket prefill=64`.",
+        opens="shapes", blank="",
+    ),
+}  # fmt: skip
+_MEMORY: Mapping[str, Property] = {
+    "size": Property("size 6 GiB;", "Its size.", "size", (NumberField("size"),), NO_DEFAULT),
+    "budget": Property(
+        "budget 1.5 GiB;", "What one deployment may hold of it; the whole size if not stated.", "size",
+        (NumberField("budget", default="size"),),
+    ),
+    "bandwidth": Property(
+        "bandwidth 51.2 GB/s;", "Bytes per second it delivers.", "bandwidth", (NumberField("bandwidth", predicts=_TIME),), NO_DEFAULT,
+    ),
+    "page": Property(
+        "page 16 KiB;", "Allocations are a multiple of this power of two.", "size",
+        (NumberField("page", default=1, power_of_two=True, predicts=_SPACE),),
+    ),
+    "holds": Property(
+        "holds weights, activations;", "Its roles: one of these or both; both if not stated.",
+        words=("weights", "activations"), choice="a kind of data", listed=True,
+    ),
+    "shared": Property(
+        "shared npu, cpu;", "The devices that address it.",
+        required="name the devices that address it: `shared npu, cpu;`", takes=("device",), listed=True,
+    ),
+}  # fmt: skip
+_DEVICE: Mapping[str, Property] = {
+    "inherit": Property(
+        "inherit ort_cpu;", "Takes over the operators, kernels, rewrites and shape limits of a table.",
+        takes=("table",), repeated=True, in_table=True, blank="",
+    ),
+    "runtime": Property(
+        "runtime coreml mlprogram ios >= 17;", "What compiles and runs its segments; `none` plans only.", takes=("runtime",),
+        blank="runtime ?;",
+    ),
+    "peak": Property(
+        "peak fp16 17 TOPS;", "Operations per second in one dtype; a multiply-add counts as two.", "rate of operations",
+        (NumberField("peak", predicts=_TIME),), NO_DEFAULT, takes=("dtype",), keyed=True, blank="peak ? ? TOPS;",
+    ),
+    "sustained": Property(
+        "sustained 60 %;", "The share of the peaks that real work reaches; 100 % if not stated.", "share",
+        (NumberField("sustained", default=1.0, most=1.0, predicts=_TIME),),
+    ),
+    "dispatch": Property(
+        "dispatch 150 us;", "Starting one segment on the device.", "time", (NumberField("dispatch", predicts=_TIME),), NO_DEFAULT,
+    ),
+    "launch": Property(
+        "launch 1 us;", "One kernel inside a running segment; a `kernel` chain counts once.", "time",
+        (NumberField("launch", predicts=_TIME),), NO_DEFAULT,
+    ),
+    "align": Property(
+        "align row 64 B;", "The last axis of a tensor is padded to this.", "size",
+        (NumberField("row_align", "row", default=1, predicts=_SPACE),), words=("row",), choice="a kind of alignment", in_table=True,
+    ),
+    "max": Property(
+        "max rank 5;", "The highest rank, or `max dim N 65536, C 65536;` the largest extents.", "plain number",
+        words=("rank", "dim"), choice="a limit", keyed=True, in_table=True,
+    ),
+    "static_shapes": Property(
+        "static_shapes yes;", "Whether every extent must be known when compiling.", words=("yes", "no"), choice="an answer", in_table=True,
+    ),
+    "power": Property(
+        "power active 2 W, idle 0.1 W;", "What it draws.", "power",
+        (NumberField("active_power", "active", predicts=("power",)), NumberField("idle_power", "idle", zero=True, predicts=("power",))),
+        words=("active", "idle"), choice="a state",
+    ),
+    "supports": Property(
+        "supports fp16 { … }", "Operators it runs in a dtype; or `supports all;`.",
+        required="list what it runs: `supports fp16 { Conv; }`, or `supports all;`",
+        takes=("dtype",), opens="operators", repeated=True, listed=True, in_table=True,
+        blank="supports ? {\n// Conv where rank(X) == ? and const(W);\n// Relu, Add, Mul;\n}",
+    ),
+    "deny": Property(
+        "deny { … }", "Operators it does not run; overrides `supports`.", takes=("operator",), opens="operators", repeated=True,
+        in_table=True, blank="deny { Gather where not const(indices); }",
+    ),
+    "kernel": Property(
+        "kernel { … }", "Chains that run as one launch: `Conv -> Relu | Clip; MatMul -> Add -> Gelu?;`.",
+        opens="kernel", repeated=True, in_table=True, blank="kernel { Conv -> Relu | Clip; }",
+    ),
+    "rewrite": Property(
+        "rewrite Gelu -> relu_tanh tol 5e-4;", "What replaces an operator: a rule, `native`, `decompose`; in order of preference.",
+        takes=("operator",), repeated=True, in_table=True, blank="rewrite HardSwish -> decompose;",
+    ),
+}  # fmt: skip
+_LINK: Mapping[str, Property] = {
+    "via": Property("via iosurface;", "The mechanism, for reports.", blank="via ?;"),
+    "zero_copy": Property("zero_copy where dtype == fp16 else copy 20 GB/s;", "The tensor stays where it is.", blank="zero_copy;"),
+    "copy": Property(
+        "copy 20 GB/s;", "The tensor is copied; beside `zero_copy;` only if its buffer turns out not to fit.", "bandwidth",
+        (NumberField("copy_bandwidth", predicts=_TIME),),
+    ),
+    "row": Property(
+        "row 64 B;", "Rows of a tensor that crosses are padded to this.", "size",
+        (NumberField("row_align", default=1, predicts=_SPACE),),
+    ),
+    "align": Property(
+        "align 16 KiB;", "A tensor that crosses begins at a multiple of this.", "size",
+        (NumberField("align", default=1, power_of_two=True, predicts=_SPACE),),
+    ),
+    "length": Property(
+        "length multiple 16 KiB;", "Its allocated length is a multiple of this.", "size",
+        (NumberField("length_multiple", "multiple", default=1, power_of_two=True, predicts=_SPACE),),
+        words=("multiple",), choice="a rule for the length",
+    ),
+    "handoff": Property("handoff 30 us;", "Synchronisation for one tensor.", "time", (NumberField("handoff", predicts=_TIME),), NO_DEFAULT),
+}  # fmt: skip
+_PRECISION: Mapping[str, Property] = {
+    "default": Property("default fp16;", "The dtype that is computed in where there is a choice.", takes=("dtype",)),
+    "compute": Property(
+        "compute fp16 for fp32;", "Operands of the second dtype may be computed in the first.", takes=("dtype",), repeated=True,
+    ),
+    "keep": Property(
+        "keep fp32 Softmax on cpu;", "These operators stay in that dtype, optionally on one device only.",
+        takes=("dtype", "operator"), repeated=True,
+    ),
+}  # fmt: skip
+_LIMITS: Mapping[str, Property] = {
+    "latency": Property("latency <= 12 ms;", "Predicted time of one run.", "time", (NumberField("value"),), sign="<="),
+    "memory": Property(
+        "memory peak <= 250 MiB;", "Predicted bytes held at once.", "size", (NumberField("value"),), words=("peak",), sign="<=",
+    ),
+    "power": Property(
+        "power avg <= 2.5 W;", "Predicted draw, `avg` or `peak`.", "power", (NumberField("value"),), words=("avg", "peak"), sign="<=",
+    ),
+    "package": Property("package size <= 60 MiB;", "Bytes of the bundle.", "size", (NumberField("value"),), words=("size",), sign="<="),
+    "accuracy": Property(
+        "accuracy cosine >= 0.999;", "Measured cosine similarity of every output.", "plain number", (NumberField("value", most=1.0),),
+        words=("cosine",), sign=">=",
+    ),
+    "error": Property(
+        "error abs <= 1e-2;", "Measured error of every output, `abs` or `rel`.", "plain number", (NumberField("value", zero=True),),
+        words=("abs", "rel"), sign="<=",
+    ),
+    "partitions": Property(
+        "partitions npu <= 4;", "Segments on one device.", "plain number", (NumberField("value", zero=True),), takes=("device",), sign="<=",
+    ),
+}  # fmt: skip
+PROPERTIES: Mapping[str, Mapping[str, Property]] = {
+    "file": _FILE,
+    "target": _TARGET,
+    "memory": _MEMORY,
+    "device": _DEVICE,
+    "table": {name: row for name, row in _DEVICE.items() if row.in_table},
+    "link": _LINK,
+    "precision": _PRECISION,
+    "limits": _LIMITS,
+}
+"""By kind of block, then by name, in the order that documentation and completion show."""
+
+
+def row(block: str, name: str) -> Property | None:
+    """The row of a statement of that kind of block; None if the block has no such statement."""
+    return PROPERTIES.get(block, {}).get(name)
+
+
+def row_anywhere(block: str, name: str) -> Property | None:
+    """The same, else the row of the first block that has such a statement: what a misplaced one was meant for."""
+    return row(block, name) or next((rows[name] for rows in PROPERTIES.values() if name in rows), None)

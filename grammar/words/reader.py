@@ -1,4 +1,4 @@
-"""Reading the loose arguments of a statement by what its property wants: words, signs, numbers with units and provenance."""
+"""A reader of the arguments of a statement: words, signs, numbers with units and provenance."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TooMany(Exception):
 
 @dataclass(slots=True)
 class Report:
-    """Where the checks of one reading put what they find; `broken` holds back what a syntax error may have caused."""
+    """Collects the messages about one file; `broken` suppresses those that a syntax error may have caused."""
 
     broken: bool = False
     assumed: set[str] = field(default_factory=set)
@@ -55,7 +55,7 @@ class Report:
             raise TooMany
 
     def missing(self, span: Span, message: str, help: str = "", what: str = "") -> None:
-        """HW0104, held back beside a broken part, which may have held the thing, and where `what` was only misspelt."""
+        """HW0104, unless the file has a syntax error, which may have swallowed the statement, or `what` was only misspelt."""
         if not self.broken and what not in self.assumed:
             self.error("HW0104", span, message, help)
 
@@ -130,12 +130,12 @@ class Reader:
         return arg
 
     def fail(self, what: str, help: str = "") -> None:
-        """Says that `what` was expected; once a statement."""
+        """Reports that `what` was expected; once a statement."""
         if self.failed:
             return
         self.failed = True
         arg = self.peek()
-        found = f"found `{arg.span.text}`" if arg else "it ends here"
+        found = f"found `{arg.span.text}`" if arg else "the statement ends here"
         help = help or self._habit()
         self.report.error("HW0001", self.here(), f"`{self.statement.head.text}` needs {what}; {found}", help)
 
@@ -208,7 +208,7 @@ class Reader:
         for word in PROVENANCE:
             if arg.text == word:
                 if word != "guess" and not arg.note:
-                    self.report.error("HW0111", arg.span, f'`@{word}` needs its source: @{word}("where the number is from")')
+                    self.report.error("HW0111", arg.span, f'`@{word}` needs a source: @{word}("where the number is from")')
                 return word, arg.note, arg.span
         known = tuple(f"@{word}" for word in PROVENANCE)
         help = suggestion(f"@{arg.text}", known) or f"known here: {', '.join(known)}"

@@ -1,64 +1,38 @@
-"""Which statements each block may hold, which of them once, and how a run-on of two statements is told apart."""
+"""Which statements each block may hold, which of them once, and how two statements without a `;` between them are recognised."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from ...targets.operators import operator_names
 from ..text.diagnostics import Note
 from ..text.syntax import Arg, Item, Rule, Statement
 from .names import closest, suggestion_or_list
+from .properties import PROPERTIES, row, row_anywhere
 from .reader import Report
 
-BLOCKS: Mapping[str, tuple[str, ...]] = {
-    "file": ("hw", "include", "table", "target", "amend", "delete", "rule"),
-    "target": ("name", "onnx", "confidence", "memory", "device", "link", "precision", "limits", "shapes"),
-    "memory": ("size", "budget", "bandwidth", "page", "holds", "shared"),
-    "device": (
-        "inherit", "runtime", "peak", "sustained", "dispatch", "launch", "align", "max", "static_shapes", "power",
-        "supports", "deny", "kernel", "rewrite",
-    ),
-    "table": ("inherit", "align", "max", "static_shapes", "supports", "deny", "kernel", "rewrite"),
-    "link": ("via", "zero_copy", "copy", "row", "align", "length", "handoff"),
-    "precision": ("default", "compute", "keep"),
-    "limits": ("latency", "memory", "power", "package", "accuracy", "error", "partitions"),
-}  # fmt: skip
-NAMED = frozenset({"table", "target", "memory", "device", "link"})
-REPEATED = frozenset({"inherit", "supports", "deny", "kernel", "rewrite", "keep", "compute", "include", "amend", "delete"})
-"""Statements that add up; every other may stand once a block (a `peak` once a dtype, a limit once a subject)."""
 BROKEN = "_"
-"""The head that recovery leaves where it could not read one."""
+"""The head that recovery writes in place of an unreadable one."""
 
 
 def inner(block: str, head: str) -> str:
     """The kind of block that a statement of a block opens; "" where it opens none."""
-    if head in ("supports", "deny"):
-        return "operators"
-    if head == "kernel":
-        return "kernel"
-    if block == "file" and head == "amend":
-        return "amend"
-    if block == "target" and head == "shapes":
-        return "shapes"
-    return head if head in BLOCKS and (block, head) not in (("limits", "memory"), ("device", "link")) else ""
+    found = row_anywhere(block, head)
+    return found.opens if found else ""
 
 
-def key_of(block: str, statement: Statement) -> tuple[str, ...] | None:
+def property_key(block: str, statement: Statement) -> tuple[str, ...] | None:
     """What makes two statements of a block the same property; None for those that add up."""
     head, words = statement.head.text, statement.words
-    if head in REPEATED or block in ("operators", "kernel", "amend", "file"):
+    found = None if block == "shapes" else row_anywhere(block, head)  # there heads are names of the author's own
+    if block in ("operators", "kernel", "amend", "file") or (found and found.repeated):
         return None
     if head == "link":
         one_way = any(arg.text == "->" for arg in statement.args)
         return ("link", *(words[:2] if one_way else sorted(words[:2])), "->" if one_way else "<->")
-    if head in ("memory", "device") and block == "target":
-        return (head, *words[:1])
-    if head == "peak" or (block in ("device", "table") and head == "max"):
-        return (head, *words[:1])
-    if block == "limits":
+    if found and found.sign and block == "limits":
         return (head, *(arg.text for arg in _before_sign(statement.args)))
-    return (head,)
+    return (head, *words[:1]) if found and (found.keyed or found.named) else (head,)
 
 
 def _before_sign(args: tuple[Arg, ...]) -> tuple[Arg, ...]:
@@ -89,7 +63,7 @@ def tidy_body(items: tuple[Item, ...], block: str, report: Report) -> tuple[Item
 
 def _split(statement: Statement, block: str, report: Report) -> list[Statement]:
     """One statement, or two where a known word begins a line inside it: the `;` before that line is missing."""
-    known = operator_names() if block == "operators" else BLOCKS.get(block, ())
+    known = operator_names() if block == "operators" else PROPERTIES.get(block, {})
     for index, arg in enumerate(statement.args):
         before = statement.args[index - 1] if index else statement.head
         if arg.kind != "word" or arg.text not in known or before.kind == "sign" or not _begins_line(arg):
@@ -115,20 +89,20 @@ def _begins_line(arg: Arg) -> bool:
 
 def _missing(before: Arg, report: Report) -> None:
     after = replace(before.span, start=before.span.end, end=before.span.end + 1)
-    report.error("HW0002", after, f"missing `;` after `{before.span.text}`", "a statement ends in `;` or in a `{ … }` block")
+    report.error("HW0002", after, f"missing `;` after `{before.span.text}`", "a statement ends with `;` or a `{ … }` block")
 
 
 def _duplicates(items: list[Item], block: str, report: Report) -> None:
     seen: dict[tuple[str, ...], Statement] = {}
     for item in items:
-        key = key_of(block, item) if isinstance(item, Statement) else None
+        key = property_key(block, item) if isinstance(item, Statement) else None
         if key is None or not isinstance(item, Statement) or item.head.text == BROKEN:
             continue
         first = seen.setdefault(key, item)
         if first is item:
             continue
         note = Note("first here", first.span)
-        if item.head.text in NAMED and block == "target":
+        if block == "target" and (found := row(block, item.head.text)) and found.named:
             named = item.args[0] if item.args else item.head
             name = " ".join(item.words[:2] if item.head.text == "link" else item.words[:1])
             report.error("HW0102", named.span, f"there is already a {item.head.text} `{name}`", "", (note,))
@@ -151,23 +125,23 @@ def _both(items: list[Item], report: Report) -> None:
     for name, arg in denied.items():
         if name in listed:
             note = Note("supported here", listed[name].span)
-            report.error("HW0506", arg.span, f"`{name}` is both supported and denied", "drop one, or give one a `where`", (note,))
+            report.error("HW0506", arg.span, f"`{name}` is both supported and denied", "remove one, or add a `where` to one", (note,))
 
 
 def unknown(statement: Statement, block: str, where: str, report: Report) -> None:
     """HW0101: a word that this block does not know."""
-    known = BLOCKS[block]
+    known = PROPERTIES[block]
     word = statement.head.text
     if word == BROKEN:
         return
     what = "block" if statement.body is not None else "property"
-    elsewhere = [name for name, words in BLOCKS.items() if word in words and name != block]
+    elsewhere = [name for name, rows in PROPERTIES.items() if word in rows and name != block]
     help = suggestion_or_list(word, known)
     if statement.body is not None:  # what it holds tells what it was meant to be
         heads = {item.head.text for item in statement.body if isinstance(item, Statement)}
-        report.assumed.update(name for name in known if not heads.isdisjoint(BLOCKS.get(name, ())))
+        report.assumed.update(name for name in known if not heads.isdisjoint(PROPERTIES.get(name, {})))
     if block == "memory" and statement.body is None and not statement.args and not elsewhere and not closest(word, known):
-        help = "the devices of `shared` are parted by commas: `shared npu, cpu;`"
+        help = "separate the devices of `shared` by commas: `shared npu, cpu;`"
     if not elsewhere:
         report.assumed.update({closest(word, known), *statement.words[:1]})  # `Relu shared npu`: a word too many before what was meant
     if elsewhere:
@@ -175,5 +149,5 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
         if report.misplaced[where] > 2:
             report.assumed.update(elsewhere)  # the block itself is the wrong one: two of its statements tell enough
             return
-        help = f"`{word}` belongs into {' or '.join(f'`{name}`' if name != 'file' else 'the file itself' for name in elsewhere)}"
+        help = f"`{word}` belongs {' or '.join(f'in `{name}`' if name != 'file' else 'at the top level of the file' for name in elsewhere)}"
     report.error("HW0101", statement.head.span, f"unknown {what} `{word}` in {where}", help)

@@ -18,13 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...targets.dtypes import DTYPE
+from ...targets.dtypes import DTYPE, HALVES
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
-
-NARROW = ("fp16", "bf16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def unless(graph: Graph, found: Bindings) -> str | None:
 def _normalized(b: Builder, found: Bindings, spelling: Spelling, centred: bool) -> str:
     """Everything but scale and bias, in the dtype of x again."""
     x, axes, stash = found.root.inputs[0], found.integers("axes"), b.graph.attribute(found.root, "stash_type")
-    wide = b.within(DTYPE[stash if isinstance(stash, int) else 1]) if b.dtype in NARROW else b
+    wide = b.within(DTYPE[stash if isinstance(stash, int) else 1]) if b.dtype in HALVES else b
     x = x if wide is b else b.cast(x, wide.dtype)
     d = b.sub(x, b.with_axes("ReduceMean", x, axes, keepdims=1)) if centred else x
     spread = wide.add(b.with_axes("ReduceMean", b.mul(d, d), axes, keepdims=1), found.number("epsilon"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf, prod
 
-from ...targets.operator_view import FLOATS
+from ...targets.dtypes import FLOATS
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .pattern import call, clip

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...targets.operator_view import FLOATS
+from ...targets.dtypes import FLOATS
 from ..graph.graph import Graph
 from ..graph.node import Node
 

@@ -43,7 +43,7 @@ class Graph:
         self._taken: set[str] = set(self.constants) | set(self.inputs)
         self._counter = 0
         for proto in model.graph.node:
-            self._order.append(self._adopt(node_of(proto)))
+            self.add(node_of(proto))
         self._lift_constants()
 
     def copy(self) -> tuple[Graph, Mapping[int, Node]]:
@@ -164,6 +164,10 @@ class Graph:
         names = [self.fresh(base) for _ in range(outputs)] if isinstance(outputs, int) else list(outputs)
         protos = {key: helper.make_attribute(key, value) for key, value in sorted(attributes.items())}
         return Node(operator, domain, self.fresh(base), list(inputs), names, protos)
+
+    def add(self, node: Node) -> None:
+        """Puts a node after all others."""
+        self._order.append(self._adopt(node))
 
     def replace(self, old: Node, new: Sequence[Node], outputs: Mapping[str, str] | None = None) -> tuple[Node, ...]:
         """Put `new` (in topological order, possibly empty) where `old` stands. `outputs` says which tensor of `new` takes over

@@ -82,7 +82,9 @@ class Tensors:
         self._arrays[name] = value
 
     def capture(self, name: str, outer: Tensors) -> None:
-        """Takes over what `outer` knows of a tensor that a body reads from there."""
+        """Takes over what `outer` knows of a tensor: that a body reads from there, or that a part of the graph reads or writes."""
+        if name in outer._notes:
+            self._notes[name] = outer._notes[name]
         if name in outer.constants:
             self.constants[name] = outer.constants[name]
         elif name in outer._types:

@@ -9,13 +9,15 @@ exist, cannot be placed on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import onnx
 
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device, Target
-from ...targets.operator_view import FLOATS, OperatorView
+from ...targets.operator_view import OperatorView
 from ...targets.operators import key_of, version_at
+from .node import Node
 from .older_opsets import not_as_old
 from .schema import first_opset, plain, schema
 
@@ -46,11 +48,21 @@ NAMES_MORE_DTYPES = 25
 
 def newest(model: onnx.ModelProto, opset: int) -> int:
     """The newest opset that a graph of this opset may be declared at with every operator in it, bodies included, as it is and runnable."""
+    return _newest(((node.op_type, node.attribute) for node in _every(model.graph)), opset)
+
+
+def newest_among(nodes: Sequence[Node], opset: int) -> int:
+    """The same of some nodes alone."""
+    inside = ((proto.op_type, proto.attribute) for node in nodes for body in node.bodies() for proto in _every(body))
+    return _newest((*((node.operator, node.attributes.values()) for node in nodes), *inside), opset)
+
+
+def _newest(operators: Iterable[tuple[str, Iterable[onnx.AttributeProto]]], opset: int) -> int:
     if opset < FORWARD_COMPATIBLE:
         return opset
     limits = [NEWEST]
-    for node in _every(model.graph):
-        for change in (reinterpreted(node.op_type, node.attribute), UNREGISTERED.get(node.op_type, 0)):
+    for operator, given in operators:
+        for change in (reinterpreted(operator, given), UNREGISTERED.get(operator, 0)):
             if opset < change:
                 limits.append(change - 1)
     return max(opset, min(limits))
@@ -112,13 +124,10 @@ def unlike(view: OperatorView, written: int, opset: int, given: Mapping[str, onn
     return _attributes(view, opset, given, here.defaults, there.defaults) or _operands(view, opset)
 
 
-def drop_younger(proto: onnx.NodeProto, opset: int) -> None:
-    """Removes attributes that the operator does not have at the opset. `unlike` has found that they hold what is the default there."""
-    version = None if proto.domain else version_at(key_of("", proto.op_type), opset)
-    if version is not None and any(attribute.name not in version.attributes for attribute in proto.attribute):
-        kept = [attribute for attribute in proto.attribute if attribute.name in version.attributes]
-        del proto.attribute[:]
-        proto.attribute.extend(kept)
+def attributes_at(node: Node, opset: int) -> dict[str, onnx.AttributeProto]:
+    """The node's attributes that its operator has at the opset. `unlike` has found that the others hold what is the default there."""
+    version = None if node.domain else version_at(key_of("", node.operator), opset)
+    return {name: a for name, a in node.attributes.items() if version is None or name in version.attributes}
 
 
 def _attributes(

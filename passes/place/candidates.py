@@ -8,7 +8,7 @@ forms within it, the one that takes the device least time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...targets.cost import FREE, kernel_seconds, limiting_memory
 from ...targets.model import Device, RewriteLine, Target
@@ -40,6 +40,12 @@ class Implementation:
     """The line of the target that decided: "a16.hw:31"."""
     memory: str = ""
     """The memory whose bandwidth sets most of `seconds`; "" where arithmetic does."""
+    native_refusal: str = ""
+    """Why the device does not take the operator as it is; "" where it does (a `rewrite` line may still come first)."""
+
+    def alone(self, device: Device) -> float:
+        """Seconds as kernels of its own, launches included."""
+        return self.seconds + self.launches * device.launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ class Candidates:
                 continue
             answer = self._by_line(line, node, view, device, native)
             if isinstance(answer, Implementation):
-                return answer
+                return _with_refusal(answer, native)
             reasons.append(f"rewrite line {line.origin}: {answer}")
         if isinstance(native, Implementation):
             return native
@@ -101,7 +107,7 @@ class Candidates:
                 continue
             answer = self._rewritten(rewrite, node, device, "")
             if isinstance(answer, Implementation):
-                return answer
+                return _with_refusal(answer, native)
             if answer:
                 reasons.append(f"{rewrite.name}: {answer}")
         return Refusal(device.name, tuple(dict.fromkeys(reasons)))
@@ -127,7 +133,7 @@ class Candidates:
                 if line.tolerance is None:
                     break  # equal over the reals: the order of the rules is the preference
             last = f"{rewrite.name}: {answer}" if isinstance(answer, str) and answer else last
-        return min(found, key=lambda one: (one.seconds + one.launches * device.launch, one.bound)) if found else last
+        return min(found, key=lambda one: (one.alone(device), one.bound)) if found else last
 
     def _native(self, node: Node, view: OperatorView, device: Device) -> Answer:
         reason = self._outside_opsets(node, view, device)
@@ -192,6 +198,10 @@ class Candidates:
                 kernel = kernel_seconds(self._target, device, [views[k] for k in members], parts[members[0]].compute_dtype)
                 seconds, launches = seconds + kernel, launches + 1
         return seconds, launches
+
+
+def _with_refusal(rewritten: Implementation, native: Answer) -> Implementation:
+    return replace(rewritten, native_refusal=str(native)) if isinstance(native, Refusal) else rewritten
 
 
 def _signature(graph: Graph, node: Node, view: OperatorView) -> tuple[object, ...]:

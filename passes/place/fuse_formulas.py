@@ -1,8 +1,7 @@
 """Rules of a target's own file whose `match` is several operators, applied where a `rewrite` line of a device asks for them.
 
-Operators are placed one by one, so rules for several have to be applied before. A rule is applied to the whole
-graph wherever some device has a line for it, the line's guard and tolerance hold, and the device runs all that the rule writes;
-where that then runs is for the placement to say.
+Devices are asked about single operators, so a rule for several must be applied before. It is applied wherever some device has a line for
+it, the line's guard and tolerance hold, and the device runs all that the rule writes; the placement then decides where that runs.
 """
 
 from __future__ import annotations

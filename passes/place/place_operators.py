@@ -8,68 +8,55 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from ...targets.cost import kernel_seconds, route, weights_memory
-from ...targets.model import Device, Limit, Target
+from ...targets.model import Limit, Target
 from ...targets.operator_view import TensorView
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..rule.rewrite import Rewrite
 from ..solve.coarsen import coarsen
 from ..solve.problem import Net, Problem, Room, Unit, price
 from ..solve.solve import DETERMINISTIC_SECONDS, solve
-from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
+from .candidates import NATIVE, Candidates, Implementation
 from .kernels import group_kernels, reader_in
-from .known_plans import greedy_assignment, host_assignment, known_assignments
-from .placed import Placement, Question, Unplaceable
+from .known_plans import greedy_assignment, host_assignment, known_assignments, relaxed
+from .placed import DeviceAnswers, Placement, Question
 from .quantised import agree, ties
 
+MOST_MORE_SEGMENTS = 32
+"""How far limits on partitions are raised in search of what would be enough."""
 
-def ask(graph: Graph, target: Target, candidates: Candidates) -> Question | tuple[Unplaceable, ...]:
-    """The placement problem, or the operators that no device runs."""
-    nodes = tuple(graph.nodes)
+
+def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> DeviceAnswers:
+    """What every device says about every operator; rules as `Candidates` takes them."""
+    candidates, nodes = Candidates(graph, target, rewrites, families), tuple(graph.nodes)
     answers = tuple(tuple(candidates.ask(node, device) for device in target.devices) for node in nodes)
-    answers = agree(graph, target, candidates, nodes, answers)
-    return unplaceable(nodes, answers) or state(graph, target, nodes, answers)
+    return DeviceAnswers(graph, target, nodes, agree(graph, target, candidates, nodes, answers))
 
 
-def unplaceable(nodes: Sequence[Node], answers: Sequence[Sequence[Answer]]) -> tuple[Unplaceable, ...]:
-    """The operators that no device runs."""
-    return tuple(
-        Unplaceable(node.name or node.writes[0], node.kind, tuple(a for a in row if isinstance(a, Refusal)))
-        for node, row in zip(nodes, answers, strict=True)
-        if all(isinstance(a, Refusal) for a in row)
-    )
+def state(asked: DeviceAnswers) -> Question:
+    """The placement problem of these answers. Every operator must have a device that runs it."""
+    device_sets = [tuple(isinstance(answer, Implementation) for answer in row) for row in asked.answers]
+    units = tuple(tuple(unit) for unit in coarsen(len(asked.nodes), _edges(asked), device_sets, _together(asked)))
+    return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units))
 
 
-def state(graph: Graph, target: Target, nodes: tuple[Node, ...], answers: tuple[tuple[Answer, ...], ...]) -> Question:
-    """The placement problem of these answers; every operator has a device that runs it."""
-    number = {id(node): k for k, node in enumerate(nodes)}
-    edges = _edges(graph, nodes, number)
-    mind = [_mind(graph, node, row) for node, row in zip(nodes, answers, strict=True)]
-    units = tuple(tuple(unit) for unit in coarsen(len(nodes), edges, mind, _together(graph, nodes, number, target)))
-    return Question(graph, target, nodes, answers, units, build_problem(graph, target, nodes, answers, units))
-
-
-def build_problem(
-    graph: Graph, target: Target, nodes: Sequence[Node], answers: Sequence[Sequence[Answer]], units: Sequence[Sequence[int]]
-) -> Problem:
-    """The numbers of the placement problem."""
+def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> Problem:
+    """The numbers of the placement problem: seconds per unit and device, bytes, limits."""
+    target, nodes = asked.target, asked.nodes
     names = tuple(device.name for device in target.devices)
     host = names.index(target.host.name)
-    times = [_Clock(graph, target, device, nodes, answers, k).seconds for k, device in enumerate(target.devices)]
-    weights = _weights(graph, nodes, units)
     made = tuple(
-        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(time(unit) for time in times), size)
-        for unit, size in zip(units, weights, strict=True)
+        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(_unit_seconds(asked, unit, d) for d in range(len(names))), size)
+        for unit, size in zip(units, _weights(asked.graph, nodes, units), strict=True)
     )
     stores = {name: weights_memory(target, name).name for name in names}
     rooms = tuple(Room(m.name, tuple(k for k, name in enumerate(names) if stores[name] == m.name), m.budget) for m in target.memories)
     limits = {limit.subject: _most(limit) for limit in target.limits if limit.kind == "partitions" and limit.comparison.startswith("<")}
     dispatch = tuple(device.dispatch for device in target.devices)
-    nets = _nets(graph, target, nodes, units, host)
-    return Problem(names, host, dispatch, made, nets, rooms, tuple(limits.get(name) for name in names))
+    return Problem(names, host, dispatch, made, _nets(asked, units), rooms, tuple(limits.get(name) for name in names))
 
 
 def place(question: Question, effort: float = 1.0) -> Placement | None:
@@ -81,57 +68,49 @@ def place(question: Question, effort: float = 1.0) -> Placement | None:
     return Placement(question, solution, price(problem, greedy_assignment(problem)), price(problem, host_assignment(problem)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """Time of a unit on one device: its kernels' rooflines and launches."""
-
-    graph: Graph
-    target: Target
-    device: Device
-    nodes: Sequence[Node]
-    answers: Sequence[Sequence[Answer]]
-    column: int
-
-    def seconds(self, unit: Sequence[int]) -> float | None:
-        answers = [self.answers[k][self.column] for k in unit]
-        chosen = [a for a in answers if isinstance(a, Implementation)]
-        if len(chosen) != len(answers):
-            return None
-        total = sum(a.seconds + a.launches * self.device.launch for a in chosen if a.rule != NATIVE)
-        native = {id(self.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
-        members = [self.nodes[k] for k in unit if id(self.nodes[k]) in native]
-        for group in group_kernels(members, self.device.kernels, reader_in(self.graph)):
-            first = native[id(group[0])]
-            if len(group) == 1:
-                total += first.seconds + first.launches * self.device.launch
-            else:
-                views = [self.graph.view(node) for node in group]
-                total += kernel_seconds(self.target, self.device, views, first.compute_dtype) + self.device.launch
-        return total
+def place_relaxing(question: Question, effort: float = 1.0) -> Placement | None:
+    """`place`; where no placement keeps the limits on memory and segments, the cheapest with the fewest more segments and without
+    memory budgets, so that a caller can say by how much they are exceeded. None where a tensor has no route, or nothing helps."""
+    questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
+    return next((found for each in questions if (found := place(each, effort)) is not None), None)
 
 
-def _edges(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int]) -> list[tuple[int, int]]:
+def _unit_seconds(asked: DeviceAnswers, unit: Sequence[int], column: int) -> float | None:
+    """Time of a unit on one device: its kernels' rooflines and launches; None where the device refuses a member."""
+    device, answers = asked.target.devices[column], [asked.answers[k][column] for k in unit]
+    chosen = [a for a in answers if isinstance(a, Implementation)]
+    if len(chosen) != len(answers):
+        return None
+    total = sum(a.alone(device) for a in chosen if a.rule != NATIVE)
+    native = {id(asked.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
+    members = [asked.nodes[k] for k in unit if id(asked.nodes[k]) in native]
+    for group in group_kernels(members, device.kernels, reader_in(asked.graph)):
+        first = native[id(group[0])]
+        if len(group) == 1:
+            total += first.alone(device)
+        else:
+            views = [asked.graph.view(node) for node in group]
+            total += kernel_seconds(asked.target, device, views, first.compute_dtype) + device.launch
+    return total
+
+
+def _edges(asked: DeviceAnswers) -> list[tuple[int, int]]:
     found: dict[tuple[int, int], None] = {}
-    for k, node in enumerate(nodes):
+    for k, node in enumerate(asked.nodes):
         for name in node.reads:
-            producer = graph.producer(name)
+            producer = asked.graph.producer(name)
             if producer is not None:
-                found[number[id(producer)], k] = None
+                found[asked.number[id(producer)], k] = None
     return list(found)
 
 
-def _mind(graph: Graph, node: Node, row: Sequence[Answer]) -> tuple[object, ...]:
-    """Operators are joined only if the same devices run them; one that reads or writes a tensor no arena can hold stays by itself."""
-    return tuple(isinstance(answer, Implementation) for answer in row)
-
-
-def _together(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int], target: Target) -> list[tuple[int, int]]:
+def _together(asked: DeviceAnswers) -> list[tuple[int, int]]:
     """Edges inside quantised units and kernel chains of any device."""
-    pairs = dict.fromkeys(ties(graph, nodes))
-    for device in target.devices:
-        for group in group_kernels(nodes, device.kernels, reader_in(graph)):
+    pairs = dict.fromkeys(ties(asked.graph, asked.nodes))
+    for device in asked.target.devices:
+        for group in group_kernels(asked.nodes, device.kernels, reader_in(asked.graph)):
             for a, b in pairwise(group):
-                pairs[number[id(a)], number[id(b)]] = None
+                pairs[asked.number[id(a)], asked.number[id(b)]] = None
     return list(pairs)
 
 
@@ -151,13 +130,13 @@ def _most(limit: Limit) -> int:
     return int(limit.value) if "=" in limit.comparison else math.ceil(limit.value) - 1
 
 
-def _nets(graph: Graph, target: Target, nodes: Sequence[Node], units: Sequence[Sequence[int]], host: int) -> tuple[Net, ...]:
+def _nets(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> tuple[Net, ...]:
+    graph, number = asked.graph, asked.number
     of = {k: u for u, members in enumerate(units) for k in members}
-    number = {id(node): k for k, node in enumerate(nodes)}
-    times = _route_times(target)
+    times = _route_times(asked.target)
     nets = []
     outputs = set(graph.outputs)
-    for name in (*graph.inputs, *(name for node in nodes for name in node.writes)):
+    for name in (*graph.inputs, *(name for node in asked.nodes for name in node.writes)):
         producer = graph.producer(name)
         source = -1 if producer is None else of[number[id(producer)]]
         consumers = sorted({of[number[id(user)]] for user in graph.users(name)} - {source})

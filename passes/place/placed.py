@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...targets.model import Target
 from ..graph.graph import Graph
@@ -21,21 +22,41 @@ class Unplaceable:
     refusals: tuple[Refusal, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """The placement problem of a graph on a target, and what its numbers stand for."""
+@dataclass(frozen=True)
+class DeviceAnswers:
+    """Every operator of a graph, and how every device of a target would run it or why it cannot."""
 
     graph: Graph
     target: Target
     nodes: tuple[Node, ...]
     answers: tuple[tuple[Answer, ...], ...]
     """Per node and device (in the target's order)."""
+
+    @cached_property
+    def number(self) -> dict[int, int]:
+        """Of every node, by its id()."""
+        return {id(node): k for k, node in enumerate(self.nodes)}
+
+    @cached_property
+    def unplaceable(self) -> tuple[Unplaceable, ...]:
+        """The operators that no device runs."""
+        return tuple(
+            Unplaceable(node.name or node.writes[0], node.kind, tuple(a for a in row if isinstance(a, Refusal)))
+            for node, row in zip(self.nodes, self.answers, strict=True)
+            if all(isinstance(a, Refusal) for a in row)
+        )
+
+
+@dataclass(frozen=True)
+class Question(DeviceAnswers):
+    """The placement problem of a graph on a target, and what its numbers stand for."""
+
     units: tuple[tuple[int, ...], ...]
     """Node numbers per unit of `problem`."""
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Placement:
     """Where every operator runs and how, in segments; with the plans it was compared to."""
 
@@ -44,10 +65,36 @@ class Placement:
     greedy: Price | None
     all_host: Price | None
 
+    @cached_property
+    def devices(self) -> tuple[int, ...]:
+        """The number of its device, per node of the question."""
+        found = {k: device for members, device in zip(self.question.units, self.solution.assignment, strict=True) for k in members}
+        return tuple(found[k] for k in range(len(self.question.nodes)))
+
+    @cached_property
+    def seconds(self) -> tuple[float, ...]:
+        """Per node, its share of its unit's time on its device, kernels and launches included."""
+        question, found = self.question, [0.0] * len(self.question.nodes)
+        for unit, members, device in zip(question.problem.units, question.units, self.solution.assignment, strict=True):
+            alone = [self.choice(k).alone(question.target.devices[device]) for k in members]
+            scale = (unit.seconds[device] or 0.0) / sum(alone) if sum(alone) else 0.0
+            for k, seconds in zip(members, alone, strict=True):
+                found[k] = seconds * scale
+        return tuple(found)
+
+    @cached_property
+    def handoffs(self) -> int:
+        """Tensors handed from one device to another, counted once per receiving device."""
+        problem, assignment = self.question.problem, self.solution.assignment
+        crossing = 0
+        for net in problem.nets:
+            source = problem.host if net.producer < 0 else assignment[net.producer]
+            crossing += len(({assignment[c] for c in net.consumers} | ({problem.host} if net.to_host else set())) - {source})
+        return crossing
+
     def choice(self, node: int) -> Implementation:
         """How node number `node` is implemented."""
-        unit = next(k for k, members in enumerate(self.question.units) if node in members)
-        answer = self.question.answers[node][self.solution.assignment[unit]]
+        answer = self.question.answers[node][self.devices[node]]
         assert isinstance(answer, Implementation)
         return answer
 

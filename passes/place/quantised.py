@@ -1,8 +1,8 @@
-"""Quantised operators: DequantizeLinear -> operators -> QuantizeLinear is one unit, and is placed as one.
+"""Quantised operators: DequantizeLinear -> operators -> QuantizeLinear is one unit, which devices take and the placement assigns as one.
 
 A device that computes in integers never sees the floats between: it runs the operators on the quantised tensors themselves. So its table is
-asked about them in that dtype, and DequantizeLinear and QuantizeLinear around them are no kernels of their own. A device without that runs
-all of them, as they stand. In either case the whole unit goes to one device.
+asked about them in that dtype, and DequantizeLinear and QuantizeLinear around them cost no kernels. A device without
+that runs all of them as they are. In either case the whole unit goes to one device.
 
 Every member but the last has one reader, which is a member too: a unit is a tree with its root at the end, so it is convex.
 """
@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ...targets.dtypes import FLOATS
 from ...targets.model import Target
-from ...targets.operator_view import FLOATS, OperatorView, TensorView
+from ...targets.operator_view import OperatorView, TensorView
 from ...targets.support import device_dtypes
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -21,12 +22,14 @@ from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
 MOST = 32
-"""Members of a unit; a longer run of operators between two quantisations is no unit."""
-Row = tuple[Answer, ...]
+"""Members of a unit; a longer run of operators between two quantisations is not a unit."""
+AnswerRow = tuple[Answer, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class QuantisedUnit:
+    """Nodes that one device takes together, in topological order."""
+
     members: tuple[Node, ...]
     """The last one is the root."""
     whole: bool
@@ -82,7 +85,9 @@ def _around(graph: Graph, node: Node) -> list[Node]:
     return [*before, node, *(reader for reader in readers if reader.kind == INTO and reader.inputs[0] in node.writes)]
 
 
-def agree(graph: Graph, target: Target, candidates: Candidates, nodes: Sequence[Node], answers: Sequence[Row]) -> tuple[Row, ...]:
+def agree(
+    graph: Graph, target: Target, candidates: Candidates, nodes: Sequence[Node], answers: Sequence[AnswerRow]
+) -> tuple[AnswerRow, ...]:
     """The answers, those for quantised operators per unit: a device runs all of it or nothing. Where none would, they stay as they are."""
     number = {id(node): k for k, node in enumerate(nodes)}
     settled = list(answers)

@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from ...targets.operator_view import FLOATS
+from ...targets.dtypes import FLOATS
 from ..formula.pattern import PRODUCTS, SUMS, clip, mean, scalar, var, weight
 from ..graph.graph import Graph
 from ..rule.build import Builder

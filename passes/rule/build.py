@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 from onnx import helper
 
-from ...targets.dtypes import ELEMENT
-from ...targets.operator_view import FLOATS, AttributeValue
+from ...targets.dtypes import ELEMENT, FLOATS, LARGEST
+from ...targets.operator_view import AttributeValue
 from ..graph.graph import Graph
 from ..graph.node import Node
 
@@ -104,4 +104,4 @@ class Builder:
 
 def largest(dtype: str) -> float:
     """The largest finite value of a float dtype."""
-    return {"fp16": 65504.0, "bf16": 3.3895313892515355e38, "fp64": 1.7976931348623157e308}.get(dtype, 3.4028234663852886e38)
+    return LARGEST.get(dtype, LARGEST["fp32"])

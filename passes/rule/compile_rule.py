@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
+from ...targets.dtypes import FLOATS
 from ...targets.expression import truth
 from ...targets.formula import Binary, Call, Expression, Name, Unary, render
-from ...targets.operator_view import FLOATS, AttributeValue
+from ...targets.operator_view import AttributeValue
 from ...targets.rule_formula import emitted, is_one_operator, number_of, plain_name, roots_of
 from ...targets.rule_spec import RuleSpec
 from ...targets.support import environment_of

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ...targets.operator_view import FLOATS
+from ...targets.dtypes import FLOATS, HALVES, ROUNDOFF
 from ..formula.pattern import Formula, Outline, Pairing, Value, functions_of, outline
 from ..formula.polynomial import Leaf, TooLarge, atoms
 from ..formula.reading import Reading, Unreadable, read
@@ -24,7 +24,7 @@ from .build import Builder
 Allow = Callable[[str, str], bool]
 """Whether a rule (its name) may be applied at the node that writes a tensor; called once per application, just before it."""
 MAX_CANDIDATES = 16
-ROUNDING: Mapping[str, float] = {"fp16": 2.0**-9, "bf16": 2.0**-6}
+ROUNDING: Mapping[str, float] = {dtype: 4 * ROUNDOFF[dtype] for dtype in HALVES}
 """Relative tolerance on a formula's coefficients where the model rounded its own: a few roundings of the dtype."""
 
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from ...targets.formula import Call, Expression
 from ...targets.operator_view import AttributeValue
-from ...targets.rule_formula import kind_of
+from ...targets.rule_formula import attribute_kind
 from ...targets.rule_spec import RuleSpec
 from ..formula.pattern import Value
 from ..graph.graph import Graph
@@ -61,7 +61,9 @@ def _kinds(expression: Expression) -> dict[str, str]:
     """Attribute parameters by the kind of attribute they stand for."""
     found: dict[str, str] = {}
     if isinstance(expression, Call):
-        found.update({value.name: kind_of(expression.function, name) for name, value in expression.keywords if hasattr(value, "name")})
+        found.update(
+            {value.name: attribute_kind(expression.function, name) for name, value in expression.keywords if hasattr(value, "name")}
+        )
     for part in (*getattr(expression, "arguments", ()), *(getattr(expression, side, None) for side in ("left", "right", "operand"))):
         if part is not None:
             found.update(_kinds(part))

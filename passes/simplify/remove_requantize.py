@@ -15,13 +15,14 @@ from math import ldexp
 
 import numpy as np
 
+from ...targets.dtypes import SMALLEST_NORMAL
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
 
 BITS = {("int8", "fp16"), ("uint8", "fp16"), *((dtype, "fp32") for dtype in ("int8", "uint8", "int16", "uint16"))}
-RANGE = {"fp16": (ldexp(1, -14), ldexp(1, 7)), "fp32": (ldexp(1, -126), ldexp(1, 111))}
+RANGE = {"fp16": (SMALLEST_NORMAL["fp16"], ldexp(1, 7)), "fp32": (SMALLEST_NORMAL["fp32"], ldexp(1, 111))}
 """Scales between which n·s is normal and finite, for every n but 0."""
 
 

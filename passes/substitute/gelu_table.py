@@ -14,13 +14,11 @@ from math import ldexp
 import numpy as np
 from onnx import helper
 
-from ...targets.dtypes import ELEMENT
+from ...targets.dtypes import BYTES, ELEMENT, SMALLEST_NORMAL
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
-
-BYTES = ("int8", "uint8")
 
 
 def match(graph: Graph, node: Node) -> Bindings | None:
@@ -35,14 +33,14 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     scales = [graph.scalar(quantiser.inputs[1]) for quantiser in (before, after)]
     zeros = [graph.scalar(quantiser.inputs[2]) for quantiser in (before, after) if len(quantiser.inputs) > 2 and quantiser.inputs[2]]
     in_fp32 = all(graph.tensor(quantiser.inputs[1]).dtype == "fp32" for quantiser in (before, after))
-    if not kinds <= set(BYTES) or None in scales or None in zeros or not in_fp32 or graph.attribute(after, "precision"):
+    if not kinds <= BYTES or None in scales or None in zeros or not in_fp32 or graph.attribute(after, "precision"):
         return None
     numbers = {"scale": scales[1] or 0.0}
     return Bindings(node, {"q": before.inputs[0], "before": before.outputs[0], "after": after.outputs[0], **numbers})
 
 
 def unless(graph: Graph, found: Bindings) -> str | None:
-    normal = ldexp(1, -126) <= found.number("scale") <= ldexp(1, 111)
+    normal = SMALLEST_NORMAL["fp32"] <= found.number("scale") <= ldexp(1, 111)
     return None if normal else "the scale of the result is too small or too large for quantising it again"
 
 

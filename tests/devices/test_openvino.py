@@ -171,7 +171,7 @@ def test_a_further_binding_and_an_end(tmp_path: Path) -> None:
     np.testing.assert_array_equal(memory[16:20], -memory[:4])
     np.testing.assert_array_equal(memory[48:52], -memory[32:36])
     first.halt(True)
-    with pytest.raises(BundleError, match=r"the run of m\.onnx was ended"):
+    with pytest.raises(BundleError, match=r"the run of m\.onnx was stopped"):
         first.run({})
     first.halt(False)
     first.run({})

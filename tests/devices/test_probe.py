@@ -14,9 +14,8 @@ from stub_adapter import StubAdapter, use_stub
 from autoglmc.compiler.cli import run
 from autoglmc.compiler.devices.find_adapter import adapter_for
 from autoglmc.compiler.errors import UsageError
-from autoglmc.compiler.probe.against_table import against
-from autoglmc.compiler.probe.ask import Answer, ask
-from autoglmc.compiler.probe.choose import chosen_operators, sample
+from autoglmc.compiler.probe.check_table import compare_with_table
+from autoglmc.compiler.probe.choose import ProbedCase, chosen_operators, probe_cases, sample
 from autoglmc.compiler.probe.runtime_words import spelled_out
 from autoglmc.compiler.probe.try_models import try_models
 from autoglmc.compiler.probe.write_table import table_text
@@ -26,8 +25,8 @@ from autoglmc.targets.model import Runtime
 X = {"x": np.linspace(-1, 1, 4, dtype=np.float32).reshape(1, 4)}
 
 
-def answers_of(words: tuple[str, ...], operators: str, each: int = 6) -> list[Answer]:
-    return list(ask(StubAdapter(words), words, sample(chosen_operators(operators), each), seconds=600, tell=lambda line: None))
+def answers_of(words: tuple[str, ...], operators: str, each: int = 6) -> list[ProbedCase]:
+    return list(probe_cases(StubAdapter(words), words, sample(chosen_operators(operators), each), seconds=600, tell=lambda line: None))
 
 
 def test_a_worker_that_crashes_or_hangs_loses_only_its_own_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -36,9 +35,9 @@ def test_a_worker_that_crashes_or_hangs_loses_only_its_own_model(monkeypatch: py
     models = [parse(f"g (float[1,4] x) => (float[1,4] y) {{ y = {kind}(x) }}") for kind in ("Abs", "Neg", "Exp", "Sin", "Tanh", "Relu")]
     fine, crashed, refused, hung, wrong, last = try_models(StubAdapter(words), words, [(model, X) for model in models], each=6)
     assert fine.accepted and last.accepted
-    assert "ended its process (-11)" in crashed.said
-    assert refused.said == "there is no Exp here"
-    assert hung.said == "no answer within 6 s"
+    assert "ended its process (-11)" in crashed.message
+    assert refused.message == "there is no Exp here"
+    assert hung.message == "no answer within 6 s"
     assert wrong.outputs is not None
     np.testing.assert_allclose(wrong.outputs["y"], 2 * np.tanh(X["x"]), rtol=1e-5)
 
@@ -55,7 +54,7 @@ def test_a_table_out_of_answers_is_a_target_file(monkeypatch: pytest.MonkeyPatch
 
 def test_a_condition_is_found_that_parts_right_from_wrong() -> None:
     answers = [
-        Answer(case=case, fault="it is computed wrong" if case.view.attributes["axis"] == 0 else "")
+        ProbedCase(case=case, fault="it is computed wrong" if case.view.attributes["axis"] == 0 else "")
         for case in sample(chosen_operators("Softmax"), 40)
     ]
     assert "    Softmax where attr.axis != 0;" in table_text("probed", answers, "", [])
@@ -65,7 +64,7 @@ def test_claims_of_a_table_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_p
     use_stub(monkeypatch, tmp_path)
     device = make_device("npu", ["Exp", "Relu"])
     target = make_target([device, make_cpu()], [])
-    found = [(one.operator, one.kind) for one in against(device, target, answers_of(("refuse", "Exp"), "Exp,Relu,Tanh", 1))]
+    found = [(one.operator, one.kind) for one in compare_with_table(device, target, answers_of(("refuse", "Exp"), "Exp,Relu,Tanh", 1))]
     assert sorted(found) == [("Exp", "too much"), ("Relu", "agrees"), ("Tanh", "too little")]
 
 
@@ -92,7 +91,7 @@ def test_the_verb_writes_json_and_names_what_is_missing(
 
 def test_a_target_that_nothing_here_can_answer_for_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "tensor_g2", "--probe"]) == 1
-    assert "no runtime of tensor_g2 can be asked here" in capsys.readouterr().err
+    assert "no runtime of tensor_g2 can be probed here" in capsys.readouterr().err
 
 
 CASES = {
@@ -116,6 +115,6 @@ def test_the_stock_tables_claim_nothing_that_the_real_compiler_does_not_do(runti
         pytest.skip(lack.reason)
     # fp16 tensors on Vulkan are wrong and no condition says so yet, see docs/devices.md
     cases = [case for case in sample(chosen_operators(operators), 4) if "f16:" not in case.name]
-    answers = list(ask(adapter, device.runtime.words, cases, seconds=300, tell=lambda line: None))
+    answers = list(probe_cases(adapter, device.runtime.words, cases, seconds=300, tell=lambda line: None))
     assert len(answers) == len(cases) and any(not answer.fault for answer in answers)
-    assert [one for one in against(device, target, answers) if one.kind == "too much"] == []
+    assert [one for one in compare_with_table(device, target, answers) if one.kind == "too much"] == []

@@ -10,11 +10,11 @@ from hw_layers import BODIES, BOX, DELETES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoglmc.compiler.hw.difference import differences
 from autoglmc.grammar import Result, analyse_file, analyse_text
 from autoglmc.grammar.rule_facts import rule_facts
 from autoglmc.grammar.show import show_text
 from autoglmc.grammar.text.format import format_text
-from autoglmc.targets.difference import differences
 from autoglmc.targets.model import Target
 from autoglmc.targets.stock import stock_names, stock_path
 

@@ -21,7 +21,7 @@ from spellings.own import OWN
 from spellings.table import SPELLINGS
 from spellings.trial import Trial, trials
 
-from autoglmc.compiler.watch.check_graph import broken_invariants
+from autoglmc.compiler.watch.pass_judge import broken_invariants
 from autoglmc.grammar import parse_target
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.graph.versions import NEWEST

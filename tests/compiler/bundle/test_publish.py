@@ -137,7 +137,7 @@ def test_a_reader_never_sees_a_mixture(tmp_path: Path) -> None:
 def test_what_is_not_ours_stays(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat").write_text("cat")
-    with pytest.raises(BundleError, match="no bundle, so it is not replaced"):
+    with pytest.raises(BundleError, match="refusing to overwrite this folder: not an autoglmc bundle"):
         write(tmp_path / "photos", "one")
     (tmp_path / "file").write_text("text")
     with pytest.raises(BundleError, match="a file where the bundle should go"):
@@ -160,7 +160,7 @@ def test_missing_folders_on_the_way_are_made_and_go_again_if_nothing_came_of_it(
 
 def test_what_appears_meanwhile_stays(tmp_path: Path) -> None:
     out = tmp_path / "b"
-    with pytest.raises(BundleError, match="no bundle"), publish(out, ours) as folder:
+    with pytest.raises(BundleError, match="not an autoglmc bundle"), publish(out, ours) as folder:
         (folder / "mine").write_text("one")
         out.mkdir()
         (out / "cat").write_text("cat")

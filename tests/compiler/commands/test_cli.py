@@ -16,7 +16,6 @@ from models import model_path
 from small_models import RELU, parse, save
 
 from autoglmc.compiler import cli
-from autoglmc.compiler.commands import output
 from autoglmc.compiler.commands.failures import INTERNAL, INTERRUPTED
 from autoglmc.compiler.errors import Infeasible, ModelError
 from autoglmc.targets.stock import stock_path
@@ -41,10 +40,10 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         }.get(model.name)
         if problem:
             raise problem
-        return SimpleNamespace(as_json=lambda: {"compiled": model.name})
+        return SimpleNamespace(as_json=lambda: {"bundle": model.name})
 
     monkeypatch.setitem(sys.modules, CALLS, SimpleNamespace(compile_model=compile_model))
-    monkeypatch.setitem(sys.modules, "autoglmc.compiler.report.terminal", SimpleNamespace(print_compiled=lambda result: print("summary")))
+    monkeypatch.setitem(sys.modules, "autoglmc.compiler.report.compiled", SimpleNamespace(print_compiled=lambda *facts: print("summary")))
     return asked
 
 
@@ -56,9 +55,9 @@ def test_a_first_word_that_is_no_verb_is_a_model(compiled: list[dict[str, Any]],
         "verify": False,
         "emulate": False,
         "effort": 1.0,
-        "progress": output.stage,
     }
     asked = {**compiled[0], "target": compiled[0]["target"].name}
+    assert callable(asked.pop("progress"))
     assert asked == {"model": Path("m.onnx"), "target": "a16", **options}
     assert capsys.readouterr().out == "summary\n"
 
@@ -70,8 +69,7 @@ def test_options_may_come_before_the_model(compiled: list[dict[str, Any]]) -> No
 
 def test_json_is_all_there_is_on_stdout(compiled: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["m.onnx", "--target", "a16", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"compiled": "m.onnx"}
-    assert compiled[0]["progress"] is None
+    assert json.loads(capsys.readouterr().out) == {"bundle": "m.onnx"}
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,8 @@ def test_arrays_that_do_not_fit(changed: dict[str, Any], words: str, bundle: Pat
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "it is no .npz file at all"),
-        (b"hello", "it is no .npz file at all"),
+        (b"", "it is not an .npz file"),
+        (b"hello", "it is not an .npz file"),
         (b"\x93NUMPY\x01\x00v\x00", "one array without a name"),
         (b"PK\x03\x04" + bytes(60), "not an .npz file of plain arrays"),
         (None, "no such file"),
@@ -203,7 +203,7 @@ def test_places_that_cannot_be_written(tmp_path: Path, capsys: Screen) -> None:
     model = str(model_path("lightnet"))
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat").write_text("cat")
-    for out, words in (("photos", "no bundle, so it is not replaced"), ("photos/cat", "a file where the bundle should go")):
+    for out, words in (("photos", "not an autoglmc bundle"), ("photos/cat", "a file where the bundle should go")):
         assert cli.run([model, "--target", "x86_cpu", "-o", str(tmp_path / out)]) == 1
         assert words in capsys.readouterr().err
     assert cli.run([model, "--target", "x86_cpu", "-o", str(tmp_path / "photos" / "cat" / "b")]) == 1

@@ -26,13 +26,13 @@ def test_exit_codes() -> None:
     assert {kind("x").exit_code for kind in (ModelError, TargetError, BundleError, VerifyError)} == {1}
 
 
-def test_infeasible_names_the_numbers_and_every_lever() -> None:
+def test_infeasible_names_the_numbers_and_every_relaxation() -> None:
     error = Infeasible("memory dram", 3e6, 2e6, ["--budget 3MB", "--shape seq=16"])
     assert str(error) == "error: memory dram: 3e+06 needed, 2e+06 allowed\n  help: --budget 3MB; or --shape seq=16"
     facts = error.as_json()
     assert json.loads(json.dumps(facts)) == {
         "kind": "infeasible", "exit_code": 1, "message": error.message, "where": "", "help": error.help,
-        "resource": "memory dram", "demand": 3e6, "limit": 2e6, "levers": ["--budget 3MB", "--shape seq=16"],
+        "resource": "memory dram", "demand": 3e6, "limit": 2e6, "relaxations": ["--budget 3MB", "--shape seq=16"],
     }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def test_stop_after_names_its_file_and_never_writes_over_the_model(model: Path, 
     [
         (["--stop-after", "simplfy"], "there is no pass 'simplfy'\n  help: did you mean 'simplify'?"),
         (["--print-after", "xyz"], "there is no pass 'xyz'\n  help: the passes: recover, simplify, fuse-formulas, recover-whole"),
-        (["--print-after", "recover:"], "no file name behind the colon"),
+        (["--print-after", "recover:"], "no file name after the colon"),
         (["--disable", "recover_gel"], "there is no rule 'recover_gel'\n  help: did you mean 'recover_gelu'?"),
         (["--disable", "qqqq"], "help: `autoglmc rules` lists them"),
         (["--inputs", "none.npz"], "no such file: none.npz"),

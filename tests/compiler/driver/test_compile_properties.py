@@ -34,8 +34,8 @@ def test_a_random_model_compiles_to_a_legal_and_equal_bundle(model: onnx.ModelPr
         placed = [id(node) for part in parts for node in part.nodes]
         assert len(placed) == len(set(placed))
         assert set(placed) == {id(node) for node in result.work.graph.nodes}
-        check_order(result.work.cuts, set(result.work.graph.inputs))
-        for cut in result.work.cuts:
+        check_order(result.work.segments, set(result.work.graph.inputs))
+        for cut in result.work.segments:
             onnx.checker.check_model(cut.model)
             check_supported(cut.model, cut.part.device, target)
 
@@ -49,7 +49,7 @@ def test_any_legal_assignment_can_be_realised_cut_planned_and_run(model: onnx.Mo
         onnx.save(model, path)
         patch.setattr(place_operators, "solve", partial(draw_assignment, random))
         result = compile_model(path, target, emulate=True)
-        check_order(result.work.cuts, set(result.work.graph.inputs))
+        check_order(result.work.segments, set(result.work.graph.inputs))
 
 
 def check_order(cuts, known: set[str]) -> None:  # type: ignore[no-untyped-def]

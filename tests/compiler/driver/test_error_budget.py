@@ -92,7 +92,9 @@ def test_accuracy_is_a_limit_too_and_verification_of_every_pass_goes_with_it(tmp
 def test_where_no_form_is_tight_enough_another_device_computes_exactly(tmp_path: Path) -> None:
     result = compiled(tmp_path, machine([limit(2e-6)], "relu"))
     assert used(result) == set() and steps(result) == ["relu_4", "relu_6", "relu_9", "relu_16"]
-    assert {node for cut in result.work.cuts if cut.part.device == "cpu" for node in (n.op_type for n in cut.model.graph.node)} == {"Gelu"}
+    assert {node for cut in result.work.segments if cut.part.device == "cpu" for node in (n.op_type for n in cut.model.graph.node)} == {
+        "Gelu"
+    }
 
 
 def test_with_nothing_exact_the_limit_is_infeasible_and_names_what_was_measured(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A second fault of one operator: what wrote it is given up, or it is kept off as a whole, instead of shape by shape."""
+"""A second fault of one operator: what wrote it is disabled, or it is kept off as a whole, instead of shape by shape."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from small_models import parse, save
 from stub_adapter import use_stub
 
 from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.driver.job import Message
 from autoglmc.compiler.driver.result import CompileResult
-from autoglmc.compiler.driver.route_around import Reroute, Routes, routed
+from autoglmc.compiler.driver.route_around import notes_of
+from autoglmc.compiler.driver.search import Log, search
+from autoglmc.compiler.driver.search_budget import Meter, SearchBudget
+from autoglmc.compiler.driver.state import Routes, State
+from autoglmc.compiler.driver.verdict import Faulty, OverLimit, Verdict
 from autoglmc.compiler.errors import BundleError, TargetError
 from autoglmc.compiler.probe.culprits import Culprit
 from autoglmc.compiler.verify.report import VerifyReport
@@ -38,74 +43,83 @@ def compiled(text: str, target: Target, folder: Path, said: list[str]) -> Compil
     return result
 
 
-def test_the_rule_that_wrote_the_operator_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_rule_that_wrote_the_operator_is_disabled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     use_stub(monkeypatch, tmp_path)
     said: list[str] = []
     result = compiled(HARDSWISH, board(("pair", "HardSigmoid", "Mul"), "HardSigmoid", "Mul", "Concat"), tmp_path, said)
     steps = [d for d in result.manifest.decisions if d.rule == "route_around"]
     assert len(steps) == 2
     assert "Mul is kept off npu" in steps[0].reason
-    assert steps[1].reason.startswith("the rule hardswish_hardsigmoid is given up: it wrote the Mul of which npu is at fault again")
-    rounds = [line for line in said if line.startswith("round ")]
-    assert [line.partition(":")[0] for line in rounds] == ["round 1", "round 2"]
+    assert steps[1].reason.startswith("the rule hardswish_hardsigmoid is disabled from here on: it wrote the Mul that npu gets wrong again")
+    assert [line.budget for line in said if isinstance(line, Message)] == ["attempt 2 of at most 32", "attempt 3 of at most 32"]
+    log = result.manifest.search
+    assert [record.verdict for record in log] == ["computed wrong", "computed wrong", "accepted"]
+    assert [record.change for record in log] == ["", steps[0].reason, steps[1].reason]
+    assert all(record.reason.startswith("npu: Mul: ") for record in log[:2])
     assert result.notes[0].startswith("npu") and result.notes[0].endswith("after 2 wrong or refused results")
     assert "find culprits" in result.seconds
     assert "route_around" not in {row["rule"] for row in result.as_json()["rewrites"]}  # a step is no rewrite
 
 
-def fault(operator: str, size: int, on: dict[str, int]) -> Reroute:
+def fault(operator: str, size: int, on: dict[str, int]) -> Faulty:
     where = Binary("==", Call("shape", (Name("X"),)), Listing((Number(size, str(size)),)))
     deny = OperatorRule(domain="", operator=operator, where=where, origin=HERE)
     culprit = Culprit(node=f"n{size}", operator=operator, reason="it is refused: no", deny=deny)
-    return Reroute("npu", [culprit], BundleError("the runtime refuses"), Counter(on), {})
+    problem = BundleError("the runtime refuses")
+    return Faulty(kind="refused by a runtime", device="npu", culprits=(culprit,), operators=Counter(on), writers={}, problem=problem)
 
 
-def routed_over(outcomes: list[Exception | None]) -> list[tuple[tuple[str, ...], Routes]]:
-    """What each round was asked: the lines denied on the npu, and the routes."""
-    asked: list[tuple[tuple[str, ...], Routes]] = []
+class Done(Exception):
+    """Ends a search whose attempts only look."""
 
-    def attempt(target: Target, routes: Routes) -> None:
-        lines = tuple(f"{rule.operator} {render(rule.where) if rule.where else ''}".strip() for rule in target.devices[0].denies)
-        asked.append((lines, routes))
-        outcome = outcomes[len(asked) - 1]
-        if outcome is not None:
-            raise outcome
 
-    routed(attempt, board((), "Neg"), lambda text: None)
+def searched(*outcomes: Verdict) -> list[tuple[tuple[str, ...], State]]:
+    """For these verdicts and one attempt more: the lines denied on the npu in each attempt, and its state."""
+    asked: list[tuple[tuple[str, ...], State]] = []
+
+    def attempt(state: State, log: Log) -> Verdict:
+        denies = state.constraints.applied_to(board((), "Neg")).devices[0].denies
+        asked.append((tuple(f"{rule.operator} {render(rule.where) if rule.where else ''}".strip() for rule in denies), state))
+        if len(asked) > len(outcomes):
+            raise Done
+        return outcomes[len(asked) - 1]
+
+    with pytest.raises(Done):
+        search(attempt, State(), (), Meter(SearchBudget()), lambda text: None)
     return asked
 
 
 def test_an_operator_of_few_is_kept_off_as_a_whole_at_the_second_fault() -> None:
     few = {"Neg": 3, "Exp": 17}
-    asked = routed_over([fault("Neg", 1, few), fault("Neg", 2, few), None])
+    asked = searched(fault("Neg", 1, few), fault("Neg", 2, few))
     assert [lines for lines, _ in asked] == [(), ("Neg shape(X) == [1]",), ("Neg shape(X) == [1]", "Neg")]
     assert asked[-1][1].decisions[-1].reason.endswith("deny { Neg; }")
 
 
 def test_an_operator_of_many_is_kept_off_as_a_whole_at_the_third_fault() -> None:
     many = {"Conv": 15, "Exp": 5}
-    asked = routed_over([fault("Conv", 1, many), fault("Conv", 2, many), fault("Conv", 3, many), None])
+    asked = searched(fault("Conv", 1, many), fault("Conv", 2, many), fault("Conv", 3, many))
     assert asked[2][0] == ("Conv shape(X) == [1]", "Conv shape(X) == [2]")
     assert asked[3][0][-1] == "Conv"
 
 
 def test_faults_of_different_operators_do_not_widen() -> None:
     on = {"Neg": 1, "Exp": 9}
-    asked = routed_over([fault("Neg", 1, on), fault("Exp", 2, on), None])
+    asked = searched(fault("Neg", 1, on), fault("Exp", 2, on))
     assert asked[-1][0] == ("Neg shape(X) == [1]", "Exp shape(X) == [2]")
 
 
 def test_where_widening_leaves_no_plan_the_fault_alone_is_kept_off() -> None:
     few = {"Neg": 3, "Exp": 17}
-    nowhere = TargetError("no device runs Neg")
-    asked = routed_over([fault("Neg", 1, few), fault("Neg", 2, few), nowhere, None])
+    nowhere = OverLimit(TargetError("no device runs Neg"))
+    asked = searched(fault("Neg", 1, few), fault("Neg", 2, few), nowhere)
     assert asked[-1][0] == ("Neg shape(X) == [1]", "Neg shape(X) == [2]")
     with pytest.raises(TargetError):
-        routed_over([fault("Neg", 1, few), nowhere])
+        searched(fault("Neg", 1, few), nowhere)
 
 
 def test_the_headline_counts_what_is_left() -> None:
-    routes = routed_over([fault("Neg", 1, {"Neg": 3}), None])[-1][1]
-    assert routes.notes([])[0] == "npu is empty: 3 operators planned, none left there after 1 wrong or refused result"
-    assert routes.notes([])[1].startswith("Neg is kept off npu")
-    assert Routes().notes([]) == ()
+    routes = searched(fault("Neg", 1, {"Neg": 3}))[-1][1].routes
+    assert notes_of(routes, [])[0] == "npu is empty: 3 operators planned, none left there after 1 wrong or refused result"
+    assert notes_of(routes, [])[1].startswith("Neg is kept off npu")
+    assert notes_of(Routes(), []) == ()

@@ -13,15 +13,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
-from slicing import ABSENT, cut, facts
+from slicing import ABSENT, cut, emit, facts
 from small_models import parse
 
-from autoglmc.compiler.bundle.manifest import LimitRecord, Manifest, MeasuredRecord
+from autoglmc.compiler.bundle.manifest import Manifest
 from autoglmc.compiler.bundle.manifest_json import read_manifest
 from autoglmc.compiler.bundle.weights import WeightsFile, externalised, tensors_of
-from autoglmc.compiler.emit.emit import check_output, emit
+from autoglmc.compiler.emit.emit import check_output
 from autoglmc.compiler.errors import BundleError
-from autoglmc.compiler.plan.arena import plan_arena
 
 MODEL = "g (float[4,8] x) => (float[4,8] y) { a = MatMul(x, w) b = Relu(a) c = MatMul(b, v) d = Add(c, s) y = Tanh(d) }"
 
@@ -37,7 +36,7 @@ def weighted(width: int = 64) -> onnx.ModelProto:
 
 def write(out: Path, width: int = 64) -> Manifest:
     compiled = cut(weighted(width), ("npu", "cpu"), runtimes={"npu": ABSENT}, modes=("copy",))
-    return emit(compiled, facts(), plan_arena(compiled), out)
+    return emit(compiled, facts(), out)
 
 
 def entries(tensor: TensorProto) -> dict[str, str]:
@@ -151,32 +150,5 @@ def test_only_a_bundle_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "b" / "manifest.json").write_text('{"tool": {"name": "autoglmc", "format": 99}}')
     check_output(tmp_path / "b")  # another version's bundle, or a damaged one, is still ours
     (tmp_path / "b" / "manifest.json").write_text('{"tool": {"name": "other"}}')
-    with pytest.raises(BundleError, match="no bundle"):
+    with pytest.raises(BundleError, match="not an autoglmc bundle"):
         check_output(tmp_path / "b")
-
-
-def test_what_was_measured_is_written_before_the_bundle_takes_its_place(tmp_path: Path) -> None:
-    out = tmp_path / "b"
-    limit = LimitRecord(
-        kind="error", subject="abs", comparison="<=", limit=1.0, text="1", basis="measured", value=0.5, margin=0.5, origin="box.hw:9"
-    )
-    error = MeasuredRecord(output="y", inputs="seed 0", max_abs=0.5, max_rel=0.1, cosine=1.0)
-    compiled = cut(weighted(), ("npu",), runtimes={"npu": ABSENT})
-    seen = []
-
-    def measure(folder: Path) -> tuple[tuple[LimitRecord, ...], tuple[MeasuredRecord, ...]]:
-        seen.append((out.exists(), read_manifest(folder).errors.measured))
-        return (limit,), (error,)
-
-    emit(compiled, facts(), plan_arena(compiled), out, measure)
-    assert seen == [(False, ())]
-    assert (read_manifest(out).limits, read_manifest(out).errors.measured) == ((limit,), (error,))
-
-    def refuse(folder: Path) -> tuple[tuple[LimitRecord, ...], tuple[MeasuredRecord, ...]]:
-        raise KeyboardInterrupt
-
-    before = (out / "manifest.json").read_bytes()
-    with pytest.raises(KeyboardInterrupt):
-        emit(compiled, facts(), plan_arena(compiled), out, refuse)
-    assert (out / "manifest.json").read_bytes() == before
-    assert os.listdir(tmp_path) == ["b"]

@@ -125,7 +125,7 @@ def test_what_no_device_runs_is_explained_too(tmp_path: Path) -> None:
     told = explained(path, machine)
     assert told.plan.total is None
     (row,) = told.rows
-    assert (row.group.operator, row.group.kind, row.group.runs_on) == ("Softsign", "homeless", "")
+    assert (row.group.operator, row.group.kind, row.group.runs_on) == ("Softsign", "unplaceable", "")
     assert row.tried is not None and row.tried.before is None and row.tried.after is not None
     assert run(["why", str(path), "--target", str(machine)]) == 0
 
@@ -159,7 +159,7 @@ def test_a_node_of_the_file_is_found_in_what_it_became(tmp_path: Path) -> None:
     path = model(tmp_path, ERF)
     told = explained(path, target(tmp_path, "Relu;"), word="e")
     assert [subject.alike.operator for subject in told.subjects] == ["Gelu"]
-    assert told.fates[0].startswith("Erf `e") and told.fates[0].endswith("(rule recover_gelu)")
+    assert told.traces[0].startswith("Erf `e") and told.traces[0].endswith("(rule recover_gelu)")
     by_operator = explained(path, target(tmp_path, "Relu;"), word="erf")
     assert [subject.alike.operator for subject in by_operator.subjects] == ["Gelu"]
 
@@ -204,10 +204,10 @@ def test_json_has_the_same_keys_always(tmp_path: Path, capsys: pytest.CaptureFix
     assert all(set(group) == row for group in facts["groups"])
     assert run(["why", str(path), "Softsign", "--target", str(machine), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert set(facts) == head | {"asked", "fates", "subjects"}
+    assert set(facts) == head | {"asked", "traces", "subjects"}
     changes = facts["subjects"][0]["changes"]
     assert changes and set(changes[0]) == {
-        "kind", "text", "where", "note", "places", "refusal", "planned", "before", "after", "gain", "placed", "segments", "handoffs"
+        "kind", "text", "where", "note", "rule", "places", "refusal", "planned", "before", "after", "gain", "placed", "segments", "handoffs"
     }  # fmt: skip
 
 
@@ -255,9 +255,9 @@ def test_a_node_in_a_body_stands_for_its_if_and_constants_say_what_they_are(tmp_
     path, machine = model(tmp_path, graph), target(tmp_path, "Relu; Add;")
     told = explained(path, machine, word="sin")
     assert [subject.alike.operator for subject in told.subjects] == ["If"]
-    assert "in the body of" in told.fates[0] and "runs whole on one device" in told.fates[0]
+    assert "in the body of" in told.traces[0] and "runs whole on one device" in told.traces[0]
     folded = explained(path, machine, word="exp")
-    assert folded.subjects == () and "was folded into a constant" in folded.fates[0]
+    assert folded.subjects == () and "was folded into a constant" in folded.traces[0]
     assert run(["why", str(path), "exp", "--target", str(machine)]) == 0
 
 

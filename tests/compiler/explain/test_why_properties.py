@@ -33,10 +33,10 @@ def test_everything_is_explained_once(model: onnx.ModelProto, target: Target) ->
             if row.group.extra is not None and plan.placement is not None and plan.placement.solution.proven:
                 assert row.group.extra.total >= -1e-4 * (plan.total or 0)
         assert json.loads(json.dumps(as_json(told)))
-        print_why(told)
+        print_why(as_json(told))
         for node in plan.nodes[:2]:
             one = explain_model(path, target, word=node.name or node.writes[0])
             assert sum(len(subject.alike.numbers) for subject in one.subjects) >= 1
             for subject in one.subjects:
                 assert [verdict.here for verdict in subject.alike.verdicts].count(True) == (plan.total is not None)
-            print_why(one)
+            print_why(as_json(one))

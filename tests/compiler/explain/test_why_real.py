@@ -38,7 +38,7 @@ def test_every_operator_that_is_elsewhere_is_explained(name: str, target: str) -
 def test_recovered_operators_answer_to_the_name_in_the_file() -> None:
     told = explained("bert_tiny", "tensor_g2", word="/m/encoder/layer.0/intermediate/intermediate_act_fn/Erf")
     assert [subject.alike.operator for subject in told.subjects] == ["Gelu"]
-    assert told.fates == (
+    assert told.traces == (
         "Erf `/m/encoder/layer.0/intermediate/intermediate_act_fn/Erf` became part of Gelu "
         f"`{told.plan.nodes[told.subjects[0].alike.numbers[0]].name}` (rule recover_gelu)",
     )

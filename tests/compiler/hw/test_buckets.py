@@ -12,9 +12,9 @@ from small_models import DYNAMIC, parse, save
 from autoglmc.compiler import cli
 from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.hw.buckets import bucket_flags, bucket_shapes
+from autoglmc.compiler.hw.difference import differences
 from autoglmc.grammar import analyse_text, parse_target
 from autoglmc.grammar.show import show_text
-from autoglmc.targets.difference import differences
 from autoglmc.targets.model import Target
 from autoglmc.targets.stock import stock_path
 

@@ -9,32 +9,34 @@ from pathlib import Path
 import pytest
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.hw.skeleton import skeleton
 from autoglmc.grammar import analyse_text
 from autoglmc.grammar.text.format import format_text
-from autoglmc.targets.skeleton import skeleton
 from autoglmc.targets.stock import stock_names
 
 FILLED = {
     "name ?": 'name "Box"',
     "opset ?..?": "opset 13..21",
-    "size ?": "size 6 GiB",
-    "bandwidth ?": "bandwidth 50 GB/s",
+    "size ? GiB": "size 6 GiB",
+    "bandwidth ? GB/s": "bandwidth 50 GB/s",
     "npu : ?": "npu : tpu",
     "cpu : ?": "cpu : arm64",
     "runtime ?": "runtime none",
-    "peak ? ?": "peak fp32 1 TFLOPS @guess",
-    "dispatch ?": "dispatch 5 us @guess",
-    "launch ?": "launch 1 us @guess",
+    "peak ? ? TOPS": "peak fp32 1 TFLOPS @guess",
+    "dispatch ? us": "dispatch 5 us @guess",
+    "launch ? us": "launch 1 us @guess",
     "supports ? {": "supports fp32 { Relu;",
     "via ?": "via shared",
-    "handoff ?": "handoff 5 us @guess",
-    "copy ?": "copy 5 GB/s @guess",
+    "handoff ? us": "handoff 5 us @guess",
+    "copy ? GB/s": "copy 5 GB/s @guess",
 }
 OPTIONAL = {
-    "budget ?;": "budget 1 GiB;",
-    "page ?;": "page 4 KiB;",
+    "budget ? GiB;": "budget 1 GiB;",
+    "page ? KiB;": "page 4 KiB;",
     "sustained ? %": "sustained 60 %",
     "row ? B": "row 64 B",
+    "align ? KiB": "align 16 KiB",
+    "multiple ? KiB": "multiple 16 KiB",
     "rank ?": "rank 4",
     "active ? W, idle ? W": "active 2 W, idle 1 W",
     "rank(X) == ?": "rank(X) == 4",
@@ -92,7 +94,8 @@ def test_writes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"), [(["a b"], "is no name"), (["9x"], "is no name"), (["x", "-o", "no/x.hw"], "no folder 'no'")]
+    ("arguments", "words"),
+    [(["a b"], "not a valid target name"), (["9x"], "not a valid target name"), (["x", "-o", "no/x.hw"], "no folder 'no'")],
 )
 def test_wrong_arguments(
     arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

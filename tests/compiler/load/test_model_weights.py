@@ -80,7 +80,7 @@ def test_external_weights_are_loaded_and_hashed(tmp_path: Path) -> None:
     model, path = external(tmp_path)
     found = check_weights(model, path)
     assert [place.location for place in found] == ["w.bin"]
-    assert hash_model(path.read_bytes(), found) == hashlib.sha256(path.read_bytes() + WEIGHTS.tobytes()).hexdigest()
+    assert hash_model([path.read_bytes()], found) == hashlib.sha256(path.read_bytes() + WEIGHTS.tobytes()).hexdigest()
     load_external(model, path)
     assert np.array_equal(numpy_helper.to_array(model.graph.initializer[0]), WEIGHTS)
 

@@ -1,30 +1,84 @@
+"""onnxsim's core called alone gives what its public function gives, and what another release offers is no obstacle."""
+
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import onnx
 import pytest
 from models import NAMES, SHAPES, model_path
 
+from autoglmc.compiler.load import onnxsim_core
 from autoglmc.compiler.load.bind_shapes import bind_shapes
-from autoglmc.compiler.load.onnxsim_core import simplify_bytes
+from autoglmc.compiler.load.hide_weights import hide_weights
+from autoglmc.compiler.load.load_model import load_model
+from autoglmc.compiler.load.onnxsim_core import simplify_bytes, simplify_publicly
 
 LIMIT = 1 << 20
+OLDER = (
+    "simplify(executor: onnxsim.onnxsim_cpp2py_export.ModelExecutor, model_bytes: bytes, skip_optimizers: collections.abc.Sequence[str]"
+    " | None, constant_folding: bool = True, shape_inference: bool = True, tensor_size_threshold: int) -> bytes"
+)
+"""Of onnxsim 0.7.0."""
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "resnet" not in name])
-def test_the_core_called_alone_does_what_the_package_does(name: str) -> None:
-    import onnxsim
+def unknown_core(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Makes the core that of another release; the calls of the public function are counted in the list."""
 
+    def simplify(*arguments: object, **options: object) -> bytes:
+        raise AssertionError("a core that is not known was called")
+
+    def counted(model: bytes, fold_limit: int) -> bytes:
+        calls.append(fold_limit)
+        return public(model, fold_limit)
+
+    calls: list[int] = []
+    public = simplify_publicly
+    simplify.__doc__ = OLDER
+    monkeypatch.setattr(onnxsim_core, "load_core", lambda: SimpleNamespace(ModelExecutor=object, simplify=simplify))
+    monkeypatch.setattr(onnxsim_core, "simplify_publicly", counted)
+    return calls
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_core_called_alone_gives_the_graph_that_the_package_gives(name: str) -> None:
+    """Nodes, initializers, types and names, to the last field."""
     model = onnx.load(model_path(name))
     bind_shapes(model, SHAPES[name])
-    expected, _ = onnxsim.simplify(model, perform_optimization=False, tensor_size_threshold=f"{LIMIT}B", certify=False)
-    got = onnx.ModelProto.FromString(simplify_bytes(model.SerializeToString(), LIMIT))
-    assert len(got.graph.node) <= len(model.graph.node)
+    hide_weights(model)  # as loading does
+    fast, public = (
+        onnx.ModelProto.FromString(simplify(model.SerializeToString(), LIMIT)) for simplify in (simplify_bytes, simplify_publicly)
+    )
+    for one in (fast, public):
+        del one.metadata_props[:]  # the package's remarks, which loading replaces by the file's own
+    assert fast == public and len(fast.graph.node) <= len(model.graph.node)
+
+
+@pytest.mark.parametrize("name", ["bert_tiny", "magika_v3_3", "ppocr4_rec"])
+def test_a_model_is_loaded_alike_with_another_release_of_onnxsim(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = load_model(model_path(name), SHAPES[name])
+    calls = unknown_core(monkeypatch)
+    slow = load_model(model_path(name), SHAPES[name])
+    assert calls and fast.proto == slow.proto and fast.notes == slow.notes
+
+
+def test_the_installed_core_is_the_one_that_is_called_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxsim_core, "simplify_publicly", lambda *_: pytest.fail("the package was imported"))
+    model = onnx.load(model_path("lightnet"))
+    assert len(onnx.ModelProto.FromString(simplify_bytes(model.SerializeToString(), LIMIT)).graph.node) <= len(model.graph.node)
+
+
+@pytest.mark.parametrize("core", [None, SimpleNamespace(), SimpleNamespace(simplify=print)], ids=["no module", "no function", "another"])
+def test_without_the_core_the_public_function_is_called(core: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = onnx.load(model_path("lightnet")).SerializeToString()
+    expected = onnx.ModelProto.FromString(simplify_bytes(data, LIMIT))
+    monkeypatch.setattr(onnxsim_core, "load_core", lambda: core)
+    got = onnx.ModelProto.FromString(simplify_bytes(data, LIMIT))
     for one in (got, expected):
-        del one.metadata_props[:]
+        del one.metadata_props[:]  # the package's remarks, which loading replaces by the file's own
     assert got == expected
 
 
@@ -46,6 +100,7 @@ def test_loading_a_model_does_not_import_the_package() -> None:
     assert done.stdout == "set()\n"
 
 
-def test_a_model_the_core_refuses_is_an_exception() -> None:
-    with pytest.raises(Exception):  # noqa: B017 (whatever the core raises; simplify() makes a note of it)
-        simplify_bytes(b"no model", LIMIT)
+@pytest.mark.parametrize("function", [simplify_bytes, simplify_publicly])
+def test_a_model_that_onnxsim_refuses_is_an_exception(function: object) -> None:
+    with pytest.raises(Exception):  # noqa: B017 (whatever onnxsim raises; fold_constants makes a note of it)
+        function(b"no model", LIMIT)  # type: ignore[operator]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import onnx
 import pytest
@@ -13,26 +14,33 @@ from slicing import ABSENT, ORT, cut, segment
 from small_models import parse
 
 from autoglmc.compiler.arena.pack import Buffer, Plan, plan
-from autoglmc.compiler.bundle.tensor_spec import TensorSpec
+from autoglmc.compiler.bundle.plan_records import HandoffRecord, Mode
 from autoglmc.compiler.plan.arena import LAST_EFFORT, ArenaPlan, padded_row, plan_arena, rows, strides_of
-from autoglmc.compiler.plan.segments import Compiled, Handoff, Mode
+from autoglmc.compiler.plan.segments import Compiled
+from autoglmc.targets.operator_view import TensorView
 
 CHAIN = """g (float[4,6] x) => (float[4,6] y, float[4,6] z) {
     a = Relu(x) b = Abs(a) c = Add(a, b) d = Mul(c, x) y = Neg(d) e = Sigmoid(d) f = Add(e, a) z = Tanh(f) }"""
 
 
-def link(tensor: str, producer: str, consumer: str, mode: Mode = "zero_copy", row_align: int = 1, device_dtype: str = "fp32") -> Handoff:
-    return Handoff(
-        tensor=tensor, producer=producer, consumer=consumer, mode=mode, via="shared", align=64, row_align=row_align, length_multiple=1,
-        bytes=0, seconds=0.0, origin="box.hw:1", fallback="copy", device_dtype=device_dtype,
+def link(
+    tensor: str, producer: str, consumer: str, mode: Mode = "zero_copy", row_align: int = 1, device_dtype: str = "fp32"
+) -> HandoffRecord:
+    return HandoffRecord(
+        tensor=tensor, producer=producer, consumer=consumer, mode=mode, mechanism="shared", align=64, row_align=row_align,
+        length_multiple=1,
+        bytes=0, seconds=0.0, origin="box.hw:1", fallback="copy", device_dtype=device_dtype, query_at_runtime=(),
     )  # fmt: skip
 
 
-def compiled(spec: TensorSpec, *links: Handoff, compute: str = "fp32") -> Compiled:
+def tensor(name: str, dtype: str, shape: tuple[int, ...] | None) -> TensorView:
+    return TensorView(name, dtype, shape, False)
+
+
+def compiled(spec: TensorView, *links: HandoffRecord, compute: str = "fp32") -> Compiled:
     """x on the cpu -> npu -> y on the cpu, both of one spec."""
-    one = segment(0, "npu", onnx.ModelProto(), ("x",), ("y",))
-    object.__setattr__(one, "compute_dtype", compute)
-    tensors = {name: TensorSpec(name, spec.dtype, spec.shape) for name in ("x", "y")}
+    one = segment(0, "npu", onnx.ModelProto(), ("x",), ("y",), compute)
+    tensors = {name: replace(spec, name=name) for name in ("x", "y")}
     return Compiled(
         segments=(one,), tensors=tensors, handoffs=links, graph_inputs=("x",), graph_outputs=("y",), host="cpu",
         runtimes={"cpu": ORT, "npu": ABSENT},
@@ -43,17 +51,17 @@ def test_padding_is_counted() -> None:
     """[1,256,14,14] in fp16 with rows of 64 bytes: 229,376 bytes against 100,352 packed."""
     shape = (1, 256, 14, 14)
     links = link("x", "cpu", "npu", row_align=64), link("y", "npu", "cpu", row_align=64)
-    arena = plan_arena(compiled(TensorSpec("x", "fp16", shape), *links))
-    assert [(s.bytes, s.strides, s.packed_on_cpu) for s in arena.slots] == [(229376, (229376, 896, 64, 2), True)] * 2
-    assert arena.total == arena.lower_bound == 2 * 229376
+    arena = plan_arena(compiled(tensor("x", "fp16", shape), *links))
+    assert [(s.bytes, s.strides, s.packed_on_cpu) for s in arena.arena.slots] == [(229376, (229376, 896, 64, 2), True)] * 2
+    assert arena.arena.total == arena.arena.lower_bound == 2 * 229376
 
 
 def test_packed_where_every_device_is_onnxruntime() -> None:
     model = cut(parse(CHAIN), ("cpu", "big"), row_align=64, length_multiple=256)
     arena = plan_arena(model)
-    assert all(slot.strides == (24, 4) and not slot.packed_on_cpu for slot in arena.slots)
+    assert all(slot.strides == (24, 4) and not slot.packed_on_cpu for slot in arena.arena.slots)
     padded = plan_arena(cut(parse(CHAIN), ("cpu", "big"), row_align=64, length_multiple=256, runtimes={"big": ABSENT}))
-    assert {slot.strides for slot in padded.slots if "big" in (slot.device, *slot.aliases)} == {(64, 4)}
+    assert {slot.strides for slot in padded.arena.slots if "big" in (slot.device, *slot.aliases)} == {(64, 4)}
 
 
 @pytest.mark.parametrize(
@@ -66,37 +74,41 @@ def test_strides(shape: tuple[int, ...], dtype: str, row: int, strides: tuple[in
 
 
 def test_a_copy_has_two_slots_and_a_step_between() -> None:
-    arena = plan_arena(compiled(TensorSpec("x", "fp32", (8,)), link("x", "cpu", "npu", "copy"), link("y", "npu", "cpu", "convert")))
+    arena = plan_arena(compiled(tensor("x", "fp32", (8,)), link("x", "cpu", "npu", "copy"), link("y", "npu", "cpu", "convert")))
     assert [(step.kind, step.segment, step.source, step.destination) for step in arena.steps] == [
         ("copy", None, 0, 1), ("run", 0, None, None), ("convert", None, 2, 3),
     ]  # fmt: skip
-    assert [(s.tensor, s.device, s.first, s.last) for s in arena.slots] == [
+    assert [(s.tensor, s.device, *s.lifetime) for s in arena.arena.slots] == [
         ("x", "cpu", 0, 0), ("x", "npu", 0, 1), ("y", "npu", 1, 2), ("y", "cpu", 2, 2),
     ]  # fmt: skip
     assert [step.needs for step in arena.steps] == [(), (0,), (1,)]
-    assert arena.waits == ((), (), (0,))  # the output's slot lies where x was
+    assert [step.waits for step in arena.steps] == [(), (), (0,)]  # the output's slot lies where x was
 
 
 def test_zero_copy_is_one_slot_that_both_sides_bind() -> None:
-    arena = plan_arena(compiled(TensorSpec("x", "fp32", (8,)), link("x", "cpu", "npu"), link("y", "npu", "cpu")))
-    assert [(s.tensor, s.device, s.aliases) for s in arena.slots] == [("x", "cpu", ("npu",)), ("y", "npu", ("cpu",))]
+    arena = plan_arena(compiled(tensor("x", "fp32", (8,)), link("x", "cpu", "npu"), link("y", "npu", "cpu")))
+    assert [(s.tensor, s.device, s.aliases) for s in arena.arena.slots] == [("x", "cpu", ("npu",)), ("y", "npu", ("cpu",))]
     assert arena.slot_of("x", "cpu") == arena.slot_of("x", "npu") == 0
     assert [step.kind for step in arena.steps] == ["run"]
 
 
 def test_a_convert_names_the_dtype_of_the_side_that_computes_in_it() -> None:
     links = link("x", "cpu", "npu", "convert", device_dtype="fp16"), link("y", "npu", "cpu", "convert", device_dtype="fp16")
-    arena = plan_arena(compiled(TensorSpec("x", "fp32", (8,)), *links, compute="fp16"))
-    assert [(s.tensor, s.device, s.dtype, s.device_dtype) for s in arena.slots] == [
+    arena = plan_arena(compiled(tensor("x", "fp32", (8,)), *links, compute="fp16"))
+    assert [(s.tensor, s.device, s.dtype, s.device_dtype) for s in arena.arena.slots] == [
         ("x", "cpu", "fp32", "fp32"), ("x", "npu", "fp32", "fp16"), ("y", "npu", "fp32", "fp16"), ("y", "cpu", "fp32", "fp32"),
     ]  # fmt: skip
-    assert {slot.bytes for slot in arena.slots} == {32}  # the stand-in puts fp32 there
+    assert {slot.bytes for slot in arena.arena.slots} == {32}  # the stand-in puts fp32 there
 
 
 def test_a_chain_of_links_passes_every_device_on_it() -> None:
     links = link("x", "cpu", "gpu", "copy"), link("x", "gpu", "npu"), link("y", "npu", "cpu")
-    arena = plan_arena(compiled(TensorSpec("x", "fp32", (8,)), *links))
-    assert [(s.tensor, s.device, s.aliases) for s in arena.slots] == [("x", "cpu", ()), ("x", "gpu", ("npu",)), ("y", "npu", ("cpu",))]
+    arena = plan_arena(compiled(tensor("x", "fp32", (8,)), *links))
+    assert [(s.tensor, s.device, s.aliases) for s in arena.arena.slots] == [
+        ("x", "cpu", ()),
+        ("x", "gpu", ("npu",)),
+        ("y", "npu", ("cpu",)),
+    ]
 
 
 def test_where_there_is_too_little_room_planning_tries_harder() -> None:
@@ -108,11 +120,11 @@ def test_where_there_is_too_little_room_planning_tries_harder() -> None:
         return plan(buffers, page=page, effort=effort)
 
     links = link("x", "cpu", "npu"), link("y", "npu", "cpu")
-    spec = TensorSpec("x", "fp32", (4096,))
+    spec = tensor("x", "fp32", (4096,))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("autoglmc.compiler.plan.arena.plan", watched)
-        assert plan_arena(compiled(spec, *links), room=32768).mapped == 32768
-        assert plan_arena(compiled(spec, *links), room=32767).mapped == 32768
+        assert plan_arena(compiled(spec, *links), room=32768).arena.mapped == 32768
+        assert plan_arena(compiled(spec, *links), room=32767).arena.mapped == 32768
     assert asked == [1, 1, LAST_EFFORT]
 
 
@@ -124,16 +136,16 @@ def test_where_there_is_too_little_room_planning_tries_harder() -> None:
         ((link("x", "cpu", "npu"), link("x", "cpu", "npu"), link("y", "npu", "cpu")), "two handoffs"),
     ],
 )
-def test_a_broken_contract_is_told(links: tuple[Handoff, ...], says: str) -> None:
+def test_a_broken_contract_is_told(links: tuple[HandoffRecord, ...], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        plan_arena(compiled(TensorSpec("x", "fp32", (8,)), *links))
+        plan_arena(compiled(tensor("x", "fp32", (8,)), *links))
 
 
 def test_strings_and_unknown_shapes_stay_outside() -> None:
     links = link("x", "cpu", "npu"), link("y", "npu", "cpu")
     for dtype, shape in (("string", (2,)), ("fp32", None), ("sequence", None), ("int4", (2,))):
-        arena = plan_arena(compiled(TensorSpec("x", dtype, shape), *links))
-        assert (arena.slots, arena.at.outside, arena.total) == ((), ("x", "y"), 0)
+        arena = plan_arena(compiled(tensor("x", dtype, shape), *links))
+        assert (arena.arena.slots, tuple(value.tensor for value in arena.arena.host_values), arena.arena.total) == ((), ("x", "y"), 0)
 
 
 MODES = st.lists(st.sampled_from(["zero_copy", "copy", "convert"]), min_size=1, max_size=4)
@@ -149,7 +161,7 @@ def test_every_step_finds_its_slots_alive_and_apart(devices: list[str], modes: l
     arena = plan_arena(model)
     check_by_playing(model, arena)
     check_any_order(arena)
-    for slot in arena.slots:
+    for slot in arena.arena.slots:
         assert slot.offset % align == 0 if slot.aliases else slot.offset % 64 == 0
         assert slot.bytes >= 96
         if slot.aliases:
@@ -158,18 +170,18 @@ def test_every_step_finds_its_slots_alive_and_apart(devices: list[str], modes: l
 
 def check_by_playing(model: Compiled, arena: ArenaPlan) -> None:
     """Every byte remembers which tensor was written last; every read must find its own tensor in all of its bytes."""
-    owner = [""] * math.ceil(arena.total / 32)
+    owner = [""] * math.ceil(arena.arena.total / 32)
 
     def cells(slot: int) -> range:
-        s = arena.slots[slot]
+        s = arena.arena.slots[slot]
         return range(s.offset // 32, math.ceil((s.offset + s.bytes) / 32))
 
     def write(slot: int) -> None:
         for cell in cells(slot):
-            owner[cell] = arena.slots[slot].tensor
+            owner[cell] = arena.arena.slots[slot].tensor
 
     def read(slot: int) -> None:
-        assert {owner[cell] for cell in cells(slot)} == {arena.slots[slot].tensor}
+        assert {owner[cell] for cell in cells(slot)} == {arena.arena.slots[slot].tensor}
 
     def slot(tensor: str, device: str) -> int:
         found = arena.slot_of(tensor, device)
@@ -197,18 +209,18 @@ def check_any_order(arena: ArenaPlan) -> None:
     """Steps may run in any order that `needs` and `waits` allow: whoever writes over bytes comes after all who used them, and only they
     are waited for."""
     before: list[set[int]] = []
-    for step, waits in zip(arena.steps, arena.waits, strict=True):
-        direct = {*step.needs, *waits}
+    for step in arena.steps:
+        direct = {*step.needs, *step.waits}
         before.append(direct.union(*(before[i] for i in direct)))
-    for place, slot in zip(arena.at.places, arena.slots, strict=True):
+    for place, slot in zip(arena.places, arena.arena.slots, strict=True):
         if place.writer is None:
             continue
         used: set[int] = set()
-        for other, earlier in zip(arena.at.places, arena.slots, strict=True):
+        for other, earlier in zip(arena.places, arena.arena.slots, strict=True):
             apart = earlier.offset + earlier.bytes <= slot.offset or slot.offset + slot.bytes <= earlier.offset
-            if earlier.last < slot.first and not apart:
+            if earlier.lifetime[1] < slot.lifetime[0] and not apart:
                 used |= {*other.reads} | ({other.writer} if other.writer is not None else set())
         assert used <= before[place.writer]
-        own = {i for i, other in enumerate(arena.at.places) if other.writer == place.writer}
+        own = {i for i, other in enumerate(arena.places) if other.writer == place.writer}
         if len(own) == 1:
-            assert set(arena.waits[place.writer]) <= used
+            assert set(arena.steps[place.writer].waits) <= used

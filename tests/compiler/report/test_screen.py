@@ -10,28 +10,14 @@ from small_models import RELU, parse, save
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.explain.explain_model import explain_model
-from autoglmc.compiler.report.layout import NARROWEST, WIDTH, console
-from autoglmc.compiler.report.terminal import _margin
+from autoglmc.compiler.report.columns import NARROWEST
+from autoglmc.compiler.report.layout import WIDTH, console
 
 
 @pytest.mark.parametrize(("said", "width"), [("70", 70), ("200", 200), ("7", WIDTH), ("", WIDTH), ("wide", WIDTH), (str(NARROWEST), 40)])
 def test_a_pipe_is_as_wide_as_columns_says(said: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", said)
     assert console().width == width
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "text"),
-    [
-        ("budget", 8 * 2**30 - 933 * 1024, "7.999 GiB"),
-        ("budget", 2.0**30, "1 GiB"),
-        ("latency", 0.0491099, "49.1 ms"),
-        ("latency", -0.0012, "-1.2 ms"),
-        ("accuracy", 0.01, "0.01"),
-    ],
-)
-def test_a_margin_is_rounded_down(kind: str, value: float, text: str) -> None:
-    assert _margin(kind, value) == text
 
 
 def test_verify_each_says_that_nothing_was_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +30,6 @@ def test_why_of_an_input_or_a_weight_is_of_its_readers(tmp_path: Path) -> None:
     target = make_target([make_cpu()], [])
     path = save(model, tmp_path)
     told = explain_model(path, target, word="x")
-    assert told.fates == ("`x` is an input of the model, read by 2 operators",)
+    assert told.traces == ("`x` is an input of the model, read by 2 operators",)
     assert sorted(subject.alike.operator for subject in told.subjects) == ["Add", "Mul"]
-    assert explain_model(path, target, word="w").fates == ("`w` is a constant, read by 1 operator",)
+    assert explain_model(path, target, word="w").traces == ("`w` is a constant, read by 1 operator",)

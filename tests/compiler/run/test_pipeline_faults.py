@@ -19,7 +19,7 @@ from stub_runtime import STUB, Fault
 from autoglmc.compiler.errors import BundleError
 from autoglmc.compiler.run import overlap
 from autoglmc.compiler.run.bundle import Bundle
-from autoglmc.compiler.run.step_failed import StepFailed
+from autoglmc.compiler.run.overlap import StepFailed
 
 CHAIN = "g (float[8] x) => (float[8] y) { a = Neg(x) b = Abs(a) y = Neg(b) }"
 REQUESTS = [{"x": np.full(8, k, np.float32)} for k in range(6)]

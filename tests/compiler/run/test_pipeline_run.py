@@ -16,14 +16,15 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from random_graphs import draw_assignment, models, targets
 from slicing import ABSENT, bundle_of, cut
 from small_models import parse
 
 from autoglmc.compiler.bundle.manifest import LimitRecord
+from autoglmc.compiler.bundle.plan_records import Mode
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import Infeasible, UsageError, UserError
-from autoglmc.compiler.plan.segments import Mode
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.more_generations import generations_that_fit, plan_more, usual_generations
 from autoglmc.passes.place import place_operators
@@ -161,7 +162,7 @@ def limited(bundle: Bundle, *limits: tuple[str, int]) -> Bundle:
         )
         for kind, room in limits
     )  # fmt: skip
-    return replace(bundle, manifest=replace(bundle.manifest, limits=records))
+    return replace(bundle, manifest=structs.replace(bundle.manifest, limits=records))
 
 
 def test_generations_count_against_the_budget(tmp_path: Path) -> None:

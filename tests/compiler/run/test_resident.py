@@ -12,7 +12,7 @@ from small_models import parse
 
 from autoglmc.compiler.run import resident
 from autoglmc.compiler.run.requests import run_bundle
-from autoglmc.compiler.run.resident import STATUS, measured
+from autoglmc.compiler.run.resident import STATUS, measure_resident
 
 MIB = 1 << 20
 needs_linux = pytest.mark.skipif(not STATUS.is_file(), reason=f"{STATUS} is Linux's")
@@ -20,7 +20,7 @@ needs_linux = pytest.mark.skipif(not STATUS.is_file(), reason=f"{STATUS} is Linu
 
 @needs_linux
 def test_own_and_mapped_pages_are_told_apart(tmp_path: Path) -> None:
-    kept, added = measured(lambda: np.ones(64 * MIB, np.uint8))
+    kept, added = measure_resident(lambda: np.ones(64 * MIB, np.uint8))
     assert added is not None and kept.nbytes == 64 * MIB
     assert 60 * MIB < added.own < 70 * MIB and abs(added.mapped) < 4 * MIB
     path = tmp_path / "weights"
@@ -32,16 +32,16 @@ def test_own_and_mapped_pages_are_told_apart(tmp_path: Path) -> None:
         assert sum(mapped[:: mmap.PAGESIZE]) == 0
         return mapped
 
-    mapped, added = measured(read)
+    mapped, added = measure_resident(read)
     assert added is not None and len(mapped) == 32 * MIB
     assert 30 * MIB < added.mapped < 36 * MIB and abs(added.own) < 8 * MIB
 
 
 def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resident, "STATUS", tmp_path / "none")
-    assert measured(lambda: 1) == (1, None)
+    assert measure_resident(lambda: 1) == (1, None)
     (tmp_path / "none").write_text("VmRSS:\t 5 kB\n")
-    assert measured(lambda: 2) == (2, None)
+    assert measure_resident(lambda: 2) == (2, None)
 
 
 @needs_linux

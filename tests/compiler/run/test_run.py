@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from slicing import ABSENT, bound, bundle_of, cut
 from small_models import parse
 
+from autoglmc.compiler.bundle.plan_records import Mode
 from autoglmc.compiler.devices.adapter import Port
 from autoglmc.compiler.devices.find_adapter import adapter_for
 from autoglmc.compiler.errors import BundleError, UserError
-from autoglmc.compiler.plan.segments import Mode
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.requests import run_bundle
 from autoglmc.compiler.run.session import Session

@@ -15,16 +15,16 @@ from autoglmc.compiler.cli import run
 from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.report.draw_timeline import MOST, svg, write_timeline
 from autoglmc.compiler.report.gantt import gantt
-from autoglmc.compiler.run.timeline import Span, Timeline, chrome_trace, timeline
+from autoglmc.compiler.run.timeline import StepSpan, Timeline, chrome_trace, timeline
 
 CHAIN = "g (float[8] x) => (float[8] y) { a = Neg(x) b = Abs(a) y = Neg(b) }"
 DRAWN = Timeline(
     ("npu", "c<p>u"),
     (
-        Span(0, 0, "npu", "run 0", 0.0, 0.4),
-        Span(0, 1, "c<p>u", "run 1", 0.4, 0.8),
-        Span(1, 0, "npu", "run 0", 0.4, 0.8),
-        Span(1, 1, "c<p>u", "run 1", 0.8, 1.0),
+        StepSpan(0, 0, "npu", "run 0", 0.0, 0.4),
+        StepSpan(0, 1, "c<p>u", "run 1", 0.4, 0.8),
+        StepSpan(1, 0, "npu", "run 0", 0.4, 0.8),
+        StepSpan(1, 1, "c<p>u", "run 1", 0.8, 1.0),
     ),
 )
 
@@ -41,12 +41,12 @@ def test_a_gantt_in_characters() -> None:
 
 
 def test_a_short_step_is_not_lost_in_the_picture() -> None:
-    line = Timeline(("a", "b"), (Span(0, 0, "a", "run 0", 0.0, 1.0), Span(3, 1, "b", "run 1", 0.299, 0.301)))
+    line = Timeline(("a", "b"), (StepSpan(0, 0, "a", "run 0", 0.0, 1.0), StepSpan(3, 1, "b", "run 1", 0.299, 0.301)))
     assert gantt(line, 10)[1].plain.count("3") == 1
 
 
 def test_many_requests_show_the_first() -> None:
-    spans = tuple(Span(k, s, "a", "run", k + s / 2, k + s / 2 + 0.4) for k in range(1000) for s in range(2))
+    spans = tuple(StepSpan(k, s, "a", "run", k + s / 2, k + s / 2 + 0.4) for k in range(1000) for s in range(2))
     assert "the first 150 requests" in gantt(Timeline(("a",), spans))[-1].plain
 
 
@@ -69,7 +69,7 @@ def test_a_drawing_is_well_formed_and_to_scale(tmp_path: Path) -> None:
     assert bars[0].attrib["fill"] == bars[1].attrib["fill"] != bars[2].attrib["fill"]
     write_timeline(tmp_path / "t.html", {"<one>": DRAWN})
     assert "<svg" in (tmp_path / "t.html").read_text() and "c&lt;p&gt;u" in (tmp_path / "t.html").read_text()
-    many = Timeline(("a",), tuple(Span(k, 0, "a", "run 0", float(k), k + 0.5) for k in range(MOST + 7)))
+    many = Timeline(("a",), tuple(StepSpan(k, 0, "a", "run 0", float(k), k + 0.5) for k in range(MOST + 7)))
     drawing = "\n".join(svg({"many": many}))
     assert drawing.count("<rect") == MOST and f"the first {MOST} of {MOST + 7} steps" in drawing
 
@@ -123,7 +123,7 @@ def test_the_command_tells_a_machine(capsys: pytest.CaptureFixture[str]) -> None
     ("arguments", "says"),
     [
         (["--timeline", "t.png"], "t.png: a timeline is written as .json, .html, .svg"),
-        (["--repeat", "2", "--pipeline"], "--repeat runs one request again and again"),
+        (["--repeat", "2", "--pipeline"], "--repeat repeats a single request"),
         (["--step-limit", "0"], "0"),
         (["--timeline", "nowhere/t.svg"], "the timeline cannot be written"),
     ],

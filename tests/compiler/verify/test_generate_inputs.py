@@ -23,7 +23,7 @@ def test_two_seeds_give_different_outputs_on_real_models(name: str) -> None:
     loaded = load_model(model_path(name), SHAPES[name])
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(loaded.path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(loaded.source), options, providers=["CPUExecutionProvider"])
     first, second = (session.run(None, generate_inputs(loaded.proto, seed)) for seed in (0, 1))
     for a, b in zip(first, second, strict=True):
         assert np.isfinite(a).all()
@@ -92,7 +92,7 @@ def test_images_have_print_on_them() -> None:
 def test_a_text_detector_finds_text() -> None:
     """On blobs and noise its largest output is 3e-5, and rounding alone moves that by several of its standard deviations."""
     loaded = load_model(model_path("ppocr4_det"), SHAPES["ppocr4_det"])
-    session = onnxruntime.InferenceSession(str(loaded.path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(loaded.source), providers=["CPUExecutionProvider"])
     for seed in range(2):
         (found,) = session.run(None, generate_inputs(loaded.proto, seed))
         assert found.max() > 0.9 and found.std() > 0.1

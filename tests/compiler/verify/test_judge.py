@@ -11,12 +11,12 @@ from small_models import RELU, parse, save
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import UserError
 from autoglmc.compiler.run.bundle import Bundle
-from autoglmc.compiler.verify.compare import Difference
+from autoglmc.compiler.verify.compare import TensorDifference
 from autoglmc.compiler.verify.judge import NARROW, NARROW_COSINE, TOLERANCE, beyond, narrow_limits
 
 
-def differing(max_abs: float, cosine: float = 1.0, rounding: float = 0.0, over: float = 0.0) -> Difference:
-    return Difference(
+def differing(max_abs: float, cosine: float = 1.0, rounding: float = 0.0, over: float = 0.0) -> TensorDifference:
+    return TensorDifference(
         name="y",
         max_abs=max_abs,
         max_rel=0.0,
@@ -29,7 +29,7 @@ def differing(max_abs: float, cosine: float = 1.0, rounding: float = 0.0, over: 
     )
 
 
-def test_limits_of_a_narrow_device_are_told_as_numbers() -> None:
+def test_limits_of_a_narrow_device_are_reported_as_numbers() -> None:
     assert (NARROW, NARROW_COSINE) == (10, 0.99)
     start = "cosine of each >= 0.99, each within 0.0001 of a standard deviation"
     assert narrow_limits([differing(1e-6)], TOLERANCE) == start
@@ -43,9 +43,9 @@ def test_where_fp16_explains_more_than_the_output_only_the_cosine_decides() -> N
     assert narrow_limits([wild], TOLERANCE).endswith("(y: 0.3 of 9.59 allowed, more than its standard deviation: only the cosine decides)")
     assert beyond([wild], [], TOLERANCE, narrow=True) == []
     (reason,) = beyond([differing(0.3, cosine=0.5, rounding=0.959)], [], TOLERANCE, narrow=True)
-    assert reason == "y points elsewhere: cosine 0.5 (0.99 is the least), off by 0.3 (fp16 alone: 0.959)"
+    assert reason == "y has cosine 0.5, below the minimum 0.99 (off by 0.3, where rounding to fp16 alone changes 0.959)"
     (reason,) = beyond([differing(0.3, rounding=0.01)], [], TOLERANCE, narrow=True)
-    assert reason == "y is off by 0.3, 30 times what fp16 explains (10 times are allowed: 0.1)"
+    assert reason == "y is off by 0.3, more than 0.1: 10 times what rounding to fp16 alone changes"
 
 
 def test_a_device_that_is_only_planned_for_is_no_defect(tmp_path: Path) -> None:

@@ -258,5 +258,5 @@ def test_a_model_that_takes_no_made_up_input_wants_one(tmp_path: Path) -> None:
     text = """g (int64[1] n, float[4] x) => (float[a,b] y) <int64[1] big = {1000}>
       { m = Mul(n, n) k = Add(m, big) s = Concat<axis = 0>(k, n) y = Reshape(x, s) }"""
     path = save(parse(text, opset=20, ir=10), tmp_path)
-    with pytest.raises(UserError, match="takes none of the inputs made up for it"):
+    with pytest.raises(UserError, match="takes none of the inputs generated for it"):
         compile_model(path, make_target([make_cpu()], []), output=tmp_path / "b", verify_each=True)

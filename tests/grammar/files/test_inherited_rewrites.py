@@ -8,6 +8,7 @@ import pytest
 
 from autoglmc.grammar import HwError, load_target, parse_target
 from autoglmc.grammar.rule_facts import rule_facts
+from autoglmc.grammar.text.code_examples import FOLDER
 from autoglmc.targets.stock import stock_path
 
 CHILD = """hw 1;
@@ -32,7 +33,7 @@ def test_a_line_of_the_same_file_is(tmp_path: Path) -> None:
 
 def test_decompose_needs_what_a_form_of_decompose_leaves() -> None:
     """Gelu's only such form needs Erf; its exact forms by Sigmoid and Tanh belong to other rules, and to models that wrote them."""
-    text = (Path(__file__).parents[1] / "examples" / "hw0512.mended.hw").read_text("utf-8")
+    text = (FOLDER / "hw0512.fixed.hw").read_text("utf-8")
     with pytest.raises(HwError, match=r"HW0502.*`decompose` needs `Erf`"):
         parse_target(text.replace("relu_tanh tol 1e-3", "decompose"), "t.hw", rule_facts())
     assert parse_target(text.replace("relu_tanh tol 1e-3", "decompose").replace("Relu, ", "Relu, Erf, "), "t.hw", rule_facts())

@@ -100,7 +100,7 @@ def test_an_amend_may_bring_a_table() -> None:
 
 
 def test_a_table_knows_no_opset_range() -> None:
-    """RMSNormalization came with opset 23, `antialias` of Resize with 18; the box takes 13..21."""
+    """RMSNormalization was added in opset 23, `antialias` of Resize with 18; the box takes 13..21."""
     line = "supports fp16 { RMSNormalization; Resize where all(attr.antialias) == 0; Upsample; }"
     (block,) = box("inherit t;", tables=f"table t {{ {line} }}").device("npu").supports
     assert [rule.operator for rule in block.rules] == ["RMSNormalization", "Resize", "Upsample"]

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from golden import Golden
 
 from autoglmc.grammar import HwError, Result, analyse_text, as_json, parse_target, render
 from autoglmc.targets.rule_spec import RuleFacts
@@ -36,13 +37,9 @@ def output(case: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_golden(case: Path, update_golden: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_golden(case: Path, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     said = output(case, monkeypatch)
-    golden = case.with_suffix(".txt")
-    if update_golden:
-        golden.write_text(said, "utf-8")
-    assert golden.is_file(), f"no golden text; it says:\n{said}"
-    assert said == golden.read_text("utf-8")
+    golden(case.with_suffix(".txt"), said)
     code = re.match(r"hw\d{4}", case.stem)
     assert code is None or f"[{code[0].upper()}]" in said
 

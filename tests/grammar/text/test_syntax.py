@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from lark import Lark
-from lark.exceptions import UnexpectedCharacters, UnexpectedToken
+from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from autoglmc.grammar.text.diagnostics import Source
-from autoglmc.grammar.text.parser import Unexpected, parser
+from autoglmc.grammar.text.parser import GRAMMAR, OPTIONS, parser, tokens_of
 from autoglmc.grammar.text.syntax import Rule, Statement, read
 from autoglmc.targets.stock import stock_names, stock_path
-
-from ..test_language_page import tool
 
 EVERYTHING = """hw 1;
 include "std/table.hw";   // a comment
@@ -55,47 +51,38 @@ rule relu_tanh(x, y) {
 
 def test_no_conflicts() -> None:
     pytest.importorskip("interegular")
-    grammar = (tool("generate_parser").GRAMMAR / "hw.lark").read_text("utf-8")
-    Lark(grammar, parser="lalr", lexer="contextual", strict=True)
+    Lark(GRAMMAR.read_text("utf-8"), **OPTIONS, strict=True)
 
 
-def test_the_tables_are_of_this_grammar() -> None:
-    assert tool("generate_parser").up_to_date(), "python tools/generate_parser.py"
+def test_every_token_has_its_place() -> None:
+    """Tokens come in the order of the text and say where they stand; between two of them is nothing but blanks and comments."""
+    for text in (EVERYTHING, *(stock_path(name).read_text("utf-8") for name in stock_names())):
+        end = 0
+        for token in tokens_of(parser().parse(text)):
+            assert token.start_pos is not None and token.end_pos is not None
+            assert text[token.start_pos : token.end_pos] == token
+            assert re.fullmatch(r"(\s|//[^\n]*|/\*.*?\*/)*", text[end : token.start_pos], re.DOTALL)
+            end = token.end_pos
 
 
-def test_reads_as_lark_does() -> None:
-    """The same tree, or the same place and the same terminals expected there, for whole texts and for mutated ones."""
-    lark, fuzz = tool("generate_parser").build(), tool("fuzz_language")
-    large, small = fuzz.originals()
-    mutated = (fuzz.mutated(number, 5, large, small).decode("utf-8", "replace") for number in range(300))
-    texts = [EVERYTHING, *(text.decode() for text in large), *(text for text in mutated if len(text) < 20_000)]
-    assert [text for text in texts if not _alike(text, _read(parser().parse, text), _read(lark.parse, text))] == []
-    assert 50 < sum(isinstance(_read(parser().parse, text)[0], int) for text in texts) < len(texts) - 50
-
-
-def _alike(text: str, ours: tuple[Any, ...], larks: tuple[Any, ...]) -> bool:
-    """Both refuse `where dtype <-> fp16`, where no arrow can stand: we at the `<->`, lark two letters on, since it reads a `<` there."""
-    arrow = isinstance(ours[0], int) and text.startswith("<->", ours[0]) and larks[0] == ours[0] + 2
-    return ours == larks or (arrow and not larks[2])
-
-
-def _read(parse: Callable[[str], Any], text: str) -> tuple[Any, ...]:
-    try:
-        return _plain(parse(text))
-    except Unexpected as error:
-        return error.at, error.letter, error.ended, error.expected - {"$END"}
-    except UnexpectedCharacters as error:
-        return error.pos_in_stream, True, False, error.allowed
-    except UnexpectedToken as error:
-        ended = error.token.type == "$END"
-        return len(text) if ended else error.pos_in_stream, False, ended, error.expected - {"$END"}
-
-
-def _plain(tree: Any) -> tuple[Any, ...]:
-    """Of either parser."""
-    if isinstance(tree, str):
-        return tree.type, str(tree), tree.start_pos, tree.end_pos  # type: ignore[attr-defined]
-    return str(tree.data), [_plain(child) for child in tree.children]
+@pytest.mark.parametrize(
+    ("text", "kind", "line", "column", "accepted"),
+    [
+        ("a\n  where rank(X) <> 4;", UnexpectedToken, 2, 18, {"NUMBER", "NAME", "MINUS", "LPAR"}),
+        ("hw 1;\nname \u00a0 x;", UnexpectedCharacters, 2, 6, {"WORD", "SEMI", "WHERE"}),
+        ("rule 3", UnexpectedToken, 1, 6, {"NAME"}),
+        ("a b", UnexpectedToken, 1, 3, {"SEMI", "LBRACE"}),
+    ],
+)
+def test_the_parser_says_where_and_what_it_accepts(
+    text: str, kind: type[UnexpectedInput], line: int, column: int, accepted: set[str]
+) -> None:
+    with pytest.raises(kind) as caught:
+        parser().parse(text)
+    error = caught.value
+    assert (error.line, error.column) == (line, column)
+    assert error.interactive_parser is not None  # type: ignore[attr-defined]
+    assert accepted <= error.interactive_parser.accepts()  # type: ignore[attr-defined]
 
 
 def test_holds_the_whole_language() -> None:

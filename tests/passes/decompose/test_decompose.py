@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from golden import Golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_model import emitted, feeds, infer, run
@@ -18,7 +18,6 @@ from autoglmc.passes.library import DECOMPOSE, SIMPLIFY, SUBSTITUTE, facts, fami
 from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.rule.rewrite import Replacement
 
-GOLDEN = Path(__file__).parent / "decompose.txt"
 X = "float[2,3,4,5] x"
 LAYER = "<float[4,5] w = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20}, float[5] v = {1,2,3,2,1}, float[5] b = {0,1,0,2,3}>"
 Q = "float[2,4,5,8] x"
@@ -352,8 +351,8 @@ def test_below_opset_18_the_old_forms_are_written(name: str, text: str, opset: i
     np.testing.assert_allclose(run(model, fed)[0], run(emitted(graph), fed)[0], rtol=1e-4, atol=1e-4)
 
 
-def test_golden_texts() -> None:
-    """How each decomposition is written, as ONNX text; to renew, delete the file and run the test twice."""
+def test_golden_texts(golden: Golden) -> None:
+    """How each decomposition is written, as ONNX text."""
     texts = []
     for name in FIRES:
         rule, graph = named(name), Graph(load(FIRES[name][0]))
@@ -363,7 +362,4 @@ def test_golden_texts() -> None:
         lines = [onnx.printer.to_text(node.to_proto()).strip() for node in proposal.nodes]
         texts.append("\n".join([f"# {name}: {rule.summary}", onnx.printer.to_text(root.to_proto()).strip(), "->", *lines, ""]))
     text = "\n".join(texts)
-    if not GOLDEN.exists():
-        GOLDEN.write_text(text, encoding="utf-8")
-        pytest.fail("golden file written; run again")
-    assert text == GOLDEN.read_text(encoding="utf-8")
+    golden("decompose.txt", text)

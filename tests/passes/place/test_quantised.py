@@ -63,7 +63,7 @@ def compiled(npu: Device, folder: Path) -> CompileResult:
 
 
 def placed(result: CompileResult) -> dict[str, str]:
-    return {node.name: cut.part.device for cut in result.work.cuts for node in cut.part.nodes}
+    return {node.name: cut.part.device for cut in result.work.segments for node in cut.part.nodes}
 
 
 def test_the_chain_runs_in_integers_on_one_device(tmp_path: Path) -> None:
@@ -72,13 +72,13 @@ def test_the_chain_runs_in_integers_on_one_device(tmp_path: Path) -> None:
     where = placed(result)
     assert {name for name, device in where.items() if device == "cpu"} == {"q0", "y"}
     assert [segment.device for segment in result.manifest.segments] == ["cpu", "npu", "cpu"]
-    assert next(cut.part.dtypes for cut in result.work.cuts if cut.part.device == "npu") == ("int8",)
+    assert next(cut.part.dtypes for cut in result.work.segments if cut.part.device == "npu") == ("int8",)
     assert not isinstance(result.verification, str) and result.verification.verified
 
 
 def test_weights_stay_quantised(tmp_path: Path) -> None:
     result = compiled(integer_npu("Conv", "Relu", "Flatten", "Gemm"), tmp_path)
-    stored = {tensor.name: tensor.data_type for cut in result.work.cuts for tensor in cut.model.graph.initializer}
+    stored = {tensor.name: tensor.data_type for cut in result.work.segments for tensor in cut.model.graph.initializer}
     assert stored["w"] == stored["v"] == TensorProto.INT8
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from golden import Golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import SHAPES, model_path
@@ -21,7 +21,6 @@ from autoglmc.passes.library import FUSED_FOR_ORT, OFFER, RECOVER, SIMPLIFY, nam
 from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.rule.rewrite import Decision, Replacement, Rewrite
 
-GOLDEN = Path(__file__).parent / "attention.txt"
 CLOSE = {"float32": 2e-5, "float16": 2e-2}
 
 
@@ -153,17 +152,14 @@ def test_double_precision_is_declined_with_a_reason() -> None:
     assert [d.reason for d in decisions if d.rule == "recover_attention"] == ["Q, K and V are not all fp32 or all fp16"]
 
 
-def test_golden_texts() -> None:
-    """What becomes of one spelling each; to renew, delete the file and run the test twice."""
+def test_golden_texts(golden: Golden) -> None:
+    """What becomes of one spelling each."""
     texts = []
     for text in (SDPA, ROTARY, SDPA.replace("e = Add(s, m)", "e = Where(b, s, big)")):
         graph = recovered(text)[1]
         texts.append("\n".join(onnx.printer.to_text(node.to_proto()).strip() for node in graph.nodes))
     text = "\n\n".join(texts) + "\n"
-    if not GOLDEN.exists():
-        GOLDEN.write_text(text, encoding="utf-8")
-        pytest.fail("golden file written; run again")
-    assert text == GOLDEN.read_text(encoding="utf-8")
+    golden("attention.txt", text)
 
 
 def cases() -> Mapping[str, tuple[onnx.ModelProto, list[np.ndarray], list[np.ndarray]]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from golden import Golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_model import emitted, feeds, infer, run
@@ -17,7 +17,6 @@ from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import SIMPLIFY, every_rule, named
 from autoglmc.passes.rule.apply import apply
 
-GOLDEN = Path(__file__).parent / "simplify.txt"
 W = "float[4,2] w = {1,2,3,4,5,6,7,8}, float[2] b = {9,-9}, float[4] v = {1,2,3,2}"
 K = "float[2,2,1,1] k = {1,-2,3,4}"
 NHWC = "h = Conv(x, k) t = Transpose<perm=[0,2,3,1]>(h)"
@@ -240,8 +239,8 @@ def test_chains_of_reshapes_and_transposes_shrink_and_stay_exact(data: st.DataOb
         assert not twice, onnx.printer.to_text(graph.to_model())
 
 
-def test_golden_texts() -> None:
-    """How each rule's result is written, as ONNX text; to renew, delete the file and run the test twice."""
+def test_golden_texts(golden: Golden) -> None:
+    """How each rule's result is written, as ONNX text."""
     texts = []
     for name, (first, *_) in FIRES.items():
         graph = Graph(load(first))
@@ -250,7 +249,4 @@ def test_golden_texts() -> None:
         new = [onnx.printer.to_text(node.to_proto()).strip() for node in graph.nodes]
         texts.append("\n".join([f"# {name}: {named(name).summary}", *old, "->", *new, ""]))
     text = "\n".join(texts)
-    if not GOLDEN.exists():
-        GOLDEN.write_text(text, encoding="utf-8")
-        pytest.fail("golden file written; run again")
-    assert text == GOLDEN.read_text(encoding="utf-8")
+    golden("simplify.txt", text)

@@ -116,7 +116,7 @@ def test_a_device_without_gelu_runs_the_table(asked: str, tmp_path: Path) -> Non
     source = text(f"{BODY} h = Gelu(f)").replace("x)", "x, float[256] f)", 1).replace("y)", "y, float[256] h)", 1)
     target = make_target([npu(asked), make_cpu(peak=1e4, dispatch=1e-6)], [make_link("npu", "cpu", handoff=1e-9)])
     result = compile_model(save(load(source), tmp_path), target, output=tmp_path / "out", verify=True, emulate=True)
-    kinds = {cut.part.device: [node.operator for node in Graph(cut.model).nodes] for cut in result.work.cuts}
+    kinds = {cut.part.device: [node.operator for node in Graph(cut.model).nodes] for cut in result.work.segments}
     assert kinds == {"npu": ["Cast", "Gather"], "cpu": ["Gelu"]}
     assert not isinstance(result.verification, str) and result.verification.verified
 

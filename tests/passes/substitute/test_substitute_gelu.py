@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from math import pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnx.reference
 import pytest
+from golden import Golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_model import emitted, feeds, infer, run
@@ -24,7 +24,6 @@ from autoglmc.passes.substitute.gelu import GELU_ERF, OWN, RELU_TANH, SIGMOID, T
 TAIL = 12.0
 """Beyond this |x|, gelu(x) and the forms are within 1e-20 of relu(x)."""
 STEP = 1e-4
-GOLDEN = Path(__file__).parent / "substitute_gelu.txt"
 RULES = (*RELU_TANH, *TANH, *SIGMOID, GELU_ERF)
 
 
@@ -162,8 +161,8 @@ def test_every_half_precision_number_has_a_finite_value(rule: Rewrite) -> None:
     assert np.abs(ours - exact)[inside].max() <= allowed
 
 
-def test_golden_texts() -> None:
-    """How each form is written, as ONNX text; to renew, delete the file and run the test twice."""
+def test_golden_texts(golden: Golden) -> None:
+    """How each form is written, as ONNX text."""
     texts = []
     for rule in RULES:
         graph = spelled(rule, "tanh" if rule.name.endswith("of_tanh") else "none")
@@ -172,10 +171,7 @@ def test_golden_texts() -> None:
         constants = lines[lines.index("{") - 1].split(", float[4,64]")[0]
         texts.append("\n".join([f"# {rule.name}: {rule.summary}", constants.strip(" <>"), *lines[lines.index("{") + 1 : -1], ""]))
     text = "\n".join(texts)
-    if not GOLDEN.exists():
-        GOLDEN.write_text(text, encoding="utf-8")
-        pytest.fail("golden file written; run again")
-    assert text == GOLDEN.read_text(encoding="utf-8")
+    golden("substitute_gelu.txt", text)
 
 
 def test_other_operators_are_not_touched() -> None:

@@ -90,7 +90,7 @@ def test_a_rewrite_line_makes_one_gemm_of_product_and_bias(asked: str, kinds: li
     source = text("p = MatMul(x, w) y = Add(p, b)", "float[2,3,4] x", "float[2,3,2] y")
     result = compile_model(save(load(source), tmp_path), target, output=tmp_path / "out", verify=True, emulate=True)  # type: ignore[operator,arg-type]
     assert [segment.device for segment in result.manifest.segments] == ["npu"]
-    assert [node.operator for node in Graph(result.work.cuts[0].model).nodes] == kinds
+    assert [node.operator for node in Graph(result.work.segments[0].model).nodes] == kinds
 
 
 def test_a_device_that_cannot_run_the_result_keeps_its_add() -> None:

@@ -1,0 +1,37 @@
+"""`autoglmc.verify`: a bundle against its model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..run.bundle import Bundle
+from .arguments import arrays_of
+
+if TYPE_CHECKING:
+    from ..load.source import Model
+    from ..verify.report import VerifyReport
+
+
+def verify(
+    model: Model,
+    bundle: Bundle | str | os.PathLike[str],
+    *,
+    emulate: bool = False,
+    inputs: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> VerifyReport:
+    """`Bundle.verify` of a bundle, or of the folder that holds one, with a model; the other arguments, emulate, inputs and progress, are
+    those of `Bundle.verify`.
+
+    Raises what `Bundle.load` and `Bundle.verify` raise; a difference is not an exception but `report.verified` False.
+
+    >>> report = autoglmc.verify("lightnet.onnx", "lightnet.tensor_g2", emulate=True)
+    >>> report.verified
+    True
+    >>> report.outputs[0].name, report.outputs[0].cosine > 0.99999
+    ('y', True)
+    """
+    loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    return loaded.verify(model, emulate=emulate, inputs=arrays_of(inputs), progress=progress)

@@ -1,0 +1,177 @@
+"""Records of the manifest that say how a bundle runs: segments, steps, the arena, handoffs. The planner makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from ...targets.dtypes import packed_bytes
+from .record import Count, Joules, Positive, Record, Seconds, SegmentPath
+
+Mode = Literal["zero_copy", "copy", "convert"]
+"""How a tensor gets from one device to another."""
+StepKind = Literal["run", "copy", "convert"]
+
+
+class ValueRecord(Record, frozen=True, kw_only=True):
+    """An input or output of the model's graph."""
+
+    name: str
+    dtype: str
+    shape: tuple[Count, ...] | None
+    """null where it is known only at run time."""
+    slot: Count | None
+    """Index into arena.slots of the host's bytes; null for a value passed by name."""
+
+
+class RuntimeRecord(Record, frozen=True, kw_only=True):
+    """How the device runs the segment."""
+
+    adapter: str
+    """ort is onnxruntime on the CPU; none means plan only."""
+    options: tuple[str, ...]
+    """The words after the adapter in the target file."""
+    opset: Positive
+    """ai.onnx opset of the segment's file."""
+    ir_version: Positive
+    versions: Mapping[str, str]
+    """What an ahead-of-time blob depends on: SoC, SDK, driver; empty without a blob."""
+
+
+class PortRecord(Record, frozen=True, kw_only=True):
+    """An input or output of a segment."""
+
+    tensor: str
+    slot: Count | None
+    """Index into arena.slots; null for a value passed by name (arena.host_values)."""
+
+
+class SegmentRecord(Record, frozen=True, kw_only=True):
+    """A convex part of the graph that one device runs in one dispatch."""
+
+    index: Count
+    device: str
+    runtime: RuntimeRecord
+    file: SegmentPath
+    """ONNX model of the segment, weights in segments/weights.bin."""
+    blob: SegmentPath | None
+    """Ahead-of-time form, a file or a folder, null without one."""
+    compute_dtype: str
+    """What the device computes in; the file's own dtypes stay the model's."""
+    inputs: tuple[PortRecord, ...]
+    outputs: tuple[PortRecord, ...]
+    predicted_seconds: Seconds
+    predicted_joules: Joules | None
+    """null where the target states no power."""
+    peak_internal_bytes: Count
+    """Largest sum of live tensors inside the segment, those at its borders not counted."""
+    kernels: tuple[tuple[str, ...], ...]
+    """Node names per group that runs as one launch."""
+
+
+class StepRecord(Record, frozen=True, kw_only=True):
+    """One step; steps run in order, or as needs and waits allow."""
+
+    kind: StepKind
+    segment: Count | None
+    """Index into segments of a run, else null."""
+    source: Count | None
+    """Slot that a copy or convert reads, else null."""
+    destination: Count | None
+    """Slot that a copy or convert writes, else null."""
+    needs: tuple[Count, ...]
+    """Earlier steps whose results this one reads."""
+    waits: tuple[Count, ...]
+    """Further earlier steps that must be done because this one writes over bytes they used."""
+
+
+class SlotRecord(Record, frozen=True, kw_only=True):
+    """Bytes of one tensor in the arena."""
+
+    tensor: str
+    device: str
+    """Who writes it; the host for a graph input."""
+    aliases: tuple[str, ...]
+    """Further devices that bind the same bytes (zero copy)."""
+    dtype: str
+    """What the bundle's own segments read and write: the model's dtype."""
+    device_dtype: str
+    """What a native runtime holds here; strides are in it."""
+    shape: tuple[Count, ...]
+    strides: tuple[Count, ...]
+    """Bytes; padded rows included."""
+    packed_on_cpu: bool
+    """true where the CPU stand-in binds the contiguous form in dtype instead of strides."""
+    offset: Count
+    bytes: Count
+    """Allocated, padding included."""
+    align: Positive
+    lifetime: tuple[Count, Count]
+    """First and last step, both inclusive."""
+
+    @property
+    def name(self) -> str:
+        """A tensor has one slot for each device that writes it."""
+        return f"{self.tensor} on {self.device}"
+
+    @property
+    def packed(self) -> int | None:
+        """Bytes of the contiguous form in `dtype`; None for a dtype without a size."""
+        return packed_bytes(self.dtype, self.shape)
+
+
+class HostValueRecord(Record, frozen=True, kw_only=True):
+    """A tensor that cannot live in the arena: passed by name, owned by the runtime."""
+
+    tensor: str
+    dtype: str
+    reason: str
+
+
+class ArenaRecord(Record, frozen=True, kw_only=True):
+    """The memory that holds every tensor between segments."""
+
+    total: Count
+    """Bytes up to the end of the highest slot; a runtime maps whole pages."""
+    align: Positive
+    page: Positive
+    lower_bound: Count
+    """Largest sum of slots live at one step, holes that alignment forces included: no plan is smaller."""
+    slots: Annotated[tuple[SlotRecord, ...], Meta(max_length=10_000)]
+    host_values: tuple[HostValueRecord, ...]
+    """Tensors that cannot live at an address."""
+
+    @property
+    def mapped(self) -> int:
+        """Bytes that a process maps: whole pages."""
+        return -(-self.total // self.page) * self.page
+
+
+class HandoffRecord(Record, frozen=True, kw_only=True):
+    """A tensor that goes from the device that holds it to one that reads it; the host holds graph inputs and reads graph outputs."""
+
+    tensor: str
+    producer: str
+    consumer: str
+    mode: Mode
+    mechanism: str
+    """iosurface, ahardwarebuffer, rpcmem, host …"""
+    align: Positive
+    """Of the first byte."""
+    row_align: Positive
+    """Bytes to which each row (last axis) is padded; 1 for packed."""
+    length_multiple: Positive
+    """Allocated bytes are a multiple of this."""
+    device_dtype: str
+    """The dtype on the side that is not the model's; the model's where nothing is converted."""
+    bytes: Count
+    seconds: Seconds
+    """Predicted."""
+    fallback: str
+    """What a runtime does where the mechanism is missing: copy or refuse."""
+    query_at_runtime: tuple[str, ...]
+    """What only the device can tell, e.g. page_size."""
+    origin: str
+    """file:line of the target that decided the mode."""

@@ -1,0 +1,31 @@
+"""What one command line has done so far, for the message if it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ...targets.model import Target
+    from ..report.progress import Progress
+
+
+@dataclass(slots=True)
+class Invocation:
+    target: Target | None = None
+    """The target that the command read, whose lines an error may name."""
+
+
+def read_target(target: str | Path, tell: Progress) -> Target:
+    """The target of a .hw file or stock name, its warnings told; an error of the command quotes its lines. Raises as `load_target`."""
+    from ..hw.load_target import load_target
+
+    found = load_target(target, warn=tell.warn)
+    context = click.get_current_context(silent=True)
+    invocation = context.find_object(Invocation) if context is not None else None
+    if invocation is not None:
+        invocation.target = found
+    return found

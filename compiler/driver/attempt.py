@@ -1,0 +1,126 @@
+"""One attempt of the search: plan, emit beside the place of the bundle, verify, and keep the bundle or say what speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from ..bundle.manifest import Manifest
+from ..bundle.manifest_json import claims_bundle
+from ..bundle.publish import stage
+from ..emit.ahead_of_time import Refusal, emitted_only
+from ..emit.emit import write_bundle, write_manifest
+from ..pipeline.run_passes import Inserted, PassOptions, Watcher
+from ..plan.plan_model import PlannedModel, Unplanned, plan_model
+from ..verify.report import VerifyReport
+from ..watch.verify_each import PassVerifier
+from .describe import describe
+from .find_fault import find_fault
+from .job import Job
+from .judge_bundle import Judged, judge_bundle, why_not_run
+from .result import CompileResult
+from .route_around import notes_of
+from .search import Log, attempted
+from .search_budget import Meter
+from .state import State
+from .verdict import Accepted, Inexact, OverLimit, Rejected, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A bundle in its place, with its verification or why there is none."""
+
+    manifest: Manifest
+    verification: VerifyReport | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What all attempts of a compilation share. Called with a state of the search, it gives the verdict on it."""
+
+    job: Job
+    out: Path
+    effort: float
+    verify: bool
+    emulate: bool
+    inputs: Mapping[str, Any] | None
+    watchers: tuple[Watcher, ...]
+    own: Inserted
+    """The user's own passes."""
+    verifier: PassVerifier | None
+    meter: Meter
+    tell: Callable[[str], None]
+
+    def __call__(self, state: State, log: Log) -> Verdict:
+        planned = self._plan(state)
+        if isinstance(planned, Unplanned):
+            return OverLimit(planned.problem, planned.others)
+        planned.work.decisions.extend(state.decisions)
+        with self.job.clock.stage("describe"):
+            described = describe(planned, attempted(state, log, "accepted"))
+        built = self._build(planned, described)
+        if isinstance(built, Built):
+            return Accepted(self._result(state, planned, built))
+        with self.job.clock.stage("find culprits"):
+            return self._find_fault(planned, built)
+
+    def _plan(self, state: State) -> PlannedModel | Unplanned:
+        constraints = state.constraints
+        watchers = (*self.watchers, *((self.verifier,) if self.verifier else ()))
+        options = PassOptions(without=constraints.without, inserted=self.own, watchers=watchers)
+        target = constraints.applied_to(self.job.target)
+        faster = state.refused[0].message if state.refused else ""
+        return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
+
+    def _build(self, planned: PlannedModel, described: Manifest) -> Built | Refusal | Judged:
+        """The bundle, published; or the refusal or the judgement for which it was not."""
+        skipped = "it was not asked for" if not self.verify else "" if self.emulate else why_not_run(planned.compiled)
+        with self.job.clock.stage("emit" if skipped else "emit and verify"), stage(self.out, claims_bundle) as staged:
+            manifest = write_bundle(planned.compiled, described, staged.folder, self.tell)
+            if isinstance(manifest, Refusal):
+                return manifest
+            if skipped:
+                staged.publish()
+                return Built(manifest, skipped)
+            judged = judge_bundle(staged.folder, planned.loaded, described.errors.bounds, emulate=self.emulate, inputs=self.inputs)
+            if judged.against is not None:
+                return judged
+            measured = structs.replace(manifest.errors, measured=judged.report.records())
+            manifest = structs.replace(manifest, limits=judged.limits(described.limits), errors=measured)
+            write_manifest(staged.folder, manifest)
+            staged.publish()
+            return Built(manifest, judged.report)
+
+    def _find_fault(self, planned: PlannedModel, built: Refusal | Judged) -> Verdict:
+        """The operators at fault, if a runtime is to blame and they can be named; else what speaks against the bundle itself."""
+        if isinstance(built, Refusal):
+            found = find_fault("refused by a runtime", planned, [built.segment], built.problem, self.inputs, self.meter, self.tell)
+            return found or Rejected(built.problem)
+        against = built.against
+        assert isinstance(against, Inexact | Rejected)
+        if not built.report.native:
+            return against
+        segments = planned.compiled.segments
+        return find_fault("computed wrong", planned, segments, against.problem, self.inputs, self.meter, self.tell) or against
+
+    def _result(self, state: State, planned: PlannedModel, built: Built) -> CompileResult:
+        return CompileResult(
+            folder=self.out,
+            manifest=built.manifest,
+            work=planned.work,
+            notes=(
+                *notes_of(state.routes, planned.compiled.segments),
+                *self.job.notes,
+                *planned.loaded.notes,
+                *planned.notes,
+                *(step.reason for step in state.steps),
+                *emitted_only(built.manifest),
+            ),
+            seconds=self.job.clock.seconds,
+            verification=built.verification,
+            checked=tuple(self.verifier.checked) if self.verifier else (),
+        )

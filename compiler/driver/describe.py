@@ -1,0 +1,29 @@
+"""The manifest of a plan."""
+
+from __future__ import annotations
+
+from ..bundle.manifest import AttemptRecord, Manifest, TargetRecord
+from ..emit.facts import decisions, errors, guesses
+from ..emit.manifest_of import manifest_of
+from ..plan.plan_model import PlannedModel
+
+
+def describe(planned: PlannedModel, search: tuple[AttemptRecord, ...]) -> Manifest:
+    """The manifest but for its files. `search`: all attempts, this one last."""
+    from importlib.metadata import version
+
+    loaded, work, target = planned.loaded, planned.work, planned.work.target
+    assert work.placement is not None
+    return manifest_of(
+        planned.compiled,
+        planned.arena,
+        model_sha256=loaded.sha256,
+        model_opset=loaded.source_opset,
+        target=TargetRecord(name=target.name, sha256=target.digest, language=target.language),
+        version=version("autoglmc"),
+        limits=planned.limits,
+        guesses=guesses(work.placement),
+        errors=errors(work),
+        decisions=decisions(work),
+        search=search,
+    )

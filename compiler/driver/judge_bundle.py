@@ -1,0 +1,90 @@
+"""Verification as part of a compilation: the bundle is run against the model before it takes its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..bundle.manifest import BoundRecord, LimitRecord
+from ..devices.find_adapter import PLAN_ONLY, absence
+from ..errors import BundleError, ModelError, VerifyError
+from ..load.load_model import LoadedModel
+from ..load.source import Source
+from ..plan.segments import Compiled
+from ..run.bundle import Bundle
+from ..verify.fitting_inputs import MadeUp
+from ..verify.judge import beyond, broken, broken_limits
+from ..verify.report import VerifyReport
+from ..verify.verify import SETS, verify
+from .verdict import Inexact, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A bundle held against its model."""
+
+    report: VerifyReport
+    against: Inexact | Rejected | None
+    """What speaks against the bundle; None for one that is kept, be it because its outputs respond to no input (the report says so)."""
+
+    def limits(self, planned: tuple[LimitRecord, ...]) -> tuple[LimitRecord, ...]:
+        """The target's limits as planned, those that verification answers with what was measured."""
+        known = {(limit.kind, limit.subject): limit for limit in self.report.limits}
+        return tuple(known.get((limit.kind, limit.subject), limit) for limit in planned)
+
+
+def judge_bundle(
+    folder: Path, loaded: LoadedModel, bounds: tuple[BoundRecord, ...], *, emulate: bool, inputs: Mapping[str, Any] | None = None
+) -> Judged:
+    """Runs the bundle in `folder` and the untouched model on made-up inputs, and on `inputs` if given. `bounds`: its approximated sites.
+
+    Raises VerifyError where the bundle does not run although the model does, ModelError where the model does not either."""
+    try:
+        report = verify(loaded.source, Bundle.load(folder), emulate=emulate, inputs=inputs)
+    except BundleError as problem:
+        _blame_the_model(folder, loaded.source)
+        # the folder is gone when this is read, and the user did nothing wrong
+        message = f"the bundle does not run: {problem.message.replace(f'{folder}/', '')}"
+        help = "the untouched model does run here: please report this"
+        raise VerifyError(message, where=str(loaded.source), help=help) from problem
+    return Judged(report, _against(report, bounds, str(loaded.source)))
+
+
+def _against(report: VerifyReport, bounds: tuple[BoundRecord, ...], where: str) -> Inexact | Rejected | None:
+    different = beyond(report.outputs, report.boundaries, report.tolerance, bool(report.narrow))
+    over = broken_limits(report.limits)
+    if (different and report.approximated) or (over and not different):
+        return Inexact(differences=tuple(different), limits=over, bounds=bounds, where=where)
+    wrong = [*different, *broken(over)]
+    if not wrong:
+        return None
+    help = "loosen the limit or the `tol` of a rewrite line in the target; if no approximation was taken, please report this"
+    return Rejected(VerifyError(f"the bundle differs from the model: {'; '.join(wrong)}", where=where, help=help))
+
+
+def _blame_the_model(folder: Path, source: Source) -> None:
+    """Raises ModelError where the untouched model does not run either: bound to sizes that it cannot have."""
+    from ..verify.reference import Reference, read_graph
+
+    inputs = Bundle.load(folder).manifest.model.inputs
+    shapes = {value.name: value.shape for value in inputs if value.shape is not None}
+    model = read_graph(source)
+    made_up = MadeUp(model, Reference(source, model), shapes, tuple(value.name for value in inputs))
+    if all(made_up.attempt(seed) is None for seed in range(SETS)):
+        sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+        message = f"the untouched model does not run with {sizes}: {made_up.unfit[0]}"
+        raise ModelError(message, where=str(source), help="bind sizes that it can have with --shape")
+
+
+def why_not_run(compiled: Compiled) -> str:
+    """Segments whose runtime is not here, and why; "" where all can run."""
+    absent = []
+    for segment in compiled.segments:
+        runtime = compiled.runtimes[segment.device]
+        lack = absence(runtime.adapter, runtime.words)
+        if lack is not None:
+            named = "" if runtime.adapter == PLAN_ONLY else f": runtime {runtime.adapter}"
+            absent.append(f"{segment.index} ({segment.device}{named}): {lack.reason}")
+    return f"segment {'; '.join(absent)}; --emulate runs such segments on the CPU" if absent else ""

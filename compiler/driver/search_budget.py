@@ -1,0 +1,64 @@
+"""How much the search may spend, and what it has spent: attempts and probes, so that equal input ends equally; a clock if asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import UsageError
+
+MOST_ATTEMPTS, MOST_PROBES = 32, 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchBudget:
+    """What the search may spend. Raises UsageError for numbers that allow no attempt."""
+
+    attempts: int = MOST_ATTEMPTS
+    """Plans that are compiled and verified, at most."""
+    probes: int = MOST_PROBES
+    """Small models that runtimes are asked about to find an operator at fault, at most."""
+    seconds: float | None = None
+    """Wall clock, from the begin of the search; None for no clock. No new attempt or probe begins after that."""
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.probes < 0 or (self.seconds is not None and not self.seconds > 0):
+            what = f"{self.attempts} attempts, {self.probes} probes, {self.seconds} s"
+            raise UsageError(f"{what} is not a valid search budget", help="at least 1 attempt, 0 probes, and more than 0 s")
+
+
+class Meter:
+    """What a search has spent of its budget."""
+
+    def __init__(self, budget: SearchBudget, clock: Callable[[], float] = time.monotonic) -> None:
+        self.budget, self.attempts, self.probes = budget, 0, 0
+        self._clock, self._start, self._cut = clock, clock(), False
+
+    def may_probe(self, models: int) -> bool:
+        """Counts `models` probes, if the budget and the clock allow them."""
+        if self.probes + models > self.budget.probes or self._late():
+            self._cut = True
+            return False
+        self.probes += models
+        return True
+
+    def spent(self) -> str:
+        """What is used up, in words; "" while another attempt may begin."""
+        budget = self.budget
+        if self._late():
+            return f"the search time of {budget.seconds:g} s"
+        if self._cut:
+            return f"{budget.probes} probes of runtimes"
+        return f"{budget.attempts} attempt{'s' if budget.attempts > 1 else ''}" if self.attempts >= budget.attempts else ""
+
+    def next_attempt(self) -> str:
+        """`attempt 2 of at most 32, 41 s left`."""
+        left = "" if self.budget.seconds is None else f", {max(self.budget.seconds - self._elapsed(), 0):.0f} s left"
+        return f"attempt {self.attempts + 1} of at most {self.budget.attempts}{left}"
+
+    def _elapsed(self) -> float:
+        return self._clock() - self._start
+
+    def _late(self) -> bool:
+        return self.budget.seconds is not None and self._elapsed() >= self.budget.seconds

@@ -1,0 +1,102 @@
+"""What an attempt came to: a bundle, or what speaks against it. These are values; the search decides what follows from one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ...passes.place.placed import Placement
+from ..bundle.manifest import BoundRecord, LimitRecord, Outcome
+from ..errors import Infeasible, TargetError, UserError, VerifyError
+from ..probe.culprits import Culprit
+from .error_texts import measured_against
+from .result import CompileResult
+
+Fault = Literal["refused by a runtime", "computed wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The bundle is written; it is verified, or could not be verified here and says so."""
+
+    result: CompileResult
+    kind: ClassVar[Outcome] = "accepted"
+
+    @property
+    def reason(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faulty:
+    """A runtime refuses operators that the target's table allows, or computes them wrong."""
+
+    kind: Fault
+    device: str
+    culprits: tuple[Culprit, ...]
+    """At least one; one of each kind of operator."""
+    operators: Mapping[str, int]
+    """Operators of the device in this plan, by kind."""
+    writers: Mapping[str, str]
+    """Rule that wrote a node, by the node's name; nodes of the model itself are not in it."""
+    problem: UserError
+    """What the user is told if nothing else is tried."""
+
+    @property
+    def reason(self) -> str:
+        return f"{self.device}: {'; '.join(f'{culprit.operator}: {culprit.reason}' for culprit in self.culprits)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inexact:
+    """The bundle computes its model, but less exactly than the target's limits ask (or than is sane, where it states none)."""
+
+    differences: tuple[str, ...]
+    """Outputs that are off by more than approximations should make them, besides limits of the target."""
+    limits: tuple[LimitRecord, ...]
+    """Limits of the target that are broken, with what was measured."""
+    bounds: tuple[BoundRecord, ...]
+    """The approximated sites of the bundle."""
+    where: str
+    kind: ClassVar[Outcome] = "over an error budget"
+
+    @property
+    def reason(self) -> str:
+        return "; ".join((*map(measured_against, self.limits), *self.differences))
+
+    @property
+    def problem(self) -> VerifyError:
+        return VerifyError(self.reason, where=self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class OverLimit:
+    """The plan breaks a limit of the target, or there is none: a device is missing for an operator."""
+
+    problem: Infeasible | TargetError
+    others: tuple[Placement, ...] = ()
+    """Plans that may keep the limit, fastest first; empty where no slower plan can."""
+
+    @property
+    def kind(self) -> Outcome:
+        return "over a limit" if isinstance(self.problem, Infeasible) else "not placeable"
+
+    @property
+    def reason(self) -> str:
+        return self.problem.message
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The bundle is wrong or cannot be made, and nothing that the search could change is to blame."""
+
+    problem: UserError
+    kind: ClassVar[Outcome] = "rejected"
+
+    @property
+    def reason(self) -> str:
+        return self.problem.message
+
+
+Verdict = Accepted | Faulty | Inexact | OverLimit | Rejected

@@ -1,0 +1,89 @@
+"""The manifest of a planned model, before its files are written."""
+
+from __future__ import annotations
+
+import re
+
+from ...passes.place.segment import Segment
+from ..bundle.manifest import (
+    FORMAT,
+    TOOL,
+    AttemptRecord,
+    DecisionRecord,
+    ErrorsRecord,
+    GuessRecord,
+    LimitRecord,
+    Manifest,
+    ModelRecord,
+    TargetRecord,
+    ToolRecord,
+)
+from ..bundle.plan_records import PortRecord, RuntimeRecord, SegmentRecord, ValueRecord
+from ..plan.arena import ArenaPlan
+from ..plan.segments import Compiled
+
+SEGMENTS = "segments"
+NO_ERRORS = ErrorsRecord(bounds=(), measured=())
+
+
+def manifest_of(
+    compiled: Compiled,
+    plan: ArenaPlan,
+    *,
+    model_sha256: str,
+    model_opset: int,
+    target: TargetRecord,
+    version: str,
+    limits: tuple[LimitRecord, ...] = (),
+    guesses: tuple[GuessRecord, ...] = (),
+    errors: ErrorsRecord = NO_ERRORS,
+    decisions: tuple[DecisionRecord, ...] = (),
+    search: tuple[AttemptRecord, ...] = (),
+) -> Manifest:
+    """Everything but `files`, and what was compiled ahead of time. `model_…`: of the file that was compiled; `version`: of autoglmc."""
+    return Manifest(
+        model=ModelRecord(
+            sha256=model_sha256,
+            opset=model_opset,
+            inputs=tuple(_value(compiled, plan, name) for name in compiled.graph_inputs),
+            outputs=tuple(_value(compiled, plan, name) for name in compiled.graph_outputs),
+        ),
+        target=target,
+        tool=ToolRecord(name=TOOL, version=version, format=FORMAT),
+        files={},
+        segments=tuple(_segment(compiled, plan, segment) for segment in compiled.segments),
+        schedule=plan.steps,
+        arena=plan.arena,
+        handoffs=compiled.handoffs,
+        limits=limits,
+        guesses=guesses,
+        errors=errors,
+        decisions=decisions,
+        search=search,
+    )
+
+
+def _value(compiled: Compiled, plan: ArenaPlan, name: str) -> ValueRecord:
+    tensor = compiled.tensors[name]
+    shape = None if tensor.shape is None else tuple(dim or 0 for dim in tensor.shape)
+    return ValueRecord(name=name, dtype=tensor.dtype, shape=shape, slot=plan.slot_of(name, compiled.host))
+
+
+def _segment(compiled: Compiled, plan: ArenaPlan, segment: Segment) -> SegmentRecord:
+    runtime, joules = compiled.runtimes[segment.device], compiled.joules(segment)
+    return SegmentRecord(
+        index=segment.index,
+        device=segment.device,
+        runtime=RuntimeRecord(
+            adapter=runtime.adapter, options=runtime.words, opset=segment.opset, ir_version=segment.ir_version, versions={}
+        ),
+        file=f"{SEGMENTS}/{segment.index:02}-{re.sub(r'[^A-Za-z0-9_]', '_', segment.device)}.onnx",
+        blob=None,
+        compute_dtype=segment.compute_dtype,
+        inputs=tuple(PortRecord(tensor=t, slot=plan.slot_of(t, segment.device)) for t in segment.inputs),
+        outputs=tuple(PortRecord(tensor=t, slot=plan.slot_of(t, segment.device)) for t in segment.outputs),
+        predicted_seconds=float(segment.seconds),
+        predicted_joules=None if joules is None else float(joules),
+        peak_internal_bytes=segment.internal_peak,
+        kernels=segment.kernels,
+    )

@@ -1,0 +1,77 @@
+"""Numbers as a person reads them: counts, bytes, seconds, and the values of limits with their units."""
+
+from __future__ import annotations
+
+import math
+
+BINARY = ("KiB", "MiB", "GiB", "TiB")
+MOST_DIGITS = 9
+"""Digits with which two times are compared before they count as equal."""
+
+
+def count(number: int, noun: str) -> str:
+    """1 tensor, 2 tensors, 3 passes."""
+    plural = "es" if noun.endswith(("s", "x", "ch")) else "s"
+    return f"{number} {noun}{'' if number == 1 else plural}"
+
+
+def size(value: float) -> str:
+    """Bytes: 1536 -> 1.5 KiB."""
+    for unit in ("B", "KiB", "MiB"):
+        if abs(value) < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.2f} GiB"
+
+
+def time(seconds: float) -> str:
+    """Seconds in the unit that needs no zeros."""
+    if abs(seconds) >= 1:
+        return f"{seconds:.2f} s"
+    if abs(seconds) >= 1e-3:
+        return f"{seconds * 1e3:.2f} ms"
+    return f"{seconds * 1e6:.1f} us" if 0 < abs(seconds) < 1e-5 else f"{seconds * 1e6:.0f} us"
+
+
+def change(seconds: float) -> str:
+    """A difference of two times with its sign: +12.0 us."""
+    return f"{'+' if seconds >= 0 else '-'}{time(abs(seconds))}"
+
+
+def times(first: float, second: float) -> tuple[str, str]:
+    """Two times in one unit (ms), with as many digits as make them differ."""
+    for digits in range(4, MOST_DIGITS + 1):
+        texts = tuple(f"{seconds * 1e3:.{digits}g} ms" for seconds in (first, second))
+        if texts[0] != texts[1]:
+            break
+    return texts[0], texts[1]
+
+
+def amount(kind: str, value: float) -> str:
+    """A limit's value with its unit, rounded up: written into a target's file as a limit, `value` keeps it.
+
+    kind: "memory", "package", "budget" (bytes), "latency" (seconds), "power" (watts); others are numbers without a unit."""
+    if kind in ("memory", "package", "budget"):
+        scale = max(1, min(4, int(math.log2(max(abs(value), 1))) // 10))
+        return f"{math.ceil(value / 1024**scale * 1000) / 1000:.10g} {BINARY[scale - 1]}"
+    if kind == "latency":
+        return f"{_up(value, 1e-3)} ms"
+    if kind == "power":
+        return f"{_up(value, 1.0)} W"
+    return f"{value:g}"
+
+
+def margin(kind: str, value: float) -> str:
+    """What is left below a limit, rounded down, where an amount is rounded up: 8 GiB less 933 KiB is not 8 GiB."""
+    text = amount(kind, -value) if value else amount(kind, 0.0)
+    return text if not value else text[1:] if text.startswith("-") else f"-{text}"
+
+
+def _up(value: float, unit: float) -> str:
+    """Four digits of value / unit, the last one such that reading them back gives no less than `value`."""
+    if not value:
+        return "0"
+    step = 10.0 ** (math.floor(math.log10(abs(value / unit))) - 3)
+    count = math.ceil(value / unit / step - 1e-9)
+    text = f"{count * step:.4g}"
+    return text if float(text) * unit >= value else f"{(count + 1) * step:.4g}"

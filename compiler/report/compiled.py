@@ -1,0 +1,148 @@
+"""The screen of `autoglmc compile`: what --json prints, laid out for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from ..quantities import amount, count, margin, size, time
+from .layout import console, print_table, say
+from .printable import printable
+from .quote import NO_SOURCE, SourceLines
+from .verified import print_verdict
+
+MOST_GUESSES = 6
+"""Guesses that are listed; the rest is counted."""
+Facts = Mapping[str, Any]
+
+
+def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool = False) -> None:
+    """facts: a compilation as plain data (`CompileResult.as_json`). source: quotes the lines of the target that decided something.
+    verbose: every guess and every compared tensor, and how long each stage took."""
+    screen = console()
+    say(screen, "bundle", [_head(facts)])
+    _print_devices(screen, facts["devices"])
+    say(screen, "handoffs", [_handoff(row) for row in facts["handoffs"]] or ["none: one device holds everything"])
+    say(screen, "latency", _latency(facts))
+    arena = facts["arena"]
+    say(screen, "arena", [f"{size(arena['bytes'])}, lower bound {size(arena['lower_bound'])}{_over(arena)}"])
+    _print_limits(screen, facts["limits"], source)
+    say(screen, "rewrites", list(_rewrites(facts["rewrites"])) or ["none"], source=source)
+    say(screen, "guesses", _guesses(facts["guesses"], len(facts["guesses"]) if verbose else MOST_GUESSES), source=source)
+    if facts["notes"]:
+        say(screen, "note", facts["notes"], source=source)
+    if len(facts["search"]) > 1:
+        say(screen, "search", _search(facts["search"], verbose), source=source)
+    if facts["passes"]:
+        say(screen, "each pass", [_compared(facts["passes"])])
+    verification = facts["verification"]
+    if "skipped" in verification:
+        say(screen, "verify", [f"not done: {verification['skipped']}"], style="yellow")
+    else:
+        print_verdict(screen, verification, verbose)
+
+
+def print_timings(seconds: Mapping[str, float]) -> None:
+    """How long each stage took, and all of them."""
+    rows = [*seconds.items(), ("all stages", sum(seconds.values()))]
+    print_table(console(), ("timings",), ("",), [(name, f"{value * 1e3:.1f} ms") for name, value in rows])
+
+
+def _head(facts: Facts) -> Text:
+    operators = facts["operators"]
+    counts = f"{count(operators['before'], 'operator')} as loaded, {sum(operators['recovered'].values())} once recovered and simplified"
+    return Text(printable(facts["bundle"]), style="bold").append(f" for {facts['target']}: {counts}", style="not bold")
+
+
+def _print_devices(screen: Console, rows: Sequence[Facts]) -> None:
+    cells = []
+    for facts in rows:
+        counts = [str(facts["segments"]), str(facts["operators"]), str(facts["kernels"])]
+        names = (f"{facts['name']} ({facts['kind']})", facts["runtime"])
+        cells.append((*names, *counts, size(facts["weight_bytes"]), time(facts["seconds"])))
+    styles = ["" if facts["segments"] else "dim" for facts in rows]
+    print_table(screen, ("device", "runtime"), ("segments", "operators", "kernels", "weights", "time"), cells, styles)
+
+
+def _handoff(facts: Facts) -> str:
+    what = f"{count(facts['tensors'], 'tensor')}, {facts['mode']} via {facts['via']}"
+    return f"{facts['from']} -> {facts['to']}: {what}, {size(facts['bytes'])}, {time(facts['seconds'])}"
+
+
+def _latency(facts: Facts) -> Iterator[str | Text]:
+    latency = facts["latency"]
+    parts = f"compute {time(latency['compute'])}, dispatch {time(latency['dispatch'])}, handoffs {time(latency['handoff'])}"
+    yield Text(time(latency["predicted"]), style="bold").append(f" predicted ({parts})", style="not bold")
+    rivals = [(f"all on {facts['host']}", latency["all_host"]), ("greedy partitioning", latency["greedy"])]
+    yield f"against {', '.join(_against(name, value, latency['predicted']) for name, value in rivals)}"
+    proof = "proven optimal"
+    if not latency["proven_optimal"]:
+        proof = f"within {latency['gap'] * 100:.1f} % of the bound {time(latency['lower_bound'])} (--effort 10 searches longer for a proof)"
+    yield f"{proof} over {count(latency['units'], 'unit')}"
+
+
+def _against(name: str, seconds: float | None, ours: float) -> str:
+    if seconds is None:
+        return f"{name}: breaks a limit"
+    return f"{name} {time(seconds)} ({seconds / ours:.2f}x)" if ours else f"{name} {time(seconds)}"
+
+
+def _over(arena: Facts) -> str:
+    return f" ({arena['bytes'] / arena['lower_bound']:.3f}x)" if arena["lower_bound"] else ""
+
+
+def _print_limits(screen: Console, rows: Sequence[Facts], source: SourceLines) -> None:
+    lines = []
+    for facts in rows:
+        kind, bound = facts["name"].split()[0], f"{facts['comparison']} {facts['text']}"
+        if facts["value"] is None:
+            lines.append(Text(f"{facts['name']} {bound}: not measured ({facts['origin']})", style="yellow"))
+        else:
+            value, left = amount(kind, facts["value"]), margin(kind, facts["margin"])
+            lines.append(Text(f"{facts['name']} {value} {bound}, margin {left} ({facts['basis']}, {facts['origin']})"))
+    say(screen, "limits", lines, source=source)
+
+
+def _search(attempts: Sequence[Facts], verbose: bool) -> Iterator[str]:
+    """How many attempts it took; with `verbose`, what each did differently and what spoke against it."""
+    outcomes = Counter(one["verdict"] for one in attempts)
+    yield f"{count(len(attempts), 'attempt')}: {', '.join(f'{number} {verdict}' for verdict, number in outcomes.items())}"
+    for one in attempts if verbose else ():
+        change = f" ({one['change']})" if one["change"] else ""
+        yield f"{one['number']}{change}: {one['verdict']}{f': {reason}' if (reason := one['reason']) else ''}"
+
+
+def _compared(passes: Sequence[Facts]) -> str:
+    """What `--verify-each` found where no pass was wrong."""
+    changed = [one for one in passes if one["changed"]]
+    worst = max(changed, key=lambda one: one["max_abs_over_std"], default=None)
+    most = f"; largest difference {worst['max_abs']:.3g}, after {worst['name']}" if worst is not None and worst["max_abs"] else ""
+    return f"{count(len(passes), 'pass')} compared with the model, {len(changed)} changed the graph{most}"
+
+
+def _rewrites(rows: Sequence[Facts]) -> Iterator[str]:
+    general = [f"{facts['rule']} x{facts['sites']}" for facts in rows if facts["device"] is None and not facts["own"]]
+    if general:
+        yield ", ".join(general)
+    for facts in (facts for facts in rows if facts["own"]):
+        bound = f"bounded, off by at most {facts['bound']:.3g}" if facts["contract"] == "bounded" else facts["contract"]
+        yield f"{facts['rule']} (your pass): {bound} (declared, checked on generated inputs)"
+    for facts in rows:
+        if facts["device"] is not None:
+            bounded = facts["contract"] == "bounded"
+            known = f"claimed at {facts['claimed']}" if facts["claimed"] else "proved"
+            bound = f"bounded, each within {facts['bound']:.3g} ({known})" if bounded else facts["contract"]
+            yield f"{facts['rule']} x{facts['sites']} on {facts['device']}: {bound}"
+
+
+def _guesses(rows: Sequence[Facts], most: int) -> Iterator[str]:
+    if not rows:
+        yield "none decided: no other known plan wins if one of them is off by 2x"
+    for facts in rows[:most]:
+        yield f"{facts['path']} = {facts['text']} ({facts['origin']}): {facts['decided']}"
+    if len(rows) > most:
+        yield f"and {len(rows) - most} more (-v)"

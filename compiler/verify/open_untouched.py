@@ -1,0 +1,57 @@
+"""The untouched model in onnxruntime: large weights are passed by address, so that nothing larger than the graph is serialised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...targets.dtypes import EXOTIC
+from ..devices.cpu_session import open_session
+from ..devices.ort_values import to_ort
+from ..load.hide_weights import SMALL
+from ..load.part_of import GRAPH, INITIALIZER, part_of
+from ..load.weights import is_external, packed_bits
+
+if TYPE_CHECKING:
+    import onnx
+    import onnxruntime
+
+STRING = 8
+IN_MEMORY = "in-memory"
+"""Stands for the file of a weight that onnxruntime is given by address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    session: onnxruntime.InferenceSession
+    weights: tuple[Any, ...]
+    """The memory that the session reads: keep it as long as the session."""
+
+
+def light_copy(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[onnx.TensorProto, ...]]:
+    """A copy of the model, and the model's large weights: they are declared in the copy, without their values."""
+    copy = part_of(model, lambda number: number != GRAPH)
+    copy.graph.CopyFrom(part_of(model.graph, lambda number: number != INITIALIZER))
+    large = []
+    for tensor in model.graph.initializer:
+        by_value = is_external(tensor) or tensor.data_type == STRING or tensor.data_type in EXOTIC
+        if by_value or math.prod(tensor.dims) * packed_bits(tensor) < 8 * SMALL:
+            copy.graph.initializer.add().CopyFrom(tensor)
+            continue
+        large.append(tensor)
+        stub = copy.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+        stub.data_location = stub.EXTERNAL
+        stub.external_data.add(key="location", value=IN_MEMORY)
+    return copy, tuple(large)
+
+
+def open_untouched(copy: onnx.ModelProto, weights: Sequence[onnx.TensorProto], folder: Path | None, *, optimise: bool = True) -> Opened:
+    """A session of a light copy and its weights; `folder`: where weights in other files lie. Raises what onnxruntime raises."""
+    from onnx import numpy_helper
+
+    values = {tensor.name: to_ort(numpy_helper.to_array(tensor)) for tensor in weights}
+    where = None if folder is None else folder.resolve()
+    return Opened(open_session(copy.SerializeToString(), optimise=optimise, weights_folder=where, weights=values), tuple(values.values()))

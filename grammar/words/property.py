@@ -1,0 +1,72 @@
+"""The form of a row of the property table in properties.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Predicted = Literal["latency", "power", "memory"]
+"""What is predicted of a plan and may have a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberField:
+    """One number that a statement states."""
+
+    field: str
+    """Of the block's record in targets/model.py, and the last word of the fact's path: `device.npu.row_align`."""
+    word: str = ""
+    """What stands between the property's name and the number: `row` in `align row 64 B`."""
+    default: float | str | None = None
+    """In SI, where the file does not state the number; a str names the field whose value it then has."""
+    zero: bool = False
+    """Whether 0 is allowed."""
+    most: float = float("inf")
+    """In SI."""
+    power_of_two: bool = False
+    predicts: tuple[Predicted, ...] = ()
+    """The predictions that are computed from it, so that limits on them rest on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One row: a statement of a block."""
+
+    example: str
+    """A whole statement; blocks as `{ … }`."""
+    meaning: str
+    dimension: str = ""
+    """Of its numbers: a key of units.DIMENSIONS; "" if it has none."""
+    numbers: tuple[NumberField, ...] = ()
+    """Those read by lower/numbers.py; a statement of another form (`peak fp16 17 TOPS`) is read by a function of its own."""
+    required: str = ""
+    """What to do where it is missing; "" if it is optional."""
+    words: tuple[str, ...] = ()
+    """The words that may follow its name."""
+    choice: str = ""
+    """What such a word is, for messages: "a state"."""
+    takes: tuple[str, ...] = ()
+    """Kinds of name that may follow it: dtype, device, operator, table, runtime."""
+    sign: Literal["", "<=", ">="] = ""
+    """The comparison of a limit."""
+    opens: str = ""
+    """The kind of block it opens; "" if it has no block."""
+    named: bool = False
+    """Whether its first word is a name: `device npu : ane { … }`."""
+    keyed: bool = False
+    """Whether it may stand once for each first word: `peak fp16 …; peak int8 …;`."""
+    repeated: bool = False
+    """Whether several in one block add up."""
+    listed: bool = False
+    """Whether it is followed by names separated by commas."""
+    in_table: bool = False
+    """Of a device's statements: whether a `table` may hold it too."""
+    blank: str | None = None
+    """The statement in a new target; None: the example with its numbers left open. "" leaves it out."""
+
+    def number(self, word: str = "") -> NumberField:
+        """The number that follows that word. Raises KeyError if there is none."""
+        for number in self.numbers:
+            if number.word == word:
+                return number
+        raise KeyError(word)

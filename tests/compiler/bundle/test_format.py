@@ -1,0 +1,49 @@
+"""The version of the bundle format rises with every change of a record, and another version is refused in one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from autoglmc.compiler.bundle.manifest import FORMAT, MANIFEST, Manifest
+from autoglmc.compiler.errors import BundleError
+from autoglmc.compiler.run.bundle import Bundle
+
+SHAPES = {
+    1: "3e1bb4379454b176694aa9a5b308182f8eb4d0f9171f9d525dbc239a4272eec2",
+    2: "3f69f3c523c471cd9a90cb393db4123ba70d476b796555b6117a37ae32ab521a",
+}
+"""Format -> digest of the records of that format."""
+
+
+def bare(schema: Any) -> Any:
+    """The schema without its prose."""
+    if isinstance(schema, dict):
+        return {key: bare(value) for key, value in schema.items() if key not in ("title", "description")}
+    return [bare(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def test_the_format_rises_when_a_record_changes() -> None:
+    shapes = json.dumps(bare(msgspec.json.schema(Manifest)), sort_keys=True)
+    digest = hashlib.sha256(shapes.encode()).hexdigest()
+    todo = f"the records changed: raise FORMAT in compiler/bundle/manifest.py to {FORMAT + 1} and add it to SHAPES with {digest!r}"
+    assert SHAPES.get(FORMAT) == digest, todo
+    assert max(SHAPES) == FORMAT
+
+
+@pytest.mark.parametrize("format", [FORMAT + 1, FORMAT - 1, 99, "1", None])
+def test_another_format_is_refused_in_one_sentence(tmp_path: Path, format: Any) -> None:
+    written = {"tool": {"name": "autoglmc", "version": "9.9", "format": format}, "whatever": "it holds"}
+    (tmp_path / MANIFEST).write_text(json.dumps(written))
+    with pytest.raises(BundleError) as failure:
+        Bundle.load(tmp_path)
+    assert (
+        failure.value.message
+        == f"the bundle has format {format!r}, written by autoglmc '9.9', and this version reads format {FORMAT}: compile again"
+    )
+    assert not failure.value.help
