@@ -12,6 +12,7 @@ from ..explain.as_json import as_json
 from ..explain.explain_model import TRIES, explain_model
 from ..hw.load_target import load_target
 from ..load.source import source_of
+from ..quantities import time
 
 if TYPE_CHECKING:
     from ..load.bind_shapes import Shapes
@@ -103,7 +104,7 @@ class WhyReport:
 
     def __repr__(self) -> str:
         on = ", ".join(f"{number} on {name}" for name, number in self.operators.items() if number)
-        predicted = "no plan" if self.seconds is None else f"predicted {self.seconds * 1e3:.3g} ms"
+        predicted = "no plan" if self.seconds is None else f"predicted {time(self.seconds)}"
         rows = [f"  {len(g.nodes)} {g.operator} on {g.runs_on or 'no device'}: {g.reason}" for g in self.groups]
         rows += [
             f"  {len(n.nodes)} {n.operator}, {d.device}{' (here)' if d.here else ''}: {d.because or 'runs it'}"

@@ -15,6 +15,7 @@ from ..bundle.manifest import Manifest
 from ..emit.facts import implementations
 from ..pipeline.work import Work
 from ..plan.limits import weight_bytes
+from ..quantities import count, size, time
 from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
 from ..watch.verify_each import Checked
@@ -66,14 +67,14 @@ class CompileResult:
         facts = self.as_json()
         latency, devices = facts["latency"], [d for d in facts["devices"] if d["operators"]]
         on = ", ".join(f"{d['operators']} on {d['name']}" for d in devices)
-        rest = "" if latency["all_host"] is None else f", all on the host {latency['all_host'] * 1e3:.3g} ms"
+        rest = "" if latency["all_host"] is None else f", all on the host {time(latency['all_host'])}"
         report = self.verification
         verified = f"not verified: {report}" if isinstance(report, str) else f"{report.summary}"
         lines = [
             f"<CompileResult {str(self.folder)!r} for {facts['target']}",
-            f"  operators  {on}, in {len(self.manifest.segments)} segment{'' if len(self.manifest.segments) == 1 else 's'}",
-            f"  predicted  {latency['predicted'] * 1e3:.3g} ms{rest}",
-            f"  arena      {facts['arena']['bytes']} bytes",
+            f"  operators  {on}, in {count(len(self.manifest.segments), 'segment')}",
+            f"  predicted  {time(latency['predicted'])}{rest}",
+            f"  arena      {size(facts['arena']['bytes'])}",
             f"  {verified}>",
         ]
         return "\n".join(lines)
