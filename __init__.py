@@ -24,14 +24,17 @@ if TYPE_CHECKING:
     from autoglmc.compiler.api.why import WhyChange, WhyDevice, WhyGroup, WhyNode, WhyReport, why
     from autoglmc.compiler.driver.compile_model import compile_model
     from autoglmc.compiler.driver.result import CompileResult
+    from autoglmc.compiler.driver.search_budget import SearchBudget
     from autoglmc.compiler.errors import (
         BundleError,
         Infeasible,
         ModelError,
         PassError,
+        SearchEnded,
         TargetError,
         UsageError,
         UserError,
+        UserPassError,
         VerifyError,
     )
     from autoglmc.compiler.hw.load_target import load_target
@@ -59,6 +62,8 @@ __all__ = [
     "ModelError",
     "Outputs",
     "PassError",
+    "SearchBudget",
+    "SearchEnded",
     "Session",
     "Target",
     "TargetError",
@@ -66,6 +71,7 @@ __all__ = [
     "UsageError",
     "UserError",
     "UserPass",
+    "UserPassError",
     "VerifyError",
     "VerifyReport",
     "WhyChange",
@@ -90,8 +96,10 @@ _MODULES = {
     "autoglmc.compiler.api.why": ("WhyChange", "WhyDevice", "WhyGroup", "WhyNode", "WhyReport", "why"),
     "autoglmc.compiler.driver.compile_model": ("compile_model",),
     "autoglmc.compiler.driver.result": ("CompileResult",),
+    "autoglmc.compiler.driver.search_budget": ("SearchBudget",),
     "autoglmc.compiler.errors": (
-        "BundleError", "Infeasible", "ModelError", "PassError", "TargetError", "UsageError", "UserError", "VerifyError",
+        "BundleError", "Infeasible", "ModelError", "PassError", "SearchEnded", "TargetError", "UsageError", "UserError", "UserPassError",
+        "VerifyError",
     ),
     "autoglmc.compiler.hw.load_target": ("load_target",),
     "autoglmc.compiler.run.bundle": ("Bundle",),

@@ -1,4 +1,4 @@
-"""Every rule there is, by the stage that uses it."""
+"""Every rule there is, by the stage that uses it. Where the order in a stage matters, the rules say so (Rewrite.before)."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from .recover.rotary import FUSE_ROTARIES, RECOVER_ROTARIES
 from .recover.softplus import RECOVER_LOGSOFTMAX, RECOVER_MISH, RECOVER_SOFTPLUS
 from .recover.space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOVER_SPACE_TO_DEPTH
 from .recover.swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
+from .rule.order import in_order
 from .rule.rewrite import Rewrite
 from .simplify.fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .simplify.fold_channels_last import FOLD_CHANNELS_LAST
@@ -43,7 +44,7 @@ from .tune.flatten_attention import FLATTEN_ATTENTION
 from .tune.flatten_rows import FLATTEN
 from .tune.fold_bias import FOLD_BIAS
 
-RECOVER: tuple[Rewrite, ...] = (
+RECOVER: tuple[Rewrite, ...] = in_order(
     RECOVER_LAYERNORM,
     RECOVER_INSTANCENORM,
     RECOVER_RMSNORM,
@@ -66,9 +67,9 @@ RECOVER: tuple[Rewrite, ...] = (
     RECOVER_SPACE_TO_DEPTH,
     RECOVER_DEPTH_TO_SPACE,
 )
-OFFER: tuple[Rewrite, ...] = (*RECOVER_ROTARIES, RECOVER_ATTENTION)
+OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_ATTENTION)
 """Recovered only where a device runs the operator and the whole is faster with it."""
-SIMPLIFY: tuple[Rewrite, ...] = (
+SIMPLIFY: tuple[Rewrite, ...] = in_order(
     *REMOVALS,
     REMOVE_REQUANTIZE,
     *MERGES,
@@ -82,7 +83,7 @@ FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"),
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
 FUSED_FOR_ORT = (*FUSE_ROTARIES, FUSE_ATTENTION, FLATTEN_ATTENTION)
 """What onnxruntime's CPU runs faster as one operator, if the target lets its device run it."""
-TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": (*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *FLATTEN)}
+TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *FLATTEN)}
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
 FOLLOW: Mapping[str, tuple[Rewrite, ...]] = {
     "matmul_gemm": (FOLD_BIAS,),

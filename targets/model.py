@@ -200,23 +200,33 @@ class Target:
     """A machine as one .hw file and its includes describe it."""
 
     name: str
+    """As the file's `target` line has it."""
     title: str
+    """One line for people; "" if not said."""
     language: int
     """The `hw N;` version."""
     opset: tuple[int, int]
     """Inclusive range of ai.onnx opsets that the target's runtimes take."""
     memories: tuple[Memory, ...]
+    """Sizes, budgets and bandwidths, and which devices address each."""
     devices: tuple[Device, ...]
+    """Peaks, times of dispatch and launch, operator tables, rewrites."""
     links: tuple[Link, ...]
+    """How tensors get from device to device, and what that costs."""
     precision: Precision
+    """Which dtypes are computed in."""
     limits: tuple[Limit, ...]
+    """What a plan must keep: latency, memory, power, accuracy …"""
     rules: tuple[RuleSpec, ...]
+    """The file's own rewrite rules."""
     facts: tuple[Fact, ...]
+    """Every number with where it stands and whether it is measured, from a data sheet or guessed."""
     digest: str
     """sha256 (hex) of the resolved target: equal meaning, equal digest; no paths and no comments in it."""
     confidence: str = ""
     """`confidence low;`: what the author thinks of the numbers; "" if not stated."""
     shapes: tuple[Bucket, ...] = ()
+    """Named sizes to compile dynamic dims for (`--bucket`)."""
 
     def __repr__(self) -> str:
         """Short: all facts are several screens."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import unified_diff
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ def compare(path: Path, text: str, update: bool) -> None:
         path.write_text(text, encoding="utf-8")
     if not path.is_file():
         pytest.fail(f"there is no golden file {path}; `pytest --update-golden` would write:\n{text}", pytrace=False)
-    assert text == path.read_text(encoding="utf-8"), f"differs from {path}; if the new text is right: pytest --update-golden"
+    known = path.read_text(encoding="utf-8")
+    if text != known:
+        difference = "".join(unified_diff(known.splitlines(True), text.splitlines(True), "golden", "now"))
+        pytest.fail(f"differs from {path}; if the new text is right: pytest --update-golden\n{difference}", pytrace=False)
 
 
 def refuse_in_ci(update: bool, environment: Mapping[str, str]) -> None:

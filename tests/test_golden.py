@@ -20,7 +20,7 @@ def test_a_missing_file_fails_and_shows_the_text(tmp_path: Path) -> None:
 def test_another_text_fails_until_it_is_updated(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old\n")
-    with pytest.raises(AssertionError, match="pytest --update-golden"):
+    with pytest.raises(pytest.fail.Exception, match=r"(?s)pytest --update-golden\n.*-old\n\+new"):
         compare(path, "new\n", update=False)
     assert path.read_text() == "old\n"
     compare(path, "new\n", update=True)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from autoglmc.passes.library import DECOMPOSE, FOLLOW, GELU, OFFER, RECOVER, SIMPLIFY, TUNE
+from autoglmc.passes.library import DECOMPOSE, FOLLOW, GELU, OFFER, RECOVER, SIMPLIFY, TUNE, every_rule
 from autoglmc.passes.rule.rewrite import Contract, Rewrite
 from autoglmc.passes.simplify import merge_equal, split_dequantize
 
@@ -54,6 +54,12 @@ STAGES: tuple[tuple[str, str, tuple[Rewrite, ...]], ...] = (
     ("Tune for onnxruntime", "Done to a cut segment that onnxruntime runs, and to no other.", TUNE["ort"]),
     ("Tune for Gemm", "Done to segments of a device for which a MatMul became a Gemm, where it runs the result.", FOLLOW["matmul_gemm"]),
 )
+ORDER = """## Order
+
+At a node that several rules of a stage match, the first one is taken. Sweeps go from the outputs back, so a rule for the larger formula
+needs no declaration to come before one for a part of it. These are declared, because the other order leaves more operators:
+
+"""
 SWEEPS = tuple((sweep.NAME, sweep.SUMMARY, Contract("exact")) for sweep in (merge_equal, split_dequantize))
 """What simplifying does to the whole graph at once."""
 
@@ -66,7 +72,13 @@ def page() -> str:
         seen.update(rule.name for rule in rules)
         rows += [_row(*sweep) for sweep in SWEEPS] if title == "Simplify" else []
         parts.append(f"## {title}\n\n{about}\n\n{_table(('rule', 'mathematics', 'contract', 'bound', 'holds for'), rows)}")
-    return "\n".join([*parts, LEFT_OUT, _mutations()])
+    return "\n".join([*parts, _order(), LEFT_OUT, _mutations()])
+
+
+def _order() -> str:
+    """What rules declare about each other."""
+    declared = [f"- `{rule.name}` before {' and '.join(f'`{later}`' for later in rule.before)}" for rule in every_rule() if rule.before]
+    return ORDER + "\n".join(declared) + "\n"
 
 
 def _row(name: str, summary: str, contract: Contract) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def check(model: Model) -> CheckReport:
 
     - format: it is an ONNX model. versions: its IR version and opsets are known. structure: onnx.checker passes, names are unique,
       there is no cycle. weights: all are there, of the size that their shape says. forward: onnxruntime runs it.
-    - model: a path, or an onnx.ModelProto, which is not changed.
+    - model: a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph; it is not changed.
 
     A fault is not an exception: see `report.passed` and `report.checks`. Raises UsageError where there is no such file.
 

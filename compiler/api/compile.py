@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...targets.model import Target
 from ..driver.compile_model import compile_model
 from ..run.bundle import Bundle
+from .arguments import arrays_of, effort_of, names_of, sizes_of
 
 if TYPE_CHECKING:
-    from ...targets.model import Target
+    from ..driver.search_budget import SearchBudget
     from ..load.bind_shapes import Shapes
     from ..load.source import Model
+    from ..surgery.user_pass import UserPass
 
 
 def compile(
@@ -26,11 +29,13 @@ def compile(
     effort: float = 1.0,
     inputs: Mapping[str, Any] | None = None,
     disable: Iterable[str] = (),
+    passes: Sequence[UserPass | Callable[[Any], Any]] = (),
+    search: SearchBudget | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
-    - model: a path, or an onnx.ModelProto, which is not changed.
+    - model: a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph; it is not changed.
     - target: a .hw file, the name of a stock target, or what `load_target` returns.
     - shapes: sizes of the model's dynamic dims, by dim name (an int) or for a whole input (a tuple): `{"batch": 1}`.
     - output: the bundle's folder; an older bundle there is replaced. By default `model.<target>/` beside the model's file; for a model
@@ -40,28 +45,35 @@ def compile(
     - effort: how long the placement solver looks for a proof, as a multiple of its default limit.
     - inputs: arrays by input name, compared besides generated ones.
     - disable: names of rewrite rules not to use (docs/rules.md).
+    - passes: functions of yours that edit an onnx_graphsurgeon.Graph; each declares what it may change in the model's outputs
+      (`f.contract = "exact"`, `"reassociates"` or `"bounded=1e-3"`) and is held to it. They run in their order once the model is
+      simplified; `UserPass(f, point)` runs one elsewhere.
+    - search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
     - progress: called with a line per stage.
 
     Raises UsageError (an argument), ModelError (the model), HwError (the .hw file), TargetError or Infeasible (no plan keeps the
-    target's limits), BundleError (the folder), VerifyError (the bundle computes something else); then nothing is written.
+    target's limits), SearchEnded (none does within `search`), BundleError (the folder), VerifyError (the bundle computes something
+    else), UserPassError (a pass of yours fails or breaks its contract); then nothing is written.
 
     >>> bundle = autoglmc.compile("lightnet.onnx", "tensor_g2", shapes={"batch": 1}, emulate=True)
     >>> bundle
-    <Bundle 'lightnet.tensor_g2': tensor_g2, 7 segments on npu, cpu>
+    <Bundle 'lightnet.tensor_g2': tensor_g2, 7 segments on cpu, npu>
     >>> x = numpy.zeros((1, 3, 96, 96), numpy.float32)
     >>> bundle.run({"pixel_values": x}, emulate=True)["y"].shape
     (1, 100)
     """
     result = compile_model(
         model,
-        target,
-        shapes=shapes,
-        output=output,
+        target if isinstance(target, Target) else os.fspath(target),
+        shapes=sizes_of(shapes),
+        output=None if output is None else os.fspath(output),
         verify=verify,
         emulate=emulate,
-        effort=effort,
-        inputs=inputs,
-        disable=disable,
+        effort=effort_of(effort),
+        inputs=arrays_of(inputs),
+        disable=names_of(disable),
+        passes=passes,
+        search=search,
         progress=progress,
     )
     return result.bundle

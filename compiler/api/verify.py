@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..run.bundle import Bundle
+from .arguments import arrays_of
 
 if TYPE_CHECKING:
     from ..load.source import Model
@@ -21,7 +22,8 @@ def verify(
     inputs: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> VerifyReport:
-    """`Bundle.verify` of a bundle or of the folder that holds one.
+    """`Bundle.verify` of a bundle, or of the folder that holds one, with a model; the other arguments, emulate, inputs and progress, are
+    those of `Bundle.verify`.
 
     Raises what `Bundle.load` and `Bundle.verify` raise; a difference is not an exception but `report.verified` False.
 
@@ -32,4 +34,4 @@ def verify(
     ('y', True)
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-    return loaded.verify(model, emulate=emulate, inputs=inputs, progress=progress)
+    return loaded.verify(model, emulate=emulate, inputs=arrays_of(inputs), progress=progress)

@@ -13,6 +13,7 @@ from ..explain.explain_model import TRIES, explain_model
 from ..hw.load_target import load_target
 from ..load.source import source_of
 from ..quantities import time
+from .arguments import effort_of, sizes_of
 
 if TYPE_CHECKING:
     from ..load.bind_shapes import Shapes
@@ -43,11 +44,13 @@ class WhyGroup:
     """Operators of one kind that are not on the device for one reason."""
 
     operator: str
+    """Conv, MatMul …"""
     runs_on: str
     """The device that has them; "" for none."""
     kind: str
-    """refused: the device does not run them. elsewhere: it does, and another one is cheaper. unplaced: no device runs them."""
+    """refused: the device does not run them. elsewhere: it does, and another one is cheaper. unplaceable: no device runs them."""
     reason: str
+    """The condition that fails, or what the device would cost more."""
     nodes: tuple[str, ...]
     """Their names."""
     seconds: float
@@ -61,11 +64,13 @@ class WhyDevice:
     """What one device says of the operators asked about."""
 
     device: str
+    """Its name."""
     here: bool
     """Whether they run there."""
     runs: bool
     """Whether they could."""
     because: str
+    """The line of the target that takes them and what its condition saw, or the first reason against it."""
     seconds: float | None
     """Predicted there; None where the device does not run them."""
 
@@ -75,8 +80,11 @@ class WhyNode:
     """Operators asked about of which every device says the same."""
 
     operator: str
+    """Conv, MatMul …"""
     nodes: tuple[str, ...]
+    """Their names."""
     devices: tuple[WhyDevice, ...]
+    """One for each device of the target, in its order."""
     changes: tuple[WhyChange, ...]
     """What would let the preferred device run them; empty where it does."""
 
@@ -86,7 +94,9 @@ class WhyReport:
     """What `why` found."""
 
     model: str
+    """The path, or the name of a model in memory."""
     target: str
+    """Its name."""
     device: str
     """The device explained."""
     assumed_shapes: str
@@ -128,7 +138,7 @@ def why(
 ) -> WhyReport:
     """Why operators of a model are not on the preferred device of a target, and the smallest change that would place them there.
 
-    - model: a path, or an onnx.ModelProto, which is not changed. target: as for `compile`.
+    - model: a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph; it is not changed. target: as for `compile`.
     - node: the name of a node, a tensor or an operator ("Softmax"): what every device says of it.
     - shapes: as for `compile`; usual sizes are made up for dims without one (`report.assumed_shapes`).
     - device: the device to explain, by default the accelerator with the highest sustained peak.
@@ -139,12 +149,13 @@ def why(
     >>> report = autoglmc.why("lightnet.onnx", "tensor_g2", shapes={"batch": 1})
     >>> report.operators
     {'npu': 33, 'gpu': 0, 'cpu': 20}
-    >>> report.groups[0].operator, report.groups[0].runs_on
-    ('HardSwish', 'cpu')
-    >>> print(report.groups[0].change.text)
+    >>> group = report.groups[0]
+    >>> f"{len(group.nodes)} {group.operator} on {group.runs_on}: {group.reason}"
+    '4 Gelu on cpu: runs on npu, but costs 636 us more: compute +1.25 ms, dispatch -415 us, handoffs -200 us'
     """
-    source, machine = source_of(model), target if isinstance(target, Target) else load_target(target)
-    facts = as_json(explain_model(source, machine, word=node, shapes=shapes, device=device, effort=effort, tries=tries))
+    source, machine = source_of(model), target if isinstance(target, Target) else load_target(os.fspath(target))
+    sizes, effort = sizes_of(shapes), effort_of(effort)
+    facts = as_json(explain_model(source, machine, word=node, shapes=sizes, device=device, effort=effort, tries=tries))
     return WhyReport(
         model=str(source),
         target=facts["target"],

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from ..quantities import count, size
 from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
 from .record import BundlePath, Count, Positive, Record, Sha256
 
@@ -26,7 +27,7 @@ class ModelRecord(Record, frozen=True, kw_only=True):
     """The model this was compiled from."""
 
     sha256: Sha256
-    """Of the model's file, external data not included."""
+    """Of the model's file followed by its external data; for a model in memory, of the file that it would be."""
     opset: Positive
     """ai.onnx opset of the file given."""
     inputs: tuple[ValueRecord, ...]
@@ -154,3 +155,8 @@ class Manifest(Record, frozen=True, kw_only=True):
     decisions: tuple[DecisionRecord, ...]
     search: tuple[AttemptRecord, ...]
     """The attempts of the search for this bundle; the last one is the bundle."""
+
+    def __repr__(self) -> str:
+        """Short: all of it is thousands of lines, and is the bundle's manifest.json."""
+        parts = (count(len(self.segments), "segment"), count(len(self.handoffs), "handoff"), f"arena of {size(self.arena.total)}")
+        return f"<Manifest for {self.target.name!r}: {', '.join(parts)}>"

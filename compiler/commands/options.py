@@ -39,5 +39,5 @@ def inputs_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def emulate_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    text = "Run segments on the CPU whose runtime is not installed; the output says which."
+    text = "Use the CPU for segments whose runtime is not installed; the output says which."
     return click.option("--emulate", is_flag=True, help=text)(command)

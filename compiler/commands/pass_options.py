@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .complete import complete_passes, complete_rules
 from .options import inputs_option
 
 
@@ -17,11 +18,16 @@ def pass_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--verify-each", is_flag=True, help="Compare with the model after every pass; name the rule and site at fault."),
         inputs_option,
         click.option(
-            "--print-after", multiple=True, metavar="PASS[:FILE]", help="Print the graph as ONNX text on stderr, or to FILE. Repeatable."
+            "--print-after",
+            multiple=True,
+            metavar="PASS[:FILE]",
+            help="Print the graph as ONNX text on stderr, or to FILE. Repeatable.",
+            shell_complete=complete_passes,
         ),
         click.option(
             "--stop-after",
             metavar="PASS",
+            shell_complete=complete_passes,
             help="Write the graph after PASS as ONNX to the file of -o [default: MODEL.PASS.onnx]; no bundle.",
         ),
         click.option(
@@ -31,7 +37,13 @@ def pass_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="FILE.py:FUNCTION[@POINT]",
             help="Run your own pass, a function on an onnx_graphsurgeon.Graph, after the pass POINT [default: simplify]. Repeatable.",
         ),
-        click.option("--disable", multiple=True, metavar="RULE", help="Do not use a rule (see `autoglmc rules`). Repeatable."),
+        click.option(
+            "--disable",
+            multiple=True,
+            metavar="RULE",
+            help="Do not use a rule (see `autoglmc rules`). Repeatable.",
+            shell_complete=complete_rules,
+        ),
         click.option("--timings", is_flag=True, help="Show how long each stage took."),
     )
     for option in reversed(options):

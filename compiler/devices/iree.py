@@ -48,8 +48,8 @@ class IreeAdapter:
         try:
             _device_name()
         except (RuntimeError, ValueError, IndexError) as error:
-            said = str(error).strip().splitlines()
-            reason = f"no Vulkan device: {said[-1][:200] if said else type(error).__name__}"
+            lines = str(error).strip().splitlines()
+            reason = f"no Vulkan device: {lines[-1][:200] if lines else type(error).__name__}"
             return Absent(reason, "install a Vulkan driver; in software: apt-get install mesa-vulkan-drivers")
         return None
 

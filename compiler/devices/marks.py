@@ -1,4 +1,4 @@
-"""The proof that a runtime writes its outputs where it was told to, for any runtime: the memory holds a mark before the run, and an
+"""The proof that a runtime writes its outputs at their addresses, whatever the runtime: their memory holds a mark before the run, and an
 element that still holds it afterwards, twice and with two different marks, was not written."""
 
 from __future__ import annotations

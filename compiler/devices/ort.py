@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BundleError
 from .adapter import Absent, LoadedSegment, Needs, Port
+from .cpu_session import open_session
 from .interruption import new_run_options
 from .ort_values import plain, to_ort
 from .views import ONNX_TYPES, view_at
@@ -26,6 +27,8 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class OrtAdapter:
+    """`runtime ort`."""
+
     name = "ort"
     needs = Needs()
     suffix = ""
@@ -51,7 +54,7 @@ class OrtAdapter:
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         with as_bundle_error(path):
-            session = open_session(path, self.spin)
+            session = open_session(path, spin=self.spin)
         return bound(path, session, inputs, outputs)
 
 
@@ -62,17 +65,6 @@ def bound(path: Path, session: onnxruntime.InferenceSession, inputs: Sequence[Po
     if any(port.address is None and port.dtype in UNBOUND for port in (*inputs, *outputs)):
         return FedSegment(path, session, inputs, outputs)
     return BoundSegment(path, session, inputs, outputs)
-
-
-def open_session(model: Path | bytes, spin: bool = True) -> onnxruntime.InferenceSession:
-    """A CPU session that prints nothing below an error. `spin`: its threads busy-wait for work for a while."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    if not spin:
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
 
 
 def _same_names(path: Path, what: str, listed: Sequence[str], found: Sequence[str]) -> None:
@@ -155,6 +147,8 @@ class BoundSegment:
 
 
 class FedSegment:
+    """A session that is fed and fetched by name, so that its tensors are copied."""
+
     copies = True
     device = "CPU"
 

@@ -28,6 +28,7 @@ PAGE = 4096
 
 
 def main(arguments: list[str]) -> int:
+    """ADAPTER FOLDER FIRST [WORD…]; the exit code."""
     name, folder, first, *words = arguments
     adapter = adapter_for(name, words)
     assert adapter is not None, name

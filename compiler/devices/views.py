@@ -16,6 +16,8 @@ ONNX_TYPES = {dtype: ELEMENT[dtype] for dtype in sorted(ADDRESSABLE)}
 
 
 class Sized(Protocol):
+    """Anything with a dtype (our name) and a shape, None where it is open."""
+
     @property
     def dtype(self) -> str: ...
     @property
@@ -23,6 +25,8 @@ class Sized(Protocol):
 
 
 class Addressed(Sized, Protocol):
+    """With an address, None for a value passed by name."""
+
     @property
     def address(self) -> int | None: ...
 

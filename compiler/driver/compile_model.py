@@ -11,8 +11,7 @@ from ...targets.model import Target
 from ..emit.emit import check_output
 from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
-from ..pipeline.rule_library import library_of
-from ..pipeline.rules import check_rules
+from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
 from ..surgery.apply_pass import pass_rows
 from ..surgery.user_pass import UserPass
@@ -44,8 +43,9 @@ def compile_model(
     passes: Sequence[UserPass | Callable[[Any], Any]] = (),
     search: SearchBudget | None = None,
 ) -> CompileResult:
-    """Compiles an ONNX model (a path, or an onnx.ModelProto, which is not changed) into a bundle folder for a target.
+    """Compiles an ONNX model into a bundle folder for a target.
 
+    model: a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph; it is not changed.
     shapes: sizes of dynamic dims, by dim name or (whole tuples) by input name. output: the bundle's folder, default
     `<model>.<target>/` beside the model's file. verify: run the bundle against the model before it takes its place; segments whose
     runtime is not here run on the CPU only if `emulate`, else verification is skipped with its reason in the result.
@@ -53,8 +53,9 @@ def compile_model(
     inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared.
     disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
     fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
-    passes: functions of yours on a gs.Graph, with a contract each (surgery/user_pass.py); they run after the model is simplified, or
-    where a UserPass says.
+    progress: called with a line per stage.
+    passes: functions of yours on an onnx_graphsurgeon.Graph, each with a contract (surgery/user_pass.py); they run after the model is
+    simplified, or where a UserPass says.
 
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 

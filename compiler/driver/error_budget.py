@@ -82,7 +82,8 @@ def _used(verdict: Inexact) -> str:
 def _infeasible(verdict: Inexact, how: str) -> UserError:
     message = f"{verdict.reason}, {how}"
     if not verdict.limits:
-        return VerifyError(f"the bundle differs from the model: {message}", where=verdict.where)
+        help = "say in the target's `limits` what is allowed, such as `error abs <= 1e-2;`" if verdict.bounds else ""
+        return VerifyError(f"the bundle differs from the model: {message}", where=verdict.where, help=help)
     first = verdict.limits[0]
     changes = tuple(f"the smallest change to the target that would do is {x.kind} {x.subject} {sufficient(x)}" for x in verdict.limits)
     return Infeasible(f"{first.kind} {first.subject}", first.value or 0.0, first.limit, changes, message=message, where=first.origin)

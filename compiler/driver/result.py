@@ -19,6 +19,7 @@ from ..quantities import count, size, time
 from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
 from ..watch.verify_each import Checked
+from .placed_operators import placed_operators
 
 if TYPE_CHECKING:
     import networkx
@@ -31,7 +32,7 @@ class CompileResult:
     folder: Path
     """The bundle's folder."""
     manifest: Manifest
-    """What stands in the bundle: segments, schedule, arena, handoffs, limits, errors (docs/bundle.md)."""
+    """What stands in the bundle: segments, schedule, arena, handoffs, limits, errors."""
     work: Work
     """The graph, placement and decisions of the pipeline, for those who work on the compiler."""
     notes: tuple[str, ...]
@@ -49,15 +50,22 @@ class CompileResult:
         return Bundle.load(self.folder)
 
     def graph(self, level: Level = "operators") -> networkx.DiGraph[str]:
-        """`Bundle.graph`, where operators also have `seconds`: predicted for one run, their part of the kernel's launch included; None
-        for an operator that was written only after placement, whose time is in the segment's.
+        """`Bundle.graph`, with the operators as they were placed: those of the model, before the rewrites for their devices.
 
-        Raises UsageError for another level, BundleError where a segment's file cannot be read.
+        Instead of `kernel` they have `rule` (the rewrite by which their device runs them, "native" without one), and `seconds`: the
+        operator's share of its kernel's predicted time, launch included. A segment's `seconds` are those of its operators and one
+        dispatch. Raises UsageError for another level.
+
+        >>> result = autoglmc.compile_model("lightnet.onnx", "a16", shapes={"batch": 1}, verify=False)
+        >>> graph = result.graph()
+        >>> operators = [facts for _, facts in graph.nodes(data=True) if facts["kind"] == "operator"]
+        >>> slowest = max(operators, key=lambda facts: facts["seconds"])
+        >>> slowest["operator"], slowest["device"], slowest["rule"]
+        ('Conv', 'npu', 'native')
         """
         placement = self.work.placement
         assert placement is not None
-        seconds = {node.writes[0]: time for node, time in zip(placement.question.nodes, placement.seconds, strict=True)}
-        return bundle_graph(self.folder, self.manifest, level, seconds)
+        return bundle_graph(self.manifest, *placed_operators(placement), level)
 
     def as_json(self) -> dict[str, Any]:
         """What `autoglmc compile --json` prints: seconds, bytes, plain names."""
@@ -69,7 +77,7 @@ class CompileResult:
         on = ", ".join(f"{d['operators']} on {d['name']}" for d in devices)
         rest = "" if latency["all_host"] is None else f", all on the host {time(latency['all_host'])}"
         report = self.verification
-        verified = f"not verified: {report}" if isinstance(report, str) else f"{report.summary}"
+        verified = f"not verified: {report}" if isinstance(report, str) else report.summary
         lines = [
             f"<CompileResult {str(self.folder)!r} for {facts['target']}",
             f"  operators  {on}, in {count(len(self.manifest.segments), 'segment')}",

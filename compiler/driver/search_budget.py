@@ -14,6 +14,8 @@ MOST_ATTEMPTS, MOST_PROBES = 32, 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchBudget:
+    """What the search may spend. Raises UsageError for numbers that allow no attempt."""
+
     attempts: int = MOST_ATTEMPTS
     """Plans that are compiled and verified, at most."""
     probes: int = MOST_PROBES

@@ -13,11 +13,7 @@ from ..pipeline.work import Work
 from ..plan.plan_model import rules_for
 
 ChangeKind = Literal["rewrite", "dtype", "shape", "constant", "rule"]
-
-
 SMALLEST_FIRST: tuple[ChangeKind, ...] = ("rewrite", "dtype", "shape", "constant", "rule")
-
-
 Apply = Callable[[Work, Sequence[str]], "tuple[Work, tuple[str, ...]] | None"]
 """Of a work that may be edited, and the first output of each operator: the changed work and where those operators' results now come
 from; None where the change cannot be made."""
@@ -25,6 +21,8 @@ from; None where the change cannot be made."""
 
 @dataclass(frozen=True, slots=True)
 class Change:
+    """One change, ready to be applied to a copy of the work."""
+
     kind: ChangeKind
     text: str
     """What to write or do: "rewrite Gelu -> relu_tanh tol 3e-4;"."""
@@ -49,4 +47,5 @@ def with_target(work: Work, target: Target) -> Work:
 
 
 def with_device(target: Target, device: Device) -> Target:
+    """The target with its device of that name replaced."""
     return replace(target, devices=tuple(device if other.name == device.name else other for other in target.devices))

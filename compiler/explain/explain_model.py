@@ -20,11 +20,13 @@ from .trials import Trial, every_change, names_of, smallest_change, together
 from .verdicts import Alike, alike
 
 TRIES = 5
-"""Groups for which the model is planned anew, by default."""
+"""Groups for which the model is placed again with a change, by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupRow:
+    """A group of operators, and what would place it on the preferred device."""
+
     group: Group
     tried: Trial | None
     """The smallest change after which the device takes the operators; None where there is none, or they could run there already."""
@@ -40,6 +42,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
+    """The result of `why`: about the whole plan, or about the operators that `asked` names."""
+
     model: Source
     device: str
     """The preferred one."""

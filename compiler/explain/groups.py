@@ -34,6 +34,8 @@ class Extra:
 
 @dataclass(slots=True)
 class Group:
+    """Operators of one kind that are not on the preferred device for one reason."""
+
     operator: str
     runs_on: str
     """The device it runs on; "" where none does."""
@@ -54,7 +56,7 @@ class Group:
 
 
 def preferred_device(target: Target, wanted: str | None) -> int:
-    """The one asked for, else the accelerator with the highest sustained peak (the host, if there is none). Raises UsageError."""
+    """Its number: `wanted`, else the accelerator with the highest sustained peak (the host, if there is none). Raises UsageError."""
     names = [device.name for device in target.devices]
     if wanted is not None:
         if wanted not in names:
@@ -75,7 +77,7 @@ def group_operators(plan: ExplainedPlan, device: int) -> tuple[Group, ...]:
         runs_on = "" if place is None else plan.target.devices[place].name
         lost = all(isinstance(other, Refusal) for other in row)
         if plan.placement is None and not lost:
-            continue  # there is no plan that it could be compared with: what no device runs comes first
+            continue  # without a plan there is nothing to compare with; only unplaceable operators are reported
         kind: GroupKind = "unplaceable" if lost else "refused" if isinstance(answer, Refusal) else "elsewhere"
         reasons = answer.reasons if isinstance(answer, Refusal) else ("",)
         native = plan.native_refusal(k, device)

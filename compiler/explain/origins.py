@@ -24,6 +24,8 @@ MOST_NAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class FoundNodes:
+    """The operators that a word names, and how they follow from the file."""
+
     numbers: tuple[int, ...]
     """Of the plan's nodes; empty where it is no longer computed."""
     traces: tuple[str, ...] = ()

@@ -15,6 +15,8 @@ from ..pipeline.work import Work
 
 @dataclass(frozen=True)
 class ExplainedPlan:
+    """A work, what every device says about its operators, and the placement if there is one."""
+
     work: Work
     asked: DeviceAnswers
     placement: Placement | None

@@ -1,6 +1,6 @@
 """For a device that computes in integers only: the operators quantised, as an exporter would write it, to see what that would bring.
 
-The scales are made up (they do not matter to a plan); real ones come from calibration.
+The scales are arbitrary, since a plan does not depend on them; real ones come from calibration.
 """
 
 from __future__ import annotations

@@ -27,15 +27,15 @@ LIMIT = re.compile(r"<=? (\d+) is false \([^()]*(?:\([^()]*\)[^()]*)*= (\d+)\)")
 
 
 def prepared(source: Source, target: Target, shapes: Shapes, effort: float) -> tuple[Work, dict[str, int | tuple[int, ...]]]:
-    """The model recovered and simplified, all its dims bound; and the sizes that were made up for those without one.
+    """The model recovered and simplified, all its dims bound; and the sizes that were assumed for dims without one.
 
-    Raises UsageError where no made-up sizes suit the model, and what loading raises."""
+    Raises UsageError where no assumed sizes suit the model, and what loading raises."""
     loaded = load_model(source, shapes)
     if not loaded.unbound:
         return _simplified(loaded, target, effort), {}
     problem = ""
     for length, side in (USUAL, *SIZES):
-        made = _made_up(loaded, length, side)
+        made = _assumed(loaded, length, side)
         try:
             again = load_model(source, {**shapes, **made})
         except UserError as refused:
@@ -55,7 +55,7 @@ def _simplified(loaded: LoadedModel, target: Target, effort: float) -> Work:
     return work
 
 
-def _made_up(loaded: LoadedModel, length: int, side: int) -> dict[str, int | tuple[int, ...]]:
+def _assumed(loaded: LoadedModel, length: int, side: int) -> dict[str, int | tuple[int, ...]]:
     """By dim name where it has one that can be typed, else by input."""
     sizes = small_shapes(loaded.proto, length, side)
     made: dict[str, int | tuple[int, ...]] = {}

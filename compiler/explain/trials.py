@@ -20,6 +20,8 @@ NO_GAIN = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Trial:
+    """A change and what it brought: a refusal, or a new plan beside the old one."""
+
     change: Change
     refusal: str
     """Why the device still does not take all of the operators; "" if it does."""
@@ -47,7 +49,7 @@ def names_of(plan: ExplainedPlan, group: Group) -> tuple[str, ...]:
 
 def smallest_change(plan: ExplainedPlan, group: Group, device: int, price: bool, more: Sequence[Change] = ()) -> tuple[Trial, ...]:
     """Changes tried for a group up to the first after which the device takes all of its operators, which is last; with `price` the
-    model is planned anew with it. Nothing worked where the last has a refusal; empty where there is nothing to try."""
+    model is placed again with it. If the last has a refusal, nothing worked; empty if there is nothing to try."""
     name, tensors = plan.target.devices[device].name, names_of(plan, group)
     tried = []
     for change in changes(plan.work, tensors, name, more):

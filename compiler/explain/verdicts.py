@@ -18,6 +18,8 @@ from .plans import ExplainedPlan
 
 @dataclass(frozen=True, slots=True)
 class DeviceVerdict:
+    """What one device says about an operator, and what it would cost there."""
+
     device: str
     runs: bool
     """Whether it could run there."""

@@ -40,14 +40,14 @@ def _opaque(node: onnx.NodeProto) -> bool:
 
 
 def may_fold(model: onnx.ModelProto) -> bool:
-    """Whether a simplifier could compute anything: a constant node, a shape asked for, or a node with bodies that may hold some."""
+    """Whether a simplifier could compute anything: a constant node, a Shape or Size, or a node with bodies that may hold some."""
     if any(node.op_type in ("Shape", "Size") or any(True for _ in bodies(node)) for node in model.graph.node):
         return True
     return any(node.op_type != "Constant" for node in constant_nodes(model.graph))
 
 
 def keep_large(model: onnx.ModelProto) -> int:
-    """Puts constant nodes whose result would be large, or is no tensor, into the domain KEPT, in place; how many.
+    """Puts constant nodes whose result would be large, or is not a tensor, into the domain KEPT, in place; how many.
 
     Needs value_info. A result of unknown size counts as large: it may be anything; and a
     dequantised weight is kept quantised, for devices that compute with it so. What reads such a result is no longer constant.

@@ -22,6 +22,8 @@ SMALL = 4096
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
+    """The weights taken out of a model."""
+
     weights: tuple[onnx.TensorProto, ...]
 
     @property

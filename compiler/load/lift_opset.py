@@ -1,4 +1,4 @@
-"""Bring an older model to the opset that the passes speak, without its local functions."""
+"""Bring an older model to the opset that passes work on, without its local functions."""
 
 from __future__ import annotations
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
+    """A model ready for passes, and what is known of its file."""
+
     source: Source
     """The untouched model, for reference runs."""
     proto: onnx.ModelProto

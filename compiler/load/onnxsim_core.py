@@ -109,17 +109,12 @@ def _executor(core: Any) -> Any:
 
 def _run(model: bytes, inputs: list[bytes]) -> list[bytes]:
     import numpy as np
-    import onnxruntime
     from onnx import ModelProto, TensorProto, numpy_helper
 
+    from ..devices.cpu_session import open_session
     from ..devices.ort_values import run_session
 
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(model, optimise=False, threads=1)
     names = [value.name for value in ModelProto.FromString(model).graph.input]
     arrays = [numpy_helper.to_array(TensorProto.FromString(data)) for data in inputs]
     outputs = run_session(session, [value.name for value in session.get_outputs()], dict(zip(names, arrays, strict=False)))

@@ -42,7 +42,7 @@ def read_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
 def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
     """The model, weights in other files not loaded, not to be changed; and its bytes in pieces, to be read once.
 
-    Raises UsageError when there is no such file and ModelError when it holds no ONNX model.
+    Raises UsageError when there is no such file and ModelError when it is not an ONNX model.
     """
     model, data = (source.proto, source.serialised()) if isinstance(source, MemoryModel) else _load(source)
     kind = "model" if isinstance(source, MemoryModel) else "file"

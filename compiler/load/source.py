@@ -1,4 +1,5 @@
-"""Where a model comes from: a file, or a ModelProto in memory. Both have a name for messages (`str`) and can be read again.
+"""Where a model comes from: a file, or a ModelProto in memory, which a gs.Graph becomes. Both have a name for messages (`str`) and can
+be read again.
 
 A model in memory is never changed, and never serialised as a whole: it may be larger than one protobuf message can be.
 """
@@ -12,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ModelError, UsageError
+from ..exchange.from_gs import is_surgeon_graph, model_of
 from .part_of import GRAPH, INITIALIZER, part_of
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_graphsurgeon as gs
 
 LENGTH_DELIMITED = 2
-HELP = "give the path of an .onnx file, or an onnx.ModelProto"
+HELP = "give the path of an .onnx file, an onnx.ModelProto or an onnx_graphsurgeon.Graph"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,12 +58,15 @@ class MemoryModel:
 
 Source: TypeAlias = Path | MemoryModel
 """A model to read; `str()` names it in messages."""
-Model: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto"
+Model: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | gs.Graph"
 """What a caller of the Python API gives as a model."""
 
 
 def source_of(model: Model | MemoryModel) -> Source:
-    """The source of a model as a caller gives it. Raises UsageError for anything but a path or a ModelProto."""
+    """The source of a model as a caller gives it. Raises UsageError for anything but a path, a ModelProto or a gs.Graph, ModelError for a
+    gs.Graph that cannot be written as a model."""
+    if is_surgeon_graph(model):
+        model = model_of(model)
     if isinstance(model, MemoryModel):
         return model
     if isinstance(model, (str, os.PathLike)):
@@ -69,7 +75,8 @@ def source_of(model: Model | MemoryModel) -> Source:
             return Path(path)
     elif _is_model(model):
         return MemoryModel(model, f"<model {model.graph.name}>" if model.graph.name else "<model>")
-    raise UsageError(f"a model is a path or an onnx.ModelProto, not {type(model).__name__}", help=_advice(model))
+    kinds = "a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph"
+    raise UsageError(f"a model is {kinds}, not {type(model).__name__}", help=_advice(model))
 
 
 def folder_of(source: Source, weight: str) -> Path:
@@ -83,7 +90,7 @@ def folder_of(source: Source, weight: str) -> Path:
 def beside(source: Source, ending: str) -> Path:
     """Where a result goes by default: `dir/model.onnx` -> `dir/model.<ending>`. Raises UsageError for a model in memory."""
     if isinstance(source, Path):
-        return source.with_name(f"{source.stem}.{ending}")
+        return source.parent / f"{source.stem}.{ending}"
     message = "a model in memory has no folder to put the result beside"
     raise UsageError(message, where=str(source), help=f"say where it goes: output='model.{ending}'")
 

@@ -55,6 +55,7 @@ def describe_node(node: onnx.NodeProto) -> str:
 
 
 def bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs among a node's attributes: of If, Loop, Scan."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g

@@ -88,6 +88,7 @@ def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:
+    """Whether its data is in another file."""
     return bool(tensor.data_location == 1)  # TensorProto.EXTERNAL
 
 

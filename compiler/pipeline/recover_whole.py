@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ...passes.library import OFFER, SIMPLIFY
+from ...passes.library import OFFER
 from ...passes.place.place_operators import ask, place, state
 from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Decision, Rewrite
-from ...passes.simplify.merge_equal import merge_equal
+from ...passes.stages import simplify
 from ...targets.support import lists
 from ..quantities import times
 from .work import Work
@@ -32,8 +32,7 @@ def recover_whole(work: Work) -> None:
     decisions = apply(twin.graph, rules, work.allow)
     if not any(decision.taken for decision in decisions):
         return
-    decisions += (*merge_equal(twin.graph, work.allow), *apply(twin.graph, work.enabled(SIMPLIFY), work.allow))
-    twin.graph.sweep()
+    decisions += simplify(twin.graph, work.without, work.allow)
     parts, whole = _seconds(work), _seconds(twin)
     if whole is None or (parts is not None and whole >= parts):
         work.decisions.extend(_refused(decision, parts, whole) for decision in decisions if decision.rule in {rule.name for rule in rules})
@@ -59,6 +58,6 @@ def _refused(decision: Decision, parts: float | None, whole: float | None) -> De
     if not decision.taken:
         return decision
     if whole is None or parts is None:
-        return replace(decision, taken=False, reason="with the whole operator the model cannot be placed")
+        return replace(decision, taken=False, reason="with the whole operator the model has no valid placement")
     with_it, as_parts = times(whole, parts)
-    return replace(decision, taken=False, reason=f"the model is predicted to take {with_it} with it, {as_parts} as parts")
+    return replace(decision, taken=False, reason=f"predicted time of the model: {with_it} with it, {as_parts} with its parts")

@@ -1,4 +1,4 @@
-"""Runs the pipeline's passes over a work, with somebody watching: a verifier, a printer."""
+"""Runs the pipeline's passes over a work, observed by watchers: a verifier, a printer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .table import PIPELINE, Pass
 from .work import Work
 
 Stage = Callable[[str], AbstractContextManager[None]]
-"""Tells that a stage begins, and times it."""
+"""Reports that a stage begins, and times it."""
 Inserted = Mapping[str, tuple[Pass, ...]]
 """Passes to run after the pass of that name; BEFORE_THE_FIRST for those that run before all."""
 NOTHING: Inserted = MappingProxyType({})
@@ -25,7 +25,7 @@ class Watcher(Protocol):
 
     @property
     def stage(self) -> str:
-        """Under which its time is told and counted; "" where it is nothing worth telling."""
+        """Under which its time is reported; "" if it is not."""
 
     def begin(self, work: Work) -> None: ...
 

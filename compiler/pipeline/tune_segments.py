@@ -21,9 +21,9 @@ Rules = Mapping[str, Sequence[Rewrite]]
 
 def rules_of(device: Device, precision: Precision, used: Iterable[str] = ()) -> tuple[Rewrite, ...]:
     """What suits the device's runtime, and what goes with the rules `used` for its operators, where the device runs the result."""
-    asked = dict.fromkeys(rule for name in sorted(used) for rule in FOLLOW.get(name, ()))
+    following = dict.fromkeys(rule for name in sorted(used) for rule in FOLLOW.get(name, ()))
     tuned = (_if_supported(rule, device, precision) if rule in FUSED_FOR_ORT else rule for rule in TUNE.get(device.runtime.adapter, ()))
-    return (*tuned, *(_if_supported(rule, device, precision) for rule in asked))
+    return (*tuned, *(_if_supported(rule, device, precision) for rule in following))
 
 
 def _if_supported(rule: Rewrite, device: Device, precision: Precision) -> Rewrite:

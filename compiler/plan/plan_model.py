@@ -14,7 +14,7 @@ from ...targets.model import Target
 from ..bundle.manifest import LimitRecord
 from ..errors import Infeasible, TargetError, UserError
 from ..load.load_model import LoadedModel
-from ..pipeline.rule_library import families_of, library_of
+from ..pipeline.rules import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
 from .arena import ArenaPlan, plan_arena

@@ -35,6 +35,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedDevice:
+    """What probing found about the table of one device."""
+
     device: str
     runtime: str
     cases: int
@@ -109,6 +111,7 @@ def report_lines(checked: Iterable[CheckedDevice]) -> list[str]:
 
 
 def report_json(checked: Iterable[CheckedDevice]) -> dict[str, Any]:
+    """The findings as plain data; `passed` if no table claims too much."""
     devices = [
         {
             "device": one.device,

@@ -55,6 +55,8 @@ def _unlike(cases: Iterable[Case]) -> Iterable[Case]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbedCase:
+    """A case and what the runtime made of it."""
+
     case: Case
     fault: str
     """Why the runtime cannot be trusted with it, "" where it takes it and computes it right."""

@@ -12,6 +12,7 @@ from ...targets.support import environment_of
 
 
 def holds(condition: Expression, view: OperatorView) -> bool:
+    """Whether the condition is known to be true of the operator."""
     return truth(condition, environment_of(view)) is True
 
 

@@ -22,11 +22,14 @@ class RuntimeAbsent(UserError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbedRuntime:
+    """A runtime that can be probed here."""
+
     adapter: Adapter
     words: tuple[str, ...]
 
     @property
     def spelled(self) -> str:
+        """As in a `runtime` line: "qnn htp soc 57 arch 75"."""
         return " ".join((self.adapter.name, *self.words))
 
 

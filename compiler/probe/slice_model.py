@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..devices.cpu_session import open_session
 from ..devices.interruption import run_options
 
 if TYPE_CHECKING:
@@ -27,12 +28,7 @@ def all_values(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> dict[str,
 
 def run_on_cpu(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> dict[str, Any]:
     """The outputs by name, of a model with inline weights, without optimisations."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = open_session(model.SerializeToString(), optimise=False)
     names = [value.name for value in session.get_outputs()]
     wanted = {value.name for value in session.get_inputs()}
     return dict(zip(names, session.run(names, {k: v for k, v in inputs.items() if k in wanted}, run_options()), strict=True))

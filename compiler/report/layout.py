@@ -5,6 +5,7 @@ Names come from models and may hold anything: what a terminal would obey is esca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
@@ -26,6 +27,11 @@ LONGEST = 72
 """Characters of a name that are shown."""
 WORDS = 16
 """Columns to which a table's columns of text may fold; where it still is too wide, it is not printed as a table."""
+
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:us|ms|s|%|B|[KMG]iB|W|J)\b|%)")
+"""The blank of `365 us`."""
+JOINED = "\ue000"
+"""Stands for that blank where lines are wrapped: a letter for private use, so no word boundary."""
 
 
 def console() -> Console:
@@ -63,8 +69,17 @@ def print_block(screen: Console, head: Text, right: str, lines: Iterable[str | T
             _print_line(screen, Text(" " * HANGING).append(printable(quote), style="dim"))
 
 
-def _wrapped(screen: Console, text: Text, width: int) -> list[Text]:
-    """The line in pieces of the width, all but the first indented."""
+def _wrapped(screen: Console, line: Text, width: int) -> list[Text]:
+    """The line in pieces of the width, all but the first indented; a number keeps its unit."""
+    text = line.copy()
+    text.plain = BEFORE_UNIT.sub(JOINED, text.plain)
+    pieces = _folded(screen, text, width)
+    for piece in pieces:
+        piece.plain = piece.plain.replace(JOINED, " ")
+    return pieces
+
+
+def _folded(screen: Console, text: Text, width: int) -> list[Text]:
     first = text.wrap(screen, max(width, 1), overflow="fold")[0]
     left = text.plain[len(first) :].lstrip()
     rest = text[len(text.plain) - len(left) :] if left else Text()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 NPY = b"\x93NUMPY"
+ADVICE = "write one with numpy.savez(path, name=array, ...)"
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -23,24 +24,27 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
     if not path.is_file():
         what = "not a file" if path.exists() else "no such file"
-        raise UsageError(f"{what}: {path}", help="write one with numpy.savez(path, name=array, ...)")
+        raise UsageError(f"{what}: {path}", help=ADVICE)
     try:
-        _require_zip(path)
+        if problem := _not_zip(path):
+            raise _not_arrays(path, problem)
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as problem:
-        help = "write one with numpy.savez(path, name=array, ...)"
-        raise UsageError(f"not an .npz file of plain arrays: {problem}", where=str(path), help=help) from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise _not_arrays(path, str(error)) from None
 
 
-def _require_zip(path: Path) -> None:
-    """Raises ValueError for anything else: numpy's own message would be about pickles, which are refused anyway."""
+def _not_arrays(path: Path, problem: str) -> UsageError:
+    return UsageError(f"not an .npz file of plain arrays: {problem}", where=str(path), help=ADVICE)
+
+
+def _not_zip(path: Path) -> str:
+    """Why it is not a zip archive, "" if it may be one: numpy's own message would be about pickles, which are refused anyway."""
     with path.open("rb") as file:
         start = file.read(6)
     if start == NPY:
-        raise ValueError("it is an .npy file, which holds one array without a name")
-    if start[:2] != b"PK":
-        raise ValueError("it is not an .npz file")
+        return "it is an .npy file, which holds one array without a name"
+    return "" if start[:2] == b"PK" else "it is not an .npz file"
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ class Bundle:
     folder: Path
     """Where it is; it may be moved and copied as a whole."""
     manifest: Manifest
-    """Everything that was decided: segments, schedule, arena, handoffs, limits, errors (docs/bundle.md)."""
+    """Everything that was decided: segments, schedule, arena, handoffs, limits, errors."""
 
     def __repr__(self) -> str:
         """Short: a manifest is thousands of lines."""
@@ -75,13 +75,17 @@ class Bundle:
     ) -> Session:
         """The bundle loaded and bound to one arena, for many runs: `session.run(inputs)`, `session.run_many(requests)`.
 
-        emulate: run segments on the CPU whose device is not here; without it they are an error.
-        poison: fill the arena with NaN before every run, so that a tensor nobody wrote shows.
-        recompile: compile segments for this machine instead of loading what was compiled ahead of time.
-        shared: put the arena behind a file descriptor (`session.arena_fd`) that other processes may map.
-        arena_fd: use the arena of another process's session of this bundle.
+        - emulate: run segments on the CPU whose device is not here; without it they are an error.
+        - poison: fill the arena with NaN before every run, so that a tensor nobody wrote shows.
+        - recompile: compile segments for this machine instead of loading what was compiled ahead of time.
+        - shared: put the arena behind a file descriptor (`session.arena_fd`) that other processes may map.
+        - arena_fd: use the arena of another process's session of this bundle.
 
-        Raises UsageError where a device is not here and `emulate` is false, BundleError where a runtime refuses its segment.
+        Raises UserError where a device is not here and `emulate` is false, BundleError where a runtime refuses its segment.
+
+        >>> session = autoglmc.Bundle.load("lightnet.tensor_g2").session(emulate=True)
+        >>> [session.run({"pixel_values": numpy.full((1, 3, 96, 96), value, numpy.float32)})["y"].dtype.name for value in (0, 1)]
+        ['float32', 'float32']
         """
         from .session import Session
 
@@ -105,11 +109,16 @@ class Bundle:
     ) -> VerifyReport:
         """The bundle compared with the model it was compiled from, both run on this machine on generated inputs.
 
-        model: a path or an onnx.ModelProto, the one given to `compile`. emulate: as for `session`. inputs: arrays by input name,
-        compared first. progress: called with a line per stage.
+        - model: a path or an onnx.ModelProto, the one given to `compile`. emulate: as for `session`.
+        - inputs: arrays by input name, compared first. progress: called with a line per stage.
 
         A difference is not an exception: see `report.verified` and `report.reason`. Raises VerifyError where the bundle was compiled
         from another model, ModelError where the model does not run, UsageError for inputs that the model does not take.
+
+        >>> model = onnx.load("lightnet.onnx")
+        >>> report = autoglmc.Bundle.load("lightnet.tensor_g2").verify(model, emulate=True)
+        >>> report.verified, report.inputs
+        (True, ('seed 0', 'seed 1', 'seed 2'))
         """
         from ..load.source import source_of
         from ..verify.verify import verify
@@ -133,8 +142,17 @@ class Bundle:
         Every edge has `tensors` (names) and `bytes` (of all of them, without padding; None where a shape is not known). The graph's
         own attributes are `target`, `level`, `seconds` (predicted for one run) and `segments`: the attributes of each segment, by index.
 
-        Raises BundleError where a segment's file cannot be read.
+        Raises UsageError for another level, BundleError where a segment's file cannot be read.
+
+        >>> graph = autoglmc.Bundle.load("lightnet.tensor_g2").graph("segments")
+        >>> [graph.nodes[node]["device"] for node in graph if graph.nodes[node]["kind"] == "segment"]
+        ['cpu', 'npu', 'cpu', 'npu', 'cpu', 'npu', 'cpu']
+        >>> import networkx
+        >>> longest = networkx.dag_longest_path(graph)
+        >>> longest[:4]
+        ['input pixel_values', 'segment 0', 'handoff 0', 'segment 1']
         """
         from ..bundle.graph import bundle_graph
+        from ..bundle.segment_operators import segment_operators
 
-        return bundle_graph(self.folder, self.manifest, level)
+        return bundle_graph(self.manifest, *segment_operators(self.folder, self.manifest), level)

@@ -22,12 +22,12 @@ StepCall = Callable[[dict[str, Any]], object]
 
 
 def slots_at(arena: ArenaRecord, base: int) -> list[Port]:
-    """The slots at their addresses."""
+    """The arena's slots, in their order, for an arena that begins at the address `base`."""
     return [Port(slot.tensor, slot.dtype, slot.shape, base + slot.offset) for slot in arena.slots]
 
 
 def ports_of(records: Sequence[PortRecord], slots: Sequence[Port], dtypes: Mapping[str, str]) -> list[Port]:
-    """`dtypes`: of the tensors outside the arena."""
+    """A segment's inputs or outputs at their addresses. `dtypes`: of the tensors outside the arena."""
 
     def port(record: PortRecord) -> Port:
         if record.slot is None:

@@ -19,6 +19,8 @@ MOST_GENERATIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class MorePlan:
+    """Where further generations lie, in bytes."""
+
     offsets: tuple[int, ...]
     """Of each further generation, in memory of their own."""
     total: int

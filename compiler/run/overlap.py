@@ -213,7 +213,7 @@ class Overlap:
             self._news.notify()
 
     def _end(self, threads: Sequence[threading.Thread]) -> None:
-        """Stops the lanes; a run under way is told to end where its runtime can be."""
+        """Stops the lanes; runs under way are stopped where the runtime can be."""
         with self._lock:
             self._stop = True
             busy = any(lane.busy is not None for lane in self._lanes.values())

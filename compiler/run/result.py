@@ -52,7 +52,7 @@ class Pipelined:
 
 
 MOST_DRAWN = 10_000
-"""Runs that a timeline shows; more are no picture."""
+"""Runs that a timeline shows; more cannot be told apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,10 @@ POISON = 0xFF
 class Session:
     """A loaded bundle, for as many runs as wanted, from one thread. Memory and sessions are made once, here.
 
+    Attributes: `devices` (which really runs each segment), `emulated`, `native`, `narrow` and `copied` (segments, as "0 (npu)": on the CPU
+    in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `zero_copy` (how
+    many handoffs share addresses), `arena_fd`.
+
     shared: the arena lies behind a file descriptor, `arena_fd`, for other processes to map; arena_fd: map the one of another process.
     """
 

@@ -29,6 +29,8 @@ class StepSpan:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
+    """The steps of some requests on a common clock, in seconds."""
+
     lanes: tuple[str, ...]
     spans: tuple[StepSpan, ...]
     """By begin."""

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError, UserPassError, first_line
+from ..exchange.from_gs import model_of
+from ..exchange.to_gs import surgeon_graph
 from ..load.hide_weights import hide_weights, restore_weights
 from ..load.infer_types import infer_types
 from ..load.structure import check_structure
 from ..watch.pass_judge import refused_by_checker
-from .from_gs import model_of
-from .to_gs import surgeon_graph
 from .user_pass import UserPass
 
 if TYPE_CHECKING:

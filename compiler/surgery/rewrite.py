@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...targets.model import Target
 from ..errors import UsageError
+from ..exchange.to_gs import surgeon_graph
 from ..hw.load_target import load_target
 from ..load.bind_shapes import Shapes, shape_flags
-from ..load.load_model import LoadedModel, load_model
+from ..load.load_model import load_model
+from ..load.source import Model, source_of
 from ..pipeline.rules import check_rules
 from ..pipeline.run_passes import check_pass, run_passes
 from ..pipeline.whole_model import whole_model
 from ..plan.plan_model import start
-from .from_gs import is_surgeon_graph, model_of
-from .to_gs import surgeon_graph
 
 if TYPE_CHECKING:
-    import onnx
     import onnx_graphsurgeon as gs
 
 SIMPLE, REALISED = "simplify", "realise-placement"
@@ -31,7 +29,7 @@ NO_TARGET = "x86_cpu"
 
 
 def rewrite(
-    model: str | Path | onnx.ModelProto | gs.Graph,
+    model: Model,
     target: str | Path | Target | None = None,
     *,
     shapes: Shapes | None = None,
@@ -53,19 +51,11 @@ def rewrite(
     if target is None and name not in ("recover", SIMPLE):
         raise UsageError(f"the graph after '{name}' needs a target", help="rewrite(model, target)")
     machine = target if isinstance(target, Target) else load_target(target or NO_TARGET)
-    loaded = _load(model, shapes)
+    source = source_of(model)
+    loaded = load_model(source, shapes)
     if target is not None and loaded.unbound:
         help = f"bind them: {shape_flags(loaded.proto)}"
-        raise UsageError(f"dynamic dims without a size: {', '.join(loaded.unbound)}", where=str(model), help=help)
+        raise UsageError(f"dynamic dims without a size: {', '.join(loaded.unbound)}", where=str(source), help=help)
     work = start(loaded, machine, effort, without=check_rules(disable, machine))
     run_passes(work, lambda _: nullcontext(), until=name)
     return surgeon_graph(whole_model(work))
-
-
-def _load(model: Any, shapes: Shapes | None) -> LoadedModel:
-    if isinstance(model, str | Path):
-        return load_model(Path(model), shapes)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(model_of(model).SerializeToString() if is_surgeon_graph(model) else model.SerializeToString())
-        return load_model(path, shapes)

@@ -25,8 +25,11 @@ class UserPass:
     Raises UsageError for a point that is none and for a function without a contract."""
 
     function: Callable[[Any], Any]
+    """Takes a gs.Graph; returns one, or None where it edited the one given."""
     point: str = DEFAULT_POINT
+    """load, recover, simplify, fuse-formulas or recover-whole."""
     contract: Contract = field(init=False)
+    """What the function declares."""
 
     def __post_init__(self) -> None:
         check_point(self.point)

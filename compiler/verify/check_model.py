@@ -17,7 +17,7 @@ from ..load.structure import check_structure, run_checker
 from ..load.versions import check_versions
 from ..load.weights import all_tensors, check_weights
 from .generate_inputs import generate_inputs, small_shapes
-from .open_session import Opened, light_copy, open_session
+from .open_untouched import Opened, light_copy, open_untouched
 
 if TYPE_CHECKING:
     import onnx
@@ -31,11 +31,16 @@ SIZES: tuple[tuple[int, int], ...] = ((32, 32), (64, 48), (512, 64), (16, 224))
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
+    """The outcome of one of CHECKS."""
+
     name: str
+    """format, versions, structure, weights or forward."""
     status: Status
+    """pass, fail or skipped."""
     message: str
     """What was found; for a failure what is wrong, for a skipped check why it could not run."""
     help: str = ""
+    """What to do about a failure; "" where the message says it."""
 
 
 def check_model(source: Source) -> tuple[CheckResult, ...]:
@@ -140,12 +145,12 @@ def _describe_run(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], ou
             raise ModelError(
                 f"output '{name}' is not finite for {_listed(shapes)}", help="look for a division by zero or an overflow in the model"
             )
-    return f"onnxruntime runs it with {_listed(shapes)}: {len(outputs)} outputs, all finite"
+    return f"onnxruntime runs it with {_listed(shapes)}: {len(outputs)} output{'' if len(outputs) == 1 else 's'}, all finite"
 
 
 def _open(model: onnx.ModelProto, source: Source) -> Opened:
     try:
-        return open_session(*light_copy(model), source.parent if isinstance(source, Path) else None)
+        return open_untouched(*light_copy(model), source.parent if isinstance(source, Path) else None)
     except Exception as problem:
         raise ModelError(f"onnxruntime cannot load it: {first_line(problem)}", help="an operator may need a newer onnxruntime") from None
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorDifference:
-    """The worst over all pairs compared; equal NaNs and equal infinities count as no difference."""
+    """How far a tensor is from the model's, the worst over all pairs compared; equal NaNs and equal infinities count as no difference."""
 
     name: str
+    """Of the tensor."""
     max_abs: float
+    """Largest absolute difference of an element."""
     max_rel: float
-    """Over elements whose expected value is at least 1e-3 of the largest one: elsewhere a ratio says nothing."""
+    """Largest difference over the expected value, of elements of at least 1e-3 of the largest one: elsewhere a ratio says nothing."""
     cosine: float
     """Smallest of all pairs; 1 for two arrays of zeros."""
     max_abs_over_std: float
@@ -27,6 +29,7 @@ class TensorDifference:
     mismatched: int
     """Elements where only one side is NaN or infinite, or integers, booleans or strings that differ; all of them where shapes differ."""
     elements: int
+    """How many were compared, over all pairs."""
     rounding: float = 0.0
     """What `max_abs` is between two ways of running the untouched model, where that was measured: nothing can be finer."""
     rounding_over_std: float = 0.0
@@ -40,7 +43,7 @@ class TensorDifference:
 
 
 def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> TensorDifference:
-    """Compare (expected, got) pairs, at least one. Values that are no arrays (sequences) are compared item by item."""
+    """Compare (expected, got) pairs, at least one. Sequences are compared item by item."""
     import numpy
 
     flat = [pair for expected, got in pairs for pair in _items(expected, got)]

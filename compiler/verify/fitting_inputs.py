@@ -23,6 +23,8 @@ LONGEST_REASON = 300
 
 @dataclass(slots=True)
 class MadeUp:
+    """Generates inputs, and keeps those that the untouched model takes."""
+
     model: onnx.ModelProto
     reference: Reference
     shapes: Mapping[str, tuple[int, ...]]

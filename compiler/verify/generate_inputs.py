@@ -45,7 +45,8 @@ STATE_SCALE = 0.1
 def generate_inputs(model: onnx.ModelProto, seed: int, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
     """An array (a list of them for a sequence) for every input that must be fed, the same for equal seeds, whatever the inputs' order.
 
-    Every dim must be bound, in the model or by `shapes` (input name -> full shape). Raises ModelError for an input that is no tensor.
+    Every dim must be bound, in the model or by `shapes` (input name -> full shape). Raises ModelError for an
+    input that is neither a tensor nor a sequence of tensors.
     """
     import numpy as np
 

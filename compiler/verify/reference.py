@@ -1,7 +1,7 @@
 """The untouched model, run by onnxruntime with its graph optimisations off: they are rewrites too, and may share our mistakes.
 
 With them on the same model gives the same up to rounding: how far the two are apart is the model's own rounding.
-Any tensor of the model can be asked for besides its outputs. Nothing here knows how the bundle was made.
+Any tensor of the model can be fetched besides its outputs. Nothing here knows how the bundle was made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import ModelError
 from ..load.constant_nodes import RANDOM
 from ..load.node_names import name_nodes_apart
 from ..load.source import MemoryModel, Source
-from .open_session import light_copy, open_session
+from .open_untouched import light_copy, open_untouched
 
 if TYPE_CHECKING:
     import onnx
@@ -52,11 +52,12 @@ class Reference:
             copy.graph.output.add().name = name  # onnxruntime infers the type
         folder = source.parent if isinstance(source, Path) else None
         try:
-            self._opened = open_session(copy, weights, folder, optimised=optimised)
+            self._opened = open_untouched(copy, weights, folder, optimise=optimised)
         except Exception as error:  # onnxruntime's and protobuf's exceptions share no base class
             raise ModelError(f"onnxruntime cannot run the model: {str(error)[:1000]}", where=self._where, help=UNTOUCHED) from error
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Outputs and `tensors` by name. Raises ModelError where onnxruntime fails on these inputs."""
         names = [*self.outputs, *self.tensors]
         try:
             return dict(zip(names, run_session(self._opened.session, names, inputs, run_options()), strict=True))
@@ -78,7 +79,7 @@ def random_tensors(graph: onnx.GraphProto) -> dict[str, str]:
 
 
 def _draws(node: onnx.NodeProto, never: set[str]) -> str:
-    """The operator that draws in this node or its bodies; a Dropout draws when it is told that this is training."""
+    """The operator that draws in this node or its bodies; a Dropout draws if its training input may be true."""
     if node.op_type in RANDOM:
         return node.op_type
     if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] and node.input[2] not in never:

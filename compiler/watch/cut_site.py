@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SiteCut:
+    """One site as two small models with the same inputs and outputs: before and after a rewrite."""
+
     before: onnx.ModelProto
     after: onnx.ModelProto
     inputs: tuple[str, ...]

@@ -57,15 +57,15 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     if more := sorted(root.attributes.keys() - COVERED):
         return f"the attribute {more[0]} is not covered"
     if len(root.outputs) > 3 and root.outputs[3] and graph.uses(root.outputs[3]):
-        return "the scores are used too"
+        return "the output of scores is used"
     if len(root.inputs) > 6 and root.inputs[6]:
-        return "the number of rows that are no padding is an input"
+        return "the number of rows that are not padding is an input"
     if found.number("scale") < 0:
         return "the scale is negative"
     if len({graph.tensor(name).dtype for name in root.inputs[:3]}) > 1:
-        return "Q, K and V are not of one dtype"
+        return "Q, K and V have different dtypes"
     if (len(root.inputs) > 4 and bool(root.inputs[4])) != (len(root.inputs) > 5 and bool(root.inputs[5])):
-        return "there is a past of keys or of values, but not of both"
+        return "only one of past key and past value is given"
     mask = _operand(root, 3)
     shape, dtype = graph.tensor(mask).shape if mask else (), graph.tensor(mask).dtype if mask else "bool"
     if mask and (not broadcasts(shape, (batch, heads, rows, total)) or not shape or shape[-1] != total):
@@ -149,7 +149,7 @@ ATTENTION_SOFTMAX = Rewrite(
     summary="Attention(Q, K, V, mask; c) -> softmax(c·Q·Kᵀ + mask)·V",
     operators=("Attention",),
     emits=("Mul", "Transpose", "MatMul", "Reshape", "Softmax", "Add", "Where", "And", "Tanh", "Cast", "Concat"),
-    contract=Contract("reassociates", over="masks of numbers that leave some position of every row open"),
+    contract=Contract("reassociates", over="numeric masks that leave at least one position of every row open"),
     match=match,
     unless=unless,
     build=build,

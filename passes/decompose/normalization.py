@@ -65,7 +65,7 @@ def match(graph: Graph, node: Node) -> Bindings | None:
 
 def unless(graph: Graph, found: Bindings) -> str | None:
     if any(graph.uses(name) for name in found.root.writes[1:]):
-        return "the node's statistics are used too"
+        return "the node's outputs of statistics are used"
     return None
 
 

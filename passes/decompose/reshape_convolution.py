@@ -24,7 +24,7 @@ TURNED = (0, 3, 2, 1)
 """[1, K, 1, M] from [1, M, 1, K], and back."""
 
 
-def _told(extents: tuple[int | None, ...]) -> tuple[int, ...]:
+def _operand(extents: tuple[int | None, ...]) -> tuple[int, ...]:
     return tuple(-1 if extent is None else extent for extent in extents)
 
 
@@ -45,7 +45,7 @@ def match_product(graph: Graph, node: Node) -> Bindings | None:
     x, y, w = graph.tensor(node.inputs[0]).shape, graph.tensor(node.outputs[0]).shape, graph.tensor(node.inputs[1])
     if not _known(graph, node) or x is None or y is None or not w.const or len(w.shape or ()) != 2 or len(x) < 2:
         return None
-    return None if x[-1] is None else Bindings(node, {"rows": (_count(x[:-1]),), "result": _told(y)})
+    return None if x[-1] is None else Bindings(node, {"rows": (_count(x[:-1]),), "result": _operand(y)})
 
 
 def match_gemm(graph: Graph, node: Node) -> Bindings | None:
@@ -58,7 +58,7 @@ def match_gemm(graph: Graph, node: Node) -> Bindings | None:
     if len(node.inputs) > 2 and node.inputs[2] and (bias is None or bias.size > y[1] or (bias.ndim == 2 and bias.shape[0] != 1)):
         return None
     found = {name: number for name, number in numbers.items() if isinstance(number, float)}
-    return Bindings(node, {**found, "rows": (_count(y[:1]),), "result": _told(y)})
+    return Bindings(node, {**found, "rows": (_count(y[:1]),), "result": _operand(y)})
 
 
 def match_pointwise(graph: Graph, node: Node) -> Bindings | None:
@@ -70,7 +70,7 @@ def match_pointwise(graph: Graph, node: Node) -> Bindings | None:
     alone = isinstance(strides, tuple) and set(strides) == {1} and isinstance(pads, tuple) and set(pads) == {0}
     if set(w.shape[2:]) != {1} or graph.attribute(node, "group") != 1 or not alone:
         return None
-    return Bindings(node, {"shape": _told(x), "result": _told(y), "pixels": (_count(x[2:]),), "rows": (_count((x[0], *x[2:])),)})
+    return Bindings(node, {"shape": _operand(x), "result": _operand(y), "pixels": (_count(x[2:]),), "rows": (_count((x[0], *x[2:])),)})
 
 
 def _convolved(b: Builder, found: Bindings, kernel: np.ndarray, bias: str, columns: bool = False) -> str:

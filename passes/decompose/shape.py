@@ -15,7 +15,7 @@ EXACT, REASSOCIATES = Contract("exact"), Contract("reassociates")
 
 
 def reshape_to(shape: tuple[int | None, ...] | None) -> tuple[int, ...] | None:
-    """What a Reshape is to be told for this shape: -1 for the one unknown extent; None if there are several, or an empty one."""
+    """The shape operand of a Reshape to this shape: -1 for the one unknown extent; None if there are several, or an empty one."""
     if shape is None or sum(extent is None for extent in shape) > 1 or 0 in shape:
         return None
     return tuple(-1 if extent is None else extent for extent in shape)

@@ -23,10 +23,10 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     if spelled is None or result is None or sum(extent is None for extent in result) > 1:
         return None
     short = canonical(spelled.shape, spelled.order)
-    return Bindings(node, {"split": _told(short.shape), "order": short.order, "result": _told(result)})
+    return Bindings(node, {"split": _operand(short.shape), "order": short.order, "result": _operand(result)})
 
 
-def _told(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+def _operand(shape: tuple[int | None, ...]) -> tuple[int, ...]:
     return tuple(-1 if extent is None else extent for extent in shape)
 
 

@@ -250,7 +250,7 @@ class Graph:
         self._links.rename(tensor, name)
 
     def infer(self, nodes: Sequence[Node]) -> None:
-        """Finds dtype and shape of what `nodes` write, where not known yet, by ONNX shape inference over just these nodes."""
+        """Infers dtype and shape of the outputs of `nodes` that have none yet, by ONNX shape inference on just these nodes."""
         wanted = [name for node in nodes for name in node.writes if self.tensor(name).shape is None or self.tensor(name).dtype == "unknown"]
         if not wanted:
             return

@@ -36,26 +36,26 @@ CHANGED: Mapping[str, tuple[int, ...]] = {
 
 
 def not_as_old(view: OperatorView, written: int, opset: int, given: Mapping[str, onnx.AttributeProto]) -> str:
-    """Why an operator written at opset `written` cannot be said in the terms of an older opset below 18; "" where nothing of the
-    signature is against it. Dtypes and attributes that came later are left to `versions.unlike`."""
+    """Why an operator written at opset `written` cannot be written at an older opset below 18; "" if its signature allows it.
+    Dtypes and attributes that came later are left to `versions.unlike`."""
     key = key_of(view.domain, view.operator)
     here, there = version_at(key, written), version_at(key, opset)
     if here is None or there is None or there.deprecated:
         return f"{view.operator} of opset {opset} is not known"
     if opset > written or opset < OLDEST:
-        return f"{view.operator} of opset {here.since} is another than of opset {there.since}"
+        return f"{view.operator} of opset {here.since} differs from opset {there.since}"
     changed = next((change for change in CHANGED.get(view.operator, ()) if opset < change <= written), 0)
     if changed:
-        return f"opset {changed} changed what {view.operator} means"
+        return f"opset {changed} changed the meaning of {view.operator}"
     missing = sorted(name for name, kind in there.attributes.items() if kind.endswith("!") and name not in given)
     if missing:
-        return f"opset {opset} wants the attribute {missing[0]} of {view.operator}"
+        return f"opset {opset} requires the attribute {missing[0]} of {view.operator}"
     return _operands(view, here, there, opset)
 
 
 def _operands(view: OperatorView, here: OperatorVersion, there: OperatorVersion, opset: int) -> str:
-    """Operands are told by their place: those in use must stand where they stood, those once required must be there, and those that
-    once shared a dtype must still."""
+    """Operands are identified by position: those in use must have kept theirs, those once required must be present, and those that
+    once shared a dtype must still share one."""
     dtypes: dict[str, str] = {}
     for new, old, tensors in ((here.inputs, there.inputs, view.inputs), (here.outputs, there.outputs, view.outputs)):
         used = {label.partition(".")[0] for label in tensors}
@@ -64,11 +64,11 @@ def _operands(view: OperatorView, here: OperatorVersion, there: OperatorVersion,
                 return f"opset {opset} has no operand {label} of {view.operator} in its place"
         lacking = next((slot.name for slot in old if not slot.option and slot.name not in used), "")
         if lacking:
-            return f"opset {opset} wants the operand {lacking} of {view.operator}"
+            return f"opset {opset} requires the operand {lacking} of {view.operator}"
         variables = {slot.name: slot.variable for slot in old}
         for label, tensor in tensors.items():
             if dtypes.setdefault(variables[label.partition(".")[0]], tensor.dtype) != tensor.dtype:
-                return f"{view.operator} of opset {opset} does not take {tensor.dtype} as {label} beside another dtype"
+                return f"{view.operator} of opset {opset} does not take {tensor.dtype} as {label} together with another dtype"
     return ""
 
 

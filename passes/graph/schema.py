@@ -1,4 +1,5 @@
-"""What the ONNX standard says of an operator: operand names, attribute defaults, first opset. Asked of `onnx.defs`, cached."""
+"""What the ONNX standard says about an operator: operand names, attribute defaults, first opset (from `onnx.defs`, cached), and which
+operators are elementwise."""
 
 from __future__ import annotations
 
@@ -10,6 +11,13 @@ import onnx
 from onnx import defs, helper
 
 from ...targets.operator_view import AttributeValue
+
+ELEMENTWISE = (
+    "Abs", "Ceil", "Celu", "Clip", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish",
+    "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh",
+    "ThresholdedRelu",
+)  # fmt: skip
+"""Each output element is a function of the one input element at its place; further inputs are scalars."""
 
 
 @dataclass(frozen=True, slots=True)

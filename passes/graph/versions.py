@@ -1,9 +1,10 @@
-"""At which opsets an operator, as it is written in a graph, means the same: what an emitted segment may declare.
+"""At which opsets an operator means the same as in the graph: what an emitted segment may declare.
 
 Most versions after 18 widen dtypes or add an attribute whose default is the old behaviour; REINTERPRETED lists those that do not
 (older_opsets.py the same for a range that ends below 18).
-A segment for the `ort` runtime declares the graph's own opset: load has asked that runtime. A target's `onnx opset` range says what
-its other runtimes read: their segments are declared inside it, and an operator that means something else there, or nothing, is not theirs.
+A segment for the `ort` runtime declares the graph's own opset: load has checked that this runtime accepts it. A target's `onnx opset`
+range is what its other runtimes read: their segments are declared inside it, and an operator that means something else there, or does not
+exist, cannot be placed on them.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def _every(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def readable(device: Device, target: Target) -> tuple[int, int] | None:
-    """The opsets that the device's runtime reads; None for onnxruntime here, which load has asked."""
+    """The opsets that the device's runtime reads; None for onnxruntime here, which load has checked."""
     return None if device.runtime.adapter == "ort" else target.opset
 
 
@@ -94,7 +95,7 @@ def declared(opset: int, first: int, last: int) -> int:
 
 
 def unlike(view: OperatorView, written: int, opset: int, given: Mapping[str, onnx.AttributeProto]) -> str:
-    """Why the operator, written at opset `written`, is not the same at `opset`; "" if it is.
+    """Why the operator, written at opset `written`, does not mean the same at `opset`; "" if it does.
 
     given: the attributes on the node itself; the view's are completed by defaults.
     """
@@ -102,14 +103,14 @@ def unlike(view: OperatorView, written: int, opset: int, given: Mapping[str, onn
         return ""
     first = first_opset(view.operator)
     if first > opset:
-        return f"{view.operator} exists from opset {first} on"
+        return f"{view.operator} exists since opset {first}"
     if view.has_body:
         own = {n for n in view.functions if "::" not in n}
         younger = sorted(n for n in own if first_opset(n) > opset)
         if younger:
-            return f"its body holds {younger[0]}, which exists from opset {first_opset(younger[0])} on"
+            return f"its body contains {younger[0]}, which exists since opset {first_opset(younger[0])}"
         changed = sorted(n for n in own if first_opset(n) <= written and schema(n, "", written).since != schema(n, "", opset).since)
-        return f"its body holds {changed[0]} of opset {schema(changed[0], '', written).since}" if changed else ""
+        return f"its body contains {changed[0]} of opset {schema(changed[0], '', written).since}" if changed else ""
     here, there = schema(view.operator, "", written), schema(view.operator, "", opset)
     if here.since == there.since:
         return ""
@@ -117,14 +118,14 @@ def unlike(view: OperatorView, written: int, opset: int, given: Mapping[str, onn
         return older
     change = reinterpreted(view.operator, given.values())
     if min(written, opset) < change <= max(written, opset):
-        return f"opset {change} changed what {view.operator} means"
+        return f"opset {change} changed the meaning of {view.operator}"
     if view.operator == "Mod" and opset < FLOORED_MOD and not view.attributes.get("fmod") and view.inputs["A"].dtype in FLOATS:
         return f"Mod of opset {opset} does not take {view.inputs['A'].dtype} without fmod"
     return _attributes(view, opset, given, here.defaults, there.defaults) or _operands(view, opset)
 
 
 def attributes_at(node: Node, opset: int) -> dict[str, onnx.AttributeProto]:
-    """The node's attributes that its operator has at the opset. `unlike` has found that the others hold what is meant without them."""
+    """The node's attributes that its operator has at the opset. `unlike` has found that the others hold what is the default there."""
     version = None if node.domain else version_at(key_of("", node.operator), opset)
     return {name: a for name, a in node.attributes.items() if version is None or name in version.attributes}
 
@@ -137,7 +138,7 @@ def _attributes(
         if version is not None and name not in version.attributes and plain(attribute) != here.get(name):
             return f"opset {opset} has no attribute {name} of {view.operator}"
     differs = sorted(name for name in here.keys() & there.keys() if name not in given and here[name] != there[name])
-    return f"the default of {view.operator}'s {differs[0]} is another at opset {opset}" if differs else ""
+    return f"the default of {view.operator}'s {differs[0]} differs at opset {opset}" if differs else ""
 
 
 def _operands(view: OperatorView, opset: int) -> str:
@@ -151,7 +152,7 @@ def _operands(view: OperatorView, opset: int) -> str:
             if allowed is None:
                 return f"opset {opset} has no operand {label} of {view.operator}"
             if tensor.dtype == "unknown" and tensor.shape is not None and opset < NAMES_MORE_DTYPES:
-                return f"{label} has a dtype that came after opset {opset}, or not long before"
+                return f"{label} has a dtype that opset {opset} may not have"
             if tensor.dtype not in allowed and tensor.dtype != "unknown":
                 return f"{view.operator} of opset {opset} does not take {tensor.dtype} as {label}"
     return ""

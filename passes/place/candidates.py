@@ -116,7 +116,7 @@ class Candidates:
         if not guard_holds(device, view, line.where):
             return "its condition does not hold"
         if line.rule == NATIVE:
-            return native if isinstance(native, Implementation) else "not native here"
+            return native if isinstance(native, Implementation) else "the device does not run it natively"
         found: list[Implementation] = []
         last = f"no rule `{line.rule}` applies"
         for rewrite in self._families.get(line.rule, ()):
@@ -124,8 +124,8 @@ class Candidates:
                 continue
             bound = rewrite.contract.absolute
             if rewrite.contract.kind == "bounded" and (line.tolerance is None or bound > line.tolerance):
-                allowed = "no tol" if line.tolerance is None else f"tol {line.tolerance:g}"
-                last = f"{rewrite.name} is within {bound:.3g}, {allowed}"
+                allowed = "and the line has no tol" if line.tolerance is None else f"above tol {line.tolerance:g}"
+                last = f"{rewrite.name} has an error of up to {bound:.3g}, {allowed}"
                 continue
             answer = self._rewritten(rewrite, node, device, str(line.origin))
             if isinstance(answer, Implementation):
@@ -156,7 +156,7 @@ class Candidates:
             return ""
         written = self._graph.version(node)
         reason = unlike(view, written, declared(written, *opsets), node.attributes)
-        return f"{reason}, {self._target.name} takes {opsets[0]}..{opsets[1]}" if reason else ""
+        return f"{reason}; {self._target.name} reads opsets {opsets[0]}..{opsets[1]}" if reason else ""
 
     def _rewritten(self, rewrite: Rewrite, node: Node, device: Device, origin: str) -> Implementation | str:
         """The node as `rewrite` would spell it, if the device runs every operator of that; else the first reason, "" if no match."""

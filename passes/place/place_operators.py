@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from ...targets.cost import kernel_seconds, route, weights_memory
-from ...targets.model import Device, Limit, Target
+from ...targets.model import Limit, Target
 from ...targets.operator_view import TensorView
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -20,7 +19,7 @@ from ..rule.rewrite import Rewrite
 from ..solve.coarsen import coarsen
 from ..solve.problem import Net, Problem, Room, Unit, price
 from ..solve.solve import DETERMINISTIC_SECONDS, solve
-from .candidates import NATIVE, Answer, Candidates, Implementation
+from .candidates import NATIVE, Candidates, Implementation
 from .kernels import group_kernels, reader_in
 from .known_plans import greedy_assignment, host_assignment, known_assignments, relaxed
 from .placed import DeviceAnswers, Placement, Question
@@ -39,32 +38,25 @@ def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Map
 
 def state(asked: DeviceAnswers) -> Question:
     """The placement problem of these answers. Every operator must have a device that runs it."""
-    graph, target, nodes, answers = asked.graph, asked.target, asked.nodes, asked.answers
-    number = {id(node): k for k, node in enumerate(nodes)}
-    edges = _edges(graph, nodes, number)
-    device_sets = [tuple(isinstance(answer, Implementation) for answer in row) for row in answers]
-    units = tuple(tuple(unit) for unit in coarsen(len(nodes), edges, device_sets, _together(graph, nodes, number, target)))
-    return Question(graph, target, nodes, answers, units, build_problem(graph, target, nodes, answers, units))
+    device_sets = [tuple(isinstance(answer, Implementation) for answer in row) for row in asked.answers]
+    units = tuple(tuple(unit) for unit in coarsen(len(asked.nodes), _edges(asked), device_sets, _together(asked)))
+    return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units))
 
 
-def build_problem(
-    graph: Graph, target: Target, nodes: Sequence[Node], answers: Sequence[Sequence[Answer]], units: Sequence[Sequence[int]]
-) -> Problem:
-    """The numbers of the placement problem."""
+def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> Problem:
+    """The numbers of the placement problem: seconds per unit and device, bytes, limits."""
+    target, nodes = asked.target, asked.nodes
     names = tuple(device.name for device in target.devices)
     host = names.index(target.host.name)
-    times = [_Clock(graph, target, device, nodes, answers, k).seconds for k, device in enumerate(target.devices)]
-    weights = _weights(graph, nodes, units)
     made = tuple(
-        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(time(unit) for time in times), size)
-        for unit, size in zip(units, weights, strict=True)
+        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(_unit_seconds(asked, unit, d) for d in range(len(names))), size)
+        for unit, size in zip(units, _weights(asked.graph, nodes, units), strict=True)
     )
     stores = {name: weights_memory(target, name).name for name in names}
     rooms = tuple(Room(m.name, tuple(k for k, name in enumerate(names) if stores[name] == m.name), m.budget) for m in target.memories)
     limits = {limit.subject: _most(limit) for limit in target.limits if limit.kind == "partitions" and limit.comparison.startswith("<")}
     dispatch = tuple(device.dispatch for device in target.devices)
-    nets = _nets(graph, target, nodes, units, host)
-    return Problem(names, host, dispatch, made, nets, rooms, tuple(limits.get(name) for name in names))
+    return Problem(names, host, dispatch, made, _nets(asked, units), rooms, tuple(limits.get(name) for name in names))
 
 
 def place(question: Question, effort: float = 1.0) -> Placement | None:
@@ -83,52 +75,42 @@ def place_relaxing(question: Question, effort: float = 1.0) -> Placement | None:
     return next((found for each in questions if (found := place(each, effort)) is not None), None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """Time of a unit on one device: its kernels' rooflines and launches."""
-
-    graph: Graph
-    target: Target
-    device: Device
-    nodes: Sequence[Node]
-    answers: Sequence[Sequence[Answer]]
-    column: int
-
-    def seconds(self, unit: Sequence[int]) -> float | None:
-        answers = [self.answers[k][self.column] for k in unit]
-        chosen = [a for a in answers if isinstance(a, Implementation)]
-        if len(chosen) != len(answers):
-            return None
-        total = sum(a.alone(self.device) for a in chosen if a.rule != NATIVE)
-        native = {id(self.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
-        members = [self.nodes[k] for k in unit if id(self.nodes[k]) in native]
-        for group in group_kernels(members, self.device.kernels, reader_in(self.graph)):
-            first = native[id(group[0])]
-            if len(group) == 1:
-                total += first.alone(self.device)
-            else:
-                views = [self.graph.view(node) for node in group]
-                total += kernel_seconds(self.target, self.device, views, first.compute_dtype) + self.device.launch
-        return total
+def _unit_seconds(asked: DeviceAnswers, unit: Sequence[int], column: int) -> float | None:
+    """Time of a unit on one device: its kernels' rooflines and launches; None where the device refuses a member."""
+    device, answers = asked.target.devices[column], [asked.answers[k][column] for k in unit]
+    chosen = [a for a in answers if isinstance(a, Implementation)]
+    if len(chosen) != len(answers):
+        return None
+    total = sum(a.alone(device) for a in chosen if a.rule != NATIVE)
+    native = {id(asked.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
+    members = [asked.nodes[k] for k in unit if id(asked.nodes[k]) in native]
+    for group in group_kernels(members, device.kernels, reader_in(asked.graph)):
+        first = native[id(group[0])]
+        if len(group) == 1:
+            total += first.alone(device)
+        else:
+            views = [asked.graph.view(node) for node in group]
+            total += kernel_seconds(asked.target, device, views, first.compute_dtype) + device.launch
+    return total
 
 
-def _edges(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int]) -> list[tuple[int, int]]:
+def _edges(asked: DeviceAnswers) -> list[tuple[int, int]]:
     found: dict[tuple[int, int], None] = {}
-    for k, node in enumerate(nodes):
+    for k, node in enumerate(asked.nodes):
         for name in node.reads:
-            producer = graph.producer(name)
+            producer = asked.graph.producer(name)
             if producer is not None:
-                found[number[id(producer)], k] = None
+                found[asked.number[id(producer)], k] = None
     return list(found)
 
 
-def _together(graph: Graph, nodes: Sequence[Node], number: Mapping[int, int], target: Target) -> list[tuple[int, int]]:
+def _together(asked: DeviceAnswers) -> list[tuple[int, int]]:
     """Edges inside quantised units and kernel chains of any device."""
-    pairs = dict.fromkeys(ties(graph, nodes))
-    for device in target.devices:
-        for group in group_kernels(nodes, device.kernels, reader_in(graph)):
+    pairs = dict.fromkeys(ties(asked.graph, asked.nodes))
+    for device in asked.target.devices:
+        for group in group_kernels(asked.nodes, device.kernels, reader_in(asked.graph)):
             for a, b in pairwise(group):
-                pairs[number[id(a)], number[id(b)]] = None
+                pairs[asked.number[id(a)], asked.number[id(b)]] = None
     return list(pairs)
 
 
@@ -148,13 +130,13 @@ def _most(limit: Limit) -> int:
     return int(limit.value) if "=" in limit.comparison else math.ceil(limit.value) - 1
 
 
-def _nets(graph: Graph, target: Target, nodes: Sequence[Node], units: Sequence[Sequence[int]], host: int) -> tuple[Net, ...]:
+def _nets(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> tuple[Net, ...]:
+    graph, number = asked.graph, asked.number
     of = {k: u for u, members in enumerate(units) for k in members}
-    number = {id(node): k for k, node in enumerate(nodes)}
-    times = _route_times(target)
+    times = _route_times(asked.target)
     nets = []
     outputs = set(graph.outputs)
-    for name in (*graph.inputs, *(name for node in nodes for name in node.writes)):
+    for name in (*graph.inputs, *(name for node in asked.nodes for name in node.writes)):
         producer = graph.producer(name)
         source = -1 if producer is None else of[number[id(producer)]]
         consumers = sorted({of[number[id(user)]] for user in graph.users(name)} - {source})

@@ -33,6 +33,11 @@ class DeviceAnswers:
     """Per node and device (in the target's order)."""
 
     @cached_property
+    def number(self) -> dict[int, int]:
+        """Of every node, by its id()."""
+        return {id(node): k for k, node in enumerate(self.nodes)}
+
+    @cached_property
     def unplaceable(self) -> tuple[Unplaceable, ...]:
         """The operators that no device runs."""
         return tuple(

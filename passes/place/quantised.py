@@ -1,7 +1,7 @@
 """Quantised operators: DequantizeLinear -> operators -> QuantizeLinear is one unit, which devices take and the placement assigns as one.
 
 A device that computes in integers never sees the floats between: it runs the operators on the quantised tensors themselves. So its table is
-asked about them in that dtype, and DequantizeLinear and QuantizeLinear around them are no kernels of their own. A device without
+asked about them in that dtype, and DequantizeLinear and QuantizeLinear around them cost no kernels. A device without
 that runs all of them as they are. In either case the whole unit goes to one device.
 
 Every member but the last has one reader, which is a member too: a unit is a tree with its root at the end, so it is convex.
@@ -28,6 +28,8 @@ AnswerRow = tuple[Answer, ...]
 
 @dataclass(frozen=True, slots=True)
 class QuantisedUnit:
+    """Nodes that one device takes together, in topological order."""
+
     members: tuple[Node, ...]
     """The last one is the root."""
     whole: bool

@@ -7,43 +7,48 @@ from collections.abc import Mapping
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.rewrite import Allow, Declined, Rewrite, anywhere
+from ..solve.partition import Piece
 from .candidates import NATIVE, Implementation
-from .placed import Part, Placement, Site
+from .placed import Part, Placement, Question, Site
 
 
 def realise(placement: Placement, rewrites: Mapping[str, Rewrite], allow: Allow = anywhere) -> tuple[tuple[Part, ...], tuple[Site, ...]]:
     """Edits the placement's graph; returns its segments in execution order and what was rewritten. An operator whose rewrite `allow`
     forbids stays as it is."""
     question, solution = placement.question, placement.solution
-    problem, graph = question.problem, question.graph
-    parts: list[Part] = []
-    sites: list[Site] = []
-    placed: list[tuple[int, list[Node], list[str]]] = []
-    for piece in solution.price.pieces:
-        nodes: list[Node] = []
-        dtypes: list[str] = []
-        for number in sorted(k for unit in piece.units for k in question.units[unit]):
-            answer = question.answers[number][piece.device]
-            assert isinstance(answer, Implementation)
-            dtypes.append(answer.compute_dtype)
-            old = question.nodes[number]
-            if answer.rule == NATIVE or not allow(answer.rule, old.writes[0]):
-                nodes.append(old)
-                continue
-            rewrite = rewrites[answer.rule]
-            tensor = old.writes[0]
-            new = _apply(graph, old, rewrite)
-            nodes.extend(new)
-            made = tuple(node.writes[0] for node in new)
-            sites.append(Site(old.name, old.kind, tensor, answer, rewrite.contract.kind, rewrite.contract.range, made=made))
-        placed.append((piece.device, nodes, dtypes))
-    order = {id(node): k for k, node in enumerate(graph.nodes)}
-    for piece, (device, nodes, dtypes) in zip(solution.price.pieces, placed, strict=True):
+    pieces = [_realise_piece(question, piece, rewrites, allow) for piece in solution.price.pieces]
+    order = {id(node): k for k, node in enumerate(question.graph.nodes)}
+    parts = []
+    for piece, (nodes, dtypes, _) in zip(solution.price.pieces, pieces, strict=True):
+        problem, device = question.problem, piece.device
         seconds = problem.dispatch[device] + sum(problem.units[u].seconds[device] or 0.0 for u in piece.units)
         live = sorted((node for node in nodes if node.live), key=lambda node: order[id(node)])
         ranked = sorted(set(dtypes), key=lambda dtype: (-dtypes.count(dtype), dtype))
         parts.append(Part(problem.devices[device], tuple(live), seconds, tuple(ranked)))
-    return tuple(parts), tuple(sites)
+    return tuple(parts), tuple(site for _, _, sites in pieces for site in sites)
+
+
+def _realise_piece(
+    question: Question, piece: Piece, rewrites: Mapping[str, Rewrite], allow: Allow
+) -> tuple[list[Node], list[str], list[Site]]:
+    """The nodes of a segment once rewritten, the dtype that each operator is computed in, and what was rewritten."""
+    nodes: list[Node] = []
+    dtypes: list[str] = []
+    sites: list[Site] = []
+    for number in sorted(k for unit in piece.units for k in question.units[unit]):
+        answer, old = question.answers[number][piece.device], question.nodes[number]
+        assert isinstance(answer, Implementation)
+        dtypes.append(answer.compute_dtype)
+        tensor = old.writes[0]
+        if answer.rule == NATIVE or not allow(answer.rule, tensor):
+            nodes.append(old)
+            continue
+        rewrite = rewrites[answer.rule]
+        new = _apply(question.graph, old, rewrite)
+        nodes.extend(new)
+        made = tuple(node.writes[0] for node in new)
+        sites.append(Site(old.name, old.kind, tensor, answer, rewrite.contract.kind, rewrite.contract.range, made=made))
+    return nodes, dtypes, sites
 
 
 def _apply(graph: Graph, node: Node, rewrite: Rewrite) -> tuple[Node, ...]:

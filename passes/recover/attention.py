@@ -224,20 +224,20 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     q, k, v, scores = (extents(graph, found[name]) for name in ("q", "k", "v", "scores"))
     order = found.integers("order")
     if q is None or k is None or v is None or scores is None or not len(q) == len(k) == len(v) == len(order):
-        return "the shapes of Q, K and V are not known, or of another rank than the scores"
+        return "the shapes of Q, K and V are not known, or their rank is not that of the scores"
     k = tuple(k[axis] for axis in order)
     if q[0] != k[0] or q[0] != v[0] or k[-2] != v[-2] or q[-1] != k[-1]:
-        return "Q, K and V are not of the same batch, or K and V not of the same length"
+        return "Q, K and V differ in batch size, or K and V in length"
     if len(q) == 4 and (k[1] != v[1] or q[1] % k[1] or scores[1] != q[1]):
-        return f"{q[1]} heads of Q do not share {k[1]} of K and {v[1]} of V"
+        return f"{q[1]} heads of Q cannot share {k[1]} of K and {v[1]} of V"
     if len({graph.tensor(found[name]).dtype for name in ("q", "k", "v")}) > 1 or graph.tensor(found["q"]).dtype not in ("fp32", "fp16"):
         return "Q, K and V are not all fp32 or all fp16"
     if found.number("scale") <= 0:
         return f"the factor {found.number('scale'):g} is not positive"
     shapes = [graph.tensor(found[name]).shape for name in found.values if name.startswith(("mask", "open"))]
     if len(q) == 3 and any(len(shape or ()) > 2 for shape in shapes):
-        return "the mask has an axis that the operator takes for heads"
-    return None if all(broadcasts(shape, scores) for shape in shapes) else "the mask makes the scores larger"
+        return "the mask has an axis that the operator would read as heads"
+    return None if all(broadcasts(shape, scores) for shape in shapes) else "the mask broadcasts the scores to a larger shape"
 
 
 def unless_single(graph: Graph, found: Bindings) -> str | None:
@@ -286,7 +286,7 @@ RECOVER_ATTENTION = Rewrite(
     summary="softmax(c·Q·Kᵀ + mask)·V -> Attention(Q, K, V, mask; c)",
     operators=("MatMul",),
     emits=("Attention", "Transpose", "Where", "Add", "Expand"),
-    contract=Contract("reassociates", over="masks that leave some position of every row open"),
+    contract=Contract("reassociates", over="masks that leave at least one position of every row open"),
     match=match,
     unless=unless,
     build=build,

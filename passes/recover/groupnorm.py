@@ -48,7 +48,7 @@ def _split(graph: Graph, node: Node, kind: str) -> tuple[str, str]:
 def unless(graph: Graph, found: Bindings) -> str | None:
     x, split, back = (graph.tensor(found[name]).shape for name in ("x", "split", "back"))
     if graph.newest < SINCE:
-        return f"GroupNormalization has scale and bias per channel from opset {SINCE} on"
+        return f"GroupNormalization has scale and bias per channel only since opset {SINCE}"
     if x is None or split is None or x != back or len(x) < 3 or len(split) < 3 or None in (*x, *split):
         return "the shapes are not known, or the second Reshape does not undo the first"
     if split[0] != x[0] or not split[1] or (x[1] or 0) % split[1] or graph.tensor(found["x"]).dtype == "fp64":

@@ -22,12 +22,12 @@ CLOSE = 1e-5
 def unless(graph: Graph, found: Bindings) -> str | None:
     axes, shape = found.integers("axes"), graph.tensor(found["x"]).shape
     if len(axes) != 1:
-        return f"the length is over {len(axes)} axes, LpNormalization's over one"
+        return f"the norm is over {len(axes)} axes, and LpNormalization's over one"
     extent = None if shape is None else shape[axes[0]]
     if not extent:
         return "the extent of the axis is not known"
     wanted, close = 1 / sqrt(extent), max(CLOSE, ROUNDING.get(graph.tensor(found["x"]).dtype, 0.0))
-    return None if abs(found.number("gain") - wanted) <= close * wanted else "the mean is not brought back to a sum"
+    return None if abs(found.number("gain") - wanted) <= close * wanted else "the mean is not scaled to a sum"
 
 
 def build(b: Builder, found: Bindings) -> str:

@@ -153,17 +153,18 @@ RECOVER_LAYERNORM = Rewrite(
     summary="(x - mean(x))/√(variance(x) + ε)·scale + bias -> LayerNormalization(x, scale, bias)",
     operators=(*PRODUCTS, *SUMS),
     emits=("LayerNormalization", "Transpose"),
-    contract=Contract("reassociates", over="x with |mean| not far above the deviation, where variance is spelled E[x²] - E[x]²"),
+    contract=Contract("reassociates", over="x with |mean| not far above the deviation, where the variance is computed as E[x²] - E[x]²"),
     pattern=LAYER,
     unless=unless,
     build=build_layer,
+    before=("recover_rmsnorm",),  # which it is of x - mean(x)
 )
 RECOVER_INSTANCENORM = Rewrite(
     name="recover_instancenorm",
     summary="(x - mean(x))/√(variance(x) + ε)·scale + bias -> InstanceNormalization(x, scale, bias), scale and bias per channel",
     operators=(*PRODUCTS, *SUMS),
     emits=("InstanceNormalization",),
-    contract=Contract("reassociates", over="x with |mean| not far above the deviation, where variance is spelled E[x²] - E[x]²"),
+    contract=Contract("reassociates", over="x with |mean| not far above the deviation, where the variance is computed as E[x²] - E[x]²"),
     pattern=WEIGHTED,
     unless=unless_instance,
     build=build_instance,

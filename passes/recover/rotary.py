@@ -122,9 +122,9 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     for name in ("cos", "sin"):
         given = graph.tensor(found[name]).shape
         if given is None or not broadcasts(given, (shape[0], 1, shape[2], width)) or (1, *given)[-2:] != (shape[2], width):
-            return f"{found[name]} is not one row of factors for each row of x, the same for all heads"
+            return f"{found[name]} does not have one row of factors for each row of x, shared by all heads"
         if not found.number("half") and not _doubled(Reader(graph), found[name], bool(found.number("interleaved"))):
-            return f"{found[name]} is not known to hold every factor twice"
+            return f"{found[name]} may not contain every factor twice"
     return None
 
 

@@ -50,7 +50,7 @@ RECOVER_MISH = Rewrite(
     summary="x·tanh(softplus(x)) -> Mish(x)",
     operators=PRODUCTS,
     emits=("Mish",),
-    contract=Contract("reassociates", over="x for which exp(x) is finite, where softplus is spelled out"),
+    contract=Contract("reassociates", over="x for which exp(x) is finite, where softplus is written out"),
     pattern=(x * tanh(call("Softplus", x)), x * tanh(SOFTPLUS)),
     unless=not_double,
     build=lambda b, found: b.op("Mish", found["x"]),

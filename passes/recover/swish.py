@@ -61,4 +61,5 @@ RECOVER_HARDSIGMOID_FIFTH = Rewrite(
     pattern=(clip(x / 5 + 0.5, 0, 1),),
     unless=not_double,
     build=lambda b, found: b.op("HardSigmoid", found["x"], alpha=1 / 5, beta=0.5),
+    before=("recover_hardsigmoid",),  # which it is of 6/5·x
 )

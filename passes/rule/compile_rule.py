@@ -38,7 +38,7 @@ def compile_rule(spec: RuleSpec) -> Rewrite:
         summary=f"{render(spec.match[0])} -> {_short(spec)} ({spec.origin})",
         operators=roots_of(spec.match[0]),
         emits=emitted(spec),
-        contract=Contract(kind, bound, f"{over}, claimed at {spec.origin} and tried on numbers", spec.over),
+        contract=Contract(kind, bound, f"{over}, claimed at {spec.origin} and checked on sample values", spec.over),
         match=_finder(spec),
         unless=lambda graph, found: _against(spec, graph, found),
         build=lambda b, found: Writer(spec, b, found).results(),
@@ -51,7 +51,7 @@ def _short(spec: RuleSpec, most: int = 120) -> str:
 
 
 def is_formula(spec: RuleSpec) -> bool:
-    """Whether `match` is several operators, which have to be found before operators are asked for one by one."""
+    """Whether `match` is several operators, which have to be found before operators are placed one by one."""
     return not is_one_operator(spec.match[0])
 
 
@@ -159,14 +159,14 @@ def _function(name: str, expression: Call, spec: RuleSpec) -> Polynomial:
     raise _Unreadable
 
 
-# --- what speaks against it
+# --- conditions
 
 
 def _against(spec: RuleSpec, graph: Graph, found: Bindings) -> str | None:
     root = found.root
     dtype = graph.tensor(root.outputs[0]).dtype
     if dtype not in COMPUTED:
-        return f"the rule is stated over the reals, and the node computes {dtype}"
+        return f"the rule holds over the reals, and the node computes in {dtype}"
     if spec.where is not None and truth(spec.where, environment_of(graph.view(root))) is not True:
         return f"its condition does not hold: {render(spec.where)}"
     for parameter in sorted(set(spec.parameters) - attribute_parameters(spec)):
@@ -191,11 +191,11 @@ def _unlike(b: Builder, results: Sequence[str], root: Node) -> str | None:
             continue
         there, ours = graph.tensor(old), graph.tensor(name)
         if ours.dtype not in (there.dtype, "unknown"):
-            return f"it would give {ours.dtype}, {root.kind} gives {there.dtype}"
+            return f"it would produce {ours.dtype}, and {root.kind} produces {there.dtype}"
         if there.shape is not None and ours.shape is None and known:
-            return "what it would write does not fit operands of these shapes"
+            return "its replacement does not accept operands of these shapes"
         if there.shape is not None and ours.shape != there.shape and known:
-            return f"it would give {_extents(ours.shape)}, {root.kind} gives {_extents(there.shape)}"
+            return f"it would produce shape {_extents(ours.shape)}, and {root.kind} produces {_extents(there.shape)}"
     return None
 
 

@@ -1,8 +1,8 @@
-"""What a rewrite rule is, how one is found at a node, and a sweep of rules over a graph.
+"""What a rewrite rule is, and how it is found at a node.
 
-A rule is data: formulas (or a match function), reasons against it, a replacement and a contract about the difference
-it makes. Finding a rule changes nothing; `propose` only writes unattached nodes, so that a device can be asked about
-them before anything is decided.
+A rule is data: formulas (or a match function), conditions, a replacement and a contract about the difference it
+makes. Finding a rule changes nothing; `propose` only writes unattached nodes, so that devices can be tried on them before
+anything is decided.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..graph.schema import first_opset
 from .build import Builder
 
 Allow = Callable[[str, str], bool]
-"""Whether a rule (its name) may be applied at the node that writes a tensor; asked once per application, just before it."""
+"""Whether a rule (its name) may be applied at the node that writes a tensor; called once per application, just before it."""
 MAX_CANDIDATES = 16
 ROUNDING: Mapping[str, float] = {dtype: 4 * ROUNDOFF[dtype] for dtype in HALVES}
 """Relative tolerance on a formula's coefficients where the model rounded its own: a few roundings of the dtype."""
@@ -94,7 +94,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The formula is there, but something speaks against the rule: a sentence."""
+    """The formula is there, but the rule does not apply; the reason is a sentence without a full stop."""
 
     rule: str
     reason: str
@@ -118,7 +118,7 @@ def anywhere(rule: str, tensor: str) -> bool:
 
 
 def always(graph: Graph, found: Bindings) -> str | None:
-    """The condition of a rule that nothing speaks against."""
+    """The condition of a rule that applies wherever it matches."""
     return None
 
 
@@ -138,7 +138,9 @@ class Rewrite:
     match: Callable[[Graph, Node], Bindings | None] | None = None
     """Instead of `pattern`."""
     unless: Callable[[Graph, Bindings], str | None] = always
-    """A sentence that says why not, or None."""
+    """Why the rule does not apply, as a sentence without a full stop; None if it applies."""
+    before: tuple[str, ...] = ()
+    """Names of rules that may match at the same root, and would leave more to compute there: this one is tried first (order.py)."""
     tolerance: float = 1e-5
     """Relative, on the coefficients of `pattern`."""
     about: Outline = field(init=False)
@@ -157,7 +159,7 @@ class Rewrite:
         for operator in self.emits:
             first = first_opset(operator.rpartition("::")[2], operator.rpartition("::")[0])
             if first > graph.newest:
-                reason = f"{operator} exists from opset {first} on, the model of opset {graph.opset} goes up to {graph.newest}"
+                reason = f"{operator} exists since opset {first}; the model (opset {graph.opset}) can have operators up to {graph.newest}"
                 return Declined(self.name, reason)
         against = self.unless(graph, found)
         return Match(self, found) if against is None else Declined(self.name, against)

@@ -1,5 +1,5 @@
-"""Writes a rule's formulas as nodes: every name and every equal part once, numbers reckoned with beforehand, constants in the dtype of the
-result."""
+"""Writes a rule's formulas as nodes: every name and every equal part once, arithmetic on numbers done beforehand, constants in the
+dtype of the result."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Writer:
         dtype = self.builder.dtype
         held = np.array(item, helper.tensor_dtype_to_np_dtype(ELEMENT[dtype])) if abs(item) <= largest(dtype) else None
         if (held is None or (item and not held)) and self.beyond is None:
-            self.beyond = f"the constant {item:g} is beyond {dtype}"
+            self.beyond = f"the constant {item:g} is out of range for {dtype}"
         return self.builder.number(item)
 
     def _values(self, function: str, keywords: Sequence[tuple[str, Expression]]) -> dict[str, AttributeValue]:

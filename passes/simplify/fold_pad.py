@@ -27,20 +27,20 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     assert pad is not None, "match() has seen it"
     before, after = graph.tensor(pad.inputs[0]).shape, _widths(graph, pad)
     if before is None or after is None or graph.attribute(pad, "mode") != "constant":
-        return "the Pad is not by known widths of one value"
+        return "the Pad's widths are not known, or its mode is not constant"
     if any(width < 0 for width in after) or any(after[:2]) or any(after[len(before) : len(before) + 2]):
-        return "the Pad cuts something off, or pads batch or channels"
+        return "the Pad crops, or pads batch or channels"
     if graph.attribute(root, "auto_pad") not in ("NOTSET", "VALID") or any(graph.uses(name) for name in root.writes[1:]):
-        return "the operator chooses its padding itself, or gives indices"
+        return "the operator has auto_pad, or its output of indices is used"
     value = _value(graph, pad)
     if value != (-np.inf if root.kind == "MaxPool" else 0.0):
-        return f"{root.kind} pads with another value than the Pad, {value}"
+        return f"{root.kind} does not pad with the value of the Pad, {value}"
     if root.kind == "AveragePool" and not _counts_all(graph, root):
-        return "the AveragePool leaves its own padding out of the mean"
+        return "the AveragePool does not count its own padding"
     if root.kind in POOLS and graph.attribute(root, "ceil_mode"):
-        return "the last windows may lie in the padding only"
+        return "with ceil_mode, the last windows may lie entirely in the padding"
     if root.kind in POOLS and not _inside(graph.attribute(root, "kernel_shape"), _sum(graph, root, pad)):
-        return "a window may lie in the padding only, which onnxruntime refuses"
+        return "a window may lie entirely in the padding, which onnxruntime rejects"
     return None
 
 

@@ -9,9 +9,9 @@ Transpose(f(Transpose(x; p)); q)     ->  f(Transpose(x; p∘q))          f one o
 
 from __future__ import annotations
 
-from ..graph.elementwise import ELEMENTWISE
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..graph.schema import ELEMENTWISE
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
 
@@ -24,7 +24,7 @@ def match_reshape(graph: Graph, node: Node) -> Bindings | None:
 
 
 def unless_unknown(graph: Graph, found: Bindings) -> str | None:
-    """The outer shape must not speak of the inner one: a 0 in it copies an extent."""
+    """The outer shape must not depend on the inner one: a 0 in it copies an extent."""
     if _own_shape(graph, found.root):
         return None
     shape = graph.tensor(found.root.outputs[0]).shape

@@ -35,20 +35,28 @@ def match_transpose(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"x": node.inputs[0]}) if same else None
 
 
-def _rule(name: str, operators: tuple[str, ...], summary: str, match: Callable[[Graph, Node], Bindings | None]) -> Rewrite:
-    contract = Contract("exact")
+def _rule(name: str, operators: tuple[str, ...], summary: str, match: Callable[[Graph, Node], Bindings | None], *before: str) -> Rewrite:
     return Rewrite(
-        name=name, summary=summary, operators=operators, emits=(), contract=contract, match=match, build=lambda b, found: found["x"]
+        name=name,
+        summary=summary,
+        operators=operators,
+        emits=(),
+        contract=Contract("exact"),
+        match=match,
+        build=lambda b, found: found["x"],
+        before=before,
     )
 
 
+SHAPING = ("Reshape", "Expand", "Squeeze", "Unsqueeze", "Flatten")
 REMOVALS = (
     _rule("remove_identity", ("Identity",), "Identity(x) -> x", match_identity),
     _rule("remove_dropout", ("Dropout",), "Dropout(x) at inference -> x", match_dropout),
     _rule("remove_cast", ("Cast",), "Cast(x) to the dtype of x -> x", match_cast),
-    _rule("remove_reshape", ("Reshape", "Expand", "Squeeze", "Unsqueeze", "Flatten"), "Reshape(x) to the shape of x -> x", match_shape),
-    _rule("remove_transpose", ("Transpose",), "Transpose(x) in the order of x -> x", match_transpose),
+    _rule("remove_reshape", SHAPING, "Reshape(x) to the shape of x -> x", match_shape, "merge_reshape", "merge_shaping"),
+    _rule("remove_transpose", ("Transpose",), "Transpose(x) in the order of x -> x", match_transpose, "merge_transpose"),
 )
+"""Merging first would compute again what stands before the removed node, where something else reads that too."""
 
 
 def name_outputs(graph: Graph) -> tuple[Decision, ...]:

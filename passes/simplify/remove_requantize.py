@@ -54,7 +54,7 @@ def _equal(graph: Graph, left: str, right: str) -> bool:
 def unless(graph: Graph, found: Bindings) -> str | None:
     value, (low, high) = graph.value(found["scale"]), RANGE[graph.tensor(found["scale"]).dtype]
     if value is None:
-        return "the scale is no constant: it may be too small or too large for exact rounding"
+        return "the scale is not constant: it may be too small or too large for exact rounding"
     return None if bool(((value >= low) & (value <= high)).all()) else "a scale is too small or too large for exact rounding"
 
 

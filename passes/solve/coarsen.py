@@ -1,4 +1,4 @@
-"""Gather operators into units that are placed together: few enough for an exact solver, convex, and of one mind.
+"""Gather operators into units that are placed together: few enough for an exact solver, convex, and each with one set of devices.
 
 Only operators that the same devices can run are joined. First along kernel chains, then along edges whose one end has no
 other neighbour on that side (which can never close a cycle), at last into runs of the topological order.
@@ -82,7 +82,7 @@ def _join_lone_edges(roots: _Roots, edges: Sequence[tuple[int, int]], mind: Sequ
 
 
 def _runs(roots: _Roots, edges: Sequence[tuple[int, int]], mind: Sequence[Hashable], most: int) -> list[list[int]]:
-    """Neighbours in topological order, of one mind: always convex."""
+    """Neighbours in topological order with the same device set: always convex."""
     units = _ordered(roots.groups(), edges)
     total = sum(len(unit) for unit in units)
     room = max(2, -(-2 * total // most))

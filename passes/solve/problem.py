@@ -1,4 +1,4 @@
-"""What the placement is asked and what it answers, as plain numbers: units, tensors between them, devices. Knows no ONNX."""
+"""The placement problem and its solution, as plain numbers: units, tensors between them, devices. Knows no ONNX."""
 
 from __future__ import annotations
 

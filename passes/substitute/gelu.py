@@ -93,7 +93,7 @@ def _rule(family: str, spell: Callable[[Builder, str, Form], str], form: Form, e
     def unless(graph: Graph, found: Bindings) -> str | None:
         mode = str(found.values["mode"])
         if (form.none if mode == "none" else form.tanh) is None:
-            return f"this form is fitted to the other GELU: the node has approximate={mode}"
+            return f"this form approximates the other variant of GELU: the node has approximate={mode}"
         return None
 
     def build(b: Builder, found: Bindings) -> str:

@@ -22,7 +22,7 @@ from ..rule.rewrite import Bindings, Contract, Rewrite
 
 
 def match(graph: Graph, node: Node) -> Bindings | None:
-    """Scalar constant scales in fp32, 8 bits on both sides, and nobody else who reads the float that Gelu computes."""
+    """Scalar constant scales in fp32, 8 bits on both sides, and no other reader of the float that Gelu computes."""
     before, readers = graph.producer(node.inputs[0]), graph.users(node.outputs[0])
     if before is None or before.kind != "DequantizeLinear" or graph.uses(node.outputs[0]) != 1 or len(readers) != 1:
         return None
@@ -78,7 +78,7 @@ GELU_TABLE = Rewrite(
     summary="QuantizeLinear(Gelu(DequantizeLinear(q))) -> T[q], a table of 256",
     operators=("Gelu",),
     emits=("Cast", "Gather", "DequantizeLinear"),
-    contract=Contract("exact", over="values as quantised behind it, 8 bits, scalar constant scales"),
+    contract=Contract("exact", over="values as quantised after it, 8 bits, constant scalar scales"),
     match=match,
     unless=unless,
     build=build,

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from math import prod
 
-from ..graph.elementwise import ELEMENTWISE
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..graph.schema import ELEMENTWISE
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
 
@@ -103,9 +103,9 @@ def match_rows(graph: Graph, node: Node) -> Bindings | None:
 def unless_rows(graph: Graph, found: Bindings) -> str | None:
     root, shape, result = found.root, extents(graph, found["split"]), extents(graph, found.root.outputs[0])
     if shape is None or result is None or result[:-1] != shape[:-1]:
-        return "the result's rows are not the operand's"
+        return "the result does not have the rows of the operand"
     if any(not _goes_along(graph, user, found["split"]) for user in graph.users(found["split"])) or found["split"] in graph.outputs:
-        return f"{found['split']} is read as it is elsewhere"
+        return f"{found['split']} has a reader that needs its leading axes"
     if root.kind in BINARY:
         others = [name for name in root.inputs if name != found["split"]]
         if any(not _fits(graph, name, shape) for name in others):

@@ -32,7 +32,7 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     if product is None or product[1] is None or graph.tensor(found["gemm"]).dtype not in COMPUTED:
         return "the width of the product is not known"
     if graph.tensor(found["product"]).shape != graph.tensor(found.root.outputs[0]).shape:
-        return "the bias widens the product"
+        return "the bias broadcasts the product to a larger shape"
     per_column = all(extent == 1 for extent in bias[:-1]) and (not bias or bias[-1] in (1, product[1]))
     if "shape" in found:
         last = (graph.tensor(found["product"]).shape or (None,))[-1]

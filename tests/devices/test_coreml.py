@@ -200,7 +200,7 @@ def test_an_operator_without_a_conversion_is_routed_around(tmp_path: Path, monke
     devices = {node.op_type: segment.device for segment in result.manifest.segments for node in nodes_of(result.folder / segment.file)}
     assert devices == {"MatMul": "npu", "Selu": "cpu"}
     (said,) = [note for note in result.notes if "Selu" in note]
-    assert "there is no conversion of this operator" in said and "deny { Selu" in said
+    assert "autoglmc does not convert this operator" in said and "deny { Selu" in said
 
 
 def nodes_of(path: Path) -> list[onnx.NodeProto]:
@@ -210,7 +210,7 @@ def nodes_of(path: Path) -> list[onnx.NodeProto]:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("g (float[4,4] x) => (float y) { y = Det(x) }", "Det (node y): there is no conversion of this operator"),
+        ("g (float[4,4] x) => (float y) { y = Det(x) }", "Det (node y): autoglmc does not convert this operator"),
         ("g (int32[4] x) => (int32[4] y) { y = Div(x, x) }", "Div (node y): whole numbers are divided towards zero"),
         ("g (bool[4] x) => (bool[4] y) { y = Not(x) }", "the input x: Core ML takes fp32, fp16 and int32"),
         ("g (float[1,1,1,1,1,4] x) => (float[4] y) { y = Squeeze(x) }", "the input x: Core ML takes fp32, fp16 and int32 of rank 1 to 5"),

@@ -8,7 +8,6 @@ spelling has changed, and the values are what the rule's contract says. A longer
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
@@ -16,12 +15,11 @@ import onnx.reference
 import onnxruntime
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from rule_texts import with_rules
 from spellings.entry import Entry
 from spellings.own import OWN
-from spellings.sketch import Sketch
 from spellings.table import SPELLINGS
+from spellings.trial import Trial, trials
 
 from autoglmc.compiler.watch.pass_judge import broken_invariants
 from autoglmc.grammar import parse_target
@@ -38,39 +36,6 @@ DECOMPOSED = {rule.name for rule in SUBSTITUTE}
 """Rules for devices that onnxruntime is not: it may lack the operator they write for a dtype."""
 SINGLE = float(np.finfo(np.float32).eps)
 Arrays = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A model with one spelling in it, and whether the rule may fire there."""
-
-    model: onnx.ModelProto = field(repr=False)
-    root: tuple[str, ...]
-    kept: frozenset[str]
-    """Tensors that must be there afterwards."""
-    fires: bool
-    sizes: dict[str, int]
-
-
-@st.composite
-def trials(draw: st.DrawFn, entry: Entry) -> Trial:
-    sketch = Sketch(draw, draw(st.sampled_from(entry.dtypes)), draw(st.sampled_from(entry.opsets)))
-    spelled = entry.spell(sketch)
-    root = (spelled,) if isinstance(spelled, str) else tuple(spelled)
-    inside = [name for node in sketch.nodes for name in node.output if name not in {*sketch.before, *sketch.hidden, *root}]
-    fires, outputs = sketch.dtype not in entry.declined, []
-    kept = {name for node in sketch.nodes for name in node.output if name in sketch.before}
-    for name in sketch.draw(st.lists(st.sampled_from(inside), max_size=2, unique=True)) if inside and sketch.integer(0, 2) == 0 else ():
-        ends = sketch.flip()
-        fires &= name not in sketch.fragile and not (ends and name in sketch.nameless)
-        kept |= {name} - sketch.nameless  # their other readers may be rewritten as well
-        outputs.append(name if ends else sketch.op("Tanh", name))  # no root of any formula
-    for name in root:
-        if entry.may_end and sketch.flip():
-            outputs.append(name)
-        if name not in outputs or sketch.flip():
-            outputs += [sketch.op(sketch.pick("Neg", "Tanh"), name) for _ in range(sketch.integer(1, 2))]
-    return Trial(sketch.model(dict.fromkeys(outputs)), root, frozenset(kept), fires, dict(sketch.sizes))
 
 
 def feeds(model: onnx.ModelProto, sizes: dict[str, int], seed: int) -> Arrays:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from models import NAMES, SHAPES, model_path
-from onnx import version_converter
-from run_model import emitted, feeds, infer, run
+from models import NAMES, model_path
+from run_model import emitted, feeds, run
+from typed_models import load
 
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import RECOVER, SIMPLIFY
@@ -31,7 +33,6 @@ FOUND: Mapping[str, Mapping[str, int]] = {
     "ppocr4_rec": {LAYER: 5, SWISH: 7, HARD: 28, "fold_batchnorm": 6, "fold_channelwise": 56},
     "silero_vad_16k_op15": {},
 }
-SMALL: Mapping[str, Mapping[str, int | tuple[int, ...]]] = {"ppocr4_det": {"x": (1, 3, 64, 96)}}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,27 +43,6 @@ def test_what_is_recovered_is_what_the_file_holds(name: str) -> None:
     found = FOUND[name]
     assert found.get(LAYER, 0) + found.get(RMS, 0) == kinds["Sqrt"] - (name == "silero_vad_16k_op15")
     assert found.get(GELU, 0) + found.get(TANH, 0) == kinds["Erf"] + kinds["Tanh"]
-
-
-def load(name: str) -> onnx.ModelProto:
-    """The model with its dims bound, at opset 21, typed."""
-    model, shapes = onnx.load(model_path(name)), SMALL.get(name, SHAPES[name])
-    initial = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in initial]
-    for value in inputs:
-        dims, fixed = value.type.tensor_type.shape.dim, shapes.get(value.name, ())
-        for k, dim in enumerate(dims):
-            bound = fixed[k] if isinstance(fixed, tuple) and fixed else shapes.get(dim.dim_param)
-            if isinstance(bound, int):
-                dim.dim_value = bound
-    for dim in (dim for value in model.graph.output for dim in value.type.tensor_type.shape.dim):
-        if dim.dim_value < 0:
-            dim.ClearField("dim_value")
-    if model.ir_version < 4:
-        del model.graph.input[:]
-        model.graph.input.extend(inputs)
-    model.ir_version = max(model.ir_version, 10)
-    return infer(version_converter.convert_version(model, 21))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -102,3 +82,10 @@ def nudged(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind == "i":
         return array
     return np.asarray(array * (1 + 1.2e-7 * np.random.default_rng(9).standard_normal(array.shape)), array.dtype)
+
+
+@pytest.mark.parametrize("folder", ["recover", "simplify", "substitute", "decompose", "tune"])
+def test_rules_leave_builders_and_replacements_to_the_framework(folder: str) -> None:
+    """A rule's build is given a Builder and returns the names of results."""
+    files = (Path(__file__).parents[2] / "passes" / folder).glob("*.py")
+    assert not [file.name for file in files if re.search(r"\b(Builder\(|Builder\.at|Replacement)\b", file.read_text(encoding="utf-8"))]

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .node import Converter, Node, float_type, is_float, shape_of
+from .node import Converter, MilNode, float_type, is_float, shape_of
 
 
 def unary(name: str) -> Converter:
+    """An operator of one operand `x`, by the MIL builder's function `name`; so in all of this file."""
     return lambda node: getattr(node.mb, name)(x=node.operand(0))
 
 
 def binary(name: str) -> Converter:
+    """An operator of two operands `x` and `y`."""
     return lambda node: getattr(node.mb, name)(x=node.operand(0), y=node.operand(1))
 
 
 def folded(name: str) -> Converter:
-    """Operators of one or more operands."""
+    """An operator of one or more operands, as a chain of binary ones."""
 
-    def convert(node: Node) -> Any:
+    def convert(node: MilNode) -> Any:
         result = node.operand(0)
         for other in node.operands[1:]:
             result = getattr(node.mb, name)(x=result, y=other)
@@ -29,36 +31,37 @@ def folded(name: str) -> Converter:
 
 
 def with_alpha(name: str, default: float) -> Converter:
+    """An operator of one operand with the attribute `alpha`."""
     return lambda node: getattr(node.mb, name)(x=node.operand(0), alpha=_like(node, node.attribute("alpha", default)))
 
 
-def _like(node: Node, value: float) -> Any:
+def _like(node: MilNode, value: float) -> Any:
     return float_type(node.operand(0))(value)
 
 
-def _div(node: Node) -> Any:
+def _div(node: MilNode) -> Any:
     if not node.floats(0):
         raise node.refuse("whole numbers are divided towards zero, which Core ML does not offer")
     return node.mb.real_div(x=node.operand(0), y=node.operand(1))
 
 
-def _pow(node: Node) -> Any:
+def _pow(node: MilNode) -> Any:
     if node.floats(0) != node.floats(1):
         raise node.refuse("base and exponent have different dtypes")
     return node.mb.pow(x=node.operand(0), y=node.operand(1))
 
 
-def _reciprocal(node: Node) -> Any:
+def _reciprocal(node: MilNode) -> Any:
     """Not `inverse`, which adds 1e-4 to its operand."""
     return node.mb.real_div(x=_like(node, 1.0), y=node.operand(0))
 
 
-def _negative(node: Node) -> Any:
+def _negative(node: MilNode) -> Any:
     x = node.operand(0)
     return node.mb.mul(x=x, y=float_type(x)(-1.0) if is_float(x) else -1)
 
 
-def _gelu(node: Node) -> Any:
+def _gelu(node: MilNode) -> Any:
     modes = {"none": "EXACT", "tanh": "TANH_APPROXIMATION"}
     approximate = node.attribute("approximate", "none")
     if approximate not in modes:
@@ -66,7 +69,7 @@ def _gelu(node: Node) -> Any:
     return node.mb.gelu(x=node.operand(0), mode=modes[approximate])
 
 
-def _clip(node: Node) -> Any:
+def _clip(node: MilNode) -> Any:
     """With the bounds that are given; `clip` itself wants both, and an absent one as a number is infinite in fp16."""
     x, low, high = node.operand(0), node.has(1), node.has(2)
     if low and high and is_float(x) and node.is_constant(1) and node.is_constant(2):
@@ -77,35 +80,35 @@ def _clip(node: Node) -> Any:
     return node.mb.minimum(x=x, y=node.operand(2)) if high else x
 
 
-def _hard_sigmoid(node: Node) -> Any:
+def _hard_sigmoid(node: MilNode) -> Any:
     alpha, beta = node.attribute("alpha", 0.2), node.attribute("beta", 0.5)
     return node.mb.sigmoid_hard(x=node.operand(0), alpha=_like(node, alpha), beta=_like(node, beta))
 
 
-def _hard_swish(node: Node) -> Any:
+def _hard_swish(node: MilNode) -> Any:
     x = node.operand(0)
     return node.mb.mul(x=x, y=node.mb.sigmoid_hard(x=x, alpha=_like(node, 1 / 6), beta=_like(node, 0.5)))
 
 
-def _swish(node: Node) -> Any:
+def _swish(node: MilNode) -> Any:
     x, alpha = node.operand(0), node.attribute("alpha", 1.0)
     inner = x if alpha == 1.0 else node.mb.mul(x=x, y=_like(node, alpha))
     return node.mb.mul(x=x, y=node.mb.sigmoid(x=inner))
 
 
-def _mish(node: Node) -> Any:
+def _mish(node: MilNode) -> Any:
     x = node.operand(0)
     return node.mb.mul(x=x, y=node.mb.tanh(x=node.mb.softplus(x=x)))
 
 
-def _prelu(node: Node) -> Any:
+def _prelu(node: MilNode) -> Any:
     """max(x, 0) + slope min(x, 0): a slope of any shape that broadcasts."""
     x, zero = node.operand(0), _like(node, 0.0)
     below = node.mb.mul(x=node.mb.minimum(x=x, y=zero), y=node.operand(1))
     return node.mb.add(x=node.mb.relu(x=x), y=below)
 
 
-def _cast(node: Node) -> Any:
+def _cast(node: MilNode) -> Any:
     kinds = {1: "fp32", 10: "fp16", 6: "int32", 7: "int32", 9: "bool"}
     to = node.attribute("to")
     if to not in kinds:
@@ -113,7 +116,7 @@ def _cast(node: Node) -> Any:
     return node.mb.cast(x=node.operand(0), dtype=kinds[to])
 
 
-def _where(node: Node) -> Any:
+def _where(node: MilNode) -> Any:
     """The operands are tiled to one shape first; Core ML's own broadcasting in `select` differs between versions."""
     import numpy
 
@@ -135,19 +138,19 @@ def expanded(mb: Any, value: Any, shape: tuple[int, ...]) -> Any:
     return value if set(reps) <= {1} else mb.tile(x=value, reps=reps)
 
 
-def _expand(node: Node) -> Any:
+def _expand(node: MilNode) -> Any:
     import numpy
 
     shape = numpy.broadcast_shapes(node.shape(0), tuple(node.whole_numbers(1)))
     return expanded(node.mb, node.operand(0), shape)
 
 
-def _log_softmax(node: Node) -> Any:
+def _log_softmax(node: MilNode) -> Any:
     x, axis = node.operand(0), node.attribute("axis", -1)
     return node.mb.sub(x=x, y=node.mb.reduce_log_sum_exp(x=x, axes=[axis], keep_dims=True))
 
 
-def _same(node: Node) -> Any:
+def _same(node: MilNode) -> Any:
     return node.operand(0)
 
 
@@ -160,7 +163,7 @@ BINARY = {
     "Add": "add", "Sub": "sub", "Mul": "mul", "Equal": "equal", "Greater": "greater", "GreaterOrEqual": "greater_equal", "Less": "less",
     "LessOrEqual": "less_equal", "And": "logical_and", "Or": "logical_or", "Xor": "logical_xor",
 }  # fmt: skip
-FOLDED: Mapping[str, Callable[[Node], Any]] = {"Max": folded("maximum"), "Min": folded("minimum"), "Sum": folded("add")}
+FOLDED: Mapping[str, Callable[[MilNode], Any]] = {"Max": folded("maximum"), "Min": folded("minimum"), "Sum": folded("add")}
 ELEMENTWISE: Mapping[str, Converter] = {
     **{name: unary(mil) for name, mil in UNARY.items()},
     **{name: binary(mil) for name, mil in BINARY.items()},

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .node import Converter, Node, axes_of, float_type
+from .node import Converter, MilNode, axes_of, float_type
 
 
-def _reshape(node: Node) -> Any:
+def _reshape(node: MilNode) -> Any:
     shape, wanted = node.shape(0), node.whole_numbers(1)
     if not node.attribute("allowzero", 0):
         wanted = [shape[k] if size == 0 else size for k, size in enumerate(wanted)]
@@ -19,19 +19,19 @@ def _reshape(node: Node) -> Any:
     return node.mb.reshape(x=node.operand(0), shape=wanted)
 
 
-def _flatten(node: Node) -> Any:
+def _flatten(node: MilNode) -> Any:
     shape = node.shape(0)
     axis = node.attribute("axis", 1)
     axis = axis + len(shape) if axis < 0 else axis
     return node.mb.reshape(x=node.operand(0), shape=[math.prod(shape[:axis]), math.prod(shape[axis:])])
 
 
-def _transpose(node: Node) -> Any:
+def _transpose(node: MilNode) -> Any:
     perm = node.attribute("perm") or list(reversed(range(len(node.shape(0)))))
     return node.mb.transpose(x=node.operand(0), perm=list(perm))
 
 
-def _squeeze(node: Node) -> Any:
+def _squeeze(node: MilNode) -> Any:
     shape = node.shape(0)
     axes = axes_of(node.whole_numbers(1), len(shape)) if node.has(1) else [k for k, dim in enumerate(shape) if dim == 1]
     if len(axes) == len(shape):
@@ -39,16 +39,16 @@ def _squeeze(node: Node) -> Any:
     return node.mb.squeeze(x=node.operand(0), axes=axes) if axes else node.operand(0)
 
 
-def _unsqueeze(node: Node) -> Any:
+def _unsqueeze(node: MilNode) -> Any:
     axes = node.whole_numbers(1)
     return node.mb.expand_dims(x=node.operand(0), axes=sorted(axes_of(axes, len(node.shape(0)) + len(axes))))
 
 
-def _concat(node: Node) -> Any:
+def _concat(node: MilNode) -> Any:
     return node.mb.concat(values=list(node.operands), axis=node.attribute("axis"))
 
 
-def _split(node: Node) -> Any:
+def _split(node: MilNode) -> Any:
     axis, count = node.attribute("axis", 0), len(node.proto.output)
     length = node.shape(0)[axis]
     each = -(-length // count)
@@ -58,7 +58,7 @@ def _split(node: Node) -> Any:
     return list(node.mb.split(x=node.operand(0), split_sizes=sizes, axis=axis))
 
 
-def _slice(node: Node) -> Any:
+def _slice(node: MilNode) -> Any:
     """Starts and ends are clamped as ONNX says; an end before the first element is a mask, since -1 would be the last."""
     shape = node.shape(0)
     starts, ends = node.whole_numbers(1), node.whole_numbers(2)
@@ -75,7 +75,7 @@ def _slice(node: Node) -> Any:
     return node.mb.slice_by_index(x=node.operand(0), begin=begin, end=end, stride=stride, end_mask=open_end)
 
 
-def _positive(node: Node, index: int, length: int) -> Any:
+def _positive(node: MilNode, index: int, length: int) -> Any:
     """Indices from the front: Core ML takes no others from iOS 17 on."""
     import numpy
 
@@ -86,7 +86,7 @@ def _positive(node: Node, index: int, length: int) -> Any:
     return node.mb.select(cond=node.mb.greater_equal(x=given, y=numpy.int32(0)), a=given, b=behind)
 
 
-def _gather(node: Node) -> Any:
+def _gather(node: MilNode) -> Any:
     import numpy
 
     axis = axes_of([node.attribute("axis", 0)], len(node.shape(0)))[0]
@@ -97,16 +97,16 @@ def _gather(node: Node) -> Any:
     return node.mb.gather(x=x, indices=indices, axis=axis)
 
 
-def _gather_elements(node: Node) -> Any:
+def _gather_elements(node: MilNode) -> Any:
     axis = axes_of([node.attribute("axis", 0)], len(node.shape(0)))[0]
     return node.mb.gather_along_axis(x=node.operand(0), indices=_positive(node, 1, node.shape(0)[axis]), axis=axis)
 
 
-def _tile(node: Node) -> Any:
+def _tile(node: MilNode) -> Any:
     return node.mb.tile(x=node.operand(0), reps=node.whole_numbers(1))
 
 
-def _pad(node: Node) -> Any:
+def _pad(node: MilNode) -> Any:
     modes = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}
     mode = node.attribute("mode", "constant")
     if mode not in modes or node.has(3) or not node.floats(0):
@@ -120,7 +120,7 @@ def _pad(node: Node) -> Any:
     return node.mb.pad(x=node.operand(0), pad=shown, mode=modes[mode], constant_val=value)
 
 
-def _shape(node: Node) -> Any:
+def _shape(node: MilNode) -> Any:
     import numpy
 
     found = numpy.array(node.shape(0), numpy.int32)

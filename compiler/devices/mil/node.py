@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Array = numpy.ndarray[Any, Any]
 
-Converter = Callable[["Node"], Any]
+Converter = Callable[["MilNode"], Any]
 """The MIL variable (or numpy constant) that an operator computes; a list of them where it has several outputs."""
 INT32 = (-(2**31), 2**31 - 1)
 
@@ -22,8 +22,8 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """`operands` are MIL variables, numpy arrays for constants, None for what is left out."""
+class MilNode:
+    """One ONNX node to convert. `operands`: MIL variables, numpy arrays for constants, None for operands that are left out."""
 
     proto: onnx.NodeProto
     operands: tuple[Any, ...]
@@ -36,10 +36,12 @@ class Node:
         return [name for name in self.proto.output if name]
 
     def refuse(self, why: str) -> Refused:
+        """The exception to raise, with operator and node."""
         name = self.proto.name or next(iter(self.proto.output), "")
         return Refused(f"{self.proto.op_type} (node {name}): {why}")
 
     def attribute(self, name: str, default: Any = None) -> Any:
+        """As Python data, text as str."""
         from onnx import helper
 
         for attribute in self.proto.attribute:
@@ -49,9 +51,11 @@ class Node:
         return default
 
     def has(self, index: int) -> bool:
+        """Whether the operand is given."""
         return index < len(self.operands) and self.operands[index] is not None
 
     def operand(self, index: int) -> Any:
+        """Raises Refused where it is left out."""
         if not self.has(index):
             raise self.refuse(f"input {index} is missing")
         return self.operands[index]
@@ -69,16 +73,20 @@ class Node:
         return found
 
     def whole_numbers(self, index: int) -> list[int]:
+        """The elements of a constant operand. Raises Refused where it is computed."""
         return [int(value) for value in self.constant(index).reshape(-1)]
 
     def shape(self, index: int) -> tuple[int, ...]:
+        """Of an operand. Raises Refused where it is left out."""
         return shape_of(self.operand(index))
 
     def floats(self, index: int) -> bool:
+        """Whether an operand is fp16 or fp32. Raises Refused where it is left out."""
         return is_float(self.operand(index))
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
+    """Of a MIL variable or a numpy array."""
     return tuple(int(dim) for dim in value.shape)
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .node import Converter, Node, axes_of, float_type
+from .node import Converter, MilNode, axes_of, float_type
 
 if TYPE_CHECKING:
     import numpy
 
 
-def _matmul(node: Node) -> Any:
+def _matmul(node: MilNode) -> Any:
     if len(node.shape(0)) < 2 or len(node.shape(1)) < 2:
         raise node.refuse("vectors are not converted")
     return node.mb.matmul(x=node.operand(0), y=node.operand(1))
 
 
-def _gemm(node: Node) -> Any:
+def _gemm(node: MilNode) -> Any:
     alpha, beta = node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
     turn_a, turn_b = bool(node.attribute("transA", 0)), bool(node.attribute("transB", 0))
     kind = float_type(node.operand(0))
@@ -35,7 +35,7 @@ def _gemm(node: Node) -> Any:
     return node.mb.add(x=product, y=added)
 
 
-def _bias(node: Node, beta: float) -> numpy.ndarray[Any, Any] | None:
+def _bias(node: MilNode, beta: float) -> numpy.ndarray[Any, Any] | None:
     """One number per column, where C is that."""
     import numpy
 
@@ -48,18 +48,18 @@ def _bias(node: Node, beta: float) -> numpy.ndarray[Any, Any] | None:
     return numpy.broadcast_to(beta * given.reshape(-1), (columns,)).astype(given.dtype)
 
 
-def _softmax(node: Node) -> Any:
+def _softmax(node: MilNode) -> Any:
     if node.opset < 13:
         raise node.refuse("opset 13 or later is converted")
     return node.mb.softmax(x=node.operand(0), axis=node.attribute("axis", -1))
 
 
-def _affine(node: Node, x: Any, scale: int, bias: int) -> Any:
+def _affine(node: MilNode, x: Any, scale: int, bias: int) -> Any:
     result = node.mb.mul(x=x, y=node.operand(scale))
     return node.mb.add(x=result, y=node.operand(bias)) if node.has(bias) else result
 
 
-def _layer_norm(node: Node) -> Any:
+def _layer_norm(node: MilNode) -> Any:
     if len(node.outputs) > 1:
         raise node.refuse("Mean and InvStdDev are not converted")
     rank = len(node.shape(0))
@@ -72,7 +72,7 @@ def _layer_norm(node: Node) -> Any:
     return _affine(node, node.mb.layer_norm(x=node.operand(0), axes=axes, epsilon=epsilon), 1, 2)
 
 
-def _group_norm(node: Node) -> Any:
+def _group_norm(node: MilNode) -> Any:
     """Groups as rows of a layer norm; before opset 21 the scale is per group, from then on per channel."""
     import math
 
@@ -89,12 +89,12 @@ def _group_norm(node: Node) -> Any:
     return x
 
 
-def _instance_norm(node: Node) -> Any:
+def _instance_norm(node: MilNode) -> Any:
     epsilon = float_type(node.operand(0))(node.attribute("epsilon", 1e-5))
     return node.mb.instance_norm(x=node.operand(0), gamma=node.constant(1), beta=node.constant(2), epsilon=epsilon)
 
 
-def _batch_norm(node: Node) -> Any:
+def _batch_norm(node: MilNode) -> Any:
     import numpy
 
     scale, bias, mean, variance = (node.constant(k) for k in range(1, 5))
@@ -111,7 +111,9 @@ def _batch_norm(node: Node) -> Any:
 
 
 def reduction(name: str) -> Converter:
-    def convert(node: Node) -> Any:
+    """Over the axes of the second operand or of the attribute; all without either, or none with `noop_with_empty_axes`."""
+
+    def convert(node: MilNode) -> Any:
         axes = node.whole_numbers(1) if node.has(1) else node.attribute("axes")
         if not axes and node.attribute("noop_with_empty_axes", 0):
             return node.operand(0)
@@ -122,7 +124,9 @@ def reduction(name: str) -> Converter:
 
 
 def extreme(name: str) -> Converter:
-    def convert(node: Node) -> Any:
+    """The index of the first extreme element along `axis`."""
+
+    def convert(node: MilNode) -> Any:
         if node.attribute("select_last_index", 0):
             raise node.refuse("select_last_index is not converted")
         return getattr(node.mb, name)(x=node.operand(0), axis=node.attribute("axis", 0), keep_dims=bool(node.attribute("keepdims", 1)))
@@ -131,7 +135,9 @@ def extreme(name: str) -> Converter:
 
 
 def over_the_plane(name: str) -> Converter:
-    def convert(node: Node) -> Any:
+    """A global pool: a reduction over all spatial axes, which stay as 1."""
+
+    def convert(node: MilNode) -> Any:
         axes = list(range(2, len(node.shape(0))))
         return getattr(node.mb, name)(x=node.operand(0), axes=axes, keep_dims=True)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .elementwise import ELEMENTWISE
 from .movement import MOVEMENT
-from .node import Converter, Node, Refused, as_constant, shape_of
+from .node import Converter, MilNode, Refused, as_constant, shape_of
 from .products import PRODUCTS
 from .spatial import SPATIAL
 
@@ -29,6 +29,8 @@ Ports = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Built:
+    """A MIL program and the names of its inputs and outputs."""
+
     program: Any
     inputs: Ports
     outputs: Ports
@@ -57,10 +59,10 @@ def build_program(model: onnx.ModelProto, opset: Any) -> Built:
 
 
 def _convert(proto: onnx.NodeProto, values: dict[str, Any], opset: int, mb: Any) -> None:
-    node = Node(proto, tuple(values[name] if name else None for name in proto.input), opset, mb)
+    node = MilNode(proto, tuple(values[name] if name else None for name in proto.input), opset, mb)
     converter = CONVERTERS.get(proto.op_type) if proto.domain in ("", "ai.onnx") else None
     if converter is None:
-        raise node.refuse("there is no conversion of this operator")
+        raise node.refuse("autoglmc does not convert this operator")
     try:
         made = converter(node)
     except Refused:
@@ -97,7 +99,7 @@ def _placeholder(value: onnx.ValueInfoProto, mb: Any) -> Any:
     shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
     kind = PORT_TYPES.get(value.type.tensor_type.elem_type)
     if kind is None or not shape or 0 in shape or len(shape) > MOST_RANK:
-        raise Refused(f"the input {value.name}: Core ML takes fp32, fp16 and int32 of rank 1 to {MOST_RANK}, and nothing empty")
+        raise Refused(f"the input {value.name}: Core ML takes non-empty fp32, fp16 and int32 tensors of rank 1 to {MOST_RANK}")
     return mb.placeholder(shape=shape, dtype=getattr(types, kind))
 
 
@@ -105,7 +107,7 @@ def _named(mb: Any, result: Any, name: str, value: onnx.ValueInfoProto) -> Any:
     """The result under its name, in the dtype of the segment's output."""
     kind = PORT_TYPES.get(value.type.tensor_type.elem_type)
     if kind is None or not shape_of(result):
-        raise Refused(f"the output {value.name}: Core ML gives fp32, fp16 and int32, and no scalars")
+        raise Refused(f"the output {value.name}: Core ML returns fp32, fp16 and int32 tensors, no scalars")
     return mb.identity(x=result, name=name)
 
 

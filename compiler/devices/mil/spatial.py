@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .node import Converter, Node
+from .node import Converter, MilNode
 
 
-def _ones(node: Node, name: str) -> list[int]:
+def _ones(node: MilNode, name: str) -> list[int]:
     return list(node.attribute(name, [1] * (len(node.shape(0)) - 2)))
 
 
@@ -18,7 +18,7 @@ def _interleaved(pads: Sequence[int]) -> list[int]:
     return [pads[k // 2 + half * (k % 2)] for k in range(len(pads))]
 
 
-def _pads(node: Node, kernel: Sequence[int]) -> list[int]:
+def _pads(node: MilNode, kernel: Sequence[int]) -> list[int]:
     """Explicit, in MIL's order. SAME_UPPER and SAME_LOWER: ONNX's definition, the output is ceil(size / stride)."""
     mode = node.attribute("auto_pad", "NOTSET")
     spatial = node.shape(0)[2:]
@@ -34,7 +34,7 @@ def _pads(node: Node, kernel: Sequence[int]) -> list[int]:
     return pads
 
 
-def _conv(node: Node) -> Any:
+def _conv(node: MilNode) -> Any:
     settings: dict[str, Any] = {"bias": node.constant(2)} if node.has(2) else {}
     return node.mb.conv(
         x=node.operand(0),
@@ -48,7 +48,7 @@ def _conv(node: Node) -> Any:
     )
 
 
-def _conv_transpose(node: Node) -> Any:
+def _conv_transpose(node: MilNode) -> Any:
     if node.attribute("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or node.attribute("output_shape") is not None:
         raise node.refuse("only explicit padding is converted")
     if any(node.attribute("output_padding", [])):
@@ -66,7 +66,7 @@ def _conv_transpose(node: Node) -> Any:
     )
 
 
-def _window(node: Node) -> dict[str, Any]:
+def _window(node: MilNode) -> dict[str, Any]:
     kernel = list(node.attribute("kernel_shape"))
     if set(_ones(node, "dilations")) != {1} or len(node.outputs) > 1:
         raise node.refuse("dilated windows and indices are not converted")
@@ -78,22 +78,22 @@ def _window(node: Node) -> dict[str, Any]:
     return {"x": node.operand(0), "kernel_sizes": kernel, "strides": strides, "pad_type": "custom", "pad": pads}
 
 
-def _average_pool(node: Node) -> Any:
+def _average_pool(node: MilNode) -> Any:
     return node.mb.avg_pool(**_window(node), exclude_padding_from_average=not node.attribute("count_include_pad", 0))
 
 
-def _max_pool(node: Node) -> Any:
+def _max_pool(node: MilNode) -> Any:
     return node.mb.max_pool(**_window(node))
 
 
-def _depth_to_space(node: Node) -> Any:
+def _depth_to_space(node: MilNode) -> Any:
     block = node.attribute("blocksize")
     if node.attribute("mode", "DCR") == "CRD":
         return node.mb.pixel_shuffle(x=node.operand(0), upscale_factor=block)
     return node.mb.depth_to_space(x=node.operand(0), block_size=block)
 
 
-def _resize(node: Node) -> Any:
+def _resize(node: MilNode) -> Any:
     """The last two axes, static."""
     shape, target = node.shape(0), _target(node)
     if len(shape) < 3 or target[:-2] != list(shape[:-2]) or node.attribute("antialias", 0) or node.attribute("exclude_outside", 0):
@@ -109,7 +109,7 @@ def _resize(node: Node) -> Any:
     )
 
 
-def _nearest(node: Node, target: list[int], place: str) -> Any:
+def _nearest(node: MilNode, target: list[int], place: str) -> Any:
     """Whole factors: floor with asymmetric coordinates and round_prefer_floor with half_pixel repeat every element equally."""
     rounding = node.attribute("nearest_mode", "round_prefer_floor")
     factors = [wanted / size for wanted, size in zip(target[-2:], node.shape(0)[-2:], strict=True)]
@@ -120,7 +120,7 @@ def _nearest(node: Node, target: list[int], place: str) -> Any:
     return node.mb.upsample_nearest_neighbor(x=node.operand(0), scale_factor_height=int(factors[0]), scale_factor_width=int(factors[1]))
 
 
-def _target(node: Node) -> list[int]:
+def _target(node: MilNode) -> list[int]:
     import math
 
     shape = node.shape(0)
@@ -135,7 +135,7 @@ def _target(node: Node) -> list[int]:
     return target
 
 
-def _resized(node: Node, shape: tuple[int, ...]) -> list[int]:
+def _resized(node: MilNode, shape: tuple[int, ...]) -> list[int]:
     return [shape[axis] for axis in node.attribute("axes") or range(len(shape))]
 
 

@@ -139,7 +139,7 @@ def placeable(result: CompileResult, device: str) -> float:
 def _loaded(result: CompileResult) -> onnx.ModelProto:
     """The graph the placement was asked about: loaded, recovered and simplified again (realising has changed the first one)."""
     from autoglmc.compiler.load.load_model import load_model
-    from autoglmc.compiler.pipeline.table import recover, simplify
+    from autoglmc.compiler.pipeline.bodies import recover, simplify
     from autoglmc.compiler.plan.plan_model import start
 
     work = start(load_model(model_path("bert_tiny"), {"batch": 1, "seq": 128}), result.work.target)

@@ -15,7 +15,7 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import TargetError
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.hw.try_rules import try_rules
-from autoglmc.compiler.pipeline.rule_library import library_of
+from autoglmc.compiler.pipeline.rules import library_of
 from autoglmc.targets.model import Target
 
 BERT = Path(__file__).parents[2] / "models" / "bert_tiny.onnx"

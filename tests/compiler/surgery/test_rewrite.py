@@ -15,8 +15,8 @@ from small_models import parse, save
 
 import autoglmc
 from autoglmc.compiler.errors import ModelError, UsageError
-from autoglmc.compiler.surgery.from_gs import model_of
-from autoglmc.compiler.surgery.to_gs import surgeon_graph
+from autoglmc.compiler.exchange.from_gs import model_of
+from autoglmc.compiler.exchange.to_gs import surgeon_graph
 
 GELU = """g (float[batch,8] x) => (float[batch,8] y) <float root = {1.4142135}, float one = {1}, float half = {0.5}>
   { d = Div(x, root) e = Erf(d) f = Add(e, one) h = Mul(x, f) g0 = Mul(h, half) i = Identity(g0) y = Tanh(i) }"""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +14,15 @@ import onnx_graphsurgeon as gs
 import pytest
 from make_target import make_cpu, make_target
 from onnx import numpy_helper
+from run_model import run
 from small_models import parse, save
 
 import autoglmc
 from autoglmc.compiler import cli
 from autoglmc.compiler.driver.compile_model import compile_model, stop_after
 from autoglmc.compiler.driver.result import CompileResult
-from autoglmc.compiler.errors import Infeasible, PassError, UsageError, UserError, UserPassError, VerifyError
+from autoglmc.compiler.errors import Infeasible, ModelError, PassError, UsageError, UserError, UserPassError, VerifyError
+from autoglmc.compiler.exchange.to_gs import surgeon_graph
 from autoglmc.compiler.surgery import apply_pass
 from autoglmc.compiler.surgery.user_pass import POINTS, UserPass
 from autoglmc.targets.model import Limit
@@ -241,9 +245,9 @@ def test_a_bounded_pass_is_not_taken_for_a_wrong_bundle(tmp_path: Path, capsys: 
     result = compiled(tmp_path, declared(nudge(1e-2), "bounded=5e-2"), verify_each=True)
     assert not isinstance(result.verification, str) and result.verification.verified and result.verification.approximated
     assert [one.name for one in result.checked][3] == f"{HERE}:nudge_bias"
-    from autoglmc.compiler.report.terminal import print_compiled
+    from autoglmc.compiler.report.compiled import print_compiled
 
-    print_compiled(result)
+    print_compiled(result.as_json())
     shown = " ".join(capsys.readouterr().out.split())
     assert f"{HERE}:nudge_bias (your pass): bounded, off by at most 0.05 (declared, checked on generated inputs)" in shown
 
@@ -254,6 +258,13 @@ def test_a_bounded_pass_over_the_targets_limit_is_named(tmp_path: Path) -> None:
     with pytest.raises(Infeasible) as caught:
         compile_model(save(model(), tmp_path), target, output=tmp_path / "bundle", passes=[declared(nudge(1e-2), "bounded=5e-2")])
     assert f"with {HERE}:nudge_bias" in caught.value.message and not (tmp_path / "bundle").exists()
+
+
+def test_beyond_what_is_sane_the_target_must_say_what_is_allowed(tmp_path: Path) -> None:
+    """A bound may be kept and still be more than an output's whole spread: without a limit in the target that is refused."""
+    with pytest.raises(VerifyError) as caught:
+        compiled(tmp_path, declared(drop_both, "bounded=10"))
+    assert caught.value.message.endswith(f"with {HERE}:drop_both") and "error abs <= 1e-2;" in caught.value.help
 
 
 def test_given_inputs_count_too(tmp_path: Path) -> None:
@@ -536,5 +547,42 @@ def test_modules_beside_the_file_can_be_imported(tmp_path: Path) -> None:
     assert command(tmp_path, "--pass", f"{tmp_path / 'surgery.py'}:halve", text=f"from amount_of_nudge import BY\n{FILE}") == 0
 
 
-def test_the_public_name() -> None:
-    assert autoglmc.UserPass is UserPass
+def test_the_public_names() -> None:
+    assert autoglmc.UserPass is UserPass and autoglmc.UserPassError is UserPassError
+
+
+def test_the_example_runs() -> None:
+    example = Path(__file__).parents[3] / "examples" / "user_pass.py"
+    assert len(example.read_text().splitlines()) <= 40
+    done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, check=True)
+    assert done.stdout == "your pass, after simplify: 1 Relu taken out; contract exact, checked on generated inputs\n"
+
+
+def test_the_example_on_the_command_line(tmp_path: Path, capsys: Screen) -> None:
+    example = Path(__file__).parents[3] / "examples" / "user_pass.py"
+    assert command(tmp_path, "--pass", f"{example}:drop_relus") == 0
+    assert "user_pass.py:drop_relus (your pass): exact (declared, checked on generated inputs)" in capsys.readouterr().out
+
+
+def test_a_graph_is_compiled_as_its_model_is(tmp_path: Path) -> None:
+    """`autoglmc.compile(graph)`: the same bundle as of the model, verified against it; what gs.Graph cannot hold is refused by name."""
+    target, model_ = X86, model()
+    of_model = autoglmc.compile(model_, target, output=tmp_path / "of_model")
+    graph = surgeon_graph(model())
+    of_graph = autoglmc.compile(graph, target, output=tmp_path / "of_graph")
+    assert of_graph.manifest == of_model.manifest
+    assert of_graph.verify(graph).passed and of_graph.verify(model_).passed
+    graph.outputs[0].type = "sequence_type"
+    with pytest.raises(ModelError, match="'y' has type sequence"):
+        autoglmc.compile(graph, target, output=tmp_path / "bad")
+    with pytest.raises(UsageError, match=r"a model is a path, an onnx\.ModelProto or an onnx_graphsurgeon\.Graph, not int"):
+        autoglmc.compile(3, target, output=tmp_path / "bad")  # type: ignore[arg-type]
+
+
+def test_rewritten_edited_and_compiled(tmp_path: Path) -> None:
+    """The way of somebody who edits models: the recovered graph, an edit, a bundle."""
+    graph = autoglmc.rewrite(model())
+    drop_relu(graph)
+    bundle = autoglmc.compile(graph, X86, output=tmp_path / "bundle")
+    x = np.ones((4, 8), np.float32)
+    np.testing.assert_allclose(bundle.run({"x": x})["y"], run(model(), {"x": x})[0], atol=1e-5)

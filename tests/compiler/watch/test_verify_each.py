@@ -19,7 +19,7 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import PassError, UsageError, UserError
 from autoglmc.compiler.pipeline import table as pipeline
 from autoglmc.compiler.watch.repro import AFTER, BEFORE, INPUTS, SCRIPT
-from autoglmc.passes import library
+from autoglmc.passes import library, stages
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import FAMILIES, RECOVER, SIMPLIFY, SUBSTITUTE, TUNE, named
 from autoglmc.passes.rule.build import Builder
@@ -103,7 +103,7 @@ def scaled(by: float) -> Callable[[Builder, str], str]:
 
 @pytest.mark.parametrize("site", ["", "h0", "h3", "h5"])
 def test_a_wrong_constant_in_recovery(site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02), site)))
+    monkeypatch.setattr(stages, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02), site)))
     found = failure(tmp_path, machine())
     assert (found.pass_name, found.rule, found.exit_code) == ("recover", "recover_gelu", 3)
     assert found.tensor == (site or "h5"), "without a site every one is wrong, and recovery goes from the outputs back"
@@ -114,7 +114,7 @@ def test_a_wrong_constant_in_recovery(site: str, tmp_path: Path, monkeypatch: py
 
 
 def test_the_repro_is_the_formula_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02), "h2")))
+    monkeypatch.setattr(stages, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02), "h2")))
     folder = Path(failure(tmp_path, machine()).repro)
     before, after = onnx.load(folder / BEFORE), onnx.load(folder / AFTER)
     assert [node.op_type for node in before.graph.node] == ["Div", "Erf", "Add", "Mul", "Mul"]
@@ -135,7 +135,7 @@ def test_a_node_that_computes_something_is_taken_out(tmp_path: Path, monkeypatch
         match=lambda graph, node: Bindings(node, {"x": node.inputs[0]}) if node.outputs[0] == "n3" else None,
         build=lambda b, found: found["x"],
     )
-    monkeypatch.setattr(pipeline, "SIMPLIFY", (*SIMPLIFY, rule))
+    monkeypatch.setattr(stages, "SIMPLIFY", (*SIMPLIFY, rule))
     found = failure(tmp_path, machine())
     assert (found.pass_name, found.rule, found.tensor) == ("simplify", "remove_norm", "n3")
     done = subprocess.run([sys.executable, str(Path(found.repro) / SCRIPT)], capture_output=True, text=True)
@@ -190,7 +190,7 @@ def test_a_wrong_type_is_seen_by_the_checker(tmp_path: Path, monkeypatch: pytest
     def transposed(b: Builder, x: str) -> str:
         return b.op("Transpose", x)
 
-    monkeypatch.setattr(pipeline, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), transposed, "h1")))
+    monkeypatch.setattr(stages, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), transposed, "h1")))
     found = failure(tmp_path, machine())
     assert (found.rule, found.tensor) == ("recover_gelu", "h1") and "onnx.checker" in found.message
 
@@ -217,14 +217,14 @@ def test_a_pass_that_is_wrong_without_any_rule_is_named_alone(tmp_path: Path, mo
                 node.operator = "Sigmoid"
         return ()
 
-    monkeypatch.setattr(pipeline, "name_outputs", lose)
+    monkeypatch.setattr(stages, "name_outputs", lose)
     found = failure(tmp_path, machine())
     assert (found.pass_name, found.rule, found.repro) == ("simplify", "", "")
     assert not (tmp_path / "bundle.repro").exists()
 
 
 def test_disabled_rules_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02))))
+    monkeypatch.setattr(stages, "RECOVER", swap(RECOVER, spoiled(named("recover_gelu"), scaled(1.02))))
     result = compile_model(save(model(), tmp_path), machine(), output=tmp_path / "b", verify_each=True, disable=["recover_gelu"])
     assert "Gelu" not in result.work.recovered and result.work.recovered["Erf"] == BLOCKS
     with pytest.raises(UsageError, match="there is no rule 'recover_gulu'\n  help: did you mean 'recover_gelu'"):

@@ -57,7 +57,7 @@ def test_every_operator_that_a_version_changed_has_been_looked_at() -> None:
     [
         (CONV, 18, 17, ""),
         (CONV, 22, 11, ""),
-        (CONV, 18, 9, "is another"),
+        (CONV, 18, 9, "differs from"),
         ("g (float[2,3] x) => (float[2,3] y) { y = Softmax(x) }", 18, 13, ""),
         ("g (float[2,3] x) => (float[2,3] y) { y = Softmax(x) }", 18, 12, "opset 13 changed"),
         ("g (float[2,3] x) => (float[2,3] y) { y = Relu(x) }", 18, 12, ""),
@@ -71,7 +71,7 @@ def test_every_operator_that_a_version_changed_has_been_looked_at() -> None:
         ("g (float[2,4] x, int64[2] s) => (float[4,2] y) { y = Reshape <allowzero = 0> (x, s) }", 18, 13, ""),
         ("g (float[2,4] x, int64[4] p) => (float[3,5] y) { y = Pad(x, p) }", 18, 17, "opset 18 changed"),
         ("g (float[2,4] x) => (float[2,2] y, float[2,2] z) { y, z = Split <axis = 1, num_outputs = 2> (x) }", 18, 17, "num_outputs"),
-        ("g (float[2,3] x) => (float[2,3] y) { y = Gelu(x) }", 20, 17, "exists from opset 20"),
+        ("g (float[2,3] x) => (float[2,3] y) { y = Gelu(x) }", 20, 17, "exists since opset 20"),
     ],
 )  # fmt: skip
 def test_what_an_older_opset_says_the_same(text: str, written: int, opset: int, why: str) -> None:

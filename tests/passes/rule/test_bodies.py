@@ -15,7 +15,7 @@ from run_model import run
 from small_models import parse, save
 
 from autoglmc.compiler.driver.compile_model import compile_model
-from autoglmc.compiler.pipeline.table import recover
+from autoglmc.compiler.pipeline.bodies import recover
 from autoglmc.compiler.pipeline.work import Work
 from autoglmc.compiler.watch.blame import find_faulty_application
 from autoglmc.passes.graph.graph import Graph

@@ -141,7 +141,7 @@ def test_the_cheapest_admissible_form_for_what_the_device_has(operators: list[st
 def test_nothing_within_the_tolerance_is_a_refusal_that_says_so() -> None:
     refused = choice(["Relu", "Mul", "Add"], "relu", 1e-4)
     assert isinstance(refused, Refusal)
-    assert "relu_16 is within 0.000923, tol 0.0001" in str(refused)
+    assert "relu_16 has an error of up to 0.000923, above tol 0.0001" in str(refused)
 
 
 def test_every_form_can_be_named_alone() -> None:

@@ -13,9 +13,9 @@ from onnx_graphsurgeon.ir.tensor import SparseValues
 from small_models import parse
 
 from autoglmc.compiler.errors import ModelError
-from autoglmc.compiler.surgery.from_gs import model_of
-from autoglmc.compiler.surgery.refuse import KINDS
-from autoglmc.compiler.surgery.to_gs import surgeon_graph
+from autoglmc.compiler.exchange.from_gs import model_of
+from autoglmc.compiler.exchange.refuse import KINDS
+from autoglmc.compiler.exchange.to_gs import surgeon_graph
 
 Kind = onnx.AttributeProto
 

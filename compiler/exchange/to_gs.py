@@ -1,4 +1,4 @@
-"""From a model, or a graph of the pipeline, to a gs.Graph.
+"""From a model to a gs.Graph.
 
 Carried by the gs.Graph itself: operators in their order with their names, domains and attributes; tensors with dtype and shape; weights of
 every dtype (bfloat16, 8-bit and 4-bit floats, 2-bit and 4-bit integers, sparse ones); bodies; functions; opsets; producer; IR version.
@@ -15,8 +15,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...passes.graph.graph import Graph
-from ..pipeline.whole_model import graph_model
 from .kept import Kept
 from .refuse import refuse_losses
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from .surgeon import SurgeonGraph
 
 
-def surgeon_graph(source: onnx.ModelProto | Graph) -> SurgeonGraph:
+def surgeon_graph(model: onnx.ModelProto) -> SurgeonGraph:
     """A gs.Graph of the model. It shares the model's protobufs, as gs.import_onnx does: do not edit the model afterwards.
 
     Raises ModelError that names the first tensor, attribute or function that a gs.Graph cannot carry."""
@@ -38,7 +36,6 @@ def surgeon_graph(source: onnx.ModelProto | Graph) -> SurgeonGraph:
 
     from .surgeon import SurgeonGraph
 
-    model = graph_model(source) if isinstance(source, Graph) else source
     refuse_losses(model)
     with G_LOGGER.suppress():
         graph = gs.import_onnx(model)

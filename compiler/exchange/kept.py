@@ -9,8 +9,6 @@ from functools import cached_property
 
 import onnx
 
-from ..load.structure import bodies
-
 
 @dataclass(frozen=True)
 class KeptNodes:
@@ -71,10 +69,15 @@ def first(names: Iterable[str]) -> str:
     return next((name for name in names if name), "")
 
 
+def told(operator: str, name: str, outputs: Iterable[str]) -> str:
+    """How a message names a node: `Add 'encoder/add'`, or `Add (writes 'y')` for one without a name."""
+    return f"{operator} '{name}'" if name else f"{operator} (writes '{first(outputs)}')"
+
+
 def mentioned(node: onnx.NodeProto) -> set[str]:
     """Every tensor that the node or its bodies name."""
     names = {*node.input, *node.output}
-    for body in bodies(node):
+    for body in (attribute.g for attribute in node.attribute if attribute.HasField("g")):
         names.update(value.name for value in body.output)
         names.update(*(mentioned(inner) for inner in body.node))
     return names

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...targets.dtypes import EXOTIC
+from ..devices.cpu_session import open_session
 from ..devices.ort_values import to_ort
 from ..load.hide_weights import SMALL
 from ..load.part_of import GRAPH, INITIALIZER, part_of
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
-EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 STRING = 8
 IN_MEMORY = "in-memory"
 """Stands for the file of a weight that onnxruntime is given by address."""
@@ -48,19 +48,10 @@ def light_copy(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[onnx.Tens
     return copy, tuple(large)
 
 
-def open_session(copy: onnx.ModelProto, weights: Sequence[onnx.TensorProto], folder: Path | None, *, optimised: bool = True) -> Opened:
+def open_untouched(copy: onnx.ModelProto, weights: Sequence[onnx.TensorProto], folder: Path | None, *, optimise: bool = True) -> Opened:
     """A session of a light copy and its weights; `folder`: where weights in other files lie. Raises what onnxruntime raises."""
-    import onnxruntime
     from onnx import numpy_helper
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    levels = onnxruntime.GraphOptimizationLevel
-    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
-    if folder is not None:
-        options.add_session_config_entry(EXTERNAL_FOLDER, str(folder.resolve()))
-    values = tuple(to_ort(numpy_helper.to_array(tensor)) for tensor in weights)
-    if values:
-        options.add_external_initializers([tensor.name for tensor in weights], list(values))
-    session = onnxruntime.InferenceSession(copy.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return Opened(session, values)
+    values = {tensor.name: to_ort(numpy_helper.to_array(tensor)) for tensor in weights}
+    where = None if folder is None else folder.resolve()
+    return Opened(open_session(copy.SerializeToString(), optimise=optimise, weights_folder=where, weights=values), tuple(values.values()))

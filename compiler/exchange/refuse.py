@@ -8,7 +8,7 @@ from itertools import chain
 import onnx
 
 from ..errors import ModelError
-from ..load.structure import describe_node
+from .kept import told
 
 NOT_READ = "onnx_graphsurgeon cannot hold it: edit the model with onnx itself"
 KINDS = {
@@ -54,7 +54,7 @@ def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
 
 
 def _check_node(node: onnx.NodeProto, outer: frozenset[str]) -> None:
-    where = describe_node(node)
+    where = told(node.op_type, node.name, node.output)
     if node.overload:
         raise ModelError(f"{where} calls the overload '{node.overload}' of a function", help=NOT_READ)
     for attribute in node.attribute:

@@ -14,10 +14,11 @@ from random_graphs import models
 from run_model import run
 from small_models import parse
 
+from autoglmc.compiler.exchange.from_gs import is_surgeon_graph, model_of
+from autoglmc.compiler.exchange.surgeon import SurgeonGraph
+from autoglmc.compiler.exchange.to_gs import surgeon_graph
 from autoglmc.compiler.load.load_model import load_model
-from autoglmc.compiler.surgery.from_gs import is_surgeon_graph, model_of
-from autoglmc.compiler.surgery.surgeon import SurgeonGraph
-from autoglmc.compiler.surgery.to_gs import surgeon_graph
+from autoglmc.compiler.pipeline.whole_model import graph_model
 from autoglmc.passes.graph.graph import Graph
 
 BODY = "then_w"
@@ -80,6 +81,7 @@ def rich() -> onnx.ModelProto:
     graph.quantization_annotation.add(tensor_name="a").quant_parameter_tensor_names.add(key="SCALE_TENSOR", value="outer0")
     for k, node in enumerate(graph.node):
         node.name = node.name or f"n{k}"
+    graph.node[0].device_configurations.add(configuration_id="two devices", pipeline_stage=1)
     return note(model)
 
 
@@ -117,9 +119,8 @@ def test_everything_comes_back_byte_for_byte(make: object) -> None:
 def test_the_test_models_come_back_as_they_were(name: str) -> None:
     model = onnx.load(model_path(name))
     assert model_of(surgeon_graph(model)) == model
-    loaded = Graph(load_model(model_path(name), SHAPES[name]).proto)
-    graph = surgeon_graph(loaded)
-    assert model_of(graph) == loaded.to_model()
+    loaded = graph_model(Graph(load_model(model_path(name), SHAPES[name]).proto))
+    assert model_of(surgeon_graph(loaded)) == loaded
 
 
 @settings(max_examples=60)

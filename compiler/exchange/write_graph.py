@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 from onnx import defs, helper
 
 from ..errors import ModelError
-from .kept import Kept, KeptNodes
+from .kept import Kept, KeptNodes, told
 from .surgeon import kept_of
 from .write_parts import attribute_proto, body_proto, is_sparse, put, put_all, sparse_proto, tensor_proto, value_info
 
@@ -89,7 +89,7 @@ class _Writer:
     ) -> onnx.AttributeProto:
         if isinstance(value, gs.Graph):
             return body_proto(name, self.graph(value, kept_of(value), outer), old)
-        where = f"{node.op} '{node.name}'" if node.name else f"{node.op} (writes '{node.outputs[0].name if node.outputs else ''}')"
+        where = told(node.op, node.name, (tensor.name for tensor in node.outputs))
         return attribute_proto(name, value, old, where, self._kind(node, name))
 
     def _kind(self, node: gs.Node, name: str) -> int:

@@ -1,0 +1,51 @@
+"""Arguments that Python callers give in other forms than the command line can."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import UsageError
+from ..load.bind_shapes import LARGEST, Shapes
+
+SIZES = f"a size is a whole number from 1 to {LARGEST}, or a tuple of them for a whole input"
+
+
+def sizes_of(shapes: Mapping[str, Any] | None) -> Shapes:
+    """Shapes as the compiler takes them. Raises UsageError for what is no mapping from names to sizes."""
+    if shapes is None:
+        return {}
+    if not isinstance(shapes, Mapping):
+        raise UsageError(f"shapes is a mapping from names to sizes, not {type(shapes).__name__}", help='for example shapes={"batch": 1}')
+    return {name: _size(name, given) for name, given in shapes.items()}
+
+
+def arrays_of(inputs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Raises UsageError for what is no mapping from input names to arrays."""
+    if inputs is None or isinstance(inputs, Mapping):
+        return inputs
+    raise UsageError(f"inputs is a mapping from input names to arrays, not {type(inputs).__name__}")
+
+
+def names_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Several names, or a single one."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def effort_of(effort: float) -> float:
+    """Raises UsageError for what is no positive number."""
+    if isinstance(effort, (int, float)) and math.isfinite(effort) and effort > 0:
+        return effort
+    raise UsageError(f"effort is a positive number, not {effort!r}", help="1.0 is the default")
+
+
+def _size(name: str, given: Any) -> int | tuple[int, ...]:
+    several = isinstance(given, (tuple, list))
+    try:
+        sizes = tuple(dim.__index__() for dim in (given if several else (given,)))
+    except AttributeError:
+        sizes = ()
+    if not isinstance(name, str) or not sizes or min(sizes) < 1 or max(sizes) > LARGEST:
+        raise UsageError(f"shapes[{name!r}] is {given!r}", help=SIZES)
+    return sizes if several else sizes[0]

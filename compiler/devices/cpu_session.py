@@ -1,0 +1,46 @@
+"""onnxruntime sessions on the CPU: for segments, for reference runs, for folding constants."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+NO_WEIGHTS: Mapping[str, onnxruntime.OrtValue] = MappingProxyType({})
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+
+
+def open_session(
+    model: Path | bytes,
+    *,
+    optimise: bool = True,
+    spin: bool = True,
+    threads: int = 0,
+    weights_folder: Path | None = None,
+    weights: Mapping[str, onnxruntime.OrtValue] = NO_WEIGHTS,
+) -> onnxruntime.InferenceSession:
+    """A session that prints nothing below a fatal error. Raises what onnxruntime raises; its exceptions share no base class.
+
+    optimise: with onnxruntime's graph optimisations. spin: its threads busy-wait for work for a while. threads: 0 for as many as cores.
+    weights_folder: where the external weights of a serialised model are. weights: external weights by name, read where they lie: keep
+    them as long as the session.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if not spin:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if weights_folder is not None:
+        options.add_session_config_entry(WEIGHTS_FOLDER, os.fspath(weights_folder))
+    if weights:
+        options.add_external_initializers(list(weights), list(weights.values()))
+    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])

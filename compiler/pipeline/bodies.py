@@ -1,0 +1,84 @@
+"""What each pass of the table does with the work: reads what it needs, leaves what it gives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...passes import stages
+from ...passes.place.cut_segments import cut
+from ...passes.place.fuse_formulas import fuse
+from ...passes.place.place_operators import ask, place_relaxing, state
+from ...passes.place.placed import Unplaceable
+from ...passes.place.realise_placement import realise
+from ..errors import Infeasible, TargetError
+from .tune_segments import rules_of, tune
+from .work import Work
+
+
+def recover(work: Work) -> None:
+    work.decisions.extend(stages.recover(work.graph, work.without, work.allow))
+
+
+def simplify(work: Work) -> None:
+    work.decisions.extend(stages.simplify(work.graph, work.without, work.allow))
+    work.recovered = dict(Counter(node.kind for node in work.graph.nodes))
+
+
+def fuse_formulas(work: Work) -> None:
+    decisions, sites = fuse(work.graph, work.target, work.formulas, work.allow)
+    work.decisions.extend(decisions)
+    work.sites = (*work.sites, *sites)
+    work.graph.sweep()
+
+
+def ask_devices(work: Work) -> None:
+    """Raises TargetError for operators no device runs."""
+    asked = ask(work.graph, work.target, work.substitutes, work.families)
+    if asked.unplaceable:
+        raise _unplaceable(asked.unplaceable)
+    work.question = state(asked)
+
+
+def place_operators(work: Work) -> None:
+    """Raises Infeasible where the operators cannot be placed at all. A plan that breaks a limit only because every plan does is
+    left for the limits to refuse: they can say by how much."""
+    question = work.question
+    assert question is not None
+    if work.plan is not None:
+        work.placement = replace(work.plan, question=question)
+        return
+    work.placement = place_relaxing(question, work.effort)
+    if work.placement is None:
+        message = (
+            "no placement of the operators respects the limits on partitions, or some tensor needs a link that the target does not have"
+        )
+        raise Infeasible("placement", 0, 0, ("allow more partitions", "add the missing links"), message=message)
+
+
+def realise_placement(work: Work) -> None:
+    assert work.placement is not None
+    work.parts, sites = realise(work.placement, {rewrite.name: rewrite for rewrite in work.substitutes}, work.allow)
+    work.sites = (*work.sites, *sites)
+
+
+def cut_segments(work: Work) -> None:
+    work.segments = cut(work.graph, work.parts, work.target)
+
+
+def tune_segments(work: Work) -> None:
+    used = {
+        device.name: {s.implementation.rule for s in work.sites if s.implementation.device == device.name} for device in work.target.devices
+    }
+    rules = {d.name: work.enabled(rules_of(d, work.target.precision, used[d.name])) for d in work.target.devices}
+    work.segments, decisions = tune(work.segments, work.target, rules, work.allow)
+    work.decisions.extend(decisions)
+
+
+def _unplaceable(found: Sequence[Unplaceable]) -> TargetError:
+    first = found[0]
+    more = f" (and {len(found) - 1} more: {', '.join(sorted({h.operator for h in found[1:]}))})" if len(found) > 1 else ""
+    reasons = "; ".join(f"{refusal.device}: {refusal}" for refusal in first.refusals)
+    help = "add the operator to a device's `supports`, a `rewrite` line for it, or a cpu with `supports all`"
+    return TargetError(f"no device of the target runs {first.operator}{more}: {reasons}", where=f"node {first.node}", help=help)

@@ -1,0 +1,35 @@
+"""The two stages that are the same for every target: recovering operators, and simplifying."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .graph.graph import Graph
+from .library import RECOVER, SIMPLIFY
+from .rule.bodies import apply_everywhere
+from .rule.rewrite import Allow, Decision, Rewrite, anywhere
+from .simplify import merge_equal, split_dequantize
+from .simplify.remove_identity import name_outputs
+
+NONE: frozenset[str] = frozenset()
+
+
+def recover(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywhere) -> tuple[Decision, ...]:
+    """What exporters scattered becomes one operator again, in bodies too. Rules named in `without` are not used."""
+    return apply_everywhere(graph, _enabled(RECOVER, without), allow)
+
+
+def simplify(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywhere) -> tuple[Decision, ...]:
+    """Equal nodes are merged (in the graph, not in bodies), rules of SIMPLIFY applied everywhere, dequantised tensors split by reader and
+    graph outputs named; nodes that nothing reads are removed. Rules named in `without` are not used."""
+    decisions = [] if merge_equal.NAME in without else [*merge_equal.merge_equal(graph, allow)]
+    decisions += apply_everywhere(graph, _enabled(SIMPLIFY, without), allow)
+    if split_dequantize.NAME not in without:
+        decisions += split_dequantize.split_dequantize(graph, allow)
+    decisions += name_outputs(graph)
+    graph.sweep()
+    return tuple(decisions)
+
+
+def _enabled(rules: Iterable[Rewrite], without: frozenset[str]) -> tuple[Rewrite, ...]:
+    return tuple(rule for rule in rules if rule.name not in without)
