@@ -23,7 +23,7 @@ PACKAGES = ("autoglmc", "onnx", "onnxruntime", "onnxsim", "ortools", "numpy", "p
 
 
 def answer_failure(problem: Exception, arguments: Sequence[str], as_json: bool, target: Target | None = None) -> int:
-    """Prints what happened, on stderr or as JSON on stdout, and returns the exit code. Lines of the target that the message names are
+    """Prints what happened, on stderr or as JSON on stdout, and returns the exit code. Lines of the target at which the error is are
     quoted."""
     if isinstance(problem, BrokenPipeError):
         # the reader of our output is gone, and flushing at exit would fail again
@@ -56,13 +56,14 @@ def _say(text: str, facts: dict[str, Any], code: int, as_json: bool) -> int:
 
 
 def _quoted(text: str, target: Target | None) -> str:
-    """The message with the named lines of .hw files below the line that names them."""
+    """The message with the lines of .hw files that its place names: below the place, as a compiler quotes."""
     if target is None:
         return text
     from ..report.quote import source_of
 
-    source, quoted = source_of(target), set[str]()
-    return "\n".join(part for line in text.split("\n") for part in (line, *(f"    {quote}" for quote in source.quotes(line, quoted))))
+    source = source_of(target)
+    quotes = [[f"    {quote}" for quote in source.quotes(line)] if line.startswith("  at: ") else [] for line in text.split("\n")]
+    return "\n".join(part for line, below in zip(text.split("\n"), quotes, strict=True) for part in (line, *below))
 
 
 def _as_user_error(problem: Exception) -> UserError | None:

@@ -25,7 +25,7 @@ GAP = "  "
 
 
 class Progress:
-    """Called with a message at every stage. This one prints nothing but what was asked for (`show`)."""
+    """Called with a message at every stage. This one prints only what the user wants to see (`show`)."""
 
     def __call__(self, message: str) -> None:
         """A stage begins."""

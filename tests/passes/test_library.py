@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from counted import at_most
 from models import NAMES, model_path
 from run_model import emitted, feeds, run
 from typed_models import load
@@ -45,17 +45,20 @@ def test_what_is_recovered_is_what_the_file_holds(name: str) -> None:
     assert found.get(GELU, 0) + found.get(TANH, 0) == kinds["Erf"] + kinds["Tanh"]
 
 
+CALLS_PER_NODE = 5_000
+"""Of functions, to recover and simplify a real model: some 200 as measured; beyond this something is quadratic."""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_real_models_are_recovered(name: str) -> None:
     before = load(name)
     graph = Graph(onnx.ModelProto.FromString(before.SerializeToString()))
-    size, started = len(graph.nodes), time.perf_counter()
-    decisions = [*apply(graph, RECOVER), *apply(graph, SIMPLIFY)]
-    seconds = time.perf_counter() - started
+    size = len(graph.nodes)
+    with at_most(CALLS_PER_NODE * size):
+        decisions = [*apply(graph, RECOVER), *apply(graph, SIMPLIFY)]
     taken = Counter(d.rule for d in decisions if d.taken and not d.rule.startswith("remove_"))
     assert taken == dict(FOUND[name])
     assert len(graph.nodes) <= size
-    assert seconds < 20, "tens of milliseconds, on a machine that does nothing else"
     fed = inputs(before)
     old, new = run(before, fed), run(emitted(graph), fed)
     moved = run(before, {key: nudged(array) for key, array in fed.items()})

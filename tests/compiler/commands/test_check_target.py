@@ -51,11 +51,11 @@ def test_errors_of_included_files_are_all_told(capsys: pytest.CaptureFixture[str
     assert shown.count("note: included here (part.hw:2)") == 1
 
 
-@pytest.mark.parametrize("verb", [["check"], ["check", "--strict"]])
-def test_checking_imports_nothing_heavy(verb: list[str]) -> None:
+@pytest.mark.parametrize("words", [["check"], ["check", "--strict"]])
+def test_checking_imports_nothing_heavy(words: list[str]) -> None:
     files = [str(stock_path(name)) for name in stock_names()]
     code = (
-        f"import sys; from autoglmc.compiler.cli import run\nfor file in {files!r}: run([*{verb!r}, file])\n"
+        f"import sys; from autoglmc.compiler.cli import run\nfor file in {files!r}: run([*{words!r}, file])\n"
         "print(sorted({'onnx', 'numpy', 'onnxruntime', 'ortools'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

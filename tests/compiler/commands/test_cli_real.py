@@ -1,4 +1,4 @@
-"""The verbs as a user types them, on a real model: compile, run, verify, check, and what they say to wrong files."""
+"""The commands as a user types them, on a real model: compile, run, verify, check, and what they print for wrong files."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _flip(folder: Path) -> None:
         (lambda folder: (folder / "segments" / "weights.bin").unlink(), "segments/weights.bin is missing"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "the manifest is not JSON"),
         (lambda folder: (folder / "manifest.json").write_text("[" * 100_000), "the manifest is not JSON"),
-        (_damage(tool__format=2), "this version reads format 1\n"),
+        (_damage(tool__format=1), "this version reads format 2: compile again\n"),
         (_damage(arena__slots__1__offset=-64), "arena.slots[1].offset"),
         (_damage(arena__slots__1__offset=1 << 40), "after the arena's"),
         (_damage(arena__total=1 << 62), "bytes cannot be mapped"),
@@ -231,8 +231,8 @@ target bad {
 }
 """
     path = save(text.encode(), tmp_path, "bad.hw")
-    for verb in ([str(model_path("lightnet")), "--target", str(path)], ["check", str(path)]):
-        assert cli.run(verb) == 1
+    for line in ([str(model_path("lightnet")), "--target", str(path)], ["check", str(path)]):
+        assert cli.run(line) == 1
         shown = capsys.readouterr().err
         for words in ("unknown unit `GBs`", "no device `gpuu`", "has no `dispatch`", "did you mean `supports`?"):
             assert shown.count(words) == 1

@@ -103,3 +103,12 @@ def test_completing_a_target_imports_nothing_heavy() -> None:
     }
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert (done.stdout, done.stderr.strip()) == ("plain,npu\n", "[]")
+
+
+def test_the_help_and_the_page_give_the_same_lines_for_each_shell(capsys: Screen) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "command-line.md").read_text("utf-8")
+    assert cli.run(["completion", "--help"]) == 0
+    lines = dict(
+        line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line.strip().startswith(("bash ", "zsh ", "fish "))
+    )
+    assert set(lines) == {"bash", "zsh", "fish"} and all(f"`{command.strip()}`" in page for command in lines.values())

@@ -49,4 +49,4 @@ def test_what_was_tried_in_vain_is_one_line_by_what_it_lacks(tmp_path: Path, cap
     assert len(failed) > 3 and all(change not in text for change in failed if change.startswith("`rewrite"))
     assert "(needs Tanh)" in vain and " tanh" in f" {vain}"
     assert "smallest: `rewrite Gelu -> sigmoid" in tried and "still refused" not in text
-    assert "sigmoid_of_tanh, tanh_of_tanh, relu_tanh_of_tanh: this form is fitted to the other GELU" in tried
+    assert "sigmoid_of_tanh, tanh_of_tanh, relu_tanh_of_tanh: this form approximates the other variant of GELU" in tried

@@ -50,12 +50,12 @@ def test_a_fault_is_told_with_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, run: int, says: str, pipeline: bool
 ) -> None:
     bundle = chain(tmp_path)
-    Fault(kind, run).install(monkeypatch)
-    session, start = bundle.session(), time.perf_counter()
+    fault = Fault(kind, run).install(monkeypatch)
+    session = bundle.session()
     with pytest.raises(StepFailed) as failure:
         session.run_many(REQUESTS, pipeline=pipeline, step_limit=0.2)
     told = failure.value
-    assert time.perf_counter() - start < 3
+    assert fault.runs <= run + 2, "no run of the segment begins after the fault but the other mark's of a first run"
     assert says in told.message and told.message.startswith(f"request {told.request}, step 1, segment 1 on npu (stub): ")
     assert (told.step, told.segment, told.device, told.request) == (1, 1, "npu", run)
 
@@ -82,10 +82,10 @@ def test_after_a_fault_the_session_runs_again(tmp_path: Path, monkeypatch: pytes
 def test_a_runtime_that_cannot_be_stopped_is_left_behind_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlap, "GRACE", 0.3)
     fault = Fault("deaf", 2).install(monkeypatch)
-    session, start = chain(tmp_path).session(), time.perf_counter()
+    session = chain(tmp_path).session()
     with pytest.raises(StepFailed, match="step limit") as failure:
         session.run_many(REQUESTS, pipeline=True, step_limit=0.2)
-    assert time.perf_counter() - start < 3
+    assert fault.runs == 3, "no run of the segment begins after the one that hangs"
     assert "could not be stopped (autoglmc npu)" in failure.value.help
     with pytest.raises(BundleError, match="still runs"):  # it writes to the arena whenever it pleases
         session.run(REQUESTS[0])
@@ -106,10 +106,10 @@ def endless() -> ModelProto:
 
 
 def test_onnxruntime_is_stopped_at_the_limit(tmp_path: Path) -> None:
-    session, start = bundle_of(cut(endless(), ("npu", "cpu")), tmp_path / "b").session(), time.perf_counter()
+    """The loop would take years, so that this ends at all is the proof."""
+    session = bundle_of(cut(endless(), ("npu", "cpu")), tmp_path / "b").session()
     with pytest.raises(StepFailed, match=r"request 0, step 1, segment 1 on cpu \(CPU\): it did not end within the step limit of 0.5 s"):
         session.run_many([{"x": np.ones((1, 4), np.float32)}] * 3, pipeline=True, step_limit=0.5)
-    assert time.perf_counter() - start < 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

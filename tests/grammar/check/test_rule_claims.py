@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
+from counted import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rule_texts import HEAD, MY_GELU, with_rules
@@ -122,10 +122,9 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_rules_are_answered(name: str) -> None:
-    start = time.process_time()
-    found = said(HOSTILE[name])
+    with at_most(60_000_000):
+        found = said(HOSTILE[name])
     assert any(diagnostic.severity == "error" for diagnostic in found) or name == "brackets"
-    assert time.process_time() - start < 6
 
 
 def test_reading_rules_imports_nothing_heavy() -> None:
@@ -137,14 +136,10 @@ def test_reading_rules_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_check_is_quick() -> None:
-    analyse_text(HEAD, "box.hw")
-    took = []
-    for text in (HEAD, with_rules(MY_GELU)) * 3:
-        start = time.process_time()
-        analyse_text(text, "box.hw")
-        took.append(time.process_time() - start)
-    assert min(took[1::2]) - min(took[::2]) < 0.2
+def test_a_check_is_little_work() -> None:
+    analyse_text(HEAD, "box.hw")  # what is read once
+    with at_most(500_000):
+        analyse_text(with_rules(MY_GELU), "box.hw")
 
 
 def target(*rules: str) -> Target:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from collections import Counter
 
 import pytest
+from counted import at_most
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from autoglmc.grammar.text.diagnostics import Source
@@ -127,16 +127,15 @@ SCRAPS = ('"', "{", "}", ";;;;", "a {{{{", "a where", "rule", "rule x(", "\\", "
 
 
 @pytest.mark.parametrize("text", [*SCRAPS, "\x00", "a 1..", "hw 1"])
-def test_scraps_are_refused_in_bounded_time(text: str) -> None:
-    start = time.perf_counter()
-    file = read(Source("scrap.hw", text))
+def test_scraps_are_refused_with_bounded_work(text: str) -> None:
+    with at_most(200_000):
+        file = read(Source("scrap.hw", text))
     assert 1 <= len(file.errors) <= 20
     assert all(0 <= error.span.start <= len(text) for error in file.errors)
-    assert time.perf_counter() - start < 5
 
 
 def test_a_megabyte_of_errors_is_bounded() -> None:
     text = "hw 1;\n" + "target x { name ; }} \n" * 40_000
-    start = time.perf_counter()
-    file = read(Source("big.hw", text[: 1 << 20]))
-    assert file.errors and time.perf_counter() - start < 60
+    with at_most(50_000_000):
+        file = read(Source("big.hw", text[: 1 << 20]))
+    assert file.errors

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from math import inf, sqrt
 
 import pytest
+from counted import at_most
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,6 +105,5 @@ def test_pairing_many_equal_looking_factors_ends() -> None:
     formula, found = 2 * x, 3 * t
     for k in range(12):
         formula, found = formula * erf(var(f"y{k}")), found * erf(atom(Leaf(f"v{k}")))
-    started = time.perf_counter()
-    assert not readings(formula, found)
-    assert time.perf_counter() - started < 2
+    with at_most(500_000):
+        assert not readings(formula, found)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from counted import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_model import emitted, feeds, infer, run
@@ -308,14 +308,13 @@ def test_a_scale_as_large_as_a_disk_is_not_made() -> None:
 
 
 @pytest.mark.parametrize("step", ["Add(t{0}, x)", "Mul(t{0}, t{0})", "Sub(t{0}, t{0})", "Erf(t{0})", "Sum(t{0}, t{0}, x)", "Relu(t{0})"])
-def test_long_chains_end_in_bounded_time(step: str) -> None:
+def test_long_chains_are_bounded_work(step: str) -> None:
     """2,000 nodes that formulas could contain, in a row: every site is looked at only so far."""
     body = " ".join(f"t{k + 1} = {step.format(k)}" for k in range(2000))
     model = parse(f"g (float[2] x) => (float[2] t2000) {{ t0 = Tanh(x) {body} }}", opset=21, ir=10)
     graph = Graph(model)
-    started = time.perf_counter()
-    assert not apply(graph, RECOVER)
-    assert time.perf_counter() - started < 20
+    with at_most(15_000_000):
+        assert not apply(graph, RECOVER)
 
 
 UNEVEN = """g (float[2,7] x) => (float[2,7] y) <int64[1] axis = {1}, float n = {0.14285715}, float eps = {0.00001},

@@ -1,4 +1,4 @@
-"""Options that verbs share: inputs of one's own for `verify`, a bucket's sizes for `why`; a bundle's short name."""
+"""Options that several commands have: inputs of your own for `verify`, the sizes of a bucket for `why`; the short name of a bundle."""
 
 from __future__ import annotations
 
