@@ -28,7 +28,7 @@ test-devices: $(DEVICES)/ready $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	mkdir -p $(VENV)/lint && ln -sfn "$(CURDIR)" $(VENV)/lint/autoglmc
-	cd $(VENV)/lint && ../bin/mypy --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CURDIR)/.mypy_cache" $(addprefix -p autoglmc.,$(FOLDERS))
+	cd $(VENV)/lint && ../bin/mypy --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CURDIR)/.mypy_cache" -m autoglmc $(addprefix -p autoglmc.,$(FOLDERS))
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 # A real text recogniser (PP-OCRv4) and a real file-type detector (magika) for two phones, compiled, run, compared, summarised.

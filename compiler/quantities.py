@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from .differing_digits import differing
+
 BINARY = ("KiB", "MiB", "GiB", "TiB")
-MOST_DIGITS = 9
-"""Digits with which two times are compared before they count as equal."""
 
 
 def count(number: int, noun: str) -> str:
@@ -40,11 +40,8 @@ def change(seconds: float) -> str:
 
 def times(first: float, second: float) -> tuple[str, str]:
     """Two times in one unit (ms), with as many digits as make them differ."""
-    for digits in range(4, MOST_DIGITS + 1):
-        texts = tuple(f"{seconds * 1e3:.{digits}g} ms" for seconds in (first, second))
-        if texts[0] != texts[1]:
-            break
-    return texts[0], texts[1]
+    left, right = differing(first * 1e3, second * 1e3)
+    return f"{left} ms", f"{right} ms"
 
 
 def amount(kind: str, value: float) -> str:

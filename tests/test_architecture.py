@@ -274,3 +274,14 @@ def test_every_dependency_is_used_and_has_a_line() -> None:
     assert set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) == names
     imported = {name.split(".")[0] for path in MODULES.values() for _, name in imports(path)}
     assert {name.replace("-", "_") for name in names} <= imported
+
+
+def test_the_map_names_files_that_exist() -> None:
+    """Every `file.py` and `folder/file.py` of docs/architecture.md is there."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`([\w/]+\.py)`", page))
+    assert len(named) > 30
+    known = {
+        path.relative_to(ROOT).as_posix() for path in (*MODULES.values(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "tools").glob("*.py"))
+    }
+    assert not {name for name in named if not any(path == name or path.endswith(f"/{name}") for path in known)}

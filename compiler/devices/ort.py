@@ -16,7 +16,7 @@ from ..errors import BundleError
 from .adapter import Absent, LoadedSegment, Needs, Port
 from .cpu_session import open_session
 from .interruption import new_run_options
-from .ort_values import plain, to_ort
+from .ort_values import to_ort, to_plain
 from .views import ONNX_TYPES, view_at
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class FedSegment:
         self._options.terminate = stop
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        feed = {port.name: view_at(port) if port.address is not None else plain(values[port.name]) for port in self._inputs}
+        feed = {port.name: view_at(port) if port.address is not None else to_plain(values[port.name]) for port in self._inputs}
         with as_bundle_error(self._path):
             results = self._session.run([port.name for port in self._outputs], feed, self._options)
         named = {}

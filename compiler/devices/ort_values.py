@@ -26,7 +26,7 @@ def run_session(session: onnxruntime.InferenceSession, names: Sequence[str], fee
     if not any(kind.removeprefix("tensor(").removesuffix(")") in SPELT for kind in types):
         return list(session.run(names, dict(feed), options))
     found = session.run_with_ort_values(names, {name: to_ort(value) for name, value in feed.items()}, options)
-    return [plain(value) for value in found]
+    return [to_plain(value) for value in found]
 
 
 def to_ort(value: Any) -> Any:
@@ -47,7 +47,7 @@ def to_ort(value: Any) -> Any:
     return made
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """A value passed by name as numpy or Python data, whatever the segment that made it handed over."""
     if not hasattr(value, "data_ptr"):
         return value

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from ...passes.rule.rewrite import Decision, Rewrite
 from ..errors import Infeasible, UserError, VerifyError
+from ..quantities import count
 from .error_texts import sufficient
 from .state import State
 from .verdict import Inexact
@@ -59,7 +60,7 @@ def looser_forms(verdict: Inexact, rules: Sequence[Rewrite]) -> Step | None:
         for rule in rules
         if rule.contract.kind == "bounded" and rule.contract.absolute >= bound and not set(rule.operators).isdisjoint(worst.operators)
     )
-    sites = f"{taken[worst.name]} site{'s' if taken[worst.name] > 1 else ''}"
+    sites = count(taken[worst.name], "site")
     reason = f"{verdict.reason} with {worst.name} at {sites} (each proved within {bound:.3g}): only forms tighter than that from here on"
     return Step(looser, Decision(RULE, worst.name, "", False, reason, bound, "bounded"))
 

@@ -14,6 +14,7 @@ from ...passes.place.segment import Segment
 from ...passes.rule.rewrite import Decision
 from ...targets.model import OperatorRule
 from ..probe.culprits import Culprit
+from ..quantities import count
 from .constraints import Constraints
 from .state import Routes, State
 from .verdict import Faulty
@@ -63,7 +64,7 @@ def notes_of(routes: Routes, segments: Sequence[Segment]) -> tuple[str, ...]:
 def _headline(routes: Routes, device: str, segments: Sequence[Segment]) -> str:
     before, left = routes.planned[device], operators_on(device, segments).total()
     number = sum(where == device for where, _ in routes.faults)
-    results = f"{number} wrong or refused result{'s' if number > 1 else ''}"
+    results = count(number, "wrong or refused result")
     if not left:
         return f"{device} is empty: {before} operators planned, none left there after {results}"
     return f"{device}: {before} operators planned, {max(before - left, 0)} kept off after {results}"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import UsageError
+from ..quantities import count
 
 MOST_ATTEMPTS, MOST_PROBES = 32, 4000
 
@@ -50,7 +51,7 @@ class Meter:
             return f"the search time of {budget.seconds:g} s"
         if self._cut:
             return f"{budget.probes} probes of runtimes"
-        return f"{budget.attempts} attempt{'s' if budget.attempts > 1 else ''}" if self.attempts >= budget.attempts else ""
+        return count(budget.attempts, "attempt") if self.attempts >= budget.attempts else ""
 
     def next_attempt(self) -> str:
         """`attempt 2 of at most 32, 41 s left`."""

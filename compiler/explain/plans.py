@@ -65,12 +65,12 @@ class ExplainedPlan:
         return answer.native_refusal if isinstance(answer, Implementation) else ""
 
 
-def ask_devices(work: Work) -> DeviceAnswers:
+def answers_for(work: Work) -> DeviceAnswers:
     """What every device of the work's target says about every operator of its graph."""
     return ask(work.graph, work.target, work.substitutes, work.families)
 
 
 def make_plan(work: Work, asked: DeviceAnswers | None = None) -> ExplainedPlan:
-    """The fastest placement found, if there is one. `asked`: what `ask_devices` gave for this work, where it was asked already."""
-    asked = asked or ask_devices(work)
+    """The fastest placement found, if there is one. `asked`: what `answers_for` gave for this work, where it was asked already."""
+    asked = asked or answers_for(work)
     return ExplainedPlan(work, asked, None if asked.unplaceable else place_relaxing(state(asked), work.effort))

@@ -12,7 +12,7 @@ from ..pipeline.work import Work
 from .change import Change
 from .changes import changes
 from .groups import Group
-from .plans import ExplainedPlan, ask_devices, make_plan
+from .plans import ExplainedPlan, answers_for, make_plan
 
 NO_GAIN = 1e-3
 """Relative: smaller differences are below prediction accuracy."""
@@ -71,7 +71,7 @@ def try_change(plan: ExplainedPlan, change: Change, tensors: Sequence[str], devi
     if applied is None:
         return Trial(change, "the change does not apply to these operators")
     work, written = applied
-    asked = ask_devices(work)
+    asked = answers_for(work)
     refusal = _refusal(asked, written, device)
     if refusal or not price:
         return Trial(change, refusal)

@@ -34,7 +34,7 @@ def separating(right: Sequence[OperatorView], wrong: Sequence[OperatorView]) -> 
     return found, left
 
 
-def exactly(view: OperatorView) -> Expression | None:
+def exact_condition_of(view: OperatorView) -> Expression | None:
     """The condition that holds for operators of these operand shapes and attributes."""
     known = {name: tensor.shape for name, tensor in view.inputs.items() if tensor.shape}
     shapes = [(name, [dim for dim in shape if dim is not None]) for name, shape in known.items() if None not in shape]

@@ -9,7 +9,7 @@ from ...targets.formula import render
 from ...targets.operator_view import OperatorView
 from ...targets.support import data_dtypes
 from .choose import ProbedCase
-from .conditions import exactly, separating
+from .conditions import exact_condition_of, separating
 
 
 def table_text(name: str, answers: Sequence[ProbedCase], narrow: str, provenance: Sequence[str]) -> str:
@@ -51,7 +51,7 @@ def _block(dtype: str, operators: Mapping[str, Sequence[ProbedCase]], denied: li
 
 
 def _denial(operator: str, answer: ProbedCase) -> str:
-    where = exactly(answer.case.view)
+    where = exact_condition_of(answer.case.view)
     return f"    {operator}{f' where {render(where)}' if where is not None else ''};  // {_brief(answer.fault)}"
 
 

@@ -49,7 +49,7 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
 def print_timings(seconds: Mapping[str, float]) -> None:
     """How long each stage took, and all of them."""
     rows = [*seconds.items(), ("all stages", sum(seconds.values()))]
-    print_table(console(), ("timings",), ("",), [(name, f"{value * 1e3:.1f} ms") for name, value in rows])
+    print_table(console(), ("timings",), ("",), [(name, time(value)) for name, value in rows])
 
 
 def _head(facts: Facts) -> Text:

@@ -23,7 +23,7 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, Any]) -> dict[str, Any
     if missing:
         described = ", ".join(f"{name}: {wanted[name].dtype}{_shape(wanted[name])}" for name in missing)
         help = "numpy.savez(path, name=array, …) with every input"
-        raise UsageError(f"missing input{'s' if len(missing) > 1 else ''} {described}", help=help)
+        raise UsageError(f"{'missing input' if len(missing) == 1 else 'missing inputs'} {described}", help=help)
     checked = {}
     for name, value in wanted.items():
         if value.slot is None:

@@ -44,7 +44,7 @@ def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], t
 
 def _cannot(reason: str, segments: Sequence[SegmentRecord]) -> str:
     each = ", ".join(f"{segment.index} ({segment.device}{_runtime(segment)})" for segment in segments)
-    return f"segment{'s' if len(segments) > 1 else ''} {each} cannot run here: {reason}"
+    return f"{'segments' if len(segments) > 1 else 'segment'} {each} cannot run here: {reason}"
 
 
 def _runtime(segment: SegmentRecord) -> str:

@@ -231,6 +231,6 @@ class Session:
 
 
 def _plain(value: Any) -> Any:
-    from ..devices.ort_values import plain
+    from ..devices.ort_values import to_plain
 
-    return plain(value)
+    return to_plain(value)

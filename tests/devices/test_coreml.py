@@ -212,8 +212,9 @@ def nodes_of(path: Path) -> list[onnx.NodeProto]:
     [
         ("g (float[4,4] x) => (float y) { y = Det(x) }", "Det (node y): autoglmc does not convert this operator"),
         ("g (int32[4] x) => (int32[4] y) { y = Div(x, x) }", "Div (node y): whole numbers are divided towards zero"),
-        ("g (bool[4] x) => (bool[4] y) { y = Not(x) }", "the input x: Core ML takes fp32, fp16 and int32"),
-        ("g (float[1,1,1,1,1,4] x) => (float[4] y) { y = Squeeze(x) }", "the input x: Core ML takes fp32, fp16 and int32 of rank 1 to 5"),
+        ("g (bool[4] x) => (bool[4] y) { y = Not(x) }", "the input x: Core ML takes non-empty fp32, fp16 and int32"),
+        ("g (float[1,1,1,1,1,4] x) => (float[4] y) { y = Squeeze(x) }",
+         "the input x: Core ML takes non-empty fp32, fp16 and int32 tensors of rank 1 to 5"),
         ("g (float[2,2,2,2,2] x) => (float[1,2,2,2,2,2] y) { y = Unsqueeze(x, a) }", "Unsqueeze (node y): y has rank 6"),
         ("g (float[4] x, float[4] l) => (float[2] y) { y = Slice(x, s, e) }", "Slice (node y): an empty slice is not converted"),
         ("g (float[1,1,8,8] x) => (float[1,1,5,5] y) { y = MaxPool <kernel_shape = [2,2], strides = [2,2], ceil_mode = 1, pads = [0,0,1,1]>"

@@ -23,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"model": b"abc"}, "a model is a path or an onnx.ModelProto, not bytes"),
+        ({"model": b"abc"}, "a model is a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph, not bytes"),
         ({"model": "none.onnx"}, "no such file: none.onnx"),
         ({"model": "."}, "not a file: ."),
         ({"target": "nope"}, "there is no target 'nope'"),

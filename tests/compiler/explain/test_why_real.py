@@ -11,7 +11,7 @@ from autoglmc.compiler.explain.explain_model import Why, explain_model
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.targets.stock import stock_names
 
-LINE = re.compile(r"[\w.]+\.hw:\d+$| takes \d+\.\.\d+$")
+LINE = re.compile(r"[\w.]+\.hw:\d+$| reads opsets \d+\.\.\d+$")
 PRICE = re.compile(r"^runs on \w+(, but costs \d+(\.\d+)? (us|ms) more: | at the same cost|, but no plan has it there)")
 
 

@@ -36,7 +36,7 @@ def test_real_models_give_the_same_bits(name: str, optimised: bool) -> None:
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
     whole = onnxruntime.InferenceSession(str(model_path(name)), options, providers=["CPUExecutionProvider"])
-    opened = open_untouched(*light_copy(model), None, optimised=optimised)
+    opened = open_untouched(*light_copy(model), None, optimise=optimised)
     for ours, theirs in zip(opened.session.run(None, inputs), whole.run(None, inputs), strict=True):
         assert np.array_equal(ours, theirs, equal_nan=True)
 
