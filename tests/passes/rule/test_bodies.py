@@ -17,7 +17,7 @@ from small_models import parse, save
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.pipeline.table import recover
 from autoglmc.compiler.pipeline.work import Work
-from autoglmc.compiler.watch.blame import find_culprit
+from autoglmc.compiler.watch.blame import find_faulty_application
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import RECOVER, SIMPLIFY
 from autoglmc.passes.place.cut_segments import segment_opset
@@ -165,7 +165,7 @@ def test_a_body_that_is_copied_is_not_edited() -> None:
 def test_the_application_at_fault_is_found_in_a_body() -> None:
     """Bisection counts applications inside bodies too, and names the tensor there."""
     start = Work(Graph(load(GELU)), make_target([make_cpu()], []), (), {}, 1.0, {})
-    culprit = find_culprit(
+    culprit = find_faulty_application(
         start, recover, lambda model, work: "a Gelu" if any("Gelu" in kinds for kinds in bodies(work.graph).values()) else ""
     )
     assert culprit is not None
