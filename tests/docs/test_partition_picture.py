@@ -1,0 +1,47 @@
+"""docs/partition.svg shows the bundle that is compiled today, and the README's sentence about it is true."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from types import ModuleType
+
+import pytest
+from golden import Golden
+from run_page import ROOT
+
+import autoglmc
+
+
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("draw_partition", ROOT / "tools" / "draw_partition.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> autoglmc.CompileResult:
+    model, output = ROOT / "tests" / "models" / "lightnet.onnx", tmp_path_factory.mktemp("picture") / "bundle"
+    return autoglmc.compile_model(model, "tensor_g2", shapes={"batch": 1}, output=output, verify=False)
+
+
+def test_the_picture_is_up_to_date(result: autoglmc.CompileResult, golden: Golden) -> None:
+    golden(ROOT / "docs" / "partition.svg", tool().draw(autoglmc.Bundle.load(result.folder)))
+
+
+def test_every_segment_and_every_crossing_is_drawn(result: autoglmc.CompileResult) -> None:
+    manifest, text = autoglmc.Bundle.load(result.folder).manifest, tool().draw(autoglmc.Bundle.load(result.folder))
+    assert [int(k) for k in re.findall(r">segment (\d+),", text)] == [segment.index for segment in manifest.segments]
+    assert text.count("<rect") == len(manifest.segments) == 7
+    assert text.count("marker-end") == len(manifest.handoffs) == 6
+
+
+def test_the_readme_says_what_the_picture_shows(result: autoglmc.CompileResult) -> None:
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert "in seven segments" in text and "six handoffs without a copy" in text
+    assert {handoff.mode for handoff in autoglmc.Bundle.load(result.folder).manifest.handoffs} == {"zero_copy"}
+    plan, host, greedy = (result.as_json()["latency"][key] for key in ("predicted", "all_host", "greedy"))
+    assert "twice as fast as the CPU alone" in text and 1.95 < host / plan < 2.15
+    assert "1.4 times as fast as giving the NPU all that it can run" in text and 1.35 < greedy / plan < 1.45
