@@ -27,7 +27,7 @@ class CheckReport:
         return all(check.status == "pass" for check in self.checks)
 
     def as_json(self) -> dict[str, Any]:
-        """What `autoglmc check --json` prints."""
+        """What `check --json` prints."""
         return {"file": self.model, "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
 
     def __repr__(self) -> str:

@@ -110,7 +110,7 @@ class WhyReport:
     nodes: tuple[WhyNode, ...]
     """What was asked about; empty without `node`."""
     facts: Mapping[str, Any]
-    """All of it, as `autoglmc why --json` prints it."""
+    """All of it, as `why --json` prints it."""
 
     def __repr__(self) -> str:
         on = ", ".join(f"{number} on {name}" for name, number in self.operators.items() if number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .output import Output, echo_json, output_options
+from .output import Output, echo_json, output_options, screen_width
 
 VERBOSE = "Print the file of each target too."
 QUIET = "Print only the names."
@@ -26,5 +26,5 @@ def targets_command(out: Output) -> int:
     else:
         from ..report.targets import print_targets
 
-        print_targets(found, out.verbose)
+        print_targets(found, screen_width(), out.verbose)
     return 0

@@ -68,7 +68,7 @@ class CompileResult:
         return bundle_graph(self.manifest, *placed_operators(placement), level)
 
     def as_json(self) -> dict[str, Any]:
-        """What `autoglmc compile --json` prints: seconds, bytes, plain names."""
+        """What `compile --json` prints: seconds, bytes, plain names."""
         return summary(self)
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from ..load.source import MemoryModel, Source
 from ..load.structure import check_structure, run_checker
 from ..load.versions import check_versions
 from ..load.weights import all_tensors, check_weights
+from ..quantities import count
 from .generate_inputs import generate_inputs, small_shapes
 from .open_untouched import Opened, light_copy, open_untouched
 
@@ -145,7 +146,7 @@ def _describe_run(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], ou
             raise ModelError(
                 f"output '{name}' is not finite for {_listed(shapes)}", help="look for a division by zero or an overflow in the model"
             )
-    return f"onnxruntime runs it with {_listed(shapes)}: {len(outputs)} output{'' if len(outputs) == 1 else 's'}, all finite"
+    return f"onnxruntime runs it with {_listed(shapes)}: {count(len(outputs), 'output')}, all finite"
 
 
 def _open(model: onnx.ModelProto, source: Source) -> Opened:

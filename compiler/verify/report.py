@@ -75,7 +75,7 @@ class VerifyReport:
         return measured(self.outputs)
 
     def as_json(self) -> dict[str, Any]:
-        """What `autoglmc verify --json` prints."""
+        """What `verify --json` prints."""
         return {**asdict(self), "limits": [structs.asdict(limit) for limit in self.limits]}
 
 

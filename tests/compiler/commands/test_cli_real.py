@@ -14,6 +14,7 @@ from models import model_path
 from small_models import parse, save
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.bundle.manifest import FORMAT
 
 Screen = pytest.CaptureFixture[str]
 SHAPE = ["--shape", "batch=1,seq=32"]
@@ -159,7 +160,7 @@ def _flip(folder: Path) -> None:
         (lambda folder: (folder / "segments" / "weights.bin").unlink(), "segments/weights.bin is missing"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "the manifest is not JSON"),
         (lambda folder: (folder / "manifest.json").write_text("[" * 100_000), "the manifest is not JSON"),
-        (_damage(tool__format=1), "this version reads format 2: compile again\n"),
+        (_damage(tool__format=FORMAT + 1), f"this version reads format {FORMAT}: compile again\n"),
         (_damage(arena__slots__1__offset=-64), "arena.slots[1].offset"),
         (_damage(arena__slots__1__offset=1 << 40), "after the arena's"),
         (_damage(arena__total=1 << 62), "bytes cannot be mapped"),

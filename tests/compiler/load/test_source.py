@@ -119,7 +119,7 @@ def test_deep_control_flow_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [None, 5, 1.5, b"abc", bytearray(b"abc"), ["m.onnx"], onnx.GraphProto(), onnx.TensorProto(), object()])
 def test_what_is_neither_a_path_nor_a_model(value: object) -> None:
-    with pytest.raises(UsageError, match=r"a model is a path or an onnx\.ModelProto, not ") as caught:
+    with pytest.raises(UsageError, match=r"a model is a path, an onnx\.ModelProto or an onnx_graphsurgeon\.Graph, not ") as caught:
         source_of(value)  # type: ignore[arg-type]
     assert type(value).__name__ in caught.value.message and caught.value.help
 
