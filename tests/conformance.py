@@ -33,7 +33,7 @@ PATIENCE = 120.0
 DRAWN = ("Bernoulli", "Random", "Multinomial")
 """Operators whose outputs are drawn at random."""
 LIMITS = (
-    (re.compile(r", \w+ takes (\d+\.\.\d+)"), "opset"),
+    (re.compile(r"; \w+ reads opsets (\d+\.\.\d+)"), "opset"),
     (re.compile(r"budget (\w+: predicted .*?, and the target allows <= [\d.]+ \w+)"), "memory"),
 )
 """How a refusal says which number of the target it is of."""
