@@ -20,6 +20,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+ROOT = Path(__file__).parents[1]
+PAGES = tuple(
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", "docs/**/*.md", "editors/*/*.md", "examples/*.md")
+    for path in sorted(ROOT.glob(pattern))
+)
 DIRECTIVE = re.compile(r"^<!-- (files|file|edit|not run|needs): (.+?) -->$")
 SPAN = re.compile(r"(?<!`)`(autoglmc\s[^`]+)`(?!`)")
 BARE = re.compile(r"^\s*(?:\$ +)?(autoglmc\s.*)$")

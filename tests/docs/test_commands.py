@@ -6,15 +6,10 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from doc_pages import items
+from doc_pages import PAGES, ROOT, items
 from golden import Golden
-from run_page import ROOT, run_page
+from run_page import run_page
 
-PAGES = tuple(
-    str(path.relative_to(ROOT))
-    for pattern in ("*.md", "docs/**/*.md", "editors/*/*.md", "examples/*.md")
-    for path in sorted(ROOT.glob(pattern))
-)
 NEEDS = sorted({(page, item.needs) for page in PAGES for item in items(ROOT / page) if item.needs})
 NOT_RUN = Path(__file__).with_name("not_run.txt")
 

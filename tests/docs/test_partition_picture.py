@@ -7,8 +7,8 @@ import re
 from types import ModuleType
 
 import pytest
+from doc_pages import ROOT
 from golden import Golden
-from run_page import ROOT
 
 import autoglmc
 
