@@ -69,7 +69,7 @@ def run_page(path: Path, folder: Path, extra: str = "") -> tuple[str, list[str]]
 
 def _do(page: Page, item: Item, moved: int) -> int:
     """Returns by how many lines the page has grown."""
-    where = f"{page.path.relative_to(ROOT)}:{item.line + 1}"
+    where = f"{page.path.name}:{item.line + (item.kind != 'command')}"
     match item.kind:
         case "files":
             for name, source in (pair.split("=", 1) for pair in item.text.split()):
