@@ -22,7 +22,7 @@ test: $(READY)
 test-devices: $(DEVICES)/ready $(READY)
 	@ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && { $(VULKAN) || { timeout 60 apt-get update -qq && $(VULKAN); }; } >/dev/null 2>&1; } || \
 	  echo "no Vulkan driver, and mesa-vulkan-drivers could not be installed: tests on the GPU are skipped"
-	$(DEVICES)/bin/python -m pytest -q -rs tests/devices $(ARGS)
+	$(DEVICES)/bin/python -m pytest -q -rs tests/devices tests/docs/test_commands.py::test_a_page_holds_with_a_runtime $(ARGS)
 
 # mypy reads the checkout under the package's name, whatever the folder is called.
 lint: $(READY)
