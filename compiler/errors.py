@@ -127,7 +127,7 @@ class PassError(UserError):
 
 
 class UserPassError(UserError):
-    """A pass that the user wrote fails, leaves a graph that is no valid model, or breaks its contract.
+    """A pass that the user wrote fails, leaves an invalid model, or breaks its contract.
 
     pass_name: `surgery.py:drop_scale`."""
 

@@ -100,7 +100,7 @@ class WhyReport:
     device: str
     """The device explained."""
     assumed_shapes: str
-    """The sizes made up for dims without one, as `--shape` takes them; "" where there were none."""
+    """The sizes assumed for dims without one, as `--shape` takes them; "" where there were none."""
     operators: Mapping[str, int]
     """How many run on each device."""
     seconds: float | None
@@ -140,7 +140,7 @@ def why(
 
     - model: a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph; it is not changed. target: as for `compile`.
     - node: the name of a node, a tensor or an operator ("Softmax"): what every device says of it.
-    - shapes: as for `compile`; usual sizes are made up for dims without one (`report.assumed_shapes`).
+    - shapes: as for `compile`; usual sizes are assumed for dims without one (`report.assumed_shapes`).
     - device: the device to explain, by default the accelerator with the highest sustained peak.
     - effort: as for `compile`. tries: for so many groups the gain is computed by placing the model anew.
 

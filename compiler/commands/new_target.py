@@ -36,7 +36,7 @@ def new_target_command(name: str, output: Path | None, out: Output) -> int:
     except FileExistsError:
         raise UsageError(f"'{path}' exists and is not overwritten", help="choose another name, or use -o FILE") from None
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"there is no folder '{path.parent}'") from None
+        raise UsageError(f"folder '{path.parent}' does not exist") from None
     if out.as_json:
         echo_json({"file": str(path), "open": text.count("?")})
     else:

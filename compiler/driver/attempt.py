@@ -1,4 +1,4 @@
-"""One attempt of the search: plan, emit beside the place of the bundle, verify, and keep the bundle or say what speaks against it."""
+"""One attempt of the search: plan, emit beside the place of the bundle, verify, and either keep the bundle or say why not."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Attempt:
             return Built(manifest, judged.report)
 
     def _find_fault(self, planned: PlannedModel, built: Refusal | Judged) -> Verdict:
-        """The operators at fault, if a runtime is to blame and they can be named; else what speaks against the bundle itself."""
+        """The operators at fault, if a runtime is to blame and they can be named; else why the bundle is refused."""
         if isinstance(built, Refusal):
             found = find_fault("refused by a runtime", planned, [built.segment], built.problem, self.inputs, self.meter, self.tell)
             return found or Rejected(built.problem)

@@ -1,4 +1,4 @@
-"""What an attempt of the search may not use: the target with its denials, rules switched off, and the plan to take."""
+"""What an attempt of the search may not use: the target with its denials, disabled rules, and the plan to take."""
 
 from __future__ import annotations
 

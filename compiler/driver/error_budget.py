@@ -1,7 +1,7 @@
-"""Policy for a bundle over its error budget: give up the form whose bounds add up to most, and place the model again.
+"""Policy for a bundle over its error budget: disable the form whose bounds add up to most, and place the model again.
 
 The cheapest approximations are taken first. Bounds are proved for every site alone; what they do to the whole model is only known once
-it runs. Where the measured error breaks an `error` or `accuracy` limit, the form whose sites' bounds add up to most is switched off with
+it runs. Where the measured error breaks an `error` or `accuracy` limit, the form whose sites' bounds add up to most is disabled with
 all forms that are no tighter: the next tighter form, and in the end an exact one or another device, takes over. Each step is a decision
 of the bundle. Nothing is tightened that could not be measured.
 """
@@ -24,14 +24,14 @@ RULE = "error_budget"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Rules switched off, and the decision that says why."""
+    """Rules disabled, and the decision that says why."""
 
     rules: frozenset[str]
     decision: Decision
 
 
 def tighter(state: State, verdict: Inexact, rules: Sequence[Rewrite]) -> State | None:
-    """The state of the next attempt; None where no approximation is left to give up. `rules`: all of the compilation."""
+    """The state of the next attempt; None if no approximation is left to disable. `rules`: all of the compilation."""
     step = looser_forms(verdict, rules)
     if step is None:
         return None
@@ -48,7 +48,7 @@ def tighter(state: State, verdict: Inexact, rules: Sequence[Rewrite]) -> State |
 
 
 def looser_forms(verdict: Inexact, rules: Sequence[Rewrite]) -> Step | None:
-    """What to switch off next; None where no approximation was taken."""
+    """What to disable next; None if no approximation was taken."""
     known = {rule.name: rule for rule in rules}  # a user's own pass is not among them: it is not ours to switch off
     taken = Counter(record.rule for record in verdict.bounds if record.bound > 0 and record.rule in known)
     if not taken:
@@ -66,12 +66,12 @@ def looser_forms(verdict: Inexact, rules: Sequence[Rewrite]) -> Step | None:
 
 
 def infeasible_exactly(verdict: Inexact) -> UserError:
-    """What to raise where even exact forms break a limit."""
+    """What to raise if even exact forms break a limit."""
     return _infeasible(verdict, f"with {_used(verdict)}" if verdict.bounds else "with no approximation left")
 
 
 def infeasible_without(verdict: Inexact, last: Decision, problem: UserError) -> UserError:
-    """What to raise where the form given up `last`, for this verdict, is all that the devices have."""
+    """What to raise if the devices have nothing but the form disabled `last`, for this verdict."""
     return _infeasible(verdict, f"with {_used(verdict)}; without {last.site}: {problem.message}")
 
 

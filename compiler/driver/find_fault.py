@@ -35,9 +35,9 @@ def find_fault(
 ) -> Faulty | None:
     """The operators at fault in the first of the `suspects` that has any; None where no operator can be named.
 
-    inputs: arrays by name for the model, else some are made up. problem: what the user is told if nothing else is tried."""
+    inputs: arrays by name for the model, else generated ones. problem: what to raise if nothing else is tried."""
     compiled = planned.compiled
-    values = dict[str, Any]((inputs if inputs is not None else _made_up(planned)) or {})
+    values = dict[str, Any]((inputs if inputs is not None else _generated(planned)) or {})
     if not values and compiled.graph_inputs:
         return None
     for segment in compiled.segments:
@@ -59,8 +59,8 @@ def find_fault(
     return None
 
 
-def _made_up(planned: PlannedModel) -> Mapping[str, Array] | None:
-    """Inputs that the untouched model takes; None where none can be made up."""
+def _generated(planned: PlannedModel) -> Mapping[str, Array] | None:
+    """Inputs that the untouched model accepts; None if none can be generated."""
     source = planned.loaded.source
     model = read_graph(source)
     specs = planned.compiled.tensors

@@ -27,7 +27,7 @@ class Judged:
 
     report: VerifyReport
     against: Inexact | Rejected | None
-    """What speaks against the bundle; None for one that is kept, be it because its outputs respond to no input (the report says so)."""
+    """Why the bundle is refused; None if it is kept, which includes one whose outputs respond to no input (the report says so)."""
 
     def limits(self, planned: tuple[LimitRecord, ...]) -> tuple[LimitRecord, ...]:
         """The target's limits as planned, those that verification answers with what was measured."""
@@ -38,7 +38,7 @@ class Judged:
 def judge_bundle(
     folder: Path, loaded: LoadedModel, bounds: tuple[BoundRecord, ...], *, emulate: bool, inputs: Mapping[str, Any] | None = None
 ) -> Judged:
-    """Runs the bundle in `folder` and the untouched model on made-up inputs, and on `inputs` if given. `bounds`: its approximated sites.
+    """Runs the bundle in `folder` and the untouched model on generated inputs, and on `inputs` if given. `bounds`: its approximated sites.
 
     Raises VerifyError where the bundle does not run although the model does, ModelError where the model does not either."""
     try:

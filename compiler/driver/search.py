@@ -5,7 +5,7 @@ refused by a runtime,
 computed wrong            the operators at fault are kept off that device (route_around.py)
 over an error budget      the coarsest approximation is switched off (error_budget.py)
 over a limit              another plan, or less is kept off (over_limit.py)
-rejected                  nothing to change: the reason goes to the user
+rejected                  nothing the search could change: the reason goes to the user
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def search(attempt: Attempt, first: State, rules: Sequence[Rewrite], meter: Mete
 
 
 def following(state: State, verdict: Faulty | Inexact | OverLimit | Rejected, rules: Sequence[Rewrite]) -> State:
-    """The state of the next attempt. Raises what the user is told where nothing is left to try."""
+    """The state of the next attempt. Raises the error for the user if nothing is left to try."""
     match verdict:
         case Faulty():
             return around(state, verdict)

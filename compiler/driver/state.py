@@ -28,7 +28,7 @@ class State:
     constraints: Constraints = field(default_factory=Constraints)
     routes: Routes = field(default_factory=Routes)
     steps: tuple[Decision, ...] = ()
-    """Approximations given up for the error budget, since the last change of routes."""
+    """Approximations disabled for the error budget, since the last change of routes."""
     over: Inexact | None = None
     """The last verdict over the error budget, since the last change of routes."""
     refused: tuple[Infeasible, ...] = ()

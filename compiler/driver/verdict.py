@@ -1,4 +1,4 @@
-"""What an attempt came to: a bundle, or what speaks against it. These are values; the search decides what follows from one."""
+"""The outcome of an attempt: a bundle, or why there is none. Verdicts are values; the search decides what to do about each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Faulty:
     writers: Mapping[str, str]
     """Rule that wrote a node, by the node's name; nodes of the model itself are not in it."""
     problem: UserError
-    """What the user is told if nothing else is tried."""
+    """What to raise if nothing else is tried."""
 
     @property
     def reason(self) -> str:

@@ -35,7 +35,7 @@ def check_model_place(output: Path, model: Source) -> None:
     if output.is_dir():
         raise UsageError(f"{output} is a folder", help=help)
     if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent}", help=help)
+        raise UsageError(f"folder {output.parent} does not exist", help=help)
     if isinstance(model, Path) and output.exists() and model.exists() and output.samefile(model):
         raise UsageError(f"{output} is the model itself", help=help)
 

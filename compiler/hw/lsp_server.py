@@ -145,7 +145,7 @@ def defined(params: lsp.DefinitionParams) -> lsp.Location | None:
 
 @server.feature(lsp.TEXT_DOCUMENT_FORMATTING)
 def formatted(params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit]:
-    """The file in canonical layout; nothing while it has syntax errors, which are told anyway."""
+    """The file in canonical layout; nothing while it has syntax errors, which are reported anyway."""
     document = server.workspace.get_text_document(params.text_document.uri)
     source = _source(document)
     try:

@@ -1,4 +1,4 @@
-"""Calls a user's function on a graph and takes its result apart: what it raises, returns or breaks is told with its file and line."""
+"""Calls a user's function on a graph and takes its result apart: what it raises, returns or breaks is reported with its file and line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def call_pass(one: UserPass, before: onnx.ModelProto) -> onnx.ModelProto | None:
         _check_names(one, before, after)
         return _finished(one, before, after)
     except ModelError as problem:
-        raise _error(one, f"left a graph that is no valid model: {problem.message}", help=_own(problem.help)) from problem
+        raise _error(one, f"left an invalid model: {problem.message}", help=_own(problem.help)) from problem
     except (AttributeError, TypeError, ValueError) as problem:
         # nodes and tensors are plain Python objects: anything may have been put into their lists
         raise _error(one, f"left a graph that cannot be written: {first_line(problem)}") from problem

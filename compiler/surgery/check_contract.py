@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SETS = 2
 """Generated input sets, besides those given."""
 TRIES = 4
-"""How many are made up to find them."""
+"""How many are generated to find them."""
 Outputs = Mapping[str, Any]
 
 
@@ -32,7 +32,7 @@ def broken_contract(before: onnx.ModelProto, after: onnx.ModelProto, contract: C
     """What the contract does not allow, naming the outputs and how far they are off; "" if it is kept.
 
     Both models have the same inputs, of static shapes, and the same outputs. Outputs that are drawn at random are not compared.
-    Raises ModelError where `before` takes no inputs that can be made up, and none are given."""
+    Raises ModelError where `before` accepts no inputs that can be generated, and none are given."""
     try:
         reference = Reference(Path(), before)
     except ModelError as problem:
@@ -61,7 +61,7 @@ def _inputs(
     sets = [] if given is None else [(given, reference.run(given))]
     sets += islice((made for seed in range(TRIES) if (made := maker.attempt(seed)) is not None), SETS)
     if not sets:
-        message = f"the contract of a pass cannot be checked: the model takes none of the inputs made up for it: {'; '.join(maker.unfit)}"
+        message = f"the contract of a pass cannot be checked: the model accepts none of the generated inputs: {'; '.join(maker.unfit)}"
         raise ModelError(message, help="give it some: --inputs FILE.npz")
     return [feeds for feeds, _ in sets], [expected for _, expected in sets]
 

@@ -27,7 +27,7 @@ PASSES_SHAPES_ONLY = frozenset({"Shape", "Size"})
 
 
 def read_graph(source: Source) -> onnx.ModelProto:
-    """The model without its external weights, not to be changed. Raises ModelError for a file that is no ONNX model."""
+    """The model without its external weights, not to be changed. Raises ModelError for a file that is not an ONNX model."""
     import onnx
 
     if isinstance(source, MemoryModel):

@@ -47,7 +47,7 @@ def test_a_signal_reaches_a_model_that_runs(number: signal.Signals, tmp_path: Pa
     model = endless(tmp_path)
     child = started(tmp_path, str(model), "--target", "x86_cpu", "-o", "new/b")
     child.send_signal(number)
-    out, shown = child.communicate(timeout=10)
+    out, shown = child.communicate(timeout=60)
     assert child.returncode == 130 and out == "" and shown.splitlines()[-1] == "interrupted: nothing was written"
     assert os.listdir(tmp_path) == [model.name]
 
@@ -56,7 +56,7 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path) -> None:
     model = endless(tmp_path)
     child = started(tmp_path, str(model), "--target", "x86_cpu", "-o", "b")
     child.kill()
-    child.communicate(timeout=10)
+    child.communicate(timeout=60)
     assert len(os.listdir(tmp_path)) == 2 and not (tmp_path / "b").exists()
     subprocess.run([*MAIN, str(model), "--target", "x86_cpu", "-o", "b", "--no-verify"], cwd=tmp_path, check=True, capture_output=True)
     assert sorted(os.listdir(tmp_path)) == ["b", model.name]

@@ -95,7 +95,7 @@ def test_writes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["a b"], "not a valid target name"), (["9x"], "not a valid target name"), (["x", "-o", "no/x.hw"], "no folder 'no'")],
+    [(["a b"], "not a valid target name"), (["9x"], "not a valid target name"), (["x", "-o", "no/x.hw"], "folder 'no' does not exist")],
 )
 def test_wrong_arguments(
     arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -122,5 +122,5 @@ def test_a_signal_ends_overlapped_requests(number: signal.Signals, tmp_path: Pat
     time.sleep(2.5)
     assert child.poll() is None
     child.send_signal(number)
-    out, shown = child.communicate(timeout=10)
+    out, shown = child.communicate(timeout=60)
     assert child.returncode == 130 and out == "" and shown.splitlines()[-1] == "interrupted: nothing was written"
