@@ -95,7 +95,9 @@ class SearchEnded(UserError):
     def __init__(self, spent: str, verdict: str, last: UserError) -> None:
         self.spent, self.verdict = spent, verdict
         message = f"no plan was accepted within {spent}; the last attempt was {verdict}: {last.message}"
-        super().__init__(message, where=last.where, help="allow more with --search-attempts or --search-time")
+        flags = {"the search time": "--search-time", "attempt": "--search-attempts", "probe": "SearchBudget(probes=…) in Python"}
+        more = next(flag for word, flag in flags.items() if word in spent)
+        super().__init__(message, where=last.where, help="; or ".join(filter(None, (last.help, f"allow more with {more}"))))
 
 
 class BundleError(UserError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...targets.model import Target
 from ..errors import UsageError
 from ..load.bind_shapes import LARGEST, Shapes
 
@@ -49,3 +51,12 @@ def _size(name: str, given: Any) -> int | tuple[int, ...]:
     if not isinstance(name, str) or not sizes or min(sizes) < 1 or max(sizes) > LARGEST:
         raise UsageError(f"shapes[{name!r}] is {given!r}", help=SIZES)
     return sizes if several else sizes[0]
+
+
+def target_of(target: Any) -> str | Target:
+    """Raises UsageError for anything but a path, the name of a stock target, or a Target."""
+    if isinstance(target, Target):
+        return target
+    if isinstance(target, str | os.PathLike) and isinstance(path := os.fspath(target), str):
+        return path
+    raise UsageError(f"a target is a path, the name of a stock target or a Target, not {type(target).__name__}", help='for example "a16"')

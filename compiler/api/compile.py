@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...targets.model import Target
 from ..driver.compile_model import compile_model
 from ..run.bundle import Bundle
-from .arguments import arrays_of, effort_of, names_of, sizes_of
+from .arguments import arrays_of, effort_of, names_of, sizes_of, target_of
 
 if TYPE_CHECKING:
     from ..driver.search_budget import SearchBudget
@@ -64,7 +64,7 @@ def compile(
     """
     result = compile_model(
         model,
-        target if isinstance(target, Target) else os.fspath(target),
+        target_of(target),
         shapes=sizes_of(shapes),
         output=None if output is None else os.fspath(output),
         verify=verify,

@@ -18,6 +18,8 @@ from .record import BundlePath, Count, Positive, Record, Sha256
 FORMAT = 2
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
+SEGMENTS = "segments"
+"""The folder of everything else in a bundle."""
 TOOL = "autoglmc"
 Outcome = Literal["accepted", "refused by a runtime", "computed wrong", "over an error budget", "over a limit", "not placeable", "rejected"]
 """Of an attempt of the search; a rejected one ends it, so that no bundle has it."""

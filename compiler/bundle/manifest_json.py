@@ -11,7 +11,7 @@ import msgspec
 
 from ..errors import BundleError
 from ..quantities import amount
-from .manifest import FORMAT, MANIFEST, TOOL, FileRecord, Manifest
+from .manifest import FORMAT, MANIFEST, SEGMENTS, TOOL, FileRecord, Manifest
 
 LARGEST_MANIFEST = 64 << 20
 """Bytes; a larger manifest is refused unread."""
@@ -75,7 +75,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def claims_bundle(folder: Path) -> bool:
-    """Whether the folder holds a manifest of ours, of any format version and however damaged: such a folder may be replaced."""
+    """Whether the folder holds a manifest of ours, of any format version and however damaged, and nothing that a bundle does not have:
+    such a folder may be replaced."""
     path = folder / MANIFEST
     try:
         if path.stat().st_size > LARGEST_MANIFEST:
@@ -84,7 +85,12 @@ def claims_bundle(folder: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     tool = data.get("tool") if isinstance(data, dict) else None
-    return isinstance(tool, dict) and tool.get("name") == TOOL
+    return isinstance(tool, dict) and tool.get("name") == TOOL and not foreign_files(folder)
+
+
+def foreign_files(folder: Path) -> tuple[str, ...]:
+    """What lies in a bundle's folder beside its manifest and its segments: somebody else's."""
+    return tuple(sorted(path.name for path in folder.iterdir() if path.name not in (MANIFEST, SEGMENTS)))
 
 
 def _check_format(data: Any, where: str) -> None:

@@ -67,8 +67,8 @@ def stage(out: Path, is_ours: Callable[[Path], bool]) -> Iterator[Staged]:
     `is_ours` says whether an existing folder may be replaced. Raises BundleError where it may not, or where nothing can be written.
     """
     out = out.resolve()
-    _clean(out)
     check_place(out, is_ours)
+    _clean(out)
     made = _make_parents(out)
     try:
         folder, lock = _create(out)
@@ -88,6 +88,7 @@ def stage(out: Path, is_ours: Callable[[Path], bool]) -> Iterator[Staged]:
 
 def check_place(out: Path, is_ours: Callable[[Path], bool]) -> None:
     """Raises BundleError where nothing can be written at `out`, or what is there may not be replaced; an empty folder may."""
+    _check_name(out)
     parent = next((folder for folder in out.parents if os.path.lexists(folder)), out)
     if not parent.is_dir():
         raise BundleError("there is a file where a folder should be", where=str(parent), help="choose another place with -o")
@@ -99,6 +100,16 @@ def check_place(out: Path, is_ours: Callable[[Path], bool]) -> None:
         raise BundleError("there is a file where the bundle should go", where=str(out), help="choose another place with -o")
     if not is_ours(out) and any(out.iterdir()):
         raise BundleError("refusing to overwrite this folder: not an autoglmc bundle", where=str(out), help="choose another place with -o")
+
+
+def _check_name(out: Path) -> None:
+    """Raises BundleError for a path that the system refuses: the folder beside it has the longest name."""
+    try:
+        (out.parent / f".{out.name}{BUILDING}{'0' * 12}").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise _not_writable(out, error) from None
 
 
 def _make_parents(out: Path) -> list[Path]:

@@ -15,7 +15,7 @@ def completion_command(shell: str) -> int:
     \b
     bash   echo 'eval "$(autoglmc completion bash)"' >> ~/.bashrc
     zsh    echo 'eval "$(autoglmc completion zsh)"' >> ~/.zshrc
-    fish   echo 'autoglmc completion fish | source' >> ~/.config/fish/config.fish
+    fish   autoglmc completion fish > ~/.config/fish/completions/autoglmc.fish
 
     It takes effect in new shells. bash needs version 4.4 or later.
     """

@@ -52,14 +52,17 @@ def run_command(
     """Run a compiled BUNDLE on the arrays of an .npz file, and print the time of every step."""
     from ..errors import UsageError
     from ..report.draw_timeline import check_suffix
-    from ..run.array_files import read_arrays
+    from ..run.array_files import check_arrays_place, read_arrays
     from ..run.requests import run_bundle, run_requests
 
     if timeline is not None:
         check_suffix(timeline)
+    if output is not None:
+        check_arrays_place(output)
     several = requests is not None or pipeline or step_limit is not None or len(sources) > 1
     if several and repeat > 1:
-        raise UsageError("--repeat repeats a single request", help="use --requests N for N requests")
+        help = "use --requests N for N requests, with or without --pipeline and --step-limit"
+        raise UsageError("--repeat times one request again and again; it goes with no option for several", help=help)
     inputs = [read_arrays(source) for source in sources]
     if several:
         count = requests or len(inputs)

@@ -24,9 +24,16 @@ class SearchBudget:
     """Wall clock, from the begin of the search; None for no clock. No new attempt or probe begins after that."""
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.probes < 0 or (self.seconds is not None and not self.seconds > 0):
-            what = f"{self.attempts} attempts, {self.probes} probes, {self.seconds} s"
-            raise UsageError(f"{what} is not a valid search budget", help="at least 1 attempt, 0 probes, and more than 0 s")
+        if not _whole(self.attempts) or self.attempts < 1:
+            raise UsageError(f"{self.attempts!r} is not a valid number of attempts for a search", help="1 or more")
+        if not _whole(self.probes) or self.probes < 0:
+            raise UsageError(f"{self.probes!r} is not a valid number of probes for a search", help="0 or more")
+        if self.seconds is not None and not (isinstance(self.seconds, int | float) and self.seconds > 0):
+            raise UsageError(f"{self.seconds!r} is not a valid search time", help="seconds, more than 0")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 class Meter:
@@ -50,7 +57,7 @@ class Meter:
         if self._late():
             return f"the search time of {budget.seconds:g} s"
         if self._cut:
-            return f"{budget.probes} probes of runtimes"
+            return f"{count(budget.probes, 'probe')} of runtimes"
         return count(budget.attempts, "attempt") if self.attempts >= budget.attempts else ""
 
     def next_attempt(self) -> str:

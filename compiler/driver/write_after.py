@@ -36,6 +36,8 @@ def check_model_place(output: Path, model: Source) -> None:
         raise UsageError(f"{output} is a folder", help=help)
     if not output.parent.is_dir():
         raise UsageError(f"folder {output.parent} does not exist", help=help)
+    if output.exists() and output.suffix != ".onnx":
+        raise UsageError(f"refusing to overwrite {output}: it is not an .onnx file", help=help)
     if isinstance(model, Path) and output.exists() and model.exists() and output.samefile(model):
         raise UsageError(f"{output} is the model itself", help=help)
 

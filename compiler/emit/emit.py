@@ -8,20 +8,21 @@ manifest.json             everything else
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec import structs
 
 from ..bundle.files import files_of, sha256_of
-from ..bundle.manifest import MANIFEST, FileRecord, Manifest
-from ..bundle.manifest_json import claims_bundle, to_json
+from ..bundle.manifest import MANIFEST, SEGMENTS, FileRecord, Manifest
+from ..bundle.manifest_json import claims_bundle, foreign_files, to_json
 from ..bundle.plan_records import SegmentRecord
 from ..bundle.publish import check_place
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
+from ..errors import BundleError
 from ..plan.segments import Compiled
 from .ahead_of_time import Blob, Refusal, compile_ahead
-from .manifest_of import SEGMENTS
 
 
 def _silent(message: str) -> None:
@@ -30,7 +31,14 @@ def _silent(message: str) -> None:
 
 def check_output(out: Path) -> None:
     """Raises BundleError where no bundle could be written to `out`; call before compiling."""
-    check_place(out.resolve(), claims_bundle)
+    place, here = out.resolve(), Path.cwd()
+    if here == place or place in here.parents:
+        what = "the output is the current folder, or above it" if here != place else "the output is the current folder"
+        raise BundleError(f"{what}: it would be replaced", where=str(out), help="name a folder of its own with -o")
+    if os.path.isfile(place / MANIFEST) and (found := foreign_files(place)):
+        message = f"refusing to overwrite this folder: '{found[0]}' does not belong to the bundle in it"
+        raise BundleError(message, where=str(out), help="move it away, or choose another place with -o")
+    check_place(place, claims_bundle)
 
 
 def write_bundle(compiled: Compiled, planned: Manifest, folder: Path, tell: Callable[[str], None] = _silent) -> Manifest | Refusal:

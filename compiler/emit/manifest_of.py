@@ -7,6 +7,7 @@ import re
 from ...passes.place.segment import Segment
 from ..bundle.manifest import (
     FORMAT,
+    SEGMENTS,
     TOOL,
     AttemptRecord,
     DecisionRecord,
@@ -22,7 +23,6 @@ from ..bundle.plan_records import PortRecord, RuntimeRecord, SegmentRecord, Valu
 from ..plan.arena import ArenaPlan
 from ..plan.segments import Compiled
 
-SEGMENTS = "segments"
 NO_ERRORS = ErrorsRecord(bounds=(), measured=())
 
 

@@ -149,7 +149,8 @@ def _replace_symbols(graph: onnx.GraphProto, bound: Mapping[str, int]) -> None:
 
 def _choices(name: str, inputs: Mapping[str, onnx.ValueInfoProto], symbols: set[str]) -> str:
     shapes = ", ".join(f"{value.name} {_declared(value)}" for value in inputs.values())
-    return f"{did_you_mean(name, [*symbols, *inputs])} the inputs are {shapes}"
+    hint = did_you_mean(name, [*symbols, *inputs])
+    return f"{hint}{' ' if hint.endswith('?') else '; ' if hint else ''}the inputs are {shapes}"
 
 
 def _declared(value: onnx.ValueInfoProto) -> str:

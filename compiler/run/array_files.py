@@ -47,8 +47,15 @@ def _not_zip(path: Path) -> str:
     return "" if start[:2] == b"PK" else "it is not an .npz file"
 
 
+def check_arrays_place(path: Path) -> None:
+    """Raises UsageError for a file that is there and holds something else; call before the work begins."""
+    if path.is_file() and path.suffix != ".npz":
+        raise UsageError(f"refusing to overwrite {path}: it is not an .npz file", help="name an .npz file with -o")
+
+
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Writes an .npz file, whole or not at all. Raises UsageError when the place cannot be written."""
+    """Writes an .npz file, whole or not at all. Raises UsageError when the place cannot be written, or holds something else."""
+    check_arrays_place(path)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with part.open("wb") as file:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from ..arena.validate import violations
 from ..bundle.files import files_of, inside, sha256_of
 from ..bundle.manifest import Manifest
-from ..bundle.plan_records import SlotRecord
+from ..bundle.plan_records import SlotRecord, StepRecord
 from ..devices.views import ONNX_TYPES
 from ..errors import BundleError
 
@@ -75,6 +75,8 @@ def check_plan(manifest: Manifest, where: str) -> None:
     broken = violations(slots, manifest.arena.total)
     if broken:
         raise BundleError(f"arena.slots: {broken[0]}", where=where)
+    if not manifest.model.outputs:
+        raise BundleError("model.outputs is empty", where=where)
     for value in (*manifest.model.inputs, *manifest.model.outputs):
         if value.slot is None:
             continue
@@ -107,6 +109,7 @@ def _check_schedule(manifest: Manifest, where: str) -> None:
     run: list[int] = []
     for step, record in enumerate(manifest.schedule):
         at = f"schedule[{step}]"
+        _check_form(record, at, where)
         if record.kind == "run":
             if record.segment is None or record.segment >= len(manifest.segments):
                 raise BundleError(f"{at} runs segment {record.segment}, there are {len(manifest.segments)}", where=where)
@@ -128,6 +131,16 @@ def _check_schedule(manifest: Manifest, where: str) -> None:
     for output in manifest.model.outputs:
         if output.slot is not None and (output.slot not in written or slots[output.slot].lifetime[1] < last):
             raise BundleError(f"the output {output.name!r} is not in its slot after the last step", where=where)
+
+
+def _check_form(record: StepRecord, at: str, where: str) -> None:
+    """A run has a segment and nothing else, a copy two slots and nothing else: runners look at either."""
+    slots = (record.source, record.destination)
+    if (record.kind == "run") != (record.segment is not None) or (record.kind == "run" and slots != (None, None)):
+        what = f"{at} is a {record.kind} step of segment {record.segment} and slots {list(slots)}"
+        raise BundleError(
+            f"{what}: a run step has a segment, a {'copy' if record.kind == 'run' else record.kind} step two slots", where=where
+        )
 
 
 def _check_copy(slots: Sequence[SlotRecord], source: int | None, destination: int | None, at: str, where: str) -> None:

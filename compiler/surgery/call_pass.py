@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError, UserPassError, first_line
@@ -11,6 +13,7 @@ from ..exchange.from_gs import model_of
 from ..exchange.to_gs import surgeon_graph
 from ..load.hide_weights import hide_weights, restore_weights
 from ..load.infer_types import infer_types
+from ..load.node_names import name_nodes_apart
 from ..load.structure import check_structure
 from ..watch.pass_judge import refused_by_checker
 from .user_pass import UserPass
@@ -32,7 +35,8 @@ def call_pass(one: UserPass, before: onnx.ModelProto) -> onnx.ModelProto | None:
     except ModelError as problem:
         raise _error(one, f"cannot run: {problem.message}", help=problem.help) from problem
     try:
-        returned = one.function(graph)
+        with redirect_stdout(sys.stderr):  # stdout is the result's
+            returned = one.function(graph)
     except (Exception, SystemExit) as problem:  # whatever the function raises is its own
         told = f"failed: {type(problem).__name__}: {first_line(problem)}" if isinstance(problem, Exception) else "exits"
         raise _error(one, told, where=place_of(problem, one.file)) from problem
@@ -44,6 +48,7 @@ def call_pass(one: UserPass, before: onnx.ModelProto) -> onnx.ModelProto | None:
         if after.SerializeToString(deterministic=True) == before.SerializeToString(deterministic=True):
             return None
         _check_names(one, before, after)
+        _check_stated_shapes(one, before, after)
         return _finished(one, before, after)
     except ModelError as problem:
         raise _error(one, f"left an invalid model: {problem.message}", help=_own(problem.help)) from problem
@@ -77,10 +82,26 @@ def _check_names(one: UserPass, before: onnx.ModelProto, after: onnx.ModelProto)
             raise _error(one, message, help=f"a pass leaves the model's {part}s as they are: names, number, order and types")
 
 
+def _check_stated_shapes(one: UserPass, before: onnx.ModelProto, after: onnx.ModelProto) -> None:
+    """Shapes are inferred afresh: one that the pass wrote onto an output would be undone without a word."""
+    for was, now in zip(before.graph.output, after.graph.output, strict=True):
+        old, new = _static_shape(was), _static_shape(now)
+        if old is not None and new is not None and old != new:
+            help = "a pass leaves the model's outputs as they are: names, number, order and types"
+            raise _error(one, f"changed the shape of output '{was.name}': it was {list(old)}, it is now {list(new)}", help=help)
+
+
+def _static_shape(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
+    kind = value.type.tensor_type
+    static = kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim)
+    return tuple(dim.dim_value for dim in kind.shape.dim) if static else None
+
+
 def _finished(one: UserPass, before: onnx.ModelProto, after: onnx.ModelProto) -> onnx.ModelProto:
     """Sorted, checked, and every type inferred afresh: what the function left may be out of date."""
     stated = {value.name: _copy(value) for part in _typed_parts(after) for value in part}
     check_structure(after, "")
+    name_nodes_apart(after.graph)
     hidden = hide_weights(after)
     after = infer_types(after)
     restore_weights(after, hidden)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,7 +47,7 @@ def _import(file: Path) -> ModuleType:
         raise UsageError(f"{file} is not a Python file", help=SPELLING)
     module = importlib.util.module_from_spec(spec)
     try:
-        with _registered(name, module, file.resolve().parent):
+        with _registered(name, module, file.resolve().parent), redirect_stdout(sys.stderr):
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as problem:  # whatever the file raises is its own
         told = f"{type(problem).__name__}: {first_line(problem)}" if isinstance(problem, Exception) else "it exits when it is imported"

@@ -14,6 +14,8 @@ from .contract import parse_contract
 POINTS = ("load", "recover", "simplify", "fuse-formulas", "recover-whole")
 """Where a user's pass may run: after the model is loaded, or after a pass that leaves one graph of which nothing is placed yet."""
 DEFAULT_POINT = "simplify"
+STAGES = ("read-target", "graph", "plan", "describe", "emit", "emit and verify")
+"""What progress shows besides passes."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def check_point(point: str) -> None:
     from ..pipeline.table import PIPELINE
 
     points = f"the points: {', '.join(POINTS)}"
-    if point in {row.name for row in PIPELINE}:
-        raise UsageError(f"a pass of yours cannot run after '{point}': operators are being placed by then", help=points)
+    if point in {*STAGES, *(row.name for row in PIPELINE)}:
+        raise UsageError(f"a pass of yours cannot run at '{point}': it runs on the whole graph, before operators are placed", help=points)
     close = did_you_mean(point, POINTS)
     raise UsageError(f"there is no point '{point}' in the pipeline", help=f"{close} {points}" if close.startswith("did") else points)

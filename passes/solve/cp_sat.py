@@ -108,6 +108,7 @@ class Model:
         parameters.num_workers, parameters.random_seed, parameters.linearization_level = 1, 1, 2
         parameters.cp_model_probing_level = 0  # bounds have fixed what probing would find; it costs as much as the search
         parameters.max_deterministic_time = seconds
+        parameters.catch_sigint_signal = False  # or SIGINT is left at its default, and Ctrl-C kills this process from then on
         solver: Any = cp_model_helper.SolveWrapper()
         solver.set_parameters(parameters)
         response = solver.solve(self._proto)

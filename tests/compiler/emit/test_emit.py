@@ -143,6 +143,33 @@ def test_fresh_processes_write_the_same_bytes(tmp_path: Path) -> None:
     assert str(tmp_path).encode() not in b"".join(seen[0].values())
 
 
+def test_a_bundle_with_files_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "b")
+    (tmp_path / "b" / "src").mkdir()
+    (tmp_path / "b" / "src" / "main.c").write_text("int main;")
+    with pytest.raises(BundleError, match="'src' does not belong to the bundle in it"):
+        check_output(tmp_path / "b")
+    with pytest.raises(BundleError, match="not an autoglmc bundle"):
+        write(tmp_path / "b")
+    assert (tmp_path / "b" / "src" / "main.c").read_text() == "int main;"
+
+
+@pytest.mark.parametrize("out", [".", "..", "../.."])
+def test_the_current_folder_is_not_replaced(out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "a" / "b"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    with pytest.raises(BundleError, match="the output is the current folder"):
+        check_output(Path(out))
+
+
+@pytest.mark.parametrize("length", [229, 255, 300])
+def test_a_name_that_is_too_long_is_refused_in_a_sentence(length: int, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="cannot be written: File name too long"):
+        check_output(tmp_path / ("n" * length))
+    assert os.listdir(tmp_path) == []
+
+
 def test_only_a_bundle_is_replaced(tmp_path: Path) -> None:
     write(tmp_path / "b")
     write(tmp_path / "b", width=32)

@@ -123,7 +123,7 @@ def test_the_command_tells_a_machine(capsys: pytest.CaptureFixture[str]) -> None
     ("arguments", "says"),
     [
         (["--timeline", "t.png"], "t.png: a timeline is written as .json, .html, .svg"),
-        (["--repeat", "2", "--pipeline"], "--repeat repeats a single request"),
+        (["--repeat", "2", "--pipeline"], "--repeat times one request again and again"),
         (["--step-limit", "0"], "0"),
         (["--timeline", "nowhere/t.svg"], "the timeline cannot be written"),
     ],

@@ -528,7 +528,7 @@ def test_the_command_line_runs_passes_of_a_file(tmp_path: Path, capsys: Screen) 
             2,
             "there is no point 'simplfy' in the pipeline\n  help: did you mean 'simplify'?",
         ),
-        ("surgery.py:halve@cut-segments", FILE, 2, "a pass of yours cannot run after 'cut-segments'"),
+        ("surgery.py:halve@cut-segments", FILE, 2, "a pass of yours cannot run at 'cut-segments'"),
         ("no.py:halve", FILE, 2, "no such file: "),
         ("surgery.py:halve", "def halve(graph):\n  return 1 +\n", 1, "surgery.py cannot be imported: SyntaxError: invalid syntax"),
         ("surgery.py:halve", "x = 1\n1 / 0\n", 1, "cannot be imported: ZeroDivisionError: division by zero\n  at: {}:2"),

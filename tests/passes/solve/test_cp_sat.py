@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import product
 
 import pytest
@@ -63,3 +65,26 @@ def test_an_implication_and_a_hint() -> None:
     answer = model.solve(1.0)
     assert answer is not None
     assert answer.values == (True, True, True)
+
+
+INTERRUPTED = """
+import os, signal
+from autoglmc.passes.solve.cp_sat import Model, Sum
+model = Model()
+x = model.boolean()
+goal = Sum()
+goal.add(x, 1)
+model.minimise(goal)
+assert model.solve(1.0) is not None
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.pause()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_reaches_python_after_a_search() -> None:
+    """OR-tools would install a handler of its own and leave SIGINT at the system's default, which kills the process."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
