@@ -26,7 +26,7 @@ def parse_contract(word: Any, name: str, where: str) -> Contract:
         return Contract("reassociates")
     bound = _positive(number) if kind == "bounded" else None
     if bound is None:
-        raise UsageError(f"the contract of {name} is {word!r}, which is none", where=where, help=f"write: {line}{MEANINGS}")
+        raise UsageError(f"{word!r} is not a valid contract of {name}", where=where, help=f"write: {line}{MEANINGS}")
     return Contract("bounded", bound, OVER)
 
 

@@ -41,7 +41,8 @@ def rewrite(
     arithmetic is folded, names of the tensors that are left stay. With a target: as its devices will run it, the rewrites of the fastest
     placement applied.
 
-    The graph is one that `autoglmc.compile` takes; what gs.Graph has no place for (metadata, doc strings) it remembers.
+    The graph is one that `autoglmc.compile` takes; what gs.Graph has no place for (metadata, doc strings) it remembers
+    for that. `gs.export_onnx` does not know of it and writes the graph without.
     shapes: sizes of dynamic dims; only a target needs them all. disable: names of rules not to use. after: the pass after which the graph
     is given back, default "simplify" without a target and "realise-placement" with one. effort: times the placement solver's time limit.
 
