@@ -7,10 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
+from ..quantities import count
 from .layout import console, print_table, say, short
 
 MOST_ROWS = 10
 """Tensors of one kind that the table shows; the rest is counted."""
+MOST_NAMED = 2
+"""Emulated segments that every row of a table names."""
 Facts = Mapping[str, Any]
 
 
@@ -62,6 +65,9 @@ def emulated_column(emulated: Sequence[str]) -> tuple[str, ...]:
 
 
 def emulated_cell(emulated: Sequence[str]) -> tuple[str, ...]:
+    """The segments, or how many where a table cannot repeat them in every row; the lines around it name them."""
+    if len(emulated) > MOST_NAMED:
+        return (count(len(emulated), "segment"),)
     return (", ".join(emulated),) if emulated else ()
 
 

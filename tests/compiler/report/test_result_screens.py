@@ -10,7 +10,7 @@ from golden import Golden
 from rich.cells import cell_len
 
 from autoglmc.compiler.report.ran import print_ran
-from autoglmc.compiler.report.verified import print_verified
+from autoglmc.compiler.report.verified import emulated_cell, print_verified
 from autoglmc.compiler.run.outputs import About, Outputs
 from autoglmc.compiler.run.result import Pipelined, RunResult, SegmentMemory, StepTimes
 from autoglmc.compiler.run.timeline import StepSpan, Timeline
@@ -119,3 +119,9 @@ def test_verbose_leaves_nothing_out(capsys: Screen) -> None:
     full = stripped(capsys)
     assert full.count("p2o.Add.") == 12 and full.count("by ort for coreml: ") == 10 and "(-v)" not in full
     assert "seed 0, seed 1" in full
+
+
+def test_a_table_names_few_emulated_segments_and_counts_many() -> None:
+    assert emulated_cell(()) == ()
+    assert emulated_cell(("0 (npu)", "2 (npu)")) == ("0 (npu), 2 (npu)",)
+    assert emulated_cell(("0 (npu)", "2 (npu)", "4 (npu)")) == ("3 segments",)
