@@ -8,6 +8,7 @@ NARROWEST = 40
 
 
 def columns_of_environment() -> int:
-    """COLUMNS, if it is a width that a screen can have; else 0."""
+    """COLUMNS, or the narrowest screen there is if it says less; 0 if it is not a positive number."""
     text = os.environ.get("COLUMNS", "")
-    return int(text) if text.isascii() and text.isdigit() and NARROWEST <= int(text[:6]) else 0
+    said = int(text[:6]) if text.isascii() and text.isdigit() else 0
+    return max(said, NARROWEST) if said else 0
