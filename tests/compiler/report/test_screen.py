@@ -14,7 +14,10 @@ from autoglmc.compiler.report.columns import NARROWEST
 from autoglmc.compiler.report.layout import WIDTH, console
 
 
-@pytest.mark.parametrize(("said", "width"), [("70", 70), ("200", 200), ("7", NARROWEST), ("", WIDTH), ("wide", WIDTH), (str(NARROWEST), 40)])
+WIDTHS = [("70", 70), ("200", 200), ("7", NARROWEST), ("", WIDTH), ("wide", WIDTH), (str(NARROWEST), 40)]
+
+
+@pytest.mark.parametrize(("said", "width"), WIDTHS)
 def test_a_pipe_is_as_wide_as_columns_says(said: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", said)
     assert console().width == width
