@@ -13,7 +13,6 @@ from autoglmc.compiler.explain.explain_model import explain_model
 from autoglmc.compiler.report.columns import NARROWEST
 from autoglmc.compiler.report.layout import WIDTH, console
 
-
 WIDTHS = [("70", 70), ("200", 200), ("7", NARROWEST), ("", WIDTH), ("wide", WIDTH), (str(NARROWEST), 40)]
 
 
