@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..devices.silence import silenced
 from ..errors import first_line
 from .constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
 from .infer_types import infer_types
@@ -51,7 +52,9 @@ def _run_onnxsim(model: onnx.ModelProto) -> tuple[onnx.ModelProto | None, str]:
 
     try:
         # no graph optimizations: they break patterns that rules recover, and an If of silero-vad
-        simple = type(model).FromString(simplify_bytes(model.SerializeToString(), FOLD_LIMIT))
+        with silenced(2):  # it names every operator that it cannot fold; such an operator simply stays
+            data = simplify_bytes(model.SerializeToString(), FOLD_LIMIT)
+        simple = type(model).FromString(data)
     except Exception as problem:
         return None, first_line(problem)
     worse = _worse(model, simple)

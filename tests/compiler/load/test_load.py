@@ -194,3 +194,11 @@ def test_values_stated_for_another_size_do_not_mislead(tmp_path: Path) -> None:
     loaded = load_model(save(model, tmp_path), {"n": 2})
     (value,) = loaded.proto.graph.value_info
     assert [dim.dim_value for dim in value.type.tensor_type.shape.dim] == [2, 4]
+
+
+def test_an_operator_that_cannot_be_folded_stays_without_a_word_of_a_library(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = parse("g (float[1,4] x) => (float[1,4] y) { c = Cast <to = 1> (w) y = Add(x, c) }", opset=18, ir=9)
+    model.graph.initializer.append(onnx.helper.make_tensor("w", onnx.TensorProto.BFLOAT16, [4], [1, 2, 3, 4]))
+    loaded = load_model(save(model, tmp_path))
+    assert [node.op_type for node in loaded.proto.graph.node] == ["Cast", "Add"]
+    assert capfd.readouterr().err == ""
