@@ -78,5 +78,5 @@ def _may_err(adapter: Adapter, kind: Fault) -> bool:
 def _writers(planned: PlannedModel, segment: Segment) -> Mapping[str, str]:
     """The rule that wrote a node of the segment, by the node's name (or its first output, where it has none)."""
     rules = {tensor: site.implementation.rule for site in planned.work.sites for tensor in site.made}
-    nodes = segment.model.graph.node
-    return {node.name or node.output[0]: rules[node.output[0]] for node in nodes if node.output[0] in rules}
+    nodes = segment.part.nodes
+    return {node.name or node.outputs[0]: rules[node.outputs[0]] for node in nodes if node.outputs[0] in rules}

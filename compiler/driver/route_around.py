@@ -72,7 +72,7 @@ def _headline(routes: Routes, device: str, segments: Sequence[Segment]) -> str:
 
 def operators_on(device: str, segments: Sequence[Segment]) -> Counter[str]:
     """Operators of the device's segments, by kind."""
-    return Counter(node.op_type for segment in segments if segment.device == device for node in segment.model.graph.node)
+    return Counter(node.operator for segment in segments if segment.device == device for node in segment.part.nodes)
 
 
 def _denied(device: str, culprit: Culprit) -> Decision:
