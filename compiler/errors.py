@@ -87,17 +87,15 @@ class Infeasible(UserError):
 class SearchEnded(UserError):
     """The search's budget was spent before an attempt was accepted.
 
-    spent: what is used up; verdict: on the last attempt.
+    spent: what is used up; verdict: on the last attempt. remedy: the option that allows more.
     """
 
     kind = "search"
 
-    def __init__(self, spent: str, verdict: str, last: UserError) -> None:
+    def __init__(self, spent: str, remedy: str, verdict: str, last: UserError) -> None:
         self.spent, self.verdict = spent, verdict
         message = f"no plan was accepted within {spent}; the last attempt was {verdict}: {last.message}"
-        flags = {"the search time": "--search-time", "attempt": "--search-attempts", "probe": "SearchBudget(probes=…) in Python"}
-        more = next(flag for word, flag in flags.items() if word in spent)
-        super().__init__(message, where=last.where, help="; or ".join(filter(None, (last.help, f"allow more with {more}"))))
+        super().__init__(message, where=last.where, help="; or ".join(filter(None, (last.help, f"allow more with {remedy}"))))
 
 
 class BundleError(UserError):

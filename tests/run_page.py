@@ -114,7 +114,7 @@ def _provide(page: Page, name: str, source: str) -> None:
 
 
 def _edit(file: Path, diff: str) -> Iterator[str]:
-    """Applies each hunk (hunks are parted by `@@` lines) at the one place where it fits."""
+    """Applies each hunk (hunks are separated by `@@` lines) at the one place where it fits."""
     text = file.read_text(encoding="utf-8")
     for hunk in re.split(r"^@@.*\n", diff, flags=re.MULTILINE):
         lines = [line for line in hunk.split("\n") if line]

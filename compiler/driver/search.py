@@ -44,7 +44,7 @@ def search(attempt: Attempt, first: State, rules: Sequence[Rewrite], meter: Mete
             return verdict.result
         log = attempted(state, log, verdict.kind, verdict.reason)
         if spent := meter.spent():
-            raise SearchEnded(spent, verdict.kind, verdict.problem) from verdict.problem
+            raise SearchEnded(spent, meter.remedy(), verdict.kind, verdict.problem) from verdict.problem
         state = following(state, verdict, rules)
 
 

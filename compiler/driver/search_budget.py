@@ -53,12 +53,19 @@ class Meter:
 
     def spent(self) -> str:
         """What is used up, in words; "" while another attempt may begin."""
+        return self._used_up()[0]
+
+    def remedy(self) -> str:
+        """What allows more of it; "" while nothing is used up."""
+        return self._used_up()[1]
+
+    def _used_up(self) -> tuple[str, str]:
         budget = self.budget
         if self._late():
-            return f"the search time of {budget.seconds:g} s"
+            return f"the search time of {budget.seconds:g} s", "--search-time"
         if self._cut:
-            return f"{count(budget.probes, 'probe')} of runtimes"
-        return count(budget.attempts, "attempt") if self.attempts >= budget.attempts else ""
+            return f"{count(budget.probes, 'probe')} of runtimes", "SearchBudget(probes=…) in Python"
+        return (count(budget.attempts, "attempt"), "--search-attempts") if self.attempts >= budget.attempts else ("", "")
 
     def next_attempt(self) -> str:
         """`attempt 2 of at most 32, 41 s left`."""
