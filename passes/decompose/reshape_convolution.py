@@ -10,7 +10,6 @@ W must be constant. One extent of the result may be unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -18,7 +17,8 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Build, Contract, Rewrite
+from ..rule.rewrite import Bindings
+from ..rule.rewrite import reassociating as rule
 
 TURNED = (0, 3, 2, 1)
 """[1, K, 1, M] from [1, M, 1, K], and back."""
@@ -130,24 +130,12 @@ def convolution_as_gemm(b: Builder, found: Bindings) -> str:
     return b.op("Transpose", wide, perm=(0, len(result) - 1, *range(1, len(result) - 1)))
 
 
-def _rule(
-    name: str,
-    summary: str,
-    operator: str,
-    emits: tuple[str, ...],
-    match: Callable[[Graph, Node], Bindings | None],
-    build: Build,
-) -> Rewrite:
-    contract = Contract("reassociates")
-    return Rewrite(name=name, summary=summary, operators=(operator,), emits=emits, contract=contract, match=match, build=build)
-
-
 IMAGE = ("Reshape", "Transpose", "Conv")
 CONVOLUTION = (
-    _rule("matmul_conv", "MatMul(x, W) -> Conv(xᵀ; W as 1×1 kernel)ᵀ", "MatMul", IMAGE, match_product, product_as_convolution),
-    _rule("gemm_conv", "Gemm(A, B, C) -> Conv(Aᵀ; αB as 1×1 kernel, βC)ᵀ", "Gemm", IMAGE, match_gemm, gemm_as_convolution),
-    _rule("conv_matmul", "Conv(x; W 1×1, b) -> W·x + b", "Conv", ("Reshape", "MatMul", "Add"), match_pointwise, convolution_as_product),
-    _rule(
+    rule("matmul_conv", "MatMul(x, W) -> Conv(xᵀ; W as 1×1 kernel)ᵀ", "MatMul", IMAGE, match_product, product_as_convolution),
+    rule("gemm_conv", "Gemm(A, B, C) -> Conv(Aᵀ; αB as 1×1 kernel, βC)ᵀ", "Gemm", IMAGE, match_gemm, gemm_as_convolution),
+    rule("conv_matmul", "Conv(x; W 1×1, b) -> W·x + b", "Conv", ("Reshape", "MatMul", "Add"), match_pointwise, convolution_as_product),
+    rule(
         "conv_gemm", "Conv(x; W 1×1, b) -> Gemm(xᵀ, Wᵀ, b)ᵀ", "Conv", ("Reshape", "Transpose", "Gemm"), match_pointwise, convolution_as_gemm
     ),
 )

@@ -7,14 +7,13 @@ Gemm(A, B, C)     ->  MatMul(A, α·B') + β·C
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder
-from ..rule.rewrite import Bindings, Build, Contract, Rewrite
+from ..rule.rewrite import Bindings, Build
+from ..rule.rewrite import reassociating as rule
 
 
 def match_wide(graph: Graph, node: Node) -> Bindings | None:
@@ -75,22 +74,10 @@ def build_gemm(b: Builder, found: Bindings) -> str:
     return result
 
 
-def _rule(
-    name: str,
-    summary: str,
-    operator: str,
-    emits: tuple[str, ...],
-    match: Callable[[Graph, Node], Bindings | None],
-    build: Build,
-) -> Rewrite:
-    contract = Contract("reassociates")
-    return Rewrite(name=name, summary=summary, operators=(operator,), emits=emits, contract=contract, match=match, build=build)
-
-
 RESHAPED = "Reshape(Reshape(x)·W)"
 MATRIX = (
-    _rule("matmul_2d", f"MatMul(x, W) -> {RESHAPED}", "MatMul", ("Reshape", "MatMul"), match_wide, _wide("MatMul")),
-    _rule("matmul_2d_gemm", f"MatMul(x, W) -> {RESHAPED}, by Gemm", "MatMul", ("Reshape", "Gemm"), match_wide, _wide("Gemm")),
-    _rule("matmul_gemm", "MatMul(A, B) -> Gemm(A, B)", "MatMul", ("Gemm",), match_flat, build_flat),
-    _rule("gemm_matmul", "Gemm(A, B, C) -> MatMul(A, αB) + βC", "Gemm", ("MatMul", "Add", "Mul", "Transpose"), match_gemm, build_gemm),
+    rule("matmul_2d", f"MatMul(x, W) -> {RESHAPED}", "MatMul", ("Reshape", "MatMul"), match_wide, _wide("MatMul")),
+    rule("matmul_2d_gemm", f"MatMul(x, W) -> {RESHAPED}, by Gemm", "MatMul", ("Reshape", "Gemm"), match_wide, _wide("Gemm")),
+    rule("matmul_gemm", "MatMul(A, B) -> Gemm(A, B)", "MatMul", ("Gemm",), match_flat, build_flat),
+    rule("gemm_matmul", "Gemm(A, B, C) -> MatMul(A, αB) + βC", "Gemm", ("MatMul", "Add", "Mul", "Transpose"), match_gemm, build_gemm),
 )

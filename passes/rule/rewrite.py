@@ -177,6 +177,15 @@ class Rewrite:
         return Replacement(tuple(b.nodes), {old: new for old, new in zip(found.root.outputs, results, strict=False) if old})
 
 
+def reassociating(
+    name: str, summary: str, operator: str, emits: tuple[str, ...], match: Callable[[Graph, Node], Bindings | None], build: Build
+) -> Rewrite:
+    """A rule of one operator whose result is the same over the reals."""
+    return Rewrite(
+        name=name, summary=summary, operators=(operator,), emits=emits, contract=Contract("reassociates"), match=match, build=build
+    )
+
+
 class Site:
     """One root, shared by the rules tried there: what lies behind it is walked once."""
 
