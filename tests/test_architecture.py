@@ -51,6 +51,8 @@ ARROWS: dict[str, set[str]] = {
     },
     # compiler/: the stages, then who calls them. Every folder may also import LEAVES.
     "compiler/arena": set(),
+    "compiler/reference/kernels": set(),
+    "compiler/reference": {"compiler/reference/kernels"},
     "compiler/devices": {"targets"},
     "compiler/exchange": set(),
     "compiler/load": {"compiler/devices", "compiler/exchange"},
