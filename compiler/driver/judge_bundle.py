@@ -10,11 +10,11 @@ from typing import Any
 from ..bundle.manifest import BoundRecord, LimitRecord
 from ..devices.find_adapter import PLAN_ONLY, absence
 from ..errors import BundleError, ModelError, VerifyError
+from ..inputs.fitting_inputs import MadeUp
 from ..load.load_model import LoadedModel
 from ..load.source import Source
 from ..plan.segments import Compiled
 from ..run.bundle import Bundle
-from ..verify.fitting_inputs import MadeUp
 from ..verify.judge import beyond, broken, broken_limits
 from ..verify.report import VerifyReport
 from ..verify.verify import SETS, verify
