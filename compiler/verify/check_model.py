@@ -18,7 +18,7 @@ from ..load.versions import check_versions
 from ..load.weights import all_tensors, check_weights
 from ..quantities import count
 from .generate_inputs import generate_inputs, small_shapes
-from .open_untouched import Opened, light_copy, open_untouched
+from ..reference.open_untouched import Opened, light_copy, open_untouched
 
 if TYPE_CHECKING:
     import onnx
