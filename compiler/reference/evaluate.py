@@ -31,8 +31,6 @@ class Evaluation:
 
     values: dict[str, Any]
     """By tensor name; float64 for numbers of floating-point dtypes."""
-    dtypes: dict[str, str]
-    """What the model declares them to be."""
     points: frozenset[tuple[str, str]]
     """Sides of operators that the values reached: (path, side)."""
 
@@ -57,7 +55,7 @@ class Evaluator:
         with np.errstate(all="ignore"):
             scope = run.graph(self.program, given, {}, keep=wanted)
         found = {name: scope[name] for name in wanted if name in scope}
-        return Evaluation({n: h.value for n, h in found.items()}, {n: h.dtype for n, h in found.items()}, frozenset(run.points))
+        return Evaluation({name: held.value for name, held in found.items()}, frozenset(run.points))
 
     def weight(self, program: Program, name: str) -> Held:
         """A weight; those of the main graph are kept widened where they are small enough."""

@@ -29,6 +29,8 @@ class Question:
     """Wanted besides the outputs."""
     own: bool = True
     """Run by onnxruntime, in the model's own dtypes."""
+    optimised: bool = False
+    """And with onnxruntime's optimisations."""
     exact: bool = True
     """Evaluated in float64."""
     half: bool = False
@@ -44,11 +46,10 @@ class Answer:
     own: Mapping[str, Any] | None = None
     own_problem: str = ""
     """Why onnxruntime refuses these inputs."""
+    optimised: Mapping[str, Any] | None = None
     exact: Mapping[str, Any] | None = None
     exact_problem: str = ""
     """Why there is no float64 result."""
-    dtypes: Mapping[str, str] = field(default_factory=dict)
-    """The declared dtypes of `exact`."""
     points: frozenset[tuple[str, str]] = frozenset()
     """Sides of operators that the values reached."""
     half: Mapping[str, Any] | None = None

@@ -49,6 +49,8 @@ class Oracle:
     def __init__(self, source: Source, limits: Limits = Limits()) -> None:
         """Raises ModelError for a file that is not an ONNX model or that onnxruntime does not load, ReferenceFailed where the child dies."""
         self._source, self._limits = source, limits
+        self.where = str(source)
+        """The model, for messages."""
         self._folder = contextlib.ExitStack()
         self._child: subprocess.Popen[bytes] | None = None
         self.opened = self._open()
@@ -85,7 +87,7 @@ class Oracle:
         problem = opened.problem or opened.refused
         if problem:
             self.close()
-            raise ModelError(f"onnxruntime cannot run the model: {problem}", where=str(self._source), help=UNTOUCHED)
+            raise ModelError(f"onnxruntime cannot run the model: {problem}", where=self.where, help=UNTOUCHED)
         return opened
 
     def _readable(self) -> tuple[str | None, bytes]:
@@ -110,7 +112,7 @@ class Oracle:
             self.close()
             raise
         self.close()
-        raise ReferenceFailed(said, where=str(self._source), help=UNTOUCHED)
+        raise ReferenceFailed(said, where=self.where, help=UNTOUCHED)
 
 
 def _saved(source: MemoryModel, folder: Path) -> Path:

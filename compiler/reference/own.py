@@ -1,4 +1,4 @@
-"""The untouched model in its own dtypes: onnxruntime's kernels in the order of the file, all optimisations off."""
+"""The untouched model in its own dtypes: onnxruntime's kernels in the order of the file, all optimisations off unless asked for."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .open_untouched import light_copy, open_untouched
 class Own:
     """Sessions of a model; a further one where other tensors are wanted than its outputs."""
 
-    def __init__(self, model: onnx.ModelProto, folder: Path | None) -> None:
+    def __init__(self, model: onnx.ModelProto, folder: Path | None, *, optimise: bool = False) -> None:
         self._copy, self._weights = light_copy(model)
         name_nodes_apart(self._copy.graph)
-        self._folder = folder
+        self._folder, self._optimise = folder, optimise
         self._outputs = [value.name for value in model.graph.output]
         self._sessions: dict[tuple[str, ...], Any] = {}
         self.refused = ""
@@ -47,5 +47,5 @@ class Own:
             copy.CopyFrom(self._copy)
             for name in tensors:
                 copy.graph.output.add().name = name  # onnxruntime infers the type
-            self._sessions[tensors] = open_untouched(copy, self._weights, self._folder)
+            self._sessions[tensors] = open_untouched(copy, self._weights, self._folder, optimise=self._optimise)
         return self._sessions[tensors].session

@@ -7,11 +7,15 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .frames import Closed, receive, send
 from .messages import Answer, Opened, Question
+
+if TYPE_CHECKING:
+    from .own import Own
 
 
 def main() -> int:
@@ -63,6 +67,7 @@ class Untouched:
         from .own import Own
         from .program import program_of
 
+        self._model, self._folder = model, folder
         self.program = program_of(model)
         self.outputs = self.program.outputs
         self.made = tuple(name for step in self.program.steps for name in step.node.output if name)
@@ -76,34 +81,41 @@ class Untouched:
         own, problem = self.own.run(question.inputs, question.tensors) if question.own else (None, "")
         if problem:
             return Answer(own=None, own_problem=problem)
-        if not question.exact:
-            return Answer(own=own)
+        optimised = self.optimised.run(question.inputs, question.tensors)[0] if question.optimised else None
         try:
-            return self._evaluated(question, own)
+            return self._evaluated(question, own, optimised)
         except CannotEvaluate as failure:
-            return Answer(own=own, exact_problem=str(failure))
+            said = str(failure)
         except MemoryError:
-            return Answer(own=own, exact_problem="it needs more memory than the verification may take")
+            said = "it needs more memory than the verification may take"
         except Exception as failure:  # a kernel on values that it does not expect: a fault of ours, but no reason to stop
-            return Answer(own=own, exact_problem=f"{type(failure).__name__}: {failure}"[:500])
+            said = f"{type(failure).__name__}: {failure}"[:500]
+        return Answer(own=own, optimised=optimised, exact_problem=said)
 
-    def _evaluated(self, question: Question, own: Mapping[str, Any] | None) -> Answer:
+    def _evaluated(self, question: Question, own: Mapping[str, Any] | None, optimised: Mapping[str, Any] | None) -> Answer:
         from .rounding import half, noisy
 
         run, check = self.evaluator.run, self.evaluator.check
-        exact = run(question.inputs, question.tensors)
+        exact = run(question.inputs, question.tensors) if question.exact else None
         halved = run(question.inputs, question.tensors, half).values if question.half else None
         noise = tuple(run(question.inputs, question.tensors, noisy(seed)).values for seed in range(question.noise))
         return Answer(
             own=own,
-            exact=exact.values,
-            dtypes=exact.dtypes,
-            points=exact.points,
+            optimised=optimised,
+            exact=None if exact is None else exact.values,
+            points=frozenset() if exact is None else exact.points,
             half=halved,
             noise=noise,
             faults=dict(check.faults),
             unchecked=dict(check.unchecked),
         )
+
+    @cached_property
+    def optimised(self) -> Own:
+        """The same with onnxruntime's optimisations: another order of the same arithmetic, if it is right."""
+        from .own import Own
+
+        return Own(self._model, self._folder, optimise=True)
 
 
 if __name__ == "__main__":

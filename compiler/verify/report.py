@@ -9,7 +9,7 @@ from msgspec import structs
 
 from ..bundle.manifest import LimitRecord, MeasuredRecord
 from .compare import TensorDifference
-from .judge import measured
+from .limits import measured
 from .verdicts import SegmentVerdict, StageVerdict, elsewhere
 
 LONGEST = 300
@@ -35,8 +35,6 @@ class VerifyReport:
     """Outputs that an input reaches but that never changed."""
     inputs: tuple[str, ...]
     """The input sets compared: "given", "seed 0" …"""
-    tolerance: float | None
-    """On max_abs_over_std; None where limits of the target decide."""
     approximated: bool
     """Whether the bundle has operators that are approximated."""
     limits: tuple[LimitRecord, ...]
