@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..bundle.blob_cache import blob_key, build
@@ -14,8 +14,8 @@ from ..devices.ort import OrtAdapter
 from ..errors import BundleError, UserError
 
 
-def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], tuple[str, ...]]:
-    """An adapter per segment, and the segments whose runtime is not here. Raises UserError for those unless `emulate`."""
+def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], Mapping[int, str]]:
+    """An adapter per segment, and why the runtime of a segment is not here, by index. Raises UserError for those unless `emulate`."""
     host = adapter_for("ort")
     assert host is not None
     adapters: list[Adapter] = []
@@ -39,7 +39,7 @@ def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], t
         for adapter in adapters:
             if isinstance(adapter, OrtAdapter):
                 adapter.spin = False
-    return adapters, tuple(f"{index} ({manifest.segments[index].device})" for index in absent)
+    return adapters, {index: lack.reason for index, lack in absent.items()}
 
 
 def _cannot(reason: str, segments: Sequence[SegmentRecord]) -> str:

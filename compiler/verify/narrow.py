@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .open_untouched import light_copy
+from ..reference.open_untouched import light_copy
 
 if TYPE_CHECKING:
     import onnx

@@ -1,0 +1,93 @@
+"""Functions of several tensors, element by element with broadcasting: arithmetic, comparison, logic, bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from .call import Call, Kernel, Value
+from .operands import axis_of, is_float
+
+
+def _pair(call: Call) -> tuple[Value, Value]:
+    """Both operands; below opset 7 the second one is placed by `axis` where `broadcast` is set."""
+    a, b = np.asarray(call.inputs[0]), np.asarray(call.inputs[1])
+    if call.version < 7 and call.attributes.get("broadcast", 0) and "axis" in call.attributes:
+        axis = axis_of(int(call.attributes["axis"]), a.ndim)
+        b = b.reshape(*b.shape, *[1] * (a.ndim - axis - b.ndim))
+    return a, b
+
+
+def _of(function: Callable[[Value, Value], Value]) -> Kernel:
+    def kernel(call: Call) -> tuple[Value, ...]:
+        return (np.asarray(function(*_pair(call))),)
+
+    return kernel
+
+
+def _all(function: Callable[[Value, Value], Value]) -> Kernel:
+    """The kernel of one or more operands."""
+
+    def kernel(call: Call) -> tuple[Value, ...]:
+        return (np.asarray(reduce(function, call.inputs)),)
+
+    return kernel
+
+
+def quotient(a: Value, b: Value) -> Value:
+    """a / b; of integers truncated toward zero."""
+    if is_float(a):
+        return a / b
+    floor = a // b
+    if np.asarray(a).dtype.kind == "u":
+        return floor
+    return floor + ((floor * b != a) & ((a < 0) != (b < 0))).astype(floor.dtype)
+
+
+def remainder(call: Call) -> tuple[Value, ...]:
+    """The sign follows the divisor; with `fmod` the dividend, as in C."""
+    a, b = _pair(call)
+    return (np.fmod(a, b) if call.attributes.get("fmod", 0) else np.mod(a, b),)
+
+
+def power(call: Call) -> tuple[Value, ...]:
+    """In the dtype of the base: an integer to a fraction or to a negative number is truncated toward zero."""
+    a, b = _pair(call)
+    if is_float(a) or is_float(b) or (b.dtype.kind == "i" and np.any(b < 0)):
+        result = np.power(a.astype(np.float64), b.astype(np.float64))
+        return (result if is_float(a) else np.trunc(result).astype(np.int64).astype(a.dtype),)
+    return (np.power(a, b.astype(a.dtype)),)
+
+
+def mean(call: Call) -> tuple[Value, ...]:
+    return (reduce(np.add, call.inputs) / len(call.inputs),)
+
+
+def bit_shift(call: Call) -> tuple[Value, ...]:
+    left = call.attributes["direction"] == "LEFT"
+    return ((np.left_shift if left else np.right_shift)(call.inputs[0], call.inputs[1]),)
+
+
+def where(call: Call) -> tuple[Value, ...]:
+    return (np.where(*call.inputs),)
+
+
+_FUNCTIONS: Mapping[str, Any] = {
+    "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": quotient, "Equal": np.equal, "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal, "Less": np.less, "LessOrEqual": np.less_equal, "And": np.logical_and, "Or": np.logical_or,
+    "Xor": np.logical_xor, "BitwiseAnd": np.bitwise_and, "BitwiseOr": np.bitwise_or, "BitwiseXor": np.bitwise_xor,
+}  # fmt: skip
+KERNELS: Mapping[str, Kernel] = {
+    **{name: _of(function) for name, function in _FUNCTIONS.items()},
+    "Max": _all(np.maximum),
+    "Min": _all(np.minimum),
+    "Sum": _all(np.add),
+    "Mean": mean,
+    "Mod": remainder,
+    "Pow": power,
+    "BitShift": bit_shift,
+    "Where": where,
+}

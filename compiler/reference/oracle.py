@@ -1,0 +1,139 @@
+"""The parent's handle on the child process that evaluates the untouched model: starts it, asks it, ends it, and says why it died.
+
+A crash, a hang or too much memory in there ends the child alone, and becomes one sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..errors import ModelError
+from ..load.source import MemoryModel, Source
+from .frames import Closed, Late, receive, send
+from .messages import Answer, Opened, Question
+
+SECONDS = 300.0
+"""For opening a model, or for one set of inputs."""
+SHARE = 0.8
+"""Of the memory that is free when the child starts: what it may take at most."""
+LARGEST_INLINE = 1 << 30
+"""Bytes of a model in memory that are sent as they are; larger ones go through a temporary file with external weights."""
+UNTOUCHED = "this is the model as it was given; `autoglmc check` says more, `autoglmc compile --no-verify` compiles it unseen"
+
+
+class ReferenceFailed(ModelError):
+    """The reference of a model could not be made: its process crashed, or ran out of time or memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the child may take."""
+
+    seconds: float = SECONDS
+    memory: int = 0
+    """Bytes; 0 for SHARE of what is free."""
+
+
+class Oracle:
+    """A model, opened in a child process. A context manager; `close` ends the child."""
+
+    def __init__(self, source: Source, limits: Limits = Limits()) -> None:
+        """Raises ModelError for a file that is not an ONNX model or that onnxruntime does not load, ReferenceFailed where the child dies."""
+        self._source, self._limits = source, limits
+        self.where = str(source)
+        """The model, for messages."""
+        self._folder = contextlib.ExitStack()
+        self._child: subprocess.Popen[bytes] | None = None
+        self.opened = self._open()
+
+    def __enter__(self) -> Oracle:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def ask(self, question: Question) -> Answer:
+        """Raises ReferenceFailed where the child crashes, or takes too much time."""
+        if self._child is None:
+            self._open()
+        answer: Answer = self._exchange(question, "on these inputs")
+        return answer
+
+    def close(self) -> None:
+        """Ends the child, whatever it does."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    pipe.close()
+        self._folder.close()
+
+    def _open(self) -> Opened:
+        path, data = self._readable()
+        command = [sys.executable, "-m", "autoglmc.compiler.reference.worker"]
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+        opened: Opened = self._exchange((path, data, self._limits.memory or _free()), "")
+        problem = opened.problem or opened.refused
+        if problem:
+            self.close()
+            raise ModelError(f"onnxruntime cannot run the model: {problem}", where=self.where, help=UNTOUCHED)
+        return opened
+
+    def _readable(self) -> tuple[str | None, bytes]:
+        """A path for the child to read, or the model's bytes."""
+        if isinstance(self._source, Path):
+            return str(self._source.resolve()), b""
+        if self._source.proto.ByteSize() < LARGEST_INLINE:
+            return None, b"".join(self._source.serialised())
+        return str(_saved(self._source, Path(self._folder.enter_context(tempfile.TemporaryDirectory())))), b""
+
+    def _exchange(self, message: Any, when: str) -> Any:
+        child = self._child
+        assert child is not None and child.stdin is not None and child.stdout is not None
+        try:
+            send(child.stdin.fileno(), message)
+            return receive(child.stdout.fileno(), self._limits.seconds)
+        except Late:
+            said = f"running the untouched model took more than {self._limits.seconds:g} s {when}".rstrip()
+        except Closed:
+            said = f"the process that runs the untouched model {_death(child.wait())} {when}".rstrip()
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise ReferenceFailed(said, where=self.where, help=UNTOUCHED)
+
+
+def _saved(source: MemoryModel, folder: Path) -> Path:
+    import onnx
+
+    path = folder / "model.onnx"
+    onnx.save_model(source.copy(), str(path), save_as_external_data=True, location="model.data")
+    return path
+
+
+def _free() -> int:
+    """Bytes that the child may take."""
+    with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/meminfo", encoding="ascii") as facts:
+        line = next(line for line in facts if line.startswith("MemAvailable"))
+        return int(SHARE * 1024 * int(line.split()[1]))
+    return int(SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def _death(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-code).name
+            return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else ": onnxruntime crashed")
+    return f"ended with code {code}"
