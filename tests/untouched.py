@@ -20,8 +20,8 @@ from autoglmc.compiler.verify.reference import Reference
 Values = Mapping[str, Any]
 
 
-def sides(node: onnx.NodeProto, opset: int, values: Values) -> set[tuple[str, str]]:
-    """The sides that a node reached on these values of its operands."""
+def sides(node: onnx.NodeProto, opset: int, values: Values, path: str = "") -> set[tuple[str, str]]:
+    """The sides that a node in the bodies of `path` reached on these values of its operands."""
     if node.op_type not in RULES or node.domain not in ("", "ai.onnx"):
         return set()
     call = Call(
@@ -33,7 +33,7 @@ def sides(node: onnx.NodeProto, opset: int, values: Values) -> set[tuple[str, st
         dtypes=tuple("" for _ in node.input),
         outputs=len(node.output),
     )
-    return {(node.output[0], side) for side in reached(call, ())}
+    return {(path + node.output[0], side) for side in reached(call, ())}
 
 
 def _wide(value: Any) -> Any:
@@ -77,28 +77,30 @@ class NodeByNode:
         outputs = self._graph(self.model.graph, dict(inputs), seen)
         return Run(dict(zip((value.name for value in self.model.graph.output), outputs, strict=True)), frozenset(seen))
 
-    def _graph(self, graph: onnx.GraphProto, values: dict[str, Any], seen: set[tuple[str, str]]) -> list[Any]:
+    def _graph(self, graph: onnx.GraphProto, values: dict[str, Any], seen: set[tuple[str, str]], path: str = "") -> list[Any]:
         values.update({tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer})
         for node in graph.node:
             bodies = {a.name: a.g for a in node.attribute if a.HasField("g")}
-            seen |= sides(node, self.opset, values)
+            seen |= sides(node, self.opset, values, path)
             if node.op_type == "If":
                 taken = bodies["then_branch" if values[node.input[0]].reshape(-1)[0] else "else_branch"]
-                results = self._graph(taken, dict(values), seen)
+                results = self._graph(taken, dict(values), seen, f"{path}{node.output[0]}/")
             elif node.op_type == "Loop":
-                results = self._loop(node, bodies["body"], values, seen)
+                results = self._loop(node, bodies["body"], values, seen, f"{path}{node.output[0]}/")
             else:
                 results = self._node(node, values)
             values.update(zip(node.output, results, strict=True))
         return [values[value.name] for value in graph.output]
 
-    def _loop(self, node: onnx.NodeProto, body: onnx.GraphProto, values: dict[str, Any], seen: set[tuple[str, str]]) -> list[Any]:
+    def _loop(
+        self, node: onnx.NodeProto, body: onnx.GraphProto, values: dict[str, Any], seen: set[tuple[str, str]], path: str
+    ) -> list[Any]:
         """Of loops without scan outputs."""
         carried = [values[name] for name in node.input[2:]]
         for turn in range(int(values[node.input[0]].reshape(-1)[0])):
             names = [value.name for value in body.input]
             inner = dict(values, **dict(zip(names, [np.array(turn), np.array(True), *carried], strict=True)))
-            _, *carried = self._graph(body, inner, seen)
+            _, *carried = self._graph(body, inner, seen, path)
         return carried
 
     def _node(self, node: onnx.NodeProto, values: Values) -> list[Any]:

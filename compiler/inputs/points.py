@@ -26,8 +26,8 @@ CONDITIONS = frozenset({"If", "Where"})
 class Point:
     """One side of one node."""
 
-    tensor: str
-    """The node's first output, as the model names it."""
+    path: str
+    """The node's first output, after those of the nodes in whose bodies it stands: "if_out/y"."""
     side: str
     node: str
     """Operator and name, as a user is told: "Clip 'relu6_4'"."""
@@ -40,7 +40,7 @@ class Point:
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.tensor, self.side
+        return self.path, self.side
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class Sight:
 
 def sight_of(model: onnx.ModelProto) -> Sight:
     """Traces a model with its bodies."""
-    flow = flow_of(model.graph)
+    flow = flow_of(model)
     known = ranges(flow, model.graph)
     return Sight(flow, Dependence(flow, known), known)
 
 
 def possible_points(model: onnx.ModelProto) -> tuple[Point, ...]:
-    """Every side that some input may reach, in the order of the nodes; bodies included, the bodies of local functions not."""
+    """Every side that some input may reach, in the order of the nodes; bodies and local functions included."""
     return points_of(sight_of(model))
 
 
@@ -78,12 +78,11 @@ def points_of(sight: Sight) -> tuple[Point, ...]:
         deciding = step.inputs[:1] if step.operator in CONDITIONS else step.inputs
         inputs = frozenset[str]().union(*(sight.depends.of(name) for name in deciding))
         sides = dict(rule(sight, step))
-        tensor = step.node.output[0]
         if step.operator == "If":
-            closed.update((tensor, side) for side in _impossible(sight, step))
+            closed.update((step.path, side) for side in _impossible(sight, step))
         for side, sentence in sides.items() if inputs else ():
-            node = f"{step.operator} '{step.node.name or tensor}'"
-            found.setdefault((tensor, side), Point(tensor, side, node, f"{node} {sentence}", inputs, step.within))
+            node = f"{step.operator} '{step.node.name or step.path}'"
+            found.setdefault((step.path, side), Point(step.path, side, node, f"{node} {sentence}", inputs, step.within))
     return tuple(found.values())
 
 

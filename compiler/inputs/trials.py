@@ -39,7 +39,7 @@ class Run:
 
     outputs: Mapping[str, Any]
     reached: frozenset[tuple[str, str]]
-    """(first output of a node, side) of every side that a value reached, as compiler/reference/reached.py names sides."""
+    """(path of a node, side) of every side that a value reached, as compiler/inputs/points.py names paths and sides."""
 
 
 class Untouched(Protocol):

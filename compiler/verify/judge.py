@@ -249,7 +249,9 @@ class _Places:
                 return f"{name} has cosine {shown} with what is expected on {sample.inputs}, below the minimum {least}"
             far = float((m.gap[counted] > FAR * e.std()).mean())
             if e.size >= MANY and far > MOST_FAR:
-                return f"{far:.1%} of {name} are off by more than {FAR:g} standard deviations on {sample.inputs}, {MOST_FAR:.0%} are the most"
+                return (
+                    f"{far:.1%} of {name} are off by more than {FAR:g} standard deviations on {sample.inputs}, {MOST_FAR:.0%} are the most"
+                )
         return ""
 
     def _large(self, name: str, worst: Worst, part: float, allowed: float) -> str:

@@ -85,20 +85,20 @@ BRANCHES = """y = If(c) <then_branch = t () => (float[2,3] p) { p = Relu(x) },
 
 def test_branches_and_what_stands_in_them() -> None:
     found = {p.key: p for p in possible_points(model(BRANCHES, "float[2,3] x, bool c", low=f(0), high=f(6)))}
-    assert set(found) == {("y", "true"), ("y", "false"), *(("p", side) for side in ("below", "above", "inside"))}
+    assert set(found) == {("y", "true"), ("y", "false"), *(("y/p", side) for side in ("below", "above", "inside"))}
     assert found["y", "true"].sentence == "If 'y' never took its then branch" and found["y", "true"].inputs == {"c"}
-    assert found["p", "inside"].within == (("y", "false"),)
+    assert found["y/p", "inside"].within == (("y", "false"),)
 
 
 def test_of_a_constant_condition_only_the_taken_branch_counts() -> None:
-    assert points(BRANCHES, c=True, low=f(0), high=f(6)) == {("p", "below"), ("p", "above")}
-    assert points(BRANCHES, c=False, low=f(0), high=f(6)) == {("p", "below"), ("p", "inside"), ("p", "above")}
+    assert points(BRANCHES, c=True, low=f(0), high=f(6)) == {("y/p", "below"), ("y/p", "above")}
+    assert points(BRANCHES, c=False, low=f(0), high=f(6)) == {("y/p", "below"), ("y/p", "inside"), ("y/p", "above")}
 
 
 def test_the_body_of_a_loop_counts_and_what_is_carried_may_be_anything() -> None:
     loop = """start = Abs(x) y = Loop(n, yes, start) <body = b (int64 i, bool go, float[2,3] v) => (bool go2, float[2,3] w)
         { go2 = Identity(go) m = Sub(v, x) w = Relu(m) }>"""
-    assert points(loop, yes=True, n=3) == {("w", "below"), ("w", "above")}
+    assert points(loop, yes=True, n=3) == {("y/w", "below"), ("y/w", "above")}
 
 
 def test_the_inputs_that_decide_a_side() -> None:
@@ -111,7 +111,7 @@ def test_one_tensor_name_in_two_branches_is_not_confused() -> None:
     text = """y = If(c) <then_branch = t () => (float[2,3] p) { a = Sigmoid(x) p = Relu(a) },
                           else_branch = e () => (float[2,3] q) { a = Neg(x) q = Relu(a) }>"""
     found = points(text, "float[2,3] x, bool c")
-    assert ("p", "below") not in found and ("q", "below") in found
+    assert ("y/p", "below") not in found and ("y/q", "below") in found
 
 
 def test_times_nothing_is_nothing() -> None:
@@ -123,3 +123,25 @@ def test_other_domains_have_no_sides() -> None:
     node = helper.make_node("Clip", ["x"], ["y"], domain="com.other")
     graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", 1, [2])], [helper.make_tensor_value_info("y", 1, [2])])
     assert possible_points(helper.make_model(graph)) == ()
+
+
+def test_local_functions_with_attributes_of_the_call() -> None:
+    text = """<ir_version: 8, opset_import: ["": 18, "l": 1]> g (float[4] x) => (float[4] y) { a = l.f <bound = 3.0> (x) y = l.f (a) }
+        <domain: "l", opset_import: ["": 18]> f <bound: float = 7.0> (v) => (w) {
+            s = Abs(v) w = ThresholdedRelu <alpha: float = @bound> (s) }"""
+    found = {p.key: p.sentence for p in possible_points(onnx.parser.parse_model(text))}
+    assert found == {
+        ("a/w", "below"): "ThresholdedRelu 'a/w' was never below 3",
+        ("a/w", "above"): "ThresholdedRelu 'a/w' was never above 3",
+        ("y/w", "below"): "ThresholdedRelu 'y/w' was never below 7",
+        ("y/w", "above"): "ThresholdedRelu 'y/w' was never above 7",
+    }
+
+
+def test_functions_that_double_end() -> None:
+    calls = " ".join(
+        f'<domain: "l", opset_import: ["": 18, "l": 1]> f{k} (v) => (w) {{ a = l.f{k + 1}(v) w = l.f{k + 1}(a) }}' for k in range(25)
+    )
+    last = '<domain: "l", opset_import: ["": 18]> f25 (v) => (w) { w = Relu(v) }'
+    text = f'<ir_version: 8, opset_import: ["": 18, "l": 1]> g (float[4] x) => (float[4] y) {{ y = l.f0(x) }} {calls} {last}'
+    assert len(possible_points(onnx.parser.parse_model(text))) < 100_000

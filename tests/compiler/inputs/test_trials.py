@@ -146,7 +146,7 @@ def test_a_branch_in_a_loop_runs() -> None:
     signature = "b (int64 i, bool go, float[4] v) => (bool go2, float[4] w)"
     text = f"(float[4] x, bool flag) => (float[4] y) {{ y = Loop(n, yes, x) <body = {signature} {{ {body} }}> }}"
     trials = tried(build(text, one=1, n=np.array(3), yes=np.array(True)))
-    assert trials.coverage.not_exercised == () and {p.tensor for p in trials.coverage.reached} == {"w", "p"}
+    assert trials.coverage.not_exercised == () and {p.path for p in trials.coverage.reached} == {"y/w", "y/w/p"}
 
 
 def test_what_cannot_be_reached_is_told_in_words() -> None:
@@ -162,7 +162,7 @@ def test_what_cannot_be_reached_is_told_in_words() -> None:
         "Clip 'b' was never below its minimum -1e+30",
         "Clip 'b' was never above its maximum 1e+30",
     )
-    assert trials.coverage.exercised == 0.5 and "p" in {point.tensor for point in trials.coverage.missed}
+    assert trials.coverage.exercised == 0.5 and "d/p" in {point.path for point in trials.coverage.missed}
 
 
 def test_fifty_sentences_and_how_many_more() -> None:
