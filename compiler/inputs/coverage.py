@@ -69,6 +69,8 @@ class Seen:
     changed: set[str] = field(default_factory=set)
     changes: dict[str, set[str]] = field(default_factory=dict)
     first: Mapping[str, Any] | None = None
+    filled: set[str] = field(default_factory=set)
+    """Outputs that had an element in some run."""
 
     def new(self, outputs: Mapping[str, Any], reached: Iterable[Key]) -> bool:
         """Whether such a run shows anything that no run before did."""
@@ -80,6 +82,7 @@ class Seen:
         self.runs += 1
         self.reached.update(reached)
         self.changed |= self._moved(outputs)
+        self.filled.update(name for name in self.outputs if getattr(outputs.get(name), "size", 1))
         self.first = self.first if self.first is not None else outputs
 
     def alone(self, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
@@ -103,7 +106,7 @@ class Seen:
         possible = self.possible()
         return Coverage(
             runs=self.runs,
-            outputs={name: name in self.changed for name in self.outputs},
+            outputs={name: name in self.changed for name in self.outputs if name in self.filled or not self.runs},
             changes={name: tuple(o for o in self.outputs if o in self.changes[name]) for name in inputs if name in self.changes},
             unprobed=tuple(name for name in inputs if name not in self.changes),
             possible=possible,

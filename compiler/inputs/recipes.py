@@ -48,6 +48,8 @@ class Cook:
         self.parts = {part.name: part for part in parts if part.name in names}
         self.inverted = False
         """Whether a mask closes where it is one."""
+        self.settled: dict[str, Any] = {}
+        """Integer controls in place of those that the model refuses."""
 
     def make(self, recipe: Recipe) -> dict[str, Any]:
         """Arrays by input. Raises ModelError for an input that is neither a tensor nor a sequence of tensors."""
@@ -67,9 +69,9 @@ class Cook:
         for place, part in enumerate(flags):
             values[part.name] = flagged(part, flag_of(recipe.flags, place))
         for part in self.parts.values():
-            if part.role in (Role.MASK, Role.ADDITIVE):
+            if part.role in (Role.MASK, Role.ADDITIVE, Role.SHAPING):
                 values[part.name] = self._turned(part, opened(part)) if part.role is Role.MASK else opened(part)
-        return values
+        return {**values, **self.settled}
 
     def _turned(self, part: Part, mask: Any) -> Any:
         return (1 - mask).astype(mask.dtype) if self.inverted and mask.dtype.kind != "b" else ~mask if self.inverted else mask
@@ -113,7 +115,7 @@ def _varied(parts: Sequence[Part]) -> Iterator[Recipe]:
 def _controlled(parts: Sequence[Part]) -> Iterator[Recipe]:
     """All controls at once, then each alone, since one value may be refused."""
     longest = longest_of(parts)
-    values = {part.name: controls_of(part, longest) for part in parts if part.role is Role.CONTROL}
+    values = {part.name: controls_of(part, longest) for part in parts if part.role in (Role.CONTROL, Role.SHAPING)}
     rounds = [{name: numbers[k] for name, numbers in values.items() if k < len(numbers)} for k in range(CONTROLS)]
     alone = [{name: number} for name, numbers in values.items() for number in numbers[:2]] if len(values) > 1 else []
     choices = [*rounds[: CONTROLS // 2], *alone[: CONTROLS // 2]] if alone else rounds

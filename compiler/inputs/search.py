@@ -8,7 +8,7 @@ from dataclasses import replace
 from .points import Point
 from .recipes import Cook, Recipe, Values, control, filled, longest_of, scale
 from .roles import Part, Role
-from .variants import SCALED, Change, controls_of, flagged
+from .variants import SCALED, Change, controls_of, flagged, range_of
 
 TARGETED = 4
 """Sets with one input changed for one point."""
@@ -61,15 +61,17 @@ def _targeted(cook: Cook, missing: Sequence[Point], starts: Starts) -> Iterator[
 
 
 def _values(part: Part, longest: int) -> Iterator[Recipe]:
-    if part.role is Role.CONTROL:
+    if part.role in (Role.CONTROL, Role.SHAPING):
         for number in controls_of(part, longest):
             yield control({part.name: number})
     elif part.role is Role.FLAG:
         for value in (True, False):
             yield Recipe(f"{part.name} = {value}", 0, {part.name: _flag(value)})
     elif part.role in (Role.INDEX, Role.INTEGER, Role.POSITION):
-        numbers = [number for number in part.special if part.limit is None or number < part.limit]
-        for number in (*numbers, 0, *([part.limit - 1] if part.limit else [])):
+        low, high = range_of(part)
+        for number in dict.fromkeys((*part.special, low, high)):
+            if not low <= number <= high:
+                continue
             yield Recipe(f"{part.name} all {number}", 0, {part.name: filled(number)})
     elif part.role is Role.MASK:
         for number in (0, 1):

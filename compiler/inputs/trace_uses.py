@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .operands import PASSING
 from .steps import MERGE, Flow, Step
-from .trace_indices import PASSING
 
 MOVES = PASSING | {"Gather", "GatherElements", "ScatterND", MERGE}
 """Operators whose results are the first operand's elements (a MERGE's: any operand's)."""

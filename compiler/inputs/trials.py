@@ -80,10 +80,10 @@ class Trials:
         """Why inputs could not be used, each reason once."""
         self._model, self._untouched, self._given = model, untouched, tuple(given)
         self._outputs = outputs or {}
-        sight = sight_of(model)
+        sight = sight_of(model, shapes)
         reach = {name: sight.depends.of(name) for name in sight.flow.outputs}
         self._live = [name for name in inputs if any(name in found for found in reach.values())]
-        parts = [part if part.name in self._live else replace(part, role=Role.OTHER) for part in parts_of(model, sight.flow, shapes)]
+        parts = [part if part.name in self._live else replace(part, role=Role.OTHER) for part in parts_of(model, sight, shapes)]
         self._cook = Cook(model, parts, shapes, inputs)
         self._seen = Seen(tuple(name for name, found in reach.items() if found), points_of(sight))
         self._kept: list[TrialSet] = []
@@ -113,16 +113,30 @@ class Trials:
         self._seen.add(trial.outputs, trial.reached)
 
     def _plan(self) -> None:
-        controls = 0
+        """Where the plain sets are refused and other values of an integer control are not, all others are made with those."""
+        controls, refused = 0, list[Recipe]()
         for recipe in planned(self._cook):
             if recipe.kind == "control" and controls == CONTROLS:
                 continue
-            trial = self._attempt(recipe)
-            if recipe.label == "seed 0" and self._closed(trial):
-                trial = self._turned(recipe, trial)
-            if trial is not None and ((recipe.kind == "plain" and not recipe.changes) or self._tells(recipe, trial)):
+            trial = self._first(recipe) if recipe.label == "seed 0" else self._attempt(recipe)
+            if trial is None:
+                refused.append(recipe)
+            elif self._tells(recipe, trial):
                 self._keep(trial)
                 controls += recipe.kind == "control"
+            if trial is not None and recipe.kind == "control" and len(refused) > 1 and not self._cook.settled:
+                self._cook.settled = {name: trial.values[name] for name in recipe.changes}
+                self._again([one for one in refused if one.kind != "control"])
+
+    def _first(self, recipe: Recipe) -> TrialSet | None:
+        trial = self._attempt(recipe)
+        return self._turned(recipe, trial) if self._closed(trial) else trial
+
+    def _again(self, recipes: Iterable[Recipe]) -> None:
+        for recipe in recipes:
+            trial = self._attempt(recipe)
+            if trial is not None and self._tells(recipe, trial):
+                self._keep(trial)
 
     def _attempt(self, recipe: Recipe) -> TrialSet | None:
         """A set as made, and run; None where the model does not take it, and `unfit` says why."""
@@ -158,6 +172,8 @@ class Trials:
 
     def _tells(self, recipe: Recipe, trial: TrialSet) -> bool:
         """Not a set on which an output is no number at all, nor one whose numbers are so large that some became none."""
+        if recipe.kind == "plain" and not recipe.changes:
+            return True
         shares = {name: _finite(value) for name, value in trial.outputs.items()}
         usual = {name: _finite(value) for name, value in self._kept[0].outputs.items()} if self._kept else {}
         if recipe.kind == "scale":
