@@ -44,21 +44,26 @@ CHANNELS = (1, 3, 4)
 STATE_SCALE = 0.1
 
 
-def generate_inputs(model: onnx.ModelProto, seed: int, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
+def generate_inputs(
+    model: onnx.ModelProto,
+    seed: int,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    fits: Mapping[str, Fit] | None = None,
+) -> dict[str, Any]:
     """An array (a list of them for a sequence) for every input that must be fed, the same for equal seeds, whatever the inputs' order.
 
     Every dim must be bound, in the model or by `shapes` (input name -> full shape). Raises ModelError for an
-    input that is neither a tensor nor a sequence of tensors.
+    input that is neither a tensor nor a sequence of tensors. fits: what the inputs may hold, where that is known already.
     """
     import numpy as np
 
-    fits = fits_of(flow_of(model, shapes))
+    known = fits_of(flow_of(model, shapes)) if fits is None else fits
     made: dict[str, Any] = {}
     for value in real_inputs(model.graph):
         if value.type.HasField("sequence_type"):
             made[value.name] = [np.asarray(_array(item, seed, None, None)) for item in _items(value)]
         else:  # numpy gives a scalar, not an array, for some shapes ()
-            made[value.name] = np.asarray(_array(value, seed, fits.get(value.name), (shapes or {}).get(value.name)))
+            made[value.name] = np.asarray(_array(value, seed, known.get(value.name), (shapes or {}).get(value.name)))
     return made
 
 

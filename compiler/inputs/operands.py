@@ -188,10 +188,14 @@ def _padded(o: _Operand) -> Fit | None:
 
 
 def _sliced(o: _Operand) -> Fit | None:
-    made = o.result()
+    """From 0 to where the result ends, along the axes that are cut."""
+    given, made = o.shape(0), o.result()
     if not made or o.index not in (1, 2, 3, 4):
         return None
     axes = o.axes(3, len(made))
+    count = o.shape(o.index)
+    if count and count[0] < len(axes):
+        axes = sorted(sorted(axes, key=lambda axis: len(given) == len(made) and given[axis] == made[axis])[: count[0]])
     return _exactly(*{1: [0] * len(axes), 2: [made[axis] for axis in axes], 3: axes, 4: [1] * len(axes)}[o.index])
 
 

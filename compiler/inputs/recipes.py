@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from .generate_inputs import generate_inputs
+from .operands import Fit
 from .roles import Part, Role
 from .variants import SCALED, Change, controls_of, flagged, opened, pixels, scaled, variants_of
 
@@ -45,6 +46,7 @@ class Cook:
 
     def __init__(self, model: onnx.ModelProto, parts: Sequence[Part], shapes: Mapping[str, tuple[int, ...]], names: Sequence[str]) -> None:
         self.model, self.shapes = model, shapes
+        self.fits = {part.name: part.fit for part in parts if part.fit is not None}
         self.parts = {part.name: part for part in parts if part.name in names}
         self.inverted = False
         """Whether a mask closes where it is one."""
@@ -62,8 +64,15 @@ class Cook:
             values[name] = self._turned(part, made) if part.role is Role.MASK else made
         return values
 
+    def narrow(self) -> bool:
+        """From now on integers of which nothing is known are 0 or 1; whether there are any."""
+        loose = [part for part in self.parts.values() if part.role in (Role.INTEGER, Role.CONTROL) and part.fit is None]
+        self.parts.update({part.name: replace(part, role=Role.INDEX, fit=Fit(0, 1)) for part in loose})
+        self.fits.update({part.name: Fit(0, 1) for part in loose})
+        return bool(loose)
+
     def _base(self, recipe: Recipe) -> dict[str, Any]:
-        made = generate_inputs(self.model, recipe.seed, self.shapes)
+        made = generate_inputs(self.model, recipe.seed, self.shapes, self.fits)
         values = {name: made[name] for name in self.parts}
         flags = [part for part in self.parts.values() if part.role is Role.FLAG]
         for place, part in enumerate(flags):
@@ -94,6 +103,31 @@ def planned(cook: Cook) -> list[Recipe]:
         Recipe(r.label, r.seed if r.kind == "plain" and not r.changes else k, r.changes, r.kind, flags=k)
         for k, r in enumerate(limited[:room])
     ]
+
+
+def special(parts: Sequence[Part]) -> Recipe:
+    """Infinities, NaN and 0 among the numbers."""
+
+    def change(part: Part, value: Any, rng: Any) -> Any:
+        import numpy as np
+
+        made = np.array(value)
+        for place, number in enumerate((np.nan, np.inf, -np.inf, 0.0)):
+            made.reshape(-1)[place :: max(made.size // 2, 5)] = number
+        return made
+
+    return Recipe("infinities and NaN", 0, {part.name: change for part in parts})
+
+
+def rounded(parts: Sequence[Part]) -> Recipe:
+    """Whole numbers: some occur more than once."""
+
+    def change(part: Part, value: Any, rng: Any) -> Any:
+        import numpy as np
+
+        return np.rint(np.asarray(value).astype(np.float64)).astype(part.dtype)
+
+    return Recipe("whole numbers", 0, {part.name: change for part in parts})
 
 
 def named(changes: Mapping[str, str]) -> str:
@@ -130,7 +164,7 @@ def control(choice: Mapping[str, int]) -> Recipe:
     return Recipe(label, 0, {name: filled(number) for name, number in choice.items()}, "control")
 
 
-def filled(number: int) -> Change:
+def filled(number: float) -> Change:
     """Every element that number."""
     import numpy as np
 

@@ -45,6 +45,8 @@ class Part:
     dtype: np.dtype[Any] | None
     fit: Fit | None = None
     """What it may hold, where what it is an operand of says so."""
+    settled: bool = False
+    """Whether there is only one array that it may be: a shape that is declared, or nothing at all."""
     special: tuple[int, ...] = ()
     """Numbers that the model compares it with, and their neighbours."""
 
@@ -65,7 +67,7 @@ def _part(value: onnx.ValueInfoProto, shape: tuple[int, ...] | None, fit: Fit | 
     if shape is None:
         shape = tuple(dim.dim_value for dim in tensor.shape.dim)
     if not value.type.HasField("tensor_type") or tensor.elem_type == TensorProto.STRING or not math.prod(shape):
-        return Part(value.name, Role.OTHER, shape, None)
+        return Part(value.name, Role.OTHER, shape, None, settled=value.type.HasField("tensor_type") and not math.prod(shape))
     dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
     exact = fit is not None and fit.exact is not None and len(fit.exact) == math.prod(shape)
     if dtype.kind == "c" or (exact and dtype.kind != "b"):
@@ -78,7 +80,7 @@ def _part(value: onnx.ValueInfoProto, shape: tuple[int, ...] | None, fit: Fit | 
         role = _of_reals(value.name, shape, use)
     whole = [int(number) for number in sorted(use.compared) if math.isfinite(number)]
     special = tuple(dict.fromkeys([*whole, *(n + step for step in (1, -1) for n in whole if n + step >= 0)]))
-    return Part(value.name, role, shape, dtype, fit, special)
+    return Part(value.name, role, shape, dtype, fit, exact and dtype.kind != "b", special)
 
 
 def _of_integers(name: str, shape: tuple[int, ...], fit: Fit | None, use: Use) -> Role:

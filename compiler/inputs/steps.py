@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MERGE = "(merge)"
 LARGEST_CONSTANT = 65536
 """Elements of a constant whose values are looked at; larger ones are weights."""
-MOST_BODIES = 20_000
+MOST_BODIES = 2000
 """Bodies and calls of functions beyond which a function is one step."""
 SAME_SHAPE = frozenset({"Identity", "Cast", "DequantizeLinear", "QuantizeLinear", "Relu", "Sigmoid", "Tanh", "Neg"})
 BODIED = frozenset({"If", "Loop", "Scan"})

@@ -11,12 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ModelError
-from .coverage import Coverage, Seen, differs
+from .coverage import Coverage, Seen
 from .fitting_inputs import LONGEST_REASON, misfit
-from .points import points_of, sight_of
+from .points import Point, points_of, sight_of
+from .probe import pairs
 from .recipes import Cook, Recipe, planned
 from .roles import Role, parts_of
 from .search import candidates
+from .trial_set import TrialSet
 
 if TYPE_CHECKING:
     import onnx
@@ -50,16 +52,6 @@ class Untouched(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class TrialSet:
-    """Inputs that the model takes, and what it makes of them."""
-
-    label: str
-    values: Mapping[str, Any]
-    outputs: Mapping[str, Any]
-    reached: frozenset[tuple[str, str]]
-
-
 class Trials:
     """Everything is run once, when first asked for.
 
@@ -81,11 +73,13 @@ class Trials:
         self._model, self._untouched, self._given = model, untouched, tuple(given)
         self._outputs = outputs or {}
         sight = sight_of(model, shapes)
-        reach = {name: sight.depends.of(name) for name in sight.flow.outputs}
+        parts = parts_of(model, sight, shapes)
+        settled = {part.name for part in parts if part.settled}
+        reach = {name: sight.depends.of(name) - settled for name in sight.flow.outputs}
         self._live = [name for name in inputs if any(name in found for found in reach.values())]
-        parts = [part if part.name in self._live else replace(part, role=Role.OTHER) for part in parts_of(model, sight, shapes)]
-        self._cook = Cook(model, parts, shapes, inputs)
-        self._seen = Seen(tuple(name for name, found in reach.items() if found), points_of(sight))
+        self._cook = Cook(model, [part if part.name in self._live else replace(part, role=Role.OTHER) for part in parts], shapes, inputs)
+        self._seen = Seen({name: found for name, found in reach.items() if found}, points_of(sight))
+        self._operators = frozenset(step.operator for step in sight.flow.steps)
         self._kept: list[TrialSet] = []
 
     def sets(self) -> list[TrialSet]:
@@ -103,7 +97,10 @@ class Trials:
         for label, values in self._given:
             run = self._untouched.run(values)
             self._keep(TrialSet(label, values, run.outputs, run.reached))
+        before = len(self._kept)
         self._plan()
+        if len(self._kept) == before and self._cook.narrow():
+            self._plan()
         self._search()
         self._probe()
         return self._kept
@@ -149,7 +146,8 @@ class Trials:
         if reason := misfit(self._model, self._outputs, run.outputs):
             self._note(reason)
             return None
-        return TrialSet(recipe.label, values, run.outputs, run.reached)
+        plain = recipe.kind == "plain" and not recipe.changes and recipe.start is None
+        return TrialSet(recipe.label, values, run.outputs, run.reached, plain)
 
     def _note(self, reason: str) -> None:
         if reason not in self.unfit:
@@ -185,12 +183,12 @@ class Trials:
         tried = {trial.label for trial in self._kept}
         patience = PATIENCE
         for _ in range(MORE):
-            missing = self._seen.missing()
-            still = set(self._seen.outputs) - self._seen.changed
-            if not (missing or still) or not patience:
+            unmoved = [Point(name, "changed", name, "", self._seen.depends[name]) for name in self._seen.unmoved()]
+            missing = [*unmoved, *self._seen.missing()]
+            if not missing or not patience:
                 return
             starts = {key: (trial.label, trial.values) for trial in reversed(self._kept) for key in trial.reached}
-            recipe = next((r for r in candidates(self._cook, missing, starts) if r.label not in tried), None)
+            recipe = next((r for r in candidates(self._cook, missing, starts, self._operators) if r.label not in tried), None)
             if recipe is None:
                 return
             tried.add(recipe.label)
@@ -207,7 +205,7 @@ class Trials:
         """Each input changed alone, on top of one set, until an output changes."""
         runs = 0
         for name in self._probed():
-            for before, after in self._differing(name):
+            for before, after in pairs(name, self._kept):
                 if isinstance(after, TrialSet):
                     found: TrialSet | None = after
                 elif runs < PROBES:
@@ -224,20 +222,6 @@ class Trials:
         """Masks, flags and integers first: they are what is ignored unseen."""
         late = (Role.REAL, Role.IMAGE, Role.OTHER)
         return sorted(self._live, key=lambda name: name in self._cook.parts and self._cook.parts[name].role in late)[:PROBED]
-
-    def _differing(self, name: str) -> Iterable[tuple[TrialSet, TrialSet | Recipe]]:
-        """Pairs that differ in this input alone: sets that do already, then recipes for others."""
-        base = self._kept[0] if self._kept else None
-        others = [trial for trial in self._kept[1:] if base is not None and differs(base.values[name], trial.values[name])]
-        if base is None:
-            return
-        for trial in others:
-            if not any(differs(base.values[other], trial.values[other]) for other in base.values if other != name):
-                yield base, trial
-        for trial in others[:1] + others[-1:]:
-            yield base, Recipe(f"{name} as in {trial.label}", 0, {}, start={**base.values, name: trial.values[name]})
-        for trial in others[:1]:
-            yield trial, Recipe(f"{name} as in {base.label}", 0, {}, start={**trial.values, name: base.values[name]})
 
 
 def _finite(value: Any) -> float:
