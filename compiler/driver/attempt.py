@@ -16,6 +16,7 @@ from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle, write_manifest
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.plan_model import PlannedModel, Unplanned, plan_model
+from ..reference.recall import Recalling
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
 from ..watch.verify_each import PassVerifier
@@ -52,6 +53,8 @@ class Attempt:
     required: Requirement | None
     """What a bundle must be verified on to be kept."""
     emulate: bool
+    oracle: Recalling
+    """What the untouched model computes; every attempt asks the same."""
     inputs: Mapping[str, Any] | None
     watchers: tuple[Watcher, ...]
     own: Inserted
@@ -91,7 +94,9 @@ class Attempt:
             if not self.verify:
                 staged.publish()
                 return Built(manifest, NOT_ASKED)
-            judged = judge_bundle(staged.folder, planned.loaded, described.errors.bounds, emulate=self.emulate, inputs=self.inputs)
+            judged = judge_bundle(
+                staged.folder, planned.loaded, described.errors.bounds, emulate=self.emulate, inputs=self.inputs, oracle=self.oracle
+            )
             if judged.against is not None:
                 return judged
             check_met(judged.report, self.required, str(planned.loaded.source))

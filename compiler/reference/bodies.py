@@ -89,9 +89,7 @@ def _scan(step: Step, operands: Sequence[Held], scope: Scope, body: Body) -> lis
     out = len(program.outputs) - len(states)
     scanned: list[list[Held]] = [[] for _ in range(out)]
     for k in range(length):
-        items = [
-            Held(np.take(held.value, length - 1 - k if back[n] else k, axes[n]), held.dtype) for n, held in enumerate(given)
-        ]
+        items = [Held(np.take(held.value, length - 1 - k if back[n] else k, axes[n]), held.dtype) for n, held in enumerate(given)]
         found = body(program, [*states, *items], scope)
         states = found[: len(states)]
         for kept, item in zip(scanned, found[len(states) :], strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +10,22 @@ import numpy as np
 
 from .bodies import CONTROL, run_control
 from .cross_check import CrossCheck, Settled
-from .held import Held, hold, is_float, name_of, widen
+from .held import Held, hold, is_float, name_of, narrow, widen
 from .kernels.call import Call
 from .kernels.table import KERNELS
 from .opinions import by_onnx, float_dtype
 from .program import Program, Step
 from .reached import reached
-from .rounding import Rounding, apply, exact
+from .rounding import SINGLE, UNIT, Rounding, apply, exact
 
 WIDENED = 1 << 29
 """Bytes of weights kept in float64 between runs; those of larger models are widened each time they are read."""
 UNROUNDED = frozenset({"QuantizeLinear", "DequantizeLinear", "Resize", "Upsample"})
 """Operators whose weights (scales) no device rounds."""
+FILL = 1e4
+"""Magnitude from which on a number may be a fill."""
+ABSORBED = 2.0
+"""Unit roundoffs of a sum below which its smaller term leaves nothing."""
 Scope = Mapping[str, Held]
 
 
@@ -45,7 +49,7 @@ class Evaluator:
         self._kept: dict[str, Held] | None = {} if 2 * total <= WIDENED else None
 
     def run(self, inputs: Mapping[str, Any], tensors: Iterable[str] = (), rounding: Rounding = exact) -> Evaluation:
-        """The outputs, and `tensors` of the main graph besides. Raises CannotEvaluate, and what a kernel raises on values that do not fit."""
+        """The outputs, and `tensors` of the main graph besides. Raises CannotEvaluate, and what a kernel raises on unfit values."""
         wanted = {*self.program.outputs, *tensors}
         run = _Run(self, rounding, wanted)
         given = {name: _rounded(hold(value), rounding) for name, value in inputs.items()}
@@ -103,7 +107,10 @@ class _Run:
             return run_control(step, operands, scope, self.body, self.points)
         if self.rounding is not exact:
             operands = [self._read(step, k, held, scope) for k, held in enumerate(operands)]
-        return [_rounded(held, self.rounding) for held in self._operator(step, operands)]
+        results = self._operator(step, operands)
+        if step.operator in ("Add", "Sub", "Sum"):
+            results = [absorbed(held, operands) for held in results]
+        return [_rounded(held, self.rounding) for held in results]
 
     def _read(self, step: Step, k: int, held: Held, scope: Scope) -> Held:
         """Weights are rounded as they are read, unless no device would."""
@@ -202,10 +209,19 @@ def _dtype(k: int, held: Held, step: Step, operands: Sequence[Held], settled: Se
     return float_dtype(operands)
 
 
+def absorbed(held: Held, operands: Sequence[Held]) -> Held:
+    """A sum in which a fill (the -1e9 of a mask) leaves nothing of the other term in the declared dtype, as that dtype has it: this is what
+    a model means by a fill. Kept in float64, the scores behind a row that is masked as a whole would come back after the softmax."""
+    if not is_float(held.dtype) or held.value is None or not np.size(held.value) or np.abs(held.value).max() < FILL:
+        return held
+    smallest = np.min(np.broadcast_arrays(*(np.abs(one.value) for one in operands)), axis=0)
+    large = (np.abs(held.value) >= FILL) & (smallest < ABSORBED * UNIT.get(held.dtype, SINGLE) * np.abs(held.value))
+    if not large.any():
+        return held
+    return Held(np.where(large, widen(np.asarray(narrow(held.value, held.dtype))), held.value), held.dtype)
+
+
 def _rounded(held: Held, rounding: Rounding) -> Held:
     if rounding is exact or held.value is None or not is_float(held.dtype):
         return held
     return Held(apply(rounding, held.value, held.dtype), held.dtype)
-
-
-Body = Callable[[Program, Sequence[Held], Scope], list[Held]]

@@ -41,7 +41,7 @@ def hold(value: Any) -> Held:
 
 
 def name_of(dtype: Any) -> str:
-    """"object" for strings, whatever holds them."""
+    """ "object" for strings, whatever holds them."""
     return "object" if dtype.kind in "OUST" else str(dtype.name)
 
 

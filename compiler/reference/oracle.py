@@ -47,7 +47,7 @@ class Oracle:
     """A model, opened in a child process. A context manager; `close` ends the child."""
 
     def __init__(self, source: Source, limits: Limits = Limits()) -> None:
-        """Raises ModelError for a file that is not an ONNX model or that onnxruntime does not load, ReferenceFailed where the child dies."""
+        """Raises ModelError for what is no ONNX model or what onnxruntime does not load, ReferenceFailed where the child dies."""
         self._source, self._limits = source, limits
         self.where = str(source)
         """The model, for messages."""

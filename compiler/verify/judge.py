@@ -81,10 +81,8 @@ def judge(name: str, samples: Sequence[Sample], terms: Terms = EXACT) -> TensorD
     """The measured difference of a tensor over all its samples (at least one), with `fault` where it is more than `terms` allow."""
     flat = [one for sample in samples for one in _items(sample)]
     found = difference(name, [(sample.expected, sample.got) for sample in flat])
-    unequal = next((s for s in flat if np.shape(s.expected) != np.shape(s.got)), None)
-    if unequal is not None:
-        shapes = f"{list(np.shape(unequal.got))}, not {list(np.shape(unequal.expected))}"
-        return replace(found, fault=f"{name} has the shape {shapes}, on {unequal.inputs}")
+    if unequal := next(filter(None, map(_unequal, flat)), ""):
+        return replace(found, fault=f"{name} {unequal}")
     groups: dict[tuple[int, ...], list[Sample]] = {}
     for sample in flat:
         groups.setdefault(np.shape(sample.expected), []).append(sample)
@@ -98,15 +96,25 @@ def _items(sample: Sample) -> list[Sample]:
     if not isinstance(sample.expected, (list, tuple)):
         return [sample]
     pairs = items(sample.expected, sample.got)
+    if pairs == [(sample.expected, sample.got)]:  # of another length
+        return [sample]
     rounded = [r for r in sample.roundings if isinstance(r, (list, tuple)) and len(r) == len(pairs)]
-    if len(pairs) != len(sample.expected):  # of another length: a fault that shapes show
-        return [replace(sample, expected=np.zeros(len(sample.expected)), got=np.zeros(np.size(sample.got)), roundings=())]
     return [Sample(sample.inputs, e, g, tuple(r[k] for r in rounded)) for k, (e, g) in enumerate(pairs)]
+
+
+def _unequal(sample: Sample) -> str:
+    """What is wrong with the shape of what was got; "" if nothing is."""
+    e, g = sample.expected, sample.got
+    if isinstance(e, (list, tuple)) or isinstance(g, (list, tuple)):
+        return f"has {len(g)} tensors, not {len(e)}, on {sample.inputs}"
+    if (e is None) != (g is None):
+        return f"{'is absent' if g is None else 'is present'} on {sample.inputs}"
+    return "" if np.shape(e) == np.shape(g) else f"has the shape {list(np.shape(g))}, not {list(np.shape(e))}, on {sample.inputs}"
 
 
 def _judged(found: TensorDifference, samples: Sequence[Sample], terms: Terms) -> TensorDifference:
     """Of samples of one shape; an earlier fault stays."""
-    if found.fault or not np.asarray(samples[0].expected).size:
+    if found.fault or samples[0].expected is None or not np.asarray(samples[0].expected).size:
         return found
     if not is_real(samples[0].got):
         fault, worst = whole_fault(found.name, [(s.inputs, s.expected, s.got, s.roundings) for s in samples])
@@ -137,6 +145,7 @@ class _Measured:
 class _Places:
     def __init__(self, samples: Sequence[Sample], terms: Terms) -> None:
         self.samples, self.terms = samples, terms
+        self.tiny = float(np.finfo(np.float32).tiny)  # what is smaller than that, some kernels flush to zero
         self.unit = UNITS.get(np.asarray(samples[0].got).dtype.name, UNITS["float16"])
         arrays = [_saturated(np.asarray(s.expected, np.float64), s.got) for s in samples]
         self.axis = channel_axis(arrays) if arrays[0].ndim else None
@@ -194,7 +203,7 @@ class _Places:
     def _allowed(self, m: _Measured) -> Array:
         """Per element."""
         peak = np.maximum(m.peak, self._typical[0] * m.scale)
-        place = self.terms.largest * peak + ULPS * self.unit * m.scale + self._loose(m)
+        place = self.terms.largest * peak + ULPS * self.unit * m.scale + self._loose(m) + self.tiny
         alone = self.terms.largest * m.rounding + ULPS * self.unit * np.abs(np.where(np.isfinite(m.expected), m.expected, 0.0))
         result: Array = np.where(m.fill, alone, place[:, None])
         return result
@@ -249,7 +258,9 @@ class _Places:
                 return f"{name} has cosine {shown} with what is expected on {sample.inputs}, below the minimum {least}"
             far = float((m.gap[counted] > FAR * e.std()).mean())
             if e.size >= MANY and far > MOST_FAR:
-                return f"{far:.1%} of {name} are off by more than {FAR:g} standard deviations on {sample.inputs}, {MOST_FAR:.0%} are the most"
+                return (
+                    f"{far:.1%} of {name} are off by more than {FAR:g} standard deviations on {sample.inputs}, {MOST_FAR:.0%} are the most"
+                )
         return ""
 
     def _large(self, name: str, worst: Worst, part: float, allowed: float) -> str:
@@ -262,19 +273,30 @@ class _Places:
         return f"{name} is off by {off} {worst}; allowed: {most} ({why})"
 
     def _dense(self, name: str) -> str:
-        """A whole place that is off by more than rounding, though no element of it alone."""
-        if self.measured[0].gap.shape[1] < ENOUGH:
-            return ""
+        """A tensor or a channel that is off by more than rounding as a whole, though no element of it alone."""
         for sample, m in zip(self.samples, self.measured, strict=True):
-            off = _rms(m.gap, np.isfinite(m.expected) & ~m.fill)
+            counted = np.isfinite(m.expected) & ~m.fill
+            extra = ULPS / 2 * self.unit * m.scale + self._loose(m) + self.tiny
             mean = np.maximum(m.mean, self._typical[1] * m.scale)
-            allowed = self.terms.mean * mean + ULPS / 2 * self.unit * m.scale + self._loose(m)
-            channel = int(np.argmax(off - allowed))
-            if off[channel] > allowed[channel]:
-                shown, most = differing(float(off[channel]), float(allowed[channel]))
-                where = "" if self.axis is None else f" [{','.join([':'] * self.axis + [str(channel)])}]"
-                return f"{name}{where} is off by {shown} on average (root mean square) on {sample.inputs}; allowed: {most} ({self.terms.mean:g} times {self.terms.rounding})"
+            off = _rms(m.gap, counted)
+            if m.gap.shape[1] >= ENOUGH and (off > self.terms.largest * mean + extra).any():
+                channel = int(np.argmax(off - self.terms.largest * mean - extra))
+                limit = float((self.terms.largest * mean + extra)[channel])
+                return self._on_average(name, sample, float(off[channel]), limit, self.terms.largest, channel)
+            if m.gap.size < ENOUGH:
+                continue
+            parts = np.where(counted, m.gap / (self.terms.mean * mean + extra)[:, None], 0.0)
+            part = float(np.sqrt((parts**2).sum() / max(int(counted.sum()), 1)))
+            if part > 1.0:
+                limit = float(np.sqrt(((self.terms.mean * mean + extra) ** 2).mean()))
+                return self._on_average(name, sample, part * limit, limit, self.terms.mean)
         return ""
+
+    def _on_average(self, name: str, sample: Sample, off: float, limit: float, times: float, channel: int | None = None) -> str:
+        where = "" if channel is None or self.axis is None else f" [{','.join([':'] * self.axis + [str(channel)])}]"
+        shown, most = differing(off, limit)
+        why = f"{times:g} times {self.terms.rounding}"
+        return f"{name}{where} is off by {shown} on average (root mean square) on {sample.inputs}; allowed: {most} ({why})"
 
 
 def _place(index: tuple[int, ...]) -> str:

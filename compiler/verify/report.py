@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,6 +73,11 @@ class VerifyReport:
         return tuple(reason for reason in self.reasons if reason not in away)
 
     @property
+    def differences(self) -> tuple[str, ...]:
+        """One sentence for each output that is further off than rounding explains, then the first tensor between segments that is."""
+        return differences(self.outputs, self.boundaries)
+
+    @property
     def agrees(self) -> bool:
         """Whether the bundle computes its model wherever its segments ran, stand-ins included."""
         return self.verified or (bool(self.reasons) and not self.faults)
@@ -102,6 +108,13 @@ class VerifyReport:
     def as_json(self) -> dict[str, Any]:
         """What `verify --json` prints."""
         return {**asdict(self), "agrees": self.agrees, "limits": [structs.asdict(limit) for limit in self.limits]}
+
+
+def differences(outputs: Sequence[TensorDifference], boundaries: Sequence[TensorDifference]) -> tuple[str, ...]:
+    """`VerifyReport.differences`."""
+    wrong = [d.fault for d in outputs if d.fault]
+    first = next((d.name for d in boundaries if d.fault), None) if wrong else None
+    return (*wrong, *((f"the first tensor between segments that differs is {first}",) if first else ()))
 
 
 def _three(value: float) -> float:

@@ -1,4 +1,4 @@
-"""Both sides of a comparison: the untouched model, evaluated in a process of its own, and the bundle; and what was seen on each input set."""
+"""Both sides of a comparison: the untouched model, evaluated in a process of its own, and the bundle; what was seen on each input set."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..errors import ModelError
 from ..inputs.trials import Run
 from ..reference.messages import Answer, Question
 from ..reference.oracle import UNTOUCHED, Oracle
+from ..reference.recall import Recalling
 from .judge import Sample
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ NOISE = 1
 class Untouched:
     """The model as it was given, for making inputs and for comparing; what it answered is kept by input set."""
 
-    def __init__(self, oracle: Oracle, crossing: Iterable[str]) -> None:
+    def __init__(self, oracle: Oracle | Recalling, crossing: Iterable[str]) -> None:
         """crossing: tensors wanted besides the outputs, where the model has them."""
         self.oracle = oracle
         self.outputs = oracle.opened.outputs
