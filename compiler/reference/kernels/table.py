@@ -6,34 +6,32 @@ from collections.abc import Mapping
 
 from . import (
     activation,
+    attention,
     conversion,
     convolution,
     creation,
+    detection,
     elementwise,
     indexing,
+    loss,
     matrix,
     movement,
     normalisation,
     pooling,
+    recurrent,
     reduction,
-    unary,
+    resize,
+    sampling,
+    sequence,
+    signal,
 )
 from .call import Kernel
+from .quantised import integer, linear
 
 _STANDARD = (
-    activation,
-    conversion,
-    convolution,
-    creation,
-    elementwise,
-    indexing,
-    matrix,
-    movement,
-    normalisation,
-    pooling,
-    reduction,
-    unary,
-)
+    activation, attention, conversion, convolution, creation, detection, elementwise, indexing, integer, linear, loss, matrix, movement,
+    normalisation, pooling, recurrent, reduction, resize, sampling, sequence, signal,
+)  # fmt: skip
 KERNELS: Mapping[tuple[str, str], Kernel] = {
     **{("", name): kernel for module in _STANDARD for name, kernel in module.KERNELS.items()},
     **{("ai.onnx.ml", name): kernel for name, kernel in indexing.ML_KERNELS.items()},
