@@ -1,4 +1,4 @@
-"""Functions computed element by element, of one tensor or of several with broadcasting: arithmetic, roots, angles, comparison, logic, bits."""
+"""Functions computed element by element: arithmetic, roots, angles, comparison, logic, bits; several tensors broadcast."""
 
 from __future__ import annotations
 
@@ -102,10 +102,10 @@ def identity(call: Call) -> tuple[Value, ...]:
 
 
 _UNARY: Mapping[str, Any] = {
-    "Abs": np.abs, "Sign": np.sign, "Neg": np.negative, "Ceil": np.ceil, "Floor": np.floor, "Round": np.rint, "Sqrt": np.sqrt, "Exp": np.exp,
-    "Log": np.log, "Sin": np.sin, "Cos": np.cos, "Tan": np.tan, "Asin": np.arcsin, "Acos": np.arccos, "Atan": np.arctan,
-    "Sinh": np.sinh, "Cosh": np.cosh, "Tanh": np.tanh, "Asinh": np.arcsinh, "Acosh": np.arccosh, "Atanh": np.arctanh, "Erf": erf,
-    "IsNaN": np.isnan, "Not": np.logical_not, "BitwiseNot": np.bitwise_not,
+    "Abs": np.abs, "Sign": np.sign, "Neg": np.negative, "Ceil": np.ceil, "Floor": np.floor, "Round": np.rint, "Sqrt": np.sqrt,
+    "Exp": np.exp, "Log": np.log, "Sin": np.sin, "Cos": np.cos, "Tan": np.tan, "Asin": np.arcsin, "Acos": np.arccos,
+    "Atan": np.arctan, "Sinh": np.sinh, "Cosh": np.cosh, "Tanh": np.tanh, "Asinh": np.arcsinh, "Acosh": np.arccosh,
+    "Atanh": np.arctanh, "Erf": erf, "IsNaN": np.isnan, "Not": np.logical_not, "BitwiseNot": np.bitwise_not,
 }  # fmt: skip
 _BINARY: Mapping[str, Any] = {
     "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": quotient, "Equal": np.equal, "Greater": np.greater,
