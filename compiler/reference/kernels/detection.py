@@ -101,7 +101,7 @@ def _pooled(x: Value, vertical: tuple[Value, ...], horizontal: tuple[Value, ...]
             corners.append(np.where(valid, value * (weight_y[:, :, None, None] * weight_x), 0.0))
     if largest:
         return np.max(corners, axis=0).max(axis=(2, 4))
-    return sum(corners).mean(axis=(2, 4))
+    return np.sum(corners, axis=0).mean(axis=(2, 4))
 
 
 KERNELS: Mapping[str, Kernel] = {"NonMaxSuppression": non_max_suppression, "RoiAlign": roi_align}

@@ -54,7 +54,7 @@ def _nearest(x: Value, s: Sampling, mode: str) -> Value:
     x = x.astype(np.float32).astype(np.float64)
     if mode == "simple":  # Upsample, and Resize of opset 10
         mode = "ceil" if s.scale < 1 else "floor"
-    functions = {
+    functions: Mapping[str, Any] = {
         "round_prefer_floor": lambda v: np.ceil(v - 0.5),
         "round_prefer_ceil": lambda v: np.floor(v + 0.5),
         "floor": np.floor,
