@@ -104,7 +104,11 @@ ARROWS: dict[str, set[str]] = {
 """A folder (or a file that lies beside folders), and what it may import besides itself. TYPE_CHECKING imports count."""
 RULES = ("recover", "simplify", "substitute", "decompose", "tune")
 """Folders of passes/ whose files are rules: they import none of each other."""
-DATA_IN_FOLDERS = {"compiler/devices/mil": "compiler/devices"}
+DATA_IN_FOLDERS = {
+    "compiler/devices/mil": "compiler/devices",
+    "compiler/reference/kernels/microsoft": "compiler/reference/kernels",
+    "compiler/reference/kernels/quantised": "compiler/reference/kernels",
+}
 """Folders inside a room, which count as that room for arrows."""
 HEAVY = {"onnx", "onnxruntime", "onnxsim", "onnx_graphsurgeon", "ortools", "numpy", "networkx", "rich", "jsonschema", "lark", "sympy"}
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "base.py", "manager.py"}
