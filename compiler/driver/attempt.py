@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
 from ..bundle.publish import stage
+from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle, write_manifest
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
@@ -29,8 +28,6 @@ from .search import Log, attempted
 from .search_budget import Meter
 from .state import State
 from .verdict import Accepted, Inexact, OverLimit, Rejected, Verdict
-
-NOT_ASKED = "it was not compared with the model: that was not asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +92,7 @@ class Attempt:
             if judged.against is not None:
                 return judged
             check_met(judged.report, self.required, str(planned.loaded.source))
-            measured = structs.replace(manifest.errors, measured=judged.report.records())
-            manifest = structs.replace(manifest, limits=judged.limits(described.limits), errors=measured)
+            manifest = judged.written_into(manifest)
             write_manifest(staged.folder, manifest)
             staged.publish()
             return Built(manifest, judged.report)

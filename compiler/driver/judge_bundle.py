@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..bundle.manifest import BoundRecord, LimitRecord
+from msgspec import structs
+
+from ..bundle.manifest import BoundRecord, Manifest
 from ..errors import BundleError, ModelError, VerifyError
 from ..load.load_model import LoadedModel
 from ..load.source import Source
@@ -27,10 +29,15 @@ class Judged:
     against: Inexact | Rejected | None
     """Why the bundle is refused; None if it is kept, which includes one whose outputs respond to no input (the report says so)."""
 
-    def limits(self, planned: tuple[LimitRecord, ...]) -> tuple[LimitRecord, ...]:
-        """The target's limits as planned, those that verification answers with what was measured."""
+    def written_into(self, manifest: Manifest) -> Manifest:
+        """The manifest with what was judged and measured; the target's limits as planned where verification does not answer them."""
         known = {(limit.kind, limit.subject): limit for limit in self.report.limits}
-        return tuple(known.get((limit.kind, limit.subject), limit) for limit in planned)
+        return structs.replace(
+            manifest,
+            limits=tuple(known.get((limit.kind, limit.subject), limit) for limit in manifest.limits),
+            errors=structs.replace(manifest.errors, measured=self.report.records()),
+            verification=self.report.verification(),
+        )
 
 
 def judge_bundle(

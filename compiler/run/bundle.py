@@ -43,7 +43,7 @@ class Bundle:
         """Short: a manifest is thousands of lines."""
         devices = ", ".join(dict.fromkeys(segment.device for segment in self.manifest.segments))
         what = f"{self.manifest.target.name}, {count(len(self.manifest.segments), 'segment')} on {devices}"
-        return f"<Bundle {str(self.folder)!r}: {what}>"
+        return f"<Bundle {str(self.folder)!r}: {what}{'' if self.manifest.verification.verified else ', NOT verified'}>"
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Bundle:

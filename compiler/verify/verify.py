@@ -21,7 +21,7 @@ from .fitting_inputs import MadeUp, varied
 from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, narrow_limits, suspicious
 from .narrow import narrowed
 from .report import VerifyReport
-from .verdicts import elsewhere, not_judged, segment_verdicts
+from .verdicts import elsewhere, segment_verdicts
 from .verifiable import Verifiable
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class _Trial:
         proves_nothing = [*self._unfit(), *self._drawn(), *self._empty(), *self._silent(still)]
         reasons = [*proves_nothing, *beyond(outputs, boundaries, tolerance, narrow), *broken(limits)]
         manifest = self.bundle.manifest
-        segments = segment_verdicts(manifest, self.session) if self.names else not_judged(manifest, "nothing was compared")
+        segments = segment_verdicts(manifest, self.session, bool(self.names))
         live = [name for name in self.reference.outputs if name not in self.fixed]
         away = () if self.emulate else elsewhere(segments)
         grounds = () if reasons else (self._grounds(tolerance, outputs),)
