@@ -50,6 +50,8 @@ class Attempt:
     """What a bundle must be verified on to be kept."""
     emulate: bool
     inputs: Mapping[str, Any] | None
+    expect: Mapping[str, Any] | None
+    """What the source framework computes for `inputs`."""
     watchers: tuple[Watcher, ...]
     own: Inserted
     """The user's own passes."""
@@ -88,7 +90,8 @@ class Attempt:
             if not self.verify:
                 staged.publish()
                 return Built(manifest, NOT_ASKED)
-            judged = judge_bundle(staged.folder, planned.loaded, described.errors.bounds, emulate=self.emulate, inputs=self.inputs)
+            given: dict[str, Any] = {"emulate": self.emulate, "inputs": self.inputs, "expect": self.expect}
+            judged = judge_bundle(staged.folder, planned.loaded, described.errors.bounds, **given)
             if judged.against is not None:
                 return judged
             check_met(judged.report, self.required, str(planned.loaded.source))
@@ -104,7 +107,7 @@ class Attempt:
             return found or Rejected(built.problem)
         against = built.against
         assert isinstance(against, Inexact | Rejected)
-        if not built.report.native:
+        if built.faithful or not built.report.native:
             return against
         segments = planned.compiled.segments
         return find_fault("computed wrong", planned, segments, against.problem, self.inputs, self.meter, self.tell) or against

@@ -20,6 +20,8 @@ from ..verify.report import VerifyReport
 from ..verify.verify import SETS, verify
 from .verdict import Inexact, Rejected
 
+EXPORT = "look for what the export changed; without --expect the bundle is held against the model alone"
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -28,6 +30,8 @@ class Judged:
     report: VerifyReport
     against: Inexact | Rejected | None
     """Why the bundle is refused; None if it is kept, which includes one whose outputs respond to no input (the report says so)."""
+    faithful: bool = False
+    """Whether it computes what the untouched model does, so that no runtime is at fault: only its source framework disagrees."""
 
     def written_into(self, manifest: Manifest) -> Manifest:
         """The manifest with what was judged and measured; the target's limits as planned where verification does not answer them."""
@@ -41,20 +45,32 @@ class Judged:
 
 
 def judge_bundle(
-    folder: Path, loaded: LoadedModel, bounds: tuple[BoundRecord, ...], *, emulate: bool, inputs: Mapping[str, Any] | None = None
+    folder: Path,
+    loaded: LoadedModel,
+    bounds: tuple[BoundRecord, ...],
+    *,
+    emulate: bool,
+    inputs: Mapping[str, Any] | None = None,
+    expect: Mapping[str, Any] | None = None,
 ) -> Judged:
-    """Runs the bundle in `folder` and the untouched model on generated inputs, and on `inputs` if given. `bounds`: its approximated sites.
+    """Runs the bundle in `folder` and the untouched model on generated inputs, and on `inputs` if given. `bounds`: its approximated sites;
+    expect: what the source framework computes for `inputs`.
 
     Raises VerifyError where the bundle does not run although the model does, ModelError where the model does not either."""
     try:
-        report = verify(loaded.source, Bundle.load(folder), emulate=emulate, inputs=inputs)
+        report = verify(loaded.source, Bundle.load(folder), emulate=emulate, inputs=inputs, expect=expect)
     except BundleError as problem:
         _blame_the_model(folder, loaded.source)
         # the folder is gone when this is read, and the user did nothing wrong
         message = f"the bundle does not run: {problem.message.replace(f'{folder}/', '')}"
         help = "the untouched model does run here: please report this"
         raise VerifyError(message, where=str(loaded.source), help=help) from problem
-    return Judged(report, _against(report, bounds, str(loaded.source)))
+    where = str(loaded.source)
+    against = _against(report, bounds, where)
+    unexpected = "; ".join(one.reason for one in report.expected if one.reason)
+    if against is None and unexpected:
+        return Judged(report, Rejected(VerifyError(unexpected, where=where, help=EXPORT)), faithful=True)
+    return Judged(report, against)
 
 
 def _against(report: VerifyReport, bounds: tuple[BoundRecord, ...], where: str) -> Inexact | Rejected | None:

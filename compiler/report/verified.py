@@ -44,6 +44,9 @@ def print_verdict(screen: Console, facts: Facts, verbose: bool = False) -> None:
         rows += [_row(kind, one, facts["emulated"]) for one in shown]
         if len(shown) < len(differences):
             left.append(f"{len(differences) - len(shown)} more {kind} tensors, none worse (-v){emulation_mark(facts['emulated'])}")
+    for one in facts["expected"]:
+        rows.append(_row("bundle to expected", one["bundle"], facts["emulated"]))
+        rows.append((*_row("model to expected", one["model"], ()), *([""] if facts["emulated"] else [])))
     print_table(screen, ("compared",), ("max abs", "max rel", "cosine", "max abs / std", *emulated_column(facts["emulated"])), rows)
     if left:
         say(screen, "and", left)

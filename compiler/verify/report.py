@@ -10,6 +10,7 @@ from msgspec import structs
 from ..bundle.manifest import LimitRecord, MeasuredRecord
 from ..bundle.verification_record import SegmentVerdict, StageVerdict, VerificationRecord
 from .compare import TensorDifference
+from .expected import ExpectedOutput
 from .judge import measured
 from .verdicts import elsewhere
 
@@ -52,6 +53,8 @@ class VerifyReport:
     """Why it is not verified, a sentence each; () where it is."""
     segments: tuple[SegmentVerdict, ...] = ()
     """What each segment was judged on, in the order of the manifest."""
+    expected: tuple[ExpectedOutput, ...] = ()
+    """Every output against what the source framework computes, where that was given."""
     stages: tuple[StageVerdict, ...] = ()
     """How the stages before the bundle compare with the reference."""
     exercised: float = 1.0

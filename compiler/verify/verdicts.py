@@ -47,7 +47,7 @@ def _absence(segment: SegmentRecord, absent: Mapping[int, str]) -> str:
 
 def _sentence(reason: str, judged: Place, names: Sequence[str]) -> str:
     several = len(names) > 1
-    head = f"segment{'s' if several else ''} {', '.join(names)}: {reason}"
+    head = f"{'segments' if several else 'segment'} {', '.join(names)}: {reason}"
     if judged == "not judged":
         return head
     return f"{head}; {'they were judged on the CPU in their' if several else 'it was judged on the CPU in its'} place"

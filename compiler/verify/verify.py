@@ -17,6 +17,7 @@ from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
 from ..quantities import count
 from .compare import TensorDifference, difference, same
+from .expected import check_asked, hold_expected, words
 from .fitting_inputs import MadeUp, varied
 from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, narrow_limits, suspicious
 from .narrow import narrowed
@@ -40,16 +41,19 @@ def verify(
     emulate: bool = False,
     seed: int = 0,
     inputs: Mapping[str, Any] | None = None,
+    expect: Mapping[str, Any] | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> VerifyReport:
     """Run both and compare. `inputs` are compared besides the generated ones; `shapes` are for inputs whose shape the bundle leaves open.
     Segments whose runtime is not here run on the CPU; unless `emulate` says that this is enough, the bundle is then not verified.
+    expect: what the source framework computes for `inputs`, by name of the output.
 
     Raises VerifyError where the bundle was not made from this model, UserError for inputs that the bundle does not take, and what running
     either raises. A difference raises nothing: `verified` is False, and `reason` says why.
     """
     tell = progress or (lambda _: None)
+    check_asked(expect, inputs)
     _same_model(source, bundle)
     trial = _Trial(source, bundle, emulate, {**(shapes or {}), **_bound(bundle)})
     if inputs is not None:
@@ -58,7 +62,7 @@ def verify(
     for number in range(seed, seed + SETS):
         tell(f"comparing on seed {number}")
         trial.compare_made_up(number)
-    return trial.report()
+    return trial.report(expect)
 
 
 def _same_model(source: Source, bundle: Verifiable) -> None:
@@ -117,7 +121,7 @@ class _Trial:
         self.expected.append(self.reference.run(values) if expected is None else expected)
         self.got.append({**seen, **got})
 
-    def report(self) -> VerifyReport:
+    def report(self, expect: Mapping[str, Any] | None = None) -> VerifyReport:
         compared = [name for name in (*self.reference.outputs, *self.reference.tensors) if self.names and name not in self.random]
         differences = {name: self._difference(name) for name in compared}
         outputs = self._rounded(tuple(differences[name] for name in self.reference.outputs if name in differences))
@@ -130,17 +134,21 @@ class _Trial:
         narrow = bool(self.session.narrow)
         proves_nothing = [*self._unfit(), *self._drawn(), *self._empty(), *self._silent(still)]
         reasons = [*proves_nothing, *beyond(outputs, boundaries, tolerance, narrow), *broken(limits)]
+        coarse = narrow or approximated
+        held_to = hold_expected(expect, self.expected[0], self.got[0], self.reference.outputs, coarse) if expect is not None else ()
+        reasons += [one.reason for one in held_to if one.reason]
         manifest = self.bundle.manifest
         segments = segment_verdicts(manifest, self.session, bool(self.names))
         live = [name for name in self.reference.outputs if name not in self.fixed]
         away = () if self.emulate else elsewhere(segments)
-        grounds = () if reasons else (self._grounds(tolerance, outputs),)
+        grounds = () if reasons else (self._grounds(tolerance, outputs), *([words(held_to)] if held_to else []))
         return VerifyReport(
             verified=not reasons and not away,
             reason="; ".join((*reasons, *away, *grounds)),
             reasons=(*reasons, *away),
             exercised=1 - len(still) / len(live) if live else 1.0,
             segments=segments,
+            expected=held_to,
             outputs=outputs,
             boundaries=boundaries,
             constant=tuple(name for name in self.reference.outputs if name in self.fixed),

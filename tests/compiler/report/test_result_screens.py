@@ -17,6 +17,7 @@ from autoglmc.compiler.run.outputs import About, Outputs
 from autoglmc.compiler.run.result import Pipelined, RunResult, SegmentMemory, StepTimes
 from autoglmc.compiler.run.timeline import StepSpan, Timeline
 from autoglmc.compiler.verify.compare import TensorDifference
+from autoglmc.compiler.verify.expected import ExpectedOutput
 from autoglmc.compiler.verify.report import VerifyReport
 
 Screen = pytest.CaptureFixture[str]
@@ -86,6 +87,7 @@ VERIFIED = VerifyReport(
     limits=(),
     emulated=("0 (npu)",),
     segments=(AWAY,),
+    expected=(ExpectedOutput(name=LONG, bundle=difference(LONG, 2e-5), model=difference(LONG, 1e-5), tolerance=1e-3, reason=""),),
     stages=(StageVerdict(stage="simplified", verified=True, reason="within its rounding"),),
     not_exercised=("branch 'else' of If node 12", "upper bound 6 of Clip node 3"),
     runtime_faults=("MaxPool node 7: onnxruntime's optimiser makes it wrong",),
