@@ -14,8 +14,9 @@ from msgspec import Meta
 from ..quantities import count, size
 from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
 from .record import BundlePath, Count, Positive, Record, Sha256
+from .verification_record import VerificationRecord
 
-FORMAT = 2
+FORMAT = 3
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
@@ -154,6 +155,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     limits: tuple[LimitRecord, ...]
     guesses: tuple[GuessRecord, ...]
     errors: ErrorsRecord
+    verification: VerificationRecord
     decisions: tuple[DecisionRecord, ...]
     search: tuple[AttemptRecord, ...]
     """The attempts of the search for this bundle; the last one is the bundle."""

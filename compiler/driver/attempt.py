@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
 from ..bundle.publish import stage
+from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle, write_manifest
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
@@ -30,8 +29,6 @@ from .search import Log, attempted
 from .search_budget import Meter
 from .state import State
 from .verdict import Accepted, Inexact, OverLimit, Rejected, Verdict
-
-NOT_ASKED = "it was not compared with the model: that was not asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +53,8 @@ class Attempt:
     oracle: Recalling
     """What the untouched model computes; every attempt asks the same."""
     inputs: Mapping[str, Any] | None
+    expect: Mapping[str, Any] | None
+    """What the source framework computes for `inputs`."""
     watchers: tuple[Watcher, ...]
     own: Inserted
     """The user's own passes."""
@@ -94,14 +93,12 @@ class Attempt:
             if not self.verify:
                 staged.publish()
                 return Built(manifest, NOT_ASKED)
-            judged = judge_bundle(
-                staged.folder, planned.loaded, described.errors.bounds, emulate=self.emulate, inputs=self.inputs, oracle=self.oracle
-            )
+            given: dict[str, Any] = {"emulate": self.emulate, "inputs": self.inputs, "expect": self.expect, "oracle": self.oracle}
+            judged = judge_bundle(staged.folder, planned.loaded, described.errors.bounds, **given)
             if judged.against is not None:
                 return judged
             check_met(judged.report, self.required, str(planned.loaded.source))
-            measured = structs.replace(manifest.errors, measured=judged.report.records())
-            manifest = structs.replace(manifest, limits=judged.limits(described.limits), errors=measured)
+            manifest = judged.written_into(manifest)
             write_manifest(staged.folder, manifest)
             staged.publish()
             return Built(manifest, judged.report)
@@ -113,7 +110,7 @@ class Attempt:
             return found or Rejected(built.problem)
         against = built.against
         assert isinstance(against, Inexact | Rejected)
-        if not built.report.native:
+        if built.faithful or not built.report.native:
             return against
         segments = planned.compiled.segments
         return find_fault("computed wrong", planned, segments, against.problem, self.inputs, self.meter, self.tell) or against

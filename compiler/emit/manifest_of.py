@@ -20,6 +20,7 @@ from ..bundle.manifest import (
     ToolRecord,
 )
 from ..bundle.plan_records import PortRecord, RuntimeRecord, SegmentRecord, ValueRecord
+from ..bundle.verification_record import not_compared
 from ..plan.arena import ArenaPlan
 from ..plan.segments import Compiled
 
@@ -40,7 +41,8 @@ def manifest_of(
     decisions: tuple[DecisionRecord, ...] = (),
     search: tuple[AttemptRecord, ...] = (),
 ) -> Manifest:
-    """Everything but `files`, and what was compiled ahead of time. `model_…`: of the file that was compiled; `version`: of autoglmc."""
+    """Everything but `files`, what was compiled ahead of time, and what a comparison with the model gave. `model_…`: of the file that was
+    compiled; `version`: of autoglmc."""
     return Manifest(
         model=ModelRecord(
             sha256=model_sha256,
@@ -58,6 +60,7 @@ def manifest_of(
         limits=limits,
         guesses=guesses,
         errors=errors,
+        verification=not_compared(segment.device for segment in compiled.segments),
         decisions=decisions,
         search=search,
     )

@@ -76,6 +76,8 @@ class Trial:
     expected: list[Mapping[str, Any]] = field(default_factory=list)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     """By tensor: of the outputs, and of those between segments."""
+    given: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+    """The untouched model's own outputs and the bundle's, on the first set."""
 
     def compare(self, label: str, inputs: Mapping[str, Any]) -> None:
         """Runs the bundle, and keeps its tensors beside the reference's."""
@@ -94,6 +96,7 @@ class Trial:
         expected = answer.exact if answer.exact is not None else answer.own
         assert expected is not None and answer.own is not None
         self.labels.append(label)
+        self.given = self.given or (answer.own, got)
         self.expected.append(expected)
         ways = [answer.own, *rounded.noise, *(() if rounded.half is None else (rounded.half,))]
         for name in (*self.untouched.outputs, *self.untouched.tensors):

@@ -16,13 +16,14 @@ from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
 from ..reference.recall import Recalling
 from .evidence import Evidence
+from .expected import ExpectedOutput, check_asked, hold_expected, words
 from .grounds import grounds
 from .judge import APPROXIMATE, EXACT, NARROW, Terms, judge
 from .limits import broken, held
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
 from .trial import Trial, Untouched, whole
-from .verdicts import elsewhere, not_judged, segment_verdicts
+from .verdicts import elsewhere, segment_verdicts
 
 if TYPE_CHECKING:
     from ..bundle.manifest import LimitRecord
@@ -36,24 +37,26 @@ def verify(
     *,
     emulate: bool = False,
     inputs: Mapping[str, Any] | None = None,
+    expect: Mapping[str, Any] | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     progress: Callable[[str], None] | None = None,
     oracle: Recalling | None = None,
 ) -> VerifyReport:
     """Run both and compare. `inputs` are compared besides the generated ones; `shapes` are for inputs whose shape the bundle leaves open.
     Segments whose runtime is not here run on the CPU; unless `emulate` says that this is enough, the bundle is then not verified.
-    oracle: of the same model, where one is open already.
+    expect: what the source framework computes for `inputs`, by name of the output. oracle: of the same model, where one is open already.
 
     Raises VerifyError where the bundle was not made from this model, UserError for inputs that the bundle does not take, and what running
     either raises. A difference raises nothing: `verified` is False, and `reason` says why.
     """
+    check_asked(expect, inputs)
     _same_model(source, bundle)
     given = () if inputs is None else (("given", inputs),)
     sizes = {**(shapes or {}), **_bound(bundle)}
     if oracle is not None:
-        return _Comparison(source, bundle, oracle, sizes, given).report(emulate, progress)
+        return _Comparison(source, bundle, oracle, sizes, given).report(emulate, expect, progress)
     with Recalling(source) as opened:
-        return _Comparison(source, bundle, opened, sizes, given).report(emulate, progress)
+        return _Comparison(source, bundle, opened, sizes, given).report(emulate, expect, progress)
 
 
 def _same_model(source: Source, bundle: Verifiable) -> None:
@@ -97,7 +100,9 @@ class _Comparison:
         self.fixed, self.random = fixed_outputs(graph.graph), random_tensors(graph.graph)
         self.approximated = any(bound.bound > 0 for bound in manifest.errors.bounds)
 
-    def report(self, emulate: bool, progress: Callable[[str], None] | None) -> VerifyReport:
+    def report(
+        self, emulate: bool, expect: Mapping[str, Any] | None, progress: Callable[[str], None] | None
+    ) -> VerifyReport:
         tell = progress or (lambda _: None)
         for trial in self.trials.sets():
             tell(f"comparing on {trial.label}")
@@ -106,12 +111,21 @@ class _Comparison:
         boundaries = self._judged(whole(self.trial.samples, self.untouched.tensors, len(self.trial.labels)))
         limits = held(self.manifest.limits, outputs) if outputs else ()
         evidence = Evidence(self.trial, self.trials, self.fixed, self.random)
-        return self._answer(emulate, evidence, outputs, boundaries, limits)
+        expected = self._expected(expect)
+        return self._answer(emulate, evidence, outputs, boundaries, limits, expected)
 
     def _judged(self, names: Sequence[str]) -> tuple[TensorDifference, ...]:
         terms = self._terms()
         seen = self.trial.samples
         return tuple(judge(name, seen[name], terms) for name in names if name in seen and name not in self.random)
+
+    def _expected(self, expect: Mapping[str, Any] | None) -> tuple[ExpectedOutput, ...]:
+        """The given set, which comes first, against what the source framework computes for it."""
+        if expect is None or self.trial.given is None:
+            return ()
+        own, got = self.trial.given
+        coarse = bool(self.trial.session.narrow) or self.approximated
+        return hold_expected(expect, own, got, self.untouched.outputs, coarse)
 
     def _terms(self) -> Terms:
         from dataclasses import replace
@@ -129,12 +143,15 @@ class _Comparison:
         outputs: tuple[TensorDifference, ...],
         boundaries: tuple[TensorDifference, ...],
         limits: tuple[LimitRecord, ...],
+        expected: tuple[ExpectedOutput, ...],
     ) -> VerifyReport:
         session, labels = self.trial.session, self.trial.labels
         reasons = [*evidence.lacking, *differences(outputs, boundaries), *broken(limits)]
-        segments = segment_verdicts(self.manifest, session) if labels else not_judged(self.manifest, "nothing was compared")
+        reasons += [one.reason for one in expected if one.reason]
+        segments = segment_verdicts(self.manifest, session, bool(labels))
         away = () if emulate else elsewhere(segments)
-        found = () if reasons else (grounds(outputs, labels, self._terms(), self.untouched.unchecked),)
+        rests = grounds(outputs, labels, self._terms(), self.untouched.unchecked)
+        found = () if reasons else (rests, *([words(expected)] if expected else []))
         return VerifyReport(
             verified=not reasons and not away,
             reason="; ".join((*reasons, *away, *found)),
@@ -142,6 +159,7 @@ class _Comparison:
             exercised=evidence.exercised,
             not_exercised=evidence.not_exercised,
             segments=segments,
+            expected=expected,
             outputs=outputs,
             boundaries=boundaries,
             constant=tuple(name for name in self.untouched.outputs if name in self.fixed),
