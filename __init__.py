@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from autoglmc.compiler.verify.check_model import CheckResult
     from autoglmc.compiler.verify.compare import TensorDifference
     from autoglmc.compiler.verify.report import VerifyReport
+    from autoglmc.compiler.verify.verdicts import SegmentVerdict, StageVerdict
     from autoglmc.grammar.text.diagnostics import HwError
     from autoglmc.targets.model import Target
 
@@ -64,7 +65,9 @@ __all__ = [
     "PassError",
     "SearchBudget",
     "SearchEnded",
+    "SegmentVerdict",
     "Session",
+    "StageVerdict",
     "Target",
     "TargetError",
     "TensorDifference",
@@ -110,6 +113,7 @@ _MODULES = {
     "autoglmc.compiler.verify.check_model": ("CheckResult",),
     "autoglmc.compiler.verify.compare": ("TensorDifference",),
     "autoglmc.compiler.verify.report": ("VerifyReport",),
+    "autoglmc.compiler.verify.verdicts": ("SegmentVerdict", "StageVerdict"),
     "autoglmc.grammar.text.diagnostics": ("HwError",),
     "autoglmc.targets.model": ("Target",),
 }  # fmt: skip

@@ -20,6 +20,7 @@ EXIT_CODES = (
     ("1", "the model, the target or the bundle is at fault, or a comparison failed"),
     ("2", "an argument is wrong"),
     ("3", "a bug in autoglmc; a report is saved"),
+    ("4", "made, but not verified: a runtime is not here, or --no-verify"),
     ("130", "interrupted"),
 )
 EXAMPLES = (

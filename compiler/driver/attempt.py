@@ -17,20 +17,22 @@ from ..emit.emit import write_bundle, write_manifest
 from ..errors import UserError, VerifyError
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.plan_model import PlannedModel, Unplanned, plan_model
-from ..verify.judge import suspicious
 from ..verify.report import VerifyReport
+from ..verify.required import Requirement, check_met
 from ..watch.verify_each import PassVerifier
 from .describe import describe
 from .find_fault import find_fault
 from .job import Job
-from .judge_bundle import Judged, judge_bundle, why_not_run
-from .optimiser_faults import find_optimiser_faults
+from .judge_bundle import Judged, judge_bundle
+from .optimiser_faults import differs, find_optimiser_faults
 from .result import CompileResult
 from .route_around import notes_of
 from .search import Log, attempted
 from .search_budget import Meter
 from .state import State
 from .verdict import Accepted, Inexact, Misoptimised, OverLimit, Rejected, Verdict
+
+NOT_ASKED = "it was not compared with the model: that was not asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Attempt:
     out: Path
     effort: float
     verify: bool
+    required: Requirement | None
+    """What a bundle must be verified on to be kept."""
     emulate: bool
     inputs: Mapping[str, Any] | None
     watchers: tuple[Watcher, ...]
@@ -84,18 +88,19 @@ class Attempt:
         return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
 
     def _build(self, planned: PlannedModel, described: Manifest) -> Built | Refusal | Judged | Misoptimised:
-        """The bundle, published; or the refusal, the judgement or the fault for which it was not."""
-        skipped = "it was not asked for" if not self.verify else "" if self.emulate else why_not_run(planned.compiled)
-        with self.job.clock.stage("emit" if skipped else "emit and verify"), stage(self.out, claims_bundle) as staged:
+        """The bundle, published; or the refusal, the judgement or the fault for which it was not. Raises VerifyError where it is not
+        verified as required."""
+        with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
             manifest = write_bundle(planned.compiled, described, staged.folder, self.tell)
             if isinstance(manifest, Refusal):
                 return manifest
-            if skipped:
+            if not self.verify:
                 staged.publish()
-                return Built(manifest, skipped)
+                return Built(manifest, NOT_ASKED)
             judged = self._judge(planned, staged.folder, manifest)
             if isinstance(judged, Misoptimised) or judged.against is not None:
                 return judged
+            check_met(judged.report, self.required, str(planned.loaded.source))
             measured = structs.replace(manifest.errors, measured=judged.report.records())
             manifest = structs.replace(manifest, limits=judged.limits(described.limits), errors=measured)
             write_manifest(staged.folder, manifest)
@@ -110,7 +115,7 @@ class Attempt:
             if (fault := self._misoptimised(planned, folder, manifest, problem)) is None:
                 raise
             return fault
-        if judged.against is None and not suspicious(judged.report.outputs):
+        if judged.against is None and not differs(judged.report):
             return judged
         against = judged.against.problem if judged.against is not None else VerifyError("onnxruntime's optimisations change the outputs")
         return self._misoptimised(planned, folder, manifest, against) or judged

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.manifest import BoundRecord, LimitRecord
-from ..devices.find_adapter import PLAN_ONLY, absence
 from ..errors import BundleError, ModelError, VerifyError
 from ..load.load_model import LoadedModel
 from ..load.source import Source
-from ..plan.segments import Compiled
 from ..run.bundle import Bundle
 from ..verify.fitting_inputs import MadeUp
 from ..verify.judge import beyond, broken, broken_limits
@@ -76,15 +74,3 @@ def _blame_the_model(folder: Path, source: Source) -> None:
         sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
         message = f"the untouched model does not run with {sizes}: {made_up.unfit[0]}"
         raise ModelError(message, where=str(source), help="bind sizes that it can have with --shape")
-
-
-def why_not_run(compiled: Compiled) -> str:
-    """Segments whose runtime is not here, and why; "" where all can run."""
-    absent = []
-    for segment in compiled.segments:
-        runtime = compiled.runtimes[segment.device]
-        lack = absence(runtime.adapter, runtime.words)
-        if lack is not None:
-            named = "" if runtime.adapter == PLAN_ONLY else f": runtime {runtime.adapter}"
-            absent.append(f"{segment.index} ({segment.device}{named}): {lack.reason}")
-    return f"segment {'; '.join(absent)}; --emulate runs such segments on the CPU" if absent else ""

@@ -26,7 +26,7 @@ from ..probe.optimiser_fault import Tried, find_settings, told
 from ..probe.settings_process import SettingsProcess
 from ..probe.value_gap import ceiling, gap
 from ..quantities import time
-from ..verify.verify import SETS
+from ..verify.report import VerifyReport
 from .constraints import SettingsOfSegment, key_of
 from .find_fault import generated_inputs
 from .search_budget import Meter
@@ -34,6 +34,10 @@ from .state import State
 from .verdict import Misoptimised
 
 RULE = "runtime_optimiser"
+SUSPICIOUS = 1e-4
+"""Standard deviations of an output from which on its difference is looked into, whatever else explains it."""
+SETS = 3
+"""Made-up input sets that are tried, at most, until one shows a fault."""
 
 
 def with_settings(state: State, verdict: Misoptimised) -> State:
@@ -42,6 +46,11 @@ def with_settings(state: State, verdict: Misoptimised) -> State:
     kept = tuple(one for one in state.constraints.settings if one.key not in keys)
     constraints = replace(state.constraints, settings=(*kept, *verdict.settings))
     return replace(state, constraints=constraints, change=verdict.reason)
+
+
+def differs(report: VerifyReport) -> bool:
+    """A judge that allows what the runtime's own optimisations change lets their faults pass: a bundle may be verified and yet differ."""
+    return any(one.max_abs_over_std > SUSPICIOUS for one in report.outputs)
 
 
 def find_optimiser_faults(

@@ -18,6 +18,7 @@ from ..plan.limits import weight_bytes
 from ..quantities import count, size, time
 from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
+from ..verify.verdicts import SegmentVerdict, not_judged
 from ..watch.verify_each import Checked
 from .placed_operators import placed_operators
 
@@ -40,9 +41,25 @@ class CompileResult:
     seconds: Mapping[str, float]
     """Wall time per stage of the compiler."""
     verification: VerifyReport | str
-    """The report, or why there is none."""
+    """The report, or why there is none: it was not asked for."""
     checked: tuple[Checked, ...] = ()
     """What each pass did to the outputs, with `verify_each`."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the bundle was held against the model and is verified: `VerifyReport.verified`."""
+        return not isinstance(self.verification, str) and self.verification.verified
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is not verified, a sentence each; () where it is."""
+        return (self.verification,) if isinstance(self.verification, str) else self.verification.reasons
+
+    @property
+    def segments(self) -> tuple[SegmentVerdict, ...]:
+        """What each segment was judged on."""
+        report = self.verification
+        return not_judged(self.manifest, report) if isinstance(report, str) else report.segments
 
     @property
     def bundle(self) -> Bundle:
@@ -97,6 +114,9 @@ def summary(result: CompileResult) -> dict[str, Any]:
     verification = result.verification
     return {
         "bundle": str(result.folder),
+        "verified": result.verified,
+        "reasons": list(result.reasons),
+        "segments": [asdict(verdict) for verdict in result.segments],
         "target": result.manifest.target.name,
         "host": result.work.target.host.name,
         "operators": {"before": sum(result.work.source_operators.values()), "recovered": result.work.recovered},

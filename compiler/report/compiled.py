@@ -41,7 +41,7 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
         say(screen, "each pass", [_compared(facts["passes"])])
     verification = facts["verification"]
     if "skipped" in verification:
-        say(screen, "verify", [f"not done: {verification['skipped']}"], style="yellow")
+        say(screen, "verify", [f"NOT verified: {verification['skipped']}"], style="yellow")
     else:
         print_verdict(screen, verification, verbose)
 

@@ -43,7 +43,7 @@ def print_verdict(screen: Console, facts: Facts, verbose: bool = False) -> None:
 
 def _print_result(screen: Console, facts: Facts) -> None:
     verdict = "verified" if facts["verified"] else "NOT verified"
-    style = "green" if facts["verified"] else "red"
+    style = "green" if facts["verified"] else "yellow" if facts["agrees"] else "red"
     say(screen, "verify", [f"{verdict}: {facts['reason']}{emulation_mark(facts['emulated'])}"], style=style)
 
 

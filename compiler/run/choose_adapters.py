@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..bundle.blob_cache import blob_key, build
@@ -15,8 +15,8 @@ from ..devices.ort_settings import OrtSettings
 from ..errors import BundleError, UserError
 
 
-def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], tuple[str, ...]]:
-    """An adapter per segment, and the segments whose runtime is not here. Raises UserError for those unless `emulate`."""
+def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], Mapping[int, str]]:
+    """An adapter per segment, and why the runtime of a segment is not here, by index. Raises UserError for those unless `emulate`."""
     adapters: list[Adapter] = []
     absent: dict[int, Absent] = {}
     for segment in manifest.segments:
@@ -38,7 +38,7 @@ def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], t
         for adapter in adapters:
             if isinstance(adapter, OrtAdapter):
                 adapter.spin = False
-    return adapters, tuple(f"{index} ({manifest.segments[index].device})" for index in absent)
+    return adapters, {index: lack.reason for index, lack in absent.items()}
 
 
 def _on_cpu(segment: SegmentRecord) -> OrtAdapter:

@@ -10,6 +10,7 @@ from msgspec import structs
 from ..bundle.manifest import LimitRecord, MeasuredRecord
 from .compare import TensorDifference
 from .judge import measured
+from .verdicts import SegmentVerdict, StageVerdict, elsewhere
 
 LONGEST = 300
 """Characters of a reason in a repr."""
@@ -20,7 +21,8 @@ class VerifyReport:
     """How far a bundle is from its model: every output and every tensor between segments, on every input set."""
 
     verified: bool
-    """Whether the bundle computes its model, as far as the inputs can tell."""
+    """Whether the bundle computes its model, as far as the inputs can tell, and every segment was judged on its own runtime (or on the
+    CPU in its place, where that was asked for)."""
     reason: str
     """Why not; where verified, what that rests on."""
     outputs: tuple[TensorDifference, ...]
@@ -45,11 +47,36 @@ class VerifyReport:
     """Segments that a device computed in a narrower dtype: "1 (npu): fp16 on Hexagon HTP v75 (emulator)"."""
     native: tuple[str, ...] = ()
     """Segments that another runtime than onnxruntime's CPU really ran."""
+    reasons: tuple[str, ...] = ()
+    """Why it is not verified, a sentence each; () where it is."""
+    segments: tuple[SegmentVerdict, ...] = ()
+    """What each segment was judged on, in the order of the manifest."""
+    stages: tuple[StageVerdict, ...] = ()
+    """How the stages before the bundle compare with the reference."""
+    exercised: float = 1.0
+    """Share of the outputs that an input can reach which did respond."""
+    not_exercised: tuple[str, ...] = ()
+    """What no input set reached: inputs without effect, branches never taken …"""
+    runtime_faults: tuple[str, ...] = ()
+    """Where onnxruntime itself computes the untouched model wrong."""
+    unchecked: tuple[str, ...] = ()
+    """Operators whose reference value rests on a single implementation."""
 
     @property
     def passed(self) -> bool:
         """`verified`, under the name that `CheckReport` has too."""
         return self.verified
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Why the bundle is wrong, or the comparison proves nothing: `reasons` without those that only say where segments ran."""
+        away = elsewhere(self.segments)
+        return tuple(reason for reason in self.reasons if reason not in away)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the bundle computes its model wherever its segments ran, stand-ins included."""
+        return self.verified or (bool(self.reasons) and not self.faults)
 
     @property
     def summary(self) -> str:
@@ -76,7 +103,7 @@ class VerifyReport:
 
     def as_json(self) -> dict[str, Any]:
         """What `verify --json` prints."""
-        return {**asdict(self), "limits": [structs.asdict(limit) for limit in self.limits]}
+        return {**asdict(self), "agrees": self.agrees, "limits": [structs.asdict(limit) for limit in self.limits]}
 
 
 def _three(value: float) -> float:

@@ -21,6 +21,7 @@ from .fitting_inputs import MadeUp, varied
 from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, narrow_limits, suspicious
 from .narrow import narrowed
 from .report import VerifyReport
+from .verdicts import elsewhere, not_judged, segment_verdicts
 from .verifiable import Verifiable
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def verify(
     progress: Callable[[str], None] | None = None,
 ) -> VerifyReport:
     """Run both and compare. `inputs` are compared besides the generated ones; `shapes` are for inputs whose shape the bundle leaves open.
+    Segments whose runtime is not here run on the CPU; unless `emulate` says that this is enough, the bundle is then not verified.
 
     Raises VerifyError where the bundle was not made from this model, UserError for inputs that the bundle does not take, and what running
     either raises. A difference raises nothing: `verified` is False, and `reason` says why.
@@ -81,11 +83,11 @@ class _Trial:
     def __init__(self, source: Source, bundle: Verifiable, emulate: bool, shapes: Mapping[str, tuple[int, ...]]) -> None:
         from .reference import Reference, fixed_outputs, random_tensors, read_graph
 
-        self.source, self.bundle, self.shapes = source, bundle, shapes
+        self.source, self.bundle, self.shapes, self.emulate = source, bundle, shapes, emulate
         self.model = read_graph(source)
         crossing = [port.tensor for segment in bundle.manifest.segments for port in segment.outputs]
         self.reference: Reference = Reference(source, self.model, crossing)
-        self.session = bundle.session(emulate=emulate, poison=True)
+        self.session = bundle.session(emulate=True, poison=True)
         self.fixed, self.random = fixed_outputs(self.model.graph), random_tensors(self.model.graph)
         wanted = {value.name: value.shape for value in bundle.manifest.model.outputs}
         inputs = tuple(value.name for value in bundle.manifest.model.inputs)
@@ -128,9 +130,17 @@ class _Trial:
         narrow = bool(self.session.narrow)
         proves_nothing = [*self._unfit(), *self._drawn(), *self._empty(), *self._silent(still)]
         reasons = [*proves_nothing, *beyond(outputs, boundaries, tolerance, narrow), *broken(limits)]
+        manifest = self.bundle.manifest
+        segments = segment_verdicts(manifest, self.session) if self.names else not_judged(manifest, "nothing was compared")
+        live = [name for name in self.reference.outputs if name not in self.fixed]
+        away = () if self.emulate else elsewhere(segments)
+        grounds = () if reasons else (self._grounds(tolerance, outputs),)
         return VerifyReport(
-            verified=not reasons,
-            reason="; ".join(reasons) or self._grounds(tolerance, outputs),
+            verified=not reasons and not away,
+            reason="; ".join((*reasons, *away, *grounds)),
+            reasons=(*reasons, *away),
+            exercised=1 - len(still) / len(live) if live else 1.0,
+            segments=segments,
             outputs=outputs,
             boundaries=boundaries,
             constant=tuple(name for name in self.reference.outputs if name in self.fixed),

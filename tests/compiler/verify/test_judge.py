@@ -13,6 +13,7 @@ from autoglmc.compiler.errors import UserError
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.verify.compare import TensorDifference
 from autoglmc.compiler.verify.judge import NARROW, NARROW_COSINE, TOLERANCE, beyond, narrow_limits
+from autoglmc.compiler.verify.report import VerifyReport
 
 
 def differing(max_abs: float, cosine: float = 1.0, rounding: float = 0.0, over: float = 0.0) -> TensorDifference:
@@ -51,6 +52,8 @@ def test_where_fp16_explains_more_than_the_output_only_the_cosine_decides() -> N
 def test_a_device_that_is_only_planned_for_is_no_defect(tmp_path: Path) -> None:
     target = make_target([make_device("npu", ["Relu"], dispatch=0.0), make_cpu(peak=1e3)], [make_link("npu", "cpu", handoff=1e-9)])
     result = compile_model(save(parse(RELU), tmp_path), target, output=tmp_path / "b")
-    assert result.verification == "segment 0 (npu): plan only (`runtime none`); --emulate runs such segments on the CPU"
+    (reason,) = result.reasons
+    assert reason == "segment 0 (npu): plan only (`runtime none`); it was judged on the CPU in its place"
+    assert not result.verified and isinstance(result.verification, VerifyReport) and result.verification.agrees
     with pytest.raises(UserError, match=r"segment 0 \(npu\) cannot run here: plan only \(`runtime none`\)"):
         Bundle.load(result.folder).session()
