@@ -8,6 +8,17 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """A model to evaluate from now on."""
+
+    path: str | None
+    """Where it lies; None where it comes as `data`."""
+    data: bytes
+    memory: int
+    """Bytes that the process may take; 0 for any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """The model as the child sees it."""
 

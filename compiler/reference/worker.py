@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .frames import Closed, receive, send
-from .messages import Answer, Opened, Question
+from .messages import Answer, Open, Opened, Question
 
 if TYPE_CHECKING:
     from .own import Own
@@ -30,27 +30,35 @@ def main() -> int:
 
 
 def _serve(answers: int) -> None:
-    path, data, memory = receive(0)
-    _limit(memory)
-    try:
-        model = _read(path, data)
-        untouched = Untouched(model, None if path is None else Path(path).parent)
-    except MemoryError:
-        send(answers, Opened((), (), "", "it needs more memory than the verification may take"))
-        return
-    except Exception as problem:  # of onnx or onnxruntime: they share no base class
-        send(answers, Opened((), (), "", str(problem)[:1000] or type(problem).__name__))
-        return
-    send(answers, Opened(untouched.outputs, untouched.made, untouched.refused, ""))
+    """Models one after the other: each begins with an Open, and ends with the next one."""
+    untouched: Untouched | None = None
     while True:
-        send(answers, untouched.answer(receive(0)))
+        request = receive(0)
+        if isinstance(request, Open):
+            untouched, opened = None, None  # the last model's memory goes first
+            untouched, opened = _opened(request)
+            send(answers, opened)
+        else:
+            assert untouched is not None
+            send(answers, untouched.answer(request))
+
+
+def _opened(request: Open) -> tuple[Untouched | None, Opened]:
+    _limit(request.memory)
+    try:
+        untouched = Untouched(_read(request.path, request.data), None if request.path is None else Path(request.path).parent)
+    except MemoryError:
+        return None, Opened((), (), "", "it needs more memory than the verification may take")
+    except Exception as problem:  # of onnx or onnxruntime: they share no base class
+        return None, Opened((), (), "", str(problem)[:1000] or type(problem).__name__)
+    return untouched, Opened(untouched.outputs, untouched.made, untouched.refused, "")
 
 
 def _limit(memory: int) -> None:
     import resource
 
     if memory:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def _read(path: str | None, data: bytes) -> Any:

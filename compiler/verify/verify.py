@@ -100,9 +100,7 @@ class _Comparison:
         self.fixed, self.random = fixed_outputs(graph.graph), random_tensors(graph.graph)
         self.approximated = any(bound.bound > 0 for bound in manifest.errors.bounds)
 
-    def report(
-        self, emulate: bool, expect: Mapping[str, Any] | None, progress: Callable[[str], None] | None
-    ) -> VerifyReport:
+    def report(self, emulate: bool, expect: Mapping[str, Any] | None, progress: Callable[[str], None] | None) -> VerifyReport:
         tell = progress or (lambda _: None)
         for trial in self.trials.sets():
             tell(f"comparing on {trial.label}")
