@@ -9,7 +9,8 @@ from ..reference.evaluate import Evaluator
 from ..reference.program import program_of
 from ..reference.rounding import half, noisy
 from ..verify.compare import TensorDifference
-from ..verify.judge import NARROW, Sample, judge
+from ..verify.judge import judge
+from ..verify.terms import NARROW, Sample
 from .slice_model import run_on_cpu
 from .try_models import ProbeResult
 

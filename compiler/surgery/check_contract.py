@@ -16,8 +16,9 @@ from ..inputs.fitting_inputs import MadeUp
 from ..load.source import MemoryModel
 from ..reference.oracle import Oracle
 from ..verify.compare import TensorDifference, difference
-from ..verify.judge import EXACT, Sample, judge
+from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors
+from ..verify.terms import EXACT, Sample
 from ..verify.trial import Untouched
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..quantities import count
 from .compare import TensorDifference
-from .judge import COSINE, Terms
+from .terms import COSINE, Terms
 
 MOST = 3
 """Outputs whose rounding is named."""

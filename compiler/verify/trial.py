@@ -11,7 +11,7 @@ from ..inputs.trials import Run
 from ..reference.messages import Answer, Question
 from ..reference.oracle import UNTOUCHED, Oracle
 from ..reference.recall import Recalling
-from .judge import Sample
+from .terms import Sample
 
 if TYPE_CHECKING:
     from .verifiable import Runnable

@@ -18,10 +18,11 @@ from ..reference.recall import Recalling
 from .evidence import Evidence
 from .expected import ExpectedOutput, check_asked, hold_expected, words
 from .grounds import grounds
-from .judge import APPROXIMATE, EXACT, NARROW, Terms, judge
+from .judge import judge
 from .limits import broken, held
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
+from .terms import APPROXIMATE, EXACT, NARROW, Terms
 from .trial import Trial, Untouched, whole
 from .verdicts import elsewhere, segment_verdicts
 

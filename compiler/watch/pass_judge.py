@@ -17,8 +17,9 @@ from ..load.hide_weights import hide_weights, restore_weights
 from ..load.source import Source
 from ..reference.oracle import Oracle
 from ..verify.compare import TensorDifference, is_real
-from ..verify.judge import EXACT, Sample, Terms, judge
+from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors, read_graph
+from ..verify.terms import EXACT, Sample, Terms
 from ..verify.trial import Untouched
 
 if TYPE_CHECKING:
