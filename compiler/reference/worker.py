@@ -112,6 +112,7 @@ class Untouched:
             optimised=optimised,
             exact=None if exact is None else exact.values,
             points=frozenset() if exact is None else exact.points,
+            work=0 if exact is None else exact.work,
             half=halved,
             noise=noise,
             faults=dict(check.faults),
