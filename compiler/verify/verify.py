@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from .compare import TensorDifference
     from .verifiable import Verifiable
 
+AGAIN = 8.0
+"""Times what is allowed up to which a difference may be rounding that was measured too small: then it is measured more often."""
+
 
 def verify(
     source: Source,
@@ -107,6 +110,10 @@ class _Comparison:
             tell(f"comparing on {trial.label}")
             self.trial.compare(trial.label, trial.values)
         outputs = self._judged(self.untouched.outputs)
+        if any(d.fault for d in outputs) and max(d.excess for d in outputs) < AGAIN:
+            tell("measuring rounding again")
+            self.trial.look_again()
+            outputs = self._judged(self.untouched.outputs)
         boundaries = self._judged(whole(self.trial.samples, self.untouched.tensors, len(self.trial.labels)))
         limits = held(self.manifest.limits, outputs) if outputs else ()
         evidence = Evidence(self.trial, self.trials, self.fixed, self.random)
