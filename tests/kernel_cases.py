@@ -90,14 +90,14 @@ def _dtypes(model: onnx.ModelProto) -> dict[str, str]:
     return found
 
 
-def difference(want: Any, found: Any) -> str:
-    """ "" where a result is the expected value within what the expected value's dtype rounds, else what differs."""
+def difference(want: Any, found: Any, digits: int | None = None) -> str:
+    """ "" where a result is the expected value within what the expected value's dtype, or so many digits, rounds; else what differs."""
     if want is None or found is None:
         return "" if want is found else f"{type(found)} instead of {type(want)}"
     if isinstance(want, list | tuple):
         if not isinstance(found, list | tuple) or len(want) != len(found):
             return f"not a sequence of {len(want)}"
-        return next((d for pair in zip(want, found, strict=True) if (d := difference(*pair))), "")
+        return next((d for pair in zip(want, found, strict=True) if (d := difference(*pair, digits))), "")
     found, want = np.asarray(found), np.asarray(want)
     if found.shape != want.shape:
         return f"shape {found.shape} instead of {want.shape}"
@@ -106,11 +106,12 @@ def difference(want: Any, found: Any) -> str:
         if found.dtype != want.dtype and want.dtype.kind not in "OUST":
             return f"dtype {found.dtype} instead of {want.dtype}"
         return "" if np.array_equal(found, want) else f"{found.ravel()[:8]} instead of {want.ravel()[:8]}"
-    return f"dtype {found.dtype} instead of float64" if found.dtype != np.float64 else _apart(want, found)
+    return f"dtype {found.dtype} instead of float64" if found.dtype != np.float64 else _apart(want, found, digits)
 
 
-def _apart(want: np.ndarray, found: np.ndarray) -> str:
+def _apart(want: np.ndarray, found: np.ndarray, digits: int | None) -> str:
     epsilon = 2 * float(ml_dtypes.finfo(want.dtype).eps) if want.dtype != np.float64 else 2.0**-22
+    epsilon = 10.0**-digits if digits else epsilon
     wide = want.astype(np.float64)
     found = np.where(np.isfinite(found) & ~np.isfinite(wide), found.astype(want.dtype).astype(np.float64), found)
     finite = np.abs(wide[np.isfinite(wide)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .failures import NOT_VERIFIED
-from .options import FILE, emulate_option, inputs_option, require_option
+from .options import FILE, emulate_option, expect_option, inputs_option, require_option
 from .output import Output, echo_json, output_options
 
 if TYPE_CHECKING:
@@ -24,9 +24,12 @@ QUIET = "Print only the verdict."
 @click.argument("bundle", type=FILE)
 @emulate_option
 @inputs_option
+@expect_option
 @require_option
 @output_options(VERBOSE, QUIET)
-def verify_command(model: Path, bundle: Path, emulate: bool, inputs: Path | None, required: str | None, out: Output) -> int:
+def verify_command(
+    model: Path, bundle: Path, emulate: bool, inputs: Path | None, expect: Path | None, required: str | None, out: Output
+) -> int:
     """Compare BUNDLE with the unmodified MODEL: outputs, and tensors between segments, on generated inputs.
 
     Exit code 0: verified; 1: the bundle computes something else, or the comparison proves nothing; 4: it agrees with the model, but a
@@ -37,8 +40,9 @@ def verify_command(model: Path, bundle: Path, emulate: bool, inputs: Path | None
     from ..verify.required import check_met, requirement_of, unmet
 
     given, asked = None if inputs is None else read_arrays(inputs), requirement_of(required)
+    expected = None if expect is None else read_arrays(expect)
     with out.progress() as tell:
-        result = Bundle.load(bundle).verify(model, emulate=emulate, progress=tell, inputs=given)
+        result = Bundle.load(bundle).verify(model, emulate=emulate, progress=tell, inputs=given, expect=expected)
     if out.as_json:
         echo_json({**result.as_json(), "required": required, "missing": unmet(result, asked)})
     else:

@@ -8,6 +8,17 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """A model to evaluate from now on."""
+
+    path: str | None
+    """Where it lies; None where it comes as `data`."""
+    data: bytes
+    memory: int
+    """Bytes that the process may take; 0 for any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """The model as the child sees it."""
 
@@ -52,6 +63,8 @@ class Answer:
     """Why there is no float64 result."""
     points: frozenset[tuple[str, str]] = frozenset()
     """Sides of operators that the values reached."""
+    work: int = 0
+    """Elementary operations that evaluating it took."""
     half: Mapping[str, Any] | None = None
     noise: tuple[Mapping[str, Any], ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)

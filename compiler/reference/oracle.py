@@ -1,4 +1,4 @@
-"""The parent's handle on the child process that evaluates the untouched model: starts it, asks it, ends it, and says why it died.
+"""The parent's handle on the child process that evaluates the untouched model: asks it, and says why it died.
 
 A crash, a hang or too much memory in there ends the child alone, and becomes one sentence.
 """
@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +15,9 @@ from typing import Any
 
 from ..errors import ModelError
 from ..load.source import MemoryModel, Source
-from .frames import Closed, Late, receive, send
-from .messages import Answer, Opened, Question
+from .child import WAITING, Child
+from .frames import Closed, Late
+from .messages import Answer, Open, Opened, Question
 
 SECONDS = 300.0
 """For opening a model, or for one set of inputs."""
@@ -47,12 +45,12 @@ class Oracle:
     """A model, opened in a child process. A context manager; `close` ends the child."""
 
     def __init__(self, source: Source, limits: Limits = Limits()) -> None:
-        """Raises ModelError for a file that is not an ONNX model or that onnxruntime does not load, ReferenceFailed where the child dies."""
+        """Raises ModelError for what is no ONNX model or what onnxruntime does not load, ReferenceFailed where the child dies."""
         self._source, self._limits = source, limits
         self.where = str(source)
         """The model, for messages."""
         self._folder = contextlib.ExitStack()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self.opened = self._open()
 
     def __enter__(self) -> Oracle:
@@ -69,21 +67,23 @@ class Oracle:
         return answer
 
     def close(self) -> None:
+        """Lets go of the child."""
+        child, self._child = self._child, None
+        if child is not None:
+            WAITING.give(child)
+        self._folder.close()
+
+    def _abandon(self) -> None:
         """Ends the child, whatever it does."""
         child, self._child = self._child, None
         if child is not None:
-            child.kill()
-            child.wait()
-            for pipe in (child.stdin, child.stdout):
-                if pipe is not None:
-                    pipe.close()
+            child.end()
         self._folder.close()
 
     def _open(self) -> Opened:
         path, data = self._readable()
-        command = [sys.executable, "-m", "autoglmc.compiler.reference.worker"]
-        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
-        opened: Opened = self._exchange((path, data, self._limits.memory or _free()), "")
+        self._child = WAITING.take()
+        opened: Opened = self._exchange(Open(path, data, self._limits.memory or _free()), "")
         problem = opened.problem or opened.refused
         if problem:
             self.close()
@@ -100,18 +100,17 @@ class Oracle:
 
     def _exchange(self, message: Any, when: str) -> Any:
         child = self._child
-        assert child is not None and child.stdin is not None and child.stdout is not None
+        assert child is not None
         try:
-            send(child.stdin.fileno(), message)
-            return receive(child.stdout.fileno(), self._limits.seconds)
+            return child.exchange(message, self._limits.seconds)
         except Late:
             said = f"running the untouched model took more than {self._limits.seconds:g} s {when}".rstrip()
         except Closed:
-            said = f"the process that runs the untouched model {_death(child.wait())} {when}".rstrip()
+            said = f"the process that runs the untouched model {child.death()} {when}".rstrip()
         except BaseException:
-            self.close()
+            self._abandon()
             raise
-        self.close()
+        self._abandon()
         raise ReferenceFailed(said, where=self.where, help=UNTOUCHED)
 
 
@@ -129,11 +128,3 @@ def _free() -> int:
         line = next(line for line in facts if line.startswith("MemAvailable"))
         return int(SHARE * 1024 * int(line.split()[1]))
     return int(SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-
-
-def _death(code: int) -> str:
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(-code).name
-            return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else ": onnxruntime crashed")
-    return f"ended with code {code}"

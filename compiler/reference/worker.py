@@ -4,15 +4,17 @@ all memory. It answers the requests of oracle.py on its standard input and outpu
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .frames import Closed, receive, send
-from .messages import Answer, Opened, Question
+from .messages import Answer, Open, Opened, Question
 
 if TYPE_CHECKING:
     from .own import Own
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     answers = os.dup(1)
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
     try:
@@ -29,28 +32,44 @@ def main() -> int:
     return 0
 
 
+def _end_with_parent() -> None:
+    """Ends this process when nobody can ask any more, even in the middle of an evaluation."""
+    poll = select.poll()
+    poll.register(0, 0)  # a hang-up is always told
+    poll.poll()
+    os._exit(0)
+
+
 def _serve(answers: int) -> None:
-    path, data, memory = receive(0)
-    _limit(memory)
-    try:
-        model = _read(path, data)
-        untouched = Untouched(model, None if path is None else Path(path).parent)
-    except MemoryError:
-        send(answers, Opened((), (), "", "it needs more memory than the verification may take"))
-        return
-    except Exception as problem:  # of onnx or onnxruntime: they share no base class
-        send(answers, Opened((), (), "", str(problem)[:1000] or type(problem).__name__))
-        return
-    send(answers, Opened(untouched.outputs, untouched.made, untouched.refused, ""))
+    """Models one after the other: each begins with an Open, and ends with the next one."""
+    untouched: Untouched | None = None
     while True:
-        send(answers, untouched.answer(receive(0)))
+        request = receive(0)
+        if isinstance(request, Open):
+            untouched, opened = None, None  # the last model's memory goes first
+            untouched, opened = _opened(request)
+            send(answers, opened)
+        else:
+            assert untouched is not None
+            send(answers, untouched.answer(request))
+
+
+def _opened(request: Open) -> tuple[Untouched | None, Opened]:
+    _limit(request.memory)
+    try:
+        untouched = Untouched(_read(request.path, request.data), None if request.path is None else Path(request.path).parent)
+    except MemoryError:
+        return None, Opened((), (), "", "it needs more memory than the verification may take")
+    except Exception as problem:  # of onnx or onnxruntime: they share no base class
+        return None, Opened((), (), "", str(problem)[:1000] or type(problem).__name__)
+    return untouched, Opened(untouched.outputs, untouched.made, untouched.refused, "")
 
 
 def _limit(memory: int) -> None:
     import resource
 
     if memory:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def _read(path: str | None, data: bytes) -> Any:
@@ -104,6 +123,7 @@ class Untouched:
             optimised=optimised,
             exact=None if exact is None else exact.values,
             points=frozenset() if exact is None else exact.points,
+            work=0 if exact is None else exact.work,
             half=halved,
             noise=noise,
             faults=dict(check.faults),

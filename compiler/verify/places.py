@@ -18,6 +18,8 @@ GAP = 100.0
 """And it is one if nothing of the tensor lies between it and a hundredth of it."""
 APART = 4.0
 """Ratio of the largest scale of a channel to the typical one from which on channels are judged apart."""
+TINY = 2.0**-126
+"""Below it there is no scale."""
 FEWEST = 8
 """Elements of a channel, over all input sets, below which it cannot be judged alone."""
 
@@ -44,9 +46,11 @@ def channel_axis(expected: Sequence[Array]) -> int | None:
             continue
         others = tuple(k for k in range(len(shape)) if k != axis)
         scales = np.max([size.max(axis=others) for size in sizes], axis=0)
-        scales = scales[scales > 0]
-        spread = float(scales.max() / np.median(scales)) if scales.size else 1.0
-        spread = max(spread, float(np.median(scales) / scales.min())) if scales.size else 1.0
+        scales = scales[scales > TINY]
+        if not scales.size:
+            continue
+        typical = float(np.median(scales))
+        spread = max(float(scales.max()) / typical, typical / float(scales.min()))
         if spread > best:
             best, found = spread, axis
     return found

@@ -1,4 +1,4 @@
-"""Both sides of a comparison: the untouched model, evaluated in a process of its own, and the bundle; and what was seen on each input set."""
+"""Both sides of a comparison: the untouched model, evaluated in a process of its own, and the bundle; what was seen on each input set."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from ..errors import ModelError
 from ..inputs.trials import Run
 from ..reference.messages import Answer, Question
 from ..reference.oracle import UNTOUCHED, Oracle
-from .judge import Sample
+from ..reference.recall import Recalling
+from .terms import Sample
 
 if TYPE_CHECKING:
     from .verifiable import Runnable
 
-NOISE = 1
-"""Random roundings of each input set."""
+NOISE, MORE_NOISE = 1, 6
+"""Random roundings of each input set: at first, and where something is further off than those explain."""
 
 
 class Untouched:
     """The model as it was given, for making inputs and for comparing; what it answered is kept by input set."""
 
-    def __init__(self, oracle: Oracle, crossing: Iterable[str]) -> None:
+    def __init__(self, oracle: Oracle | Recalling, crossing: Iterable[str]) -> None:
         """crossing: tensors wanted besides the outputs, where the model has them."""
         self.oracle = oracle
         self.outputs = oracle.opened.outputs
@@ -51,9 +52,9 @@ class Untouched:
         self._note(answer)
         return answer
 
-    def roundings(self, inputs: Mapping[str, Any], *, half: bool) -> Answer:
+    def roundings(self, inputs: Mapping[str, Any], *, half: bool, noise: int = NOISE) -> Answer:
         """The same inputs, rounded in other ways."""
-        question = Question(inputs=inputs, tensors=self.tensors, own=False, exact=False, optimised=True, half=half, noise=NOISE)
+        question = Question(inputs=inputs, tensors=self.tensors, own=False, exact=False, optimised=True, half=half, noise=noise)
         answer = self.oracle.ask(question)
         self._note(answer)
         return answer
@@ -72,9 +73,13 @@ class Trial:
     untouched: Untouched
     session: Runnable
     labels: list[str] = field(default_factory=list)
+    fed: list[Mapping[str, Any]] = field(default_factory=list)
     expected: list[Mapping[str, Any]] = field(default_factory=list)
+    got: list[Mapping[str, Any]] = field(default_factory=list)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     """By tensor: of the outputs, and of those between segments."""
+    given: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+    """The untouched model's own outputs and the bundle's, on the first set."""
 
     def compare(self, label: str, inputs: Mapping[str, Any]) -> None:
         """Runs the bundle, and keeps its tensors beside the reference's."""
@@ -85,14 +90,25 @@ class Trial:
                 seen[tensor] = value.copy() if hasattr(value, "copy") else value
 
         got = {**self.session.run(inputs, observe)}
-        answer = self.untouched.answer(inputs)
-        rounded = self.untouched.roundings(inputs, half=bool(self.session.narrow))
-        self.add(label, answer, rounded, {**seen, **got})
+        self.labels.append(label)
+        self.fed.append(inputs)
+        self.got.append({**seen, **got})
+        self._add(len(self.labels) - 1, NOISE)
 
-    def add(self, label: str, answer: Answer, rounded: Answer, got: Mapping[str, Any]) -> None:
+    def look_again(self) -> None:
+        """With more random roundings of every set."""
+        self.samples.clear()
+        self.expected.clear()
+        for k in range(len(self.labels)):
+            self._add(k, MORE_NOISE)
+
+    def _add(self, k: int, noise: int) -> None:
+        label, inputs, got = self.labels[k], self.fed[k], self.got[k]
+        answer = self.untouched.answer(inputs)
+        rounded = self.untouched.roundings(inputs, half=bool(self.session.narrow), noise=noise)
         expected = answer.exact if answer.exact is not None else answer.own
         assert expected is not None and answer.own is not None
-        self.labels.append(label)
+        self.given = self.given or (answer.own, got)
         self.expected.append(expected)
         ways = [answer.own, *rounded.noise, *(() if rounded.half is None else (rounded.half,))]
         for name in (*self.untouched.outputs, *self.untouched.tensors):

@@ -1,4 +1,4 @@
-"""Functions of several tensors, element by element with broadcasting: arithmetic, comparison, logic, bits."""
+"""Functions computed element by element: arithmetic, roots, angles, comparison, logic, bits; several tensors broadcast."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .call import Call, Kernel, Value
+from .erf import erf
 from .operands import axis_of, is_float
 
 
@@ -75,13 +76,48 @@ def where(call: Call) -> tuple[Value, ...]:
     return (np.where(*call.inputs),)
 
 
-_FUNCTIONS: Mapping[str, Any] = {
+def _of_one(function: Callable[[Value], Value]) -> Kernel:
+    """The kernel that applies a numpy function to its operand; integers keep their dtype and wrap."""
+
+    def kernel(call: Call) -> tuple[Value, ...]:
+        return (np.asarray(function(call.inputs[0])),)
+
+    return kernel
+
+
+def reciprocal(call: Call) -> tuple[Value, ...]:
+    return (1.0 / call.inputs[0],)
+
+
+def is_infinite(call: Call) -> tuple[Value, ...]:
+    """`detect_negative` and `detect_positive` (both 1 by default) say which infinities count."""
+    x = call.inputs[0]
+    negative, positive = (bool(call.attributes.get(name, 1)) for name in ("detect_negative", "detect_positive"))
+    return ((np.isneginf(x) & negative) | (np.isposinf(x) & positive),)
+
+
+def identity(call: Call) -> tuple[Value, ...]:
+    """Also for sequences and absent optionals."""
+    return (call.inputs[0],)
+
+
+_UNARY: Mapping[str, Any] = {
+    "Abs": np.abs, "Sign": np.sign, "Neg": np.negative, "Ceil": np.ceil, "Floor": np.floor, "Round": np.rint, "Sqrt": np.sqrt,
+    "Exp": np.exp, "Log": np.log, "Sin": np.sin, "Cos": np.cos, "Tan": np.tan, "Asin": np.arcsin, "Acos": np.arccos,
+    "Atan": np.arctan, "Sinh": np.sinh, "Cosh": np.cosh, "Tanh": np.tanh, "Asinh": np.arcsinh, "Acosh": np.arccosh,
+    "Atanh": np.arctanh, "Erf": erf, "IsNaN": np.isnan, "Not": np.logical_not, "BitwiseNot": np.bitwise_not,
+}  # fmt: skip
+_BINARY: Mapping[str, Any] = {
     "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": quotient, "Equal": np.equal, "Greater": np.greater,
     "GreaterOrEqual": np.greater_equal, "Less": np.less, "LessOrEqual": np.less_equal, "And": np.logical_and, "Or": np.logical_or,
     "Xor": np.logical_xor, "BitwiseAnd": np.bitwise_and, "BitwiseOr": np.bitwise_or, "BitwiseXor": np.bitwise_xor,
 }  # fmt: skip
 KERNELS: Mapping[str, Kernel] = {
-    **{name: _of(function) for name, function in _FUNCTIONS.items()},
+    **{name: _of(function) for name, function in _BINARY.items()},
+    **{name: _of_one(function) for name, function in _UNARY.items()},
+    "Reciprocal": reciprocal,
+    "IsInf": is_infinite,
+    "Identity": identity,
     "Max": _all(np.maximum),
     "Min": _all(np.minimum),
     "Sum": _all(np.add),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from make_target import make_cpu, make_device, make_link, make_target
+from msgspec import structs
 from slicing import ABSENT, ORT, bundle_of, cut, facts
 from small_models import RELU, parse, save
 
@@ -17,7 +18,7 @@ import autoglmc
 from autoglmc.compiler import cli
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.emit import emit
-from autoglmc.compiler.errors import UsageError, VerifyError
+from autoglmc.compiler.errors import BundleError, UsageError, VerifyError
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.verify.report import VerifyReport
 from autoglmc.compiler.verify.required import unmet
@@ -45,7 +46,7 @@ def test_a_segment_whose_runtime_is_not_here_is_judged_on_the_cpu_and_not_verifi
     report = made.verify(model)
     assert not report.verified and report.agrees and not report.faults
     assert report.reasons == (f"segment 1 (npu): {ABSENCE}; it was judged on the CPU in its place",)
-    assert report.reason.startswith(report.reasons[0]) and "1 output on 3 input sets, within 0.0001" in report.reason
+    assert report.reason.startswith(report.reasons[0]) and "against a float64 reference, within 3 times" in report.reason
     assert [(one.index, one.device, one.judged, one.reason) for one in report.segments] == [
         (0, "cpu", "on its runtime", ""),
         (1, "npu", "on the CPU in its place", ABSENCE),
@@ -77,7 +78,7 @@ def test_what_is_wrong_on_the_stand_in_meets_nothing(tmp_path: Path) -> None:
     assert not report.verified and not report.agrees and report.faults == report.reasons[:2]
     assert report.reasons[2:] == (f"segment 1 (npu): {ABSENCE}; it was judged on the CPU in its place",)
     assert unmet(report, "here") == report.faults and unmet(report, "all") == report.reasons
-    with pytest.raises(VerifyError, match="y is off by"):
+    with pytest.raises(VerifyError, match="y has cosine -1"):
         made.verify(model, require_verified="here")
 
 
@@ -115,7 +116,7 @@ def test_the_exit_code_of_verify(options: list[str], code: int, tmp_path: Path, 
 def test_a_wrong_bundle_ends_with_1_whatever_is_here(options: list[str], tmp_path: Path, capsys: Screen) -> None:
     model, made = bundle(tmp_path, text=CHAIN.replace("Neg", "Abs"))
     assert cli.run(["verify", str(model), str(made.folder), *options]) == 1
-    assert "y is off by" in capsys.readouterr().out
+    assert "y has cosine -1" in capsys.readouterr().out
 
 
 def compiled(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
@@ -180,7 +181,7 @@ def test_a_compilation_says_what_it_is_verified_on(tmp_path: Path) -> None:
     assert not absent.verified and isinstance(absent.verification, VerifyReport) and absent.reasons == absent.verification.reasons
     assert absent.segments == absent.verification.segments
     assert not unseen.verified and unseen.reasons == (unseen.verification,) and "not asked for" in unseen.reasons[0]
-    assert [asdict(one) for one in unseen.segments] == unseen.as_json()["segments"]
+    assert [structs.asdict(one) for one in unseen.segments] == unseen.as_json()["segments"]
     emulated = compile_model(**options, emulate=True)
     assert emulated.verified and emulated.reasons == ()
 
@@ -195,6 +196,43 @@ def test_a_bundle_that_is_wrong_is_refused_where_its_runtime_is_not_here(tmp_pat
         return written
 
     monkeypatch.setattr(emit, "externalised", other)
-    with pytest.raises(VerifyError, match="the bundle differs from the model: y is off by"):
+    with pytest.raises(VerifyError, match="the bundle differs from the model: y has cosine"):
         compile_model(save(parse(RELU), tmp_path), planned_for(), output=tmp_path / "b")
     assert not (tmp_path / "b").exists()
+
+
+def test_the_bundle_keeps_what_it_was_judged_on(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"model": save(parse(RELU), tmp_path), "target": planned_for(), "output": tmp_path / "b"}
+    for more in ({}, {"emulate": True}, {"verify": False}):
+        result = compile_model(**options, **more)
+        record = Bundle.load(tmp_path / "b").manifest.verification
+        assert (record.verified, record.reasons, record.segments) == (result.verified, result.reasons, result.segments)
+        if isinstance(result.verification, VerifyReport):
+            assert record == result.verification.verification()
+            assert record.inputs == ("seed 0", "seed 1", *record.inputs[2:]) and record.exercised == 1.0
+    assert record.inputs == () and not record.verified and record.exercised == 0.0
+
+
+def test_a_record_of_other_segments_is_refused(tmp_path: Path) -> None:
+    _, made = bundle(tmp_path)
+    path = made.folder / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8"))
+    del manifest["verification"]["segments"][0]
+    path.write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(BundleError, match=r"verification\.segments are not those of the bundle"):
+        Bundle.load(made.folder)
+
+
+def test_every_screen_of_a_bundle_says_first_that_it_is_not_verified(
+    tmp_path: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autoglmc.compiler.commands.compile.read_target", lambda *_: planned_for())
+    model, folder = str(save(parse(RELU), tmp_path)), str(tmp_path / "b")
+    np.savez(tmp_path / "x.npz", x=np.ones((1, 4), np.float32))
+    assert cli.run([model, "--target", "box", "-o", folder]) == 4
+    assert capsys.readouterr().out.startswith("judged    NOT verified: segment 0 (npu): plan only")
+    assert cli.run(["run", folder, "--input", str(tmp_path / "x.npz"), "--emulate"]) == 0
+    assert capsys.readouterr().out.startswith("compiled  NOT verified: segment 0 (npu): plan only")
+    assert cli.run(["verify", model, folder]) == 4
+    assert capsys.readouterr().out.startswith("judged    segment 0 (npu): plan only")
+    assert "NOT verified" in repr(Bundle.load(folder))
