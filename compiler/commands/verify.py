@@ -28,18 +28,18 @@ QUIET = "Print only the verdict."
 @require_option
 @output_options(VERBOSE, QUIET)
 def verify_command(
-    model: Path, bundle: Path, emulate: bool, inputs: Path | None, expect: Path | None, required: str | None, out: Output
+    model: Path, bundle: Path, emulate: bool, inputs: tuple[Path, ...], expect: Path | None, required: str | None, out: Output
 ) -> int:
     """Compare BUNDLE with the unmodified MODEL: outputs, and tensors between segments, on generated inputs.
 
     Exit code 0: verified; 1: the bundle computes something else, or the comparison proves nothing; 4: it agrees with the model, but a
     runtime is not here, so that the CPU stood in for it.
     """
-    from ..run.array_files import read_arrays
+    from ..run.array_files import read_arrays, read_samples
     from ..run.bundle import Bundle
     from ..verify.required import check_met, requirement_of, unmet
 
-    given, asked = None if inputs is None else read_arrays(inputs), requirement_of(required)
+    given, asked = read_samples(inputs) or None, requirement_of(required)
     expected = None if expect is None else read_arrays(expect)
     with out.progress() as tell:
         result = Bundle.load(bundle).verify(model, emulate=emulate, progress=tell, inputs=given, expect=expected)

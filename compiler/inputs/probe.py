@@ -21,8 +21,8 @@ def pairs(name: str, kept: Sequence[TrialSet]) -> Iterator[Pair]:
     yield from ((kept[0], trial) for trial in kept[1:] if _only(name, kept[0], trial))
     bases = [kept[0], *(trial for trial in kept[1:] if not trial.plain)][:BASES]
     for base in bases:
-        other = next((trial for trial in kept if differs(base.values[name], trial.values[name])), None)
-        if other is not None:
+        others = [trial for trial in kept if differs(base.values[name], trial.values[name])]
+        for other in others[:1] + (others[1:][-1:] if base is kept[0] else []):
             yield base, Recipe(f"{name} as in {other.label}", 0, {}, start={**base.values, name: other.values[name]})
     twin = next((twin for twin in kept[0].values if twin != name and _alike(kept[0], name, twin)), None)
     if twin is not None:

@@ -79,8 +79,9 @@ def _values(part: Part, longest: int) -> Iterator[Recipe]:
                 continue
             yield Recipe(f"{part.name} all {number}", 0, {part.name: filled(number)})
     elif part.role in (Role.MASK, Role.ADDITIVE):
-        for number in (0, 1) if part.role is Role.MASK else (-math.inf,):
-            yield Recipe(f"{part.name} all {number}", 0, {part.name: filled(number)})
+        closed: tuple[float, ...] = (0, 1) if part.role is Role.MASK else (-math.inf,)
+        for fill in closed:
+            yield Recipe(f"{part.name} all {fill:g}", 0, {part.name: filled(fill)})
 
 
 def _flag(value: bool) -> Change:

@@ -17,6 +17,7 @@ from .points import Point, points_of, sight_of
 from .probe import pairs
 from .recipes import Cook, Recipe, planned
 from .roles import Role, parts_of
+from .samples import check_names
 from .search import candidates
 from .trial_set import TrialSet
 
@@ -95,12 +96,15 @@ class Trials:
     @cached_property
     def _all(self) -> list[TrialSet]:
         for label, values in self._given:
+            check_names(values, tuple(self._cook.parts))
             run = self._untouched.run(values)
             self._keep(TrialSet(label, values, run.outputs, run.reached))
         before = len(self._kept)
         self._plan()
         if len(self._kept) == before and self._cook.narrow():
             self._plan()
+        if self._kept and len(self._kept) == before:
+            self._vary(self._kept[0])
         self._search()
         self._probe()
         return self._kept
@@ -124,6 +128,14 @@ class Trials:
             if trial is not None and recipe.kind == "control" and len(refused) > 1 and not self._cook.settled:
                 self._cook.settled = {name: trial.values[name] for name in recipe.changes}
                 self._again([one for one in refused if one.kind != "control"])
+
+    def _vary(self, sample: TrialSet) -> None:
+        """Where the model takes nothing that is made up: a given sample with other numbers, everything else as it is."""
+        for recipe in planned(self._cook):
+            if recipe.kind == "scale":
+                trial = self._attempt(replace(recipe, label=f"{recipe.label} on {sample.label}", start=sample.values))
+                if trial is not None and self._tells(recipe, trial):
+                    self._keep(trial)
 
     def _first(self, recipe: Recipe) -> TrialSet | None:
         trial = self._attempt(recipe)
