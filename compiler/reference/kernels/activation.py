@@ -140,7 +140,7 @@ def swiglu(call: Call) -> tuple[Value, ...]:
 _FUNCTIONS: Mapping[str, Any] = {
     "Relu": lambda x, call: np.maximum(x, x.dtype.type(0)),
     "LeakyRelu": lambda x, call: np.maximum(x, 0) + number(call, "alpha", 0.01) * np.minimum(x, 0),
-    "ThresholdedRelu": lambda x, call: np.where((x > number(call, "alpha", 1.0)) | np.isnan(x), x, 0.0),
+    "ThresholdedRelu": lambda x, call: np.where(x > number(call, "alpha", 1.0), x, 0.0),
     "Elu": lambda x, call: _elu(x, number(call, "alpha", 1.0)),
     "Selu": _selu,
     "Celu": _celu,
