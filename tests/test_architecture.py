@@ -56,6 +56,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/devices": {"targets"},
     "compiler/exchange": set(),
     "compiler/load": {"compiler/devices", "compiler/exchange"},
+    "compiler/inputs": {"compiler/load"},
     "compiler/bundle": {"compiler/devices", "targets"},
     "compiler/pipeline": {"passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/stages.py", "targets"},
     "compiler/plan": {
@@ -64,27 +65,28 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/run": {"compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/verify"},
     "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "passes/place"},
-    "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/load", "targets"},
+    "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "targets"},
     "compiler/probe": {"compiler/devices", "compiler/verify", "passes/graph", "targets"},
     "compiler/watch": {
-        "compiler/bundle", "compiler/load", "compiler/pipeline", "compiler/run", "compiler/verify", "passes/graph", "passes/place",
+        "compiler/bundle", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/run", "compiler/verify", "passes/graph",
+        "passes/place",
     },
     "compiler/surgery": {
-        "compiler/exchange", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify", "compiler/watch",
-        "passes/graph", "passes/rule", "targets",
+        "compiler/exchange", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
+        "compiler/watch", "passes/graph", "passes/rule", "targets",
     },
     "compiler/hw": {
         "grammar/__init__.py", "grammar/analyse.py", "grammar/check", "grammar/editor", "grammar/rule_facts.py", "grammar/text",
         "grammar/words", "passes/graph", "passes/rule", "targets",
     },
     "compiler/explain": {
-        "compiler/bundle", "compiler/emit", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify", "passes/graph",
-        "passes/place", "passes/rule", "targets",
+        "compiler/bundle", "compiler/emit", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
+        "passes/graph", "passes/place", "passes/rule", "targets",
     },
     "compiler/driver": {
-        "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan",
-        "compiler/probe", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place", "passes/rule",
-        "targets",
+        "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",
+        "compiler/plan", "compiler/probe", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place",
+        "passes/rule", "targets",
     },
     "compiler/report": {"compiler/run", "targets"},
     "compiler/commands": {

@@ -9,10 +9,10 @@ from ...passes.place.segment import Segment
 from ..devices.adapter import Adapter
 from ..devices.find_adapter import adapter_for
 from ..errors import UserError
+from ..inputs.fitting_inputs import MadeUp
 from ..plan.plan_model import PlannedModel
 from ..probe.culprits import find_culprits
 from ..probe.slice_model import run_on_cpu
-from ..verify.fitting_inputs import MadeUp
 from ..verify.reference import Reference, read_graph
 from .route_around import operators_on
 from .search_budget import Meter

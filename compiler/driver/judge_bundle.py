@@ -9,10 +9,10 @@ from typing import Any
 
 from ..bundle.manifest import BoundRecord, LimitRecord
 from ..errors import BundleError, ModelError, VerifyError
+from ..inputs.fitting_inputs import MadeUp
 from ..load.load_model import LoadedModel
 from ..load.source import Source
 from ..run.bundle import Bundle
-from ..verify.fitting_inputs import MadeUp
 from ..verify.judge import beyond, broken, broken_limits
 from ..verify.report import VerifyReport
 from ..verify.verify import SETS, verify

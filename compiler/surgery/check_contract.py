@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...passes.rule.rewrite import Contract
 from ..errors import ModelError, first_line
+from ..inputs.fitting_inputs import MadeUp
 from ..verify.compare import TensorDifference, difference
-from ..verify.fitting_inputs import MadeUp
 from ..verify.judge import SPREAD, TOLERANCE, beyond
 from ..verify.reference import Reference, random_tensors
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from ..devices.interruption import run_options
 from ..devices.ort_values import run_session
 from ..errors import ModelError, UserError, first_line
+from ..inputs.generate_inputs import generate_inputs, small_shapes
 from ..load.function_size import check_functions
 from ..load.operands import check_operands
 from ..load.read_model import read_model
@@ -18,7 +19,6 @@ from ..load.structure import check_structure, run_checker
 from ..load.versions import check_versions
 from ..load.weights import all_tensors, check_weights
 from ..quantities import count
-from .generate_inputs import generate_inputs, small_shapes
 from .open_untouched import Opened, light_copy, open_untouched
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError, VerifyError
+from ..inputs.fitting_inputs import MadeUp, varied
 from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
 from ..quantities import count
 from .compare import TensorDifference, difference, same
-from .fitting_inputs import MadeUp, varied
 from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, narrow_limits, suspicious
 from .narrow import narrowed
 from .report import VerifyReport

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...passes.graph.graph import Graph
 from ..errors import ModelError, UserError, first_line
+from ..inputs.fitting_inputs import MadeUp
 from ..load.hide_weights import hide_weights, restore_weights
 from ..load.source import Source
 from ..verify.compare import TensorDifference, difference
-from ..verify.fitting_inputs import MadeUp
 from ..verify.judge import TOLERANCE, beyond, suspicious
 from ..verify.reference import Reference, random_tensors, read_graph
 

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ModelError
 
 if TYPE_CHECKING:
     import onnx
 
-    from .reference import Reference
-
 Values = Mapping[str, Any]
 LONGEST_REASON = 300
 """Characters of a runtime's message."""
+
+
+class Runner(Protocol):
+    """The untouched model."""
+
+    def run(self, inputs: Values) -> dict[str, Any]:
+        """Outputs by name. Raises ModelError for inputs that the model refuses."""
+        ...
 
 
 @dataclass(slots=True)
@@ -26,7 +32,7 @@ class MadeUp:
     """Generates inputs, and keeps those that the untouched model takes."""
 
     model: onnx.ModelProto
-    reference: Reference
+    reference: Runner
     shapes: Mapping[str, tuple[int, ...]]
     """Full shapes of the inputs that the model leaves open."""
     inputs: tuple[str, ...]
