@@ -7,8 +7,7 @@ of its own (probe/settings_process.py): a runtime that is wrong may also crash o
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,10 +21,9 @@ from ..devices.find_adapter import absence
 from ..devices.ort_settings import DEFAULT, OFF, OrtSettings
 from ..errors import UserError
 from ..plan.plan_model import PlannedModel
-from ..probe.optimiser_fault import Tried, find_settings, told
-from ..probe.settings_process import SettingsProcess
-from ..probe.value_gap import ceiling, gap
-from ..quantities import time
+from ..probe.settings_process import Ran, SettingsProcess
+from ..probe.suspect import Suspect, remedy
+from ..probe.value_gap import ceiling
 from ..verify.report import VerifyReport
 from .constraints import SettingsOfSegment, key_of
 from .find_fault import generated_inputs
@@ -102,7 +100,7 @@ class _Trial:
             if right.problem:
                 break
             values.update(right.outputs)
-            if _plain_on_cpu(record) and (one := _Suspect(segment, run, right.outputs, self.meter, self.tell).settings()) is not None:
+            if _plain_on_cpu(record) and (one := _settings(segment, run, right.outputs, self.meter, self.tell)) is not None:
                 found.append(one)
         return tuple(found)
 
@@ -114,69 +112,21 @@ def _plain_on_cpu(record: SegmentRecord) -> bool:
     return untouched and (runtime.adapter == "ort" or absence(runtime.adapter, runtime.options) is not None)
 
 
-class _Suspect:
-    """A segment that onnxruntime's CPU runs, and its right outputs."""
-
-    def __init__(
-        self, segment: Segment, run: Callable[..., Any], right: Mapping[str, Any], meter: Meter, tell: Callable[[str], None]
-    ) -> None:
-        self._segment, self._run, self._right, self._meter, self._tell = segment, run, right, meter, tell
-        self._ceiling = ceiling(segment.without_weights())
-        self._name = f"segment {segment.index} ({segment.device})"
-
-    def settings(self) -> SettingsOfSegment | None:
-        """None where there is no fault, or nothing that can be left out cures it."""
-        fault = self._try(DEFAULT)
-        if fault is None or not fault.suspicious:
-            return None
-        self._tell(f"which optimiser of onnxruntime is wrong about {self._name}")
-        settings = find_settings(self._try, fault)
-        if settings is None:
-            return None
-        reason = f"{_blame(settings, fault, self._name)}; cost: {self._cost(settings, fault)}"
-        decision = Decision(rule=RULE, site=self._name, tensor="", taken=False, reason=reason, bound=0.0, contract="exact")
-        return SettingsOfSegment(key=key_of(self._segment), settings=settings, decision=decision)
-
-    def _try(self, settings: OrtSettings) -> Tried | None:
-        if not self._meter.may_probe(1):
-            return None
-        ran = self._run(settings)
-        if ran.problem:
-            return Tried(ran.problem, 0.0)
-        found = gap(self._right, ran.outputs, self._ceiling)
-        return Tried("", found.score, found.words)
-
-    def _cost(self, settings: OrtSettings, fault: Tried) -> str:
-        if fault.problem:
-            return "unknown, since it does not run otherwise"
-        ran = self._run(DEFAULT, settings, timed=True)
-        return "unknown" if ran.problem else cost(*ran.seconds)
-
-
-def cost(before: Sequence[float], after: Sequence[float]) -> str:
-    """In words: the medians of runs that took turns, and whether the difference is more than their spread."""
-    medians = statistics.median(before), statistics.median(after)
-    times = f"{time(medians[0])} before, {time(medians[1])} now, medians of {len(before)} runs in turn"
-    (low, _, _), (_, _, high) = (statistics.quantiles(seconds, n=4) for seconds in (after, before))
-    if low <= high:
-        return f"none beyond the spread of the measurement ({times})"
-    return f"{medians[1] / medians[0]:.2f}x of the segment's time ({times})"
-
-
-def _blame(settings: OrtSettings, fault: Tried, segment: str) -> str:
-    """What is wrong, and what is done about it."""
-    names = settings.optimizers_off
-    if not names:
-        whose, remedy = "optimisations", "no few of them are at fault"
-        how = "without any" if settings == OFF else f"with its {settings.optimisation} ones alone"
-        return f"onnxruntime's {whose} {_does(fault, segment, 'compute', 'fail on')}, and {remedy}: it runs {how}"
-    if len(names) == 1:
-        return f"onnxruntime's optimiser {names[0]} {_does(fault, segment, 'computes', 'fails on')}: it is disabled for this segment"
-    listed = f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"onnxruntime's optimisers {listed} {_does(fault, segment, 'compute', 'fail on')}: they are disabled for this segment"
-
-
-def _does(fault: Tried, segment: str, computes: str, fails: str) -> str:
-    if fault.problem:
-        return f"{fails} {segment} ({told(fault.problem)})"
-    return f"{computes} {segment} wrong ({fault.words})"
+def _settings(
+    segment: Segment, run: Callable[..., Ran], right: Mapping[str, Any], meter: Meter, tell: Callable[[str], None]
+) -> SettingsOfSegment | None:
+    """For a segment that onnxruntime's CPU runs; None where there is no fault, or nothing that can be left out cures it."""
+    what = f"segment {segment.index} ({segment.device})"
+    suspect = Suspect(
+        run=run,
+        right=right,
+        allowed=ceiling(segment.without_weights()),
+        may_try=meter.may_probe,
+        tell=lambda: tell(f"which optimiser of onnxruntime is wrong about {what}"),
+    )
+    blamed = suspect.blame()
+    if blamed is None or blamed.settings is None:
+        return None
+    reason = f"{blamed.accusation(what)}: {remedy(blamed.settings)}; cost: {blamed.cost}"
+    decision = Decision(rule=RULE, site=what, tensor="", taken=False, reason=reason, bound=0.0, contract="exact")
+    return SettingsOfSegment(key=key_of(segment), settings=blamed.settings, decision=decision)
