@@ -1,4 +1,4 @@
-"""`verify --against-runtime`: where onnxruntime's optimisations make the untouched model wrong, output by output, and by which optimiser."""
+"""`verify --against-runtime`: where onnxruntime's optimisations make the untouched model wrong, by output, and by which optimiser."""
 
 from __future__ import annotations
 
