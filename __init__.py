@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autoglmc.compiler.api.compile import compile
     from autoglmc.compiler.api.verify import verify
     from autoglmc.compiler.api.why import WhyChange, WhyDevice, WhyGroup, WhyNode, WhyReport, why
+    from autoglmc.compiler.bundle.verification_record import SegmentVerdict, StageVerdict
     from autoglmc.compiler.driver.compile_model import compile_model
     from autoglmc.compiler.driver.result import CompileResult
     from autoglmc.compiler.driver.search_budget import SearchBudget
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from autoglmc.compiler.verify.check_model import CheckResult
     from autoglmc.compiler.verify.compare import TensorDifference
     from autoglmc.compiler.verify.report import VerifyReport
-    from autoglmc.compiler.verify.verdicts import SegmentVerdict, StageVerdict
     from autoglmc.grammar.text.diagnostics import HwError
     from autoglmc.targets.model import Target
 
@@ -97,6 +97,7 @@ _MODULES = {
     "autoglmc.compiler.api.compile": ("compile",),
     "autoglmc.compiler.api.verify": ("verify",),
     "autoglmc.compiler.api.why": ("WhyChange", "WhyDevice", "WhyGroup", "WhyNode", "WhyReport", "why"),
+    "autoglmc.compiler.bundle.verification_record": ("SegmentVerdict", "StageVerdict"),
     "autoglmc.compiler.driver.compile_model": ("compile_model",),
     "autoglmc.compiler.driver.result": ("CompileResult",),
     "autoglmc.compiler.driver.search_budget": ("SearchBudget",),
@@ -113,7 +114,6 @@ _MODULES = {
     "autoglmc.compiler.verify.check_model": ("CheckResult",),
     "autoglmc.compiler.verify.compare": ("TensorDifference",),
     "autoglmc.compiler.verify.report": ("VerifyReport",),
-    "autoglmc.compiler.verify.verdicts": ("SegmentVerdict", "StageVerdict"),
     "autoglmc.grammar.text.diagnostics": ("HwError",),
     "autoglmc.targets.model": ("Target",),
 }  # fmt: skip

@@ -28,6 +28,7 @@ def compile(
     emulate: bool = False,
     effort: float = 1.0,
     inputs: Mapping[str, Any] | None = None,
+    expect: Mapping[str, Any] | None = None,
     disable: Iterable[str] = (),
     passes: Sequence[UserPass | Callable[[Any], Any]] = (),
     search: SearchBudget | None = None,
@@ -46,6 +47,7 @@ def compile(
       (`bundle.manifest.verification`).
     - effort: how long the placement solver looks for a proof, as a multiple of its default limit.
     - inputs: arrays by input name, compared besides generated ones.
+    - expect: arrays by output name, what the model's source framework computes for `inputs`: the bundle is held against them too.
     - disable: names of rewrite rules not to use (docs/rules.md).
     - passes: functions of yours that edit an onnx_graphsurgeon.Graph; each declares what it may change in the model's outputs
       (`f.contract = "exact"`, `"reassociates"` or `"bounded=1e-3"`) and is held to it. They run in their order once the model is
@@ -75,6 +77,7 @@ def compile(
         emulate=emulate,
         effort=effort_of(effort),
         inputs=arrays_of(inputs),
+        expect=arrays_of(expect, "expect"),
         disable=names_of(disable),
         passes=passes,
         search=search,

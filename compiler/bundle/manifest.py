@@ -14,6 +14,7 @@ from msgspec import Meta
 from ..quantities import count, size
 from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
 from .record import BundlePath, Count, Positive, Record, Sha256
+from .verification_record import VerificationRecord
 
 FORMAT = 3
 """Version of the bundle format; a reader refuses any other."""
@@ -157,6 +158,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     limits: tuple[LimitRecord, ...]
     guesses: tuple[GuessRecord, ...]
     errors: ErrorsRecord
+    verification: VerificationRecord
     decisions: tuple[DecisionRecord, ...]
     search: tuple[AttemptRecord, ...]
     """The attempts of the search for this bundle; the last one is the bundle."""

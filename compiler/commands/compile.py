@@ -11,7 +11,7 @@ import click
 from ..errors import UsageError
 from .failures import NOT_VERIFIED
 from .invocation import read_target
-from .options import FILE, bucket_option, effort_option, emulate_option, require_option, shape_option, target_option
+from .options import FILE, bucket_option, effort_option, emulate_option, expect_option, require_option, shape_option, target_option
 from .output import Output, echo_json, output_options
 from .pass_options import pass_arguments, pass_options
 
@@ -37,6 +37,7 @@ QUIET = "Print only the bundle's folder, or the error."
 @click.option("--no-verify", is_flag=True, help="Do not compare the bundle with the model; ends with 4.")
 @click.option("--allow-unverified", is_flag=True, help="End with 0 instead of 4 where the bundle is made, but not verified.")
 @require_option
+@expect_option
 @shape_option
 @bucket_option
 @emulate_option
@@ -52,6 +53,7 @@ def compile_command(
     no_verify: bool,
     allow_unverified: bool,
     required: str | None,
+    expect: Path | None,
     shapes: Sequence[str],
     bucket: str | None,
     emulate: bool,
@@ -70,6 +72,7 @@ def compile_command(
     from ..driver.search_budget import MOST_ATTEMPTS, SearchBudget
     from ..hw.buckets import bucket_shapes
     from ..load.bind_shapes import parse_shapes
+    from ..run.array_files import read_arrays
 
     if allow_unverified and required:
         raise UsageError("--allow-unverified and --require-verified exclude each other")
@@ -82,6 +85,7 @@ def compile_command(
         if stop_after is not None:
             facts = _stop(stop_after, model, machine, options)
         else:
+            options |= {"expect": None if expect is None else read_arrays(expect)}
             options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required}
             facts = compile_model(model, machine, **options).as_json()
     _print(facts, machine, out, timings or out.verbose)

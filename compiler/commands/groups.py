@@ -13,7 +13,7 @@ SECTIONS = {
     "Compile and run": ("compile", "run", "verify"),
     "Understand a result": ("check", "why", "rules"),
     "Describe a machine": ("targets", "show", "diff", "new-target", "fmt", "probe"),
-    "Editor and shell": ("lsp", "completion"),
+    "Editor, shell and disk": ("lsp", "completion", "cache"),
 }
 EXIT_CODES = (
     ("0", "done"),

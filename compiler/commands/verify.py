@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import NOT_VERIFIED
-from .options import FILE, emulate_option, inputs_option, require_option
+from .options import FILE, emulate_option, expect_option, inputs_option, require_option
 from .output import Output, echo_json, output_options
 
 if TYPE_CHECKING:
@@ -25,11 +25,19 @@ AGAINST = "List where onnxruntime's own optimisations make MODEL wrong or fail o
 @click.argument("bundle", type=FILE, required=False)
 @emulate_option
 @inputs_option
+@expect_option
 @require_option
 @click.option("--against-runtime", is_flag=True, help=AGAINST)
 @output_options(VERBOSE, QUIET)
 def verify_command(
-    model: Path, bundle: Path | None, emulate: bool, inputs: Path | None, required: str | None, against_runtime: bool, out: Output
+    model: Path,
+    bundle: Path | None,
+    emulate: bool,
+    inputs: Path | None,
+    expect: Path | None,
+    required: str | None,
+    against_runtime: bool,
+    out: Output,
 ) -> int:
     """Compare BUNDLE with the unmodified MODEL: outputs, and tensors between segments, on generated inputs.
 
@@ -39,7 +47,7 @@ def verify_command(
     if bundle is None and not against_runtime:
         raise click.UsageError("Missing argument 'BUNDLE'.")
     listed = _against_runtime(model, inputs, out) if against_runtime else {}
-    return _against_bundle(model, bundle, emulate, inputs, required, listed, out) if bundle is not None else _told(listed, out)
+    return _told(listed, out) if bundle is None else _against_bundle(model, bundle, emulate, inputs, expect, required, listed, out)
 
 
 def _against_runtime(model: Path, inputs: Path | None, out: Output) -> dict[str, Any]:
@@ -62,15 +70,23 @@ def _told(listed: dict[str, Any], out: Output) -> int:
 
 
 def _against_bundle(
-    model: Path, bundle: Path, emulate: bool, inputs: Path | None, required: str | None, listed: dict[str, Any], out: Output
+    model: Path,
+    bundle: Path,
+    emulate: bool,
+    inputs: Path | None,
+    expect: Path | None,
+    required: str | None,
+    listed: dict[str, Any],
+    out: Output,
 ) -> int:
     from ..run.array_files import read_arrays
     from ..run.bundle import Bundle
     from ..verify.required import check_met, requirement_of, unmet
 
     given, asked = None if inputs is None else read_arrays(inputs), requirement_of(required)
+    expected = None if expect is None else read_arrays(expect)
     with out.progress() as tell:
-        result = Bundle.load(bundle).verify(model, emulate=emulate, progress=tell, inputs=given)
+        result = Bundle.load(bundle).verify(model, emulate=emulate, progress=tell, inputs=given, expect=expected)
     if out.as_json:
         more = {"runtime": listed} if listed else {}
         echo_json({**result.as_json(), "required": required, "missing": unmet(result, asked), **more})

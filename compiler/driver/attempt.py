@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
 from ..bundle.publish import stage
+from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle, write_manifest
 from ..errors import UserError, VerifyError
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.plan_model import PlannedModel, Unplanned, plan_model
+from ..reference.recall import Recalling
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
 from ..watch.verify_each import PassVerifier
@@ -24,15 +24,13 @@ from .describe import describe
 from .find_fault import find_fault
 from .job import Job
 from .judge_bundle import Judged, judge_bundle
-from .optimiser_faults import differs, find_optimiser_faults
+from .optimiser_faults import find_optimiser_faults
 from .result import CompileResult
 from .route_around import notes_of
 from .search import Log, attempted
 from .search_budget import Meter
 from .state import State
 from .verdict import Accepted, Inexact, Misoptimised, OverLimit, Rejected, Verdict
-
-NOT_ASKED = "it was not compared with the model: that was not asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,11 @@ class Attempt:
     required: Requirement | None
     """What a bundle must be verified on to be kept."""
     emulate: bool
+    oracle: Recalling
+    """What the untouched model computes; every attempt asks the same."""
     inputs: Mapping[str, Any] | None
+    expect: Mapping[str, Any] | None
+    """What the source framework computes for `inputs`."""
     watchers: tuple[Watcher, ...]
     own: Inserted
     """The user's own passes."""
@@ -101,24 +103,23 @@ class Attempt:
             if isinstance(judged, Misoptimised) or judged.against is not None:
                 return judged
             check_met(judged.report, self.required, str(planned.loaded.source))
-            measured = structs.replace(manifest.errors, measured=judged.report.records())
-            manifest = structs.replace(manifest, limits=judged.limits(described.limits), errors=measured)
+            manifest = judged.written_into(manifest)
             write_manifest(staged.folder, manifest)
             staged.publish()
             return Built(manifest, judged.report)
 
     def _judge(self, planned: PlannedModel, folder: Path, manifest: Manifest) -> Judged | Misoptimised:
-        """Asks whether onnxruntime's optimiser is at fault where the bundle does not run or is off, be it by what the judge allows it."""
+        """Asks whether onnxruntime's optimiser is at fault where the bundle does not run or is off."""
+        given: dict[str, Any] = {"emulate": self.emulate, "inputs": self.inputs, "expect": self.expect, "oracle": self.oracle}
         try:
-            judged = judge_bundle(folder, planned.loaded, manifest.errors.bounds, emulate=self.emulate, inputs=self.inputs)
+            judged = judge_bundle(folder, planned.loaded, manifest.errors.bounds, **given)
         except VerifyError as problem:
             if (fault := self._misoptimised(planned, folder, manifest, problem)) is None:
                 raise
             return fault
-        if judged.against is None and not differs(judged.report):
+        if judged.against is None:
             return judged
-        against = judged.against.problem if judged.against is not None else VerifyError("onnxruntime's optimisations change the outputs")
-        return self._misoptimised(planned, folder, manifest, against) or judged
+        return self._misoptimised(planned, folder, manifest, judged.against.problem) or judged
 
     def _misoptimised(self, planned: PlannedModel, folder: Path, manifest: Manifest, problem: UserError) -> Misoptimised | None:
         return find_optimiser_faults(planned, folder, manifest, problem, self.inputs, self.meter, self.tell)
@@ -130,7 +131,7 @@ class Attempt:
             return found or Rejected(built.problem)
         against = built.against
         assert isinstance(against, Inexact | Rejected)
-        if not built.report.native:
+        if built.faithful or not built.report.native:
             return against
         segments = planned.compiled.segments
         return find_fault("computed wrong", planned, segments, against.problem, self.inputs, self.meter, self.tell) or against

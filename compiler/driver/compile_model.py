@@ -13,8 +13,10 @@ from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
 from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
+from ..reference.recall import Recalling
 from ..surgery.apply_pass import pass_rows
 from ..surgery.user_pass import UserPass
+from ..verify.expected import check_asked
 from ..verify.required import requirement_of
 from ..watch.verify_each import PassVerifier
 from .attempt import Attempt
@@ -44,6 +46,7 @@ def compile_model(
     passes: Sequence[UserPass | Callable[[Any], Any]] = (),
     search: SearchBudget | None = None,
     require_verified: str | None = None,
+    expect: Mapping[str, Any] | None = None,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -54,7 +57,8 @@ def compile_model(
     (`CompileResult.verified`). require_verified: refuse what is not: "all", a segment that was not judged on its own runtime too;
     "here", leaving out runtimes that are not here.
     effort: how long the placement solver looks for a proof, as a multiple of its default limit.
-    inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared.
+    inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared. expect: arrays by output
+    name, what the model's source framework computes for `inputs`; a bundle that computes something else is refused.
     disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
     fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
     progress: called with a line per stage.
@@ -71,23 +75,27 @@ def compile_model(
     job = Job(source_of(model), target, shapes, progress, inputs)
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
+    check_asked(expect, inputs, verify)
     disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
-    attempt = Attempt(
-        job=job,
-        out=out,
-        effort=effort,
-        verify=verify,
-        required=required,
-        emulate=emulate,
-        inputs=inputs,
-        watchers=watchers,
-        own=pass_rows(passes, inputs),
-        verifier=PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None,
-        meter=meter,
-        tell=tell,
-    )
-    return search_for(attempt, State(constraints=Constraints(disabled=disabled)), library_of(job.target).every, meter, tell)
+    with Recalling(job.model) as oracle:
+        attempt = Attempt(
+            job=job,
+            out=out,
+            effort=effort,
+            verify=verify,
+            required=required,
+            emulate=emulate,
+            oracle=oracle,
+            inputs=inputs,
+            expect=expect,
+            watchers=watchers,
+            own=pass_rows(passes, inputs),
+            verifier=PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None,
+            meter=meter,
+            tell=tell,
+        )
+        return search_for(attempt, State(constraints=Constraints(disabled=disabled)), library_of(job.target).every, meter, tell)
 
 
 def stop_after(

@@ -24,7 +24,6 @@ from ..plan.plan_model import PlannedModel
 from ..probe.settings_process import Ran, SettingsProcess
 from ..probe.suspect import Suspect, remedy
 from ..probe.value_gap import ceiling
-from ..verify.report import VerifyReport
 from .constraints import SettingsOfSegment, key_of
 from .find_fault import generated_inputs
 from .search_budget import Meter
@@ -32,8 +31,6 @@ from .state import State
 from .verdict import Misoptimised
 
 RULE = "runtime_optimiser"
-SUSPICIOUS = 1e-4
-"""Standard deviations of an output from which on its difference is looked into, whatever else explains it."""
 SETS = 3
 """Made-up input sets that are tried, at most, until one shows a fault."""
 
@@ -44,11 +41,6 @@ def with_settings(state: State, verdict: Misoptimised) -> State:
     kept = tuple(one for one in state.constraints.settings if one.key not in keys)
     constraints = replace(state.constraints, settings=(*kept, *verdict.settings))
     return replace(state, constraints=constraints, change=verdict.reason)
-
-
-def differs(report: VerifyReport) -> bool:
-    """A judge that allows what the runtime's own optimisations change lets their faults pass: a bundle may be verified and yet differ."""
-    return any(one.max_abs_over_std > SUSPICIOUS for one in report.outputs)
 
 
 def find_optimiser_faults(

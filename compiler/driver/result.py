@@ -12,13 +12,14 @@ from msgspec import structs
 
 from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
+from ..bundle.verification_record import SegmentVerdict
 from ..emit.facts import implementations
 from ..pipeline.work import Work
 from ..plan.limits import weight_bytes
 from ..quantities import count, size, time
 from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
-from ..verify.verdicts import SegmentVerdict, not_judged
+from ..verify.verdicts import elsewhere
 from ..watch.verify_each import Checked
 from .placed_operators import placed_operators
 
@@ -48,18 +49,17 @@ class CompileResult:
     @property
     def verified(self) -> bool:
         """Whether the bundle was held against the model and is verified: `VerifyReport.verified`."""
-        return not isinstance(self.verification, str) and self.verification.verified
+        return self.manifest.verification.verified
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it is not verified, a sentence each; () where it is."""
-        return (self.verification,) if isinstance(self.verification, str) else self.verification.reasons
+        return self.manifest.verification.reasons
 
     @property
     def segments(self) -> tuple[SegmentVerdict, ...]:
         """What each segment was judged on."""
-        report = self.verification
-        return not_judged(self.manifest, report) if isinstance(report, str) else report.segments
+        return self.manifest.verification.segments
 
     @property
     def bundle(self) -> Bundle:
@@ -116,7 +116,8 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "bundle": str(result.folder),
         "verified": result.verified,
         "reasons": list(result.reasons),
-        "segments": [asdict(verdict) for verdict in result.segments],
+        "elsewhere": list(elsewhere(result.segments)),
+        "segments": [structs.asdict(verdict) for verdict in result.segments],
         "target": result.manifest.target.name,
         "host": result.work.target.host.name,
         "operators": {"before": sum(result.work.source_operators.values()), "recovered": result.work.recovered},

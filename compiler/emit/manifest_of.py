@@ -22,6 +22,7 @@ from ..bundle.manifest import (
     ToolRecord,
 )
 from ..bundle.plan_records import PortRecord, RuntimeRecord, SegmentRecord, ValueRecord
+from ..bundle.verification_record import not_compared
 from ..devices.ort_settings import DEFAULT, OrtSettings
 from ..plan.arena import ArenaPlan
 from ..plan.segments import Compiled
@@ -45,8 +46,8 @@ def manifest_of(
     search: tuple[AttemptRecord, ...] = (),
     settings: Mapping[int, OrtSettings] = NO_SETTINGS,
 ) -> Manifest:
-    """Everything but `files`, and what was compiled ahead of time. `model_…`: of the file that was compiled; `version`: of autoglmc;
-    `settings`: by segment index, what onnxruntime's CPU leaves out."""
+    """Everything but `files`, what was compiled ahead of time, and what a comparison with the model gave. `model_…`: of the file that was
+    compiled; `version`: of autoglmc; `settings`: by segment index, what onnxruntime's CPU leaves out."""
     return Manifest(
         model=ModelRecord(
             sha256=model_sha256,
@@ -64,6 +65,7 @@ def manifest_of(
         limits=limits,
         guesses=guesses,
         errors=errors,
+        verification=not_compared(segment.device for segment in compiled.segments),
         decisions=decisions,
         search=search,
     )

@@ -49,12 +49,11 @@ class MadeUp:
             made = generate_inputs(self.model, seed, self.shapes)
             values = {name: made[name] for name in self.inputs if name in made}
             expected = self.reference.run(values)
-        except ModelError as problem:
-            self._note(problem.message.splitlines()[0][:LONGEST_REASON])
+        except ModelError as refusal:
+            self._note(refusal.message.splitlines()[0][:LONGEST_REASON])
             return None
-        misfit = self._misfit(expected)
-        if misfit:
-            self._note(misfit)
+        if problem := misfit(self.model, self.outputs, expected):
+            self._note(problem)
             return None
         return values, expected
 
@@ -62,17 +61,18 @@ class MadeUp:
         if reason not in self.unfit:
             self.unfit.append(reason)
 
-    def _misfit(self, expected: Values) -> str:
-        """An output with memory in the bundle whose shape these inputs make another one than the model declares; "" if there is none."""
-        for value in self.model.graph.output:
-            kept = self.outputs.get(value.name)
-            if kept is None or not hasattr(expected[value.name], "shape"):
-                continue
-            stated = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-            found = expected[value.name].shape
-            if stated == list(kept) and found != kept:
-                return f"the model computes {value.name} in shape {list(found)}, but declares {stated}"
-        return ""
+
+def misfit(model: onnx.ModelProto, kept: Mapping[str, tuple[int, ...] | None], outputs: Values) -> str:
+    """An output with memory in the bundle (`kept`: shapes) whose shape is another one than the model declares; "" if there is none."""
+    for value in model.graph.output:
+        shape = kept.get(value.name)
+        if shape is None or not hasattr(outputs[value.name], "shape"):
+            continue
+        stated = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        found = outputs[value.name].shape
+        if stated == list(shape) and found != shape:
+            return f"the model computes {value.name} in shape {list(found)}, but declares {stated}"
+    return ""
 
 
 def varied(values: Values) -> dict[str, Any]:

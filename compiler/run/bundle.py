@@ -43,7 +43,7 @@ class Bundle:
         """Short: a manifest is thousands of lines."""
         devices = ", ".join(dict.fromkeys(segment.device for segment in self.manifest.segments))
         what = f"{self.manifest.target.name}, {count(len(self.manifest.segments), 'segment')} on {devices}"
-        return f"<Bundle {str(self.folder)!r}: {what}>"
+        return f"<Bundle {str(self.folder)!r}: {what}{'' if self.manifest.verification.verified else ', NOT verified'}>"
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Bundle:
@@ -105,6 +105,7 @@ class Bundle:
         *,
         emulate: bool = False,
         inputs: Mapping[str, Any] | None = None,
+        expect: Mapping[str, Any] | None = None,
         require_verified: str | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> VerifyReport:
@@ -114,6 +115,7 @@ class Bundle:
         - emulate: segments whose device is not here are judged on the CPU; without this the bundle is not verified then
           (`report.segments` says what was judged where).
         - inputs: arrays by input name, compared first. progress: called with a line per stage.
+        - expect: arrays by output name, what the model's source framework computes for `inputs`: the bundle is held against them too.
         - require_verified: raise VerifyError unless it is verified, "all": with every segment on its own runtime, even if `emulate`;
           "here": leaving out runtimes that are not here.
 
@@ -131,7 +133,7 @@ class Bundle:
         from ..verify.verify import verify
 
         required = requirement_of(require_verified)
-        report = verify(source_of(model), self, emulate=emulate, inputs=inputs, progress=progress)
+        report = verify(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
         check_met(report, required, str(self.folder))
         return report
 

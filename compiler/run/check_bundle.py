@@ -85,6 +85,9 @@ def check_plan(manifest: Manifest, where: str) -> None:
             raise BundleError(f"model: {value.name!r} is {value.dtype}{list(value.shape or ())}, its slot {value.slot} is not", where=where)
     _check_schedule(manifest, where)
     _check_names(manifest, where)
+    judged, planned = manifest.verification.segments, manifest.segments
+    if [(one.index, one.device) for one in judged] != [(segment.index, segment.device) for segment in planned]:
+        raise BundleError("verification.segments are not those of the bundle", where=where)
     _check_optimisers(manifest, where)
 
 

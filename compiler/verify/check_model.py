@@ -19,7 +19,7 @@ from ..load.structure import check_structure, run_checker
 from ..load.versions import check_versions
 from ..load.weights import all_tensors, check_weights
 from ..quantities import count
-from .open_untouched import Opened, light_copy, open_untouched
+from ..reference.open_untouched import Opened, light_copy, open_untouched
 
 if TYPE_CHECKING:
     import onnx

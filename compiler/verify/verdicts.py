@@ -1,49 +1,22 @@
-"""What each segment of a bundle and each stage of a compilation was judged on."""
+"""What each segment of a bundle was judged on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from ..bundle.verification_record import Place, SegmentVerdict, not_judged
 
 if TYPE_CHECKING:
     from ..bundle.manifest import Manifest
     from ..bundle.plan_records import SegmentRecord
     from .verifiable import Runnable
 
-Place = Literal["on its runtime", "on the CPU in its place", "not judged"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentVerdict:
-    """Where a segment ran when the bundle was held against its model."""
-
-    index: int
-    """Of the segment in the manifest."""
-    device: str
-    """The device of the target that it is planned for."""
-    runtime: str
-    """What it ran on, in words: "ort on CPU"; "" where it was not judged."""
-    judged: Place
-    """On its own runtime, on the CPU in its place, or not at all."""
-    reason: str
-    """Why not on its runtime; "" if it was."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageVerdict:
-    """How a stage of the compilation compares with the reference: the simplified graph, the rewritten one."""
-
-    stage: str
-    """simplified, rewritten …"""
-    verified: bool
-    """Whether it computes the model."""
-    reason: str
-    """Why not; where verified, what that rests on."""
-
-
-def segment_verdicts(manifest: Manifest, session: Runnable) -> tuple[SegmentVerdict, ...]:
-    """One for each segment of a bundle whose session ran."""
+def segment_verdicts(manifest: Manifest, session: Runnable, compared: bool = True) -> tuple[SegmentVerdict, ...]:
+    """One for each segment of a bundle. `compared`: whether the session ran at all."""
+    if not compared:
+        return not_judged((segment.device for segment in manifest.segments), "nothing was compared")
     return tuple(
         SegmentVerdict(
             index=segment.index,
@@ -53,14 +26,6 @@ def segment_verdicts(manifest: Manifest, session: Runnable) -> tuple[SegmentVerd
             reason=_absence(segment, session.absent),
         )
         for segment, ran in zip(manifest.segments, session.devices, strict=True)
-    )
-
-
-def not_judged(manifest: Manifest, reason: str) -> tuple[SegmentVerdict, ...]:
-    """One for each segment of a bundle that nothing was compared with."""
-    return tuple(
-        SegmentVerdict(index=segment.index, device=segment.device, runtime="", judged="not judged", reason=reason)
-        for segment in manifest.segments
     )
 
 
@@ -82,7 +47,7 @@ def _absence(segment: SegmentRecord, absent: Mapping[int, str]) -> str:
 
 def _sentence(reason: str, judged: Place, names: Sequence[str]) -> str:
     several = len(names) > 1
-    head = f"segment{'s' if several else ''} {', '.join(names)}: {reason}"
+    head = f"{'segments' if several else 'segment'} {', '.join(names)}: {reason}"
     if judged == "not judged":
         return head
     return f"{head}; {'they were judged on the CPU in their' if several else 'it was judged on the CPU in its'} place"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from make_target import make_cpu, make_device, make_link, make_target
+from msgspec import structs
 from slicing import ABSENT, ORT, bundle_of, cut, facts
 from small_models import RELU, parse, save
 
@@ -17,7 +18,7 @@ import autoglmc
 from autoglmc.compiler import cli
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.emit import emit
-from autoglmc.compiler.errors import UsageError, VerifyError
+from autoglmc.compiler.errors import BundleError, UsageError, VerifyError
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.verify.report import VerifyReport
 from autoglmc.compiler.verify.required import unmet
@@ -180,7 +181,7 @@ def test_a_compilation_says_what_it_is_verified_on(tmp_path: Path) -> None:
     assert not absent.verified and isinstance(absent.verification, VerifyReport) and absent.reasons == absent.verification.reasons
     assert absent.segments == absent.verification.segments
     assert not unseen.verified and unseen.reasons == (unseen.verification,) and "not asked for" in unseen.reasons[0]
-    assert [asdict(one) for one in unseen.segments] == unseen.as_json()["segments"]
+    assert [structs.asdict(one) for one in unseen.segments] == unseen.as_json()["segments"]
     emulated = compile_model(**options, emulate=True)
     assert emulated.verified and emulated.reasons == ()
 
@@ -198,3 +199,40 @@ def test_a_bundle_that_is_wrong_is_refused_where_its_runtime_is_not_here(tmp_pat
     with pytest.raises(VerifyError, match="the bundle differs from the model: y is off by"):
         compile_model(save(parse(RELU), tmp_path), planned_for(), output=tmp_path / "b")
     assert not (tmp_path / "b").exists()
+
+
+def test_the_bundle_keeps_what_it_was_judged_on(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"model": save(parse(RELU), tmp_path), "target": planned_for(), "output": tmp_path / "b"}
+    for more in ({}, {"emulate": True}, {"verify": False}):
+        result = compile_model(**options, **more)
+        record = Bundle.load(tmp_path / "b").manifest.verification
+        assert (record.verified, record.reasons, record.segments) == (result.verified, result.reasons, result.segments)
+        if isinstance(result.verification, VerifyReport):
+            assert record == result.verification.verification()
+            assert record.inputs == ("seed 0", "seed 1", "seed 2") and record.exercised == 1.0
+    assert record.inputs == () and not record.verified and record.exercised == 0.0
+
+
+def test_a_record_of_other_segments_is_refused(tmp_path: Path) -> None:
+    _, made = bundle(tmp_path)
+    path = made.folder / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8"))
+    del manifest["verification"]["segments"][0]
+    path.write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(BundleError, match=r"verification\.segments are not those of the bundle"):
+        Bundle.load(made.folder)
+
+
+def test_every_screen_of_a_bundle_says_first_that_it_is_not_verified(
+    tmp_path: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autoglmc.compiler.commands.compile.read_target", lambda *_: planned_for())
+    model, folder = str(save(parse(RELU), tmp_path)), str(tmp_path / "b")
+    np.savez(tmp_path / "x.npz", x=np.ones((1, 4), np.float32))
+    assert cli.run([model, "--target", "box", "-o", folder]) == 4
+    assert capsys.readouterr().out.startswith("judged    NOT verified: segment 0 (npu): plan only")
+    assert cli.run(["run", folder, "--input", str(tmp_path / "x.npz"), "--emulate"]) == 0
+    assert capsys.readouterr().out.startswith("compiled  NOT verified: segment 0 (npu): plan only")
+    assert cli.run(["verify", model, folder]) == 4
+    assert capsys.readouterr().out.startswith("judged    segment 0 (npu): plan only")
+    assert "NOT verified" in repr(Bundle.load(folder))
