@@ -24,19 +24,20 @@ class Blamed:
     cost: str
     """Of leaving that out, in words; "" without settings."""
 
-    def accusation(self, what: str) -> str:
-        """onnxruntime's optimiser A computes `what` wrong (y off by 5.3, cosine 0.744)."""
+    def accusation(self, what: str, wrong: bool = True) -> str:
+        """onnxruntime's optimiser A computes `what` wrong (y off by 5.3, cosine 0.744). `wrong`: by more than rounding ever explains."""
         names = () if self.settings is None else self.settings.optimizers_off
         if len(names) == 1:
-            return f"onnxruntime's optimiser {names[0]} {self._does(what, 'computes', 'fails on')}"
+            return f"onnxruntime's optimiser {names[0]} {self._does(what, *(('computes', 'fails on') if wrong else ('rounds', '')))}"
         whose = f"optimisers {', '.join(names[:-1])} and {names[-1]}" if names else "optimisations"
         none = "" if names else ", and no few of them are at fault"
-        return f"onnxruntime's {whose} {self._does(what, 'compute', 'fail on')}{none}"
+        return f"onnxruntime's {whose} {self._does(what, *(('compute', 'fail on') if wrong else ('round', '')))}{none}"
 
     def _does(self, what: str, computes: str, fails: str) -> str:
         if self.fault.problem:
             return f"{fails} {what} ({told(self.fault.problem)})"
-        return f"{computes} {what} wrong ({self.fault.words})"
+        how = "wrong" if fails else "further off than is allowed"
+        return f"{computes} {what} {how} ({self.fault.words})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
