@@ -41,10 +41,16 @@ class SegmentRefused(BundleError):
 
 def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str], initializers: Iterable[onnx.TensorProto] = ()) -> str:
     """Changes with anything the compiled file depends on. The weights are in the model, or given besides it."""
+    about = repr((adapter.name, tuple(words), sorted(adapter.versions().items())))
+    return content_key(model, initializers, about)
+
+
+def content_key(model: onnx.ModelProto, initializers: Iterable[onnx.TensorProto] = (), about: str = "") -> str:
+    """Changes with anything in the model, its weights, and `about`."""
     weights = WeightsFile(cast("IO[bytes]", _Nowhere()))
     digest = hashlib.sha256(externalised(model, weights, initializers).SerializeToString(deterministic=True))
     digest.update(weights.sha256.encode())
-    digest.update(repr((adapter.name, tuple(words), sorted(adapter.versions().items()))).encode())
+    digest.update(about.encode())
     return digest.hexdigest()
 
 

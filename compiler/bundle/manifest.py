@@ -22,7 +22,10 @@ MANIFEST = "manifest.json"
 SEGMENTS = "segments"
 """The folder of everything else in a bundle."""
 TOOL = "autoglmc"
-Outcome = Literal["accepted", "refused by a runtime", "computed wrong", "over an error budget", "over a limit", "not placeable", "rejected"]
+Outcome = Literal[
+    "accepted", "refused by a runtime", "computed wrong", "wrong by a runtime's optimiser", "over an error budget", "over a limit",
+    "not placeable", "rejected",
+]  # fmt: skip
 """Of an attempt of the search; a rejected one ends it, so that no bundle has it."""
 
 

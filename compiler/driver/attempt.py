@@ -13,8 +13,10 @@ from ..bundle.publish import stage
 from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle, write_manifest
+from ..errors import UserError, VerifyError
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.plan_model import PlannedModel, Unplanned, plan_model
+from ..reference.recall import Recalling
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
 from ..watch.verify_each import PassVerifier
@@ -22,12 +24,13 @@ from .describe import describe
 from .find_fault import find_fault
 from .job import Job
 from .judge_bundle import Judged, judge_bundle
+from .optimiser_faults import find_optimiser_faults
 from .result import CompileResult
 from .route_around import notes_of
 from .search import Log, attempted
 from .search_budget import Meter
 from .state import State
-from .verdict import Accepted, Inexact, OverLimit, Rejected, Verdict
+from .verdict import Accepted, Inexact, Misoptimised, OverLimit, Rejected, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Attempt:
     required: Requirement | None
     """What a bundle must be verified on to be kept."""
     emulate: bool
+    oracle: Recalling
+    """What the untouched model computes; every attempt asks the same."""
     inputs: Mapping[str, Any] | None
     expect: Mapping[str, Any] | None
     """What the source framework computes for `inputs`."""
@@ -63,12 +68,16 @@ class Attempt:
         planned = self._plan(state)
         if isinstance(planned, Unplanned):
             return OverLimit(planned.problem, planned.others)
-        planned.work.decisions.extend(state.decisions)
+        settings = state.constraints.settings_for(planned.compiled.segments)
+        planned.work.decisions.extend((*state.decisions, *(one.decision for one in settings.values())))
         with self.job.clock.stage("describe"):
-            described = describe(planned, attempted(state, log, "accepted"))
+            left_out = {index: one.settings for index, one in settings.items()}
+            described = describe(planned, attempted(state, log, "accepted"), left_out)
         built = self._build(planned, described)
         if isinstance(built, Built):
-            return Accepted(self._result(state, planned, built))
+            return Accepted(self._result(state, planned, built, tuple(one.decision.reason for one in settings.values())))
+        if isinstance(built, Misoptimised):
+            return built
         with self.job.clock.stage("find culprits"):
             return self._find_fault(planned, built)
 
@@ -80,8 +89,8 @@ class Attempt:
         faster = state.refused[0].message if state.refused else ""
         return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
 
-    def _build(self, planned: PlannedModel, described: Manifest) -> Built | Refusal | Judged:
-        """The bundle, published; or the refusal or the judgement for which it was not. Raises VerifyError where it is not
+    def _build(self, planned: PlannedModel, described: Manifest) -> Built | Refusal | Judged | Misoptimised:
+        """The bundle, published; or the refusal, the judgement or the fault for which it was not. Raises VerifyError where it is not
         verified as required."""
         with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
             manifest = write_bundle(planned.compiled, described, staged.folder, self.tell)
@@ -90,15 +99,30 @@ class Attempt:
             if not self.verify:
                 staged.publish()
                 return Built(manifest, NOT_ASKED)
-            given: dict[str, Any] = {"emulate": self.emulate, "inputs": self.inputs, "expect": self.expect}
-            judged = judge_bundle(staged.folder, planned.loaded, described.errors.bounds, **given)
-            if judged.against is not None:
+            judged = self._judge(planned, staged.folder, manifest)
+            if isinstance(judged, Misoptimised) or judged.against is not None:
                 return judged
             check_met(judged.report, self.required, str(planned.loaded.source))
             manifest = judged.written_into(manifest)
             write_manifest(staged.folder, manifest)
             staged.publish()
             return Built(manifest, judged.report)
+
+    def _judge(self, planned: PlannedModel, folder: Path, manifest: Manifest) -> Judged | Misoptimised:
+        """Asks whether onnxruntime's optimiser is at fault where the bundle does not run or is off."""
+        given: dict[str, Any] = {"emulate": self.emulate, "inputs": self.inputs, "expect": self.expect, "oracle": self.oracle}
+        try:
+            judged = judge_bundle(folder, planned.loaded, manifest.errors.bounds, **given)
+        except VerifyError as problem:
+            if (fault := self._misoptimised(planned, folder, manifest, problem)) is None:
+                raise
+            return fault
+        if judged.against is None:
+            return judged
+        return self._misoptimised(planned, folder, manifest, judged.against.problem) or judged
+
+    def _misoptimised(self, planned: PlannedModel, folder: Path, manifest: Manifest, problem: UserError) -> Misoptimised | None:
+        return find_optimiser_faults(planned, folder, manifest, problem, self.inputs, self.meter, self.tell)
 
     def _find_fault(self, planned: PlannedModel, built: Refusal | Judged) -> Verdict:
         """The operators at fault, if a runtime is to blame and they can be named; else why the bundle is refused."""
@@ -112,13 +136,14 @@ class Attempt:
         segments = planned.compiled.segments
         return find_fault("computed wrong", planned, segments, against.problem, self.inputs, self.meter, self.tell) or against
 
-    def _result(self, state: State, planned: PlannedModel, built: Built) -> CompileResult:
+    def _result(self, state: State, planned: PlannedModel, built: Built, left_out: tuple[str, ...]) -> CompileResult:
         return CompileResult(
             folder=self.out,
             manifest=built.manifest,
             work=planned.work,
             notes=(
                 *notes_of(state.routes, planned.compiled.segments),
+                *left_out,
                 *self.job.notes,
                 *planned.loaded.notes,
                 *planned.notes,

@@ -13,6 +13,7 @@ from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
 from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
+from ..reference.recall import Recalling
 from ..surgery.apply_pass import pass_rows
 from ..surgery.user_pass import UserPass
 from ..verify.expected import check_asked
@@ -77,22 +78,24 @@ def compile_model(
     check_asked(expect, inputs, verify)
     disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
-    attempt = Attempt(
-        job=job,
-        out=out,
-        effort=effort,
-        verify=verify,
-        required=required,
-        emulate=emulate,
-        inputs=inputs,
-        expect=expect,
-        watchers=watchers,
-        own=pass_rows(passes, inputs),
-        verifier=PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None,
-        meter=meter,
-        tell=tell,
-    )
-    return search_for(attempt, State(constraints=Constraints(disabled=disabled)), library_of(job.target).every, meter, tell)
+    with Recalling(job.model) as oracle:
+        attempt = Attempt(
+            job=job,
+            out=out,
+            effort=effort,
+            verify=verify,
+            required=required,
+            emulate=emulate,
+            oracle=oracle,
+            inputs=inputs,
+            expect=expect,
+            watchers=watchers,
+            own=pass_rows(passes, inputs),
+            verifier=PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None,
+            meter=meter,
+            tell=tell,
+        )
+        return search_for(attempt, State(constraints=Constraints(disabled=disabled)), library_of(job.target).every, meter, tell)
 
 
 def stop_after(

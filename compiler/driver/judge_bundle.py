@@ -11,14 +11,18 @@ from msgspec import structs
 
 from ..bundle.manifest import BoundRecord, Manifest
 from ..errors import BundleError, ModelError, VerifyError
+from ..inputs.fitting_inputs import MadeUp
 from ..load.load_model import LoadedModel
 from ..load.source import Source
+from ..reference.recall import Recalling
 from ..run.bundle import Bundle
-from ..verify.fitting_inputs import MadeUp
-from ..verify.judge import beyond, broken, broken_limits
+from ..verify.limits import broken, broken_limits
 from ..verify.report import VerifyReport
-from ..verify.verify import SETS, verify
+from ..verify.verify import verify
 from .verdict import Inexact, Rejected
+
+TRIES = 3
+"""Generated inputs that the untouched model is given before it counts as one that does not run."""
 
 EXPORT = "look for what the export changed; without --expect the bundle is held against the model alone"
 
@@ -52,13 +56,14 @@ def judge_bundle(
     emulate: bool,
     inputs: Mapping[str, Any] | None = None,
     expect: Mapping[str, Any] | None = None,
+    oracle: Recalling | None = None,
 ) -> Judged:
     """Runs the bundle in `folder` and the untouched model on generated inputs, and on `inputs` if given. `bounds`: its approximated sites;
     expect: what the source framework computes for `inputs`.
 
     Raises VerifyError where the bundle does not run although the model does, ModelError where the model does not either."""
     try:
-        report = verify(loaded.source, Bundle.load(folder), emulate=emulate, inputs=inputs, expect=expect)
+        report = verify(loaded.source, Bundle.load(folder), emulate=emulate, inputs=inputs, expect=expect, oracle=oracle)
     except BundleError as problem:
         _blame_the_model(folder, loaded.source)
         # the folder is gone when this is read, and the user did nothing wrong
@@ -74,10 +79,10 @@ def judge_bundle(
 
 
 def _against(report: VerifyReport, bounds: tuple[BoundRecord, ...], where: str) -> Inexact | Rejected | None:
-    different = beyond(report.outputs, report.boundaries, report.tolerance, bool(report.narrow))
+    different = report.differences
     over = broken_limits(report.limits)
     if (different and report.approximated) or (over and not different):
-        return Inexact(differences=tuple(different), limits=over, bounds=bounds, where=where)
+        return Inexact(differences=different, limits=over, bounds=bounds, where=where)
     wrong = [*different, *broken(over)]
     if not wrong:
         return None
@@ -93,7 +98,7 @@ def _blame_the_model(folder: Path, source: Source) -> None:
     shapes = {value.name: value.shape for value in inputs if value.shape is not None}
     model = read_graph(source)
     made_up = MadeUp(model, Reference(source, model), shapes, tuple(value.name for value in inputs))
-    if all(made_up.attempt(seed) is None for seed in range(SETS)):
+    if all(made_up.attempt(seed) is None for seed in range(TRIES)):
         sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
         message = f"the untouched model does not run with {sizes}: {made_up.unfit[0]}"
         raise ModelError(message, where=str(source), help="bind sizes that it can have with --shape")

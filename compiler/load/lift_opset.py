@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..errors import first_line
+from .old_nodes import has_old_functions, hide_old_nodes, show_old_nodes
 from .structure import describe_node
 from .versions import DEFAULT_DOMAINS, opset_of
 
@@ -16,6 +17,24 @@ OPSET = 18
 """From here on axes are inputs, shape inference knows every operator, and newer operators may stand beside older ones."""
 IR_VERSION = 8
 """The IR version that opset 18 was released with."""
+
+
+def modernise(model: onnx.ModelProto, opset: int = OPSET) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """The model without local functions, at `opset` if it was older, meaning what it meant; with notes of what was done or could not be.
+
+    Where onnx.version_converter fails or loses something, the model stays at its own opset.
+    """
+    hidden = hide_old_nodes(model)
+    flat, inlining = inline_functions(hidden)
+    if flat.functions and hidden is not model:
+        return _unlifted(model, opset)
+    lifted, lifting = lift_opset(flat, opset)
+    if hidden is model:
+        return lifted, (*inlining, *lifting)
+    if opset_of(lifted) < opset:
+        return _unlifted(model, opset)
+    show_old_nodes(lifted)
+    return lifted, (*inlining, *lifting)
 
 
 def inline_functions(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
@@ -47,6 +66,15 @@ def lift_opset(model: onnx.ModelProto, opset: int = OPSET) -> tuple[onnx.ModelPr
         return model, (f"opset {before} was kept: onnx.version_converter loses {lost}",)
     _carry_over(model, lifted)
     return lifted, (f"lifted from opset {before} to {opset}",)
+
+
+def _unlifted(model: onnx.ModelProto, opset: int) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """The model at its own opset, functions inlined unless one of them is of an opset where its operators mean something else."""
+    why = lift_opset(hide_old_nodes(model), opset)[1] or (f"opset {opset_of(model)} was kept",)
+    if has_old_functions(model):
+        return model, (*why, f"its {len(model.functions)} local functions were kept: they are written for an older opset")
+    flat, inlining = inline_functions(model)
+    return flat, (*inlining, *why)
 
 
 def _lost(before: onnx.ModelProto, after: onnx.ModelProto) -> str:

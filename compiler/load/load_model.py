@@ -10,8 +10,9 @@ from .function_size import check_functions
 from .hide_weights import hide_weights, restore_weights
 from .infer_types import corrections, stated_outputs
 from .lift_constants import constants_to_initializers, copy_constant_outputs
-from .lift_opset import inline_functions, lift_opset
+from .lift_opset import modernise
 from .node_names import name_nodes_apart
+from .operands import check_operands
 from .read_model import read_model
 from .simplify import fold_constants, keep_metadata
 from .source import Source
@@ -52,6 +53,7 @@ def load_model(source: Source, shapes: Shapes | None = None) -> LoadedModel:
     check_versions(model, where)
     notes = ["its nodes were not in topological order: sorted"] if check_structure(model, where) else []
     check_functions(model, where)
+    check_operands(model, where)
     if renamed := name_nodes_apart(model.graph):
         notes.append(f"{renamed} nodes had the name of another one: numbered")
     external = check_weights(model, source)
@@ -74,8 +76,7 @@ def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
     constants_to_initializers(source.graph)
     hidden = hide_weights(source)
     run_checker(source.SerializeToString(), where)
-    model, inlining = inline_functions(source)
-    model, lifting = lift_opset(model)
+    model, lifting = modernise(source)
     stated = stated_outputs(model)
     model, simplifying = fold_constants(model)
     corrected = corrections(stated, model)
@@ -83,7 +84,7 @@ def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
     keep_metadata(source, model)
     restore_weights(model, hidden)
     copy_constant_outputs(model.graph)
-    return model, (*defaults, *inlining, *lifting, *simplifying, *corrected)
+    return model, (*defaults, *lifting, *simplifying, *corrected)
 
 
 def _drop_defaults(model: onnx.ModelProto) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..bundle.manifest import LimitRecord, MeasuredRecord
 from ..bundle.verification_record import SegmentVerdict, StageVerdict, VerificationRecord
 from .compare import TensorDifference
 from .expected import ExpectedOutput
-from .judge import measured
+from .limits import measured
 from .verdicts import elsewhere
 
 LONGEST = 300
@@ -37,8 +38,6 @@ class VerifyReport:
     """Outputs that an input reaches but that never changed."""
     inputs: tuple[str, ...]
     """The input sets compared: "given", "seed 0" …"""
-    tolerance: float | None
-    """On max_abs_over_std; None where limits of the target decide."""
     approximated: bool
     """Whether the bundle has operators that are approximated."""
     limits: tuple[LimitRecord, ...]
@@ -83,6 +82,11 @@ class VerifyReport:
         return tuple(reason for reason in self.reasons if reason not in away)
 
     @property
+    def differences(self) -> tuple[str, ...]:
+        """One sentence for each output that is further off than rounding explains, then the first tensor between segments that is."""
+        return differences(self.outputs, self.boundaries)
+
+    @property
     def agrees(self) -> bool:
         """Whether the bundle computes its model wherever its segments ran, stand-ins included."""
         return self.verified or (bool(self.reasons) and not self.faults)
@@ -121,6 +125,13 @@ class VerifyReport:
         for name in ("limits", "segments", "stages"):
             plain[name] = [structs.asdict(record) for record in plain[name]]
         return plain
+
+
+def differences(outputs: Sequence[TensorDifference], boundaries: Sequence[TensorDifference]) -> tuple[str, ...]:
+    """`VerifyReport.differences`."""
+    wrong = [d.fault for d in outputs if d.fault]
+    first = next((d.name for d in boundaries if d.fault), None) if wrong else None
+    return (*wrong, *((f"the first tensor between segments that differs is {first}",) if first else ()))
 
 
 def _three(value: float) -> float:

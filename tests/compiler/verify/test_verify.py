@@ -18,9 +18,9 @@ from small_models import parse
 
 from autoglmc.compiler.bundle.manifest import BoundRecord, LimitRecord
 from autoglmc.compiler.errors import UserError, VerifyError
+from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.verify.compare import difference, same
-from autoglmc.compiler.verify.generate_inputs import generate_inputs
 from autoglmc.compiler.verify.judge import TOLERANCE, beyond, suspicious
 from autoglmc.compiler.verify.reference import fixed_outputs
 from autoglmc.compiler.verify.report import VerifyReport
