@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 from .frames import receive, send
 
 COMMAND = (sys.executable, "-m", "autoglmc.compiler.reference.worker")
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Half of the cores for numpy's products: on a busy machine threads that wait for each other take longer than one."""
 LARGEST = 1 << 30
 """Bytes of memory beyond which a child is not kept: it may have been left with a large model's."""
 
@@ -20,7 +23,9 @@ class Child:
     """One process and its two pipes."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "bufsize": 0}
+        threads = {name: str(max((os.cpu_count() or 1) // 2, 1)) for name in THREADS}
+        self._process = subprocess.Popen(COMMAND, env=threads | dict(os.environ), **pipes)
 
     def exchange(self, message: Any, seconds: float) -> Any:
         """What it answers. Raises Closed where it died, Late where it takes more time."""

@@ -16,12 +16,15 @@ from .kernels.table import KERNELS
 from .opinions import by_onnx, float_dtype
 from .program import Program, Step
 from .reached import reached
-from .rounding import SINGLE, UNIT, Rounding, apply, exact
+from .rounding import SINGLE, UNIT, Rounding, apply, exact, half
 
 WIDENED = 1 << 29
 """Bytes of weights kept in float64 between runs; those of larger models are widened each time they are read."""
 UNROUNDED = frozenset({"QuantizeLinear", "DequantizeLinear", "Resize", "Upsample"})
 """Operators whose weights (scales) no device rounds."""
+PRODUCTS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
+COSTLY = {name: 8 for name in ("Softmax", "LayerNormalization", "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos")}
+"""Elementary operations for one element."""
 FILL = 1e4
 """Magnitude from which on a number may be a fill."""
 ABSORBED = 2.0
@@ -37,6 +40,8 @@ class Evaluation:
     """By tensor name; float64 for numbers of floating-point dtypes."""
     points: frozenset[tuple[str, str]]
     """Sides of operators that the values reached: (path, side)."""
+    work: int
+    """How much was computed, in elementary operations; counted, so that equal inputs give equal numbers."""
 
 
 class Evaluator:
@@ -59,7 +64,7 @@ class Evaluator:
         with np.errstate(all="ignore"):
             scope = run.graph(self.program, given, {}, keep=wanted)
         found = {name: scope[name] for name in wanted if name in scope}
-        return Evaluation({name: held.value for name, held in found.items()}, frozenset(run.points))
+        return Evaluation({name: held.value for name, held in found.items()}, frozenset(run.points), run.work)
 
     def weight(self, program: Program, name: str) -> Held:
         """A weight; those of the main graph are kept widened where they are small enough."""
@@ -76,6 +81,7 @@ class _Run:
     def __init__(self, evaluator: Evaluator, rounding: Rounding, wanted: set[str]) -> None:
         self.evaluator, self.rounding = evaluator, rounding
         self.points: set[tuple[str, str]] = set()
+        self.work = 0
 
     def graph(self, program: Program, given: Mapping[str, Held], outer: Scope, keep: Iterable[str] = ()) -> dict[str, Held]:
         """Everything still known after the last operator: outputs, weights read, and `keep`."""
@@ -105,7 +111,7 @@ class _Run:
             return [found[name] for name in step.function.outputs]
         if (step.domain, step.operator) in CONTROL:
             return run_control(step, operands, scope, self.body, self.points)
-        if self.rounding is not exact:
+        if self.rounding is half:
             operands = [self._read(step, k, held, scope) for k, held in enumerate(operands)]
         results = self._operator(step, operands)
         if step.operator in ("Add", "Sub", "Sum"):
@@ -113,7 +119,7 @@ class _Run:
         return [_rounded(held, self.rounding) for held in results]
 
     def _read(self, step: Step, k: int, held: Held, scope: Scope) -> Held:
-        """Weights are rounded as they are read, unless no device would."""
+        """Weights are rounded as they are read, unless no device would; in their own dtype they are already."""
         if held.own is None or step.operator in UNROUNDED or step.operator.startswith("QLinear"):
             return held
         return _rounded(held, self.rounding)
@@ -138,6 +144,7 @@ class _Run:
         else:
             results = by_onnx(step, operands) if settled.how == "onnx" else check.runtime(step, operands)
             results = _typed(results, step, operands, settled)
+        self.work += _work(step, operands, results)
         self.points.update((step.path, side) for side in reached(_call(step, operands), tuple(held.value for held in results)))
         return results
 
@@ -207,6 +214,16 @@ def _dtype(k: int, held: Held, step: Step, operands: Sequence[Held], settled: Se
 
         return str(onnx.helper.tensor_dtype_to_np_dtype(stated).name)
     return float_dtype(operands)
+
+
+def _work(step: Step, operands: Sequence[Held], results: Sequence[Held]) -> int:
+    """Multiplications of a product, elements of anything else."""
+    made = sum(int(np.size(held.value)) for held in results if not isinstance(held.value, list))
+    if step.operator in PRODUCTS and len(operands) > 1 and np.ndim(operands[1].value) >= 2:
+        weight = np.shape(operands[1].value)
+        deep = int(np.prod(weight[1:])) if "Conv" in step.operator else int(weight[-2])
+        return made * max(deep, 1)
+    return made * (1 if results and results[0].dtype else 0) * COSTLY.get(step.operator, 1)
 
 
 def absorbed(held: Held, operands: Sequence[Held]) -> Held:

@@ -63,6 +63,8 @@ class Answer:
     """Why there is no float64 result."""
     points: frozenset[tuple[str, str]] = frozenset()
     """Sides of operators that the values reached."""
+    work: int = 0
+    """Elementary operations that evaluating it took."""
     half: Mapping[str, Any] | None = None
     noise: tuple[Mapping[str, Any], ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)

@@ -80,6 +80,7 @@ def _open(step: Step, node: onnx.NodeProto, fed: Mapping[str, Held]) -> Any:
     model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=11 if newest else IR_VERSION)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = 1  # hundreds of sessions: each would have threads of its own
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 

@@ -37,20 +37,17 @@ def half(value: Any, dtype: str) -> Any:
 
 
 def noisy(seed: int) -> Rounding:
-    """Random rounding (Monte Carlo arithmetic, Parker 1997): each result that its declared dtype cannot hold becomes one of the two
-    numbers around it, by chance. What that changes tells how ill-conditioned a model is, also where its own runtime rounds nothing."""
+    """Random rounding (Monte Carlo arithmetic, Parker 1997): each result that its declared dtype cannot hold is off by its rounding error,
+    up or down by chance. What that changes tells how ill-conditioned a model is, also where its own runtime rounds nothing."""
     random = np.random.default_rng(seed)
 
     def perturb(value: Any, dtype: str) -> Any:
-        if dtype == "float64":
+        if dtype == "float64" or not np.size(value):
             return value
-        kind = np.float16 if dtype == "float16" else np.float32
         with np.errstate(over="ignore", invalid="ignore"):
-            near = value.astype(kind)
-            off = value - near
-            toward = np.where(off > 0, np.inf, -np.inf).astype(kind)
-            moved = np.where((off != 0) & (random.random(value.shape) < 0.5), np.nextafter(near, toward), near)
-        return np.where(np.isfinite(moved), moved, value).astype(np.float64)
+            off = value - value.astype(np.float16 if dtype == "float16" else np.float32)
+        bits = np.unpackbits(np.frombuffer(random.bytes(off.size // 8 + 1), np.uint8), count=off.size).reshape(off.shape)
+        return value + np.where(np.isfinite(off), off, 0.0) * (2.0 * bits - 1.0)
 
     return perturb
 

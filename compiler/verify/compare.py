@@ -51,6 +51,8 @@ class TensorDifference:
     """The largest change of an element when the untouched model is rounded as its own dtypes (or an fp16 device) round it."""
     rounding_over_std: float = 0.0
     """And over the standard deviation."""
+    excess: float = 0.0
+    """The difference of `worst` over what is allowed there; 1e9 for what no rounding explains."""
     worst: Worst | None = None
     """The element furthest from what is allowed; None where nothing differs."""
     fault: str = ""

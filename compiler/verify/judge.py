@@ -67,6 +67,12 @@ def _judged(found: TensorDifference, samples: Sequence[Sample], terms: Terms) ->
     return _Judgement(found.name, samples, terms).applied_to(found)
 
 
+BEYOND = 1e9
+"""`excess` of what no rounding explains."""
+PLAIN = 2
+"""Rank from which on a fault depends on what was measured; those before it are faults whatever was."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Excess:
     """The element with the largest part of what is allowed there."""
@@ -86,19 +92,20 @@ class _Judgement:
         self.allowance = Allowance(samples, self.axis, terms)
 
     def applied_to(self, found: TensorDifference) -> TensorDifference:
-        excess, fault = self._walk()
+        excess, rank, fault = self._walk()
         rounding = self.allowance.largest
         spread = found.max_abs / found.max_abs_over_std if found.max_abs_over_std else 0.0
         return replace(
             found,
             rounding=max(found.rounding, rounding),
             rounding_over_std=max(found.rounding_over_std, rounding / spread if spread else 0.0),
+            excess=max(found.excess, BEYOND if fault and rank < PLAIN else min(_part(excess), BEYOND) if excess else 0.0),
             worst=excess.worst if excess is not None and excess.off > 0 else found.worst,
             fault=fault,
         )
 
-    def _walk(self) -> tuple[_Excess | None, str]:
-        """The worst element of all samples, and the first fault in the order of how plain it is."""
+    def _walk(self) -> tuple[_Excess | None, int, str]:
+        """The worst element of all samples, and the first fault in the order of how plain it is, with its rank there."""
         best: _Excess | None = None
         said: dict[int, str] = {}
         for k, sample in enumerate(self.samples):
@@ -110,9 +117,9 @@ class _Judgement:
                 if fault:
                     said.setdefault(rank, fault)
         if best is not None and 1.0 < _part(best) < float("inf"):
-            said[2] = self._large(best)
+            said[PLAIN] = self._large(best)
         decided = [rank for rank in sorted(said) if rank == 0 or not self.terms.free]
-        return best, said[decided[0]] if decided else ""
+        return (best, decided[0], said[decided[0]]) if decided else (best, PLAIN, "")
 
     def _worst(self, k: int, sample: Sample, c: Compared) -> _Excess:
         allowed = self.allowance.of_elements(k, sample, c)

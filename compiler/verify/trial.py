@@ -16,8 +16,8 @@ from .terms import Sample
 if TYPE_CHECKING:
     from .verifiable import Runnable
 
-NOISE = 1
-"""Random roundings of each input set."""
+NOISE, MORE_NOISE = 1, 6
+"""Random roundings of each input set: at first, and where something is further off than those explain."""
 
 
 class Untouched:
@@ -52,9 +52,9 @@ class Untouched:
         self._note(answer)
         return answer
 
-    def roundings(self, inputs: Mapping[str, Any], *, half: bool) -> Answer:
+    def roundings(self, inputs: Mapping[str, Any], *, half: bool, noise: int = NOISE) -> Answer:
         """The same inputs, rounded in other ways."""
-        question = Question(inputs=inputs, tensors=self.tensors, own=False, exact=False, optimised=True, half=half, noise=NOISE)
+        question = Question(inputs=inputs, tensors=self.tensors, own=False, exact=False, optimised=True, half=half, noise=noise)
         answer = self.oracle.ask(question)
         self._note(answer)
         return answer
@@ -73,7 +73,9 @@ class Trial:
     untouched: Untouched
     session: Runnable
     labels: list[str] = field(default_factory=list)
+    fed: list[Mapping[str, Any]] = field(default_factory=list)
     expected: list[Mapping[str, Any]] = field(default_factory=list)
+    got: list[Mapping[str, Any]] = field(default_factory=list)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     """By tensor: of the outputs, and of those between segments."""
     given: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
@@ -88,14 +90,24 @@ class Trial:
                 seen[tensor] = value.copy() if hasattr(value, "copy") else value
 
         got = {**self.session.run(inputs, observe)}
-        answer = self.untouched.answer(inputs)
-        rounded = self.untouched.roundings(inputs, half=bool(self.session.narrow))
-        self.add(label, answer, rounded, {**seen, **got})
+        self.labels.append(label)
+        self.fed.append(inputs)
+        self.got.append({**seen, **got})
+        self._add(len(self.labels) - 1, NOISE)
 
-    def add(self, label: str, answer: Answer, rounded: Answer, got: Mapping[str, Any]) -> None:
+    def look_again(self) -> None:
+        """With more random roundings of every set."""
+        self.samples.clear()
+        self.expected.clear()
+        for k in range(len(self.labels)):
+            self._add(k, MORE_NOISE)
+
+    def _add(self, k: int, noise: int) -> None:
+        label, inputs, got = self.labels[k], self.fed[k], self.got[k]
+        answer = self.untouched.answer(inputs)
+        rounded = self.untouched.roundings(inputs, half=bool(self.session.narrow), noise=noise)
         expected = answer.exact if answer.exact is not None else answer.own
         assert expected is not None and answer.own is not None
-        self.labels.append(label)
         self.given = self.given or (answer.own, got)
         self.expected.append(expected)
         ways = [answer.own, *rounded.noise, *(() if rounded.half is None else (rounded.half,))]

@@ -15,9 +15,8 @@ from .operands import along, axis_of, is_float, number
 
 
 def sigmoid(x: Value) -> Value:
-    """1 / (1 + exp(-x)) without overflow."""
-    decay = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, decay) / (1 + decay) + np.where(np.isnan(x), x, 0.0)
+    """1 / (1 + exp(-x)); where exp overflows, below -709, it is 0."""
+    return 1 / (1 + np.exp(-x))
 
 
 def softplus(x: Value) -> Value:
@@ -27,7 +26,9 @@ def softplus(x: Value) -> Value:
 
 def gelu_erf(x: Value) -> Value:
     """x · Φ(x) with the normal distribution's Φ; NaN at -inf, as the standard's formula (0 · inf) gives."""
-    return 0.5 * x * erfc(-x / sqrt(2))
+    result = erfc(x * -sqrt(0.5))
+    result *= 0.5 * x
+    return result
 
 
 def gelu_tanh(x: Value) -> Value:
@@ -138,8 +139,8 @@ def swiglu(call: Call) -> tuple[Value, ...]:
 
 _FUNCTIONS: Mapping[str, Any] = {
     "Relu": lambda x, call: np.maximum(x, x.dtype.type(0)),
-    "LeakyRelu": lambda x, call: np.where(x < 0, number(call, "alpha", 0.01) * x, x),
-    "ThresholdedRelu": lambda x, call: np.where((x > number(call, "alpha", 1.0)) | np.isnan(x), x, 0.0),
+    "LeakyRelu": lambda x, call: np.maximum(x, 0) + number(call, "alpha", 0.01) * np.minimum(x, 0),
+    "ThresholdedRelu": lambda x, call: np.where(x > number(call, "alpha", 1.0), x, 0.0),
     "Elu": lambda x, call: _elu(x, number(call, "alpha", 1.0)),
     "Selu": _selu,
     "Celu": _celu,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,31 +19,32 @@ class Sampling:
     size: int
     out: int
     scale: float
-    start: float
+    length: float
+    """That of the result before it is made whole: size · scale where scales are given, as the standard's expected outputs have it."""
+    start: float = 0.0
     """The region of interest, as fractions of the axis (tf_crop_and_resize only)."""
-    end: float
+    end: float = 1.0
 
 
 def _origin(s: Sampling, mode: str) -> Value:
-    """Where in the original axis each element of the result lies. The ratios are those of the standard's own implementation: "length
-    resized" is size · scale, whole or not."""
-    x, length = np.arange(s.out, dtype=np.float64), s.size * s.scale
+    """Where in the original axis each element of the result lies."""
+    x = np.arange(s.out, dtype=np.float64)
     half = (x + 0.5) / s.scale - 0.5
     if mode == "half_pixel":
         return half
     if mode == "half_pixel_symmetric":
-        return s.size / 2 * (1 - s.out / length) + half
+        return s.size / 2 * (1 - s.out / (s.size * s.scale)) + half
     if mode == "pytorch_half_pixel":
-        return half if length > 1 else np.full(s.out, 0.0 if s.out <= 1 else -0.5)
+        return half if s.out > 1 else np.zeros(s.out)
     if mode == "align_corners":
-        return x * (s.size - 1) / (length - 1) if length != 1 else np.zeros(s.out)
+        return x * (s.size - 1) / (s.length - 1) if s.length != 1 else np.zeros(s.out)
     if mode == "asymmetric":
         return x / s.scale
     if mode == "tf_half_pixel_for_nn":
         return (x + 0.5) / s.scale
     if mode == "tf_crop_and_resize":
         if s.out > 1:
-            return s.start * (s.size - 1) + x * (s.end - s.start) * (s.size - 1) / (length - 1)
+            return s.start * (s.size - 1) + x * (s.end - s.start) * (s.size - 1) / (s.out - 1)
         return np.full(s.out, 0.5 * (s.start + s.end) * (s.size - 1))
     raise ValueError(f"coordinate_transformation_mode {mode!r}")
 
@@ -111,13 +112,13 @@ def _samplings(call: Call, x: Value) -> list[Sampling]:
     axes = list(range(rank)) if named is None else [axis_of(axis, rank) for axis in named]
     roi = _roi(call, axes, rank)
     scales, sizes = call.input(2), integers(call, 3, "")
-    plain = {axis: Sampling(size=x.shape[axis], out=x.shape[axis], scale=1.0, start=0.0, end=1.0) for axis in range(rank)}
+    plain = {axis: Sampling(size=x.shape[axis], out=x.shape[axis], scale=1.0, length=x.shape[axis]) for axis in range(rank)}
     if sizes:
         made = _by_sizes(call, [x.shape[axis] for axis in axes], sizes)
     else:
         made = [_by_scale(x.shape[axis], float(scale)) for axis, scale in zip(axes, np.asarray(scales).ravel(), strict=True)]
     plain.update(zip(axes, made, strict=True))
-    return [Sampling(size=s.size, out=s.out, scale=s.scale, start=roi[axis][0], end=roi[axis][1]) for axis, s in sorted(plain.items())]
+    return [replace(s, start=roi[axis][0], end=roi[axis][1]) for axis, s in sorted(plain.items())]
 
 
 def _roi(call: Call, axes: Sequence[int], rank: int) -> list[tuple[float, float]]:
@@ -131,7 +132,7 @@ def _roi(call: Call, axes: Sequence[int], rank: int) -> list[tuple[float, float]
 
 def _by_scale(size: int, scale: float) -> Sampling:
     """The result's size is the floor of the product in fp32, in which scales are given: 10 · 0.7 is 7, not 6.99…"""
-    return Sampling(size=size, out=int(np.floor(np.float32(size) * np.float32(scale))), scale=scale, start=0.0, end=1.0)
+    return Sampling(size=size, out=int(np.floor(np.float32(size) * np.float32(scale))), scale=scale, length=size * scale)
 
 
 def _by_sizes(call: Call, sizes: Sequence[int], wanted: Sequence[int]) -> list[Sampling]:
@@ -140,7 +141,7 @@ def _by_sizes(call: Call, sizes: Sequence[int], wanted: Sequence[int]) -> list[S
     if policy != "stretch":
         ratio = min(ratios) if policy == "not_larger" else max(ratios)
         wanted, ratios = [int(np.floor(ratio * size + 0.5)) for size in sizes], [ratio] * len(sizes)
-    return [Sampling(size=size, out=want, scale=ratio, start=0.0, end=1.0) for size, want, ratio in zip(sizes, wanted, ratios, strict=True)]
+    return [Sampling(size=size, out=want, scale=ratio, length=want) for size, want, ratio in zip(sizes, wanted, ratios, strict=True)]
 
 
 def resize(call: Call) -> tuple[Value, ...]:
@@ -151,10 +152,11 @@ def resize(call: Call) -> tuple[Value, ...]:
     outside: Any = np.zeros((), bool)
     samplings = _samplings(call, x)
     for axis, s in enumerate(samplings):
-        if s.scale == 1 and s.out == s.size and mode != "tf_crop_and_resize":
+        if s.scale == 1 and s.out == s.size and not mode.startswith("tf_"):
             continue
         origin = _origin(s, mode)
-        beyond = (origin < 0) | (origin > s.size - 1)
+        rounding = 1e-6 * s.size  # of regions and scales in fp32
+        beyond = (origin < -rounding) | (origin > s.size - 1 + rounding)
         outside = outside | beyond.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
         y = _sampled(y, axis, *_taps(call, s, origin))
     if mode == "tf_crop_and_resize":
