@@ -62,8 +62,8 @@ def test_any_spelling_is_one_operator_of_the_same_value(spell: Callable[[Sketch]
     check()
 
 
-SDPA = """g (float[2,4,5,8] q, float[2,4,7,8] k, float[2,4,7,6] v, float[5,7] m) => (float[2,4,5,6] y) <float c = {0.35}, bool[5,1] b =
-    {1,0,1,1,0}, float big = {-1e9}, float few = {-5}, float[3,1,1,1,1] wide = {1,2,3}> {
+SDPA = """g (float[2,4,5,8] q, float[2,4,7,8] k, float[2,4,7,6] v, float[5,7] m) => (float[2,4,5,6] y) <float c = {0.35}, bool[1,7] b =
+    {1,0,1,1,0,1,1}, float big = {-1e9}, float few = {-5}, float[3,1,1,1,1] wide = {1,2,3}> {
     t = Transpose<perm=[0,1,3,2]>(k) a = MatMul(q, t) s = Mul(a, c) e = Add(s, m) p = Softmax<axis=-1>(e) y = MatMul(p, v) }"""
 ROTARY = """g (float[2,3,4,6] x) => (float[2,3,4,6] y) <int64[1] zero = {0}, int64[1] three = {3}, int64[1] six = {6}, int64[1] last = {3},
     float[1,1,4,6] s = {1,2,3,1,2,3, 4,5,6,4,5,6, 7,8,9,7,8,9, 3,2,1,3,2,1}> {
