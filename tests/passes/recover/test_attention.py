@@ -136,6 +136,35 @@ def test_only_a_number_that_closes_a_position_is_a_mask(fill: str, there: bool) 
     assert ("Attention" in kinds(recovered(text)[1])) == there
 
 
+CLOSING = """g (float[1,2,3,4] q, float[1,2,3,4] k, float[1,2,3,4] v) => (float[1,2,3,4] y)
+    <float c = {0.5}, float big = {FILL}, float[3,3] m = {MASK}, bool[3,3] open = {1,1,0, 0,0,0, 1,1,1}> {
+    t = Transpose<perm=[0,1,3,2]>(k) a = MatMul(q, t) s = Mul(a, c) STEP p = Softmax<axis=-1>(e) y = MatMul(p, v) }"""
+
+
+@pytest.mark.parametrize(
+    ("step", "fill", "mean"),
+    [("e = Add(s, m)", "-inf", False), ("e = Add(s, m)", "-3.4e38", True), ("e = Where(open, s, big)", "-1e9", True),
+     ("e = Where(open, s, big)", "-inf", False), ("d = Where(open, s, big) e = Add(d, m)", "-1e4", True)],
+)  # fmt: skip
+def test_a_constant_mask_that_closes_a_whole_row_is_left_alone(step: str, fill: str, mean: bool) -> None:
+    """The second row: NaN where -∞ closes it, the mean of v where a finite number does."""
+    mask = ",".join("0" if is_open else fill for is_open in (1, 1, 0, 0, 0, 0, 1, 1, 1))
+    model, graph, decisions = recovered(CLOSING.replace("STEP", step).replace("FILL", fill).replace("MASK", mask))
+    assert [d.reason for d in decisions if d.rule == "recover_attention"] == ["a constant mask closes a whole row"]
+    fed = feeds(model, 1)
+    row = run(emitted(graph), fed)[0][:, :, 1]
+    wanted = fed["v"].mean(axis=2) if mean else np.full((1, 2, 4), np.nan)
+    np.testing.assert_allclose(row, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_constant_masks_that_close_a_row_together_are_left_alone() -> None:
+    text = CLOSING.replace("STEP", "d = Where(open, s, big) e = Add(d, m)").replace("FILL", "-1e9")
+    _, graph, _ = recovered(text.replace("MASK", "-1e9,-1e9,0, 0,0,0, 0,0,0"))
+    assert "Attention" not in kinds(graph)
+    _, graph, _ = recovered(text.replace("MASK", "-1e9,0,0, 0,0,0, 0,0,0").replace("1,1,0, 0,0,0,", "1,1,0, 0,1,0,"))
+    assert "Attention" in kinds(graph)
+
+
 def test_heads_repeated_in_another_order_are_not_taken_for_groups() -> None:
     """Tile writes h₀ h₁ h₀ h₁, a group needs h₀ h₀ h₁ h₁: attention it is, but over the repeated heads."""
     text = SDPA.replace("float[2,4,7,8] k, float[2,4,7,6] v", "float[2,2,7,8] K, float[2,2,7,6] V")
