@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autoglmc.compiler.api.compile import compile
     from autoglmc.compiler.api.verify import verify
     from autoglmc.compiler.api.why import WhyChange, WhyDevice, WhyGroup, WhyNode, WhyReport, why
+    from autoglmc.compiler.bundle.verification_record import SegmentVerdict, StageVerdict
     from autoglmc.compiler.driver.compile_model import compile_model
     from autoglmc.compiler.driver.result import CompileResult
     from autoglmc.compiler.driver.search_budget import SearchBudget
@@ -64,7 +65,9 @@ __all__ = [
     "PassError",
     "SearchBudget",
     "SearchEnded",
+    "SegmentVerdict",
     "Session",
+    "StageVerdict",
     "Target",
     "TargetError",
     "TensorDifference",
@@ -94,6 +97,7 @@ _MODULES = {
     "autoglmc.compiler.api.compile": ("compile",),
     "autoglmc.compiler.api.verify": ("verify",),
     "autoglmc.compiler.api.why": ("WhyChange", "WhyDevice", "WhyGroup", "WhyNode", "WhyReport", "why"),
+    "autoglmc.compiler.bundle.verification_record": ("SegmentVerdict", "StageVerdict"),
     "autoglmc.compiler.driver.compile_model": ("compile_model",),
     "autoglmc.compiler.driver.result": ("CompileResult",),
     "autoglmc.compiler.driver.search_budget": ("SearchBudget",),

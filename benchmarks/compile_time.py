@@ -64,7 +64,7 @@ def commands(name: str, path: Path, targets: Sequence[str], folder: Path) -> dic
         "onnxsim": [f"{script}/onnxsim", str(path), f"{folder}/{name}.onnx", *(["--overwrite-input-shape", *shapes] if shapes else [])],
         "onnxruntime": [sys.executable, "-c", OFFLINE, str(path), f"{folder}/{name}.ort.onnx"],
     }
-    compile_ = [f"{script}/autoglmc", str(path), *bound, "--no-verify", "--json"]
+    compile_ = [f"{script}/autoglmc", str(path), *bound, "--no-verify", "--allow-unverified", "--json"]
     return peers | {target: [*compile_, "--target", target, "-o", f"{folder}/{name}.{Path(target).stem}"] for target in targets}
 
 

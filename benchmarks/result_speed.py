@@ -38,8 +38,8 @@ sys.path.append(str(ROOT / "tests"))
 from models import SHAPES
 
 from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.load.bind_shapes import bind_shapes
-from autoglmc.compiler.verify.generate_inputs import generate_inputs
 
 ORIGINAL, OURS = "original", "ours"
 LEAST_OF_BEST, LEAST_MEAN = 0.98, 1.10

@@ -33,9 +33,9 @@ from models import SHAPES
 
 from autoglmc.compiler.devices import ort
 from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.session import Session
-from autoglmc.compiler.verify.generate_inputs import generate_inputs
 from autoglmc.compiler.verify.reference import read_graph
 
 TARGET = Path(__file__).with_name("ort_devices.hw")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from .commands.cache import cache_command
 from .commands.check import check_command
 from .commands.compile import compile_command
 from .commands.completion import completion_command
@@ -52,6 +53,7 @@ for command in (
     lsp_command,
     probe_command,
     completion_command,
+    cache_command,
 ):
     autoglmc.add_command(command)
 

@@ -10,7 +10,9 @@ BINARY = ("KiB", "MiB", "GiB", "TiB")
 
 
 def count(number: int, noun: str) -> str:
-    """1 tensor, 2 tensors, 3 passes."""
+    """1 tensor, 2 tensors, 3 passes, 4 entries."""
+    if number != 1 and noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{number} {noun[:-1]}ies"
     plural = "es" if noun.endswith(("s", "x", "ch")) else "s"
     return f"{number} {noun}{'' if number == 1 else plural}"
 

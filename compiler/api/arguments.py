@@ -23,11 +23,12 @@ def sizes_of(shapes: Mapping[str, Any] | None) -> Shapes:
     return {name: _size(name, given) for name, given in shapes.items()}
 
 
-def arrays_of(inputs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Raises UsageError for what is no mapping from input names to arrays."""
-    if inputs is None or isinstance(inputs, Mapping):
-        return inputs
-    raise UsageError(f"inputs is a mapping from input names to arrays, not {type(inputs).__name__}")
+def arrays_of(arrays: Mapping[str, Any] | None, argument: str = "inputs") -> Mapping[str, Any] | None:
+    """Raises UsageError for what is no mapping from names of inputs (or outputs) to arrays."""
+    if arrays is None or isinstance(arrays, Mapping):
+        return arrays
+    names = "input" if argument == "inputs" else "output"
+    raise UsageError(f"{argument} is a mapping from {names} names to arrays, not {type(arrays).__name__}")
 
 
 def names_of(names: Iterable[str]) -> tuple[str, ...]:

@@ -28,9 +28,11 @@ def compile(
     emulate: bool = False,
     effort: float = 1.0,
     inputs: Mapping[str, Any] | None = None,
+    expect: Mapping[str, Any] | None = None,
     disable: Iterable[str] = (),
     passes: Sequence[UserPass | Callable[[Any], Any]] = (),
     search: SearchBudget | None = None,
+    require_verified: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
@@ -40,15 +42,19 @@ def compile(
     - shapes: sizes of the model's dynamic dims, by dim name (an int) or for a whole input (a tuple): `{"batch": 1}`.
     - output: the bundle's folder; an older bundle there is replaced. By default `model.<target>/` beside the model's file; for a model
       in memory it must be given.
-    - verify: run the bundle against the model before it takes its place.
-    - emulate: verify segments on the CPU whose device is not here; without it such a bundle is not verified.
+    - verify: run the bundle against the model before it takes its place. Segments whose device is not here are judged on the CPU.
+    - emulate: that is enough to call the bundle verified; without it such a bundle is written, but not verified
+      (`bundle.manifest.verification`).
     - effort: how long the placement solver looks for a proof, as a multiple of its default limit.
     - inputs: arrays by input name, compared besides generated ones.
+    - expect: arrays by output name, what the model's source framework computes for `inputs`: the bundle is held against them too.
     - disable: names of rewrite rules not to use (docs/rules.md).
     - passes: functions of yours that edit an onnx_graphsurgeon.Graph; each declares what it may change in the model's outputs
       (`f.contract = "exact"`, `"reassociates"` or `"bounded=1e-3"`) and is held to it. They run in their order once the model is
       simplified; `UserPass(f, point)` runs one elsewhere.
     - search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
+    - require_verified: refuse a bundle that is not verified: "all", with every segment on its own runtime, even if `emulate`; "here",
+      leaving out runtimes that are not here.
     - progress: called with a line per stage.
 
     Raises UsageError (an argument), ModelError (the model), HwError (the .hw file), TargetError or Infeasible (no plan keeps the
@@ -71,9 +77,11 @@ def compile(
         emulate=emulate,
         effort=effort_of(effort),
         inputs=arrays_of(inputs),
+        expect=arrays_of(expect, "expect"),
         disable=names_of(disable),
         passes=passes,
         search=search,
+        require_verified=require_verified,
         progress=progress,
     )
     return result.bundle

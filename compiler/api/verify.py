@@ -20,12 +20,15 @@ def verify(
     *,
     emulate: bool = False,
     inputs: Mapping[str, Any] | None = None,
+    expect: Mapping[str, Any] | None = None,
+    require_verified: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> VerifyReport:
-    """`Bundle.verify` of a bundle, or of the folder that holds one, with a model; the other arguments, emulate, inputs and progress, are
-    those of `Bundle.verify`.
+    """`Bundle.verify` of a bundle, or of the folder that holds one, with a model; the other arguments, emulate, inputs, expect,
+    require_verified and progress, are those of `Bundle.verify`.
 
-    Raises what `Bundle.load` and `Bundle.verify` raise; a difference is not an exception but `report.verified` False.
+    Raises what `Bundle.load` and `Bundle.verify` raise; without `require_verified` a difference is not an exception but
+    `report.verified` False.
 
     >>> report = autoglmc.verify("lightnet.onnx", "lightnet.tensor_g2", emulate=True)
     >>> report.verified
@@ -34,4 +37,11 @@ def verify(
     ('y', True)
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-    return loaded.verify(model, emulate=emulate, inputs=arrays_of(inputs), progress=progress)
+    return loaded.verify(
+        model,
+        emulate=emulate,
+        inputs=arrays_of(inputs),
+        expect=arrays_of(expect, "expect"),
+        require_verified=require_verified,
+        progress=progress,
+    )

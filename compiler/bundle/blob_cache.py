@@ -6,18 +6,17 @@ options and versions are compiled once per machine (`$XDG_CACHE_HOME/autoglmc/bl
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
+from ..cache.entries import UNFINISHED, keep_below, mark_used
+from ..cache.folders import BLOBS, cache_folder
 from ..devices.adapter import Adapter
 from ..errors import BundleError
 from .weights import WeightsFile, externalised
@@ -42,23 +41,29 @@ class SegmentRefused(BundleError):
 
 def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str], initializers: Iterable[onnx.TensorProto] = ()) -> str:
     """Changes with anything the compiled file depends on. The weights are in the model, or given besides it."""
+    about = repr((adapter.name, tuple(words), sorted(adapter.versions().items())))
+    return content_key(model, initializers, about)
+
+
+def content_key(model: onnx.ModelProto, initializers: Iterable[onnx.TensorProto] = (), about: str = "") -> str:
+    """Changes with anything in the model, its weights, and `about`."""
     weights = WeightsFile(cast("IO[bytes]", _Nowhere()))
     digest = hashlib.sha256(externalised(model, weights, initializers).SerializeToString(deterministic=True))
     digest.update(weights.sha256.encode())
-    digest.update(repr((adapter.name, tuple(words), sorted(adapter.versions().items()))).encode())
+    digest.update(about.encode())
     return digest.hexdigest()
 
 
 def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
     """The compiled file (or folder) of the segment in `path`, from the cache or made now. Raises SegmentRefused with the compiler's
     output."""
-    folder = cache_folder()
+    folder = cache_folder(BLOBS.name)
     blob = folder / f"{key}{adapter.suffix}"
     if blob.exists():
+        mark_used(blob)
         return blob
     folder.mkdir(parents=True, exist_ok=True)
-    _clean(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as work:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as work:
         made = Path(work) / blob.name
         _run(adapter.name, words, path, made)
         try:
@@ -66,21 +71,8 @@ def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
         except OSError:  # a folder cannot replace another: a parallel run was faster
             if not blob.exists():
                 raise
+    keep_below(folder, BLOBS.limit)
     return blob
-
-
-def _clean(folder: Path) -> None:
-    """Removes what a killed process left: nothing takes a day to compile."""
-    for left in folder.glob(".new-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > 24 * 3600:
-                shutil.rmtree(left, ignore_errors=True)
-
-
-def cache_folder() -> Path:
-    """Where compiled segments are kept; it may be deleted at any time."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "autoglmc" / "blobs"
 
 
 def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:

@@ -14,14 +14,18 @@ from msgspec import Meta
 from ..quantities import count, size
 from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
 from .record import BundlePath, Count, Positive, Record, Sha256
+from .verification_record import VerificationRecord
 
-FORMAT = 2
+FORMAT = 3
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
 """The folder of everything else in a bundle."""
 TOOL = "autoglmc"
-Outcome = Literal["accepted", "refused by a runtime", "computed wrong", "over an error budget", "over a limit", "not placeable", "rejected"]
+Outcome = Literal[
+    "accepted", "refused by a runtime", "computed wrong", "wrong by a runtime's optimiser", "over an error budget", "over a limit",
+    "not placeable", "rejected",
+]  # fmt: skip
 """Of an attempt of the search; a rejected one ends it, so that no bundle has it."""
 
 
@@ -154,6 +158,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     limits: tuple[LimitRecord, ...]
     guesses: tuple[GuessRecord, ...]
     errors: ErrorsRecord
+    verification: VerificationRecord
     decisions: tuple[DecisionRecord, ...]
     search: tuple[AttemptRecord, ...]
     """The attempts of the search for this bundle; the last one is the bundle."""

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from ...targets.dtypes import packed_bytes
-from .record import Count, Joules, Positive, Record, Seconds, SegmentPath
+from ..devices.ort_settings import Optimisation
+from .record import Count, Joules, OptimizerName, Positive, Record, Seconds, SegmentPath
 
 Mode = Literal["zero_copy", "copy", "convert"]
 """How a tensor gets from one device to another."""
@@ -38,6 +39,10 @@ class RuntimeRecord(Record, frozen=True, kw_only=True):
     ir_version: Positive
     versions: Mapping[str, str]
     """What an ahead-of-time blob depends on: SoC, SDK, driver; empty without a blob."""
+    optimisation: Optimisation
+    """Highest level of graph optimisations of onnxruntime's CPU, where that runs the segment; below "all" where they are at fault."""
+    optimizers_off: Annotated[tuple[OptimizerName, ...], Meta(max_length=100)]
+    """Its graph optimisers that are disabled for this segment, by onnxruntime's names: they make it wrong, or fail on it."""
 
 
 class PortRecord(Record, frozen=True, kw_only=True):

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import UsageError
+from .failures import NOT_VERIFIED
 from .invocation import read_target
-from .options import FILE, bucket_option, effort_option, emulate_option, shape_option, target_option
+from .options import FILE, bucket_option, effort_option, emulate_option, expect_option, require_option, shape_option, target_option
 from .output import Output, echo_json, output_options
 from .pass_options import pass_arguments, pass_options
 
@@ -32,7 +34,10 @@ QUIET = "Print only the bundle's folder, or the error."
     metavar="SECONDS",
     help="End the search by the clock as well: no attempt begins after that [default: no clock, so that equal input gives equal bytes].",
 )
-@click.option("--no-verify", is_flag=True, help="Do not compare the bundle with the model.")
+@click.option("--no-verify", is_flag=True, help="Do not compare the bundle with the model; ends with 4.")
+@click.option("--allow-unverified", is_flag=True, help="End with 0 instead of 4 where the bundle is made, but not verified.")
+@require_option
+@expect_option
 @shape_option
 @bucket_option
 @emulate_option
@@ -46,6 +51,9 @@ def compile_command(
     search_attempts: int | None,
     search_time: float | None,
     no_verify: bool,
+    allow_unverified: bool,
+    required: str | None,
+    expect: Path | None,
     shapes: Sequence[str],
     bucket: str | None,
     emulate: bool,
@@ -56,13 +64,18 @@ def compile_command(
 ) -> int:
     """Compile MODEL for a target: an ONNX model into a folder of segments, weights and a schedule, verified against the model.
 
+    Exit code 0: made and verified; 4: made, but not verified, as where a runtime is not installed; 1: nothing is written.
+
     `autoglmc MODEL --target a16` is the same: the word `compile` may be left out.
     """
     from ..driver.compile_model import compile_model
     from ..driver.search_budget import MOST_ATTEMPTS, SearchBudget
     from ..hw.buckets import bucket_shapes
     from ..load.bind_shapes import parse_shapes
+    from ..run.array_files import read_arrays
 
+    if allow_unverified and required:
+        raise UsageError("--allow-unverified and --require-verified exclude each other")
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
     with out.progress() as tell:
         machine = read_target(target, tell)
@@ -72,9 +85,12 @@ def compile_command(
         if stop_after is not None:
             facts = _stop(stop_after, model, machine, options)
         else:
-            facts = compile_model(model, machine, verify=not no_verify, emulate=emulate, search=budget, **options).as_json()
+            options |= {"expect": None if expect is None else read_arrays(expect)}
+            options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required}
+            facts = compile_model(model, machine, **options).as_json()
     _print(facts, machine, out, timings or out.verbose)
-    return 0
+    unverified = "bundle" in facts and not facts["verified"]
+    return NOT_VERIFIED if unverified and not (allow_unverified or required) else 0
 
 
 def _stop(name: str, model: Path, target: Target, options: Mapping[str, Any]) -> dict[str, Any]:

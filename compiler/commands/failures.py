@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ...targets.model import Target
 
 INTERNAL = 3
+NOT_VERIFIED = 4
+"""Made, or right as far as it could be judged, but not verified."""
 INTERRUPTED = 130
 ENVIRONMENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO})
 """Operating system errors that are the machine's state, not a fault of autoglmc."""

@@ -13,13 +13,14 @@ SECTIONS = {
     "Compile and run": ("compile", "run", "verify"),
     "Understand a result": ("check", "why", "rules"),
     "Describe a machine": ("targets", "show", "diff", "new-target", "fmt", "probe"),
-    "Editor and shell": ("lsp", "completion"),
+    "Editor, shell and disk": ("lsp", "completion", "cache"),
 }
 EXIT_CODES = (
     ("0", "done"),
     ("1", "the model, the target or the bundle is at fault, or a comparison failed"),
     ("2", "an argument is wrong"),
     ("3", "a bug in autoglmc; a report is saved"),
+    ("4", "made, but not verified: a runtime is not here, or --no-verify"),
     ("130", "interrupted"),
 )
 EXAMPLES = (

@@ -38,6 +38,17 @@ def inputs_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--inputs", type=FILE, help=text)(command)
 
 
+def expect_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    text = "An .npz file with what the model's source framework computes for --inputs, one array per output; compared too."
+    return click.option("--expect", type=FILE, help=text)(command)
+
+
+def require_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    text = "Exit with 1 unless verified: all segments on their own runtimes, or all whose runtime is here."
+    kind = click.Choice(["all", "here"])
+    return click.option("--require-verified", "required", type=kind, help=text)(command)
+
+
 def emulate_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    text = "Use the CPU for segments whose runtime is not installed; the output says which."
+    text = "Let the CPU stand in for runtimes that are not installed; the output says for which segments."
     return click.option("--emulate", is_flag=True, help=text)(command)

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from .ort_settings import DEFAULT, OFF, OrtSettings
+
 if TYPE_CHECKING:
     import onnxruntime
 
@@ -19,6 +21,7 @@ def open_session(
     model: Path | bytes,
     *,
     optimise: bool = True,
+    settings: OrtSettings = DEFAULT,
     spin: bool = True,
     threads: int = 0,
     weights_folder: Path | None = None,
@@ -26,21 +29,32 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """A session that prints nothing below a fatal error. Raises what onnxruntime raises; its exceptions share no base class.
 
-    optimise: with onnxruntime's graph optimisations. spin: its threads busy-wait for work for a while. threads: 0 for as many as cores.
-    weights_folder: where the external weights of a serialised model are. weights: external weights by name, read where they lie: keep
-    them as long as the session.
+    optimise: with onnxruntime's graph optimisations, as far as `settings` leave them on. spin: its threads busy-wait for work for a while.
+    threads: 0 for as many as cores. weights_folder: where the external weights of a serialised model are. weights: external weights by
+    name, read where they lie: keep them as long as the session.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = threads
-    if not optimise:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.graph_optimization_level = _level(settings if optimise else OFF)
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if weights_folder is not None:
         options.add_session_config_entry(WEIGHTS_FOLDER, os.fspath(weights_folder))
     if weights:
         options.add_external_initializers(list(weights), list(weights.values()))
-    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model if isinstance(model, bytes) else str(model),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=settings.optimizers_off,
+    )
+
+
+def _level(settings: OrtSettings) -> onnxruntime.GraphOptimizationLevel:
+    from onnxruntime import GraphOptimizationLevel as Level
+
+    levels = {"all": Level.ORT_ENABLE_ALL, "extended": Level.ORT_ENABLE_EXTENDED, "basic": Level.ORT_ENABLE_BASIC}
+    return levels.get(settings.optimisation, Level.ORT_DISABLE_ALL)

@@ -16,6 +16,7 @@ from ..errors import BundleError
 from .adapter import Absent, LoadedSegment, Needs, Port
 from .cpu_session import open_session
 from .interruption import new_run_options
+from .ort_settings import DEFAULT, OrtSettings
 from .ort_values import to_ort, to_plain
 from .views import ONNX_TYPES, view_at
 
@@ -36,6 +37,9 @@ class OrtAdapter:
     spin = True
     """Every session has threads of its own. Where a bundle has several, those that spin take the cores from those that compute."""
 
+    def __init__(self, settings: OrtSettings = DEFAULT) -> None:
+        self.settings = settings
+
     def missing(self) -> Absent | None:
         try:
             import onnxruntime  # noqa: F401
@@ -54,7 +58,7 @@ class OrtAdapter:
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         with as_bundle_error(path):
-            session = open_session(path, spin=self.spin)
+            session = open_session(path, spin=self.spin, settings=self.settings)
         return bound(path, session, inputs, outputs)
 
 

@@ -7,27 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
 from ..bundle.publish import stage
+from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle, write_manifest
+from ..errors import VerifyError
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.plan_model import PlannedModel, Unplanned, plan_model
+from ..reference.recall import Recalling
 from ..verify.report import VerifyReport
+from ..verify.required import Requirement, check_met
 from ..watch.verify_each import PassVerifier
+from .constraints import SettingsOfSegment
 from .describe import describe
+from .feeds import feeds_of
 from .find_fault import find_fault
 from .job import Job
-from .judge_bundle import Judged, judge_bundle, why_not_run
+from .judge_bundle import Judged, judge_bundle
+from .optimiser_faults import Refused, find_optimiser_faults
 from .result import CompileResult
 from .route_around import notes_of
 from .search import Log, attempted
 from .search_budget import Meter
 from .state import State
-from .verdict import Accepted, Inexact, OverLimit, Rejected, Verdict
+from .verdict import Accepted, Inexact, Misoptimised, OverLimit, Rejected, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,14 @@ class Attempt:
     out: Path
     effort: float
     verify: bool
+    required: Requirement | None
+    """What a bundle must be verified on to be kept."""
     emulate: bool
+    oracle: Recalling
+    """What the untouched model computes; every attempt asks the same."""
     inputs: Mapping[str, Any] | None
+    expect: Mapping[str, Any] | None
+    """What the source framework computes for `inputs`."""
     watchers: tuple[Watcher, ...]
     own: Inserted
     """The user's own passes."""
@@ -59,12 +70,16 @@ class Attempt:
         planned = self._plan(state)
         if isinstance(planned, Unplanned):
             return OverLimit(planned.problem, planned.others)
-        planned.work.decisions.extend(state.decisions)
+        settings = state.constraints.settings_for(planned.compiled.segments)
+        planned.work.decisions.extend((*state.decisions, *(one.decision for one in settings.values())))
         with self.job.clock.stage("describe"):
-            described = describe(planned, attempted(state, log, "accepted"))
-        built = self._build(planned, described)
+            chosen = {index: one.settings for index, one in settings.items()}
+            described = describe(planned, attempted(state, log, "accepted"), chosen)
+        built = self._build(planned, described, settings)
         if isinstance(built, Built):
-            return Accepted(self._result(state, planned, built))
+            return Accepted(self._result(state, planned, built, tuple(one.decision.reason for one in settings.values())))
+        if isinstance(built, Misoptimised):
+            return built
         with self.job.clock.stage("find culprits"):
             return self._find_fault(planned, built)
 
@@ -76,24 +91,46 @@ class Attempt:
         faster = state.refused[0].message if state.refused else ""
         return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
 
-    def _build(self, planned: PlannedModel, described: Manifest) -> Built | Refusal | Judged:
-        """The bundle, published; or the refusal or the judgement for which it was not."""
-        skipped = "it was not asked for" if not self.verify else "" if self.emulate else why_not_run(planned.compiled)
-        with self.job.clock.stage("emit" if skipped else "emit and verify"), stage(self.out, claims_bundle) as staged:
+    def _build(
+        self, planned: PlannedModel, described: Manifest, left_out: Mapping[int, SettingsOfSegment]
+    ) -> Built | Refusal | Judged | Misoptimised:
+        """The bundle, published; or the refusal, the judgement or the fault for which it was not. Raises VerifyError where it is not
+        verified as required."""
+        with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
             manifest = write_bundle(planned.compiled, described, staged.folder, self.tell)
             if isinstance(manifest, Refusal):
                 return manifest
-            if skipped:
+            if not self.verify:
                 staged.publish()
-                return Built(manifest, skipped)
-            judged = judge_bundle(staged.folder, planned.loaded, described.errors.bounds, emulate=self.emulate, inputs=self.inputs)
-            if judged.against is not None:
+                return Built(manifest, NOT_ASKED)
+            judged = self._judge(planned, staged.folder, manifest, left_out)
+            if isinstance(judged, Misoptimised) or judged.against is not None:
                 return judged
-            measured = structs.replace(manifest.errors, measured=judged.report.records())
-            manifest = structs.replace(manifest, limits=judged.limits(described.limits), errors=measured)
+            check_met(judged.report, self.required, str(planned.loaded.source))
+            manifest = judged.written_into(manifest)
             write_manifest(staged.folder, manifest)
             staged.publish()
             return Built(manifest, judged.report)
+
+    def _judge(
+        self, planned: PlannedModel, folder: Path, manifest: Manifest, left_out: Mapping[int, SettingsOfSegment]
+    ) -> Judged | Misoptimised:
+        """Asks whether onnxruntime's optimiser is at fault where the bundle does not run or is off."""
+        given: dict[str, Any] = {"emulate": self.emulate, "inputs": self.inputs, "expect": self.expect, "oracle": self.oracle}
+        judged = None
+        try:
+            judged = judge_bundle(folder, planned.loaded, manifest.errors.bounds, **given)
+            if judged.against is None or judged.faithful:
+                return judged
+            problem = judged.against.problem
+        except VerifyError as failure:
+            problem = failure
+        refused = Refused(planned=planned, folder=folder, manifest=manifest, problem=problem, left_out=left_out)
+        feeds = feeds_of(planned, self.oracle, self.inputs, None if judged is None else judged.report)
+        fault = find_optimiser_faults(refused, feeds, self.meter, self.tell)
+        if fault is None and judged is None:
+            raise problem
+        return fault or judged  # type: ignore[return-value]
 
     def _find_fault(self, planned: PlannedModel, built: Refusal | Judged) -> Verdict:
         """The operators at fault, if a runtime is to blame and they can be named; else why the bundle is refused."""
@@ -102,18 +139,19 @@ class Attempt:
             return found or Rejected(built.problem)
         against = built.against
         assert isinstance(against, Inexact | Rejected)
-        if not built.report.native:
+        if built.faithful or not built.report.native:
             return against
         segments = planned.compiled.segments
         return find_fault("computed wrong", planned, segments, against.problem, self.inputs, self.meter, self.tell) or against
 
-    def _result(self, state: State, planned: PlannedModel, built: Built) -> CompileResult:
+    def _result(self, state: State, planned: PlannedModel, built: Built, left_out: tuple[str, ...]) -> CompileResult:
         return CompileResult(
             folder=self.out,
             manifest=built.manifest,
             work=planned.work,
             notes=(
                 *notes_of(state.routes, planned.compiled.segments),
+                *left_out,
                 *self.job.notes,
                 *planned.loaded.notes,
                 *planned.notes,

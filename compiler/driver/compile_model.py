@@ -13,8 +13,12 @@ from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
 from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
+from ..reference.recall import Recalling
+from ..reference.store import default_store
 from ..surgery.apply_pass import pass_rows
 from ..surgery.user_pass import UserPass
+from ..verify.expected import check_asked
+from ..verify.required import requirement_of
 from ..watch.verify_each import PassVerifier
 from .attempt import Attempt
 from .constraints import Constraints
@@ -42,15 +46,20 @@ def compile_model(
     watchers: tuple[Watcher, ...] = (),
     passes: Sequence[UserPass | Callable[[Any], Any]] = (),
     search: SearchBudget | None = None,
+    require_verified: str | None = None,
+    expect: Mapping[str, Any] | None = None,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
     model: a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph; it is not changed.
     shapes: sizes of dynamic dims, by dim name or (whole tuples) by input name. output: the bundle's folder, default
-    `<model>.<target>/` beside the model's file. verify: run the bundle against the model before it takes its place; segments whose
-    runtime is not here run on the CPU only if `emulate`, else verification is skipped with its reason in the result.
+    `<model>.<target>/` beside the model's file. verify: run the bundle against the model before it takes its place. Segments whose
+    runtime is not here are judged on the CPU; unless `emulate` says that this is enough, the bundle is kept, but is not verified
+    (`CompileResult.verified`). require_verified: refuse what is not: "all", a segment that was not judged on its own runtime too;
+    "here", leaving out runtimes that are not here.
     effort: how long the placement solver looks for a proof, as a multiple of its default limit.
-    inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared.
+    inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared. expect: arrays by output
+    name, what the model's source framework computes for `inputs`; a bundle that computes something else is refused.
     disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
     fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
     progress: called with a line per stage.
@@ -67,22 +76,27 @@ def compile_model(
     job = Job(source_of(model), target, shapes, progress, inputs)
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
-    disabled = check_rules(disable, job.target)
+    check_asked(expect, inputs, verify)
+    disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
-    attempt = Attempt(
-        job=job,
-        out=out,
-        effort=effort,
-        verify=verify,
-        emulate=emulate,
-        inputs=inputs,
-        watchers=watchers,
-        own=pass_rows(passes, inputs),
-        verifier=PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None,
-        meter=meter,
-        tell=tell,
-    )
-    return search_for(attempt, State(constraints=Constraints(disabled=disabled)), library_of(job.target).every, meter, tell)
+    with Recalling(job.model, default_store()) as oracle:
+        attempt = Attempt(
+            job=job,
+            out=out,
+            effort=effort,
+            verify=verify,
+            required=required,
+            emulate=emulate,
+            oracle=oracle,
+            inputs=inputs,
+            expect=expect,
+            watchers=watchers,
+            own=pass_rows(passes, inputs),
+            verifier=PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None,
+            meter=meter,
+            tell=tell,
+        )
+        return search_for(attempt, State(constraints=Constraints(disabled=disabled)), library_of(job.target).every, meter, tell)
 
 
 def stop_after(

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...passes.place.placed import Placement
+from ...passes.place.segment import Segment
+from ...passes.rule.rewrite import Decision
 from ...targets.model import OperatorRule, Target
+from ..bundle.blob_cache import content_key
+from ..devices.ort_settings import OrtSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsOfSegment:
+    """What onnxruntime's CPU leaves out for a segment, because it makes it wrong or fails on it."""
+
+    key: str
+    """Of the segment's content, so that the settings hold in whatever plan it comes back."""
+    settings: OrtSettings
+    decision: Decision
+    wrong: bool = True
+    """By more than rounding ever explains, so that this stays whatever comes. Else it is taken back where the bundle is refused again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +36,14 @@ class Constraints:
     plan: Placement | None = None
     """A plan to take instead of the fastest."""
 
+    settings: tuple[SettingsOfSegment, ...] = ()
+
+    def settings_for(self, segments: Sequence[Segment]) -> dict[int, SettingsOfSegment]:
+        """By index, of the segments that have some."""
+        known = {one.key: one for one in self.settings}
+        keys = {segment.index: key_of(segment) for segment in segments} if known else {}
+        return {index: known[key] for index, key in keys.items() if key in known}
+
     @property
     def without(self) -> frozenset[str]:
         """Names of all rules that are not to be used."""
@@ -30,3 +55,10 @@ class Constraints:
             return target
         more = {device.name: tuple(rule for name, rule in self.denials if name == device.name) for device in target.devices}
         return replace(target, devices=tuple(replace(device, denies=(*device.denies, *more[device.name])) for device in target.devices))
+
+
+def key_of(segment: Segment) -> str:
+    """Equal for segments of equal content, wherever they stand in a plan."""
+    model = segment.without_weights()
+    model.graph.name = ""
+    return content_key(model, segment.constants)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..bundle.manifest import AttemptRecord, Manifest, TargetRecord
+from ..devices.ort_settings import OrtSettings
 from ..emit.facts import decisions, errors, guesses
 from ..emit.manifest_of import manifest_of
 from ..plan.plan_model import PlannedModel
 
 
-def describe(planned: PlannedModel, search: tuple[AttemptRecord, ...]) -> Manifest:
-    """The manifest but for its files. `search`: all attempts, this one last."""
+def describe(planned: PlannedModel, search: tuple[AttemptRecord, ...], settings: Mapping[int, OrtSettings]) -> Manifest:
+    """The manifest but for its files. `search`: all attempts, this one last. `settings`: what onnxruntime leaves out, by segment."""
     from importlib.metadata import version
 
     loaded, work, target = planned.loaded, planned.work, planned.work.target
@@ -26,4 +29,5 @@ def describe(planned: PlannedModel, search: tuple[AttemptRecord, ...]) -> Manife
         errors=errors(work),
         decisions=decisions(work),
         search=search,
+        settings=settings,
     )

@@ -9,10 +9,10 @@ from ...passes.place.segment import Segment
 from ..devices.adapter import Adapter
 from ..devices.find_adapter import adapter_for
 from ..errors import UserError
+from ..inputs.fitting_inputs import MadeUp
 from ..plan.plan_model import PlannedModel
 from ..probe.culprits import find_culprits
 from ..probe.slice_model import run_on_cpu
-from ..verify.fitting_inputs import MadeUp
 from ..verify.reference import Reference, read_graph
 from .route_around import operators_on
 from .search_budget import Meter
@@ -37,7 +37,7 @@ def find_fault(
 
     inputs: arrays by name for the model, else generated ones. problem: what to raise if nothing else is tried."""
     compiled = planned.compiled
-    values = dict[str, Any]((inputs if inputs is not None else _generated(planned)) or {})
+    values = dict[str, Any]((inputs if inputs is not None else generated_inputs(planned)) or {})
     if not values and compiled.graph_inputs:
         return None
     for segment in compiled.segments:
@@ -59,13 +59,13 @@ def find_fault(
     return None
 
 
-def _generated(planned: PlannedModel) -> Mapping[str, Array] | None:
+def generated_inputs(planned: PlannedModel, seed: int = 0) -> Mapping[str, Array] | None:
     """Inputs that the untouched model accepts; None if none can be generated."""
     source = planned.loaded.source
     model = read_graph(source)
     specs = planned.compiled.tensors
     shapes = {name: tuple(dim or 0 for dim in shape) for name in planned.compiled.graph_inputs if (shape := specs[name].shape) is not None}
-    found = MadeUp(model, Reference(source, model), shapes, planned.compiled.graph_inputs).attempt(0)
+    found = MadeUp(model, Reference(source, model), shapes, planned.compiled.graph_inputs).attempt(seed)
     return None if found is None else found[0]
 
 

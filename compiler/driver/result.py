@@ -12,12 +12,14 @@ from msgspec import structs
 
 from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
+from ..bundle.verification_record import SegmentVerdict
 from ..emit.facts import implementations
 from ..pipeline.work import Work
 from ..plan.limits import weight_bytes
 from ..quantities import count, size, time
 from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
+from ..verify.verdicts import elsewhere
 from ..watch.verify_each import Checked
 from .placed_operators import placed_operators
 
@@ -40,9 +42,24 @@ class CompileResult:
     seconds: Mapping[str, float]
     """Wall time per stage of the compiler."""
     verification: VerifyReport | str
-    """The report, or why there is none."""
+    """The report, or why there is none: it was not asked for."""
     checked: tuple[Checked, ...] = ()
     """What each pass did to the outputs, with `verify_each`."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the bundle was held against the model and is verified: `VerifyReport.verified`."""
+        return self.manifest.verification.verified
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is not verified, a sentence each; () where it is."""
+        return self.manifest.verification.reasons
+
+    @property
+    def segments(self) -> tuple[SegmentVerdict, ...]:
+        """What each segment was judged on."""
+        return self.manifest.verification.segments
 
     @property
     def bundle(self) -> Bundle:
@@ -97,6 +114,10 @@ def summary(result: CompileResult) -> dict[str, Any]:
     verification = result.verification
     return {
         "bundle": str(result.folder),
+        "verified": result.verified,
+        "reasons": list(result.reasons),
+        "elsewhere": list(elsewhere(result.segments)),
+        "segments": [structs.asdict(verdict) for verdict in result.segments],
         "target": result.manifest.target.name,
         "host": result.work.target.host.name,
         "operators": {"before": sum(result.work.source_operators.values()), "recovered": result.work.recovered},

@@ -49,7 +49,8 @@ def _without(state: State, verdict: Faulty, wide: bool) -> State:
         if all(rule != culprit.deny for rule in denied):
             decisions.append(_denied(verdict.device, culprit))
             denied.append(culprit.deny)
-    constraints = Constraints(denials=(*before.denials, *((verdict.device, rule) for rule in denied)), disabled=frozenset(disabled))
+    denials = (*before.denials, *((verdict.device, rule) for rule in denied))
+    constraints = Constraints(denials=denials, disabled=frozenset(disabled), settings=before.settings)
     faults = (*routes.faults, *((verdict.device, culprit.operator) for culprit in verdict.culprits))
     planned = {verdict.device: sum(verdict.operators.values()), **routes.planned}
     routes = Routes(decisions=tuple(decisions), planned=planned, faults=faults)

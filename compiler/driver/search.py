@@ -3,6 +3,8 @@
 accepted                  done: attempts go from the fastest plan to slower ones, so the first accepted one is the best
 refused by a runtime,
 computed wrong            the operators at fault are kept off that device (route_around.py)
+wrong by a runtime's
+optimiser                 onnxruntime leaves it out for that segment (optimiser_faults.py)
 over an error budget      the coarsest approximation is switched off (error_budget.py)
 over a limit              another plan, or less is kept off (over_limit.py)
 rejected                  nothing the search could change: the reason goes to the user
@@ -17,12 +19,13 @@ from ..bundle.manifest import AttemptRecord, Outcome
 from ..errors import SearchEnded
 from .error_budget import infeasible_exactly, tighter
 from .job import Message
+from .optimiser_faults import with_settings
 from .over_limit import another_plan, taken_back
 from .result import CompileResult
 from .route_around import around
 from .search_budget import Meter
 from .state import State
-from .verdict import Accepted, Faulty, Inexact, OverLimit, Rejected, Verdict
+from .verdict import Accepted, Faulty, Inexact, Misoptimised, OverLimit, Rejected, Verdict
 
 Log = tuple[AttemptRecord, ...]
 Attempt = Callable[[State, Log], Verdict]
@@ -48,11 +51,13 @@ def search(attempt: Attempt, first: State, rules: Sequence[Rewrite], meter: Mete
         state = following(state, verdict, rules)
 
 
-def following(state: State, verdict: Faulty | Inexact | OverLimit | Rejected, rules: Sequence[Rewrite]) -> State:
+def following(state: State, verdict: Faulty | Misoptimised | Inexact | OverLimit | Rejected, rules: Sequence[Rewrite]) -> State:
     """The state of the next attempt. Raises the error for the user if nothing is left to try."""
     match verdict:
         case Faulty():
             return around(state, verdict)
+        case Misoptimised():
+            return with_settings(state, verdict)
         case Inexact():
             return tighter(state, verdict, rules) or taken_back(state, infeasible_exactly(verdict))
         case OverLimit():

@@ -10,6 +10,7 @@ from ...passes.place.placed import Placement
 from ..bundle.manifest import BoundRecord, LimitRecord, Outcome
 from ..errors import Infeasible, TargetError, UserError, VerifyError
 from ..probe.culprits import Culprit
+from .constraints import SettingsOfSegment
 from .error_texts import measured_against
 from .result import CompileResult
 
@@ -46,6 +47,21 @@ class Faulty:
     @property
     def reason(self) -> str:
         return f"{self.device}: {'; '.join(f'{culprit.operator}: {culprit.reason}' for culprit in self.culprits)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Misoptimised:
+    """onnxruntime's own optimisations make segments wrong or fail on them; it is known without which ones they are right."""
+
+    settings: tuple[SettingsOfSegment, ...]
+    """At least one."""
+    problem: UserError
+    """What to raise if nothing else is tried."""
+    kind: ClassVar[Outcome] = "wrong by a runtime's optimiser"
+
+    @property
+    def reason(self) -> str:
+        return "; ".join(one.decision.reason for one in self.settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,4 +115,4 @@ class Rejected:
         return self.problem.message
 
 
-Verdict = Accepted | Faulty | Inexact | OverLimit | Rejected
+Verdict = Accepted | Faulty | Misoptimised | Inexact | OverLimit | Rejected

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from ...passes.place.segment import Segment
 from ..bundle.manifest import (
@@ -20,10 +22,13 @@ from ..bundle.manifest import (
     ToolRecord,
 )
 from ..bundle.plan_records import PortRecord, RuntimeRecord, SegmentRecord, ValueRecord
+from ..bundle.verification_record import not_compared
+from ..devices.ort_settings import DEFAULT, OrtSettings
 from ..plan.arena import ArenaPlan
 from ..plan.segments import Compiled
 
 NO_ERRORS = ErrorsRecord(bounds=(), measured=())
+NO_SETTINGS: Mapping[int, OrtSettings] = MappingProxyType({})
 
 
 def manifest_of(
@@ -39,8 +44,10 @@ def manifest_of(
     errors: ErrorsRecord = NO_ERRORS,
     decisions: tuple[DecisionRecord, ...] = (),
     search: tuple[AttemptRecord, ...] = (),
+    settings: Mapping[int, OrtSettings] = NO_SETTINGS,
 ) -> Manifest:
-    """Everything but `files`, and what was compiled ahead of time. `model_…`: of the file that was compiled; `version`: of autoglmc."""
+    """Everything but `files`, what was compiled ahead of time, and what a comparison with the model gave. `model_…`: of the file that was
+    compiled; `version`: of autoglmc; `settings`: by segment index, what onnxruntime's CPU leaves out."""
     return Manifest(
         model=ModelRecord(
             sha256=model_sha256,
@@ -51,13 +58,14 @@ def manifest_of(
         target=target,
         tool=ToolRecord(name=TOOL, version=version, format=FORMAT),
         files={},
-        segments=tuple(_segment(compiled, plan, segment) for segment in compiled.segments),
+        segments=tuple(_segment(compiled, plan, segment, settings.get(segment.index, DEFAULT)) for segment in compiled.segments),
         schedule=plan.steps,
         arena=plan.arena,
         handoffs=compiled.handoffs,
         limits=limits,
         guesses=guesses,
         errors=errors,
+        verification=not_compared(segment.device for segment in compiled.segments),
         decisions=decisions,
         search=search,
     )
@@ -69,13 +77,19 @@ def _value(compiled: Compiled, plan: ArenaPlan, name: str) -> ValueRecord:
     return ValueRecord(name=name, dtype=tensor.dtype, shape=shape, slot=plan.slot_of(name, compiled.host))
 
 
-def _segment(compiled: Compiled, plan: ArenaPlan, segment: Segment) -> SegmentRecord:
+def _segment(compiled: Compiled, plan: ArenaPlan, segment: Segment, settings: OrtSettings) -> SegmentRecord:
     runtime, joules = compiled.runtimes[segment.device], compiled.joules(segment)
     return SegmentRecord(
         index=segment.index,
         device=segment.device,
         runtime=RuntimeRecord(
-            adapter=runtime.adapter, options=runtime.words, opset=segment.opset, ir_version=segment.ir_version, versions={}
+            adapter=runtime.adapter,
+            options=runtime.words,
+            opset=segment.opset,
+            ir_version=segment.ir_version,
+            versions={},
+            optimisation=settings.optimisation,
+            optimizers_off=settings.optimizers_off,
         ),
         file=f"{SEGMENTS}/{segment.index:02}-{re.sub(r'[^A-Za-z0-9_]', '_', segment.device)}.onnx",
         blob=None,

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 
 from ...targets.model import Target
 from ..errors import UsageError, UserError
+from ..inputs.generate_inputs import small_shapes
 from ..load.bind_shapes import PLAIN, Shapes, real_inputs, shape_flags
 from ..load.load_model import LoadedModel, load_model
 from ..load.source import Source
@@ -17,7 +18,6 @@ from ..pipeline.table import PIPELINE
 from ..pipeline.work import Work
 from ..plan.plan_model import start
 from ..verify.check_model import SIZES
-from ..verify.generate_inputs import small_shapes
 from .change import Apply, Change
 
 USUAL = (128, 320)

@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from .plain_windows import spell_windows_plainly
+
 if TYPE_CHECKING:
     import onnx
 
+ROUNDS = 8
+"""Windows behind windows: each round knows the sizes of the next ones."""
+
 
 def infer_types(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`infer_once`, with sizes that onnx infers wrongly put right (plain_windows.py). Takes over `model`."""
+    model = infer_once(model)
+    for _ in range(ROUNDS):
+        if not spell_windows_plainly(model):
+            break
+        model = infer_once(model)
+    return model
+
+
+def infer_once(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with value_info and the shapes of outputs inferred afresh; what an exporter wrote is kept where inference knows less.
 
     What an exporter wrote may hold the sizes of its example input, so it must not take part in the inference.

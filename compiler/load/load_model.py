@@ -12,6 +12,7 @@ from .infer_types import corrections, stated_outputs
 from .lift_constants import constants_to_initializers, copy_constant_outputs
 from .lift_opset import modernise
 from .node_names import name_nodes_apart
+from .operands import check_operands
 from .read_model import read_model
 from .simplify import fold_constants, keep_metadata
 from .source import Source
@@ -52,6 +53,7 @@ def load_model(source: Source, shapes: Shapes | None = None) -> LoadedModel:
     check_versions(model, where)
     notes = ["its nodes were not in topological order: sorted"] if check_structure(model, where) else []
     check_functions(model, where)
+    check_operands(model, where)
     if renamed := name_nodes_apart(model.graph):
         notes.append(f"{renamed} nodes had the name of another one: numbered")
     external = check_weights(model, source)

@@ -13,7 +13,7 @@ from ..quantities import amount, count, margin, size, time
 from .layout import console, print_table, say
 from .printable import printable
 from .quote import NO_SOURCE, SourceLines
-from .verified import print_verdict
+from .verified import print_judged, print_verdict
 
 MOST_GUESSES = 6
 """Guesses that are listed; the rest is counted."""
@@ -24,6 +24,7 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
     """facts: a compilation as plain data (`CompileResult.as_json`). source: quotes the lines of the target that decided something.
     verbose: every guess and every compared tensor, and how long each stage took."""
     screen = console()
+    print_judged(screen, facts)
     say(screen, "bundle", [_head(facts)])
     _print_devices(screen, facts["devices"])
     say(screen, "handoffs", [_handoff(row) for row in facts["handoffs"]] or ["none: one device holds everything"])
@@ -41,7 +42,7 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
         say(screen, "each pass", [_compared(facts["passes"])])
     verification = facts["verification"]
     if "skipped" in verification:
-        say(screen, "verify", [f"not done: {verification['skipped']}"], style="yellow")
+        say(screen, "verify", [f"NOT verified: {verification['skipped']}"], style="yellow")
     else:
         print_verdict(screen, verification, verbose)
 

@@ -12,7 +12,7 @@ from ..quantities import count, size, time
 from .gantt import columns_within, gantt
 from .layout import LABEL, console, print_table, say, short
 from .printable import printable
-from .verified import emulated_cell, emulated_column, emulation_mark
+from .verified import emulated_cell, emulated_column, emulation_mark, print_judged
 
 if TYPE_CHECKING:
     from ..run.result import Pipelined, RunResult, StepTimes
@@ -27,6 +27,7 @@ def print_ran(result: RunResult, verbose: bool = False, quiet: bool = False) -> 
     """verbose: the memory of every segment; quiet: the time of the whole alone."""
     screen = console()
     if not quiet:
+        print_judged(screen, result.as_json(), "compiled")
         _print_steps(screen, result, len(result.resident) if verbose else MOST_LOADED)
     mark = emulation_mark(result.emulated)
     say(screen, "total", [f"{count(result.repeat, 'run')}: best {time(result.best)}, median {time(result.median)}{mark}"])

@@ -43,7 +43,7 @@ class Bundle:
         """Short: a manifest is thousands of lines."""
         devices = ", ".join(dict.fromkeys(segment.device for segment in self.manifest.segments))
         what = f"{self.manifest.target.name}, {count(len(self.manifest.segments), 'segment')} on {devices}"
-        return f"<Bundle {str(self.folder)!r}: {what}>"
+        return f"<Bundle {str(self.folder)!r}: {what}{'' if self.manifest.verification.verified else ', NOT verified'}>"
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Bundle:
@@ -105,15 +105,23 @@ class Bundle:
         *,
         emulate: bool = False,
         inputs: Mapping[str, Any] | None = None,
+        expect: Mapping[str, Any] | None = None,
+        require_verified: str | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> VerifyReport:
         """The bundle compared with the model it was compiled from, both run on this machine on generated inputs.
 
-        - model: a path or an onnx.ModelProto, the one given to `compile`. emulate: as for `session`.
+        - model: a path or an onnx.ModelProto, the one given to `compile`.
+        - emulate: segments whose device is not here are judged on the CPU; without this the bundle is not verified then
+          (`report.segments` says what was judged where).
         - inputs: arrays by input name, compared first. progress: called with a line per stage.
+        - expect: arrays by output name, what the model's source framework computes for `inputs`: the bundle is held against them too.
+        - require_verified: raise VerifyError unless it is verified, "all": with every segment on its own runtime, even if `emulate`;
+          "here": leaving out runtimes that are not here.
 
-        A difference is not an exception: see `report.verified` and `report.reason`. Raises VerifyError where the bundle was compiled
-        from another model, ModelError where the model does not run, UsageError for inputs that the model does not take.
+        Without `require_verified` a difference is not an exception: see `report.verified` and `report.reasons`. Raises VerifyError where
+        the bundle was compiled from another model, ModelError where the model does not run, UsageError for inputs that the model does
+        not take.
 
         >>> model = onnx.load("lightnet.onnx")
         >>> report = autoglmc.Bundle.load("lightnet.tensor_g2").verify(model, emulate=True)
@@ -121,9 +129,13 @@ class Bundle:
         (True, ('seed 0', 'seed 1', 'seed 2'))
         """
         from ..load.source import source_of
+        from ..verify.required import check_met, requirement_of
         from ..verify.verify import verify
 
-        return verify(source_of(model), self, emulate=emulate, inputs=inputs, progress=progress)
+        required = requirement_of(require_verified)
+        report = verify(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
+        check_met(report, required, str(self.folder))
+        return report
 
     def graph(self, level: Level = "operators") -> networkx.DiGraph[str]:
         """The compiled model as a directed acyclic graph for analyses and plots, the edges being tensors.

@@ -14,6 +14,7 @@ from ..arena.validate import violations
 from ..bundle.files import files_of, inside, sha256_of
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import SlotRecord, StepRecord
+from ..devices.ort_settings import OPTIMISERS
 from ..devices.views import ONNX_TYPES
 from ..errors import BundleError
 
@@ -84,6 +85,19 @@ def check_plan(manifest: Manifest, where: str) -> None:
             raise BundleError(f"model: {value.name!r} is {value.dtype}{list(value.shape or ())}, its slot {value.slot} is not", where=where)
     _check_schedule(manifest, where)
     _check_names(manifest, where)
+    judged, planned = manifest.verification.segments, manifest.segments
+    if [(one.index, one.device) for one in judged] != [(segment.index, segment.device) for segment in planned]:
+        raise BundleError("verification.segments are not those of the bundle", where=where)
+    _check_optimisers(manifest, where)
+
+
+def _check_optimisers(manifest: Manifest, where: str) -> None:
+    for segment in manifest.segments:
+        off, field = segment.runtime.optimizers_off, f"segments[{segment.index}].runtime.optimizers_off"
+        if unknown := [name for name in off if name not in OPTIMISERS]:
+            raise BundleError(f"{field}: {unknown[0]!r} is no optimiser of onnxruntime", where=where)
+        if len(set(off)) < len(off):
+            raise BundleError(f"{field} names an optimiser twice", where=where)
 
 
 def _check_names(manifest: Manifest, where: str) -> None:

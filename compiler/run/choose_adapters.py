@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..bundle.blob_cache import blob_key, build
@@ -11,13 +11,12 @@ from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Absent, Adapter
 from ..devices.find_adapter import PLAN_ONLY, absence, adapter_for
 from ..devices.ort import OrtAdapter
+from ..devices.ort_settings import OrtSettings
 from ..errors import BundleError, UserError
 
 
-def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], tuple[str, ...]]:
-    """An adapter per segment, and the segments whose runtime is not here. Raises UserError for those unless `emulate`."""
-    host = adapter_for("ort")
-    assert host is not None
+def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], Mapping[int, str]]:
+    """An adapter per segment, and why the runtime of a segment is not here, by index. Raises UserError for those unless `emulate`."""
     adapters: list[Adapter] = []
     absent: dict[int, Absent] = {}
     for segment in manifest.segments:
@@ -25,21 +24,25 @@ def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], t
         lack = absence(segment.runtime.adapter, segment.runtime.options)
         if lack is not None:
             absent[segment.index] = lack
-        adapters.append(host if lack is not None or adapter is None else adapter)
+        adapters.append(_on_cpu(segment) if lack is not None or adapter is None or adapter.name == "ort" else adapter)
     if absent and not emulate:
         reasons = dict.fromkeys(lack.reason for lack in absent.values())
         kinds = {reason: [manifest.segments[i] for i, lack in absent.items() if lack.reason == reason] for reason in reasons}
         what = "; ".join(_cannot(reason, segments) for reason, segments in kinds.items())
         advice = dict.fromkeys(lack.help for lack in absent.values() if lack.help)
         raise UserError(what, help=", or ".join((*advice, "run them on the CPU instead with --emulate")))
-    lack = host.missing()
+    lack = OrtAdapter().missing()
     if lack is not None:
         raise UserError(lack.reason, help=lack.help)
     if sum(adapter.name == "ort" for adapter in adapters) > 1:
         for adapter in adapters:
             if isinstance(adapter, OrtAdapter):
                 adapter.spin = False
-    return adapters, tuple(f"{index} ({manifest.segments[index].device})" for index in absent)
+    return adapters, {index: lack.reason for index, lack in absent.items()}
+
+
+def _on_cpu(segment: SegmentRecord) -> OrtAdapter:
+    return OrtAdapter(OrtSettings(segment.runtime.optimisation, segment.runtime.optimizers_off))
 
 
 def _cannot(reason: str, segments: Sequence[SegmentRecord]) -> str:

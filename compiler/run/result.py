@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..bundle.manifest import Manifest
+from ..bundle.verification_record import VerificationRecord
 from ..devices.views import packed_bytes
+from ..verify.verdicts import elsewhere
 from .timeline import Timeline, timeline
 
 if TYPE_CHECKING:
@@ -103,6 +105,8 @@ class RunResult:
     every: tuple[Outputs, ...]
     """The outputs of all requests, in order; of repeated runs of one request, the last."""
     timeline: Timeline
+    verification: VerificationRecord
+    """What came of comparing the bundle with its model when it was made."""
     pipelined: Pipelined | None = None
 
     @property
@@ -121,6 +125,9 @@ class RunResult:
         """Times and what was emulated; the outputs as name -> dtype and shape only."""
         described = {name: {"dtype": str(v.dtype), "shape": list(v.shape)} for name, v in self.outputs.items() if hasattr(v, "dtype")}
         return {
+            "verified": self.verification.verified,
+            "reasons": list(self.verification.reasons),
+            "elsewhere": list(elsewhere(self.verification.segments)),
             "outputs": described,
             "seconds": list(self.seconds),
             "steps": [asdict(step) for step in self.steps],
@@ -146,6 +153,7 @@ def run_result(session: Session, runs: Sequence[Outputs], seconds: Sequence[floa
         resident=tuple(_memory(session)),
         every=tuple(outputs for outputs in runs if outputs) or (runs[-1],),
         timeline=timeline(manifest, runs[:MOST_DRAWN]),
+        verification=manifest.verification,
         pipelined=pipelined,
     )
 

@@ -31,8 +31,8 @@ class Session:
     """A loaded bundle, for as many runs as wanted, from one thread. Memory and sessions are made once, here.
 
     Attributes: `devices` (which really runs each segment), `emulated`, `native`, `narrow` and `copied` (segments, as "0 (npu)": on the CPU
-    in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `zero_copy` (how
-    many handoffs share addresses), `arena_fd`.
+    in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `absent` (why the
+    runtime of a segment is not here, by index), `zero_copy` (how many handoffs share addresses), `arena_fd`.
 
     shared: the arena lies behind a file descriptor, `arena_fd`, for other processes to map; arena_fd: map the one of another process.
     """
@@ -49,7 +49,8 @@ class Session:
         arena_fd: int | None = None,
     ) -> None:
         self.manifest, self._folder, self._poison, self._recompile = manifest, folder, poison, recompile
-        self._adapters, self.emulated = choose_adapters(manifest, emulate)
+        self._adapters, self.absent = choose_adapters(manifest, emulate)
+        self.emulated = tuple(f"{index} ({manifest.segments[index].device})" for index in self.absent)
         self._memory = [ArenaMemory(manifest.arena.total, manifest.arena.align, shared=shared, fd=arena_fd)]
         self.base, self.arena_fd = self._memory[0].base, self._memory[0].fd
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}

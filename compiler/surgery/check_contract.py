@@ -5,21 +5,26 @@ Nothing here knows what the pass did. The tolerance of `reassociates` is the one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...passes.rule.rewrite import Contract
 from ..errors import ModelError, first_line
+from ..inputs.fitting_inputs import MadeUp
+from ..load.source import MemoryModel
+from ..reference.oracle import Oracle
 from ..verify.compare import TensorDifference, difference
-from ..verify.fitting_inputs import MadeUp
-from ..verify.judge import SPREAD, TOLERANCE, beyond
+from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors
+from ..verify.terms import EXACT, Sample
+from ..verify.trial import Untouched
 
 if TYPE_CHECKING:
     import onnx
+
+    from ..reference.messages import Answer
 
 SETS = 2
 """Generated input sets, besides those given."""
@@ -47,8 +52,7 @@ def broken_contract(before: onnx.ModelProto, after: onnx.ModelProto, contract: C
     names = [name for name in reference.outputs if name not in drawn]
     found = [_fault(name, [(a[name], b[name]) for a, b in zip(expected, got, strict=True)], contract) for name in names]
     suspects = [difference for difference in found if isinstance(difference, TensorDifference)]
-    rounding = _own_rounding(before, feeds, expected, suspects)
-    judged = (_judge(replace(d, rounding=rounding[d.name]), contract) for d in suspects)
+    judged = _judged(before, feeds, got, [d.name for d in suspects], contract) if suspects else ()
     return "; ".join(filter(None, (*(fault for fault in found if isinstance(fault, str)), *judged)))
 
 
@@ -95,22 +99,31 @@ def _differing(expected: Any, got: Any) -> int:
     return int((differs & ~both.reshape(differs.shape)).sum())
 
 
-def _own_rounding(
-    before: onnx.ModelProto, feeds: Sequence[Mapping[str, Any]], expected: Sequence[Outputs], suspects: Sequence[TensorDifference]
-) -> Mapping[str, float]:
-    """What onnxruntime's own optimisations change in the model before the pass, by output."""
-    if not suspects:
-        return {}
-    other = Reference(Path(), before, optimised=True)
-    results = [other.run(one) for one in feeds]
-    return {d.name: difference(d.name, [(a[d.name], b[d.name]) for a, b in zip(expected, results, strict=True)]).max_abs for d in suspects}
+def _judged(
+    before: onnx.ModelProto, feeds: Sequence[Mapping[str, Any]], got: Sequence[Outputs], names: Sequence[str], contract: Contract
+) -> Iterator[str]:
+    """What of outputs that differ is more than the contract allows, against the float64 reference of the model before the pass."""
+    with Oracle(MemoryModel(before, "the model before the pass")) as oracle:
+        untouched = Untouched(oracle, ())
+        answers = [(untouched.answer(one), untouched.roundings(one, half=False)) for one in feeds]
+    for name in names:
+        samples = [_sample(f"set {k}", name, *answer, one) for k, (answer, one) in enumerate(zip(answers, got, strict=True))]
+        yield _judge(judge(name, samples, EXACT), contract)
+
+
+def _sample(label: str, name: str, answer: Answer, rounded: Answer, got: Outputs) -> Sample:
+    expected = answer.exact if answer.exact is not None else answer.own
+    assert expected is not None and answer.own is not None
+    ways = (answer.own[name], *(way[name] for way in rounded.noise))
+    return Sample(label, expected[name], got[name], ways, None if rounded.optimised is None else rounded.optimised[name])
 
 
 def _judge(found: TensorDifference, contract: Contract) -> str:
     if contract.kind == "reassociates":
-        return "; ".join(beyond([found], (), TOLERANCE))
-    allowed = contract.absolute + SPREAD * found.rounding
+        return found.fault
+    rounding = EXACT.largest * found.rounding
+    allowed = contract.absolute + rounding
     if found.max_abs <= allowed:
         return ""
-    own = f", and {SPREAD * found.rounding:.3g} for rounding" if found.rounding else ""
+    own = f", and {rounding:.3g} for rounding" if rounding else ""
     return f"{found.name} is off by {found.max_abs:.4g} ({contract.absolute:g} declared{own})"

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Literal
 from ..devices.interruption import run_options
 from ..devices.ort_values import run_session
 from ..errors import ModelError, UserError, first_line
+from ..inputs.generate_inputs import generate_inputs, small_shapes
 from ..load.function_size import check_functions
+from ..load.operands import check_operands
 from ..load.read_model import read_model
 from ..load.source import MemoryModel, Source
 from ..load.structure import check_structure, run_checker
 from ..load.versions import check_versions
 from ..load.weights import all_tensors, check_weights
 from ..quantities import count
-from .generate_inputs import generate_inputs, small_shapes
-from .open_untouched import Opened, light_copy, open_untouched
+from ..reference.open_untouched import Opened, light_copy, open_untouched
 
 if TYPE_CHECKING:
     import onnx
@@ -60,6 +61,8 @@ def check_model(source: Source) -> tuple[CheckResult, ...]:
     ]
     if results[-1].status == "fail":
         return (*results, CheckResult("forward", "skipped", "its weights are not complete"))
+    if _run("operands", lambda: _operands(model)).status == "fail":
+        return (*results, CheckResult("forward", "skipped", "onnxruntime would end this process over the operand that is left out"))
     return (*results, _run("forward", lambda: _forward(model, source)))
 
 
@@ -78,6 +81,7 @@ def _structure(model: onnx.ModelProto, source: Source) -> str:
     if check_structure(model, ""):
         raise ModelError("its nodes are not in topological order", help="autoglmc sorts them; other tools will refuse the model")
     check_functions(model, "")
+    _operands(model)
     try:
         check_weights(model, source)
         whole = not isinstance(source, MemoryModel)  # one in memory may be larger than a file can be
@@ -85,6 +89,11 @@ def _structure(model: onnx.ModelProto, source: Source) -> str:
         whole = False  # a fault of the weights check: here the graph alone is judged, so that one fault has one name
     run_checker(str(source) if whole else _without_weights(model), "")
     return "onnx.checker passes; names are unique; no cycle"
+
+
+def _operands(model: onnx.ModelProto) -> str:
+    check_operands(model, "")
+    return "no operand is left out"
 
 
 def _without_weights(model: onnx.ModelProto) -> bytes:

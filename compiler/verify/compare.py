@@ -1,4 +1,5 @@
-"""How far two arrays are apart: largest absolute and relative difference, cosine, and the difference over the spread of the expected."""
+"""How far two arrays are apart: largest absolute and relative difference, cosine, the difference over the spread of the expected, and where
+the worst element is. What that means is judge.py's business."""
 
 from __future__ import annotations
 
@@ -13,8 +14,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Worst:
+    """The element of a tensor that is furthest from what is allowed there."""
+
+    inputs: str
+    """On which input set: "seed 0"."""
+    index: tuple[int, ...]
+    expected: str
+    got: str
+    """Both as numbers to six digits, or as they are."""
+
+    def __str__(self) -> str:
+        where = f" at [{','.join(map(str, self.index))}]" if self.index else ""
+        return f"{where} on {self.inputs} (expected {self.expected}, got {self.got})".lstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TensorDifference:
-    """How far a tensor is from the model's, the worst over all pairs compared; equal NaNs and equal infinities count as no difference."""
+    """How far a tensor is from the reference, the worst over all pairs compared; equal NaNs and equal infinities count as no difference."""
 
     name: str
     """Of the tensor."""
@@ -31,9 +48,15 @@ class TensorDifference:
     elements: int
     """How many were compared, over all pairs."""
     rounding: float = 0.0
-    """What `max_abs` is between two ways of running the untouched model, where that was measured: nothing can be finer."""
+    """The largest change of an element when the untouched model is rounded as its own dtypes (or an fp16 device) round it."""
     rounding_over_std: float = 0.0
-    """And `max_abs_over_std` of the same."""
+    """And over the standard deviation."""
+    excess: float = 0.0
+    """The difference of `worst` over what is allowed there; 1e9 for what no rounding explains."""
+    worst: Worst | None = None
+    """The element furthest from what is allowed; None where nothing differs."""
+    fault: str = ""
+    """Why the difference is too large, a sentence; "" where it is not."""
 
     @property
     def mismatch(self) -> str:
@@ -46,8 +69,8 @@ def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> TensorDifference:
     """Compare (expected, got) pairs, at least one. Sequences are compared item by item."""
     import numpy
 
-    flat = [pair for expected, got in pairs for pair in _items(expected, got)]
-    pooled = [numpy.asarray(e, float).ravel() for e, _ in flat if _numeric(e)]
+    flat = [pair for expected, got in pairs for pair in items(expected, got)]
+    pooled = [numpy.asarray(e, float).ravel() for e, _ in flat if numeric(e)]
     everything = numpy.concatenate(pooled) if pooled else numpy.zeros(0)
     finite = everything[numpy.isfinite(everything)]
     spread = float(finite.std()) if finite.size else 0.0
@@ -74,26 +97,36 @@ def same(first: Any, second: Any) -> bool:
     return a.shape == b.shape and bool(numpy.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
 
 
-def _items(expected: Any, got: Any) -> list[tuple[Any, Any]]:
+def items(expected: Any, got: Any) -> list[tuple[Any, Any]]:
+    """The pair, or the pairs of two sequences of equal length."""
     if isinstance(expected, (list, tuple)) and isinstance(got, (list, tuple)) and len(expected) == len(got):
         return list(zip(expected, got, strict=True))
     return [(expected, got)]
 
 
-def _numeric(value: Any) -> bool:
+def numeric(value: Any) -> bool:
+    """Whether it is an array of numbers or booleans, of any dtype."""
     import numpy
 
     return not isinstance(value, (list, tuple)) and numpy.asarray(value).dtype.kind in "fiubV"
+
+
+def is_real(value: Any) -> bool:
+    """Whether it is an array of floating-point numbers: those of ml_dtypes are of kind V, as its integers of 4 bits are."""
+    import numpy
+
+    dtype = numpy.asarray(value).dtype
+    return dtype.kind == "f" or (dtype.kind == "V" and "float" in dtype.name)
 
 
 def _one(name: str, expected: Any, got: Any, fallback: float) -> TensorDifference:
     import numpy
 
     a, b = numpy.asarray(expected), numpy.asarray(got)
-    if a.shape != b.shape or not _numeric(expected) or not _numeric(got):
+    if a.shape != b.shape or not numeric(expected) or not numeric(got):
         equal = a.shape == b.shape and same(expected, got)
         return _differs(name, 0 if equal else max(a.size, 1), a.size)
-    exact = a.dtype.kind not in "fV"
+    exact = not is_real(a)
     x, y = a.astype(numpy.float64).ravel(), b.astype(numpy.float64).ravel()
     both = numpy.isfinite(x) & numpy.isfinite(y)
     alike = both | (x == y) | (numpy.isnan(x) & numpy.isnan(y))
@@ -109,7 +142,7 @@ def _one(name: str, expected: Any, got: Any, fallback: float) -> TensorDifferenc
         name=name,
         max_abs=top,
         max_rel=float(relative.max()) if relative.size else top / fallback,
-        cosine=_cosine(x, y),
+        cosine=cosine_of(x, y),
         max_abs_over_std=top / (float(x.std()) or fallback),
         mismatched=mismatched,
         elements=a.size,
@@ -123,8 +156,8 @@ def _differs(name: str, mismatched: int, elements: int) -> TensorDifference:
     )
 
 
-def _cosine(x: Array, y: Array) -> float:
-    """Scaled first, so that no square overflows."""
+def cosine_of(x: Array, y: Array) -> float:
+    """Of two flat arrays of finite numbers; scaled first, so that no square overflows."""
     import numpy
 
     a, b = float(numpy.abs(x).max()), float(numpy.abs(y).max())

@@ -1,131 +1,196 @@
-"""Whether measured differences are small enough: within a tolerance, or within the limits that the target states."""
+"""Whether a tensor is what the reference says, up to rounding. Judged place by place: a channel or a row has a scale and a rounding of its
+own, so that nothing small hides behind something large.
+
+Rounding is measured, never assumed: how far the untouched model is from its float64 evaluation when it is computed in its own dtypes (by
+onnxruntime with and without its optimisations, and with random rounding), or with every number in fp16 where a device computes in that.
+Whatever was measured, some differences are never rounding: a number that is not finite where the reference is, a turned direction, many
+elements far off.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from msgspec import structs
+import numpy as np
 
-from ..bundle.manifest import LimitRecord
 from ..differing_digits import differing
-from .compare import TensorDifference
-
-TOLERANCE = 1e-4
-"""Largest difference over the output's standard deviation, where no approximation was taken."""
-SPREAD = 3.0
-"""An output may also be off by this many times the model's own rounding: what onnxruntime's optimisations change in the untouched model.
-Deep networks with saturated outputs differ by 1e-3 of a standard deviation and more between two runs of onnxruntime itself."""
-APPROXIMATE = 0.1
-"""TOLERANCE where approximations were taken and the target states no limit: beyond it something is wrong, not approximate."""
+from .compare import TensorDifference, Worst, cosine_of, difference, is_real, items
+from .places import channel_axis, index_of
+from .roundings import Allowance, Compared, compared, rms, saturated
+from .terms import COSINE, ENOUGH, EXACT, FAR, MANY, MOST_FAR, ULPS, Sample, Terms
+from .whole_numbers import whole_fault
 
 
-NARROW = 10.0
-"""Where a device computed in fp16, an output may be off by this many times what rounding every number of the untouched model to fp16
-changes: accumulating in fp16 adds to rounding (up to 8 times it on a convolutional model, 3 times on transformers), a wrong kernel gives
-hundreds of times."""
-NARROW_COSINE = 0.99
-"""And its cosine with the expected output must be at least this: where fp16 destroys a model, its rounding bounds nothing."""
+def judge(name: str, samples: Sequence[Sample], terms: Terms = EXACT) -> TensorDifference:
+    """The measured difference of a tensor over all its samples (at least one), with `fault` where it is more than `terms` allow."""
+    flat = [one for sample in samples for one in _items(sample)]
+    found = difference(name, [(sample.expected, sample.got) for sample in flat])
+    if unequal := next(filter(None, map(_unequal, flat)), ""):
+        return replace(found, fault=f"{name} {unequal}")
+    groups: dict[tuple[int, ...], list[Sample]] = {}
+    for sample in flat:
+        groups.setdefault(np.shape(sample.expected), []).append(sample)
+    for group in groups.values():
+        found = _judged(found, group, terms)
+    return found
 
 
-def measured(outputs: Sequence[TensorDifference]) -> dict[tuple[str, str], float]:
-    """The worst values of all outputs, by (kind, subject) of the limits that are about them."""
-    return {
-        ("accuracy", "cosine"): min((d.cosine for d in outputs), default=1.0),
-        ("error", "abs"): max((d.max_abs for d in outputs), default=0.0),
-        ("error", "rel"): max((d.max_rel for d in outputs), default=0.0),
-    }
+def _items(sample: Sample) -> list[Sample]:
+    """A sequence as its tensors."""
+    if not isinstance(sample.expected, (list, tuple)):
+        return [sample]
+    if not isinstance(sample.got, (list, tuple)) or len(sample.got) != len(sample.expected):
+        return [sample]
+    pairs = items(sample.expected, sample.got)
+    rounded = [r for r in sample.roundings if isinstance(r, (list, tuple)) and len(r) == len(pairs)]
+    return [Sample(sample.inputs, e, g, tuple(r[k] for r in rounded)) for k, (e, g) in enumerate(pairs)]
 
 
-def suspicious(outputs: Sequence[TensorDifference]) -> tuple[str, ...]:
-    """Outputs beyond the tolerance of exact bundles: for these the model's own rounding is worth measuring."""
-    return tuple(d.name for d in outputs if d.max_abs_over_std > TOLERANCE)
+def _unequal(sample: Sample) -> str:
+    """What is wrong with the shape of what was got; "" if nothing is."""
+    e, g = sample.expected, sample.got
+    if (e is None) != (g is None):
+        return f"is {'absent' if g is None else 'present'} on {sample.inputs}"
+    if isinstance(e, (list, tuple)) or isinstance(g, (list, tuple)):
+        return f"has {len(g)} tensors, not {len(e)}, on {sample.inputs}"
+    return "" if np.shape(e) == np.shape(g) else f"has the shape {list(np.shape(g))}, not {list(np.shape(e))}, on {sample.inputs}"
 
 
-def beyond(
-    outputs: Sequence[TensorDifference], boundaries: Sequence[TensorDifference], tolerance: float | None, narrow: bool = False
-) -> list[str]:
-    """One sentence per output that is too far off, then the first boundary that is.
-
-    tolerance: on `max_abs_over_std`; None where limits of the target decide. narrow: a device computed in fp16, and `rounding` of the
-    outputs is what that does to the untouched model."""
-    allowed = APPROXIMATE if tolerance is None or narrow else tolerance
-    reasons = [reason for d in outputs if (reason := _excess_narrow(d, tolerance) if narrow else _excess(d, tolerance))]
-    if reasons:
-        first = next((d.name for d in boundaries if d.mismatched or d.max_abs_over_std > allowed), None)
-        reasons += [f"the first tensor between segments that differs is {first}"] if first else []
-    return reasons
+def _judged(found: TensorDifference, samples: Sequence[Sample], terms: Terms) -> TensorDifference:
+    """Of samples of one shape; an earlier fault stays."""
+    if found.fault or samples[0].expected is None or not np.asarray(samples[0].expected).size:
+        return found
+    if not is_real(samples[0].got):
+        fault, worst = whole_fault(found.name, [(s.inputs, s.expected, s.got, s.roundings) for s in samples])
+        return replace(found, fault=fault, worst=worst or found.worst)
+    return _Judgement(found.name, samples, terms).applied_to(found)
 
 
-def _excess(d: TensorDifference, tolerance: float | None) -> str:
-    """Why an output is too far off where nothing computed in fp16; "" if it is not."""
-    if d.mismatched > (0 if tolerance == TOLERANCE else APPROXIMATE * d.elements):
-        return f"{d.name}: {d.mismatch}"
-    if tolerance is None or d.max_abs_over_std <= tolerance or d.max_abs <= SPREAD * d.rounding:
+BEYOND = 1e9
+"""`excess` of what no rounding explains."""
+PLAIN = 2
+"""Rank from which on a fault depends on what was measured; those before it are faults whatever was."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Excess:
+    """The element with the largest part of what is allowed there."""
+
+    worst: Worst
+    off: float
+    allowed: float
+
+
+class _Judgement:
+    """Of one tensor of real numbers."""
+
+    def __init__(self, name: str, samples: Sequence[Sample], terms: Terms) -> None:
+        self.name, self.samples, self.terms = name, samples, terms
+        arrays = [saturated(np.asarray(s.expected, np.float64), s.got) for s in samples]
+        self.axis = channel_axis(arrays) if arrays[0].ndim else None
+        self.allowance = Allowance(samples, self.axis, terms)
+
+    def applied_to(self, found: TensorDifference) -> TensorDifference:
+        excess, rank, fault = self._walk()
+        rounding = self.allowance.largest
+        spread = found.max_abs / found.max_abs_over_std if found.max_abs_over_std else 0.0
+        return replace(
+            found,
+            rounding=max(found.rounding, rounding),
+            rounding_over_std=max(found.rounding_over_std, rounding / spread if spread else 0.0),
+            excess=max(found.excess, BEYOND if fault and rank < PLAIN else min(_part(excess), BEYOND) if excess else 0.0),
+            worst=excess.worst if excess is not None and excess.off > 0 else found.worst,
+            fault=fault,
+        )
+
+    def _walk(self) -> tuple[_Excess | None, int, str]:
+        """The worst element of all samples, and the first fault in the order of how plain it is, with its rank there."""
+        best: _Excess | None = None
+        said: dict[int, str] = {}
+        for k, sample in enumerate(self.samples):
+            c = compared(sample, self.axis)
+            excess = self._worst(k, sample, c)
+            if best is None or _part(excess) > _part(best):
+                best = excess
+            for rank, fault in enumerate((self._odd(sample, c), self._turned(sample, c), "", self._dense(k, sample, c))):
+                if fault:
+                    said.setdefault(rank, fault)
+        if best is not None and 1.0 < _part(best) < float("inf"):
+            said[PLAIN] = self._large(best)
+        decided = [rank for rank in sorted(said) if rank == 0 or not self.terms.free]
+        return (best, decided[0], said[decided[0]]) if decided else (best, PLAIN, "")
+
+    def _worst(self, k: int, sample: Sample, c: Compared) -> _Excess:
+        allowed = self.allowance.of_elements(k, sample, c)
+        part = np.where(c.odd, np.inf, c.gap / allowed)
+        channel, element = (int(n) for n in np.unravel_index(int(np.argmax(part)), part.shape))
+        index = index_of(channel, element, np.shape(sample.expected), self.axis)
+        off = float("inf") if c.odd[channel, element] else float(c.gap[channel, element])
+        return _Excess(_shown(sample, index), off, float(allowed[channel, element]))
+
+    def _odd(self, sample: Sample, c: Compared) -> str:
+        if not c.odd.any():
+            return ""
+        channel, element = (int(n) for n in np.unravel_index(int(np.argmax(c.odd)), c.odd.shape))
+        first = _shown(sample, index_of(channel, element, np.shape(sample.expected), self.axis))
+        return f"{self.name}: {int(c.odd.sum())} of {c.odd.size} elements do not match (NaN or infinite on one side only), first {first}"
+
+    def _turned(self, sample: Sample, c: Compared) -> str:
+        """What no rounding explains, however much of it was measured."""
+        counted = c.counted & ~c.odd
+        e, gap = c.expected[counted], c.gap[counted]
+        if e.size < 2 or not gap.max() > ULPS * self.allowance.unit * np.abs(e).max() + 2.0**-126:
+            return ""
+        got = np.asarray(sample.got).astype(np.float64)
+        g = (np.moveaxis(got, self.axis, 0).reshape(c.gap.shape) if self.axis is not None else got.reshape(c.gap.shape))[counted]
+        cosine = cosine_of(e, g)
+        if cosine < COSINE:
+            shown, least = differing(cosine, COSINE)
+            return f"{self.name} has cosine {shown} with what is expected on {sample.inputs}, below the minimum {least}"
+        far = float((gap > FAR * e.std()).mean())
+        if e.size >= MANY and far > MOST_FAR:
+            most = f"{MOST_FAR:.0%} are the most"
+            return f"{far:.1%} of {self.name} are off by more than {FAR:g} standard deviations on {sample.inputs}, {most}"
         return ""
-    share, most = differing(d.max_abs_over_std, tolerance)
-    off, own = differing(d.max_abs, SPREAD * d.rounding)
-    besides = f", or {own} ({SPREAD:g} times the model's own rounding)" if d.rounding else ""
-    return f"{d.name} is off by {off}, {share} of its standard deviation; allowed: {most} of it{besides}"
 
+    def _large(self, excess: _Excess) -> str:
+        off, most = differing(excess.off, excess.allowed)
+        why = f"{self.terms.largest:g} times {self.terms.rounding} there"
+        if self.terms.loose:
+            why += f", and {self.terms.loose:g} of its standard deviation for approximations"
+        return f"{self.name} is off by {off} {excess.worst}; allowed: {most} ({why})"
 
-def _excess_narrow(d: TensorDifference, tolerance: float | None) -> str:
-    """The same where a device computed in fp16."""
-    if d.mismatched:
-        return f"{d.name}: {d.mismatch}" if d.mismatched > APPROXIMATE * d.elements else ""
-    if d.cosine < NARROW_COSINE:
-        cosine, least = differing(d.cosine, NARROW_COSINE)
-        off, fp16 = differing(d.max_abs, d.rounding)
-        return f"{d.name} has cosine {cosine}, below the minimum {least} (off by {off}, where rounding to fp16 alone changes {fp16})"
-    most = NARROW * d.rounding
-    if tolerance is None or d.max_abs_over_std <= tolerance or d.max_abs <= most:
+    def _dense(self, k: int, sample: Sample, c: Compared) -> str:
+        """A tensor or a channel that is off by more than rounding as a whole, though no element of it alone."""
+        for channel, off, limit, times in self._averages(k, c):
+            if off > limit:
+                where = "" if channel is None or self.axis is None else f" [{','.join([':'] * self.axis + [str(channel)])}]"
+                shown, most = differing(off, limit)
+                why = f"{times:g} times {self.terms.rounding}"
+                return f"{self.name}{where} is off by {shown} on average (root mean square) on {sample.inputs}; allowed: {most} ({why})"
         return ""
-    off, limit = differing(d.max_abs, most)
-    return f"{d.name} is off by {off}, more than {limit}: {NARROW:g} times what rounding to fp16 alone changes"
+
+    def _averages(self, k: int, c: Compared) -> Iterator[tuple[int | None, float, float, float]]:
+        """(channel, root mean square, what is allowed of it, how many times rounding that is): the worst channel, then all together."""
+        if c.gap.size < ENOUGH:
+            return
+        if c.gap.shape[1] >= ENOUGH and len(c.gap) > 1:
+            off, limit = rms(c.gap, c.counted), self.allowance.on_average(k, self.terms.largest)
+            channel = int(np.argmax(off / limit))
+            yield channel, float(off[channel]), float(limit[channel]), self.terms.largest
+        limit = self.allowance.on_average(k, self.terms.mean)
+        share = np.where(c.counted, c.gap / limit[:, None], 0.0)
+        part = float(np.sqrt((share**2).sum() / max(int(c.counted.sum()), 1)))
+        whole = float(np.sqrt((limit**2).mean()))
+        yield None, part * whole, whole, self.terms.mean
 
 
-def narrow_limits(outputs: Sequence[TensorDifference], tolerance: float | None) -> str:
-    """The limits of outputs where a device computed in fp16, in words: the numbers that `beyond` decides by."""
-    least = f"cosine of each >= {NARROW_COSINE:g}"
-    if tolerance is None:
-        return f"{least}, within the target's limits"
-    allowed = [f"{d.name}: {_narrow_limit(d)}" for d in outputs if d.rounding]
-    besides = f", or {NARROW:g} times what fp16 rounding changes ({'; '.join(allowed)})" if allowed else ""
-    return f"{least}, each within {tolerance:g} of a standard deviation{besides}"
+def _part(excess: _Excess) -> float:
+    return excess.off / excess.allowed
 
 
-def _narrow_limit(d: TensorDifference) -> str:
-    off, most = differing(d.max_abs, NARROW * d.rounding)
-    above = NARROW * d.rounding_over_std > 1
-    return f"{off} of {most} allowed" + (", more than its standard deviation: only the cosine decides" if above else "")
-
-
-def held(limits: Sequence[LimitRecord], outputs: Sequence[TensorDifference]) -> tuple[LimitRecord, ...]:
-    """The target's accuracy and error limits with what was measured."""
-    values = measured(outputs)
-    found = []
-    for limit in limits:
-        value = values.get((limit.kind, limit.subject))
-        if value is not None:
-            margin = limit.limit - value if limit.comparison.startswith("<") else value - limit.limit
-            found.append(structs.replace(limit, basis="measured", value=value, margin=margin))
-    return tuple(found)
-
-
-def broken_limits(limits: Sequence[LimitRecord]) -> tuple[LimitRecord, ...]:
-    """The measured limits that do not hold."""
-
-    def holds(limit: LimitRecord) -> bool:
-        margin = limit.margin or 0.0
-        return margin > 0 or (margin == 0 and "=" in limit.comparison)
-
-    return tuple(limit for limit in limits if not holds(limit))
-
-
-def broken(limits: Sequence[LimitRecord]) -> list[str]:
-    """The measured limits that do not hold, one sentence each."""
-    return [_broken(limit) for limit in broken_limits(limits)]
-
-
-def _broken(limit: LimitRecord) -> str:
-    value, required = differing(limit.value or 0.0, limit.limit)
-    return f"{limit.kind} {limit.subject} is {value}, the target requires {limit.comparison} {required} ({limit.origin})"
+def _shown(sample: Sample, index: tuple[int, ...]) -> Worst:
+    expected, got = float(np.asarray(sample.expected)[index]), float(np.asarray(sample.got)[index])
+    digits = differing(expected, got) if np.isfinite([expected, got]).all() else (f"{expected:.6g}", f"{got:.6g}")
+    return Worst(inputs=sample.inputs, index=index, expected=digits[0], got=digits[1])

@@ -16,7 +16,7 @@ from ..errors import ModelError
 from ..load.constant_nodes import RANDOM
 from ..load.node_names import name_nodes_apart
 from ..load.source import MemoryModel, Source
-from .open_untouched import light_copy, open_untouched
+from ..reference.open_untouched import light_copy, open_untouched
 
 if TYPE_CHECKING:
     import onnx

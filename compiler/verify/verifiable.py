@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 class Runnable(Protocol):
     """A loaded bundle."""
 
+    devices: tuple[str, ...]
+    """What really computed each segment, in its runtime's words."""
+    absent: Mapping[int, str]
+    """Why the runtime of a segment is not here, by index; the CPU stands in for it."""
     emulated: tuple[str, ...]
     narrow: tuple[str, ...]
     native: tuple[str, ...]

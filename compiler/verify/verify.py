@@ -1,35 +1,39 @@
 """Compares a bundle with the untouched model, independently of everything that decided how the bundle looks.
 
-Both run on inputs generated for the model (and on those given); every output is compared, and every tensor between segments that the model
-has too. An output that is the same for every input proves nothing: then the bundle is not called verified, unless no input value can
-reach that output.
+The model is evaluated in float64 in a process of its own; the bundle runs here. Both get the same inputs: those given, and those made to
+reach every branch, clip and mask of the model. Every output is judged place by place, and every tensor between segments that the model has
+too. An output that is the same for every input proves nothing: then the bundle is not called verified, unless no input value can reach it.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError, VerifyError
+from ..errors import VerifyError
+from ..inputs.trials import Trials
 from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
-from ..quantities import count
-from .compare import TensorDifference, difference, same
-from .fitting_inputs import MadeUp, varied
-from .judge import APPROXIMATE, TOLERANCE, beyond, broken, held, narrow_limits, suspicious
-from .narrow import narrowed
-from .report import VerifyReport
-from .verifiable import Verifiable
+from ..reference.recall import Recalling
+from ..reference.store import default_store
+from .evidence import Evidence
+from .expected import ExpectedOutput, check_asked, hold_expected, words
+from .grounds import grounds
+from .judge import judge
+from .limits import broken, held
+from .reference import fixed_outputs, random_tensors, read_graph
+from .report import VerifyReport, differences
+from .terms import APPROXIMATE, EXACT, NARROW, Terms
+from .trial import Trial, Untouched, whole
+from .verdicts import elsewhere, segment_verdicts
 
 if TYPE_CHECKING:
-    from .reference import Reference
+    from ..bundle.manifest import LimitRecord
+    from .compare import TensorDifference
+    from .verifiable import Verifiable
 
-SETS = 3
-"""Input sets compared."""
-MORE_SETS = 8
-"""Input sets tried on the model alone before an output counts as independent of the inputs."""
+AGAIN = 8.0
+"""Times what is allowed up to which a difference may be rounding that was measured too small: then it is measured more often."""
 
 
 def verify(
@@ -37,26 +41,27 @@ def verify(
     bundle: Verifiable,
     *,
     emulate: bool = False,
-    seed: int = 0,
     inputs: Mapping[str, Any] | None = None,
+    expect: Mapping[str, Any] | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     progress: Callable[[str], None] | None = None,
+    oracle: Recalling | None = None,
 ) -> VerifyReport:
     """Run both and compare. `inputs` are compared besides the generated ones; `shapes` are for inputs whose shape the bundle leaves open.
+    Segments whose runtime is not here run on the CPU; unless `emulate` says that this is enough, the bundle is then not verified.
+    expect: what the source framework computes for `inputs`, by name of the output. oracle: of the same model, where one is open already.
 
     Raises VerifyError where the bundle was not made from this model, UserError for inputs that the bundle does not take, and what running
     either raises. A difference raises nothing: `verified` is False, and `reason` says why.
     """
-    tell = progress or (lambda _: None)
+    check_asked(expect, inputs)
     _same_model(source, bundle)
-    trial = _Trial(source, bundle, emulate, {**(shapes or {}), **_bound(bundle)})
-    if inputs is not None:
-        tell("comparing on given")
-        trial.compare("given", inputs)
-    for number in range(seed, seed + SETS):
-        tell(f"comparing on seed {number}")
-        trial.compare_made_up(number)
-    return trial.report()
+    given = () if inputs is None else (("given", inputs),)
+    sizes = {**(shapes or {}), **_bound(bundle)}
+    if oracle is not None:
+        return _Comparison(source, bundle, oracle, sizes, given).report(emulate, expect, progress)
+    with Recalling(source, default_store()) as opened:
+        return _Comparison(source, bundle, opened, sizes, given).report(emulate, expect, progress)
 
 
 def _same_model(source: Source, bundle: Verifiable) -> None:
@@ -75,155 +80,103 @@ def _bound(bundle: Verifiable) -> dict[str, tuple[int, ...]]:
     return {value.name: value.shape for value in bundle.manifest.model.inputs if value.shape is not None}
 
 
-class _Trial:
-    """Both sides loaded once, and what was seen so far."""
+class _Comparison:
+    """One bundle against its model."""
 
-    def __init__(self, source: Source, bundle: Verifiable, emulate: bool, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        from .reference import Reference, fixed_outputs, random_tensors, read_graph
+    def __init__(
+        self,
+        source: Source,
+        bundle: Verifiable,
+        oracle: Recalling,
+        shapes: Mapping[str, tuple[int, ...]],
+        given: Iterable[tuple[str, Mapping[str, Any]]],
+    ) -> None:
+        manifest = bundle.manifest
+        graph = read_graph(source)
+        crossing = [port.tensor for segment in manifest.segments for port in segment.outputs]
+        self.manifest, self.untouched = manifest, Untouched(oracle, crossing)
+        wanted = {value.name: value.shape for value in manifest.model.outputs}
+        if set(self.untouched.outputs) != set(wanted):
+            listed = f"the model has the outputs {sorted(self.untouched.outputs)}, the bundle {sorted(wanted)}"
+            raise VerifyError(listed, where=str(source))
+        self.trial = Trial(self.untouched, bundle.session(emulate=True, poison=True))
+        names = tuple(value.name for value in manifest.model.inputs)
+        self.trials = Trials(graph, self.untouched, shapes, names, wanted, given)
+        self.fixed, self.random = fixed_outputs(graph.graph), random_tensors(graph.graph)
+        self.approximated = any(bound.bound > 0 for bound in manifest.errors.bounds)
 
-        self.source, self.bundle, self.shapes = source, bundle, shapes
-        self.model = read_graph(source)
-        crossing = [port.tensor for segment in bundle.manifest.segments for port in segment.outputs]
-        self.reference: Reference = Reference(source, self.model, crossing)
-        self.session = bundle.session(emulate=emulate, poison=True)
-        self.fixed, self.random = fixed_outputs(self.model.graph), random_tensors(self.model.graph)
-        wanted = {value.name: value.shape for value in bundle.manifest.model.outputs}
-        inputs = tuple(value.name for value in bundle.manifest.model.inputs)
-        self.made_up = MadeUp(self.model, self.reference, shapes, inputs, wanted)
-        self.names: list[str] = []
-        self.fed: list[Mapping[str, Any]] = []
-        self.expected: list[dict[str, Any]] = []
-        self.got: list[dict[str, Any]] = []
-        if set(self.reference.outputs) != set(wanted):
-            raise VerifyError(f"the model has the outputs {sorted(self.reference.outputs)}, the bundle {sorted(wanted)}", where=str(source))
+    def report(self, emulate: bool, expect: Mapping[str, Any] | None, progress: Callable[[str], None] | None) -> VerifyReport:
+        tell = progress or (lambda _: None)
+        for trial in self.trials.sets():
+            tell(f"comparing on {trial.label}")
+            self.trial.compare(trial.label, trial.values)
+        outputs = self._judged(self.untouched.outputs)
+        if any(d.fault for d in outputs) and max(d.excess for d in outputs) < AGAIN:
+            tell("measuring rounding again")
+            self.trial.look_again()
+            outputs = self._judged(self.untouched.outputs)
+        boundaries = self._judged(whole(self.trial.samples, self.untouched.tensors, len(self.trial.labels)))
+        limits = held(self.manifest.limits, outputs) if outputs else ()
+        evidence = Evidence(self.trial, self.trials, self.fixed, self.random)
+        expected = self._expected(expect)
+        return self._answer(emulate, evidence, outputs, boundaries, limits, expected)
 
-    def compare_made_up(self, seed: int) -> None:
-        found = self.made_up.attempt(seed)
-        if found is not None:
-            self.compare(f"seed {seed}", *found)
+    def _judged(self, names: Sequence[str]) -> tuple[TensorDifference, ...]:
+        terms = self._terms()
+        seen = self.trial.samples
+        return tuple(judge(name, seen[name], terms) for name in names if name in seen and name not in self.random)
 
-    def compare(self, name: str, values: Mapping[str, Any], expected: dict[str, Any] | None = None) -> None:
-        seen: dict[str, Any] = {}
+    def _expected(self, expect: Mapping[str, Any] | None) -> tuple[ExpectedOutput, ...]:
+        """The given set, which comes first, against what the source framework computes for it."""
+        if expect is None or self.trial.given is None:
+            return ()
+        own, got = self.trial.given
+        coarse = bool(self.trial.session.narrow) or self.approximated
+        return hold_expected(expect, own, got, self.untouched.outputs, coarse)
 
-        def observe(tensor: str, device: str, value: Any) -> None:
-            if tensor in self.reference.tensors:
-                seen[tensor] = value.copy() if hasattr(value, "copy") else value
+    def _terms(self) -> Terms:
+        from dataclasses import replace
 
-        got = self.session.run(values, observe)
-        self.names.append(name)
-        self.fed.append(values)
-        self.expected.append(self.reference.run(values) if expected is None else expected)
-        self.got.append({**seen, **got})
+        terms = NARROW if self.trial.session.narrow else EXACT
+        if not self.approximated:
+            return terms
+        stated = any(limit.kind in ("accuracy", "error") for limit in self.manifest.limits)
+        return replace(terms, free=True) if stated else replace(terms, loose=APPROXIMATE)
 
-    def report(self) -> VerifyReport:
-        compared = [name for name in (*self.reference.outputs, *self.reference.tensors) if self.names and name not in self.random]
-        differences = {name: self._difference(name) for name in compared}
-        outputs = self._rounded(tuple(differences[name] for name in self.reference.outputs if name in differences))
-        seen = [name for name in self.reference.tensors if all(name in got for got in self.got)]
-        boundaries = tuple(differences[name] for name in seen if name in differences)
-        still = self._unresponsive()
-        approximated = any(bound.bound > 0 for bound in self.bundle.manifest.errors.bounds)
-        limits = held(self.bundle.manifest.limits, outputs) if outputs else ()
-        tolerance = None if approximated and limits else APPROXIMATE if approximated else TOLERANCE
-        narrow = bool(self.session.narrow)
-        proves_nothing = [*self._unfit(), *self._drawn(), *self._empty(), *self._silent(still)]
-        reasons = [*proves_nothing, *beyond(outputs, boundaries, tolerance, narrow), *broken(limits)]
+    def _answer(
+        self,
+        emulate: bool,
+        evidence: Evidence,
+        outputs: tuple[TensorDifference, ...],
+        boundaries: tuple[TensorDifference, ...],
+        limits: tuple[LimitRecord, ...],
+        expected: tuple[ExpectedOutput, ...],
+    ) -> VerifyReport:
+        session, labels = self.trial.session, self.trial.labels
+        reasons = [*evidence.lacking, *differences(outputs, boundaries), *broken(limits)]
+        reasons += [one.reason for one in expected if one.reason]
+        segments = segment_verdicts(self.manifest, session, bool(labels))
+        away = () if emulate else elsewhere(segments)
+        rests = grounds(outputs, labels, self._terms(), self.untouched.unchecked)
+        found = () if reasons else (rests, *([words(expected)] if expected else []))
         return VerifyReport(
-            verified=not reasons,
-            reason="; ".join(reasons) or self._grounds(tolerance, outputs),
+            verified=not reasons and not away,
+            reason="; ".join((*reasons, *away, *found)),
+            reasons=(*reasons, *away),
+            exercised=evidence.exercised,
+            not_exercised=evidence.not_exercised,
+            segments=segments,
+            expected=expected,
             outputs=outputs,
             boundaries=boundaries,
-            constant=tuple(name for name in self.reference.outputs if name in self.fixed),
-            unresponsive=still,
-            inputs=tuple(self.names),
-            tolerance=tolerance,
-            approximated=approximated,
+            constant=tuple(name for name in self.untouched.outputs if name in self.fixed),
+            unresponsive=evidence.unresponsive,
+            inputs=tuple(labels),
+            approximated=self.approximated,
             limits=limits,
-            emulated=self.session.emulated,
-            narrow=self.session.narrow,
-            native=self.session.native,
+            emulated=session.emulated,
+            narrow=session.narrow,
+            native=session.native,
+            runtime_faults=tuple(f"{path}: {said}" for path, said in self.untouched.faults.items()),
+            unchecked=tuple(f"{path}: {said}" if path else said for path, said in self.untouched.unchecked.items()),
         )
-
-    def _grounds(self, tolerance: float | None, outputs: Sequence[TensorDifference]) -> str:
-        """What a success rests on."""
-        within = "the target's limits" if tolerance is None else f"{tolerance:g} of a standard deviation"
-        own = [f"{d.name}: {d.rounding:.3g}" for d in outputs if d.rounding]
-        compared = f"{count(len(outputs), 'output')} on {len(self.names)} input sets"
-        if self.session.narrow:
-            return f"{compared}, {narrow_limits(outputs, tolerance)}"
-        besides = f" or the model's own rounding ({', '.join(own)})" if own else ""
-        return f"{compared}, within {within}{besides}"
-
-    def _rounded(self, outputs: tuple[TensorDifference, ...]) -> tuple[TensorDifference, ...]:
-        """With the model's own rounding where it may explain a difference: its change under onnxruntime's optimisations, or under fp16
-        where a device computed in that."""
-        from .reference import Reference
-
-        names = suspicious(outputs)
-        if not names:
-            return outputs
-        if self.session.narrow:
-            other = Reference(self.source, narrowed(self.model))
-        else:
-            other = Reference(self.source, self.model, optimised=True)
-        results = [other.run(values) for values in self.fed]
-        own = {name: difference(name, [(e[name], r[name]) for e, r in zip(self.expected, results, strict=True)]) for name in names}
-        return tuple(
-            replace(d, rounding=own[d.name].max_abs, rounding_over_std=own[d.name].max_abs_over_std) if d.name in own else d
-            for d in outputs
-        )
-
-    def _difference(self, name: str) -> TensorDifference:
-        pairs = [(e[name], g[name]) for e, g in zip(self.expected, self.got, strict=True) if name in g]
-        return difference(name, pairs)
-
-    def _unresponsive(self) -> tuple[str, ...]:
-        """Outputs that stay the same over every set; sets are added, for the model alone, while there are any."""
-        results = list(self.expected)
-        if len(results) == 1:  # the given inputs alone
-            with contextlib.suppress(ModelError):
-                results.append(self.reference.run(varied(self.fed[0])))
-        still = self._unchanged(results)
-        for extra in range(MORE_SETS):
-            if not still:
-                break
-            found = self.made_up.attempt(1000 + extra)
-            results += [found[1]] if found is not None else []
-            still = self._unchanged(results)
-        return still
-
-    def _unfit(self) -> list[str]:
-        """Why nothing at all could be compared."""
-        if self.names:
-            return []
-        return [f"the model takes none of the generated inputs ({self.made_up.unfit[0]}), so nothing was compared: give some that it takes"]
-
-    def _drawn(self) -> list[str]:
-        return [
-            f"output {name} is random ({self.random[name]}), so it cannot be compared"
-            for name in self.reference.outputs
-            if name in self.random
-        ]
-
-    def _unchanged(self, results: list[dict[str, Any]]) -> tuple[str, ...]:
-        """Outputs equal in all results; none of them without any result, which has a reason of its own."""
-        live = [name for name in self.reference.outputs if results and name not in self.fixed and name not in self.random]
-        return tuple(name for name in live if all(same(results[0][name], other[name]) for other in results[1:]))
-
-    def _silent(self, still: tuple[str, ...]) -> list[str]:
-        return [f"output {name} does not depend on any input, so its equality proves nothing" for name in still]
-
-    def _empty(self) -> list[str]:
-        """Outputs for which the model itself computes no finite number on some input set."""
-        import numpy
-
-        reasons = []
-        for name in self.reference.outputs:
-            for label, expected in zip(self.names, self.expected, strict=True):
-                values = expected[name]
-                if isinstance(values, (list, tuple)) or numpy.asarray(values).dtype.kind != "f":
-                    continue
-                if numpy.asarray(values).size and not numpy.isfinite(values).any():
-                    reasons.append(f"output {name} of the model itself has no finite number on {label}, so its equality proves nothing")
-                    break
-        return reasons

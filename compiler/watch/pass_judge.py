@@ -6,18 +6,21 @@ Valid: the graph's own invariants hold, and onnx's checker with strict shape inf
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ...passes.graph.graph import Graph
 from ..errors import ModelError, UserError, first_line
+from ..inputs.fitting_inputs import MadeUp
 from ..load.hide_weights import hide_weights, restore_weights
 from ..load.source import Source
-from ..verify.compare import TensorDifference, difference
-from ..verify.fitting_inputs import MadeUp
-from ..verify.judge import TOLERANCE, beyond, suspicious
+from ..reference.oracle import Oracle
+from ..verify.compare import TensorDifference, is_real
+from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors, read_graph
+from ..verify.terms import EXACT, Sample, Terms
+from ..verify.trial import Untouched
 
 if TYPE_CHECKING:
     import onnx
@@ -37,63 +40,91 @@ class PassJudge:
         """loaded: the model as passes get it, with every dim bound. Raises ModelError where the untouched model does not run, or takes
         none of the generated inputs and none are given."""
         self.source, self._untouched = source, read_graph(source)
-        self._reference = Reference(source, self._untouched)
-        sets = [] if given is None else [(given, self._reference.run(given))]
-        sets += _made_up(self._untouched, loaded, self._reference, needed=not sets)
-        self.feeds, self._expected = [feeds for feeds, _ in sets], [expected for _, expected in sets]
+        reference = Reference(source, self._untouched)
+        sets = [] if given is None else [(given, reference.run(given))]
+        sets += _made_up(self._untouched, loaded, reference, needed=not sets)
+        self.feeds = [feeds for feeds, _ in sets]
         random = random_tensors(self._untouched.graph)
-        self._outputs = tuple(name for name in self._reference.outputs if name not in random)
-        self._rounding: dict[str, float] | None = None
+        self._outputs = tuple(name for name in reference.outputs if name not in random)
+        with Oracle(source) as oracle:
+            untouched = Untouched(oracle, ())
+            self._states = [State.of(f"set {k}", feeds, untouched) for k, feeds in enumerate(self.feeds)]
         self._strict = not refused_by_checker(loaded, strict=True)
         self.differences: tuple[TensorDifference, ...] = ()
         """Of the outputs, in the state judged last."""
 
     def fault(self, model: onnx.ModelProto, work: Work) -> str:
         """What is wrong with `model`, the whole of `work`: "" if nothing."""
-        return self._fault(model, work, TOLERANCE)
+        return self._fault(model, work, EXACT)
 
     def gross_fault(self, model: onnx.ModelProto, work: Work) -> str:
-        """The same where approximations were taken: what each is allowed may grow on the way, so only NaN, infinities and shapes count."""
-        return self._fault(model, work, None)
+        """The same where approximations were taken: what each is allowed may grow on the way, so only NaN, infinities, shapes and whole
+        numbers count."""
+        return self._fault(model, work, Terms(free=True))
 
     def accept(self, model: onnx.ModelProto) -> None:
         """From now on compare with what this state gives."""
-        self._expected = self._run(model)
+        self._states = [state.moved(values) for state, values in zip(self._states, self._run(model), strict=True)]
 
-    def _fault(self, model: onnx.ModelProto, work: Work, tolerance: float | None) -> str:
+    def _fault(self, model: onnx.ModelProto, work: Work, terms: Terms) -> str:
         refused = "; ".join(broken_invariants(work.graph)[:3]) or refused_by_checker(model, strict=self._strict)
         if refused:
             return refused
         try:
-            self.differences = self._compare(model)
+            got = self._run(model)
         except UserError as problem:
             return first_line(problem).removeprefix("error: ")
-        return "; ".join(beyond(self.differences, (), tolerance))
+        self.differences = tuple(self._difference(name, got, terms) for name in self._outputs)
+        return "; ".join(d.fault for d in self.differences if d.fault)
 
-    def _compare(self, model: onnx.ModelProto) -> tuple[TensorDifference, ...]:
-        got = self._run(model)
-        found = tuple(self._difference(name, got) for name in self._outputs)
-        rounding = self._own_rounding() if suspicious(found) else {}
-        return tuple(replace(d, rounding=rounding.get(d.name, 0.0)) for d in found)
-
-    def _difference(self, name: str, got: Sequence[Mapping[str, Any]]) -> TensorDifference:
-        pairs = [(expected[name], values[name]) for expected, values in zip(self._expected, got, strict=True)]
-        found = difference(name, pairs)
-        retyped = any(getattr(a, "dtype", None) != getattr(b, "dtype", None) for a, b in pairs)
-        return replace(found, mismatched=max(found.elements, 1)) if retyped else found
+    def _difference(self, name: str, got: Sequence[Mapping[str, Any]], terms: Terms) -> TensorDifference:
+        found = judge(name, [state.sample(name, values[name]) for state, values in zip(self._states, got, strict=True)], terms)
+        kinds = {(getattr(s.own[name], "dtype", None), getattr(v[name], "dtype", None)) for s, v in zip(self._states, got, strict=True)}
+        retyped = next((f"{name} is now {b}, it was {a}" for a, b in kinds if a != b), "")
+        return replace(found, fault=retyped) if retyped else found
 
     def _run(self, model: onnx.ModelProto) -> list[dict[str, Any]]:
         """The outputs on every input set."""
         session = Reference(self.source, model)
         return [session.run(feeds) for feeds in self.feeds]
 
-    def _own_rounding(self) -> dict[str, float]:
-        """What onnxruntime's own optimisations change in the untouched model."""
-        if self._rounding is None:
-            other = Reference(self.source, self._untouched, optimised=True)
-            results = [(self._reference.run(feeds), other.run(feeds)) for feeds in self.feeds]
-            self._rounding = {name: difference(name, [(a[name], b[name]) for a, b in results]).max_abs for name in self._outputs}
-        return self._rounding
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the outputs should be on one input set, and how they may be rounded."""
+
+    label: str
+    expected: Mapping[str, Any]
+    own: Mapping[str, Any]
+    roundings: tuple[Mapping[str, Any], ...]
+    optimised: Mapping[str, Any] | None
+
+    @staticmethod
+    def of(label: str, feeds: Mapping[str, Any], untouched: Untouched) -> State:
+        """The untouched model's."""
+        answer, rounded = untouched.answer(feeds), untouched.roundings(feeds, half=False)
+        expected = answer.exact if answer.exact is not None else answer.own
+        assert expected is not None and answer.own is not None
+        return State(label, expected, answer.own, (answer.own, *rounded.noise), rounded.optimised)
+
+    def sample(self, name: str, got: Any) -> Sample:
+        other = None if self.optimised is None else self.optimised[name]
+        return Sample(self.label, self.expected[name], got, tuple(way[name] for way in self.roundings), other)
+
+    def moved(self, values: Mapping[str, Any]) -> State:
+        """The same roundings around other outputs."""
+        ways = tuple(_moved(way, self.expected, values) for way in self.roundings)
+        other = None if self.optimised is None else _moved(self.optimised, self.expected, values)
+        return State(self.label, values, self.own, ways, other)
+
+
+def _moved(way: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[str, Any]:
+    def shifted(name: str) -> Any:
+        if isinstance(before[name], list) or not is_real(before[name]):
+            return way[name]
+        return way[name].astype("float64") - before[name] + after[name]
+
+    return {name: shifted(name) for name in after}
 
 
 def broken_invariants(graph: Graph) -> list[str]:

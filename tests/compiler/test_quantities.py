@@ -18,6 +18,7 @@ SCALE = {"ms": 1e-3, "W": 1.0, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 def test_counts() -> None:
     assert [count(number, "segment") for number in (0, 1, 2)] == ["0 segments", "1 segment", "2 segments"]
     assert count(3, "pass") == "3 passes"
+    assert [count(2, noun) for noun in ("entry", "key")] == ["2 entries", "2 keys"]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from models import SHAPES, model_path
 
 from autoglmc.compiler.devices.find_adapter import absence
 from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.run.requests import run_requests
-from autoglmc.compiler.verify.generate_inputs import generate_inputs
 from autoglmc.compiler.verify.reference import read_graph
 
 LACKS = [lack for lack in (absence("qnn", ("htp", "soc", "57", "arch", "75")), absence("iree", ("vulkan",))) if lack is not None]

@@ -13,9 +13,9 @@ from autoglmc.compiler.devices.find_adapter import absence
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.compiler.errors import BundleError
+from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.requests import run_bundle
-from autoglmc.compiler.verify.generate_inputs import generate_inputs
 from autoglmc.compiler.verify.reference import read_graph
 
 LACKS = [lack for lack in (absence("qnn", ("htp", "soc", "57", "arch", "75")), absence("iree", ("vulkan",))) if lack is not None]

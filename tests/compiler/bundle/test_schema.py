@@ -19,6 +19,7 @@ from small_models import parse, save
 
 from autoglmc.compiler.bundle.manifest import BoundRecord, DecisionRecord, GuessRecord, LimitRecord, MeasuredRecord
 from autoglmc.compiler.bundle.manifest_json import from_json
+from autoglmc.compiler.bundle.verification_record import StageVerdict
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import BundleError
 
@@ -62,6 +63,10 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Any:
     for place, record in (("limits", limit), ("guesses", guess), ("decisions", decision)):
         data[place] = [msgspec.to_builtins(record)]
     data["errors"]["measured"] = [msgspec.to_builtins(error)]
+    stage = StageVerdict(stage="simplified", verified=False, reason="why")
+    data["verification"]["stages"] = [msgspec.to_builtins(stage)]
+    for list_of_words in ("inputs", "not_exercised", "runtime_faults", "unchecked"):
+        data["verification"][list_of_words] = ["a word"]
     data["segments"][0]["runtime"]["versions"] = {"soc": "v75"}
     data["files"] = dict(list(data["files"].items())[:1])
     return first_of_each(data)

@@ -39,7 +39,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         }.get(model.name)
         if problem:
             raise problem
-        return SimpleNamespace(as_json=lambda: {"bundle": model.name})
+        return SimpleNamespace(as_json=lambda: {"bundle": model.name, "verified": asked[-1]["verify"]})
 
     monkeypatch.setitem(sys.modules, CALLS, SimpleNamespace(compile_model=compile_model))
     monkeypatch.setitem(sys.modules, "autoglmc.compiler.report.compiled", SimpleNamespace(print_compiled=lambda *facts: print("summary")))
@@ -47,13 +47,15 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_a_first_word_that_is_no_command_is_a_model(compiled: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["m.onnx", "--target", "a16", "--shape", "batch=1,seq=32", "--shape", "x=1x3", "-o", "out", "--no-verify"]) == 0
+    assert cli.run(["m.onnx", "--target", "a16", "--shape", "batch=1,seq=32", "--shape", "x=1x3", "-o", "out", "--no-verify"]) == 4
     options = {
         "shapes": {"batch": 1, "seq": 32, "x": (1, 3)},
         "output": Path("out"),
         "verify": False,
         "emulate": False,
         "effort": 1.0,
+        "require_verified": None,
+        "expect": None,
     }
     asked = {**compiled[0], "target": compiled[0]["target"].name}
     assert callable(asked.pop("progress")) and asked.pop("search").attempts == 32
@@ -68,7 +70,7 @@ def test_options_may_come_before_the_model(compiled: list[dict[str, Any]]) -> No
 
 def test_json_is_all_there_is_on_stdout(compiled: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["m.onnx", "--target", "a16", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"bundle": "m.onnx"}
+    assert json.loads(capsys.readouterr().out) == {"bundle": "m.onnx", "verified": True}
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def test_verify_compares_inputs_of_ones_own(tmp_path: Path, capsys: pytest.Captu
 
 def test_a_bundle_names_itself_briefly(tmp_path: Path) -> None:
     folder = compile_model(save(parse(RELU), tmp_path), make_target([make_cpu()], []), output=tmp_path / "b", verify=False).folder
+    assert repr(Bundle.load(folder)) == f"<Bundle '{folder}': test, 1 segment on cpu, NOT verified>"
+    folder = compile_model(save(parse(RELU), tmp_path), make_target([make_cpu()], []), output=tmp_path / "b").folder
     assert repr(Bundle.load(folder)) == f"<Bundle '{folder}': test, 1 segment on cpu>"
 
 

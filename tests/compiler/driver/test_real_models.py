@@ -19,8 +19,8 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.compiler.errors import Infeasible
 from autoglmc.compiler.hw.load_target import load_target
+from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.run.bundle import Bundle
-from autoglmc.compiler.verify.generate_inputs import generate_inputs
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.place.candidates import Implementation, Refusal
 from autoglmc.targets.cost import operator_flops

@@ -13,14 +13,15 @@ import pytest
 from small_models import parse, save
 from stub_adapter import MODEL, target_with, use_stub
 
-from autoglmc.compiler.bundle.blob_cache import cache_folder
+from autoglmc.compiler.cache.folders import cache_folder
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import BundleError
 from autoglmc.compiler.run.bundle import Bundle
 
 
 def made(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in cache_folder().iterdir()}
+    """Files by name; one that is written again is another file."""
+    return {path.name: path.stat().st_ino for path in cache_folder("blobs").iterdir()}
 
 
 def test_an_unchanged_segment_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -50,8 +51,8 @@ def test_a_changed_byte_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_what_a_killed_compiler_left_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     use_stub(monkeypatch, tmp_path)
-    cache_folder().mkdir(parents=True)
-    old, young = cache_folder() / ".new-old", cache_folder() / ".new-young"
+    cache_folder("blobs").mkdir(parents=True)
+    old, young = cache_folder("blobs") / ".new-old", cache_folder("blobs") / ".new-young"
     for folder in (old, young):
         (folder / "half").mkdir(parents=True)
     os.utime(old, (0, 0))

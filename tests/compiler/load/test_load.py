@@ -15,8 +15,8 @@ from models import NAMES, SHAPES, model_path
 from small_models import DYNAMIC, RELU, parse, save
 
 from autoglmc.compiler.errors import ModelError, UsageError
+from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.load.load_model import load_model
-from autoglmc.compiler.verify.generate_inputs import generate_inputs
 
 
 def run(model: onnx.ModelProto | Path, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -55,7 +55,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Screen], d
         if name not in known:
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(folder)
-                assert cli.run([*COMPUTED[name], "--json"]) == 0
+                assert cli.run([*COMPUTED[name], "--json"]) == (4 if name == "compile" else 0)
             known[name] = json.loads(capsys.readouterr().out)
         return known[name]
 

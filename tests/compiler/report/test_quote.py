@@ -50,7 +50,7 @@ def limited(folder: Path, limit: str) -> Path:
 def test_a_limit_that_holds_and_one_that_is_broken_are_quoted(tmp_path: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     model = save(parse(RELU), tmp_path)
-    assert cli.run([str(model), "--target", str(limited(tmp_path, "latency <= 1 s;")), "--no-verify"]) == 0
+    assert cli.run([str(model), "--target", str(limited(tmp_path, "latency <= 1 s;")), "--no-verify"]) == 4
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     named = next(k for k, line in enumerate(lines) if "latency" in line and "<= 1 s" in line)
     assert any(line.endswith("| limits { latency <= 1 s; }") for line in lines[named : named + 3]), lines

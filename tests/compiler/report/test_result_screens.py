@@ -7,14 +7,17 @@ import dataclasses
 import numpy as np
 import pytest
 from golden import Golden
+from msgspec.structs import replace
 from rich.cells import cell_len
 
+from autoglmc.compiler.bundle.verification_record import SegmentVerdict, StageVerdict, not_compared
 from autoglmc.compiler.report.ran import print_ran
 from autoglmc.compiler.report.verified import emulated_cell, print_verified
 from autoglmc.compiler.run.outputs import About, Outputs
 from autoglmc.compiler.run.result import Pipelined, RunResult, SegmentMemory, StepTimes
 from autoglmc.compiler.run.timeline import StepSpan, Timeline
 from autoglmc.compiler.verify.compare import TensorDifference
+from autoglmc.compiler.verify.expected import ExpectedOutput
 from autoglmc.compiler.verify.report import VerifyReport
 
 Screen = pytest.CaptureFixture[str]
@@ -28,6 +31,14 @@ def step(what: str, device: str, runtime: str, hardware: str, bound: int, copied
     return StepTimes(what=what, device=device, runtime=runtime, hardware=hardware, bound=bound, copied=copied, best=best, median=median)
 
 
+AWAY = SegmentVerdict(
+    index=0,
+    device="npu",
+    runtime="ort on CPU",
+    judged="on the CPU in its place",
+    reason="runtime coreml is not here: no Apple machine",
+)
+VERIFICATION = replace(not_compared(["npu"]), verified=True, reasons=(), segments=(AWAY,))
 RAN = RunResult(
     outputs=OUTPUTS,
     seconds=(0.0098, 0.0082, 0.0083),
@@ -43,6 +54,7 @@ RAN = RunResult(
     resident=tuple(SegmentMemory(segment=f"{k} (npu)", runtime="ort for coreml", own=18769510, mapped=-9017753) for k in range(10)),
     every=(OUTPUTS,),
     timeline=TIMELINE,
+    verification=VERIFICATION,
     pipelined=Pipelined(
         requests=4,
         seconds=0.02,
@@ -70,10 +82,15 @@ VERIFIED = VerifyReport(
     constant=(),
     unresponsive=(),
     inputs=("seed 0", "seed 1"),
-    tolerance=1e-4,
     approximated=False,
     limits=(),
     emulated=("0 (npu)",),
+    segments=(AWAY,),
+    expected=(ExpectedOutput(name=LONG, bundle=difference(LONG, 2e-5), model=difference(LONG, 1e-5), tolerance=1e-3, reason=""),),
+    stages=(StageVerdict(stage="simplified", verified=True, reason="within its rounding"),),
+    not_exercised=("branch 'else' of If node 12", "upper bound 6 of Clip node 3"),
+    runtime_faults=("MaxPool node 7: onnxruntime's optimiser makes it wrong",),
+    unchecked=("Resize", "RoiAlign"),
 )
 
 
@@ -125,3 +142,22 @@ def test_a_table_names_few_emulated_segments_and_counts_many() -> None:
     assert emulated_cell(()) == ()
     assert emulated_cell(("0 (npu)", "2 (npu)")) == ("0 (npu), 2 (npu)",)
     assert emulated_cell(("0 (npu)", "2 (npu)", "4 (npu)")) == ("3 segments",)
+
+
+def test_what_was_not_judged_on_its_runtime_comes_first(capsys: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    where = "segment 0 (npu): runtime coreml is not here: no Apple machine; it was judged on the CPU in its place"
+    print_verified(VERIFIED.as_json())
+    assert stripped(capsys).splitlines()[0] == f"judged    {where}"
+    print_ran(RAN)
+    assert stripped(capsys).splitlines()[0] == f"compiled  {where}"
+    print_ran(dataclasses.replace(RAN, verification=replace(VERIFICATION, verified=False, reasons=(where, "y is off"))))
+    assert stripped(capsys).splitlines()[:2] == [f"compiled  NOT verified: {where}", "          NOT verified: y is off"]
+
+
+def test_a_bundle_verified_on_its_runtimes_has_no_such_line(capsys: Screen) -> None:
+    here = replace(AWAY, judged="on its runtime", reason="")
+    print_ran(dataclasses.replace(RAN, verification=replace(VERIFICATION, segments=(here,))))
+    print_verified(dataclasses.replace(VERIFIED, segments=(here,)).as_json())
+    text = stripped(capsys)
+    assert not any(line.startswith(("compiled", "judged")) for line in text.splitlines())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,9 @@ from small_models import parse
 
 from autoglmc.compiler.bundle.manifest import BoundRecord, LimitRecord
 from autoglmc.compiler.errors import UserError, VerifyError
+from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.verify.compare import difference, same
-from autoglmc.compiler.verify.generate_inputs import generate_inputs
-from autoglmc.compiler.verify.judge import TOLERANCE, beyond, suspicious
 from autoglmc.compiler.verify.reference import fixed_outputs
 from autoglmc.compiler.verify.report import VerifyReport
 from autoglmc.compiler.verify.verify import verify
@@ -66,21 +64,24 @@ def limit(kind: str, subject: str, comparison: str, value: float) -> LimitRecord
 def test_equal_is_verified_and_boundaries_are_shown(tmp_path: Path) -> None:
     report = check(tmp_path, mlp())
     assert report.verified, report.reason
-    assert report.reason == "1 output on 3 input sets, within 0.0001 of a standard deviation"
+    assert report.reason.startswith("1 output on 8 input sets against a float64 reference, within 3 times the model's own rounding (y: ")
     assert [d.name for d in report.outputs] == ["y"] and [d.name for d in report.boundaries] == ["b"]
-    assert report.inputs == ("seed 0", "seed 1", "seed 2")
+    assert report.inputs[:2] == ("seed 0", "seed 1") and "large numbers" in report.inputs
+    assert report.exercised == 1.0 and report.not_exercised == () and report.unchecked == () and report.runtime_faults == ()
     assert report.emulated == ("0 (npu)",)
-    assert report.outputs[0].elements == 3 * 4 * 32 and report.outputs[0].cosine > 0.999999
-    assert report.records()[0].inputs == "seed 0, seed 1, seed 2"
+    assert report.outputs[0].elements == 8 * 4 * 32 and report.outputs[0].cosine > 0.999999
+    assert report.records()[0].inputs == ", ".join(report.inputs)
     assert report.as_json()["outputs"][0]["name"] == "y"
 
 
-@pytest.mark.parametrize("scale", [1.001, 0.5, -1.0])
+@pytest.mark.parametrize("scale", [1.00001, 1.001, 0.5, -1.0])
 def test_a_wrong_weight_is_found_and_not_blamed_on_what_comes_before(tmp_path: Path, scale: float) -> None:
     report = check(tmp_path, mlp(), mlp(scale))
     assert not report.verified
-    assert "y is off by" in report.reason and "between segments" not in report.reason
+    assert report.differences and "between segments" not in report.reason
     assert report.boundaries[0].max_abs_over_std < 1e-5
+    worst = report.outputs[0].worst
+    assert worst is not None and worst.inputs in report.inputs and len(worst.index) == 2 and worst.expected != worst.got
 
 
 def test_the_first_boundary_that_is_off_is_named(tmp_path: Path) -> None:
@@ -120,14 +121,14 @@ def test_an_output_that_changes_rarely_gets_more_inputs(tmp_path: Path) -> None:
 def test_a_model_without_finite_numbers_is_not_verified(tmp_path: Path) -> None:
     model = parse("g (float[4] x) => (float[4] y, float[4] w) { z = Sub(x, x) y = Div(z, z) w = Neg(x) }")
     report = check(tmp_path, model)
-    assert not report.verified and "output y of the model itself has no finite number on seed 0" in report.reason
+    assert not report.verified and "output y of the model itself has no finite number on any input set" in report.reason
 
 
 def test_nan_on_one_side_is_a_difference(tmp_path: Path) -> None:
     good = parse("g (float[64] x) => (float[64] y) { a = Abs(x) y = Sqrt(a) }")
     bad = parse("g (float[64] x) => (float[64] y) { a = Identity(x) y = Sqrt(a) }")
     report = check(tmp_path, good, bad)
-    assert not report.verified and "elements do not match (NaN or infinite on one side only" in report.reason
+    assert not report.verified and "elements do not match (NaN or infinite on one side only), first at [" in report.reason
     assert report.outputs[0].mismatched > 0
 
 
@@ -144,10 +145,10 @@ def test_an_approximation_is_measured_against_the_targets_limits(tmp_path: Path)
     close = mlp(1.01)
     assert not check(tmp_path, mlp(), close).verified
     free = check(tmp_path, mlp(), close, bounds=APPROXIMATED)
-    assert free.verified and free.approximated and free.tolerance == 0.1
+    assert free.verified and free.approximated
     allowed = (limit("accuracy", "cosine", ">=", 0.999), limit("error", "abs", "<=", 0.1), limit("latency", "", "<=", 1e-9))
     held = check(tmp_path, mlp(), close, bounds=APPROXIMATED, limits=allowed)
-    assert held.verified and held.tolerance is None
+    assert held.verified and "within the target's limits" in held.reason
     assert [(x.kind, x.value) for x in held.limits] == [("accuracy", held.outputs[0].cosine), ("error", held.outputs[0].max_abs)]
     assert all(x.basis == "measured" and x.margin is not None and x.margin > 0 for x in held.limits)
     broken = check(tmp_path, mlp(), close, bounds=APPROXIMATED, limits=(limit("error", "abs", "<=", 1e-5),))
@@ -162,13 +163,11 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
         Bundle.load(tmp_path / "b").verify(tmp_path / "other.onnx", emulate=True)
     with pytest.raises(UserError, match="no such file"):
         Bundle.load(tmp_path / "b").verify(tmp_path / "none.onnx", emulate=True)
-    with pytest.raises(UserError, match="cannot run here"):
-        Bundle.load(tmp_path / "b").verify(tmp_path / "m.onnx")
 
 
 def test_given_inputs_are_compared_too(tmp_path: Path) -> None:
     report = check(tmp_path, mlp(), inputs={"x": np.ones((4, 32), np.float32)})
-    assert report.verified and report.inputs == ("given", "seed 0", "seed 1", "seed 2")
+    assert report.verified and report.inputs[:2] == ("given", "seed 0")
 
 
 def test_external_weights_are_found(tmp_path: Path) -> None:
@@ -188,7 +187,7 @@ def test_lightnet(tmp_path: Path) -> None:
     seen: list[str] = []
     report = verify(path, bundle, emulate=True, progress=seen.append)
     assert report.verified, report.reason
-    assert len(report.boundaries) >= 2 and len(seen) == 3
+    assert len(report.boundaries) >= 2 and len(seen) == len(report.inputs)
 
 
 @pytest.mark.parametrize(
@@ -276,18 +275,6 @@ def test_one_number_is_measured_against_the_spread_of_all_sets(make: Callable[[l
     assert difference("y", pairs).max_abs_over_std == pytest.approx(0.5)
 
 
-def test_the_models_own_rounding_is_no_difference_but_more_is() -> None:
-    """resnet50's softmax differs by 1e-3 of a standard deviation between onnxruntime's own optimisation levels."""
-    pairs = [(np.array([0.0, 1.0]), np.array([0.0, 1.001]))]
-    off = difference("y", pairs)
-    assert suspicious((off,)) == ("y",)
-    assert beyond((replace(off, rounding=0.0004),), (), TOLERANCE) == []
-    (reason,) = beyond((replace(off, rounding=0.0003),), (), TOLERANCE)
-    assert reason == (
-        "y is off by 0.001, 0.002 of its standard deviation; allowed: 0.0001 of it, or 0.0009 (3 times the model's own rounding)"
-    )
-
-
 def convolution(scale: float) -> onnx.ModelProto:
     """onnxruntime's optimisations fold the normalisation into the weights, which changes the last bits."""
     model, rng = parse("g (float[1,8,9,9] x) => (float[1,8,9,9] y) { a = Neg(x) c = Conv <pads = [1,1,1,1]> (a, w)"
@@ -297,9 +284,9 @@ def convolution(scale: float) -> onnx.ModelProto:
     return model
 
 
-def test_rounding_is_measured_where_it_may_explain_a_difference(tmp_path: Path) -> None:
-    """A wrong weight is far beyond it, and an equal bundle does not ask for it."""
+def test_rounding_is_measured_and_bounds_what_is_allowed(tmp_path: Path) -> None:
+    """Folding the normalisation into the weights is rounding; a weight that is off by a thousandth is far beyond it."""
+    report = check(tmp_path, convolution(1))
+    assert report.verified and 0 < report.outputs[0].rounding_over_std < 1e-5
     report = check(tmp_path, convolution(1), convolution(1.001))
-    assert not report.verified and "times the model's own rounding)" in report.reason
-    assert 0 < report.outputs[0].rounding < 1e-4
-    assert check(tmp_path, convolution(1)).outputs[0].rounding == 0.0
+    assert not report.verified and "times the model's own rounding" in report.reason

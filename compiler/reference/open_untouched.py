@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...targets.dtypes import EXOTIC
-from ..devices.cpu_session import open_session
 from ..devices.ort_values import to_ort
 from ..load.hide_weights import SMALL
 from ..load.part_of import GRAPH, INITIALIZER, part_of
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
 STRING = 8
+SILENT = 4
+"""Of onnxruntime's log levels: fatal errors only."""
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 IN_MEMORY = "in-memory"
 """Stands for the file of a weight that onnxruntime is given by address."""
 
@@ -48,10 +50,19 @@ def light_copy(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[onnx.Tens
     return copy, tuple(large)
 
 
-def open_untouched(copy: onnx.ModelProto, weights: Sequence[onnx.TensorProto], folder: Path | None, *, optimise: bool = True) -> Opened:
+def open_untouched(copy: onnx.ModelProto, weights: Sequence[onnx.TensorProto], folder: Path | None, *, optimise: bool = False) -> Opened:
     """A session of a light copy and its weights; `folder`: where weights in other files lie. Raises what onnxruntime raises."""
+    import onnxruntime
     from onnx import numpy_helper
 
     values = {tensor.name: to_ort(numpy_helper.to_array(tensor)) for tensor in weights}
-    where = None if folder is None else folder.resolve()
-    return Opened(open_session(copy.SerializeToString(), optimise=optimise, weights_folder=where, weights=values), tuple(values.values()))
+    options = onnxruntime.SessionOptions()  # our own, not those of segments: what is judged must not set how it is judged
+    options.log_severity_level = SILENT
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if folder is not None:
+        options.add_session_config_entry(WEIGHTS_FOLDER, str(folder.resolve()))
+    if values:
+        options.add_external_initializers(list(values), list(values.values()))
+    session = onnxruntime.InferenceSession(copy.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return Opened(session, tuple(values.values()))

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ModelError
 
 if TYPE_CHECKING:
     import onnx
 
-    from .reference import Reference
-
 Values = Mapping[str, Any]
 LONGEST_REASON = 300
 """Characters of a runtime's message."""
+
+
+class Runner(Protocol):
+    """The untouched model."""
+
+    def run(self, inputs: Values) -> dict[str, Any]:
+        """Outputs by name. Raises ModelError for inputs that the model refuses."""
+        ...
 
 
 @dataclass(slots=True)
@@ -26,7 +32,7 @@ class MadeUp:
     """Generates inputs, and keeps those that the untouched model takes."""
 
     model: onnx.ModelProto
-    reference: Reference
+    reference: Runner
     shapes: Mapping[str, tuple[int, ...]]
     """Full shapes of the inputs that the model leaves open."""
     inputs: tuple[str, ...]
@@ -43,12 +49,11 @@ class MadeUp:
             made = generate_inputs(self.model, seed, self.shapes)
             values = {name: made[name] for name in self.inputs if name in made}
             expected = self.reference.run(values)
-        except ModelError as problem:
-            self._note(problem.message.splitlines()[0][:LONGEST_REASON])
+        except ModelError as refusal:
+            self._note(refusal.message.splitlines()[0][:LONGEST_REASON])
             return None
-        misfit = self._misfit(expected)
-        if misfit:
-            self._note(misfit)
+        if problem := misfit(self.model, self.outputs, expected):
+            self._note(problem)
             return None
         return values, expected
 
@@ -56,17 +61,18 @@ class MadeUp:
         if reason not in self.unfit:
             self.unfit.append(reason)
 
-    def _misfit(self, expected: Values) -> str:
-        """An output with memory in the bundle whose shape these inputs make another one than the model declares; "" if there is none."""
-        for value in self.model.graph.output:
-            kept = self.outputs.get(value.name)
-            if kept is None or not hasattr(expected[value.name], "shape"):
-                continue
-            stated = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-            found = expected[value.name].shape
-            if stated == list(kept) and found != kept:
-                return f"the model computes {value.name} in shape {list(found)}, but declares {stated}"
-        return ""
+
+def misfit(model: onnx.ModelProto, kept: Mapping[str, tuple[int, ...] | None], outputs: Values) -> str:
+    """An output with memory in the bundle (`kept`: shapes) whose shape is another one than the model declares; "" if there is none."""
+    for value in model.graph.output:
+        shape = kept.get(value.name)
+        if shape is None or not hasattr(outputs[value.name], "shape"):
+            continue
+        stated = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        found = outputs[value.name].shape
+        if stated == list(shape) and found != shape:
+            return f"the model computes {value.name} in shape {list(found)}, but declares {stated}"
+    return ""
 
 
 def varied(values: Values) -> dict[str, Any]:

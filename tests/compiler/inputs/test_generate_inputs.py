@@ -8,9 +8,9 @@ from models import NAMES, SHAPES, model_path
 from small_models import DYNAMIC, RELU, parse
 
 from autoglmc.compiler.errors import ModelError
+from autoglmc.compiler.inputs.generate_inputs import SAMPLE_RATE, SEQUENCE, SYMBOLS, generate_inputs, small_shapes
+from autoglmc.compiler.inputs.trace_indices import index_limits
 from autoglmc.compiler.load.load_model import load_model
-from autoglmc.compiler.verify.generate_inputs import SAMPLE_RATE, SEQUENCE, SYMBOLS, generate_inputs, small_shapes
-from autoglmc.compiler.verify.trace_indices import index_limits
 
 
 def one(declaration: str, name: str, seed: int = 0) -> np.ndarray:

@@ -12,9 +12,9 @@ from models import NAMES, SHAPES, model_path
 from onnx import TensorProto, numpy_helper
 from small_models import parse
 
+from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.load.load_model import load_model
-from autoglmc.compiler.verify.generate_inputs import generate_inputs
-from autoglmc.compiler.verify.open_untouched import light_copy, open_untouched
+from autoglmc.compiler.reference.open_untouched import light_copy, open_untouched
 
 ADD = "g (float[64,64] x) => (float[64,64] y) { a = Add(x, w) y = Add(a, s) }"
 

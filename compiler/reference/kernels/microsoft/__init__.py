@@ -1,0 +1,1 @@
+"""Kernels of the operators that onnxruntime adds to the standard (domain com.microsoft)."""

@@ -1,0 +1,61 @@
+"""What finite precision does to a number: the ways in which an evaluation may round every result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .held import is_float
+
+Rounding = Callable[[Any, str], Any]
+"""From a float64 array and its declared dtype to the array, rounded; arrays of other dtypes are never given."""
+HALF_MAX = 65504.0
+HALF_BITS = 11
+"""Of the significand of fp16, the hidden one included."""
+UNIT = {"float64": 2.0**-53, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+"""Half the distance of 1 to the next number (unit roundoff) of a dtype; fp32 for all others."""
+SINGLE = 2.0**-24
+
+
+def exact(value: Any, dtype: str) -> Any:
+    """float64, whatever the model declares."""
+    return value
+
+
+def half(value: Any, dtype: str) -> Any:
+    """Every number as fp16, but for its range: beyond 65504 only the significand is rounded. An output that overflows on a device is
+    refused for that; what the others may be off by must not depend on it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = value.astype(np.float16).astype(np.float64)
+        large = np.abs(value) > HALF_MAX
+        if large.any():
+            significand, exponent = np.frexp(value[large])
+            rounded[large] = np.ldexp(np.rint(significand * 2.0**HALF_BITS) / 2.0**HALF_BITS, exponent)
+    return rounded
+
+
+def noisy(seed: int) -> Rounding:
+    """Random rounding (Monte Carlo arithmetic, Parker 1997): each result that its declared dtype cannot hold is off by its rounding error,
+    up or down by chance. What that changes tells how ill-conditioned a model is, also where its own runtime rounds nothing."""
+    random = np.random.default_rng(seed)
+
+    def perturb(value: Any, dtype: str) -> Any:
+        if dtype == "float64" or not np.size(value):
+            return value
+        with np.errstate(over="ignore", invalid="ignore"):
+            off = value - value.astype(np.float16 if dtype == "float16" else np.float32)
+        bits = np.unpackbits(np.frombuffer(random.bytes(off.size // 8 + 1), np.uint8), count=off.size).reshape(off.shape)
+        return value + np.where(np.isfinite(off), off, 0.0) * (2.0 * bits - 1.0)
+
+    return perturb
+
+
+def apply(rounding: Rounding, value: Any, dtype: str) -> Any:
+    """A result, or each item of a sequence, rounded if it is a floating-point number."""
+    if rounding is exact or value is None or not is_float(dtype):
+        return value
+    if isinstance(value, list):
+        return [rounding(item, dtype) for item in value]
+    return rounding(value, dtype)

@@ -1,0 +1,61 @@
+"""What is judged, and how strictly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A tensor on one input set."""
+
+    inputs: str
+    """The set's label: "seed 0"."""
+    expected: Any
+    """By the reference: float64, or whole numbers and strings as they are; a list for a sequence."""
+    got: Any
+    roundings: tuple[Any, ...] = ()
+    """The untouched model rounded in other ways."""
+    optimised: Any = None
+    """The untouched model in another order of its arithmetic, as onnxruntime's optimiser leaves it. That may be wrong, so it counts for
+    no more than BELIEVED times what the others say of a place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How strict a judgement is."""
+
+    largest: float = 3.0
+    """An element may be off by this many times the largest rounding of its place."""
+    mean: float = 2.0
+    """And the root mean square over a tensor by this many times that of its rounding: it varies far less."""
+    loose: float = 0.0
+    """Standard deviations of its place that an element may be off besides, where approximations were taken."""
+    free: bool = False
+    """The target's own limits decide how far off numbers may be."""
+    rounding: str = "the model's own rounding"
+    """What was measured, in words."""
+
+
+EXACT = Terms()
+NARROW = Terms(largest=10.0, mean=5.0, rounding="what rounding to fp16 changes")
+"""Where a device computed in fp16: accumulating in fp16 adds to rounding (up to 8 times it on a convolutional model, 3 times on
+transformers), a wrong kernel gives hundreds of times."""
+APPROXIMATE = 0.1
+"""`loose` where approximations were taken and the target states no limit: beyond it something is wrong, not approximate."""
+BELIEVED = 4.0
+"""How often the rounding of a place that was measured otherwise onnxruntime's optimiser may show."""
+ULPS = 8.0
+"""Unit roundoffs of the largest number of a place that are always allowed: a form with a few more operators rounds a few more times."""
+UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+"""Unit roundoff (half the distance of 1 to the next number) by dtype."""
+COSINE = 0.99
+"""Of each output with the expected one, at least: beyond that no rounding was measured, a model was destroyed."""
+FAR, MOST_FAR = 0.25, 0.02
+"""Standard deviations from which on an element is far off, and the share of an output that may be, for outputs of MANY elements."""
+MANY = 50
+ENOUGH = 16
+"""Elements of a place from which on its root mean square says something."""
+TINY = 2.0**-126
+"""The smallest normal number of fp32: what is smaller some kernels flush to zero."""

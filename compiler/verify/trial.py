@@ -1,0 +1,126 @@
+"""Both sides of a comparison: the untouched model, evaluated in a process of its own, and the bundle; what was seen on each input set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError
+from ..inputs.trials import Run
+from ..reference.messages import Answer, Question
+from ..reference.oracle import UNTOUCHED, Oracle
+from ..reference.recall import Recalling
+from .terms import Sample
+
+if TYPE_CHECKING:
+    from .verifiable import Runnable
+
+NOISE, MORE_NOISE = 1, 6
+"""Random roundings of each input set: at first, and where something is further off than those explain."""
+
+
+class Untouched:
+    """The model as it was given, for making inputs and for comparing; what it answered is kept by input set."""
+
+    def __init__(self, oracle: Oracle | Recalling, crossing: Iterable[str]) -> None:
+        """crossing: tensors wanted besides the outputs, where the model has them."""
+        self.oracle = oracle
+        self.outputs = oracle.opened.outputs
+        made = frozenset(oracle.opened.made)
+        self.tensors = tuple(name for name in dict.fromkeys(crossing) if name in made and name not in self.outputs)
+        self.answers: dict[int, tuple[Mapping[str, Any], Answer]] = {}
+        self.faults: dict[str, str] = {}
+        self.unchecked: dict[str, str] = {}
+
+    def run(self, inputs: Mapping[str, Any]) -> Run:
+        """Raises ModelError where the model refuses these inputs."""
+        answer = self.answer(inputs)
+        assert answer.own is not None
+        return Run({name: answer.own[name] for name in self.outputs}, answer.points)
+
+    def answer(self, inputs: Mapping[str, Any]) -> Answer:
+        """What was answered to these inputs (the object, not its values). Raises ModelError where the model refuses them."""
+        known = self.answers.get(id(inputs))
+        if known is not None:
+            return known[1]
+        answer = self.oracle.ask(Question(inputs=inputs, tensors=self.tensors))
+        if answer.own is None:
+            message = f"onnxruntime cannot run the model on these inputs: {answer.own_problem}"
+            raise ModelError(message, where=self.oracle.where, help=UNTOUCHED)
+        self.answers[id(inputs)] = inputs, answer
+        self._note(answer)
+        return answer
+
+    def roundings(self, inputs: Mapping[str, Any], *, half: bool, noise: int = NOISE) -> Answer:
+        """The same inputs, rounded in other ways."""
+        question = Question(inputs=inputs, tensors=self.tensors, own=False, exact=False, optimised=True, half=half, noise=noise)
+        answer = self.oracle.ask(question)
+        self._note(answer)
+        return answer
+
+    def _note(self, answer: Answer) -> None:
+        self.faults.update(answer.faults)
+        self.unchecked.update(answer.unchecked)
+        if answer.exact_problem:
+            self.unchecked[""] = f"the model could not be evaluated in float64 ({answer.exact_problem}): onnxruntime's numbers were used"
+
+
+@dataclass(slots=True)
+class Trial:
+    """What was seen of a bundle, input set by input set."""
+
+    untouched: Untouched
+    session: Runnable
+    labels: list[str] = field(default_factory=list)
+    fed: list[Mapping[str, Any]] = field(default_factory=list)
+    expected: list[Mapping[str, Any]] = field(default_factory=list)
+    got: list[Mapping[str, Any]] = field(default_factory=list)
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    """By tensor: of the outputs, and of those between segments."""
+    given: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+    """The untouched model's own outputs and the bundle's, on the first set."""
+
+    def compare(self, label: str, inputs: Mapping[str, Any]) -> None:
+        """Runs the bundle, and keeps its tensors beside the reference's."""
+        seen: dict[str, Any] = {}
+
+        def observe(tensor: str, device: str, value: Any) -> None:
+            if tensor in self.untouched.tensors:
+                seen[tensor] = value.copy() if hasattr(value, "copy") else value
+
+        got = {**self.session.run(inputs, observe)}
+        self.labels.append(label)
+        self.fed.append(inputs)
+        self.got.append({**seen, **got})
+        self._add(len(self.labels) - 1, NOISE)
+
+    def look_again(self) -> None:
+        """With more random roundings of every set."""
+        self.samples.clear()
+        self.expected.clear()
+        for k in range(len(self.labels)):
+            self._add(k, MORE_NOISE)
+
+    def _add(self, k: int, noise: int) -> None:
+        label, inputs, got = self.labels[k], self.fed[k], self.got[k]
+        answer = self.untouched.answer(inputs)
+        rounded = self.untouched.roundings(inputs, half=bool(self.session.narrow), noise=noise)
+        expected = answer.exact if answer.exact is not None else answer.own
+        assert expected is not None and answer.own is not None
+        self.given = self.given or (answer.own, got)
+        self.expected.append(expected)
+        ways = [answer.own, *rounded.noise, *(() if rounded.half is None else (rounded.half,))]
+        for name in (*self.untouched.outputs, *self.untouched.tensors):
+            if name in got:
+                other = None if rounded.optimised is None else rounded.optimised[name]
+                sample = Sample(label, expected[name], got[name], tuple(way[name] for way in ways), other)
+                self.samples.setdefault(name, []).append(sample)
+
+
+def whole(samples: Mapping[str, Sequence[Sample]], names: Sequence[str], sets: int) -> list[str]:
+    """Those tensors that were seen on every set."""
+    return [name for name in names if len(samples.get(name, ())) == sets]
+
+
+Tell = Callable[[str], None]

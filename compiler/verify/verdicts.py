@@ -1,0 +1,53 @@
+"""What each segment of a bundle was judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..bundle.verification_record import Place, SegmentVerdict, not_judged
+
+if TYPE_CHECKING:
+    from ..bundle.manifest import Manifest
+    from ..bundle.plan_records import SegmentRecord
+    from .verifiable import Runnable
+
+
+def segment_verdicts(manifest: Manifest, session: Runnable, compared: bool = True) -> tuple[SegmentVerdict, ...]:
+    """One for each segment of a bundle. `compared`: whether the session ran at all."""
+    if not compared:
+        return not_judged((segment.device for segment in manifest.segments), "nothing was compared")
+    return tuple(
+        SegmentVerdict(
+            index=segment.index,
+            device=segment.device,
+            runtime=f"ort on {ran}" if segment.index in session.absent else f"{segment.runtime.adapter} on {ran}",
+            judged="on the CPU in its place" if segment.index in session.absent else "on its runtime",
+            reason=_absence(segment, session.absent),
+        )
+        for segment, ran in zip(manifest.segments, session.devices, strict=True)
+    )
+
+
+def elsewhere(segments: Sequence[SegmentVerdict]) -> tuple[str, ...]:
+    """A sentence for each reason why segments were not judged on their own runtimes."""
+    groups: dict[tuple[str, Place], list[str]] = {}
+    for verdict in segments:
+        if verdict.judged != "on its runtime":
+            groups.setdefault((verdict.reason, verdict.judged), []).append(f"{verdict.index} ({verdict.device})")
+    return tuple(_sentence(reason, judged, names) for (reason, judged), names in groups.items())
+
+
+def _absence(segment: SegmentRecord, absent: Mapping[int, str]) -> str:
+    if segment.index not in absent:
+        return ""
+    reason = absent[segment.index]
+    return reason if segment.runtime.adapter == "none" else f"runtime {segment.runtime.adapter} is not here: {reason}"
+
+
+def _sentence(reason: str, judged: Place, names: Sequence[str]) -> str:
+    several = len(names) > 1
+    head = f"{'segments' if several else 'segment'} {', '.join(names)}: {reason}"
+    if judged == "not judged":
+        return head
+    return f"{head}; {'they were judged on the CPU in their' if several else 'it was judged on the CPU in its'} place"
