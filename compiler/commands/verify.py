@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,24 +17,68 @@ if TYPE_CHECKING:
 
 VERBOSE = "Print every tensor compared, and progress with times."
 QUIET = "Print only the verdict."
+AGAINST = "List where onnxruntime's own optimisations make MODEL wrong or fail on it, and which optimiser does. Needs no BUNDLE."
 
 
 @click.command("verify", short_help="Compare a bundle with its model.")
 @click.argument("model", type=FILE)
-@click.argument("bundle", type=FILE)
+@click.argument("bundle", type=FILE, required=False)
 @emulate_option
 @inputs_option
 @expect_option
 @require_option
+@click.option("--against-runtime", is_flag=True, help=AGAINST)
 @output_options(VERBOSE, QUIET)
 def verify_command(
-    model: Path, bundle: Path, emulate: bool, inputs: Path | None, expect: Path | None, required: str | None, out: Output
+    model: Path,
+    bundle: Path | None,
+    emulate: bool,
+    inputs: Path | None,
+    expect: Path | None,
+    required: str | None,
+    against_runtime: bool,
+    out: Output,
 ) -> int:
     """Compare BUNDLE with the unmodified MODEL: outputs, and tensors between segments, on generated inputs.
 
     Exit code 0: verified; 1: the bundle computes something else, or the comparison proves nothing; 4: it agrees with the model, but a
-    runtime is not here, so that the CPU stood in for it.
+    runtime is not here, so that the CPU stood in for it. With --against-runtime alone, 1: onnxruntime is wrong about the model.
     """
+    if bundle is None and not against_runtime:
+        raise click.UsageError("Missing argument 'BUNDLE'.")
+    listed = _against_runtime(model, inputs, out) if against_runtime else {}
+    return _told(listed, out) if bundle is None else _against_bundle(model, bundle, emulate, inputs, expect, required, listed, out)
+
+
+def _against_runtime(model: Path, inputs: Path | None, out: Output) -> dict[str, Any]:
+    from ..driver.against_runtime import against_runtime
+    from ..run.array_files import read_arrays
+
+    given = None if inputs is None else read_arrays(inputs)
+    with out.progress() as tell:
+        return against_runtime(model, given, tell).as_json()
+
+
+def _told(listed: dict[str, Any], out: Output) -> int:
+    if out.as_json:
+        echo_json(listed)
+    else:
+        from ..report.runtime_faults import print_against_runtime
+
+        print_against_runtime(listed, out.verbose, out.quiet)
+    return 0 if listed["right"] else 1
+
+
+def _against_bundle(
+    model: Path,
+    bundle: Path,
+    emulate: bool,
+    inputs: Path | None,
+    expect: Path | None,
+    required: str | None,
+    listed: dict[str, Any],
+    out: Output,
+) -> int:
     from ..run.array_files import read_arrays
     from ..run.bundle import Bundle
     from ..verify.required import check_met, requirement_of, unmet
@@ -44,10 +88,13 @@ def verify_command(
     with out.progress() as tell:
         result = Bundle.load(bundle).verify(model, emulate=emulate, progress=tell, inputs=given, expect=expected)
     if out.as_json:
-        echo_json({**result.as_json(), "required": required, "missing": unmet(result, asked)})
+        more = {"runtime": listed} if listed else {}
+        echo_json({**result.as_json(), "required": required, "missing": unmet(result, asked), **more})
     else:
         from ..report.verified import print_verified
 
+        if listed:
+            _told(listed, out)
         print_verified(result.as_json(), out.verbose, out.quiet)
         check_met(result, asked, str(bundle))
     return _exit_code(result, asked)

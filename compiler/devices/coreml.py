@@ -32,17 +32,23 @@ class CoreMlAdapter:
         self._words = words
 
     def missing(self) -> Absent | None:
-        return self.cannot_compile() or ELSEWHERE
+        """With coremltools or without."""
+        return self._never_emitted() or ELSEWHERE
 
     def cannot_compile(self) -> Absent | None:
+        from importlib.util import find_spec
+
+        lack = self._never_emitted()
+        if lack is None and find_spec("coremltools") is None:
+            return Absent("coremltools is not installed", "pip install 'coremltools>=9.0,<9.1'")
+        return lack
+
+    def _never_emitted(self) -> Absent | None:
+        """Of words that no coremltools serves."""
         if self._words[:1] != ("mlprogram",):
             return Absent(f"`runtime coreml {' '.join(self._words)}`: only mlprogram is emitted")
         if self._target_name() is None:
             return Absent(f"`runtime coreml {' '.join(self._words)}`: MLPrograms are emitted for ios >= 16 or macos >= 13")
-        from importlib.util import find_spec
-
-        if find_spec("coremltools") is None:
-            return Absent("coremltools is not installed", "pip install 'coremltools>=9.0,<9.1'")
         return None
 
     def versions(self) -> Mapping[str, str]:

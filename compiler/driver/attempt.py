@@ -13,18 +13,20 @@ from ..bundle.publish import stage
 from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle, write_manifest
-from ..errors import UserError, VerifyError
+from ..errors import VerifyError
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.plan_model import PlannedModel, Unplanned, plan_model
 from ..reference.recall import Recalling
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
 from ..watch.verify_each import PassVerifier
+from .constraints import SettingsOfSegment
 from .describe import describe
+from .feeds import feeds_of
 from .find_fault import find_fault
 from .job import Job
 from .judge_bundle import Judged, judge_bundle
-from .optimiser_faults import find_optimiser_faults
+from .optimiser_faults import Refused, find_optimiser_faults
 from .result import CompileResult
 from .route_around import notes_of
 from .search import Log, attempted
@@ -71,9 +73,9 @@ class Attempt:
         settings = state.constraints.settings_for(planned.compiled.segments)
         planned.work.decisions.extend((*state.decisions, *(one.decision for one in settings.values())))
         with self.job.clock.stage("describe"):
-            left_out = {index: one.settings for index, one in settings.items()}
-            described = describe(planned, attempted(state, log, "accepted"), left_out)
-        built = self._build(planned, described)
+            chosen = {index: one.settings for index, one in settings.items()}
+            described = describe(planned, attempted(state, log, "accepted"), chosen)
+        built = self._build(planned, described, settings)
         if isinstance(built, Built):
             return Accepted(self._result(state, planned, built, tuple(one.decision.reason for one in settings.values())))
         if isinstance(built, Misoptimised):
@@ -89,7 +91,9 @@ class Attempt:
         faster = state.refused[0].message if state.refused else ""
         return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
 
-    def _build(self, planned: PlannedModel, described: Manifest) -> Built | Refusal | Judged | Misoptimised:
+    def _build(
+        self, planned: PlannedModel, described: Manifest, left_out: Mapping[int, SettingsOfSegment]
+    ) -> Built | Refusal | Judged | Misoptimised:
         """The bundle, published; or the refusal, the judgement or the fault for which it was not. Raises VerifyError where it is not
         verified as required."""
         with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
@@ -99,7 +103,7 @@ class Attempt:
             if not self.verify:
                 staged.publish()
                 return Built(manifest, NOT_ASKED)
-            judged = self._judge(planned, staged.folder, manifest)
+            judged = self._judge(planned, staged.folder, manifest, left_out)
             if isinstance(judged, Misoptimised) or judged.against is not None:
                 return judged
             check_met(judged.report, self.required, str(planned.loaded.source))
@@ -108,21 +112,25 @@ class Attempt:
             staged.publish()
             return Built(manifest, judged.report)
 
-    def _judge(self, planned: PlannedModel, folder: Path, manifest: Manifest) -> Judged | Misoptimised:
+    def _judge(
+        self, planned: PlannedModel, folder: Path, manifest: Manifest, left_out: Mapping[int, SettingsOfSegment]
+    ) -> Judged | Misoptimised:
         """Asks whether onnxruntime's optimiser is at fault where the bundle does not run or is off."""
         given: dict[str, Any] = {"emulate": self.emulate, "inputs": self.inputs, "expect": self.expect, "oracle": self.oracle}
+        judged = None
         try:
             judged = judge_bundle(folder, planned.loaded, manifest.errors.bounds, **given)
-        except VerifyError as problem:
-            if (fault := self._misoptimised(planned, folder, manifest, problem)) is None:
-                raise
-            return fault
-        if judged.against is None:
-            return judged
-        return self._misoptimised(planned, folder, manifest, judged.against.problem) or judged
-
-    def _misoptimised(self, planned: PlannedModel, folder: Path, manifest: Manifest, problem: UserError) -> Misoptimised | None:
-        return find_optimiser_faults(planned, folder, manifest, problem, self.inputs, self.meter, self.tell)
+            if judged.against is None or judged.faithful:
+                return judged
+            problem = judged.against.problem
+        except VerifyError as failure:
+            problem = failure
+        refused = Refused(planned=planned, folder=folder, manifest=manifest, problem=problem, left_out=left_out)
+        feeds = feeds_of(planned, self.oracle, self.inputs, None if judged is None else judged.report)
+        fault = find_optimiser_faults(refused, feeds, self.meter, self.tell)
+        if fault is None and judged is None:
+            raise problem
+        return fault or judged  # type: ignore[return-value]
 
     def _find_fault(self, planned: PlannedModel, built: Refusal | Judged) -> Verdict:
         """The operators at fault, if a runtime is to blame and they can be named; else why the bundle is refused."""

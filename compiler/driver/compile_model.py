@@ -14,6 +14,7 @@ from ..load.source import Model, beside, source_of
 from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
 from ..reference.recall import Recalling
+from ..reference.store import default_store
 from ..surgery.apply_pass import pass_rows
 from ..surgery.user_pass import UserPass
 from ..verify.expected import check_asked
@@ -78,7 +79,7 @@ def compile_model(
     check_asked(expect, inputs, verify)
     disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
-    with Recalling(job.model) as oracle:
+    with Recalling(job.model, default_store()) as oracle:
         attempt = Attempt(
             job=job,
             out=out,

@@ -21,6 +21,8 @@ class SettingsOfSegment:
     """Of the segment's content, so that the settings hold in whatever plan it comes back."""
     settings: OrtSettings
     decision: Decision
+    wrong: bool = True
+    """By more than rounding ever explains, so that this stays whatever comes. Else it is taken back where the bundle is refused again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

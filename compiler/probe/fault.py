@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..reference.evaluate import Evaluator
 from ..reference.program import program_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy
     import onnx
 
-    Array = numpy.ndarray[object, numpy.dtype[object]]
+    Array = numpy.ndarray[Any, Any]
 
 SHARE = 0.02
 """Of the standard deviation: a smaller difference of one operator is never called wrong."""

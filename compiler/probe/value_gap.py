@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ class Ceiling:
     mean: bool = False
     flips: float = 0.1
     """Of integers and bools that come from floats, how many may be others: an ArgMax or a comparison turns over at a tie."""
+
+    def tight(self) -> Ceiling:
+        """For a model that is known to be off: differences that right runs have too may be what is too much."""
+        return replace(self, share=self.share / 100)
 
 
 def ceiling(model: onnx.ModelProto) -> Ceiling:

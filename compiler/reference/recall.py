@@ -86,14 +86,14 @@ class Recalling:
         digest = self._key.copy()
         if isinstance(what, str):
             digest.update(what.encode())
-            return digest.hexdigest()
+            return str(digest.hexdigest())
         options = (what.tensors, what.own, what.optimised, what.exact, what.half, what.noise)
         digest.update(repr(options).encode())
         for name, value in sorted(what.inputs.items()):
             digest.update(name.encode())
             for item in value if isinstance(value, (list, tuple)) else (value,):
                 _add(digest, item)
-        return digest.hexdigest()
+        return str(digest.hexdigest())
 
 
 def _add(digest: Any, value: Any) -> None:

@@ -4,13 +4,16 @@ good as none."""
 from __future__ import annotations
 
 import contextlib
+import io
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+from ..cache.entries import keep_below, read_entry, write_entry
+from ..cache.folders import REFERENCE, cache_folder
+from ..errors import UserError
 from .messages import Answer, Opened
 
 LARGEST = 1 << 26
@@ -22,32 +25,32 @@ PARTS = ("own", "optimised", "exact", "half")
 class Store:
     """A folder of answers, named by what was asked."""
 
-    def __init__(self, folder: Path, tidy: Callable[[Path], None]) -> None:
-        """tidy: removes the oldest files of the folder where there are too many bytes; called after one was added."""
-        self._folder, self._tidy = folder, tidy
+    def __init__(self, folder: Path, limit: int) -> None:
+        """limit: bytes of the folder; beyond it the answers used longest ago go."""
+        self._folder, self._limit = folder, limit
 
     def opened(self, key: str) -> Opened | None:
         """What was kept under that key; None for nothing."""
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            facts = json.loads((self._folder / f"{key}.json").read_text("utf-8"))
+        data = read_entry(self._folder / f"{key}.json")
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            facts = json.loads(data or b"")
             return Opened(tuple(facts["outputs"]), tuple(facts["made"]), "", "")
         return None
 
     def keep_opened(self, key: str, opened: Opened) -> None:
         """Does nothing where the folder cannot be written."""
-        text = json.dumps({"outputs": opened.outputs, "made": opened.made})
-        self._write(f"{key}.json", lambda file: file.write(text.encode()))
+        self._write(f"{key}.json", json.dumps({"outputs": opened.outputs, "made": opened.made}).encode())
 
     def answer(self, key: str) -> Answer | None:
         """What was kept under that key; None for nothing."""
         import numpy as np
 
-        path = self._folder / f"{key}.npz"
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, EOFError):
-            with np.load(path, allow_pickle=False) as kept:
-                answer = _decoded(json.loads(bytes(kept[FACTS])), {name: kept[name] for name in kept.files})
-            os.utime(path)  # the oldest are removed first
-            return answer
+        data = read_entry(self._folder / f"{key}.npz")
+        if data is None:
+            return None
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile):
+            with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+                return _decoded(json.loads(bytes(kept[FACTS])), {name: kept[name] for name in kept.files})
         return None
 
     def keep(self, key: str, answer: Answer) -> None:
@@ -56,19 +59,21 @@ class Store:
 
         encoded = _encoded(answer)
         if encoded is not None:
-            self._write(f"{key}.npz", lambda file: np.savez(file, **encoded))
+            file = io.BytesIO()
+            np.savez(file, **encoded)
+            self._write(f"{key}.npz", file.getvalue())
 
-    def _write(self, name: str, write: Callable[[Any], Any]) -> None:
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".new-", delete=False) as file:
-                try:
-                    write(file)
-                    os.replace(file.name, self._folder / name)
-                except BaseException:
-                    os.unlink(file.name)
-                    raise
-            self._tidy(self._folder)
+    def _write(self, name: str, data: bytes) -> None:
+        if write_entry(self._folder / name, data):
+            keep_below(self._folder, self._limit)
+
+
+def default_store() -> Store | None:
+    """The store in this user's cache folder; None where there is no place for one."""
+    try:
+        return Store(cache_folder(REFERENCE.name), REFERENCE.limit)
+    except UserError:
+        return None
 
 
 def _encoded(answer: Answer) -> dict[str, Any] | None:

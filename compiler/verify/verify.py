@@ -15,6 +15,7 @@ from ..inputs.trials import Trials
 from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
 from ..reference.recall import Recalling
+from ..reference.store import default_store
 from .evidence import Evidence
 from .expected import ExpectedOutput, check_asked, hold_expected, words
 from .grounds import grounds
@@ -59,7 +60,7 @@ def verify(
     sizes = {**(shapes or {}), **_bound(bundle)}
     if oracle is not None:
         return _Comparison(source, bundle, oracle, sizes, given).report(emulate, expect, progress)
-    with Recalling(source) as opened:
+    with Recalling(source, default_store()) as opened:
         return _Comparison(source, bundle, opened, sizes, given).report(emulate, expect, progress)
 
 

@@ -17,7 +17,7 @@ from autoglmc.compiler.run.bundle import Bundle
 SHAPES = {
     1: "3e1bb4379454b176694aa9a5b308182f8eb4d0f9171f9d525dbc239a4272eec2",
     2: "3f69f3c523c471cd9a90cb393db4123ba70d476b796555b6117a37ae32ab521a",
-    3: "9e27a80af98288510a8f4e4ff84bf2f49197e21e3c40a12af2763868bc69d1ee",
+    3: "e289372e2f82efefed29a1fec1817613ffce9ee3ae4963ac70e94715b1400813",
 }
 """Format -> digest of the records of that format."""
 

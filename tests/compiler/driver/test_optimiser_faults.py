@@ -18,16 +18,20 @@ from autoglmc.compiler.bundle.manifest import MANIFEST
 from autoglmc.compiler.devices.ort_settings import OrtSettings
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.constraints import Constraints, SettingsOfSegment
-from autoglmc.compiler.driver.optimiser_faults import cost, with_settings
+from autoglmc.compiler.driver.optimiser_faults import with_settings
 from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.compiler.driver.route_around import around
 from autoglmc.compiler.driver.search_budget import SearchBudget
 from autoglmc.compiler.driver.state import State
 from autoglmc.compiler.driver.verdict import Faulty, Misoptimised
 from autoglmc.compiler.errors import BundleError, SearchEnded, VerifyError
+from autoglmc.compiler.probe.culprits import Culprit
+from autoglmc.compiler.probe.suspect import cost
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.verify.report import VerifyReport
 from autoglmc.passes.rule.rewrite import Decision
+from autoglmc.targets.model import OperatorRule
+from autoglmc.targets.origin import Origin
 
 FAULTS = Path("/work/shared/faults")
 
@@ -148,10 +152,12 @@ def test_settings_survive_another_placement() -> None:
     assert state.constraints.settings == (found("k"),) and state.constraints.disabled == {"a"} and state.change == "of k"
     state = with_settings(state, Misoptimised((found("k"), found("l")), problem))
     assert state.constraints.settings == (found("k"), found("l"))
-    faulty = Faulty(kind="computed wrong", device="npu", culprits=(), operators={}, writers={}, problem=problem)
-    state = with_settings(State(), Misoptimised((found("k"),), problem))
-    with pytest.raises(IndexError):  # no culprit, no change: only here
-        around(state, faulty)
+    deny = OperatorRule(domain="", operator="Relu", where=None, origin=Origin("t.hw", 1, 1))
+    culprit = Culprit(operator="Relu", node="r", reason="refused", deny=deny)
+    faulty = Faulty(kind="computed wrong", device="npu", culprits=(culprit,), operators={"Relu": 1}, writers={}, problem=problem)
+    after = around(state, faulty)
+    assert after.constraints.denials and after.constraints.settings == state.constraints.settings
+    assert after.narrower is not None and after.narrower.constraints.settings == state.constraints.settings
 
 
 def test_a_segment_keeps_its_key_at_another_place(tmp_path: Path) -> None:
@@ -170,7 +176,7 @@ def test_a_segment_keeps_its_key_at_another_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ([1.0, 1.1, 1.2] * 3, [2.0, 2.2, 2.4] * 3, "2.00x of the segment's time (1.10 s before, 2.20 s now, medians of 9 runs in turn)"),
+        ([1.0, 1.1, 1.2] * 3, [2.0, 2.2, 2.4] * 3, "2.00x of its time (1.10 s before, 2.20 s now, medians of 9 runs in turn)"),
         ([1.0, 2.0, 3.0] * 3, [1.5, 2.5, 3.5] * 3, "none beyond the spread of the measurement (2.00 s before, 2.50 s now, medians of"),
         ([2.0] * 7, [1.0] * 7, "none beyond the spread of the measurement"),
     ],

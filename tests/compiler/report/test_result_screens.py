@@ -82,7 +82,6 @@ VERIFIED = VerifyReport(
     constant=(),
     unresponsive=(),
     inputs=("seed 0", "seed 1"),
-    tolerance=1e-4,
     approximated=False,
     limits=(),
     emulated=("0 (npu)",),
