@@ -2,7 +2,7 @@
 
 - `HALF_NAMES`: their names. `half_model(name)`, `twin(name)`: the fp16 model and the fp32 one it was made of, the same on every call.
 - `half_shapes(name)`: sizes of dynamic dims, for `compile_model(shapes=)`.
-- `as_half(model, keep_io=False)`: any fp32 model in fp16. keep_io: graph inputs and outputs stay fp32, behind Casts, as converters leave them.
+- `as_half(model, keep_io=False)`: any fp32 model in fp16. keep_io: graph inputs and outputs stay fp32, behind Casts.
 """
 
 from __future__ import annotations

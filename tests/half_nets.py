@@ -1,4 +1,4 @@
-"""Small networks in fp32 with random weights, spelled as PyTorch's exporter spells them (opset 17), by a builder that names nothing twice."""
+"""Small networks in fp32 with random weights, spelled as PyTorch's exporter spells them (opset 17), by a builder."""
 
 from __future__ import annotations
 
@@ -129,7 +129,9 @@ def yolo() -> onnx.ModelProto:
     coarse = block(fine, 32, 64, stride=2)
     pooled = net.op("MaxPool", coarse, kernel_shape=[5, 5], strides=[1, 1], pads=[2] * 4)
     coarse = block(net.op("Concat", coarse, pooled, axis=1), 128, 32, 1)
-    up = net.op("Resize", coarse, "", net.const([1, 1, 2, 2]), mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+    up = net.op(
+        "Resize", coarse, "", net.const([1, 1, 2, 2]), mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
+    )
     x = block(net.op("Concat", up, fine, axis=1), 64, 32)
     boxes = net.op("Mul", net.op("Sigmoid", net.conv(x, 32, 4, 1)), net.const(64.0))
     scores = net.op("Sigmoid", net.conv(x, 32, 8, 1))
@@ -192,7 +194,9 @@ def unet() -> onnx.ModelProto:
     net = Net(8)
 
     def block(x: str, c_in: int, c_out: int) -> str:
-        normal = net.op("InstanceNormalization", net.conv(x, c_in, c_out), net.normal(c_out, scale=0.1, mean=1.0), net.normal(c_out, scale=0.1))
+        normal = net.op(
+            "InstanceNormalization", net.conv(x, c_in, c_out), net.normal(c_out, scale=0.1, mean=1.0), net.normal(c_out, scale=0.1)
+        )
         return net.op("LeakyRelu", normal, alpha=0.01)
 
     top = block("x", 1, 8)
@@ -232,7 +236,9 @@ def keyword() -> onnx.ModelProto:
     x = net.op("Unsqueeze", "x", net.const([2], np.int64))
     for c_in, c_out in ((20, 32), (32, 32)):
         x = net.op("Clip", net.batch_norm(net.conv(x, c_in, c_out, 3), c_out), net.const(0.0), net.const(6.0))
-    return net.model({"x": (1, 20, 50)}, words=net.op("LogSoftmax", net.gemm(net.op("ReduceMean", x, axes=[2, 3], keepdims=0), 32, 12), axis=-1))
+    return net.model(
+        {"x": (1, 20, 50)}, words=net.op("LogSoftmax", net.gemm(net.op("ReduceMean", x, axes=[2, 3], keepdims=0), 32, 12), axis=-1)
+    )
 
 
 NETS: Mapping[str, Callable[[], onnx.ModelProto]] = {

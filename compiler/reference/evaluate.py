@@ -10,13 +10,14 @@ import numpy as np
 
 from .bodies import CONTROL, run_control
 from .cross_check import CrossCheck, Settled
+from .device_functions import DeviceFunctions
 from .held import Held, hold, is_float, name_of, narrow, widen
 from .kernels.call import Call
 from .kernels.table import KERNELS
 from .opinions import by_onnx, float_dtype
 from .program import Program, Step
 from .reached import reached
-from .rounding import SINGLE, UNIT, Rounding, apply, approximated, exact, half
+from .rounding import SINGLE, UNIT, Rounding, apply, exact, half
 
 WIDENED = 1 << 29
 """Bytes of weights kept in float64 between runs; those of larger models are widened each time they are read."""
@@ -82,7 +83,7 @@ class _Run:
         self.evaluator, self.rounding = evaluator, rounding
         self.points: set[tuple[str, str]] = set()
         self.work = 0
-        self.random = np.random.default_rng(0)
+        self.functions = DeviceFunctions()
 
     def graph(self, program: Program, given: Mapping[str, Held], outer: Scope, keep: Iterable[str] = ()) -> dict[str, Held]:
         """Everything still known after the last operator: outputs, weights read, and `keep`."""
@@ -118,7 +119,8 @@ class _Run:
         if step.operator in ("Add", "Sub", "Sum"):
             results = [absorbed(held, operands) for held in results]
         if self.rounding is half:
-            results = [Held(approximated(step.operator, held.value, self.random), held.dtype) if _real(held) else held for held in results]
+            values = self.functions.applied(step.operator, step.node.input, step.node.output, [held.value for held in results])
+            results = [Held(value, held.dtype) for value, held in zip(values, results, strict=True)]
         return [_rounded(held, self.rounding) for held in results]
 
     def _read(self, step: Step, k: int, held: Held, scope: Scope) -> Held:
@@ -239,10 +241,6 @@ def absorbed(held: Held, operands: Sequence[Held]) -> Held:
     if not large.any():
         return held
     return Held(np.where(large, widen(np.asarray(narrow(held.value, held.dtype))), held.value), held.dtype)
-
-
-def _real(held: Held) -> bool:
-    return is_float(held.dtype) and held.value is not None and not isinstance(held.value, list)
 
 
 def _rounded(held: Held, rounding: Rounding) -> Held:

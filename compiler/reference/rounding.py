@@ -19,15 +19,6 @@ UNIT = {"float64": 2.0**-53, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 SINGLE = 2.0**-24
 
 
-TABLES = frozenset(
-    ("Sigmoid", "HardSigmoid", "Erf", "Gelu", "FastGelu", "BiasGelu", "QuickGelu", "HardSwish", "Swish", "Elu", "Selu", "Celu", "Softplus", "Mish")
-    + ("Sin", "Cos", "Resize", "Upsample")
-)
-"""What devices that compute in fp16 interpolate: off by a part of the largest number of the result, however small an element is."""
-QUOTIENTS = frozenset({"Softmax", "LogSoftmax", "Div", "Reciprocal"})
-"""What they compute with an approximate reciprocal: off by a part of each number."""
-
-
 def exact(value: Any, dtype: str) -> Any:
     """float64, whatever the model declares."""
     return value
@@ -43,20 +34,6 @@ def half(value: Any, dtype: str) -> Any:
             significand, exponent = np.frexp(value[large])
             rounded[large] = np.ldexp(np.rint(significand * 2.0**HALF_BITS) / 2.0**HALF_BITS, exponent)
     return rounded
-
-
-def approximated(operator: str, value: Any, random: np.random.Generator) -> Any:
-    """A result as a device's function units leave it, before it is rounded to fp16. Measured on the Hexagon emulator (onnxruntime-qnn 2.7.0,
-    33 operators, three scales of inputs): products, sums and norms are rounded to fp16 and no more; the root mean square of the error of a
-    Sigmoid is 2.4e-4 of the largest number (fp16: 1.1e-4), of Gelu, HardSwish, Elu, Resize 2 to 5 times that of fp16, of a Softmax 6 to 10
-    times, of a Div 1.8 times, at whatever scale. Here, uniformly: a unit roundoff of the largest number, two of each number."""
-    if operator not in TABLES and operator not in QUOTIENTS or not np.size(value):
-        return value
-    size = np.abs(value)
-    if operator in TABLES:
-        size = np.max(size, where=np.isfinite(size), initial=0.0)
-    reach = (1.0 if operator in TABLES else 2.0) * UNIT["float16"] * size
-    return np.where(np.isfinite(value), value + reach * random.uniform(-1.0, 1.0, np.shape(value)), value)
 
 
 def noisy(seed: int) -> Rounding:

@@ -39,9 +39,10 @@ class Terms:
 
 
 EXACT = Terms()
-NARROW = Terms(largest=10.0, mean=5.0, rounding="what rounding to fp16 changes")
-"""Where a device computed in fp16: accumulating in fp16 adds to rounding (up to 8 times it on a convolutional model, 3 times on
-transformers), a wrong kernel gives hundreds of times."""
+NARROW = Terms(largest=5.0, mean=3.0, rounding="what rounding to fp16 changes")
+"""Where a device computed in fp16; its function units are part of what was measured (reference/device_functions.py). Right results of the
+Hexagon emulator, 22 models, 7 input sets each: the largest difference is 0.1 to 2.1 times that of its place, the root mean square 0.1
+to 1.7 times. A wrong kernel gives tens of times."""
 APPROXIMATE = 0.1
 """`loose` where approximations were taken and the target states no limit: beyond it something is wrong, not approximate."""
 BELIEVED = 4.0
