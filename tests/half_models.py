@@ -1,6 +1,7 @@
 """Twelve fp16 models, as an export of `model.half()` is: weights, activations, graph inputs and outputs in fp16; and their fp32 twins.
 
-- `HALF_NAMES`: their names. `half_model(name)`, `twin(name)`: the fp16 model and the fp32 one it was made of, the same on every call.
+- `HALF_NAMES`: their names. `half_model(name)`, `twin(name)`: the fp16 model and the fp32 one it was made of, the same on every call;
+  of `half_nets.WIDE`, too.
 - `half_shapes(name)`: sizes of dynamic dims, for `compile_model(shapes=)`.
 - `as_half(model, keep_io=False)`: any fp32 model in fp16. keep_io: graph inputs and outputs stay fp32, behind Casts.
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from half_nets import NETS
+from half_nets import NETS, WIDE
 from onnx import TensorProto, helper, numpy_helper
 
 FILES: Mapping[str, Mapping[str, int | tuple[int, ...]]] = {"bert_tiny": {"batch": 1, "seq": 32}, "lightnet": {"batch": 1}}
@@ -29,7 +30,8 @@ def half_model(name: str) -> onnx.ModelProto:
 
 
 def twin(name: str) -> onnx.ModelProto:
-    return NETS[name]() if name in NETS else onnx.load_model(Path(__file__).parent / "models" / f"{name}.onnx")
+    made = {**NETS, **WIDE}
+    return made[name]() if name in made else onnx.load_model(Path(__file__).parent / "models" / f"{name}.onnx")
 
 
 def half_shapes(name: str) -> Mapping[str, int | tuple[int, ...]]:

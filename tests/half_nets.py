@@ -100,43 +100,46 @@ class Net:
         return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
 
 
-def vit() -> onnx.ModelProto:
-    """Patches of 8 x 8 of an image of 32 x 32, a class token, two blocks before the norm, logits of ten classes."""
-    net, c, length = Net(1), 64, 17
+def vit(c: int = 64, blocks: int = 2, size: int = 32) -> onnx.ModelProto:
+    """Patches of 8 x 8 of a square image, a class token, blocks that norm first, logits of ten classes."""
+    net, patches_of = Net(1), (size // 8) ** 2
+    length = patches_of + 1
     weight, bias = net.normal(c, 3, 8, 8, scale=192**-0.5), net.normal(c, scale=0.1)
     patches = net.op("Conv", "x", weight, bias, kernel_shape=[8, 8], strides=[8, 8], pads=[0] * 4)
-    tokens = net.op("Transpose", net.reshape(patches, 1, c, 16), perm=[0, 2, 1])
+    tokens = net.op("Transpose", net.reshape(patches, 1, c, patches_of), perm=[0, 2, 1])
     x = net.op("Add", net.op("Concat", net.normal(1, 1, c), tokens, axis=1), net.normal(1, length, c, scale=0.2))
-    for _ in range(2):
+    for _ in range(blocks):
         x = net.op("Add", x, net.attention(net.layer_norm(x, c), length, c, 4))
         x = net.op("Add", x, net.linear(net.gelu(net.linear(net.layer_norm(x, c), c, 4 * c)), 4 * c, c))
     first = net.op("Gather", net.layer_norm(x, c), net.const(0, np.int64), axis=1)
-    return net.model({"x": (1, 3, 32, 32)}, logits=net.gemm(first, c, 10))
+    return net.model({"x": (1, 3, size, size)}, logits=net.gemm(first, c, 10))
 
 
-def yolo() -> onnx.ModelProto:
-    """A detector's backbone with SiLU, a split block, a pyramid by Resize, and one output of boxes (0..64) and scores (0..1)."""
-    net = Net(2)
+def yolo(wide: int = 1, size: int = 64) -> onnx.ModelProto:
+    """A detector's backbone with SiLU, a split block, a pyramid by Resize, and one output of boxes (0..64) and scores (0..1).
+
+    wide: how many times 16 channels the first layer has."""
+    net, cells = Net(2), (size // 4) ** 2
 
     def block(x: str, c_in: int, c_out: int, k: int = 3, stride: int = 1) -> str:
         return net.silu(net.conv(x, c_in, c_out, k, stride))
 
-    x = block(block("x", 3, 16, stride=2), 16, 32, stride=2)
-    left = net.op("Split", block(x, 32, 32, 1), net.const([16, 16], np.int64), outputs=2, axis=1)
+    n = 16 * wide
+    x = block(block("x", 3, n, stride=2), n, 2 * n, stride=2)
+    left = net.op("Split", block(x, 2 * n, 2 * n, 1), net.const([n, n], np.int64), outputs=2, axis=1)
     right = f"{left}_1"
-    inner = net.op("Add", right, block(block(right, 16, 16), 16, 16))
-    fine = block(net.op("Concat", left, right, inner, axis=1), 48, 32, 1)
-    coarse = block(fine, 32, 64, stride=2)
+    inner = net.op("Add", right, block(block(right, n, n), n, n))
+    fine = block(net.op("Concat", left, right, inner, axis=1), 3 * n, 2 * n, 1)
+    coarse = block(fine, 2 * n, 4 * n, stride=2)
     pooled = net.op("MaxPool", coarse, kernel_shape=[5, 5], strides=[1, 1], pads=[2] * 4)
-    coarse = block(net.op("Concat", coarse, pooled, axis=1), 128, 32, 1)
-    up = net.op(
-        "Resize", coarse, "", net.const([1, 1, 2, 2]), mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
-    )
-    x = block(net.op("Concat", up, fine, axis=1), 64, 32)
-    boxes = net.op("Mul", net.op("Sigmoid", net.conv(x, 32, 4, 1)), net.const(64.0))
-    scores = net.op("Sigmoid", net.conv(x, 32, 8, 1))
-    joined = net.op("Concat", net.reshape(boxes, 1, 4, 256), net.reshape(scores, 1, 8, 256), axis=1)
-    return net.model({"x": (1, 3, 64, 64)}, detections=joined)
+    coarse = block(net.op("Concat", coarse, pooled, axis=1), 8 * n, 2 * n, 1)
+    twice = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    up = net.op("Resize", coarse, "", net.const([1, 1, 2, 2]), **twice)
+    x = block(net.op("Concat", up, fine, axis=1), 4 * n, 2 * n)
+    boxes = net.op("Mul", net.op("Sigmoid", net.conv(x, 2 * n, 4, 1)), net.const(64.0))
+    scores = net.op("Sigmoid", net.conv(x, 2 * n, 8, 1))
+    joined = net.op("Concat", net.reshape(boxes, 1, 4, cells), net.reshape(scores, 1, 8, cells), axis=1)
+    return net.model({"x": (1, 3, size, size)}, detections=joined)
 
 
 def cnn_se() -> onnx.ModelProto:
@@ -244,3 +247,8 @@ def keyword() -> onnx.ModelProto:
 NETS: Mapping[str, Callable[[], onnx.ModelProto]] = {
     one.__name__: one for one in (vit, yolo, cnn_se, resnet, mlp_gelu, mixer, convnext, unet, decoder, keyword)
 }
+WIDE: Mapping[str, Callable[[], onnx.ModelProto]] = {
+    "vit_wide": lambda: vit(c=192, blocks=3, size=96),
+    "yolo_wide": lambda: yolo(wide=2, size=160),
+}
+"""Large enough that an NPU's first dispatch pays."""
