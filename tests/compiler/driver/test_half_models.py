@@ -28,8 +28,9 @@ FAULT = Path(__file__).parents[2] / "models" / "half_mlp_gelu.onnx"
 
 
 def turn(name: str) -> str:
-    """Each model is also compiled for one of the other stock targets."""
-    return ELSEWHERE[HALF_NAMES.index(name) % len(ELSEWHERE)]
+    """Each model is also compiled for one of the other stock targets; the larger ones for none that has 512 KiB."""
+    targets = [target for target in ELSEWHERE if name in NETS or target != "ethos_u55_256"]
+    return targets[HALF_NAMES.index(name) % len(targets)]
 
 
 @pytest.mark.parametrize(("name", "target"), [(name, target) for name in HALF_NAMES for target in ("x86_cpu", turn(name))])
