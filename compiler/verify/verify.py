@@ -24,6 +24,7 @@ from .judge import judge
 from .limits import broken, held
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
+from .stages import Stage, judge_stages
 from .terms import APPROXIMATE, EXACT, NARROW, Terms
 from .trial import Trial, Untouched, whole
 from .verdicts import elsewhere, segment_verdicts
@@ -47,6 +48,7 @@ def verify(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     progress: Callable[[str], None] | None = None,
     oracle: Recalling | None = None,
+    stages: Sequence[Stage] = (),
 ) -> VerifyReport:
     """Run both and compare. `inputs`, one set or several, are compared first; `shapes` are for inputs whose shape the bundle leaves open.
     Segments whose runtime is not here run on the CPU; unless `emulate` says that this is enough, the bundle is then not verified.
@@ -61,9 +63,9 @@ def verify(
     given = samples_of(inputs)
     sizes = {**(shapes or {}), **_bound(bundle)}
     if oracle is not None:
-        return _Comparison(source, bundle, oracle, sizes, given).report(emulate, expect, progress)
+        return _Comparison(source, bundle, oracle, sizes, given, stages).report(emulate, expect, progress)
     with Recalling(source, default_store()) as opened:
-        return _Comparison(source, bundle, opened, sizes, given).report(emulate, expect, progress)
+        return _Comparison(source, bundle, opened, sizes, given, stages).report(emulate, expect, progress)
 
 
 def _same_model(source: Source, bundle: Verifiable) -> None:
@@ -92,8 +94,9 @@ class _Comparison:
         oracle: Recalling,
         shapes: Mapping[str, tuple[int, ...]],
         given: Iterable[tuple[str, Mapping[str, Any]]],
+        stages: Sequence[Stage],
     ) -> None:
-        manifest = bundle.manifest
+        manifest, self.stages = bundle.manifest, stages
         graph = read_graph(source)
         crossing = [port.tensor for segment in manifest.segments for port in segment.outputs]
         self.manifest, self.untouched = manifest, Untouched(oracle, crossing)
@@ -168,6 +171,7 @@ class _Comparison:
             exercised=evidence.exercised,
             not_exercised=evidence.not_exercised,
             segments=segments,
+            stages=judge_stages(self.stages, self.trial, [d.name for d in outputs], self._terms()),
             expected=expected,
             outputs=outputs,
             boundaries=boundaries,
