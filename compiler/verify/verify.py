@@ -160,6 +160,9 @@ class _Comparison:
         session, labels = self.trial.session, self.trial.labels
         reasons = [*evidence.lacking, *differences(outputs, boundaries), *broken(limits)]
         reasons += [one.reason for one in expected if one.reason]
+        stages = judge_stages(self.stages, self.trial, [d.name for d in outputs], self._terms())
+        if reasons and (early := next((one.stage for one in stages if not one.verified), "")):
+            reasons.append(f"the {early} model is wrong already, on the CPU")
         segments = segment_verdicts(self.manifest, session, bool(labels))
         away = () if emulate else elsewhere(segments)
         rests = grounds(outputs, labels, self._terms(), self.untouched.unchecked)
@@ -171,7 +174,7 @@ class _Comparison:
             exercised=evidence.exercised,
             not_exercised=evidence.not_exercised,
             segments=segments,
-            stages=judge_stages(self.stages, self.trial, [d.name for d in outputs], self._terms()),
+            stages=stages,
             expected=expected,
             outputs=outputs,
             boundaries=boundaries,
