@@ -65,7 +65,7 @@ ARROWS: dict[str, set[str]] = {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/place",
         "passes/rule", "passes/solve", "targets",
     },
-    "compiler/run": {"compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/verify"},
+    "compiler/run": {"compiler/arena", "compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/verify"},
     "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "passes/place"},
     "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/reference"},
     "compiler/probe": {"compiler/devices", "compiler/reference", "compiler/verify", "passes/graph", "targets"},
@@ -95,15 +95,15 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/report": {"compiler/run", "targets"},
     "compiler/commands": {
-        "compiler/cache", "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/load", "compiler/pipeline",
-        "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch",
+        "compiler/cache", "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
+        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch",
         "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",
     },
     "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/hw"},
     "passes/stages.py": {"passes/graph", "passes/library.py", "passes/rule", "passes/simplify"},
     "compiler/api": {
-        "compiler/driver", "compiler/explain", "compiler/hw", "compiler/load", "compiler/run", "compiler/surgery", "compiler/verify",
-        "targets",
+        "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/run", "compiler/surgery",
+        "compiler/verify", "targets",
     },
 }  # fmt: skip
 """A folder (or a file that lies beside folders), and what it may import besides itself. TYPE_CHECKING imports count."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...targets.model import Target
 from ..errors import UsageError
+from ..inputs.samples import Given
 from ..load.bind_shapes import LARGEST, Shapes
 
 SIZES = f"a size is a whole number from 1 to {LARGEST}, or a tuple of them for a whole input"
@@ -29,6 +30,17 @@ def arrays_of(arrays: Mapping[str, Any] | None, argument: str = "inputs") -> Map
         return arrays
     names = "input" if argument == "inputs" else "output"
     raise UsageError(f"{argument} is a mapping from {names} names to arrays, not {type(arrays).__name__}")
+
+
+def given_of(inputs: Given | None) -> Given | None:
+    """Arrays by input name, or several sets of them with a label each. Raises UsageError for anything else."""
+    if inputs is None or isinstance(inputs, Mapping):
+        return inputs
+    pairs = list(inputs) if isinstance(inputs, Iterable) and not isinstance(inputs, str) else []
+    fits = all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Mapping) for pair in pairs)
+    if pairs and fits:
+        return pairs
+    raise UsageError(f"inputs is a mapping from input names to arrays, or (label, mapping) pairs, not {type(inputs).__name__}")
 
 
 def names_of(names: Iterable[str]) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...targets.model import Target
 from ..driver.compile_model import compile_model
+from ..inputs.samples import Given
 from ..run.bundle import Bundle
-from .arguments import arrays_of, effort_of, names_of, sizes_of, target_of
+from .arguments import arrays_of, effort_of, given_of, names_of, sizes_of, target_of
 
 if TYPE_CHECKING:
     from ..driver.search_budget import SearchBudget
@@ -27,7 +28,7 @@ def compile(
     verify: bool = True,
     emulate: bool = False,
     effort: float = 1.0,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Given | None = None,
     expect: Mapping[str, Any] | None = None,
     disable: Iterable[str] = (),
     passes: Sequence[UserPass | Callable[[Any], Any]] = (),
@@ -46,7 +47,7 @@ def compile(
     - emulate: that is enough to call the bundle verified; without it such a bundle is written, but not verified
       (`bundle.manifest.verification`).
     - effort: how long the placement solver looks for a proof, as a multiple of its default limit.
-    - inputs: arrays by input name, compared besides generated ones.
+    - inputs: arrays by input name, or (label, arrays) for each of several sets, compared before generated ones.
     - expect: arrays by output name, what the model's source framework computes for `inputs`: the bundle is held against them too.
     - disable: names of rewrite rules not to use (docs/rules.md).
     - passes: functions of yours that edit an onnx_graphsurgeon.Graph; each declares what it may change in the model's outputs
@@ -76,7 +77,7 @@ def compile(
         verify=verify,
         emulate=emulate,
         effort=effort_of(effort),
-        inputs=arrays_of(inputs),
+        inputs=given_of(inputs),
         expect=arrays_of(expect, "expect"),
         disable=names_of(disable),
         passes=passes,

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..inputs.samples import Given
 from ..run.bundle import Bundle
-from .arguments import arrays_of
+from .arguments import arrays_of, given_of
 
 if TYPE_CHECKING:
     from ..load.source import Model
@@ -19,7 +20,7 @@ def verify(
     bundle: Bundle | str | os.PathLike[str],
     *,
     emulate: bool = False,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Given | None = None,
     expect: Mapping[str, Any] | None = None,
     require_verified: str | None = None,
     progress: Callable[[str], None] | None = None,
@@ -40,7 +41,7 @@ def verify(
     return loaded.verify(
         model,
         emulate=emulate,
-        inputs=arrays_of(inputs),
+        inputs=given_of(inputs),
         expect=arrays_of(expect, "expect"),
         require_verified=require_verified,
         progress=progress,

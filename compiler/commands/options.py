@@ -34,12 +34,12 @@ def bucket_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inputs_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    text = "An .npz file with one array per input, compared in addition to generated ones."
-    return click.option("--inputs", type=FILE, help=text)(command)
+    text = "An .npz file with one array per input, or a folder of them, compared before generated ones. Repeatable."
+    return click.option("--inputs", multiple=True, type=FILE, help=text)(command)
 
 
 def expect_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    text = "An .npz file with what the model's source framework computes for --inputs, one array per output; compared too."
+    text = "An .npz file with what the model's source framework computes for the first of --inputs, one array per output; compared too."
     return click.option("--expect", type=FILE, help=text)(command)
 
 

@@ -53,7 +53,7 @@ def pass_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def pass_arguments(
     verify_each: bool,
-    inputs: Path | None,
+    inputs: tuple[Path, ...],
     print_after: tuple[str, ...],
     own: tuple[str, ...],
     disable: tuple[str, ...],
@@ -73,8 +73,8 @@ def pass_arguments(
         from ..surgery.load_passes import load_passes
 
         given["passes"] = load_passes(own)
-    if inputs is not None:
-        from ..run.array_files import read_arrays
+    if inputs:
+        from ..run.array_files import read_samples
 
-        given["inputs"] = read_arrays(inputs)
+        given["inputs"] = read_samples(inputs)
     return given

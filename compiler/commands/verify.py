@@ -33,7 +33,7 @@ def verify_command(
     model: Path,
     bundle: Path | None,
     emulate: bool,
-    inputs: Path | None,
+    inputs: tuple[Path, ...],
     expect: Path | None,
     required: str | None,
     against_runtime: bool,
@@ -50,11 +50,12 @@ def verify_command(
     return _told(listed, out) if bundle is None else _against_bundle(model, bundle, emulate, inputs, expect, required, listed, out)
 
 
-def _against_runtime(model: Path, inputs: Path | None, out: Output) -> dict[str, Any]:
+def _against_runtime(model: Path, inputs: tuple[Path, ...], out: Output) -> dict[str, Any]:
     from ..driver.against_runtime import against_runtime
-    from ..run.array_files import read_arrays
+    from ..inputs.samples import first_of
+    from ..run.array_files import read_samples
 
-    given = None if inputs is None else read_arrays(inputs)
+    given = first_of(read_samples(inputs))
     with out.progress() as tell:
         return against_runtime(model, given, tell).as_json()
 
@@ -73,17 +74,17 @@ def _against_bundle(
     model: Path,
     bundle: Path,
     emulate: bool,
-    inputs: Path | None,
+    inputs: tuple[Path, ...],
     expect: Path | None,
     required: str | None,
     listed: dict[str, Any],
     out: Output,
 ) -> int:
-    from ..run.array_files import read_arrays
+    from ..run.array_files import read_arrays, read_samples
     from ..run.bundle import Bundle
     from ..verify.required import check_met, requirement_of, unmet
 
-    given, asked = None if inputs is None else read_arrays(inputs), requirement_of(required)
+    given, asked = read_samples(inputs) or None, requirement_of(required)
     expected = None if expect is None else read_arrays(expect)
     with out.progress() as tell:
         result = Bundle.load(bundle).verify(model, emulate=emulate, progress=tell, inputs=given, expect=expected)

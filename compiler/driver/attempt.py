@@ -14,6 +14,7 @@ from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle, write_manifest
 from ..errors import VerifyError
+from ..inputs.samples import Given, first_of
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.plan_model import PlannedModel, Unplanned, plan_model
 from ..reference.recall import Recalling
@@ -56,7 +57,7 @@ class Attempt:
     emulate: bool
     oracle: Recalling
     """What the untouched model computes; every attempt asks the same."""
-    inputs: Mapping[str, Any] | None
+    inputs: Given | None
     expect: Mapping[str, Any] | None
     """What the source framework computes for `inputs`."""
     watchers: tuple[Watcher, ...]
@@ -135,14 +136,16 @@ class Attempt:
     def _find_fault(self, planned: PlannedModel, built: Refusal | Judged) -> Verdict:
         """The operators at fault, if a runtime is to blame and they can be named; else why the bundle is refused."""
         if isinstance(built, Refusal):
-            found = find_fault("refused by a runtime", planned, [built.segment], built.problem, self.inputs, self.meter, self.tell)
+            found = find_fault(
+                "refused by a runtime", planned, [built.segment], built.problem, first_of(self.inputs), self.meter, self.tell
+            )
             return found or Rejected(built.problem)
         against = built.against
         assert isinstance(against, Inexact | Rejected)
         if built.faithful or not built.report.native:
             return against
         segments = planned.compiled.segments
-        return find_fault("computed wrong", planned, segments, against.problem, self.inputs, self.meter, self.tell) or against
+        return find_fault("computed wrong", planned, segments, against.problem, first_of(self.inputs), self.meter, self.tell) or against
 
     def _result(self, state: State, planned: PlannedModel, built: Built, left_out: tuple[str, ...]) -> CompileResult:
         return CompileResult(

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...targets.model import Target
 from ..emit.emit import check_output
+from ..inputs.samples import Given, first_of
 from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
 from ..pipeline.rules import check_rules, library_of
@@ -40,7 +41,7 @@ def compile_model(
     emulate: bool = False,
     effort: float = 1.0,
     progress: Progress | None = None,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Given | None = None,
     disable: Iterable[str] = (),
     verify_each: bool = False,
     watchers: tuple[Watcher, ...] = (),
@@ -58,8 +59,9 @@ def compile_model(
     (`CompileResult.verified`). require_verified: refuse what is not: "all", a segment that was not judged on its own runtime too;
     "here", leaving out runtimes that are not here.
     effort: how long the placement solver looks for a proof, as a multiple of its default limit.
-    inputs: arrays by input name, compared besides generated ones wherever model and bundle are compared. expect: arrays by output
-    name, what the model's source framework computes for `inputs`; a bundle that computes something else is refused.
+    inputs: arrays by input name, or several such sets with a label each, compared before generated ones wherever model and bundle are
+    compared. expect: arrays by output name, what the model's source framework computes for the first of `inputs`; a bundle that
+    computes something else is refused.
     disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
     fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
     progress: called with a line per stage.
@@ -91,8 +93,8 @@ def compile_model(
             inputs=inputs,
             expect=expect,
             watchers=watchers,
-            own=pass_rows(passes, inputs),
-            verifier=PassVerifier(job.model, repro_folder(out), inputs) if verify_each else None,
+            own=pass_rows(passes, first_of(inputs)),
+            verifier=PassVerifier(job.model, repro_folder(out), first_of(inputs)) if verify_each else None,
             meter=meter,
             tell=tell,
         )
@@ -108,7 +110,7 @@ def stop_after(
     shapes: Shapes | None = None,
     effort: float = 1.0,
     progress: Progress | None = None,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Given | None = None,
     disable: Iterable[str] = (),
     verify_each: bool = False,
     watchers: tuple[Watcher, ...] = (),
@@ -120,8 +122,8 @@ def stop_after(
     job = Job(source_of(model), target, shapes, progress, inputs)
     out = Path(output) if output is not None else beside(job.model, f"{name}.onnx")
     check_model_place(out, job.model)
-    verifier = (PassVerifier(job.model, repro_folder(out), inputs),) if verify_each else ()
-    without, own = check_rules(disable, job.target), pass_rows(passes, inputs)
+    verifier = (PassVerifier(job.model, repro_folder(out), first_of(inputs)),) if verify_each else ()
+    without, own = check_rules(disable, job.target), pass_rows(passes, first_of(inputs))
     options = PassOptions(without=without, inserted=own, watchers=(*watchers, *verifier))
     operators = write_after(name, job.load, job.target, out, effort, job.clock.stage, options)
     return Stopped(path=out, after=name, operators=operators, seconds=job.clock.seconds)

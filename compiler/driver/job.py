@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from os import PathLike
-from typing import Any
 
 from ...targets.model import Target
 from ..errors import UsageError
 from ..hw.buckets import bucket_flags
 from ..hw.load_target import load_target
 from ..hw.try_rules import try_rules
+from ..inputs.samples import Given, samples_of
 from ..load.bind_shapes import Shapes, shape_flags
 from ..load.given_inputs import check_given
 from ..load.load_model import LoadedModel, load_model
@@ -55,7 +55,7 @@ class Job:
         target: str | PathLike[str] | Target,
         shapes: Shapes | None,
         progress: Progress | None,
-        inputs: Mapping[str, Any] | None,
+        inputs: Given | None,
     ) -> None:
         self.model, self._shapes, self._inputs = model, shapes, inputs
         self.clock = Clock(progress or (lambda message: None))
@@ -68,8 +68,8 @@ class Job:
         with self.clock.stage("load"):
             loaded = load_model(self.model, self._shapes)
             _require_bound(loaded, self.target)
-            if self._inputs is not None:
-                check_given(loaded.proto, self._inputs)
+            for _, arrays in samples_of(self._inputs):
+                check_given(loaded.proto, arrays)
         return loaded
 
 

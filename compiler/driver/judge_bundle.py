@@ -12,6 +12,7 @@ from msgspec import structs
 from ..bundle.manifest import BoundRecord, Manifest
 from ..errors import BundleError, ModelError, VerifyError
 from ..inputs.fitting_inputs import MadeUp
+from ..inputs.samples import Given
 from ..load.load_model import LoadedModel
 from ..load.source import Source
 from ..reference.recall import Recalling
@@ -54,7 +55,7 @@ def judge_bundle(
     bounds: tuple[BoundRecord, ...],
     *,
     emulate: bool,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Given | None = None,
     expect: Mapping[str, Any] | None = None,
     oracle: Recalling | None = None,
 ) -> Judged:

@@ -61,14 +61,25 @@ def _outermost(missed: Sequence[Point]) -> list[Point]:
 class Seen:
     """What was seen so far, run by run."""
 
-    outputs: tuple[str, ...]
-    """Those that depend on an input's values."""
+    depends: Mapping[str, frozenset[str]]
+    """Per output: the inputs whose values decide it, where that is any."""
     points: tuple[Point, ...]
     runs: int = 0
     reached: set[Key] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     changes: dict[str, set[str]] = field(default_factory=dict)
     first: Mapping[str, Any] | None = None
+    filled: set[str] = field(default_factory=set)
+    """Outputs that had an element in some run."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Those that depend on an input's values."""
+        return tuple(self.depends)
+
+    def unmoved(self) -> list[str]:
+        """Outputs with elements that were the same in every run."""
+        return [name for name in self.outputs if name in self.filled and name not in self.changed]
 
     def new(self, outputs: Mapping[str, Any], reached: Iterable[Key]) -> bool:
         """Whether such a run shows anything that no run before did."""
@@ -80,6 +91,7 @@ class Seen:
         self.runs += 1
         self.reached.update(reached)
         self.changed |= self._moved(outputs)
+        self.filled.update(name for name in self.outputs if getattr(outputs.get(name), "size", 1))
         self.first = self.first if self.first is not None else outputs
 
     def alone(self, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
@@ -101,11 +113,13 @@ class Seen:
     def coverage(self, inputs: Sequence[str]) -> Coverage:
         """The result. inputs: those whose values reach an output."""
         possible = self.possible()
+        shown = [name for name in self.outputs if name in self.filled or not self.runs]
+        live = [name for name in inputs if any(name in self.depends[output] for output in shown)]
         return Coverage(
             runs=self.runs,
-            outputs={name: name in self.changed for name in self.outputs},
-            changes={name: tuple(o for o in self.outputs if o in self.changes[name]) for name in inputs if name in self.changes},
-            unprobed=tuple(name for name in inputs if name not in self.changes),
+            outputs={name: name in self.changed for name in shown},
+            changes={name: tuple(o for o in self.outputs if o in self.changes[name]) for name in live if name in self.changes},
+            unprobed=tuple(name for name in live if name not in self.changes),
             possible=possible,
             reached=tuple(point for point in possible if point.key in self.reached),
         )

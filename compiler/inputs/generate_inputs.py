@@ -1,7 +1,8 @@
 """Generated inputs as a model would plausibly get them, so that its outputs depend on them: images, tokens, masks, bytes, states.
 
 What an input is meant for is read off its dtype, rank, name, and where it flows: an integer that ends as an index must stay
-below the table's size. A mask lets everything pass, so that what it masks is not hidden from a comparison.
+below the table's size, one that ends as a shape must be that shape. A mask lets everything pass, so that what it masks is not hidden
+from a comparison.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelError
 from ..load.bind_shapes import real_inputs
 from .make_images import coarse_noise, image
-from .trace_indices import index_limits
+from .operands import Fit, fits_of
+from .steps import flow_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,21 +44,26 @@ CHANNELS = (1, 3, 4)
 STATE_SCALE = 0.1
 
 
-def generate_inputs(model: onnx.ModelProto, seed: int, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
+def generate_inputs(
+    model: onnx.ModelProto,
+    seed: int,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    fits: Mapping[str, Fit] | None = None,
+) -> dict[str, Any]:
     """An array (a list of them for a sequence) for every input that must be fed, the same for equal seeds, whatever the inputs' order.
 
     Every dim must be bound, in the model or by `shapes` (input name -> full shape). Raises ModelError for an
-    input that is neither a tensor nor a sequence of tensors.
+    input that is neither a tensor nor a sequence of tensors. fits: what the inputs may hold, where that is known already.
     """
     import numpy as np
 
-    limits = index_limits(model)
+    known = fits_of(flow_of(model, shapes)) if fits is None else fits
     made: dict[str, Any] = {}
     for value in real_inputs(model.graph):
         if value.type.HasField("sequence_type"):
             made[value.name] = [np.asarray(_array(item, seed, None, None)) for item in _items(value)]
         else:  # numpy gives a scalar, not an array, for some shapes ()
-            made[value.name] = np.asarray(_array(value, seed, limits.get(value.name), (shapes or {}).get(value.name)))
+            made[value.name] = np.asarray(_array(value, seed, known.get(value.name), (shapes or {}).get(value.name)))
     return made
 
 
@@ -88,7 +95,7 @@ def small_shapes(model: onnx.ModelProto, length: int, side: int) -> dict[str, tu
     return shapes
 
 
-def _array(value: onnx.ValueInfoProto, seed: int, limit: int | None, shape: tuple[int, ...] | None) -> Array:
+def _array(value: onnx.ValueInfoProto, seed: int, fit: Fit | None, shape: tuple[int, ...] | None) -> Array:
     import numpy as np
     from onnx import TensorProto, helper
 
@@ -102,22 +109,24 @@ def _array(value: onnx.ValueInfoProto, seed: int, limit: int | None, shape: tupl
     if code == TensorProto.STRING:
         return np.array([f"word{n}" for n in rng.integers(0, 100, int(np.prod(shape)))], dtype=object).reshape(shape)
     dtype = helper.tensor_dtype_to_np_dtype(code)
+    if fit is not None and fit.exact is not None and len(fit.exact) == int(np.prod(shape)) and code != TensorProto.BOOL:
+        return np.array(fit.exact).reshape(shape).astype(dtype)
     if dtype == np.bool_:
         return np.ones(shape, dtype) if MASK.search(value.name) else rng.random(shape) < 0.5
     if dtype.kind in "iu" or code in (TensorProto.INT4, TensorProto.UINT4):
-        return _integers(value.name, shape, dtype, limit, rng)
+        return _integers(value.name, shape, dtype, fit if fit is not None and fit.exact is None else None, rng)
     return _reals(value.name, shape, rng).astype(dtype)
 
 
-def _integers(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], limit: int | None, rng: np.random.Generator) -> Array:
+def _integers(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], fit: Fit | None, rng: np.random.Generator) -> Array:
     import numpy as np
 
     if MASK.search(name):
         return np.ones(shape, dtype)
     if POSITION.search(name) and shape:
-        return np.broadcast_to(np.arange(shape[-1]) % (limit or BYTE), shape).astype(dtype)
-    if limit is not None:
-        return rng.integers(0, max(limit, 1), shape).astype(dtype)
+        return np.broadcast_to(np.arange(shape[-1]) % (fit.high + 1 if fit is not None else BYTE), shape).astype(dtype)
+    if fit is not None:
+        return rng.integers(fit.low, fit.high, shape, endpoint=True).astype(dtype)
     if RATE.search(name):
         return np.full(shape, SAMPLE_RATE, dtype)
     if int(np.prod(shape)) == 1 or LENGTH.search(name):

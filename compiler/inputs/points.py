@@ -7,7 +7,7 @@ ranges of operators' results decide that, is not listed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,9 +55,9 @@ class Sight:
         return self.ranges.get(step.inputs[index], ANY)
 
 
-def sight_of(model: onnx.ModelProto) -> Sight:
-    """Traces a model with its bodies."""
-    flow = flow_of(model)
+def sight_of(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Sight:
+    """Traces a model with its bodies. shapes: of inputs that the model leaves open."""
+    flow = flow_of(model, shapes)
     known = ranges(flow, model.graph)
     return Sight(flow, Dependence(flow, known), known)
 

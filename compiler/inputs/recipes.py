@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from .generate_inputs import generate_inputs
+from .operands import Fit
 from .roles import Part, Role
 from .variants import SCALED, Change, controls_of, flagged, opened, pixels, scaled, variants_of
 
@@ -45,9 +46,12 @@ class Cook:
 
     def __init__(self, model: onnx.ModelProto, parts: Sequence[Part], shapes: Mapping[str, tuple[int, ...]], names: Sequence[str]) -> None:
         self.model, self.shapes = model, shapes
+        self.fits = {part.name: part.fit for part in parts if part.fit is not None}
         self.parts = {part.name: part for part in parts if part.name in names}
         self.inverted = False
         """Whether a mask closes where it is one."""
+        self.settled: dict[str, Any] = {}
+        """Integer controls in place of those that the model refuses."""
 
     def make(self, recipe: Recipe) -> dict[str, Any]:
         """Arrays by input. Raises ModelError for an input that is neither a tensor nor a sequence of tensors."""
@@ -60,16 +64,23 @@ class Cook:
             values[name] = self._turned(part, made) if part.role is Role.MASK else made
         return values
 
+    def narrow(self) -> bool:
+        """From now on integers of which nothing is known are 0 or 1; whether there are any."""
+        loose = [part for part in self.parts.values() if part.role in (Role.INTEGER, Role.CONTROL) and part.fit is None]
+        self.parts.update({part.name: replace(part, role=Role.INDEX, fit=Fit(0, 1)) for part in loose})
+        self.fits.update({part.name: Fit(0, 1) for part in loose})
+        return bool(loose)
+
     def _base(self, recipe: Recipe) -> dict[str, Any]:
-        made = generate_inputs(self.model, recipe.seed, self.shapes)
+        made = generate_inputs(self.model, recipe.seed, self.shapes, self.fits)
         values = {name: made[name] for name in self.parts}
         flags = [part for part in self.parts.values() if part.role is Role.FLAG]
         for place, part in enumerate(flags):
             values[part.name] = flagged(part, flag_of(recipe.flags, place))
         for part in self.parts.values():
-            if part.role in (Role.MASK, Role.ADDITIVE):
+            if part.role in (Role.MASK, Role.ADDITIVE, Role.SHAPING):
                 values[part.name] = self._turned(part, opened(part)) if part.role is Role.MASK else opened(part)
-        return values
+        return {**values, **self.settled}
 
     def _turned(self, part: Part, mask: Any) -> Any:
         return (1 - mask).astype(mask.dtype) if self.inverted and mask.dtype.kind != "b" else ~mask if self.inverted else mask
@@ -94,6 +105,31 @@ def planned(cook: Cook) -> list[Recipe]:
     ]
 
 
+def special(parts: Sequence[Part]) -> Recipe:
+    """Infinities, NaN and 0 among the numbers."""
+
+    def change(part: Part, value: Any, rng: Any) -> Any:
+        import numpy as np
+
+        made = np.array(value)
+        for place, number in enumerate((np.nan, np.inf, -np.inf, 0.0)):
+            made.reshape(-1)[place :: max(made.size // 2, 5)] = number
+        return made
+
+    return Recipe("infinities and NaN", 0, {part.name: change for part in parts})
+
+
+def rounded(parts: Sequence[Part]) -> Recipe:
+    """Whole numbers: some occur more than once."""
+
+    def change(part: Part, value: Any, rng: Any) -> Any:
+        import numpy as np
+
+        return np.rint(np.asarray(value).astype(np.float64)).astype(part.dtype)
+
+    return Recipe("whole numbers", 0, {part.name: change for part in parts})
+
+
 def named(changes: Mapping[str, str]) -> str:
     """ "mask padded at the end, ids counting down and 3 more"."""
     shown = [f"{name} {text}".strip() for name, text in changes.items()]
@@ -113,7 +149,7 @@ def _varied(parts: Sequence[Part]) -> Iterator[Recipe]:
 def _controlled(parts: Sequence[Part]) -> Iterator[Recipe]:
     """All controls at once, then each alone, since one value may be refused."""
     longest = longest_of(parts)
-    values = {part.name: controls_of(part, longest) for part in parts if part.role is Role.CONTROL}
+    values = {part.name: controls_of(part, longest) for part in parts if part.role in (Role.CONTROL, Role.SHAPING)}
     rounds = [{name: numbers[k] for name, numbers in values.items() if k < len(numbers)} for k in range(CONTROLS)]
     alone = [{name: number} for name, numbers in values.items() for number in numbers[:2]] if len(values) > 1 else []
     choices = [*rounds[: CONTROLS // 2], *alone[: CONTROLS // 2]] if alone else rounds
@@ -128,7 +164,7 @@ def control(choice: Mapping[str, int]) -> Recipe:
     return Recipe(label, 0, {name: filled(number) for name, number in choice.items()}, "control")
 
 
-def filled(number: int) -> Change:
+def filled(number: float) -> Change:
     """Every element that number."""
     import numpy as np
 

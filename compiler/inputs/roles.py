@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ..load.bind_shapes import real_inputs
 from .generate_inputs import CHANNELS, LENGTH, MASK, POSITION, RATE
-from .steps import Flow
-from .trace_indices import index_limits
+from .operands import Fit, fits_of
+from .points import Sight
 from .trace_uses import Use, uses_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class Role(Enum):
     INTEGER = "other integers"
     IMAGE = "channels-first images"
     REAL = "other numbers"
-    OTHER = "strings, sequences, complex numbers, empty tensors"
+    SHAPING = "integers that are part of a shape, which is not known"
+    OTHER = "strings, sequences, complex numbers, empty tensors, declared shapes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,46 +43,52 @@ class Part:
     role: Role
     shape: tuple[int, ...]
     dtype: np.dtype[Any] | None
-    limit: int | None = None
-    """Integers stay below it."""
+    fit: Fit | None = None
+    """What it may hold, where what it is an operand of says so."""
+    settled: bool = False
+    """Whether there is only one array that it may be: a shape that is declared, or nothing at all."""
     special: tuple[int, ...] = ()
     """Numbers that the model compares it with, and their neighbours."""
 
 
-def parts_of(model: onnx.ModelProto, flow: Flow, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Part, ...]:
+def parts_of(model: onnx.ModelProto, sight: Sight, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Part, ...]:
     """Every input that must be fed, in the model's order."""
-    limits, uses = index_limits(model), uses_of(flow)
-    return tuple(_part(value, shapes.get(value.name), limits.get(value.name), uses[value.name]) for value in real_inputs(model.graph))
+    fits, uses = fits_of(sight.flow), uses_of(sight.flow)
+    parts = (_part(value, shapes.get(value.name), fits.get(value.name), uses[value.name]) for value in real_inputs(model.graph))
+    shaping = sight.depends.shaping
+    loose = (Role.CONTROL, Role.INTEGER)
+    return tuple(replace(part, role=Role.SHAPING) if part.name in shaping and part.role in loose else part for part in parts)
 
 
-def _part(value: onnx.ValueInfoProto, shape: tuple[int, ...] | None, limit: int | None, use: Use) -> Part:
+def _part(value: onnx.ValueInfoProto, shape: tuple[int, ...] | None, fit: Fit | None, use: Use) -> Part:
     from onnx import TensorProto, helper
 
     tensor = value.type.tensor_type
     if shape is None:
         shape = tuple(dim.dim_value for dim in tensor.shape.dim)
     if not value.type.HasField("tensor_type") or tensor.elem_type == TensorProto.STRING or not math.prod(shape):
-        return Part(value.name, Role.OTHER, shape, None)
+        return Part(value.name, Role.OTHER, shape, None, settled=value.type.HasField("tensor_type") and not math.prod(shape))
     dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-    if dtype.kind == "c":
+    exact = fit is not None and fit.exact is not None and len(fit.exact) == math.prod(shape)
+    if dtype.kind == "c" or (exact and dtype.kind != "b"):
         role = Role.OTHER
     elif dtype.kind == "b":
         role = Role.FLAG if math.prod(shape) == 1 else Role.MASK
     elif dtype.kind in "iu" or tensor.elem_type in (TensorProto.INT4, TensorProto.UINT4):
-        role = _of_integers(value.name, shape, limit, use)
+        role = _of_integers(value.name, shape, fit, use)
     else:
         role = _of_reals(value.name, shape, use)
     whole = [int(number) for number in sorted(use.compared) if math.isfinite(number)]
     special = tuple(dict.fromkeys([*whole, *(n + step for step in (1, -1) for n in whole if n + step >= 0)]))
-    return Part(value.name, role, shape, dtype, limit, special)
+    return Part(value.name, role, shape, dtype, fit, exact and dtype.kind != "b", special)
 
 
-def _of_integers(name: str, shape: tuple[int, ...], limit: int | None, use: Use) -> Role:
+def _of_integers(name: str, shape: tuple[int, ...], fit: Fit | None, use: Use) -> Role:
     if MASK.search(name):
         return Role.MASK
     if POSITION.search(name) and shape:
         return Role.POSITION
-    if limit is not None:
+    if fit is not None and fit.exact is None:
         return Role.INDEX
     if RATE.search(name) or math.prod(shape) == 1 or LENGTH.search(name):
         return Role.CONTROL

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 MERGE = "(merge)"
 LARGEST_CONSTANT = 65536
 """Elements of a constant whose values are looked at; larger ones are weights."""
-MOST_BODIES = 20_000
+MOST_BODIES = 2000
 """Bodies and calls of functions beyond which a function is one step."""
+SAME_SHAPE = frozenset({"Identity", "Cast", "DequantizeLinear", "QuantizeLinear", "Relu", "Sigmoid", "Tanh", "Neg"})
 BODIED = frozenset({"If", "Loop", "Scan"})
 BRANCHES = {"then_branch": "true", "else_branch": "false"}
 
@@ -58,14 +59,20 @@ class Flow:
     steps: list[Step] = field(default_factory=list)
     constants: dict[str, Any] = field(default_factory=dict)
     """Arrays of constants; None for one that is large or lies in another file."""
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """As declared, where every dim has a size; of weights too."""
 
 
-def flow_of(model: onnx.ModelProto) -> Flow:
-    """The steps of a model's graph, of every body in it and of its local functions. Keys of the main graph's tensors are their names."""
+def flow_of(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Flow:
+    """The steps of a model's graph, of every body in it and of its local functions. Keys of the main graph's tensors are their names.
+
+    shapes: of inputs whose shape the model leaves open.
+    """
     graph = model.graph
     flow = Flow(tuple(value.name for value in real_inputs(graph)), tuple(value.name for value in graph.output))
     functions = {(f.domain, f.name, f.overload): f for f in model.functions}
     _Walk(flow, functions).graph(graph, _Place("", (), {}))
+    flow.shapes.update(shapes or {})
     return flow
 
 
@@ -94,6 +101,11 @@ class _Walk:
         names = self._names(own, graph.node, place)
         self.flow.constants.update({names[tensor.name]: _array(tensor) for tensor in graph.initializer})
         self.flow.constants.update({names[name]: None for name in sparse})
+        self.flow.shapes.update({names[tensor.name]: tuple(tensor.dims) for tensor in graph.initializer})
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            dims = value.type.tensor_type.shape.dim
+            if value.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in dims):
+                self.flow.shapes.setdefault(names.get(value.name, value.name), tuple(dim.dim_value for dim in dims))
         self._nodes(graph.node, names, place)
         return names
 
@@ -112,11 +124,14 @@ class _Walk:
             function = self.functions.get((node.domain, node.op_type, node.overload))
             if operator == "Constant":
                 self.flow.constants[outputs[0]] = _stated(node)
+                self.flow.shapes.update((outputs[0], tuple(a.t.dims)) for a in node.attribute if a.name == "value")
             elif function is not None and self.bodies < MOST_BODIES:
                 self._call(node, function, inputs, outputs, _Place(f"{path}/", place.within, {}))
             else:
                 bodied = operator in BODIED
                 self.flow.steps.append(Step(operator, node, inputs, () if bodied else outputs, path, place.within))
+                if operator in SAME_SHAPE and inputs and inputs[0] in self.flow.shapes:
+                    self.flow.shapes.setdefault(outputs[0], self.flow.shapes[inputs[0]])
                 if bodied:
                     self._inside(self.flow.steps[-1], outputs, names)
 

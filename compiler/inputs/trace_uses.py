@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .operands import PASSING
 from .steps import MERGE, Flow, Step
-from .trace_indices import PASSING
 
 MOVES = PASSING | {"Gather", "GatherElements", "ScatterND", MERGE}
 """Operators whose results are the first operand's elements (a MERGE's: any operand's)."""
@@ -105,6 +105,9 @@ class _Trace:
         elif step.operator in ("Reshape", "Cast", "Identity", "Max"):
             if step.inputs[0] in self.biased:
                 self.biased.setdefault(out, set()).update(self.biased[step.inputs[0]])
+        elif step.operator == "Attention" and len(step.inputs) > 3:
+            for source in self.same.get(step.inputs[3], ()):
+                self.uses[source].added_to_scores = True
         elif step.operator == "Softmax":
             for source in self.biased.get(step.inputs[0], ()):
                 self.uses[source].added_to_scores = True

@@ -24,6 +24,8 @@ class Dependence:
 
     def __init__(self, flow: Flow, ranges: Mapping[str, Range]) -> None:
         self._ranges = ranges
+        self.shaping: frozenset[str] = NONE
+        """Inputs whose values are part of a shape."""
         self.values: dict[str, frozenset[str]] = {name: frozenset({name}) for name in flow.inputs}
         self.shapes: dict[str, frozenset[str]] = {}
         while any([self._pass(step) for step in flow.steps]):  # more than once only where a loop carries something
@@ -39,12 +41,18 @@ class Dependence:
         values = NONE.union(*(self.of(name) for name in step.inputs))
         shapes = NONE.union(*(self.shapes.get(name, NONE) for name in step.inputs))
         deciding = [step.inputs[k] for k in SHAPE_OPERANDS.get(step.operator, ()) if k < len(step.inputs)]
+        self.shaping = self.shaping.union(*(self.of(name) for name in deciding))
         shapes = shapes.union(*(self.of(name) for name in (*deciding, *step.deciding)))
         if step.operator in SHAPED_BY_VALUES:
             shapes |= values
         values = shapes if step.operator in READS_SHAPES else values | shapes
         new = False
-        for name in filter(None, step.outputs):
+        if step.operator == "Dropout" and len(step.inputs) < 3:  # not in training: the mask is all ones
+            values = self.of(step.inputs[0])
+            self.values.update(dict.fromkeys(step.outputs[1:], NONE))
+        for name in step.outputs[: 1 if step.operator == "Dropout" else None]:
+            if not name:
+                continue
             low, high = self._ranges.get(name, ANY)
             found = shapes if low == high else values
             new |= not found <= self.of(name) or not shapes <= self.shapes.get(name, NONE)

@@ -11,12 +11,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ModelError
-from .coverage import Coverage, Seen, differs
+from .coverage import Coverage, Seen
 from .fitting_inputs import LONGEST_REASON, misfit
-from .points import points_of, sight_of
+from .points import Point, points_of, sight_of
+from .probe import pairs
 from .recipes import Cook, Recipe, planned
 from .roles import Role, parts_of
+from .samples import check_names
 from .search import candidates
+from .trial_set import TrialSet
 
 if TYPE_CHECKING:
     import onnx
@@ -50,16 +53,6 @@ class Untouched(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class TrialSet:
-    """Inputs that the model takes, and what it makes of them."""
-
-    label: str
-    values: Mapping[str, Any]
-    outputs: Mapping[str, Any]
-    reached: frozenset[tuple[str, str]]
-
-
 class Trials:
     """Everything is run once, when first asked for.
 
@@ -80,12 +73,14 @@ class Trials:
         """Why inputs could not be used, each reason once."""
         self._model, self._untouched, self._given = model, untouched, tuple(given)
         self._outputs = outputs or {}
-        sight = sight_of(model)
-        reach = {name: sight.depends.of(name) for name in sight.flow.outputs}
+        sight = sight_of(model, shapes)
+        parts = parts_of(model, sight, shapes)
+        settled = {part.name for part in parts if part.settled}
+        reach = {name: sight.depends.of(name) - settled for name in sight.flow.outputs}
         self._live = [name for name in inputs if any(name in found for found in reach.values())]
-        parts = [part if part.name in self._live else replace(part, role=Role.OTHER) for part in parts_of(model, sight.flow, shapes)]
-        self._cook = Cook(model, parts, shapes, inputs)
-        self._seen = Seen(tuple(name for name, found in reach.items() if found), points_of(sight))
+        self._cook = Cook(model, [part if part.name in self._live else replace(part, role=Role.OTHER) for part in parts], shapes, inputs)
+        self._seen = Seen({name: found for name, found in reach.items() if found}, points_of(sight))
+        self._operators = frozenset(step.operator for step in sight.flow.steps)
         self._kept: list[TrialSet] = []
 
     def sets(self) -> list[TrialSet]:
@@ -101,9 +96,15 @@ class Trials:
     @cached_property
     def _all(self) -> list[TrialSet]:
         for label, values in self._given:
+            check_names(values, tuple(self._cook.parts))
             run = self._untouched.run(values)
             self._keep(TrialSet(label, values, run.outputs, run.reached))
+        before = len(self._kept)
         self._plan()
+        if len(self._kept) == before and self._cook.narrow():
+            self._plan()
+        if self._kept and len(self._kept) == before:
+            self._vary(self._kept[0])
         self._search()
         self._probe()
         return self._kept
@@ -113,16 +114,38 @@ class Trials:
         self._seen.add(trial.outputs, trial.reached)
 
     def _plan(self) -> None:
-        controls = 0
+        """Where the plain sets are refused and other values of an integer control are not, all others are made with those."""
+        controls, refused = 0, list[Recipe]()
         for recipe in planned(self._cook):
             if recipe.kind == "control" and controls == CONTROLS:
                 continue
-            trial = self._attempt(recipe)
-            if recipe.label == "seed 0" and self._closed(trial):
-                trial = self._turned(recipe, trial)
-            if trial is not None and ((recipe.kind == "plain" and not recipe.changes) or self._tells(recipe, trial)):
+            trial = self._first(recipe) if recipe.label == "seed 0" else self._attempt(recipe)
+            if trial is None:
+                refused.append(recipe)
+            elif self._tells(recipe, trial):
                 self._keep(trial)
                 controls += recipe.kind == "control"
+            if trial is not None and recipe.kind == "control" and len(refused) > 1 and not self._cook.settled:
+                self._cook.settled = {name: trial.values[name] for name in recipe.changes}
+                self._again([one for one in refused if one.kind != "control"])
+
+    def _vary(self, sample: TrialSet) -> None:
+        """Where the model takes nothing that is made up: a given sample with other numbers, everything else as it is."""
+        for recipe in planned(self._cook):
+            if recipe.kind == "scale":
+                trial = self._attempt(replace(recipe, label=f"{recipe.label} on {sample.label}", start=sample.values))
+                if trial is not None and self._tells(recipe, trial):
+                    self._keep(trial)
+
+    def _first(self, recipe: Recipe) -> TrialSet | None:
+        trial = self._attempt(recipe)
+        return self._turned(recipe, trial) if self._closed(trial) else trial
+
+    def _again(self, recipes: Iterable[Recipe]) -> None:
+        for recipe in recipes:
+            trial = self._attempt(recipe)
+            if trial is not None and self._tells(recipe, trial):
+                self._keep(trial)
 
     def _attempt(self, recipe: Recipe) -> TrialSet | None:
         """A set as made, and run; None where the model does not take it, and `unfit` says why."""
@@ -135,7 +158,8 @@ class Trials:
         if reason := misfit(self._model, self._outputs, run.outputs):
             self._note(reason)
             return None
-        return TrialSet(recipe.label, values, run.outputs, run.reached)
+        plain = recipe.kind == "plain" and not recipe.changes and recipe.start is None
+        return TrialSet(recipe.label, values, run.outputs, run.reached, plain)
 
     def _note(self, reason: str) -> None:
         if reason not in self.unfit:
@@ -158,6 +182,8 @@ class Trials:
 
     def _tells(self, recipe: Recipe, trial: TrialSet) -> bool:
         """Not a set on which an output is no number at all, nor one whose numbers are so large that some became none."""
+        if recipe.kind == "plain" and not recipe.changes:
+            return True
         shares = {name: _finite(value) for name, value in trial.outputs.items()}
         usual = {name: _finite(value) for name, value in self._kept[0].outputs.items()} if self._kept else {}
         if recipe.kind == "scale":
@@ -169,12 +195,12 @@ class Trials:
         tried = {trial.label for trial in self._kept}
         patience = PATIENCE
         for _ in range(MORE):
-            missing = self._seen.missing()
-            still = set(self._seen.outputs) - self._seen.changed
-            if not (missing or still) or not patience:
+            unmoved = [Point(name, "changed", name, "", self._seen.depends[name]) for name in self._seen.unmoved()]
+            missing = [*unmoved, *self._seen.missing()]
+            if not missing or not patience:
                 return
             starts = {key: (trial.label, trial.values) for trial in reversed(self._kept) for key in trial.reached}
-            recipe = next((r for r in candidates(self._cook, missing, starts) if r.label not in tried), None)
+            recipe = next((r for r in candidates(self._cook, missing, starts, self._operators) if r.label not in tried), None)
             if recipe is None:
                 return
             tried.add(recipe.label)
@@ -191,7 +217,7 @@ class Trials:
         """Each input changed alone, on top of one set, until an output changes."""
         runs = 0
         for name in self._probed():
-            for before, after in self._differing(name):
+            for before, after in pairs(name, self._kept):
                 if isinstance(after, TrialSet):
                     found: TrialSet | None = after
                 elif runs < PROBES:
@@ -208,20 +234,6 @@ class Trials:
         """Masks, flags and integers first: they are what is ignored unseen."""
         late = (Role.REAL, Role.IMAGE, Role.OTHER)
         return sorted(self._live, key=lambda name: name in self._cook.parts and self._cook.parts[name].role in late)[:PROBED]
-
-    def _differing(self, name: str) -> Iterable[tuple[TrialSet, TrialSet | Recipe]]:
-        """Pairs that differ in this input alone: sets that do already, then recipes for others."""
-        base = self._kept[0] if self._kept else None
-        others = [trial for trial in self._kept[1:] if base is not None and differs(base.values[name], trial.values[name])]
-        if base is None:
-            return
-        for trial in others:
-            if not any(differs(base.values[other], trial.values[other]) for other in base.values if other != name):
-                yield base, trial
-        for trial in others[:1] + others[-1:]:
-            yield base, Recipe(f"{name} as in {trial.label}", 0, {}, start={**base.values, name: trial.values[name]})
-        for trial in others[:1]:
-            yield trial, Recipe(f"{name} as in {base.label}", 0, {}, start={**trial.values, name: base.values[name]})
 
 
 def _finite(value: Any) -> float:

@@ -101,11 +101,11 @@ def _causal_padded(part: Part, value: Any, rng: np.random.Generator) -> Any:
 def _ends(part: Part, value: Any, rng: np.random.Generator) -> Any:
     """Uniform over the whole range, 0 and the last number at least once where there is room, then what the model compares with."""
 
-    low, high = _range(part)
+    low, high = range_of(part)
     made = rng.integers(low, high, part.shape, endpoint=True)
     special = [number for number in part.special if low <= number <= high]
     flat = made.reshape(-1)
-    for place, number in enumerate([low if low < 0 else 0, high, *special]):
+    for place, number in enumerate([low, high, *special]):
         flat[(place * max(flat.size // 5, 1)) % flat.size] = number
     return made.astype(part.dtype)
 
@@ -114,7 +114,7 @@ def _counted(part: Part, value: Any, rng: np.random.Generator) -> Any:
     """Downwards from the last number: every one another, so that order shows."""
     import numpy as np
 
-    low, high = _range(part)
+    low, high = range_of(part)
     count = np.arange(math.prod(part.shape)).reshape(part.shape)
     return (high - count % (high - low + 1)).astype(part.dtype)
 
@@ -122,19 +122,19 @@ def _counted(part: Part, value: Any, rng: np.random.Generator) -> Any:
 def _shifted(part: Part, value: Any, rng: np.random.Generator) -> Any:
     import numpy as np
 
-    return ((np.asarray(value).astype(np.int64) + 1) % (part.limit or BYTE)).astype(part.dtype)
+    return ((np.asarray(value).astype(np.int64) + 1) % (part.fit.high + 1 if part.fit else BYTE)).astype(part.dtype)
 
 
 def _scattered(part: Part, value: Any, rng: np.random.Generator) -> Any:
-    return rng.integers(0, part.limit or BYTE, part.shape).astype(part.dtype)
+    return rng.integers(0, part.fit.high + 1 if part.fit else BYTE, part.shape).astype(part.dtype)
 
 
-def _range(part: Part) -> tuple[int, int]:
+def range_of(part: Part) -> tuple[int, int]:
     """The first and the last number that such an integer input is given."""
     import numpy as np
 
-    if part.limit is not None:
-        return 0, max(part.limit - 1, 0)
+    if part.fit is not None:
+        return part.fit.low, part.fit.high
     if part.dtype is None or part.dtype.kind not in "iu":
         return 0, 7
     limits = np.iinfo(part.dtype)
@@ -157,11 +157,8 @@ def variants_of(part: Part) -> tuple[tuple[str, Change], ...]:
 
 def controls_of(part: Part, longest: int) -> list[int]:
     """Values for a one-element integer or for lengths, the most telling first; the model may refuse some. 1 is in every plain set."""
-    usual = [0, 2, 3, longest] if SAMPLE_RATE not in part.special else []
-    values = [*part.special, *usual]
-    if part.limit is not None:
-        values = [min(number, part.limit - 1) for number in (*values, part.limit - 1)]
-    return list(dict.fromkeys(values))
+    usual = [0, 2, 3] if part.role is Role.SHAPING else [0, 2, 3, longest] if SAMPLE_RATE not in part.special else []
+    return list(dict.fromkeys([*part.special, *usual]))
 
 
 def scaled(part: Part, value: Any, factor: float, sign: str) -> Any:
@@ -187,5 +184,5 @@ def _held(values: Any, part: Part) -> Any:
     """In the input's dtype, no number beyond what it holds."""
     import numpy as np
 
-    largest = float(np.finfo(part.dtype).max) if part.dtype is not None and part.dtype.kind == "f" else math.inf
+    largest = float(np.finfo(part.dtype).max) if part.dtype in (np.float16, np.float32, np.float64) else math.inf
     return np.clip(values, -largest, largest).astype(part.dtype)

@@ -14,6 +14,7 @@ from .lift_opset import modernise
 from .node_names import name_nodes_apart
 from .operands import check_operands
 from .read_model import read_model
+from .runtime_faults import check_runtime_faults
 from .simplify import fold_constants, keep_metadata
 from .source import Source
 from .structure import check_structure, run_checker
@@ -65,6 +66,7 @@ def load_model(source: Source, shapes: Shapes | None = None) -> LoadedModel:
     bind_shapes(model, shapes or {})
     unbound = unbound_dims(model)
     proto, more = _prepare(model, where)
+    check_runtime_faults(proto, where)
     return LoadedModel(
         source=source, proto=proto, sha256=sha256, unbound=unbound, opset=opset_of(proto), source_opset=source_opset, notes=(*notes, *more)
     )

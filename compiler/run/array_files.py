@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -32,6 +32,18 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise _not_arrays(path, str(error)) from None
+
+
+def read_samples(paths: Sequence[Path]) -> tuple[tuple[str, dict[str, npt.NDArray[Any]]], ...]:
+    """(name, arrays) of every .npz file, in the order given; of a folder every one in it, by name. Raises UsageError."""
+    files: list[Path] = []
+    for path in paths:
+        found = sorted(path.glob("*.npz")) if path.is_dir() else [path]
+        if not found:
+            raise UsageError(f"no .npz file in the folder {path}", help=ADVICE)
+        files += found
+    names = [file.name for file in files]
+    return tuple((file.name if names.count(file.name) == 1 else str(file), read_arrays(file)) for file in files)
 
 
 def _not_arrays(path: Path, problem: str) -> UsageError:

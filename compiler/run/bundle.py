@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import networkx
 
     from ..bundle.graph import Level
+    from ..inputs.samples import Given
     from ..load.source import Model
     from ..verify.report import VerifyReport
     from .outputs import Outputs
@@ -104,7 +105,7 @@ class Bundle:
         model: Model,
         *,
         emulate: bool = False,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Given | None = None,
         expect: Mapping[str, Any] | None = None,
         require_verified: str | None = None,
         progress: Callable[[str], None] | None = None,
@@ -114,7 +115,7 @@ class Bundle:
         - model: a path or an onnx.ModelProto, the one given to `compile`.
         - emulate: segments whose device is not here are judged on the CPU; without this the bundle is not verified then
           (`report.segments` says what was judged where).
-        - inputs: arrays by input name, compared first. progress: called with a line per stage.
+        - inputs: arrays by input name, or (label, arrays) for each of several sets, compared first. progress: called with a line per stage.
         - expect: arrays by output name, what the model's source framework computes for `inputs`: the bundle is held against them too.
         - require_verified: raise VerifyError unless it is verified, "all": with every segment on its own runtime, even if `emulate`;
           "here": leaving out runtimes that are not here.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import VerifyError
+from ..inputs.samples import Given, samples_of
 from ..inputs.trials import Trials
 from ..load.given_inputs import check_given
 from ..load.source import MemoryModel, Source
@@ -42,22 +43,23 @@ def verify(
     bundle: Verifiable,
     *,
     emulate: bool = False,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Given | None = None,
     expect: Mapping[str, Any] | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     progress: Callable[[str], None] | None = None,
     oracle: Recalling | None = None,
 ) -> VerifyReport:
-    """Run both and compare. `inputs` are compared besides the generated ones; `shapes` are for inputs whose shape the bundle leaves open.
+    """Run both and compare. `inputs`, one set or several, are compared first; `shapes` are for inputs whose shape the bundle leaves open.
     Segments whose runtime is not here run on the CPU; unless `emulate` says that this is enough, the bundle is then not verified.
-    expect: what the source framework computes for `inputs`, by name of the output. oracle: of the same model, where one is open already.
+    expect: what the source framework computes for the first of `inputs`, by name of the output. oracle: of the same model, where one is
+    open already.
 
     Raises VerifyError where the bundle was not made from this model, UserError for inputs that the bundle does not take, and what running
     either raises. A difference raises nothing: `verified` is False, and `reason` says why.
     """
     check_asked(expect, inputs)
     _same_model(source, bundle)
-    given = () if inputs is None else (("given", inputs),)
+    given = samples_of(inputs)
     sizes = {**(shapes or {}), **_bound(bundle)}
     if oracle is not None:
         return _Comparison(source, bundle, oracle, sizes, given).report(emulate, expect, progress)

@@ -52,13 +52,13 @@ def match_constant_divisor(graph: Graph, node: Node) -> Bindings | None:
 
 
 def match_one_number(graph: Graph, node: Node) -> Bindings | None:
-    """Max or Min of a tensor and a constant number."""
+    """Max or Min of a tensor and a constant finite number (Clip's own bounds are finite)."""
     if len(node.inputs) != 2 or not match(graph, node):
         return None
     for index, name in enumerate(node.inputs):
         value = graph.scalar(name)
         view, other = graph.tensor(name), graph.tensor(node.inputs[1 - index])
-        if value is not None and other.shape is not None and len(view.shape or ()) <= len(other.shape):
+        if value is not None and isfinite(value) and other.shape is not None and len(view.shape or ()) <= len(other.shape):
             return Bindings(node, {"x": node.inputs[1 - index], "bound": value})
     return None
 
@@ -129,7 +129,7 @@ def extreme_clip(b: Builder, found: Bindings) -> str:
 
 
 def clip_bounds(graph: Graph, node: Node) -> Bindings | None:
-    """Constant bounds; an absent one is infinite."""
+    """Constant bounds that are not crossed; an absent one is infinite on its own side."""
     if not match(graph, node):
         return None
     bounds = {}
@@ -140,7 +140,7 @@ def clip_bounds(graph: Graph, node: Node) -> Bindings | None:
             if value is None:
                 return None
         bounds[name] = float(value) if isinstance(value, float | int) else open_end
-    return Bindings(node, bounds) if bounds["min"] <= bounds["max"] else None
+    return Bindings(node, bounds) if bounds["min"] <= bounds["max"] and bounds["min"] < inf and bounds["max"] > -inf else None
 
 
 def clip_is_relu(graph: Graph, node: Node) -> Bindings | None:

@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"shapes": {}}, "dynamic dims without a size: batch"),
         ({"output": "lightnet.onnx"}, "there is a file where the bundle should go"),
         ({"disable": "nope"}, "there is no rule 'nope'"),
-        ({"inputs": [1]}, "inputs is a mapping from input names to arrays, not list"),
+        ({"inputs": [1]}, "inputs is a mapping from input names to arrays, or (label, mapping) pairs, not list"),
         ({"inputs": {"x": np.zeros(3)}}, "the model has no input 'x'"),
         ({"effort": 0}, "effort is a positive number, not 0"),
         ({"effort": "much"}, "effort is a positive number, not 'much'"),

@@ -22,8 +22,12 @@ def test_verify_compares_inputs_of_ones_own(tmp_path: Path, capsys: pytest.Captu
     np.savez(tmp_path / "x.npz", x=np.ones((1, 4), np.float32))
     arguments = ["verify", str(model), str(folder), "--json", "--inputs"]
     assert cli.run([*arguments, str(tmp_path / "x.npz")]) == 0
-    labels = json.loads(capsys.readouterr().out)["inputs"]
-    assert labels[:3] == ["given", "seed 0", "seed 1"] and labels.count("given") == 1
+    assert json.loads(capsys.readouterr().out)["inputs"][:2] == ["x.npz", "seed 0"]
+    (tmp_path / "more").mkdir()
+    for name in ("b", "a"):
+        np.savez(tmp_path / "more" / f"{name}.npz", x=-np.ones((1, 4), np.float32))
+    assert cli.run([*arguments, str(tmp_path / "more"), "--inputs", str(tmp_path / "x.npz")]) == 0
+    assert json.loads(capsys.readouterr().out)["inputs"][:4] == ["a.npz", "b.npz", "x.npz", "seed 0"]
     np.savez(tmp_path / "z.npz", z=np.ones((1, 4), np.float32))
     assert cli.run([*arguments, str(tmp_path / "z.npz")]) == 2
     assert "the model has no input 'z'" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from autoglmc.compiler.bundle.manifest import MANIFEST
 from autoglmc.compiler.devices.ort_settings import OrtSettings
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.constraints import Constraints, SettingsOfSegment
-from autoglmc.compiler.driver.optimiser_faults import with_settings
+from autoglmc.compiler.driver.optimiser_faults import Refused, find_optimiser_faults, with_settings
 from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.compiler.driver.route_around import around
-from autoglmc.compiler.driver.search_budget import SearchBudget
+from autoglmc.compiler.driver.search_budget import Meter, SearchBudget
 from autoglmc.compiler.driver.state import State
 from autoglmc.compiler.driver.verdict import Faulty, Misoptimised
 from autoglmc.compiler.errors import BundleError, SearchEnded, VerifyError
@@ -191,3 +192,25 @@ def test_a_bias_of_another_scale(tmp_path: Path) -> None:
         model = quantised_product(random.Random(number), np.random.default_rng(number), 10.0)
         (tmp_path / str(number)).mkdir()
         assert off_by(compiled(model, tmp_path / str(number)), model) <= 0.0701
+
+
+def test_a_guess_is_taken_back_where_it_did_not_help(tmp_path: Path) -> None:
+    """It is tried once: the segment keeps its key, with all optimisers."""
+    guess = replace(found("k"), wrong=False)
+    result = compiled(parse(RELU), tmp_path, verify=False)
+    refused = Refused(planned=None, folder=tmp_path, manifest=result.manifest, problem=VerifyError("off"), left_out={0: guess})  # type: ignore[arg-type]
+    verdict = find_optimiser_faults(refused, (), Meter(SearchBudget()), lambda message: None)
+    assert verdict is not None
+    (back,) = verdict.settings
+    assert back.key == "k" and back.wrong and back.settings == OrtSettings()
+    assert verdict.reason == "without its optimiser s is refused as well: all of them are used again"
+    again = replace(refused, left_out={0: back})
+    assert find_optimiser_faults(again, (), Meter(SearchBudget()), lambda message: None) is None
+
+
+def test_a_step_of_the_quantisation_is_left_out_as_a_guess(tmp_path: Path) -> None:
+    """Right either way, but a judge that knows no steps refuses it; the words do not say that it is wrong."""
+    model = random_model("quantised_product", 4)
+    result = compiled(model, tmp_path)
+    assert off_by(result, model) <= 0.0701
+    assert all(" further off than is allowed (" in note or " wrong (" in note for note in notes_of(result))

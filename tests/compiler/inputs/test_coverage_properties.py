@@ -110,7 +110,7 @@ def programs(draw: st.DrawFn, known: tuple[str, ...] = ("x", "z"), mark: str = "
     return program, names[-1]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(programs(), st.integers(0, 2**32 - 1))
 def test_reached_and_missed_are_what_is_possible(drawn: tuple[Program, str], seed: int) -> None:
     program, last = drawn

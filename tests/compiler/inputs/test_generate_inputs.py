@@ -9,7 +9,8 @@ from small_models import DYNAMIC, RELU, parse
 
 from autoglmc.compiler.errors import ModelError
 from autoglmc.compiler.inputs.generate_inputs import SAMPLE_RATE, SEQUENCE, SYMBOLS, generate_inputs, small_shapes
-from autoglmc.compiler.inputs.trace_indices import index_limits
+from autoglmc.compiler.inputs.operands import Fit, fits_of
+from autoglmc.compiler.inputs.steps import flow_of
 from autoglmc.compiler.load.load_model import load_model
 
 
@@ -45,7 +46,7 @@ def test_indices_stay_inside_the_table() -> None:
     model = parse(text)
     for name, rows in (("words", 30), ("segments", 2)):
         model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((rows, 4), np.float32), name))
-    assert index_limits(model) == {"ids": 30, "kinds": 2}
+    assert fits_of(flow_of(model)) == {"ids": Fit(0, 29), "kinds": Fit(0, 1)}
     made = generate_inputs(model, 0)
     assert made["ids"].min() == 0 and made["ids"].max() == 29 and set(made["kinds"].ravel()) == {0, 1}
 
@@ -54,7 +55,7 @@ def test_the_smaller_of_two_tables_counts_and_the_axis_is_respected() -> None:
     model = parse("g (int64[9] i) => (float[5,9] y, float[9,2] z) { y = Gather<axis=1>(wide, i) z = Gather<axis=-2>(tall, i) }")
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((5, 7), np.float32), "wide"))
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((3, 2), np.float32), "tall"))
-    assert index_limits(model) == {"i": 3}
+    assert fits_of(flow_of(model)) == {"i": Fit(0, 2)}
 
 
 def test_masks_let_everything_pass() -> None:

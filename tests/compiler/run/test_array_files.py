@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autoglmc.compiler.errors import UsageError
-from autoglmc.compiler.run.array_files import read_arrays, write_arrays
+from autoglmc.compiler.run.array_files import read_arrays, read_samples, write_arrays
 
 
 def test_what_is_written_is_read_and_equal_arrays_give_equal_files(tmp_path: Path) -> None:
@@ -42,3 +42,19 @@ def test_a_place_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"refusing to overwrite .*manifest\.json: it is not an \.npz file"):
         write_arrays(tmp_path / "manifest.json", {"y": np.ones(1)})
     assert (tmp_path / "manifest.json").read_text() == "{}"
+
+
+def test_samples_are_files_and_folders_in_order(tmp_path: Path) -> None:
+    for name in ("z/b.npz", "z/a.npz", "c.npz", "y/a.npz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.savez(tmp_path / name, x=np.full(1, ord(name[-5])))
+    found = read_samples([tmp_path / "c.npz", tmp_path / "z"])
+    assert [(label, arrays["x"].item()) for label, arrays in found] == [("c.npz", ord("c")), ("a.npz", ord("a")), ("b.npz", ord("b"))]
+    twice = [label for label, _ in read_samples([tmp_path / "y", tmp_path / "z"])]
+    assert twice == [str(tmp_path / "y" / "a.npz"), str(tmp_path / "z" / "a.npz"), "b.npz"]  # two of one name are told by their paths
+    assert read_samples([]) == ()
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UsageError, match=r"no \.npz file in the folder .*none"):
+        read_samples([tmp_path / "none"])
+    with pytest.raises(UsageError, match="no such file"):
+        read_samples([tmp_path / "absent.npz"])

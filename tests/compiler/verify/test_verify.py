@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -43,7 +44,7 @@ def check(
     *,
     bounds: tuple[BoundRecord, ...] = (),
     limits: tuple[LimitRecord, ...] = (),
-    inputs: dict[str, np.ndarray] | None = None,
+    inputs: Any = None,
     devices: tuple[str, ...] = ("npu", "cpu"),
 ) -> VerifyReport:
     """`model` is the truth, the bundle is made from `compiled_from`."""
@@ -168,6 +169,8 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
 def test_given_inputs_are_compared_too(tmp_path: Path) -> None:
     report = check(tmp_path, mlp(), inputs={"x": np.ones((4, 32), np.float32)})
     assert report.verified and report.inputs[:2] == ("given", "seed 0")
+    several = [("morning", {"x": np.ones((4, 32), np.float32)}), ("evening", {"x": np.zeros((4, 32), np.float32)})]
+    assert check(tmp_path, mlp(), inputs=several).inputs[:3] == ("morning", "evening", "seed 0")
 
 
 def test_external_weights_are_found(tmp_path: Path) -> None:
@@ -223,14 +226,16 @@ def test_what_is_drawn_at_random_is_named_and_not_compared(tmp_path: Path, graph
 
 
 def test_inputs_that_the_model_itself_refuses_prove_nothing_and_break_nothing(tmp_path: Path) -> None:
-    """A shape among the inputs: the model takes one in very many."""
-    model = parse("g (float[2,6] x, int64[2] s) => (float[3,4] y) { y = Reshape(x, s) }")
+    """A shape among the inputs: the model takes one in very many. The declared one is made, but not the summands of one."""
+    plain = parse("g (float[2,6] x, int64[2] s) => (float[3,4] y) { y = Reshape(x, s) }")
+    assert check(tmp_path, plain, devices=("cpu",)).verified
+    model = parse("g (float[2,6] x, int64[2] s, int64[2] t) => (float[3,4] y) { u = Add(s, t) y = Reshape(x, u) }")
     report = check(tmp_path, model, devices=("cpu",))
     assert not report.verified and not report.outputs and not report.inputs
     assert "the model takes none of the generated inputs" in report.reason and "give some that it takes" in report.reason
-    fitting = {"x": np.arange(12, dtype=np.float32).reshape(2, 6), "s": np.array([3, 4])}
+    fitting = {"x": np.arange(12, dtype=np.float32).reshape(2, 6), "s": np.array([3, 3]), "t": np.array([0, 1])}
     report = check(tmp_path, model, devices=("cpu",), inputs=fitting)
-    assert report.verified and report.inputs == ("given",)
+    assert report.verified and report.inputs[:2] == ("given", "large numbers on given")
 
 
 def test_an_error_on_given_inputs_is_no_misfit(tmp_path: Path) -> None:

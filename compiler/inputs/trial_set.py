@@ -1,0 +1,20 @@
+"""One set of trial inputs that the untouched model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSet:
+    """Inputs, and what the model makes of them."""
+
+    label: str
+    values: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    reached: frozenset[tuple[str, str]]
+    """(path of a node, side) of every side that a value reached."""
+    plain: bool = False
+    """Whether a seed alone made it."""
