@@ -114,14 +114,14 @@ class _Comparison:
         tell = progress or (lambda _: None)
         for trial in self.trials.sets():
             tell(f"comparing on {trial.label}")
-            self.trial.compare(trial.label, trial.values)
+            self.trial.compare(trial.label, trial.values, trial.usual)
         outputs = self._judged(self.untouched.outputs)
         if any(d.fault for d in outputs) and max(d.excess for d in outputs) < AGAIN:
             tell("measuring rounding again")
             self.trial.look_again()
             outputs = self._judged(self.untouched.outputs)
         boundaries = self._judged(whole(self.trial.samples, self.untouched.tensors, len(self.trial.labels)))
-        limits = held(self.manifest.limits, outputs) if outputs else ()
+        limits = held(self.manifest.limits, tuple(self.trial.likely(d.name) for d in outputs)) if outputs else ()
         evidence = Evidence(self.trial, self.trials, self.fixed, self.random)
         expected = self._expected(expect)
         return self._answer(emulate, evidence, outputs, boundaries, limits, expected)
