@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import VerifyError
 from ..inputs.samples import Given, samples_of
 from ..inputs.trials import Trials
+from ..load.given_inputs import check_given
 from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
 from ..reference.recall import Recalling
@@ -98,6 +99,8 @@ class _Comparison:
     ) -> None:
         manifest, self.stages = bundle.manifest, stages
         graph = read_graph(source)
+        for _, values in given:
+            check_given(graph, values)
         crossing = [port.tensor for segment in manifest.segments for port in segment.outputs]
         self.manifest, self.untouched = manifest, Untouched(oracle, crossing)
         wanted = {value.name: value.shape for value in manifest.model.outputs}
