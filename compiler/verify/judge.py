@@ -18,7 +18,7 @@ from ..differing_digits import differing
 from .compare import TensorDifference, Worst, cosine_of, difference, is_real, items
 from .places import channel_axis, index_of
 from .roundings import Allowance, Compared, compared, rms, saturated
-from .terms import COSINE, ENOUGH, EXACT, FAR, MANY, MOST_FAR, ULPS, Sample, Terms
+from .terms import COSINE, ENOUGH, EXACT, FAR, MANY, MOST_FAR, TINY, ULPS, Sample, Terms
 from .whole_numbers import whole_fault
 
 
@@ -140,7 +140,7 @@ class _Judgement:
         """What no rounding explains, however much of it was measured."""
         counted = c.counted & ~c.odd
         e, gap = c.expected[counted], c.gap[counted]
-        if e.size < 2 or not gap.max() > ULPS * self.allowance.unit * np.abs(e).max() + 2.0**-126:
+        if e.size < 2 or not gap.max() > ULPS * self.allowance.unit * self.allowance.scale + TINY:
             return ""
         got = np.asarray(sample.got).astype(np.float64)
         g = (np.moveaxis(got, self.axis, 0).reshape(c.gap.shape) if self.axis is not None else got.reshape(c.gap.shape))[counted]

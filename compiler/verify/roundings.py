@@ -132,6 +132,12 @@ class Allowance:
         return result
 
     @property
+    def scale(self) -> float:
+        """The largest number of all places and sets that is no fill: an output that is small on one set is no smaller than that elsewhere,
+        and what its operators round is of that size."""
+        return max(float(r.scale.max()) for r in self.roundings)
+
+    @property
     def largest(self) -> float:
         """The largest rounding of all places."""
         return max(float(r.peak.max()) for r in self.roundings)
