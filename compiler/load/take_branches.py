@@ -39,7 +39,10 @@ def _branch(node: onnx.NodeProto, conditions: dict[str, onnx.TensorProto]) -> on
 
     if node.op_type != "If" or node.domain not in ("", "ai.onnx") or node.input[0] not in conditions:
         return None
-    wanted = "then_branch" if numpy_helper.to_array(conditions[node.input[0]]).reshape(-1)[0] else "else_branch"
+    condition = numpy_helper.to_array(conditions[node.input[0]])
+    if condition.size != 1:
+        return None
+    wanted = "then_branch" if condition.item() else "else_branch"
     body = next((attribute.g for attribute in node.attribute if attribute.name == wanted), None)
     if body is None or body.sparse_initializer or len(body.output) != len(node.output):
         return None

@@ -126,8 +126,8 @@ class Bundle:
 
         >>> model = onnx.load("lightnet.onnx")
         >>> report = autoglmc.Bundle.load("lightnet.tensor_g2").verify(model, emulate=True)
-        >>> report.verified, report.inputs
-        (True, ('seed 0', 'seed 1', 'seed 2'))
+        >>> report.verified, report.inputs[:2]
+        (True, ('seed 0', 'seed 1'))
         """
         from ..load.source import source_of
         from ..verify.required import check_met, requirement_of

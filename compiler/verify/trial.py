@@ -11,6 +11,7 @@ from ..inputs.trials import Run
 from ..reference.messages import Answer, Question
 from ..reference.oracle import UNTOUCHED, Oracle
 from ..reference.recall import Recalling
+from .compare import TensorDifference, difference
 from .terms import Sample
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Untouched:
         """Raises ModelError where the model refuses these inputs."""
         answer = self.answer(inputs)
         assert answer.own is not None
-        return Run({name: answer.own[name] for name in self.outputs}, answer.points)
+        return Run({name: answer.own[name] for name in self.outputs}, answer.points, answer.work)
 
     def answer(self, inputs: Mapping[str, Any]) -> Answer:
         """What was answered to these inputs (the object, not its values). Raises ModelError where the model refuses them."""
@@ -81,7 +82,10 @@ class Trial:
     given: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
     """The untouched model's own outputs and the bundle's, on the first set."""
 
-    def compare(self, label: str, inputs: Mapping[str, Any]) -> None:
+    usual: list[bool] = field(default_factory=list)
+    """Whether a set is what the model is likely to get: on those the target's limits are measured."""
+
+    def compare(self, label: str, inputs: Mapping[str, Any], usual: bool) -> None:
         """Runs the bundle, and keeps its tensors beside the reference's."""
         seen: dict[str, Any] = {}
 
@@ -92,6 +96,7 @@ class Trial:
         got = {**self.session.run(inputs, observe)}
         self.labels.append(label)
         self.fed.append(inputs)
+        self.usual.append(usual)
         self.got.append({**seen, **got})
         self._add(len(self.labels) - 1, NOISE)
 
@@ -116,6 +121,11 @@ class Trial:
                 other = None if rounded.optimised is None else rounded.optimised[name]
                 sample = Sample(label, expected[name], got[name], tuple(way[name] for way in ways), other)
                 self.samples.setdefault(name, []).append(sample)
+
+    def likely(self, name: str) -> TensorDifference:
+        """How far an output is off on usual inputs, or on all where none is."""
+        chosen = [sample for sample, usual in zip(self.samples[name], self.usual, strict=True) if usual or not any(self.usual)]
+        return difference(name, [(sample.expected, sample.got) for sample in chosen])
 
 
 def whole(samples: Mapping[str, Sequence[Sample]], names: Sequence[str], sets: int) -> list[str]:

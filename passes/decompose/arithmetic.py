@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..rule.build import COMPUTED, Builder, largest
+from ..rule.build import COMPUTED, SWALLOWS, Builder, largest
 from ..rule.rewrite import Bindings, Build, Contract, Rewrite
 
 EXACT, REASSOCIATES = Contract("exact"), Contract("reassociates")
@@ -25,9 +25,9 @@ def match_binary(graph: Graph, node: Node) -> Bindings | None:
 
 
 def match_finite(graph: Graph, node: Node) -> Bindings | None:
-    """Two operands, neither a constant with an infinity (∞ - ∞ has no value)."""
+    """Two operands, neither a constant with a number that swallows the other (or an infinity: ∞ - ∞ has no value)."""
     values = [graph.value(name) for name in node.inputs]
-    finite = all(value is None or bool(np.isfinite(value.astype(np.float64)).all()) for value in values)
+    finite = all(value is None or bool((np.abs(value.astype(np.float64)) <= SWALLOWS).all()) for value in values)
     return match_binary(graph, node) if finite else None
 
 
@@ -52,13 +52,13 @@ def match_constant_divisor(graph: Graph, node: Node) -> Bindings | None:
 
 
 def match_one_number(graph: Graph, node: Node) -> Bindings | None:
-    """Max or Min of a tensor and a constant number."""
+    """Max or Min of a tensor and a constant finite number (Clip's own bounds are finite)."""
     if len(node.inputs) != 2 or not match(graph, node):
         return None
     for index, name in enumerate(node.inputs):
         value = graph.scalar(name)
         view, other = graph.tensor(name), graph.tensor(node.inputs[1 - index])
-        if value is not None and other.shape is not None and len(view.shape or ()) <= len(other.shape):
+        if value is not None and isfinite(value) and other.shape is not None and len(view.shape or ()) <= len(other.shape):
             return Bindings(node, {"x": node.inputs[1 - index], "bound": value})
     return None
 
@@ -129,7 +129,7 @@ def extreme_clip(b: Builder, found: Bindings) -> str:
 
 
 def clip_bounds(graph: Graph, node: Node) -> Bindings | None:
-    """Constant bounds; an absent one is infinite."""
+    """Constant bounds that are not crossed; an absent one is infinite on its own side."""
     if not match(graph, node):
         return None
     bounds = {}
@@ -140,7 +140,7 @@ def clip_bounds(graph: Graph, node: Node) -> Bindings | None:
             if value is None:
                 return None
         bounds[name] = float(value) if isinstance(value, float | int) else open_end
-    return Bindings(node, bounds) if bounds["min"] <= bounds["max"] else None
+    return Bindings(node, bounds) if bounds["min"] <= bounds["max"] and bounds["min"] < inf and bounds["max"] > -inf else None
 
 
 def clip_is_relu(graph: Graph, node: Node) -> Bindings | None:
@@ -152,7 +152,7 @@ def clip_is_relu(graph: Graph, node: Node) -> Bindings | None:
 
 def clip_finite(graph: Graph, node: Node) -> Bindings | None:
     found = clip_bounds(graph, node)
-    return found if found and isfinite(found.number("min")) and isfinite(found.number("max")) else None
+    return found if found and max(abs(found.number(name)) for name in ("min", "max")) <= SWALLOWS else None
 
 
 def relu(b: Builder, found: Bindings) -> str:

@@ -15,6 +15,7 @@ from math import sqrt
 import numpy as np
 
 from ...targets.dtypes import DTYPE
+from ..formula.closed_rows import closes_a_row
 from ..formula.pattern import Value
 from ..formula.trace import Extents, broadcasts, extents
 from ..graph.graph import Graph
@@ -72,6 +73,10 @@ def unless(graph: Graph, found: Bindings) -> str | None:
         return "the mask does not have the shape of the scores"
     if dtype not in ("bool", graph.tensor(root.inputs[0]).dtype):
         return f"the mask is {dtype}"
+    value = graph.value(mask) if mask and dtype != "bool" else None
+    causal = [~_causal(found)] if graph.attribute(root, "is_causal") and rows * total <= MOST_CAUSAL else []
+    if value is not None and closes_a_row((batch, heads, rows, total), [value], causal):
+        return "a constant mask of numbers closes a whole row"
     if graph.attribute(root, "is_causal") and rows * total > MOST_CAUSAL:
         return f"the causal mask has more than {MOST_CAUSAL} elements"
     return None

@@ -45,19 +45,28 @@ def unless(graph: Graph, found: Bindings) -> str | None:
         return "the weight is not a matrix of floats"
     if isinstance(factor, str):
         return factor
-    if factor.size not in (1, weight.shape[1]) or not np.isfinite(factor).all():
-        return "the factor is not one finite value per column"
-    if "bias" in found and graph.tensor(found["bias"]).elements not in (1, weight.shape[1]):
+    if not np.isfinite(factor).all():
+        return "the factor is not finite"
+    if "bias" in found and not _by_column(graph, found, "bias"):
         return "the bias is not one value per column"
     limit = float(np.finfo(weight.dtype).max)
     return None if float(np.abs(weight).max(initial=0.0)) * float(np.abs(factor).max()) < limit else "the folded weights overflow"
 
 
+def _by_column(graph: Graph, found: Bindings, name: str) -> bool:
+    """Whether the operand is one number or one per column, without more axes than the product has."""
+    shape, x, weight = (graph.tensor(found[key]).shape for key in (name, "x", "weight"))
+    rank = 1 if x is None else len(x)
+    if shape is None or weight is None or len(shape) > rank:
+        return False
+    return all(extent == 1 for extent in shape[:-1]) and (not shape or shape[-1] in (1, weight[-1]))
+
+
 def _factor(graph: Graph, found: Bindings) -> np.ndarray | str:
     """One number or one per column, float64; or why not."""
-    array, rank = graph.value(found["factor"]), len(graph.tensor(found.root.outputs[0]).shape or ())
-    if array is None or array.ndim > rank or array.size not in (1, array.shape[-1] if array.ndim else 1):
-        return "the factor varies along rows"
+    array = graph.value(found["factor"])
+    if array is None or not _by_column(graph, found, "factor"):
+        return "the factor is not one value per column"
     wide = array.astype(np.float64).reshape(-1)
     with np.errstate(divide="ignore"):
         return wide if found.root.operator == "Mul" else 1.0 / wide

@@ -22,7 +22,8 @@ from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
 
 BINARY = ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min")
-ALONG_LAST = ("LayerNormalization", "RMSNormalization", "Softmax", "LogSoftmax")
+NORMS = ("LayerNormalization", "RMSNormalization")
+ALONG_LAST = (*NORMS, "Softmax", "LogSoftmax")
 BY_ROW = (*BINARY, *ALONG_LAST, "MatMul", *ELEMENTWISE)
 WIDE_FLOATS = ("fp32", "fp16", "bf16")
 
@@ -71,12 +72,32 @@ def match_norm(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"x": node.inputs[0]}) if alike and graph.attribute(node, "axis") in (-1, 2) else None
 
 
+def unless_norm(graph: Graph, found: Bindings) -> str | None:
+    return _unlike_columns(graph, found.root, extents(graph, found["x"]) or ())
+
+
+def _unlike_columns(graph: Graph, node: Node, shape: tuple[int, ...]) -> str | None:
+    """Why scale or bias of a normalisation of rows cannot be those of the rows alone."""
+    for name in filter(None, node.inputs[1:]):
+        own = extents(graph, name)
+        if own is None or len(own) > len(shape) or prod(own[:-1]) != 1 or own[-1:] not in ((), (1,), shape[-1:]):
+            return f"{name} is not one value per column"
+    return None
+
+
 def build_norm(b: Builder, found: Bindings) -> str:
     shape, root = extents(b.graph, found["x"]) or (), found.root
-    epsilon = b.graph.attribute(root, "epsilon")
-    assert isinstance(epsilon, float), "it has a default"
     rows = b.reshape(found["x"], (prod(shape[:-1]), shape[-1]))
-    return b.reshape(b.op("LayerNormalization", rows, *root.inputs[1:], axis=-1, epsilon=epsilon), shape)
+    weights = [_as_column(b, name) for name in root.inputs[1:]]
+    return b.reshape(b.like(root, rows, *weights, changed={"axis": -1}), shape)
+
+
+def _as_column(b: Builder, tensor: str) -> str:
+    """Scale or bias without leading axes."""
+    own, value = extents(b.graph, tensor) if tensor else None, b.graph.value(tensor) if tensor else None
+    if own is None or len(own) < 2:
+        return tensor
+    return b.reshape(tensor, own[-1:]) if value is None else b.array(value.reshape(-1), b.graph.tensor(tensor).dtype)
 
 
 def split_rows(graph: Graph, tensor: str) -> str | None:
@@ -106,6 +127,8 @@ def unless_rows(graph: Graph, found: Bindings) -> str | None:
         return "the result does not have the rows of the operand"
     if any(not _goes_along(graph, user, found["split"]) for user in graph.users(found["split"])) or found["split"] in graph.outputs:
         return f"{found['split']} has a reader that needs its leading axes"
+    if root.kind in NORMS:
+        return _unlike_columns(graph, root, shape)
     if root.kind in BINARY:
         others = [name for name in root.inputs if name != found["split"]]
         if any(not _fits(graph, name, shape) for name in others):
@@ -135,7 +158,10 @@ def _fits(graph: Graph, tensor: str, shape: tuple[int, ...]) -> bool:
 
 def build_rows(b: Builder, found: Bindings) -> str:
     root, shape = found.root, extents(b.graph, found["split"]) or ()
-    inputs = [_as_rows(b, name, shape) for name in root.inputs] if root.kind in BINARY else [found["rows"], *root.inputs[1:]]
+    if root.kind in BINARY:
+        inputs = [_as_rows(b, name, shape) for name in root.inputs]
+    else:
+        inputs = [found["rows"], *(_as_column(b, name) if root.kind in NORMS else name for name in root.inputs[1:])]
     along = {"axis": -1} if "axis" in root.attributes or root.kind in ALONG_LAST else {}
     return b.reshape(b.like(root, *inputs, changed=along), extents(b.graph, root.outputs[0]) or ())
 
@@ -181,6 +207,7 @@ FLATTEN_NORM = Rewrite(
     emits=("Reshape", "LayerNormalization"),
     contract=Contract("exact"),
     match=match_norm,
+    unless=unless_norm,
     build=build_norm,
 )
 FLATTEN = (FLATTEN_PRODUCT, FLATTEN_NORM, FLATTEN_ROWS)

@@ -64,21 +64,33 @@ def _bias(call: Call, rows: int, columns: int) -> Value:
     return np.where(keys <= here + right, bias, -np.inf) if right >= 0 else bias
 
 
+def _stages(call: Call, q: Value, k: Value, v: Value, bias: Value) -> tuple[Value, list[Value]]:
+    """The result, and the scores raw, capped, masked and as probabilities."""
+    scale = float(call.attributes.get("scale", 0.0)) or 1 / sqrt(q.shape[-1])
+    cap = float(call.attributes.get("softcap", 0.0))
+    raw = q * scale @ k.swapaxes(-1, -2)
+    capped = cap * np.tanh(raw / cap) if cap else raw
+    masked = capped + bias
+    probabilities = guarded_softmax(masked)
+    return probabilities @ v, [raw, capped, masked, probabilities]
+
+
 def attention(call: Call) -> tuple[Value, ...]:
-    """Y, present key and value, and the scores at the stage that qk_matmul_output_mode names."""
+    """Y, present key and value, and, where asked for, the scores at the stage that qk_matmul_output_mode names."""
     q, k, v = call.inputs[:3]
     packed = q.ndim == 3
     query_heads, key_heads = int(call.attributes.get("q_num_heads", 0)), int(call.attributes.get("kv_num_heads", 0))
     q, k, v = heads_apart(q, query_heads), heads_apart(k, key_heads), heads_apart(v, key_heads)
     k, v = _cached(call, k, v)
-    scale = float(call.attributes.get("scale", 0.0)) or 1 / sqrt(q.shape[-1])
-    stages = [q * scale @ shared(k, q.shape[1]).swapaxes(-1, -2)]
-    cap = float(call.attributes.get("softcap", 0.0))
-    stages.append(cap * np.tanh(stages[0] / cap) if cap else stages[0])
-    stages.append(stages[1] + _bias(call, q.shape[2], k.shape[2]))
-    stages.append(guarded_softmax(stages[2]))
-    y = stages[3] @ shared(v, q.shape[1])
-    return heads_together(y) if packed else y, k, v, stages[int(call.attributes.get("qk_matmul_output_mode", 0))]
+    bias = _bias(call, q.shape[2], k.shape[2])
+    if call.outputs > 3:
+        y, stages = _stages(call, q, shared(k, q.shape[1]), shared(v, q.shape[1]), bias)
+        return heads_together(y) if packed else y, k, v, stages[int(call.attributes.get("qk_matmul_output_mode", 0))]
+    y = np.zeros((*q.shape[:3], v.shape[3]))
+    for b, h in np.ndindex(*q.shape[:2]):  # the scores of all heads at once may fill the memory
+        group = h * k.shape[1] // q.shape[1]
+        y[b, h], _ = _stages(call, q[b, h], k[b, group], v[b, group], bias[min(b, len(bias) - 1), min(h, bias.shape[1] - 1)])
+    return heads_together(y) if packed else y, k, v
 
 
 def rotated(x: Value, cos: Value, sin: Value, interleaved: bool) -> Value:

@@ -59,14 +59,26 @@ def split(call: Call) -> tuple[Value, ...]:
     return tuple(np.split(x, np.cumsum(sizes)[:-1], axis=axis))
 
 
+def _bounds(start: int, end: int, step: int, size: int) -> slice:
+    """Clamped as the standard says: stepping back, a start before the tensor is its first element (Python takes nothing then)."""
+    if not size:
+        return slice(0, 0)
+    start, end = start + size * (start < 0), end + size * (end < 0)
+    if step > 0:
+        return slice(min(max(start, 0), size), min(max(end, 0), size), step)
+    end = min(max(end, -1), size - 1)
+    return slice(min(max(start, 0), size - 1), None if end < 0 else end, step)
+
+
 def slice_(call: Call) -> tuple[Value, ...]:
-    """Bounds are clamped as Python's are; they came as attributes below opset 10."""
+    """Bounds came as attributes below opset 10."""
     x = call.inputs[0]
     starts, ends = integers(call, 1, "starts") or [], integers(call, 2, "ends") or []
     axes, steps = integers(call, 3, "axes"), integers(call, 4, "steps")
     where = [slice(None)] * x.ndim
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        where[axis_of(axes[i] if axes else i, x.ndim)] = slice(start, end, steps[i] if steps else 1)
+        axis = axis_of(axes[i] if axes else i, x.ndim)
+        where[axis] = _bounds(start, end, steps[i] if steps else 1, x.shape[axis])
     return (x[tuple(where)],)
 
 

@@ -46,7 +46,7 @@ def test_a_bundle_and_a_target(result: autoglmc.CompileResult) -> None:
 def test_a_verification(result: autoglmc.CompileResult) -> None:
     report = result.verification
     assert isinstance(report, autoglmc.VerifyReport)
-    assert one_screen(repr(report)).startswith("<VerifyReport verified: 1 output on 3 input sets")
+    assert one_screen(repr(report)).startswith("<VerifyReport verified: 1 output on ")
     failed = replace(report, verified=False, reason="y has cosine 0.5; " * 100)
     assert one_screen(repr(failed)).startswith("<VerifyReport not verified: y has cosine 0.5")
     assert report.passed and not failed.passed and report.as_json()["outputs"][0]["name"] == "y"

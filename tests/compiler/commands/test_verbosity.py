@@ -16,7 +16,7 @@ from autoglmc.compiler import cli
 Screen = pytest.CaptureFixture[str]
 QUIET = {"compile", "run", "verify", "check", "why", "rules", "targets", "diff", "new-target", "fmt", "probe"}
 VERBOSE = {"compile", "run", "verify", "check", "why", "rules", "targets", "probe"}
-JSON = QUIET | {"show"}
+JSON = QUIET | {"show", "cache"}
 NEITHER = {"lsp", "completion"}
 """What they print is for another program."""
 
@@ -76,7 +76,7 @@ def test_quiet_run_and_verify_print_a_line(model: Path, bundle: Path, tmp_path: 
     assert shown.out.startswith("total     1 run: best") and shown.out.count("\n") == 1 and shown.err == ""
     assert (tmp_path / "y.npz").is_file()
     assert cli.run(["verify", str(model), str(bundle), "-q"]) == 0
-    assert re.match(r"verify    verified: [^\n]+\n$", capsys.readouterr().out, re.DOTALL)
+    assert re.fullmatch(r"verify    verified: [^\n]+(\n            [^\n]+)*\n", capsys.readouterr().out)
 
 
 def test_quiet_checks_print_what_fails(model: Path, tmp_path: Path, capsys: Screen) -> None:

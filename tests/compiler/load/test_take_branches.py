@@ -80,3 +80,11 @@ def test_a_real_model_has_no_if_left_once_its_shapes_are_bound() -> None:
     kinds = [node.op_type for node in loaded.proto.graph.node]
     assert "LSTM" in kinds
     assert not {"If", "Shape", "Equal"} & set(kinds)
+
+
+@pytest.mark.parametrize(("condition", "left"), [("bool[1] c = {0}", ["Abs"]), ("bool c = {1}", ["Neg"]), ("bool[0] c = {}", ["If"])])
+def test_a_condition_of_one_axis_counts_and_one_of_no_element_does_not(condition: str, left: list[str]) -> None:
+    branches = "then_branch = t () => (float[4] p) { p = Neg(x) }, else_branch = e () => (float[4] q) { q = Abs(x) }"
+    model = parse(f"g (float[4] x) => (float[4] y) <{condition}> {{ y = If(c) <{branches}> }}")
+    take_branches(model)
+    assert [node.op_type for node in model.graph.node] == left

@@ -363,3 +363,17 @@ def test_golden_texts(golden: Golden) -> None:
         texts.append("\n".join([f"# {name}: {rule.summary}", onnx.printer.to_text(root.to_proto()).strip(), "->", *lines, ""]))
     text = "\n".join(texts)
     golden("decompose.txt", text)
+
+
+@pytest.mark.parametrize(
+    ("rule", "call"),
+    [
+        (rule, call)
+        for rule, calls in {"extreme_clip": ("Max(x, inf)", "Min(inf, x)"), "clip_minmax": ("Clip(x, inf)", "Clip(x, inf, inf)")}.items()
+        for call in calls
+    ],
+)
+def test_an_infinite_bound_is_no_missing_one(rule: str, call: str) -> None:
+    """Clip's own bounds are finite, and a lower bound of ∞ leaves nothing of x."""
+    graph = Graph(infer(parse(f"g (float[2] x) => (float[2] y) <float inf = {{inf}}> {{ y = {call} }}", opset=18)))
+    assert not any(decision.taken for decision in apply(graph, [named(rule)]))

@@ -62,8 +62,8 @@ def test_any_spelling_is_one_operator_of_the_same_value(spell: Callable[[Sketch]
     check()
 
 
-SDPA = """g (float[2,4,5,8] q, float[2,4,7,8] k, float[2,4,7,6] v, float[5,7] m) => (float[2,4,5,6] y) <float c = {0.35}, bool[5,1] b =
-    {1,0,1,1,0}, float big = {-1e9}, float few = {-5}, float[3,1,1,1,1] wide = {1,2,3}> {
+SDPA = """g (float[2,4,5,8] q, float[2,4,7,8] k, float[2,4,7,6] v, float[5,7] m) => (float[2,4,5,6] y) <float c = {0.35}, bool[1,7] b =
+    {1,0,1,1,0,1,1}, float big = {-1e9}, float few = {-5}, float[3,1,1,1,1] wide = {1,2,3}> {
     t = Transpose<perm=[0,1,3,2]>(k) a = MatMul(q, t) s = Mul(a, c) e = Add(s, m) p = Softmax<axis=-1>(e) y = MatMul(p, v) }"""
 ROTARY = """g (float[2,3,4,6] x) => (float[2,3,4,6] y) <int64[1] zero = {0}, int64[1] three = {3}, int64[1] six = {6}, int64[1] last = {3},
     float[1,1,4,6] s = {1,2,3,1,2,3, 4,5,6,4,5,6, 7,8,9,7,8,9, 3,2,1,3,2,1}> {
@@ -134,6 +134,35 @@ def test_what_only_resembles_a_rotation_is_left_alone(old: str, new: str) -> Non
 def test_only_a_number_that_closes_a_position_is_a_mask(fill: str, there: bool) -> None:
     text = SDPA.replace("e = Add(s, m)", "e = Where(b, s, big)").replace("big = {-1e9}", f"big = {{{fill}}}")
     assert ("Attention" in kinds(recovered(text)[1])) == there
+
+
+CLOSING = """g (float[1,2,3,4] q, float[1,2,3,4] k, float[1,2,3,4] v) => (float[1,2,3,4] y)
+    <float c = {0.5}, float big = {FILL}, float[3,3] m = {MASK}, bool[3,3] open = {1,1,0, 0,0,0, 1,1,1}> {
+    t = Transpose<perm=[0,1,3,2]>(k) a = MatMul(q, t) s = Mul(a, c) STEP p = Softmax<axis=-1>(e) y = MatMul(p, v) }"""
+
+
+@pytest.mark.parametrize(
+    ("step", "fill", "mean"),
+    [("e = Add(s, m)", "-inf", False), ("e = Add(s, m)", "-3.4e38", True), ("e = Where(open, s, big)", "-1e9", True),
+     ("e = Where(open, s, big)", "-inf", False), ("d = Where(open, s, big) e = Add(d, m)", "-1e4", True)],
+)  # fmt: skip
+def test_a_constant_mask_that_closes_a_whole_row_is_left_alone(step: str, fill: str, mean: bool) -> None:
+    """The second row: NaN where -∞ closes it, the mean of v where a finite number does."""
+    mask = ",".join("0" if is_open else fill for is_open in (1, 1, 0, 0, 0, 0, 1, 1, 1))
+    model, graph, decisions = recovered(CLOSING.replace("STEP", step).replace("FILL", fill).replace("MASK", mask))
+    assert [d.reason for d in decisions if d.rule == "recover_attention"] == ["a constant mask closes a whole row"]
+    fed = feeds(model, 1)
+    row = run(emitted(graph), fed)[0][:, :, 1]
+    wanted = fed["v"].mean(axis=2) if mean else np.full((1, 2, 4), np.nan)
+    np.testing.assert_allclose(row, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_constant_masks_that_close_a_row_together_are_left_alone() -> None:
+    text = CLOSING.replace("STEP", "d = Where(open, s, big) e = Add(d, m)").replace("FILL", "-1e9")
+    _, graph, _ = recovered(text.replace("MASK", "-1e9,-1e9,0, 0,0,0, 0,0,0"))
+    assert "Attention" not in kinds(graph)
+    _, graph, _ = recovered(text.replace("MASK", "-1e9,0,0, 0,0,0, 0,0,0").replace("1,1,0, 0,0,0,", "1,1,0, 0,1,0,"))
+    assert "Attention" in kinds(graph)
 
 
 def test_heads_repeated_in_another_order_are_not_taken_for_groups() -> None:

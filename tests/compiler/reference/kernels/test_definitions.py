@@ -238,3 +238,16 @@ def test_a_cast_overflows_but_does_not_round(values: list[float]) -> None:
         np.testing.assert_array_equal(got, np.where(np.isinf(narrow), narrow.astype(np.float64), x))
     (integers,) = compute("Cast", [np.array([1.9, -1.9, 300.0])], to=3)
     assert integers.tolist() == [1, -1, 44] and integers.dtype == np.int8
+
+
+@settings(deadline=None)
+@given(st.integers(0, 5), st.integers(-8, 8), st.integers(-8, 8), st.sampled_from([1, 2, -1, -3]))
+def test_slices_clamp_as_the_standard_says(size: int, start: int, end: int, step: int) -> None:
+    x = np.arange(size)
+    (got,) = compute("Slice", [x, np.array([start]), np.array([end]), np.array([0]), np.array([step])])
+    start, end = (v + size if v < 0 else v for v in (start, end))
+    if step > 0:
+        start, end = min(max(start, 0), size), min(max(end, 0), size)
+    else:
+        start, end = min(max(start, 0), size - 1), min(max(end, -1), size - 1)
+    assert got.tolist() == ([x[i] for i in range(start, end, step)] if size else [])

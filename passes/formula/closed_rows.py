@@ -1,0 +1,30 @@
+"""Whether constant masks close a whole row of attention scores.
+
+There the spellings part: a softmax written out gives NaN where numbers of -∞ close the row, and the mean of all values (or of those that
+rounding leaves equal) where finite numbers do; the operator gives 0, NaN or another mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .trace import Extents
+
+CLOSED = -1e4
+"""Scores at or below this are closed: exp(-1e4) is 0 in every dtype."""
+
+
+def closes_a_row(scores: Extents, added: Sequence[np.ndarray], closed: Sequence[np.ndarray]) -> bool:
+    """scores: the shape that every mask broadcasts to; added: numbers that are added; closed: booleans, true where a score is closed."""
+    shut = np.zeros((1,) * len(scores), bool)
+    if added:
+        total = added[0]
+        with np.errstate(over="ignore", invalid="ignore"):  # in the masks' own dtype, as the model adds them
+            for mask in added[1:]:
+                total = total + mask
+        shut = ~(total > CLOSED)
+    for mask in closed:
+        shut = shut | mask
+    return bool(np.broadcast_to(shut, np.broadcast_shapes(shut.shape, (scores[-1],))).all(axis=-1).any())
