@@ -16,7 +16,7 @@ from .kernels.table import KERNELS
 from .opinions import by_onnx, float_dtype
 from .program import Program, Step
 from .reached import reached
-from .rounding import SINGLE, UNIT, Rounding, apply, exact, half
+from .rounding import SINGLE, UNIT, Rounding, apply, exact, half, noisy
 
 WIDENED = 1 << 29
 """Bytes of weights kept in float64 between runs; those of larger models are widened each time they are read."""
@@ -25,6 +25,8 @@ UNROUNDED = frozenset({"QuantizeLinear", "DequantizeLinear", "Resize", "Upsample
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 COSTLY = {name: 8 for name in ("Softmax", "LayerNormalization", "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos")}
 """Elementary operations for one element."""
+TIED = frozenset({"QuantizeLinear", "DynamicQuantizeLinear", "Round", "DynamicQuantizeMatMul"})
+"""Operators that round to whole steps."""
 FILL = 1e4
 """Magnitude from which on a number may be a fill."""
 ABSORBED = 2.0
@@ -113,6 +115,9 @@ class _Run:
             return run_control(step, operands, scope, self.body, self.points)
         if self.rounding is half:
             operands = [self._read(step, k, held, scope) for k, held in enumerate(operands)]
+        elif isinstance(self.rounding, noisy) and step.operator in TIED and is_float(operands[0].dtype):
+            moved = self.rounding.before_steps(operands[0].value, operands[0].dtype)
+            operands = [Held(moved, operands[0].dtype), *operands[1:]]
         results = self._operator(step, operands)
         if step.operator in ("Add", "Sub", "Sum"):
             results = [absorbed(held, operands) for held in results]
