@@ -119,6 +119,8 @@ class _Run:
             moved = self.rounding.before_steps(operands[0].value, operands[0].dtype)
             operands = [Held(moved, operands[0].dtype), *operands[1:]]
         results = self._operator(step, operands)
+        if isinstance(self.rounding, noisy) and step.operator == "Sigmoid":
+            results = [Held(self.rounding.after_sigmoid(held.value, held.dtype), held.dtype) for held in results]
         if step.operator in ("Add", "Sub", "Sum"):
             results = [absorbed(held, operands) for held in results]
         return [_rounded(held, self.rounding) for held in results]

@@ -17,7 +17,7 @@ HALF_BITS = 11
 UNIT = {"float64": 2.0**-53, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Half the distance of 1 to the next number (unit roundoff) of a dtype; fp32 for all others."""
 SINGLE = 2.0**-24
-TIE = 64.0
+TIE, NEAR_ONE = 64.0, 2.0
 
 
 def exact(value: Any, dtype: str) -> Any:
@@ -57,9 +57,14 @@ class noisy:
         bits = np.unpackbits(np.frombuffer(self._random.bytes(size // 8 + 1), np.uint8), count=size).reshape(shape)
         return 2.0 * bits - 1.0
 
+    def after_sigmoid(self, value: Any, dtype: str) -> Any:
+        """A sigmoid off by NEAR_ONE unit roundoffs of 1: runtimes compute it by rational functions whose error is as large everywhere, and
+        end them where nothing of a result near 0 is left."""
+        return value + NEAR_ONE * UNIT.get(dtype, SINGLE) * self.signs(np.shape(value))
+
     def before_steps(self, value: Any, dtype: str) -> Any:
-        """What an operator is about to round to whole steps, off by TIE unit roundoffs of the largest number: of two right forms of a model one
-        may see a number just above a tie, the other just below."""
+        """What an operator is about to round to whole steps, off by TIE unit roundoffs of the largest number: of two right forms of a
+        model one may see a number just above a tie, the other just below."""
         if not np.size(value):
             return value
         largest = np.max(np.abs(value), where=np.isfinite(value), initial=0.0)
