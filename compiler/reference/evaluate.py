@@ -25,6 +25,8 @@ UNROUNDED = frozenset({"QuantizeLinear", "DequantizeLinear", "Resize", "Upsample
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 COSTLY = {name: 8 for name in ("Softmax", "LayerNormalization", "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos")}
 """Elementary operations for one element."""
+SUMS = frozenset({*PRODUCTS, "ReduceSum", "ReduceMean", "GlobalAveragePool", "AveragePool"})
+"""Operators that add many numbers up."""
 TIED = frozenset({"QuantizeLinear", "DynamicQuantizeLinear", "Round", "DynamicQuantizeMatMul"})
 """Operators that round to whole steps."""
 FILL = 1e4
@@ -115,9 +117,10 @@ class _Run:
             return run_control(step, operands, scope, self.body, self.points)
         if self.rounding is half:
             operands = [self._read(step, k, held, scope) for k, held in enumerate(operands)]
-        elif isinstance(self.rounding, noisy) and step.operator in TIED and is_float(operands[0].dtype):
-            moved = self.rounding.before_steps(operands[0].value, operands[0].dtype)
-            operands = [Held(moved, operands[0].dtype), *operands[1:]]
+        elif isinstance(self.rounding, noisy) and operands and is_float(operands[0].dtype):
+            before = self.rounding.before_steps if step.operator in TIED else self.rounding.in_sums if step.operator in SUMS else None
+            if before is not None:
+                operands = [Held(before(operands[0].value, operands[0].dtype), operands[0].dtype), *operands[1:]]
         results = self._operator(step, operands)
         if isinstance(self.rounding, noisy) and step.operator == "Sigmoid":
             results = [Held(self.rounding.after_sigmoid(held.value, held.dtype), held.dtype) for held in results]

@@ -18,7 +18,7 @@ from ..verify.compare import TensorDifference, difference
 from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors
 from ..verify.terms import EXACT, Sample
-from ..verify.trial import Untouched
+from ..verify.trial import NOISE, Untouched
 
 if TYPE_CHECKING:
     import onnx
@@ -103,7 +103,7 @@ def _judged(
     untouched: Untouched, sets: Sequence[TrialSet], got: Sequence[Outputs], names: Sequence[str], contract: Contract
 ) -> Iterator[str]:
     """What of outputs that differ is more than the contract allows, against the float64 reference of the model before the pass."""
-    answers = [(untouched.answer(one.values), untouched.roundings(one.values, half=False)) for one in sets]
+    answers = [(untouched.answer(one.values), untouched.roundings(one.values, half=False, noise=NOISE[1])) for one in sets]
     for name in names:
         pairs = zip(sets, answers, got, strict=True)
         samples = [_sample(one.label, name, *answer, values) for one, answer, values in pairs]

@@ -176,9 +176,9 @@ class _Judgement:
         if c.gap.size < ENOUGH:
             return
         if c.gap.shape[1] >= ENOUGH and len(c.gap) > 1:
-            off, limit = rms(c.gap, c.counted), self.allowance.on_average(k, self.terms.largest)
+            off, limit = rms(c.gap, c.counted), self.allowance.on_average(k, self.terms.channel)
             channel = int(np.argmax(off / limit))
-            yield channel, float(off[channel]), float(limit[channel]), self.terms.largest
+            yield channel, float(off[channel]), float(limit[channel]), self.terms.channel
         limit = self.allowance.on_average(k, self.terms.mean)
         share = np.where(c.counted, c.gap / limit[:, None], 0.0)
         part = float(np.sqrt((share**2).sum() / max(int(c.counted.sum()), 1)))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
+NEAR = 0.1
+"""Share of the largest scale from which on a channel, or an input set, is of about that scale."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
@@ -113,14 +116,17 @@ class Allowance:
         self._loose = self._spread() * terms.loose
 
     def _typical(self, what: str, few: bool) -> Array:
-        """Per channel, what rounding is over the scale: the median of all channels and sets, and of this channel's sets; or the largest of
-        these, where it has few elements: one number is rounded well by chance."""
+        """Per channel, what rounding is over the scale: the median of all channels and sets whose scale is near the largest, and that of
+        this channel's sets; or the largest of these, where it has few elements: one number is rounded well by chance. What is small tells
+        nothing about what is large: its rounding may come from the large."""
         scales = np.array([r.scale for r in self.roundings])
         with np.errstate(all="ignore"):
             ratios = np.where(scales > TINY, np.array([getattr(r, what) for r in self.roundings]) / scales, 0.0)
-        known = ratios[scales > TINY]
+        known = ratios[(scales > TINY) & (scales >= NEAR * scales.max())]
         typical = float(np.median(known)) if known.size else 0.0
-        result: Array = np.maximum(ratios.max(axis=0) if few else np.median(ratios, axis=0), typical)
+        large = np.where(scales >= NEAR * scales.max(axis=0), ratios, np.nan)
+        own = np.nanmax(large, axis=0) if few else np.nanmedian(large, axis=0)
+        result: Array = np.maximum(own, typical)
         return result
 
     def _spread(self) -> Array:

@@ -17,7 +17,7 @@ from .terms import Sample
 if TYPE_CHECKING:
     from .verifiable import Runnable
 
-NOISE, MORE_NOISE = 1, 6
+NOISE = (1, 6, 24)
 """Random roundings of each input set: at first, and where something is further off than those explain."""
 
 
@@ -53,7 +53,7 @@ class Untouched:
         self._note(answer)
         return answer
 
-    def roundings(self, inputs: Mapping[str, Any], *, half: bool, noise: int = NOISE) -> Answer:
+    def roundings(self, inputs: Mapping[str, Any], *, half: bool, noise: int = NOISE[0]) -> Answer:
         """The same inputs, rounded in other ways."""
         question = Question(inputs=inputs, tensors=self.tensors, own=False, exact=False, optimised=True, half=half, noise=noise)
         answer = self.oracle.ask(question)
@@ -98,14 +98,14 @@ class Trial:
         self.fed.append(inputs)
         self.usual.append(usual)
         self.got.append({**seen, **got})
-        self._add(len(self.labels) - 1, NOISE)
+        self._add(len(self.labels) - 1, NOISE[0])
 
-    def look_again(self) -> None:
-        """With more random roundings of every set."""
+    def look_again(self, noise: int) -> None:
+        """With so many random roundings of every set."""
         self.samples.clear()
         self.expected.clear()
         for k in range(len(self.labels)):
-            self._add(k, MORE_NOISE)
+            self._add(k, noise)
 
     def _add(self, k: int, noise: int) -> None:
         label, inputs, got = self.labels[k], self.fed[k], self.got[k]

@@ -27,7 +27,7 @@ from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
 from .stages import Stage, judge_stages
 from .terms import APPROXIMATE, EXACT, NARROW, Terms
-from .trial import Trial, Untouched, whole
+from .trial import NOISE, Trial, Untouched, whole
 from .verdicts import elsewhere, segment_verdicts
 
 if TYPE_CHECKING:
@@ -119,9 +119,11 @@ class _Comparison:
             tell(f"comparing on {trial.label}")
             self.trial.compare(trial.label, trial.values, trial.usual)
         outputs = self._judged(self.untouched.outputs)
-        if any(d.fault for d in outputs) and max(d.excess for d in outputs) < AGAIN:
-            tell("measuring rounding again")
-            self.trial.look_again()
+        for noise in NOISE[1:]:
+            if not any(d.fault for d in outputs) or max(d.excess for d in outputs) > AGAIN:
+                break
+            tell(f"measuring rounding {noise} times")
+            self.trial.look_again(noise)
             outputs = self._judged(self.untouched.outputs)
         boundaries = self._judged(whole(self.trial.samples, self.untouched.tensors, len(self.trial.labels)))
         limits = held(self.manifest.limits, tuple(self.trial.likely(d.name) for d in outputs)) if outputs else ()
