@@ -87,7 +87,9 @@ def _never(view: Edit) -> Iterator[Site]:
 
 def _off_by_one(view: Edit) -> Iterator[Site]:
     for place, node in view.places(*COMPARISONS):
-        yield Site(node.output[0], plain(lambda edit, place=place: setattr(edit.node(place), "op_type", COMPARISONS[edit.node(place).op_type])))  # type: ignore[misc]
+        yield Site(
+            node.output[0], plain(lambda edit, place=place: setattr(edit.node(place), "op_type", COMPARISONS[edit.node(place).op_type]))
+        )  # type: ignore[misc]
 
 
 def _triangle(view: Edit) -> Iterator[Site]:
@@ -104,6 +106,7 @@ def _sign(view: Edit) -> Iterator[Site]:
 
 def _positions(view: Edit) -> Iterator[Site]:
     """Positions that begin at one."""
+
     def more(c: Chain, a: str, b: str) -> None:
         c.op("Add", a, c.const(1), out=b)
 
@@ -148,7 +151,13 @@ def _residual(k: int) -> Any:
         for place, node in view.places("Add", "Sum"):
             shapes = [view.shape(name) for name in node.input]
             floats = view.types.get(node.output[0], 0) in FLOATS
-            if floats and len(shapes) == 2 and shapes[0] == shapes[1] and shapes[0] and not any(view.constant(n) is not None for n in node.input):
+            if (
+                floats
+                and len(shapes) == 2
+                and shapes[0] == shapes[1]
+                and shapes[0]
+                and not any(view.constant(n) is not None for n in node.input)
+            ):
 
                 def make(edit: Edit, s: float, place: Place = place, kept: str = node.input[k]) -> None:
                     edit.replace(place, lambda c, a, b: c.op("Identity", kept, out=b))
@@ -209,7 +218,7 @@ def _slice(view: Edit) -> Iterator[Site]:
         axis = int(axes.reshape(-1)[0]) if axes is not None else 0
         size, whole, start = result[axis], shape[axis], int(starts.reshape(-1)[0]) % max(shape[axis], 1)
         move = 1 if start + size < whole else -1
-        if starts.size != 1 or size == whole or view.operand(node, 4) is not None and int(view.operand(node, 4)[0]) != 1:
+        if starts.size != 1 or size == whole or (view.operand(node, 4) is not None and int(view.operand(node, 4)[0]) != 1):
             continue
         first = np.array([start + move], np.int64)
 

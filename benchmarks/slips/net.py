@@ -8,7 +8,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-KINDS = {"float": TensorProto.FLOAT, "half": TensorProto.FLOAT16, "int64": TensorProto.INT64, "bool": TensorProto.BOOL, "uint8": TensorProto.UINT8}
+KINDS = {
+    "float": TensorProto.FLOAT,
+    "half": TensorProto.FLOAT16,
+    "int64": TensorProto.INT64,
+    "bool": TensorProto.BOOL,
+    "uint8": TensorProto.UINT8,
+}
 
 
 class Net:

@@ -12,7 +12,21 @@ from .kind import Kind, Site, plain
 
 Find = Callable[[Edit], Iterator[Site]]
 Wrong = Callable[[Any], Any]
-ACTIVATIONS = ("Relu", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Gelu", "Tanh", "Erf", "Elu", "Softplus", "Swish", "Mish")
+ACTIVATIONS = (
+    "Relu",
+    "LeakyRelu",
+    "PRelu",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "Gelu",
+    "Tanh",
+    "Erf",
+    "Elu",
+    "Softplus",
+    "Swish",
+    "Mish",
+)
 POOLS = ("AveragePool", "MaxPool")
 WINDOWS = ("Conv", *POOLS)
 
@@ -207,9 +221,14 @@ OPERATORS = (
     Kind("activation dropped", _function(ACTIVATIONS, lambda c, a, b: c.op("Identity", a, out=b), floats=True)),
     Kind("lower clip bound off by 1.7 %", _bound(1, _less)),
     Kind("upper clip bound off by 1.7 %", _bound(2, _less)),
-    Kind("clip bounds 6 for larger ones", _both(_bound(2, lambda b: 6.0 if b > 6 else None), _bound(1, lambda b: -6.0 if b < -6 else None))),
+    Kind(
+        "clip bounds 6 for larger ones", _both(_bound(2, lambda b: 6.0 if b > 6 else None), _bound(1, lambda b: -6.0 if b < -6 else None))
+    ),
     Kind("Relu6 without its 6", _bound(2, lambda b: 3e38 if b < 6e4 else None)),
-    Kind("Tanh form of GELU", _both(_function(("Erf",), _tanh_gelu), _attribute(("Gelu",), "approximate", "none", lambda v: "tanh" if v == "none" else "none"))),
+    Kind(
+        "Tanh form of GELU",
+        _both(_function(("Erf",), _tanh_gelu), _attribute(("Gelu",), "approximate", "none", lambda v: "tanh" if v == "none" else "none")),
+    ),
     Kind("HardSigmoid for Sigmoid", _renamed("Sigmoid", "HardSigmoid", alpha=1 / 6, beta=0.5)),
     Kind("Sigmoid for HardSigmoid", _renamed("HardSigmoid", "Sigmoid", ("alpha", "beta"))),
     Kind("Swish for HardSwish", _function(("HardSwish",), lambda c, a, b: c.op("Mul", a, c.op("Sigmoid", a), out=b))),
@@ -222,14 +241,22 @@ OPERATORS = (
     Kind("pad value", _pad_operand(2, lambda v: v + 0.5)),
     Kind("dilation lost", _dilation),
     Kind("nearest for linear", _resize("mode", lambda v: {"linear": "nearest", "nearest": "linear", "cubic": "linear"}[v], "nearest")),
-    Kind("resize coordinates", _resize("coordinate_transformation_mode", lambda v: "asymmetric" if v != "asymmetric" else "half_pixel", "half_pixel")),
+    Kind(
+        "resize coordinates",
+        _resize("coordinate_transformation_mode", lambda v: "asymmetric" if v != "asymmetric" else "half_pixel", "half_pixel"),
+    ),
     Kind("cubic coefficient", _attribute(("Resize",), "cubic_coeff_a", None, lambda v: v * 0.8)),
     Kind("nearest rounding", _resize("nearest_mode", lambda v: "ceil" if v != "ceil" else "floor", "round_prefer_floor")),
-    Kind("max for average", _both(_renamed("AveragePool", "MaxPool", ("count_include_pad",)), _renamed("GlobalAveragePool", "GlobalMaxPool"))),
+    Kind(
+        "max for average", _both(_renamed("AveragePool", "MaxPool", ("count_include_pad",)), _renamed("GlobalAveragePool", "GlobalMaxPool"))
+    ),
     Kind("average for max", _both(_renamed("MaxPool", "AveragePool", ("storage_order",)), _renamed("GlobalMaxPool", "GlobalAveragePool"))),
     Kind("padding counted in an average", _attribute(("AveragePool",), "count_include_pad", 0, lambda v: 1 - v)),
     Kind("sum for mean", _both(_other_axis, _mean_of_sum)),
-    Kind("recurrence the other way", _attribute(("LSTM", "GRU", "RNN"), "direction", "forward", lambda v: "reverse" if v == "forward" else None)),
+    Kind(
+        "recurrence the other way",
+        _attribute(("LSTM", "GRU", "RNN"), "direction", "forward", lambda v: "reverse" if v == "forward" else None),
+    ),
     Kind("last of equal maxima", _attribute(("ArgMax", "ArgMin"), "select_last_index", 0, lambda v: 1 - v)),
     Kind("minimum for maximum", _both(_renamed("ArgMax", "ArgMin"), _renamed("Max", "Min"))),
     Kind("alpha of a Gemm", _attribute(("Gemm",), "alpha", 1.0, lambda v: v * 1.001)),

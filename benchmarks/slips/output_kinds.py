@@ -51,13 +51,26 @@ OUTPUTS = (
     Kind("output scaled", _outputs(lambda c, a, b, n, s: c.op("Add", a, c.op("Mul", a, c.const(s)), out=b), 1e-3)),
     Kind("output shifted", _outputs(lambda c, a, b, n, s: c.op("Add", a, c.const(s), out=b), 1e-3)),
     Kind("one element of the output shifted", _outputs(lambda c, a, b, n, s: c.op("Add", a, _one(c, n, s, 0.0), out=b), 1e-3)),
-    Kind("one channel of the output shifted", _outputs(lambda c, a, b, n, s: c.op("Add", a, c.const(_channel(n, -1, n[-1], s + 1) - 1), out=b), 1e-3, 2)),
-    Kind("one channel of the output scaled", _outputs(lambda c, a, b, n, s: c.op("Add", a, c.op("Mul", a, c.const(_channel(n, n[-1] // 2, n[-1] // 2 + 1, s + 1) - 1)), out=b), 1e-3, 2)),
+    Kind(
+        "one channel of the output shifted",
+        _outputs(lambda c, a, b, n, s: c.op("Add", a, c.const(_channel(n, -1, n[-1], s + 1) - 1), out=b), 1e-3, 2),
+    ),
+    Kind(
+        "one channel of the output scaled",
+        _outputs(
+            lambda c, a, b, n, s: c.op("Add", a, c.op("Mul", a, c.const(_channel(n, n[-1] // 2, n[-1] // 2 + 1, s + 1) - 1)), out=b),
+            1e-3,
+            2,
+        ),
+    ),
     Kind("NaN in one element", _outputs(lambda c, a, b, n, s: c.op("Add", a, _one(c, n, np.nan, 0.0), out=b))),
     Kind("infinity in one element", _outputs(lambda c, a, b, n, s: c.op("Add", a, _one(c, n, np.inf, 0.0), out=b))),
     Kind("one element of the output zeroed", _outputs(lambda c, a, b, n, s: c.op("Mul", a, _one(c, n, 0.0, 1.0), out=b))),
     Kind("class scores zeroed", _outputs(lambda c, a, b, n, s: c.op("Mul", a, c.const(_channel(n, *_scores(n), 0.0)), out=b), 0.0, 2)),
     Kind("class scores halved", _outputs(lambda c, a, b, n, s: c.op("Mul", a, c.const(_channel(n, *_scores(n), 0.5)), out=b), 0.0, 2)),
-    Kind("output shifted along its last dim", _outputs(lambda c, a, b, n, s: c.op("Gather", a, c.ints(*range(1, n[-1]), 0), out=b, axis=-1), 0.0, 2)),
+    Kind(
+        "output shifted along its last dim",
+        _outputs(lambda c, a, b, n, s: c.op("Gather", a, c.ints(*range(1, n[-1]), 0), out=b, axis=-1), 0.0, 2),
+    ),
 )
 """The strength of a shift is in units of the output."""

@@ -100,7 +100,9 @@ def mobile() -> onnx.ModelProto:
     six = lambda x: net.op("Clip", net.op("Mul", x, net.const(3.0)), net.const(0.0), net.const(6.0))  # noqa: E731
     x = six(net.batchnorm(net.conv(x, 3, 8, strides=[2, 2]), 8))
     y = six(net.batchnorm(net.conv(six(net.batchnorm(net.conv(x, 8, 16, 1), 16)), 16, 16, group=16), 16))
-    gate = net.op("HardSigmoid", net.conv(net.op("Relu", net.conv(net.op("GlobalAveragePool", y), 16, 4, 1)), 4, 16, 1), alpha=1 / 6, beta=0.5)
+    gate = net.op(
+        "HardSigmoid", net.conv(net.op("Relu", net.conv(net.op("GlobalAveragePool", y), 16, 4, 1)), 4, 16, 1), alpha=1 / 6, beta=0.5
+    )
     x = net.op("Add", x, net.batchnorm(net.conv(net.op("Mul", y, gate), 16, 8, 1), 8))
     x = net.op("HardSwish", net.conv(x, 8, 8, pads=[2, 2, 2, 2], dilations=[2, 2]))
     x = net.op("Flatten", net.op("GlobalAveragePool", x))
@@ -110,7 +112,13 @@ def mobile() -> onnx.ModelProto:
 
 def convolutional(real: Any = np.float32) -> onnx.ModelProto:
     net, kind = Net(6, real), "half" if real is np.float16 else "float"
-    x = net.op("MaxPool", net.op("Relu", net.batchnorm(net.conv(net.input("x", kind, 1, 3, 24, 24), 3, 8), 8)), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    x = net.op(
+        "MaxPool",
+        net.op("Relu", net.batchnorm(net.conv(net.input("x", kind, 1, 3, 24, 24), 3, 8), 8)),
+        kernel_shape=[3, 3],
+        strides=[2, 2],
+        pads=[1, 1, 1, 1],
+    )
     y = net.batchnorm(net.conv(net.op("Relu", net.batchnorm(net.conv(x, 8, 8), 8)), 8, 8), 8)
     gate = net.op("Sigmoid", net.conv(net.op("Relu", net.conv(net.op("GlobalAveragePool", y), 8, 4, 1)), 4, 8, 1))
     x = net.op("Relu", net.op("Add", x, net.op("Mul", y, gate)))
@@ -152,7 +160,15 @@ def quantised_gemm() -> onnx.ModelProto:
 def recurrent() -> onnx.ModelProto:
     net = Net(9)
     x = net.input("x", "float", 12, 1, 16)
-    y = net.op("LSTM", x, net.random(1, 64, 16, scale=0.4), net.random(1, 64, 16, scale=0.4), net.random(1, 128, scale=0.3), outputs=3, hidden_size=16)[0]
+    y = net.op(
+        "LSTM",
+        x,
+        net.random(1, 64, 16, scale=0.4),
+        net.random(1, 64, 16, scale=0.4),
+        net.random(1, 128, scale=0.3),
+        outputs=3,
+        hidden_size=16,
+    )[0]
     y = net.op("Squeeze", y, net.ints(1))
     gru = net.op("GRU", y, net.random(1, 24, 16, scale=0.4), net.random(1, 24, 8, scale=0.4), outputs=2, hidden_size=8)
     net.output(net.op("Squeeze", gru[1], net.ints(0)), "y", "float", 1, 8)
@@ -191,12 +207,18 @@ def resizing() -> onnx.ModelProto:
 def embedding() -> onnx.ModelProto:
     """Tokens, kinds and learned positions, pooled under a mask of floats."""
     net = Net(12)
-    ids, kinds, mask = net.input("input_ids", "int64", 1, 12), net.input("token_type_ids", "int64", 1, 12), net.input("mask", "float", 1, 12)
+    ids, kinds, mask = (
+        net.input("input_ids", "int64", 1, 12),
+        net.input("token_type_ids", "int64", 1, 12),
+        net.input("mask", "float", 1, 12),
+    )
     places = net.op("Gather", net.random(16, 24, scale=1.0), net.const(np.arange(12)[None], np.int64))
     x = net.op("Add", net.op("Gather", net.random(50, 24, scale=1.0), ids), net.op("Gather", net.random(2, 24, scale=1.0), kinds))
     x = net.gelu(net.dense(net.norm(net.op("Add", x, places), 24), 24, 24))
     wide = net.op("Unsqueeze", mask, net.ints(2))
-    pooled = net.op("Div", net.op("ReduceSum", net.op("Mul", x, wide), net.ints(1), keepdims=0), net.op("ReduceSum", wide, net.ints(1), keepdims=0))
+    pooled = net.op(
+        "Div", net.op("ReduceSum", net.op("Mul", x, wide), net.ints(1), keepdims=0), net.op("ReduceSum", wide, net.ints(1), keepdims=0)
+    )
     net.output(pooled, "y", "float", 1, 24)
     return net.model()
 
