@@ -20,7 +20,9 @@ from .kind import Site
 from .subject import Subject
 
 ULP = {np.dtype(np.float32): 2.0**-23, np.dtype(np.float16): 2.0**-10, np.dtype(np.float64): 2.0**-52}
-FILL, GAP, APART = 1e4, 100.0, 4.0
+FILL, GAP = 1e4, 100.0
+APART, MANY = 4.0, 8
+"""Ratio of the sizes of channels from which on each has a rounding of its own, and how many elements it must have."""
 CLOSE = (0.85, 1.3)
 """A sized slip is taken where its effect is within these times what was asked for."""
 TRIES = 10
@@ -118,7 +120,7 @@ def _next(strength: float, ratio: float, target: float, low: float, high: float)
 
 def rounding_of(exact: Sequence[Any], own: Sequence[Any]) -> Any:
     """Per element, what rounding does to its channel: the largest of all sets, at least an ulp of the channel's largest number. A channel
-    is an index of the axis along which rounding differs most; 0 for what are no floating-point numbers."""
+    is an index of the axis along which sizes differ most; 0 for what are no floating-point numbers."""
     if isinstance(own[0], (list, tuple)) or np.asarray(own[0]).dtype.kind != "f" or not np.size(own[0]):
         return 0.0
     ulp = ULP[np.asarray(own[0]).dtype]
@@ -129,19 +131,20 @@ def rounding_of(exact: Sequence[Any], own: Sequence[Any]) -> Any:
     if len({off.shape for off in offs}) > 1:
         return max(max(float(o.max()), ulp * float(s.max())) for o, s in zip(offs, sizes, strict=True))
     off, size = np.max(offs, axis=0), np.max(sizes, axis=0)
-    axis = _channels(off, size, ulp)
+    axis = _channels(size)
     others = None if axis is None else tuple(k for k in range(off.ndim) if k != axis)
     place = np.maximum(off.max(axis=others, keepdims=True), ulp * size.max(axis=others, keepdims=True))
     return np.maximum(place, np.finfo(np.float32).tiny)
 
 
-def _channels(off: Any, size: Any, ulp: float) -> int | None:
+def _channels(size: Any) -> int | None:
+    """The axis along which the sizes of numbers differ most, where they differ much."""
     best, found = APART, None
-    for axis, length in enumerate(off.shape):
-        others = tuple(k for k in range(off.ndim) if k != axis)
-        each = np.maximum(off.max(axis=others), ulp * size.max(axis=others))
-        if length > 1 and np.median(each) > 0 and off.size >= 4 * length and each.max() / np.median(each) > best:
-            best, found = each.max() / np.median(each), axis
+    for axis, length in enumerate(size.shape):
+        each = size.max(axis=tuple(k for k in range(size.ndim) if k != axis))
+        each = each[each > np.finfo(np.float32).tiny]
+        if size.size >= MANY * length > MANY and each.size and each.max() / each.min() > best:
+            best, found = each.max() / each.min(), axis
     return found
 
 

@@ -25,7 +25,7 @@ def _mask_ignored(view: Edit) -> Iterator[Site]:
         def ones(c: Chain, a: str, b: str) -> None:
             c.op("Cast", c.op("ConstantOfShape", c.op("Shape", a), value=_one()), out=b, to=c.dtype)
 
-        yield Site(name, plain(lambda edit, name=name, ones=ones: edit.on_input(name, ones)))  # type: ignore[misc]
+        yield Site(name, plain(lambda edit, name=name, ones=ones: edit.on_input(name, ones)))
 
 
 def _one() -> Any:
@@ -38,7 +38,7 @@ def _mask_shifted(view: Edit) -> Iterator[Site]:
     for name in _masks(view):
         shape = view.shape(name)
         if shape and shape[-1] > 1:
-            yield Site(name, plain(lambda edit, name=name: edit.on_input(name, _rolled)))  # type: ignore[misc]
+            yield Site(name, plain(lambda edit, name=name: edit.on_input(name, _rolled)))
 
 
 def _rolled(c: Chain, a: str, b: str) -> None:
@@ -89,19 +89,19 @@ def _off_by_one(view: Edit) -> Iterator[Site]:
     for place, node in view.places(*COMPARISONS):
         yield Site(
             node.output[0], plain(lambda edit, place=place: setattr(edit.node(place), "op_type", COMPARISONS[edit.node(place).op_type]))
-        )  # type: ignore[misc]
+        )
 
 
 def _triangle(view: Edit) -> Iterator[Site]:
     for place, node in view.places("Trilu"):
         k = view.operand(node, 1)
         value = np.asarray((0 if k is None else int(k)) + 1, np.int64)
-        yield Site(node.output[0], plain(lambda edit, place=place, value=value: edit.give(place, 1, value)))  # type: ignore[misc]
+        yield Site(node.output[0], plain(lambda edit, place=place, value=value: edit.give(place, 1, value)))
 
 
 def _sign(view: Edit) -> Iterator[Site]:
     for place, node in view.places("Neg"):
-        yield Site(node.output[0], plain(lambda edit, place=place: setattr(edit.node(place), "op_type", "Identity")))  # type: ignore[misc]
+        yield Site(node.output[0], plain(lambda edit, place=place: setattr(edit.node(place), "op_type", "Identity")))
 
 
 def _positions(view: Edit) -> Iterator[Site]:
@@ -112,9 +112,9 @@ def _positions(view: Edit) -> Iterator[Site]:
 
     for value in view.model.graph.input:
         if "position" in value.name.lower():
-            yield Site(value.name, plain(lambda edit, name=value.name: edit.on_input(name, more)))  # type: ignore[misc]
+            yield Site(value.name, plain(lambda edit, name=value.name: edit.on_input(name, more)))
     for place, node in view.places("Range"):
-        yield Site(node.output[0], plain(lambda edit, place=place: edit.after(place, 0, more)))  # type: ignore[misc]
+        yield Site(node.output[0], plain(lambda edit, place=place: edit.after(place, 0, more)))
 
 
 def _heads(view: Edit) -> Iterator[Site]:
@@ -143,7 +143,7 @@ def _permutation(view: Edit) -> Iterator[Site]:
         for i, j in pairs[:1]:
             other = list(perm)
             other[i], other[j] = other[j], other[i]
-            yield Site(node.output[0], plain(lambda edit, place=place, other=other: edit.set(place, "perm", other)))  # type: ignore[misc]
+            yield Site(node.output[0], plain(lambda edit, place=place, other=other: edit.set(place, "perm", other)))
 
 
 def _residual(k: int) -> Any:
@@ -204,7 +204,7 @@ def _gather(view: Edit) -> Iterator[Site]:
         axis = attribute(node, "axis", 0)
         other = (index + 1) % shape[axis]
         if not np.array_equal(other, index):
-            yield Site(node.output[0], plain(lambda edit, place=place, other=other: edit.give(place, 1, other.astype(np.int64))))  # type: ignore[misc]
+            yield Site(node.output[0], plain(lambda edit, place=place, other=other: edit.give(place, 1, other.astype(np.int64))))
 
 
 def _slice(view: Edit) -> Iterator[Site]:

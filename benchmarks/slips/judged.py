@@ -35,7 +35,7 @@ class Watched:
 
     def run(self, inputs: Mapping[str, Any], observe: Callable[[str, str, Any], None] | None = None) -> Mapping[str, Any]:
         self._fed.append({name: np.array(value) for name, value in inputs.items()})
-        return self._session.run(inputs, observe)  # type: ignore[no-any-return]
+        return self._session.run(inputs, observe)
 
 
 class WatchedBundle:

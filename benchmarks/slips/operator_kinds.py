@@ -39,7 +39,7 @@ def _attribute(operators: tuple[str, ...], name: str, default: Any, wrong: Wrong
             right = attribute(node, name, default)
             value = None if right is None else wrong(right)
             if value is not None and value != right:
-                yield Site(node.output[0], plain(lambda edit, place=place, value=value: edit.set(place, name, value)))  # type: ignore[misc]
+                yield Site(node.output[0], plain(lambda edit, place=place, value=value: edit.set(place, name, value)))
 
     return find
 
@@ -50,7 +50,7 @@ def _function(operators: tuple[str, ...], build: Callable[[Chain, str, str], obj
     def find(view: Edit) -> Iterator[Site]:
         for place, node in view.places(*operators):
             if not floats or view.types.get(node.output[0], 1) in FLOATS:
-                yield Site(node.output[0], plain(lambda edit, place=place: edit.replace(place, build)))  # type: ignore[misc]
+                yield Site(node.output[0], plain(lambda edit, place=place: edit.replace(place, build)))
 
     return find
 
@@ -60,7 +60,7 @@ def _renamed(operator: str, other: str, dropped: tuple[str, ...] = (), **added: 
 
     def find(view: Edit) -> Iterator[Site]:
         for place, node in view.places(operator):
-            yield Site(node.output[0], plain(lambda edit, place=place: make(edit, place)))  # type: ignore[misc]
+            yield Site(node.output[0], plain(lambda edit, place=place: make(edit, place)))
 
     def make(edit: Edit, place: Place) -> None:
         edit.node(place).op_type = other
@@ -125,7 +125,7 @@ def _softmax_axis(view: Edit) -> Iterator[Site]:
         if shape is not None and len(shape) > 1:
             axis %= len(shape)
             other = max((k for k in range(len(shape)) if k != axis), key=lambda k: (shape[k], k))
-            yield Site(node.output[0], plain(lambda edit, place=place, other=other: edit.set(place, "axis", other)))  # type: ignore[misc]
+            yield Site(node.output[0], plain(lambda edit, place=place, other=other: edit.set(place, "axis", other)))
 
 
 def _shifted_pads(pads: Any) -> Any:
@@ -151,7 +151,7 @@ def _pad_operand(k: int, wrong: Wrong) -> Find:
             value = wrong([int(x) for x in right.reshape(-1)] if k == 1 else float(right))
             if value is not None:
                 array = np.asarray(value, right.dtype)
-                yield Site(node.output[0], plain(lambda edit, place=place, array=array: edit.give(place, k, array)))  # type: ignore[misc]
+                yield Site(node.output[0], plain(lambda edit, place=place, array=array: edit.give(place, k, array)))
 
     return find
 
@@ -184,7 +184,7 @@ def _other_axis(view: Edit) -> Iterator[Site]:
         other = "ReduceSum" if node.op_type == "ReduceMean" else "ReduceMean"
         if view.types.get(node.output[0], 1) not in FLOATS or 13 <= view.opset < 18:
             continue
-        yield Site(node.output[0], plain(lambda edit, place=place, other=other: setattr(edit.node(place), "op_type", other)))  # type: ignore[misc]
+        yield Site(node.output[0], plain(lambda edit, place=place, other=other: setattr(edit.node(place), "op_type", other)))
 
 
 def _mean_of_sum(view: Edit) -> Iterator[Site]:
@@ -245,7 +245,6 @@ OPERATORS = (
         "resize coordinates",
         _resize("coordinate_transformation_mode", lambda v: "asymmetric" if v != "asymmetric" else "half_pixel", "half_pixel"),
     ),
-    Kind("cubic coefficient", _attribute(("Resize",), "cubic_coeff_a", None, lambda v: v * 0.8)),
     Kind("nearest rounding", _resize("nearest_mode", lambda v: "ceil" if v != "ceil" else "floor", "round_prefer_floor")),
     Kind(
         "max for average", _both(_renamed("AveragePool", "MaxPool", ("count_include_pad",)), _renamed("GlobalAveragePool", "GlobalMaxPool"))
