@@ -41,6 +41,8 @@ class Slip:
     effect: float = 0.0
     output: str = ""
     located: bool = False
+    part: float = 0.0
+    """The verification's largest difference over what it allows there."""
     reason: str = ""
     """Of the verification, or why it was not made."""
 
@@ -93,7 +95,7 @@ def _judged(judge: Judge, wrong: onnx.ModelProto, effect: Effect, slip: Slip) ->
     except Exception as problem:  # of compiling or running a model that cannot run
         return replace(measured, reason=f"{type(problem).__name__}: {problem}"[:200])
     outcome: Outcome = "refused" if verdict.refused else "survived"
-    return replace(measured, outcome=outcome, located=verdict.located, reason=verdict.reason)
+    return replace(measured, outcome=outcome, located=verdict.located, part=verdict.part, reason=verdict.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

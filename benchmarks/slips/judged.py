@@ -57,6 +57,8 @@ class Verdict:
     """For its numbers."""
     located: bool
     """And the worst element that is named is one where the mistake acts."""
+    part: float
+    """The largest difference over what is allowed there."""
     reason: str
 
 
@@ -95,7 +97,8 @@ class Judge:
         report = verify(self.source, watched, emulate=True, oracle=self.oracle)
         faults = [output for output in report.outputs if output.fault]
         located = any(self._acts(wrong, output, report, watched.fed) for output in faults)
-        return Verdict(bool(faults) and not report.verified, located, report.reason)
+        part = max((output.excess for output in report.outputs), default=0.0)
+        return Verdict(bool(faults) and not report.verified, located, part, report.reason)
 
     def _acts(self, wrong: onnx.ModelProto, output: Any, report: VerifyReport, fed: list[Mapping[str, Any]]) -> bool:
         """Whether in float64 most of the difference at the element that is named is the mistake's."""

@@ -33,9 +33,7 @@ def slip_table(found: Sequence[Slip]) -> list[str]:
     lines += [f"  elsewhere: {_named(s)}: {s.reason[:LONGEST]}" for s in refused if not s.located]
     survivors = [slip for slip in counted if slip.outcome == "survived"]
     lines += ["", f"{len(survivors)} survived:"]
-    lines += [
-        f"  {_named(s)}, {s.effect:.3g} in {s.output}, {s.ratio:.3g} times rounding" for s in sorted(survivors, key=lambda s: -s.ratio)
-    ]
+    lines += [f"  {_survivor(slip)}" for slip in sorted(survivors, key=lambda slip: -slip.ratio)]
     lines += ["", f"caught {len(refused)} of {len(counted)} ({share(found):.2%}); {_left_out(found)}"]
     return lines
 
@@ -69,6 +67,10 @@ def _groups(counted: Sequence[Slip], found: Sequence[Slip], key: Callable[[Slip]
 def _named(slip: Slip) -> str:
     size = "" if slip.size == WHOLE else f" (made {slip.size:g} times)"
     return f"{slip.model} for {slip.target}: {slip.kind}{size} at {slip.site}"
+
+
+def _survivor(slip: Slip) -> str:
+    return f"{_named(slip)}, {slip.effect:.3g} in {slip.output}, {slip.ratio:.3g} times rounding; {slip.part:.0%} of what is allowed"
 
 
 def _left_out(found: Sequence[Slip]) -> str:

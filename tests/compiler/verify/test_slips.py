@@ -143,11 +143,11 @@ def test_rounding_is_that_of_a_channel() -> None:
 
 
 def test_a_survivor_is_named_and_counted(attention: Truth) -> None:
-    facts = {"model": "m", "kind": "k", "site": "s", "size": 3.0, "target": "t", "ratio": 3.1, "effect": 1e-6, "output": "y"}
+    facts = {"model": "m", "kind": "k", "site": "s", "size": 3.0, "target": "t", "ratio": 3.1, "part": 0.4, "effect": 1e-6, "output": "y"}
     found = [Slip(**facts, outcome="survived"), Slip(**facts, outcome="refused", located=True), Slip(**facts, outcome="within rounding")]
     lines = slip_table(found)
     assert share(found) == 0.5 and "1 survived:" in lines
-    assert "  m for t: k (made 3 times) at s, 1e-06 in y, 3.1 times rounding" in lines
+    assert "  m for t: k (made 3 times) at s, 1e-06 in y, 3.1 times rounding; 40% of what is allowed" in lines
 
 
 def test_bodies_are_looked_into() -> None:
