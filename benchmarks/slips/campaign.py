@@ -109,6 +109,8 @@ class Right:
     not_exercised: tuple[str, ...]
     seconds: float
     reason: str
+    part: float = 0.0
+    """The largest difference over what is allowed there: what is left is room for a slip."""
 
     @property
     def holds(self) -> bool:
@@ -146,4 +148,5 @@ def right(truth: Truth, target: str, folder: Path) -> Right:
         not_exercised=report.not_exercised,
         seconds=perf_counter() - begin,
         reason=report.reason,
+        part=max((output.excess for output in report.outputs), default=0.0),
     )

@@ -23,30 +23,35 @@ from autoglmc.compiler.verify.verify import verify
 
 from .effect import Exact, Truth
 
+Run = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""What a session was given and what it gave."""
+
 
 class Watched:
-    """A session that keeps what it is given."""
+    """A session that keeps its runs."""
 
-    def __init__(self, session: Any, fed: list[Mapping[str, Any]]) -> None:
-        self._session, self._fed = session, fed
+    def __init__(self, session: Any, runs: list[Run]) -> None:
+        self._session, self._runs = session, runs
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
     def run(self, inputs: Mapping[str, Any], observe: Callable[[str, str, Any], None] | None = None) -> Mapping[str, Any]:
-        self._fed.append({name: np.array(value) for name, value in inputs.items()})
-        return self._session.run(inputs, observe)
+        given = {name: np.array(value) for name, value in inputs.items()}
+        results = self._session.run(inputs, observe)
+        self._runs.append((given, {name: np.array(value) for name, value in results.items() if isinstance(value, np.ndarray)}))
+        return results
 
 
 class WatchedBundle:
-    """A bundle whose sessions keep what they are given."""
+    """A bundle whose sessions keep their runs."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle, self.manifest = bundle, bundle.manifest
-        self.fed: list[Mapping[str, Any]] = []
+        self.runs: list[Run] = []
 
     def session(self, *, emulate: bool = False, poison: bool = False) -> Watched:
-        return Watched(self._bundle.session(emulate=emulate, poison=poison), self.fed)
+        return Watched(self._bundle.session(emulate=emulate, poison=poison), self.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +101,15 @@ class Judge:
         watched = WatchedBundle(self.bundle(wrong))
         report = verify(self.source, watched, emulate=True, oracle=self.oracle)
         faults = [output for output in report.outputs if output.fault]
-        located = any(self._acts(wrong, output, report, watched.fed) for output in faults)
+        located = any(self._acts(wrong, output, report, watched.runs) for output in faults)
         part = max((output.excess for output in report.outputs), default=0.0)
         return Verdict(bool(faults) and not report.verified, located, part, report.reason)
 
-    def _acts(self, wrong: onnx.ModelProto, output: Any, report: VerifyReport, fed: list[Mapping[str, Any]]) -> bool:
+    def _acts(self, wrong: onnx.ModelProto, output: Any, report: VerifyReport, runs: list[Run]) -> bool:
         """Whether in float64 most of the difference at the element that is named is the mistake's."""
         if output.worst is None or output.worst.inputs not in report.inputs:
             return False
-        inputs = fed[report.inputs.index(output.worst.inputs)]
+        inputs, results = runs[report.inputs.index(output.worst.inputs)]
         right = self.truth.exact.run(inputs)[output.name]
         got = Exact(wrong, self.truth.exact).run(inputs)[output.name]
         at = output.worst.index
@@ -113,4 +118,4 @@ class Judge:
         r, g = np.asarray(right)[at], np.asarray(got)[at]
         if np.asarray(right).dtype.kind != "f" or not (np.isfinite(r) and np.isfinite(g)):
             return bool(r != g)
-        return bool(abs(g - r) > abs(float(output.worst.got) - float(output.worst.expected)) / 2)
+        return bool(abs(g - r) > abs(float(results[output.name][at]) - r) / 2)
