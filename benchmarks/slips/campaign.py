@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import onnx
 
-from .effect import Effect, Truth
+from .effect import Truth, Wrong
 from .flow_kinds import FLOW
 from .judged import Judge
 from .kind import Kind, Site
@@ -55,47 +55,41 @@ def slips(truth: Truth, judges: Sequence[Judge], kinds: Sequence[Kind], sites: i
     """Those of every kind at up to so many sites, on every target."""
     for kind in kinds:
         for site in kind.sites(truth.view, sites):
-            for size in SIZES if site.strength else (WHOLE,):
-                tell(f"{truth.subject.name}: {kind.name} at {site.where}")
-                yield from _one(truth, judges, kind, site, size)
+            tell(f"{truth.subject.name}: {kind.name} at {site.where}")
+            start, before = site.strength, 0.0
+            for size in SIZES if start else (WHOLE,):
+                slip = Slip(model=truth.subject.name, kind=kind.name, site=site.where, size=size, target="", outcome="not made")
+                wrong = _wrong(truth, site, size, start * size / before if before else start)
+                yield from _outcomes(judges, wrong, slip)
+                if isinstance(wrong, Wrong):
+                    start, before = wrong.strength, size
 
 
-def _one(truth: Truth, judges: Sequence[Judge], kind: Kind, site: Site, size: float) -> Iterator[Slip]:
-    name, label = truth.subject.name, kind.name
+def _wrong(truth: Truth, site: Site, size: float, start: float) -> Wrong | str:
+    """The wrong model, or why there is none."""
     try:
-        found = truth.sized(site, size) if size else _whole(truth, site)
+        return (truth.sized(site, size, start) if size else truth.wrong(site)) or "no strength has this effect"
     except Exception as problem:  # a mistake may make a model that nothing runs: there is no common base class
-        found, why = None, f"{type(problem).__name__}: {problem}"[:200]
+        return f"{type(problem).__name__}: {problem}"[:200]
+
+
+def _outcomes(judges: Sequence[Judge], wrong: Wrong | str, slip: Slip) -> Iterator[Slip]:
+    if isinstance(wrong, str):
+        yield replace(slip, reason=wrong)
+    elif not wrong.effect.ratio > 1:
+        yield replace(slip, outcome="within rounding", ratio=wrong.effect.ratio)
     else:
-        why = "no strength has this effect"
-    if found is None:
-        yield Slip(model=name, kind=label, site=site.where, size=size, target="", outcome="not made", reason=why)
-        return
-    wrong, effect = found
-    if not effect.ratio > 1:
-        yield Slip(model=name, kind=label, site=site.where, size=size, target="", outcome="within rounding", ratio=effect.ratio)
-        return
-    for judge in judges:
-        yield _judged(
-            judge, wrong, effect, Slip(model=name, kind=label, site=site.where, size=size, target=judge.target, outcome="not made")
-        )
+        measured = replace(slip, ratio=wrong.effect.ratio, effect=wrong.effect.effect, output=wrong.effect.output)
+        yield from (_judged(judge, wrong.model, replace(measured, target=judge.target)) for judge in judges)
 
 
-def _whole(truth: Truth, site: Site) -> tuple[onnx.ModelProto, Effect]:
-    wrong = truth.made(site, 0.0)
-    return wrong, truth.effect(wrong)
-
-
-def _judged(judge: Judge, wrong: onnx.ModelProto, effect: Effect, slip: Slip) -> Slip:
-    from dataclasses import replace
-
-    measured = replace(slip, ratio=effect.ratio, effect=effect.effect, output=effect.output)
+def _judged(judge: Judge, wrong: onnx.ModelProto, slip: Slip) -> Slip:
     try:
         verdict = judge.verdict(wrong)
     except Exception as problem:  # of compiling or running a model that cannot run
-        return replace(measured, reason=f"{type(problem).__name__}: {problem}"[:200])
+        return replace(slip, reason=f"{type(problem).__name__}: {problem}"[:200])
     outcome: Outcome = "refused" if verdict.refused else "survived"
-    return replace(measured, outcome=outcome, located=verdict.located, part=verdict.part, reason=verdict.reason)
+    return replace(slip, outcome=outcome, located=verdict.located, part=verdict.part, reason=verdict.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

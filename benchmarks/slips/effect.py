@@ -25,7 +25,7 @@ APART, MANY = 4.0, 8
 """Ratio of the sizes of channels from which on each has a rounding of its own, and how many elements it must have."""
 CLOSE = (0.85, 1.3)
 """A sized slip is taken where its effect is within these times what was asked for."""
-TRIES = 10
+TRIES = 8
 
 
 class Exact:
@@ -52,6 +52,15 @@ class Effect:
 
 
 NOTHING = Effect(0.0, 0.0, 0.0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A wrong model, and how wrong it is."""
+
+    model: onnx.ModelProto
+    strength: float
+    effect: Effect
 
 
 class Truth:
@@ -84,6 +93,11 @@ class Truth:
         site.change(edit, strength)
         return edit.model
 
+    def wrong(self, site: Site, strength: float = 0.0) -> Wrong:
+        """And how wrong that is. Raises what evaluating a model that cannot run raises."""
+        model = self.made(site, strength)
+        return Wrong(model, strength, self.effect(model))
+
     def effect(self, wrong: onnx.ModelProto) -> Effect:
         """Raises what evaluating a model that cannot run raises."""
         exact = Exact(wrong, self.exact)
@@ -95,16 +109,16 @@ class Truth:
                 worst = found if found.ratio > worst.ratio else worst
         return worst
 
-    def sized(self, site: Site, target: float) -> tuple[onnx.ModelProto, Effect] | None:
+    def sized(self, site: Site, target: float, start: float) -> Wrong | None:
         """The mistake in the strength whose effect is about `target` times rounding; None where there is none."""
-        low, high, strength = 0.0, 0.0, site.strength
+        low, high, strength = 0.0, 0.0, start
         for _ in range(TRIES):
-            wrong = self.made(site, strength)
-            found = self.effect(wrong)
-            if CLOSE[0] * target <= found.ratio <= CLOSE[1] * target:
-                return wrong, found
-            low, high = (strength, high) if found.ratio < target else (low, strength)
-            strength = _next(strength, found.ratio, target, low, high)
+            found = self.wrong(site, strength)
+            ratio = found.effect.ratio
+            if CLOSE[0] * target <= ratio <= CLOSE[1] * target:
+                return found
+            low, high = (strength, high) if ratio < target else (low, strength)
+            strength = _next(strength, ratio, target, low, high)
             if not 1e-12 < strength < 1e3:
                 return None
         return None

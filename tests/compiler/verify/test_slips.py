@@ -93,9 +93,10 @@ def test_no_mistake_has_no_effect(attention: Truth) -> None:
 @pytest.mark.parametrize("name", ["weight element changed", "softmax temperature", "output scaled"])
 @pytest.mark.parametrize("size", SIZES)
 def test_a_mistake_is_made_in_the_size_that_was_asked_for(attention: Truth, name: str, size: float) -> None:
-    found = attention.sized(kind(name).sites(attention.view, 1)[0], size)
-    assert found is not None and CLOSE[0] * size <= found[1].ratio <= CLOSE[1] * size
-    assert attention.effect(found[0]) == found[1]
+    site = kind(name).sites(attention.view, 1)[0]
+    found = attention.sized(site, size, site.strength)
+    assert found is not None and CLOSE[0] * size <= found.effect.ratio <= CLOSE[1] * size
+    assert attention.effect(found.model) == found.effect
 
 
 @pytest.mark.parametrize("name", ["mask ignored", "attention scale", "bias dropped", "weight channel halved", "gamma dropped"])
