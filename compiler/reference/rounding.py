@@ -17,7 +17,7 @@ HALF_BITS = 11
 UNIT = {"float64": 2.0**-53, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Half the distance of 1 to the next number (unit roundoff) of a dtype; fp32 for all others."""
 SINGLE = 2.0**-24
-TIE, NEAR_ONE, IN_SUMS = 64.0, 2.0, 4.0
+TIE, NEAR_ONE, SLOPE, DEEPEST = 64.0, 1.0, 0.3, 8.0
 
 
 def exact(value: Any, dtype: str) -> Any:
@@ -57,10 +57,10 @@ class noisy:
         bits = np.unpackbits(np.frombuffer(self._random.bytes(size // 8 + 1), np.uint8), count=size).reshape(shape)
         return 2.0 * bits - 1.0
 
-    def in_sums(self, value: Any, dtype: str) -> Any:
-        """Terms of long sums, each off by IN_SUMS unit roundoffs: a sum is rounded as often as it has terms, in an order that is up to the
-        runtime."""
-        return value * (1.0 + IN_SUMS * UNIT.get(dtype, SINGLE) * self.signs(np.shape(value)))
+    def in_sums(self, value: Any, depth: int) -> Any:
+        """Terms of sums of `depth` terms, each off by SLOPE sqrt(depth) unit roundoffs of fp32, at most DEEPEST: what rounding every
+        partial sum does to the sum. Runtimes compute it in fp32 also where the model says fp16, and in blocks where it is long."""
+        return value * (1.0 + min(SLOPE * depth**0.5, DEEPEST) * SINGLE * self.signs(np.shape(value)))
 
     def after_sigmoid(self, value: Any, dtype: str) -> Any:
         """A sigmoid off by NEAR_ONE unit roundoffs of 1: runtimes compute it by rational functions whose error is as large everywhere, and

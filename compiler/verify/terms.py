@@ -49,8 +49,8 @@ APPROXIMATE = 0.1
 """`loose` where approximations were taken and the target states no limit: beyond it something is wrong, not approximate."""
 BELIEVED = 4.0
 """How often the rounding of a place that was measured otherwise onnxruntime's optimiser may show."""
-ULPS = 2.0
-"""Unit roundoffs of the largest number of a place (one step there) that are always allowed."""
+ULPS = 1.0
+"""Unit roundoffs of the largest number of a place (half a step there) that are always allowed besides."""
 UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Unit roundoff (half the distance of 1 to the next number) by dtype."""
 COSINE = 0.99

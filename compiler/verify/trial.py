@@ -17,7 +17,7 @@ from .terms import Sample
 if TYPE_CHECKING:
     from .verifiable import Runnable
 
-NOISE = (1, 6, 24)
+NOISE = (2, 8, 24)
 """Random roundings of each input set: at first, and where something is further off than those explain."""
 
 
