@@ -16,6 +16,8 @@ from ..cache.folders import REFERENCE, cache_folder
 from ..errors import UserError
 from .messages import Answer, Opened
 
+BETWEEN = 64
+"""Entries that are written before the folder's size is looked at again."""
 LARGEST = 1 << 26
 """Bytes of an answer on disk; larger ones are computed again."""
 FACTS = "facts"
@@ -28,6 +30,7 @@ class Store:
     def __init__(self, folder: Path, limit: int) -> None:
         """limit: bytes of the folder; beyond it the answers used longest ago go."""
         self._folder, self._limit = folder, limit
+        self._written = 0
 
     def opened(self, key: str) -> Opened | None:
         """What was kept under that key; None for nothing."""
@@ -65,7 +68,9 @@ class Store:
 
     def _write(self, name: str, data: bytes) -> None:
         if write_entry(self._folder / name, data):
-            keep_below(self._folder, self._limit)
+            if self._written % BETWEEN == 0:  # it looks at every entry
+                keep_below(self._folder, self._limit)
+            self._written += 1
 
 
 def default_store() -> Store | None:

@@ -1,0 +1,121 @@
+"""What a verification says of a wrong model in a bundle that claims to be the right one's: only numbers can tell."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.load.source import source_of
+from autoglmc.compiler.load.weights import model_sha256
+from autoglmc.compiler.reference.recall import Recalling
+from autoglmc.compiler.reference.store import default_store
+from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.compiler.verify.report import VerifyReport
+from autoglmc.compiler.verify.verify import verify
+
+from .effect import Exact, Truth
+
+Run = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""What a session was given and what it gave."""
+
+
+class Watched:
+    """A session that keeps its runs."""
+
+    def __init__(self, session: Any, runs: list[Run]) -> None:
+        self._session, self._runs = session, runs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def run(self, inputs: Mapping[str, Any], observe: Callable[[str, str, Any], None] | None = None) -> Mapping[str, Any]:
+        given = {name: np.array(value) for name, value in inputs.items()}
+        results = self._session.run(inputs, observe)
+        self._runs.append((given, {name: np.array(value) for name, value in results.items() if isinstance(value, np.ndarray)}))
+        return results
+
+
+class WatchedBundle:
+    """A bundle whose sessions keep their runs."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle, self.manifest = bundle, bundle.manifest
+        self.runs: list[Run] = []
+
+    def session(self, *, emulate: bool = False, poison: bool = False) -> Watched:
+        return Watched(self._bundle.session(emulate=emulate, poison=poison), self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Of one wrong model."""
+
+    refused: bool
+    """For its numbers."""
+    located: bool
+    """And the worst element that is named is one where the mistake acts."""
+    part: float
+    """The largest difference over what is allowed there."""
+    reason: str
+
+
+class Judge:
+    """Verifications of one model on one target; a context manager. The right model's answers are computed once."""
+
+    def __init__(self, truth: Truth, target: str, folder: Path) -> None:
+        self.truth, self.target, self.folder = truth, target, folder
+        self.source = source_of(truth.subject.path)
+        self.sha256 = model_sha256(self.source)
+        self.oracle = Recalling(self.source, default_store())
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.oracle.close()
+
+    def bundle(self, model: onnx.ModelProto | Path) -> Bundle:
+        """Compiled unseen; its manifest says that it was made from the right model."""
+        out = self.folder / f"bundle.{self.target}"
+        shutil.rmtree(out, ignore_errors=True)
+        compile_model(model, self.target, shapes=dict(self.truth.subject.shapes) or None, output=out, verify=False)
+        manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+        manifest["model"]["sha256"] = self.sha256
+        (out / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", "utf-8")
+        return Bundle.load(out)
+
+    def right(self) -> VerifyReport:
+        """The right model itself."""
+        return verify(self.source, self.bundle(self.truth.subject.path), emulate=True, oracle=self.oracle)
+
+    def verdict(self, wrong: onnx.ModelProto) -> Verdict:
+        """Raises what compiling or running a model that cannot run raises."""
+        watched = WatchedBundle(self.bundle(wrong))
+        report = verify(self.source, watched, emulate=True, oracle=self.oracle)
+        faults = [output for output in report.outputs if output.fault]
+        located = any(self._acts(wrong, output, report, watched.runs) for output in faults)
+        part = max((output.excess for output in report.outputs), default=0.0)
+        return Verdict(bool(faults) and not report.verified, located, part, report.reason)
+
+    def _acts(self, wrong: onnx.ModelProto, output: Any, report: VerifyReport, runs: list[Run]) -> bool:
+        """Whether in float64 most of the difference at the element that is named is the mistake's."""
+        if output.worst is None or output.worst.inputs not in report.inputs:
+            return False
+        inputs, results = runs[report.inputs.index(output.worst.inputs)]
+        right = self.truth.exact.run(inputs)[output.name]
+        got = Exact(wrong, self.truth.exact).run(inputs)[output.name]
+        at = output.worst.index
+        if np.shape(right) != np.shape(got):
+            return True
+        r, g = np.asarray(right)[at], np.asarray(got)[at]
+        if np.asarray(right).dtype.kind != "f" or not (np.isfinite(r) and np.isfinite(g)):
+            return bool(r != g)
+        return bool(abs(g - r) > abs(float(results[output.name][at]) - r) / 2)
