@@ -3,8 +3,8 @@
     .venv-devices/bin/python benchmarks/half_models.py [NAME ...] [--target snapdragon_8gen3]
 
 Exits with 1 where an fp16 model takes fewer operators to the NPU than its twin, is not verified, or takes more than 1.5 times as long.
-Without the NPU's compiler and emulator (onnxruntime-qnn) nothing can be said, and it exits with 2. The reference's answers of both are forgotten
-before, and both are compiled in turn, twice: the shorter time counts.
+Without the NPU's compiler and emulator (onnxruntime-qnn) nothing can be said, and it exits with 2. Both are compiled in turn, twice, with empty
+caches: the shorter time counts.
 """
 
 from __future__ import annotations

@@ -88,6 +88,8 @@ TUNE: Mapping[str, tuple[Rewrite, ...]] = {
     "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, KEEP_ROWS, *FLATTEN)
 }
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
+REPEATED = frozenset({KEEP_ROWS.name})
+"""Rules of TUNE that write the same in front of several layers."""
 FOLLOW: Mapping[str, tuple[Rewrite, ...]] = {
     "matmul_gemm": (FOLD_BIAS,),
     "matmul_2d_gemm": (FOLD_BIAS,),

@@ -13,8 +13,7 @@ from ...passes.place.cut_segments import cut_again
 from ...passes.place.segment import Segment
 from ...passes.rule.bodies import apply_everywhere
 from ...passes.rule.rewrite import Allow, Bindings, Decision, Rewrite, anywhere
-from ...passes.simplify.merge_equal import merge_equal
-from ...passes.tune.closed_rows import KEEP_ROWS
+from ...passes.stages import share_masks
 from ...targets.model import Device, Precision, Target
 from ...targets.support import No, supports
 
@@ -61,7 +60,6 @@ def _tune(segment: Segment, target: Target, rules: Sequence[Rewrite], allow: All
     for node in graph.nodes:
         node.proto = node.proto or onnx.NodeProto()  # written at the segment's opset, which `Graph.version` reads from this
     taken = tuple(decision for decision in apply_everywhere(graph, rules, allow) if decision.taken)
-    if any(decision.rule == KEEP_ROWS.name for decision in taken):
-        taken += merge_equal(graph, allow)  # layers share a mask
+    taken += share_masks(graph, taken, allow)
     graph.sweep()
     return (cut_again(graph, segment, target), taken) if taken else (segment, ())

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...targets.dtypes import LARGEST
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..rule.build import Builder
+from ..rule.build import Builder, largest
 from ..rule.rewrite import Bindings, Contract, Rewrite
 
 NAME = "keep_closed_rows"
@@ -78,7 +77,7 @@ def _of_arithmetic(graph: Graph, node: Node, left: int) -> frozenset[str]:
         factors = [number for name in node.inputs if (number := graph.scalar(name)) is not None]
         if not factors:
             return CLOSERS
-        huge = abs(factors[0]) >= HUGE * LARGEST[graph.tensor(node.outputs[0]).dtype]
+        huge = abs(factors[0]) >= HUGE * largest(graph.tensor(node.outputs[0]).dtype)
         return frozenset() if not huge else frozenset({"lowest"}) if np.isfinite(factors[0]) else CLOSERS
     held = [_closers(graph, name, left - 1) for name in node.inputs]
     return held[0] | held[1] | (frozenset({"inf"}) if held[0] and held[1] else frozenset())
@@ -92,8 +91,8 @@ def build(b: Builder, found: Bindings) -> tuple[str, ...]:
     if "lowest" in found:
         kept = inner.op("Where", inner.op("Equal", mask, _lowest(dtype)), LEAST[dtype], mask)
     if "inf" in found:
-        largest = inner.with_axes("ReduceMax", mask, (-1,), keepdims=1)
-        kept = inner.op("Where", inner.op("Equal", largest, -np.inf), np.nan, kept)
+        top = inner.with_axes("ReduceMax", mask, (-1,), keepdims=1)
+        kept = inner.op("Where", inner.op("Equal", top, -np.inf), np.nan, kept)
     return _like(b, node, kept)
 
 
@@ -106,7 +105,7 @@ def _like(b: Builder, node: Node, mask: str) -> tuple[str, ...]:
 
 
 def _lowest(dtype: str) -> float:
-    return -LARGEST[dtype]
+    return -largest(dtype)
 
 
 KEEP_ROWS = Rewrite(

@@ -350,8 +350,8 @@ def test_an_epsilon_that_fp16_cannot_hold_hides_no_layernorm(kind: str, epsilon:
     """1e-12 is 0 there. Where the variance is 0, too, the spelling gives NaN, and so does the operator."""
     dtype = np.float16 if kind == "float16" else np.float32
     model = parse(
-        f"g ({kind}[2,3,8] x) => ({kind}[2,3,8] y) {{ m = ReduceMean<axes=[-1]>(x) d = Sub(x, m) p = Pow(d, two) v = ReduceMean<axes=[-1]>(p) "
-        "s = Add(v, eps) r = Sqrt(s) y = Div(d, r) }",
+        f"g ({kind}[2,3,8] x) => ({kind}[2,3,8] y) {{ m = ReduceMean<axes=[-1]>(x) d = Sub(x, m) p = Pow(d, two) "
+        "v = ReduceMean<axes=[-1]>(p) s = Add(v, eps) r = Sqrt(s) y = Div(d, r) }",
         opset=17,
     )
     for name, number in (("two", 2.0), ("eps", epsilon)):
