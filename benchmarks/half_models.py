@@ -1,10 +1,10 @@
 """fp16 exports beside their fp32 twins on an NPU: operators there, whether the bundle is verified, time to compile.
 
-    .venv-devices/bin/python benchmarks/half_models.py [NAME ...] [--target snapdragon_8gen3]
+.venv-devices/bin/python benchmarks/half_models.py [NAME ...] [--target snapdragon_8gen3]
 
 Exits with 1 where an fp16 model takes fewer operators to the NPU than its twin, is not verified, or takes more than 1.5 times as long.
-Without the NPU's compiler and emulator (onnxruntime-qnn) nothing can be said, and it exits with 2. Both are compiled in turn, twice, with empty
-caches: the shorter time counts.
+Without the NPU's compiler and emulator (onnxruntime-qnn) nothing can be said, and it exits with 2. Both are compiled in turn, twice, with
+empty caches: the shorter time counts.
 """
 
 from __future__ import annotations

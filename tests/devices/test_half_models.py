@@ -61,13 +61,12 @@ def test_what_fp16_explains_is_nobodys_fault() -> None:
 
 
 def test_a_kernel_that_is_wrong_is_still_named() -> None:
-    """AveragePool with padding that does not count: HTP averages over what lies behind the tensor."""
-
-    model = parse("g (float[1,8,8,8] x) => (float[1,8,8,8] y) { y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) }")
-    x = {"x": np.random.default_rng(0).standard_normal((1, 8, 8, 8)).astype(np.float32) + 1}
+    """Pad by the edge: HTP fills with something else."""
+    text = """g (float[1,8,8,8] x) => (float[1,8,10,10] y) <int64[8] p = {0,0,1,1,0,0,1,1}> { y = Pad<mode="edge">(x, p) }"""
+    model, x = parse(text), {"x": np.random.default_rng(0).standard_normal((1, 8, 8, 8)).astype(np.float32)}
     adapter = adapter_for("qnn", WORDS)
     assert adapter is not None
     (tried,) = try_models(adapter, WORDS, [(model, x)])
     assert tried.accepted and fault(model, x, tried).startswith("it is computed wrong")
     (found,) = find_culprits(model, x, adapter, WORDS, lambda line: None, compiled=True)
-    assert found.operator == "AveragePool" and found.confirmed
+    assert found.operator == "Pad" and found.confirmed
