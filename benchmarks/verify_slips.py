@@ -88,10 +88,11 @@ def wrongs(found: Sequence[Subject], targets: Sequence[str], words: Sequence[str
         truth = Truth(subject, FRESH)
         with contextlib.ExitStack() as stack:
             judges = [stack.enter_context(Judge(truth, target, folder)) for target in targets]
-            good = [judge for judge in judges if judge.right().verified]
+            good = [judge for judge in judges if judge.usable()]
             for judge in judges:
-                if judge not in good:
-                    print(f"{subject.name} for {judge.target}: the right model is refused, so no wrong one is tried")
+                if judge not in good or judge.without:
+                    how = "only without " + ", ".join(judge.without) if judge in good else "not at all, so no wrong one is tried"
+                    print(f"{subject.name} for {judge.target}: the right model is verified {how}")
             made = list(slips(truth, good, kinds, sites, progress.tell)) if good else []
         rows += made
         survived = sum(slip.outcome == "survived" for slip in made)

@@ -23,6 +23,8 @@ from autoglmc.compiler.verify.verify import verify
 
 from .effect import Exact, Truth
 
+SUSPECTS = ("recover_attention", "fuse_attention")
+"""Rules that are left out where the right model is refused with them, so that slips can be tried there: `--right` names such models."""
 Run = tuple[Mapping[str, Any], Mapping[str, Any]]
 """What a session was given and what it gave."""
 
@@ -74,6 +76,8 @@ class Judge:
         self.truth, self.target, self.folder = truth, target, folder
         self.source = source_of(truth.subject.path)
         self.sha256 = model_sha256(self.source)
+        self.without: tuple[str, ...] = ()
+        """Rules that are not used."""
         self.oracle = Recalling(self.source, default_store())
 
     def __enter__(self) -> Judge:
@@ -86,15 +90,23 @@ class Judge:
         """Compiled unseen; its manifest says that it was made from the right model."""
         out = self.folder / f"bundle.{self.target}"
         shutil.rmtree(out, ignore_errors=True)
-        compile_model(model, self.target, shapes=dict(self.truth.subject.shapes) or None, output=out, verify=False)
+        compile_model(model, self.target, shapes=dict(self.truth.subject.shapes) or None, output=out, verify=False, disable=self.without)
         manifest = json.loads((out / "manifest.json").read_text("utf-8"))
         manifest["model"]["sha256"] = self.sha256
         (out / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", "utf-8")
         return Bundle.load(out)
 
     def right(self) -> VerifyReport:
-        """The right model itself."""
+        """Of the right model itself, compiled as wrong ones are."""
         return verify(self.source, self.bundle(self.truth.subject.path), emulate=True, oracle=self.oracle)
+
+    def usable(self) -> bool:
+        """Whether the right model is verified; without the rules of SUSPECTS where that is what it takes. Where it is refused in any
+        case, refusing wrong ones says nothing."""
+        for self.without in ((), SUSPECTS):
+            if self.right().verified:
+                return True
+        return False
 
     def verdict(self, wrong: onnx.ModelProto) -> Verdict:
         """Raises what compiling or running a model that cannot run raises."""
