@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -50,20 +50,35 @@ class Answer:
     seconds: float = 0.0
     like_runtime: bool = False
     """Wrong by the case, and what onnxruntime itself computes (or, drawn at random, of the same shapes and dtypes)."""
+    verified: bool | None = None
+    """What the compiler says; None where it was not asked, or wrote no bundle."""
+    reasons: str = ""
+    """Why it is not verified."""
+    exercised: float = 1.0
 
 
 def answer(case: Case, target: str, verify: bool = False) -> Answer:
     """One case through onnxruntime alone (target RUNTIME) or through the compiler and, emulated, the bundle."""
     start = time.perf_counter()
-    like = False
+    like, judged = False, Judged(None)
     try:
-        got = reference(case) if target == RUNTIME else compiled(case, target, verify)
+        got, judged = (reference(case), judged) if target == RUNTIME else compiled(case, target, verify)
         difference = same(case.outputs, got, case)
         verdict, message = ("wrong", difference) if difference else ("right", "")
         like = bool(difference) and target != RUNTIME and like_runtime(case, got)
     except Exception as problem:
         verdict, message = ("refused" if target == RUNTIME or _is_answer(problem) else "crashed"), f"{type(problem).__name__}: {problem}"
-    return Answer(case.name, target, verdict, message, time.perf_counter() - start, like)
+    seconds = time.perf_counter() - start
+    return Answer(case.name, target, verdict, message, seconds, like, judged.verified, judged.reasons, judged.exercised)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the compiler says of a bundle that it wrote."""
+
+    verified: bool | None
+    reasons: str = ""
+    exercised: float = 1.0
 
 
 def like_runtime(case: Case, got: Sequence[Any]) -> bool:
@@ -90,17 +105,20 @@ def plan_only() -> frozenset[str]:
     return frozenset(name for name in stock_names() if all(d.runtime.adapter != "ort" for d in load_target(name).devices))
 
 
-def compiled(case: Case, target: str, verify: bool = False) -> list[Any]:
-    """The case's outputs as the bundle for `target` computes them."""
+def compiled(case: Case, target: str, verify: bool = False) -> tuple[list[Any], Judged]:
+    """The case's outputs as the bundle for `target` computes them, and whether it is verified; the case's inputs are compared first."""
     from autoglmc.compiler.driver.compile_model import compile_model
     from autoglmc.compiler.run.bundle import Bundle
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(case.model.SerializeToString())
-        result = compile_model(path, target, shapes=_open_shapes(case), verify=verify, emulate=verify)
+        given = [("the case", case.feeds)] if verify and case.feeds else None
+        result = compile_model(path, target, shapes=_open_shapes(case), verify=verify, emulate=verify, inputs=given)
         outputs = Bundle.load(result.folder).run(case.feeds, emulate=True)
-        return [outputs[value.name] for value in case.model.graph.output]
+        report = result.verification
+        judged = Judged(None) if isinstance(report, str) else Judged(result.verified, "; ".join(result.reasons), report.exercised)
+        return [outputs[value.name] for value in case.model.graph.output], judged
 
 
 def _open_shapes(case: Case) -> dict[str, tuple[int, ...]]:
@@ -195,13 +213,19 @@ def _work(cases: Sequence[Case], verify: bool, pipe: Connection) -> None:
 
 
 def failures(answers: Sequence[Answer]) -> list[Answer]:
-    """Answers that must not be: not right where onnxruntime is, but for a limit of the target; a crash; wrong unlike onnxruntime."""
+    """Answers that must not be: not right where onnxruntime is, but for a limit of the target; a crash; wrong unlike onnxruntime; verified
+    though wrong, or not verified though right, where onnxruntime is."""
     alone = {a.case: a.verdict for a in answers if a.target == RUNTIME}
     bad = []
     for a in answers:
-        if a.target == RUNTIME or a.verdict == "right" or limit(a):
+        if a.target == RUNTIME or limit(a):
             continue
         known = alone.get(a.case, "right")
+        if a.verified is not None and a.verified != (a.verdict == "right") and (a.verified or known == "right"):
+            bad.append(replace(a, message=f"{'verified' if a.verified else f'not verified ({a.reasons})'}. {a.message}"))
+            continue
+        if a.verdict == "right":
+            continue
         if known == "right" or a.verdict == "crashed" or (a.verdict == "wrong" and not a.like_runtime):
             bad.append(a)
     return bad

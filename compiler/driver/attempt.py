@@ -32,6 +32,7 @@ from .result import CompileResult
 from .route_around import notes_of
 from .search import Log, attempted
 from .search_budget import Meter
+from .stages import Stages
 from .state import State
 from .verdict import Accepted, Inexact, Misoptimised, OverLimit, Rejected, Verdict
 
@@ -68,7 +69,8 @@ class Attempt:
     tell: Callable[[str], None]
 
     def __call__(self, state: State, log: Log) -> Verdict:
-        planned = self._plan(state)
+        stages = Stages()
+        planned = self._plan(state, stages)
         if isinstance(planned, Unplanned):
             return OverLimit(planned.problem, planned.others)
         settings = state.constraints.settings_for(planned.compiled.segments)
@@ -76,7 +78,7 @@ class Attempt:
         with self.job.clock.stage("describe"):
             chosen = {index: one.settings for index, one in settings.items()}
             described = describe(planned, attempted(state, log, "accepted"), chosen)
-        built = self._build(planned, described, settings)
+        built = self._build(planned, described, settings, stages)
         if isinstance(built, Built):
             return Accepted(self._result(state, planned, built, tuple(one.decision.reason for one in settings.values())))
         if isinstance(built, Misoptimised):
@@ -84,16 +86,16 @@ class Attempt:
         with self.job.clock.stage("find culprits"):
             return self._find_fault(planned, built)
 
-    def _plan(self, state: State) -> PlannedModel | Unplanned:
+    def _plan(self, state: State, stages: Stages) -> PlannedModel | Unplanned:
         constraints = state.constraints
-        watchers = (*self.watchers, *((self.verifier,) if self.verifier else ()))
+        watchers = (*self.watchers, *((self.verifier,) if self.verifier else ()), *((stages,) if self.verify else ()))
         options = PassOptions(without=constraints.without, inserted=self.own, watchers=watchers)
         target = constraints.applied_to(self.job.target)
         faster = state.refused[0].message if state.refused else ""
         return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
 
     def _build(
-        self, planned: PlannedModel, described: Manifest, left_out: Mapping[int, SettingsOfSegment]
+        self, planned: PlannedModel, described: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages
     ) -> Built | Refusal | Judged | Misoptimised:
         """The bundle, published; or the refusal, the judgement or the fault for which it was not. Raises VerifyError where it is not
         verified as required."""
@@ -104,7 +106,7 @@ class Attempt:
             if not self.verify:
                 staged.publish()
                 return Built(manifest, NOT_ASKED)
-            judged = self._judge(planned, staged.folder, manifest, left_out)
+            judged = self._judge(planned, staged.folder, manifest, left_out, stages)
             if isinstance(judged, Misoptimised) or judged.against is not None:
                 return judged
             check_met(judged.report, self.required, str(planned.loaded.source))
@@ -114,10 +116,11 @@ class Attempt:
             return Built(manifest, judged.report)
 
     def _judge(
-        self, planned: PlannedModel, folder: Path, manifest: Manifest, left_out: Mapping[int, SettingsOfSegment]
+        self, planned: PlannedModel, folder: Path, manifest: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages
     ) -> Judged | Misoptimised:
         """Asks whether onnxruntime's optimiser is at fault where the bundle does not run or is off."""
         given: dict[str, Any] = {"emulate": self.emulate, "inputs": self.inputs, "expect": self.expect, "oracle": self.oracle}
+        given["stages"] = tuple(stages.kept)
         judged = None
         try:
             judged = judge_bundle(folder, planned.loaded, manifest.errors.bounds, **given)

@@ -19,6 +19,7 @@ from ..reference.recall import Recalling
 from ..run.bundle import Bundle
 from ..verify.limits import broken, broken_limits
 from ..verify.report import VerifyReport
+from ..verify.stages import Stage
 from ..verify.verify import verify
 from .verdict import Inexact, Rejected
 
@@ -58,13 +59,15 @@ def judge_bundle(
     inputs: Given | None = None,
     expect: Mapping[str, Any] | None = None,
     oracle: Recalling | None = None,
+    stages: tuple[Stage, ...] = (),
 ) -> Judged:
     """Runs the bundle in `folder` and the untouched model on generated inputs, and on `inputs` if given. `bounds`: its approximated sites;
-    expect: what the source framework computes for `inputs`.
+    expect: what the source framework computes for `inputs`;
+    stages: what became of the model on the way.
 
     Raises VerifyError where the bundle does not run although the model does, ModelError where the model does not either."""
     try:
-        report = verify(loaded.source, Bundle.load(folder), emulate=emulate, inputs=inputs, expect=expect, oracle=oracle)
+        report = verify(loaded.source, Bundle.load(folder), emulate=emulate, inputs=inputs, expect=expect, oracle=oracle, stages=stages)
     except BundleError as problem:
         _blame_the_model(folder, loaded.source)
         # the folder is gone when this is read, and the user did nothing wrong

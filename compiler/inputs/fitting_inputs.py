@@ -73,14 +73,3 @@ def misfit(model: onnx.ModelProto, kept: Mapping[str, tuple[int, ...] | None], o
         if stated == list(shape) and found != shape:
             return f"the model computes {value.name} in shape {list(found)}, but declares {stated}"
     return ""
-
-
-def varied(values: Values) -> dict[str, Any]:
-    """Other inputs like these: float arrays turned by one element and halved, everything else as it is."""
-    import numpy
-
-    def other(value: Any) -> Any:
-        floating = isinstance(value, numpy.ndarray) and value.dtype.kind == "f"
-        return (numpy.roll(value, 1) * numpy.asarray(0.5, value.dtype)).astype(value.dtype) if floating else value
-
-    return {name: other(value) for name, value in values.items()}

@@ -18,3 +18,10 @@ class TrialSet:
     """(path of a node, side) of every side that a value reached."""
     plain: bool = False
     """Whether a seed alone made it."""
+    given: bool = False
+    """Whether it is a real sample."""
+
+    @property
+    def usual(self) -> bool:
+        """Whether it is what the model is likely to get: a sample, or plain numbers; not one made to drive it to its edges."""
+        return self.plain or self.given

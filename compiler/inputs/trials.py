@@ -34,6 +34,8 @@ PROBED = 16
 """Inputs that are changed alone."""
 PROBES = 24
 """Runs for that."""
+WORK, LEAST = 12_000_000_000, 3
+"""Elementary operations after which no more sets are made (some seconds of one core), once there are that many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Run:
     outputs: Mapping[str, Any]
     reached: frozenset[tuple[str, str]]
     """(path of a node, side) of every side that a value reached, as compiler/inputs/points.py names paths and sides."""
+    work: int = 0
+    """Elementary operations that it took; counted, not timed."""
 
 
 class Untouched(Protocol):
@@ -82,6 +86,7 @@ class Trials:
         self._seen = Seen({name: found for name, found in reach.items() if found}, points_of(sight))
         self._operators = frozenset(step.operator for step in sight.flow.steps)
         self._kept: list[TrialSet] = []
+        self._work = 0
 
     def sets(self) -> list[TrialSet]:
         """The sets to compare on, the given ones first."""
@@ -97,8 +102,8 @@ class Trials:
     def _all(self) -> list[TrialSet]:
         for label, values in self._given:
             check_names(values, tuple(self._cook.parts))
-            run = self._untouched.run(values)
-            self._keep(TrialSet(label, values, run.outputs, run.reached))
+            run = self._run(values)
+            self._keep(TrialSet(label, values, run.outputs, run.reached, given=True))
         before = len(self._kept)
         self._plan()
         if len(self._kept) == before and self._cook.narrow():
@@ -148,10 +153,12 @@ class Trials:
                 self._keep(trial)
 
     def _attempt(self, recipe: Recipe) -> TrialSet | None:
-        """A set as made, and run; None where the model does not take it, and `unfit` says why."""
+        """A set as made, and run; None where the model does not take it, and `unfit` says why, or enough was computed already."""
+        if self._work > WORK and len(self._kept) >= LEAST:
+            return None
         try:
             values = self._cook.make(recipe)
-            run = self._untouched.run(values)
+            run = self._run(values)
         except ModelError as problem:
             self._note(problem.message.splitlines()[0][:LONGEST_REASON])
             return None
@@ -160,6 +167,11 @@ class Trials:
             return None
         plain = recipe.kind == "plain" and not recipe.changes and recipe.start is None
         return TrialSet(recipe.label, values, run.outputs, run.reached, plain)
+
+    def _run(self, values: Mapping[str, Any]) -> Run:
+        run = self._untouched.run(values)
+        self._work += run.work
+        return run
 
     def _note(self, reason: str) -> None:
         if reason not in self.unfit:

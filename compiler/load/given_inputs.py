@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, did_you_mean
+from .bind_shapes import real_inputs
 
 if TYPE_CHECKING:
     import onnx
@@ -15,7 +16,7 @@ def check_given(model: onnx.ModelProto, given: Mapping[str, Any]) -> None:
     """Names, dtypes and (where bound) shapes. Raises UsageError for the first that does not fit."""
     from onnx import helper
 
-    inputs = {value.name: value.type for value in model.graph.input}
+    inputs = {value.name: value.type for value in real_inputs(model.graph)}
     for name in given:
         if name not in inputs:
             raise UsageError(f"the model has no input '{name}'", help=did_you_mean(name, inputs))

@@ -17,6 +17,7 @@ from .structure import all_graphs, describe_node
 if TYPE_CHECKING:
     import onnx
 
+BOOL = 9
 WHOLE = 1e-4
 """What a scale may be off, in elements of the result: exporters write 7/3 in fp32."""
 
@@ -28,6 +29,8 @@ class _Node:
     node: onnx.NodeProto
     sizes: Mapping[str, tuple[int, ...]]
     constants: Mapping[str, onnx.TensorProto]
+    kinds: Mapping[str, int]
+    """Of an element, as ONNX numbers them."""
 
     def attribute(self, name: str, default: Any) -> Any:
         from onnx import helper
@@ -51,24 +54,26 @@ class _Node:
 
 def check_runtime_faults(model: onnx.ModelProto, where: str) -> None:
     """Raises ModelError for the first operator that the runtime computes wrong. The model has inferred types."""
-    sizes, constants = _known(model.graph)
+    sizes, constants, kinds = _known(model.graph)
     for graph in all_graphs(model.graph):
         for node in graph.node:
             fault = FAULTS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-            found = fault(_Node(node, sizes, constants)) if fault is not None else None
+            found = fault(_Node(node, sizes, constants, kinds)) if fault is not None else None
             if found is not None:
                 what, help = found
                 raise ModelError(f"onnxruntime's CPU computes {describe_node(node)} wrong: {what}", where=where, help=help)
 
 
-def _known(graph: onnx.GraphProto) -> tuple[dict[str, tuple[int, ...]], dict[str, onnx.TensorProto]]:
+def _known(graph: onnx.GraphProto) -> tuple[dict[str, tuple[int, ...]], dict[str, onnx.TensorProto], dict[str, int]]:
     constants = {tensor.name: tensor for tensor in graph.initializer}
+    kinds = {name: tensor.data_type for name, tensor in constants.items()}
     sizes = {name: tuple(tensor.dims) for name, tensor in constants.items()}
     for value in (*graph.input, *graph.value_info, *graph.output):
+        kinds[value.name] = value.type.tensor_type.elem_type
         shape = value.type.tensor_type.shape
         if value.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in shape.dim):
             sizes[value.name] = tuple(dim.dim_value for dim in shape.dim)
-    return sizes, constants
+    return sizes, constants, kinds
 
 
 Fault = Callable[[_Node], tuple[str, str] | None]
@@ -105,7 +110,9 @@ def _max_unpool(node: _Node) -> tuple[str, str] | None:
 
 
 def _attention(node: _Node) -> tuple[str, str] | None:
-    masked = bool(node.attribute("is_causal", 0)) or node.has(3)
+    masked = bool(node.attribute("is_causal", 0)) or (
+        node.has(3) and node.kinds.get(node.node.input[3]) == BOOL
+    )  # floats say it themselves
     if not node.has(3, "output") or node.attribute("qk_matmul_output_mode", 0) != 2 or not masked:
         return None
     what = "the scores that it returns (qk_matmul_output_mode 2) hold the lowest number of the dtype where a mask closes, not -inf"

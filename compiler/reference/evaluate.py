@@ -16,7 +16,7 @@ from .kernels.table import KERNELS
 from .opinions import by_onnx, float_dtype
 from .program import Program, Step
 from .reached import reached
-from .rounding import SINGLE, UNIT, Rounding, apply, exact, half
+from .rounding import SINGLE, UNIT, Rounding, apply, exact, half, noisy
 
 WIDENED = 1 << 29
 """Bytes of weights kept in float64 between runs; those of larger models are widened each time they are read."""
@@ -25,6 +25,9 @@ UNROUNDED = frozenset({"QuantizeLinear", "DequantizeLinear", "Resize", "Upsample
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 COSTLY = {name: 8 for name in ("Softmax", "LayerNormalization", "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos")}
 """Elementary operations for one element."""
+REDUCTIONS = frozenset({"ReduceSum", "ReduceMean", "GlobalAveragePool"})
+TIED = frozenset({"QuantizeLinear", "DynamicQuantizeLinear", "Round", "DynamicQuantizeMatMul"})
+"""Operators that round to whole steps."""
 FILL = 1e4
 """Magnitude from which on a number may be a fill."""
 ABSORBED = 2.0
@@ -113,10 +116,22 @@ class _Run:
             return run_control(step, operands, scope, self.body, self.points)
         if self.rounding is half:
             operands = [self._read(step, k, held, scope) for k, held in enumerate(operands)]
+        elif isinstance(self.rounding, noisy) and operands and is_float(operands[0].dtype):
+            operands = [self._noised(step, self.rounding, operands), *operands[1:]]
         results = self._operator(step, operands)
+        if isinstance(self.rounding, noisy) and step.operator == "Sigmoid":
+            results = [Held(self.rounding.after_sigmoid(held.value, held.dtype), held.dtype) for held in results]
         if step.operator in ("Add", "Sub", "Sum"):
             results = [absorbed(held, operands) for held in results]
         return [_rounded(held, self.rounding) for held in results]
+
+    def _noised(self, step: Step, rounding: noisy, operands: Sequence[Held]) -> Held:
+        """The first operand, as an operator sees it that rounds to steps or adds up."""
+        first = operands[0]
+        if step.operator in TIED:
+            return Held(rounding.before_steps(first.value, first.dtype), first.dtype)
+        depth = _depth(step, operands)
+        return first if depth < 2 else Held(rounding.in_sums(first.value, depth), first.dtype)
 
     def _read(self, step: Step, k: int, held: Held, scope: Scope) -> Held:
         """Weights are rounded as they are read, unless no device would; in their own dtype they are already."""
@@ -219,11 +234,18 @@ def _dtype(k: int, held: Held, step: Step, operands: Sequence[Held], settled: Se
 def _work(step: Step, operands: Sequence[Held], results: Sequence[Held]) -> int:
     """Multiplications of a product, elements of anything else."""
     made = sum(int(np.size(held.value)) for held in results if not isinstance(held.value, list))
+    return made * (max(_depth(step, operands), 1) if step.operator in PRODUCTS else COSTLY.get(step.operator, 1))
+
+
+def _depth(step: Step, operands: Sequence[Held]) -> int:
+    """How many terms a result adds up; 1 for what adds nothing up."""
     if step.operator in PRODUCTS and len(operands) > 1 and np.ndim(operands[1].value) >= 2:
         weight = np.shape(operands[1].value)
-        deep = int(np.prod(weight[1:])) if "Conv" in step.operator else int(weight[-2])
-        return made * max(deep, 1)
-    return made * (1 if results and results[0].dtype else 0) * COSTLY.get(step.operator, 1)
+        return int(np.prod(weight[1:])) if "Conv" in step.operator else int(weight[-2])
+    if step.operator in REDUCTIONS:
+        shape = np.shape(operands[0].value)
+        return int(np.prod(shape[2:] if "Pool" in step.operator else shape[-1:]))
+    return 1
 
 
 def absorbed(held: Held, operands: Sequence[Held]) -> Held:

@@ -17,6 +17,7 @@ HALF_BITS = 11
 UNIT = {"float64": 2.0**-53, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Half the distance of 1 to the next number (unit roundoff) of a dtype; fp32 for all others."""
 SINGLE = 2.0**-24
+TIE, NEAR_ONE, SLOPE, DEEPEST = 64.0, 1.0, 0.3, 8.0
 
 
 def exact(value: Any, dtype: str) -> Any:
@@ -36,20 +37,43 @@ def half(value: Any, dtype: str) -> Any:
     return rounded
 
 
-def noisy(seed: int) -> Rounding:
+class noisy:
     """Random rounding (Monte Carlo arithmetic, Parker 1997): each result that its declared dtype cannot hold is off by its rounding error,
     up or down by chance. What that changes tells how ill-conditioned a model is, also where its own runtime rounds nothing."""
-    random = np.random.default_rng(seed)
 
-    def perturb(value: Any, dtype: str) -> Any:
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+
+    def __call__(self, value: Any, dtype: str) -> Any:
         if dtype == "float64" or not np.size(value):
             return value
         with np.errstate(over="ignore", invalid="ignore"):
             off = value - value.astype(np.float16 if dtype == "float16" else np.float32)
-        bits = np.unpackbits(np.frombuffer(random.bytes(off.size // 8 + 1), np.uint8), count=off.size).reshape(off.shape)
-        return value + np.where(np.isfinite(off), off, 0.0) * (2.0 * bits - 1.0)
+        return value + np.where(np.isfinite(off), off, 0.0) * self.signs(off.shape)
 
-    return perturb
+    def signs(self, shape: tuple[int, ...]) -> Any:
+        """-1.0 or 1.0 by chance."""
+        size = int(np.prod(shape))
+        bits = np.unpackbits(np.frombuffer(self._random.bytes(size // 8 + 1), np.uint8), count=size).reshape(shape)
+        return 2.0 * bits - 1.0
+
+    def in_sums(self, value: Any, depth: int) -> Any:
+        """Terms of sums of `depth` terms, each off by SLOPE sqrt(depth) unit roundoffs of fp32, at most DEEPEST: what rounding every
+        partial sum does to the sum. Runtimes compute it in fp32 also where the model says fp16, and in blocks where it is long."""
+        return value * (1.0 + min(SLOPE * depth**0.5, DEEPEST) * SINGLE * self.signs(np.shape(value)))
+
+    def after_sigmoid(self, value: Any, dtype: str) -> Any:
+        """A sigmoid off by NEAR_ONE unit roundoffs of 1: runtimes compute it by rational functions whose error is as large everywhere, and
+        end them where nothing of a result near 0 is left."""
+        return value + NEAR_ONE * UNIT.get(dtype, SINGLE) * self.signs(np.shape(value))
+
+    def before_steps(self, value: Any, dtype: str) -> Any:
+        """What an operator is about to round to whole steps, off by TIE unit roundoffs of the largest number: of two right forms of a
+        model one may see a number just above a tie, the other just below."""
+        if not np.size(value):
+            return value
+        largest = np.max(np.abs(value), where=np.isfinite(value), initial=0.0)
+        return value + TIE * UNIT.get(dtype, SINGLE) * largest * self.signs(value.shape)
 
 
 def apply(rounding: Rounding, value: Any, dtype: str) -> Any:

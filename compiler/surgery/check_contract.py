@@ -6,30 +6,26 @@ Nothing here knows what the pass did. The tolerance of `reassociates` is the one
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...passes.rule.rewrite import Contract
 from ..errors import ModelError, first_line
-from ..inputs.fitting_inputs import MadeUp
+from ..inputs.trial_set import TrialSet
+from ..inputs.trials import Trials
 from ..load.source import MemoryModel
 from ..reference.oracle import Oracle
 from ..verify.compare import TensorDifference, difference
 from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors
 from ..verify.terms import EXACT, Sample
-from ..verify.trial import Untouched
+from ..verify.trial import NOISE, Untouched
 
 if TYPE_CHECKING:
     import onnx
 
     from ..reference.messages import Answer
 
-SETS = 2
-"""Generated input sets, besides those given."""
-TRIES = 4
-"""How many are generated to find them."""
+GIVE = "give it some: --inputs FILE.npz"
 Outputs = Mapping[str, Any]
 
 
@@ -39,35 +35,39 @@ def broken_contract(before: onnx.ModelProto, after: onnx.ModelProto, contract: C
     Both models have the same inputs, of static shapes, and the same outputs. Outputs that are drawn at random are not compared.
     Raises ModelError where `before` accepts no inputs that can be generated, and none are given."""
     try:
-        reference = Reference(Path(), before)
+        with Oracle(MemoryModel(before, "the model before the pass")) as oracle:
+            return _broken(before, after, contract, given, Untouched(oracle, ()))
     except ModelError as problem:
+        if problem.help == GIVE:
+            raise
         raise ModelError(f"the contract of a pass cannot be checked: before it {first_line(problem).removeprefix('error: ')}") from problem
-    feeds, expected = _inputs(before, reference, given)
+
+
+def _broken(
+    before: onnx.ModelProto, after: onnx.ModelProto, contract: Contract, given: Mapping[str, Any] | None, untouched: Untouched
+) -> str:
+    sets = _inputs(before, untouched, given)
     drawn = random_tensors(before.graph)
     try:
-        session = Reference(Path(), after)
-        got = [session.run(one) for one in feeds]
+        session = Reference(None, after)
+        got = [session.run(one.values) for one in sets]
     except ModelError as problem:
         return first_line(problem).removeprefix("error: ").replace("the model", "the model it left", 1)
-    names = [name for name in reference.outputs if name not in drawn]
-    found = [_fault(name, [(a[name], b[name]) for a, b in zip(expected, got, strict=True)], contract) for name in names]
-    suspects = [difference for difference in found if isinstance(difference, TensorDifference)]
-    judged = _judged(before, feeds, got, [d.name for d in suspects], contract) if suspects else ()
+    names = [name for name in untouched.outputs if name not in drawn]
+    found = [_fault(name, [(a.outputs[name], b[name]) for a, b in zip(sets, got, strict=True)], contract) for name in names]
+    suspects = [one.name for one in found if isinstance(one, TensorDifference)]
+    judged = _judged(untouched, sets, got, suspects, contract) if suspects else ()
     return "; ".join(filter(None, (*(fault for fault in found if isinstance(fault, str)), *judged)))
 
 
-def _inputs(
-    before: onnx.ModelProto, reference: Reference, given: Mapping[str, Any] | None
-) -> tuple[list[Mapping[str, Any]], list[dict[str, Any]]]:
-    """The input sets, and what the model before the pass makes of them."""
+def _inputs(before: onnx.ModelProto, untouched: Untouched, given: Mapping[str, Any] | None) -> list[TrialSet]:
+    """The input sets that a bundle would be verified on."""
     shapes = {v.name: tuple(dim.dim_value for dim in v.type.tensor_type.shape.dim) for v in before.graph.input}
-    maker = MadeUp(before, reference, shapes, tuple(shapes))
-    sets = [] if given is None else [(given, reference.run(given))]
-    sets += islice((made for seed in range(TRIES) if (made := maker.attempt(seed)) is not None), SETS)
-    if not sets:
-        message = f"the contract of a pass cannot be checked: the model accepts none of the generated inputs: {'; '.join(maker.unfit)}"
-        raise ModelError(message, help="give it some: --inputs FILE.npz")
-    return [feeds for feeds, _ in sets], [expected for _, expected in sets]
+    trials = Trials(before, untouched, shapes, tuple(shapes), given=() if given is None else (("the given inputs", given),))
+    if not trials.sets():
+        message = f"the contract of a pass cannot be checked: the model accepts none of the generated inputs: {'; '.join(trials.unfit)}"
+        raise ModelError(message, help=GIVE)
+    return trials.sets()
 
 
 def _fault(name: str, pairs: Sequence[tuple[Any, Any]], contract: Contract) -> str | TensorDifference:
@@ -100,14 +100,13 @@ def _differing(expected: Any, got: Any) -> int:
 
 
 def _judged(
-    before: onnx.ModelProto, feeds: Sequence[Mapping[str, Any]], got: Sequence[Outputs], names: Sequence[str], contract: Contract
+    untouched: Untouched, sets: Sequence[TrialSet], got: Sequence[Outputs], names: Sequence[str], contract: Contract
 ) -> Iterator[str]:
     """What of outputs that differ is more than the contract allows, against the float64 reference of the model before the pass."""
-    with Oracle(MemoryModel(before, "the model before the pass")) as oracle:
-        untouched = Untouched(oracle, ())
-        answers = [(untouched.answer(one), untouched.roundings(one, half=False)) for one in feeds]
+    answers = [(untouched.answer(one.values), untouched.roundings(one.values, half=False, noise=NOISE[1])) for one in sets]
     for name in names:
-        samples = [_sample(f"set {k}", name, *answer, one) for k, (answer, one) in enumerate(zip(answers, got, strict=True))]
+        pairs = zip(sets, answers, got, strict=True)
+        samples = [_sample(one.label, name, *answer, values) for one, answer, values in pairs]
         yield _judge(judge(name, samples, EXACT), contract)
 
 

@@ -18,7 +18,7 @@ from ..differing_digits import differing
 from .compare import TensorDifference, Worst, cosine_of, difference, is_real, items
 from .places import channel_axis, index_of
 from .roundings import Allowance, Compared, compared, rms, saturated
-from .terms import COSINE, ENOUGH, EXACT, FAR, MANY, MOST_FAR, ULPS, Sample, Terms
+from .terms import COSINE, ENOUGH, EXACT, FAR, MANY, MOST_FAR, TINY, ULPS, Sample, Terms
 from .whole_numbers import whole_fault
 
 
@@ -140,7 +140,7 @@ class _Judgement:
         """What no rounding explains, however much of it was measured."""
         counted = c.counted & ~c.odd
         e, gap = c.expected[counted], c.gap[counted]
-        if e.size < 2 or not gap.max() > ULPS * self.allowance.unit * np.abs(e).max() + 2.0**-126:
+        if e.size < 2 or not gap.max() > ULPS * self.allowance.unit * self.allowance.scale + TINY:
             return ""
         got = np.asarray(sample.got).astype(np.float64)
         g = (np.moveaxis(got, self.axis, 0).reshape(c.gap.shape) if self.axis is not None else got.reshape(c.gap.shape))[counted]
@@ -176,9 +176,9 @@ class _Judgement:
         if c.gap.size < ENOUGH:
             return
         if c.gap.shape[1] >= ENOUGH and len(c.gap) > 1:
-            off, limit = rms(c.gap, c.counted), self.allowance.on_average(k, self.terms.largest)
+            off, limit = rms(c.gap, c.counted), self.allowance.on_average(k, self.terms.channel)
             channel = int(np.argmax(off / limit))
-            yield channel, float(off[channel]), float(limit[channel]), self.terms.largest
+            yield channel, float(off[channel]), float(limit[channel]), self.terms.channel
         limit = self.allowance.on_average(k, self.terms.mean)
         share = np.where(c.counted, c.gap / limit[:, None], 0.0)
         part = float(np.sqrt((share**2).sum() / max(int(c.counted.sum()), 1)))

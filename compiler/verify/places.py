@@ -17,7 +17,7 @@ FILL = 1e4
 GAP = 100.0
 """And it is one if nothing of the tensor lies between it and a hundredth of it."""
 APART = 4.0
-"""Ratio of the largest scale of a channel to the typical one from which on channels are judged apart."""
+"""Ratio of the largest (or smallest) root mean square of a channel to the typical one from which on channels are judged apart."""
 TINY = 2.0**-126
 """Below it there is no scale."""
 FEWEST = 8
@@ -39,14 +39,15 @@ def channel_axis(expected: Sequence[Array]) -> int | None:
     """The axis along which scales differ most, where they differ much; None where the tensor is of one scale. `expected`: the arrays of
     all input sets, of one shape."""
     shape = expected[0].shape
-    sizes = [np.where(np.isfinite(e) & ~fills(e), np.abs(e), 0.0) for e in expected]
+    with np.errstate(over="ignore"):
+        squares = [np.where(np.isfinite(e) & ~fills(e), e, 0.0) ** 2 for e in expected]
     best, found = APART, None
     for axis, length in enumerate(shape):
         if length < 2 or len(expected) * expected[0].size < FEWEST * length:
             continue
         others = tuple(k for k in range(len(shape)) if k != axis)
-        scales = np.max([size.max(axis=others) for size in sizes], axis=0)
-        scales = scales[scales > TINY]
+        scales = np.sqrt(np.mean([square.mean(axis=others) for square in squares], axis=0))
+        scales = scales[(scales > TINY) & np.isfinite(scales)]
         if not scales.size:
             continue
         typical = float(np.median(scales))

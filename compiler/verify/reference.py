@@ -39,13 +39,16 @@ def read_graph(source: Source) -> onnx.ModelProto:
 
 
 class Reference:
-    """`tensors` are fetched besides the outputs; those the model does not have are left out of `tensors`."""
+    """`source`: where external weights lie, and a name for messages. `tensors` are fetched besides the outputs; those the model does not
+    have are left out of `tensors`."""
 
-    def __init__(self, source: Source, model: onnx.ModelProto, tensors: Iterable[str] = (), *, optimised: bool = False) -> None:
-        self._where = str(source)
+    def __init__(self, source: Source | None, model: onnx.ModelProto, tensors: Iterable[str] = (), *, optimised: bool = False) -> None:
+        self._where = "" if source is None else str(source)
         copy, weights = light_copy(model)
         name_nodes_apart(copy.graph)
         made = {name for node in copy.graph.node for name in node.output if name}
+        weighed = {tensor.name for tensor in model.graph.initializer}
+        self.inputs = tuple(value.name for value in copy.graph.input if value.name not in weighed)
         self.outputs = tuple(value.name for value in copy.graph.output)
         self.tensors = tuple(name for name in dict.fromkeys(tensors) if name in made and name not in self.outputs)
         for name in self.tensors:

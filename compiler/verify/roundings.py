@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .places import by_channel, fills
-from .terms import BELIEVED, ENOUGH, TINY, ULPS, UNITS, Sample, Terms
+from .terms import BELIEVED, TINY, ULPS, UNITS, Sample, Terms
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
+
+FEW_CHANNELS = 8
+"""Channels of about one scale below which nothing is usual among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,21 @@ def rms(gap: Array, counted: Array) -> Array:
     return result
 
 
+def _usual_by_scale(rounding: Array, scale: Array) -> Array:
+    """Per channel, the ninth decile of the rounding over the scale of those channels whose scales have the same half decade, times the
+    scale: of many channels some are rounded well by chance. Nothing where such channels are few."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decades = np.floor(2 * np.log10(np.where(scale > TINY, scale, TINY)))
+        ratios = np.where(scale > TINY, rounding / scale, 0.0)
+    usual = np.zeros_like(ratios)
+    for decade in np.unique(decades):
+        members = decades == decade
+        if members.sum() >= FEW_CHANNELS:
+            usual[members] = np.quantile(ratios[members], 0.9)
+    result: Array = usual * scale
+    return result
+
+
 class Allowance:
     """What is allowed of a tensor, from its rounding on all input sets (of one shape)."""
 
@@ -108,20 +126,9 @@ class Allowance:
         self._axis, self._terms = axis, terms
         self.unit = UNITS.get(np.asarray(samples[0].got).dtype.name, UNITS["float16"])
         self.roundings = [rounding_of(sample, axis) for sample in samples]
-        few = np.asarray(samples[0].got).size < 4 * ENOUGH * len(self.roundings[0].scale)
-        self._peak, self._mean = self._typical("peak", few), self._typical("mean", few)
+        self._peaks = [np.maximum(r.peak, _usual_by_scale(r.peak, r.scale)) for r in self.roundings]
+        self._means = [np.maximum(r.mean, _usual_by_scale(r.mean, r.scale)) for r in self.roundings]
         self._loose = self._spread() * terms.loose
-
-    def _typical(self, what: str, few: bool) -> Array:
-        """Per channel, what rounding is over the scale: the median of all channels and sets, and of this channel's sets; or the largest of
-        these, where it has few elements: one number is rounded well by chance."""
-        scales = np.array([r.scale for r in self.roundings])
-        with np.errstate(all="ignore"):
-            ratios = np.where(scales > TINY, np.array([getattr(r, what) for r in self.roundings]) / scales, 0.0)
-        known = ratios[scales > TINY]
-        typical = float(np.median(known)) if known.size else 0.0
-        result: Array = np.maximum(ratios.max(axis=0) if few else np.median(ratios, axis=0), typical)
-        return result
 
     def _spread(self) -> Array:
         """Standard deviation of what is expected, per channel, over all sets; the scale where that is 0."""
@@ -132,6 +139,12 @@ class Allowance:
         return result
 
     @property
+    def scale(self) -> float:
+        """The largest number of all places and sets that is no fill: an output that is small on one set is no smaller than that elsewhere,
+        and what its operators round is of that size."""
+        return max(float(r.scale.max()) for r in self.roundings)
+
+    @property
     def largest(self) -> float:
         """The largest rounding of all places."""
         return max(float(r.peak.max()) for r in self.roundings)
@@ -139,7 +152,7 @@ class Allowance:
     def of_elements(self, k: int, sample: Sample, c: Compared) -> Array:
         """Per element of the k-th sample. A fill is judged by its own rounding."""
         r = self.roundings[k]
-        place = self._terms.largest * np.maximum(r.peak, self._peak * r.scale) + ULPS * self.unit * r.scale + self._loose + TINY
+        place = self._terms.largest * self._peaks[k] + ULPS * self.unit * r.scale + self._loose + TINY
         if not c.fill.any():
             return np.broadcast_to(place[:, None], c.gap.shape)
         ways = [_off(way, c.expected, self._axis) for way in sample.roundings if np.shape(way) == np.shape(sample.expected)]
@@ -151,5 +164,5 @@ class Allowance:
     def on_average(self, k: int, times: float) -> Array:
         """Per channel of the k-th sample: the root mean square that `times` the rounding allows."""
         r = self.roundings[k]
-        result: Array = times * np.maximum(r.mean, self._mean * r.scale) + ULPS / 2 * self.unit * r.scale + self._loose + TINY
+        result: Array = times * self._means[k] + ULPS / 2 * self.unit * r.scale + self._loose + TINY
         return result

@@ -11,12 +11,13 @@ from ..inputs.trials import Run
 from ..reference.messages import Answer, Question
 from ..reference.oracle import UNTOUCHED, Oracle
 from ..reference.recall import Recalling
+from .compare import TensorDifference, difference
 from .terms import Sample
 
 if TYPE_CHECKING:
     from .verifiable import Runnable
 
-NOISE, MORE_NOISE = 1, 6
+NOISE = (2, 8, 24)
 """Random roundings of each input set: at first, and where something is further off than those explain."""
 
 
@@ -37,7 +38,7 @@ class Untouched:
         """Raises ModelError where the model refuses these inputs."""
         answer = self.answer(inputs)
         assert answer.own is not None
-        return Run({name: answer.own[name] for name in self.outputs}, answer.points)
+        return Run({name: answer.own[name] for name in self.outputs}, answer.points, answer.work)
 
     def answer(self, inputs: Mapping[str, Any]) -> Answer:
         """What was answered to these inputs (the object, not its values). Raises ModelError where the model refuses them."""
@@ -52,7 +53,7 @@ class Untouched:
         self._note(answer)
         return answer
 
-    def roundings(self, inputs: Mapping[str, Any], *, half: bool, noise: int = NOISE) -> Answer:
+    def roundings(self, inputs: Mapping[str, Any], *, half: bool, noise: int = NOISE[0]) -> Answer:
         """The same inputs, rounded in other ways."""
         question = Question(inputs=inputs, tensors=self.tensors, own=False, exact=False, optimised=True, half=half, noise=noise)
         answer = self.oracle.ask(question)
@@ -81,7 +82,10 @@ class Trial:
     given: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
     """The untouched model's own outputs and the bundle's, on the first set."""
 
-    def compare(self, label: str, inputs: Mapping[str, Any]) -> None:
+    usual: list[bool] = field(default_factory=list)
+    """Whether a set is what the model is likely to get: on those the target's limits are measured."""
+
+    def compare(self, label: str, inputs: Mapping[str, Any], usual: bool) -> None:
         """Runs the bundle, and keeps its tensors beside the reference's."""
         seen: dict[str, Any] = {}
 
@@ -92,15 +96,16 @@ class Trial:
         got = {**self.session.run(inputs, observe)}
         self.labels.append(label)
         self.fed.append(inputs)
+        self.usual.append(usual)
         self.got.append({**seen, **got})
-        self._add(len(self.labels) - 1, NOISE)
+        self._add(len(self.labels) - 1, NOISE[0])
 
-    def look_again(self) -> None:
-        """With more random roundings of every set."""
+    def look_again(self, noise: int) -> None:
+        """With so many random roundings of every set."""
         self.samples.clear()
         self.expected.clear()
         for k in range(len(self.labels)):
-            self._add(k, MORE_NOISE)
+            self._add(k, noise)
 
     def _add(self, k: int, noise: int) -> None:
         label, inputs, got = self.labels[k], self.fed[k], self.got[k]
@@ -116,6 +121,11 @@ class Trial:
                 other = None if rounded.optimised is None else rounded.optimised[name]
                 sample = Sample(label, expected[name], got[name], tuple(way[name] for way in ways), other)
                 self.samples.setdefault(name, []).append(sample)
+
+    def likely(self, name: str) -> TensorDifference:
+        """How far an output is off on usual inputs, or on all where none is."""
+        chosen = [sample for sample, usual in zip(self.samples[name], self.usual, strict=True) if usual or not any(self.usual)]
+        return difference(name, [(sample.expected, sample.got) for sample in chosen])
 
 
 def whole(samples: Mapping[str, Sequence[Sample]], names: Sequence[str], sets: int) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import VerifyError
 from ..inputs.samples import Given, samples_of
 from ..inputs.trials import Trials
+from ..load.given_inputs import check_given
 from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
 from ..reference.recall import Recalling
@@ -24,8 +25,9 @@ from .judge import judge
 from .limits import broken, held
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
+from .stages import Stage, judge_stages
 from .terms import APPROXIMATE, EXACT, NARROW, Terms
-from .trial import Trial, Untouched, whole
+from .trial import NOISE, Trial, Untouched, whole
 from .verdicts import elsewhere, segment_verdicts
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def verify(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     progress: Callable[[str], None] | None = None,
     oracle: Recalling | None = None,
+    stages: Sequence[Stage] = (),
 ) -> VerifyReport:
     """Run both and compare. `inputs`, one set or several, are compared first; `shapes` are for inputs whose shape the bundle leaves open.
     Segments whose runtime is not here run on the CPU; unless `emulate` says that this is enough, the bundle is then not verified.
@@ -61,9 +64,9 @@ def verify(
     given = samples_of(inputs)
     sizes = {**(shapes or {}), **_bound(bundle)}
     if oracle is not None:
-        return _Comparison(source, bundle, oracle, sizes, given).report(emulate, expect, progress)
+        return _Comparison(source, bundle, oracle, sizes, given, stages).report(emulate, expect, progress)
     with Recalling(source, default_store()) as opened:
-        return _Comparison(source, bundle, opened, sizes, given).report(emulate, expect, progress)
+        return _Comparison(source, bundle, opened, sizes, given, stages).report(emulate, expect, progress)
 
 
 def _same_model(source: Source, bundle: Verifiable) -> None:
@@ -92,9 +95,12 @@ class _Comparison:
         oracle: Recalling,
         shapes: Mapping[str, tuple[int, ...]],
         given: Iterable[tuple[str, Mapping[str, Any]]],
+        stages: Sequence[Stage],
     ) -> None:
-        manifest = bundle.manifest
+        manifest, self.stages = bundle.manifest, stages
         graph = read_graph(source)
+        for _, values in given:
+            check_given(graph, values)
         crossing = [port.tensor for segment in manifest.segments for port in segment.outputs]
         self.manifest, self.untouched = manifest, Untouched(oracle, crossing)
         wanted = {value.name: value.shape for value in manifest.model.outputs}
@@ -111,14 +117,16 @@ class _Comparison:
         tell = progress or (lambda _: None)
         for trial in self.trials.sets():
             tell(f"comparing on {trial.label}")
-            self.trial.compare(trial.label, trial.values)
+            self.trial.compare(trial.label, trial.values, trial.usual)
         outputs = self._judged(self.untouched.outputs)
-        if any(d.fault for d in outputs) and max(d.excess for d in outputs) < AGAIN:
-            tell("measuring rounding again")
-            self.trial.look_again()
+        for noise in NOISE[1:]:
+            if not any(d.fault for d in outputs) or max(d.excess for d in outputs) > AGAIN:
+                break
+            tell(f"measuring rounding {noise} times")
+            self.trial.look_again(noise)
             outputs = self._judged(self.untouched.outputs)
         boundaries = self._judged(whole(self.trial.samples, self.untouched.tensors, len(self.trial.labels)))
-        limits = held(self.manifest.limits, outputs) if outputs else ()
+        limits = held(self.manifest.limits, tuple(self.trial.likely(d.name) for d in outputs)) if outputs else ()
         evidence = Evidence(self.trial, self.trials, self.fixed, self.random)
         expected = self._expected(expect)
         return self._answer(emulate, evidence, outputs, boundaries, limits, expected)
@@ -157,6 +165,9 @@ class _Comparison:
         session, labels = self.trial.session, self.trial.labels
         reasons = [*evidence.lacking, *differences(outputs, boundaries), *broken(limits)]
         reasons += [one.reason for one in expected if one.reason]
+        stages = judge_stages(self.stages, self.trial, [d.name for d in outputs], self._terms())
+        if reasons and (early := next((one.stage for one in stages if not one.verified), "")):
+            reasons.append(f"the {early} model is wrong already, on the CPU")
         segments = segment_verdicts(self.manifest, session, bool(labels))
         away = () if emulate else elsewhere(segments)
         rests = grounds(outputs, labels, self._terms(), self.untouched.unchecked)
@@ -168,6 +179,7 @@ class _Comparison:
             exercised=evidence.exercised,
             not_exercised=evidence.not_exercised,
             segments=segments,
+            stages=stages,
             expected=expected,
             outputs=outputs,
             boundaries=boundaries,

@@ -20,7 +20,7 @@ from ..verify.compare import TensorDifference, is_real
 from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors, read_graph
 from ..verify.terms import EXACT, Sample, Terms
-from ..verify.trial import Untouched
+from ..verify.trial import NOISE, Untouched
 
 if TYPE_CHECKING:
     import onnx
@@ -102,7 +102,7 @@ class State:
     @staticmethod
     def of(label: str, feeds: Mapping[str, Any], untouched: Untouched) -> State:
         """The untouched model's."""
-        answer, rounded = untouched.answer(feeds), untouched.roundings(feeds, half=False)
+        answer, rounded = untouched.answer(feeds), untouched.roundings(feeds, half=False, noise=NOISE[1])
         expected = answer.exact if answer.exact is not None else answer.own
         assert expected is not None and answer.own is not None
         return State(label, expected, answer.own, (answer.own, *rounded.noise), rounded.optimised)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..rule.build import COMPUTED, Builder, largest
+from ..rule.build import COMPUTED, SWALLOWS, Builder, largest
 from ..rule.rewrite import Bindings, Build, Contract, Rewrite
 
 EXACT, REASSOCIATES = Contract("exact"), Contract("reassociates")
@@ -25,9 +25,9 @@ def match_binary(graph: Graph, node: Node) -> Bindings | None:
 
 
 def match_finite(graph: Graph, node: Node) -> Bindings | None:
-    """Two operands, neither a constant with an infinity (∞ - ∞ has no value)."""
+    """Two operands, neither a constant with a number that swallows the other (or an infinity: ∞ - ∞ has no value)."""
     values = [graph.value(name) for name in node.inputs]
-    finite = all(value is None or bool(np.isfinite(value.astype(np.float64)).all()) for value in values)
+    finite = all(value is None or bool((np.abs(value.astype(np.float64)) <= SWALLOWS).all()) for value in values)
     return match_binary(graph, node) if finite else None
 
 
@@ -152,7 +152,7 @@ def clip_is_relu(graph: Graph, node: Node) -> Bindings | None:
 
 def clip_finite(graph: Graph, node: Node) -> Bindings | None:
     found = clip_bounds(graph, node)
-    return found if found and isfinite(found.number("min")) and isfinite(found.number("max")) else None
+    return found if found and max(abs(found.number(name)) for name in ("min", "max")) <= SWALLOWS else None
 
 
 def relu(b: Builder, found: Bindings) -> str:

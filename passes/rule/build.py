@@ -16,6 +16,8 @@ from ..graph.node import Node
 Operand = str | float
 COMPUTED = FLOATS - {"fp8"}
 """Dtypes that replacements compute in; fp8 only stores."""
+SWALLOWS = 1e4
+"""x + c - c is x but for the rounding of c; for a larger c too little of x is left, in fp32 too."""
 NOTHING: Mapping[str, AttributeValue] = MappingProxyType({})
 AXES_AS_INPUT = {"ReduceMax": 18, "ReduceMean": 18, "ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}
 """From this opset on the axes are an input."""

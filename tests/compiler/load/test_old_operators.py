@@ -16,6 +16,7 @@ import onnxruntime
 import pytest
 from small_models import parse
 
+from autoglmc.compiler.errors import ModelError
 from autoglmc.compiler.load.lift_opset import OPSET, lift_opset, modernise
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.load.source import MemoryModel
@@ -96,7 +97,11 @@ def test_a_lifted_operator_means_what_it_meant(row: tuple[int, int, str]) -> Non
 def test_a_loaded_operator_means_what_it_meant(row: tuple[int, int, str]) -> None:
     """The whole way to a model for passes: folded, branches taken, typed."""
     for text, model, fed, values in models(row, range(row[0], row[0] + 1)):
-        loaded = load_model(MemoryModel(model, "m"), {dim: SIZES[dim] for dim in sorted(open_dims(model))}).proto
+        try:
+            loaded = load_model(MemoryModel(model, "m"), {dim: SIZES[dim] for dim in sorted(open_dims(model))}).proto
+        except ModelError as problem:  # what the runtime computes against the standard is refused by name: load/runtime_faults.py
+            assert "align_corners" in text and "align_corners with the scale" in problem.message, text
+            continue
         for one, wanted in zip(fed, values, strict=True):
             assert_same(run(loaded, one), wanted, text)
 

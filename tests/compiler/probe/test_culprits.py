@@ -23,7 +23,7 @@ def culprits(monkeypatch: pytest.MonkeyPatch, folder: Path, *words: str) -> tupl
 def test_exactly_what_is_refused_or_wrong_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     refused, wrong = culprits(monkeypatch, tmp_path, "refuse", "Tanh", "wrong", "Neg")
     assert (refused.operator, refused.reason) == ("Tanh", "it is refused: there is no Tanh here")
-    assert wrong.operator == "Neg" and wrong.reason.startswith("it is computed wrong: off by")
+    assert wrong.operator == "Neg" and wrong.reason.startswith("it is computed wrong: d is off by")
     assert wrong.line == "deny { Neg where shape(X) == [2, 8]; }"
 
 

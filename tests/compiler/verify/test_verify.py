@@ -65,7 +65,7 @@ def limit(kind: str, subject: str, comparison: str, value: float) -> LimitRecord
 def test_equal_is_verified_and_boundaries_are_shown(tmp_path: Path) -> None:
     report = check(tmp_path, mlp())
     assert report.verified, report.reason
-    assert report.reason.startswith("1 output on 8 input sets against a float64 reference, within 3 times the model's own rounding (y: ")
+    assert report.reason.startswith("1 output on 8 input sets against a float64 reference, within 1.5 times the model's own rounding (y: ")
     assert [d.name for d in report.outputs] == ["y"] and [d.name for d in report.boundaries] == ["b"]
     assert report.inputs[:2] == ("seed 0", "seed 1") and "large numbers" in report.inputs
     assert report.exercised == 1.0 and report.not_exercised == () and report.unchecked == () and report.runtime_faults == ()
@@ -150,7 +150,8 @@ def test_an_approximation_is_measured_against_the_targets_limits(tmp_path: Path)
     allowed = (limit("accuracy", "cosine", ">=", 0.999), limit("error", "abs", "<=", 0.1), limit("latency", "", "<=", 1e-9))
     held = check(tmp_path, mlp(), close, bounds=APPROXIMATED, limits=allowed)
     assert held.verified and "within the target's limits" in held.reason
-    assert [(x.kind, x.value) for x in held.limits] == [("accuracy", held.outputs[0].cosine), ("error", held.outputs[0].max_abs)]
+    assert [x.kind for x in held.limits] == ["accuracy", "error"] and held.limits[0].value >= held.outputs[0].cosine
+    assert 0 < held.limits[1].value <= held.outputs[0].max_abs  # limits are about usual inputs, not those made to drive the model
     assert all(x.basis == "measured" and x.margin is not None and x.margin > 0 for x in held.limits)
     broken = check(tmp_path, mlp(), close, bounds=APPROXIMATED, limits=(limit("error", "abs", "<=", 1e-5),))
     assert not broken.verified and "error abs is 0.0" in broken.reason and "the target requires <= 1e-05 (box.hw:9)" in broken.reason
