@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from .image_nets import convolutional, detector, mobile, quantised_cnn, quantised_gemm, resizing, several
 from .net import Net
@@ -113,11 +113,16 @@ SMALL: Mapping[str, tuple[Callable[[], onnx.ModelProto], Feeds]] = {
 }
 
 
-def small_models(folder: Path) -> list[Subject]:
-    """Written into the folder."""
+def small_models(folder: Path, seed: int = 0) -> list[Subject]:
+    """Written into the folder. With a seed other than 0 they are other models: the numbers of each weight are in another order."""
     found = []
     for name, (build, feeds) in SMALL.items():
-        path = folder / f"{name}.onnx"
-        onnx.save(build(), path)
+        path, model = folder / f"{name}.onnx", build()
+        rng = np.random.default_rng(seed)
+        for tensor in model.graph.initializer if seed else ():
+            array = numpy_helper.to_array(tensor)
+            if array.size > 4 and array.dtype != np.int64:
+                tensor.CopyFrom(numpy_helper.from_array(rng.permutation(array.reshape(-1)).reshape(array.shape), tensor.name))
+        onnx.save(model, path)
         found.append(Subject(name, path, feeds))
     return found
