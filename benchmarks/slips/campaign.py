@@ -93,6 +93,8 @@ def _judged(judge: Judge, wrong: onnx.ModelProto, slip: Slip) -> Slip:
         verdict = judge.verdict(wrong)
     except Exception as problem:  # of compiling or running a model that cannot run
         return replace(slip, reason=f"{type(problem).__name__}: {problem}"[:200])
+    if verdict.mended:
+        return replace(slip, reason="the compiler put it right")
     outcome: Outcome = "refused" if verdict.refused else "survived"
     return replace(slip, outcome=outcome, located=verdict.located, part=verdict.part, reason=verdict.reason)
 

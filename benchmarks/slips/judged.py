@@ -67,6 +67,8 @@ class Verdict:
     part: float
     """The largest difference over what is allowed there."""
     reason: str
+    mended: bool = False
+    """It was verified because the compiler put the mistake right: a rule took a constant for the one it knows."""
 
 
 class Judge:
@@ -115,7 +117,23 @@ class Judge:
         faults = [output for output in report.outputs if output.fault]
         located = any(self._acts(wrong, output, report, watched.runs) for output in faults)
         part = max((output.excess for output in report.outputs), default=0.0)
-        return Verdict(bool(faults) and not report.verified, located, part, report.reason)
+        refused = bool(faults) and not report.verified
+        return Verdict(refused, located, part, report.reason, not refused and self._mended(wrong, watched))
+
+    def _mended(self, wrong: onnx.ModelProto, bundle: WatchedBundle) -> bool:
+        """Whether less than half of the mistake is in what the bundle computes on fresh inputs: the least-squares share of it."""
+        session, exact = bundle.session(emulate=True), Exact(wrong, self.truth.exact)
+        along = size = 0.0
+        for inputs, right in zip(self.truth.inputs, self.truth.values, strict=True):
+            results, other = session.run(inputs), exact.run(inputs)
+            for name, rounding in self.truth.rounding.items():
+                with np.errstate(all="ignore"):
+                    moved = (np.asarray(other[name], np.float64) - right[name]) / np.maximum(rounding, 1e-30)
+                    found = (np.asarray(results[name], np.float64) - right[name]) / np.maximum(rounding, 1e-30)
+                both = np.isfinite(moved) & np.isfinite(found)
+                along += float((moved[both] * found[both]).sum())
+                size += float((moved[both] ** 2).sum())
+        return size > 0 and along / size < 0.5
 
     def _acts(self, wrong: onnx.ModelProto, output: Any, report: VerifyReport, runs: list[Run]) -> bool:
         """Whether in float64 most of the difference at the element that is named is the mistake's."""
