@@ -16,6 +16,8 @@ from ..cache.folders import REFERENCE, cache_folder
 from ..errors import UserError
 from .messages import Answer, Opened
 
+BETWEEN = 64
+"""One in so many entries has a name after which the folder's size is looked at."""
 LARGEST = 1 << 26
 """Bytes of an answer on disk; larger ones are computed again."""
 FACTS = "facts"
@@ -64,8 +66,8 @@ class Store:
             self._write(f"{key}.npz", file.getvalue())
 
     def _write(self, name: str, data: bytes) -> None:
-        if write_entry(self._folder / name, data):
-            keep_below(self._folder, self._limit)
+        if write_entry(self._folder / name, data) and int(name[:4], 16) % BETWEEN == 0:
+            keep_below(self._folder, self._limit)  # it looks at every entry
 
 
 def default_store() -> Store | None:

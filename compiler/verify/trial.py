@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 NOISE = (2, 8, 24)
 """Random roundings of each input set: at first, and where something is further off than those explain."""
 
+Tell = Callable[[str], None]
+
 
 class Untouched:
     """The model as it was given, for making inputs and for comparing; what it answered is kept by input set."""
 
-    def __init__(self, oracle: Oracle | Recalling, crossing: Iterable[str]) -> None:
-        """crossing: tensors wanted besides the outputs, where the model has them."""
-        self.oracle = oracle
+    def __init__(self, oracle: Oracle | Recalling, crossing: Iterable[str], tell: Tell = lambda message: None) -> None:
+        """crossing: tensors wanted besides the outputs, where the model has them. tell: is called before each evaluation."""
+        self.oracle, self._tell = oracle, tell
         self.outputs = oracle.opened.outputs
         made = frozenset(oracle.opened.made)
         self.tensors = tuple(name for name in dict.fromkeys(crossing) if name in made and name not in self.outputs)
@@ -45,6 +47,7 @@ class Untouched:
         known = self.answers.get(id(inputs))
         if known is not None:
             return known[1]
+        self._tell(f"evaluating the untouched model on input set {len(self.answers) + 1}")
         answer = self.oracle.ask(Question(inputs=inputs, tensors=self.tensors))
         if answer.own is None:
             message = f"onnxruntime cannot run the model on these inputs: {answer.own_problem}"
@@ -131,6 +134,3 @@ class Trial:
 def whole(samples: Mapping[str, Sequence[Sample]], names: Sequence[str], sets: int) -> list[str]:
     """Those tensors that were seen on every set."""
     return [name for name in names if len(samples.get(name, ())) == sets]
-
-
-Tell = Callable[[str], None]

@@ -62,11 +62,12 @@ def verify(
     check_asked(expect, inputs)
     _same_model(source, bundle)
     given = samples_of(inputs)
+    tell = progress or (lambda message: None)
     sizes = {**(shapes or {}), **_bound(bundle)}
     if oracle is not None:
-        return _Comparison(source, bundle, oracle, sizes, given, stages).report(emulate, expect, progress)
+        return _Comparison(source, bundle, oracle, sizes, given, stages, tell).report(emulate, expect)
     with Recalling(source, default_store()) as opened:
-        return _Comparison(source, bundle, opened, sizes, given, stages).report(emulate, expect, progress)
+        return _Comparison(source, bundle, opened, sizes, given, stages, tell).report(emulate, expect)
 
 
 def _same_model(source: Source, bundle: Verifiable) -> None:
@@ -96,13 +97,14 @@ class _Comparison:
         shapes: Mapping[str, tuple[int, ...]],
         given: Iterable[tuple[str, Mapping[str, Any]]],
         stages: Sequence[Stage],
+        tell: Callable[[str], None],
     ) -> None:
-        manifest, self.stages = bundle.manifest, stages
+        manifest, self.stages, self._tell = bundle.manifest, stages, tell
         graph = read_graph(source)
         for _, values in given:
             check_given(graph, values)
         crossing = [port.tensor for segment in manifest.segments for port in segment.outputs]
-        self.manifest, self.untouched = manifest, Untouched(oracle, crossing)
+        self.manifest, self.untouched = manifest, Untouched(oracle, crossing, tell)
         wanted = {value.name: value.shape for value in manifest.model.outputs}
         if set(self.untouched.outputs) != set(wanted):
             listed = f"the model has the outputs {sorted(self.untouched.outputs)}, the bundle {sorted(wanted)}"
@@ -113,16 +115,15 @@ class _Comparison:
         self.fixed, self.random = fixed_outputs(graph.graph), random_tensors(graph.graph)
         self.approximated = any(bound.bound > 0 for bound in manifest.errors.bounds)
 
-    def report(self, emulate: bool, expect: Mapping[str, Any] | None, progress: Callable[[str], None] | None) -> VerifyReport:
-        tell = progress or (lambda _: None)
+    def report(self, emulate: bool, expect: Mapping[str, Any] | None) -> VerifyReport:
         for trial in self.trials.sets():
-            tell(f"comparing on {trial.label}")
+            self._tell(f"comparing on {trial.label}")
             self.trial.compare(trial.label, trial.values, trial.usual)
         outputs = self._judged(self.untouched.outputs)
         for noise in NOISE[1:]:
             if not any(d.fault for d in outputs) or max(d.excess for d in outputs) > AGAIN:
                 break
-            tell(f"measuring rounding {noise} times")
+            self._tell(f"measuring rounding {noise} times")
             self.trial.look_again(noise)
             outputs = self._judged(self.untouched.outputs)
         boundaries = self._judged(whole(self.trial.samples, self.untouched.tensors, len(self.trial.labels)))
