@@ -104,6 +104,7 @@ class _Comparison:
         for _, values in given:
             check_given(graph, values)
         crossing = [port.tensor for segment in manifest.segments for port in segment.outputs]
+        self._last = False
         self.manifest, self.untouched = manifest, Untouched(oracle, crossing, tell)
         wanted = {value.name: value.shape for value in manifest.model.outputs}
         if set(self.untouched.outputs) != set(wanted):
@@ -125,6 +126,7 @@ class _Comparison:
                 break
             self._tell(f"measuring rounding {noise} times")
             self.trial.look_again(noise)
+            self._last = noise == NOISE[-1]
             outputs = self._judged(self.untouched.outputs)
         boundaries = self._judged(whole(self.trial.samples, self.untouched.tensors, len(self.trial.labels)))
         limits = held(self.manifest.limits, tuple(self.trial.likely(d.name) for d in outputs)) if outputs else ()
@@ -149,6 +151,7 @@ class _Comparison:
         from dataclasses import replace
 
         terms = NARROW if self.trial.session.narrow else EXACT
+        terms = terms.at_last if self._last else terms
         if not self.approximated:
             return terms
         stated = any(limit.kind in ("accuracy", "error") for limit in self.manifest.limits)
