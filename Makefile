@@ -62,7 +62,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/session_overhead.py
 	$(BIN)/python benchmarks/verify_time.py
 	$(BIN)/python benchmarks/language_startup.py
-	$(BIN)/python benchmarks/verify_slips.py
+	$(BIN)/python benchmarks/verify_slips.py --sites 1
 
 # MUTATED .hw files and FAULTS single faults; these numbers take twenty minutes of one core.
 MUTATED ?= 100000

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Literal
 
 import onnx
+
+from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.errors import Infeasible
+from autoglmc.compiler.run.bundle import Bundle
 
 from .effect import Truth, Wrong
 from .flow_kinds import FLOW
@@ -88,6 +93,8 @@ def _judged(judge: Judge, wrong: onnx.ModelProto, slip: Slip) -> Slip:
         verdict = judge.verdict(wrong)
     except Exception as problem:  # of compiling or running a model that cannot run
         return replace(slip, reason=f"{type(problem).__name__}: {problem}"[:200])
+    if verdict.mended:
+        return replace(slip, reason="the compiler put it right")
     outcome: Outcome = "refused" if verdict.refused else "survived"
     return replace(slip, outcome=outcome, located=verdict.located, part=verdict.part, reason=verdict.reason)
 
@@ -106,9 +113,12 @@ class Right:
     part: float = 0.0
     """The largest difference over what is allowed there: what is left is room for a slip."""
 
+    fits: bool = True
+    """False where the target has no room for the model: then nothing is asked of it."""
+
     @property
     def holds(self) -> bool:
-        return self.verified and self.exercised >= LEAST
+        return not self.fits or (self.verified and self.exercised >= LEAST)
 
 
 LEAST = 0.95
@@ -116,27 +126,17 @@ LEAST = 0.95
 
 
 def right(truth: Truth, target: str, folder: Path) -> Right:
-    """Compiled and verified; what either raises counts as not verified."""
-    from time import perf_counter
-
-    begin = perf_counter()
+    """Compiled as users compile it, and verified; what either raises counts as not verified."""
+    begin, subject = perf_counter(), truth.subject
+    found = Right(model=subject.name, target=target, verified=False, exercised=0.0, not_exercised=(), seconds=0.0, reason="")
     try:
-        with Judge(truth, target, folder) as judge:
-            report = judge.right()
+        compile_model(subject.path, target, shapes=dict(subject.shapes) or None, output=folder / "right", emulate=True)
+        report = Bundle.load(folder / "right").verify(subject.path, emulate=True)
     except Exception as problem:
-        reason = f"{type(problem).__name__}: {problem}"
-        return Right(
-            model=truth.subject.name,
-            target=target,
-            verified=False,
-            exercised=0.0,
-            not_exercised=(),
-            seconds=perf_counter() - begin,
-            reason=reason,
-        )
-    return Right(
-        model=truth.subject.name,
-        target=target,
+        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        return replace(found, reason=reason, fits=not isinstance(problem, Infeasible), seconds=perf_counter() - begin)
+    return replace(
+        found,
         verified=report.verified,
         exercised=report.exercised,
         not_exercised=report.not_exercised,

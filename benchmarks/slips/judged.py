@@ -23,6 +23,8 @@ from autoglmc.compiler.verify.verify import verify
 
 from .effect import Exact, Truth
 
+SUSPECTS = ("recover_attention", "fuse_attention")
+"""Rules that are left out where the right model is refused with them, so that slips can be tried there: `--right` names such models."""
 Run = tuple[Mapping[str, Any], Mapping[str, Any]]
 """What a session was given and what it gave."""
 
@@ -65,6 +67,8 @@ class Verdict:
     part: float
     """The largest difference over what is allowed there."""
     reason: str
+    mended: bool = False
+    """It was verified because the compiler put the mistake right: a rule took a constant for the one it knows."""
 
 
 class Judge:
@@ -74,6 +78,8 @@ class Judge:
         self.truth, self.target, self.folder = truth, target, folder
         self.source = source_of(truth.subject.path)
         self.sha256 = model_sha256(self.source)
+        self.without: tuple[str, ...] = ()
+        """Rules that are not used."""
         self.oracle = Recalling(self.source, default_store())
 
     def __enter__(self) -> Judge:
@@ -86,15 +92,23 @@ class Judge:
         """Compiled unseen; its manifest says that it was made from the right model."""
         out = self.folder / f"bundle.{self.target}"
         shutil.rmtree(out, ignore_errors=True)
-        compile_model(model, self.target, shapes=dict(self.truth.subject.shapes) or None, output=out, verify=False)
+        compile_model(model, self.target, shapes=dict(self.truth.subject.shapes) or None, output=out, verify=False, disable=self.without)
         manifest = json.loads((out / "manifest.json").read_text("utf-8"))
         manifest["model"]["sha256"] = self.sha256
         (out / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", "utf-8")
         return Bundle.load(out)
 
     def right(self) -> VerifyReport:
-        """The right model itself."""
+        """Of the right model itself, compiled as wrong ones are."""
         return verify(self.source, self.bundle(self.truth.subject.path), emulate=True, oracle=self.oracle)
+
+    def usable(self) -> bool:
+        """Whether the right model is verified; without the rules of SUSPECTS where that is what it takes. Where it is refused in any
+        case, refusing wrong ones says nothing."""
+        for self.without in ((), SUSPECTS):
+            if self.right().verified:
+                return True
+        return False
 
     def verdict(self, wrong: onnx.ModelProto) -> Verdict:
         """Raises what compiling or running a model that cannot run raises."""
@@ -103,7 +117,23 @@ class Judge:
         faults = [output for output in report.outputs if output.fault]
         located = any(self._acts(wrong, output, report, watched.runs) for output in faults)
         part = max((output.excess for output in report.outputs), default=0.0)
-        return Verdict(bool(faults) and not report.verified, located, part, report.reason)
+        refused = bool(faults) and not report.verified
+        return Verdict(refused, located, part, report.reason, not refused and self._mended(wrong, watched))
+
+    def _mended(self, wrong: onnx.ModelProto, bundle: WatchedBundle) -> bool:
+        """Whether less than half of the mistake is in what the bundle computes on fresh inputs: the least-squares share of it."""
+        session, exact = bundle.session(emulate=True), Exact(wrong, self.truth.exact)
+        along = size = 0.0
+        for inputs, right in zip(self.truth.inputs, self.truth.values, strict=True):
+            results, other = session.run(inputs), exact.run(inputs)
+            for name, rounding in self.truth.rounding.items():
+                with np.errstate(all="ignore"):
+                    moved = (np.asarray(other[name], np.float64) - right[name]) / np.maximum(rounding, 1e-30)
+                    found = (np.asarray(results[name], np.float64) - right[name]) / np.maximum(rounding, 1e-30)
+                both = np.isfinite(moved) & np.isfinite(found)
+                along += float((moved[both] * found[both]).sum())
+                size += float((moved[both] ** 2).sum())
+        return size > 0 and along / size < 0.5
 
     def _acts(self, wrong: onnx.ModelProto, output: Any, report: VerifyReport, runs: list[Run]) -> bool:
         """Whether in float64 most of the difference at the element that is named is the mistake's."""

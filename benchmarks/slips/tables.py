@@ -13,9 +13,11 @@ def right_table(found: Sequence[Right]) -> list[str]:
     """A row a model and target."""
     lines = [f"{'model':24}{'target':18}{'verdict':14}{'exercised':>10}{'not exercised':>15}{'of allowed':>12}{'seconds':>9}"]
     for one in found:
-        verdict = "verified" if one.verified else "NOT verified"
+        verdict = "verified" if one.verified else "NOT verified" if one.fits else "does not fit"
         numbers = f"{one.exercised:>10.0%}{len(one.not_exercised):>15}{min(one.part, 99):>12.0%}{one.seconds:>9.1f}"
-        lines.append(f"{one.model:24}{one.target:18}{verdict:14}{numbers}{'' if one.holds else f'  {one.reason[:LONGEST]}'}")
+        lines.append(
+            f"{one.model:24}{one.target:18}{verdict:14}{numbers}{'' if one.verified and one.holds else f'  {one.reason[:LONGEST]}'}"
+        )
     return lines
 
 

@@ -17,7 +17,7 @@ from ..errors import UserError
 from .messages import Answer, Opened
 
 BETWEEN = 64
-"""Entries that are written before the folder's size is looked at again."""
+"""One in so many entries has a name after which the folder's size is looked at."""
 LARGEST = 1 << 26
 """Bytes of an answer on disk; larger ones are computed again."""
 FACTS = "facts"
@@ -30,7 +30,6 @@ class Store:
     def __init__(self, folder: Path, limit: int) -> None:
         """limit: bytes of the folder; beyond it the answers used longest ago go."""
         self._folder, self._limit = folder, limit
-        self._written = 0
 
     def opened(self, key: str) -> Opened | None:
         """What was kept under that key; None for nothing."""
@@ -67,10 +66,8 @@ class Store:
             self._write(f"{key}.npz", file.getvalue())
 
     def _write(self, name: str, data: bytes) -> None:
-        if write_entry(self._folder / name, data):
-            if self._written % BETWEEN == 0:  # it looks at every entry
-                keep_below(self._folder, self._limit)
-            self._written += 1
+        if write_entry(self._folder / name, data) and int(name[:4], 16) % BETWEEN == 0:
+            keep_below(self._folder, self._limit)  # it looks at every entry
 
 
 def default_store() -> Store | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -40,7 +40,14 @@ class Terms:
     rounding: str = "the model's own rounding"
     """What was measured, in words."""
 
+    @property
+    def at_last(self) -> Terms:
+        """Where rounding was measured as often as it will be: a bundle that rounds in ways of its own (weights that were folded) may still
+        be a little further off."""
+        return replace(self, largest=LAST * self.largest, channel=LAST * self.channel, mean=LAST * self.mean)
 
+
+LAST = 1.2
 EXACT = Terms()
 NARROW = Terms(largest=5.0, channel=4.0, mean=3.0, rounding="what rounding to fp16 changes")
 """Where a device computed in fp16; its function units are part of what was measured (reference/device_functions.py). Right results of the

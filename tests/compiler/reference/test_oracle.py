@@ -141,15 +141,15 @@ def test_answers_are_kept_in_memory_and_on_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"\x00" * 4096])
 def test_a_damaged_entry_is_none(tmp_path: Path, damage: bytes) -> None:
     store = Store(tmp_path, 1 << 20)
-    store.keep("k", Answer(own={"y": np.ones(3, np.float32)}, exact={"y": np.ones(3)}))
-    found = store.answer("k")
+    store.keep("0abc", Answer(own={"y": np.ones(3, np.float32)}, exact={"y": np.ones(3)}))
+    found = store.answer("0abc")
     assert found is not None and found.own is not None and found.own["y"].dtype == np.float32 and found.half is None
-    (tmp_path / "k.npz").write_bytes(damage)
+    (tmp_path / "0abc.npz").write_bytes(damage)
     (tmp_path / "o.json").write_bytes(damage)
-    assert store.answer("k") is None and store.opened("o") is None
+    assert store.answer("0abc") is None and store.opened("o") is None
 
 
 def test_what_is_no_array_is_computed_again(tmp_path: Path) -> None:
     store = Store(tmp_path, 1 << 20)
-    store.keep("k", Answer(own={"y": [np.ones(3)]}))
-    assert store.answer("k") is None and not list(tmp_path.iterdir())
+    store.keep("0abc", Answer(own={"y": [np.ones(3)]}))
+    assert store.answer("0abc") is None and not list(tmp_path.iterdir())

@@ -143,6 +143,14 @@ def test_rounding_is_that_of_a_channel() -> None:
     assert rounding_of([np.arange(3)], [np.arange(3)]) == 0.0
 
 
+def test_what_the_compiler_puts_right_is_no_survivor(subjects: dict[str, Subject], tmp_path: Path) -> None:
+    """The root of two in a GELU that is off in its sixth digit is taken for the root of two."""
+    truth = Truth(subjects["mlp"], 2)
+    with Judge(truth, "x86_cpu", tmp_path) as judge:
+        made = list(slips(truth, [judge], [kind("scalar factor")], 1, quiet))
+    assert {(one.outcome, one.reason) for one in made} == {("not made", "the compiler put it right")}
+
+
 def test_a_survivor_is_named_and_counted(attention: Truth) -> None:
     facts = {"model": "m", "kind": "k", "site": "s", "size": 3.0, "target": "t", "ratio": 3.1, "part": 0.4, "effect": 1e-6, "output": "y"}
     found = [Slip(**facts, outcome="survived"), Slip(**facts, outcome="refused", located=True), Slip(**facts, outcome="within rounding")]
