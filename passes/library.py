@@ -40,6 +40,7 @@ from .simplify.remove_requantize import REMOVE_REQUANTIZE
 from .substitute.gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
 from .substitute.gelu_relu import RELU
 from .substitute.gelu_table import GELU_TABLE
+from .tune.closed_rows import KEEP_ROWS
 from .tune.flatten_attention import FLATTEN_ATTENTION
 from .tune.flatten_rows import FLATTEN
 from .tune.fold_bias import FOLD_BIAS
@@ -83,8 +84,12 @@ FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"),
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
 FUSED_FOR_ORT = (*FUSE_ROTARIES, FUSE_ATTENTION, FLATTEN_ATTENTION)
 """What onnxruntime's CPU runs faster as one operator, if the target lets its device run it."""
-TUNE: Mapping[str, tuple[Rewrite, ...]] = {"ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *FLATTEN)}
+TUNE: Mapping[str, tuple[Rewrite, ...]] = {
+    "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, KEEP_ROWS, *FLATTEN)
+}
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
+REPEATED = frozenset({KEEP_ROWS.name})
+"""Rules of TUNE that write the same in front of several layers."""
 FOLLOW: Mapping[str, tuple[Rewrite, ...]] = {
     "matmul_gemm": (FOLD_BIAS,),
     "matmul_2d_gemm": (FOLD_BIAS,),

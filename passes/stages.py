@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .graph.graph import Graph
-from .library import RECOVER, SIMPLIFY
+from .library import RECOVER, REPEATED, SIMPLIFY
 from .rule.bodies import apply_everywhere
 from .rule.rewrite import Allow, Decision, Rewrite, anywhere
 from .simplify import merge_equal, split_dequantize
@@ -29,6 +29,11 @@ def simplify(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywhe
     decisions += name_outputs(graph)
     graph.sweep()
     return tuple(decisions)
+
+
+def share_masks(graph: Graph, tuned: Sequence[Decision], allow: Allow = anywhere) -> tuple[Decision, ...]:
+    """Equal nodes are merged where a segment's tuning wrote the same in front of several layers."""
+    return merge_equal.merge_equal(graph, allow) if any(decision.rule in REPEATED for decision in tuned) else ()
 
 
 def _enabled(rules: Iterable[Rewrite], without: frozenset[str]) -> tuple[Rewrite, ...]:

@@ -1,7 +1,8 @@
 """A runtime for tests that misbehaves as its words say, in this process and in the workers that ask it.
 
-Words are pairs: `refuse Exp`, `wrong Tanh` (twice the result), `crash Neg`, `hang Sin`, `pair Exp Neg` (twice Neg's result where both are
-in the segment). Everything else it computes with onnxruntime.
+Words are pairs: `refuse Exp`, `alone Exp` (refused where it is the only operator), `wrong Tanh` (twice the result), `large Exp` (twice
+the result where that is beyond 5), `near Tanh` (off by a rounding), `crash Neg`, `hang Sin`, `pair Exp Neg` (twice Neg's result where
+both are in the segment). Everything else it computes with onnxruntime.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class StubAdapter:
         for k, word in enumerate(words):
             if word == "pair":
                 self._pair = words[k + 1 : k + 3]
-            elif word in ("refuse", "wrong", "crash", "hang"):
+            elif word in ("refuse", "alone", "wrong", "large", "near", "crash", "hang"):
                 self._faults.setdefault(word, set()).add(words[k + 1])
 
     def missing(self) -> Absent | None:
@@ -56,6 +57,8 @@ class StubAdapter:
         kinds = {node.op_type for node in loaded.graph.node}
         for kind in sorted(kinds & self._faults.get("refuse", set())):
             raise RuntimeError(f"there is no {kind} here")
+        if len(loaded.graph.node) == 1 and kinds & self._faults.get("alone", set()):
+            raise RuntimeError("there must be more than one operator")
         if kinds & self._faults.get("crash", set()):
             os.kill(os.getpid(), signal.SIGSEGV)
         if kinds & self._faults.get("hang", set()):
@@ -63,7 +66,9 @@ class StubAdapter:
         wrong = set(self._faults.get("wrong", set()))
         if self._pair and kinds >= set(self._pair):
             wrong.add(self._pair[1])
-        _double(loaded, wrong)
+        _changed(loaded, wrong, _twice)
+        _changed(loaded, self._faults.get("large", set()), _twice_where_large)
+        _changed(loaded, self._faults.get("near", set()), _rounded_up)
         blob.write_bytes(loaded.SerializeToString())
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> Any:
@@ -71,16 +76,34 @@ class StubAdapter:
         return OrtAdapter().load(blob, None, inputs, outputs)
 
 
-def _double(model: onnx.ModelProto, operators: set[str]) -> None:
-    """The results of these operators are twice what they should be."""
+def _changed(model: onnx.ModelProto, operators: set[str], change: Callable[[str, str], list[onnx.NodeProto]]) -> None:
+    """The results of these operators, changed by what `change` writes between a tensor and its name."""
     nodes = list(model.graph.node)
     del model.graph.node[:]
     for node in nodes:
         copy = model.graph.node.add()
         copy.CopyFrom(node)
         if node.op_type in operators:
-            copy.output[0] = f"{node.output[0]}_half"
-            model.graph.node.append(onnx.helper.make_node("Add", [copy.output[0]] * 2, [node.output[0]]))
+            copy.output[0] = f"{node.output[0]}_right"
+            model.graph.node.extend(change(copy.output[0], node.output[0]))
+
+
+def _twice(right: str, name: str) -> list[onnx.NodeProto]:
+    return [onnx.helper.make_node("Add", [right, right], [name])]
+
+
+def _twice_where_large(right: str, name: str) -> list[onnx.NodeProto]:
+    return [
+        onnx.helper.make_node("Constant", [], [f"{name}_five"], value_float=5.0),
+        onnx.helper.make_node("Greater", [right, f"{name}_five"], [f"{name}_large"]),
+        onnx.helper.make_node("Add", [right, right], [f"{name}_twice"]),
+        onnx.helper.make_node("Where", [f"{name}_large", f"{name}_twice", right], [name]),
+    ]
+
+
+def _rounded_up(right: str, name: str) -> list[onnx.NodeProto]:
+    factor = onnx.helper.make_node("Constant", [], [f"{name}_factor"], value_float=1.0 + 2.0**-23)
+    return [factor, onnx.helper.make_node("Mul", [right, f"{name}_factor"], [name])]
 
 
 def stub_or_real(runtime: str, words: Sequence[str] = ()) -> Any:

@@ -24,7 +24,7 @@ from ..watch.verify_each import PassVerifier
 from .constraints import SettingsOfSegment
 from .describe import describe
 from .feeds import feeds_of
-from .find_fault import find_fault
+from .find_fault import find_fault, suspected_devices, unjudged_devices
 from .job import Job
 from .judge_bundle import Judged, judge_bundle
 from .optimiser_faults import Refused, find_optimiser_faults
@@ -34,7 +34,7 @@ from .search import Log, attempted
 from .search_budget import Meter
 from .stages import Stages
 from .state import State
-from .verdict import Accepted, Inexact, Misoptimised, OverLimit, Rejected, Verdict
+from .verdict import Accepted, Fault, Inexact, Misoptimised, OverLimit, Rejected, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +138,20 @@ class Attempt:
 
     def _find_fault(self, planned: PlannedModel, built: Refusal | Judged) -> Verdict:
         """The operators at fault, if a runtime is to blame and they can be named; else why the bundle is refused."""
+        inputs, target = first_of(self.inputs), self.job.target
         if isinstance(built, Refusal):
-            found = find_fault(
-                "refused by a runtime", planned, [built.segment], built.problem, first_of(self.inputs), self.meter, self.tell
-            )
-            return found or Rejected(built.problem)
+            kind: Fault = "refused by a runtime"
+            found = find_fault(kind, planned, [built.segment], built.problem, inputs, self.meter, self.tell)
+            return found or Rejected(built.problem, frozenset({built.segment.device}), unjudged_devices(target))
         against = built.against
         assert isinstance(against, Inexact | Rejected)
         if built.faithful or not built.report.native:
             return against
         segments = planned.compiled.segments
-        return find_fault("computed wrong", planned, segments, against.problem, first_of(self.inputs), self.meter, self.tell) or against
+        found = find_fault("computed wrong", planned, segments, against.problem, inputs, self.meter, self.tell)
+        if found is not None or isinstance(against, Inexact):
+            return found or against
+        return Rejected(against.problem, suspected_devices(planned), unjudged_devices(target))
 
     def _result(self, state: State, planned: PlannedModel, built: Built, left_out: tuple[str, ...]) -> CompileResult:
         return CompileResult(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ...passes.place.placed import Placement
 from ...passes.place.segment import Segment
 from ...passes.rule.rewrite import Decision
-from ...targets.model import OperatorRule, Target
+from ...targets.model import Device, OperatorRule, Target
 from ..bundle.blob_cache import content_key
 from ..devices.ort_settings import OrtSettings
 
@@ -29,6 +29,8 @@ class SettingsOfSegment:
 class Constraints:
     denials: tuple[tuple[str, OperatorRule], ...] = ()
     """(device, operators kept off it under a condition), as a `deny` line of the target would say it."""
+    barred: frozenset[str] = frozenset()
+    """Devices that get no operator: those given up, and idle ones that could not be judged here."""
     disabled: frozenset[str] = frozenset()
     """Rules not to use at all: those of --disable, and those whose result a device gets wrong."""
     forms: frozenset[str] = frozenset()
@@ -50,11 +52,15 @@ class Constraints:
         return self.disabled | self.forms
 
     def applied_to(self, target: Target) -> Target:
-        """The target with the denials written into its devices."""
-        if not self.denials:
+        """The target with the denials written into its devices, and empty tables for those barred."""
+        if not self.denials and not self.barred:
             return target
-        more = {device.name: tuple(rule for name, rule in self.denials if name == device.name) for device in target.devices}
-        return replace(target, devices=tuple(replace(device, denies=(*device.denies, *more[device.name])) for device in target.devices))
+        return replace(target, devices=tuple(map(self._constrained, target.devices)))
+
+    def _constrained(self, device: Device) -> Device:
+        if device.name in self.barred:
+            return replace(device, supports=())
+        return replace(device, denies=(*device.denies, *(rule for name, rule in self.denials if name == device.name)))
 
 
 def key_of(segment: Segment) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...passes.place.segment import Segment
+from ...targets.model import Target
 from ..devices.adapter import Adapter
 from ..devices.find_adapter import adapter_for
 from ..errors import UserError
@@ -45,7 +46,8 @@ def find_fault(
         adapter = adapter_for(runtime.adapter, runtime.words)
         if adapter is not None and segment in suspects and _may_err(adapter, kind):
             given = {name: values[name] for name in segment.inputs}
-            culprits = find_culprits(segment.model, given, adapter, runtime.words, tell, meter.may_probe)
+            compiled_whole = kind == "computed wrong"
+            culprits = find_culprits(segment.model, given, adapter, runtime.words, tell, meter.may_probe, compiled=compiled_whole)
             if culprits:
                 return Faulty(
                     kind=kind,
@@ -54,6 +56,8 @@ def find_fault(
                     operators=operators_on(segment.device, compiled.segments),
                     writers=_writers(planned, segment),
                     problem=problem,
+                    unjudged=unjudged_devices(planned.work.target),
+                    holding=frozenset(one.device for one in compiled.segments),
                 )
         values.update(run_on_cpu(segment.model, values))
     return None
@@ -67,6 +71,22 @@ def generated_inputs(planned: PlannedModel, seed: int = 0) -> Mapping[str, Array
     shapes = {name: tuple(dim or 0 for dim in shape) for name in planned.compiled.graph_inputs if (shape := specs[name].shape) is not None}
     found = MadeUp(model, Reference(source, model), shapes, planned.compiled.graph_inputs).attempt(seed)
     return None if found is None else found[0]
+
+
+def unjudged_devices(target: Target) -> frozenset[str]:
+    """Devices whose runtimes are not here, but for the host."""
+    adapters = {device.name: adapter_for(device.runtime.adapter, device.runtime.words) for device in target.devices}
+    return frozenset(name for name, adapter in adapters.items() if adapter is None or adapter.missing()) - {target.host.name}
+
+
+def suspected_devices(planned: PlannedModel) -> frozenset[str]:
+    """Devices that computed segments themselves, onnxruntime's CPU left out."""
+    found = set()
+    for device, runtime in planned.compiled.runtimes.items():
+        adapter = adapter_for(runtime.adapter, runtime.words)
+        if adapter is not None and _may_err(adapter, "computed wrong"):
+            found.add(device)
+    return frozenset(found) & {segment.device for segment in planned.compiled.segments}
 
 
 def _may_err(adapter: Adapter, kind: Fault) -> bool:

@@ -1,7 +1,8 @@
 """Policy for a runtime that refuses operators, or computes them wrong, although the target's table allows them: place without them.
 
-Each step is a decision of the bundle and a note with the line to add to the target. An operator that is at fault in a second round is
-not denied shape by shape: the rule that wrote it is switched off, or the operator is kept off as a whole.
+Each step is a decision of the bundle and a note, with the line to add to the target where a probe confirmed it. Where a rule wrote the
+operator at fault the rule is switched off first: another spelling may run on the same device. An operator that is at fault in a second
+round is not denied shape by shape, but kept off as a whole. Nothing moves to a device that cannot be judged here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..probe.culprits import Culprit
 from ..quantities import count
 from .constraints import Constraints
 from .state import Routes, State
-from .verdict import Faulty
+from .verdict import Faulty, Rejected, Verdict
 
 RULE = "route_around"
 FEW = 0.25
@@ -39,7 +40,7 @@ def _without(state: State, verdict: Faulty, wide: bool) -> State:
     for culprit in verdict.culprits:
         earlier = routes.faults.count((verdict.device, culprit.operator)) if wide else 0
         rule = verdict.writers.get(culprit.node, "")
-        if earlier and rule and rule not in before.disabled:
+        if wide and rule and rule not in before.disabled:
             if rule not in disabled:
                 decisions.append(_switched_off(rule, verdict.device, culprit))
             disabled.add(rule)
@@ -49,12 +50,34 @@ def _without(state: State, verdict: Faulty, wide: bool) -> State:
         if all(rule != culprit.deny for rule in denied):
             decisions.append(_denied(verdict.device, culprit))
             denied.append(culprit.deny)
-    denials = (*before.denials, *((verdict.device, rule) for rule in denied))
-    constraints = Constraints(denials=denials, disabled=frozenset(disabled), settings=before.settings)
+    devices = (verdict.device, *(sorted(verdict.unjudged - {verdict.device}) if wide else ()))
+    denials = (*before.denials, *((device, rule) for device in devices for rule in denied))
+    barred = before.barred | (verdict.unjudged - verdict.holding if wide else frozenset())
+    constraints = Constraints(denials=denials, barred=barred, disabled=frozenset(disabled), settings=before.settings)
     faults = (*routes.faults, *((verdict.device, culprit.operator) for culprit in verdict.culprits))
     planned = {verdict.device: sum(verdict.operators.values()), **routes.planned}
     routes = Routes(decisions=tuple(decisions), planned=planned, faults=faults)
     return State(constraints=constraints, routes=routes, change=decisions[-1].reason)
+
+
+def without_devices(state: State, verdict: Verdict) -> State | None:
+    """The last resort: the devices that were at fault, or computed what is wrong, get nothing at all. None where there is none left."""
+    found = {device for device, _ in state.routes.faults}
+    if isinstance(verdict, Faulty):
+        found.add(verdict.device)
+    elif isinstance(verdict, Rejected):
+        found |= verdict.devices
+    given_up = found - state.constraints.barred
+    if not given_up or not isinstance(verdict, Faulty | Rejected):
+        return None
+    routes = state.routes
+    decisions = (*routes.decisions, *(_given_up(device, verdict.reason) for device in sorted(given_up)))
+    planned = routes.planned
+    if isinstance(verdict, Faulty):
+        planned = {verdict.device: sum(verdict.operators.values()), **planned}
+    barred = state.constraints.barred | given_up | verdict.unjudged
+    constraints = Constraints(barred=barred, disabled=state.constraints.disabled, settings=state.constraints.settings)
+    return State(constraints=constraints, routes=replace(routes, decisions=decisions, planned=planned), change=decisions[-1].reason)
 
 
 def notes_of(routes: Routes, segments: Sequence[Segment]) -> tuple[str, ...]:
@@ -77,10 +100,15 @@ def operators_on(device: str, segments: Sequence[Segment]) -> Counter[str]:
 
 
 def _denied(device: str, culprit: Culprit) -> Decision:
-    reason = f"{culprit.operator} is kept off {device}: {culprit.reason}; to say so in the target: {culprit.line}"
+    advice = f"; to say so in the target: {culprit.line}" if culprit.confirmed else "; on other inputs it was right"
+    reason = f"{culprit.operator} is kept off {device}: {culprit.reason}{advice}"
     return Decision(rule=RULE, site=culprit.node, tensor="", taken=False, reason=reason, bound=0.0, contract="exact")
 
 
+def _given_up(device: str, reason: str) -> Decision:
+    return Decision(RULE, device, "", False, f"{device} is left out, since no plan with it was right: {reason}", 0.0, "exact")
+
+
 def _switched_off(rule: str, device: str, culprit: Culprit) -> Decision:
-    reason = f"the rule {rule} is disabled from here on: it wrote the {culprit.operator} that {device} gets wrong again ({culprit.reason})"
+    reason = f"the rule {rule} is disabled from here on: it wrote the {culprit.operator} that {device} gets wrong ({culprit.reason})"
     return Decision(rule=RULE, site=culprit.node, tensor="", taken=False, reason=reason, bound=0.0, contract="exact")

@@ -8,6 +8,9 @@ optimiser                 onnxruntime leaves it out for that segment (optimiser_
 over an error budget      the coarsest approximation is switched off (error_budget.py)
 over a limit              another plan, or less is kept off (over_limit.py)
 rejected                  nothing the search could change: the reason goes to the user
+
+Where the budget is spent, or nothing is left to try, and a device was at fault: one attempt more, beyond the budget, gives up that device.
+What comes of it is right or the search ends as it would have.
 """
 
 from __future__ import annotations
@@ -16,13 +19,13 @@ from collections.abc import Callable, Sequence
 
 from ...passes.rule.rewrite import Rewrite
 from ..bundle.manifest import AttemptRecord, Outcome
-from ..errors import SearchEnded
+from ..errors import SearchEnded, UserError
 from .error_budget import infeasible_exactly, tighter
 from .job import Message
 from .optimiser_faults import with_settings
 from .over_limit import another_plan, taken_back
 from .result import CompileResult
-from .route_around import around
+from .route_around import around, without_devices
 from .search_budget import Meter
 from .state import State
 from .verdict import Accepted, Faulty, Inexact, Misoptimised, OverLimit, Rejected, Verdict
@@ -46,9 +49,25 @@ def search(attempt: Attempt, first: State, rules: Sequence[Rewrite], meter: Mete
         if isinstance(verdict, Accepted):
             return verdict.result
         log = attempted(state, log, verdict.kind, verdict.reason)
-        if spent := meter.spent():
-            raise SearchEnded(spent, meter.remedy(), verdict.kind, verdict.problem) from verdict.problem
+        spent = meter.spent()
+        if spent or isinstance(verdict, Rejected):
+            ending = SearchEnded(spent, meter.remedy(), verdict.kind, verdict.problem) if spent else verdict.problem
+            return _last_resort(attempt, state, log, verdict, ending, tell)
         state = following(state, verdict, rules)
+
+
+def _last_resort(
+    attempt: Attempt, state: State, log: Log, verdict: Verdict, ending: UserError, tell: Callable[[str], None]
+) -> CompileResult:
+    """The result without the devices at fault. Raises `ending` where there are none, or that is no plan either."""
+    last = without_devices(state, verdict)
+    if last is not None:
+        tell(f"again: {last.change}")
+        found = attempt(last, log)
+        if isinstance(found, Accepted):
+            return found.result
+    assert not isinstance(verdict, Accepted)
+    raise ending from (verdict.problem if ending is not verdict.problem else None)
 
 
 def following(state: State, verdict: Faulty | Misoptimised | Inexact | OverLimit | Rejected, rules: Sequence[Rewrite]) -> State:

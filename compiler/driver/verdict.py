@@ -43,6 +43,10 @@ class Faulty:
     """Rule that wrote a node, by the node's name; nodes of the model itself are not in it."""
     problem: UserError
     """What to raise if nothing else is tried."""
+    unjudged: frozenset[str] = frozenset()
+    """Devices of the target whose runtimes are not here: nothing is to be moved there."""
+    holding: frozenset[str] = frozenset()
+    """Devices that have operators in this plan."""
 
     @property
     def reason(self) -> str:
@@ -105,9 +109,13 @@ class OverLimit:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The bundle is wrong or cannot be made, and nothing that the search could change is to blame."""
+    """The bundle is wrong or cannot be made, and no operator that the search could place elsewhere is to blame."""
 
     problem: UserError
+    devices: frozenset[str] = frozenset()
+    """Devices that computed it, where numbers are what is wrong: without them it may be right."""
+    unjudged: frozenset[str] = frozenset()
+    """As in Faulty."""
     kind: ClassVar[Outcome] = "rejected"
 
     @property

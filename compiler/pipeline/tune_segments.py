@@ -13,6 +13,7 @@ from ...passes.place.cut_segments import cut_again
 from ...passes.place.segment import Segment
 from ...passes.rule.bodies import apply_everywhere
 from ...passes.rule.rewrite import Allow, Bindings, Decision, Rewrite, anywhere
+from ...passes.stages import share_masks
 from ...targets.model import Device, Precision, Target
 from ...targets.support import No, supports
 
@@ -59,5 +60,6 @@ def _tune(segment: Segment, target: Target, rules: Sequence[Rewrite], allow: All
     for node in graph.nodes:
         node.proto = node.proto or onnx.NodeProto()  # written at the segment's opset, which `Graph.version` reads from this
     taken = tuple(decision for decision in apply_everywhere(graph, rules, allow) if decision.taken)
+    taken += share_masks(graph, taken, allow)
     graph.sweep()
     return (cut_again(graph, segment, target), taken) if taken else (segment, ())

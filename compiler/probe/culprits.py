@@ -1,7 +1,9 @@
 """Which operator a runtime's own compiler refuses, or computes wrong, in a segment that the target's table allowed.
 
-Each kind of operator of the segment is tried alone, on the values that reach it. If all are fine alone, the shortest run of first
-operators that is not fine ends with the culprit: something the compiler does to several together.
+A segment that was compiled is held against its own float64 evaluation first: where it is right up to what its precision explains, nobody is
+to blame. Else each kind of operator is tried alone, on the values that reach it. If all are fine alone, the shortest run of first
+operators that is not fine ends with the culprit: something the compiler does to several together. What was found is tried again on
+fresh inputs: only what is at fault there too is worth a line in a target.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from ...targets.model import OperatorRule
 from ...targets.operators import key_of, version_at
 from ...targets.origin import Origin
 from ..devices.adapter import Adapter
+from .confirm import fresh_values
 from .fault import fault
 from .slice_model import all_values, only, signature
 from .try_models import ProbeResult, try_models
@@ -34,6 +37,8 @@ class Culprit:
     reason: str
     """What the runtime said, or how far it is off."""
     deny: OperatorRule
+    confirmed: bool = True
+    """Whether it was at fault on fresh inputs, too."""
 
     @property
     def line(self) -> str:
@@ -49,62 +54,111 @@ def find_culprits(
     words: Sequence[str],
     tell: Callable[[str], None],
     may_probe: Callable[[int], bool] = lambda models: True,
+    *,
+    compiled: bool = False,
 ) -> tuple[Culprit, ...]:
     """The operators at fault, one of each kind; empty if the runtime compiles the segment and, where it can run here, computes it right on
-    `inputs`, or if `may_probe(number of models)` does not allow to find out. `model` has its weights inline."""
-    values = all_values(model, inputs)
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    kinds = {signature(node, values, weights): node for node in reversed(model.graph.node)}
-    nodes = [node for node in model.graph.node if any(node is other for other in kinds.values())]
+    `inputs`, or if `may_probe(number of models)` does not allow to find out. `model` has its weights inline. compiled: the runtime
+    took the segment as a whole, so that refusing an operator alone proves nothing."""
+    probe = _Probe(model, all_values(model, inputs), adapter, words, tell, may_probe)
+    nodes = probe.kinds()
+    if compiled and not (may_probe(1) and probe.faults([list(model.graph.node)])[0]):
+        return ()
     if not may_probe(len(nodes)):
         return ()
     tell(f"ask {adapter.name} about {len(nodes)} operators")
-    alone = [only(model, [node], values) for node in nodes]
-    found = []
-    for node, small, tried in zip(nodes, alone, _tried(alone, values, adapter, words), strict=True):
-        if why := fault(small, values, tried):
-            found.append(_culprit(node, values, weights, why, model))
-    bisections = len(model.graph.node).bit_length() + 1
-    return tuple(found) or (_together(model, values, adapter, words, tell) if may_probe(bisections) else ())
+    said = probe.faults([[node] for node in nodes], ignoring=_no_evidence if compiled else _constant)
+    found = [([node], why) for node, why in zip(nodes, said, strict=True) if why]
+    if not found:
+        found = probe.together() if may_probe(len(model.graph.node).bit_length() + 1) else []
+    confirmed = probe.confirmed([part for part, _ in found], inputs)
+    return tuple(probe.culprit(part[-1], why, sure) for (part, why), sure in zip(found, confirmed, strict=True))
+
+
+def _no_evidence(small: onnx.ModelProto, tried: ProbeResult) -> bool:
+    """A refusal of a part of what was compiled as a whole."""
+    return not tried.accepted
+
+
+def _constant(small: onnx.ModelProto, tried: ProbeResult) -> bool:
+    """A graph without inputs is no operator that a runtime would be given."""
+    return not small.graph.input
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """One segment and the runtime that is asked about parts of it."""
+
+    model: onnx.ModelProto
+    values: Mapping[str, Array]
+    adapter: Adapter
+    words: Sequence[str]
+    tell: Callable[[str], None]
+    may_probe: Callable[[int], bool]
+
+    def kinds(self) -> list[onnx.NodeProto]:
+        """The first node of every kind that a compiler tells apart, in order."""
+        weights = {tensor.name: tensor for tensor in self.model.graph.initializer}
+        kinds = {signature(node, self.values, weights): node for node in reversed(self.model.graph.node)}
+        return [node for node in self.model.graph.node if any(node is other for other in kinds.values())]
+
+    def faults(
+        self,
+        parts: Sequence[Sequence[onnx.NodeProto]],
+        ignoring: Callable[[onnx.ModelProto, ProbeResult], bool] = lambda small, tried: False,
+        values: Mapping[str, Array] | None = None,
+    ) -> list[str]:
+        """Why the runtime cannot be trusted with each part; "" where it can, or where what it said is no evidence."""
+        values = self.values if values is None else values
+        models = [only(self.model, part, values) for part in parts]
+        answers = _tried(models, values, self.adapter, self.words)
+        pairs = zip(models, answers, strict=True)
+        return ["" if ignoring(small, tried) else fault(small, values, tried, bool(self.adapter.narrow)) for small, tried in pairs]
+
+    def together(self) -> list[tuple[list[onnx.NodeProto], str]]:
+        """The shortest run of first operators that is at fault, by bisection; none where the whole is fine."""
+        nodes = list(self.model.graph.node)
+
+        def wrong(count: int) -> str:
+            self.tell(f"ask {self.adapter.name} about the first {count} operators")
+            return self.faults([nodes[:count]])[0]
+
+        why = wrong(len(nodes))
+        if not why:
+            return []
+        good, bad = 0, len(nodes)
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            said = wrong(middle)
+            good, bad, why = (good, middle, said) if said else (middle, bad, why)
+        return [(nodes[:bad], f"after the operators before it, {why}")]
+
+    def confirmed(self, parts: Sequence[Sequence[onnx.NodeProto]], inputs: Mapping[str, Array]) -> list[bool]:
+        """Whether each part is at fault on every fresh set of inputs; no, where that may not be asked."""
+        sure, asked = [True] * len(parts), False
+        if not parts:
+            return []
+        for values in fresh_values(self.model, inputs):
+            if not self.may_probe(len(parts)):
+                return [False] * len(parts)
+            asked = True
+            again = self.faults(parts, values=values)
+            sure = [was and bool(why) for was, why in zip(sure, again, strict=True)]
+        return sure if asked else [False] * len(parts)
+
+    def culprit(self, node: onnx.NodeProto, reason: str, confirmed: bool) -> Culprit:
+        weights = {tensor.name: tensor for tensor in self.model.graph.initializer}
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        opset = next((entry.version for entry in self.model.opset_import if entry.domain == node.domain), 1)
+        where = _exactly(node, self.values, weights, domain, opset)
+        rule = OperatorRule(domain=domain, operator=node.op_type, where=where, origin=Origin("probe", 1, 1))
+        return Culprit(node=node.name or node.output[0], operator=node.op_type, reason=reason, deny=rule, confirmed=confirmed)
 
 
 def _tried(models: Sequence[onnx.ModelProto], values: Mapping[str, Array], adapter: Adapter, words: Sequence[str]) -> list[ProbeResult]:
     runs = adapter.missing() is None
     given = [{value.name: values[value.name] for value in small.graph.input} if runs else None for small in models]
     return try_models(adapter, words, list(zip(models, given, strict=True)))
-
-
-def _together(
-    model: onnx.ModelProto, values: Mapping[str, Array], adapter: Adapter, words: Sequence[str], tell: Callable[[str], None]
-) -> tuple[Culprit, ...]:
-    """The last operator of the shortest run of first operators that is at fault, by bisection; none where the whole is fine."""
-    nodes = list(model.graph.node)
-
-    def wrong(count: int) -> str:
-        tell(f"ask {adapter.name} about the first {count} operators")
-        small = only(model, nodes[:count], values)
-        return fault(small, values, _tried([small], values, adapter, words)[0])
-
-    why = wrong(len(nodes))
-    if not why:
-        return ()
-    good, bad = 0, len(nodes)
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        said = wrong(middle)
-        good, bad, why = (good, middle, said) if said else (middle, bad, why)
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    return (_culprit(nodes[bad - 1], values, weights, f"after the operators before it, {why}", model),)
-
-
-def _culprit(
-    node: onnx.NodeProto, values: Mapping[str, Array], weights: Mapping[str, onnx.TensorProto], reason: str, model: onnx.ModelProto
-) -> Culprit:
-    domain = "" if node.domain == "ai.onnx" else node.domain
-    opset = next((entry.version for entry in model.opset_import if entry.domain == node.domain), 1)
-    where = _exactly(node, values, weights, domain, opset)
-    rule = OperatorRule(domain=domain, operator=node.op_type, where=where, origin=Origin("probe", 1, 1))
-    return Culprit(node=node.name or node.output[0], operator=node.op_type, reason=reason, deny=rule)
 
 
 def _exactly(

@@ -10,7 +10,7 @@ from ..reference.program import program_of
 from ..reference.rounding import half, noisy
 from ..verify.compare import TensorDifference
 from ..verify.judge import judge
-from ..verify.terms import NARROW, Sample
+from ..verify.terms import EXACT, NARROW, Sample
 from .slice_model import run_on_cpu
 from .try_models import ProbeResult
 
@@ -26,27 +26,29 @@ COSINE = 0.999
 """Of one operator's output in fp16 with the exact one; below this it computes something else, unless fp16 itself does that."""
 
 
-def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: ProbeResult) -> str:
-    """Why the runtime cannot be trusted with this model; "" where it can."""
+def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: ProbeResult, narrow: bool = True) -> str:
+    """Why the runtime cannot be trusted with this model; "" where it can. narrow: it may compute in fp16."""
     if tried.outputs is None:
         return "" if tried.accepted else f"it is refused: {_first_line(tried.message)}"
     evaluator = Evaluator(program_of(model))
     fed = {value.name: values[value.name] for value in model.graph.input}
     exact = evaluator.run(fed).values
-    ways = (run_on_cpu(model, fed), evaluator.run(fed, rounding=half).values, evaluator.run(fed, rounding=noisy(0)).values)
+    halved = evaluator.run(fed, rounding=half).values
+    ways = (run_on_cpu(model, fed), evaluator.run(fed, rounding=noisy(0)).values, *((halved,) if narrow else ()))
     for name, expected in exact.items():
         got = tried.outputs[name]
-        found = judge(name, [Sample("the probe", expected, got, tuple(way[name] for way in ways))], NARROW)
-        rounded = judge(name, [Sample("fp16", expected, ways[1][name])], NARROW)
+        found = judge(name, [Sample("the probe", expected, got, tuple(way[name] for way in ways))], NARROW if narrow else EXACT)
+        rounded = judge(name, [Sample("fp16", expected, halved[name])], NARROW) if narrow else None
         if _wrong(found, rounded):
             return f"it is computed wrong: {found.fault or _turned(found)}"
     return ""
 
 
-def _wrong(found: TensorDifference, rounded: TensorDifference) -> bool:
-    if found.mismatched > rounded.mismatched and found.fault:
+def _wrong(found: TensorDifference, rounded: TensorDifference | None) -> bool:
+    """rounded: what fp16 itself does, where the runtime may compute in that."""
+    if found.fault and found.mismatched > (rounded.mismatched if rounded else 0):
         return True
-    if rounded.cosine < COSINE:
+    if rounded is not None and rounded.cosine < COSINE:
         return False
     return found.cosine < COSINE or (bool(found.fault) and found.max_abs_over_std > SHARE)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from .bodies import CONTROL, run_control
 from .cross_check import CrossCheck, Settled
+from .device_functions import DeviceFunctions
 from .held import Held, hold, is_float, name_of, narrow, widen
 from .kernels.call import Call
 from .kernels.table import KERNELS
@@ -85,6 +86,7 @@ class _Run:
         self.evaluator, self.rounding = evaluator, rounding
         self.points: set[tuple[str, str]] = set()
         self.work = 0
+        self.functions = DeviceFunctions()
 
     def graph(self, program: Program, given: Mapping[str, Held], outer: Scope, keep: Iterable[str] = ()) -> dict[str, Held]:
         """Everything still known after the last operator: outputs, weights read, and `keep`."""
@@ -123,6 +125,9 @@ class _Run:
             results = [Held(self.rounding.after_sigmoid(held.value, held.dtype), held.dtype) for held in results]
         if step.operator in ("Add", "Sub", "Sum"):
             results = [absorbed(held, operands) for held in results]
+        if self.rounding is half:
+            values = self.functions.applied(step.operator, step.node.input, step.node.output, [held.value for held in results])
+            results = [Held(value, held.dtype) for value, held in zip(values, results, strict=True)]
         return [_rounded(held, self.rounding) for held in results]
 
     def _noised(self, step: Step, rounding: noisy, operands: Sequence[Held]) -> Held:

@@ -17,7 +17,7 @@ HALF_BITS = 11
 UNIT = {"float64": 2.0**-53, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Half the distance of 1 to the next number (unit roundoff) of a dtype; fp32 for all others."""
 SINGLE = 2.0**-24
-TIE, NEAR_ONE, SLOPE, DEEPEST = 64.0, 1.0, 0.3, 8.0
+TIE, NEAR_ONE, SLOPE, LOW, DEEPEST = 64.0, 1.0, 0.3, 2.0, 8.0
 
 
 def exact(value: Any, dtype: str) -> Any:
@@ -58,9 +58,10 @@ class noisy:
         return 2.0 * bits - 1.0
 
     def in_sums(self, value: Any, depth: int) -> Any:
-        """Terms of sums of `depth` terms, each off by SLOPE sqrt(depth) unit roundoffs of fp32, at most DEEPEST: what rounding every
-        partial sum does to the sum. Runtimes compute it in fp32 also where the model says fp16, and in blocks where it is long."""
-        return value * (1.0 + min(SLOPE * depth**0.5, DEEPEST) * SINGLE * self.signs(np.shape(value)))
+        """Terms of sums of `depth` terms, each off by SLOPE sqrt(depth) unit roundoffs of fp32: what rounding every partial sum does to the
+        sum, at least LOW, for weights that are folded and rounded again, at most DEEPEST, since long sums are computed in blocks. Runtimes
+        add up in fp32 also where the model says fp16."""
+        return value * (1.0 + min(max(SLOPE * depth**0.5, LOW), DEEPEST) * SINGLE * self.signs(np.shape(value)))
 
     def after_sigmoid(self, value: Any, dtype: str) -> Any:
         """A sigmoid off by NEAR_ONE unit roundoffs of 1: runtimes compute it by rational functions whose error is as large everywhere, and

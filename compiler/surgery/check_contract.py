@@ -18,7 +18,7 @@ from ..verify.compare import TensorDifference, difference
 from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors
 from ..verify.terms import EXACT, Sample
-from ..verify.trial import NOISE, Untouched
+from ..verify.trial import NOISE, Untouched, expected_of
 
 if TYPE_CHECKING:
     import onnx
@@ -111,8 +111,8 @@ def _judged(
 
 
 def _sample(label: str, name: str, answer: Answer, rounded: Answer, got: Outputs) -> Sample:
-    expected = answer.exact if answer.exact is not None else answer.own
-    assert expected is not None and answer.own is not None
+    expected = expected_of(answer)
+    assert answer.own is not None
     ways = (answer.own[name], *(way[name] for way in rounded.noise))
     return Sample(label, expected[name], got[name], ways, None if rounded.optimised is None else rounded.optimised[name])
 

@@ -48,17 +48,26 @@ class Untouched:
         if known is not None:
             return known[1]
         self._tell(f"evaluating the untouched model on input set {len(self.answers) + 1}")
-        answer = self.oracle.ask(Question(inputs=inputs, tensors=self.tensors))
+        answer = self._ask(inputs, ())
+        self.answers[id(inputs)] = inputs, answer
+        return answer
+
+    def inside(self, inputs: Mapping[str, Any]) -> Answer:
+        """The same with the tensors between segments, which differ from plan to plan and so are asked for apart."""
+        return self._ask(inputs, self.tensors)
+
+    def _ask(self, inputs: Mapping[str, Any], tensors: tuple[str, ...]) -> Answer:
+        answer = self.oracle.ask(Question(inputs=inputs, tensors=tensors))
         if answer.own is None:
             message = f"onnxruntime cannot run the model on these inputs: {answer.own_problem}"
             raise ModelError(message, where=self.oracle.where, help=UNTOUCHED)
-        self.answers[id(inputs)] = inputs, answer
         self._note(answer)
         return answer
 
-    def roundings(self, inputs: Mapping[str, Any], *, half: bool, noise: int = NOISE[0]) -> Answer:
+    def roundings(self, inputs: Mapping[str, Any], *, half: bool, noise: int = NOISE[0], inside: bool = False) -> Answer:
         """The same inputs, rounded in other ways."""
-        question = Question(inputs=inputs, tensors=self.tensors, own=False, exact=False, optimised=True, half=half, noise=noise)
+        tensors = self.tensors if inside else ()
+        question = Question(inputs=inputs, tensors=tensors, own=False, exact=False, optimised=True, half=half, noise=noise)
         answer = self.oracle.ask(question)
         self._note(answer)
         return answer
@@ -81,7 +90,7 @@ class Trial:
     expected: list[Mapping[str, Any]] = field(default_factory=list)
     got: list[Mapping[str, Any]] = field(default_factory=list)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
-    """By tensor: of the outputs, and of those between segments."""
+    """By output, in the order of the sets."""
     given: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
     """The untouched model's own outputs and the bundle's, on the first set."""
 
@@ -101,29 +110,40 @@ class Trial:
         self.fed.append(inputs)
         self.usual.append(usual)
         self.got.append({**seen, **got})
-        self._add(len(self.labels) - 1, NOISE[0])
-
-    def look_again(self, noise: int) -> None:
-        """With so many random roundings of every set."""
-        self.samples.clear()
-        self.expected.clear()
-        for k in range(len(self.labels)):
-            self._add(k, noise)
-
-    def _add(self, k: int, noise: int) -> None:
-        label, inputs, got = self.labels[k], self.fed[k], self.got[k]
         answer = self.untouched.answer(inputs)
-        rounded = self.untouched.roundings(inputs, half=bool(self.session.narrow), noise=noise)
-        expected = answer.exact if answer.exact is not None else answer.own
-        assert expected is not None and answer.own is not None
+        assert answer.own is not None
         self.given = self.given or (answer.own, got)
-        self.expected.append(expected)
+        self.expected.append(expected_of(answer))
+        for name, sample in self._samples(len(self.labels) - 1, self.untouched.outputs, NOISE[0]).items():
+            self.samples.setdefault(name, []).append(sample)
+
+    def look_again(self, sets: Sequence[int], noise: int) -> None:
+        """With so many random roundings of those sets."""
+        for k in sets:
+            for name, sample in self._samples(k, self.untouched.outputs, noise).items():
+                self.samples[name][k] = sample
+
+    def inside(self, sets: Sequence[int]) -> dict[str, list[Sample]]:
+        """The tensors between segments on those sets, in the order of the schedule."""
+        found: dict[str, list[Sample]] = {}
+        for k in sets:
+            for name, sample in self._samples(k, self.untouched.tensors, NOISE[0], inside=True).items():
+                found.setdefault(name, []).append(sample)
+        return {name: found[name] for name in self.untouched.tensors if name in found}
+
+    def _samples(self, k: int, names: Sequence[str], noise: int, inside: bool = False) -> dict[str, Sample]:
+        label, inputs, got = self.labels[k], self.fed[k], self.got[k]
+        answer = self.untouched.inside(inputs) if inside else self.untouched.answer(inputs)
+        rounded = self.untouched.roundings(inputs, half=bool(self.session.narrow), noise=noise, inside=inside)
+        expected = expected_of(answer)
+        assert answer.own is not None
         ways = [answer.own, *rounded.noise, *(() if rounded.half is None else (rounded.half,))]
-        for name in (*self.untouched.outputs, *self.untouched.tensors):
-            if name in got:
-                other = None if rounded.optimised is None else rounded.optimised[name]
-                sample = Sample(label, expected[name], got[name], tuple(way[name] for way in ways), other)
-                self.samples.setdefault(name, []).append(sample)
+
+        def sample(name: str) -> Sample:
+            other = None if rounded.optimised is None else rounded.optimised[name]
+            return Sample(label, expected[name], got[name], tuple(way[name] for way in ways), other)
+
+        return {name: sample(name) for name in names if name in got}
 
     def likely(self, name: str) -> TensorDifference:
         """How far an output is off on usual inputs, or on all where none is."""
@@ -131,6 +151,8 @@ class Trial:
         return difference(name, [(sample.expected, sample.got) for sample in chosen])
 
 
-def whole(samples: Mapping[str, Sequence[Sample]], names: Sequence[str], sets: int) -> list[str]:
-    """Those tensors that were seen on every set."""
-    return [name for name in names if len(samples.get(name, ())) == sets]
+def expected_of(answer: Answer) -> Mapping[str, Any]:
+    """What is right: the float64 evaluation, or where there is none what onnxruntime says."""
+    found = answer.exact if answer.exact is not None else answer.own
+    assert found is not None
+    return found

@@ -20,7 +20,7 @@ from ..verify.compare import TensorDifference, is_real
 from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors, read_graph
 from ..verify.terms import EXACT, Sample, Terms
-from ..verify.trial import NOISE, Untouched
+from ..verify.trial import NOISE, Untouched, expected_of
 
 if TYPE_CHECKING:
     import onnx
@@ -103,8 +103,8 @@ class State:
     def of(label: str, feeds: Mapping[str, Any], untouched: Untouched) -> State:
         """The untouched model's."""
         answer, rounded = untouched.answer(feeds), untouched.roundings(feeds, half=False, noise=NOISE[1])
-        expected = answer.exact if answer.exact is not None else answer.own
-        assert expected is not None and answer.own is not None
+        expected = expected_of(answer)
+        assert answer.own is not None
         return State(label, expected, answer.own, (answer.own, *rounded.noise), rounded.optimised)
 
     def sample(self, name: str, got: Any) -> Sample:

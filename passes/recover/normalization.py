@@ -18,8 +18,8 @@ import math
 
 import numpy as np
 
-from ...targets.dtypes import FLOATS
-from ..formula.pattern import PRODUCTS, SUMS, clip, mean, scalar, var, weight
+from ...targets.dtypes import FLOATS, HALVES
+from ..formula.pattern import PRODUCTS, SUMS, Formula, clip, mean, scalar, var, weight
 from ..graph.graph import Graph
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
@@ -31,19 +31,38 @@ x, epsilon, gain, shift = var("x"), scalar("epsilon"), scalar("gain"), scalar("s
 scale, bias = weight("scale"), weight("bias")
 VARIANCES = (mean((x - mean(x)) ** 2), mean(x**2) - mean(x) ** 2, clip(mean(x**2) - mean(x) ** 2, 0.0, float("inf")))
 CENTRED = tuple(gain * (x - mean(x)) * (v + epsilon) ** -0.5 for v in VARIANCES)
-WEIGHTED = tuple(formula for c in CENTRED for formula in (c * scale + bias + shift, c * scale + shift, c + bias + shift))
-LAYER = (*WEIGHTED, *(c + shift for c in CENTRED))
+BARE = gain * (x - mean(x)) * VARIANCES[0] ** -0.5
+"""With an ε that the model's dtype cannot hold."""
+
+
+def _weighted(centred: Formula) -> tuple[Formula, ...]:
+    return (centred * scale + bias + shift, centred * scale + shift, centred + bias + shift)
+
+
+WEIGHTED = tuple(formula for c in CENTRED for formula in _weighted(c))
+LAYER = (*WEIGHTED, *_weighted(BARE), *(c + shift for c in (*CENTRED, BARE)))
 SQUARES = gain * x * (mean(x**2) + epsilon) ** -0.5
 
 
+def unless_layer(graph: Graph, found: Bindings) -> str | None:
+    """ε = 1e-12 is 0 in fp16: the operator with ε = 0 gives NaN where the variance is 0, as the spelling does."""
+    if "epsilon" in found:
+        return unless(graph, found)
+    return _unless_shapes(graph, found) if graph.tensor(found["x"]).dtype in HALVES else "there is no ε"
+
+
 def unless(graph: Graph, found: Bindings) -> str | None:
+    if found.number("epsilon") <= 0.0:
+        return f"ε is {found.number('epsilon'):g}, not positive"
+    return _unless_shapes(graph, found)
+
+
+def _unless_shapes(graph: Graph, found: Bindings) -> str | None:
     view = graph.tensor(found["x"])
     if view.shape is None or view.dtype not in FLOATS:
         return "the shape of x is not known"
     if view.dtype == "fp64":
         return "x is fp64, and the normalisation operators compute in fp32"
-    if found.number("epsilon") <= 0.0:
-        return f"ε is {found.number('epsilon'):g}, not positive"
     for name in ("scale", "bias"):
         if name in found and _along(graph, found, name) is None:
             return f"{found[name]} varies along an axis that is not normalised"
@@ -70,7 +89,7 @@ def build_layer(b: Builder, found: Bindings) -> str:
     order = [k for k in range(len(shape)) if k - len(shape) not in axes] + [k + len(shape) for k in axes]
     if not last:
         inputs[0] = b.op("Transpose", inputs[0], perm=tuple(order))
-    result = b.op("LayerNormalization", *inputs, axis=-len(axes), epsilon=found.number("epsilon"))
+    result = b.op("LayerNormalization", *inputs, axis=-len(axes), epsilon=found.number("epsilon") if "epsilon" in found else 0.0)
     if not last:
         result = b.op("Transpose", result, perm=tuple(int(k) for k in np.argsort(order)))
     return result
@@ -155,7 +174,7 @@ RECOVER_LAYERNORM = Rewrite(
     emits=("LayerNormalization", "Transpose"),
     contract=Contract("reassociates", over="x with |mean| not far above the deviation, where the variance is computed as E[x²] - E[x]²"),
     pattern=LAYER,
-    unless=unless,
+    unless=unless_layer,
     build=build_layer,
     before=("recover_rmsnorm",),  # which it is of x - mean(x)
 )

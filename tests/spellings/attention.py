@@ -171,6 +171,17 @@ def by_rows(s: Sketch) -> str:
     return str(s.op("Transpose", s.once(s.op("Attention", *operands, *mask, scale=0.5)), perm=[0, 2, 1, 3]))
 
 
+def closed(s: Sketch) -> str:
+    """Attention under a mask that closes rows by the lowest number or by -inf, constant or made of a condition."""
+    batch, heads, rows, keys, width = (s.integer(1, 3) for _ in range(5))
+    operands = [s.input((batch, heads, length, width)) for length in (rows, keys, keys)]
+    lowest = float(np.finfo(np.float16 if s.dtype == "float16" else np.float32).min)
+    fill, is_open = s.pick(lowest, -np.inf), np.random.default_rng(s.integer(0, 99)).random((rows, keys)) < 0.6
+    is_open[..., 0] = True
+    mask = s.op("Where", s.constant(is_open), s.number(0.0), s.number(fill))
+    return str(s.op("Attention", *operands, s.op("Identity", mask) if s.flip() else mask, scale=0.5))
+
+
 def operator(s: Sketch) -> Sequence[str]:
     """Attention with what it can have."""
     batch, groups, times, rows, keys, width, depth = (s.integer(1, 3) for _ in range(7))
@@ -218,6 +229,7 @@ WRITTEN_OUT: Mapping[str, Entry] = {
     "fuse_rotary_halves": Entry(spell=rotary_halves, declined=HALF),
     "recover_rotary_partial": Entry(spell=rotary_partial, dtypes=("float16", "float32"), opsets=NEW),
     "fuse_rotary_partial": Entry(spell=rotary_partial, dtypes=("float16", "float32"), opsets=NEW),
+    "keep_closed_rows": Entry(spell=closed, dtypes=("float16", "float32"), opsets=NEW),
     "flatten_attention": Entry(spell=by_rows, dtypes=("float16", "float32"), opsets=NEW),
 }
 OPERATORS: Mapping[str, Entry] = {

@@ -20,7 +20,7 @@ from spellings.sketch import Sketch
 
 from autoglmc.passes.formula.pattern import Formula
 from autoglmc.passes.graph.graph import Graph
-from autoglmc.passes.library import RECOVER
+from autoglmc.passes.library import RECOVER, named
 from autoglmc.passes.recover.gelu import CUBIC
 from autoglmc.passes.recover.gelu import x as any_x
 from autoglmc.passes.rule.apply import apply
@@ -327,7 +327,7 @@ sys.path[:0] = sys.argv[1:2]
 from run_model import infer
 from small_models import parse
 from autoglmc.passes.graph.graph import Graph
-from autoglmc.passes.library import RECOVER
+from autoglmc.passes.library import RECOVER, named
 from autoglmc.passes.rule.apply import apply
 graph = Graph(infer(parse(sys.argv[2], opset=21, ir=10)))
 assert any(decision.taken for decision in apply(graph, RECOVER))
@@ -343,3 +343,25 @@ def test_the_result_does_not_depend_on_the_order_of_hashes() -> None:
         done = subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True)
         digests.add(done.stdout)
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize(("kind", "epsilon", "there"), [("float16", 1e-12, True), ("float", 0.0, False), ("float", 1e-12, True)])
+def test_an_epsilon_that_fp16_cannot_hold_hides_no_layernorm(kind: str, epsilon: float, there: bool) -> None:
+    """1e-12 is 0 there. Where the variance is 0, too, the spelling gives NaN, and so does the operator."""
+    dtype = np.float16 if kind == "float16" else np.float32
+    model = parse(
+        f"g ({kind}[2,3,8] x) => ({kind}[2,3,8] y) {{ m = ReduceMean<axes=[-1]>(x) d = Sub(x, m) p = Pow(d, two) "
+        "v = ReduceMean<axes=[-1]>(p) s = Add(v, eps) r = Sqrt(s) y = Div(d, r) }",
+        opset=17,
+    )
+    for name, number in (("two", 2.0), ("eps", epsilon)):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(number, dtype), name))
+    model = infer(model)
+    graph = Graph(onnx.ModelProto.FromString(model.SerializeToString()))
+    apply(graph, [named("recover_layernorm")])
+    assert any(node.operator == "LayerNormalization" for node in graph.nodes) == there
+    x = np.random.default_rng(0).standard_normal((2, 3, 8)).astype(dtype)
+    x[0, 0] = 0
+    before, after = run(model, {"x": x})[0], run(emitted(graph), {"x": x})[0]
+    np.testing.assert_array_equal(np.isnan(after), np.isnan(before))
+    np.testing.assert_allclose(after, before, rtol=1e-2, atol=1e-2)
