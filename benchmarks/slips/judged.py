@@ -121,19 +121,17 @@ class Judge:
         return Verdict(refused, located, part, report.reason, not refused and self._mended(wrong, watched))
 
     def _mended(self, wrong: onnx.ModelProto, bundle: WatchedBundle) -> bool:
-        """Whether less than half of the mistake is in what the bundle computes on fresh inputs: the least-squares share of it."""
+        """Whether less than half of the mistake is in what the bundle computes on fresh inputs."""
         session, exact = bundle.session(emulate=True), Exact(wrong, self.truth.exact)
-        along = size = 0.0
+        moved, found = [], []
         for inputs, right in zip(self.truth.inputs, self.truth.values, strict=True):
             results, other = session.run(inputs), exact.run(inputs)
             for name, rounding in self.truth.rounding.items():
                 with np.errstate(all="ignore"):
-                    moved = (np.asarray(other[name], np.float64) - right[name]) / np.maximum(rounding, 1e-30)
-                    found = (np.asarray(results[name], np.float64) - right[name]) / np.maximum(rounding, 1e-30)
-                both = np.isfinite(moved) & np.isfinite(found)
-                along += float((moved[both] * found[both]).sum())
-                size += float((moved[both] ** 2).sum())
-        return size > 0 and along / size < 0.5
+                    unit = np.maximum(rounding, 1e-30)
+                    moved.append(((np.asarray(other[name], np.float64) - right[name]) / unit).ravel())
+                    found.append(((np.asarray(results[name], np.float64) - right[name]) / unit).ravel())
+        return surely_absent(np.concatenate(moved), np.concatenate(found))
 
     def _acts(self, wrong: onnx.ModelProto, output: Any, report: VerifyReport, runs: list[Run]) -> bool:
         """Whether in float64 most of the difference at the element that is named is the mistake's."""
@@ -149,3 +147,16 @@ class Judge:
         if np.asarray(right).dtype.kind != "f" or not (np.isfinite(r) and np.isfinite(g)):
             return bool(r != g)
         return bool(abs(g - r) > abs(float(results[output.name][at]) - r) / 2)
+
+
+def surely_absent(moved: Any, found: Any) -> bool:
+    """Whether less than half of `moved` is in `found`: the least-squares share, two standard errors (White's) added, so that noise larger
+    than the mistake decides nothing."""
+    both = np.isfinite(moved) & np.isfinite(found)
+    m, f = moved[both], found[both]
+    size = float(m @ m)
+    if size == 0:
+        return False
+    share = float(m @ f) / size
+    error = float(np.sqrt(((m * (f - share * m)) ** 2).sum())) / size
+    return share + 2 * error < 0.5

@@ -15,7 +15,7 @@ from onnx.reference import ReferenceEvaluator
 from slips.campaign import KINDS, SIZES, Slip, slips
 from slips.edit import Edit
 from slips.effect import CLOSE, Exact, Truth, rounding_of
-from slips.judged import Judge
+from slips.judged import Judge, surely_absent
 from slips.kind import Kind, Site, plain
 from slips.small_nets import SMALL, small_models
 from slips.subject import Subject
@@ -149,6 +149,12 @@ def test_what_the_compiler_puts_right_is_no_survivor(subjects: dict[str, Subject
     with Judge(truth, "x86_cpu", tmp_path) as judge:
         made = list(slips(truth, [judge], [kind("scalar factor")], 1, quiet))
     assert {(one.outcome, one.reason) for one in made} == {("not made", "the compiler put it right")}
+
+
+def test_noise_hides_no_survivor() -> None:
+    noise, moved = np.random.default_rng(0).standard_normal(64), np.ones(64)
+    assert surely_absent(moved, 0.1 * noise) and not surely_absent(moved, moved + 0.1 * noise)
+    assert not surely_absent(moved, moved + 30 * noise) and not surely_absent(moved, 30 * noise) and not surely_absent(0 * moved, noise)
 
 
 def test_a_survivor_is_named_and_counted(attention: Truth) -> None:
