@@ -37,8 +37,9 @@ STAND_INS: Mapping[str, str] = {"model.onnx": "tests/models/bert_tiny.onnx@batch
 """What placeholders stand for, where the page has no file of that name."""
 PROGRESS = re.compile(r"[a-z-]+( [a-z-]+)*")
 """A line of progress on stderr, which a terminal shows for a moment only."""
-MEASURED = re.compile(r"(compared|output|boundary)  ?")
-"""Rows of a comparison: the last digits of a sum depend on the processor."""
+MEASURED = re.compile(r"(compared|output|boundary|verify)  ?")
+"""Rows of a comparison, and the verdict: the last digits of a sum depend on the processor."""
+VERDICT = "verify    "
 NUMBER = re.compile(r"-?\d[\d.,]*(e[-+]\d+)?( ?([num]?s|[KMG]?i?B|%))?\b")
 
 
@@ -178,4 +179,15 @@ def _masked(lines: Sequence[str], everything: bool) -> list[str]:
     def masked(line: str) -> str:
         return re.sub(r"(# ?)+", "# ", re.sub(r"[\s─━█▏▎▍▌▋▊▉·]+", " ", NUMBER.sub("#", line))).strip()
 
-    return [masked(line) if everything or MEASURED.match(line) else line for line in lines]
+    return [masked(line) if everything or MEASURED.match(line) else line for line in _joined(lines)]
+
+
+def _joined(lines: Sequence[str]) -> list[str]:
+    """With each verdict on one line: where it breaks depends on the digits of what was measured."""
+    found: list[str] = []
+    for line in lines:
+        if found and found[-1].startswith(VERDICT) and line.startswith(" " * len(VERDICT)):
+            found[-1] = f"{found[-1]} {line.strip()}"
+        else:
+            found.append(line)
+    return found

@@ -17,7 +17,7 @@ from .terms import Sample
 if TYPE_CHECKING:
     from .verifiable import Runnable
 
-NOISE = (2, 8, 24)
+NOISE = (1, 8, 24)
 """Random roundings of each input set: at first, and where something is further off than those explain."""
 
 Tell = Callable[[str], None]
@@ -123,13 +123,12 @@ class Trial:
             for name, sample in self._samples(k, self.untouched.outputs, noise).items():
                 self.samples[name][k] = sample
 
-    def inside(self, sets: Sequence[int]) -> dict[str, list[Sample]]:
-        """The tensors between segments on those sets, in the order of the schedule."""
-        found: dict[str, list[Sample]] = {}
-        for k in sets:
-            for name, sample in self._samples(k, self.untouched.tensors, NOISE[0], inside=True).items():
-                found.setdefault(name, []).append(sample)
-        return {name: found[name] for name in self.untouched.tensors if name in found}
+    def inside(self, k: int, rounded: bool) -> dict[str, Sample]:
+        """The tensors between segments on a set, in the order of the schedule. rounded: with what rounding does to them."""
+        if rounded:
+            return self._samples(k, self.untouched.tensors, NOISE[1], inside=True)
+        expected, got = expected_of(self.untouched.inside(self.fed[k])), self.got[k]
+        return {name: Sample(self.labels[k], expected[name], got[name]) for name in self.untouched.tensors if name in got}
 
     def _samples(self, k: int, names: Sequence[str], noise: int, inside: bool = False) -> dict[str, Sample]:
         label, inputs, got = self.labels[k], self.fed[k], self.got[k]

@@ -19,6 +19,7 @@ from ..load.weights import model_sha256
 from ..quantities import count
 from ..reference.recall import Recalling
 from ..reference.store import default_store
+from .compare import TensorDifference, difference
 from .evidence import Evidence
 from .expected import ExpectedOutput, check_asked, hold_expected, words
 from .grounds import grounds
@@ -33,7 +34,6 @@ from .verdicts import elsewhere, segment_verdicts
 
 if TYPE_CHECKING:
     from ..bundle.manifest import LimitRecord
-    from .compare import TensorDifference
     from .verifiable import Verifiable
 
 AGAIN = 8.0
@@ -146,11 +146,14 @@ class _Comparison:
         return any(d.fault for d in self._judged({name: [seen[k]] for name, seen in self.trial.samples.items()}))
 
     def _boundaries(self, outputs: Sequence[TensorDifference]) -> tuple[TensorDifference, ...]:
-        """Tensors between segments, on the set that shows a fault, or else on the first."""
+        """Tensors between segments: measured on the first set, or where an output is at fault judged on the set that shows it."""
         if not self.trial.labels or not self.untouched.tensors:
             return ()
-        faulty = next((d.worst.inputs for d in outputs if d.fault and d.worst is not None), self.trial.labels[0])
-        return self._judged(self.trial.inside([self.trial.labels.index(faulty)]))
+        faulty = next((d.worst.inputs for d in outputs if d.fault and d.worst is not None), "")
+        found = self.trial.inside(self.trial.labels.index(faulty) if faulty else 0, rounded=bool(faulty))
+        if faulty:
+            return self._judged({name: [sample] for name, sample in found.items()})
+        return tuple(difference(name, [(s.expected, s.got)]) for name, s in found.items() if name not in self.random)
 
     def _judged(self, samples: Mapping[str, Sequence[Sample]]) -> tuple[TensorDifference, ...]:
         terms = self._terms()
