@@ -34,7 +34,7 @@ PROBED = 16
 """Inputs that are changed alone."""
 PROBES = 24
 """Runs for that."""
-WORK, LEAST = 8_000_000_000, 3
+WORK, LEAST = 4_000_000_000, 3
 """Elementary operations after which no more sets are made (some seconds of one core), once there are that many."""
 
 

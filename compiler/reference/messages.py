@@ -48,6 +48,8 @@ class Question:
     """And with every number rounded to fp16."""
     noise: int = 0
     """And that many times with random rounding in the declared dtypes."""
+    first: int = 0
+    """Of the seeds of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ class Recalling:
         if isinstance(what, str):
             digest.update(what.encode())
             return str(digest.hexdigest())
-        options = (what.tensors, what.own, what.optimised, what.exact, what.half, what.noise)
+        options = (what.tensors, what.own, what.optimised, what.exact, what.half, what.noise, what.first)
         digest.update(repr(options).encode())
         for name, value in sorted(what.inputs.items()):
             digest.update(name.encode())

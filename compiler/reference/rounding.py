@@ -17,7 +17,7 @@ HALF_BITS = 11
 UNIT = {"float64": 2.0**-53, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Half the distance of 1 to the next number (unit roundoff) of a dtype; fp32 for all others."""
 SINGLE = 2.0**-24
-TIE, NEAR_ONE, SLOPE, LOW, DEEPEST = 64.0, 1.0, 0.3, 2.0, 8.0
+TIE, NEAR_ONE, SLOPE, LOW, DEEPEST = 64.0, 2.0, 0.3, 2.0, 8.0
 
 
 def exact(value: Any, dtype: str) -> Any:

@@ -117,7 +117,7 @@ class Untouched:
         run, check = self.evaluator.run, self.evaluator.check
         exact = run(question.inputs, question.tensors) if question.exact else None
         halved = run(question.inputs, question.tensors, half).values if question.half else None
-        noise = tuple(run(question.inputs, question.tensors, noisy(seed)).values for seed in range(question.noise))
+        noise = tuple(run(question.inputs, question.tensors, noisy(question.first + k)).values for k in range(question.noise))
         return Answer(
             own=own,
             optimised=optimised,

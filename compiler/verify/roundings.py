@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-FEW_CHANNELS = 8
-"""Channels of about one scale below which nothing is usual among them."""
+FEW_CHANNELS, MANY_CHANNELS = 8, 100
+"""Channels of about one scale below which nothing is usual among them, and from which on what is usual is near the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ def rms(gap: Array, counted: Array) -> Array:
 
 
 def _usual_by_scale(rounding: Array, scale: Array) -> Array:
-    """Per channel, the ninth decile of the rounding over the scale of those channels whose scales have the same half decade, times the
-    scale: of many channels some are rounded well by chance. Nothing where such channels are few."""
+    """Per channel, the ninth decile (of very many the last fiftieth) of the rounding over the scale of those channels whose scales have the
+    same half decade, times the scale: of many channels some are rounded well by chance. Nothing where such channels are few."""
     with np.errstate(divide="ignore", invalid="ignore"):
         decades = np.floor(2 * np.log10(np.where(scale > TINY, scale, TINY)))
         ratios = np.where(scale > TINY, rounding / scale, 0.0)
@@ -114,7 +114,7 @@ def _usual_by_scale(rounding: Array, scale: Array) -> Array:
     for decade in np.unique(decades):
         members = decades == decade
         if members.sum() >= FEW_CHANNELS:
-            usual[members] = np.quantile(ratios[members], 0.9)
+            usual[members] = np.quantile(ratios[members], 0.9 if members.sum() < MANY_CHANNELS else 0.98)
     result: Array = usual * scale
     return result
 
