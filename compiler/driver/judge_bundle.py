@@ -90,7 +90,8 @@ def _against(report: VerifyReport, bounds: tuple[BoundRecord, ...], where: str) 
     wrong = [*different, *broken(over)]
     if not wrong:
         return None
-    help = "loosen the limit or the `tol` of a rewrite line in the target; if no approximation was taken, please report this"
+    report_it = "please report this, with the model if you can: --verify-each names the rule at fault"
+    help = "loosen the limit, or the `tol` of a rewrite line in the target" if report.approximated or over else report_it
     return Rejected(VerifyError(f"the bundle differs from the model: {'; '.join(wrong)}", where=where, help=help))
 
 

@@ -130,6 +130,17 @@ def rounded(parts: Sequence[Part]) -> Recipe:
     return Recipe("whole numbers", 0, {part.name: change for part in parts})
 
 
+def halves(parts: Sequence[Part]) -> Recipe:
+    """Zeros, halves and whole numbers, as behind a Relu or a quantiser: what is decided at exactly 0 or half-way shows."""
+
+    def change(part: Part, value: Any, rng: Any) -> Any:
+        import numpy as np
+
+        return (np.rint(2.0 * np.asarray(value).astype(np.float64)) / 2.0).astype(part.dtype)
+
+    return Recipe("zeros and halves", 0, {part.name: change for part in parts}, "scale")
+
+
 def named(changes: Mapping[str, str]) -> str:
     """ "mask padded at the end, ids counting down and 3 more"."""
     shown = [f"{name} {text}".strip() for name, text in changes.items()]
@@ -184,6 +195,8 @@ def _scaled(parts: Sequence[Part]) -> Iterator[Recipe]:
     for label, factor, sign, largest in (("large", 10, "", 255), ("small", 0.01, "", 0), ("positive", 1, "+", 1), ("negative", 1, "-", 0)):
         text = f" (images 0 to {largest})" if largest and images else ""
         yield scale(scaling, f"{label} numbers{text}", factor, sign, largest)
+        if label == "large":
+            yield halves(scaling)
     if any(part.role is Role.REAL for part in scaling):
         yield scale(scaling, "numbers times 100", 100, "", 0)
 

@@ -21,6 +21,7 @@ Change = Callable[[Part, Any, "np.random.Generator"], Any]
 CLOSED = -10000.0
 """What a mask that is added closes with: exp gives 0, and fp16 holds it."""
 OPEN_SHARE = 2 / 3
+WILD = (0, 1, 2, 3, 7, 100, 255, 256, 300, 1000, 12345, 32767, 70000, 2_000_003)
 SCALED = frozenset({Role.IMAGE, Role.REAL})
 """Roles of inputs whose numbers can be scaled."""
 
@@ -119,6 +120,20 @@ def _counted(part: Part, value: Any, rng: np.random.Generator) -> Any:
     return (high - count % (high - low + 1)).astype(part.dtype)
 
 
+def _wild(part: Part, value: Any, rng: np.random.Generator) -> Any:
+    """Negative ones and large ones, as audio, sums and identifiers have them; a model that indexes by them refuses them."""
+    import numpy as np
+
+    limits = np.iinfo(part.dtype)
+    sizes = [number for number in WILD if number <= limits.max]
+    numbers = [*sizes, *(-number for number in sizes if limits.min < 0)]
+    made = np.array(numbers)[rng.integers(0, len(numbers), part.shape)].reshape(-1)
+    for place, number in enumerate((numbers[-1], *part.special)):
+        if made.size and limits.min <= number <= limits.max:
+            made[(place * max(made.size // 5, 1)) % made.size] = number
+    return made.reshape(part.shape).astype(part.dtype)
+
+
 def _shifted(part: Part, value: Any, rng: np.random.Generator) -> Any:
     import numpy as np
 
@@ -144,6 +159,7 @@ def range_of(part: Part) -> tuple[int, int]:
 MASKS: tuple[tuple[str, Change], ...] = (("padded at the end", _padded), ("ragged", _ragged), ("padded at the start", _headless))
 SQUARE_MASKS: tuple[tuple[str, Change], ...] = (("causal", _causal), ("causal and padded", _causal_padded), ("ragged", _ragged))
 INTEGERS: tuple[tuple[str, Change], ...] = (("over its whole range", _ends), ("counting down", _counted))
+ANY_INTEGERS = (*INTEGERS, ("negative and large", _wild))
 POSITIONS: tuple[tuple[str, Change], ...] = (("shifted by one", _shifted), ("at random", _scattered))
 
 
@@ -152,6 +168,8 @@ def variants_of(part: Part) -> tuple[tuple[str, Change], ...]:
     if part.role in (Role.MASK, Role.ADDITIVE):
         small = not part.shape or part.shape[-1] == 1
         return () if small else SQUARE_MASKS if len(part.shape) >= 3 and part.shape[-2] > 1 else MASKS
+    if part.role is Role.INTEGER and part.fit is None and part.dtype is not None and part.dtype.itemsize > 1 and part.dtype.kind in "iu":
+        return ANY_INTEGERS
     return {Role.INDEX: INTEGERS, Role.INTEGER: INTEGERS, Role.POSITION: POSITIONS}.get(part.role, ())
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, UserError
 from ..load.source import MemoryModel, Source
 from .child import WAITING, Child
 from .frames import Closed, Late
@@ -28,8 +28,14 @@ LARGEST_INLINE = 1 << 30
 UNTOUCHED = "this is the model as it was given; `autoglmc check` says more, `autoglmc compile --no-verify` compiles it unseen"
 
 
-class ReferenceFailed(ModelError):
-    """The reference of a model could not be made: its process crashed, or ran out of time or memory."""
+class ReferenceDied(ModelError):
+    """The process that evaluates a model crashed."""
+
+
+class ReferenceLate(UserError):
+    """An evaluation took more time than it may."""
+
+    kind = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Oracle:
     """A model, opened in a child process. A context manager; `close` ends the child."""
 
     def __init__(self, source: Source, limits: Limits = Limits()) -> None:
-        """Raises ModelError for what is no ONNX model or what onnxruntime does not load, ReferenceFailed where the child dies."""
+        """Raises ModelError for what is no ONNX model or what onnxruntime does not load, ReferenceDied where the child dies."""
         self._source, self._limits = source, limits
         self.where = str(source)
         """The model, for messages."""
@@ -60,7 +66,7 @@ class Oracle:
         self.close()
 
     def ask(self, question: Question) -> Answer:
-        """Raises ReferenceFailed where the child crashes, or takes too much time."""
+        """Raises ReferenceDied where the child crashes, ReferenceLate where it takes too much time."""
         if self._child is None:
             self._open()
         answer: Answer = self._exchange(question, "on these inputs")
@@ -104,14 +110,18 @@ class Oracle:
         try:
             return child.exchange(message, self._limits.seconds)
         except Late:
-            said = f"running the untouched model took more than {self._limits.seconds:g} s {when}".rstrip()
+            self._abandon()
+            late = f"running the untouched model took more than {self._limits.seconds:g} s {when}".rstrip()
+            raise ReferenceLate(late, where=self.where, help=UNTOUCHED) from None
         except Closed:
-            said = f"the process that runs the untouched model {child.death()} {when}".rstrip()
+            death = child.death()
+            self._abandon()
+            raise ReferenceDied(
+                f"the process that runs the untouched model {death} {when}".rstrip(), where=self.where, help=UNTOUCHED
+            ) from None
         except BaseException:
             self._abandon()
             raise
-        self._abandon()
-        raise ReferenceFailed(said, where=self.where, help=UNTOUCHED)
 
 
 def _saved(source: MemoryModel, folder: Path) -> Path:

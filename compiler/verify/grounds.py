@@ -12,11 +12,14 @@ MOST = 3
 """Outputs whose rounding is named."""
 
 
-def grounds(outputs: Sequence[TensorDifference], labels: Sequence[str], terms: Terms, unchecked: Mapping[str, str]) -> str:
+def grounds(
+    outputs: Sequence[TensorDifference], labels: Sequence[str], terms: Terms, unchecked: Mapping[str, str], untested: Sequence[str] = ()
+) -> str:
     """One clause: on how many inputs how many outputs were compared with what, and within which limits."""
     compared = f"{count(len(outputs), 'output')} on {count(len(labels), 'input set')} against a float64 reference"
     doubt = f" ({count(len(unchecked), 'operator')} of which rest on one implementation)" if unchecked else ""
-    return f"{compared}{doubt}, {limits_of(outputs, terms)}"
+    left = f"; not exercised: {count(len(untested), 'thing')}, listed as untested" if untested else ""
+    return f"{compared}{doubt}, {limits_of(outputs, terms)}{left}"
 
 
 def limits_of(outputs: Sequence[TensorDifference], terms: Terms) -> str:

@@ -18,7 +18,7 @@ from ..differing_digits import differing
 from .compare import TensorDifference, Worst, cosine_of, difference, is_real, items
 from .places import channel_axis, index_of
 from .roundings import Allowance, Compared, compared, rms, saturated
-from .terms import COSINE, ENOUGH, EXACT, FAR, MANY, MOST_FAR, TINY, ULPS, Sample, Terms
+from .terms import COSINE, ENOUGH, EXACT, FAR, FEW, MANY, MOST_FAR, TINY, Sample, Terms
 from .whole_numbers import whole_fault
 
 
@@ -140,7 +140,7 @@ class _Judgement:
         """What no rounding explains, however much of it was measured."""
         counted = c.counted & ~c.odd
         e, gap = c.expected[counted], c.gap[counted]
-        if e.size < 2 or not gap.max() > ULPS * self.allowance.unit * self.allowance.scale + TINY:
+        if e.size < 2 or not gap.max() > FEW * self.allowance.unit * self.allowance.scale + TINY:
             return ""
         got = np.asarray(sample.got).astype(np.float64)
         g = (np.moveaxis(got, self.axis, 0).reshape(c.gap.shape) if self.axis is not None else got.reshape(c.gap.shape))[counted]
@@ -148,7 +148,7 @@ class _Judgement:
         if cosine < COSINE:
             shown, least = differing(cosine, COSINE)
             return f"{self.name} has cosine {shown} with what is expected on {sample.inputs}, below the minimum {least}"
-        far = float((gap > FAR * e.std()).mean())
+        far = float((gap > FAR * e.std() + FEW * self.allowance.unit * self.allowance.scale).mean())
         if e.size >= MANY and far > MOST_FAR:
             most = f"{MOST_FAR:.0%} are the most"
             return f"{far:.1%} of {self.name} are off by more than {FAR:g} standard deviations on {sample.inputs}, {most}"

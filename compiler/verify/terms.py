@@ -47,7 +47,8 @@ class Terms:
         return replace(self, largest=LAST * self.largest, channel=LAST * self.channel, mean=LAST * self.mean)
 
 
-LAST = 1.2
+LAST = 1.5
+"""How much more is allowed at the last look."""
 EXACT = Terms()
 NARROW = Terms(largest=5.0, channel=4.0, mean=3.0, rounding="what rounding to fp16 changes")
 """Where a device computed in fp16; its function units are part of what was measured (reference/device_functions.py). Right results of the
@@ -61,6 +62,8 @@ ULPS = 1.0
 """Unit roundoffs of the largest number of a place (half a step there) that are always allowed besides."""
 UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Unit roundoff (half the distance of 1 to the next number) by dtype."""
+FEW = 8.0
+"""Unit roundoffs of the largest number of an output that turn no direction: beside a saturated output's spread they may be large."""
 COSINE = 0.99
 """Of each output with the expected one, at least: beyond that no rounding was measured, a model was destroyed."""
 FAR, MOST_FAR = 0.25, 0.02

@@ -159,8 +159,7 @@ def test_what_cannot_be_reached_is_told_in_words() -> None:
         "input z changes no output",
         "input k changes no output",
         "If 'd' never took its then branch",
-        "Clip 'b' was never below its minimum -1e+30",
-        "Clip 'b' was never above its maximum 1e+30",
+        "Clip 'b' was never below its minimum -1e+30",  # 1 / 0 is above the other
     )
     assert trials.coverage.exercised == 0.5 and "d/p" in {point.path for point in trials.coverage.missed}
 

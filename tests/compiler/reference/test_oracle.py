@@ -19,7 +19,7 @@ from autoglmc.compiler.errors import ModelError
 from autoglmc.compiler.load.source import MemoryModel
 from autoglmc.compiler.reference import child as children
 from autoglmc.compiler.reference.messages import Answer, Question
-from autoglmc.compiler.reference.oracle import Limits, Oracle, ReferenceFailed
+from autoglmc.compiler.reference.oracle import Limits, Oracle, ReferenceDied, ReferenceLate
 from autoglmc.compiler.reference.recall import Recalling
 from autoglmc.compiler.reference.store import Store
 
@@ -47,7 +47,7 @@ def test_a_model_is_run_and_evaluated() -> None:
 def test_a_hang_is_one_sentence() -> None:
     with Oracle(memory(ENDLESS), Limits(seconds=2.0)) as oracle:
         begin = time.monotonic()
-        with pytest.raises(ReferenceFailed, match="running the untouched model took more than 2 s on these inputs"):
+        with pytest.raises(ReferenceLate, match="running the untouched model took more than 2 s on these inputs"):
             oracle.ask(Question(inputs=ONES, own=False))
         assert time.monotonic() - begin < 10
 
@@ -56,7 +56,7 @@ def test_a_crash_is_one_sentence_and_the_next_question_is_answered() -> None:
     with Oracle(memory("g (float[4] x) => (float[4] y) { y = Abs(x) }")) as oracle:
         assert oracle._child is not None
         os.kill(oracle._child._process.pid, signal.SIGSEGV)
-        with pytest.raises(ReferenceFailed, match="was killed by SIGSEGV: onnxruntime crashed"):
+        with pytest.raises(ReferenceDied, match="was killed by SIGSEGV: onnxruntime crashed"):
             oracle.ask(Question(inputs=ONES))
         assert oracle.ask(Question(inputs=ONES)).exact is not None
 

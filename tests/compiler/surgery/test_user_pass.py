@@ -275,7 +275,7 @@ def test_given_inputs_count_too(tmp_path: Path) -> None:
     def halve(graph: gs.Graph) -> None:
         x = graph.inputs[0]
         special, changed = gs.Variable("special", bool, x.shape), gs.Variable("changed", np.float32, x.shape)
-        half, quarter = gs.Constant("half", np.array(0.5, np.float32)), gs.Constant("quarter", np.array(0.25, np.float32))
+        half, quarter = gs.Constant("half", np.array(0.3, np.float32)), gs.Constant("quarter", np.array(0.25, np.float32))
         readers = list(x.outputs)
         graph.nodes.insert(0, gs.Node("Equal", "equal", {}, [x, half], [special]))
         graph.nodes.insert(1, gs.Node("Where", "where", {}, [special, quarter, x], [changed]))
@@ -285,7 +285,7 @@ def test_given_inputs_count_too(tmp_path: Path) -> None:
     compiled(tmp_path, declared(halve, "exact"))
     (tmp_path / "bundle").rename(tmp_path / "first")
     x = np.zeros((4, 8), np.float32)
-    x[0, 0] = 0.5
+    x[0, 0] = 0.3
     failure(tmp_path, halve, "exact", inputs={"x": x})
 
 

@@ -65,12 +65,12 @@ def limit(kind: str, subject: str, comparison: str, value: float) -> LimitRecord
 def test_equal_is_verified_and_boundaries_are_shown(tmp_path: Path) -> None:
     report = check(tmp_path, mlp())
     assert report.verified, report.reason
-    assert report.reason.startswith("1 output on 8 input sets against a float64 reference, within 1.5 times the model's own rounding (y: ")
+    assert report.reason.startswith("1 output on 9 input sets against a float64 reference, within 1.5 times the model's own rounding (y: ")
     assert [d.name for d in report.outputs] == ["y"] and [d.name for d in report.boundaries] == ["b"]
     assert report.inputs[:2] == ("seed 0", "seed 1") and "large numbers" in report.inputs
     assert report.exercised == 1.0 and report.not_exercised == () and report.unchecked == () and report.runtime_faults == ()
     assert report.emulated == ("0 (npu)",)
-    assert report.outputs[0].elements == 8 * 4 * 32 and report.outputs[0].cosine > 0.999999
+    assert report.outputs[0].elements == 9 * 4 * 32 and report.outputs[0].cosine > 0.999999
     assert report.records()[0].inputs == ", ".join(report.inputs)
     assert report.as_json()["outputs"][0]["name"] == "y"
 
