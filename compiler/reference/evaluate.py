@@ -262,7 +262,8 @@ def absorbed(held: Held, operands: Sequence[Held]) -> Held:
     large = (np.abs(held.value) >= FILL) & (smallest < ABSORBED * UNIT.get(held.dtype, SINGLE) * np.abs(held.value))
     if not large.any():
         return held
-    return Held(np.where(large, widen(np.asarray(narrow(held.value, held.dtype))), held.value), held.dtype)
+    own = widen(np.asarray(narrow(held.value, held.dtype)))
+    return Held(np.where(large & np.isfinite(own), own, held.value), held.dtype)
 
 
 def _rounded(held: Held, rounding: Rounding) -> Held:

@@ -119,6 +119,14 @@ def _usual_by_scale(rounding: Array, scale: Array) -> Array:
     return result
 
 
+def _pooled(roundings: Sequence[Array], scales: Sequence[Array]) -> list[Array]:
+    """Per set and channel, at least the largest rounding over the scale of all sets, times the scale of this one."""
+    with np.errstate(all="ignore"):
+        ratios = [np.where(scale > TINY, one / scale, 0.0) for one, scale in zip(roundings, scales, strict=True)]
+    most = np.max(ratios, axis=0)
+    return [np.maximum(one, most * scale) for one, scale in zip(roundings, scales, strict=True)]
+
+
 class Allowance:
     """What is allowed of a tensor, from its rounding on all input sets (of one shape)."""
 
@@ -128,6 +136,9 @@ class Allowance:
         self.roundings = [rounding_of(sample, axis) for sample in samples]
         self._peaks = [np.maximum(r.peak, _usual_by_scale(r.peak, r.scale)) for r in self.roundings]
         self._means = [np.maximum(r.mean, _usual_by_scale(r.mean, r.scale)) for r in self.roundings]
+        if terms.pooled:
+            scales = [r.scale for r in self.roundings]
+            self._peaks, self._means = _pooled(self._peaks, scales), _pooled(self._means, scales)
         self._loose = self._spread() * terms.loose
 
     def _spread(self) -> Array:
