@@ -38,6 +38,7 @@ class _Stub(OrtAdapter):
     name = "stub"
 
     def __init__(self, fault: Fault) -> None:
+        super().__init__()
         self._fault = fault
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:

@@ -21,7 +21,7 @@ APART = 4.0
 TINY = 2.0**-126
 """Below it there is no scale."""
 FEWEST = 8
-"""Elements of a channel, over all input sets, below which it cannot be judged alone."""
+"""Elements of a channel on one input set below which it cannot be judged alone: each set has a rounding of its own."""
 
 
 def fills(values: Array) -> Array:
@@ -43,7 +43,7 @@ def channel_axis(expected: Sequence[Array]) -> int | None:
         squares = [np.where(np.isfinite(e) & ~fills(e), e, 0.0) ** 2 for e in expected]
     best, found = APART, None
     for axis, length in enumerate(shape):
-        if length < 2 or len(expected) * expected[0].size < FEWEST * length:
+        if length < 2 or expected[0].size < FEWEST * length:
             continue
         others = tuple(k for k in range(len(shape)) if k != axis)
         scales = np.sqrt(np.mean([square.mean(axis=others) for square in squares], axis=0))

@@ -75,6 +75,10 @@ def check_rule(rule: Rewrite, model: onnx.ModelProto, fed: Arrays, before: np.nd
     return True
 
 
+CORRECTING = frozenset({"keep_closed_rows"})
+"""Rules that change what onnxruntime's own kernel gets wrong: it cannot judge them (tests/passes/tune/test_closed_rows.py does)."""
+
+
 @pytest.mark.parametrize("name", OPERANDS)
 def test_no_rule_misreads_an_operand(name: str) -> None:
     fired: set[str] = set()
@@ -85,7 +89,8 @@ def test_no_rule_misreads_an_operand(name: str) -> None:
         fed = feeds(model, 1)
         before = values(model, fed)
         if before is not None:
-            fired.update(rule.name for rule in every_rule() if check_rule(rule, model, fed, before))
+            rules = [rule for rule in every_rule() if rule.name not in CORRECTING]
+            fired.update(rule.name for rule in rules if check_rule(rule, model, fed, before))
 
     check()
     assert fired, "no rule was tried"

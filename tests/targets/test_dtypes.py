@@ -34,6 +34,8 @@ ABOUT_RUNTIMES = {
     "compiler/devices/mil/program.py": "what Core ML takes as an input or gives as an output",
     "compiler/explain/model_changes.py": "the narrower dtype that a change of the model proposes",
     "compiler/probe/case.py": "what devices are probed with",
+    "compiler/reference/kernels/conversion.py": "what the reference's own casts hold: it shares no fact with what it judges",
+    "compiler/verify/terms.py": "what the judge takes for the unit roundoff of each",
     "passes/recover/space_to_depth.py": "what onnxruntime has kernels for",
     "passes/tune/flatten_rows.py": "what onnxruntime has kernels for",
     "passes/simplify/remove_requantize.py": "integers that a float of that width holds exactly",

@@ -55,8 +55,8 @@ def test_one_element_beyond_rounding_is_named_with_its_place() -> None:
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_small_channel_does_not_hide_behind_a_large_one(axis: int) -> None:
     """Class scores beside box coordinates: rounding of the large ones explains nothing about the small ones."""
-    expected = right()
-    scale = np.where(np.arange(SHAPE[axis]) == 1, 1.0, 1000.0)
+    expected = right(0, SHAPE if axis == 0 else SHAPE[::-1])
+    scale = np.where(np.arange(4) == 1, 1.0, 1000.0)
     expected *= scale[:, None] if axis == 0 else scale[None, :]
     got = expected.copy()
     where = (1, slice(None)) if axis == 0 else (slice(None), 1)
@@ -68,7 +68,7 @@ def test_a_small_channel_does_not_hide_behind_a_large_one(axis: int) -> None:
 
 def test_a_fill_hides_nothing() -> None:
     """Logits behind a mask of -1e9: the fill is judged by its own size, the rest by theirs."""
-    expected = right()
+    expected = right(0, SHAPE if axis == 0 else SHAPE[::-1])
     expected[:, 32:] = -1e9
     assert fault(expected, noise(3, expected, 1e-7)) == ""
     got = expected.copy()
