@@ -30,7 +30,7 @@ class Point:
     """The node's first output, after those of the nodes in whose bodies it stands: "if_out/y"."""
     side: str
     node: str
-    """Operator and name, as a user is told: "Clip 'relu6_4'"."""
+    """Operator and name, as messages show them: "Clip 'relu6_4'"."""
     sentence: str
     """What it means that no run reached it."""
     inputs: frozenset[str]

@@ -1,6 +1,6 @@
 """Trial inputs for a model, run on the untouched model: those given, those planned, and more where a branch or a clip was not reached.
 
-What is kept is what a bundle is compared on; what none of it exercised is told by `coverage`.
+What is kept is what a bundle is compared on; `coverage` says what none of it exercised.
 """
 
 from __future__ import annotations

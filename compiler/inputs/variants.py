@@ -164,7 +164,7 @@ POSITIONS: tuple[tuple[str, Change], ...] = (("shifted by one", _shifted), ("at 
 
 
 def variants_of(part: Part) -> tuple[tuple[str, Change], ...]:
-    """(what a user is told, the change): of masks, indices, positions and other integers; () for other roles."""
+    """(label for messages, the change): of masks, indices, positions and other integers; () for other roles."""
     if part.role in (Role.MASK, Role.ADDITIVE):
         small = not part.shape or part.shape[-1] == 1
         return () if small else SQUARE_MASKS if len(part.shape) >= 3 and part.shape[-2] > 1 else MASKS

@@ -1,6 +1,6 @@
 """Which sides of an operator did its values reach? Of a Clip: below its minimum, inside, above its maximum; of an If: true or false.
 
-A side that no value reached can be wrong unseen. What sides a model has, and which of them no value can reach, is told by
+A side that no value reached can be wrong unseen. What sides a model has, and which of them no value can reach, is stated by
 compiler/inputs/points.py in the same words.
 """
 

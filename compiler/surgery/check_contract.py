@@ -17,13 +17,11 @@ from ..reference.oracle import Oracle
 from ..verify.compare import TensorDifference, difference
 from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors
-from ..verify.terms import EXACT, Sample
-from ..verify.trial import NOISE, Untouched, expected_of
+from ..verify.terms import EXACT
+from ..verify.trial import Untouched
 
 if TYPE_CHECKING:
     import onnx
-
-    from ..reference.messages import Answer
 
 GIVE = "give it some: --inputs FILE.npz"
 Outputs = Mapping[str, Any]
@@ -103,18 +101,10 @@ def _judged(
     untouched: Untouched, sets: Sequence[TrialSet], got: Sequence[Outputs], names: Sequence[str], contract: Contract
 ) -> Iterator[str]:
     """What of outputs that differ is more than the contract allows, against the float64 reference of the model before the pass."""
-    answers = [(untouched.answer(one.values), untouched.roundings(one.values, half=False, noise=NOISE[1])) for one in sets]
+    expectations = [untouched.expectation(one.label, one.values) for one in sets]
     for name in names:
-        pairs = zip(sets, answers, got, strict=True)
-        samples = [_sample(one.label, name, *answer, values) for one, answer, values in pairs]
+        samples = [one.sample(name, values[name]) for one, values in zip(expectations, got, strict=True)]
         yield _judge(judge(name, samples, EXACT), contract)
-
-
-def _sample(label: str, name: str, answer: Answer, rounded: Answer, got: Outputs) -> Sample:
-    expected = expected_of(answer)
-    assert answer.own is not None
-    ways = (answer.own[name], *(way[name] for way in rounded.noise))
-    return Sample(label, expected[name], got[name], ways, None if rounded.optimised is None else rounded.optimised[name])
 
 
 def _judge(found: TensorDifference, contract: Contract) -> str:

@@ -17,11 +17,11 @@ from ..load.constant_nodes import RANDOM
 from ..load.node_names import name_nodes_apart
 from ..load.source import MemoryModel, Source
 from ..reference.open_untouched import light_copy, open_untouched
+from ..reference.oracle import UNTOUCHED
 
 if TYPE_CHECKING:
     import onnx
 
-UNTOUCHED = "this is the model as it was given; `autoglmc check` says more, `autoglmc compile --no-verify` compiles it unseen"
 PASSES_SHAPES_ONLY = frozenset({"Shape", "Size"})
 """With every dim bound, these depend on no value."""
 

@@ -13,6 +13,7 @@ from ..reference.messages import Answer, Question
 from ..reference.oracle import UNTOUCHED, Oracle, ReferenceLate
 from ..reference.recall import Recalling
 from .compare import TensorDifference, difference
+from .expectation import Expectation, expected_of
 from .terms import Sample
 
 if TYPE_CHECKING:
@@ -86,6 +87,10 @@ class Untouched:
         self._note(answer)
         return answer
 
+    def expectation(self, label: str, inputs: Mapping[str, Any]) -> Expectation:
+        """Of the outputs in their own dtypes, with rounding measured several times: for a comparison that looks once."""
+        return Expectation.of(label, self.answer(inputs), self.roundings(inputs, half=False, noise=NOISE[1]))
+
     def _note(self, answer: Answer) -> None:
         self.faults.update(answer.faults)
         self.unchecked.update(answer.unchecked)
@@ -145,30 +150,16 @@ class Trial:
         return {name: Sample(self.labels[k], expected[name], got[name]) for name in self.untouched.tensors if name in got}
 
     def _samples(self, k: int, names: Sequence[str], noise: int, inside: bool = False) -> dict[str, Sample]:
-        label, inputs, got = self.labels[k], self.fed[k], self.got[k]
+        inputs, got = self.fed[k], self.got[k]
         answer = self.untouched.inside(inputs) if inside else self.untouched.answer(inputs)
         rounded = self.untouched.roundings(inputs, half=bool(self.session.narrow), noise=noise, inside=inside)
-        expected = expected_of(answer)
-        assert answer.own is not None
-        ways = [answer.own, *rounded.noise, *(() if rounded.half is None else (rounded.half,))]
-
-        def sample(name: str) -> Sample:
-            other = None if rounded.optimised is None else rounded.optimised[name]
-            return Sample(label, expected[name], got[name], tuple(way[name] for way in ways), other)
-
-        return {name: sample(name) for name in names if name in got}
+        expectation = Expectation.of(self.labels[k], answer, rounded)
+        return {name: expectation.sample(name, got[name]) for name in names if name in got}
 
     def likely(self, name: str) -> TensorDifference:
         """How far an output is off on usual inputs, or on all where none is."""
         chosen = [sample for sample, usual in zip(self.samples[name], self.usual, strict=True) if usual or not any(self.usual)]
         return difference(name, [(sample.expected, sample.got) for sample in chosen])
-
-
-def expected_of(answer: Answer) -> Mapping[str, Any]:
-    """What is right: the float64 evaluation, or where there is none what onnxruntime says."""
-    found = answer.exact if answer.exact is not None else answer.own
-    assert found is not None
-    return found
 
 
 def own_where_equal(sample: Sample) -> Sample:

@@ -6,7 +6,7 @@ Valid: the graph's own invariants hold, and onnx's checker with strict shape inf
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,11 @@ from ..load.hide_weights import hide_weights, restore_weights
 from ..load.source import Source
 from ..reference.oracle import Oracle
 from ..verify.compare import TensorDifference, is_real
+from ..verify.expectation import Expectation
 from ..verify.judge import judge
 from ..verify.reference import Reference, random_tensors, read_graph
-from ..verify.terms import EXACT, Sample, Terms
-from ..verify.trial import NOISE, Untouched, expected_of
+from ..verify.terms import EXACT, Terms
+from ..verify.trial import Untouched
 
 if TYPE_CHECKING:
     import onnx
@@ -48,7 +49,7 @@ class PassJudge:
         self._outputs = tuple(name for name in reference.outputs if name not in random)
         with Oracle(source) as oracle:
             untouched = Untouched(oracle, ())
-            self._states = [State.of(f"set {k}", feeds, untouched) for k, feeds in enumerate(self.feeds)]
+            self._states = [untouched.expectation(f"set {k}", feeds) for k, feeds in enumerate(self.feeds)]
         self._strict = not refused_by_checker(loaded, strict=True)
         self.differences: tuple[TensorDifference, ...] = ()
         """Of the outputs, in the state judged last."""
@@ -64,7 +65,7 @@ class PassJudge:
 
     def accept(self, model: onnx.ModelProto) -> None:
         """From now on compare with what this state gives."""
-        self._states = [state.moved(values) for state, values in zip(self._states, self._run(model), strict=True)]
+        self._states = [_around(state, values) for state, values in zip(self._states, self._run(model), strict=True)]
 
     def _fault(self, model: onnx.ModelProto, work: Work, terms: Terms) -> str:
         refused = "; ".join(broken_invariants(work.graph)[:3]) or refused_by_checker(model, strict=self._strict)
@@ -89,33 +90,11 @@ class PassJudge:
         return [session.run(feeds) for feeds in self.feeds]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the outputs should be on one input set, and how they may be rounded."""
-
-    label: str
-    expected: Mapping[str, Any]
-    own: Mapping[str, Any]
-    roundings: tuple[Mapping[str, Any], ...]
-    optimised: Mapping[str, Any] | None
-
-    @staticmethod
-    def of(label: str, feeds: Mapping[str, Any], untouched: Untouched) -> State:
-        """The untouched model's."""
-        answer, rounded = untouched.answer(feeds), untouched.roundings(feeds, half=False, noise=NOISE[1])
-        expected = expected_of(answer)
-        assert answer.own is not None
-        return State(label, expected, answer.own, (answer.own, *rounded.noise), rounded.optimised)
-
-    def sample(self, name: str, got: Any) -> Sample:
-        other = None if self.optimised is None else self.optimised[name]
-        return Sample(self.label, self.expected[name], got, tuple(way[name] for way in self.roundings), other)
-
-    def moved(self, values: Mapping[str, Any]) -> State:
-        """The same roundings around other outputs."""
-        ways = tuple(_moved(way, self.expected, values) for way in self.roundings)
-        other = None if self.optimised is None else _moved(self.optimised, self.expected, values)
-        return State(self.label, values, self.own, ways, other)
+def _around(before: Expectation, values: Mapping[str, Any]) -> Expectation:
+    """The same roundings around other outputs."""
+    ways = tuple(_moved(way, before.expected, values) for way in before.roundings)
+    other = None if before.optimised is None else _moved(before.optimised, before.expected, values)
+    return replace(before, expected=values, roundings=ways, optimised=other)
 
 
 def _moved(way: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[str, Any]:
