@@ -40,7 +40,7 @@ class Coverage:
 
     @property
     def not_exercised(self) -> tuple[str, ...]:
-        """What a difference could hide in, a sentence each; what lies in a branch that never ran is covered by the sentence on that branch."""
+        """What a difference could hide in, a sentence each; what lies in a branch that never ran counts with that branch."""
         told = [
             *(f"output {name} never changed" for name, changed in self.outputs.items() if not changed),
             *(f"input {name} changes no output" for name, outputs in self.changes.items() if not outputs),
