@@ -10,7 +10,6 @@ import onnx
 from ...targets.operator_view import AttributeValue
 from .schema import plain
 
-
 RANDOM = frozenset({"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
 """Operators whose result is, or may be, drawn at random: two of them are never the same."""
 

@@ -12,7 +12,6 @@ from onnx import numpy_helper
 from ...targets.dtypes import DTYPE
 from ...targets.operator_view import TensorView
 
-
 LONGEST = 1 << 14
 """Elements of a vector up to which inference may follow values: onnx keeps 77 bytes of each (measured, 1.23)."""
 
