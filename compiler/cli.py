@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -86,4 +87,6 @@ def _advice(problem: click.ClickException) -> str:
 
 
 def main() -> None:
+    # onnxruntime's packages report usage to their maker from 1.32 on; a compiler of models that are not published yet reports to nobody
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     sys.exit(run(sys.argv[1:]))
