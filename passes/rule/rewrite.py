@@ -19,7 +19,7 @@ from ..formula.region import Reader, Region
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.schema import first_opset
-from .build import Builder
+from .build import Builder, UnknownDtype
 
 Allow = Callable[[str, str], bool]
 """Whether a rule (its name) may be applied at the node that writes a tensor; called once per application, just before it."""
@@ -167,12 +167,19 @@ class Rewrite:
     def propose(self, graph: Graph, node: Node, site: Site | None = None) -> Replacement | Declined | None:
         """The new nodes, unattached: give them to `insert`, or drop them."""
         match = self.find(graph, node, site)
-        return self.replacement(graph, match.found) if isinstance(match, Match) else match
+        try:
+            return self.replacement(graph, match.found) if isinstance(match, Match) else match
+        except UnknownDtype as problem:
+            return Declined(self.name, str(problem))
 
     def replacement(self, graph: Graph, found: Bindings) -> Replacement:
-        """What the rule writes for what it found; no condition is checked."""
+        """What the rule writes for what it found; no condition is checked. Raises UnknownDtype, with nothing left in the graph."""
         b = Builder.at(graph, found.root)
-        result = self.build(b, found)
+        try:
+            result = self.build(b, found)
+        except UnknownDtype:
+            graph.discard(b.nodes)
+            raise
         results = (result,) if isinstance(result, str) else result
         return Replacement(tuple(b.nodes), {old: new for old, new in zip(found.root.outputs, results, strict=False) if old})
 
