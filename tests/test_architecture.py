@@ -45,6 +45,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/decompose": {"passes/formula", "passes/graph", "passes/rule", "targets"},
     "passes/tune": {"passes/formula", "passes/graph", "passes/rule"},
     "passes/solve": set(),
+    "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/library.py": {
         "passes/decompose", "passes/recover", "passes/rule", "passes/simplify", "passes/substitute", "passes/tune", "targets",
@@ -100,7 +101,7 @@ ARROWS: dict[str, set[str]] = {
         "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",
     },
     "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/hw"},
-    "passes/stages.py": {"passes/graph", "passes/library.py", "passes/rule", "passes/simplify"},
+    "passes/stages.py": {"passes/graph", "passes/layout", "passes/library.py", "passes/rule", "passes/simplify"},
     "compiler/api": {
         "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/run", "compiler/surgery",
         "compiler/verify", "targets",
