@@ -49,6 +49,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/decompose": {"passes/formula", "passes/graph", "passes/rule", "targets"},
     "passes/tune": {"passes/formula", "passes/graph", "passes/rule"},
     "passes/solve": set(),
+    "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/library.py": {
         "passes/decompose", "passes/recover", "passes/rule", "passes/simplify", "passes/substitute", "passes/tune", "targets",
@@ -106,7 +107,7 @@ ARROWS: dict[str, set[str]] = {
     # A process that watches a command knows nothing of what the command does.
     "compiler/guard": set(),
     "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/guard", "compiler/hw"},
-    "passes/stages.py": {"passes/graph", "passes/library.py", "passes/rule", "passes/simplify"},
+    "passes/stages.py": {"passes/graph", "passes/layout", "passes/library.py", "passes/rule", "passes/simplify"},
     "compiler/api": {
         "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/run", "compiler/surgery",
         "compiler/verify", "targets",

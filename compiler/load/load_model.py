@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
+from .fold.fold_constants import fold_constants
+from .fold.hoist_weights import hoist_weights
+from .fold.simplify import keep_metadata
 from .function_size import check_functions
 from .hide_weights import SMALL, hide_weights
 from .infer_types import corrections, stated_outputs
@@ -15,9 +18,6 @@ from .node_names import name_nodes_apart
 from .operands import check_operands
 from .read_model import read_model
 from .runtime_faults import check_runtime_faults
-from .fold.fold_constants import fold_constants
-from .fold.hoist_weights import hoist_weights
-from .fold.simplify import keep_metadata
 from .source import Source
 from .structure import check_structure, run_checker
 from .versions import check_versions, opset_of

@@ -11,11 +11,11 @@ import onnx
 import pytest
 from models import NAMES, SHAPES, model_path
 
-from autoglmc.compiler.load.fold import onnxsim_core
 from autoglmc.compiler.load.bind_shapes import bind_shapes
+from autoglmc.compiler.load.fold import onnxsim_core
+from autoglmc.compiler.load.fold.onnxsim_core import simplify_bytes, simplify_publicly
 from autoglmc.compiler.load.hide_weights import hide_weights
 from autoglmc.compiler.load.load_model import load_model
-from autoglmc.compiler.load.fold.onnxsim_core import simplify_bytes, simplify_publicly
 
 LIMIT = 1 << 20
 OLDER = (
