@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...passes.graph.graph import Graph
 from ...passes.place.segment import Segment
-from ...targets.cost import home_memory, route
+from ...targets.cost import home_memory, route, row_align
 from ...targets.model import Target
 from ...targets.operator_view import TensorView
 from ..bundle.plan_records import HandoffRecord
@@ -68,7 +68,7 @@ def _way(target: Target, tensor: TensorView, producer: str, consumer: str) -> It
             mode=hop.mode,
             mechanism=link.via or "host",
             align=link.align,
-            row_align=link.row_align,
+            row_align=row_align(target, link),
             length_multiple=link.length_multiple,
             bytes=hop.bytes,
             seconds=float(hop.seconds),
