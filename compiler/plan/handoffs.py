@@ -74,6 +74,7 @@ def _way(target: Target, tensor: TensorView, producer: str, consumer: str) -> It
             seconds=float(hop.seconds),
             origin=str(link.zero_copy_origin or link.origin),
             fallback="copy" if link.copy_bandwidth is not None else "refuse",
+            fallback_seconds=None if link.copy_bandwidth is None else link.handoff + (tensor.bytes or 0) / link.copy_bandwidth,
             device_dtype=hop.device_dtype if hop.mode == "convert" else tensor.dtype,
             query_at_runtime=("page_size",) if max(link.align, link.length_multiple) >= PAGE else (),
         )
