@@ -89,9 +89,13 @@ def _weight_bytes(views: Sequence[OperatorView], compute_dtype: str) -> float:
 
 
 def peak_rate(device: Device, dtype: str) -> float:
-    """Peak operations per second for a dtype; a dtype the file gives no peak for is charged at the device's slowest stated one."""
-    rates = [peak.rate for peak in device.peaks if peak.dtype == dtype]
-    return rates[0] if rates else min(peak.rate for peak in device.peaks)
+    """Peak operations per second for a dtype, with and without a sign alike: multipliers of 8 bits take either. A dtype the file gives no
+    peak for is charged at the device's slowest stated one."""
+    for wanted in (dtype, dtype.removeprefix("u") if dtype.startswith("uint") else f"u{dtype}"):
+        for peak in device.peaks:
+            if peak.dtype == wanted:
+                return peak.rate
+    return min(peak.rate for peak in device.peaks)
 
 
 def home_memory(target: Target, device: str) -> Memory:

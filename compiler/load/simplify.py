@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..activity import doing
+from ..devices.interruption import halting, run_options
 from ..devices.silence import silenced
 from ..errors import first_line
 from .constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
@@ -53,7 +55,8 @@ def _run_onnxsim(model: onnx.ModelProto) -> tuple[onnx.ModelProto | None, str]:
     try:
         # no graph optimizations: they break patterns that rules recover, and an If of silero-vad
         with silenced(2):  # it names every operator that it cannot fold; such an operator simply stays
-            data = simplify_bytes(model.SerializeToString(), FOLD_LIMIT)
+            with doing("folding the constants of the model", halt=halting(run_options())):
+                data = simplify_bytes(model.SerializeToString(), FOLD_LIMIT)
         simple = type(model).FromString(data)
     except Exception as problem:
         return None, first_line(problem)

@@ -42,6 +42,8 @@ class Implementation:
     """The memory whose bandwidth sets most of `seconds`; "" where arithmetic does."""
     native_refusal: str = ""
     """Why the device does not take the operator as it is; "" where it does (a `rewrite` line may still come first)."""
+    view: OperatorView | None = None
+    """The operator as the device sees it, where that is not how it stands in the graph: in integers."""
 
     def alone(self, device: Device) -> float:
         """Seconds as kernels of its own, launches included."""
@@ -86,7 +88,8 @@ class Candidates:
     def ask_as(self, node: Node, view: OperatorView, device: Device) -> Answer:
         """Whether `device` runs `node` natively on operands of the dtypes in `view`, which are not the graph's."""
         reason = self._outside_opsets(node, self._graph.view(node), device)
-        return Refusal(device.name, (reason,)) if reason else self._listed(view, device)
+        answer = Refusal(device.name, (reason,)) if reason else self._listed(view, device)
+        return replace(answer, view=view) if isinstance(answer, Implementation) else answer
 
     def _answer(self, node: Node, view: OperatorView, device: Device) -> Answer:
         native = self._native(node, view, device)

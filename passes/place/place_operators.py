@@ -89,7 +89,7 @@ def _unit_seconds(asked: DeviceAnswers, unit: Sequence[int], column: int) -> flo
         if len(group) == 1:
             total += first.alone(device)
         else:
-            views = [asked.graph.view(node) for node in group]
+            views = [native[id(node)].view or asked.graph.view(node) for node in group]
             total += kernel_seconds(asked.target, device, views, first.compute_dtype) + device.launch
     return total
 
