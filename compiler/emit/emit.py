@@ -16,13 +16,14 @@ from msgspec import structs
 
 from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import MANIFEST, SEGMENTS, FileRecord, Manifest
-from ..bundle.manifest_json import claims_bundle, foreign_files, to_json
+from ..bundle.manifest_json import claims_bundle, foreign_files
 from ..bundle.plan_records import SegmentRecord
 from ..bundle.publish import check_place
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
 from ..errors import BundleError
 from ..plan.segments import Compiled
 from .ahead_of_time import Blob, Refusal, compile_ahead
+from .package import write_manifest
 
 
 def _silent(message: str) -> None:
@@ -53,14 +54,7 @@ def write_bundle(compiled: Compiled, planned: Manifest, folder: Path, tell: Call
     for name in (name for blob in blobs.values() for name in files_of(folder, blob.file)):
         files[name] = FileRecord(sha256=sha256_of(folder / name), size=(folder / name).stat().st_size)
     segments = tuple(_with_blob(record, blobs.get(record.index)) for record in planned.segments)
-    manifest = structs.replace(planned, files=files, segments=segments)
-    write_manifest(folder, manifest)
-    return manifest
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """manifest.json, again where what it says has changed: after the bundle was measured."""
-    (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8", newline="\n")
+    return write_manifest(folder, structs.replace(planned, files=files, segments=segments))
 
 
 def _write_segments(compiled: Compiled, names: Mapping[int, str], folder: Path) -> dict[str, FileRecord]:
