@@ -70,7 +70,7 @@ ARROWS: dict[str, set[str]] = {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/place",
         "passes/rule", "passes/solve", "targets",
     },
-    "compiler/run": {"compiler/arena", "compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/verify"},
+    "compiler/run": {"compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/verify", "targets"},
     "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "passes/place"},
     "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/reference"},
     "compiler/probe": {"compiler/devices", "compiler/reference", "compiler/verify", "passes/graph", "targets"},

@@ -54,7 +54,7 @@ class Session:
         arena_fd: int | None = None,
     ) -> None:
         self.manifest, self._folder, self._poison, self._recompile = manifest, folder, poison, recompile
-        self._adapters, self.absent = choose_adapters(manifest, emulate)
+        self._adapters, self.absent = choose_adapters(manifest, emulate, recompile)
         self.emulated = tuple(f"{index} ({manifest.segments[index].device})" for index in self.absent)
         self._memory = [ArenaMemory(manifest.arena.total, manifest.arena.align, shared=shared, fd=arena_fd)]
         self.base, self.arena_fd = self._memory[0].base, self._memory[0].fd
