@@ -88,13 +88,14 @@ ARROWS: dict[str, set[str]] = {
         "grammar/__init__.py", "grammar/analyse.py", "grammar/check", "grammar/editor", "grammar/rule_facts.py", "grammar/text",
         "grammar/words", "passes/graph", "passes/rule", "targets",
     },
+    "compiler/relax": {"compiler/hw", "targets"},
     "compiler/explain": {
         "compiler/bundle", "compiler/emit", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
         "passes/graph", "passes/place", "passes/rule", "targets",
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",
-        "compiler/plan", "compiler/probe", "compiler/reference", "compiler/run",
+        "compiler/plan", "compiler/probe", "compiler/reference", "compiler/relax", "compiler/run",
         "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place",
         "passes/rule", "targets",
     },

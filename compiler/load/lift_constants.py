@@ -17,7 +17,9 @@ def constants_to_initializers(graph: onnx.GraphProto) -> None:
     made = []
     kept = []
     for node in graph.node:
-        tensor = tensor_of(node) if node.op_type == "Constant" and node.domain in ("", "ai.onnx") and node.output[0] not in results else None
+        tensor = (
+            tensor_of(node) if node.op_type == "Constant" and node.domain in ("", "ai.onnx") and node.output[0] not in results else None
+        )
         if tensor is None:
             kept.append(node)
         else:

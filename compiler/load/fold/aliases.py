@@ -25,9 +25,7 @@ def defined(graph: onnx.GraphProto) -> set[str]:
     return {value.name for value in (*graph.input, *graph.initializer)} | {name for node in graph.node for name in node.output if name}
 
 
-def _alias(
-    graph: onnx.GraphProto, outer: frozenset[str], hidden: frozenset[str], renames: Mapping[str, str], local: frozenset[str]
-) -> int:
+def _alias(graph: onnx.GraphProto, outer: frozenset[str], hidden: frozenset[str], renames: Mapping[str, str], local: frozenset[str]) -> int:
     """outer: constants from outside. local: names that some body defines, which another body might take for its own."""
     own = defined(graph) - hidden
     constants = {*(outer - own), *(tensor.name for tensor in graph.initializer)}
