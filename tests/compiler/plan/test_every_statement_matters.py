@@ -105,7 +105,9 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
     ("device", "rewrite"): [
         Case("rewrite Gelu -> native;", "rewrite Gelu -> relu_tanh tol 5e-4;"),
         Case(
-            "rewrite Gelu -> relu_tanh tol 5e-4;", "rewrite Gelu -> relu_tanh tol 5e-4 keep fp16 Mul;", {"device": ["supports fp16 { Mul; }"]}
+            "rewrite Gelu -> relu_tanh tol 5e-4;",
+            "rewrite Gelu -> relu_tanh tol 5e-4 keep fp16 Mul;",
+            {"device": ["supports fp16 { Mul; }"]},
         ),
         Case("rewrite Gelu -> relu_tanh tol 5e-4 keep fp16 Tanh;", "rewrite Gelu -> relu_tanh tol 5e-4 keep fp32 Tanh;"),
     ],

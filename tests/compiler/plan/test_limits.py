@@ -93,6 +93,5 @@ def test_a_limit_on_power_or_energy_needs_power_of_every_device_in_use(kind: str
 @pytest.mark.parametrize("kind", ["fps"])
 def test_a_limit_from_below_holds_at_its_value_and_not_above(kind: str) -> None:
     assert check_limits(machine(limit(kind, ">=", 500)), FOUND)[-1].margin == pytest.approx(0)
-    with pytest.raises(Infeasible, match="fps: predicted 500, and the target allows >= 510") as failure:
+    with pytest.raises(Infeasible, match="fps: predicted 500, and the target allows >= 510"):
         check_limits(machine(limit(kind, ">=", 510)), FOUND)
-    assert "`fps >= 500`" in failure.value.help
