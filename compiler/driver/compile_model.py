@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from ...targets.model import Target
 from ..emit.emit import check_output
+from ..errors import Infeasible
 from ..inputs.samples import Given, first_of
 from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
@@ -21,6 +23,7 @@ from ..surgery.user_pass import UserPass
 from ..verify.expected import check_asked
 from ..verify.required import requirement_of
 from ..watch.verify_each import PassVerifier
+from .advise import Advisor
 from .attempt import Attempt
 from .constraints import Constraints
 from .job import Job, Progress
@@ -75,6 +78,7 @@ def compile_model(
     Raises UserError (ModelError, TargetError, Infeasible, BundleError, VerifyError, SearchEnded, PassError …) or grammar.HwError;
     then no bundle is written.
     """
+    begun = time.process_time()
     job = Job(source_of(model), target, shapes, progress, inputs)
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
@@ -98,7 +102,11 @@ def compile_model(
             meter=meter,
             tell=tell,
         )
-        return search_for(attempt, State(constraints=Constraints(disabled=disabled)), library_of(job.target).every, meter, tell)
+        first, rules = State(constraints=Constraints(disabled=disabled)), library_of(job.target).every
+        try:
+            return search_for(attempt, first, rules, meter, tell)
+        except Infeasible as problem:
+            raise Advisor(attempt, first, rules, begun).advised(problem) from problem
 
 
 def stop_after(

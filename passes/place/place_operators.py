@@ -115,13 +115,13 @@ def _together(asked: DeviceAnswers) -> list[tuple[int, int]]:
 
 
 def _weights(graph: Graph, nodes: Sequence[Node], units: Sequence[Sequence[int]]) -> list[int]:
-    """Bytes of constants per unit; one that several units read counts for the first: it is stored once."""
+    """Bytes of constants per unit, as they are stored; one that several units read counts for the first: it is stored once."""
     seen: set[str] = set()
     sizes = []
     for unit in units:
         names = {name for k in unit for name in nodes[k].reads if graph.tensor(name).const} - seen
         seen |= names
-        sizes.append(sum(graph.tensor(name).bytes or 0 for name in names))
+        sizes.append(sum(graph.tensor(name).bytes or 0 for name in names) + sum(nodes[k].body_bytes for k in unit))
     return sizes
 
 
