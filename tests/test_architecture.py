@@ -119,6 +119,7 @@ RULES = ("recover", "simplify", "substitute", "decompose", "tune")
 """Folders of passes/ whose files are rules: they import none of each other."""
 DATA_IN_FOLDERS = {
     "compiler/devices/mil": "compiler/devices",
+    "compiler/load/contrib_types": "compiler/load",
     "compiler/load/fold": "compiler/load",
     "compiler/reference/kernels/microsoft": "compiler/reference/kernels",
     "compiler/reference/kernels/quantised": "compiler/reference/kernels",
