@@ -24,9 +24,10 @@ def verify(
     expect: Mapping[str, Any] | None = None,
     require_verified: str | None = None,
     progress: Callable[[str], None] | None = None,
+    time_limit: float | None = None,
 ) -> VerifyReport:
     """`Bundle.verify` of a bundle, or of the folder that holds one, with a model; the other arguments, emulate, inputs, expect,
-    require_verified and progress, are those of `Bundle.verify`.
+    require_verified, progress and time_limit, are those of `Bundle.verify`.
 
     Raises what `Bundle.load` and `Bundle.verify` raise; without `require_verified` a difference is not an exception but
     `report.verified` False.
@@ -45,4 +46,5 @@ def verify(
         expect=arrays_of(expect, "expect"),
         require_verified=require_verified,
         progress=progress,
+        time_limit=time_limit,
     )

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from ..activity import half_written
+from ..activity import half_written, limits
 from ..cache.entries import UNFINISHED, keep_below, mark_used
 from ..cache.folders import BLOBS, cache_folder
 from ..devices.adapter import Adapter
@@ -78,10 +78,11 @@ def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
 
 def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
     command = [sys.executable, "-m", "autoglmc.compiler.bundle.build_blob", name, str(path), str(made), *words]
+    longest = limits().seconds or LONGEST
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LONGEST, env=QUIET | os.environ | FIXED)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=longest, env=QUIET | os.environ | FIXED)
     except subprocess.TimeoutExpired:
-        raise SegmentRefused(f"{name} did not compile {path.name} within {LONGEST:g} s", where=str(path)) from None
+        raise SegmentRefused(f"{name} did not compile {path.name} within {longest:g} s", where=str(path)) from None
     if done.returncode or not made.exists():
         raise SegmentRefused(f"{name} does not compile {path.name}: {_last_words(done)}", where=str(path))
 
