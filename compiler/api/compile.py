@@ -34,6 +34,7 @@ def compile(
     passes: Sequence[UserPass | Callable[[Any], Any]] = (),
     search: SearchBudget | None = None,
     require_verified: str | None = None,
+    sign: str | os.PathLike[str] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
@@ -56,6 +57,7 @@ def compile(
     - search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
     - require_verified: refuse a bundle that is not verified: "all", with every segment on its own runtime, even if `emulate`; "here",
       leaving out runtimes that are not here.
+    - sign: the file of a private key (ed25519, PEM) that the bundle is signed with; `Bundle.load(path, trust=[public key])` checks it.
     - progress: called with a line per stage.
 
     Raises UsageError (an argument), ModelError (the model), HwError (the .hw file), TargetError or Infeasible (no plan keeps the
@@ -83,6 +85,7 @@ def compile(
         passes=passes,
         search=search,
         require_verified=require_verified,
+        sign=sign,
         progress=progress,
     )
     return result.bundle

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
-from ..bundle.publish import stage
+from ..bundle.publish import Staged, stage
+from ..bundle.signature import SigningKey
 from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle, write_manifest
@@ -43,6 +44,8 @@ class Built:
 
     manifest: Manifest
     verification: VerifyReport | str
+    notes: tuple[str, ...]
+    """What writing it came upon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,7 @@ class Attempt:
     verifier: PassVerifier | None
     meter: Meter
     tell: Callable[[str], None]
+    signing: SigningKey | None
 
     def __call__(self, state: State, log: Log) -> Verdict:
         stages = Stages()
@@ -100,20 +104,27 @@ class Attempt:
         """The bundle, published; or the refusal, the judgement or the fault for which it was not. Raises VerifyError where it is not
         verified as required."""
         with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
-            manifest = write_bundle(planned.compiled, described, staged.folder, self.tell)
+            notes: list[str] = []
+            manifest = write_bundle(planned.compiled, described, staged.folder, self.tell, notes.append)
             if isinstance(manifest, Refusal):
                 return manifest
             if not self.verify:
-                staged.publish()
-                return Built(manifest, NOT_ASKED)
+                self._publish(staged)
+                return Built(manifest, NOT_ASKED, tuple(dict.fromkeys(notes)))
             judged = self._judge(planned, staged.folder, manifest, left_out, stages)
             if isinstance(judged, Misoptimised) or judged.against is not None:
                 return judged
             check_met(judged.report, self.required, str(planned.loaded.source))
             manifest = judged.written_into(manifest)
             write_manifest(staged.folder, manifest)
-            staged.publish()
-            return Built(manifest, judged.report)
+            self._publish(staged)
+            return Built(manifest, judged.report, tuple(dict.fromkeys(notes)))
+
+    def _publish(self, staged: Staged) -> None:
+        """Signed as it is now, where that was asked for, the bundle takes its place."""
+        if self.signing is not None:
+            self.signing.sign_bundle(staged.folder)
+        staged.publish()
 
     def _judge(
         self, planned: PlannedModel, folder: Path, manifest: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages
@@ -166,6 +177,8 @@ class Attempt:
                 *planned.notes,
                 *(step.reason for step in state.steps),
                 *emitted_only(built.manifest),
+                *built.notes,
+                *((self.signing.note,) if self.signing is not None and self.signing.note else ()),
             ),
             seconds=self.job.clock.seconds,
             verification=built.verification,
