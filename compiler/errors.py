@@ -71,7 +71,7 @@ class Infeasible(UserError):
     """A limit that no plan can keep.
 
     resource: what runs out ("memory dram"); demand and limit: in the resource's SI unit; relaxations:
-    each of these changes would make it feasible, smallest first.
+    each of these changes would make it feasible, smallest first; or why none would. Empty as long as none was looked for.
     """
 
     kind = "infeasible"

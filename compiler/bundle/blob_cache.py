@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
+from ..activity import half_written
 from ..cache.entries import UNFINISHED, keep_below
 from ..cache.folders import BLOBS, cache_folder
 from ..cache.whole import keep_made, kept_made
@@ -67,7 +68,8 @@ def build(adapter: Adapter, words: Sequence[str], path: Path, key: str, place: P
     kept = _kept(key)
     if isinstance(kept, Path) and kept_made(kept, place):
         return
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as work:  # some compilers leave files beside what they make
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as work, half_written(work):
+        # some compilers leave files beside what they make
         made = Path(work) / f"{key}{adapter.suffix}"
         _run(adapter.name, words, path, made)
         os.replace(made, place)

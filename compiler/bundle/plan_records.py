@@ -176,6 +176,8 @@ class HandoffRecord(Record, frozen=True, kw_only=True):
     """Predicted."""
     fallback: str
     """What a runtime does where the mechanism is missing: copy or refuse."""
+    fallback_seconds: Seconds | None
+    """Predicted where it copies; null where it refuses."""
     query_at_runtime: tuple[str, ...]
     """What only the device can tell, e.g. page_size."""
     origin: str

@@ -39,6 +39,10 @@ class SigningKey:
         """What the user should know of it; "" for nothing."""
         return f"other users can read the signing key: chmod 600 {self.path}" if self.open_to_others else ""
 
+    def make_room(self, folder: Path) -> None:
+        """Writes what will be the signature, so that whoever counts the bytes of the bundle counts them all."""
+        (folder / SIGNATURE).write_bytes(bytes(BYTES))
+
     def sign_bundle(self, folder: Path) -> None:
         """Writes the signature of the manifest in `folder`."""
         (folder / SIGNATURE).write_bytes(self.key.sign((folder / MANIFEST).read_bytes()))

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ..activity import half_written
 from .entries import UNFINISHED, mark_used, remove, write_entry
 
 HEAD = b"autoglmc "
@@ -58,7 +59,7 @@ def keep_made(path: Path, made: Path) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if problem := untrusted(path.parent):
             return problem
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=UNFINISHED, ignore_cleanup_errors=True) as work:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=UNFINISHED, ignore_cleanup_errors=True) as work, half_written(work):
             entry = Path(work) / path.name
             entry.mkdir(mode=0o700)
             _copy(made, entry / MADE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .limit_options import limit_options
 from .options import FILE, emulate_option, trust_option
 from .output import Output, echo_json, output_options
 
@@ -36,6 +37,7 @@ QUIET = "Print only the time of the whole run."
 @click.option("--recompile", is_flag=True, help="Compile segments on this machine instead of loading the compiled ones of the bundle.")
 @trust_option
 @emulate_option
+@limit_options
 @output_options(VERBOSE, QUIET)
 def run_command(
     bundle: Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from ...targets.model import Target
 from ..bundle.signature import signing_key
 from ..emit.emit import check_output
+from ..errors import Infeasible
 from ..inputs.samples import Given, first_of
 from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
@@ -22,6 +24,7 @@ from ..surgery.user_pass import UserPass
 from ..verify.expected import check_asked
 from ..verify.required import requirement_of
 from ..watch.verify_each import PassVerifier
+from .advise import Advisor
 from .attempt import Attempt
 from .constraints import Constraints
 from .job import Job, Progress
@@ -78,7 +81,7 @@ def compile_model(
     Raises UserError (ModelError, TargetError, Infeasible, BundleError, VerifyError, SearchEnded, PassError …) or grammar.HwError;
     then no bundle is written.
     """
-    signing = None if sign is None else signing_key(sign)
+    begun, signing = time.process_time(), None if sign is None else signing_key(sign)
     job = Job(source_of(model), target, shapes, progress, inputs)
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
@@ -103,7 +106,11 @@ def compile_model(
             tell=tell,
             signing=signing,
         )
-        return search_for(attempt, State(constraints=Constraints(disabled=disabled)), library_of(job.target).every, meter, tell)
+        first, rules = State(constraints=Constraints(disabled=disabled)), library_of(job.target).every
+        try:
+            return search_for(attempt, first, rules, meter, tell)
+        except Infeasible as problem:
+            raise Advisor(attempt, first, rules, begun).advised(problem) from problem
 
 
 def stop_after(

@@ -17,13 +17,14 @@ from msgspec import structs
 from ..bundle.blob_source import source_digest
 from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import MANIFEST, SEGMENTS, FileRecord, Manifest
-from ..bundle.manifest_json import claims_bundle, foreign_files, to_json
+from ..bundle.manifest_json import claims_bundle, foreign_files
 from ..bundle.plan_records import SegmentRecord
 from ..bundle.publish import check_place
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
 from ..errors import BundleError
 from ..plan.segments import Compiled
 from .ahead_of_time import Blob, Refusal, compile_ahead
+from .package import write_manifest
 
 
 def _silent(message: str) -> None:
@@ -55,14 +56,7 @@ def write_bundle(
         return blobs
     segments = tuple(_with_blob(record, blobs.get(record.index)) for record in planned.segments)
     files |= {name: record for segment in segments for name, record in _compiled_files(folder, segment, files)}
-    manifest = structs.replace(planned, files=files, segments=segments)
-    write_manifest(folder, manifest)
-    return manifest
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """manifest.json, again where what it says has changed: after the bundle was measured."""
-    (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8", newline="\n")
+    return write_manifest(folder, structs.replace(planned, files=files, segments=segments))
 
 
 def _write_segments(compiled: Compiled, names: Mapping[int, str], folder: Path) -> dict[str, FileRecord]:
