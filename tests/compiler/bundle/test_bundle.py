@@ -220,6 +220,7 @@ MEANING: list[tuple[Callable[[Any], None], str]] = [
     (lambda m: m["schedule"][0].update(needs=[5]), "schedule[0].needs is [5]"),
     (lambda m: m["schedule"][0].update(waits=[0]), "schedule[0].waits is [0]: a step can only wait for earlier ones"),
     (lambda m: m["schedule"].reverse(), "is not live there"),
+    (lambda m: m["model"]["outputs"][0].update(m["model"]["inputs"][0], slot=None), "'x' has no slot, and arena.host_values"),
     (lambda m: m["handoffs"].pop(0), "schedule has a copy of slot 0 into slot 1, and no handoff says so"),
     (lambda m: m["handoffs"].pop(1), "cpu reads 'b' in place, and no handoff says so"),
     (lambda m: m["handoffs"][0].update(mode="zero_copy"), "is zero_copy, and they have two slots"),
@@ -372,3 +373,14 @@ def test_a_manifest_that_is_a_link_or_no_file(folder: Path) -> None:
     (folder / "manifest.json").unlink()
     os.mkfifo(folder / "manifest.json")
     assert "manifest.json is missing" in refusal(folder)
+
+
+@pytest.mark.parametrize(("kind", "says"), [("float", "(w) is read by no step, and is not among"), ("string", "'w' is read by no step, and is not")])
+def test_an_output_that_is_left_out_is_named(tmp_path: Path, kind: str, says: str) -> None:
+    """In the arena, or passed by name."""
+    model = parse(f"g (float[4] x, {kind}[4] z) => (float[4] y, {kind}[4] w) {{ y = Relu(x) w = Identity(z) }}")
+    folder = bundle_of(cut(model, ("cpu",)), tmp_path / "b").folder
+    spoil(folder, lambda m: m["model"].update(outputs=m["model"]["outputs"][:1]))
+    if kind == "string":
+        spoil(folder, lambda m: m["arena"].update(host_values=[v for v in m["arena"]["host_values"] if v["tensor"] in "zw"]))
+    assert says in refusal(folder)
