@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..rule.apply import name_stays
 from ..rule.rewrite import Allow, Decision, anywhere
 
 NAME = "split_dequantize"
@@ -20,7 +21,7 @@ def split_dequantize(graph: Graph, allow: Allow = anywhere) -> tuple[Decision, .
         name = node.outputs[0] if node.writes else ""
         if node.kind != "DequantizeLinear" or graph.uses(name) < 2:
             continue
-        bound = name in graph.outputs or any(name in user.captures for user in graph.users(name))
+        bound = name_stays(graph, name)
         movable = [user for user in graph.users(name) if name not in user.captures]
         readers = movable if bound else movable[1:]
         if readers and allow(NAME, name):
