@@ -15,7 +15,7 @@ from ..errors import Infeasible, UserError
 from ..hw.amended_target import amended_target
 from ..hw.bounds import bounds_of, permitted
 from ..pipeline.run_passes import PassOptions
-from ..plan.plan_model import PlannedModel, Unplanned, plan_model
+from ..plan.plan_model import PlannedModel, plan_model
 from ..relax.search import search as search_for_relaxations
 from ..relax.texts import sentences
 from ..relax.trial import Outcome, Relaxation, Trials, changed

@@ -137,11 +137,9 @@ def _rounded(number: float, digits: int, up: bool) -> str:
         return "0"
     unit = 10.0 ** (math.floor(math.log10(abs(number))) + 1 - digits)
     whole = (math.ceil if up else math.floor)(number / unit)
-    candidates = [f"{(whole + step) * unit:.{digits}g}" for step in (-1, 0, 1)]
-    text = next(
-        (t for t in (candidates if up else reversed(candidates)) if (float(t) >= number if up else float(t) <= number)), repr(number)
-    )
-    return _plain(text)
+    candidates = [f"{(whole + step) * unit:.{digits}g}" for step in ((-1, 0, 1) if up else (1, 0, -1))]
+    holding = (text for text in candidates if (float(text) >= number if up else float(text) <= number))
+    return _plain(next(holding, repr(number)))
 
 
 def _plain(text: str) -> str:
