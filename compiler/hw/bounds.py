@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ...grammar.words.properties import PROPERTIES
 from ...grammar.words.property import Property
+from ...grammar.words.reader import exactly
 from ...grammar.words.units import DIMENSIONS
 from ...targets.model import Limit, Target
 from ..quantities import amount
@@ -83,7 +84,7 @@ class Bound:
         slack = min(NEAR * abs(value), FAR * abs(value - self.value)) or 1e-9 * abs(value)
         for digits in range(3, MOST_DIGITS + 1):
             number = _rounded(value / scale, digits, up=self.most)
-            allowed = float(number) * scale
+            allowed = exactly(number, scale)
             if (allowed >= value if self.most else allowed <= value) and (abs(allowed - value) <= slack or digits == MOST_DIGITS):
                 yield allowed, self._statement(f"{number} {unit}".strip())
 
