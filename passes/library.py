@@ -12,6 +12,7 @@ from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
 from .decompose.normalization import NORMALIZATIONS
 from .decompose.pool import POOLS
+from .decompose.quantisation import QUANTISATION
 from .decompose.reshape_convolution import CONVOLUTION
 from .decompose.reshape_matmul import MATRIX
 from .decompose.rotary import ROTARY_SLICES
@@ -70,6 +71,8 @@ RECOVER: tuple[Rewrite, ...] = in_order(
 )
 OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_ATTENTION)
 """Recovered only where a device runs the operator and the whole is faster with it."""
+IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
+"""A quantised model for devices that compute in floats, where the whole is faster so."""
 SIMPLIFY: tuple[Rewrite, ...] = in_order(
     *REMOVALS,
     REMOVE_REQUANTIZE,
@@ -126,7 +129,7 @@ SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 def every_rule() -> tuple[Rewrite, ...]:
     """Each once, in the order of the stages that use them."""
     tuning = (rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules)
-    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *SUBSTITUTE, *tuning)}.values())
+    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *SUBSTITUTE, *tuning)}.values())
 
 
 def named(name: str) -> Rewrite:

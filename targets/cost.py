@@ -89,9 +89,13 @@ def _weight_bytes(views: Sequence[OperatorView], compute_dtype: str) -> float:
 
 
 def peak_rate(device: Device, dtype: str) -> float:
-    """Peak operations per second for a dtype; a dtype the file gives no peak for is charged at the device's slowest stated one."""
-    rates = [peak.rate for peak in device.peaks if peak.dtype == dtype]
-    return rates[0] if rates else min(peak.rate for peak in device.peaks)
+    """Peak operations per second for a dtype, with and without a sign alike: multipliers of 8 bits take either. A dtype the file gives no
+    peak for is charged at the device's slowest stated one."""
+    for wanted in (dtype, dtype.removeprefix("u") if dtype.startswith("uint") else f"u{dtype}"):
+        for peak in device.peaks:
+            if peak.dtype == wanted:
+                return peak.rate
+    return min(peak.rate for peak in device.peaks)
 
 
 def home_memory(target: Target, device: str) -> Memory:
@@ -153,11 +157,16 @@ def padded_bytes(tensor: TensorView, row_align: int, length_multiple: int) -> in
     return _up(_up(row, row_align) * math.prod(dims[:-1]), length_multiple)
 
 
+def row_align(target: Target, link: Link) -> int:
+    """Bytes that rows of a tensor over the link are padded to: as the link asks and as the devices at both ends do."""
+    return math.lcm(link.row_align, target.device(link.source).row_align, target.device(link.destination).row_align)
+
+
 def hop(target: Target, link: Link, producer: str, consumer: str, tensor: TensorView) -> Hop | None:
     """What it takes to hand `tensor` over one link; None if the link neither shares nor copies such a tensor.
 
     A link that would share the tensor in the dtype a device computes in, but not in the tensor's own, makes it a `convert`."""
-    size = padded_bytes(tensor, link.row_align, link.length_multiple)
+    size = padded_bytes(tensor, row_align(target, link), link.length_multiple)
     if link.zero_copy:
         holds, reason = link_zero_copy(link, tensor.dtype, tensor.shape)
         if holds:

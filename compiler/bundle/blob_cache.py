@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
+from ..activity import half_written
 from ..cache.entries import UNFINISHED, keep_below, mark_used
 from ..cache.folders import BLOBS, cache_folder
 from ..devices.adapter import Adapter
@@ -63,7 +64,7 @@ def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
         mark_used(blob)
         return blob
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as work:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as work, half_written(work):
         made = Path(work) / blob.name
         _run(adapter.name, words, path, made)
         try:

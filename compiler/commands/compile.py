@@ -11,6 +11,7 @@ import click
 from ..errors import UsageError
 from .failures import NOT_VERIFIED
 from .invocation import read_target
+from .limit_options import limit_options
 from .options import FILE, bucket_option, effort_option, emulate_option, expect_option, require_option, shape_option, target_option
 from .output import Output, echo_json, output_options
 from .pass_options import pass_arguments, pass_options
@@ -42,6 +43,7 @@ QUIET = "Print only the bundle's folder, or the error."
 @bucket_option
 @emulate_option
 @pass_options
+@limit_options
 @output_options(VERBOSE, QUIET)
 def compile_command(
     model: Path,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .limit_options import limit_options
 from .options import FILE, emulate_option
 from .output import Output, echo_json, output_options
 
@@ -35,6 +36,7 @@ QUIET = "Print only the time of the whole run."
 @click.option("--timeline", type=FILE, help=TIMELINE)
 @click.option("--recompile", is_flag=True, help="Compile segments on this machine instead of loading the compiled ones of the bundle.")
 @emulate_option
+@limit_options
 @output_options(VERBOSE, QUIET)
 def run_command(
     bundle: Path,

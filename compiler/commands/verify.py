@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import NOT_VERIFIED
+from .limit_options import limit_options
 from .options import FILE, emulate_option, expect_option, inputs_option, require_option
 from .output import Output, echo_json, output_options
 
@@ -28,6 +29,7 @@ AGAINST = "List where onnxruntime's own optimisations make MODEL wrong or fail o
 @expect_option
 @require_option
 @click.option("--against-runtime", is_flag=True, help=AGAINST)
+@limit_options
 @output_options(VERBOSE, QUIET)
 def verify_command(
     model: Path,

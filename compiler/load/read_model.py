@@ -56,7 +56,7 @@ def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
     if isinstance(source, MemoryModel) and _depth(model.graph) > MAX_NESTING:
         raise _too_deep(source)
     if not model.graph.node:
-        raise ModelError("the model has no operators: there is nothing to compile", where=str(source))
+        raise ModelError(f"the graph '{model.graph.name}' has no operators: there is nothing to compile", where=str(source))
     return model, data
 
 

@@ -62,7 +62,7 @@ def _opened(request: Open) -> tuple[Untouched | None, Opened]:
         return None, Opened((), (), "", "it needs more memory than the verification may take")
     except Exception as problem:  # of onnx or onnxruntime: they share no base class
         return None, Opened((), (), "", str(problem)[:1000] or type(problem).__name__)
-    return untouched, Opened(untouched.outputs, untouched.made, untouched.refused, "")
+    return untouched, Opened(untouched.outputs, untouched.made, untouched.refused, "", untouched.size)
 
 
 def _limit(memory: int) -> None:
@@ -87,6 +87,7 @@ class Untouched:
         from .program import program_of
 
         self._model, self._folder = model, folder
+        self.size = model.ByteSize()
         self.program = program_of(model)
         self.outputs = self.program.outputs
         self.made = tuple(name for step in self.program.steps for name in step.node.output if name)

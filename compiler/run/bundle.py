@@ -18,7 +18,7 @@ from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import OtherFormat, read_manifest
 from ..errors import BundleError
 from ..quantities import count
-from .check_bundle import check_external_data, check_files, check_plan
+from .check_bundle import check_bundle
 
 if TYPE_CHECKING:
     import networkx
@@ -55,9 +55,7 @@ class Bundle:
         folder = Path(path)
         try:
             manifest = read_manifest(folder)
-            check_files(folder, manifest)
-            check_external_data(folder, manifest)
-            check_plan(manifest, str(folder))
+            check_bundle(folder, manifest)
         except OtherFormat:
             raise
         except BundleError as problem:

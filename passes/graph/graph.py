@@ -15,6 +15,7 @@ import onnx
 from onnx import helper
 
 from ...targets.operator_view import AttributeValue, OperatorView, TensorView
+from .constant_cone import carried
 from .links import Links
 from .node import Node, free_names, node_of
 from .schema import schema
@@ -127,8 +128,8 @@ class Graph:
         return schema(node.operator, node.domain, self.version(node)).defaults.get(name)
 
     def view(self, node: Node) -> OperatorView:
-        """What predicates, cost and support questions see of the node."""
-        return operator_view(node, self.tensors, self.opset, self.version(node))
+        """What predicates, cost and support questions see of the node; an operand that is a constant in another form is one."""
+        return operator_view(node, self.tensors, self.opset, self.version(node), carried(self._links, self.tensors, self._results))
 
     # ---- editing -------------------------------------------------------------------------------------------------
 

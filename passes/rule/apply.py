@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..formula.reading import Readings
 from ..formula.region import FUNCTION_OF, Reader
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -44,12 +45,13 @@ def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tu
     reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
     decisions: dict[tuple[str, str], Decision] = {}
     for _ in range(MAX_ROUNDS):
-        nodes, reader, changed = graph.nodes, Reader(graph, any(rule.about.others for rule in rules)), False
+        reader = Reader(graph, any(rule.about.others for rule in rules), max((rule.about.calls for rule in rules), default=0))
+        nodes, readings, changed = graph.nodes, Readings(reader), False
         by_root = _by_root(rules, nodes)
         for node in reversed(nodes):
             if not node.live or node.kind not in by_root:
                 continue
-            for decision in _visit(graph, Site(graph, node, reader), by_root[node.kind], allow):
+            for decision in _visit(graph, Site(graph, node, readings), by_root[node.kind], allow):
                 decisions[decision.rule, decision.tensor] = decision
                 changed |= decision.taken
         if not changed:
