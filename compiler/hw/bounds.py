@@ -57,6 +57,10 @@ class Bound:
         step = 1.0 if self.row.dimension == "size" else 1e-6 * abs(value)
         return value - step if self.most else value + step
 
+    def looser(self, value: float) -> float:
+        """A value that is looser by less than anybody minds."""
+        return value + NEAR * abs(value) * (1 if self.most else -1)
+
     def factor(self, value: float) -> float:
         """How far a value is from what the target says: 2 is twice, and half where the least is stated. A share is taken of what it lacks
         of its most: a cosine of 0.98 for 0.99 is twice."""
