@@ -72,6 +72,10 @@ class Bound:
             wanted, new = value, self.value
         return new / wanted if wanted > 0 else math.inf
 
+    def far_of(self, value: float) -> tuple[float, float]:
+        """The same, and what of this bound is further where the factor says nothing, as for a limit of 0."""
+        return self.factor(value), abs(value - self.value)
+
     def at(self, target: Target, value: float) -> Target:
         """The target with another value here. A budget is never more than the memory's size."""
         if self.kind == "budget":
