@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -26,7 +27,12 @@ from .commands.targets import targets_command
 from .commands.verify import verify_command
 from .commands.why import why_command
 from .devices.interruption import interruptible
-from .errors import UsageError
+from .errors import UsageError, UserError
+from .guard.supervise import supervised
+
+COMPLETION = "_AUTOGLMC_COMPLETE"
+"""The variable by which a shell asks click for completions."""
+NOTHING_WRITTEN = "interrupted: nothing was written"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
@@ -65,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
         with interruptible():
             return int(autoglmc.main(list(arguments), prog_name="autoglmc", standalone_mode=False, obj=invocation) or 0)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted: nothing was written", err=True)
+        click.echo(NOTHING_WRITTEN, err=True)
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as problem:
         click.echo(problem.format_message(), err=True)
@@ -86,4 +92,17 @@ def _advice(problem: click.ClickException) -> str:
 
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:]))
+    """The program: one command line, in a process that may crash (compiler/guard)."""
+    arguments = sys.argv[1:]
+    # onnxruntime's packages report usage to their maker from 1.32 on; a compiler of models that are not published yet reports to nobody
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    if COMPLETION in os.environ:  # a shell waits for words
+        sys.exit(run(arguments))
+    sys.exit(supervised(lambda: run(arguments), lambda problem: _told(problem, arguments)))
+
+
+def _told(problem: UserError | None, arguments: Sequence[str]) -> int:
+    if problem is None:
+        click.echo(NOTHING_WRITTEN, err=True)
+        return INTERRUPTED
+    return answer_failure(problem, arguments, "--json" in arguments)

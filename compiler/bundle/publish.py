@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from ..activity import half_written
 from ..errors import BundleError
 
 try:
@@ -76,7 +77,8 @@ def stage(out: Path, is_ours: Callable[[Path], bool]) -> Iterator[Staged]:
         _remove_empty(made)
         raise
     try:
-        yield Staged(folder, out, is_ours)
+        with half_written(str(folder)):
+            yield Staged(folder, out, is_ours)
     except OSError as error:
         raise BundleError(f"the bundle cannot be written: {error.strerror or error}", where=str(out)) from error
     finally:

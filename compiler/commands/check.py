@@ -12,6 +12,7 @@ from ..errors import UsageError
 from .complete import complete_targets
 from .explain_hint import explain_hint
 from .invocation import read_target
+from .limit_options import limit_options
 from .options import FILE
 from .output import Output, echo_json, echo_quotes, echo_wrapped, output_options
 
@@ -38,6 +39,7 @@ QUIET = "Print only what fails."
     show_default=True,
     help="With --probe: start no further case of a device after this time.",
 )
+@limit_options
 @output_options(VERBOSE, QUIET)
 def check_command(
     file: Path | None, code: str | None, strict: bool, probe: bool, operators: str, cases: int, seconds: float, out: Output

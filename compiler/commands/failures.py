@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..activity import lasting_folder
 from ..errors import UserError
 from ..report.printable import printable
 from .explain_hint import explain_hint
@@ -101,7 +102,8 @@ def _save_report(problem: Exception, arguments: Sequence[str]) -> str:
             versions.append(f"{package} is not installed")
     text = "\n".join(["autoglmc " + shlex.join(arguments), "", *versions, "", *traceback.format_exception(problem)])
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="autoglmc-report-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        place = lasting_folder()
+        with tempfile.NamedTemporaryFile("w", prefix="autoglmc-report-", suffix=".txt", delete=False, encoding="utf-8", dir=place) as file:
             file.write(text)
             return str(Path(file.name))
     except OSError as trouble:

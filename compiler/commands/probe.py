@@ -10,6 +10,7 @@ import click
 from ..errors import UsageError
 from .complete import complete_devices
 from .invocation import read_target
+from .limit_options import limit_options
 from .options import FILE, target_option
 from .output import Output, output_options
 
@@ -32,6 +33,7 @@ QUIET = "Print no progress."
 @click.option("--cases", default=24, type=click.IntRange(1), show_default=True, help="Most cases per operator.")
 @click.option("--seconds", default=1800.0, type=click.FloatRange(0), show_default=True, help="Start no further case after this time.")
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="Write the table there instead of to stdout.")
+@limit_options
 @output_options(VERBOSE, QUIET)
 def probe_command(
     runtime: str | None,

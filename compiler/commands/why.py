@@ -9,6 +9,7 @@ import click
 
 from .complete import complete_devices
 from .invocation import read_target
+from .limit_options import limit_options
 from .options import FILE, bucket_option, effort_option, shape_option, target_option
 from .output import Output, echo_json, output_options
 
@@ -27,6 +28,7 @@ QUIET = "Print only the plan and the change with the largest gain."
 @click.option("--device", metavar="NAME", help=DEVICE, shell_complete=complete_devices)
 @click.option("--tries", type=click.IntRange(0, 1000), default=5, show_default=True, help=TRIES)
 @effort_option
+@limit_options
 @output_options(VERBOSE, QUIET)
 def why_command(
     model: Path,

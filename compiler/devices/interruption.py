@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import FrameType
@@ -33,6 +33,15 @@ def new_run_options() -> Any:
     with _guard:
         _known.add(options)
     return options
+
+
+def halting(options: Any) -> Callable[[bool], None]:
+    """Ends runs under these options from another thread, and lets them run again."""
+
+    def halt(stop: bool) -> None:
+        options.terminate = stop
+
+    return halt
 
 
 _known: weakref.WeakSet[Any] = weakref.WeakSet()

@@ -58,7 +58,7 @@ def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
         raise _too_deep(source)
     check_strings(model, str(source))
     if not model.graph.node:
-        raise ModelError("the model has no operators: there is nothing to compile", where=str(source))
+        raise ModelError(f"the graph '{model.graph.name}' has no operators: there is nothing to compile", where=str(source))
     return model, data
 
 

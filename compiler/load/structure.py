@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..activity import doing
 from ..errors import ModelError
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def run_checker(source: bytes | str, where: str) -> None:
     import onnx
 
     try:
-        onnx.checker.check_model(source)
+        with doing("checking the model with onnx.checker"):
+            onnx.checker.check_model(source)
     except (onnx.checker.ValidationError, RuntimeError, ValueError, TypeError) as problem:
         lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
         message = f"onnx.checker refuses the model: {(lines[0] if lines else type(problem).__name__).rstrip('.')}"
@@ -91,7 +93,7 @@ def _once(names: Iterator[str], kind: str, where: str) -> None:
     seen: set[str] = set()
     for name in names:
         if not name:
-            raise ModelError(f"a {kind} has no name", where=where, help="export the model again")
+            raise ModelError(f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} has no name", where=where, help="export the model again")
         if name in seen:
             raise ModelError(
                 f"two {kind}s are named '{name}'", where=where, help="every tensor needs a name of its own; export the model again"

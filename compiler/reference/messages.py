@@ -29,6 +29,8 @@ class Opened:
     """Why onnxruntime does not load the model, its optimisations off; "" if it does."""
     problem: str
     """Why nothing can be evaluated at all; "" otherwise."""
+    size: int = 0
+    """Bytes, weights included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,14 +6,15 @@ A crash, a hang or too much memory in there ends the child alone, and becomes on
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..activity import MORE_TIME, Limits, default_seconds, limits
 from ..errors import ModelError, UserError
+from ..free_memory import allowance
 from ..load.read_model import peek_model
 from ..load.runtime_gap import explain_refusal
 from ..load.source import MemoryModel, Source
@@ -22,9 +23,7 @@ from .frames import Closed, Late
 from .messages import Answer, Open, Opened, Question
 
 SECONDS = 300.0
-"""For opening a model, or for one set of inputs."""
-SHARE = 0.8
-"""Of the memory that is free when the child starts: what it may take at most."""
+"""For opening a model, or for evaluating it in float64 on one set of inputs. onnxruntime gets what a run gets elsewhere, too."""
 LARGEST_INLINE = 1 << 30
 """Bytes of a model in memory that are sent as they are; larger ones go through a temporary file with external weights."""
 UNTOUCHED = "this is the model as it was given; `autoglmc check` says more, `autoglmc compile --no-verify` compiles it unseen"
@@ -40,21 +39,14 @@ class ReferenceLate(UserError):
     kind = "model"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the child may take."""
-
-    seconds: float = SECONDS
-    memory: int = 0
-    """Bytes; 0 for SHARE of what is free."""
-
-
 class Oracle:
     """A model, opened in a child process. A context manager; `close` ends the child."""
 
-    def __init__(self, source: Source, limits: Limits = Limits()) -> None:
-        """Raises ModelError for what is no ONNX model or what onnxruntime does not load, ReferenceDied where the child dies."""
-        self._source, self._limits = source, limits
+    def __init__(self, source: Source, asked: Limits | None = None) -> None:
+        """asked: instead of the limits that hold here.
+
+        Raises ModelError for what is no ONNX model or what onnxruntime does not load, ReferenceDied where the child dies."""
+        self._source, self._limits = source, asked or limits()
         self.where = str(source)
         """The model, for messages."""
         self._folder = contextlib.ExitStack()
@@ -71,8 +63,16 @@ class Oracle:
         """Raises ReferenceDied where the child crashes, ReferenceLate where it takes too much time."""
         if self._child is None:
             self._open()
-        answer: Answer = self._exchange(question, "on these inputs")
-        return answer
+        seconds = self._limits.seconds
+        first: Answer | None = None
+        if question.own and question.exact:  # apart: onnxruntime is the faster one, and hangs on what loops for ever
+            alone = replace(question, exact=False, optimised=False, half=False, noise=0)
+            first = self._exchange(alone, "on these inputs", seconds or default_seconds(self.opened.size))
+            if first.own is None:
+                return first
+            question = replace(question, own=False)
+        answer: Answer = self._exchange(question, "on these inputs", seconds or SECONDS)
+        return answer if first is None else replace(answer, own=first.own)
 
     def close(self) -> None:
         """Lets go of the child."""
@@ -91,7 +91,8 @@ class Oracle:
     def _open(self) -> Opened:
         path, data = self._readable()
         self._child = WAITING.take()
-        opened: Opened = self._exchange(Open(path, data, self._limits.memory or _free()), "")
+        memory = self._limits.memory or allowance()
+        opened: Opened = self._exchange(Open(path, data, memory), "", self._limits.seconds or SECONDS)
         problem = opened.problem or opened.refused
         if problem:
             self.close()
@@ -107,15 +108,15 @@ class Oracle:
             return None, b"".join(self._source.serialised())
         return str(_saved(self._source, Path(self._folder.enter_context(tempfile.TemporaryDirectory())))), b""
 
-    def _exchange(self, message: Any, when: str) -> Any:
+    def _exchange(self, message: Any, when: str, seconds: float) -> Any:
         child = self._child
         assert child is not None
         try:
-            return child.exchange(message, self._limits.seconds)
+            return child.exchange(message, seconds)
         except Late:
             self._abandon()
-            late = f"running the untouched model took more than {self._limits.seconds:g} s {when}".rstrip()
-            raise ReferenceLate(late, where=self.where, help=UNTOUCHED) from None
+            late = f"running the untouched model took more than {seconds:g} s {when}".rstrip()
+            raise ReferenceLate(late, where=self.where, help=f"{MORE_TIME}; {UNTOUCHED}") from None
         except Closed:
             death = child.death()
             self._abandon()
@@ -133,11 +134,3 @@ def _saved(source: MemoryModel, folder: Path) -> Path:
     path = folder / "model.onnx"
     onnx.save_model(source.copy(), str(path), save_as_external_data=True, location="model.data")
     return path
-
-
-def _free() -> int:
-    """Bytes that the child may take."""
-    with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/meminfo", encoding="ascii") as facts:
-        line = next(line for line in facts if line.startswith("MemAvailable"))
-        return int(SHARE * 1024 * int(line.split()[1]))
-    return int(SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

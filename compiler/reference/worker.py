@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..parent import end_with_parent
 from .frames import Closed, receive, send
 from .messages import Answer, Open, Opened, Question
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    end_with_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     answers = os.dup(1)
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
@@ -62,7 +64,7 @@ def _opened(request: Open) -> tuple[Untouched | None, Opened]:
         return None, Opened((), (), "", "it needs more memory than the verification may take")
     except Exception as problem:  # of onnx or onnxruntime: they share no base class
         return None, Opened((), (), "", str(problem)[:1000] or type(problem).__name__)
-    return untouched, Opened(untouched.outputs, untouched.made, untouched.refused, "")
+    return untouched, Opened(untouched.outputs, untouched.made, untouched.refused, "", untouched.size)
 
 
 def _limit(memory: int) -> None:
@@ -87,6 +89,7 @@ class Untouched:
         from .program import program_of
 
         self._model, self._folder = model, folder
+        self.size = model.ByteSize()
         self.program = program_of(model)
         self.outputs = self.program.outputs
         self.made = tuple(name for step in self.program.steps for name in step.node.output if name)

@@ -37,6 +37,17 @@ def ports_of(records: Sequence[PortRecord], slots: Sequence[Port], dtypes: Mappi
     return [port(record) for record in records]
 
 
+def step_words(manifest: Manifest) -> list[str]:
+    """Per step, what it is: "segment 0 on npu", "copy of enc.out"."""
+    slots, segments = manifest.arena.slots, manifest.segments
+    return [
+        f"segment {step.segment} on {segments[step.segment].device}"
+        if step.segment is not None
+        else f"{step.kind} of {slots[step.source or 0].tensor}"
+        for step in manifest.schedule
+    ]
+
+
 class Generation:
     """Steps in the order of the schedule (`calls`), inputs to write and outputs to read, all views made once.
 

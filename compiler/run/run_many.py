@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..devices.adapter import Haltable
+from ..activity import Line
 from ..errors import UsageError
 from .more_generations import usual_generations
 from .overlap import Overlap, StepFailed, Steps, Task, reason_of
@@ -32,6 +33,8 @@ class Runnable(Protocol):
     def extend(self, count: int) -> None: ...
     def place(self, generation: Generation, inputs: Mapping[str, Any]) -> dict[str, Any]: ...
     def take(self, generation: Generation, named: dict[str, Any], marks: Sequence[float] | Spans) -> Outputs: ...
+    def halt(self, stop: bool) -> None: ...
+    def line(self) -> Line: ...
     def abandon(self) -> None: ...
 
 
@@ -43,11 +46,11 @@ def one_by_one(session: Runnable, generation: Generation, requests: Sequence[Map
 
 def _one(session: Runnable, generation: Generation, asked: _Requests, request: int, inputs: Mapping[str, Any]) -> Outputs:
     named, marks = session.place(generation, inputs), [perf_counter()]
-    for call in generation.calls:
+    for step in range(len(generation.calls)):
         try:
-            call(named)
+            asked.run(0, step, named)
         except Exception as error:
-            raise asked.failed(len(marks) - 1, request, reason_of(error)) from error
+            raise asked.failed(step, request, reason_of(error)) from error
         marks.append(perf_counter())
     return session.take(generation, named, marks)
 
@@ -77,21 +80,26 @@ class _Requests:
 
     def __init__(self, session: Runnable, requests: Sequence[Mapping[str, Any]]) -> None:
         self._session, self._requests = session, requests
+        self._thread = threading.local()
 
     def place(self, generation: int, request: int) -> dict[str, Any]:
         return self._session.place(self._session.generations[generation], self._requests[request])
 
     def run(self, generation: int, step: int, named: dict[str, Any]) -> None:
-        self._session.generations[generation].calls[step](named)
+        line = getattr(self._thread, "line", None)
+        if line is None:
+            line = self._thread.line = self._session.line()
+        line.numbers[line.at] = line.next() + step
+        try:
+            self._session.generations[generation].calls[step](named)
+        finally:
+            line.numbers[line.at] = 0
 
     def take(self, generation: int, named: dict[str, Any], spans: tuple[tuple[float, float], ...]) -> Outputs:
         return self._session.take(self._session.generations[generation], named, spans)
 
     def halt(self, stop: bool) -> None:
-        for generation in self._session.generations:
-            for segment in generation.segments:
-                if isinstance(segment, Haltable):
-                    segment.halt(stop)
+        self._session.halt(stop)
 
     def abandoned(self) -> None:
         self._session.abandon()

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from ..activity import Limits, Line, doing, limited, unwatched_seconds
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import SegmentRecord
-from ..devices.adapter import Adapter, LoadedSegment, Port, Rebindable
+from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable
 from ..devices.views import packed_bytes, view_at
 from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
 from .choose_adapters import choose_adapters, find_blob
-from .generation import Generation, ports_of, slots_at
+from .generation import Generation, ports_of, slots_at, step_words
 from .outputs import About, Outputs, Spans
 from .resident import measure_resident
+from .turn import Turn
 
 Observe = Callable[[str, str, Any], None]
 """Told (tensor, device, value) after the step that wrote it; the value is only valid during the call."""
@@ -28,7 +33,10 @@ POISON = 0xFF
 
 
 class Session:
-    """A loaded bundle, for as many runs as wanted, from one thread. Memory and sessions are made once, here.
+    """A loaded bundle, for as many runs as wanted. Memory and sessions are made once, here.
+
+    `run` and `run_many` may be called from any thread: the arena holds one request at a time, so a call waits until the one before is done.
+    `put`, `run_step`, `get` and `view` work on what lies in the arena between calls; they are for one thread at a time.
 
     Attributes: `devices` (which really runs each segment), `emulated`, `native`, `narrow` and `copied` (segments, as "0 (npu)": on the CPU
     in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `absent` (why the
@@ -48,18 +56,24 @@ class Session:
         shared: bool = False,
         arena_fd: int | None = None,
     ) -> None:
-        self.manifest, self._folder, self._poison, self._recompile = manifest, folder, poison, recompile
-        self._adapters, self.absent = choose_adapters(manifest, emulate)
+        self.manifest, self._folder, self._poison = manifest, folder, poison
+        self._scratch = Path(tempfile.mkdtemp(prefix="autoglmc-")) if recompile else None
+        if self._scratch is not None:
+            weakref.finalize(self, shutil.rmtree, self._scratch, True)
+        self._notes: list[str] = []
+        self._adapters, self.absent = choose_adapters(manifest, emulate, recompile)
         self.emulated = tuple(f"{index} ({manifest.segments[index].device})" for index in self.absent)
         self._memory = [ArenaMemory(manifest.arena.total, manifest.arena.align, shared=shared, fd=arena_fd)]
         self.base, self.arena_fd = self._memory[0].base, self._memory[0].fd
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
         self._slots = slots_at(manifest.arena, self.base)
         each = zip(manifest.segments, self._adapters, strict=True)
+        self._size = sum(record.size for record in manifest.files.values())
         loaded = [measure_resident(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
         self._segments, self.resident = [segment for segment, _ in loaded], tuple(added for _, added in loaded)
         self.generations = [Generation(manifest, self.base, self._slots, self._segments, str(folder))]
         self._named: dict[str, Any] = {}
+        self._turn = Turn()
         self._describe()
 
     def _describe(self) -> None:
@@ -70,6 +84,7 @@ class Session:
         self.copied = tuple(f"{r.index} ({r.device})" for r, _, s in each if s.copies)
         self.zero_copy = self._shared_addresses()
         self._about = About(self.emulated, self.copied, self.narrow)
+        self._beats = Line(f"running the bundle for {self.manifest.target.name}", step_words(self.manifest), self._size)
 
     def traffic(self, index: int) -> tuple[int, int]:
         """Bytes that a segment reads and writes in place, and those copied for it."""
@@ -92,22 +107,50 @@ class Session:
                 raise BundleError(f"the zero-copy handoff of {handoff.tensor} has two addresses, of {sides}", where=str(self._folder))
         return len(found)
 
-    def run(self, inputs: Mapping[str, Any], observe: Observe | None = None) -> Outputs:
-        """One request. Raises UserError for inputs that are not the model's, BundleError where a runtime fails or writes elsewhere."""
-        generation = self._first
+    def run(self, inputs: Mapping[str, Any], observe: Observe | None = None, *, time_limit: float | None = None) -> Outputs:
+        """One request. Raises UserError for inputs that are not the model's, BundleError where a runtime fails or writes elsewhere.
+
+        time_limit: seconds that it may take; beyond it, it raises TimeLimit. A runtime that cannot be stopped is waited for."""
+        with self._turn:
+            if time_limit is None and unwatched_seconds() is None:
+                return self._run(inputs, observe)
+            with limited(Limits(time_limit)), doing(self._beats.text, size=self._size, halt=self.halt):
+                return self._run(inputs, observe)
+
+    def _run(self, inputs: Mapping[str, Any], observe: Observe | None) -> Outputs:
+        generation, numbers, at = self._first, self._beats.numbers, self._beats.at
         named, marks, now = self.place(generation, inputs), [perf_counter()], perf_counter
-        if observe is None:
-            for call in generation.calls:
+        try:
+            if observe is not None:
+                return self._observed(generation, named, observe)
+            for beat, call in enumerate(generation.calls, self._beats.next()):
+                numbers[at] = beat
                 call(named)
                 marks.append(now())
             return self.take(generation, named, marks)
-        spans = []
+        finally:
+            numbers[at] = 0
+
+    def _observed(self, generation: Generation, named: dict[str, Any], observe: Observe) -> Outputs:
+        spans, first = [], self._beats.next()
         for index, call in enumerate(generation.calls):
-            begin = now()
+            self._beats.numbers[self._beats.at] = first + index
+            begin = perf_counter()
             call(named)
-            spans.append((begin, now()))
+            spans.append((begin, perf_counter()))
             self._show(index, named, observe)
         return self.take(generation, named, tuple(spans))
+
+    def line(self) -> Line:
+        """Says to whoever watches this process what a thread of its own runs."""
+        return Line(self._beats.text, step_words(self.manifest), self._size)
+
+    def halt(self, stop: bool) -> None:
+        """Ends what its runtimes do, from another thread, where they can be ended; until it is called with False."""
+        for generation in self.generations:
+            for segment in generation.segments:
+                if isinstance(segment, Haltable):
+                    segment.halt(stop)
 
     def run_many(
         self,
@@ -125,10 +168,11 @@ class Session:
         """
         from .run_many import one_by_one, overlapped
 
-        first = self._first
-        if not pipeline and step_limit is None:
-            return one_by_one(self, first, requests)
-        return overlapped(self, requests, generations if pipeline else 1, step_limit)
+        with self._turn:
+            first = self._first
+            if not pipeline and step_limit is None:
+                return one_by_one(self, first, requests)
+            return overlapped(self, requests, generations if pipeline else 1, step_limit)
 
     def extend(self, count: int) -> None:
         """At least so many generations; further ones share the segments' weights where the runtime can be bound again."""
@@ -154,6 +198,11 @@ class Session:
         if not self.generations:
             raise BundleError("a segment of this session still runs, and could not be stopped", help="load the bundle again")
         return self.generations[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What came up while segments were compiled here."""
+        return tuple(dict.fromkeys(self._notes))
 
     @property
     def arena_bytes(self) -> int:
@@ -211,9 +260,10 @@ class Session:
         return Outputs(values, self._about, marks)
 
     def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[Port]) -> LoadedSegment:
-        blob = find_blob(self._folder, segment, adapter, self._recompile) if adapter.suffix else None
+        blob = find_blob(self._folder, segment, adapter, self._scratch, self._notes.append) if adapter.suffix else None
         inputs, outputs = ports_of(segment.inputs, slots, self._dtypes), ports_of(segment.outputs, slots, self._dtypes)
-        return adapter.load(self._folder / segment.file, blob, inputs, outputs)
+        with doing(f"loading segment {segment.index} ({segment.device})", size=self._size):
+            return adapter.load(self._folder / segment.file, blob, inputs, outputs)
 
     def _again(self, index: int, slots: Sequence[Port]) -> LoadedSegment:
         record, loaded = self.manifest.segments[index], self._segments[index]

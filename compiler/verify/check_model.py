@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..devices.interruption import run_options
+from ..activity import doing
+from ..devices.interruption import halting, new_run_options
 from ..devices.ort_values import run_session
 from ..errors import ModelError, UserError, first_line
 from ..inputs.generate_inputs import generate_inputs, small_shapes
@@ -63,6 +64,8 @@ def check_model(source: Source) -> tuple[CheckResult, ...]:
         return (*results, CheckResult("forward", "skipped", "its weights are not complete"))
     if _run("operands", lambda: _operands(model)).status == "fail":
         return (*results, CheckResult("forward", "skipped", "onnxruntime would end this process over the operand that is left out"))
+    if next(result for result in results if result.name == "structure").status == "fail":
+        return (*results, CheckResult("forward", "skipped", "a runtime may hang or crash on a model whose structure is at fault"))
     return (*results, _run("forward", lambda: _forward(model, source)))
 
 
@@ -123,7 +126,7 @@ def _weights(model: onnx.ModelProto, source: Source) -> str:
 
 def _forward(model: onnx.ModelProto, source: Source) -> str:
     """Runs the model once; dims that the model leaves open get the first of SIZES that works."""
-    opened = _open(model, source)
+    opened, options, size = _open(model, source), new_run_options(), model.ByteSize()
     problem = ""
     tried: list[dict[str, tuple[int, ...]]] = []
     for length, side in SIZES:
@@ -132,8 +135,9 @@ def _forward(model: onnx.ModelProto, source: Source) -> str:
             continue
         tried.append(shapes)
         try:
-            names = [value.name for value in model.graph.output]
-            outputs = run_session(opened.session, names, generate_inputs(model, 0, shapes), run_options())
+            names, inputs = [value.name for value in model.graph.output], generate_inputs(model, 0, shapes)
+            with doing(f"running the model with {_listed(shapes)}", size=size, halt=halting(options)):
+                outputs = run_session(opened.session, names, inputs, options)
         except UserError:
             raise
         except Exception as failure:
@@ -160,7 +164,10 @@ def _describe_run(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], ou
 
 def _open(model: onnx.ModelProto, source: Source) -> Opened:
     try:
-        return open_untouched(*light_copy(model), source.parent if isinstance(source, Path) else None)
+        with doing("loading the model into onnxruntime", size=model.ByteSize()):
+            return open_untouched(*light_copy(model), source.parent if isinstance(source, Path) else None)
+    except UserError:
+        raise
     except Exception as problem:
         raise ModelError(f"onnxruntime cannot load it: {first_line(problem)}", help="an operator may need a newer onnxruntime") from None
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..devices.interruption import run_options
+from ..activity import TimeLimit, doing
+from ..devices.interruption import halting, new_run_options
 from ..devices.ort_values import run_session
 from ..errors import ModelError
 from ..load.constant_nodes import RANDOM
@@ -55,8 +56,12 @@ class Reference:
         for name in self.tensors:
             copy.graph.output.add().name = name  # onnxruntime infers the type
         folder = source.parent if isinstance(source, Path) else None
+        self._size, self._options = model.ByteSize(), new_run_options()
         try:
-            self._opened = open_untouched(copy, weights, folder, optimise=optimised)
+            with doing("loading the model into onnxruntime", size=self._size):
+                self._opened = open_untouched(copy, weights, folder, optimise=optimised)
+        except TimeLimit:
+            raise
         except Exception as error:  # onnxruntime's and protobuf's exceptions share no base class
             problem = explain_refusal(str(error)[:1000], copy)
             raise ModelError(f"onnxruntime cannot run the model: {problem}", where=self._where, help=UNTOUCHED) from error
@@ -65,7 +70,10 @@ class Reference:
         """Outputs and `tensors` by name. Raises ModelError where onnxruntime fails on these inputs."""
         names = [*self.outputs, *self.tensors]
         try:
-            return dict(zip(names, run_session(self._opened.session, names, inputs, run_options()), strict=True))
+            with doing("running the model", size=self._size, halt=halting(self._options)):
+                return dict(zip(names, run_session(self._opened.session, names, inputs, self._options), strict=True))
+        except TimeLimit:
+            raise
         except Exception as error:
             message = f"onnxruntime cannot run the model on these inputs: {str(error)[:1000]}"
             raise ModelError(message, where=self._where, help=UNTOUCHED) from error

@@ -89,6 +89,13 @@ class Tensors:
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value) if value.ndim else value, name)
         self._arrays[name] = value
 
+    def take_constant(self, name: str, tensor: onnx.TensorProto) -> None:
+        """A copy of the protobuf becomes the constant of that name."""
+        copied = onnx.TensorProto()
+        copied.CopyFrom(tensor)
+        copied.name = name
+        self.constants[name] = copied
+
     def capture(self, name: str, outer: Tensors) -> None:
         """Takes over what `outer` knows of a tensor: that a body reads from there, or that a part of the graph reads or writes."""
         if name in outer._notes:

@@ -91,7 +91,7 @@ def _unit_seconds(asked: DeviceAnswers, unit: Sequence[int], column: int) -> flo
         if len(group) == 1:
             total += first.alone(device)
         else:
-            views = [asked.graph.view(node) for node in group]
+            views = [native[id(node)].view or asked.graph.view(node) for node in group]
             total += kernel_seconds(asked.target, device, views, first.compute_dtype) + device.launch
     return total
 
@@ -117,13 +117,13 @@ def _together(asked: DeviceAnswers) -> list[tuple[int, int]]:
 
 
 def _weights(graph: Graph, nodes: Sequence[Node], units: Sequence[Sequence[int]]) -> list[int]:
-    """Bytes of constants per unit; one that several units read counts for the first: it is stored once."""
+    """Bytes of constants per unit, as they are stored; one that several units read counts for the first: it is stored once."""
     seen: set[str] = set()
     sizes = []
     for unit in units:
         names = {name for k in unit for name in nodes[k].reads if graph.tensor(name).const} - seen
         seen |= names
-        sizes.append(sum(graph.tensor(name).bytes or 0 for name in names))
+        sizes.append(sum(graph.tensor(name).bytes or 0 for name in names) + sum(nodes[k].body_bytes for k in unit))
     return sizes
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ..graph.graph import Graph
 from ..graph.node import RANDOM, Node
+from ..rule.apply import name_stays
 from ..rule.rewrite import Allow, Decision, anywhere
 
 NAME = "split_dequantize"
@@ -26,7 +27,7 @@ def split_dequantize(graph: Graph, allow: Allow = anywhere) -> tuple[Decision, .
         name = node.outputs[0] if node.writes else ""
         if (node.kind != "DequantizeLinear" and id(node) not in constant) or graph.uses(name) < 2:
             continue
-        bound = name in graph.outputs or any(name in user.captures for user in graph.users(name))
+        bound = name_stays(graph, name)
         movable = [user for user in graph.users(name) if name not in user.captures]
         readers = movable if bound else movable[1:]
         room -= len(readers) if node.kind != "DequantizeLinear" else 0

@@ -112,10 +112,11 @@ def _run(model: bytes, inputs: list[bytes]) -> list[bytes]:
     from onnx import ModelProto, TensorProto, numpy_helper
 
     from ...devices.cpu_session import open_session
+    from ...devices.interruption import run_options
     from ...devices.ort_values import run_session
 
     session = open_session(model, optimise=False, threads=1)
     names = [value.name for value in ModelProto.FromString(model).graph.input]
     arrays = [numpy_helper.to_array(TensorProto.FromString(data)) for data in inputs]
-    outputs = run_session(session, [value.name for value in session.get_outputs()], dict(zip(names, arrays, strict=False)))
+    outputs = run_session(session, [value.name for value in session.get_outputs()], dict(zip(names, arrays, strict=False)), run_options())
     return [numpy_helper.from_array(np.asarray(value)).SerializeToString() for value in outputs]

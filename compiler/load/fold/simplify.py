@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from ...activity import doing
+from ...devices.interruption import halting, run_options
 from ...devices.silence import silenced
 from ...errors import first_line
 from ..constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
@@ -57,7 +59,8 @@ def _run_onnxsim(model: onnx.ModelProto) -> tuple[onnx.ModelProto | None, str]:
         # no graph optimizations: they break patterns that rules recover, and an If of silero-vad
         hide_long(model)  # it follows the values of vectors, as onnx's shape inference does
         with silenced(2):  # it names every operator that it cannot fold; such an operator simply stays
-            data = simplify_bytes(model.SerializeToString(), FOLD_LIMIT)
+            with doing("folding the constants of the model", halt=halting(run_options())):
+                data = simplify_bytes(model.SerializeToString(), FOLD_LIMIT)
         simple = type(model).FromString(data)
         show_long(simple)
     except Exception as problem:

@@ -15,11 +15,12 @@ import pytest
 from onnx import numpy_helper
 from small_models import parse
 
+from autoglmc.compiler.activity import Limits
 from autoglmc.compiler.errors import ModelError
 from autoglmc.compiler.load.source import MemoryModel
 from autoglmc.compiler.reference import child as children
 from autoglmc.compiler.reference.messages import Answer, Question
-from autoglmc.compiler.reference.oracle import Limits, Oracle, ReferenceDied, ReferenceLate
+from autoglmc.compiler.reference.oracle import Oracle, ReferenceDied, ReferenceLate
 from autoglmc.compiler.reference.recall import Recalling
 from autoglmc.compiler.reference.store import Store
 
