@@ -1,4 +1,4 @@
-"""Hold the plan against the target's limits. A limit that is exceeded is an error that names the smallest relaxation."""
+"""Hold the plan against the target's limits. A limit that is exceeded is an error."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def broken(results: Sequence[LimitRecord]) -> Infeasible | None:
         _name(first),
         first.value or 0.0,
         first.limit,
-        (f"the smallest change to the target that would do: {', '.join(f'`{_relaxed(r)}`' for r in broken)}",),
+        (),
         message="; ".join(broken_by),
         where=", ".join(dict.fromkeys(r.origin for r in broken)),
     )
@@ -114,12 +114,3 @@ def _holds(record: LimitRecord) -> bool:
 
 def _name(record: LimitRecord) -> str:
     return f"{record.kind} {record.subject}".strip()
-
-
-def _relaxed(record: LimitRecord) -> str:
-    """What to write into the target: `memory dram { budget 3.3 MiB; }` or `latency <= 12 ms`."""
-    slack = 1024 if record.kind == "package" else 0  # the bundle's size holds the text of its limits, which may be longer then
-    needed = amount(record.kind, (record.value or 0) + slack)
-    if record.kind == "budget":
-        return f"memory {record.subject} {{ budget {needed}; }}"
-    return f"{_name(record)} {'<=' if record.comparison.startswith('<') else record.comparison} {needed}"

@@ -56,7 +56,7 @@ def test_a_limit_holds_at_its_value_and_not_below(kind: str, subject: str, value
 def test_a_budget_is_a_limit_of_its_memory() -> None:
     with pytest.raises(Infeasible, match="budget dram: predicted 5 MiB, and the target allows <= 4 MiB") as failure:
         check_limits(machine(budget=4 * MIB), FOUND)
-    assert "`memory dram { budget 5 MiB; }`" in failure.value.help
+    assert failure.value.help == ""  # advice is what was tried: driver/advise.py
 
 
 def test_all_broken_limits_are_told_at_once() -> None:
@@ -64,7 +64,7 @@ def test_all_broken_limits_are_told_at_once() -> None:
         check_limits(
             machine(limit("memory", "<", 5 * MIB, "peak"), limit("partitions", "<=", 1, "npu"), limit("latency", "<=", 1e-3)), FOUND
         )
-    assert failure.value.help.endswith("`latency <= 2 ms`, `memory peak <= 5 MiB`, `partitions npu <= 2`")
+    assert [part.split(":")[0] for part in failure.value.message.split("; ")] == ["latency", "memory peak", "partitions npu"]
     assert failure.value.resource == "latency"
 
 
@@ -93,6 +93,5 @@ def test_a_limit_on_power_or_energy_needs_power_of_every_device_in_use(kind: str
 @pytest.mark.parametrize("kind", ["fps"])
 def test_a_limit_from_below_holds_at_its_value_and_not_above(kind: str) -> None:
     assert check_limits(machine(limit(kind, ">=", 500)), FOUND)[-1].margin == pytest.approx(0)
-    with pytest.raises(Infeasible, match="fps: predicted 500, and the target allows >= 510") as failure:
+    with pytest.raises(Infeasible, match="fps: predicted 500, and the target allows >= 510"):
         check_limits(machine(limit(kind, ">=", 510)), FOUND)
-    assert "`fps >= 500`" in failure.value.help
