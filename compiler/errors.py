@@ -8,6 +8,8 @@ from typing import Any
 
 from .differing_digits import differing
 
+CONTINUED = "\n    "
+
 
 class UserError(Exception):
     """A problem in what the user gave, not in autoglmc; `str()` is the whole message, one fact a line.
@@ -32,7 +34,7 @@ class UserError(Exception):
             lines.append(f"  at: {self.where}")
         if self.help:
             lines.append(f"  help: {self.help}")
-        return "\n".join(lines)
+        return "\n".join(line.replace("\n", CONTINUED) for line in lines)  # a name may hold a line break: it begins no line of ours
 
     def __reduce__(self) -> tuple[Any, ...]:
         # keyword-only arguments: the default would call the class with `args` alone and lose them

@@ -55,6 +55,7 @@ def run_command(
     from ..errors import UsageError
     from ..report.draw_timeline import check_timeline_place
     from ..run.array_files import check_arrays_place, read_arrays
+    from ..run.check_inputs import not_finite
     from ..run.requests import run_bundle, run_requests
 
     if timeline is not None:
@@ -67,6 +68,8 @@ def run_command(
         help = "use --requests N for N requests, with or without --pipeline and --step-limit"
         raise UsageError("--repeat times one request again and again; it goes with no option for several", help=help)
     inputs = [read_arrays(source) for source in sources]
+    for note in not_finite(inputs):
+        out.note(note)
     if several:
         count = requests or len(inputs)
         result = run_requests(
