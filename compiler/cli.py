@@ -96,6 +96,8 @@ def main() -> None:
     """The program: one command line, in a process that may crash (compiler/guard)."""
     arguments = sys.argv[1:]
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # closed by whoever started this
+    # onnxruntime's packages report usage to their maker from 1.32 on; a compiler of models that are not published yet reports to nobody
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     if COMPLETION in os.environ:  # a shell waits for words
         sys.exit(run(arguments))
     sys.exit(supervised(lambda: run(arguments), lambda problem: _told(problem, arguments)))

@@ -14,6 +14,7 @@ from .check.checks import check_names, check_sense
 from .check.effect import check_effect
 from .check.guesses import check_guesses
 from .check.routes import check_routes
+from .check.unused import check_unused
 from .files.resolve import LANGUAGE, Load, Resolved, resolve
 from .lower.context import Context
 from .lower.device import check_table, lower_device
@@ -107,7 +108,9 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     report_missing("target", f"target `{statement.args[0].text}`", statement.body, statement.args[0].span, context)
     if parts.opset is None:
         return None
-    return _target(statement, parts, specs, context)
+    target = _target(statement, parts, specs, context)
+    check_unused(target, context)
+    return target
 
 
 def _target(statement: Statement, parts: _Parts, specs: list[RuleSpec], context: Context) -> Target:

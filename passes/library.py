@@ -12,6 +12,7 @@ from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
 from .decompose.normalization import NORMALIZATIONS
 from .decompose.pool import POOLS
+from .decompose.quantisation import QUANTISATION
 from .decompose.reshape_convolution import CONVOLUTION
 from .decompose.reshape_matmul import MATRIX
 from .decompose.rotary import ROTARY_SLICES
@@ -34,6 +35,7 @@ from .simplify.fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .simplify.fold_channels_last import FOLD_CHANNELS_LAST
 from .simplify.fold_pad import FOLD_PAD
 from .simplify.fold_product import FOLD_PRODUCT
+from .simplify.global_pool import GLOBAL_POOLS
 from .simplify.merge_reshape import MERGE_SHAPING, MERGES
 from .simplify.remove_identity import REMOVALS
 from .simplify.remove_requantize import REMOVE_REQUANTIZE
@@ -70,6 +72,8 @@ RECOVER: tuple[Rewrite, ...] = in_order(
 )
 OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_ATTENTION)
 """Recovered only where a device runs the operator and the whole is faster with it."""
+IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
+"""A quantised model for devices that compute in floats, where the whole is faster so."""
 SIMPLIFY: tuple[Rewrite, ...] = in_order(
     *REMOVALS,
     REMOVE_REQUANTIZE,
@@ -79,6 +83,7 @@ SIMPLIFY: tuple[Rewrite, ...] = in_order(
     FOLD_CHANNELS_LAST,
     FOLD_PRODUCT,
     FOLD_PAD,
+    *GLOBAL_POOLS,
 )
 FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"), GROUPNORM_INSTANCE)
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
@@ -126,7 +131,7 @@ SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 def every_rule() -> tuple[Rewrite, ...]:
     """Each once, in the order of the stages that use them."""
     tuning = (rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules)
-    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *SUBSTITUTE, *tuning)}.values())
+    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *SUBSTITUTE, *tuning)}.values())
 
 
 def named(name: str) -> Rewrite:

@@ -59,6 +59,9 @@ def _questions(part: Expression) -> list[Expression]:
 
 def _state(leaf: Expression, environment: Environment) -> str:
     answer = answer_of(leaf, environment)
+    if isinstance(leaf, Call) and leaf.function == "const" and answer is False:
+        varying = [argument for argument in leaf.arguments if answer_of(Call("const", (argument,)), environment) is False]
+        return ", ".join(f"const({render(argument)}) = no" for argument in varying)
     if isinstance(answer, Absent):
         return answer.what
     if isinstance(answer, Every):

@@ -35,6 +35,7 @@ def compile(
     passes: Sequence[UserPass | Callable[[Any], Any]] = (),
     search: SearchBudget | None = None,
     require_verified: str | None = None,
+    sign: str | os.PathLike[str] | None = None,
     progress: Callable[[str], None] | None = None,
     time_limit: float | None = None,
 ) -> Bundle:
@@ -58,6 +59,7 @@ def compile(
     - search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
     - require_verified: refuse a bundle that is not verified: "all", with every segment on its own runtime, even if `emulate`; "here",
       leaving out runtimes that are not here.
+    - sign: the file of a private key (ed25519, PEM) that the bundle is signed with; `Bundle.load(path, trust=[public key])` checks it.
     - progress: called with a line per stage.
     - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
       TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
@@ -88,6 +90,7 @@ def compile(
             passes=passes,
             search=search,
             require_verified=require_verified,
+            sign=sign,
             progress=progress,
         )
     return result.bundle

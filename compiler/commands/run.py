@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .limit_options import limit_options
-from .options import FILE, emulate_option
+from .options import FILE, emulate_option, trust_option
 from .output import Output, echo_json, output_options
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MOST = 10_000
 PIPELINE = "Overlap consecutive requests across devices; also run them one after the other, compare bit for bit and report both times."
 STEP_LIMIT = "Stop the run if one step of a request takes longer [default: no limit]."
 TIMELINE = "Write when each step ran: .json (chrome://tracing, Perfetto), .html or .svg."
-VERBOSE = "Print the memory of every segment."
+VERBOSE = "Print the manifest's digest, whether the bundle is signed, and the memory of every segment."
 QUIET = "Print only the time of the whole run."
 
 
@@ -35,6 +35,7 @@ QUIET = "Print only the time of the whole run."
 @click.option("--step-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help=STEP_LIMIT)
 @click.option("--timeline", type=FILE, help=TIMELINE)
 @click.option("--recompile", is_flag=True, help="Compile segments on this machine instead of loading the compiled ones of the bundle.")
+@trust_option
 @emulate_option
 @limit_options
 @output_options(VERBOSE, QUIET)
@@ -48,6 +49,7 @@ def run_command(
     step_limit: float | None,
     timeline: Path | None,
     recompile: bool,
+    trust: tuple[Path, ...],
     emulate: bool,
     out: Output,
 ) -> int:
@@ -73,10 +75,10 @@ def run_command(
     if several:
         count = requests or len(inputs)
         result = run_requests(
-            bundle, inputs, requests=count, pipeline=pipeline, step_limit=step_limit, emulate=emulate, recompile=recompile
+            bundle, inputs, requests=count, pipeline=pipeline, step_limit=step_limit, emulate=emulate, recompile=recompile, trust=trust
         )
     else:
-        result = run_bundle(bundle, inputs[0], repeat=repeat, emulate=emulate, recompile=recompile)
+        result = run_bundle(bundle, inputs[0], repeat=repeat, emulate=emulate, recompile=recompile, trust=trust)
     _write(result, output, timeline, out)
     if out.as_json:
         echo_json(result.as_json())

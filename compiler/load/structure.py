@@ -93,7 +93,7 @@ def _once(names: Iterator[str], kind: str, where: str) -> None:
     seen: set[str] = set()
     for name in names:
         if not name:
-            raise ModelError(f"a {kind} has no name", where=where, help="export the model again")
+            raise ModelError(f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} has no name", where=where, help="export the model again")
         if name in seen:
             raise ModelError(
                 f"two {kind}s are named '{name}'", where=where, help="every tensor needs a name of its own; export the model again"

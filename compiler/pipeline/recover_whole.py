@@ -33,9 +33,9 @@ def recover_whole(work: Work) -> None:
     if not any(decision.taken for decision in decisions):
         return
     decisions += simplify(twin.graph, work.without, work.allow)
-    parts, whole = _seconds(work), _seconds(twin)
+    parts, whole = predicted(work), predicted(twin)
     if whole is None or (parts is not None and whole >= parts):
-        work.decisions.extend(_refused(decision, parts, whole) for decision in decisions if decision.rule in {rule.name for rule in rules})
+        work.decisions.extend(refused(decision, parts, whole) for decision in decisions if decision.rule in {rule.name for rule in rules})
         return
     work.graph = twin.graph
     work.decisions.extend(decisions)
@@ -47,17 +47,18 @@ def _wanted(rule: Rewrite, work: Work) -> bool:
     return any(device.runtime.adapter != RUNTIME_TUNED and lists(device, rule.emits[0]) for device in work.target.devices)
 
 
-def _seconds(work: Work) -> float | None:
+def predicted(work: Work) -> float | None:
     """What the placement predicts for the whole model; None if there is none."""
     asked = ask(work.graph, work.target, work.substitutes, work.families)
     placement = None if asked.unplaceable else place(state(asked), work.effort)
     return None if placement is None else placement.solution.price.total
 
 
-def _refused(decision: Decision, parts: float | None, whole: float | None) -> Decision:
+def refused(decision: Decision, parts: float | None, whole: float | None) -> Decision:
+    """What was decided about a graph that is not taken after all: `whole` seconds with it, `parts` as it is."""
     if not decision.taken:
         return decision
     if whole is None or parts is None:
-        return replace(decision, taken=False, reason="with the whole operator the model has no valid placement")
+        return replace(decision, taken=False, reason="with it the model has no valid placement")
     with_it, as_parts = times(whole, parts)
-    return replace(decision, taken=False, reason=f"predicted time of the model: {with_it} with it, {as_parts} with its parts")
+    return replace(decision, taken=False, reason=f"predicted time of the model: {with_it} with it, {as_parts} without")

@@ -84,6 +84,7 @@ def _stages(library: RuleLibrary | None) -> dict[str, set[str]]:
         "recover": built_in.RECOVER,
         "simplify": built_in.SIMPLIFY,
         "recover-whole": built_in.OFFER,
+        "write-in-floats": built_in.IN_FLOATS,
         "realise-placement": built_in.SUBSTITUTE,
         "tune-segments": tuning,
     }

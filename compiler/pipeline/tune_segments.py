@@ -12,6 +12,7 @@ from ...passes.library import FOLLOW, FUSED_FOR_ORT, TUNE
 from ...passes.place.cut_segments import cut_again
 from ...passes.place.segment import Segment
 from ...passes.rule.bodies import apply_everywhere
+from ...passes.rule.build import UnknownDtype
 from ...passes.rule.rewrite import Allow, Bindings, Decision, Rewrite, anywhere
 from ...passes.stages import share_masks
 from ...targets.model import Device, Precision, Target
@@ -31,7 +32,10 @@ def _if_supported(rule: Rewrite, device: Device, precision: Precision) -> Rewrit
     def unless(graph: Graph, found: Bindings) -> str | None:
         if (reason := rule.unless(graph, found)) is not None:
             return reason
-        proposal = rule.replacement(graph, found)
+        try:
+            proposal = rule.replacement(graph, found)
+        except UnknownDtype as problem:
+            return str(problem)
         graph.infer(proposal.nodes)
         answers = [supports(device, graph.view(node), precision) for node in proposal.nodes]
         graph.discard(proposal.nodes)

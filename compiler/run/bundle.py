@@ -8,18 +8,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..activity import Limits, limited
-from ..bundle.manifest import Manifest
-from ..bundle.manifest_json import OtherFormat, read_manifest
+from ..bundle.manifest import SIGNATURE, TOOL, Manifest
+from ..bundle.manifest_json import OtherFormat, manifest_bytes, manifest_in
+from ..bundle.signature import check_signature, trusted_keys
 from ..errors import BundleError
 from ..quantities import count
-from .check_bundle import check_external_data, check_files, check_plan
+from .check_bundle import check_bundle
 
 if TYPE_CHECKING:
     import networkx
@@ -40,6 +42,10 @@ class Bundle:
     """Where it is; it may be moved and copied as a whole."""
     manifest: Manifest
     """Everything that was decided: segments, schedule, arena, handoffs, limits, errors."""
+    digest: str
+    """sha256 of manifest.json, which has the digests of all other files: equal for equal bundles."""
+    trusted: str
+    """The file of the key in `trust` that signed it; "" where it was loaded without one."""
 
     def __repr__(self) -> str:
         """Short: a manifest is thousands of lines."""
@@ -48,23 +54,44 @@ class Bundle:
         return f"<Bundle {str(self.folder)!r}: {what}{'' if self.manifest.verification.verified else ', NOT verified'}>"
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> Bundle:
-        """The bundle in the folder `path`, every file of it checked against its digest.
+    def load(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = ()) -> Bundle:
+        """The bundle in the folder `path`, every file of it checked against its digest before anything reads it.
 
-        Raises BundleError that names the first field or file at fault, TypeError for anything but a path.
+        trust: files of public keys (ed25519, PEM), or one; the bundle is refused unless one of them signed it. Without, digests protect
+        against accidents only: a bundle is executable content (docs/trust.md).
+
+        Raises BundleError that names the first field or file at fault, UsageError for a key that is none, TypeError for anything but a
+        path.
         """
         folder = Path(path)
+        keys = trusted_keys((trust,) if isinstance(trust, (str, os.PathLike)) else trust)
         try:
-            manifest = read_manifest(folder)
-            check_files(folder, manifest)
-            check_external_data(folder, manifest)
-            check_plan(manifest, str(folder))
+            data = manifest_bytes(folder)
+            signer = str(check_signature(folder, data, keys).path) if keys else ""
+            manifest = manifest_in(data, folder)
+            check_bundle(folder, manifest)
         except OtherFormat:
             raise
         except BundleError as problem:
             problem.help = problem.help or "the bundle is damaged or incomplete: copy it again, or compile the model again"
             raise
-        return Bundle(folder, manifest)
+        return Bundle(folder, manifest, hashlib.sha256(data).hexdigest(), signer)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever runs it should know: that another version of autoglmc wrote it."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            here, written = version(TOOL), self.manifest.tool.version
+        except PackageNotFoundError:
+            return ()
+        return () if written == here else (f"the bundle was written by {TOOL} {written}, this is {here}",)
+
+    @property
+    def signed(self) -> bool:
+        """Whether it has a signature, checked or not."""
+        return (self.folder / SIGNATURE).is_file()
 
     def session(
         self,

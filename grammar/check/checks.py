@@ -147,9 +147,10 @@ def check_sense(
     _dtypes(precision, devices, context)
     if not context.report.broken and devices and all(device.active_power is None for device in devices):
         for limit in limits:
-            if limit.kind == "power":
+            if limit.kind in ("power", "energy"):
                 help = "write `power active 2 W, idle 0.1 W` in a device"
-                context.report.error("HW0308", _limit_span(limit, context), "a limit on power, but no device states its `power`", help)
+                message = f"a limit on {limit.kind}, but no device states its `power`"
+                context.report.error("HW0308", _limit_span(limit, context), message, help)
 
 
 def _limit_span(limit: Limit, context: Context) -> Span:
@@ -223,9 +224,10 @@ def _device(device: Device, memories: list[Memory], limits: tuple[Limit, ...], c
             context.report.add("warning", "HW0307", span, message, "check the units of peak and bandwidth")
             break
     for limit in limits:
-        if limit.kind == "latency" and device.dispatch > limit.value:
+        allowed = limit.value if limit.kind == "latency" else 1 / limit.value if limit.kind == "fps" else None
+        if allowed is not None and device.dispatch > allowed:
             note = (Note("the limit is here", _limit_span(limit, context)),)
-            message = f"one dispatch of `{device.name}` already exceeds the latency limit"
+            message = f"one dispatch of `{device.name}` already exceeds the {limit.kind} limit"
             context.report.add("warning", "HW0309", context.spans[f"{path}.dispatch"], message, "", note)
 
 

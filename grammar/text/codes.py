@@ -48,8 +48,8 @@ CODES: Mapping[str, Code] = {
     "HW0305": Code("error", "Alignments that contradict each other, or one that is not a power of two."),
     "HW0306": Code("error", "An unknown dtype, or one that `precision` requires and no device computes in."),
     "HW0307": Code("warning", "The ratio of peak to bandwidth is implausible: one of the units is probably wrong."),
-    "HW0308": Code("error", "A power limit, but no device states its power."),
-    "HW0309": Code("warning", "One dispatch of the device takes longer than the latency limit, so the device is never used."),
+    "HW0308": Code("error", "A limit on power or energy, but no device states its power."),
+    "HW0309": Code("warning", "One dispatch of the device takes longer than the latency or fps limit allows, so the device is never used."),
     "HW0401": Code("error", "Not an ONNX operator. Operators of other domains are written `com.example::Op`."),
     "HW0402": Code("error", "Not a condition, an unknown predicate, or wrong arguments of one."),
     "HW0403": Code("error", "The operator has no such operand or attribute in the declared opsets."),
@@ -66,5 +66,6 @@ CODES: Mapping[str, Code] = {
     "HW0510": Code("info", "A claim that is not checked here: the rule is not elementwise, so it is checked on every compiled model."),
     "HW0511": Code("info", "A rule replaces a built-in rule of the same name."),
     "HW0512": Code("warning", "A line without effect: it repeats what already holds, or depends on something that is missing."),
+    "HW0513": Code("warning", "A statement without effect: nothing that is planned, predicted or checked depends on it."),
     "HW0601": Code("warning", "Only with `--strict`: a limit depends on a number marked `@guess`."),
 }  # fmt: skip

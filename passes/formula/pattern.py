@@ -7,7 +7,7 @@ difference. What is left is to pair terms and to read off what the formula leave
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf, isfinite
@@ -208,6 +208,8 @@ class Outline:
     functions: tuple[frozenset[str], ...]
     """For each spelling, what the graph must contain for it to be there ("Root" for a root or a fraction of a sum)."""
     common: frozenset[str]
+    calls: int
+    """How many calls stand one in another, at most."""
     once: bool
     """Whether some spelling writes x only once (x² counts once)."""
     weights: bool
@@ -216,19 +218,14 @@ class Outline:
     """Whether there are unknown tensors besides x."""
 
 
-def functions_of(inside: Iterable[Atom]) -> frozenset[str]:
-    """The functions among the atoms of a formula, "Root" for a root or a fraction of a sum. Equal for a formula and all its spellings,
-    since its unknowns stand for tensors and numbers."""
-    return frozenset(a.function if isinstance(a, Call) else "Root" for a in inside if isinstance(a, Call | Whole))
-
-
 @lru_cache(maxsize=512)
 def outline(spellings: tuple[Formula, ...]) -> Outline:
     found = [list(atoms(formula)) for formula in spellings]
     unknowns = [[a for a in each if isinstance(a, Unknown)] for each in found]
-    needs = tuple(map(functions_of, found))
+    needs = tuple(formula.content.functions for formula in spellings)
     return Outline(
         functions=needs,
+        calls=max((formula.content.calls for formula in spellings), default=0),
         common=frozenset.intersection(*needs) if needs else frozenset(),
         once=any(sum(a.name == "x" for a in each) == 1 for each in unknowns),
         weights=any(a.kind == "weight" for each in unknowns for a in each),

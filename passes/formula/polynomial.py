@@ -77,16 +77,37 @@ Monomial = frozenset[tuple[Atom, int]]
 UNIT: Monomial = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a polynomial is made of, inside its calls and roots too."""
+
+    functions: frozenset[str]
+    """"Root" for a root or a fraction of a sum. Equal for a formula and all its spellings, since its unknowns stand for tensors and
+    numbers."""
+    tensors: frozenset[str]
+    calls: int
+    """How many calls stand one in another, at most."""
+
+
 class Polynomial:
     """Immutable; `terms` maps a monomial to its coefficient, never zero. Arithmetic raises TooLarge beyond the limits."""
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_content", "_hash", "terms")
 
     def __init__(self, terms: Mapping[Monomial, float] | Iterable[tuple[Monomial, float]]) -> None:
         self.terms: Mapping[Monomial, float] = {m: c for m, c in dict(terms).items() if c != 0.0}
         if len(self.terms) > MAX_TERMS:
             raise TooLarge
         self._hash: int | None = None
+        self._content: Content | None = None
+
+    @property
+    def content(self) -> Content:
+        """Found once: what stands inside several atoms is not walked again. Written out, what a graph computes may be exponentially
+        longer than the graph."""
+        if self._content is None:
+            self._content = _content(self)
+        return self._content
 
     def __hash__(self) -> int:
         if self._hash is None:
@@ -180,16 +201,29 @@ def atom(of: Atom) -> Polynomial:
 
 
 def atoms(of: Polynomial) -> Iterator[Atom]:
-    """Every atom, those inside calls and roots too, with repetitions."""
-    stack = [of]
-    while stack:
-        for monomial in stack.pop().terms:
-            for found, _ in monomial:
-                yield found
-                if isinstance(found, Call):
-                    stack.append(found.argument)
-                elif isinstance(found, Whole):
-                    stack.append(found.inside)
+    """Every atom, those inside calls and roots too, as often as it is written: for formulas, which are short."""
+    for monomial in of.terms:
+        for found, _ in monomial:
+            yield found
+            if (inner := inside(found)) is not None:
+                yield from atoms(inner)
+
+
+def inside(of: Atom) -> Polynomial | None:
+    """What a call or a root is of."""
+    return of.argument if isinstance(of, Call) else of.inside if isinstance(of, Whole) else None
+
+
+def _content(of: Polynomial) -> Content:
+    direct = {a for monomial in of.terms for a, _ in monomial}
+    inner = [(isinstance(a, Call), p.content) for a in direct if (p := inside(a)) is not None]
+    return Content(
+        functions=frozenset().union(
+            (a.function if isinstance(a, Call) else "Root" for a in direct if isinstance(a, Call | Whole)), *(c.functions for _, c in inner)
+        ),
+        tensors=frozenset().union((a.tensor for a in direct if isinstance(a, Leaf)), *(c.tensors for _, c in inner)),
+        calls=max((is_call + c.calls for is_call, c in inner), default=0),
+    )
 
 
 def _times(left: Monomial, right: Monomial) -> Monomial:

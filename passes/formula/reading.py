@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf, prod
 
 from ...targets.dtypes import FLOATS
@@ -11,6 +12,8 @@ from .pattern import call, clip
 from .polynomial import WHOLE, Call, Leaf, Polynomial, TooLarge, atom, polynomial
 from .region import ARITHMETIC, CLIPS, FUNCTIONS, MAX_NODES, READ, REDUCTIONS, Reader
 
+MAX_KEPT = 256
+"""Candidates whose readings are kept; roots near each other share them."""
 Shape = tuple[int | None, ...]
 
 
@@ -18,35 +21,81 @@ class Unreadable(Exception):
     """The tensor is not built from arithmetic on the candidate alone."""
 
 
-def read(reader: Reader, tensor: str, stop: frozenset[str], weights: bool, others: bool) -> Reading:
-    """What `tensor` computes from the tensors in `stop`. With `weights`, constants of many values are leaves too; with `others`,
-    any tensor. Raises Unreadable or TooLarge."""
-    reading = Reading(reader, stop, weights, others)
-    reading.result = reading.of(tensor, None)
-    return reading
+class Unfinished(Exception):
+    """More nodes lie behind the tensor than are read for one root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a tensor computes."""
+
+    result: Polynomial
+    constants: frozenset[str]
+    """Constants read as one number although they have several elements or a rank."""
+
+
+class Readings:
+    """For one sweep over a graph: what tensors compute from a candidate for x. What was read for one root is not read again for the
+    roots before it. Edits at the root, or at roots after it, leave what lies behind it as it is."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self._by_candidate: dict[tuple[str, bool, bool], Reading] = {}
+
+    def find(self, tensor: str, candidate: str, weights: bool, others: bool) -> Found | None:
+        """What `tensor` computes from `candidate`; None if it is no formula of it. With `weights`, constants of many values are leaves
+        too; with `others`, any tensor."""
+        key = (candidate, weights, others)
+        if key not in self._by_candidate:
+            if len(self._by_candidate) >= MAX_KEPT:
+                del self._by_candidate[next(iter(self._by_candidate))]
+            self._by_candidate[key] = Reading(self.reader, candidate, weights, others)
+        return self._by_candidate[key].read(tensor)
 
 
 class Reading:
-    """One reading of one tensor."""
+    """All that is read from one candidate."""
 
-    def __init__(self, reader: Reader, stop: frozenset[str], weights: bool, others: bool) -> None:
-        self.reader, self.graph, self.stop, self.weights, self.others = reader, reader.graph, stop, weights, others
-        self.constants: set[str] = set()
-        """Constants read as one number although they have several elements or a rank."""
-        self.result = polynomial(0.0)
-        self._memo: dict[tuple[str, Shape | None], Polynomial] = {}
+    def __init__(self, reader: Reader, candidate: str, weights: bool, others: bool) -> None:
+        self.reader, self.graph, self.candidate, self.weights, self.others = reader, reader.graph, candidate, weights, others
+        self._memo: dict[tuple[str, Shape | None], Found | None] = {}
+        self._constants: frozenset[str] = frozenset()
         self._nodes = 0
 
+    def read(self, tensor: str) -> Found | None:
+        """What the tensor computes; None if it is no formula, or one that is too large."""
+        self._nodes, self._constants = 0, frozenset()
+        try:
+            result = self.of(tensor, None)
+        except (Unreadable, Unfinished):
+            return None
+        return Found(result, self._constants)
+
     def of(self, tensor: str, restored: Shape | None) -> Polynomial:
-        """`restored` is the shape a Reshape gives back to a reduction that dropped its axes; only statistics may stand under it."""
-        tensor = self.reader.resolve(tensor)
-        key = (tensor, restored)
+        """`restored` is the shape a Reshape gives back to a reduction that dropped its axes; only statistics may stand under it.
+        Raises Unreadable or Unfinished."""
+        key = (self.reader.resolve(tensor), restored)
         if key not in self._memo:
-            self._memo[key] = self._read(tensor, restored)
-        return self._memo[key]
+            self._memo[key] = self._found(*key)
+        found = self._memo[key]
+        if found is None:
+            raise Unreadable
+        self._constants |= found.constants
+        return found.result
+
+    def _found(self, tensor: str, restored: Shape | None) -> Found | None:
+        """None where it cannot be read; raises Unfinished where that is not known yet."""
+        before, self._constants = self._constants, frozenset()
+        try:
+            result = self._read(tensor, restored)
+            return Found(result, self._constants) if result.content.calls <= self.reader.calls else None
+        except (Unreadable, TooLarge):
+            return None
+        finally:
+            self._constants = before
 
     def _read(self, tensor: str, restored: Shape | None) -> Polynomial:
-        if tensor in self.stop:
+        if tensor == self.candidate:
             return self._leaf(tensor, restored)
         if tensor in self.graph.constants:
             return self._constant(tensor, restored)
@@ -57,7 +106,7 @@ class Reading:
             return self._leaf(tensor, restored)
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise TooLarge
+            raise Unfinished
         if node.operator in ARITHMETIC:
             return self._arithmetic(node, restored)
         if node.operator in FUNCTIONS:
@@ -80,7 +129,7 @@ class Reading:
                 raise Unreadable
             return self._leaf(tensor, restored)
         if self.graph.tensor(tensor).shape != ():
-            self.constants.add(tensor)
+            self._constants |= {tensor}
         return polynomial(number)
 
     def _arithmetic(self, node: Node, restored: Shape | None) -> Polynomial:

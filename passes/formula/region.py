@@ -5,7 +5,7 @@ Everything here is bounded: no more than MAX_NODES nodes are looked at, however 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ FUNCTIONS = SMOOTH | OTHERS
 CLIPS = frozenset({"Clip", "Relu", "HardSigmoid", "Max", "Min"})
 ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Neg", "Sum", "Pow", "Sqrt", "Reciprocal"})
 REDUCTIONS = frozenset({"ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare"})
+CALLS = FUNCTIONS | CLIPS | REDUCTIONS
 READ = ARITHMETIC | FUNCTIONS | CLIPS | REDUCTIONS | RESHAPING | THROUGH
 FUNCTION_OF = {
     **{name: name for name in FUNCTIONS},
@@ -45,14 +46,18 @@ class Region:
     """Non-constant tensors in breadth-first order, with the number of times the region reads them."""
     chain: tuple[str, ...]
     """Tensors on the way back from the node while each operator has one operand that is not constant."""
+    calls: Mapping[str, int]
+    """How many calls each tensor stands in, on the way by which it was met first. A formula has no way to its x with more calls than its
+    nesting, so this tells without reading which tensors a formula can be of. A Clip in a Clip counts as one, since it can be one."""
 
 
 class Reader:
     """Remembers, for one graph, which constants are one number; safe across edits since names are never reused."""
 
-    def __init__(self, graph: Graph, others: bool = True) -> None:
-        """`others`: whether a formula may read tensors besides x; without, regions end where no x can lie further back."""
-        self.graph, self.others = graph, others
+    def __init__(self, graph: Graph, others: bool = True, calls: int = MAX_NODES) -> None:
+        """`others`: whether a formula may read tensors besides x; without, regions end where no x can lie further back. `calls`: how many
+        calls stand one in another in the deepest formula that is looked for; nothing is read beyond that."""
+        self.graph, self.others, self.calls = graph, others, calls
         self._numbers: dict[str, float | None] = {}
 
     def resolve(self, tensor: str) -> str:
@@ -79,8 +84,9 @@ class Reader:
         found: set[str] = set()
         reads: dict[str, int] = {}
         chain: list[str] = []
-        queue = [node]
-        for current in queue:  # walked for every sum and product of the graph: what follows is spelled for speed
+        calls: dict[str, int] = {}
+        queue = [(node, 0)]
+        for current, depth in queue:  # walked for every sum and product of the graph: what follows is spelled for speed
             if current.operator not in READ or current.domain:
                 continue
             behind = []
@@ -97,12 +103,16 @@ class Reader:
                 found.add(function)
             if len(behind) == 1 and len(queue) == len(chain) + 1:
                 chain.append(behind[0][0])
+            clips = current.operator in CLIPS
+            depth += current.operator in CALLS
             for tensor, producer in behind:
                 before = reads.get(tensor, 0)
                 reads[tensor] = before + 1
-                if not before and producer is not None and len(queue) < MAX_NODES:
-                    queue.append(producer)
-        return Region(frozenset(found), reads, tuple(chain))
+                if not before:
+                    calls[tensor] = depth
+                    if producer is not None and len(queue) < MAX_NODES:
+                        queue.append((producer, depth - (clips and producer.operator in CLIPS)))
+        return Region(frozenset(found), reads, tuple(chain), calls)
 
     def _apart(self, node: Node) -> bool:
         """Whether one operand comes, by operators that nothing else reads, from what no formula contains: a sum or product of it with

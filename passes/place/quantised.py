@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...targets.dtypes import FLOATS
-from ...targets.model import Target
+from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.support import device_dtypes
+from ..graph.constant_cone import CARRIES, cone
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
@@ -46,11 +47,17 @@ def quantised_units(graph: Graph, nodes: Sequence[Node]) -> list[QuantisedUnit]:
             found.append(QuantisedUnit(tuple(members), True))
             taken.update(map(id, members))
     for node in nodes:
-        members = [] if node.kind in (INTO, OUT) or id(node) in taken else [m for m in _around(graph, node) if id(m) not in taken]
+        alone = node.kind in (INTO, OUT) or id(node) in taken or _stores(graph, node)
+        members = [] if alone else [member for member in _around(graph, node) if id(member) not in taken]
         if len(members) > 1:
             found.append(QuantisedUnit(tuple(members), False))
             taken.update(map(id, members))
     return found
+
+
+def _stores(graph: Graph, node: Node) -> bool:
+    """Whether it only stores a constant in another form: then it belongs to its reader."""
+    return node.kind in CARRIES and bool(cone(node.outputs[0], graph.producer, graph.constants.__contains__, graph.uses))
 
 
 def _whole(graph: Graph, root: Node) -> list[Node] | None:
@@ -78,9 +85,12 @@ def _is_float(graph: Graph, name: str) -> bool:
 
 
 def _around(graph: Graph, node: Node) -> list[Node]:
-    """The operator with the DequantizeLinears that only it reads, and the QuantizeLinear that alone reads it."""
-    sources = [graph.producer(name) for name in dict.fromkeys(node.inputs) if name and graph.uses(name) == 1]
-    before = [source for source in sources if source is not None and source.kind == OUT]
+    """The operator with the DequantizeLinears and the forms of constants that only it reads, and the QuantizeLinear that alone reads it."""
+    before: list[Node] = []
+    for name in dict.fromkeys(node.inputs):
+        source = graph.producer(name) if name and graph.uses(name) == 1 else None
+        made = cone(name, graph.producer, graph.constants.__contains__, graph.uses) if source is not None else []
+        before += reversed(made) if made else [source] if source is not None and source.kind == OUT else []
     readers = graph.users(node.writes[0]) if len(node.writes) == 1 and graph.uses(node.writes[0]) == 1 else []
     return [*before, node, *(reader for reader in readers if reader.kind == INTO and reader.inputs[0] in node.writes)]
 
@@ -115,7 +125,7 @@ def _settle(
 ) -> Sequence[Answer]:
     """Answers of one device for all members: computed in integers, as they stand, or refused for one member's sake."""
     device = target.devices[column]
-    integers = frozenset(device_dtypes(device)) - FLOATS
+    integers = integer_dtypes(device)
     dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
     if unit.whole and dtype in integers:
         seen = [node if node.kind in (INTO, OUT) else view_of(graph, node, unit) for node in unit.members]
@@ -131,6 +141,12 @@ def _settle(
     node, refusal = refused
     why = Refusal(device.name, tuple(f"its quantised unit needs {node.kind}, and {reason}" for reason in refusal.reasons))
     return [answer if isinstance(answer, Refusal) else why for answer in here]
+
+
+def integer_dtypes(device: Device) -> frozenset[str]:
+    """Dtypes that it computes quantised units in: those of its table, and with `supports all` those that it states a peak for."""
+    everything = any(block.everything for block in device.supports)
+    return frozenset((*device_dtypes(device), *(peak.dtype for peak in device.peaks if everything))) - FLOATS
 
 
 def view_of(graph: Graph, node: Node, unit: QuantisedUnit) -> OperatorView:

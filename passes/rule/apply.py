@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..formula.reading import Readings
 from ..formula.region import FUNCTION_OF, Reader
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -28,15 +29,18 @@ def insert(graph: Graph, node: Node, replacement: Replacement) -> bool:
 
 def redirect(graph: Graph, outputs: Mapping[str, str]) -> bool:
     """Lets the readers of each tensor read another instead; False, with nothing changed, where a name must stay."""
-    for old in outputs:
-        if old in graph.outputs or any(old in user.captures for user in graph.users(old)):
-            return False
+    if any(name_stays(graph, old) for old in outputs):
+        return False
     for old, new in outputs.items():
         for user in graph.users(old):
-            for index, name in enumerate(user.inputs):
-                if name == old:
-                    graph.set_input(user, index, new)
+            for _ in range(user.inputs.count(old)):
+                graph.set_input(user, user.inputs.index(old), new)
     return True
+
+
+def name_stays(graph: Graph, tensor: str) -> bool:
+    """Whether the tensor must keep its name: an output of the graph, or one that a body reads."""
+    return graph.is_output(tensor) or any(tensor in user.captures for user in graph.users(tensor))
 
 
 def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tuple[Decision, ...]:
@@ -44,12 +48,13 @@ def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tu
     reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
     decisions: dict[tuple[str, str], Decision] = {}
     for _ in range(MAX_ROUNDS):
-        nodes, reader, changed = graph.nodes, Reader(graph, any(rule.about.others for rule in rules)), False
+        reader = Reader(graph, any(rule.about.others for rule in rules), max((rule.about.calls for rule in rules), default=0))
+        nodes, readings, changed = graph.nodes, Readings(reader), False
         by_root = _by_root(rules, nodes)
         for node in reversed(nodes):
             if not node.live or node.kind not in by_root:
                 continue
-            for decision in _visit(graph, Site(graph, node, reader), by_root[node.kind], allow):
+            for decision in _visit(graph, Site(graph, node, readings), by_root[node.kind], allow):
                 decisions[decision.rule, decision.tensor] = decision
                 changed |= decision.taken
         if not changed:

@@ -23,6 +23,10 @@ AXES_AS_INPUT = {"ReduceMax": 18, "ReduceMean": 18, "ReduceSum": 13, "Squeeze": 
 """From this opset on the axes are an input."""
 
 
+class UnknownDtype(Exception):
+    """A constant is to be written in a dtype that is not known, or that arrays do not have."""
+
+
 class Builder:
     """Collects the nodes that stand for one old node, in `nodes`. Numbers become constants of `dtype` ("fp32", "fp16" …)."""
 
@@ -47,17 +51,22 @@ class Builder:
 
     def array(self, value: np.ndarray, dtype: str | None = None, name: str = "") -> str:
         """A constant tensor, cast once to `dtype` (the builder's own by default); `name` becomes part of the tensor's."""
-        kind = helper.tensor_dtype_to_np_dtype(ELEMENT[dtype or self.dtype])
+        kind = self._kind(dtype or self.dtype)
         return self.graph.constant(value.astype(kind), f"{self.hint}_{name}" if name else self.hint)
 
     def number(self, value: float) -> str:
         """A scalar constant; a value beyond the dtype's range becomes its largest."""
         if value not in self._numbers:
-            kind = helper.tensor_dtype_to_np_dtype(ELEMENT[self.dtype])
+            kind = self._kind(self.dtype)
             limit = largest(self.dtype)
             held = value if abs(value) == np.inf else min(max(value, -limit), limit)
             self._numbers[value] = self.graph.constant(np.array(held, kind), self.hint)
         return self._numbers[value]
+
+    def _kind(self, dtype: str) -> np.dtype[np.generic]:
+        if dtype not in ELEMENT:
+            raise UnknownDtype(f"the dtype of {self.hint} is not known")
+        return helper.tensor_dtype_to_np_dtype(ELEMENT[dtype])
 
     def integers(self, values: Sequence[int]) -> str:
         """A one-dimensional int64 constant: a shape, axes, starts."""

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ...targets.dtypes import FLOATS, HALVES, ROUNDOFF
-from ..formula.pattern import Formula, Outline, Pairing, Value, functions_of, outline
-from ..formula.polynomial import Leaf, TooLarge, atoms
-from ..formula.reading import Reading, Unreadable, read
+from ..formula.pattern import Formula, Outline, Pairing, Value, outline
+from ..formula.reading import Found, Readings
 from ..formula.region import Reader, Region
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.schema import first_opset
-from .build import Builder
+from .build import Builder, UnknownDtype
 
 Allow = Callable[[str, str], bool]
 """Whether a rule (its name) may be applied at the node that writes a tensor; called once per application, just before it."""
@@ -153,7 +152,7 @@ class Rewrite:
         """Whether the rule applies at this root. Nothing is changed."""
         if node.kind not in self.operators:
             return None
-        found = self.match(graph, node) if self.match else _find(site or Site(graph, node), self)
+        found = self.match(graph, node) if self.match else _find(site or self._alone(graph, node), self)
         if found is None:
             return None
         for operator in self.emits:
@@ -164,15 +163,25 @@ class Rewrite:
         against = self.unless(graph, found)
         return Match(self, found) if against is None else Declined(self.name, against)
 
+    def _alone(self, graph: Graph, node: Node) -> Site:
+        return Site(graph, node, Readings(Reader(graph, calls=self.about.calls)))
+
     def propose(self, graph: Graph, node: Node, site: Site | None = None) -> Replacement | Declined | None:
         """The new nodes, unattached: give them to `insert`, or drop them."""
         match = self.find(graph, node, site)
-        return self.replacement(graph, match.found) if isinstance(match, Match) else match
+        try:
+            return self.replacement(graph, match.found) if isinstance(match, Match) else match
+        except UnknownDtype as problem:
+            return Declined(self.name, str(problem))
 
     def replacement(self, graph: Graph, found: Bindings) -> Replacement:
-        """What the rule writes for what it found; no condition is checked."""
+        """What the rule writes for what it found; no condition is checked. Raises UnknownDtype, with nothing left in the graph."""
         b = Builder.at(graph, found.root)
-        result = self.build(b, found)
+        try:
+            result = self.build(b, found)
+        except UnknownDtype:
+            graph.discard(b.nodes)
+            raise
         results = (result,) if isinstance(result, str) else result
         return Replacement(tuple(b.nodes), {old: new for old, new in zip(found.root.outputs, results, strict=False) if old})
 
@@ -189,26 +198,23 @@ def reassociating(
 class Site:
     """One root, shared by the rules tried there: what lies behind it is walked once."""
 
-    def __init__(self, graph: Graph, node: Node, reader: Reader | None = None) -> None:
-        self.graph, self.node, self.reader = graph, node, reader or Reader(graph)
+    def __init__(self, graph: Graph, node: Node, readings: Readings) -> None:
+        self.graph, self.node, self.readings = graph, node, readings
         self._region: Region | None = None
-        self._readings: dict[tuple[str, bool, bool], Reading | None] = {}
+        self._found: dict[tuple[str, bool, bool], Found | None] = {}
 
     @property
     def region(self) -> Region:
         if self._region is None:
-            self._region = self.reader.region(self.node)
+            self._region = self.readings.reader.region(self.node)
         return self._region
 
-    def reading(self, candidate: str, weights: bool, others: bool) -> Reading | None:
+    def reading(self, candidate: str, weights: bool, others: bool) -> Found | None:
         """What the root computes from one candidate for x; None if it is no formula of it."""
         key = (candidate, weights, others)
-        if key not in self._readings:
-            try:
-                self._readings[key] = read(self.reader, self.node.outputs[0], frozenset({candidate}), weights, others)
-            except (Unreadable, TooLarge):
-                self._readings[key] = None
-        return self._readings[key]
+        if key not in self._found:
+            self._found[key] = self.readings.find(self.node.outputs[0], *key)
+        return self._found[key]
 
 
 def _find(site: Site, rule: Rewrite) -> Bindings | None:
@@ -221,26 +227,27 @@ def _find(site: Site, rule: Rewrite) -> Bindings | None:
         return None
     formulas = [(f, needs) for f, needs in zip(rule.pattern, about.functions, strict=True) if needs <= site.region.functions]
     tolerance = max(rule.tolerance, ROUNDING.get(dtype, 0.0))
-    candidates = site.region.chain if about.once else [t for t, reads in site.region.reads.items() if reads > 1]
+    if not formulas:
+        return None
+    near, reads = site.region.calls, site.region.reads
+    candidates = [t for t in (site.region.chain if about.once else reads) if near[t] <= about.calls and (about.once or reads[t] > 1)]
     for candidate in candidates[:MAX_CANDIDATES]:
         if graph.tensor(candidate).dtype != dtype:
             continue
         reading = site.reading(candidate, about.weights, about.others)
         if reading is None or not _same_shape(graph, candidate, reading):
             continue
-        inside = list(atoms(reading.result))
-        constants = frozenset(a.tensor for a in inside if isinstance(a, Leaf) and a.tensor in graph.constants)
-        functions = functions_of(inside)
+        content = reading.result.content
         for formula, needs in formulas:
-            if needs != functions:
+            if needs != content.functions:
                 continue
-            pairing = Pairing(tolerance, constants)
+            pairing = Pairing(tolerance, frozenset(t for t in content.tensors if t in graph.constants))
             for values in pairing.pair(formula, reading.result, {"x": candidate}):
                 return Bindings(node, values)
     return None
 
 
-def _same_shape(graph: Graph, x: str, reading: Reading) -> bool:
+def _same_shape(graph: Graph, x: str, reading: Found) -> bool:
     """Whether no constant that was read as one number broadcasts x to a larger shape."""
     shape = graph.tensor(x).shape
     for name in reading.constants:

@@ -51,7 +51,7 @@ CONCAT = OperatorView(
 REASONS = [
     # predicate, operator, condition, what is said
     ("const", CONV, "const(W)", "const(W) is false (const(W) = no)"),
-    ("const", CONV, "const(B) and const(W, B)", "const(W, B) is false (const(W, B) = no)"),
+    ("const", CONV, "const(B) and const(W, B)", "const(W, B) is false (const(W) = no)"),
     ("present", BARE, "present(B)", "present(B) is false (present(B) = no)"),
     ("present", BARE, "present(attr.pads)", "present(attr.pads) is false (present(attr.pads) = no)"),
     ("rank", CONV, "rank(X) == 3", "rank(X) == 3 is false (rank(X) = 4)"),

@@ -46,6 +46,17 @@ def sparse() -> onnx.ModelProto:
     return model
 
 
+def function(body: str, domain: str = "own", name: str = "F", twice: bool = False) -> onnx.ModelProto:
+    """A model that calls one local function."""
+    head = '<ir_version: 8, opset_import: ["": 17, "own": 1]>'
+    call = f"{domain}.{name}" if domain else name
+    made = f'<domain: "own", opset_import: ["": 17]> {name} (a) => (r) {{ {body} }}'
+    model = onnx.parser.parse_model(f"{head} g (float[4] x) => (float[4] y) {{ y = {call} (x) }} {made}")
+    model.functions[0].domain = domain
+    model.functions.extend([model.functions[0]] * twice)
+    return model
+
+
 def doubling(count: int, innermost: str = "") -> onnx.ModelProto:
     """Functions F0, F1 ... of which each calls the one before twice; F0 is Relu, or calls `innermost`."""
     model = parse(f"g (float[1,4] x) => (float[1,4] y) {{ y = my.F{count - 1}(x) }}", my=1)
@@ -121,6 +132,13 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
     ),
     "sparse weight": (lambda: sparse(), "weight 'w' is stored as a sparse tensor"),
     "functions that double": (lambda: doubling(40), "549,755,813,888 nodes"),
+    "function twice": (lambda: function("r = Relu (a)", twice=True), "two local functions are named own::F"),
+    "function without its output": (lambda: function("other = Relu (a)"), "the local function own::F: nothing produces its output 'r'"),
+    "function that reads nothing": (lambda: function("r = Relu (b)"), "own::F: Relu (writes 'r') reads tensor 'b', which nothing produces"),
+    "empty function under a standard name": (
+        lambda: function("", "", "Relu"),
+        "the local function 'Relu': nothing produces its output 'r'",
+    ),
     "function that calls itself": (lambda: doubling(1, "F0"), "the local function my::F0 calls itself"),
     "types that do not fit": (
         lambda: parse("g (int64[4] x) => (int64[4] y) { y = Relu(x) }", opset=13),
@@ -130,7 +148,7 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
         lambda: parse("g (float[4] x, float[5] z) => (float[4] y) { y = Add(x, z) }"),
         "Op (Add) [ShapeInferenceError] Incompatible dimensions",
     ),
-    "nothing to do": (lambda: parse("g (float[4] x) => (float[4] x) { }"), "the model has no operators"),
+    "nothing to do": (lambda: parse("g (float[4] x) => (float[4] x) { }"), "the graph 'g' has no operators"),
 }
 
 

@@ -18,6 +18,7 @@ from small_models import parse, save
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.passes.graph.graph import Graph
+from autoglmc.passes.library import IN_FLOATS
 from autoglmc.passes.place.quantised import quantised_units
 from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.simplify.remove_requantize import REMOVE_REQUANTIZE
@@ -58,8 +59,10 @@ def integer_npu(*operators: str, also: str = "") -> Device:
 
 
 def compiled(npu: Device, folder: Path) -> CompileResult:
+    """As it is quantised: in floats throughout is another question (tests/compiler/pipeline/test_in_floats.py)."""
     target = make_target([npu, make_cpu(peak=1e4, dispatch=1e-3)], [make_link("npu", "cpu", handoff=1e-9)])
-    return compile_model(save(quantised_network(), folder), target, output=folder / "out", verify=True, emulate=True)
+    floats = [rule.name for rule in IN_FLOATS]
+    return compile_model(save(quantised_network(), folder), target, output=folder / "out", verify=True, emulate=True, disable=floats)
 
 
 def placed(result: CompileResult) -> dict[str, str]:
@@ -167,3 +170,35 @@ def test_every_reader_gets_a_dequantisation_of_its_own(text: str, count: int) ->
     fed = feeds(model, 1)
     for before, after in zip(run(model, fed), run(emitted(graph), fed), strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def weight_only(operators: str) -> onnx.ModelProto:
+    """An int8 weight behind operators that store it in another form, then Conv on floats."""
+    text = f"g (float[1,3,8,8] x) => (float[1,4,8,8] y) <float s = {{0.01}}, int8 z = {{0}}> {{ {operators} y = Conv(x, w) }}"
+    model = parse(text, opset=21, ir=10)
+    values = np.random.default_rng(0).integers(-127, 128, (3, 4, 1, 1)).astype(np.int8)
+    model.graph.initializer.append(numpy_helper.from_array(values, "q"))
+    return infer(model)
+
+
+STORED = "d = DequantizeLinear(q, s, z) w = Transpose<perm=[1,0,2,3]>(d)"
+
+
+@pytest.mark.parametrize("operators", [STORED, "t = Transpose<perm=[1,0,2,3]>(q) w = DequantizeLinear(t, s, z)"])
+def test_a_constant_in_another_form_is_constant_for_its_reader(operators: str) -> None:
+    """It goes where its reader goes, whole, or not at all."""
+    graph = Graph(weight_only(operators))
+    conv = graph.nodes[-1]
+    assert graph.view(conv).inputs["W"].const and not graph.tensor("w").const
+    (unit,) = quantised_units(graph, graph.nodes)
+    assert unit.members == graph.nodes and not unit.whole
+
+
+@pytest.mark.parametrize(
+    "operators",
+    [f"{STORED} u = Neg(w)", "d = DequantizeLinear(q, s, z) t = Transpose<perm=[1,0,2,3]>(d) w = Tanh(t)"],
+    ids=["read twice", "computed"],
+)
+def test_what_is_read_elsewhere_or_computed_is_no_constant(operators: str) -> None:
+    graph = Graph(weight_only(operators))
+    assert not graph.view(graph.nodes[-1]).inputs["W"].const

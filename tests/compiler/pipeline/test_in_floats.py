@@ -1,0 +1,61 @@
+"""Quantised models on devices with and without integers: placed where the operators are listed, and right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from models import SHAPES
+from quantised_models import convolutions, quantise
+
+from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.driver.result import CompileResult
+from autoglmc.compiler.hw.load_target import load_target
+from autoglmc.compiler.load.bind_shapes import bind_shapes
+
+LIGHTNET = Path(__file__).resolve().parents[2] / "models" / "lightnet.onnx"
+BOTH = pytest.mark.parametrize("per_channel", [False, True])
+
+
+def compiled(path: Path, target: str, folder: Path, verify: bool = True) -> CompileResult:
+    return compile_model(path, load_target(target), output=folder / "out", verify=verify, emulate=True)
+
+
+def on_npu(result: CompileResult) -> float:
+    """Which part of the operators the NPU runs."""
+    parts = {True: 0, False: 0}
+    for segment in result.work.segments:
+        parts[segment.device == "npu"] += len(segment.graph.nodes)
+    return parts[True] / sum(parts.values())
+
+
+def lightnet() -> onnx.ModelProto:
+    model = onnx.load(LIGHTNET)
+    bind_shapes(model, SHAPES["lightnet"])
+    return model
+
+
+@BOTH
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("target", ["tensor_g2", "a16", "snapdragon_8gen3"])
+def test_a_quantised_network_is_right_on_every_target(target: str, signed: bool, per_channel: bool, tmp_path: Path) -> None:
+    result = compiled(quantise(convolutions(), tmp_path, per_channel=per_channel, signed=signed), target, tmp_path)
+    assert not isinstance(result.verification, str) and result.verification.verified
+
+
+@BOTH
+@pytest.mark.parametrize(("target", "least"), [("tensor_g2", 0.9), ("a16", 1.0), ("snapdragon_8gen3", 0.9)])
+def test_a_real_network_runs_on_the_npu(target: str, least: float, per_channel: bool, tmp_path: Path) -> None:
+    """All of it but the Erf of its Gelu, which neither NNAPI nor the Hexagon has in integers."""
+    result = compiled(quantise(lightnet(), tmp_path, per_channel=per_channel), target, tmp_path, verify=False)
+    assert on_npu(result) >= least
+    stored = {tensor.data_type for segment in result.work.segments for tensor in segment.model.graph.initializer}
+    assert (onnx.TensorProto.INT8 in stored) == (target != "a16"), "weights stay integers where a device computes in them"
+
+
+def test_what_is_not_taken_says_why(tmp_path: Path) -> None:
+    result = compiled(quantise(convolutions(), tmp_path, per_channel=True), "snapdragon_8gen3", tmp_path, verify=False)
+    found = [decision for decision in result.work.decisions if decision.rule in ("dequantize_weight", "quantize_in_floats")]
+    assert found and not any(decision.taken for decision in found)
+    assert all("predicted time of the model" in decision.reason for decision in found)
