@@ -35,6 +35,7 @@ from .simplify.fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .simplify.fold_channels_last import FOLD_CHANNELS_LAST
 from .simplify.fold_pad import FOLD_PAD
 from .simplify.fold_product import FOLD_PRODUCT
+from .simplify.global_pool import GLOBAL_POOLS
 from .simplify.merge_reshape import MERGE_SHAPING, MERGES
 from .simplify.remove_identity import REMOVALS
 from .simplify.remove_requantize import REMOVE_REQUANTIZE
@@ -82,6 +83,7 @@ SIMPLIFY: tuple[Rewrite, ...] = in_order(
     FOLD_CHANNELS_LAST,
     FOLD_PRODUCT,
     FOLD_PAD,
+    *GLOBAL_POOLS,
 )
 FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"), GROUPNORM_INSTANCE)
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""

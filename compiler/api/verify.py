@@ -25,9 +25,10 @@ def verify(
     require_verified: str | None = None,
     trust: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
     progress: Callable[[str], None] | None = None,
+    time_limit: float | None = None,
 ) -> VerifyReport:
     """`Bundle.verify` of a bundle, or of the folder that holds one, with a model; `trust` is that of `Bundle.load`, for a folder;
-    emulate, inputs, expect, require_verified and progress are those of `Bundle.verify`.
+    emulate, inputs, expect, require_verified, progress and time_limit are those of `Bundle.verify`.
 
     Raises what `Bundle.load` and `Bundle.verify` raise; without `require_verified` a difference is not an exception but
     `report.verified` False.
@@ -46,4 +47,5 @@ def verify(
         expect=arrays_of(expect, "expect"),
         require_verified=require_verified,
         progress=progress,
+        time_limit=time_limit,
     )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from ..activity import half_written
+from ..activity import half_written, limits
 from ..cache.entries import UNFINISHED, keep_below
 from ..cache.folders import BLOBS, cache_folder
 from ..cache.whole import keep_made, kept_made
@@ -91,10 +91,11 @@ def _kept(key: str) -> Path | str:
 
 def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
     command = [sys.executable, "-m", "autoglmc.compiler.bundle.build_blob", name, str(path), str(made), *words]
+    longest = limits().seconds or LONGEST
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LONGEST, env=QUIET | os.environ | FIXED)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=longest, env=QUIET | os.environ | FIXED)
     except subprocess.TimeoutExpired:
-        raise SegmentRefused(f"{name} did not compile {path.name} within {LONGEST:g} s", where=str(path)) from None
+        raise SegmentRefused(f"{name} did not compile {path.name} within {longest:g} s", where=str(path)) from None
     if done.returncode or not made.exists():
         raise SegmentRefused(f"{name} does not compile {path.name}: {_last_words(done)}", where=str(path))
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..activity import Limits, limited
 from ..bundle.manifest import SIGNATURE, TOOL, Manifest
 from ..bundle.manifest_json import OtherFormat, manifest_bytes, manifest_in
 from ..bundle.signature import check_signature, trusted_keys
@@ -119,13 +120,14 @@ class Bundle:
 
         return Session(self.folder, self.manifest, emulate=emulate, poison=poison, recompile=recompile, shared=shared, arena_fd=arena_fd)
 
-    def run(self, inputs: Mapping[str, Any], *, emulate: bool = False) -> Outputs:
+    def run(self, inputs: Mapping[str, Any], *, emulate: bool = False, time_limit: float | None = None) -> Outputs:
         """The graph's outputs by name, numpy arrays, for one set of inputs: arrays of the dtype and shape that the model declares.
 
         `emulate` is that of `session`, which is faster for more than one run. `outputs.emulated` names the segments that ran on the
-        CPU in place of their device. Raises UsageError for inputs the model does not have, or of another dtype or shape.
+        CPU in place of their device. `time_limit` is that of `Session.run`: seconds, beyond which TimeLimit is raised. Raises UsageError
+        for inputs the model does not have, or of another dtype or shape.
         """
-        return self.session(emulate=emulate).run(inputs)
+        return self.session(emulate=emulate).run(inputs, time_limit=time_limit)
 
     def verify(
         self,
@@ -136,6 +138,7 @@ class Bundle:
         expect: Mapping[str, Any] | None = None,
         require_verified: str | None = None,
         progress: Callable[[str], None] | None = None,
+        time_limit: float | None = None,
     ) -> VerifyReport:
         """The bundle compared with the model it was compiled from, both run on this machine on generated inputs.
 
@@ -146,6 +149,8 @@ class Bundle:
         - expect: arrays by output name, what the model's source framework computes for `inputs`: the bundle is held against them too.
         - require_verified: raise VerifyError unless it is verified, "all": with every segment on its own runtime, even if `emulate`;
           "here": leaving out runtimes that are not here.
+
+        - time_limit: seconds that one run of the model or of the bundle may take, or loading it; TimeLimit is raised beyond it.
 
         Without `require_verified` a difference is not an exception: see `report.verified` and `report.reasons`. Raises VerifyError where
         the bundle was compiled from another model, ModelError where the model does not run, UsageError for inputs that the model does
@@ -161,7 +166,8 @@ class Bundle:
         from ..verify.verify import verify
 
         required = requirement_of(require_verified)
-        report = verify(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
+        with limited(Limits(time_limit)):
+            report = verify(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
         check_met(report, required, str(self.folder))
         return report
 

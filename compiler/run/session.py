@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..activity import Limits, Line, doing, limited
+from ..activity import Limits, Line, doing, limited, unwatched_seconds
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable
@@ -112,7 +112,7 @@ class Session:
 
         time_limit: seconds that it may take; beyond it, it raises TimeLimit. A runtime that cannot be stopped is waited for."""
         with self._turn:
-            if time_limit is None:
+            if time_limit is None and unwatched_seconds() is None:
                 return self._run(inputs, observe)
             with limited(Limits(time_limit)), doing(self._beats.text, size=self._size, halt=self.halt):
                 return self._run(inputs, observe)

@@ -194,7 +194,7 @@ def test_help_imports_only_the_command_line() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stderr.split()
     ours = {".".join(name.split(".")[1:3]) for name in loaded if name.startswith("autoglmc.")}
-    files = {"activity", "board", "cli", "differing_digits", "errors", "free_memory", "quantities"}
+    files = {"activity", "board", "cli", "differing_digits", "errors", "free_memory", "parent", "quantities"}
     folders = {"commands", "devices", "guard", "report"}
     assert ours == {"compiler", *(f"compiler.{name}" for name in files | folders)}
     assert not {"numpy", "onnx", "onnxruntime", "rich", "json", "subprocess", "asyncio"} & set(loaded)
