@@ -97,17 +97,17 @@ class Advisor:
         spelt = [list(change.bound.spellings(change.value)) for change in relaxation]
         for digits in range(max(map(len, spelt), default=0)):
             chosen = [texts[min(digits, len(texts) - 1)] for texts in spelt]
-            new = tuple(replace(change, value=value, statement=text) for change, (value, text) in zip(relaxation, chosen, strict=True))
-            made = self._read(target, new)
+            new = tuple(replace(change, statement=text) for change, (_, text) in zip(relaxation, chosen, strict=True))
+            made = self._read(target, new, [value for value, _ in chosen])
             if made is not None:
                 return made, new
         return None
 
-    def _read(self, target: Target, relaxation: Relaxation) -> Target | None:
-        """None where the language refuses it, or reads it as something tighter."""
+    def _read(self, target: Target, relaxation: Relaxation, allowed: Sequence[float]) -> Target | None:
+        """None where the language refuses it, or reads it as something tighter than what is needed."""
         file = self.attempt.job.target_file
         if file is None:
-            made = changed(target, relaxation)
+            made = changed(target, [replace(change, value=value) for change, value in zip(relaxation, allowed, strict=True)])
             return made if permitted(made) else None
         read = amended_target(file, target.name, [(change.bound.block, change.statement) for change in relaxation])
         values = {} if read is None else {bound.key: bound for bound in bounds_of(read)}

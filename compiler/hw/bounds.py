@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ...grammar.words.properties import PROPERTIES
 from ...grammar.words.property import Property
+from ...grammar.words.reader import exactly
 from ...grammar.words.units import DIMENSIONS
 from ...targets.model import Limit, Target
 from ..quantities import amount
@@ -56,6 +57,10 @@ class Bound:
         step = 1.0 if self.row.dimension == "size" else 1e-6 * abs(value)
         return value - step if self.most else value + step
 
+    def looser(self, value: float) -> float:
+        """A value that is looser by less than anybody minds."""
+        return value + NEAR * abs(value) * (1 if self.most else -1)
+
     def factor(self, value: float) -> float:
         """How far a value is from what the target says: 2 is twice, and half where the least is stated. A share is taken of what it lacks
         of its most: a cosine of 0.98 for 0.99 is twice."""
@@ -66,6 +71,10 @@ class Bound:
         elif not self.most:
             wanted, new = value, self.value
         return new / wanted if wanted > 0 else math.inf
+
+    def far_of(self, value: float) -> tuple[float, float]:
+        """The same, and what of this bound is further where the factor says nothing, as for a limit of 0."""
+        return self.factor(value), abs(value - self.value)
 
     def at(self, target: Target, value: float) -> Target:
         """The target with another value here. A budget is never more than the memory's size."""
@@ -83,7 +92,7 @@ class Bound:
         slack = min(NEAR * abs(value), FAR * abs(value - self.value)) or 1e-9 * abs(value)
         for digits in range(3, MOST_DIGITS + 1):
             number = _rounded(value / scale, digits, up=self.most)
-            allowed = float(number) * scale
+            allowed = exactly(number, scale)
             if (allowed >= value if self.most else allowed <= value) and (abs(allowed - value) <= slack or digits == MOST_DIGITS):
                 yield allowed, self._statement(f"{number} {unit}".strip())
 
@@ -137,11 +146,9 @@ def _rounded(number: float, digits: int, up: bool) -> str:
         return "0"
     unit = 10.0 ** (math.floor(math.log10(abs(number))) + 1 - digits)
     whole = (math.ceil if up else math.floor)(number / unit)
-    candidates = [f"{(whole + step) * unit:.{digits}g}" for step in (-1, 0, 1)]
-    text = next(
-        (t for t in (candidates if up else reversed(candidates)) if (float(t) >= number if up else float(t) <= number)), repr(number)
-    )
-    return _plain(text)
+    candidates = [f"{(whole + step) * unit:.{digits}g}" for step in ((-1, 0, 1) if up else (1, 0, -1))]
+    holding = (text for text in candidates if (float(text) >= number if up else float(text) <= number))
+    return _plain(next(holding, repr(number)))
 
 
 def _plain(text: str) -> str:

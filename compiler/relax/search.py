@@ -106,7 +106,14 @@ def _confirmed(found: Iterator[Relaxation], target: Target, explore: Trials, who
         keys = tuple(change.bound.key for change in relaxation)
         if keys in kept or len(kept) == MOST_ALTERNATIVES:
             continue
-        made = write(target, relaxation)
-        if made is not None and explore(made[0]).values is not None and whole(made[0]).values is not None:
-            kept[keys] = made[1]
+        for more in (relaxation, _with_room(relaxation)):
+            made = write(target, more)
+            if made is not None and explore(made[0]).values is not None and whole(made[0]).values is not None:
+                kept[keys] = made[1]
+                break
     return list(kept.values())
+
+
+def _with_room(relaxation: Relaxation) -> Relaxation:
+    """The same with a little more than is needed: what is measured of a bundle is not equal to the byte in the next."""
+    return tuple(replace(change, value=change.bound.looser(change.value)) for change in relaxation)

@@ -14,9 +14,9 @@ def sentences(found: Sequence[Relaxation], free: Outcome, cut: bool) -> tuple[st
     if found:
         first, *others = (_named(relaxation) for relaxation in found)
         return (f"{SMALLEST}{first}", *others)
-    if cut:
-        return ("no change to the limits of the target was found that would do; more were not tried, each takes a compilation",)
-    return (f"no change to the limits of the target would do{f': without them, {free.problem}' if free.problem else ''}",)
+    if free.values is not None or cut:
+        return ("no change to the limits of the target was found that would do",)
+    return (f"no change to the limits of the target would do: without them, {free.problem}",)
 
 
 def _named(relaxation: Relaxation) -> str:

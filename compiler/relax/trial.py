@@ -63,8 +63,8 @@ class Change:
 
     @property
     def far(self) -> tuple[float, float]:
-        """How far it is from what the target says: by what factor; what of the same bound is further, where that is 0."""
-        return self.bound.factor(self.value), abs(self.value - self.bound.value)
+        """How far it is from what the target says, to sort by."""
+        return self.bound.far_of(self.value)
 
     @property
     def shown(self) -> str:
