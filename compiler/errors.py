@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
 from .differing_digits import differing
+
+CONTINUED = "\n    "
+LONGEST_WORD, LONGEST_TEXT = 400, 8_000
+"""Characters of a message: a name from a hostile file may have a million."""
 
 
 class UserError(Exception):
@@ -21,10 +26,10 @@ class UserError(Exception):
     kind = "error"
 
     def __init__(self, message: str, *, where: str = "", help: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = where
-        self.help = help
+        super().__init__(clipped(message))
+        self.message = clipped(message)
+        self.where = clipped(where)
+        self.help = clipped(help)
 
     def __str__(self) -> str:
         lines = [f"error: {self.message}"]
@@ -32,7 +37,7 @@ class UserError(Exception):
             lines.append(f"  at: {self.where}")
         if self.help:
             lines.append(f"  help: {self.help}")
-        return "\n".join(lines)
+        return "\n".join(line.replace("\n", CONTINUED) for line in lines)  # a name may hold a line break: it begins no line of ours
 
     def __reduce__(self) -> tuple[Any, ...]:
         # keyword-only arguments: the default would call the class with `args` alone and lose them
@@ -67,7 +72,7 @@ class Infeasible(UserError):
     """A limit that no plan can keep.
 
     resource: what runs out ("memory dram"); demand and limit: in the resource's SI unit; relaxations:
-    each of these changes would make it feasible, smallest first.
+    each of these changes would make it feasible, smallest first; or why none would. Empty as long as none was looked for.
     """
 
     kind = "infeasible"
@@ -145,6 +150,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else ""
+
+
+def clipped(text: str) -> str:
+    """The text with the middle of overlong words left out, and its own where it still is too long."""
+    if len(text) <= LONGEST_WORD:
+        return text
+    short = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda word: _ends(word[0], LONGEST_WORD), text)
+    return short if len(short) <= LONGEST_TEXT else _ends(short, LONGEST_TEXT)
+
+
+def _ends(text: str, most: int) -> str:
+    return f"{text[: most // 2]}… ({len(text):,} characters) …{text[-most // 4 :]}"
 
 
 def first_line(problem: Exception) -> str:

@@ -47,14 +47,19 @@ def times(first: float, second: float) -> tuple[str, str]:
 
 
 def amount(kind: str, value: float) -> str:
-    """A limit's value with its unit, rounded up: written into a target's file as a limit, `value` keeps it.
+    """A limit's value with its unit, rounded up (fps down): written into a target's file as a limit, `value` keeps it.
 
-    kind: "memory", "package", "budget" (bytes), "latency" (seconds), "power" (watts); others are numbers without a unit."""
+    kind: "memory", "package", "budget" (bytes), "latency" (seconds), "energy" (joules), "power" (watts); others are numbers without a
+    unit."""
     if kind in ("memory", "package", "budget"):
         scale = max(1, min(4, int(math.log2(max(abs(value), 1))) // 10))
         return f"{math.ceil(value / 1024**scale * 1000) / 1000:.10g} {BINARY[scale - 1]}"
     if kind == "latency":
         return f"{_up(value, 1e-3)} ms"
+    if kind == "energy":
+        return f"{_up(value, 1e-3)} mJ"
+    if kind == "fps":
+        return f"{_down(value)}"
     if kind == "power":
         return f"{_up(value, 1.0)} W"
     return f"{value:g}"
@@ -62,6 +67,8 @@ def amount(kind: str, value: float) -> str:
 
 def margin(kind: str, value: float) -> str:
     """What is left below a limit, rounded down, where an amount is rounded up: 8 GiB less 933 KiB is not 8 GiB."""
+    if kind == "fps":
+        return amount(kind, value)
     text = amount(kind, -value) if value else amount(kind, 0.0)
     return text if not value else text[1:] if text.startswith("-") else f"-{text}"
 
@@ -74,3 +81,13 @@ def _up(value: float, unit: float) -> str:
     count = math.ceil(value / unit / step - 1e-9)
     text = f"{count * step:.4g}"
     return text if float(text) * unit >= value else f"{(count + 1) * step:.4g}"
+
+
+def _down(value: float) -> str:
+    """Four digits of a value, the last one such that reading them back gives no more than it."""
+    if value <= 0:
+        return "0" if not value else f"-{_up(-value, 1.0)}"
+    step = 10.0 ** (math.floor(math.log10(value)) - 3)
+    count = math.floor(value / step + 1e-9)
+    text = f"{count * step:.4g}"
+    return text if float(text) <= value else f"{(count - 1) * step:.4g}"

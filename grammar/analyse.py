@@ -12,8 +12,9 @@ from ..targets.rule_formula import facts_of
 from ..targets.rule_spec import RuleFacts, RuleSpec
 from .check.checks import check_names, check_sense
 from .check.effect import check_effect
-from .check.guesses import check_guesses
+from .check.guesses import check_guesses, check_provenance
 from .check.routes import check_routes
+from .check.unused import check_unused
 from .files.resolve import LANGUAGE, Load, Resolved, resolve
 from .lower.context import Context
 from .lower.device import check_table, lower_device
@@ -59,7 +60,9 @@ class _Parts:
 
 @no_collection()
 def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool = False) -> Result:
-    """The target and every message about a file; `strict` adds guesses that limits rest on. Never raises for what the file holds."""
+    """The target and every message about a file; `strict` adds guesses that limits rest on, and numbers without provenance.
+
+    Never raises for what the file holds."""
     report = Report()
     resolved: Resolved | None = None
     target: Target | None = None
@@ -106,10 +109,13 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     check_routes(parts.devices, statement.span.source, context)
     if strict:
         check_guesses(parts.limits, context)
+        check_provenance(context)
     report_missing("target", f"target `{statement.args[0].text}`", statement.body, statement.args[0].span, context)
     if parts.opset is None:
         return None
-    return _target(statement, parts, specs, context)
+    target = _target(statement, parts, specs, context)
+    check_unused(target, context)
+    return target
 
 
 def _target(statement: Statement, parts: _Parts, specs: list[RuleSpec], context: Context) -> Target:

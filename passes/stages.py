@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .graph.graph import Graph
+from .layout import move_transposes
 from .library import RECOVER, REPEATED, SIMPLIFY
 from .rule.bodies import apply_everywhere
 from .rule.rewrite import Allow, Decision, Rewrite, anywhere
@@ -20,10 +21,13 @@ def recover(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywher
 
 
 def simplify(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywhere) -> tuple[Decision, ...]:
-    """Equal nodes are merged (in the graph, not in bodies), rules of SIMPLIFY applied everywhere, dequantised tensors split by reader and
-    graph outputs named; nodes that nothing reads are removed. Rules named in `without` are not used."""
+    """Equal nodes are merged (in the graph, not in bodies), rules of SIMPLIFY applied everywhere, Transposes moved to where they cancel,
+    dequantised tensors split by reader and graph outputs named; nodes that nothing reads are removed. Rules named in `without` are not
+    used."""
     decisions = [] if merge_equal.NAME in without else [*merge_equal.merge_equal(graph, allow)]
     decisions += apply_everywhere(graph, _enabled(SIMPLIFY, without), allow)
+    if move_transposes.NAME not in without and (moved := move_transposes.move_transposes(graph, allow)):
+        decisions += [*moved, *merge_equal.merge_equal(graph, allow), *apply_everywhere(graph, _enabled(SIMPLIFY, without), allow)]
     if split_dequantize.NAME not in without:
         decisions += split_dequantize.split_dequantize(graph, allow)
     decisions += name_outputs(graph)

@@ -8,7 +8,7 @@ How element types are read. The **data inputs** of an operator decide (those tha
 
 A float operand is computed in its own dtype where a block of that dtype lists the operator, unless `precision { compute fp16 for fp32; }`
 asks for another; else in `precision`'s default, else, on a device with no block of the operand's dtype at all, in the widest
-float dtype (fp16 before bf16) that the device lists the operator for.
+float dtype (fp16 before bf16) that the device lists the operator for. Where a `keep` names the operator, in that dtype or not at all.
 
 `supports all` takes every operator of the domains that onnxruntime knows (ai.onnx, ai.onnx.ml, com.microsoft) in any dtype.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .dtypes import BITS, FLOATS, WIDEST_FIRST
+from .dtypes import BITS, FLOATS, NARROW_INTEGERS, WIDEST_FIRST
 from .environment import Environment, axis_letter
 from .explain import explain
 from .expression import truth
@@ -185,6 +185,8 @@ def data_dtypes(view: OperatorView) -> tuple[str, ...]:
     version = version_at(key_of(view.domain, view.operator), view.opset) if view.domain in ("", "ai.onnx") else None
     if version is None:
         tensors = list(view.inputs.values())
+        if view.domain == "com.microsoft" and view.operator.startswith(("QLinear", "QGemm")):  # no schema tells scales and biases apart
+            tensors = [tensor for tensor in tensors if tensor.dtype in NARROW_INTEGERS]
     else:
         data = set(version.data_inputs)
         tensors = [tensor for name, tensor in view.inputs.items() if name.partition(".")[0] in data]
@@ -198,12 +200,15 @@ def _listed(device: Device, view: OperatorView, precision: Precision, environmen
     operand = floats[0] if floats else (dtypes[0] if dtypes else "unknown")
     name = key_of(view.domain, view.operator)
     if view.domain in ALL_DOMAINS and any(block.everything for block in device.supports):
-        return Yes(operand, None)
+        return Yes(kept[0] if floats and (kept := kept_dtypes(device, name, precision)) else operand, None)
     if not any(same_operator(rule, view.domain, view.operator) for block in device.supports for rule in block.rules):
         return No(f"`{name}` is not in {device.name}'s table", device.origin)
     wanted = float_choices(device, floats, precision) if floats else tuple(dtype for dtype in dtypes if dtype in BITS)
     if not wanted:
         return No(f"`{name}` on {operand} is not something {device.name} computes", device.origin)
+    if floats and (kept := kept_dtypes(device, name, precision)):
+        answer = _first_listed(device, view, kept, kept[0], environment)
+        return answer if isinstance(answer, Yes) else No(f"{answer.reason}, and it is kept in {', '.join(kept)}", answer.origin)
     if not floats and len(wanted) > 1:
         return _needs_each(device, view, wanted, environment)
     return _first_listed(device, view, wanted, operand, environment)
@@ -218,6 +223,12 @@ def float_choices(device: Device, floats: list[str], precision: Precision) -> tu
     if widest not in own:
         choices += [dtype for dtype in WIDEST_FIRST if dtype in own]
     return tuple(dict.fromkeys(choice for choice in choices if choice is not None))
+
+
+def kept_dtypes(device: Device, operator: str, precision: Precision) -> tuple[str, ...]:
+    """The dtypes that `keep` lines demand of an operator ("Conv", "com.microsoft::Gelu") on floats; () where there are none."""
+    plain = operator.removeprefix("ai.onnx::")
+    return tuple(dtype for dtype, name, on in precision.keep if name.removeprefix("ai.onnx::") == plain and on in ("", device.name))
 
 
 def device_dtypes(device: Device) -> tuple[str, ...]:

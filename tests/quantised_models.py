@@ -39,11 +39,12 @@ class Samples(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has n
         return self._left.pop() if self._left else None
 
 
-def quantise(model: onnx.ModelProto, folder: Path, *, per_channel: bool, signed: bool = False) -> Path:
-    """The model in QDQ form, its normalisations folded first, as the tool's documentation asks."""
+def quantise(model: onnx.ModelProto, folder: Path, *, per_channel: bool, signed: bool = False, optimised: bool = True) -> Path:
+    """The model in QDQ form, with onnxruntime's basic optimisations first, as the tool's documentation asks, or as it is."""
     source, ready, done = save(model, folder, "source.onnx"), folder / "ready.onnx", folder / "quantised.onnx"
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_BASIC if optimised else levels.ORT_DISABLE_ALL
     options.optimized_model_filepath = str(ready)
     onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
     logging.disable(logging.WARNING)

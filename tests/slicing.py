@@ -96,6 +96,7 @@ def handoffs(
     return tuple(
         HandoffRecord(
             tensor=n, producer=a, consumer=b, mode=modes[i % len(modes)], mechanism="shared", origin="box.hw:7", fallback="copy",
+            fallback_seconds=0.0,
             query_at_runtime=(),
             align=rules[0], row_align=rules[1], length_multiple=rules[2],
             bytes=tensors[n].bytes or 0, seconds=1e-6, device_dtype=tensors[n].dtype,

@@ -212,12 +212,17 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, metavar="N", help="begin with run N, so that a run can be made in parts")
-    parser.add_argument("--only", type=int, metavar="N", help="carry out run N alone")
+    parser.add_argument("--only", type=int, metavar="N", help="carry out run N alone, and keep its model whatever comes of it")
     parser.add_argument("--keep", type=Path, default=Path("fuzz"), help="where models that break a promise go")
     parser.add_argument("--messages", action="store_true", help="print the messages too, most frequent first")
     given = parser.parse_args()
     count, first = (given.count, given.first) if given.only is None else (1, given.only)
     outcome = fuzz(count, given.seed, first, given.keep, progress=True)
+    if given.only is not None:
+        made = case(first, given.seed, pool.models())
+        given.keep.mkdir(parents=True, exist_ok=True)
+        (given.keep / f"{first}.onnx").write_bytes(made.data)
+        print(f"{made.model}, {made.mutation}, {made.target}, {made.command}, {' '.join(made.options)}: {given.keep / f'{first}.onnx'}")
     for line in outcome.broken:
         print(line)
     if given.messages:

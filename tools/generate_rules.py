@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from autoglmc.passes.library import DECOMPOSE, FOLLOW, GELU, OFFER, RECOVER, SIMPLIFY, TUNE, every_rule
+from autoglmc.passes.layout import move_transposes
+from autoglmc.passes.library import DECOMPOSE, FOLLOW, GELU, IN_FLOATS, OFFER, ON_FEWER_AXES, RECOVER, SIMPLIFY, TUNE, every_rule
 from autoglmc.passes.rule.rewrite import Contract, Rewrite
 from autoglmc.passes.simplify import merge_equal, split_dequantize
 
@@ -45,6 +46,8 @@ STAGES: tuple[tuple[str, str, tuple[Rewrite, ...]], ...] = (
     ("Recover", "What exporters scattered becomes one operator again; the same for every target.", RECOVER),
     ("Simplify", "For every target; none takes away an operator that a device might want.", SIMPLIFY),
     ("Recover whole", "Only where a device of the target has the operator and the placement is cheaper with it.", OFFER),
+    ("In floats", "A quantised model, only where the placement is cheaper so.", IN_FLOATS),
+    ("On fewer axes", "For devices with a limit on the rank, only where the placement is cheaper so.", ON_FEWER_AXES),
     (
         "GELU without Gelu",
         "Only where a `rewrite` line allows the error; the table, which has none, wherever a device lacks Gelu.",
@@ -60,7 +63,10 @@ At a node that several rules of a stage match, the first one is taken. Sweeps go
 needs no declaration to come before one for a part of it. These are declared, because the other order leaves more operators:
 
 """
-SWEEPS = tuple((sweep.NAME, sweep.SUMMARY, Contract("exact")) for sweep in (merge_equal, split_dequantize))
+SWEEPS = (
+    *((sweep.NAME, sweep.SUMMARY, Contract("exact")) for sweep in (merge_equal, split_dequantize)),
+    (move_transposes.NAME, move_transposes.SUMMARY, Contract("reassociates")),
+)
 """What simplifying does to the whole graph at once."""
 
 

@@ -16,11 +16,13 @@ from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord,
 from .record import BundlePath, Count, Positive, Record, Sha256
 from .verification_record import VerificationRecord
 
-FORMAT = 3
+FORMAT = 4
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
 """The folder of everything else in a bundle."""
+SIGNATURE = "manifest.sig"
+"""Beside the manifest where the bundle is signed."""
 TOOL = "autoglmc"
 Outcome = Literal[
     "accepted", "refused by a runtime", "computed wrong", "wrong by a runtime's optimiser", "over an error budget", "over a limit",
@@ -65,6 +67,9 @@ class FileRecord(Record, frozen=True, kw_only=True):
 
     sha256: Sha256
     size: Count
+    compiled_from: Sha256 | None
+    """Of a file compiled ahead of time: the digest of the segment, weights and runtime that it was compiled from (bundle.md);
+    null for any other."""
 
 
 class LimitRecord(Record, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from ...targets.dtypes import packed_bytes
 from ..devices.ort_settings import Optimisation
-from .record import Count, Joules, OptimizerName, Positive, Record, Seconds, SegmentPath
+from .record import Count, Dims, Joules, OptimizerName, Positive, Record, RuntimeWord, Seconds, SegmentPath
 
 Mode = Literal["zero_copy", "copy", "convert"]
 """How a tensor gets from one device to another."""
@@ -21,7 +21,7 @@ class ValueRecord(Record, frozen=True, kw_only=True):
 
     name: str
     dtype: str
-    shape: tuple[Count, ...] | None
+    shape: Dims | None
     """null where it is known only at run time."""
     slot: Count | None
     """Index into arena.slots of the host's bytes; null for a value passed by name."""
@@ -30,9 +30,9 @@ class ValueRecord(Record, frozen=True, kw_only=True):
 class RuntimeRecord(Record, frozen=True, kw_only=True):
     """How the device runs the segment."""
 
-    adapter: str
+    adapter: RuntimeWord
     """ort is onnxruntime on the CPU; none means plan only."""
-    options: tuple[str, ...]
+    options: Annotated[tuple[RuntimeWord, ...], Meta(max_length=100)]
     """The words after the adapter in the target file."""
     opset: Positive
     """ai.onnx opset of the segment's file."""
@@ -104,8 +104,8 @@ class SlotRecord(Record, frozen=True, kw_only=True):
     """What the bundle's own segments read and write: the model's dtype."""
     device_dtype: str
     """What a native runtime holds here; strides are in it."""
-    shape: tuple[Count, ...]
-    strides: tuple[Count, ...]
+    shape: Dims
+    strides: Dims
     """Bytes; padded rows included."""
     packed_on_cpu: bool
     """true where the CPU stand-in binds the contiguous form in dtype instead of strides."""
@@ -176,6 +176,8 @@ class HandoffRecord(Record, frozen=True, kw_only=True):
     """Predicted."""
     fallback: str
     """What a runtime does where the mechanism is missing: copy or refuse."""
+    fallback_seconds: Seconds | None
+    """Predicted where it copies; null where it refuses."""
     query_at_runtime: tuple[str, ...]
     """What only the device can tell, e.g. page_size."""
     origin: str

@@ -13,9 +13,12 @@ Positive = Annotated[int, Meta(ge=1, le=LARGEST)]
 Seconds = Annotated[float, Meta(ge=0)]
 Joules = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Dims = Annotated[tuple[Count, ...], Meta(max_length=64)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 BundlePath = Annotated[str, Meta(pattern=r"^segments/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,4}$")]
 """A file of the bundle, from the bundle's folder, with `/`."""
+RuntimeWord = Annotated[str, Meta(pattern="^[A-Za-z0-9_.+<>=-]{1,80}$")]
+"""A word of a target's `runtime` line: an adapter, or an option of one."""
 OptimizerName = Annotated[str, Meta(pattern="^[A-Za-z0-9_]{1,80}$")]
 SegmentPath = Annotated[str, Meta(pattern=r"^segments/[A-Za-z0-9_.-]+$")]
 """A file or folder that lies in `segments/` itself."""

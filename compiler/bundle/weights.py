@@ -130,13 +130,37 @@ def _raw(tensor: onnx.TensorProto) -> bytes | None:
     return numpy_helper.to_array(tensor).tobytes()
 
 
+def tensors_in(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every stored tensor of a model: those of its graph, of its functions, and of what it says about training."""
+    yield from tensors_of(model.graph)
+    for function in model.functions:
+        yield from _attributes(function.node)
+        yield from _values(function.attribute_proto)
+    for training in model.training_info:
+        yield from tensors_of(training.initialization)
+        yield from tensors_of(training.algorithm)
+
+
 def tensors_of(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     """Every stored tensor of a graph: initializers and tensor attributes, bodies included."""
     yield from graph.initializer
-    for sparse in graph.sparse_initializer:
+    yield from _sparse(graph.sparse_initializer)
+    yield from _attributes(graph.node)
+
+
+def _attributes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for node in nodes:
+        yield from _values(node.attribute)
+
+
+def _values(attributes: Iterable[onnx.AttributeProto]) -> Iterator[onnx.TensorProto]:
+    for attribute in attributes:
+        yield from (attribute.t, *attribute.tensors)
+        yield from _sparse((attribute.sparse_tensor, *attribute.sparse_tensors))
+        for body in (attribute.g, *attribute.graphs):
+            yield from tensors_of(body)
+
+
+def _sparse(tensors: Iterable[onnx.SparseTensorProto]) -> Iterator[onnx.TensorProto]:
+    for sparse in tensors:
         yield from (sparse.values, sparse.indices)
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for body in (attribute.g, *attribute.graphs):
-                yield from tensors_of(body)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from .adapter import Absent, Adapter
 
+UNCOMPILED = "the bundle has no file compiled for it"
+"""Why a segment cannot run although its runtime is here: nothing is compiled unless that is asked for."""
 PLAN_ONLY = "none"
 """The runtime of a device that is planned for and never run."""
 

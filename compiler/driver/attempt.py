@@ -9,14 +9,17 @@ from typing import Any
 
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
-from ..bundle.publish import stage
+from ..bundle.publish import Staged, stage
+from ..bundle.signature import SigningKey
 from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
-from ..emit.emit import write_bundle, write_manifest
+from ..emit.emit import write_bundle
+from ..emit.package import PACKAGE, write_manifest
 from ..errors import VerifyError
 from ..inputs.samples import Given, first_of
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
-from ..plan.plan_model import PlannedModel, Unplanned, plan_model
+from ..plan.limits import broken
+from ..plan.plan_model import PlannedModel, Unplanned, other_plans, plan_model
 from ..reference.recall import Recalling
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
@@ -43,6 +46,8 @@ class Built:
 
     manifest: Manifest
     verification: VerifyReport | str
+    notes: tuple[str, ...]
+    """What writing it came upon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,7 @@ class Attempt:
     verifier: PassVerifier | None
     meter: Meter
     tell: Callable[[str], None]
+    signing: SigningKey | None
 
     def __call__(self, state: State, log: Log) -> Verdict:
         stages = Stages()
@@ -78,10 +84,10 @@ class Attempt:
         with self.job.clock.stage("describe"):
             chosen = {index: one.settings for index, one in settings.items()}
             described = describe(planned, attempted(state, log, "accepted"), chosen)
-        built = self._build(planned, described, settings, stages)
+        built = self._build(state, planned, described, settings, stages)
         if isinstance(built, Built):
             return Accepted(self._result(state, planned, built, tuple(one.decision.reason for one in settings.values())))
-        if isinstance(built, Misoptimised):
+        if isinstance(built, Misoptimised | OverLimit):
             return built
         with self.job.clock.stage("find culprits"):
             return self._find_fault(planned, built)
@@ -95,25 +101,34 @@ class Attempt:
         return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
 
     def _build(
-        self, planned: PlannedModel, described: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages
-    ) -> Built | Refusal | Judged | Misoptimised:
-        """The bundle, published; or the refusal, the judgement or the fault for which it was not. Raises VerifyError where it is not
-        verified as required."""
+        self, state: State, planned: PlannedModel, described: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages
+    ) -> Built | Refusal | Judged | Misoptimised | OverLimit:
+        """The bundle, published; or the refusal, the judgement, the fault or the limit for which it was not. Raises VerifyError where it
+        is not verified as required."""
         with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
-            manifest = write_bundle(planned.compiled, described, staged.folder, self.tell)
+            notes: list[str] = []
+            if self.signing is not None:
+                self.signing.make_room(staged.folder)
+            manifest = write_bundle(planned.compiled, described, staged.folder, self.tell, notes.append)
             if isinstance(manifest, Refusal):
                 return manifest
-            if not self.verify:
-                staged.publish()
-                return Built(manifest, NOT_ASKED)
-            judged = self._judge(planned, staged.folder, manifest, left_out, stages)
-            if isinstance(judged, Misoptimised) or judged.against is not None:
-                return judged
-            check_met(judged.report, self.required, str(planned.loaded.source))
-            manifest = judged.written_into(manifest)
-            write_manifest(staged.folder, manifest)
-            staged.publish()
-            return Built(manifest, judged.report)
+            verification: VerifyReport | str = NOT_ASKED
+            if self.verify:
+                judged = self._judge(planned, staged.folder, manifest, left_out, stages)
+                if isinstance(judged, Misoptimised) or judged.against is not None:
+                    return judged
+                check_met(judged.report, self.required, str(planned.loaded.source))
+                manifest, verification = write_manifest(staged.folder, judged.written_into(manifest)), judged.report
+            over = _too_large(state, planned, manifest)  # what was verified is part of it
+            if over is None:
+                self._publish(staged)
+            return over or Built(manifest, verification, tuple(dict.fromkeys(notes)))
+
+    def _publish(self, staged: Staged) -> None:
+        """Signed as it is now, where that was asked for, the bundle takes its place."""
+        if self.signing is not None:
+            self.signing.sign_bundle(staged.folder)
+        staged.publish()
 
     def _judge(
         self, planned: PlannedModel, folder: Path, manifest: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages
@@ -158,6 +173,7 @@ class Attempt:
             folder=self.out,
             manifest=built.manifest,
             work=planned.work,
+            predicted=planned.predicted,
             notes=(
                 *notes_of(state.routes, planned.compiled.segments),
                 *left_out,
@@ -166,8 +182,18 @@ class Attempt:
                 *planned.notes,
                 *(step.reason for step in state.steps),
                 *emitted_only(built.manifest),
+                *built.notes,
+                *((self.signing.note,) if self.signing is not None and self.signing.note else ()),
             ),
             seconds=self.job.clock.seconds,
             verification=built.verification,
             checked=tuple(self.verifier.checked) if self.verifier else (),
         )
+
+
+def _too_large(state: State, planned: PlannedModel, manifest: Manifest) -> OverLimit | None:
+    """The verdict where the bundle takes more on disk than the target allows: only now it is known."""
+    problem = broken([limit for limit in manifest.limits if limit.kind == PACKAGE])
+    if problem is None:
+        return None
+    return OverLimit(problem, other_plans(planned.work, problem) if state.constraints.plan is None else ())

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from ...passes.rule.rewrite import Decision, Rewrite
 from ..errors import Infeasible, UserError, VerifyError
 from ..quantities import count
-from .error_texts import sufficient
 from .state import State
 from .verdict import Inexact
 
@@ -85,5 +84,5 @@ def _infeasible(verdict: Inexact, how: str) -> UserError:
         help = "say in the target's `limits` what is allowed, such as `error abs <= 1e-2;`" if verdict.bounds else ""
         return VerifyError(f"the bundle differs from the model: {message}", where=verdict.where, help=help)
     first = verdict.limits[0]
-    changes = tuple(f"the smallest change to the target that would do is {x.kind} {x.subject} {sufficient(x)}" for x in verdict.limits)
-    return Infeasible(f"{first.kind} {first.subject}", first.value or 0.0, first.limit, changes, message=message, where=first.origin)
+    where = ", ".join(dict.fromkeys(limit.origin for limit in verdict.limits))
+    return Infeasible(f"{first.kind} {first.subject}", first.value or 0.0, first.limit, (), message=message, where=where)

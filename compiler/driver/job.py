@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from os import PathLike
+from pathlib import Path
 
 from ...targets.model import Target
 from ..errors import UsageError
 from ..hw.buckets import bucket_flags
-from ..hw.load_target import load_target
+from ..hw.load_target import find_target, load_target
 from ..hw.try_rules import try_rules
 from ..inputs.samples import Given, samples_of
 from ..load.bind_shapes import Shapes, shape_flags
@@ -61,7 +63,14 @@ class Job:
         self.clock = Clock(progress or (lambda message: None))
         with self.clock.stage("read-target"):
             self.target = target if isinstance(target, Target) else load_target(target)
+            self.target_file: Path | None = None if isinstance(target, Target) else find_target(target)
             self.notes = try_rules(self.target)
+
+    def retargeted(self, target: Target) -> Job:
+        """The same for another target, on a clock that tells nobody."""
+        made = copy.copy(self)
+        made.target, made.target_file, made.clock = target, None, Clock(lambda message: None)
+        return made
 
     def load(self) -> LoadedModel:
         """A fresh copy of the model, with every dim bound."""

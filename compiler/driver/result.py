@@ -14,8 +14,9 @@ from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
 from ..bundle.verification_record import SegmentVerdict
 from ..emit.facts import implementations
+from ..emit.package import parts
 from ..pipeline.work import Work
-from ..plan.limits import weight_bytes
+from ..plan.predict import Predictions, weight_bytes
 from ..quantities import count, size, time
 from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
@@ -37,6 +38,8 @@ class CompileResult:
     """What stands in the bundle: segments, schedule, arena, handoffs, limits, errors."""
     work: Work
     """The graph, placement and decisions of the pipeline, for those who work on the compiler."""
+    predicted: Predictions
+    """Time, bytes and energy of the plan, term by term."""
     notes: tuple[str, ...]
     """What a user may want to know, a sentence each."""
     seconds: Mapping[str, float]
@@ -111,7 +114,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
     assert placement is not None
     solution = placement.solution
     price = solution.price
-    verification = result.verification
+    verification, disk = result.verification, parts(result.manifest)
     return {
         "bundle": str(result.folder),
         "verified": result.verified,
@@ -136,6 +139,9 @@ def summary(result: CompileResult) -> dict[str, Any]:
             "units": len(placement.question.units),
         },
         "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
+        "memory": _memory(result),
+        "energy": _energy(result.predicted),
+        "package": {"bytes": sum(disk.values()), **disk},
         "limits": [
             {"name": f"{r.kind} {r.subject}".strip(), "comparison": r.comparison, "limit": r.limit, "text": r.text, "basis": r.basis}
             | {"value": r.value, "margin": r.margin, "origin": r.origin}
@@ -172,6 +178,23 @@ def _devices(result: CompileResult) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _memory(result: CompileResult) -> dict[str, Any]:
+    """The peak, and the terms of each memory; memories that are only read from are no part of the peak."""
+    found = result.predicted
+    rows = [
+        {"name": memory.name, **asdict(held), "bytes": held.total, "budget": memory.budget, "in_peak": memory.name not in found.stores}
+        for memory in result.work.target.memories
+        if (held := found.held.get(memory.name)) is not None
+    ]
+    return {"peak": found.memory, "memories": rows}
+
+
+def _energy(found: Predictions) -> dict[str, Any]:
+    """Joules of one run, None where a device in use states no power; watts on average and at most."""
+    draws = [asdict(draw) for draw in found.draws]
+    return {"joules": found.joules, "average": found.watts, "peak": found.peak_watts if found.watts is not None else None, "devices": draws}
 
 
 def _handoffs(result: CompileResult) -> list[dict[str, Any]]:

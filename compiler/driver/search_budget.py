@@ -45,7 +45,7 @@ class Meter:
 
     def may_probe(self, models: int) -> bool:
         """Counts `models` probes, if the budget and the clock allow them."""
-        if self.probes + models > self.budget.probes or self._late():
+        if self.probes + models > self.budget.probes or self.late():
             self._cut = True
             return False
         self.probes += models
@@ -61,7 +61,7 @@ class Meter:
 
     def _used_up(self) -> tuple[str, str]:
         budget = self.budget
-        if self._late():
+        if self.late():
             return f"the search time of {budget.seconds:g} s", "--search-time"
         if self._cut:
             return f"{count(budget.probes, 'probe')} of runtimes", "SearchBudget(probes=…) in Python"
@@ -75,5 +75,6 @@ class Meter:
     def _elapsed(self) -> float:
         return self._clock() - self._start
 
-    def _late(self) -> bool:
+    def late(self) -> bool:
+        """Whether the clock, if there is one, has run out."""
         return self.budget.seconds is not None and self._elapsed() >= self.budget.seconds

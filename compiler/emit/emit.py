@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import structs
 
+from ..bundle.blob_source import source_digest
 from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import MANIFEST, SEGMENTS, FileRecord, Manifest
-from ..bundle.manifest_json import claims_bundle, foreign_files, to_json
+from ..bundle.manifest_json import claims_bundle, foreign_files
 from ..bundle.plan_records import SegmentRecord
 from ..bundle.publish import check_place
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
 from ..errors import BundleError
 from ..plan.segments import Compiled
 from .ahead_of_time import Blob, Refusal, compile_ahead
+from .package import write_manifest
 
 
 def _silent(message: str) -> None:
@@ -38,29 +40,23 @@ def check_output(out: Path) -> None:
     if os.path.isfile(place / MANIFEST) and (found := foreign_files(place)):
         message = f"refusing to overwrite this folder: '{found[0]}' does not belong to the bundle in it"
         raise BundleError(message, where=str(out), help="move it away, or choose another place with -o")
-    check_place(place, claims_bundle)
+    check_place(place if not out.is_symlink() else out, claims_bundle)
 
 
-def write_bundle(compiled: Compiled, planned: Manifest, folder: Path, tell: Callable[[str], None] = _silent) -> Manifest | Refusal:
+def write_bundle(
+    compiled: Compiled, planned: Manifest, folder: Path, tell: Callable[[str], None] = _silent, note: Callable[[str], None] = _silent
+) -> Manifest | Refusal:
     """Writes the bundle into the empty `folder` and returns its manifest, or the segment that a runtime here does not compile.
 
-    planned: the manifest but for its files. `tell` gets progress."""
+    planned: the manifest but for its files. `tell` gets progress, `note` what the user should know."""
     names = {record.index: record.file for record in planned.segments}
     files = _write_segments(compiled, names, folder)
-    blobs = compile_ahead(compiled, folder, names, tell)
+    blobs = compile_ahead(compiled, folder, names, tell, note)
     if isinstance(blobs, Refusal):
         return blobs
-    for name in (name for blob in blobs.values() for name in files_of(folder, blob.file)):
-        files[name] = FileRecord(sha256=sha256_of(folder / name), size=(folder / name).stat().st_size)
     segments = tuple(_with_blob(record, blobs.get(record.index)) for record in planned.segments)
-    manifest = structs.replace(planned, files=files, segments=segments)
-    write_manifest(folder, manifest)
-    return manifest
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """manifest.json, again where what it says has changed: after the bundle was measured."""
-    (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8", newline="\n")
+    files |= {name: record for segment in segments for name, record in _compiled_files(folder, segment, files)}
+    return write_manifest(folder, structs.replace(planned, files=files, segments=segments))
 
 
 def _write_segments(compiled: Compiled, names: Mapping[int, str], folder: Path) -> dict[str, FileRecord]:
@@ -72,9 +68,15 @@ def _write_segments(compiled: Compiled, names: Mapping[int, str], folder: Path) 
             model = externalised(segment.without_weights(), weights, segment.constants)
             data = model.SerializeToString(deterministic=True)
             (folder / names[segment.index]).write_bytes(data)
-            files[names[segment.index]] = FileRecord(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-    files[f"{SEGMENTS}/{WEIGHTS}"] = FileRecord(sha256=weights.sha256, size=weights.size)
+            files[names[segment.index]] = FileRecord(sha256=hashlib.sha256(data).hexdigest(), size=len(data), compiled_from=None)
+    files[f"{SEGMENTS}/{WEIGHTS}"] = FileRecord(sha256=weights.sha256, size=weights.size, compiled_from=None)
     return files
+
+
+def _compiled_files(folder: Path, segment: SegmentRecord, files: Mapping[str, FileRecord]) -> Iterator[tuple[str, FileRecord]]:
+    for name in files_of(folder, segment.blob):
+        path = folder / name
+        yield name, FileRecord(sha256=sha256_of(path), size=path.stat().st_size, compiled_from=source_digest(segment, files))
 
 
 def _with_blob(record: SegmentRecord, blob: Blob | None) -> SegmentRecord:

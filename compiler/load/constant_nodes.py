@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from .structure import bodies
@@ -11,10 +11,12 @@ from .structure import bodies
 if TYPE_CHECKING:
     import onnx
 
-KEPT = "autoglmc.kept"
-"""Domain under which a node is hidden from the simplifier: it knows no operator there, so it computes none."""
-FOLD_LIMIT = 1 << 20
-"""Bytes of a result above which a node that makes more out of less (Expand, Tile, Range, a broadcast) is not computed."""
+KEPT = "autoglmc.kept."
+"""Before the domain under which a node is hidden from the simplifier: it knows no operator there, so it computes none."""
+FOLD_LIMIT = 1 << 12
+"""Bytes of a result above which it is not the simplifier that computes it: as large as a weight that it is not shown."""
+FREE, ROOM = 128, 1 << 20
+"""Bytes of a result that count for nothing, and of all others together: many small constants add up too."""
 RANDOM = frozenset({"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"})
 
 NO_TENSOR = frozenset({"SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SplitToSequence", "Optional"})
@@ -49,41 +51,48 @@ def may_fold(model: onnx.ModelProto) -> bool:
 def keep_large(model: onnx.ModelProto) -> int:
     """Puts constant nodes whose result would be large, or is not a tensor, into the domain KEPT, in place; how many.
 
-    Needs value_info. A result of unknown size counts as large: it may be anything; and a
-    dequantised weight is kept quantised, for devices that compute with it so. What reads such a result is no longer constant.
+    Needs value_info. A result of unknown size counts as large: it may be anything; and a dequantised weight is kept quantised, for
+    devices that compute with it so. What reads such a result is no longer constant. Bodies are not looked at: the simplifier does not.
     """
+    from onnx import OperatorSetIdProto
+
     sizes = _sizes(model.graph)
     kept: set[str] = set()
-    count = 0
-    for node in model.graph.node:
-        if node.op_type in NO_TENSOR and node.domain in ("", "ai.onnx"):
-            node.domain = KEPT
-            kept.update(node.output)
-            count += 1
+    count, room = 0, ROOM
+    for node in [node for node in model.graph.node if node.op_type in NO_TENSOR and node.domain in ("", "ai.onnx")]:
+        kept.update(_keep(node))
+        count += 1
     for node in constant_nodes(model.graph, sizes):
-        if node.op_type == "Constant" or node.domain == KEPT or not kept.isdisjoint(node.input):
+        if node.op_type == "Constant" or node.domain.startswith(KEPT) or not kept.isdisjoint(node.input):
             kept.update(node.output if node.op_type != "Constant" else ())
             continue
         made = sum(sizes.get(name, math.inf) for name in node.output if name)
-        if node.op_type == "DequantizeLinear" or (
-            made > FOLD_LIMIT and made > sum(sizes.get(name, math.inf) for name in node.input if name)
-        ):
-            node.domain = KEPT
-            kept.update(node.output)
+        counted = made if made > FREE else 0
+        if node.op_type == "DequantizeLinear" or made > FOLD_LIMIT or counted > room:
+            kept.update(_keep(node))
             count += 1
+        else:
+            room -= int(counted)
     if count:
-        model.opset_import.add(domain=KEPT, version=1)
+        domains = sorted({node.domain for node in model.graph.node if node.domain.startswith(KEPT)})
+        model.opset_import.extend(OperatorSetIdProto(domain=domain, version=1) for domain in domains)
     return count
 
 
 def show_kept(model: onnx.ModelProto) -> None:
     """The inverse of `keep_large`, in place."""
     for node in model.graph.node:
-        if node.domain == KEPT:
-            node.domain = ""
-    imports = [entry for entry in model.opset_import if entry.domain != KEPT]
+        if node.domain.startswith(KEPT):
+            node.domain = node.domain.removeprefix(KEPT)
+    imports = [entry for entry in model.opset_import if not entry.domain.startswith(KEPT)]
     del model.opset_import[:]
     model.opset_import.extend(imports)
+
+
+def _keep(node: onnx.NodeProto) -> Iterable[str]:
+    """Hides the node; what it writes."""
+    node.domain = KEPT + node.domain
+    return node.output
 
 
 def _sizes(graph: onnx.GraphProto) -> dict[str, float]:

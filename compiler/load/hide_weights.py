@@ -1,8 +1,7 @@
 """Take large weights out of a model while tools that copy the whole model work on its graph, and put them back after.
 
-Lifting, simplifying and shape inference each parse and serialise the model several times; none needs the values of a weight
-that only meets activations. Such a weight stands as a graph input meanwhile, so that cost follows the graph, not the weights,
-and a model of more than 2 GiB fits.
+Lifting, simplifying and shape inference each parse and serialise the model several times; none needs the values of a large
+weight. It stands as a graph input meanwhile, so that cost follows the graph, not the weights, and a model of more than 2 GiB fits.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .constant_nodes import constant_nodes
 from .structure import bodies
 
 if TYPE_CHECKING:
@@ -32,14 +30,12 @@ class Hidden:
 
 
 def hide_weights(model: onnx.ModelProto) -> Hidden:
-    """Replaces, in place, each large initializer that no foldable node reads by a graph input of its type."""
+    """Replaces, in place, each large initializer by a graph input of its type."""
     from onnx import helper
 
-    # a constant that meets only constants is worth folding, so the simplifier must see its value
-    foldable = {name for node in constant_nodes(model.graph) for name in node.input}
     # parsed tensors stay alive after `del`: only a reference is kept here, never a copy
     tensors = list(model.graph.initializer)
-    large = [tensor.ByteSize() >= SMALL and tensor.name not in foldable for tensor in tensors]
+    large = [tensor.ByteSize() >= SMALL for tensor in tensors]
     hidden = Hidden(tuple(tensor for tensor, hide in zip(tensors, large, strict=True) if hide))
     if hidden.weights:
         kept = [tensor for tensor, hide in zip(tensors, large, strict=True) if not hide]

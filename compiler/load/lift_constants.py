@@ -17,7 +17,9 @@ def constants_to_initializers(graph: onnx.GraphProto) -> None:
     made = []
     kept = []
     for node in graph.node:
-        tensor = _tensor(node) if node.op_type == "Constant" and node.domain in ("", "ai.onnx") and node.output[0] not in results else None
+        tensor = (
+            tensor_of(node) if node.op_type == "Constant" and node.domain in ("", "ai.onnx") and node.output[0] not in results else None
+        )
         if tensor is None:
             kept.append(node)
         else:
@@ -71,7 +73,8 @@ def _rename_reads(graph: onnx.GraphProto, renames: Mapping[str, str]) -> None:
             node.input[i] = renames.get(name, name)
 
 
-def _tensor(node: onnx.NodeProto) -> onnx.TensorProto | None:
+def tensor_of(node: onnx.NodeProto) -> onnx.TensorProto | None:
+    """The dense tensor of a Constant node, under the name of its output; None for another kind of constant."""
     from onnx import TensorProto, helper
 
     if len(node.attribute) != 1:

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
+from .checked_copy import checked_copy, type_outputs
+from .fold.fold_constants import fold_constants
+from .fold.hoist_weights import hoist_weights
+from .fold.simplify import keep_metadata
 from .function_size import check_functions
-from .hide_weights import hide_weights, restore_weights
+from .hide_weights import SMALL, hide_weights
 from .infer_types import corrections, stated_outputs
 from .lift_constants import constants_to_initializers, copy_constant_outputs
 from .lift_opset import modernise
@@ -15,7 +19,6 @@ from .node_names import name_nodes_apart
 from .operands import check_operands
 from .read_model import read_model
 from .runtime_faults import check_runtime_faults
-from .simplify import fold_constants, keep_metadata
 from .source import Source
 from .structure import check_structure, run_checker
 from .versions import check_versions, opset_of
@@ -76,15 +79,15 @@ def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
     """Check, flatten, lift, simplify and type: on the graph without its large weights. Takes over `source`."""
     defaults = _drop_defaults(source)
     constants_to_initializers(source.graph)
+    hoist_weights(source.graph, SMALL)
     hidden = hide_weights(source)
-    run_checker(source.SerializeToString(), where)
+    type_outputs(source, where)
+    run_checker(checked_copy(source), where)
     model, lifting = modernise(source)
     stated = stated_outputs(model)
-    model, simplifying = fold_constants(model)
+    model, simplifying = fold_constants(model, hidden)
     corrected = corrections(stated, model)
-    constants_to_initializers(model.graph)
     keep_metadata(source, model)
-    restore_weights(model, hidden)
     copy_constant_outputs(model.graph)
     return model, (*defaults, *lifting, *simplifying, *corrected)
 

@@ -54,7 +54,7 @@ def place_operators(work: Work) -> None:
         message = (
             "no placement of the operators respects the limits on partitions, or some tensor needs a link that the target does not have"
         )
-        raise Infeasible("placement", 0, 0, ("allow more partitions", "add the missing links"), message=message)
+        raise Infeasible("placement", 0, 0, (), message=message)
 
 
 def realise_placement(work: Work) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...passes.graph.graph import Graph
 from ...passes.place.segment import Segment
-from ...targets.cost import home_memory, route
+from ...targets.cost import home_memory, route, row_align
 from ...targets.model import Target
 from ...targets.operator_view import TensorView
 from ..bundle.plan_records import HandoffRecord
@@ -68,12 +68,13 @@ def _way(target: Target, tensor: TensorView, producer: str, consumer: str) -> It
             mode=hop.mode,
             mechanism=link.via or "host",
             align=link.align,
-            row_align=link.row_align,
+            row_align=row_align(target, link),
             length_multiple=link.length_multiple,
             bytes=hop.bytes,
             seconds=float(hop.seconds),
             origin=str(link.zero_copy_origin or link.origin),
             fallback="copy" if link.copy_bandwidth is not None else "refuse",
+            fallback_seconds=None if link.copy_bandwidth is None else link.handoff + (tensor.bytes or 0) / link.copy_bandwidth,
             device_dtype=hop.device_dtype if hop.mode == "convert" else tensor.dtype,
             query_at_runtime=("page_size",) if max(link.align, link.length_multiple) >= PAGE else (),
         )

@@ -19,11 +19,9 @@ from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
 from .arena import ArenaPlan, plan_arena
 from .handoffs import assemble
-from .limits import arena_room, check_limits, predict
+from .limits import OF_TIME, arena_room, check_limits
+from .predict import Predictions, predict
 from .segments import Compiled
-
-DECIDED_BY_THE_FASTEST = ("latency", "package")
-"""Limits that no other plan keeps where the fastest does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +31,7 @@ class PlannedModel:
     compiled: Compiled
     arena: ArenaPlan
     limits: tuple[LimitRecord, ...]
+    predicted: Predictions
     notes: tuple[str, ...] = ()
 
 
@@ -60,13 +59,14 @@ def plan_model(
     try:
         planned = _carry_out(loaded, work, stage, options)
     except (Infeasible, TargetError) as problem:
-        return Unplanned(problem, _others(work, problem) if plan is None else ())
+        return Unplanned(problem, other_plans(work, problem) if plan is None else ())
     return replace(planned, notes=(f"faster plans were refused: {faster}",)) if faster else planned
 
 
-def _others(work: Work, problem: UserError) -> tuple[Placement, ...]:
+def other_plans(work: Work, problem: UserError) -> tuple[Placement, ...]:
+    """Slower plans than the fastest that may keep the limit which it breaks, fastest first; () where none can."""
     found = work.question is not None and work.placement is not None
-    if not found or not isinstance(problem, Infeasible) or problem.resource.split()[0] in DECIDED_BY_THE_FASTEST:
+    if not found or not isinstance(problem, Infeasible) or problem.resource.split()[0] in OF_TIME:
         return ()
     assert work.question is not None and work.placement is not None
     return other_placements(work.question, work.placement, work.effort)
@@ -98,4 +98,4 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
         arena = plan_arena(compiled, room=arena_room(compiled, work.target))
         found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.arena.mapped)
         limits = check_limits(work.target, found)
-    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits)
+    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -95,7 +96,7 @@ def _program(
     given: Mapping[str, onnx.AttributeProto],
 ) -> Program:
     """given: the attributes of the call, where this is a function's body."""
-    steps = [_step(node, imports, functions, path, given) for node in nodes]
+    steps = _in_order([_step(node, imports, functions, path, given) for node in nodes])
     reads = [{*step.node.input, *_inside(step)} - {""} for step in steps]
     last = {name: k for k, names in enumerate(reads) for name in names}
     for k, step in enumerate(steps):
@@ -109,6 +110,25 @@ def _program(
             frees[k].append(name)
     done = tuple(_with_frees(step, tuple(names)) for step, names in zip(steps, frees, strict=True))
     return Program(inputs, outputs, weights, done, frozenset().union(*reads, outputs))
+
+
+def _in_order(steps: list[Step]) -> list[Step]:
+    """The steps, writers before readers: as in the file where they are so there, which not every exporter sees to."""
+    writer = {name: k for k, step in enumerate(steps) for name in step.node.output if name}
+    needs = [{writer[name] for name in {*step.node.input, *_from_outside(step)} if name in writer} for step in steps]
+    if all(before < k for k, found in enumerate(needs) for before in found):
+        return steps
+    return [steps[k] for k in TopologicalSorter(dict(enumerate(needs))).static_order()]
+
+
+def _from_outside(step: Step) -> set[str]:
+    """What its bodies read that they do not define."""
+    found = set[str]()
+    for body in step.bodies.values():
+        own = {*body.inputs, *body.weights, *(name for inner in body.steps for name in inner.node.output)}
+        found |= {name for inner in body.steps for name in {*inner.node.input, *_from_outside(inner)}} - own
+        found |= {*body.outputs} - own
+    return found - {""}
 
 
 def _with_frees(step: Step, frees: tuple[str, ...]) -> Step:

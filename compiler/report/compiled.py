@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -31,6 +31,10 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
     say(screen, "latency", _latency(facts))
     arena = facts["arena"]
     say(screen, "arena", [f"{size(arena['bytes'])}, lower bound {size(arena['lower_bound'])}{_over(arena)}"])
+    say(screen, "memory", _memory(facts["memory"]))
+    if facts["energy"]["joules"]:
+        say(screen, "energy", [_energy(facts["energy"])])
+    say(screen, "package", [_package(facts["package"])])
     _print_limits(screen, facts["limits"], source)
     say(screen, "rewrites", list(_rewrites(facts["rewrites"])) or ["none"], source=source)
     say(screen, "guesses", _guesses(facts["guesses"], len(facts["guesses"]) if verbose else MOST_GUESSES), source=source)
@@ -94,6 +98,31 @@ def _against(name: str, seconds: float | None, ours: float) -> str:
 
 def _over(arena: Facts) -> str:
     return f" ({arena['bytes'] / arena['lower_bound']:.3f}x)" if arena["lower_bound"] else ""
+
+
+def _memory(memory: Facts) -> Iterator[str]:
+    """Exact bytes, so that the terms add up to what is printed."""
+    for facts in memory["memories"]:
+        terms = [(facts["weights"], "weights"), (facts["working"], "inside a segment"), (facts["arena"], "arena")]
+        what = "" if facts["in_peak"] else ", only read: no part of the peak"
+        yield f"{facts['name']} {_sum(facts['bytes'], terms)}{what}"
+    counted = [facts for facts in memory["memories"] if facts["in_peak"]]
+    if len(counted) > 1:
+        yield f"peak {_sum(memory['peak'], [(facts['bytes'], facts['name']) for facts in counted])}"
+
+
+def _sum(total: int, terms: Iterable[tuple[int, str]]) -> str:
+    return f"{size(total)} = {' + '.join(f'{value:,} {name}' for value, name in terms if value) or 0} = {total:,} B"
+
+
+def _energy(facts: Facts) -> str:
+    draws = [f"{one['device']} {amount('energy', one['active'] + one['idle'])}" for one in facts["devices"] if one["active"] + one["idle"]]
+    watts = f"{amount('power', facts['average'])} on average, {amount('power', facts['peak'])} at most"
+    return f"{amount('energy', facts['joules'])} a run ({', '.join(draws)}), {watts}"
+
+
+def _package(facts: Facts) -> str:
+    return _sum(facts["bytes"], [(facts[name], name) for name in ("weights", "segments", "compiled", "manifest")])
 
 
 def _print_limits(screen: Console, rows: Sequence[Facts], source: SourceLines) -> None:

@@ -28,7 +28,7 @@ LONGEST = 72
 WORDS = 16
 """Columns to which a table's columns of text may fold; where it still is too wide, it is not printed as a table."""
 
-BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:us|ms|s|%|B|[KMG]iB|W|J)\b|%)")
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:us|ms|s|%|B|[KMG]iB|W|m?J)\b|%)")
 """The blank of `365 us`."""
 JOINED = "\ue000"
 """Stands for that blank where lines are wrapped: a letter for private use, so no word boundary."""

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..bundle.blob_cache import blob_key, build
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Absent, Adapter
-from ..devices.find_adapter import PLAN_ONLY, absence, adapter_for
+from ..devices.find_adapter import PLAN_ONLY, UNCOMPILED, absence, adapter_for
 from ..devices.ort import OrtAdapter
 from ..devices.ort_settings import OrtSettings
 from ..errors import BundleError, UserError
 
 
-def choose_adapters(manifest: Manifest, emulate: bool) -> tuple[list[Adapter], Mapping[int, str]]:
-    """An adapter per segment, and why the runtime of a segment is not here, by index. Raises UserError for those unless `emulate`."""
+def choose_adapters(manifest: Manifest, emulate: bool, recompile: bool = False) -> tuple[list[Adapter], Mapping[int, str]]:
+    """An adapter per segment, and why a segment cannot run on its runtime, by index. Raises UserError for those unless `emulate`.
+
+    recompile: what was not compiled ahead of time will be."""
     adapters: list[Adapter] = []
     absent: dict[int, Absent] = {}
     for segment in manifest.segments:
         adapter = adapter_for(segment.runtime.adapter, segment.runtime.options)
         lack = absence(segment.runtime.adapter, segment.runtime.options)
+        if lack is None and adapter is not None and adapter.suffix and segment.blob is None and not recompile:
+            lack = Absent(UNCOMPILED, "compile it here with --recompile")
         if lack is not None:
             absent[segment.index] = lack
         adapters.append(_on_cpu(segment) if lack is not None or adapter is None or adapter.name == "ort" else adapter)
@@ -54,16 +58,20 @@ def _runtime(segment: SegmentRecord) -> str:
     return "" if segment.runtime.adapter == PLAN_ONLY else f": runtime {segment.runtime.adapter}"
 
 
-def find_blob(folder: Path, segment: SegmentRecord, adapter: Adapter, recompile: bool) -> Path:
-    """Raises BundleError naming the first version that does not fit, unless `recompile`: then, and where the bundle has no such file
-    (its maker lacked the runtime), the segment is compiled here and kept in the cache."""
-    if segment.blob is not None and not recompile:
+def find_blob(folder: Path, segment: SegmentRecord, adapter: Adapter, scratch: Path | None, note: Callable[[str], object]) -> Path:
+    """The segment's file for its runtime: that of the bundle, or where there is a folder to put it, `scratch`, one made here from the
+    segment (or kept since it was). Raises BundleError naming the first version that does not fit, SegmentRefused as `build`.
+    `note` is that of `build`."""
+    if scratch is None:
+        assert segment.blob is not None, segment.index
         _check_versions(segment, adapter)
         return folder / segment.blob
     import onnx
 
-    path = folder / segment.file
-    return build(adapter, segment.runtime.options, path, blob_key(onnx.load_model(path), adapter, segment.runtime.options))
+    path, place = folder / segment.file, scratch / f"{segment.index:02}{adapter.suffix}"
+    if not place.exists():
+        build(adapter, segment.runtime.options, path, blob_key(onnx.load_model(path), adapter, segment.runtime.options), place, note)
+    return place
 
 
 def _check_versions(segment: SegmentRecord, adapter: Adapter) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..bundle.verification_record import Place, SegmentVerdict, not_judged
+from ..devices.find_adapter import UNCOMPILED
 
 if TYPE_CHECKING:
     from ..bundle.manifest import Manifest
@@ -42,6 +43,8 @@ def _absence(segment: SegmentRecord, absent: Mapping[int, str]) -> str:
     if segment.index not in absent:
         return ""
     reason = absent[segment.index]
+    if reason == UNCOMPILED:
+        return f"runtime {segment.runtime.adapter}: {reason}"
     return reason if segment.runtime.adapter == "none" else f"runtime {segment.runtime.adapter} is not here: {reason}"
 
 

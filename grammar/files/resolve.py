@@ -217,7 +217,8 @@ def _edit(edit: Statement, files: Files) -> str | None:
     table = files.tables.declared.get(root) if root not in files.targets else None
     if table is None and root not in files.targets:
         declared = (*files.targets, *files.tables.declared)
-        help = where_it_is(root, "", declared) or where_it_is(root, "std/", declared) or suggestion_or_list(root, declared)
+        known = where_it_is(root, "", declared) or where_it_is(root, "std/", declared)
+        help = known or suggestion_or_list(f"&{root}", [f"&{name}" for name in declared])
         files.report.error("HW0206", reference.span, f"no target `{root}` to {edit.head.text}", help)
         return None
     old = table or _merged(root, files, ())

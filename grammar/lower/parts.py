@@ -184,13 +184,17 @@ def lower_precision(statement: Statement, context: Context) -> Precision:
             continue
         if item.head.text == "default":
             default = dtype.text
+            context.spans[f"precision.default {default}"] = item.span
         elif item.head.text == "compute":
             if reader.take_word_if("for") is None:
                 reader.fail("`for` and the dtype of the operands, as in `compute fp16 for fp32`")
             elif operand := reader.take_choice(DTYPES, "a dtype", "HW0306"):
                 compute.append((dtype.text, operand.text))
+                context.spans[f"precision.compute {dtype.text} for {operand.text}"] = item.span
         else:
-            keep += _keep(reader, dtype.text, context)
+            kept = _keep(reader, dtype.text, context)
+            context.spans |= {f"precision.keep {' '.join(one)}": item.span for one in kept}
+            keep += kept
         reader.end()
     return Precision(default=default, compute=tuple(compute), keep=tuple(keep))
 

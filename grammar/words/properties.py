@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from .property import NumberField, Predicted, Property
 
 NO_DEFAULT = "there is no silent default; write the number, or mark it `@guess`"
-_TIME: tuple[Predicted, ...] = ("latency", "power")
+_TIME: tuple[Predicted, ...] = ("latency", "fps", "power", "energy")
 """Energy is power over time."""
+_POWER: tuple[Predicted, ...] = ("power", "energy")
 _SPACE: tuple[Predicted, ...] = ("memory",)
 
 
@@ -135,12 +136,12 @@ _DEVICE: Mapping[str, Property] = {
         "static_shapes yes;", "Whether every extent must be known when compiling.", words=("yes", "no"), choice="an answer", in_table=True,
     ),
     "power": Property(
-        "power active 2 W, idle 0.1 W;", "What it draws.", "power",
-        (NumberField("active_power", "active", predicts=("power",)), NumberField("idle_power", "idle", zero=True, predicts=("power",))),
+        "power active 2 W, idle 0.1 W;", "What it draws while it computes, and for the rest of a run; nothing while idle if not stated.",
+        "power", (NumberField("active_power", "active", predicts=_POWER), NumberField("idle_power", "idle", zero=True, predicts=_POWER)),
         words=("active", "idle"), choice="a state",
     ),
     "supports": Property(
-        "supports fp16 { … }", "Operators it runs in a dtype; or `supports all;`.",
+        "supports fp16 { … }", "Operators it runs in a dtype, `supports fp32 { all; }` for all of ONNX; or `supports all;`.",
         required="list what it runs: `supports fp16 { Conv; }`, or `supports all;`",
         takes=("dtype",), opens="operators", repeated=True, listed=True, in_table=True,
         blank="supports ? {\n// Conv where rank(X) == ? and const(W);\n// Relu, Add, Mul;\n}",
@@ -192,13 +193,24 @@ _PRECISION: Mapping[str, Property] = {
 }  # fmt: skip
 _LIMITS: Mapping[str, Property] = {
     "latency": Property("latency <= 12 ms;", "Predicted time of one run.", "time", (NumberField("value"),), sign="<="),
+    "fps": Property(
+        "fps >= 30;", "Predicted runs a second, one after the other.", "plain number", (NumberField("value"),), sign=">=",
+    ),
     "memory": Property(
         "memory peak <= 250 MiB;", "Predicted bytes held at once.", "size", (NumberField("value"),), words=("peak",), sign="<=",
     ),
     "power": Property(
-        "power avg <= 2.5 W;", "Predicted draw, `avg` or `peak`.", "power", (NumberField("value"),), words=("avg", "peak"), sign="<=",
+        "power avg <= 2.5 W;", "Predicted draw over one run, `avg` or `peak`.", "power", (NumberField("value"),),
+        words=("avg", "peak"), sign="<=",
     ),
-    "package": Property("package size <= 60 MiB;", "Bytes of the bundle.", "size", (NumberField("value"),), words=("size",), sign="<="),
+    "energy": Property(
+        "energy <= 5 mJ;", "Predicted energy of one run, of all devices: active while they compute, idle otherwise.", "energy",
+        (NumberField("value"),), sign="<=",
+    ),
+    "package": Property(
+        "package size <= 60 MiB;", "Bytes of the bundle on disk, all its files.", "size", (NumberField("value"),), words=("size",),
+        sign="<=",
+    ),
     "accuracy": Property(
         "accuracy cosine >= 0.999;", "Measured cosine similarity of every output.", "plain number", (NumberField("value", most=1.0),),
         words=("cosine",), sign=">=",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Predicted = Literal["latency", "power", "memory"]
+Predicted = Literal["latency", "fps", "power", "energy", "memory"]
 """What is predicted of a plan and may have a limit."""
 
 

@@ -15,6 +15,7 @@ OPERATIONS: Mapping[str, float] = {
 }
 TIMES: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "ns": 1e-9}
 POWERS: Mapping[str, float] = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "\u00b5W": 1e-6, "\u03bcW": 1e-6, "kW": 1e3}
+ENERGIES: Mapping[str, float] = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "\u00b5J": 1e-6, "\u03bcJ": 1e-6, "nJ": 1e-9, "Wh": 3600.0, "mWh": 3.6}
 SHARES: Mapping[str, float] = {"%": 1e-2}
 
 DIMENSIONS: Mapping[str, Mapping[str, float]] = {
@@ -23,6 +24,7 @@ DIMENSIONS: Mapping[str, Mapping[str, float]] = {
     "rate of operations": OPERATIONS,
     "time": TIMES,
     "power": POWERS,
+    "energy": ENERGIES,
     "share": SHARES,
     "plain number": {},
 }
@@ -32,6 +34,7 @@ EXAMPLES: Mapping[str, str] = {
     "rate of operations": "17 TOPS, 120 GFLOPS",
     "time": "150 us, 12 ms",
     "power": "2 W, 250 mW",
+    "energy": "5 mJ, 0.2 J",
     "share": "60 %",
     "plain number": "4",
 }
@@ -67,6 +70,7 @@ _SLIPS: Mapping[str, Mapping[str, str]] = {
     "share": {"percent": "%", "pct": "%"},
     "rate of operations": {"TFLOP": "TFLOPS", "GFLOP": "GFLOPS", "TOP": "TOPS"},
     "power": {"watt": "W", "watts": "W"},
+    "energy": {"joule": "J", "joules": "J"},
 }
 
 
@@ -76,6 +80,7 @@ _SPELT: Mapping[str, tuple[str, ...]] = {
     "rate of operations": ("TOPS", "GOPS", "MOPS", "OPS"),
     "time": ("s", "ms", "us", "ns"),
     "power": ("W", "mW", "uW"),
+    "energy": ("J", "mJ", "uJ", "nJ"),
     "share": ("%",),
 }
 

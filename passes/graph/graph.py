@@ -262,7 +262,7 @@ class Graph:
         if not wanted:
             return
         fragment = write_fragment(self.model, self.newest, nodes, self.tensors, wanted)
-        inferred = onnx.shape_inference.infer_shapes(fragment, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(fragment, data_prop=self.tensors.short(n for node in nodes for n in node.reads))
         for value in (*inferred.graph.value_info, *inferred.graph.output):
             if value.type.WhichOneof("value") and value.name in wanted:
                 self.tensors.learn(value)

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 
 import onnx
 
+from ...targets.dtypes import DTYPE, packed_bytes
 from ...targets.operator_view import AttributeValue
 from .schema import plain
+
+RANDOM = frozenset({"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
+"""Operators whose result is, or may be, drawn at random: two of them are never the same."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +56,11 @@ class Node:
                 yield attribute.g
             yield from attribute.graphs
 
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of the constants that its bodies hold themselves, at any depth, in the dtypes they are stored in."""
+        return sum(_constant_bytes(body) for body in self.bodies())
+
     def to_proto(self) -> onnx.NodeProto:
         """The node as protobuf; doc string, overload, metadata and device configurations come from the node the model had."""
         proto = onnx.NodeProto()
@@ -93,3 +102,15 @@ def operators_in(bodies: Iterable[onnx.GraphProto]) -> Iterator[str]:
             node = node_of(proto)
             yield node.kind
             yield from operators_in(node.bodies())
+
+
+def _constant_bytes(graph: onnx.GraphProto) -> int:
+    total = sum(_stored(tensor) for tensor in graph.initializer)
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        total += _stored(attribute.t) if attribute.type == onnx.AttributeProto.TENSOR else 0
+        total += sum(_constant_bytes(body) for body in (attribute.g, *attribute.graphs) if body.node or body.initializer)
+    return total
+
+
+def _stored(tensor: onnx.TensorProto) -> int:
+    return packed_bytes(DTYPE.get(tensor.data_type, ""), tensor.dims) or 0

@@ -130,7 +130,7 @@ class Candidates:
                 allowed = "and the line has no tol" if line.tolerance is None else f"above tol {line.tolerance:g}"
                 last = f"{rewrite.name} has an error of up to {bound:.3g}, {allowed}"
                 continue
-            answer = self._rewritten(rewrite, node, device, str(line.origin))
+            answer = self._rewritten(rewrite, node, device, str(line.origin), line.keep)
             if isinstance(answer, Implementation):
                 found.append(answer)
                 if line.tolerance is None:
@@ -138,12 +138,15 @@ class Candidates:
             last = f"{rewrite.name}: {answer}" if isinstance(answer, str) and answer else last
         return min(found, key=lambda one: (one.alone(device), one.bound)) if found else last
 
-    def _native(self, node: Node, view: OperatorView, device: Device) -> Answer:
+    def _native(self, node: Node, view: OperatorView, device: Device, keep: Sequence[tuple[str, str]] = ()) -> Answer:
         reason = self._outside_opsets(node, view, device)
-        return Refusal(device.name, (reason,)) if reason else self._listed(view, device)
+        return Refusal(device.name, (reason,)) if reason else self._listed(view, device, keep)
 
-    def _listed(self, view: OperatorView, device: Device) -> Answer:
-        answer = supports(device, view, self._target.precision)
+    def _listed(self, view: OperatorView, device: Device, keep: Sequence[tuple[str, str]] = ()) -> Answer:
+        precision = self._target.precision
+        if keep:
+            precision = replace(precision, keep=(*((dtype, name, "") for dtype, name in keep), *precision.keep))
+        answer = supports(device, view, precision)
         if isinstance(answer, No):
             return Refusal(device.name, (str(answer),))
         seconds = kernel_seconds(self._target, device, (view,), answer.compute_dtype)
@@ -161,8 +164,11 @@ class Candidates:
         reason = unlike(view, written, declared(written, *opsets), node.attributes)
         return f"{reason}; {self._target.name} reads opsets {opsets[0]}..{opsets[1]}" if reason else ""
 
-    def _rewritten(self, rewrite: Rewrite, node: Node, device: Device, origin: str) -> Implementation | str:
-        """The node as `rewrite` would spell it, if the device runs every operator of that; else the first reason, "" if no match."""
+    def _rewritten(
+        self, rewrite: Rewrite, node: Node, device: Device, origin: str, keep: Sequence[tuple[str, str]] = ()
+    ) -> Implementation | str:
+        """The node as `rewrite` would spell it, if the device runs every operator of that; else the first reason, "" if no match.
+        `keep`: (dtype, operator) pairs that are to be computed in that dtype."""
         proposal = rewrite.propose(self._graph, node)
         if proposal is None or isinstance(proposal, Declined):
             return proposal.reason if isinstance(proposal, Declined) else ""
@@ -171,7 +177,7 @@ class Candidates:
         self._graph.discard(proposal.nodes)
         parts: list[Implementation] = []
         for new, view in zip(proposal.nodes, views, strict=True):
-            answer = self._native(new, view, device)
+            answer = self._native(new, view, device, keep)
             if isinstance(answer, Refusal):
                 return f"it needs {view.operator}, and {answer}"
             parts.append(answer)

@@ -14,6 +14,7 @@ from ..graph.versions import declared, readable
 from .kernels import group_kernels, reader_in
 from .placed import Part
 from .segment import Segment, header
+from .working_set import internal_peak
 
 
 def cut(graph: Graph, parts: Sequence[Part], target: Target) -> tuple[Segment, ...]:
@@ -52,7 +53,7 @@ def _segment(graph: Graph, k: int, part: Part, target: Target) -> Segment:
         outputs=outputs,
         groups=group_kernels(nodes, device.kernels, reader_in(graph)),
         opset=segment_opset(graph, nodes, readable(device, target)),
-        internal_peak=_internal_peak(graph, nodes, {*inputs, *outputs}),
+        internal_peak=internal_peak(graph, part, nodes, {*inputs, *outputs}, device),
     )
 
 
@@ -77,26 +78,3 @@ def segment_opset(graph: Graph, nodes: Sequence[Node], readable: tuple[int, int]
     inside = {kind for node in nodes if any(True for _ in node.bodies()) for kind in graph.view(node).functions if "::" not in kind}
     opset = max([graph.opset, *map(first_opset, kinds | inside)])
     return declared(opset, *readable) if readable else opset
-
-
-def _internal_peak(graph: Graph, nodes: Sequence[Node], border: set[str]) -> int:
-    """Liveness in execution order: a tensor lives from its writer to its last reader."""
-    last: dict[str, int] = {}
-    for k, node in enumerate(nodes):
-        for name in (*node.reads, *node.writes):
-            last[name] = k
-    dying: dict[int, list[str]] = {}
-    for name, k in last.items():
-        dying.setdefault(k, []).append(name)
-    live = peak = 0
-    inside: set[str] = set()
-    for k, node in enumerate(nodes):
-        for name in node.writes:
-            if name not in border:
-                inside.add(name)
-                live += graph.tensor(name).bytes or 0
-        peak = max(peak, live)
-        for name in dying.get(k, ()):
-            if name in inside:
-                live -= graph.tensor(name).bytes or 0
-    return peak

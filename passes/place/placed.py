@@ -126,3 +126,5 @@ class Part:
     """Predicted, dispatch included."""
     dtypes: tuple[str, ...]
     """Dtypes the device computes in, most frequent first."""
+    in_integers: frozenset[str] = frozenset()
+    """What the QuantizeLinear at the end of a quantised unit writes, where the device computes the unit in integers."""

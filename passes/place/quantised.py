@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...targets.dtypes import FLOATS
-from ...targets.model import Target
+from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.support import device_dtypes
 from ..graph.constant_cone import CARRIES, cone
@@ -125,7 +125,7 @@ def _settle(
 ) -> Sequence[Answer]:
     """Answers of one device for all members: computed in integers, as they stand, or refused for one member's sake."""
     device = target.devices[column]
-    integers = frozenset(device_dtypes(device)) - FLOATS
+    integers = integer_dtypes(device)
     dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
     if unit.whole and dtype in integers:
         seen = [node if node.kind in (INTO, OUT) else view_of(graph, node, unit) for node in unit.members]
@@ -141,6 +141,12 @@ def _settle(
     node, refusal = refused
     why = Refusal(device.name, tuple(f"its quantised unit needs {node.kind}, and {reason}" for reason in refusal.reasons))
     return [answer if isinstance(answer, Refusal) else why for answer in here]
+
+
+def integer_dtypes(device: Device) -> frozenset[str]:
+    """Dtypes that it computes quantised units in: those of its table, and with `supports all` those that it states a peak for."""
+    everything = any(block.everything for block in device.supports)
+    return frozenset((*device_dtypes(device), *(peak.dtype for peak in device.peaks if everything))) - FLOATS
 
 
 def view_of(graph: Graph, node: Node, unit: QuantisedUnit) -> OperatorView:

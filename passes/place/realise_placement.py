@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...targets.dtypes import FLOATS
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.rewrite import Allow, Declined, Rewrite, anywhere
@@ -24,8 +25,18 @@ def realise(placement: Placement, rewrites: Mapping[str, Rewrite], allow: Allow 
         seconds = problem.dispatch[device] + sum(problem.units[u].seconds[device] or 0.0 for u in piece.units)
         live = sorted((node for node in nodes if node.live), key=lambda node: order[id(node)])
         ranked = sorted(set(dtypes), key=lambda dtype: (-dtypes.count(dtype), dtype))
-        parts.append(Part(problem.devices[device], tuple(live), seconds, tuple(ranked)))
+        parts.append(Part(problem.devices[device], tuple(live), seconds, tuple(ranked), _in_integers(question, piece)))
     return tuple(parts), tuple(site for _, _, sites in pieces for site in sites)
+
+
+def _in_integers(question: Question, piece: Piece) -> frozenset[str]:
+    """A QuantizeLinear reads floats: one that is computed in integers ends a unit that the device takes in integers."""
+    found = []
+    for number in (k for unit in piece.units for k in question.units[unit]):
+        answer, node = question.answers[number][piece.device], question.nodes[number]
+        if node.kind == "QuantizeLinear" and isinstance(answer, Implementation) and answer.compute_dtype not in FLOATS:
+            found.append(node.writes[0])
+    return frozenset(found)
 
 
 def _realise_piece(

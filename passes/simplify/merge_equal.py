@@ -10,13 +10,12 @@ import hashlib
 from collections.abc import Iterable
 
 from ..graph.graph import Graph
-from ..graph.node import Node
+from ..graph.node import RANDOM, Node
 from ..rule.apply import name_stays
 from ..rule.rewrite import Allow, Decision, anywhere
 
 NAME = "merge_equal"
 SUMMARY = "f(x) and f(x) -> one f(x), read twice"
-RANDOM = frozenset({"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
 OWN = frozenset({"DequantizeLinear"})
 """Belongs to its reader: a device takes both together."""
 HASHED_BELOW = 1 << 12

@@ -49,7 +49,8 @@ def test_a_table_is_right_by_itself_and_in_a_device(table: str) -> None:
     with pytest.raises(HwError, match=f"the file holds the table `{table}` and no target"):
         load_target(FOLDER / "std" / f"{table}.hw")
     result = analyse_text(WITH_TABLE.format(table=table), "t.hw", facts())
-    assert [render(found) for found in result.diagnostics] == []
+    unneeded_peak = "HW0513"  # the device around the table states peaks for all tables
+    assert [render(found) for found in result.diagnostics if found.code != unneeded_peak] == []
     assert result.target is not None
     rules = [rule for block in result.target.device("npu").supports for rule in block.rules]
     assert {rule.origin.file.rsplit("/")[-1] for rule in rules} == ({f"{table}.hw"} if table != "ort_cpu" else set())

@@ -18,6 +18,7 @@ SHAPES = {
     1: "3e1bb4379454b176694aa9a5b308182f8eb4d0f9171f9d525dbc239a4272eec2",
     2: "3f69f3c523c471cd9a90cb393db4123ba70d476b796555b6117a37ae32ab521a",
     3: "e289372e2f82efefed29a1fec1817613ffce9ee3ae4963ac70e94715b1400813",
+    4: "b453f68512ee205b168c5e2ffaa2fe2f831ae98f1d27085be6cae1c8e856074c",
 }
 """Format -> digest of the records of that format."""
 

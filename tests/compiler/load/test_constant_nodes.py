@@ -6,8 +6,8 @@ import onnx
 import pytest
 from onnx import parser
 
-from autoglmc.compiler.load import simplify
 from autoglmc.compiler.load.constant_nodes import may_fold
+from autoglmc.compiler.load.fold import simplify
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]> agraph (float[2,3] x, bool c) => (float[2,3] y) <float[3] w = {1, 2, 3}>'
 FOLDABLE = {
@@ -32,9 +32,9 @@ def test_what_could_be_computed_is_seen(body: str) -> None:
 def test_without_anything_to_compute_the_simplifier_would_change_nothing(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = parser.parse_model(HEAD + body)
     assert not may_fold(model)
-    without, _ = simplify.fold_constants(onnx.ModelProto.FromString(model.SerializeToString()))
+    without, _ = simplify.fold_shapes(onnx.ModelProto.FromString(model.SerializeToString()))
     monkeypatch.setattr(simplify, "may_fold", lambda model: True)
-    asked, _ = simplify.fold_constants(model)
+    asked, _ = simplify.fold_shapes(model)
     nodes = [[(n.op_type, list(n.input), list(n.output)) for n in m.graph.node if n.op_type != "Constant"] for m in (without, asked)]
     assert nodes[0] == nodes[1]
     types = [{v.name: v.type.SerializeToString(deterministic=True) for v in m.graph.value_info} for m in (without, asked)]

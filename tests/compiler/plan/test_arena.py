@@ -29,7 +29,7 @@ def link(
     return HandoffRecord(
         tensor=tensor, producer=producer, consumer=consumer, mode=mode, mechanism="shared", align=64, row_align=row_align,
         length_multiple=1,
-        bytes=0, seconds=0.0, origin="box.hw:1", fallback="copy", device_dtype=device_dtype, query_at_runtime=(),
+        bytes=0, seconds=0.0, origin="box.hw:1", fallback="copy", fallback_seconds=0.0, device_dtype=device_dtype, query_at_runtime=(),
     )  # fmt: skip
 
 

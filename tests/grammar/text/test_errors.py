@@ -21,9 +21,9 @@ RULES = (
 )
 CODES = (
     *(f"HW{n:04}" for n in (1, 2, 3, 4, 7, 8, 9)),
-    *(f"HW{n:04}" for n in (101, 102, 103, 104, 105, 106, 107, 108, 110, 111, 201, 202, 203, 204, 205, 206)),
+    *(f"HW{n:04}" for n in (101, 102, 103, 104, 105, 106, 107, 108, 110, 111, 201, 202, 203, 204, 205, 206, 207)),
     *(f"HW{n:04}" for n in (301, 302, 303, 304, 305, 306, 307, 308, 309, 401, 402, 403, 404)),
-    *(f"HW{n:04}" for n in (501, 502, 503, 504, 505, 506, 507, 508, 509, 510, 511, 512, 601)),
+    *(f"HW{n:04}" for n in (501, 502, 503, 504, 505, 506, 507, 508, 509, 510, 511, 512, 513, 601, 602)),
 )
 
 
@@ -71,7 +71,7 @@ def test_warnings_do_not_fail_but_are_handed_over(monkeypatch: pytest.MonkeyPatc
     heard: list[str] = []
     text = (FOLDER / "hw0107_decimal_memory.hw").read_text("utf-8")
     target = parse_target(text, "x.hw", RULES, warn=lambda diagnostic: heard.append(diagnostic.code))
-    assert heard == ["HW0107"] and target.memories[0].size == 6_000_000_000
+    assert heard == ["HW0107", "HW0513"] and target.memories[0].size == 6_000_000_000
 
 
 def test_a_file_that_is_too_large() -> None:

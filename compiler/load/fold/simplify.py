@@ -1,33 +1,35 @@
-"""Fold constants and shape arithmetic with onnxsim, without its graph optimizations, and keep everything that is the model's own."""
+"""Fold shape arithmetic with onnxsim, without its graph optimizations, and keep everything that is the model's own."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from ..activity import doing
-from ..devices.interruption import halting, run_options
-from ..devices.silence import silenced
-from ..errors import first_line
-from .constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
-from .infer_types import infer_types
+from ...activity import doing
+from ...devices.interruption import halting, run_options
+from ...devices.silence import silenced
+from ...errors import first_line
+from ..constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
+from ..infer_shapes import hide_long, show_long
+from ..infer_types import infer_types
+from .aliases import alias_constants
 from .scalar_range import make_scalars
 from .take_branches import take_branches
 
 if TYPE_CHECKING:
     import onnx
 
-GROWTH_LIMIT = 1 << 20
-"""Bytes that a simplified graph may be larger than the graph it came from: many small constants add up too."""
 ROUNDS = 3
 """Folding shape arithmetic reveals the sizes of other results; no real model needs more rounds than this."""
 
 
-def fold_constants(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+def fold_shapes(model: onnx.ModelProto, hidden: Collection[str] = ()) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The simplified model, every tensor typed as far as can be; with a note where onnxsim fails or makes it worse.
 
-    Names of graph inputs and outputs stay. Takes over `model`.
+    Names of graph inputs and outputs stay. hidden: graph inputs that stand for weights. Takes over `model`.
     """
     take_branches(model)
+    alias_constants(model, hidden)
     model = infer_types(model)
     waiting = -1
     for _ in range(ROUNDS if may_fold(model) else 0):
@@ -40,6 +42,7 @@ def fold_constants(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, 
             return model, (f"not simplified: {problem}",)
         show_kept(simple)
         taken = take_branches(simple)
+        alias_constants(simple, hidden)
         model = infer_types(simple)
         if taken:
             waiting = -1  # what was in a branch may be constant now
@@ -54,14 +57,18 @@ def _run_onnxsim(model: onnx.ModelProto) -> tuple[onnx.ModelProto | None, str]:
 
     try:
         # no graph optimizations: they break patterns that rules recover, and an If of silero-vad
+        hide_long(model)  # it follows the values of vectors, as onnx's shape inference does
         with silenced(2):  # it names every operator that it cannot fold; such an operator simply stays
             with doing("folding the constants of the model", halt=halting(run_options())):
                 data = simplify_bytes(model.SerializeToString(), FOLD_LIMIT)
         simple = type(model).FromString(data)
+        show_long(simple)
     except Exception as problem:
         return None, first_line(problem)
-    worse = _worse(model, simple)
-    return (None, worse) if worse else (simple, "")
+    finally:
+        show_long(model)
+    changed = _changed(model, simple)
+    return (None, changed) if changed else (simple, "")
 
 
 def keep_metadata(original: onnx.ModelProto, model: onnx.ModelProto) -> None:
@@ -81,12 +88,11 @@ def keep_metadata(original: onnx.ModelProto, model: onnx.ModelProto) -> None:
             node.metadata_props.extend(source.metadata_props)
 
 
-def _worse(before: onnx.ModelProto, after: onnx.ModelProto) -> str:
+def _changed(before: onnx.ModelProto, after: onnx.ModelProto) -> str:
     for what in ("input", "output"):
         names = [[value.name for value in getattr(model.graph, what)] for model in (before, after)]
         if names[0] != names[1]:
             return f"onnxsim changed the graph {what}s"
     if len(after.graph.node) > len(before.graph.node):
         return f"onnxsim turned {len(before.graph.node)} nodes into {len(after.graph.node)}"
-    growth = after.ByteSize() - before.ByteSize()
-    return f"onnxsim made the graph {growth} bytes larger" if growth > GROWTH_LIMIT else ""
+    return ""

@@ -9,8 +9,8 @@ from models import SHAPES, model_path
 from run_model import feeds, infer, run
 from small_models import parse
 
+from autoglmc.compiler.load.fold.take_branches import take_branches
 from autoglmc.compiler.load.load_model import load_model
-from autoglmc.compiler.load.take_branches import take_branches
 
 THEN = "a () => (float[2] p) <float one = {1}> { t = Add(x, one) p = Relu(t) }"
 ELSE = "b () => (float[2] q) { t = Neg(x) q = Exp(t) }"

@@ -111,9 +111,9 @@ def _run(model: bytes, inputs: list[bytes]) -> list[bytes]:
     import numpy as np
     from onnx import ModelProto, TensorProto, numpy_helper
 
-    from ..devices.cpu_session import open_session
-    from ..devices.interruption import run_options
-    from ..devices.ort_values import run_session
+    from ...devices.cpu_session import open_session
+    from ...devices.interruption import run_options
+    from ...devices.ort_values import run_session
 
     session = open_session(model, optimise=False, threads=1)
     names = [value.name for value in ModelProto.FromString(model).graph.input]

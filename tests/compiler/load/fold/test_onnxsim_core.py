@@ -11,11 +11,11 @@ import onnx
 import pytest
 from models import NAMES, SHAPES, model_path
 
-from autoglmc.compiler.load import onnxsim_core
 from autoglmc.compiler.load.bind_shapes import bind_shapes
+from autoglmc.compiler.load.fold import onnxsim_core
+from autoglmc.compiler.load.fold.onnxsim_core import simplify_bytes, simplify_publicly
 from autoglmc.compiler.load.hide_weights import hide_weights
 from autoglmc.compiler.load.load_model import load_model
-from autoglmc.compiler.load.onnxsim_core import simplify_bytes, simplify_publicly
 
 LIMIT = 1 << 20
 OLDER = (
@@ -84,7 +84,7 @@ def test_without_the_core_the_public_function_is_called(core: object, monkeypatc
 
 @pytest.mark.parametrize("order", ["package first", "core first"])
 def test_core_and_package_live_together_in_either_order(order: str) -> None:
-    ours = "from autoglmc.compiler.load.onnxsim_core import load_core; core = load_core()"
+    ours = "from autoglmc.compiler.load.fold.onnxsim_core import load_core; core = load_core()"
     theirs = "import onnxsim.onnxsim_cpp2py_export as package; from onnxsim import simplify"
     lines = [theirs, ours] if order == "package first" else [ours, theirs]
     subprocess.run([sys.executable, "-c", "; ".join([*lines, "assert core is package"])], check=True)

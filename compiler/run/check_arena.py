@@ -1,0 +1,120 @@
+"""Whether the arena of a manifest is a plan of memory: every slot holds its tensor, inside the arena, and no two live ones overlap.
+
+Time is n log n in the slots, and the first problem ends the check: a manifest may come from anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
+
+from ...targets.dtypes import BITS
+from ..bundle.manifest import Manifest
+from ..bundle.plan_records import ArenaRecord, HandoffRecord, SlotRecord
+from ..devices.views import ONNX_TYPES
+from ..errors import BundleError
+
+LARGEST_ALIGN = 1 << 30
+"""Bytes; no device asks for more than a huge page."""
+
+
+def check_arena(manifest: Manifest, where: str) -> None:
+    """Raises BundleError naming the field of the arena that contradicts another one."""
+    arena, last = manifest.arena, max(len(manifest.schedule) - 1, 0)
+    padded: dict[tuple[str, str], list[HandoffRecord]] = {}
+    for handoff in manifest.handoffs:
+        padded.setdefault((handoff.tensor, handoff.consumer), []).append(handoff)
+    for index, slot in enumerate(arena.slots):
+        problem = _misfit(slot, arena, last) or _wrong_layout(slot, padded)
+        if problem:
+            raise BundleError(f"arena.slots[{index}] ({slot.tensor}): {problem}", where=where)
+    problem = _wrong_numbers(arena) or _bound_twice(arena.slots) or first_overlap(arena.slots)
+    if problem:
+        raise BundleError(f"arena{problem}", where=where)
+
+
+def _misfit(slot: SlotRecord, arena: ArenaRecord, last: int) -> str:
+    needed = slot.packed
+    if slot.dtype not in ONNX_TYPES or needed is None or needed > slot.bytes or slot.lifetime[0] > slot.lifetime[1]:
+        return f"{slot.bytes} bytes, lifetime {list(slot.lifetime)}, do not hold {slot.dtype}{list(slot.shape)}"
+    if slot.lifetime[1] > last:
+        return f"lifetime {list(slot.lifetime)} ends after the last step, {last}"
+    if slot.offset % slot.align or arena.align % slot.align:
+        what = f"offset {slot.offset}" if slot.offset % slot.align else f"arena.align {arena.align}"
+        return f"{what} is not a multiple of {slot.align}"
+    if slot.offset + slot.bytes > arena.total:
+        return f"ends at {slot.offset + slot.bytes}, after the arena's {arena.total} bytes"
+    return ""
+
+
+def _wrong_layout(slot: SlotRecord, handoffs: Mapping[tuple[str, str], Sequence[HandoffRecord]]) -> str:
+    """What its strides or `packed_on_cpu` say that shape, dtypes and the handoffs' rows do not; "" for nothing."""
+    if slot.device_dtype not in BITS:
+        return f"device_dtype {slot.device_dtype!r} is not a dtype"
+    asked = math.lcm(*(h.row_align for device in (slot.device, *slot.aliases) for h in handoffs.get((slot.tensor, device), ())))
+    packed = _row(slot, 1)
+    fitting = [row for row in (packed, _row(slot, asked)) if _strides(slot, row) == slot.strides and row * _rows(slot) <= slot.bytes]
+    if not fitting:
+        return f"strides {list(slot.strides)} are not those of {slot.device_dtype}{list(slot.shape)} with rows of {packed} bytes"
+    if slot.packed_on_cpu not in {row != packed or slot.device_dtype != slot.dtype for row in fitting}:
+        return f"packed_on_cpu is {str(slot.packed_on_cpu).lower()}, its strides and dtypes say otherwise"
+    return ""
+
+
+def _rows(slot: SlotRecord) -> int:
+    return math.prod(slot.shape[:-1])
+
+
+def _row(slot: SlotRecord, align: int) -> int:
+    packed = ((slot.shape[-1] if slot.shape else 1) * BITS[slot.device_dtype] + 7) // 8
+    return -(-packed // align) * align
+
+
+def _strides(slot: SlotRecord, row: int) -> tuple[int, ...]:
+    strides = [BITS[slot.device_dtype] // 8, row]
+    for extent in reversed(slot.shape[1:-1]):
+        strides.append(strides[-1] * extent)
+    return tuple(reversed(strides[: len(slot.shape)]))
+
+
+def _wrong_numbers(arena: ArenaRecord) -> str:
+    end = max((slot.offset + slot.bytes for slot in arena.slots), default=0)
+    if arena.total != end:
+        return f".total is {arena.total}, the highest slot ends at {end}"
+    if arena.lower_bound > arena.total:
+        return f".lower_bound is {arena.lower_bound}, more than the {arena.total} bytes of the arena"
+    for name, value in (("align", arena.align), ("page", arena.page)):
+        if value > LARGEST_ALIGN:
+            return f".{name} is {value} bytes, at most {LARGEST_ALIGN} are possible"
+    return ""
+
+
+def _bound_twice(slots: Sequence[SlotRecord]) -> str:
+    bound = Counter((slot.tensor, device) for slot in slots for device in (slot.device, *slot.aliases))
+    twice = next((key for key, times in bound.items() if times > 1), None)
+    return "" if twice is None else f".slots: {twice[1]} binds {twice[0]!r} twice"
+
+
+def first_overlap(slots: Sequence[SlotRecord]) -> str:
+    """Two slots that share bytes while both are live; "" for none. Live slots lie in order and apart, so a new one meets a neighbour."""
+    live: list[tuple[int, int]] = []
+    ends: list[tuple[int, int]] = []
+    for index in sorted((k for k, slot in enumerate(slots) if slot.bytes), key=lambda k: slots[k].lifetime[0]):
+        slot = slots[index]
+        while ends and ends[0][0] < slot.lifetime[0]:
+            gone = heappop(ends)[1]
+            del live[bisect_left(live, (slots[gone].offset, gone))]
+        at = bisect_left(live, (slot.offset, index))
+        for _, other in live[max(at - 1, 0) : at + 1]:
+            if slot.offset < slots[other].offset + slots[other].bytes and slots[other].offset < slot.offset + slot.bytes:
+                return f".slots: {_span(slots[other])} and {_span(slot)} are live together and overlap"
+        insort(live, (slot.offset, index))
+        heappush(ends, (slot.lifetime[1], index))
+    return ""
+
+
+def _span(slot: SlotRecord) -> str:
+    return f"{slot.name!r} [{slot.offset}, {slot.offset + slot.bytes})"
