@@ -12,7 +12,7 @@ OCR_SHAPE := --shape x=1x3x48x320
 MAGIKA := $(MODELS)/magika_v3_3.onnx
 MAGIKA_SHAPE := --shape bytes=1x2048
 
-.PHONY: demo test test-devices lint bench fuzz fuzz-models conformance properties clean
+.PHONY: demo test test-devices lint bench fuzz fuzz-models fuzz-bundles conformance properties clean
 
 test: $(READY)
 	$(BIN)/python -m pytest -q $(ARGS)
@@ -70,6 +70,11 @@ FAULTS ?= 10000
 fuzz: $(READY)
 	$(BIN)/python tools/fuzz_language.py --count $(MUTATED)
 	$(BIN)/python tools/single_faults.py --count $(FAULTS)
+
+# EDITED bundles; with the runtimes of `make test-devices` installed, compiled files too. Ten minutes of one core.
+EDITED ?= 2000
+fuzz-bundles: $(READY)
+	$$(test -x $(DEVICES)/bin/python && echo $(DEVICES) || echo $(VENV))/bin/python tools/fuzz_bundles.py --runs $(EDITED)
 
 # MODELS_MUTATED runs of the command line, each on a mutated model; 5,000 take half an hour of one core.
 MODELS_MUTATED ?= 5000

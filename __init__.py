@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autoglmc.compiler.activity import TimeLimit
     from autoglmc.compiler.api.check import CheckReport, check
     from autoglmc.compiler.api.compile import compile
     from autoglmc.compiler.api.verify import verify
@@ -71,6 +72,7 @@ __all__ = [
     "Target",
     "TargetError",
     "TensorDifference",
+    "TimeLimit",
     "UsageError",
     "UserError",
     "UserPass",
@@ -93,6 +95,7 @@ __all__ = [
 ]  # fmt: skip
 
 _MODULES = {
+    "autoglmc.compiler.activity": ("TimeLimit",),
     "autoglmc.compiler.api.check": ("CheckReport", "check"),
     "autoglmc.compiler.api.compile": ("compile",),
     "autoglmc.compiler.api.verify": ("verify",),

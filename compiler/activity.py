@@ -10,6 +10,7 @@ the caller allows (`limited`), and ends what is under way with `halt`, where tha
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from .board import STEPS, Board, beat_at
-from .errors import UserError
+from .errors import UsageError, UserError
 
 SECONDS, SECONDS_PER_BYTE = 60.0, 60e-9
 """What one run, or one load, may take by default: more for a large model."""
@@ -37,6 +38,12 @@ class Limits:
 
     seconds: float | None = None
     memory: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for what is no positive number of seconds."""
+        given = self.seconds
+        if given is not None and not (isinstance(given, (int, float)) and 0 < given < math.inf):
+            raise UsageError(f"time_limit is a positive number of seconds, not {given!r}")
 
 
 def default_seconds(size: int) -> float:
@@ -71,6 +78,11 @@ def watched(board: Board, lasting: str) -> None:
 def lasting_folder() -> str | None:
     """Where to write a temporary file that is to stay; None for the usual place."""
     return _Process.lasting
+
+
+def unwatched_seconds() -> float | None:
+    """What the caller of the Python API allows for one thing; None for any time, and where another process keeps the time."""
+    return limits().seconds if _Process.board is None else None
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class Seen:
     beat: int
     """Another number whenever something new began."""
     text: str
-    """What is being done: "running the bundle m.a16, segment 0 (cpu)"."""
+    """What is being done: "running the bundle for a16 (segment 0 on cpu)"."""
     size: int
     """Bytes of the model or bundle that it is about."""
 
@@ -96,7 +96,7 @@ class Board:
                 labels = self._read(LINES + line).split("\n")
                 number = beat & ((1 << STEPS) - 1)
                 label = labels[number - 1] if 0 < number <= len(labels) else ""
-                text = ", ".join(filter(None, (self._read(line), label)))
+                text = self._read(line) + (f" ({label})" if label else "")
                 found.append(Seen(line, beat, text, self.numbers[_HEAD + LINES + line]))
         return found
 

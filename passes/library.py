@@ -10,6 +10,7 @@ from .decompose.arithmetic import ARITHMETIC
 from .decompose.attention import ATTENTION_SOFTMAX
 from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
+from .decompose.lower_rank import LOWER_RANK
 from .decompose.normalization import NORMALIZATIONS
 from .decompose.pool import POOLS
 from .decompose.quantisation import QUANTISATION
@@ -35,6 +36,7 @@ from .simplify.fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .simplify.fold_channels_last import FOLD_CHANNELS_LAST
 from .simplify.fold_pad import FOLD_PAD
 from .simplify.fold_product import FOLD_PRODUCT
+from .simplify.global_pool import GLOBAL_POOLS
 from .simplify.merge_reshape import MERGE_SHAPING, MERGES
 from .simplify.remove_identity import REMOVALS
 from .simplify.remove_requantize import REMOVE_REQUANTIZE
@@ -73,6 +75,8 @@ OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_ATTENTION)
 """Recovered only where a device runs the operator and the whole is faster with it."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
 """A quantised model for devices that compute in floats, where the whole is faster so."""
+ON_FEWER_AXES: tuple[Rewrite, ...] = (LOWER_RANK,)
+"""For devices with a limit on the rank, where the whole is faster so."""
 SIMPLIFY: tuple[Rewrite, ...] = in_order(
     *REMOVALS,
     REMOVE_REQUANTIZE,
@@ -82,6 +86,7 @@ SIMPLIFY: tuple[Rewrite, ...] = in_order(
     FOLD_CHANNELS_LAST,
     FOLD_PRODUCT,
     FOLD_PAD,
+    *GLOBAL_POOLS,
 )
 FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"), GROUPNORM_INSTANCE)
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
@@ -129,7 +134,7 @@ SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 def every_rule() -> tuple[Rewrite, ...]:
     """Each once, in the order of the stages that use them."""
     tuning = (rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules)
-    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *SUBSTITUTE, *tuning)}.values())
+    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *ON_FEWER_AXES, *SUBSTITUTE, *tuning)}.values())
 
 
 def named(name: str) -> Rewrite:

@@ -17,6 +17,7 @@ from .dtypes import BITS, FLOATS
 from .model import Device, Link, Memory, Target
 from .operator_view import OperatorView, TensorView
 from .support import link_zero_copy
+from .window import windows
 
 FREE = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"})
 """Operators that move no data: another view of the same bytes, or facts about it."""
@@ -43,9 +44,8 @@ def operator_flops(view: OperatorView) -> float:
         return float(count(view, out))
     if view.operator in FREE or view.operator in MOVES:
         return 0.0
-    if view.operator.startswith(("Reduce", "Global", "AveragePool", "MaxPool", "LpPool", "ArgM", "CumSum", "TopK")):
-        kernel = _kernel(view) if view.operator in ("AveragePool", "MaxPool", "LpPool") else 0
-        return float(out * kernel if kernel else _elements(_first(view.inputs)))
+    if view.operator.startswith(("Reduce", "Global", "ArgM", "CumSum", "TopK")):
+        return float(_elements(_first(view.inputs)))
     return float(PER_ELEMENT.get(view.operator, 1.0) * out)
 
 
@@ -236,9 +236,15 @@ def _up(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple if multiple > 1 else size
 
 
-def _kernel(view: OperatorView) -> int:
-    shape = view.attributes.get("kernel_shape")
-    return math.prod(int(k) for k in shape) if isinstance(shape, tuple) else 0
+def _pool(view: OperatorView, out: int) -> float:
+    """Elements that lie in the windows and in the input; padding costs nothing. Windows of several axes multiply."""
+    x, y = _first(view.inputs), _first(view.outputs)
+    extents, positions = ([] if t is None or t.shape is None else [d or 0 for d in t.shape[2:]] for t in (x, y))
+    found = windows(extents, view.attributes)
+    if not out or found is None or len(positions) != len(extents):
+        return float(out)
+    planes = out / math.prod(positions)
+    return planes * math.prod(sum(axis.overlap(k) for k in range(count)) for axis, count in zip(found, positions, strict=True))
 
 
 def _dims(view: OperatorView, *labels: str) -> list[int]:
@@ -282,5 +288,5 @@ def _attention(view: OperatorView, out: int) -> float:
 _COUNTERS: Mapping[str, Callable[[OperatorView, int], float]] = {
     "Conv": _conv, "FusedConv": _conv, "QLinearConv": _conv, "ConvInteger": _conv, "ConvTranspose": _conv_transpose, "MatMul": _matmul,
     "MatMulInteger": _matmul, "QLinearMatMul": _matmul, "FusedMatMul": _matmul, "Gemm": _gemm, "LSTM": _recurrent, "GRU": _recurrent,
-    "RNN": _recurrent, "Attention": _attention,
+    "RNN": _recurrent, "Attention": _attention, "AveragePool": _pool, "MaxPool": _pool, "LpPool": _pool, "QLinearAveragePool": _pool,
 }  # fmt: skip

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .dtypes import BITS, FLOATS, WIDEST_FIRST
+from .dtypes import BITS, FLOATS, NARROW_INTEGERS, WIDEST_FIRST
 from .environment import Environment, axis_letter
 from .explain import explain
 from .expression import truth
@@ -185,6 +185,8 @@ def data_dtypes(view: OperatorView) -> tuple[str, ...]:
     version = version_at(key_of(view.domain, view.operator), view.opset) if view.domain in ("", "ai.onnx") else None
     if version is None:
         tensors = list(view.inputs.values())
+        if view.domain == "com.microsoft" and view.operator.startswith(("QLinear", "QGemm")):  # no schema tells scales and biases apart
+            tensors = [tensor for tensor in tensors if tensor.dtype in NARROW_INTEGERS]
     else:
         data = set(version.data_inputs)
         tensors = [tensor for name, tensor in view.inputs.items() if name.partition(".")[0] in data]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...targets.model import Target
+from ..activity import Limits, limited
 from ..driver.compile_model import compile_model
 from ..inputs.samples import Given
 from ..run.bundle import Bundle
@@ -34,7 +35,9 @@ def compile(
     passes: Sequence[UserPass | Callable[[Any], Any]] = (),
     search: SearchBudget | None = None,
     require_verified: str | None = None,
+    sign: str | os.PathLike[str] | None = None,
     progress: Callable[[str], None] | None = None,
+    time_limit: float | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
@@ -56,7 +59,10 @@ def compile(
     - search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
     - require_verified: refuse a bundle that is not verified: "all", with every segment on its own runtime, even if `emulate`; "here",
       leaving out runtimes that are not here.
+    - sign: the file of a private key (ed25519, PEM) that the bundle is signed with; `Bundle.load(path, trust=[public key])` checks it.
     - progress: called with a line per stage.
+    - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
+      TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
 
     Raises UsageError (an argument), ModelError (the model), HwError (the .hw file), TargetError or Infeasible (no plan keeps the
     target's limits), SearchEnded (none does within `search`), BundleError (the folder), VerifyError (the bundle computes something
@@ -69,20 +75,22 @@ def compile(
     >>> bundle.run({"pixel_values": x}, emulate=True)["y"].shape
     (1, 100)
     """
-    result = compile_model(
-        model,
-        target_of(target),
-        shapes=sizes_of(shapes),
-        output=None if output is None else os.fspath(output),
-        verify=verify,
-        emulate=emulate,
-        effort=effort_of(effort),
-        inputs=given_of(inputs),
-        expect=arrays_of(expect, "expect"),
-        disable=names_of(disable),
-        passes=passes,
-        search=search,
-        require_verified=require_verified,
-        progress=progress,
-    )
+    with limited(Limits(time_limit)):
+        result = compile_model(
+            model,
+            target_of(target),
+            shapes=sizes_of(shapes),
+            output=None if output is None else os.fspath(output),
+            verify=verify,
+            emulate=emulate,
+            effort=effort_of(effort),
+            inputs=given_of(inputs),
+            expect=arrays_of(expect, "expect"),
+            disable=names_of(disable),
+            passes=passes,
+            search=search,
+            require_verified=require_verified,
+            sign=sign,
+            progress=progress,
+        )
     return result.bundle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..inputs.samples import Given
@@ -23,10 +23,12 @@ def verify(
     inputs: Given | None = None,
     expect: Mapping[str, Any] | None = None,
     require_verified: str | None = None,
+    trust: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
     progress: Callable[[str], None] | None = None,
+    time_limit: float | None = None,
 ) -> VerifyReport:
-    """`Bundle.verify` of a bundle, or of the folder that holds one, with a model; the other arguments, emulate, inputs, expect,
-    require_verified and progress, are those of `Bundle.verify`.
+    """`Bundle.verify` of a bundle, or of the folder that holds one, with a model; `trust` is that of `Bundle.load`, for a folder;
+    emulate, inputs, expect, require_verified, progress and time_limit are those of `Bundle.verify`.
 
     Raises what `Bundle.load` and `Bundle.verify` raise; without `require_verified` a difference is not an exception but
     `report.verified` False.
@@ -37,7 +39,7 @@ def verify(
     >>> report.outputs[0].name, report.outputs[0].cosine > 0.99999
     ('y', True)
     """
-    loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle, trust=trust)
     return loaded.verify(
         model,
         emulate=emulate,
@@ -45,4 +47,5 @@ def verify(
         expect=arrays_of(expect, "expect"),
         require_verified=require_verified,
         progress=progress,
+        time_limit=time_limit,
     )

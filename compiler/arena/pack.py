@@ -12,30 +12,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+
+from .buffer import Buffer
+from .crowd import CROWD, by_birth, pairs
 
 WORK_PER_EFFORT = 120_000
 """Neighbour visits that one unit of effort may cost: about 15 ms."""
 PLACING = 16
 """What placing one buffer costs beside looking at its neighbours, in visits."""
-
-
-class Buffer(Protocol):
-    """What the planner asks of a buffer; a slot of the manifest answers it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def bytes(self) -> int:
-        """Allocated, padding included."""
-        ...
-
-    @property
-    def align(self) -> int: ...
-    @property
-    def lifetime(self) -> tuple[int, int]:
-        """First and last step, both inclusive."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +44,10 @@ def plan(buffers: Sequence[Buffer], *, page: int = 4096, effort: int = 1) -> Pla
     """
     _check(buffers)
     bound = lower_bound(buffers)
+    if pairs(buffers) > CROWD:
+        offsets = by_birth(buffers)
+        height = max(o + b.bytes for o, b in zip(offsets, buffers, strict=True))
+        return Plan({b.name: o for b, o in zip(buffers, offsets, strict=True)}, height, bound, page)
     packer = _Packer(buffers)
     best, offsets, height = packer.portfolio(bound, max(effort, 1) * WORK_PER_EFFORT // 2)
     if height > bound and effort > 0:

@@ -1,7 +1,8 @@
 """Ahead-of-time compilation: in a process of its own, kept by content.
 
 A second Hexagon compilation in one process gives other bytes, and a compiler that crashes must not take this one along. Equal segment,
-options and versions are compiled once per machine (`$XDG_CACHE_HOME/autoglmc/blobs`).
+options and versions are compiled once per machine (`$XDG_CACHE_HOME/autoglmc/blobs`). An entry is used only as it was written; without
+a cache everything works, only slower.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from ..activity import half_written
-from ..cache.entries import UNFINISHED, keep_below, mark_used
+from ..activity import half_written, limits
+from ..cache.entries import UNFINISHED, keep_below
 from ..cache.folders import BLOBS, cache_folder
+from ..cache.whole import keep_made, kept_made
 from ..devices.adapter import Adapter
-from ..errors import BundleError
+from ..errors import BundleError, UserError
 from .weights import WeightsFile, externalised
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ QUIET = {"TQDM_DISABLE": "1"}
 """No progress bars in a compiler's output."""
 FIXED = {"PYTHONHASHSEED": "0"}
 """Compilers written in Python take sets in the order of their hashes; equal input is to give equal bytes."""
+
+
+def _silent(message: str) -> None:
+    pass
 
 
 class SegmentRefused(BundleError):
@@ -55,33 +61,41 @@ def content_key(model: onnx.ModelProto, initializers: Iterable[onnx.TensorProto]
     return digest.hexdigest()
 
 
-def build(adapter: Adapter, words: Sequence[str], path: Path, key: str) -> Path:
-    """The compiled file (or folder) of the segment in `path`, from the cache or made now. Raises SegmentRefused with the compiler's
-    output."""
-    folder = cache_folder(BLOBS.name)
-    blob = folder / f"{key}{adapter.suffix}"
-    if blob.exists():
-        mark_used(blob)
-        return blob
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as work, half_written(work):
-        made = Path(work) / blob.name
+def build(adapter: Adapter, words: Sequence[str], path: Path, key: str, place: Path, note: Callable[[str], object] = _silent) -> None:
+    """Puts the compiled file (or folder) of the segment in `path` at `place`: from the cache, where that has it whole, or made now.
+
+    Raises SegmentRefused with the compiler's output. `note` is told where the cache could not keep what was made."""
+    kept = _kept(key)
+    if isinstance(kept, Path) and kept_made(kept, place):
+        return
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as work, half_written(work):
+        # some compilers leave files beside what they make
+        made = Path(work) / f"{key}{adapter.suffix}"
         _run(adapter.name, words, path, made)
-        try:
-            os.replace(made, blob)
-        except OSError:  # a folder cannot replace another: a parallel run was faster
-            if not blob.exists():
-                raise
-    keep_below(folder, BLOBS.limit)
-    return blob
+        os.replace(made, place)
+    problem = keep_made(kept, place) if isinstance(kept, Path) else kept
+    if problem:
+        where = f" in {kept.parent}" if isinstance(kept, Path) else ""
+        note(f"what was compiled ahead of time is not kept for the next run{where}: {problem}")
+    elif isinstance(kept, Path):
+        keep_below(kept.parent, BLOBS.limit)
+
+
+def _kept(key: str) -> Path | str:
+    """Where the cache has an entry, or why there is no cache."""
+    try:
+        return cache_folder(BLOBS.name) / key
+    except UserError as problem:
+        return problem.message
 
 
 def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
     command = [sys.executable, "-m", "autoglmc.compiler.bundle.build_blob", name, str(path), str(made), *words]
+    longest = limits().seconds or LONGEST
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LONGEST, env=QUIET | os.environ | FIXED)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=longest, env=QUIET | os.environ | FIXED)
     except subprocess.TimeoutExpired:
-        raise SegmentRefused(f"{name} did not compile {path.name} within {LONGEST:g} s", where=str(path)) from None
+        raise SegmentRefused(f"{name} did not compile {path.name} within {longest:g} s", where=str(path)) from None
     if done.returncode or not made.exists():
         raise SegmentRefused(f"{name} does not compile {path.name}: {_last_words(done)}", where=str(path))
 

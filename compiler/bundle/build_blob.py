@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 from ..devices.find_adapter import adapter_for
+from ..parent import end_with_parent
 
 
 def main(arguments: list[str]) -> int:
+    end_with_parent()
     name, model, blob, *words = arguments
     adapter = adapter_for(name, words)
     assert adapter is not None, name

@@ -21,6 +21,8 @@ FORMAT = 4
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
 """The folder of everything else in a bundle."""
+SIGNATURE = "manifest.sig"
+"""Beside the manifest where the bundle is signed."""
 TOOL = "autoglmc"
 Outcome = Literal[
     "accepted", "refused by a runtime", "computed wrong", "wrong by a runtime's optimiser", "over an error budget", "over a limit",

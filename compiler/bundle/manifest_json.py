@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import BundleError
 from ..quantities import amount
-from .manifest import FORMAT, MANIFEST, SEGMENTS, TOOL, FileRecord, Manifest
+from .manifest import FORMAT, MANIFEST, SEGMENTS, SIGNATURE, TOOL, FileRecord, Manifest
 
 LARGEST_MANIFEST = 64 << 20
 """Bytes; a larger manifest is refused unread."""
@@ -162,8 +162,8 @@ def claims_bundle(folder: Path) -> bool:
 
 
 def foreign_files(folder: Path) -> tuple[str, ...]:
-    """What lies in a bundle's folder beside its manifest and its segments: somebody else's."""
-    return tuple(sorted(path.name for path in folder.iterdir() if path.name not in (MANIFEST, SEGMENTS)))
+    """What lies in a bundle's folder beside its manifest, its signature and its segments: somebody else's."""
+    return tuple(sorted(path.name for path in folder.iterdir() if path.name not in (MANIFEST, SEGMENTS, SIGNATURE)))
 
 
 def _check_format(header: _Header, where: str) -> None:

@@ -42,16 +42,6 @@ def entries(folder: Path) -> tuple[Entry, ...]:
     return tuple(sorted((entry for entry in found if entry), key=lambda entry: (entry.used, entry.path.name)))
 
 
-def read_entry(path: Path) -> bytes | None:
-    """What was kept there, and dates the entry; None where there is none."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    mark_used(path)
-    return data
-
-
 def mark_used(path: Path) -> None:
     """Dates the entry now."""
     with contextlib.suppress(OSError):

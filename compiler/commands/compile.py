@@ -35,6 +35,7 @@ QUIET = "Print only the bundle's folder, or the error."
     metavar="SECONDS",
     help="End the search by the clock as well: no attempt begins after that [default: no clock, so that equal input gives equal bytes].",
 )
+@click.option("--sign", metavar="KEY", type=FILE, help="Sign the bundle with this private key (ed25519, PEM): manifest.sig.")
 @click.option("--no-verify", is_flag=True, help="Do not compare the bundle with the model; ends with 4.")
 @click.option("--allow-unverified", is_flag=True, help="End with 0 instead of 4 where the bundle is made, but not verified.")
 @require_option
@@ -52,6 +53,7 @@ def compile_command(
     effort: float,
     search_attempts: int | None,
     search_time: float | None,
+    sign: Path | None,
     no_verify: bool,
     allow_unverified: bool,
     required: str | None,
@@ -88,7 +90,7 @@ def compile_command(
             facts = _stop(stop_after, model, machine, options)
         else:
             options |= {"expect": None if expect is None else read_arrays(expect)}
-            options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required}
+            options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required, "sign": sign}
             facts = compile_model(model, machine, **options).as_json()
     _print(facts, machine, out, timings or out.verbose)
     unverified = "bundle" in facts and not facts["verified"]

@@ -49,6 +49,11 @@ def require_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--require-verified", "required", type=kind, help=text)(command)
 
 
+def trust_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    text = "Refuse the bundle unless this public key (ed25519, PEM) signed it. Repeatable: one of them is enough."
+    return click.option("--trust", multiple=True, metavar="KEY", type=FILE, help=text)(command)
+
+
 def emulate_option(command: Callable[..., Any]) -> Callable[..., Any]:
     text = "Let the CPU stand in for runtimes that are not installed; the output says for which segments."
     return click.option("--emulate", is_flag=True, help=text)(command)

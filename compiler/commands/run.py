@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .limit_options import limit_options
-from .options import FILE, emulate_option
+from .options import FILE, emulate_option, trust_option
 from .output import Output, echo_json, output_options
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MOST = 10_000
 PIPELINE = "Overlap consecutive requests across devices; also run them one after the other, compare bit for bit and report both times."
 STEP_LIMIT = "Stop the run if one step of a request takes longer [default: no limit]."
 TIMELINE = "Write when each step ran: .json (chrome://tracing, Perfetto), .html or .svg."
-VERBOSE = "Print the memory of every segment."
+VERBOSE = "Print the manifest's digest, whether the bundle is signed, and the memory of every segment."
 QUIET = "Print only the time of the whole run."
 
 
@@ -35,6 +35,7 @@ QUIET = "Print only the time of the whole run."
 @click.option("--step-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help=STEP_LIMIT)
 @click.option("--timeline", type=FILE, help=TIMELINE)
 @click.option("--recompile", is_flag=True, help="Compile segments on this machine instead of loading the compiled ones of the bundle.")
+@trust_option
 @emulate_option
 @limit_options
 @output_options(VERBOSE, QUIET)
@@ -48,31 +49,36 @@ def run_command(
     step_limit: float | None,
     timeline: Path | None,
     recompile: bool,
+    trust: tuple[Path, ...],
     emulate: bool,
     out: Output,
 ) -> int:
     """Run a compiled BUNDLE on the arrays of an .npz file, and print the time of every step."""
     from ..errors import UsageError
-    from ..report.draw_timeline import check_suffix
+    from ..report.draw_timeline import check_timeline_place
     from ..run.array_files import check_arrays_place, read_arrays
+    from ..run.check_inputs import not_finite
     from ..run.requests import run_bundle, run_requests
 
     if timeline is not None:
-        check_suffix(timeline)
-    if output is not None:
-        check_arrays_place(output)
+        check_timeline_place(timeline)
     several = requests is not None or pipeline or step_limit is not None or len(sources) > 1
+    if output is not None:
+        for path in _places(output, (requests or len(sources)) if several else 1):
+            check_arrays_place(path)
     if several and repeat > 1:
         help = "use --requests N for N requests, with or without --pipeline and --step-limit"
         raise UsageError("--repeat times one request again and again; it goes with no option for several", help=help)
     inputs = [read_arrays(source) for source in sources]
+    for note in not_finite(inputs):
+        out.note(note)
     if several:
         count = requests or len(inputs)
         result = run_requests(
-            bundle, inputs, requests=count, pipeline=pipeline, step_limit=step_limit, emulate=emulate, recompile=recompile
+            bundle, inputs, requests=count, pipeline=pipeline, step_limit=step_limit, emulate=emulate, recompile=recompile, trust=trust
         )
     else:
-        result = run_bundle(bundle, inputs[0], repeat=repeat, emulate=emulate, recompile=recompile)
+        result = run_bundle(bundle, inputs[0], repeat=repeat, emulate=emulate, recompile=recompile, trust=trust)
     _write(result, output, timeline, out)
     if out.as_json:
         echo_json(result.as_json())
@@ -83,13 +89,17 @@ def run_command(
     return 0
 
 
+def _places(output: Path, count: int) -> list[Path]:
+    """A file for the outputs of each request."""
+    return [output] if count == 1 else [output.with_name(f"{output.stem}.{number}{output.suffix}") for number in range(count)]
+
+
 def _write(result: RunResult, output: Path | None, timeline: Path | None, out: Output) -> None:
     from ..report.draw_timeline import write_timeline
     from ..run.array_files import write_arrays
 
     if output is not None:
-        for number, outputs in enumerate(result.every):
-            path = output if len(result.every) == 1 else output.with_suffix(f".{number}{output.suffix}")
+        for path, outputs in zip(_places(output, len(result.every)), result.every, strict=True):
             write_arrays(path, outputs)
         out.note(f"wrote {output}" if len(result.every) == 1 else f"wrote {len(result.every)} files beside {output}")
     if timeline is not None:

@@ -9,7 +9,7 @@ import click
 
 from .failures import NOT_VERIFIED
 from .limit_options import limit_options
-from .options import FILE, emulate_option, expect_option, inputs_option, require_option
+from .options import FILE, emulate_option, expect_option, inputs_option, require_option, trust_option
 from .output import Output, echo_json, output_options
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ AGAINST = "List where onnxruntime's own optimisations make MODEL wrong or fail o
 @inputs_option
 @expect_option
 @require_option
+@trust_option
 @click.option("--against-runtime", is_flag=True, help=AGAINST)
 @limit_options
 @output_options(VERBOSE, QUIET)
@@ -38,6 +39,7 @@ def verify_command(
     inputs: tuple[Path, ...],
     expect: Path | None,
     required: str | None,
+    trust: tuple[Path, ...],
     against_runtime: bool,
     out: Output,
 ) -> int:
@@ -49,7 +51,7 @@ def verify_command(
     if bundle is None and not against_runtime:
         raise click.UsageError("Missing argument 'BUNDLE'.")
     listed = _against_runtime(model, inputs, out) if against_runtime else {}
-    return _told(listed, out) if bundle is None else _against_bundle(model, bundle, emulate, inputs, expect, required, listed, out)
+    return _told(listed, out) if bundle is None else _against_bundle(model, bundle, trust, emulate, inputs, expect, required, listed, out)
 
 
 def _against_runtime(model: Path, inputs: tuple[Path, ...], out: Output) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def _told(listed: dict[str, Any], out: Output) -> int:
 def _against_bundle(
     model: Path,
     bundle: Path,
+    trust: tuple[Path, ...],
     emulate: bool,
     inputs: tuple[Path, ...],
     expect: Path | None,
@@ -89,7 +92,7 @@ def _against_bundle(
     given, asked = read_samples(inputs) or None, requirement_of(required)
     expected = None if expect is None else read_arrays(expect)
     with out.progress() as tell:
-        result = Bundle.load(bundle).verify(model, emulate=emulate, progress=tell, inputs=given, expect=expected)
+        result = Bundle.load(bundle, trust=trust).verify(model, emulate=emulate, progress=tell, inputs=given, expect=expected)
     if out.as_json:
         more = {"runtime": listed} if listed else {}
         echo_json({**result.as_json(), "required": required, "missing": unmet(result, asked), **more})

@@ -40,6 +40,8 @@ class QnnAdapter:
             return Absent("QNN's GPU back end needs an Adreno GPU")
         if self._words[:1] != ("htp",) or not {"arch", "soc"} <= self._options.keys():
             return Absent(f"`runtime qnn {' '.join(self._words)}` lacks `htp soc N arch N`")
+        if not (self._options["arch"].isdecimal() and self._options["soc"].isdecimal()):
+            return Absent(f"`runtime qnn {' '.join(self._words)}`: arch and soc are numbers")
         try:
             import onnxruntime_qnn  # noqa: F401
         except ImportError:

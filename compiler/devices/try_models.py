@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..parent import end_with_parent
 from .adapter import Adapter, Port
 from .find_adapter import adapter_for
 from .marks import elements_at, run_marked
@@ -29,6 +30,7 @@ PAGE = 4096
 
 def main(arguments: list[str]) -> int:
     """ADAPTER FOLDER FIRST [WORD…]; the exit code."""
+    end_with_parent()
     name, folder, first, *words = arguments
     adapter = adapter_for(name, words)
     assert adapter is not None, name

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..parent import end_with_parent
 from .cpu_session import open_session
 from .ort_settings import OrtSettings
 from .ort_values import run_session
@@ -29,6 +30,7 @@ ROUNDS = (7, 200)
 
 def main() -> int:
     """Until stdin ends."""
+    end_with_parent()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the runtime prints is no answer
     for line in sys.stdin:

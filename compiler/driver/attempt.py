@@ -9,7 +9,8 @@ from typing import Any
 
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
-from ..bundle.publish import stage
+from ..bundle.publish import Staged, stage
+from ..bundle.signature import SigningKey
 from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle
@@ -45,6 +46,8 @@ class Built:
 
     manifest: Manifest
     verification: VerifyReport | str
+    notes: tuple[str, ...]
+    """What writing it came upon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class Attempt:
     verifier: PassVerifier | None
     meter: Meter
     tell: Callable[[str], None]
+    signing: SigningKey | None
 
     def __call__(self, state: State, log: Log) -> Verdict:
         stages = Stages()
@@ -102,7 +106,10 @@ class Attempt:
         """The bundle, published; or the refusal, the judgement, the fault or the limit for which it was not. Raises VerifyError where it
         is not verified as required."""
         with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
-            manifest = write_bundle(planned.compiled, described, staged.folder, self.tell)
+            notes: list[str] = []
+            if self.signing is not None:
+                self.signing.make_room(staged.folder)
+            manifest = write_bundle(planned.compiled, described, staged.folder, self.tell, notes.append)
             if isinstance(manifest, Refusal):
                 return manifest
             verification: VerifyReport | str = NOT_ASKED
@@ -114,8 +121,14 @@ class Attempt:
                 manifest, verification = write_manifest(staged.folder, judged.written_into(manifest)), judged.report
             over = _too_large(state, planned, manifest)  # what was verified is part of it
             if over is None:
-                staged.publish()
-            return over or Built(manifest, verification)
+                self._publish(staged)
+            return over or Built(manifest, verification, tuple(dict.fromkeys(notes)))
+
+    def _publish(self, staged: Staged) -> None:
+        """Signed as it is now, where that was asked for, the bundle takes its place."""
+        if self.signing is not None:
+            self.signing.sign_bundle(staged.folder)
+        staged.publish()
 
     def _judge(
         self, planned: PlannedModel, folder: Path, manifest: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages
@@ -169,6 +182,8 @@ class Attempt:
                 *planned.notes,
                 *(step.reason for step in state.steps),
                 *emitted_only(built.manifest),
+                *built.notes,
+                *((self.signing.note,) if self.signing is not None and self.signing.note else ()),
             ),
             seconds=self.job.clock.seconds,
             verification=built.verification,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...targets.model import Target
+from ..bundle.signature import signing_key
 from ..emit.emit import check_output
 from ..errors import Infeasible
 from ..inputs.samples import Given, first_of
@@ -52,6 +53,7 @@ def compile_model(
     search: SearchBudget | None = None,
     require_verified: str | None = None,
     expect: Mapping[str, Any] | None = None,
+    sign: str | PathLike[str] | None = None,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -71,6 +73,7 @@ def compile_model(
     passes: functions of yours on an onnx_graphsurgeon.Graph, each with a contract (surgery/user_pass.py); they run after the model is
     simplified, or where a UserPass says.
 
+    sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.
@@ -78,7 +81,7 @@ def compile_model(
     Raises UserError (ModelError, TargetError, Infeasible, BundleError, VerifyError, SearchEnded, PassError …) or grammar.HwError;
     then no bundle is written.
     """
-    begun = time.process_time()
+    begun, signing = time.process_time(), None if sign is None else signing_key(sign)
     job = Job(source_of(model), target, shapes, progress, inputs)
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
@@ -101,6 +104,7 @@ def compile_model(
             verifier=PassVerifier(job.model, repro_folder(out), first_of(inputs)) if verify_each else None,
             meter=meter,
             tell=tell,
+            signing=signing,
         )
         first, rules = State(constraints=Constraints(disabled=disabled)), library_of(job.target).every
         try:

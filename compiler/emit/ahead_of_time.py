@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,28 +38,24 @@ def emitted_only(manifest: Manifest) -> tuple[str, ...]:
     return tuple(f"compiled, but never run: segment {', '.join(segments)}: {reason}" for reason, segments in found.items())
 
 
-def compile_ahead(compiled: Compiled, folder: Path, files: Mapping[int, str], tell: Callable[[str], None]) -> dict[int, Blob] | Refusal:
+def compile_ahead(
+    compiled: Compiled, folder: Path, files: Mapping[int, str], tell: Callable[[str], None], note: Callable[[str], None]
+) -> dict[int, Blob] | Refusal:
     """By segment index, what was compiled beside its file in `folder`; segments that cannot be compiled here, or need not be, are left
-    out. Or the first segment that a runtime's compiler refuses."""
+    out. Or the first segment that a runtime's compiler refuses. `note` is told once what the user should know."""
     made = {}
     for segment in compiled.segments:
         runtime = compiled.runtimes[segment.device]
         adapter = adapter_for(runtime.adapter, runtime.words)
         if adapter is None or not adapter.suffix or adapter.cannot_compile() is not None:
             continue
+        file = str(Path(files[segment.index]).with_suffix(adapter.suffix))
         tell(f"compile {Path(files[segment.index]).stem} for {adapter.name}")
         try:
-            blob = build(
-                adapter,
-                runtime.words,
-                folder / files[segment.index],
-                blob_key(segment.without_weights(), adapter, runtime.words, segment.constants),
-            )
+            key = blob_key(segment.without_weights(), adapter, runtime.words, segment.constants)
+            build(adapter, runtime.words, folder / files[segment.index], key, folder / file, note)
         except SegmentRefused as problem:
             where = f"segment {segment.index} ({segment.device})"
             return Refusal(segment, SegmentRefused(problem.message, where=where, help=problem.help))
-        file = str(Path(files[segment.index]).with_suffix(adapter.suffix))
-        copied: Callable[[Path, Path], object] = shutil.copytree if blob.is_dir() else shutil.copyfile
-        copied(blob, folder / file)
         made[segment.index] = Blob(file=file, versions=adapter.versions())
     return made

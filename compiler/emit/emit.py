@@ -40,16 +40,18 @@ def check_output(out: Path) -> None:
     if os.path.isfile(place / MANIFEST) and (found := foreign_files(place)):
         message = f"refusing to overwrite this folder: '{found[0]}' does not belong to the bundle in it"
         raise BundleError(message, where=str(out), help="move it away, or choose another place with -o")
-    check_place(place, claims_bundle)
+    check_place(place if not out.is_symlink() else out, claims_bundle)
 
 
-def write_bundle(compiled: Compiled, planned: Manifest, folder: Path, tell: Callable[[str], None] = _silent) -> Manifest | Refusal:
+def write_bundle(
+    compiled: Compiled, planned: Manifest, folder: Path, tell: Callable[[str], None] = _silent, note: Callable[[str], None] = _silent
+) -> Manifest | Refusal:
     """Writes the bundle into the empty `folder` and returns its manifest, or the segment that a runtime here does not compile.
 
-    planned: the manifest but for its files. `tell` gets progress."""
+    planned: the manifest but for its files. `tell` gets progress, `note` what the user should know."""
     names = {record.index: record.file for record in planned.segments}
     files = _write_segments(compiled, names, folder)
-    blobs = compile_ahead(compiled, folder, names, tell)
+    blobs = compile_ahead(compiled, folder, names, tell, note)
     if isinstance(blobs, Refusal):
         return blobs
     segments = tuple(_with_blob(record, blobs.get(record.index)) for record in planned.segments)

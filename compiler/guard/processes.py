@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable
 
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-SUBREAPER, DEATH_SIGNAL = 36, 1
-"""PR_SET_CHILD_SUBREAPER and PR_SET_PDEATHSIG of Linux."""
+SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER of Linux."""
 REAPING = 1.0
 """Seconds to wait for killed processes to be gone."""
 
@@ -41,36 +41,31 @@ def _growing(first: int, others: list[int]) -> Iterable[int]:
 
 
 def end_all(process: int) -> None:
-    """Kills it with all that it started, and waits until they are gone."""
-    adopt()
-    for one in (process, *descendants(process)):
+    """Kills it with all that it started."""
+    kill((process, *descendants(process)))
+
+
+def kill(processes: Iterable[int]) -> None:
+    for one in processes:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(one, signal.SIGKILL)
 
 
-def reap() -> None:
-    """Waits for what was killed and has no other parent any more: nothing stays as a zombie."""
+def reap(others: frozenset[int]) -> None:
+    """Kills what a process that ended left to this one (see `adopt`), but for `others`, and waits for it: nothing stays, not even as a
+    zombie."""
     end = time.monotonic() + REAPING
-    with contextlib.suppress(ChildProcessError):
-        while time.monotonic() < end:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                time.sleep(0.005)
+    while time.monotonic() < end and (left := set(descendants(os.getpid())) - others):
+        kill(left)
+        for one in left:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(one, os.WNOHANG)
+        time.sleep(0.002)
 
 
 def adopt() -> None:
     """From now on this process is the parent of those whose parent ends, below it."""
-    _control(SUBREAPER, 1)
-
-
-def end_with_parent(parent: int) -> None:
-    """The system kills this process when the one that started it is gone."""
-    _control(DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _control(option: int, value: int) -> None:
     import ctypes
 
     with contextlib.suppress(OSError, AttributeError):  # another system than Linux
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)

@@ -18,7 +18,7 @@ from typing import TextIO
 from ..activity import watched
 from ..board import Board
 from ..errors import UserError
-from .processes import end_with_parent
+from ..parent import end_with_parent
 from .scratch import Scratch
 from .watch import Watch
 

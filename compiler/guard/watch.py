@@ -13,7 +13,7 @@ from ..activity import default_seconds
 from ..board import Board, Seen
 from ..free_memory import allowance
 from .endings import Killed, crashed, last_words, too_large, too_late
-from .processes import descendants, end_all, own_memory, reap
+from .processes import adopt, descendants, end_all, own_memory, reap
 from .scratch import Scratch
 
 TICK = 0.1
@@ -32,6 +32,7 @@ class Watch:
     def __init__(self, child: int, board: Board, scratch: Scratch) -> None:
         self._child, self._board, self._scratch = child, board, scratch
         self._memory = allowance()
+        self._others = frozenset(descendants(os.getpid())) - {child}
         self._ages: dict[tuple[int, int], float] = {}
         self._asked: float | None = None
         """When a signal was passed on."""
@@ -47,6 +48,7 @@ class Watch:
             signal.signal(number, self._pass_on)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD})
+        adopt()
         try:
             self._look_after(reader)
         finally:
@@ -115,9 +117,10 @@ class Watch:
 
     def _clean(self) -> None:
         """Removes what the command can no more, if it did not end by itself."""
-        if self._status is None or os.WIFSIGNALED(self._status):
+        if self._status is None:
             end_all(self._child)
-            reap()
+        reap(self._others)
+        if self._status is None or os.WIFSIGNALED(self._status):
             for path in self._board.kept():
                 _remove(path)
         self._said = last_words(self._scratch.said())

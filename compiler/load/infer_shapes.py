@@ -32,16 +32,16 @@ def infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     found = _infer(model, values=False)
     if model.functions:  # types inside a function are known to nobody before it is inlined
         return found
-    hidden = _hide_long(found)
+    hidden = hide_long(found)
     for _ in range(ROUNDS):
         found = _infer(found, values=True)
-        _show(found)
+        show_long(found)
         if not hidden:
             return found
-        before, hidden = hidden, _hide_long(found)
+        before, hidden = hidden, hide_long(found)
         if hidden == before:
             break
-    _show(found)
+    show_long(found)
     return _infer(found, values=False)
 
 
@@ -51,7 +51,7 @@ def _infer(model: onnx.ModelProto, values: bool) -> onnx.ModelProto:
     return shape_inference.infer_shapes(model, check_type=False, strict_mode=False, data_prop=values)
 
 
-def _hide_long(model: onnx.ModelProto) -> int:
+def hide_long(model: onnx.ModelProto) -> int:
     """Puts carriers of long vectors, and of what may be long, into the domain HIDDEN, in place; how many."""
     lengths = _lengths(model.graph)
     carriers = list(_carriers(model.graph))
@@ -65,8 +65,8 @@ def _hide_long(model: onnx.ModelProto) -> int:
     return len(hidden)
 
 
-def _show(model: onnx.ModelProto) -> None:
-    """The inverse, in place."""
+def show_long(model: onnx.ModelProto) -> None:
+    """The inverse of `hide_long`, in place."""
     for graph in all_graphs(model.graph):
         for node in graph.node:
             if node.domain == HIDDEN:

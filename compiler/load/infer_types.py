@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..activity import doing
+from .contrib_types.with_stand_ins import with_stand_ins
 from .infer_shapes import infer_shapes
 from .plain_windows import spell_windows_plainly
 
@@ -41,7 +42,7 @@ def infer_once(model: onnx.ModelProto) -> onnx.ModelProto:
             value.type.tensor_type.ClearField("shape")
     try:
         with doing("inferring the shapes of the model"):
-            model = infer_shapes(model)
+            model = with_stand_ins(model, infer_shapes)
     except (shape_inference.InferenceError, RuntimeError, ValueError):
         # an operator that onnx does not know: what the exporter stated is all there is
         model.graph.value_info.extend(stated.values())

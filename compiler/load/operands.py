@@ -1,5 +1,5 @@
-"""Operands that may not be left out. onnx.checker asks this of single operands only; in a list of operands onnxruntime reads what is not
-there, and the process dies."""
+"""Operands and attributes that onnx.checker lets pass. It asks for single operands only; in a list of operands onnxruntime reads what is
+not there, and the process dies. An attribute that refers to one of a function has no value outside of functions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,24 @@ if TYPE_CHECKING:
 
 
 def check_operands(model: onnx.ModelProto, where: str) -> None:
-    """Raises ModelError for an operator of the standard with an empty name in its list of operands (Concat, Max, Sum …)."""
+    """Raises ModelError for an operator of the standard with an empty name in its list of operands (Concat, Max, Sum …), and for an
+    attribute outside of functions that refers to one of a function."""
+    _check_references(model, where)
     versions = {entry.domain: entry.version for entry in model.opset_import}
     _check((node for graph in all_graphs(model.graph) for node in graph.node), versions, where)
     for function in model.functions:
         own = {entry.domain: entry.version for entry in function.opset_import}
         _check(function.node, versions | own, where)
+
+
+def _check_references(model: onnx.ModelProto, where: str) -> None:
+    for graph in all_graphs(model.graph):
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.ref_attr_name:
+                    message = f"attribute '{attribute.name}' of {describe_node(node)} refers to '{attribute.ref_attr_name}' of a function"
+                    help = "only operators of a local function can do so; export the model again"
+                    raise ModelError(f"{message}, and stands in none", where=where, help=help)
 
 
 def _check(nodes: Iterable[onnx.NodeProto], versions: dict[str, int], where: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError, UsageError
+from .check_strings import check_strings
 from .source import MemoryModel, Source
 from .structure import bodies
 
@@ -55,6 +56,7 @@ def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
             raise ModelError(f"not an ONNX {kind}: {fault}", where=str(source), help="export the model again")
     if isinstance(source, MemoryModel) and _depth(model.graph) > MAX_NESTING:
         raise _too_deep(source)
+    check_strings(model, str(source))
     if not model.graph.node:
         raise ModelError(f"the graph '{model.graph.name}' has no operators: there is nothing to compile", where=str(source))
     return model, data

@@ -146,12 +146,11 @@ def _check_produced(graph: onnx.GraphProto, defined: frozenset[str], where: str)
 
 
 def _reads(node: onnx.NodeProto) -> set[str]:
-    """What the node needs, its bodies included (a name that a body defines itself does no harm: it is nobody else's output)."""
+    """What the node needs, its bodies included. A name that a body defines is the body's own, whatever has it outside."""
     names = {name for name in node.input if name}
     for body in bodies(node):
-        for part in all_graphs(body):
-            names.update(name for inner in part.node for name in inner.input if name)
-            names.update(value.name for value in part.output)
+        inside = {value.name for value in body.output}.union(*(_reads(inner) for inner in body.node))
+        names |= inside - {value.name for value in (*body.input, *body.initializer)} - {n for inner in body.node for n in inner.output}
     return names
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,11 +14,11 @@ from ..errors import ModelError
 from .read_model import peek_model
 from .source import Source, folder_of
 from .structure import ABSURD, all_graphs
+from .tensor_data import packed_bits, raw_fault, typed_fault
 
 if TYPE_CHECKING:
     import onnx
 
-TYPED_FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 ADVICE = "copy the model together with its data files, or export it again"
 
 
@@ -92,20 +93,6 @@ def is_external(tensor: onnx.TensorProto) -> bool:
     return bool(tensor.data_location == 1)  # TensorProto.EXTERNAL
 
 
-def packed_bits(tensor: onnx.TensorProto) -> int:
-    """Bits per element as raw_data packs them; 0 for strings and types this onnx does not know."""
-    from onnx import TensorProto, helper
-
-    kind = tensor.data_type
-    name = TensorProto.DataType.Name(kind) if kind in TensorProto.DataType.values() else "UNDEFINED"
-    if name in ("UNDEFINED", "STRING"):
-        return 0
-    for packed in (2, 4):
-        if name.endswith(f"INT{packed}") or name.startswith(f"FLOAT{packed}E"):
-            return packed
-    return int(helper.tensor_dtype_to_np_dtype(kind).itemsize) * 8
-
-
 def _refuse_sparse(model: onnx.ModelProto, source: Source) -> None:
     for graph in all_graphs(model.graph):
         for tensor in graph.sparse_initializer:
@@ -127,12 +114,9 @@ def _declared_bytes(tensor: onnx.TensorProto, source: Source) -> int:
 
 
 def _check_inline(tensor: onnx.TensorProto, size: int, source: Source) -> None:
-    if tensor.HasField("raw_data"):
-        if packed_bits(tensor) and len(tensor.raw_data) != size:
-            message = f"weight '{tensor.name}' has {len(tensor.raw_data)} bytes, its shape {list(tensor.dims)} needs {size}"
-            raise ModelError(message, where=str(source), help=ADVICE)
-    elif math.prod(tensor.dims) and not any(len(getattr(tensor, field)) for field in TYPED_FIELDS):
-        raise ModelError(f"weight '{tensor.name}' has no data", where=str(source), help=ADVICE)
+    fault = raw_fault(tensor, size) if tensor.HasField("raw_data") else typed_fault(tensor, size)
+    if fault:
+        raise ModelError(f"weight '{tensor.name}' {fault}", where=str(source), help=ADVICE)
 
 
 def _locate(tensor: onnx.TensorProto, size: int, source: Source) -> External:
@@ -159,11 +143,24 @@ def _inside(location: str, name: str, source: Source) -> Path:
         raise ModelError(message, where=str(source), help="external data must be given by a file name relative to the model")
     folder = folder_of(source, name)
     file = folder / location
-    if not file.resolve().is_relative_to(folder.resolve()):
-        message = f"weight '{name}' lies outside the model's folder: '{location}' is a link to {file.resolve()}"
-        raise ModelError(message, where=str(source), help="put the data file itself beside the model")
-    if not file.is_file():
-        raise ModelError(f"the data file '{location}' of weight '{name}' is missing", where=str(source), help=ADVICE)
+    try:
+        real = file.resolve()
+        if not real.is_relative_to(folder.resolve()):
+            message = f"weight '{name}' lies outside the model's folder: '{location}' is a link to {real}"
+            raise ModelError(message, where=str(source), help="put the data file itself beside the model")
+        mode = file.stat().st_mode
+        if not stat.S_ISREG(mode):
+            message = f"the data file '{location}' of weight '{name}' is not a regular file"
+            raise ModelError(message, where=str(source), help="put the data file itself beside the model")
+        file.open("rb").close()
+    except FileNotFoundError:
+        raise ModelError(f"the data file '{location}' of weight '{name}' is missing", where=str(source), help=ADVICE) from None
+    except RuntimeError:  # pathlib's word for links that lead in a circle
+        message = f"the data file '{location}' of weight '{name}' is a link that leads to itself"
+        raise ModelError(message, where=str(source), help=ADVICE) from None
+    except OSError as problem:
+        message = f"the data file '{location}' of weight '{name}' cannot be read: {problem.strerror or problem}"
+        raise ModelError(message, where=str(source), help=ADVICE) from None
     return file
 
 

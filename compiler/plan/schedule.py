@@ -79,6 +79,7 @@ class _Builder:
         self.handoffs = {(h.tensor, h.consumer): h for h in compiled.handoffs}
         if len(self.handoffs) != len(compiled.handoffs):
             raise ValueError("two handoffs of one tensor to one device")
+        self.results = frozenset(compiled.graph_outputs)
         self.places: list[Place] = []
         self.at: dict[tuple[str, str], int] = {}
         self.holder: dict[str, str] = {}
@@ -107,7 +108,7 @@ class _Builder:
         for tensor in segment.outputs:
             self.write(tensor, segment.device, step)
         for tensor in segment.outputs:
-            if tensor in self.compiled.graph_outputs:
+            if tensor in self.results:
                 self.bring(tensor, self.compiled.host)
 
     def bring(self, tensor: str, device: str, through: tuple[str, ...] = ()) -> int | None:

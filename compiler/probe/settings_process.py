@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..activity import limits
 from ..devices.ort_settings import OrtSettings
 from ..devices.try_settings import read_values, write_values
 
@@ -36,8 +37,9 @@ class Ran:
 class SettingsProcess:
     """Use it in `with`. The process begins at the first question, and anew after one that ended it."""
 
-    def __init__(self, each: float = EACH) -> None:
-        self._each = each
+    def __init__(self, each: float | None = None) -> None:
+        """each: seconds for a question; by default what the command allows, or EACH."""
+        self._each = each or limits().seconds or EACH
         self._folder = tempfile.TemporaryDirectory(prefix="autoglmc-settings-")
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..activity import limits
 from ..devices.adapter import Adapter
 
 if TYPE_CHECKING:
@@ -36,13 +37,16 @@ class ProbeResult:
 
 
 def try_models(
-    adapter: Adapter, words: Sequence[str], models: Sequence[tuple[onnx.ModelProto, Mapping[str, Array] | None]], each: float = EACH
+    adapter: Adapter, words: Sequence[str], models: Sequence[tuple[onnx.ModelProto, Mapping[str, Array] | None]], each: float | None = None
 ) -> list[ProbeResult]:
     """Compiles every model for the runtime and runs those with inputs, in a process of their own: a model that crashes or hangs the runtime
     ends that process and counts as refused, and another process goes on with the rest.
 
-    Weights must be inline and all shapes known. `words`: of the target's `runtime` line; `each`: seconds per model."""
+    Weights must be inline and all shapes known. `words`: of the target's `runtime` line; `each`: seconds per model, by default what the
+    command allows, or EACH."""
     import numpy
+
+    each = each or limits().seconds or EACH
 
     with tempfile.TemporaryDirectory(prefix="autoglmc-probe-") as work:
         folder = Path(work)

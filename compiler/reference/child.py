@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -67,6 +68,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self._lock, self._idle = threading.Lock(), list[Child]()
+        atexit.register(self.end)
 
     def take(self) -> Child:
         with self._lock:
@@ -76,6 +78,12 @@ class _Waiting:
                     return child
                 child.end()
         return Child()
+
+    def end(self) -> None:
+        """At the end of this process: nothing of it stays."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().end()
 
     def give(self, child: Child) -> None:
         with self._lock:

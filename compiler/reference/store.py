@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from ..cache.entries import keep_below, read_entry, write_entry
+from ..cache.entries import keep_below
 from ..cache.folders import REFERENCE, cache_folder
+from ..cache.whole import keep_bytes, kept_bytes
 from ..errors import UserError
 from .messages import Answer, Opened
 
@@ -33,7 +34,7 @@ class Store:
 
     def opened(self, key: str) -> Opened | None:
         """What was kept under that key; None for nothing."""
-        data = read_entry(self._folder / f"{key}.json")
+        data = kept_bytes(self._folder / f"{key}.json")
         with contextlib.suppress(ValueError, TypeError, KeyError):
             facts = json.loads(data or b"")
             return Opened(tuple(facts["outputs"]), tuple(facts["made"]), "", "")
@@ -47,7 +48,7 @@ class Store:
         """What was kept under that key; None for nothing."""
         import numpy as np
 
-        data = read_entry(self._folder / f"{key}.npz")
+        data = kept_bytes(self._folder / f"{key}.npz")
         if data is None:
             return None
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile):
@@ -66,7 +67,7 @@ class Store:
             self._write(f"{key}.npz", file.getvalue())
 
     def _write(self, name: str, data: bytes) -> None:
-        if write_entry(self._folder / name, data) and int(name[:4], 16) % BETWEEN == 0:
+        if keep_bytes(self._folder / name, data) and int(name[:4], 16) % BETWEEN == 0:
             keep_below(self._folder, self._limit)  # it looks at every entry
 
 

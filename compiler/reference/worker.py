@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..parent import end_with_parent
 from .frames import Closed, receive, send
 from .messages import Answer, Open, Opened, Question
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    end_with_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     answers = os.dup(1)
     os.dup2(2, 1)  # what a library prints must not be taken for an answer

@@ -27,12 +27,28 @@ def print_ran(result: RunResult, verbose: bool = False, quiet: bool = False) -> 
     """verbose: the memory of every segment; quiet: the time of the whole alone."""
     screen = console()
     if not quiet:
+        _print_origin(screen, result, verbose)
         print_judged(screen, result.as_json(), "compiled")
         _print_steps(screen, result, len(result.resident) if verbose else MOST_LOADED)
     mark = emulation_mark(result.emulated)
     say(screen, "total", [f"{count(result.repeat, 'run')}: best {time(result.best)}, median {time(result.median)}{mark}"])
     if not quiet:
         _print_timelines(screen, result)
+
+
+def _print_origin(screen: Console, result: RunResult, verbose: bool) -> None:
+    """Whose bundle it is, as far as that was asked."""
+    if verbose:
+        signed = (
+            f"signed, checked with {result.trusted}"
+            if result.trusted
+            else "signed, not checked (--trust)"
+            if result.signed
+            else "not signed"
+        )
+        say(screen, "manifest", [f"sha256 {result.digest}", printable(signed)])
+    if result.notes:
+        say(screen, "note", [printable(note) for note in result.notes], style="yellow")
 
 
 def _print_steps(screen: Console, result: RunResult, most: int) -> None:

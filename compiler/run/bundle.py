@@ -8,14 +8,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..bundle.manifest import Manifest
-from ..bundle.manifest_json import OtherFormat, read_manifest
+from ..activity import Limits, limited
+from ..bundle.manifest import SIGNATURE, TOOL, Manifest
+from ..bundle.manifest_json import OtherFormat, manifest_bytes, manifest_in
+from ..bundle.signature import check_signature, trusted_keys
 from ..errors import BundleError
 from ..quantities import count
 from .check_bundle import check_bundle
@@ -39,6 +42,10 @@ class Bundle:
     """Where it is; it may be moved and copied as a whole."""
     manifest: Manifest
     """Everything that was decided: segments, schedule, arena, handoffs, limits, errors."""
+    digest: str
+    """sha256 of manifest.json, which has the digests of all other files: equal for equal bundles."""
+    trusted: str
+    """The file of the key in `trust` that signed it; "" where it was loaded without one."""
 
     def __repr__(self) -> str:
         """Short: a manifest is thousands of lines."""
@@ -47,21 +54,44 @@ class Bundle:
         return f"<Bundle {str(self.folder)!r}: {what}{'' if self.manifest.verification.verified else ', NOT verified'}>"
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> Bundle:
-        """The bundle in the folder `path`, every file of it checked against its digest.
+    def load(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = ()) -> Bundle:
+        """The bundle in the folder `path`, every file of it checked against its digest before anything reads it.
 
-        Raises BundleError that names the first field or file at fault, TypeError for anything but a path.
+        trust: files of public keys (ed25519, PEM), or one; the bundle is refused unless one of them signed it. Without, digests protect
+        against accidents only: a bundle is executable content (docs/trust.md).
+
+        Raises BundleError that names the first field or file at fault, UsageError for a key that is none, TypeError for anything but a
+        path.
         """
         folder = Path(path)
+        keys = trusted_keys((trust,) if isinstance(trust, (str, os.PathLike)) else trust)
         try:
-            manifest = read_manifest(folder)
+            data = manifest_bytes(folder)
+            signer = str(check_signature(folder, data, keys).path) if keys else ""
+            manifest = manifest_in(data, folder)
             check_bundle(folder, manifest)
         except OtherFormat:
             raise
         except BundleError as problem:
             problem.help = problem.help or "the bundle is damaged or incomplete: copy it again, or compile the model again"
             raise
-        return Bundle(folder, manifest)
+        return Bundle(folder, manifest, hashlib.sha256(data).hexdigest(), signer)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever runs it should know: that another version of autoglmc wrote it."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            here, written = version(TOOL), self.manifest.tool.version
+        except PackageNotFoundError:
+            return ()
+        return () if written == here else (f"the bundle was written by {TOOL} {written}, this is {here}",)
+
+    @property
+    def signed(self) -> bool:
+        """Whether it has a signature, checked or not."""
+        return (self.folder / SIGNATURE).is_file()
 
     def session(
         self,
@@ -90,13 +120,14 @@ class Bundle:
 
         return Session(self.folder, self.manifest, emulate=emulate, poison=poison, recompile=recompile, shared=shared, arena_fd=arena_fd)
 
-    def run(self, inputs: Mapping[str, Any], *, emulate: bool = False) -> Outputs:
+    def run(self, inputs: Mapping[str, Any], *, emulate: bool = False, time_limit: float | None = None) -> Outputs:
         """The graph's outputs by name, numpy arrays, for one set of inputs: arrays of the dtype and shape that the model declares.
 
         `emulate` is that of `session`, which is faster for more than one run. `outputs.emulated` names the segments that ran on the
-        CPU in place of their device. Raises UsageError for inputs the model does not have, or of another dtype or shape.
+        CPU in place of their device. `time_limit` is that of `Session.run`: seconds, beyond which TimeLimit is raised. Raises UsageError
+        for inputs the model does not have, or of another dtype or shape.
         """
-        return self.session(emulate=emulate).run(inputs)
+        return self.session(emulate=emulate).run(inputs, time_limit=time_limit)
 
     def verify(
         self,
@@ -107,6 +138,7 @@ class Bundle:
         expect: Mapping[str, Any] | None = None,
         require_verified: str | None = None,
         progress: Callable[[str], None] | None = None,
+        time_limit: float | None = None,
     ) -> VerifyReport:
         """The bundle compared with the model it was compiled from, both run on this machine on generated inputs.
 
@@ -117,6 +149,8 @@ class Bundle:
         - expect: arrays by output name, what the model's source framework computes for `inputs`: the bundle is held against them too.
         - require_verified: raise VerifyError unless it is verified, "all": with every segment on its own runtime, even if `emulate`;
           "here": leaving out runtimes that are not here.
+
+        - time_limit: seconds that one run of the model or of the bundle may take, or loading it; TimeLimit is raised beyond it.
 
         Without `require_verified` a difference is not an exception: see `report.verified` and `report.reasons`. Raises VerifyError where
         the bundle was compiled from another model, ModelError where the model does not run, UsageError for inputs that the model does
@@ -132,7 +166,8 @@ class Bundle:
         from ..verify.verify import verify
 
         required = requirement_of(require_verified)
-        report = verify(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
+        with limited(Limits(time_limit)):
+            report = verify(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
         check_met(report, required, str(self.folder))
         return report
 

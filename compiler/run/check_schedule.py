@@ -169,6 +169,7 @@ class _Flow:
         if unwritten is not None:
             raise self.fail(f"arena.slots[{unwritten}] ({self.slots[unwritten].tensor}) is written by no step")
         self._check_names()
+        self._check_read()
 
     def _check_output(self, output: ValueRecord, last: int) -> None:
         slot = self.value_slot("outputs", output)
@@ -189,6 +190,18 @@ class _Flow:
             raise self.fail(
                 f"arena.host_values lists {unknown[0]!r}, which nothing makes" if unknown else "arena.host_values lists one twice"
             )
+
+    def _check_read(self) -> None:
+        """What steps make is read, or is an output: otherwise an output, or whoever read it, is lost."""
+        outputs = {output.slot for output in self.manifest.model.outputs}
+        for slot, step in self.writer.items():
+            if step != CALLER and slot not in outputs and self.users[slot] == 1 << step:
+                raise self.fail(f"arena.slots[{slot}] ({self.slots[slot].tensor}) is read by no step, and is not among model.outputs")
+        read = {port.tensor for segment in self.manifest.segments for port in segment.inputs if port.slot is None}
+        read |= {output.name for output in self.manifest.model.outputs}
+        unread = next((name for name, step in self.maker.items() if step != CALLER and name not in read), None)
+        if unread is not None:
+            raise self.fail(f"{unread!r} is read by no step, and is not among model.outputs")
 
     def check_waits(self) -> None:
         """Whoever writes over bytes is behind, by `needs` and `waits`, everybody who used them before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..bundle.blob_cache import blob_key, build
@@ -58,17 +58,20 @@ def _runtime(segment: SegmentRecord) -> str:
     return "" if segment.runtime.adapter == PLAN_ONLY else f": runtime {segment.runtime.adapter}"
 
 
-def find_blob(folder: Path, segment: SegmentRecord, adapter: Adapter, recompile: bool) -> Path:
-    """Raises BundleError naming the first version that does not fit, unless `recompile`: then the segment is compiled here and kept in the
-    cache."""
-    if not recompile:
+def find_blob(folder: Path, segment: SegmentRecord, adapter: Adapter, scratch: Path | None, note: Callable[[str], object]) -> Path:
+    """The segment's file for its runtime: that of the bundle, or where there is a folder to put it, `scratch`, one made here from the
+    segment (or kept since it was). Raises BundleError naming the first version that does not fit, SegmentRefused as `build`.
+    `note` is that of `build`."""
+    if scratch is None:
         assert segment.blob is not None, segment.index
         _check_versions(segment, adapter)
         return folder / segment.blob
     import onnx
 
-    path = folder / segment.file
-    return build(adapter, segment.runtime.options, path, blob_key(onnx.load_model(path), adapter, segment.runtime.options))
+    path, place = folder / segment.file, scratch / f"{segment.index:02}{adapter.suffix}"
+    if not place.exists():
+        build(adapter, segment.runtime.options, path, blob_key(onnx.load_model(path), adapter, segment.runtime.options), place, note)
+    return place
 
 
 def _check_versions(segment: SegmentRecord, adapter: Adapter) -> None:

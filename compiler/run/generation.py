@@ -38,12 +38,12 @@ def ports_of(records: Sequence[PortRecord], slots: Sequence[Port], dtypes: Mappi
 
 
 def step_words(manifest: Manifest) -> list[str]:
-    """Per step, what it is: "segment 0 (npu)", "the copy of enc.out"."""
+    """Per step, what it is: "segment 0 on npu", "copy of enc.out"."""
     slots, segments = manifest.arena.slots, manifest.segments
     return [
-        f"segment {step.segment} ({segments[step.segment].device})"
+        f"segment {step.segment} on {segments[step.segment].device}"
         if step.segment is not None
-        else f"the {step.kind} of {slots[step.source or 0].tensor}"
+        else f"{step.kind} of {slots[step.source or 0].tensor}"
         for step in manifest.schedule
     ]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BundleError
@@ -30,17 +31,20 @@ def run_requests(
     step_limit: float | None = None,
     emulate: bool = False,
     recompile: bool = False,
+    trust: Iterable[str | os.PathLike[str]] = (),
 ) -> RunResult:
     """`requests` requests, the i-th on the i-th inputs, round and round. With `pipeline` they run twice, after a warm-up of every
-    generation. Raises BundleError where overlapping changes a bit of an output, and as `Session.run_many` does."""
-    session = Bundle.load(path).session(emulate=emulate, recompile=recompile)
+    generation. Raises BundleError where overlapping changes a bit of an output, and as `Bundle.load` (`trust`: its keys) and
+    `Session.run_many` do."""
+    bundle = Bundle.load(path, trust=trust)
+    session = bundle.session(emulate=emulate, recompile=recompile)
     each = [inputs[k % len(inputs)] for k in range(requests)]
     if pipeline:
         session.run_many(each[: usual_generations(session.manifest)], pipeline=True, step_limit=step_limit)
     seconds, outputs = _timed(session, each, step_limit)
     result = run_result(session, outputs, seconds)
     if not pipeline:
-        return result
+        return about(bundle, result)
     took, overlapped = _overlapped(session, each, step_limit)
     check_same(outputs, overlapped)
     for _ in range(ROUNDS - 1):  # what else the machine does can make either slower by much
@@ -58,7 +62,7 @@ def run_requests(
         loaded_again=session.loaded_again,
         timeline=timeline(session.manifest, overlapped),
     )
-    return run_result(session, outputs, seconds, facts)
+    return about(bundle, run_result(session, outputs, seconds, facts))
 
 
 def _overlapped(session: Session, each: Sequence[Mapping[str, Any]], step_limit: float | None) -> tuple[float, list[Outputs]]:
@@ -97,10 +101,16 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def run_bundle(
-    path: str | os.PathLike[str], inputs: Mapping[str, Any], *, repeat: int = 1, emulate: bool = False, recompile: bool = False
+    path: str | os.PathLike[str],
+    inputs: Mapping[str, Any],
+    *,
+    repeat: int = 1,
+    emulate: bool = False,
+    recompile: bool = False,
+    trust: Iterable[str | os.PathLike[str]] = (),
 ) -> RunResult:
-    """Loads a bundle once and runs it `repeat` times. Raises as `Bundle.load` and `Bundle.run` do."""
-    bundle = Bundle.load(path)
+    """Loads a bundle once and runs it `repeat` times. Raises as `Bundle.load` (`trust`: its keys) and `Bundle.run` do."""
+    bundle = Bundle.load(path, trust=trust)
     session = bundle.session(emulate=emulate, recompile=recompile)
     seconds: list[float] = []
     runs: list[Outputs] = []
@@ -111,4 +121,9 @@ def run_bundle(
         if runs:
             runs[-1].clear()  # times are kept of every run, values of the last
         runs.append(outputs)
-    return run_result(session, runs, seconds)
+    return about(bundle, run_result(session, runs, seconds))
+
+
+def about(bundle: Bundle, result: RunResult) -> RunResult:
+    """With what is to be told of the bundle itself."""
+    return replace(result, digest=bundle.digest, signed=bundle.signed, trusted=bundle.trusted, notes=(*bundle.notes, *result.notes))

@@ -108,6 +108,14 @@ class RunResult:
     verification: VerificationRecord
     """What came of comparing the bundle with its model when it was made."""
     pipelined: Pipelined | None = None
+    notes: tuple[str, ...] = ()
+    """What whoever runs it should know."""
+    digest: str = ""
+    """sha256 of the bundle's manifest."""
+    signed: bool = False
+    """Whether the bundle has a signature, checked or not."""
+    trusted: str = ""
+    """The key that it was checked with; "" where it was not."""
 
     @property
     def repeat(self) -> int:
@@ -128,6 +136,10 @@ class RunResult:
             "verified": self.verification.verified,
             "reasons": list(self.verification.reasons),
             "elsewhere": list(elsewhere(self.verification.segments)),
+            "digest": self.digest,
+            "signed": self.signed,
+            "trusted": self.trusted or None,
+            "notes": list(self.notes),
             "outputs": described,
             "seconds": list(self.seconds),
             "steps": [asdict(step) for step in self.steps],
@@ -155,6 +167,7 @@ def run_result(session: Session, runs: Sequence[Outputs], seconds: Sequence[floa
         timeline=timeline(manifest, runs[:MOST_DRAWN]),
         verification=manifest.verification,
         pipelined=pipelined,
+        notes=session.notes,
     )
 
 

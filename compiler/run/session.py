@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..activity import Limits, Line, doing, limited
+from ..activity import Limits, Line, doing, limited, unwatched_seconds
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable
@@ -53,7 +56,11 @@ class Session:
         shared: bool = False,
         arena_fd: int | None = None,
     ) -> None:
-        self.manifest, self._folder, self._poison, self._recompile = manifest, folder, poison, recompile
+        self.manifest, self._folder, self._poison = manifest, folder, poison
+        self._scratch = Path(tempfile.mkdtemp(prefix="autoglmc-")) if recompile else None
+        if self._scratch is not None:
+            weakref.finalize(self, shutil.rmtree, self._scratch, True)
+        self._notes: list[str] = []
         self._adapters, self.absent = choose_adapters(manifest, emulate, recompile)
         self.emulated = tuple(f"{index} ({manifest.segments[index].device})" for index in self.absent)
         self._memory = [ArenaMemory(manifest.arena.total, manifest.arena.align, shared=shared, fd=arena_fd)]
@@ -105,7 +112,7 @@ class Session:
 
         time_limit: seconds that it may take; beyond it, it raises TimeLimit. A runtime that cannot be stopped is waited for."""
         with self._turn:
-            if time_limit is None:
+            if time_limit is None and unwatched_seconds() is None:
                 return self._run(inputs, observe)
             with limited(Limits(time_limit)), doing(self._beats.text, size=self._size, halt=self.halt):
                 return self._run(inputs, observe)
@@ -193,6 +200,11 @@ class Session:
         return self.generations[0]
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What came up while segments were compiled here."""
+        return tuple(dict.fromkeys(self._notes))
+
+    @property
     def arena_bytes(self) -> int:
         """Of all generations."""
         return len(self.generations) * self.manifest.arena.total
@@ -248,7 +260,7 @@ class Session:
         return Outputs(values, self._about, marks)
 
     def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[Port]) -> LoadedSegment:
-        blob = find_blob(self._folder, segment, adapter, self._recompile) if adapter.suffix else None
+        blob = find_blob(self._folder, segment, adapter, self._scratch, self._notes.append) if adapter.suffix else None
         inputs, outputs = ports_of(segment.inputs, slots, self._dtypes), ports_of(segment.outputs, slots, self._dtypes)
         with doing(f"loading segment {segment.index} ({segment.device})", size=self._size):
             return adapter.load(self._folder / segment.file, blob, inputs, outputs)

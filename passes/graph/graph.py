@@ -41,7 +41,7 @@ class Graph:
         self._links = Links()
         self._splices: dict[int, list[Node]] = {}
         self._order: list[Node] = []
-        self._taken: set[str] = set(self.constants) | set(self.inputs)
+        self._taken = {*self.constants, *self.inputs}
         self._counter = 0
         for proto in model.graph.node:
             self.add(node_of(proto))
@@ -176,8 +176,7 @@ class Graph:
         A new name that no node of `new` writes (an input passed through) gets an Identity. Interior nodes left without users
         are removed by `sweep`. Returns the nodes that now stand there."""
         renames = {fresh: kept for kept, fresh in (outputs or {}).items()}
-        written = {name for node in new for name in node.outputs}
-        nodes = list(new)
+        written, nodes = {name for node in new for name in node.outputs}, list(new)
         for kept, fresh in (outputs or {}).items():
             if fresh not in written:
                 nodes.append(self.node("Identity", [fresh], outputs=[kept]))
@@ -222,9 +221,18 @@ class Graph:
 
     def set_input(self, node: Node, index: int, tensor: str) -> None:
         """Lets the node read another tensor at one input."""
+        old, node.inputs[index] = node.inputs[index], tensor
+        self._links.change_read(node, old, tensor)
+
+    def set_inputs(self, node: Node, tensors: Sequence[str]) -> None:
+        """Lets the node read other tensors."""
         self._links.drop_reads(node)
-        node.inputs[index] = tensor
+        node.inputs = list(tensors)
         self._links.add_reads(node)
+
+    def is_output(self, tensor: str) -> bool:
+        """Whether it is an output of the graph."""
+        return tensor in self._results
 
     def reserve(self, names: Iterable[str]) -> None:
         """Names that `fresh` is not to give, since bodies use them."""
@@ -244,9 +252,7 @@ class Graph:
         if producer is None or self.producer(name) or tensor in self._results or any(tensor in u.captures for u in self.users(tensor)):
             raise ValueError(f"{tensor} cannot be renamed to {name}")
         for user in self.users(tensor):
-            for index, read in enumerate(user.inputs):
-                if read == tensor:
-                    self.set_input(user, index, name)
+            self.set_inputs(user, [name if read == tensor else read for read in user.inputs])
         producer.outputs = [name if written == tensor else written for written in producer.outputs]
         self._links.rename(tensor, name)
 
@@ -256,7 +262,7 @@ class Graph:
         if not wanted:
             return
         fragment = write_fragment(self.model, self.newest, nodes, self.tensors, wanted)
-        inferred = onnx.shape_inference.infer_shapes(fragment, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(fragment, data_prop=self.tensors.short(n for node in nodes for n in node.reads))
         for value in (*inferred.graph.value_info, *inferred.graph.output):
             if value.type.WhichOneof("value") and value.name in wanted:
                 self.tensors.learn(value)
@@ -270,8 +276,6 @@ class Graph:
     def to_model(self) -> onnx.ModelProto:
         """A model of the graph as it is now: the original's metadata, functions and inputs, only constants that are used."""
         return write_model(self.model, self.nodes, self.tensors, self.inputs, self.outputs)
-
-    # ---- inside --------------------------------------------------------------------------------------------------
 
     def _adopt(self, node: Node) -> Node:
         self._links.add(node)
@@ -290,10 +294,6 @@ class Graph:
     def _lift_constants(self) -> None:
         """`Constant` nodes become initializers, so that every rule sees one kind of constant."""
         for node in self._order:
-            value = node.attributes.get("value")
-            if node.operator == "Constant" and not node.domain and value is not None and node.outputs[0] not in self.outputs:
-                tensor = onnx.TensorProto()
-                tensor.CopyFrom(value.t)
-                tensor.name = node.outputs[0]
-                self.tensors.constants[tensor.name] = tensor
+            if node.kind == "Constant" and "value" in node.attributes and not self.is_output(node.outputs[0]):
+                self.tensors.take_constant(node.outputs[0], node.attributes["value"].t)
                 self.remove(node)

@@ -51,6 +51,13 @@ class Links:
         for name in node.reads:
             self._readers.get(name, {}).pop(id(node), None)
 
+    def change_read(self, node: Node, old: str, new: str) -> None:
+        """One input of the node was `old` and is `new`: the others, of which there may be thousands, are not looked up again."""
+        if old not in node.inputs and old not in node.captures:
+            self._readers.get(old, {}).pop(id(node), None)
+        if new:
+            self._readers.setdefault(new, {})[id(node)] = node
+
     def rename(self, tensor: str, name: str) -> None:
         """The producer of `tensor` writes `name` instead."""
         self._producer[name] = self._producer.pop(tensor)

@@ -11,6 +11,9 @@ from ...targets.dtypes import DTYPE, packed_bytes
 from ...targets.operator_view import AttributeValue
 from .schema import plain
 
+RANDOM = frozenset({"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
+"""Operators whose result is, or may be, drawn at random: two of them are never the same."""
+
 
 @dataclass(slots=True, eq=False)
 class Node:

@@ -12,6 +12,9 @@ from onnx import numpy_helper
 from ...targets.dtypes import DTYPE
 from ...targets.operator_view import TensorView
 
+LONGEST = 1 << 14
+"""Elements of a vector up to which inference may follow values: onnx keeps 77 bytes of each (measured, 1.23)."""
+
 
 class Tensors:
     """`constants` are initializers by name. Views and values are computed when first asked for."""
@@ -61,6 +64,11 @@ class Tensors:
         array = self.value(name)
         return None if array is None or np.iscomplexobj(array) else float(array.reshape(()))
 
+    def short(self, names: Iterable[str]) -> bool:
+        """Whether none of the tensors is a long vector."""
+        shapes = (self.view(name).shape for name in names)
+        return all(shape is None or len(shape) != 1 or (shape[0] or 0) <= LONGEST for shape in shapes)
+
     def value_info(self, name: str) -> onnx.ValueInfoProto:
         """The type as the model or inference gave it (empty type if unknown), with the model's doc string and metadata."""
         info = onnx.ValueInfoProto(name=name)
@@ -80,6 +88,13 @@ class Tensors:
         """`value` must not be written to afterwards."""
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value) if value.ndim else value, name)
         self._arrays[name] = value
+
+    def take_constant(self, name: str, tensor: onnx.TensorProto) -> None:
+        """A copy of the protobuf becomes the constant of that name."""
+        copied = onnx.TensorProto()
+        copied.CopyFrom(tensor)
+        copied.name = name
+        self.constants[name] = copied
 
     def capture(self, name: str, outer: Tensors) -> None:
         """Takes over what `outer` knows of a tensor: that a body reads from there, or that a part of the graph reads or writes."""

@@ -91,9 +91,12 @@ class _Mover:
         if name not in self.new:
             writer = self.graph.producer(name)
             given = None if writer is None else undone(self.graph, writer, self.order)
-            if writer is not None and given is not None and is_identity(after(given, self.order)):
+            if writer is None or given is None:
+                self.new[name] = b.op("Transpose", name, perm=self.order)
+            elif is_identity(left := after(given, self.order)):
                 return writer.inputs[0]
-            self.new[name] = b.op("Transpose", name, perm=self.order)
+            else:
+                self.new[name] = b.op("Transpose", writer.inputs[0], perm=left)
         return self.new[name]
 
     def _merge(self, node: Node, given: Order) -> None:

@@ -20,6 +20,7 @@ from ..solve.coarsen import coarsen
 from ..solve.problem import Net, Problem, Room, Unit, price
 from ..solve.solve import DETERMINISTIC_SECONDS, solve
 from .candidates import NATIVE, Candidates, Implementation
+from .constant_cones import agree_on_constants, constant_tensors, constant_ties
 from .kernels import group_kernels, reader_in
 from .known_plans import greedy_assignment, host_assignment, known_assignments, relaxed
 from .placed import DeviceAnswers, Placement, Question
@@ -33,7 +34,8 @@ def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Map
     """What every device says about every operator; rules as `Candidates` takes them."""
     candidates, nodes = Candidates(graph, target, rewrites, families), tuple(graph.nodes)
     answers = tuple(tuple(candidates.ask(node, device) for device in target.devices) for node in nodes)
-    return DeviceAnswers(graph, target, nodes, agree(graph, target, candidates, nodes, answers))
+    agreed = agree(graph, target, candidates, nodes, answers)
+    return DeviceAnswers(graph, target, nodes, agree_on_constants(graph, nodes, agreed))
 
 
 def state(asked: DeviceAnswers) -> Question:
@@ -105,8 +107,8 @@ def _edges(asked: DeviceAnswers) -> list[tuple[int, int]]:
 
 
 def _together(asked: DeviceAnswers) -> list[tuple[int, int]]:
-    """Edges inside quantised units and kernel chains of any device."""
-    pairs = dict.fromkeys(ties(asked.graph, asked.nodes))
+    """Edges inside quantised units and kernel chains of any device, and from what is constant to its reader."""
+    pairs = dict.fromkeys([*ties(asked.graph, asked.nodes), *constant_ties(asked.graph, asked.nodes)])
     for device in asked.target.devices:
         for group in group_kernels(asked.nodes, device.kernels, reader_in(asked.graph)):
             for a, b in pairwise(group):
@@ -134,6 +136,8 @@ def _nets(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> tuple[Net, ..
     graph, number = asked.graph, asked.number
     of = {k: u for u, members in enumerate(units) for k in members}
     times = _route_times(asked.target)
+    constant, devices = constant_tensors(graph, asked.nodes), range(len(asked.target.devices))
+    staying = tuple(tuple(0.0 if a == b else None for b in devices) for a in devices)
     nets = []
     outputs = set(graph.outputs)
     for name in (*graph.inputs, *(name for node in asked.nodes for name in node.writes)):
@@ -142,7 +146,8 @@ def _nets(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> tuple[Net, ..
         consumers = sorted({of[number[id(user)]] for user in graph.users(name)} - {source})
         to_host = name in outputs and source >= 0
         if consumers or to_host:
-            nets.append(Net(name, source, tuple(consumers), to_host, times(graph.tensor(name))))
+            crossing = staying if name in constant else times(graph.tensor(name))
+            nets.append(Net(name, source, tuple(consumers), to_host, crossing))
     return tuple(nets)
 
 

@@ -29,15 +29,18 @@ def insert(graph: Graph, node: Node, replacement: Replacement) -> bool:
 
 def redirect(graph: Graph, outputs: Mapping[str, str]) -> bool:
     """Lets the readers of each tensor read another instead; False, with nothing changed, where a name must stay."""
-    for old in outputs:
-        if old in graph.outputs or any(old in user.captures for user in graph.users(old)):
-            return False
+    if any(name_stays(graph, old) for old in outputs):
+        return False
     for old, new in outputs.items():
         for user in graph.users(old):
-            for index, name in enumerate(user.inputs):
-                if name == old:
-                    graph.set_input(user, index, new)
+            for _ in range(user.inputs.count(old)):
+                graph.set_input(user, user.inputs.index(old), new)
     return True
+
+
+def name_stays(graph: Graph, tensor: str) -> bool:
+    """Whether the tensor must keep its name: an output of the graph, or one that a body reads."""
+    return graph.is_output(tensor) or any(tensor in user.captures for user in graph.users(tensor))
 
 
 def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tuple[Decision, ...]:

@@ -10,13 +10,12 @@ import hashlib
 from collections.abc import Iterable
 
 from ..graph.graph import Graph
-from ..graph.node import Node
-from ..rule.apply import redirect
+from ..graph.node import RANDOM, Node
+from ..rule.apply import name_stays
 from ..rule.rewrite import Allow, Decision, anywhere
 
 NAME = "merge_equal"
 SUMMARY = "f(x) and f(x) -> one f(x), read twice"
-RANDOM = frozenset({"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
 OWN = frozenset({"DequantizeLinear"})
 """Belongs to its reader: a device takes both together."""
 HASHED_BELOW = 1 << 12
@@ -27,9 +26,13 @@ def merge_equal(graph: Graph, allow: Allow = anywhere) -> tuple[Decision, ...]:
     """Readers of the later one of two equal nodes read the earlier one, whose place in the order is before theirs."""
     known: dict[tuple[object, ...], Node] = {}
     names: dict[str, object] = {}
+    instead: dict[str, str] = {}
     taken: list[Decision] = []
+    merged: list[Node] = []
     kept_apart = RANDOM | OWN
     for node in graph.nodes:
+        if any(name in instead for name in node.inputs):  # each node once, however many of its feeders were merged
+            graph.set_inputs(node, [instead.get(name, name) for name in node.inputs])
         if node.domain or node.operator in kept_apart or node.captures or any(True for _ in node.bodies()):
             continue
         key = (node.operator, *_attributes(node), *(_identity(graph, name, names) for name in node.inputs), len(node.outputs))
@@ -40,9 +43,11 @@ def merge_equal(graph: Graph, allow: Allow = anywhere) -> tuple[Decision, ...]:
         if any(not new for new in pairs.values()):
             continue
         alike = graph.version(first) == graph.version(node)
-        if alike and allow(NAME, node.outputs[0]) and redirect(graph, pairs):
-            graph.sweep([node])
+        if alike and not any(name_stays(graph, old) for old in pairs) and allow(NAME, node.outputs[0]):
+            instead |= pairs
+            merged.append(node)
             taken.append(Decision(NAME, node.name, node.outputs[0], True, SUMMARY, 0.0, "exact"))
+    graph.sweep(merged)
     return tuple(taken)
 
 

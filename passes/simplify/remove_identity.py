@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..formula.region import not_training
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..rule.apply import name_stays
 from ..rule.rewrite import Bindings, Contract, Decision, Rewrite
 
 
@@ -63,10 +64,10 @@ def name_outputs(graph: Graph) -> tuple[Decision, ...]:
     """An Identity that only gives a graph output its name goes, and what it copied takes the name itself."""
     taken = []
     for node in graph.nodes:
-        if node.kind != "Identity" or node.outputs[0] not in graph.outputs:
+        if node.kind != "Identity" or not graph.is_output(node.outputs[0]):
             continue
         x, y = node.inputs[0], node.outputs[0]
-        if graph.producer(x) is None or x in graph.outputs or any(x in user.captures for user in graph.users(x)):
+        if graph.producer(x) is None or name_stays(graph, x):
             continue
         graph.remove(node)
         graph.rename(x, y)

@@ -18,6 +18,7 @@ import numpy as np
 from ...targets.dtypes import SMALLEST_NORMAL
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..rule.apply import name_stays
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
 
@@ -61,7 +62,7 @@ def unless(graph: Graph, found: Bindings) -> str | None:
 def build(b: Builder, found: Bindings) -> str:
     """Where the name of the result must stay, q's own operator computes it under that name."""
     graph, result, dequantised, q = b.graph, found.root.outputs[0], found.root.inputs[0], found["q"]
-    if result not in graph.outputs and not any(result in user.captures for user in graph.users(result)):
+    if not name_stays(graph, result):
         return q
     maker = graph.producer(q)
     if maker is None or len(maker.writes) != 1 or graph.uses(q) != 1 or graph.uses(dequantised) != 1:

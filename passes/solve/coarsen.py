@@ -63,7 +63,7 @@ class _Roots:
 
 def _join_lone_edges(roots: _Roots, edges: Sequence[tuple[int, int]], mind: Sequence[Hashable], most: int, room: int) -> None:
     """One sweep: join u -> v where v is u's only reader or u is v's only feeder. Neighbourhoods are those at the start of the sweep, so
-    each unit takes part in one join at most."""
+    whoever has one neighbour takes part in one join at most; the neighbour may in many, or a sweep would take one leaf of a star."""
     after: dict[int, set[int]] = {}
     before: dict[int, set[int]] = {}
     pairs = dict.fromkeys((roots.find(u), roots.find(v)) for u, v in edges)
@@ -75,9 +75,10 @@ def _join_lone_edges(roots: _Roots, edges: Sequence[tuple[int, int]], mind: Sequ
     for u, v in pairs:
         if len(roots) <= most:
             return
-        if u == v or u in moved or v in moved or mind[u] != mind[v]:
+        if u == v or mind[u] != mind[v]:
             continue
-        if (len(after[u]) == 1 or len(before[v]) == 1) and roots.join(u, v, room):
+        lone = (u not in moved and len(after[u]) == 1) or (v not in moved and len(before[v]) == 1)
+        if lone and roots.join(u, v, room):
             moved.update((u, v))
 
 

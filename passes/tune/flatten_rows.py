@@ -125,7 +125,7 @@ def unless_rows(graph: Graph, found: Bindings) -> str | None:
     root, shape, result = found.root, extents(graph, found["split"]), extents(graph, found.root.outputs[0])
     if shape is None or result is None or result[:-1] != shape[:-1]:
         return "the result does not have the rows of the operand"
-    if any(not _goes_along(graph, user, found["split"]) for user in graph.users(found["split"])) or found["split"] in graph.outputs:
+    if any(not _goes_along(graph, user, found["split"]) for user in graph.users(found["split"])) or graph.is_output(found["split"]):
         return f"{found['split']} has a reader that needs its leading axes"
     if root.kind in NORMS:
         return _unlike_columns(graph, root, shape)

@@ -142,7 +142,8 @@ def test_equal_segments_give_equal_bytes(tmp_path: Path, monkeypatch: pytest.Mon
     packages = []
     for home in ("1", "2"):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / home))
-        packages.append(contents(build(ADAPTER, WORDS, result.folder / segment.file, "equal")))
+        build(ADAPTER, WORDS, result.folder / segment.file, "equal", place := tmp_path / f"{len(packages)}.mlpackage")
+        packages.append(contents(place))
     assert packages[0] == packages[1] and len(packages[0]) == 3
 
 
@@ -228,7 +229,7 @@ def test_refusals_name_operator_and_node(tmp_path: Path, text: str, says: str) -
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     assert ADAPTER is not None
     with pytest.raises(SegmentRefused) as failure:
-        build(ADAPTER, WORDS, tmp_path / "m.onnx", "refused")
+        build(ADAPTER, WORDS, tmp_path / "m.onnx", "refused", tmp_path / "m.mlpackage")
     assert says in str(failure.value)
 
 

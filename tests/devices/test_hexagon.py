@@ -38,7 +38,9 @@ def test_two_processes_compile_the_same_bytes(tmp_path: Path, monkeypatch: pytes
     found = []
     for cache in ("one", "two"):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
-        found.append(build(adapter, WORDS, path, "key").read_bytes())
+        (tmp_path / cache).mkdir()
+        build(adapter, WORDS, path, "key", place := tmp_path / cache / "00-npu.qnn.onnx")
+        found.append(place.read_bytes())
     assert found[0] == found[1]
 
 
@@ -49,5 +51,5 @@ def test_what_the_compiler_refuses_is_told_in_its_words(tmp_path: Path, monkeypa
     path = tmp_path / "00-npu.onnx"
     onnx.save(parse("erf (float[1,16] x) => (float[1,16] y) { y = Erf(x) }"), path)
     with pytest.raises(SegmentRefused, match=r"qnn does not compile 00-npu.onnx: \S"):
-        build(adapter, WORDS, path, "key")
-    assert not list((tmp_path / "autoglmc" / "blobs").iterdir()), "nothing half-made is left"
+        build(adapter, WORDS, path, "key", tmp_path / "m.qnn.onnx")
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name], "nothing half-made is left"

@@ -108,7 +108,7 @@ def test_a_segment_it_would_narrow_is_refused(tmp_path: Path) -> None:
     for dtype, name in (("int64", "int64"), ("double", "fp64")):
         path = made(tmp_path, f"g ({dtype}[4] x) => ({dtype}[4] y) {{ y = Add(x, x) }}")
         with pytest.raises(SegmentRefused, match=f"openvino does not compile m.onnx: x is {name}; OpenVINO keeps only"):
-            build(adapter, ("cpu",), path, f"refused-{dtype}")
+            build(adapter, ("cpu",), path, f"refused-{dtype}", tmp_path / "m.ovblob")
 
 
 def test_equal_segments_give_equal_blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,8 @@ def test_equal_segments_give_equal_blobs(tmp_path: Path, monkeypatch: pytest.Mon
     blobs = []
     for home in ("1", "2"):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / home))
-        blobs.append(build(adapter, ("cpu",), path, "equal").read_bytes())
+        build(adapter, ("cpu",), path, "equal", place := tmp_path / f"{len(blobs)}.ovblob")
+        blobs.append(place.read_bytes())
     assert blobs[0] == blobs[1]
 
 

@@ -191,6 +191,29 @@ def padded(s: Sketch) -> str:
     return str(s.op(kind, inside, kernel_shape=[5] * dims, **own, **counted))
 
 
+def pooled_whole(kind: str) -> Spelling:
+    """One window that holds the plane: by padding, by SAME, by ceil_mode, with what it divides by stated or not."""
+
+    def spell(s: Sketch) -> str:
+        extents = [s.integer(1, 4) for _ in range(s.integer(1, 2))]
+        begins = [s.integer(0, 2) for _ in extents]
+        how = s.pick("plain", "padded", "same", "ceil")
+        kernel, attributes = list(extents), {}
+        if how == "padded":
+            ends = [s.integer(0, 2) for _ in extents]
+            kernel = [extent + a + b for extent, a, b in zip(extents, begins, ends, strict=True)]
+            attributes = {"pads": [*begins, *ends]}
+        elif how == "same":
+            kernel = [2 * extent + s.integer(1, 9) for extent in extents]
+            attributes = {"auto_pad": s.pick("SAME_UPPER", "SAME_LOWER"), "strides": [k + 1 for k in kernel]}
+        elif how == "ceil":
+            attributes = {"ceil_mode": 1, "strides": [extent + 1 for extent in extents]}
+        counted = {"count_include_pad": s.integer(0, 1)} if kind == "AveragePool" and s.flip() else {}
+        return str(s.op(kind, s.input((s.integer(1, 2), 2, *extents), free=(0,)), kernel_shape=kernel, **attributes, **counted))
+
+    return spell
+
+
 def biased_product(s: Sketch) -> str:
     shape, columns = s.shape(3, 5), s.integer(1, 3)
     weight = s.floats((shape[-1], columns)) if s.flip() else s.input((shape[-1], columns))
@@ -240,6 +263,9 @@ SIMPLIFY: Mapping[str, Entry] = {
     "fold_channels_last": Entry(spell=channels_last),
     "fold_product": Entry(spell=scaled_product),
     "fold_pad": Entry(spell=padded),
+    # onnxruntime's pools have single precision
+    "global_averagepool": Entry(spell=pooled_whole("AveragePool"), dtypes=("float32",)),
+    "global_maxpool": Entry(spell=pooled_whole("MaxPool"), dtypes=("float32",)),
 }
 TUNE: Mapping[str, Entry] = {
     "merge_shaping": Entry(spell=reshaped_with_units),

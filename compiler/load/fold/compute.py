@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...devices.cpu_session import open_session
 from ...devices.ort_values import run_session
 from ...devices.silence import silenced
-from ..weights import packed_bits
+from ..tensor_data import packed_bits
 
 if TYPE_CHECKING:
     import onnx

@@ -10,6 +10,7 @@ from ...devices.interruption import halting, run_options
 from ...devices.silence import silenced
 from ...errors import first_line
 from ..constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
+from ..infer_shapes import hide_long, show_long
 from ..infer_types import infer_types
 from .aliases import alias_constants
 from .scalar_range import make_scalars
@@ -56,12 +57,16 @@ def _run_onnxsim(model: onnx.ModelProto) -> tuple[onnx.ModelProto | None, str]:
 
     try:
         # no graph optimizations: they break patterns that rules recover, and an If of silero-vad
+        hide_long(model)  # it follows the values of vectors, as onnx's shape inference does
         with silenced(2):  # it names every operator that it cannot fold; such an operator simply stays
             with doing("folding the constants of the model", halt=halting(run_options())):
                 data = simplify_bytes(model.SerializeToString(), FOLD_LIMIT)
         simple = type(model).FromString(data)
+        show_long(simple)
     except Exception as problem:
         return None, first_line(problem)
+    finally:
+        show_long(model)
     changed = _changed(model, simple)
     return (None, changed) if changed else (simple, "")
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
+from counted import calls_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autoglmc.compiler.arena.pack import lower_bound, plan
+from autoglmc.compiler.arena.crowd import by_birth
+from autoglmc.compiler.arena.pack import Plan, lower_bound, plan
 from autoglmc.compiler.arena.validate import violations
 
 
@@ -156,3 +160,45 @@ def test_mapped_is_whole_pages() -> None:
 def test_impossible_buffers_are_refused(buffers: list[Buffer], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         plan(buffers)
+
+
+@pytest.mark.parametrize("lives", ["together", "staggered", "nested", "random"])
+def test_a_crowd_is_packed_without_looking_at_pairs(lives: str) -> None:
+    """4,000 buffers: 8 million pairs."""
+    dice = random.Random(0)
+    spans = {
+        "together": lambda k: (0, 9),
+        "staggered": lambda k: (k, k + 3000),
+        "nested": lambda k: (k, 9000 - k),
+        "random": lambda k: (first := dice.randrange(3000), first + dice.randrange(3000)),
+    }
+    buffers = []
+    for k in range(4000):
+        first, last = spans[lives](k)
+        buffers.append(Buffer(f"b{k}", dice.randrange(1, 5000), dice.choice([1, 64, 4096]), first, last))
+    found: list[Plan] = []
+    assert calls_of(lambda: found.append(plan(buffers))) < 200 * len(buffers)
+    broken: list[tuple[str, ...]] = []
+    assert calls_of(lambda: broken.append(violations(at(buffers, found[0].offsets), found[0].total))) < 200 * len(buffers)
+    assert broken == [()]
+    assert found[0].total == max(found[0].offsets[b.name] + b.bytes for b in buffers) <= 1.6 * found[0].lower_bound
+
+
+@given(problems())
+def test_packing_by_birth_is_valid(buffers: list[Buffer]) -> None:
+    offsets = by_birth(buffers)
+    total = max(o + b.bytes for o, b in zip(offsets, buffers, strict=True))
+    assert violations(at(buffers, {b.name: o for b, o in zip(buffers, offsets, strict=True)}), total) == ()
+
+
+@given(problems(), st.data())
+def test_every_pair_that_overlaps_is_told(buffers: list[Buffer], data: st.DataObject) -> None:
+    placed = [replace(b, offset=data.draw(st.integers(0, 9000)) // b.align * b.align) for b in buffers]
+    pairs = {
+        (a.name, b.name)
+        for a, b in itertools.combinations(placed, 2)
+        if a.first <= b.last and b.first <= a.last and a.offset < b.offset + b.bytes and b.offset < a.offset + a.bytes
+    }
+    told = [re.findall(r"'(b\d+)'", line) for line in violations(placed, 1 << 20)]
+    assert len(told) == len(pairs)
+    assert {frozenset(names) for names in told} == {frozenset(pair) for pair in pairs}

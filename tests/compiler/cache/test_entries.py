@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoglmc.compiler.cache.entries import entries, keep_below, mark_used, read_entry, remove, write_entry
+from autoglmc.compiler.cache.entries import entries, keep_below, mark_used, remove, write_entry
+from autoglmc.compiler.cache.whole import keep_bytes, kept_bytes
 
 
 def aged(folder: Path, name: str, size: int, age: float) -> Path:
@@ -30,15 +31,15 @@ def names(folder: Path) -> list[str]:
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a"
-    assert read_entry(path) is None
-    assert write_entry(path, b"one") and read_entry(path) == b"one"
-    assert write_entry(path, b"two") and read_entry(path) == b"two"
+    assert kept_bytes(path) is None
+    assert keep_bytes(path, b"one") and kept_bytes(path) == b"one"
+    assert keep_bytes(path, b"two") and kept_bytes(path) == b"two"
     assert os.listdir(path.parent) == ["a"] and path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0
 
 
 def test_a_place_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    assert not write_entry(tmp_path / "file" / "a", b"x") and read_entry(tmp_path / "file" / "a") is None
+    assert not keep_bytes(tmp_path / "file" / "a", b"x") and kept_bytes(tmp_path / "file" / "a") is None
     assert entries(tmp_path / "none") == () and keep_below(tmp_path / "none", 0) == 0
 
 
@@ -98,17 +99,18 @@ def test_the_limit_holds_and_no_more_goes_than_must(sizes: list[int], limit: int
 WORKER = """
 import os, random, sys
 from pathlib import Path
-from autoglmc.compiler.cache.entries import keep_below, read_entry, write_entry
+from autoglmc.compiler.cache.entries import keep_below
+from autoglmc.compiler.cache.whole import keep_bytes, kept_bytes
 folder, seed = Path(sys.argv[1]), int(sys.argv[2])
 rng = random.Random(seed)
 for _ in range(300):
     name = str(rng.randrange(20))
     if rng.random() < 0.4:
-        write_entry(folder / name, name.encode() * 1000)
+        keep_bytes(folder / name, name.encode() * 1000)
     elif rng.random() < 0.5:
         keep_below(folder, 5000, spared=0)
     else:
-        data = read_entry(folder / name)
+        data = kept_bytes(folder / name)
         assert data is None or data == name.encode() * 1000, "half an entry"
 """
 

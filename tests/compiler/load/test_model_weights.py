@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 from small_models import parse
 
+from autoglmc.compiler import cli
 from autoglmc.compiler.errors import ModelError
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.load.weights import check_weights, hash_model, load_external, model_sha256
@@ -110,6 +113,51 @@ def test_a_link_that_leaves_the_folder_is_refused_one_that_stays_is_not(tmp_path
     (folder / "link.bin").unlink()
     (folder / "link.bin").symlink_to(folder / "w.bin")
     assert len(check_weights(model, path)) == 1
+
+
+def spoil(folder: Path, kind: str) -> None:
+    """Puts something at folder/data.bin that is no data file."""
+    place = folder / "data.bin"
+    if kind == "link to itself":
+        place.symlink_to("data.bin")
+    elif kind == "links in a circle":
+        (folder / "other.bin").symlink_to("data.bin")
+        place.symlink_to("other.bin")
+    elif kind == "dangling link":
+        place.symlink_to("nothing.bin")
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "socket":
+        socket.socket(socket.AF_UNIX).bind(os.path.relpath(place))
+    elif kind == "below a file":
+        place.write_bytes(b"")
+
+
+KINDS = {
+    "link to itself": "leads to itself",
+    "links in a circle": "leads to itself",
+    "dangling link": "missing",
+    "folder": "not a regular file",
+    "fifo": "not a regular file",
+    "socket": "not a regular file",
+    "below a file": "cannot be read",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_data_file_is_refused_by_name(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, path = external(tmp_path, location="data.bin/w" if kind == "below a file" else "data.bin")
+    spoil(tmp_path, kind)
+    assert KINDS[kind] in refuse(model, path).message
+    assert cli.run([str(path), "--target", "x86_cpu", "-o", str(tmp_path / "out")]) == 1
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "x/" * 3000 + "w.bin"])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    assert "cannot be read" in refuse(*external(tmp_path, location=name)).message
 
 
 def test_missing_and_short_files(tmp_path: Path) -> None:

@@ -21,6 +21,13 @@ W = "float[4,2] w = {1,2,3,4,5,6,7,8}, float[2] b = {9,-9}, float[4] v = {1,2,3,
 K = "float[2,2,1,1] k = {1,-2,3,4}"
 NHWC = "h = Conv(x, k) t = Transpose<perm=[0,2,3,1]>(h)"
 FIRES: Mapping[str, tuple[str, ...]] = {
+    "global_averagepool": (
+        """g (float[1,2,7,7] x) => (float[1,2,1,1] y) {
+            y = AveragePool<kernel_shape=[1280,1280], strides=[1280,1280], auto_pad="SAME_UPPER">(x) }""",
+        "g (float[1,2,3,5] x) => (float[1,2,1,1] y) { y = AveragePool<kernel_shape=[5,7], pads=[1,1,1,1], count_include_pad=1>(x) }",
+        "g (float[N,2,4] x) => (float[N,2,1] y) { y = AveragePool<kernel_shape=[4]>(x) }",
+    ),
+    "global_maxpool": ("g (float[1,2,3,5] x) => (float[1,2,1,1] y) { y = MaxPool<kernel_shape=[5,7], pads=[1,1,1,1]>(x) }",),
     "merge_reshape": (
         "g (float[2,6] x) => (float[3,4] y) <int64[3] s = {2,2,3}, int64[2] t = {3,4}> { a = Reshape(x, s) y = Reshape(a, t) }",
         "g (float[2,6] x) => (float[2,6] y) <int64[1] s = {1}, int64[2] t = {0,-1}> { a = Flatten(x) y = Reshape(a, t) }",
@@ -100,6 +107,16 @@ FIRES: Mapping[str, tuple[str, ...]] = {
     ),
 }
 STAYS: Mapping[str, tuple[str, ...]] = {
+    "global_averagepool": (
+        "g (float[1,2,3,5] x) => (float[1,2,1,2] y) { y = AveragePool<kernel_shape=[3,4]>(x) }",
+        "g (float[1,2,3,5] x) => (float[1,2,1,1] y) { y = AveragePool<kernel_shape=[3,5], pads=[0,1,0,0], strides=[1,2]>(x) }",
+        "g (float[1,2,3,3] x) => (float[1,2,2,1] y) { y = AveragePool<kernel_shape=[3,3], pads=[1,0,0,0]>(x) }",
+        "g (float[1,2,3,3] x) => (float[1,2,1,1] y) { y = AveragePool<kernel_shape=[2,2], dilations=[2,2]>(x) }",
+    ),
+    "global_maxpool": (
+        "g (float[1,2,3,5] x) => (float[1,2,1,1] y, int64[1,2,1,1] z) { y, z = MaxPool<kernel_shape=[3,5]>(x) }",
+        "g (float[1,2,3,5] x) => (float[1,2,1,2] y) { y = MaxPool<kernel_shape=[3,4]>(x) }",
+    ),
     "merge_reshape": (
         "g (float[A,B,6] x) => (float[A,C,2] y) <int64[3] s = {0,-1,2}, int64[3] t = {0,0,-1}> { a = Reshape(x, s) y = Reshape(a, t) }",
         "g (float[2,6] x) => (float[3,4] y) <int64[2] t = {3,4}> { a = Relu(x) y = Reshape(a, t) }",

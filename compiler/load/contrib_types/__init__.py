@@ -1,0 +1,1 @@
+"""Dtypes and shapes of the operators that onnxruntime adds to the standard (domain com.microsoft)."""
