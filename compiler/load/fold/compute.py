@@ -63,7 +63,7 @@ def compute(
 
 def tensor_bytes(tensor: onnx.TensorProto) -> int:
     """Bytes of its elements, as weights are stored."""
-    return math.prod(tensor.dims) * (packed_bits(tensor) or STRING * 8) // 8
+    return int(math.prod(tensor.dims)) * (packed_bits(tensor) or STRING * 8) // 8
 
 
 def _alone(
@@ -87,8 +87,9 @@ def _most(node: onnx.NodeProto, operands: Mapping[str, onnx.TensorProto]) -> flo
     if node.op_type not in ("NonZero", "Compress", "Unique"):
         return None
     data = operands[node.input[0]]
-    indices = 8 * math.prod(data.dims)
-    return {"NonZero": indices * len(data.dims), "Compress": tensor_bytes(data), "Unique": tensor_bytes(data) + 3 * indices}[node.op_type]
+    indices = 8 * int(math.prod(data.dims))
+    sizes = {"NonZero": indices * len(data.dims), "Compress": tensor_bytes(data), "Unique": tensor_bytes(data) + 3 * indices}
+    return sizes[str(node.op_type)]
 
 
 def _bytes(kind: onnx.TypeProto | None) -> float:
