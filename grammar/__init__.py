@@ -34,7 +34,7 @@ def parse_target(text: str, name: str, rules: Sequence[RuleFacts] = (), warn: Ca
 
 
 def analyse_file(path: Path, rules: Sequence[RuleFacts] = (), strict: bool = False) -> Result:
-    """Target and all diagnostics of a file, warnings too, without raising for what it holds; `strict` adds HW0601."""
+    """Target and all diagnostics of a file, warnings too, without raising for what it holds; `strict` adds HW0601 and HW0602."""
     source, trouble = _read(path, str(path))
     return trouble or analyse(source, rules, load_source, strict)
 

@@ -12,7 +12,7 @@ from ..targets.rule_formula import facts_of
 from ..targets.rule_spec import RuleFacts, RuleSpec
 from .check.checks import check_names, check_sense
 from .check.effect import check_effect
-from .check.guesses import check_guesses
+from .check.guesses import check_guesses, check_provenance
 from .check.routes import check_routes
 from .check.unused import check_unused
 from .files.resolve import LANGUAGE, Load, Resolved, resolve
@@ -58,7 +58,9 @@ class _Parts:
 
 
 def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool = False) -> Result:
-    """The target and every message about a file; `strict` adds guesses that limits rest on. Never raises for what the file holds."""
+    """The target and every message about a file; `strict` adds guesses that limits rest on, and numbers without provenance.
+
+    Never raises for what the file holds."""
     report = Report()
     resolved: Resolved | None = None
     target: Target | None = None
@@ -105,6 +107,7 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     check_routes(parts.devices, statement.span.source, context)
     if strict:
         check_guesses(parts.limits, context)
+        check_provenance(context)
     report_missing("target", f"target `{statement.args[0].text}`", statement.body, statement.args[0].span, context)
     if parts.opset is None:
         return None

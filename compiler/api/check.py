@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ..activity import Limits, limited
 from ..load.source import source_of
 from ..verify.check_model import CheckResult, check_model
+from .arguments import sizes_of
 
 if TYPE_CHECKING:
+    from ..load.bind_shapes import Shapes
     from ..load.source import Model
 
 
@@ -36,16 +38,17 @@ class CheckReport:
         return "\n".join([f"<CheckReport {self.model!r}: {'passed' if self.passed else 'failed'}", *lines]) + ">"
 
 
-def check(model: Model, *, time_limit: float | None = None) -> CheckReport:
+def check(model: Model, *, shapes: Shapes | None = None, time_limit: float | None = None) -> CheckReport:
     """Five checks of a model before it is used; each runs even if another failed, where it can.
 
     - format: it is an ONNX model. versions: its IR version and opsets are known. structure: onnx.checker passes, names are unique,
       there is no cycle. weights: all are there, of the size that their shape says. forward: onnxruntime runs it.
     - model: a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph; it is not changed.
-
+    - shapes: sizes to run it with where it leaves dims open, as for `compile`; usual ones are tried for the rest.
     - time_limit: seconds that loading or running the model may take in this process; a model that takes longer fails `forward`.
 
-    A fault is not an exception: see `report.passed` and `report.checks`. Raises UsageError where there is no such file.
+    A fault is not an exception: see `report.passed` and `report.checks`. Raises UsageError where
+    there is no such file, or no dim or input of a name in `shapes`.
 
     >>> report = autoglmc.check("lightnet.onnx")
     >>> report.passed
@@ -55,4 +58,4 @@ def check(model: Model, *, time_limit: float | None = None) -> CheckReport:
     """
     source = source_of(model)
     with limited(Limits(time_limit)):
-        return CheckReport(str(source), check_model(source))
+        return CheckReport(str(source), check_model(source, sizes_of(shapes)))

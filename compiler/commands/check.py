@@ -13,7 +13,7 @@ from .complete import complete_targets
 from .explain_hint import explain_hint
 from .invocation import read_target
 from .limit_options import limit_options
-from .options import FILE
+from .options import FILE, shape_option
 from .output import Output, echo_json, echo_quotes, echo_wrapped, output_options
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ QUIET = "Print only what fails."
 @click.command("check", short_help="Check a model or a target.")
 @click.argument("file", metavar="MODEL|FILE.hw|NAME", type=FILE, required=False, shell_complete=complete_targets)
 @click.option("--explain", "code", metavar="CODE", help="Print what a code such as HW0106 means, with an example. Takes no file.")
-@click.option("--strict", is_flag=True, help="Of a target: treat warnings as errors, and guesses that a limit depends on too.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Of a target: treat warnings as errors; guesses that a limit depends on and numbers without provenance too.",
+)
 @click.option("--probe", is_flag=True, help="Of a target: run its runtimes to check its operator tables.")
 @click.option("--operators", default="", metavar="A,B,…", help="With --probe: only these.")
 @click.option("--cases", default=6, type=click.IntRange(1), show_default=True, help="With --probe: most cases per operator.")
@@ -39,10 +43,19 @@ QUIET = "Print only what fails."
     show_default=True,
     help="With --probe: start no further case of a device after this time.",
 )
+@shape_option
 @limit_options
 @output_options(VERBOSE, QUIET)
 def check_command(
-    file: Path | None, code: str | None, strict: bool, probe: bool, operators: str, cases: int, seconds: float, out: Output
+    file: Path | None,
+    code: str | None,
+    strict: bool,
+    probe: bool,
+    operators: str,
+    cases: int,
+    seconds: float,
+    shapes: Sequence[str],
+    out: Output,
 ) -> int:
     """Check a model or a target (a .hw file or a stock name) before it is used.
 
@@ -56,21 +69,25 @@ def check_command(
         return _explain(code, file, out)
     if file is None:
         raise UsageError("no model or target given", help="for example `autoglmc check model.onnx` or `autoglmc check a16`")
-    if probe:
-        return _probe_target(file, operators, cases, seconds, out)
     from ..hw.load_target import names_target
 
-    if names_target(file):
+    target = probe or names_target(file)
+    if shapes and target:
+        raise UsageError("--shape is about a model, and this is a target", where=str(file))
+    if probe:
+        return _probe_target(file, operators, cases, seconds, out)
+    if target:
         return _check_target(file, strict, out)
-    return _check_model(file, out)
+    return _check_model(file, shapes, out)
 
 
-def _check_model(file: Path, out: Output) -> int:
+def _check_model(file: Path, shapes: Sequence[str], out: Output) -> int:
     from dataclasses import asdict
 
+    from ..load.bind_shapes import parse_shapes
     from ..verify.check_model import check_model
 
-    results = [asdict(result) for result in check_model(file)]
+    results = [asdict(result) for result in check_model(file, parse_shapes(shapes))]
     passed = all(result["status"] == "pass" for result in results)
     if out.as_json:
         echo_json({"file": str(file), "passed": passed, "checks": results})

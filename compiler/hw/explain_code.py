@@ -11,7 +11,7 @@ from ...grammar.text.code_examples import Example, examples_of
 from ...grammar.text.codes import CODES
 from ..errors import UsageError
 
-STRICT = frozenset({"HW0601"})
+STRICT = frozenset({"HW0601", "HW0602"})
 """Codes that only a strict check reports."""
 
 

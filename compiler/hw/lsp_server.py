@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 from pygls.uris import from_fs_path, to_fs_path
 from pygls.workspace import TextDocument
 
@@ -18,6 +22,9 @@ from ...grammar.editor.hover import hover
 from ...grammar.rule_facts import rule_facts
 from ...grammar.text.diagnostics import Diagnostic, Source, Span
 from ...grammar.text.format import format_text
+from ...grammar.text.syntax import MAX_BYTES
+from ..errors import first_line
+from .lsp_input import Messages
 
 SEVERITIES = {"error": lsp.DiagnosticSeverity.Error, "warning": lsp.DiagnosticSeverity.Warning, "info": lsp.DiagnosticSeverity.Information}
 COMPLETIONS = {
@@ -29,12 +36,36 @@ SYMBOLS = {
     "target": lsp.SymbolKind.Module, "table": lsp.SymbolKind.Interface, "device": lsp.SymbolKind.Class, "memory": lsp.SymbolKind.Struct,
     "link": lsp.SymbolKind.Event, "rule": lsp.SymbolKind.Function,
 }  # fmt: skip
-server = LanguageServer("autoglmc", metadata.version("autoglmc"))
+LARGEST_DOCUMENT = 8 << 20
+"""Letters of a document that is kept; beyond that it is as if closed."""
+
+
+class Protocol(LanguageServerProtocol):
+    """Answers with what went wrong, in a line, and never with where in the server."""
+
+    def _send_response(self, msg_id: Any, result: Any = None, error: lsp.ResponseError | None = None) -> None:
+        if error is not None:
+            error = lsp.ResponseError(error.code, error.message.split("\n")[0][:200])
+        super()._send_response(msg_id, result, error)
+
+
+class Server(LanguageServer):
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """One line for whoever reads the server's log; the editor has its answer, and can do nothing about the rest."""
+        sys.stderr.write(f"autoglmc lsp: internal error: {type(error).__name__}: {first_line(error)[:200]}\n")
+
+
+server = Server("autoglmc", metadata.version("autoglmc"), protocol_cls=Protocol)
 
 
 def serve() -> None:
     """Answers on stdin and stdout until the editor ends it."""
-    server.start_io()
+    log = logging.getLogger("pygls")
+    log.addHandler(logging.NullHandler())
+    log.propagate, log.level = False, logging.CRITICAL
+    pipe, out = sys.stdin.buffer, sys.stdout.buffer
+    messages = Messages(pipe, out, server.protocol.structure_message, lambda: server.workspace.text_documents)
+    server.start_io(messages, out)  # type: ignore[arg-type]  # as much of a stream as it asks for
 
 
 # --- between the two worlds: offsets are of Python's letters, positions in units the client chose
@@ -42,7 +73,13 @@ def serve() -> None:
 
 def _source(document: TextDocument) -> Source:
     """The text as the checker reads it. Line ends of two letters are one there, so offsets go by line and column."""
-    return Source(to_fs_path(document.uri) or document.uri, document.source.replace("\r\n", "\n"))
+    text = document.source.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # half a letter, as only JSON can write it
+    text = text.replace("\r\n", "\n")
+    return Source(to_fs_path(document.uri) or document.uri, "" if _too_large(text) else text)
+
+
+def _too_large(text: str) -> bool:
+    return len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES
 
 
 def _offset(source: Source, position: lsp.Position, document: TextDocument) -> int:
@@ -58,7 +95,7 @@ def _range(span: Span) -> lsp.Range:
 def _position(source: Source, offset: int) -> lsp.Position:
     line, column = source.place(min(offset, len(source.text)))
     letters = source.line(line)[: column - 1]
-    return lsp.Position(line - 1, len(letters.encode("utf-16-le")) // 2)
+    return lsp.Position(line - 1, len(letters.encode("utf-16-le", "surrogatepass")) // 2)
 
 
 def _load(written: str, source: Source) -> Source | str:
@@ -69,7 +106,11 @@ def _load(written: str, source: Source) -> Source | str:
 
 
 def _location(span: Span) -> lsp.Location:
-    return lsp.Location(from_fs_path(str(Path(span.source.name).resolve())) or span.source.name, _range(span))
+    try:
+        path = str(Path(span.source.name).resolve())
+    except (OSError, ValueError):  # a URI whose path no file can have
+        path = span.source.name
+    return lsp.Location(from_fs_path(path) or span.source.name, _range(span))
 
 
 # --- messages
@@ -83,6 +124,9 @@ def _publish(uri: str) -> None:
             found = analyse(source, rule_facts(), _load).diagnostics
         except HwError as refused:
             found = refused.diagnostics
+        if _too_large(document.source):
+            message = f"the file is larger than the limit of {MAX_BYTES:,} bytes"
+            found = (Diagnostic("HW0005", "error", Span(source, 0, 0), message, ""),)
         told = [_diagnostic(item, source) for item in found]
         server.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(document.uri, told, document.version))
 
@@ -105,6 +149,10 @@ def opened(params: lsp.DidOpenTextDocumentParams) -> None:
 
 @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
 def changed(params: lsp.DidChangeTextDocumentParams) -> None:
+    document = server.workspace.get_text_document(params.text_document.uri)
+    if len(document.source) > LARGEST_DOCUMENT:
+        server.workspace.remove_text_document(params.text_document.uri)
+        return
     _publish(params.text_document.uri)
 
 

@@ -16,6 +16,9 @@ HEAD = """hw 1;
 // @guess. There are no defaults: a number that nobody knows is a guess, and is marked as one.
 // Operators need not be listed by hand: include the file of a table that ships and write `inherit ort_cpu` in the device.
 """
+MICROCONTROLLER = """// A microcontroller has these two instead:
+// memory sram { size ? KiB; bandwidth ? GB/s; holds activations; shared npu, cpu; }
+// memory flash { size ? MiB; bandwidth ? GB/s; holds weights; shared npu, cpu; }"""
 USUAL = frozenset({"name", "runtime", "via", "copy"})
 """Not required, and stated by nearly every target."""
 
@@ -26,7 +29,7 @@ def skeleton(name: str) -> str:
         raise ValueError(f"'{name}' is not a valid target name: use letters, digits and _, starting with a letter")
     rows = PROPERTIES["target"]
     blocks = [
-        _block("memory dram", PROPERTIES["memory"]),
+        f"{_block('memory dram', PROPERTIES['memory'])}\n{MICROCONTROLLER}",
         _block("device npu : ?", PROPERTIES["device"]),
         "device cpu : ? {\nruntime ort;\n" + "\n".join(_host(PROPERTIES["device"])) + "\nsupports all;\n}",
         _block("link npu <-> cpu", PROPERTIES["link"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from ..activity import doing
@@ -12,6 +13,8 @@ from ..devices.interruption import halting, new_run_options
 from ..devices.ort_values import run_session
 from ..errors import ModelError, UserError, first_line
 from ..inputs.generate_inputs import generate_inputs, small_shapes
+from ..load.bind_shapes import Shapes, bind_shapes, real_inputs
+from ..load.checked_copy import checked_copy, type_outputs
 from ..load.function_size import check_functions
 from ..load.operands import check_operands
 from ..load.read_model import read_model
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     import onnx
 
 Status = Literal["pass", "fail", "skipped"]
+NO_SHAPES: Shapes = MappingProxyType({})
 CHECKS = ("format", "versions", "structure", "weights", "forward")
 
 SIZES: tuple[tuple[int, int], ...] = ((32, 32), (64, 48), (512, 64), (16, 224))
@@ -46,18 +50,21 @@ class CheckResult:
     """What to do about a failure; "" where the message says it."""
 
 
-def check_model(source: Source) -> tuple[CheckResult, ...]:
-    """One result per name in CHECKS, in that order. Raises UsageError when there is no such file."""
+def check_model(source: Source, shapes: Shapes = NO_SHAPES) -> tuple[CheckResult, ...]:
+    """One result per name in CHECKS, in that order. `shapes`: sizes of dims to run the model with, as for compiling.
+
+    Raises UsageError when there is no such file, or no dim or input of a name in `shapes`."""
     try:
         model, data = read_model(source)
     except ModelError as problem:
         skipped = (CheckResult(name, "skipped", "it cannot be read as a model") for name in CHECKS[1:])
         return (_failed("format", problem), *skipped)
+    run_with = _bound(model, shapes)
     size = sum(map(len, data))
     results = [
         CheckResult("format", "pass", f"ONNX, {size} bytes, {len(model.graph.node)} operators in the main graph"),
         _run("versions", lambda: check_versions(model, "")),
-        _run("structure", lambda: _structure(model, source)),
+        _run("structure", lambda: _structure(model)),
         _run("weights", lambda: _weights(model, source)),
     ]
     if results[-1].status == "fail":
@@ -66,7 +73,7 @@ def check_model(source: Source) -> tuple[CheckResult, ...]:
         return (*results, CheckResult("forward", "skipped", "onnxruntime would end this process over the operand that is left out"))
     if next(result for result in results if result.name == "structure").status == "fail":
         return (*results, CheckResult("forward", "skipped", "a runtime may hang or crash on a model whose structure is at fault"))
-    return (*results, _run("forward", lambda: _forward(model, source)))
+    return (*results, _run("forward", lambda: _forward(model, run_with, source)))
 
 
 def _run(name: str, check: Callable[[], str]) -> CheckResult:
@@ -80,17 +87,14 @@ def _failed(name: str, problem: UserError) -> CheckResult:
     return CheckResult(name, "fail", problem.message, problem.help)
 
 
-def _structure(model: onnx.ModelProto, source: Source) -> str:
+def _structure(model: onnx.ModelProto) -> str:
     if check_structure(model, ""):
         raise ModelError("its nodes are not in topological order", help="autoglmc sorts them; other tools will refuse the model")
     check_functions(model, "")
     _operands(model)
-    try:
-        check_weights(model, source)
-        whole = not isinstance(source, MemoryModel)  # one in memory may be larger than a file can be
-    except ModelError:
-        whole = False  # a fault of the weights check: here the graph alone is judged, so that one fault has one name
-    run_checker(str(source) if whole else _without_weights(model), "")
+    bare = _without_weights(model)  # a fault of those has its own name, and they may be larger than a file can be
+    type_outputs(bare, "")
+    run_checker(checked_copy(bare), "")
     return "onnx.checker passes; names are unique; no cycle"
 
 
@@ -99,7 +103,7 @@ def _operands(model: onnx.ModelProto) -> str:
     return "no operand is left out"
 
 
-def _without_weights(model: onnx.ModelProto) -> bytes:
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import ModelProto, helper
 
     bare = ModelProto()
@@ -111,8 +115,7 @@ def _without_weights(model: onnx.ModelProto) -> bytes:
         if t.name not in names
     )
     del bare.graph.initializer[:]
-    data: bytes = bare.SerializeToString()
-    return data
+    return bare
 
 
 def _weights(model: onnx.ModelProto, source: Source) -> str:
@@ -124,13 +127,24 @@ def _weights(model: onnx.ModelProto, source: Source) -> str:
     return f"{count} weights, {len(external)} of them in {', '.join(files)}"
 
 
-def _forward(model: onnx.ModelProto, source: Source) -> str:
-    """Runs the model once; dims that the model leaves open get the first of SIZES that works."""
+def _bound(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto:
+    """The model's inputs, with these sizes in the place of dims that it leaves open."""
+    from onnx import ModelProto
+
+    inputs = ModelProto()
+    inputs.graph.input.extend(real_inputs(model.graph))
+    if shapes:
+        bind_shapes(inputs, shapes)
+    return inputs
+
+
+def _forward(model: onnx.ModelProto, run_with: onnx.ModelProto, source: Source) -> str:
+    """Runs the model once; dims that `run_with` leaves open get the first of SIZES that works."""
     opened, options, size = _open(model, source), new_run_options(), model.ByteSize()
     problem = ""
     tried: list[dict[str, tuple[int, ...]]] = []
     for length, side in SIZES:
-        shapes = small_shapes(model, length, side)
+        shapes = small_shapes(run_with, length, side)
         if shapes in tried:
             continue
         tried.append(shapes)
@@ -144,9 +158,8 @@ def _forward(model: onnx.ModelProto, source: Source) -> str:
             problem = problem or first_line(failure)
             continue
         return _describe_run(model, shapes, outputs)
-    raise ModelError(
-        f"onnxruntime cannot run it with {_listed(tried[0])}: {problem}", help=f"input shapes tried: {'; '.join(_listed(s) for s in tried)}"
-    )
+    message, every = f"onnxruntime cannot run it with {_listed(tried[0])}: {problem}", "; ".join(map(_listed, tried))
+    raise ModelError(message, help=f"input shapes tried: {every}{'' if len(tried) < 2 else '; --shape gives others'}")
 
 
 def _describe_run(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], outputs: list[object]) -> str:

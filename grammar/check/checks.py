@@ -13,6 +13,7 @@ from ..text.diagnostics import Diagnostic, Note, Span
 from ..text.syntax import Arg, Statement
 from ..words.names import suggestion_or_list
 from ..words.properties import PROPERTIES
+from .ridge import check_ridge
 
 ROLES = {"weights": "its weights", "activations": "the tensors it computes"}
 """By role of a memory, what a device puts there."""
@@ -40,7 +41,10 @@ def check_names(body: Iterable[Statement], context: Context) -> None:
     for link in links:
         whole = _known(link.args, devices, "HW0202", context) and whole
         ends = link.words[:2]
-        if len(ends) == 2:
+        if len(ends) == 2 and ends[0] == ends[1]:
+            help = "a device hands nothing over to itself: name the device at the other end"
+            context.report.error("HW0207", link.args[0].span.to(link.args[-1].span), f"a link from `{ends[0]}` to itself", help)
+        elif len(ends) == 2:
             pairs.append((ends[0], ends[1]))
             if any(arg.text == "<->" for arg in link.args):
                 pairs.append((ends[1], ends[0]))
@@ -116,8 +120,22 @@ def _connected(devices: Mapping[str, Statement], pairs: list[tuple[str, str]], c
     for name, device in devices.items():
         if name not in there or name not in back:
             way = f"`{host}` to `{name}`" if name not in there else f"`{name}` to `{host}`"
-            message = f"no chain of links from {way}"
+            circle = _circle(name, host, pairs)
+            message = f"no chain of links from {way}{f': {circle} lead in a circle' if circle else ''}"
             context.report.error("HW0204", device.args[0].span, message, f"write `link {name} <-> {host} {{ … }}`")
+
+
+def _circle(device: str, host: str, pairs: list[tuple[str, str]]) -> str:
+    """ "the links npu -> gpu -> npu": the shortest way from a device back to it without the host; "" where there is none."""
+    ways, queue = {device: device}, [device]
+    for here in queue:
+        for there in (b for a, b in pairs if a == here and b != host):
+            if there == device:
+                return f"the links {ways[here]} -> {device}"
+            if there not in ways:
+                ways[there] = f"{ways[here]} -> {there}"
+                queue.append(there)
+    return ""
 
 
 def _reach(start: str, pairs: list[tuple[str, str]]) -> set[str]:
@@ -214,15 +232,7 @@ def _powers_of_two(item: Memory | Link, block: str, path: str, context: Context)
 
 def _device(device: Device, memories: list[Memory], limits: tuple[Limit, ...], context: Context) -> None:
     path = f"device.{device.name}"
-    fastest = max((memory.bandwidth for memory in memories), default=None)
-    ridges = {peak.dtype: peak.rate * device.sustained / fastest if fastest else 100.0 for peak in device.peaks}
-    usual = [ridge for ridge in ridges.values() if 1 <= ridge <= 10_000]
-    for dtype, ridge in ridges.items():
-        if not any(1 / 100 <= ridge / other <= 100 for other in usual):  # a slower dtype beside a usual one is no slip of the unit
-            message = f"`{device.name}` needs {ridge:.3g} operations per byte to be compute-bound; 1 to 10000 is typical"
-            span = context.spans[f"{path}.peak.{dtype}"]
-            context.report.add("warning", "HW0307", span, message, "check the units of peak and bandwidth")
-            break
+    check_ridge(device, memories, context)
     for limit in limits:
         allowed = limit.value if limit.kind == "latency" else 1 / limit.value if limit.kind == "fps" else None
         if allowed is not None and device.dispatch > allowed:

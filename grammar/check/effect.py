@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from ...targets.dtypes import FLOATS, NARROW_INTEGERS
 from ...targets.formula import COMPARISONS, Between, Binary, Call, Expression, Number, conjuncts, render
 from ...targets.model import Device, OperatorRule
+from ...targets.operators import operator_names
 from ...targets.support import ALL_DOMAINS, device_dtypes, lists
 from ..lower.context import Context
+from ..lower.operators import ALL
 from ..text.diagnostics import Note, Span
 from ..text.syntax import Statement
 
@@ -76,8 +78,12 @@ def _listed_twice(body: Iterable[Statement], context: Context) -> None:
         if block.head.text != "supports":
             continue
         plain: dict[tuple[str, str], Span] = {}
-        for line in block.body or ():
-            if not isinstance(line, Statement) or line.head.text == "inherit":
+        lines = [line for line in block.body or () if isinstance(line, Statement) and line.head.text != "inherit"]
+        everything = next((line.head.span for line in lines if line.head.text == ALL), None)
+        for line in lines:
+            if everything is not None and line.head.text != ALL and line.head.text.removeprefix("ai.onnx::") in operator_names():
+                message, help = f"`{line.head.text}` is in `all` already", "remove one of the two; exceptions go into `deny { … }`"
+                _warn(line.head.span, message, help, context, Note("`all` is here", everything))
                 continue
             for name in (line.head, *(arg for arg in line.args if arg.kind == "word")):
                 first = plain.get((name.text, name.span.source.name))

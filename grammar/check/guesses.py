@@ -1,4 +1,4 @@
-"""HW0601 (only when asked for): numbers marked `@guess` that a limit of the target rests on."""
+"""What only a strict check says of numbers: guesses that a limit of the target rests on (HW0601), and no source stated (HW0602)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from ...targets.model import Limit
 from ..lower.context import Context
 from ..text.diagnostics import Note
 from ..words.properties import PROPERTIES
+
+SOURCES = '`@src("…")`, `@vendor("…")`, `@proxy("…")`'
 
 
 def check_guesses(limits: Sequence[Limit], context: Context) -> None:
@@ -19,8 +21,15 @@ def check_guesses(limits: Sequence[Limit], context: Context) -> None:
             named = " and ".join(f"`{_written(limit)}`" for limit in asked)
             message = f"`{fact.path}` is a guess, and {named} {'rests' if len(asked) == 1 else 'rest'} on it"
             notes = [Note("the limit is here", context.spans[f"limits.{limit.kind}.{limit.subject}"]) for limit in asked]
-            help = 'measure it, or state its source: `@src("…")`, `@vendor("…")`, `@proxy("…")`'
-            context.report.add("warning", "HW0601", context.spans[fact.path], message, help, notes)
+            context.report.add("warning", "HW0601", context.spans[fact.path], message, f"measure it, or state its source: {SOURCES}", notes)
+
+
+def check_provenance(context: Context) -> None:
+    """Numbers of memories, devices and links that say nothing of where they are from; limits are what is wanted, and need no source."""
+    bare = [(fact.path, context.spans[fact.path]) for fact in context.facts if fact.provenance == "stated"]
+    for what, span in [*bare, *context.unsourced]:
+        help = f"state its source: {SOURCES}, or `@guess`"
+        context.report.add("warning", "HW0602", span, f"`{what}` does not say where it is from", help)
 
 
 def _predicted_from(path: str) -> tuple[str, ...]:

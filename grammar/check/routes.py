@@ -1,8 +1,8 @@
 """HW0507: operators that the target file speaks of and that nevertheless always end on the host.
 
-Nearly every target leaves most of ONNX to its host, and saying so for each operator would be noise. A `rewrite` line or an unguarded
-`deny` in the target file itself shows that its author cares about the operator; lines of included files do not count, since they serve
-many targets. `rewrite Op -> native` that cannot work is HW0502, an error, and comes instead.
+Nearly every target leaves most of ONNX to its host, and saying so for each operator would be noise. A `rewrite` line in the target file
+itself shows that its author wants the operator elsewhere; lines of included files do not count, since they serve many targets. An operator
+that the file denies is on the host on purpose. `rewrite Op -> native` that cannot work is HW0502, an error, and comes instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def check_routes(devices: Sequence[Device], source: Source, context: Context) ->
     wrong = any(found.severity == "error" for found in context.report.found)
     if wrong or host is None or not others or not context.rules or len(devices) < len(context.devices):
         return
-    seen: set[str] = set()
+    seen = {name for device in others for name in _denied(context.devices[device.name], source)}
     for device in others:
         for operator in _named(context.devices[device.name], source):
             if operator.text in seen or any(_runs(other, operator.text, context) for other in others):
@@ -35,18 +35,21 @@ def check_routes(devices: Sequence[Device], source: Source, context: Context) ->
 
 
 def _named(device: Statement, source: Source) -> Iterator[Arg]:
-    """Operators of the device's `rewrite` lines and unguarded `deny` lines that stand in this source."""
+    """Operators of the device's `rewrite` lines that stand in this source."""
     for item in device.body or ():
-        if not isinstance(item, Statement) or item.head.text not in ("rewrite", "deny"):
+        if isinstance(item, Statement) and item.head.text == "rewrite":
+            yield from (arg for arg in item.args[:1] if arg.kind == "word" and arg.span.source == source)
+
+
+def _denied(device: Statement, source: Source) -> Iterator[str]:
+    """Operators that an unguarded `deny` of this source names."""
+    for item in device.body or ():
+        if not isinstance(item, Statement) or item.head.text != "deny":
             continue
-        if item.head.text == "rewrite":
-            names = [arg for arg in item.args[:1] if arg.kind == "word"]
-        elif item.body is None:
-            names = [arg for arg in item.args if arg.kind == "word" and item.where is None]
-        else:
-            lines = [line for line in item.body if isinstance(line, Statement) and line.where is None]
-            names = [arg for line in lines for arg in (line.head, *line.args) if arg.kind == "word"]
-        yield from (name for name in names if name.span.source == source)
+        lines = [line for line in item.body if isinstance(line, Statement)] if item.body is not None else [item]
+        for line in (line for line in lines if line.where is None):
+            names = (line.head, *line.args) if line is not item else line.args
+            yield from (arg.text for arg in names if arg.kind == "word" and arg.span.source == source)
 
 
 def _runs(device: Device, operator: str, context: Context) -> bool:

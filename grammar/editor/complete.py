@@ -50,7 +50,7 @@ def _candidates(text: str, place: Place, rules: Sequence[RuleFacts]) -> Iterable
     if before and before[-1] == "->" and before[0] == "rewrite":
         return _rules(text, before[1], rules)
     if place.block in TABLES:
-        return _operators(("inherit",) if not before and place.block == "operators" else ())
+        return _operators(("inherit", "all") if not before and place.block == "operators" else ())
     if not before:
         return _properties(place.block)
     return _arguments(text, place, before)

@@ -28,6 +28,8 @@ class Context:
     opset_source: Source | None = None
     """The file that says `onnx opset`."""
     facts: list[Fact] = field(default_factory=list)
+    unsourced: list[tuple[str, Span]] = field(default_factory=list)
+    """Numbers that are no facts (`max rank 5`) and state no source: what they are, and where."""
     spans: dict[str, Span] = field(default_factory=dict)
     """Where each number ("device.npu.dispatch") and each named block ("device.npu") stands."""
 

@@ -162,24 +162,28 @@ def _peak(reader: Reader, found: Property, path: str, parts: _Parts, context: Co
 
 
 def _largest(reader: Reader, found: Property, parts: _Parts, context: Context) -> None:
-    """`max rank 5` or `max dim N 65536, C 65536`"""
+    """`max rank 5` or `max dim N 65536, C 65536`; one source will do for all extents."""
     what = reader.take_choice(found.words, found.choice)
     if what is None:
         return
+    sources: list[str] = []
     if what.text == "rank":
         quantity = reader.take_number(found.dimension)
         if quantity and _whole(quantity.value, reader, context):
             parts.max_rank = int(quantity.value)
-        return
-    while True:
+            sources.append(quantity.provenance)
+    while what.text != "rank":
         letter = reader.take_choice(LETTERS, "an axis")
         quantity = reader.take_number(found.dimension) if letter else None
         if letter is None or quantity is None:
             return
         if _whole(quantity.value, reader, context):
             parts.max_dims[letter.text] = int(quantity.value)
+            sources.append(quantity.provenance)
         if not reader.take_sign(","):
-            return
+            break
+    if sources and set(sources) == {"stated"} and not context.in_table(what.span):
+        context.unsourced.append((f"max {what.text}", reader.statement.span))
 
 
 def _whole(value: float, reader: Reader, context: Context) -> bool:

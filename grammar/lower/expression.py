@@ -178,6 +178,9 @@ class _Lowering:
         elif self.scope.operands is not None and name in self.scope.operands:
             help = f"use a predicate: `const({name})`, `rank({name})`, `dtype({name})` …"
             self.report.error("HW0402", formula.span, f"the operand `{name}` is not a value", help)
+        elif self.scope.attributes is not None and name in self.scope.attributes:
+            message = f"`{name}` is an attribute of {self.scope.subject}"
+            self.report.error("HW0402", formula.span, message, f"write `attr.{name}`")
         else:
             known = (*self.scope.variables, *DTYPES, *(PREDICATES if self.scope.predicates else ()))
             help = suggestion(name, known) or f"known here: {', '.join(sorted(self.scope.variables))}"

@@ -14,6 +14,8 @@ from ..words.reader import Reader
 from .context import Context
 from .expression import lower_condition
 
+ALL = "all"
+"""The line of a `supports` block that stands for every operator."""
 STANDARD_DOMAINS = ("ai.onnx.ml::", "ai.onnx.preview.training::", "ai.onnx.preview::")
 
 
@@ -108,9 +110,24 @@ def lower_supports(statement: Statement, context: Context, path: tuple[str, ...]
             context.report.error("HW0101", item.span, "a `rule` must be outside the target")
         elif item.head.text == "inherit":
             rules += _inherited(item, context, dtypes, path)
+        elif item.head.text == ALL:
+            rules += _all(item, context)
         else:
             rules += lower_line(item, context)
     return SupportBlock(dtypes=dtypes, everything=False, rules=tuple(rules), origin=statement.head.span.origin)
+
+
+def _all(statement: Statement, context: Context) -> list[OperatorRule]:
+    """`all;` in the block of a dtype: every operator that is known, in that dtype, and nothing of the rest."""
+    reader = Reader(statement, context.report)
+    reader.skip_provenance()
+    reader.end()
+    if statement.where is not None:
+        help = "list the operators that it is about, or write the exceptions into `deny { … }`"
+        context.report.error("HW0001", statement.where.span, "`all` takes no condition", help)
+    origin = statement.head.span.origin
+    names = (split_name(name) for name in operator_names())
+    return [OperatorRule(domain=domain, operator=operator, where=None, origin=origin) for domain, operator in names]
 
 
 def _dtypes(reader: Reader) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ CODES: Mapping[str, Code] = {
     "HW0204": Code("error", "A device without a path of links to the host, or a target without a host."),
     "HW0205": Code("error", "A file includes itself, or a target, device or table inherits from itself."),
     "HW0206": Code("error", "The path of an `amend` or `delete`, or the target of an `extends`, does not exist."),
+    "HW0207": Code("error", "A link from a device to itself."),
     "HW0301": Code("error", "The budget of a memory exceeds its size."),
     "HW0302": Code("error", "A memory limit exceeds the memory's budget."),
     "HW0303": Code("error", "A link is faster than the memory it copies through."),
@@ -60,7 +61,7 @@ CODES: Mapping[str, Code] = {
     "HW0504": Code("error", "A tolerance below the known error of the rule."),
     "HW0505": Code("error", "A condition that is never true."),
     "HW0506": Code("error", "An operator is both supported and denied without a condition."),
-    "HW0507": Code("info", "The file mentions an operator that always runs on the host."),
+    "HW0507": Code("info", "A `rewrite` line of the file is about an operator that nevertheless always runs on the host."),
     "HW0508": Code("error", "The claimed error of a rule does not hold; the message shows an input where it fails."),
     "HW0509": Code("warning", "A rule overflows in a dtype of the target for inputs whose exact result is finite."),
     "HW0510": Code("info", "A claim that is not checked here: the rule is not elementwise, so it is checked on every compiled model."),
@@ -68,4 +69,5 @@ CODES: Mapping[str, Code] = {
     "HW0512": Code("warning", "A line without effect: it repeats what already holds, or depends on something that is missing."),
     "HW0513": Code("warning", "A statement without effect: nothing that is planned, predicted or checked depends on it."),
     "HW0601": Code("warning", "Only with `--strict`: a limit depends on a number marked `@guess`."),
+    "HW0602": Code("warning", "Only with `--strict`: a number without provenance."),
 }  # fmt: skip

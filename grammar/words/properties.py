@@ -141,7 +141,7 @@ _DEVICE: Mapping[str, Property] = {
         words=("active", "idle"), choice="a state",
     ),
     "supports": Property(
-        "supports fp16 { … }", "Operators it runs in a dtype; or `supports all;`.",
+        "supports fp16 { … }", "Operators it runs in a dtype, `supports fp32 { all; }` for all of ONNX; or `supports all;`.",
         required="list what it runs: `supports fp16 { Conv; }`, or `supports all;`",
         takes=("dtype",), opens="operators", repeated=True, listed=True, in_table=True,
         blank="supports ? {\n// Conv where rank(X) == ? and const(W);\n// Relu, Add, Mul;\n}",

@@ -56,6 +56,7 @@ def test_a_first_word_that_is_no_command_is_a_model(compiled: list[dict[str, Any
         "effort": 1.0,
         "require_verified": None,
         "expect": None,
+        "sign": None,
     }
     asked = {**compiled[0], "target": compiled[0]["target"].name}
     assert callable(asked.pop("progress")) and asked.pop("search").attempts == 32

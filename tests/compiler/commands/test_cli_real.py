@@ -159,11 +159,11 @@ def _flip(folder: Path) -> None:
         (_flip, "segments/weights.bin has sha256"),
         (lambda folder: (folder / "segments" / "weights.bin").unlink(), "segments/weights.bin is missing"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "the manifest is not JSON"),
-        (lambda folder: (folder / "manifest.json").write_text("[" * 100_000), "the manifest is not JSON"),
+        (lambda folder: (folder / "manifest.json").write_text('{"a":' + "[" * 100_000), "the manifest is not JSON: nested too deeply"),
         (_damage(tool__format=FORMAT + 1), f"this version reads format {FORMAT}: compile again\n"),
         (_damage(arena__slots__1__offset=-64), "arena.slots[1].offset"),
         (_damage(arena__slots__1__offset=1 << 40), "after the arena's"),
-        (_damage(arena__total=1 << 62), "bytes cannot be mapped"),
+        (_damage(arena__total=1 << 62), "arena.total is 4611686018427387904, the highest slot ends at"),
         (_damage(segments__0__file="../../../etc/passwd"), "segments[0].file"),
     ],
 )

@@ -63,6 +63,18 @@ def test_it_passes_when_filled_in() -> None:
     assert result.target is not None and not result.diagnostics, [one.message for one in result.diagnostics]
 
 
+def test_the_two_memories_of_a_microcontroller_take_the_place_of_one() -> None:
+    text = re.sub(r"(\w+) +\?", r"\1 ?", skeleton("box"))
+    assert re.search(r"// A microcontroller has these two instead:\n *// memory sram \{.*\n *// memory flash \{", text)
+    text = re.sub(r"memory dram \{.*?\n  \}\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"// (memory (?:sram|flash) )", r"\1", text)
+    for place, value in {**FILLED, "size ? KiB": "size 512 KiB", "size ? MiB": "size 8 MiB"}.items():
+        text = text.replace(place, value)
+    result = analyse_text(text, "box.hw")
+    assert result.target is not None and not result.diagnostics, [one.message for one in result.diagnostics]
+    assert [memory.holds for memory in result.target.memories] == [("activations",), ("weights",)]
+
+
 def test_the_optional_lines_are_right_too() -> None:
     text = re.sub(r"(\w+) +\?", r"\1 ?", skeleton("box"))
     for place, value in FILLED.items():
@@ -71,6 +83,7 @@ def test_the_optional_lines_are_right_too() -> None:
         assert place in text, place
         text = text.replace(place, value)
     text = re.sub(r"^( *)// (?=[a-zC-R][\w ]+.*[;}]( +//|$))", r"\1", text, flags=re.MULTILINE)
+    text = "".join(line for line in text.splitlines(keepends=True) if not re.match(r" *memory (sram|flash) ", line))  # instead of dram
     result = analyse_text(text, "box.hw")
     assert result.target is not None and result.target.limits and result.target.device("npu").denies, [
         d.message for d in result.diagnostics

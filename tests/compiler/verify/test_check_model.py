@@ -87,6 +87,29 @@ def test_a_run_that_fails_names_what_was_tried(tmp_path: Path) -> None:
     assert forward.status == "fail" and "x [1,7]" in forward.message and "tried" in forward.help
 
 
+def test_sizes_may_be_given(tmp_path: Path) -> None:
+    """As for compiling: of a dim, of a whole input; the rest is tried."""
+    model = parse("g (float[n,k] x) => (float[m,5] y) { y = Reshape(x, s) }")
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([-1, 5]), "s"))
+    path = save(model, tmp_path)
+    assert check_model(path)[4].status == "fail"
+    assert "x [1,10]" in check_model(path, {"k": 10})[4].message
+    assert "x [3,5]" in check_model(path, {"x": (3, 5)})[4].message
+    assert check_model(path, {"k": 7})[4].status == "fail"
+    with pytest.raises(UsageError, match="no dim or input of that name"):
+        check_model(path, {"z": 4})
+
+
+def test_the_command_takes_sizes_of_a_model_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from autoglmc.compiler import cli
+
+    path = save(parse(DYNAMIC), tmp_path)
+    assert cli.run(["check", str(path), "--shape", "batch=3,seq=2"]) == 0
+    assert "x [3,4]" in capsys.readouterr().out
+    assert cli.run(["check", "a16", "--shape", "batch=3"]) == 2
+    assert "--shape is about a model" in capsys.readouterr().err
+
+
 def test_outputs_that_are_not_finite_fail(tmp_path: Path) -> None:
     forward = check_model(save(parse("g (float[4] x) => (float[4] y) { a = Sub(x, x) y = Div(a, a) }"), tmp_path))[4]
     assert forward.status == "fail" and "'y' is not finite" in forward.message

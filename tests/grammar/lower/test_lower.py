@@ -14,7 +14,10 @@ from autoglmc.grammar import render as render_message
 from autoglmc.passes.library import facts
 from autoglmc.targets.formula import render
 from autoglmc.targets.model import Target
+from autoglmc.targets.operator_view import OperatorView, TensorView
+from autoglmc.targets.operators import version_at
 from autoglmc.targets.stock import stock_names, stock_path
+from autoglmc.targets.support import Yes, supports
 
 TEXT = """hw 1;
 target box {
@@ -193,3 +196,28 @@ def test_whatever_is_written_gives_a_target_or_an_error() -> None:
         assert all(render_message(diagnostic) for diagnostic in result.diagnostics)
         refused += result.target is None
     assert refused > 10
+
+
+def test_all_of_one_dtype() -> None:
+    """`supports fp32 { all; }`: every operator of ONNX on fp32, none on integers."""
+    text = """hw 1;
+    target t {
+      onnx opset 13..21;
+      memory dram { size 1 GiB; bandwidth 50 GB/s; shared npu, cpu; }
+      device npu : x { runtime none; peak fp32 1 TOPS; dispatch 1 us; launch 1 us; supports fp32 { all; } deny { Softmax; } }
+      device cpu : x { runtime ort; peak fp32 100 GFLOPS; dispatch 1 us; launch 1 us; supports all; }
+      link npu <-> cpu { zero_copy; handoff 1 us; }
+    }"""
+    target = parse_target(text, "t.hw")
+    npu = target.device("npu")
+
+    def answer(operator: str, dtype: str) -> bool:
+        x, y = (TensorView(name, dtype, (1, 4), False) for name in "xy")
+        version = version_at(operator, 18)
+        assert version is not None
+        view = OperatorView("n", "", operator, 18, {}, {version.inputs[0].name: x}, {version.outputs[0].name: y})
+        return isinstance(supports(npu, view, target.precision), Yes)
+
+    assert all(answer(operator, "fp32") for operator in ("Relu", "Gelu", "Sin", "MatMul", "Reshape") if version_at(operator, 18))
+    assert not any(answer(operator, dtype) for operator in ("Relu", "Sin") for dtype in ("int32", "int8"))
+    assert not answer("Softmax", "fp32")
