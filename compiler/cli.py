@@ -13,7 +13,7 @@ from .commands.check import check_command
 from .commands.compile import compile_command
 from .commands.completion import completion_command
 from .commands.diff import diff_command
-from .commands.failures import INTERRUPTED, answer_failure
+from .commands.failures import INTERRUPTED, answer_failure, flush_output, say
 from .commands.fmt import fmt_command
 from .commands.groups import Commands
 from .commands.invocation import Invocation
@@ -69,13 +69,14 @@ def run(arguments: Sequence[str]) -> int:
     as_json, invocation = "--json" in arguments, Invocation()
     try:
         with interruptible():
-            return int(autoglmc.main(list(arguments), prog_name="autoglmc", standalone_mode=False, obj=invocation) or 0)
+            code = int(autoglmc.main(list(arguments), prog_name="autoglmc", standalone_mode=False, obj=invocation) or 0)
+            flush_output()
+            return code
     except (KeyboardInterrupt, click.Abort):
         click.echo(NOTHING_WRITTEN, err=True)
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as problem:
-        click.echo(problem.format_message(), err=True)
-        return UsageError.exit_code
+        return say(problem.format_message(), {}, UsageError.exit_code, as_json=False)
     except click.ClickException as problem:
         help_text = _advice(problem)
         return answer_failure(UsageError(problem.format_message().rstrip("."), help=help_text), arguments, as_json)
@@ -94,6 +95,7 @@ def _advice(problem: click.ClickException) -> str:
 def main() -> None:
     """The program: one command line, in a process that may crash (compiler/guard)."""
     arguments = sys.argv[1:]
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # closed by whoever started this
     # onnxruntime's packages report usage to their maker from 1.32 on; a compiler of models that are not published yet reports to nobody
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     if COMPLETION in os.environ:  # a shell waits for words

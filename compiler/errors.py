@@ -9,6 +9,7 @@ from typing import Any
 
 from .differing_digits import differing
 
+CONTINUED = "\n    "
 LONGEST_WORD, LONGEST_TEXT = 400, 8_000
 """Characters of a message: a name from a hostile file may have a million."""
 
@@ -36,7 +37,7 @@ class UserError(Exception):
             lines.append(f"  at: {self.where}")
         if self.help:
             lines.append(f"  help: {self.help}")
-        return "\n".join(lines)
+        return "\n".join(line.replace("\n", CONTINUED) for line in lines)  # a name may hold a line break: it begins no line of ours
 
     def __reduce__(self) -> tuple[Any, ...]:
         # keyword-only arguments: the default would call the class with `args` alone and lose them

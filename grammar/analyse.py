@@ -23,6 +23,7 @@ from .lower.limits import lower_limits
 from .lower.numbers import report_missing
 from .lower.parts import lower_link, lower_memory, lower_precision
 from .lower.shapes import lower_shapes
+from .text.collection import no_collection
 from .text.diagnostics import Diagnostic, Source, Span, first_of, note_includes, tidy
 from .text.syntax import Rule, Statement, read
 from .words.properties import PROPERTIES
@@ -57,6 +58,7 @@ class _Parts:
     shapes: tuple[Bucket, ...] = ()
 
 
+@no_collection()
 def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool = False) -> Result:
     """The target and every message about a file; `strict` adds guesses that limits rest on, and numbers without provenance.
 

@@ -10,6 +10,7 @@ from .decompose.arithmetic import ARITHMETIC
 from .decompose.attention import ATTENTION_SOFTMAX
 from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
+from .decompose.lower_rank import LOWER_RANK
 from .decompose.normalization import NORMALIZATIONS
 from .decompose.pool import POOLS
 from .decompose.quantisation import QUANTISATION
@@ -74,6 +75,8 @@ OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_ATTENTION)
 """Recovered only where a device runs the operator and the whole is faster with it."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
 """A quantised model for devices that compute in floats, where the whole is faster so."""
+ON_FEWER_AXES: tuple[Rewrite, ...] = (LOWER_RANK,)
+"""For devices with a limit on the rank, where the whole is faster so."""
 SIMPLIFY: tuple[Rewrite, ...] = in_order(
     *REMOVALS,
     REMOVE_REQUANTIZE,
@@ -131,7 +134,7 @@ SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 def every_rule() -> tuple[Rewrite, ...]:
     """Each once, in the order of the stages that use them."""
     tuning = (rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules)
-    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *SUBSTITUTE, *tuning)}.values())
+    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *ON_FEWER_AXES, *SUBSTITUTE, *tuning)}.values())
 
 
 def named(name: str) -> Rewrite:

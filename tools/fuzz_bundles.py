@@ -329,6 +329,7 @@ def _in_this_child(work: Callable[[], int], log: Path, seconds: int) -> None:
         file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, 1)
         os.dup2(file, 2)
+        sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))
         code = work()
         sys.stdout.flush()
         sys.stderr.flush()

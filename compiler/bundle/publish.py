@@ -25,6 +25,7 @@ from pathlib import Path
 
 from ..activity import half_written
 from ..errors import BundleError
+from ..output_file import special_kind
 
 try:
     import fcntl
@@ -67,7 +68,7 @@ def stage(out: Path, is_ours: Callable[[Path], bool]) -> Iterator[Staged]:
 
     `is_ours` says whether an existing folder may be replaced. Raises BundleError where it may not, or where nothing can be written.
     """
-    out = out.resolve()
+    out = _place_of(out)
     check_place(out, is_ours)
     _clean(out)
     made = _make_parents(out)
@@ -96,12 +97,20 @@ def check_place(out: Path, is_ours: Callable[[Path], bool]) -> None:
         raise BundleError("there is a file where a folder should be", where=str(parent), help="choose another place with -o")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise BundleError("the folder cannot be written", where=str(parent), help="choose another with -o")
+    lies = special_kind(out)
+    if lies not in ("", "a folder"):
+        raise BundleError(f"{lies} is where the bundle should go", where=str(out), help="choose another place with -o")
     if not out.exists():
         return
     if not out.is_dir():
         raise BundleError("there is a file where the bundle should go", where=str(out), help="choose another place with -o")
     if not is_ours(out) and any(out.iterdir()):
         raise BundleError("refusing to overwrite this folder: not an autoglmc bundle", where=str(out), help="choose another place with -o")
+
+
+def _place_of(out: Path) -> Path:
+    """Its folder resolved, itself not: a link is not to be taken for what it leads to."""
+    return out.parent.resolve() / out.name if out.name not in ("", "..") else out.resolve()
 
 
 def _check_name(out: Path) -> None:

@@ -34,30 +34,49 @@ def answer_failure(problem: Exception, arguments: Sequence[str], as_json: bool, 
         # the reader of our output is gone, and flushing at exit would fail again
         sys.stdout = None
         return 1
-    user = _as_user_error(problem)
+    user = _as_output_error(problem) or _as_user_error(problem)
     if user is not None:
-        return _say(_quoted(str(user), target), user.as_json(), user.exit_code, as_json)
+        return say(_quoted(str(user), target), user.as_json(), user.exit_code, as_json)
     diagnostics = _as_diagnostics(problem)
     if diagnostics is not None:
         text = f"{problem}\n\n{explain_hint(found['code'] for found in diagnostics)}"
-        return _say(text, {"kind": "target", "exit_code": 1, "diagnostics": diagnostics}, 1, as_json)
+        return say(text, {"kind": "target", "exit_code": 1, "diagnostics": diagnostics}, 1, as_json)
     report = _save_report(problem, arguments)
     error = UserError(
         f"autoglmc failed: {type(problem).__name__}: {problem}", help=f"this is a fault in autoglmc; please report it with {report}"
     )
-    return _say(str(error), {**error.as_json(), "kind": "internal", "exit_code": INTERNAL, "report": report}, INTERNAL, as_json)
+    return say(str(error), {**error.as_json(), "kind": "internal", "exit_code": INTERNAL, "report": report}, INTERNAL, as_json)
 
 
-def _say(text: str, facts: dict[str, Any], code: int, as_json: bool) -> int:
+def say(text: str, facts: dict[str, Any], code: int, as_json: bool) -> int:
+    """Prints a message, or the facts of it as JSON, as far as it can be printed; returns the code."""
     import click
 
-    if as_json:
+    if as_json and sys.stdout is not None:
         import json
 
-        click.echo(json.dumps({"error": facts}, indent=2, ensure_ascii=False, default=str))
-    else:
+        try:
+            click.echo(json.dumps({"error": facts}, indent=2, ensure_ascii=False, default=str))
+            return code
+        except (OSError, ValueError):  # stdout cannot be written: a full disk, a closed pipe
+            sys.stdout = None
+    try:
         click.echo(printable(text, keep="\n\t"), err=True)
+    except (OSError, ValueError):
+        sys.stderr = None
     return code
+
+
+def flush_output() -> None:
+    """Writes out what was printed. Raises UserError where stdout cannot be written: then nothing is tried again at the end."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        sys.stdout = None
+        raise UserError(f"cannot write to stdout: {problem.strerror or problem}") from None
 
 
 def _quoted(text: str, target: Target | None) -> str:
@@ -77,7 +96,18 @@ def _as_user_error(problem: Exception) -> UserError | None:
     if isinstance(problem, MemoryError):
         return UserError("not enough memory", help="close other programs, or compile on a larger machine")
     if isinstance(problem, OSError) and problem.errno in ENVIRONMENT:
-        return UserError(problem.strerror or str(problem), where=str(problem.filename or ""))
+        words = problem.strerror or str(problem)
+        return UserError(words if problem.filename is not None else f"cannot write: {words}", where=str(problem.filename or ""))
+    return None
+
+
+def _as_output_error(problem: Exception) -> UserError | None:
+    """Where printing failed: then so does writing out the rest."""
+    if isinstance(problem, OSError) and problem.filename is None:
+        try:
+            flush_output()
+        except UserError as found:
+            return found
     return None
 
 

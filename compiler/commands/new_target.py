@@ -26,6 +26,8 @@ def new_target_command(name: str, output: Path | None, out: Output) -> int:
     from ..hw.skeleton import skeleton
 
     path = output or Path(f"{name}.hw")
+    if path.suffix != ".hw":
+        raise UsageError(f"cannot write {path}: a target is written as .hw", help="name a .hw file with -o")
     try:
         text = skeleton(name)
     except ValueError as problem:

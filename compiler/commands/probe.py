@@ -52,12 +52,15 @@ def probe_command(
     The cases are those of the ONNX standard and typical shapes of ranks 1 to 5, in fp32, fp16, integers and booleans, with operands
     that are constant and operands that are not. The result is an operator table as .hw text, or every case with --json.
     """
+    from ..output_file import check_file_place, write_file
     from ..probe.choose import chosen_operators, probe_cases, sample
     from ..probe.runtime_words import device_words, require_runtime, spelled_out
     from ..probe.write_table import table_text
 
     if (runtime is None) == (target is None or device is None):
         raise UsageError("no runtime to probe", where="--runtime", help="use --runtime WORDS, or --target NAME with --device NAME")
+    if output is not None:
+        check_file_place(output, "the table", (".json",) if out.as_json else (".hw",))
     with out.progress() as tell:
         if runtime is not None:
             words = spelled_out(runtime, soc, arch)
@@ -74,7 +77,7 @@ def probe_command(
     else:
         text = table_text(f"{asked.adapter.name}_probed", answers, asked.adapter.narrow, provenance(asked, answers))
     if output is not None:
-        output.write_text(text, encoding="utf-8")
+        write_file(output, text)
     else:
         click.echo(text, nl=False)
     return 0

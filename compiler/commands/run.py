@@ -55,19 +55,23 @@ def run_command(
 ) -> int:
     """Run a compiled BUNDLE on the arrays of an .npz file, and print the time of every step."""
     from ..errors import UsageError
-    from ..report.draw_timeline import check_suffix
+    from ..report.draw_timeline import check_timeline_place
     from ..run.array_files import check_arrays_place, read_arrays
+    from ..run.check_inputs import not_finite
     from ..run.requests import run_bundle, run_requests
 
     if timeline is not None:
-        check_suffix(timeline)
-    if output is not None:
-        check_arrays_place(output)
+        check_timeline_place(timeline)
     several = requests is not None or pipeline or step_limit is not None or len(sources) > 1
+    if output is not None:
+        for path in _places(output, (requests or len(sources)) if several else 1):
+            check_arrays_place(path)
     if several and repeat > 1:
         help = "use --requests N for N requests, with or without --pipeline and --step-limit"
         raise UsageError("--repeat times one request again and again; it goes with no option for several", help=help)
     inputs = [read_arrays(source) for source in sources]
+    for note in not_finite(inputs):
+        out.note(note)
     if several:
         count = requests or len(inputs)
         result = run_requests(
@@ -85,13 +89,17 @@ def run_command(
     return 0
 
 
+def _places(output: Path, count: int) -> list[Path]:
+    """A file for the outputs of each request."""
+    return [output] if count == 1 else [output.with_name(f"{output.stem}.{number}{output.suffix}") for number in range(count)]
+
+
 def _write(result: RunResult, output: Path | None, timeline: Path | None, out: Output) -> None:
     from ..report.draw_timeline import write_timeline
     from ..run.array_files import write_arrays
 
     if output is not None:
-        for number, outputs in enumerate(result.every):
-            path = output if len(result.every) == 1 else output.with_suffix(f".{number}{output.suffix}")
+        for path, outputs in zip(_places(output, len(result.every)), result.every, strict=True):
             write_arrays(path, outputs)
         out.note(f"wrote {output}" if len(result.every) == 1 else f"wrote {len(result.every)} files beside {output}")
     if timeline is not None:

@@ -11,6 +11,7 @@ from ...targets.model import Target
 from ..errors import UsageError
 from ..load.load_model import LoadedModel
 from ..load.source import Source
+from ..output_file import check_file_place, write_file
 from ..pipeline.run_passes import PassOptions, Stage, run_passes
 from ..pipeline.whole_model import whole_model
 from ..plan.plan_model import start
@@ -31,15 +32,9 @@ class Stopped:
 
 def check_model_place(output: Path, model: Source) -> None:
     """Raises UsageError where the graph cannot be written to `output`; to be asked before the work begins."""
-    help = "--stop-after writes an ONNX file: name another one with -o"
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder", help=help)
-    if not output.parent.is_dir():
-        raise UsageError(f"folder {output.parent} does not exist", help=help)
-    if output.exists() and output.suffix != ".onnx":
-        raise UsageError(f"refusing to overwrite {output}: it is not an .onnx file", help=help)
+    check_file_place(output, "the graph", (".onnx",))
     if isinstance(model, Path) and output.exists() and model.exists() and output.samefile(model):
-        raise UsageError(f"{output} is the model itself", help=help)
+        raise UsageError(f"{output} is the model itself", help="name another file with -o")
 
 
 def write_after(
@@ -54,9 +49,8 @@ def write_after(
     run_passes(work, stage, options.watchers, name, options.inserted)
     model = whole_model(work)
     try:
-        output.write_bytes(model.SerializeToString(deterministic=True))
-    except OSError as problem:
-        raise UsageError(f"cannot write {output}: {problem.strerror or problem}") from None
+        data = model.SerializeToString(deterministic=True)
     except ValueError as problem:  # protobuf's limit of 2 GiB
         raise UsageError(f"cannot write {output}: {problem}", help="print the graph instead: --print-after") from None
+    write_file(output, data)
     return len(model.graph.node)

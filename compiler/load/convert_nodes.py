@@ -5,6 +5,7 @@ Upsample, Resize before 11               pixel k of the result lies at k / scale
 Dropout before 12                        does nothing, and its mask is 0, of the input's dtype before 10 and a bool from then on
 Clip before 11                           bounds of the input's own dtype
 BatchNormalization before 9              spatial = 0: parameters for every element of a sample
+GroupNormalization before 21             one scale and bias per group, not per channel
 Add and its like before 7                `axis`: where the second operand's axes lie
 PRelu before 7                           one slope per channel
 
@@ -137,6 +138,16 @@ def batch_normalization(w: Writer) -> None:
     w.op("Add", (scaled, bias), w.old.node.output[0])
 
 
+def group_normalization(w: Writer) -> None:
+    """InstanceNormalization over the groups as channels: Reshape to [N, groups, -1], and back."""
+    from onnx import TensorProto
+
+    x, scale, bias = w.old.node.input
+    grouped = w.op("Reshape", (x, w.constant([0, w.old.attribute("num_groups"), -1], TensorProto.INT64)))
+    normal = w.op("InstanceNormalization", (grouped, scale, bias), epsilon=w.old.attribute("epsilon", 1e-5))
+    w.op("Reshape", (normal, w.op("Shape", (x,))), w.old.node.output[0])
+
+
 def broadcast(w: Writer) -> None:
     """The second operand's axes begin at `axis` of the first."""
     node, (rank, own, *_) = w.old.node, w.old.ranks
@@ -181,6 +192,7 @@ CONVERSIONS: tuple[Conversion, ...] = (
     Conversion(
         ("BatchNormalization",), 7, 9, batch_normalization, lambda old: old.attribute("spatial", 1) == 0 and len(old.node.output) == 1
     ),
+    Conversion(("GroupNormalization",), 18, 21, group_normalization, lambda old: _has(old.node, "num_groups")),
     Conversion(BROADCAST, 1, 7, broadcast, lambda old: _has(old.node, "axis") and UNKNOWN not in old.ranks[:2]),
     Conversion(("PRelu",), 1, 7, prelu, lambda old: UNKNOWN not in old.ranks and old.ranks[1] == 1 and old.ranks[0] > 2),
 )

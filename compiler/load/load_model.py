@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
+from .checked_copy import checked_copy, type_outputs
 from .fold.fold_constants import fold_constants
 from .fold.hoist_weights import hoist_weights
 from .fold.simplify import keep_metadata
@@ -80,7 +81,8 @@ def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
     constants_to_initializers(source.graph)
     hoist_weights(source.graph, SMALL)
     hidden = hide_weights(source)
-    run_checker(source.SerializeToString(), where)
+    type_outputs(source, where)
+    run_checker(checked_copy(source), where)
     model, lifting = modernise(source)
     stated = stated_outputs(model)
     model, simplifying = fold_constants(model, hidden)

@@ -81,6 +81,9 @@ def _check_names(graph: onnx.GraphProto, where: str) -> None:
         writer: dict[str, str] = {tensor.name: "an initializer" for tensor in part.initializer}
         writer.update((value.name, "the graph's input") for value in part.input)
         for node in part.node:
+            if not node.op_type:
+                what = f"the node '{node.name}'" if node.name else f"the node that writes {', '.join(map(repr, node.output)) or 'nothing'}"
+                raise ModelError(f"{what} names no operator (its op_type is empty)", where=where, help="export the model again")
             for name in node.output:
                 if name in writer:
                     message = f"tensor '{name}' is written twice: by {writer[name]} and by {describe_node(node)}"
@@ -146,12 +149,11 @@ def _check_produced(graph: onnx.GraphProto, defined: frozenset[str], where: str)
 
 
 def _reads(node: onnx.NodeProto) -> set[str]:
-    """What the node needs, its bodies included (a name that a body defines itself does no harm: it is nobody else's output)."""
+    """What the node needs, its bodies included. A name that a body defines is the body's own, whatever has it outside."""
     names = {name for name in node.input if name}
     for body in bodies(node):
-        for part in all_graphs(body):
-            names.update(name for inner in part.node for name in inner.input if name)
-            names.update(value.name for value in part.output)
+        inside = {value.name for value in body.output}.union(*(_reads(inner) for inner in body.node))
+        names |= inside - {value.name for value in (*body.input, *body.initializer)} - {n for inner in body.node for n in inner.output}
     return names
 
 

@@ -16,8 +16,8 @@ from .bodies import (
     simplify,
     tune_segments,
 )
-from .in_floats import write_in_floats
 from .recover_whole import recover_whole
+from .spellings import lower_ranks, write_in_floats
 from .work import Run
 
 
@@ -36,6 +36,8 @@ class Fact(Enum):
     """Operators that only few devices have are recovered where the placement is cheaper with them."""
     IN_FLOATS = auto()
     """A quantised model is written in floats where the placement is cheaper so."""
+    ON_FEWER_AXES = auto()
+    """What has many axes is written on fewer where the placement is cheaper so."""
     ASKED = auto()
     """Every device has said how it would run every operator, and the placement problem is stated."""
     PLACED = auto()
@@ -76,7 +78,8 @@ PIPELINE: tuple[Pass, ...] = (
     _row("fuse-formulas",     fuse_formulas,      "TYPED SIMPLE",    "FUSED",     "",      "bounded"),
     _row("recover-whole",     recover_whole,      "TYPED SIMPLE FUSED", "WHOLE",  "",      "reassociates"),
     _row("write-in-floats",   write_in_floats,    "TYPED SIMPLE WHOLE", "IN_FLOATS", "",   "reassociates"),
-    _row("ask-devices",       ask_devices,        "TYPED SIMPLE IN_FLOATS", "ASKED", "",   "exact"),
+    _row("lower-ranks",       lower_ranks,        "TYPED SIMPLE IN_FLOATS", "ON_FEWER_AXES", "", "reassociates"),
+    _row("ask-devices",       ask_devices,        "TYPED SIMPLE ON_FEWER_AXES", "ASKED", "", "exact"),
     _row("place-operators",   place_operators,    "ASKED",           "PLACED",    "",      "exact"),
     _row("realise-placement", realise_placement,  "PLACED",          "REALISED",  "SIMPLE", "bounded"),
     _row("cut-segments",      cut_segments,       "REALISED",        "CUT",       "",      "exact"),

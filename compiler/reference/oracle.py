@@ -15,6 +15,8 @@ from typing import Any
 from ..activity import MORE_TIME, Limits, default_seconds, limits
 from ..errors import ModelError, UserError
 from ..free_memory import allowance
+from ..load.read_model import peek_model
+from ..load.runtime_gap import explain_refusal
 from ..load.source import MemoryModel, Source
 from .child import WAITING, Child
 from .frames import Closed, Late
@@ -94,6 +96,7 @@ class Oracle:
         problem = opened.problem or opened.refused
         if problem:
             self.close()
+            problem = explain_refusal(problem, peek_model(self._source)[0])
             raise ModelError(f"onnxruntime cannot run the model: {problem}", where=self.where, help=UNTOUCHED)
         return opened
 

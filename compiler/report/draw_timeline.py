@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 
-from ..errors import UsageError
+from ..output_file import check_file_place, write_file
 from ..quantities import time
 from ..run.timeline import Timeline, chrome_trace
 
@@ -19,15 +19,14 @@ LEFT, RIGHT, BAR, ROW, TOP = 110, 20, 20, 26, 34
 WIDTH = 1200
 
 
-def check_suffix(path: Path) -> None:
-    """Raises UsageError for a file name of a form that there is not; to be asked before anything runs."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path.name}: a timeline is written as {', '.join(SUFFIXES)}", help="name the file timeline.html")
+def check_timeline_place(path: Path) -> None:
+    """Raises UsageError where no timeline can be written; to be asked before anything runs."""
+    check_file_place(path, "the timeline", SUFFIXES, "--timeline")
 
 
 def write_timeline(path: Path, timelines: Mapping[str, Timeline]) -> None:
     """Raises UsageError where the file cannot be written."""
-    check_suffix(path)
+    check_timeline_place(path)
     if path.suffix.lower() == ".json":
         text = json.dumps(chrome_trace(timelines), ensure_ascii=False) + "\n"
     else:
@@ -36,10 +35,7 @@ def write_timeline(path: Path, timelines: Mapping[str, Timeline]) -> None:
             text = (
                 f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>autoglmc timeline</title>\n<body>\n{text}</body></html>\n'
             )
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"the timeline cannot be written: {error.strerror}", where=str(path)) from None
+    write_file(path, text)
 
 
 def svg(timelines: Mapping[str, Timeline]) -> Iterator[str]:

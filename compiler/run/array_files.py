@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..output_file import check_file_place, new_file
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -60,23 +60,15 @@ def _not_zip(path: Path) -> str:
 
 
 def check_arrays_place(path: Path) -> None:
-    """Raises UsageError for a file that is there and holds something else; call before the work begins."""
-    if path.is_file() and path.suffix != ".npz":
-        raise UsageError(f"refusing to overwrite {path}: it is not an .npz file", help="name an .npz file with -o")
+    """Raises UsageError where no .npz file can be written; call before the work begins."""
+    check_file_place(path, "the outputs", (".npz",))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Writes an .npz file, whole or not at all. Raises UsageError when the place cannot be written, or holds something else."""
     check_arrays_place(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with part.open("wb") as file:
-            _savez(file, arrays)
-        part.replace(path)
-    except OSError as problem:
-        raise UsageError(f"cannot write {path}: {problem.strerror or problem}") from None
-    finally:
-        part.unlink(missing_ok=True)
+    with new_file(path) as file:
+        _savez(file, arrays)
 
 
 def _savez(file: IO[bytes], arrays: Mapping[str, Any]) -> None:

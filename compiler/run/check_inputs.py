@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import ValueRecord
 from ..devices.views import numpy_dtype
 from ..errors import UsageError, did_you_mean
+from ..quantities import count
 
 
 def check_inputs(manifest: Manifest, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,6 +37,22 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, Any]) -> dict[str, Any
             raise UsageError(f"input {name!r} is {got}, the bundle takes {takes}", help=_advice(array, value))
         checked[name] = array
     return checked
+
+
+def not_finite(requests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for every input that holds NaN or infinities, however many requests have them."""
+    import numpy
+
+    found: dict[str, list[int]] = {}
+    for inputs in requests:
+        for name, value in inputs.items():
+            if value.dtype.kind == "f" and (bad := int(value.size - numpy.isfinite(value).sum())):
+                found.setdefault(name, []).append(bad)
+    return [
+        f"input {name!r} holds {count(sum(bad), 'value')} that {'is' if sum(bad) == 1 else 'are'} NaN or infinite"
+        + (f", in {len(bad)} of {len(requests)} files" if len(requests) > 1 else "")
+        for name, bad in found.items()
+    ]
 
 
 def _advice(array: Any, value: ValueRecord) -> str:

@@ -14,6 +14,7 @@ from ..devices.ort_values import run_session
 from ..errors import ModelError, UserError, first_line
 from ..inputs.generate_inputs import generate_inputs, small_shapes
 from ..load.bind_shapes import Shapes, bind_shapes, real_inputs
+from ..load.checked_copy import checked_copy, type_outputs
 from ..load.function_size import check_functions
 from ..load.operands import check_operands
 from ..load.read_model import read_model
@@ -63,7 +64,7 @@ def check_model(source: Source, shapes: Shapes = NO_SHAPES) -> tuple[CheckResult
     results = [
         CheckResult("format", "pass", f"ONNX, {size} bytes, {len(model.graph.node)} operators in the main graph"),
         _run("versions", lambda: check_versions(model, "")),
-        _run("structure", lambda: _structure(model, source)),
+        _run("structure", lambda: _structure(model)),
         _run("weights", lambda: _weights(model, source)),
     ]
     if results[-1].status == "fail":
@@ -86,17 +87,14 @@ def _failed(name: str, problem: UserError) -> CheckResult:
     return CheckResult(name, "fail", problem.message, problem.help)
 
 
-def _structure(model: onnx.ModelProto, source: Source) -> str:
+def _structure(model: onnx.ModelProto) -> str:
     if check_structure(model, ""):
         raise ModelError("its nodes are not in topological order", help="autoglmc sorts them; other tools will refuse the model")
     check_functions(model, "")
     _operands(model)
-    try:
-        check_weights(model, source)
-        whole = not isinstance(source, MemoryModel)  # one in memory may be larger than a file can be
-    except ModelError:
-        whole = False  # a fault of the weights check: here the graph alone is judged, so that one fault has one name
-    run_checker(str(source) if whole else _without_weights(model), "")
+    bare = _without_weights(model)  # a fault of those has its own name, and they may be larger than a file can be
+    type_outputs(bare, "")
+    run_checker(checked_copy(bare), "")
     return "onnx.checker passes; names are unique; no cycle"
 
 
@@ -105,7 +103,7 @@ def _operands(model: onnx.ModelProto) -> str:
     return "no operand is left out"
 
 
-def _without_weights(model: onnx.ModelProto) -> bytes:
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import ModelProto, helper
 
     bare = ModelProto()
@@ -117,8 +115,7 @@ def _without_weights(model: onnx.ModelProto) -> bytes:
         if t.name not in names
     )
     del bare.graph.initializer[:]
-    data: bytes = bare.SerializeToString()
-    return data
+    return bare
 
 
 def _weights(model: onnx.ModelProto, source: Source) -> str:

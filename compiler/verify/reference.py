@@ -16,6 +16,7 @@ from ..devices.ort_values import run_session
 from ..errors import ModelError
 from ..load.constant_nodes import RANDOM
 from ..load.node_names import name_nodes_apart
+from ..load.runtime_gap import explain_refusal
 from ..load.source import MemoryModel, Source
 from ..reference.open_untouched import light_copy, open_untouched
 from ..reference.oracle import UNTOUCHED
@@ -62,7 +63,8 @@ class Reference:
         except TimeLimit:
             raise
         except Exception as error:  # onnxruntime's and protobuf's exceptions share no base class
-            raise ModelError(f"onnxruntime cannot run the model: {str(error)[:1000]}", where=self._where, help=UNTOUCHED) from error
+            problem = explain_refusal(str(error)[:1000], copy)
+            raise ModelError(f"onnxruntime cannot run the model: {problem}", where=self._where, help=UNTOUCHED) from error
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs and `tensors` by name. Raises ModelError where onnxruntime fails on these inputs."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..output_file import check_file_place, write_file
 from ..pipeline.run_passes import check_pass
 from ..pipeline.table import Pass
 from ..pipeline.whole_model import whole_model
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 FEW = 16
 """Elements up to which a constant is written out; a larger one appears as a reference to a file, so that the text still parses."""
 ELSEWHERE = "not printed"
+BEGINNING = "// after "
 
 
 class GraphPrinter:
@@ -36,15 +38,12 @@ class GraphPrinter:
     def after(self, row: Pass, work: Work) -> None:
         if row.name not in self._places:
             return
-        text = f"// after {row.name}\n{graph_text(whole_model(work))}"
+        text = f"{BEGINNING}{row.name}\n{graph_text(whole_model(work))}"
         place = self._places[row.name]
         if place is None:
             self._show(text)
             return
-        try:
-            place.write_text(text + "\n", encoding="utf-8")
-        except OSError as problem:
-            raise UsageError(f"cannot write {place}: {problem.strerror or problem}") from None
+        write_file(place, text + "\n")
 
 
 def parse_places(words: tuple[str, ...]) -> dict[str, Path | None]:
@@ -54,8 +53,16 @@ def parse_places(words: tuple[str, ...]) -> dict[str, Path | None]:
         name, colon, file = word.partition(":")
         if colon and not file:
             raise UsageError(f"--print-after {word}: no file name after the colon", help=f"--print-after {name}:graph.txt")
-        places[check_pass(name)] = Path(file) if file else None
+        places[check_pass(name)] = _place(Path(file)) if file else None
     return places
+
+
+def _place(path: Path) -> Path:
+    """Raises UsageError where the graph cannot be written, or the file that is there is no such graph."""
+    check_file_place(path, "the graph", (), "--print-after PASS:FILE")
+    if path.exists() and not path.read_bytes().startswith(BEGINNING.encode()):
+        raise UsageError(f"refusing to overwrite {path}: it was not written by --print-after", help="name another file")
+    return path
 
 
 def graph_text(model: onnx.ModelProto) -> str:

@@ -1,14 +1,16 @@
 """The parser's tables in the user's cache folder, `$XDG_CACHE_HOME/autoglmc/grammar` or `~/.cache/autoglmc/grammar`.
 
 Building the tables takes 0.2 s, loading them 10 ms. `Lark.save` writes a pickle, and unpickling runs what the file says: so a file is
-read only if it and its folder belong to this user and nobody else can write them. Any trouble means no cache, never an error. The name of a
-file has the hash of everything that the tables depend on, so no old file is ever read; a file appears under its name when it is complete.
+read only if it and its folder belong to this user and nobody else can write them. Any trouble means no cache, never an error. The name of
+a file has the hash of everything that the tables depend on, so no old file is ever read; a file appears under its name when it is complete,
+and begins with the hash of the rest, since a flipped bit may unpickle to a parser that reads another language.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import stat
 import sys
@@ -19,6 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lark import Lark
+
+
+DIGEST_BYTES = 32
+"""Of the hash that a file begins with."""
 
 
 def table_file(grammar: str, options: Mapping[str, object]) -> Path | None:
@@ -51,7 +57,9 @@ def load_tables(file: Path) -> Lark | None:
         if not _private(file.parent.lstat(), stat.S_ISDIR):
             return None
         with open(os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)), "rb") as opened:
-            return Lark.load(opened) if _private(os.fstat(opened.fileno()), stat.S_ISREG) else None
+            data = opened.read() if _private(os.fstat(opened.fileno()), stat.S_ISREG) else b""
+        head, tables = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+        return Lark.load(io.BytesIO(tables)) if head == hashlib.sha256(tables).digest() else None
     except Exception:  # a damaged pickle raises anything
         return None
 
@@ -62,10 +70,12 @@ def save_tables(parser: Lark, file: Path) -> None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _private(file.parent.lstat(), stat.S_ISDIR):
             return
+        tables = io.BytesIO()
+        parser.save(tables)
         handle, made = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # for this user's eyes only
         try:
             with open(handle, "wb") as opened:
-                parser.save(opened)
+                opened.write(hashlib.sha256(tables.getvalue()).digest() + tables.getvalue())
             os.replace(made, file)
         except BaseException:
             Path(made).unlink(missing_ok=True)

@@ -107,7 +107,24 @@ def biased(s: Sketch) -> str:
     return str(s.op("Add", *s.draw(st.permutations([result, s.floats(s.pick((n,), (1, n)))]))))
 
 
+def many_axes(s: Sketch) -> str:
+    """Repeated, or interleaved, along a new fifth axis, which a Reshape or Flatten joins with others."""
+    shape, axis = s.shape(4, 4), s.integer(0, 4)
+    kind, count = s.pick("Concat", "Expand", "Tile"), s.integer(2, 3)
+    wide = [s.op("Unsqueeze", s.input(shape), s.ints(axis)) for _ in range(count if kind == "Concat" else 1)]
+    grown = (*shape[:axis], count, *shape[axis:])
+    if kind == "Concat":
+        f = s.op("Concat", *wide, axis=s.pick(axis, axis - 5))
+    else:
+        f = s.op(kind, *wide, s.ints(*(grown if kind == "Expand" else (count if k == axis else 1 for k in range(5)))))
+    if s.flip():
+        return str(s.op("Flatten", s.once(f), axis=s.integer(0, 5)))
+    joined = s.integer(0, 3)
+    return str(s.op("Reshape", s.once(f), s.ints(*grown[:joined], grown[joined] * grown[joined + 1], *grown[joined + 2 :])))
+
+
 MOVEMENT: Mapping[str, Entry] = {
+    "lower_rank": Entry(spell=many_axes),
     "recover_focus": Entry(spell=focus),
     "recover_space_to_depth": Entry(spell=spelled_space),
     "recover_depth_to_space": Entry(spell=spelled_depth),

@@ -375,7 +375,9 @@ def test_a_manifest_that_is_a_link_or_no_file(folder: Path) -> None:
     assert "manifest.json is missing" in refusal(folder)
 
 
-@pytest.mark.parametrize(("kind", "says"), [("float", "(w) is read by no step, and is not among"), ("string", "'w' is read by no step, and is not")])
+@pytest.mark.parametrize(
+    ("kind", "says"), [("float", "(w) is read by no step, and is not among"), ("string", "'w' is read by no step, and is not")]
+)
 def test_an_output_that_is_left_out_is_named(tmp_path: Path, kind: str, says: str) -> None:
     """In the arena, or passed by name."""
     model = parse(f"g (float[4] x, {kind}[4] z) => (float[4] y, {kind}[4] w) {{ y = Relu(x) w = Identity(z) }}")

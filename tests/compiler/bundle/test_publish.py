@@ -179,12 +179,21 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert os.listdir(tmp_path) == []
 
 
-def test_a_link_to_a_bundle_stays_a_link(tmp_path: Path) -> None:
+@pytest.mark.parametrize("leads_to", ["real", "nowhere"])
+def test_a_link_is_refused_and_what_it_leads_to_stays(leads_to: str, tmp_path: Path) -> None:
     write(tmp_path / "real", "one")
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    write(tmp_path / "link", "two")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real" / "mine").read_text() == "two"
+    (tmp_path / "link").symlink_to(tmp_path / leads_to)
+    with pytest.raises(BundleError, match="a symbolic link is where the bundle should go"):
+        write(tmp_path / "link", "two")
+    assert (tmp_path / "link").is_symlink() and not (tmp_path / "nowhere").exists()
+    assert (tmp_path / "real" / "mine").read_text() == "one"
+
+
+def test_a_link_on_the_way_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    write(tmp_path / "link" / "b", "one")
+    assert (tmp_path / "folder" / "b" / "mine").read_text() == "one" and (tmp_path / "link").is_symlink()
 
 
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:

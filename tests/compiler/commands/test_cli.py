@@ -56,6 +56,7 @@ def test_a_first_word_that_is_no_command_is_a_model(compiled: list[dict[str, Any
         "effort": 1.0,
         "require_verified": None,
         "expect": None,
+        "sign": None,
     }
     asked = {**compiled[0], "target": compiled[0]["target"].name}
     assert callable(asked.pop("progress")) and asked.pop("search").attempts == 32
@@ -186,6 +187,17 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     command = f"{sys.executable} -c 'from autoglmc.compiler.cli import main; main()' check {model_path('lightnet')} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("words", ["targets", "targets --json", "--help", "--version", "no.onnx --json", "check no.onnx --json", "rules"])
+@pytest.mark.parametrize("stream", [">/dev/full", ">/dev/full 2>/dev/full", ">&-", "2>&-", ">&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_streams_that_cannot_be_written(words: str, stream: str, unbuffered: str) -> None:
+    command = f"{sys.executable} -c 'from autoglmc.compiler.cli import main; main()' {words} {stream}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    full = stream.startswith(">/dev/full")
+    assert done.returncode in ((1, 2) if full else (0, 2)) and "Traceback" not in done.stderr and "Exception" not in done.stderr
+    assert done.stderr.count("error: ") == (1 if stream == ">/dev/full" else done.stderr.count("error: no such file"))
 
 
 def test_help_imports_only_the_command_line() -> None:

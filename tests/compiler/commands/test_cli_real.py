@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from models import model_path
-from small_models import parse, save
+from small_models import RELU, parse, save
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.bundle.manifest import FORMAT
@@ -159,11 +159,11 @@ def _flip(folder: Path) -> None:
         (_flip, "segments/weights.bin has sha256"),
         (lambda folder: (folder / "segments" / "weights.bin").unlink(), "segments/weights.bin is missing"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "the manifest is not JSON"),
-        (lambda folder: (folder / "manifest.json").write_text("[" * 100_000), "the manifest is not JSON"),
+        (lambda folder: (folder / "manifest.json").write_text('{"a":' + "[" * 100_000), "the manifest is not JSON: nested too deeply"),
         (_damage(tool__format=FORMAT + 1), f"this version reads format {FORMAT}: compile again\n"),
         (_damage(arena__slots__1__offset=-64), "arena.slots[1].offset"),
         (_damage(arena__slots__1__offset=1 << 40), "after the arena's"),
-        (_damage(arena__total=1 << 62), "bytes cannot be mapped"),
+        (_damage(arena__total=1 << 62), "arena.total is 4611686018427387904, the highest slot ends at"),
         (_damage(segments__0__file="../../../etc/passwd"), "segments[0].file"),
     ],
 )
@@ -237,3 +237,20 @@ target bad {
         shown = capsys.readouterr().err
         for words in ("unknown unit `GBs`", "no device `gpuu`", "has no `dispatch`", "did you mean `supports`?"):
             assert shown.count(words) == 1
+
+
+@pytest.mark.parametrize("more", [["--repeat", "50"], ["--requests", "9"], ["--requests", "4", "--pipeline"], ["--input", "also.npz"]])
+def test_inputs_that_are_not_finite_are_told_once(
+    more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = save(parse(RELU), tmp_path)
+    assert cli.run([str(model), "--target", "x86_cpu", "--no-verify", "--allow-unverified", "-q", "-o", "b"]) == 0
+    np.savez("x.npz", x=np.array([[np.nan, np.inf, 1, np.nan]], np.float32))
+    np.savez("also.npz", x=np.array([[np.nan, 1, 1, 1]], np.float32))
+    capsys.readouterr()
+    assert cli.run(["run", "b", "--input", "x.npz", *more]) == 0
+    files = "4 values that are NaN or infinite, in 2 of 2 files" if "also.npz" in more else "3 values that are NaN or infinite"
+    told = [line for line in capsys.readouterr().err.splitlines() if "NaN" in line]
+    assert told == [f"input 'x' holds {files}"]
+    assert cli.run(["run", "b", "--input", "x.npz", "-q", *more]) == 0 and capsys.readouterr().err == ""

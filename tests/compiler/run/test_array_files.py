@@ -39,7 +39,7 @@ def test_a_place_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
         write_arrays(tmp_path / "folder", {"y": np.ones(1)})
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
     (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(UsageError, match=r"refusing to overwrite .*manifest\.json: it is not an \.npz file"):
+    with pytest.raises(UsageError, match=r"refusing to overwrite .*manifest\.json: the outputs are written as \.npz"):
         write_arrays(tmp_path / "manifest.json", {"y": np.ones(1)})
     assert (tmp_path / "manifest.json").read_text() == "{}"
 

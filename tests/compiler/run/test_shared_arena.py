@@ -15,6 +15,7 @@ from slicing import bundle_of, cut
 from small_models import parse
 
 from autoglmc.compiler.errors import BundleError, UsageError
+from autoglmc.compiler.run.arena_memory import ArenaMemory
 from autoglmc.compiler.run.bundle import Bundle
 
 CHAIN = "g (float[1024] x) => (float[1024] y) { a = Neg(x) y = Mul(a, a) }"
@@ -22,6 +23,7 @@ X = np.arange(1024, dtype=np.float32)
 
 CONSUMER = """
 import array, os, socket, sys
+from autoglmc.compiler.run.arena_memory import ArenaMemory
 from autoglmc.compiler.run.bundle import Bundle
 how, folder = sys.argv[1:3]
 if how == "inherited":
@@ -124,3 +126,8 @@ def test_sessions_give_their_memory_back(tmp_path: Path) -> None:
     for _ in range(5):
         bundle.session(shared=True).run({"x": X})
     assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+def test_an_arena_larger_than_any_memory_is_refused() -> None:
+    with pytest.raises(BundleError, match="the arena's 4611686018427387904 bytes cannot be mapped"):
+        ArenaMemory(1 << 62, 64)

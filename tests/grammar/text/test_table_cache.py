@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import subprocess
@@ -97,7 +98,8 @@ def test_a_file_is_of_one_grammar_one_lark_one_python(home: Path, monkeypatch: p
 def test_a_file_that_others_can_write_is_not_read(home: Path, others: int) -> None:
     parser()
     file = only_file(home)
-    file.write_bytes(pickle.dumps(Trap(home / "trace")))
+    trap = pickle.dumps(Trap(home / "trace"))
+    file.write_bytes(hashlib.sha256(trap).digest() + trap)
     file.chmod(others)
     assert load_tables(file) is None
     assert not (home / "trace").exists()
@@ -143,6 +145,17 @@ def test_a_damaged_file_is_replaced(home: Path, damage: bytes) -> None:
     parser.cache_clear()
     assert parser().parse("hw 1;").children
     assert file.stat().st_size > whole / 2 and load_tables(file) is not None
+
+
+def test_no_flipped_bit_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it would unpickle to; it is not even tried."""
+    parser()
+    file = only_file(home)
+    whole = file.read_bytes()
+    monkeypatch.setattr(Lark, "load", lambda opened: pytest.fail("what was changed is unpickled"))
+    for at in (*range(0, len(whole), len(whole) // 50), len(whole) - 1):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        assert load_tables(file) is None, at
 
 
 def test_without_a_place_for_the_cache_all_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def integer_npu(*operators: str, also: str = "") -> Device:
 
 
 def compiled(npu: Device, folder: Path) -> CompileResult:
-    """As it is quantised: in floats throughout is another question (tests/compiler/pipeline/test_in_floats.py)."""
+    """As it is quantised: in floats throughout is another question (tests/compiler/pipeline/test_spellings.py)."""
     target = make_target([npu, make_cpu(peak=1e4, dispatch=1e-3)], [make_link("npu", "cpu", handoff=1e-9)])
     floats = [rule.name for rule in IN_FLOATS]
     return compile_model(save(quantised_network(), folder), target, output=folder / "out", verify=True, emulate=True, disable=floats)

@@ -1,4 +1,4 @@
-"""Quantised models on devices with and without integers: placed where the operators are listed, and right."""
+"""Other spellings of a model: quantised ones on devices with and without integers, and five axes on devices of rank 4."""
 
 from __future__ import annotations
 
@@ -59,3 +59,26 @@ def test_what_is_not_taken_says_why(tmp_path: Path) -> None:
     found = [decision for decision in result.work.decisions if decision.rule in ("dequantize_weight", "quantize_in_floats")]
     assert found and not any(decision.taken for decision in found)
     assert all("predicted time of the model" in decision.reason for decision in found)
+
+
+def segments(name: str, target: str, folder: Path, **sizes: int) -> list[str]:
+    path = LIGHTNET.parent / f"{name}.onnx"
+    result = compile_model(path, load_target(target), output=folder / "out", verify=False, emulate=True, shapes=sizes)
+    return [segment.device for segment in result.work.segments]
+
+
+@pytest.mark.parametrize("target", ["tensor_g2", "a16"])
+def test_a_decoder_is_not_cut_at_every_layer(target: str, tmp_path: Path) -> None:
+    """Its keys and values are repeated over five axes, its rotation is interleaved over five."""
+    found = segments("glm_tiny", target, tmp_path, batch=1, seq=256)
+    assert "npu" in found and len(found) <= 3
+
+
+def test_where_nothing_is_gained_the_model_stays_as_it_is_written(tmp_path: Path) -> None:
+    """One token: everything stays on the CPU, whose runtime fuses the exporter's spelling."""
+    path = LIGHTNET.parent / "glm_tiny.onnx"
+    result = compile_model(
+        path, load_target("tensor_g2"), output=tmp_path / "out", verify=False, emulate=True, shapes={"batch": 1, "seq": 2}
+    )
+    assert [segment.device for segment in result.work.segments] == ["cpu"]
+    assert not any(decision.taken for decision in result.work.decisions if decision.rule == "lower_rank")

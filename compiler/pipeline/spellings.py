@@ -1,0 +1,55 @@
+"""Other spellings of a model, taken where they make the placement cheaper: both graphs are placed, and the cheaper one stays, the
+model's own unless the other is clearly cheaper.
+
+In floats: a device without integers (the Neural Engine) can run nothing of a model between QuantizeLinear and DequantizeLinear as it
+stands. With weights stored as floats and roundings written as arithmetic it can, for a larger bundle.
+
+On fewer axes: a device of rank 4 refuses each layer of a decoder whose exporter repeats keys and values over five.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ...passes.library import IN_FLOATS, ON_FEWER_AXES
+from ...passes.rule.apply import apply
+from ...passes.rule.rewrite import Rewrite
+from ...passes.stages import simplify
+from .recover_whole import predicted, refused
+from .work import Work
+
+LEAST_GAIN = 0.01
+"""Part of the predicted time below which the model stays as it is written: runtimes know the spelling of exporters."""
+
+
+def write_in_floats(work: Work) -> None:
+    """Leaves the work as it is where the model is not quantised, only one device is there, or the placement is no cheaper."""
+    if len(work.target.devices) > 1:
+        _spell(work, work.enabled(IN_FLOATS))
+
+
+def lower_ranks(work: Work) -> None:
+    """Leaves the work as it is where no device has a limit on the rank that a tensor is beyond, or the placement is no cheaper."""
+    most = min((device.max_rank for device in work.target.devices if device.max_rank is not None), default=None)
+    names = (name for node in work.graph.nodes for name in node.writes)
+    if most is not None and any(len(work.graph.tensor(name).shape or ()) > most for name in names):
+        _spell(work, work.enabled(ON_FEWER_AXES))
+
+
+def _spell(work: Work, rules: Sequence[Rewrite]) -> None:
+    if not any(rule.find(work.graph, node) for rule in rules for node in work.graph.nodes):
+        return
+    twin = work.copy()
+    decisions = apply(twin.graph, rules, work.allow)
+    if not any(decision.taken for decision in decisions):
+        return
+    decisions += simplify(twin.graph, work.without, work.allow)
+    now, then = predicted(work), predicted(twin)
+    if then is None or (now is not None and then > now * (1 - LEAST_GAIN)):
+        names = {rule.name for rule in rules}
+        work.decisions.extend(refused(decision, now, then) for decision in decisions if decision.rule in names)
+        return
+    work.graph = twin.graph
+    work.decisions.extend(decisions)
+    work.recovered = dict(Counter(node.kind for node in work.graph.nodes))
