@@ -88,7 +88,9 @@ class Reading:
         before, self._constants = self._constants, frozenset()
         try:
             result = self._read(tensor, restored)
-            return Found(result, self._constants) if result.content.calls <= self.reader.calls else None
+            content = result.content
+            fits = content.calls <= self.reader.calls and self.reader.part_of_one(content.functions)
+            return Found(result, self._constants) if fits else None
         except (Unreadable, TooLarge):
             return None
         finally:

@@ -28,6 +28,8 @@ CLIPS = frozenset({"Clip", "Relu", "HardSigmoid", "Max", "Min"})
 ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Neg", "Sum", "Pow", "Sqrt", "Reciprocal"})
 REDUCTIONS = frozenset({"ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare"})
 CALLS = FUNCTIONS | CLIPS | REDUCTIONS
+ANY: frozenset[frozenset[str]] = frozenset({FUNCTIONS | {"Clip", "Mean", "Root"}})
+"""One formula that could have every function."""
 READ = ARITHMETIC | FUNCTIONS | CLIPS | REDUCTIONS | RESHAPING | THROUGH
 FUNCTION_OF = {
     **{name: name for name in FUNCTIONS},
@@ -54,11 +56,19 @@ class Region:
 class Reader:
     """Remembers, for one graph, which constants are one number; safe across edits since names are never reused."""
 
-    def __init__(self, graph: Graph, others: bool = True, calls: int = MAX_NODES) -> None:
+    def __init__(self, graph: Graph, others: bool = True, calls: int = MAX_NODES, functions: frozenset[frozenset[str]] = ANY) -> None:
         """`others`: whether a formula may read tensors besides x; without, regions end where no x can lie further back. `calls`: how many
-        calls stand one in another in the deepest formula that is looked for; nothing is read beyond that."""
-        self.graph, self.others, self.calls = graph, others, calls
+        calls stand one in another in the deepest formula that is looked for; nothing is read beyond that. `functions`: what each of them
+        holds; what has others is part of none."""
+        self.graph, self.others, self.calls, self.functions = graph, others, calls, functions
         self._numbers: dict[str, float | None] = {}
+        self._parts: dict[frozenset[str], bool] = {}
+
+    def part_of_one(self, functions: frozenset[str]) -> bool:
+        """Whether some formula that is looked for has all these functions."""
+        if functions not in self._parts:
+            self._parts[functions] = any(functions <= whole for whole in self.functions)
+        return self._parts[functions]
 
     def resolve(self, tensor: str) -> str:
         """The tensor behind Identity, a Cast to the dtype it has, and inference Dropout."""

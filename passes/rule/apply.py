@@ -48,7 +48,9 @@ def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tu
     reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
     decisions: dict[tuple[str, str], Decision] = {}
     for _ in range(MAX_ROUNDS):
-        reader = Reader(graph, any(rule.about.others for rule in rules), max((rule.about.calls for rule in rules), default=0))
+        abouts = [rule.about for rule in rules]
+        functions = frozenset(needs for about in abouts for needs in about.functions)
+        reader = Reader(graph, any(a.others for a in abouts), max((a.calls for a in abouts), default=0), functions)
         nodes, readings, changed = graph.nodes, Readings(reader), False
         by_root = _by_root(rules, nodes)
         for node in reversed(nodes):
