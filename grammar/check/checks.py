@@ -139,13 +139,14 @@ def _circle(device: str, host: str, pairs: list[tuple[str, str]]) -> str:
 
 
 def _reach(start: str, pairs: list[tuple[str, str]]) -> set[str]:
+    after: dict[str, list[str]] = {}
+    for a, b in pairs:
+        after.setdefault(a, []).append(b)
     seen, todo = {start}, [start]
     while todo:
-        here = todo.pop()
-        for a, b in pairs:
-            if a == here and b not in seen:
-                seen.add(b)
-                todo.append(b)
+        new = [b for b in after.pop(todo.pop(), ()) if b not in seen]
+        seen.update(new)
+        todo += new
     return seen
 
 
@@ -155,13 +156,14 @@ def check_sense(
     """HW03xx: numbers and dtypes that do not fit one another."""
     for memory in memories:
         _memory(memory, context)
-    if _memories_known(memories, context):
+    known, by_name = _memories_known(memories, context), {device.name: device for device in devices}
+    if known:
         _memory_roles(memories, devices, context)
     _memory_limit(memories, limits, context)
     for device in devices:
         _device(device, [memory for memory in memories if device.name in memory.shared], limits, context)
     for link in links:
-        _link(link, memories, {device.name: device for device in devices}, context)
+        _link(link, memories, known, by_name, context)
     _dtypes(precision, devices, context)
     if not context.report.broken and devices and all(device.active_power is None for device in devices):
         for limit in limits:
@@ -241,13 +243,13 @@ def _device(device: Device, memories: list[Memory], limits: tuple[Limit, ...], c
             context.report.add("warning", "HW0309", context.spans[f"{path}.dispatch"], message, "", note)
 
 
-def _link(link: Link, memories: list[Memory], devices: dict[str, Device], context: Context) -> None:
+def _link(link: Link, memories: list[Memory], known: bool, devices: dict[str, Device], context: Context) -> None:
     path = f"link.{link.source}-{link.destination}"
     span = context.spans[path]
     working = [memory for memory in memories if "activations" in memory.holds]
     common = [memory for memory in working if link.source in memory.shared and link.destination in memory.shared]
     both_known = link.source in devices and link.destination in devices
-    if link.zero_copy and not common and both_known and _memories_known(memories, context):
+    if link.zero_copy and not common and both_known and known:
         message = f"zero copy between `{link.source}` and `{link.destination}`, which share no memory"
         context.report.error("HW0304", span, message, "add both to `shared` of one memory, or write `copy`")
     fastest = max((memory.bandwidth for memory in memories), default=float("inf"))

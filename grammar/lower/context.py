@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ...targets.origin import Fact
 from ...targets.rule_spec import RuleFacts
@@ -62,18 +63,23 @@ class Context:
 
     def scope(self, name: str, span: Span | None = None) -> Scope:
         """What a condition on that operator may ask, for the opsets the line at `span` is about."""
-        from ...targets.operators import operator_names, versions_of
-
-        known = frozenset(operator_names())
-        versions = versions_of(name.removeprefix("ai.onnx::"))
-        if not versions:
-            return Scope(f"`{name}`", OPERATOR_VARIABLES, known_operators=known)
         opset = self.opsets(span) if span else self.opset
-        low, high = opset if "::" not in name else ANY_OPSET
-        first = [version for version in versions if version.since <= low][-1:]
-        forced = first + [version for version in versions if low < version.since <= high] or list(versions)
-        operands = frozenset(slot.name for version in forced for slot in (*version.inputs, *version.outputs))
-        attributes = frozenset(attribute for version in forced for attribute in version.attributes)
-        kinds = {(attribute, kind.rstrip("!=")) for version in forced for attribute, kind in version.attributes.items()}
-        types = {attribute: kind for attribute, kind in sorted(kinds) if len([name for name, _ in kinds if name == attribute]) == 1}
-        return Scope(f"`{name}`", OPERATOR_VARIABLES, operands, attributes, types, known_operators=known)
+        return _scope(name, opset if "::" not in name else ANY_OPSET)
+
+
+@lru_cache(maxsize=512)
+def _scope(name: str, opset: tuple[int, int]) -> Scope:
+    from ...targets.operators import operator_names, versions_of
+
+    known = frozenset(operator_names())
+    versions = versions_of(name.removeprefix("ai.onnx::"))
+    if not versions:
+        return Scope(f"`{name}`", OPERATOR_VARIABLES, known_operators=known)
+    low, high = opset
+    first = [version for version in versions if version.since <= low][-1:]
+    forced = first + [version for version in versions if low < version.since <= high] or list(versions)
+    operands = frozenset(slot.name for version in forced for slot in (*version.inputs, *version.outputs))
+    attributes = frozenset(attribute for version in forced for attribute in version.attributes)
+    kinds = {(attribute, kind.rstrip("!=")) for version in forced for attribute, kind in version.attributes.items()}
+    types = {attribute: kind for attribute, kind in sorted(kinds) if len([name for name, _ in kinds if name == attribute]) == 1}
+    return Scope(f"`{name}`", OPERATOR_VARIABLES, operands, attributes, types, known_operators=known)

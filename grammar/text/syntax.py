@@ -150,11 +150,14 @@ def _items(children: list[Any], source: Source) -> tuple[Item, ...]:
 
 
 def _span(node: Tree[Token] | Token, source: Source) -> Span:
+    if isinstance(node, str):
+        return Span(source, node.start_pos, node.end_pos)  # type: ignore[arg-type]
     first: Any = node
     last: Any = node
-    while hasattr(first, "children"):
+    inner = type(node)
+    while first.__class__ is inner:
         first = first.children[0]
-    while hasattr(last, "children"):
+    while last.__class__ is inner:
         last = last.children[-1]
     return Span(source, first.start_pos, last.end_pos)
 
@@ -225,9 +228,9 @@ _INFIX = frozenset({"either", "both", "compared", "sum", "product", "power"})
 
 
 def _formula(tree: Tree[Token], source: Source) -> Formula:
-    kind, children, span = str(tree.data), tree.children, _span(tree, source)
-    parts = tuple(_formula(child, source) for child in children if not isinstance(child, str))
-    first = str(children[0])
+    kind, children, span, inner = str(tree.data), tree.children, _span(tree, source), tree.__class__
+    parts = tuple([_formula(child, source) for child in children if child.__class__ is inner])
+    first = "" if children[0].__class__ is inner else str(children[0])  # a tree would be written out
     match kind:
         case "group":
             return parts[0]
