@@ -47,7 +47,7 @@ class Advisor:
         with job.clock.stage("look for a change that would do"):
             end = time.process_time() + max(LEAST_SECONDS, TIMES * (time.process_time() - self.begun))
             plans = Trials(self.planned, PLANS, lambda: self._late(end), PROBES)
-            bundles = Trials(self.built, BUNDLES, lambda: self._late(end))
+            bundles = Trials(self.built, BUNDLES, lambda: self._late(end), wobble=1e-3)
             found, free = search_for_relaxations(job.target, plans, bundles, self.written)
         texts = sentences(found, free, cut=plans.cut or bundles.cut)
         return Infeasible(problem.resource, problem.demand, problem.limit, texts, message=problem.message, where=problem.where)

@@ -53,9 +53,9 @@ class Bound:
         """Whether a value is looser than what the target says."""
         return value > self.value if self.most else value < self.value
 
-    def below(self, value: float) -> float:
-        """The next value that is tighter: one byte, or less than a prediction can tell."""
-        step = 1.0 if self.row.dimension == "size" else 1e-6 * abs(value)
+    def below(self, value: float, wobble: float = 0.0) -> float:
+        """The next value that is tighter: one byte (or `wobble`, a share of the bytes), or less than a prediction can tell."""
+        step = max(1.0, wobble * value) if self.row.dimension == "size" else 1e-6 * abs(value)
         return value - step if self.most else value + step
 
     def looser(self, value: float, share: float) -> float:

@@ -67,7 +67,7 @@ def _enough(target: Target, bound: Bound, others: Sequence[Change], trials: Tria
 
 
 def _less(target: Target, bound: Bound, value: float, others: Sequence[Change], trials: Trials) -> float | None:
-    tries = (bound.below(value), *(bound.value + share * (value - bound.value) for share in trials.probes))
+    tries = (bound.below(value, trials.wobble), *(bound.value + share * (value - bound.value) for share in trials.probes))
     for tried in tries:
         if bound.beyond(tried):
             needed = _needed(target, bound, tried, others, trials)

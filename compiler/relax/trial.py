@@ -35,6 +35,8 @@ class Trials:
     probes: tuple[float, ...] = ()
     """Where it is looked for less of a bound although the next step below is not enough: shares of the way from what the target says to
     what is enough. A plan that needs less may be found there, since no solver tries every plan."""
+    wobble: float = 0.0
+    """By what share bytes may differ from one compilation to the next: what a bundle takes on disk includes the text of its limits."""
     spent: int = 0
     cut: bool = False
     """Whether one was asked for that was not made."""
