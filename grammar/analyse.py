@@ -203,8 +203,10 @@ def _opset(reader: Reader, context: Context) -> tuple[int, int] | None:
     reader.end()
     if low is None or high is None:
         return None
-    if not (low.text.isdigit() and high.text.isdigit() and 1 <= int(low.text) <= int(high.text) <= dictionary_opset()):
+    known_opsets = range(1, dictionary_opset() + 1)
+    numbers = [int(one.text) if one.text.isdecimal() and len(one.text) < 9 else 0 for one in (low, high)]
+    if not (numbers[0] in known_opsets and numbers[1] in known_opsets and numbers[0] <= numbers[1]):
         message = f"`{low.text}..{high.text}` is not a valid opset range; opsets 1..{dictionary_opset()} are known"
         context.report.error("HW0108", low.span.to(high.span), message)
         return None
-    return int(low.text), int(high.text)
+    return numbers[0], numbers[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .dtypes import BITS, FLOATS
@@ -11,7 +11,7 @@ from .expression import truth
 from .formula import Expression, render
 from .model import Device, OperatorRule, Precision, SupportBlock
 from .operator_view import OperatorView, TensorView
-from .operators import key_of
+from .operators import key_of, versions_of
 from .origin import Origin
 from .support import Yes, data_dtypes, environment_of, float_choices, lists, rules_for, same_operator, supports
 from .widen import widen
@@ -29,6 +29,12 @@ class Edit:
     """Its text now; "" for a line that is added."""
     origin: Origin
     """The line, or for a new one the block it goes into."""
+    operator: str = ""
+    """What a line that is added names."""
+
+    def __str__(self) -> str:
+        """What a message says of it."""
+        return f"`{self.text}`" if self.text else f"delete `{self.instead};`"
 
 
 def admit(device: Device, view: OperatorView, precision: Precision) -> tuple[Device, tuple[Edit, ...]] | None:
@@ -42,6 +48,31 @@ def admit(device: Device, view: OperatorView, precision: Precision) -> tuple[Dev
         device, edit = step
         edits.append(edit)
     return device, tuple(edits)
+
+
+def admit_all(device: Device, views: Sequence[OperatorView], precision: Precision) -> tuple[Device, tuple[Edit, ...]] | None:
+    """`admit` for several operators; of a line that had to change twice only the last form is listed."""
+    edits: list[Edit] = []
+    for view in views:
+        step = admit(device, view, precision)
+        if step is None:
+            return None
+        device, more = step
+        for edit in more:
+            edits = [old for old in edits if not edit.instead or old.text != edit.instead]
+            edits.append(edit)
+    return device, tuple(dict.fromkeys(edits))
+
+
+def opsets_for(edits: Sequence[Edit], opset: tuple[int, int]) -> tuple[int, int] | None:
+    """The range of opsets in which the operators that edits add may be named (HW0404), widened upwards; None where there is none."""
+    low, high = opset
+    for name in (edit.operator for edit in edits if edit.operator and "::" not in edit.operator):
+        versions = versions_of(name)
+        if not versions or any(version.deprecated and version.since <= low for version in versions):
+            return None
+        high = max(high, versions[0].since)
+    return low, high
 
 
 def _step(device: Device, view: OperatorView, precision: Precision) -> tuple[Device, Edit] | None:
@@ -114,7 +145,7 @@ def _added(device: Device, name: str, dtype: str) -> tuple[Device, Edit]:
         made = (*device.supports, SupportBlock(dtypes=(dtype,), everything=False, rules=(rule,), origin=origin))
     else:
         made = tuple(replace(other, rules=(*other.rules, rule)) if other is block else other for other in device.supports)
-    return replace(device, supports=made), Edit(f"supports {dtype} {{ {name}; }}", "", origin)
+    return replace(device, supports=made), Edit(f"supports {dtype} {{ {name}; }}", "", origin, name)
 
 
 def _swapped(device: Device, old: OperatorRule, new: OperatorRule) -> tuple[SupportBlock, ...]:

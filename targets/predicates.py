@@ -157,7 +157,12 @@ class Predicate:
 
 
 PREDICATES: Mapping[str, Predicate] = {
-    "const": Predicate(("operand",), _const, "every operand named is a constant of the model, or absent", repeats=True),
+    "const": Predicate(
+        ("operand",),
+        _const,
+        "every operand named is a constant of the model (DequantizeLinear, Cast or Transpose of one counts), or absent",
+        repeats=True,
+    ),
     "present": Predicate(("operand-or-attribute",), _present, "the optional operand or attribute is given"),
     "rank": Predicate(("operand",), lambda c, e, _: _about(c, e, _rank), "number of axes"),
     "dim": Predicate(("operand", "axis"), _dim, "extent of one axis: an index (negative from the last) or a letter N C D H W"),

@@ -24,7 +24,8 @@ from infeasible_pairs import Pair, pairs
 
 from autoglmc.compiler.errors import Infeasible
 
-RUNGS, MEASURED_RUNGS = 24, 6
+RUNGS, MEASURED = 24, 0.25
+"""Rungs of a ladder, and the share of them where every rung is a verification."""
 WIDEST = 1e4
 """Times the value of a limit, where the ladder ends."""
 CLOSE = 1.05
@@ -63,7 +64,7 @@ class Judged:
     """Advice that the ladder beats by more than CLOSE."""
 
 
-def judge(pair: Pair, problem: Infeasible) -> Judged:
+def judge(pair: Pair, problem: Infeasible, rungs: int) -> Judged:
     found, original = Judged(), str(pair.text)
     advised: dict[str, str] = {}
     for sentence in problem.relaxations:
@@ -80,7 +81,7 @@ def judge(pair: Pair, problem: Infeasible) -> Judged:
             found.failed += (f"{' and '.join(statements)}: {str(refusal).splitlines()[0]}",)
         if len(statements) == 1:
             advised[_head(statements[0])] = statements[0]
-    for head, ladder in ladders(pair):
+    for head, ladder in ladders(pair, max(int(rungs * MEASURED), 2) if pair.verify else rungs):
         least = next((statement for statement in ladder if pair.compile(edited(original, statement)) is None), None)
         if least is None:
             continue
@@ -108,9 +109,8 @@ def _beats(least: str, advised: str) -> bool:
     return _value(advised) > CLOSE * _value(least)
 
 
-def ladders(pair: Pair) -> Iterator[tuple[str, list[str]]]:
+def ladders(pair: Pair, rungs: int) -> Iterator[tuple[str, list[str]]]:
     """For each limit and budget alone: statements from just looser than the file's to the loosest that the language permits."""
-    rungs = MEASURED_RUNGS if pair.verify else RUNGS
     for head, value in pair.text.limits.items():
         here = _value(value)
         if head == "fps >=":
@@ -132,12 +132,12 @@ def ladders(pair: Pair) -> Iterator[tuple[str, list[str]]]:
                 yield f"memory {name} {{", [f"memory {name} {{ budget {int(b)} B; }}" for b in steps]
 
 
-def try_advice(count: int, seed: int, given: Sequence[Path], tell: bool) -> Counter[str]:
+def try_advice(count: int, seed: int, given: Sequence[Path], rungs: int = RUNGS) -> Counter[str]:
     """Counts over that many pairs."""
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         for number, pair, problem in pairs(count, seed, given, Path(folder)):
-            judged = judge(pair, problem)
+            judged = judge(pair, problem, rungs)
             found.update(
                 {
                     "pairs": 1,
@@ -152,7 +152,7 @@ def try_advice(count: int, seed: int, given: Sequence[Path], tell: bool) -> Coun
             )
             if found["pairs"] % 10 == 0:
                 print(f"{found['pairs']} pairs", file=sys.stderr, flush=True)
-            if tell and (judged.failed or judged.missed or judged.looser):
+            if judged.failed or judged.missed or judged.looser:
                 how = ", verified" if pair.verify else ""
                 print(f"--- {seed}/{number} ({pair.model.name}{how})\n{pair.text}\n{problem}\n{judged}", flush=True)
     return found
@@ -163,9 +163,10 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=Path, nargs="*", default=(), help="ONNX files to draw from besides generated ones")
+    parser.add_argument("--rungs", type=int, default=RUNGS, help="values that the judge tries of every limit")
     arguments = parser.parse_args()
     start = time.process_time()
-    found = try_advice(arguments.pairs, arguments.seed, arguments.models, tell=True)
+    found = try_advice(arguments.pairs, arguments.seed, arguments.models, arguments.rungs)
     for what, count in found.items():
         print(f"{count:6d} {what}")
     print(f"seed {arguments.seed}, {time.process_time() - start:.0f} s")

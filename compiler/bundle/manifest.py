@@ -41,6 +41,10 @@ class ModelRecord(Record, frozen=True, kw_only=True):
     inputs: tuple[ValueRecord, ...]
     """In the order of the model's graph."""
     outputs: tuple[ValueRecord, ...]
+    defaults: tuple[str, ...]
+    """Inputs of the model's graph with a default value, which the bundle has as constants."""
+    metadata: Mapping[str, str]
+    """The model's own metadata (metadata_props: class labels and the like), at most 256 KiB of it."""
 
 
 class TargetRecord(Record, frozen=True, kw_only=True):

@@ -20,8 +20,10 @@ INTERNAL = 3
 NOT_VERIFIED = 4
 """Made, or right as far as it could be judged, but not verified."""
 INTERRUPTED = 130
-ENVIRONMENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO})
-"""Operating system errors that are the machine's state, not a fault of autoglmc."""
+ENVIRONMENT = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENAMETOOLONG}
+)
+"""Operating system errors that are the machine's state, or of a name that was given, and not a fault of autoglmc."""
 PACKAGES = ("autoglmc", "onnx", "onnxruntime", "onnxsim", "ortools", "numpy", "protobuf")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import clipped
 from ..report.printable import printable
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def echo_wrapped(line: str, indent: int = CONTINUED) -> None:
     """Wraps under itself on a terminal, or where COLUMNS is set; else as it is, since another program may look for words."""
     import textwrap
 
-    text, width = printable(line), screen_width()
+    text, width = printable(clipped(line)), screen_width()
     if width:
         text = textwrap.fill(text, width, subsequent_indent=" " * indent, replace_whitespace=False, break_on_hyphens=False)
     click.echo(text)

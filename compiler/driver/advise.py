@@ -109,7 +109,7 @@ class Advisor:
         if file is None:
             made = changed(target, [replace(change, value=value) for change, value in zip(relaxation, allowed, strict=True)])
             return made if permitted(made) else None
-        read = amended_target(file, target.name, [(change.bound.block, change.statement) for change in relaxation])
+        read = amended_target(file, target, [(change.bound.block, change.statement) for change in relaxation])
         values = {} if read is None else {bound.key: bound for bound in bounds_of(read)}
         return None if any(c.bound.key in values and values[c.bound.key].beyond(c.value) for c in relaxation) else read
 

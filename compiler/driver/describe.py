@@ -30,4 +30,6 @@ def describe(planned: PlannedModel, search: tuple[AttemptRecord, ...], settings:
         decisions=decisions(work),
         search=search,
         settings=settings,
+        model_defaults=loaded.defaults,
+        model_metadata=loaded.metadata,
     )

@@ -28,6 +28,7 @@ from ..plan.arena import ArenaPlan
 from ..plan.segments import Compiled
 
 NO_ERRORS = ErrorsRecord(bounds=(), measured=())
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
 NO_SETTINGS: Mapping[int, OrtSettings] = MappingProxyType({})
 
 
@@ -45,6 +46,8 @@ def manifest_of(
     decisions: tuple[DecisionRecord, ...] = (),
     search: tuple[AttemptRecord, ...] = (),
     settings: Mapping[int, OrtSettings] = NO_SETTINGS,
+    model_defaults: tuple[str, ...] = (),
+    model_metadata: Mapping[str, str] = NO_METADATA,
 ) -> Manifest:
     """Everything but `files`, what was compiled ahead of time, and what a comparison with the model gave. `model_…`: of the file that was
     compiled; `version`: of autoglmc; `settings`: by segment index, what onnxruntime's CPU leaves out."""
@@ -54,6 +57,8 @@ def manifest_of(
             opset=model_opset,
             inputs=tuple(_value(compiled, plan, name) for name in compiled.graph_inputs),
             outputs=tuple(_value(compiled, plan, name) for name in compiled.graph_outputs),
+            defaults=model_defaults,
+            metadata=dict(model_metadata),
         ),
         target=target,
         tool=ToolRecord(name=TOOL, version=version, format=FORMAT),

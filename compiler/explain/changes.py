@@ -10,9 +10,9 @@ from functools import partial
 from ...passes.graph.graph import Graph
 from ...passes.graph.versions import declared, readable, unlike
 from ...passes.rule.rewrite import Declined
-from ...targets.admit import Edit, admit
+from ...targets.admit import admit_all, opsets_for
 from ...targets.dtypes import FLOATS
-from ...targets.model import Device, Precision, RewriteLine, Target
+from ...targets.model import RewriteLine, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import Yes, data_dtypes, device_dtypes, supports
 from ..pipeline.work import Work
@@ -86,9 +86,14 @@ def _rules(target: Target, views: Sequence[OperatorView], device: str) -> Iterat
     if found is None or not found[1]:
         return
     edits = found[1]
-    text = " and ".join(_text(edit) for edit in edits)
+    opsets = opsets_for(edits, target.opset)
+    if opsets is None:
+        return
+    newer = opsets != target.opset
+    text = " and ".join([*([f"`onnx opset {opsets[0]}..{opsets[1]};`"] if newer else []), *map(str, edits)])
     instead = ", ".join(dict.fromkeys(str(edit.origin) for edit in edits))
-    yield Change("rule", text, instead, "only if the hardware and its runtime do that", _retarget(partial(_admitting, device, views)))
+    amend = partial(_admitting_newer, device, views, opsets[1]) if newer else partial(_admitting, device, views)
+    yield Change("rule", text, instead, "only if the hardware and its runtime do that", _retarget(amend))
 
 
 def _rewritten_rules(work: Work, tensors: Sequence[str], device: str) -> Iterator[Change]:
@@ -115,24 +120,6 @@ def _admitting(device: str, views: Sequence[OperatorView], target: Target) -> Ta
     return None if found is None else with_device(target, found[0])
 
 
-def admit_all(device: Device, views: Sequence[OperatorView], precision: Precision) -> tuple[Device, tuple[Edit, ...]] | None:
-    """`admit` for several operators; of a line that had to change twice only the last form is listed."""
-    edits: list[Edit] = []
-    for view in views:
-        step = admit(device, view, precision)
-        if step is None:
-            return None
-        device, more = step
-        for edit in more:
-            edits = [old for old in edits if not edit.instead or old.text != edit.instead]
-            edits.append(edit)
-    return device, tuple(dict.fromkeys(edits))
-
-
-def _text(edit: Edit) -> str:
-    return f"`{edit.text}`" if edit.text else f"delete `{edit.instead};`"
-
-
 def _opsets(work: Work, tensors: Sequence[str], views: Sequence[OperatorView], device: str) -> Iterator[Change]:
     """A wider range of opsets, where the runtime cannot read the operators as they are written: the shortest that is enough."""
     low, high = work.target.opset
@@ -141,7 +128,7 @@ def _opsets(work: Work, tensors: Sequence[str], views: Sequence[OperatorView], d
     newest = next((last for last in range(high + 1, work.graph.newest + 1) if _readable(work.graph, tensors, low, last)), 0)
     found = admit_all(work.target.device(device), views, work.target.precision) if newest else None
     if found is not None:
-        lines = [f"`onnx opset {low}..{newest};`", *(_text(edit) for edit in found[1])]
+        lines = [f"`onnx opset {low}..{newest};`", *map(str, found[1])]
         where = ", ".join(dict.fromkeys(str(edit.origin) for edit in found[1]))
         amend = partial(_admitting_newer, device, views, newest)
         yield Change("rule", " and ".join(lines), where, "only if the runtime reads it", _retarget(amend))

@@ -8,6 +8,7 @@ terminal, the streams, the arguments. Ctrl-C and SIGTERM are passed on once; wha
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -35,6 +36,7 @@ def supervised(command: Callable[[], int], tell: Tell) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*STOP, signal.SIGCHLD})
     sys.stdout.flush()
     sys.stderr.flush()
+    gc.freeze()  # the collector would touch, and so copy, every page that both have
     try:
         child = os.fork()
     except OSError:  # no process to be had
@@ -43,7 +45,9 @@ def supervised(command: Callable[[], int], tell: Tell) -> int:
         return command()
     if child:
         ending = Watch(child, board, scratch).until_the_end()
-        return ending if isinstance(ending, int) else tell(ending)
+        if isinstance(ending, int):
+            os._exit(ending)  # the child has written everything; taking this interpreter down takes longer than all that it did
+        return tell(ending)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both; the parent passes on what counts
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     end_with_parent(parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ...grammar import HwError, Source, load_source, read_source
@@ -11,19 +12,34 @@ from ...grammar.rule_facts import rule_facts
 from ...targets.model import Target
 
 
-def amended_target(path: Path, name: str, statements: Sequence[tuple[str, str]]) -> Target | None:
-    """The target `name` of the file with these statements in place of what it says, as a file that extends it would have them. Each comes
-    with the head of its block: ("limits", "latency <= 12 ms"). None where that is an error, or the file is gone."""
+def amended_target(path: Path, target: Target, statements: Sequence[tuple[str, str]]) -> Target | None:
+    """The target that the file gave, with these statements in place of what it says, as a file that extends it would have them. Each comes
+    with the head of its block: ("limits", "latency <= 12 ms"). None where that is an error, or the file is gone.
+
+    Names and places are those of the file, as if it had been edited."""
     try:
         original = read_source(path)
     except (HwError, OSError):
         return None
-    child = Source(str(path.with_name(f"{path.name} with what is advised")), _child(name, statements))
+    child = Source(str(path.with_name(f"{path.name} with what is advised")), _child(target.name, statements))
 
     def load(written: str, source: Source) -> Source | str:
         return original if source.name == child.name else load_source(written, source)
 
-    return analyse(child, rule_facts(), load).target
+    found = analyse(child, rule_facts(), load).target
+    return None if found is None else _in_place(found, target)
+
+
+def _in_place(found: Target, target: Target) -> Target:
+    limits = {(limit.kind, limit.subject): limit.origin for limit in target.limits}
+    memories = {memory.name: memory.origin for memory in target.memories}
+    return replace(
+        found,
+        name=target.name,
+        title=target.title,
+        limits=tuple(replace(limit, origin=limits.get((limit.kind, limit.subject), limit.origin)) for limit in found.limits),
+        memories=tuple(replace(memory, origin=memories.get(memory.name, memory.origin)) for memory in found.memories),
+    )
 
 
 def _child(name: str, statements: Sequence[tuple[str, str]]) -> str:

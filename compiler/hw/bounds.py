@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from ...grammar.words.properties import PROPERTIES
 from ...grammar.words.property import Property
@@ -57,9 +58,9 @@ class Bound:
         step = 1.0 if self.row.dimension == "size" else 1e-6 * abs(value)
         return value - step if self.most else value + step
 
-    def looser(self, value: float) -> float:
-        """A value that is looser by less than anybody minds."""
-        return value + NEAR * abs(value) * (1 if self.most else -1)
+    def looser(self, value: float, share: float) -> float:
+        """A value that is looser by that share of it."""
+        return value + share * abs(value) * (1 if self.most else -1)
 
     def factor(self, value: float) -> float:
         """How far a value is from what the target says: 2 is twice, and half where the least is stated. A share is taken of what it lacks
@@ -90,15 +91,18 @@ class Bound:
         """Ways to write a value that holds `value`, with fewest digits first: what is then allowed (SI), and "latency <= 12 ms"."""
         unit, scale = self._unit(value)
         slack = min(NEAR * abs(value), FAR * abs(value - self.value)) or 1e-9 * abs(value)
+        exact = Decimal(repr(value)) / Decimal(repr(scale))
         for digits in range(3, MOST_DIGITS + 1):
-            number = _rounded(value / scale, digits, up=self.most)
+            number = _plain(exact, digits, ROUND_CEILING if self.most else ROUND_FLOOR)
             allowed = exactly(number, scale)
-            if (allowed >= value if self.most else allowed <= value) and (abs(allowed - value) <= slack or digits == MOST_DIGITS):
+            if abs(allowed - value) <= slack or digits == MOST_DIGITS:
                 yield allowed, self._statement(f"{number} {unit}".strip())
 
     def _unit(self, value: float) -> tuple[str, float]:
         """The unit that messages use for this kind, and its size in SI."""
         units = DIMENSIONS[self.row.dimension]
+        if self.row.dimension == "size" and value < 1024:
+            return "B", 1.0
         word = amount(self.kind, value).rpartition(" ")[2]
         return (word, units[word]) if word in units else (next(iter(units), ""), 1.0)
 
@@ -140,20 +144,7 @@ def _key(limit: Limit) -> tuple[str, str]:
     return limit.kind, limit.subject
 
 
-def _rounded(number: float, digits: int, up: bool) -> str:
-    """So many significant digits, on the side asked for; never an exponent where a person would write none."""
-    if not number:
-        return "0"
-    unit = 10.0 ** (math.floor(math.log10(abs(number))) + 1 - digits)
-    whole = (math.ceil if up else math.floor)(number / unit)
-    candidates = [f"{(whole + step) * unit:.{digits}g}" for step in ((-1, 0, 1) if up else (1, 0, -1))]
-    holding = (text for text in candidates if (float(text) >= number if up else float(text) <= number))
-    return _plain(next(holding, repr(number)))
-
-
-def _plain(text: str) -> str:
-    """1.2e+04 as 12000; small numbers keep their exponent, as the language reads it."""
-    from decimal import Decimal
-
-    value = Decimal(text)
-    return f"{value.normalize():f}" if value and abs(value) >= Decimal("1e-5") else f"{value.normalize():e}".replace("e+", "e")
+def _plain(number: Decimal, digits: int, rounding: str) -> str:
+    """So many significant digits, rounded to the side asked for; an exponent only where zeros would be many."""
+    short = Context(prec=digits, rounding=rounding).plus(number).normalize()
+    return f"{short:f}" if not short or abs(short) >= Decimal("1e-5") else f"{short:e}"

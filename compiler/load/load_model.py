@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..quantities import count
 from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
 from .checked_copy import checked_copy, type_outputs
 from .fold.fold_constants import fold_constants
 from .fold.hoist_weights import hoist_weights
+from .fold.lift_constants import constants_to_initializers, copy_constant_outputs
 from .fold.simplify import keep_metadata
 from .function_size import check_functions
 from .hide_weights import SMALL, hide_weights
 from .infer_types import corrections, stated_outputs
-from .lift_constants import constants_to_initializers, copy_constant_outputs
 from .lift_opset import modernise
+from .metadata import metadata_of
 from .node_names import name_nodes_apart
 from .operands import check_operands
 from .read_model import read_model
@@ -26,6 +29,9 @@ from .weights import check_weights, hash_model, load_external
 
 if TYPE_CHECKING:
     import onnx
+
+NAMED = 8
+"""How many inputs with default values a note names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,10 @@ class LoadedModel:
     opset: int
     """Of `proto`; the file's own may be older."""
     source_opset: int
+    defaults: tuple[str, ...] = ()
+    """Graph inputs with default values, which became constants."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The model's own, by key (metadata.py)."""
     notes: tuple[str, ...]
     """What was done, or could not be done, that a user may want to know."""
 
@@ -66,12 +76,22 @@ def load_model(source: Source, shapes: Shapes | None = None) -> LoadedModel:
     if external:
         load_external(model, source)
     source_opset = opset_of(model)
+    metadata, dropped = metadata_of(model)
+    defaults = default_inputs(model)
     bind_shapes(model, shapes or {})
     unbound = unbound_dims(model)
     proto, more = _prepare(model, where)
     check_runtime_faults(proto, where)
     return LoadedModel(
-        source=source, proto=proto, sha256=sha256, unbound=unbound, opset=opset_of(proto), source_opset=source_opset, notes=(*notes, *more)
+        source=source,
+        proto=proto,
+        sha256=sha256,
+        unbound=unbound,
+        opset=opset_of(proto),
+        source_opset=source_opset,
+        defaults=defaults,
+        metadata=metadata,
+        notes=(*notes, *dropped, *more),
     )
 
 
@@ -94,12 +114,21 @@ def _prepare(source: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, tupl
 
 def _drop_defaults(model: onnx.ModelProto) -> tuple[str, ...]:
     """An input with an initializer is a weight that a caller might replace (and, before IR 4, every weight): taken as a constant."""
-    inputs = real_inputs(model.graph)
-    count = len(model.graph.input) - len(inputs)
-    if count == 0:
+    inputs, named = real_inputs(model.graph), default_inputs(model)
+    if len(inputs) < len(model.graph.input):
+        del model.graph.input[:]
+        model.graph.input.extend(inputs)
+        model.ir_version = max(model.ir_version, 4)
+    if not named:
         return ()
-    del model.graph.input[:]
-    model.graph.input.extend(inputs)
-    replaceable = model.ir_version >= 4
-    model.ir_version = max(model.ir_version, 4)
-    return (f"{count} graph inputs have default values: taken as constants",) if replaceable else ()
+    shown = ", ".join(f"'{name}'" for name in named[:NAMED]) + (f" and {len(named) - NAMED} more" if len(named) > NAMED else "")
+    return (f"{count(len(named), 'graph input')} with a default value, taken as constants: {shown}",)
+
+
+def default_inputs(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Graph inputs that have an initializer, for which a caller of the model may give another value; none before IR version 4, where
+    every weight is such an input."""
+    if model.ir_version < 4:
+        return ()
+    real = {value.name for value in real_inputs(model.graph)}
+    return tuple(value.name for value in model.graph.input if value.name not in real)

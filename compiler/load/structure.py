@@ -81,6 +81,9 @@ def _check_names(graph: onnx.GraphProto, where: str) -> None:
         writer: dict[str, str] = {tensor.name: "an initializer" for tensor in part.initializer}
         writer.update((value.name, "the graph's input") for value in part.input)
         for node in part.node:
+            if not node.op_type:
+                what = f"the node '{node.name}'" if node.name else f"the node that writes {', '.join(map(repr, node.output)) or 'nothing'}"
+                raise ModelError(f"{what} names no operator (its op_type is empty)", where=where, help="export the model again")
             for name in node.output:
                 if name in writer:
                     message = f"tensor '{name}' is written twice: by {writer[name]} and by {describe_node(node)}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from .read_model import peek_model
 from .source import Source, folder_of
-from .structure import ABSURD, all_graphs
+from .structure import ABSURD, all_graphs, describe_node
 from .tensor_data import packed_bits, raw_fault, typed_fault
 
 if TYPE_CHECKING:
@@ -37,11 +37,16 @@ def check_weights(model: onnx.ModelProto, source: Source) -> tuple[External, ...
     found = []
     _refuse_sparse(model, source)
     for tensor in all_tensors(model):
-        size = _declared_bytes(tensor, source)
-        if is_external(tensor):
-            found.append(_locate(tensor, size, source))
-        else:
-            _check_inline(tensor, size, source)
+        try:
+            size = _declared_bytes(tensor, source)
+            if is_external(tensor):
+                found.append(_locate(tensor, size, source))
+            else:
+                _check_inline(tensor, size, source)
+        except ModelError as problem:
+            if tensor.name:
+                raise
+            raise ModelError(problem.message, where=f"{problem.where}, {_holder(tensor, model)}", help=problem.help) from None
     return tuple(found)
 
 
@@ -93,10 +98,24 @@ def is_external(tensor: onnx.TensorProto) -> bool:
     return bool(tensor.data_location == 1)  # TensorProto.EXTERNAL
 
 
+def _named(name: str) -> str:
+    return f"weight '{name}'" if name else "a weight without a name"
+
+
+def _holder(tensor: onnx.TensorProto, model: onnx.ModelProto) -> str:
+    """Where a tensor without a name is: the node that has it as an attribute, or the graph."""
+    nodes = [node for graph in all_graphs(model.graph) for node in graph.node]
+    for node in (*nodes, *(node for function in model.functions for node in function.node)):
+        for attribute in node.attribute:
+            if any(held is tensor for held in (attribute.t, *attribute.tensors)):
+                return f"attribute '{attribute.name}' of {describe_node(node)}"
+    return "an initializer of the graph"
+
+
 def _refuse_sparse(model: onnx.ModelProto, source: Source) -> None:
     for graph in all_graphs(model.graph):
         for tensor in graph.sparse_initializer:
-            message = f"weight '{tensor.values.name}' is stored as a sparse tensor, which autoglmc does not read"
+            message = f"{_named(tensor.values.name)} is stored as a sparse tensor (sparse_initializer), which autoglmc does not read"
             raise ModelError(message, where=str(source), help="export the model with dense weights")
 
 
@@ -104,11 +123,11 @@ def _declared_bytes(tensor: onnx.TensorProto, source: Source) -> int:
     from onnx import TensorProto
 
     if tensor.data_type not in TensorProto.DataType.values() or tensor.data_type == TensorProto.UNDEFINED:
-        message = f"weight '{tensor.name}' has data type {tensor.data_type}, which this onnx does not know"
+        message = f"{_named(tensor.name)} has data type {tensor.data_type}, which this onnx does not know"
         raise ModelError(message, where=str(source), help="pip install --upgrade onnx onnxruntime, or export the model again")
     if any(dim < 0 for dim in tensor.dims) or math.prod(max(dim, 1) for dim in tensor.dims) > ABSURD:
         raise ModelError(
-            f"weight '{tensor.name}' declares the impossible shape {list(tensor.dims)}", where=str(source), help="export the model again"
+            f"{_named(tensor.name)} declares the impossible shape {list(tensor.dims)}", where=str(source), help="export the model again"
         )
     return int(math.prod(tensor.dims) * packed_bits(tensor) + 7) // 8
 
@@ -116,7 +135,7 @@ def _declared_bytes(tensor: onnx.TensorProto, source: Source) -> int:
 def _check_inline(tensor: onnx.TensorProto, size: int, source: Source) -> None:
     fault = raw_fault(tensor, size) if tensor.HasField("raw_data") else typed_fault(tensor, size)
     if fault:
-        raise ModelError(f"weight '{tensor.name}' {fault}", where=str(source), help=ADVICE)
+        raise ModelError(f"{_named(tensor.name)} {fault}", where=str(source), help=ADVICE)
 
 
 def _locate(tensor: onnx.TensorProto, size: int, source: Source) -> External:
@@ -125,9 +144,9 @@ def _locate(tensor: onnx.TensorProto, size: int, source: Source) -> External:
     file = _inside(location, tensor.name, source)
     offset, length = (_number(entries, key, default, tensor.name, source) for key, default in (("offset", 0), ("length", size)))
     if length != size or not packed_bits(tensor):
-        raise ModelError(f"weight '{tensor.name}': {length} bytes in '{location}', its shape needs {size}", where=str(source), help=ADVICE)
+        raise ModelError(f"{_named(tensor.name)}: {length} bytes in '{location}', its shape needs {size}", where=str(source), help=ADVICE)
     if offset + length > (total := file.stat().st_size):
-        message = f"weight '{tensor.name}' lies at bytes {offset} to {offset + length} of '{location}', which has only {total}"
+        message = f"{_named(tensor.name)} lies at bytes {offset} to {offset + length} of '{location}', which has only {total}"
         raise ModelError(message, where=str(source), help=ADVICE)
     return External(file, location, offset, length)
 
@@ -137,29 +156,27 @@ def _inside(location: str, name: str, source: Source) -> Path:
     posix, windows = PurePosixPath(location), PureWindowsPath(location)
     escapes = posix.is_absolute() or bool(windows.drive or windows.root) or ".." in posix.parts or ".." in windows.parts
     if not location or "\0" in location or escapes:
-        message = (
-            f"weight '{name}' lies outside the model's folder: '{location}'" if location else f"weight '{name}' names no external file"
-        )
+        message = f"{_named(name)} lies outside the model's folder: '{location}'" if location else f"{_named(name)} names no external file"
         raise ModelError(message, where=str(source), help="external data must be given by a file name relative to the model")
     folder = folder_of(source, name)
     file = folder / location
     try:
         real = file.resolve()
         if not real.is_relative_to(folder.resolve()):
-            message = f"weight '{name}' lies outside the model's folder: '{location}' is a link to {real}"
+            message = f"{_named(name)} lies outside the model's folder: '{location}' is a link to {real}"
             raise ModelError(message, where=str(source), help="put the data file itself beside the model")
         mode = file.stat().st_mode
         if not stat.S_ISREG(mode):
-            message = f"the data file '{location}' of weight '{name}' is not a regular file"
+            message = f"the data file '{location}' of {_named(name)} is not a regular file"
             raise ModelError(message, where=str(source), help="put the data file itself beside the model")
         file.open("rb").close()
     except FileNotFoundError:
-        raise ModelError(f"the data file '{location}' of weight '{name}' is missing", where=str(source), help=ADVICE) from None
+        raise ModelError(f"the data file '{location}' of {_named(name)} is missing", where=str(source), help=ADVICE) from None
     except RuntimeError:  # pathlib's word for links that lead in a circle
-        message = f"the data file '{location}' of weight '{name}' is a link that leads to itself"
+        message = f"the data file '{location}' of {_named(name)} is a link that leads to itself"
         raise ModelError(message, where=str(source), help=ADVICE) from None
     except OSError as problem:
-        message = f"the data file '{location}' of weight '{name}' cannot be read: {problem.strerror or problem}"
+        message = f"the data file '{location}' of {_named(name)} cannot be read: {problem.strerror or problem}"
         raise ModelError(message, where=str(source), help=ADVICE) from None
     return file
 
@@ -168,6 +185,6 @@ def _number(entries: dict[str, str], key: str, default: int, name: str, source: 
     text = entries.get(key, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise ModelError(
-            f"weight '{name}': external {key} is '{text}', not a number of bytes", where=str(source), help="export the model again"
+            f"{_named(name)}: external {key} is '{text}', not a number of bytes", where=str(source), help="export the model again"
         )
     return int(text)

@@ -12,9 +12,14 @@ from ...passes.place.fuse_formulas import fuse
 from ...passes.place.place_operators import ask, place_relaxing, state
 from ...passes.place.placed import Unplaceable
 from ...passes.place.realise_placement import realise
+from ...targets.admit import Edit, admit_all, opsets_for
+from ...targets.model import Device
 from ..errors import Infeasible, TargetError
 from .tune_segments import rules_of, tune
 from .work import Work
+
+MOST_ADMITTED = 100
+"""Operators without a device for which changes of a table are looked for."""
 
 
 def recover(work: Work) -> None:
@@ -37,7 +42,7 @@ def ask_devices(work: Work) -> None:
     """Raises TargetError for operators no device runs."""
     asked = ask(work.graph, work.target, work.substitutes, work.families)
     if asked.unplaceable:
-        raise _unplaceable(asked.unplaceable)
+        raise _unplaceable(work, asked.unplaceable)
     work.question = state(asked)
 
 
@@ -76,9 +81,28 @@ def tune_segments(work: Work) -> None:
     work.decisions.extend(decisions)
 
 
-def _unplaceable(found: Sequence[Unplaceable]) -> TargetError:
+def _unplaceable(work: Work, found: Sequence[Unplaceable]) -> TargetError:
     first = found[0]
     more = f" (and {len(found) - 1} more: {', '.join(sorted({h.operator for h in found[1:]}))})" if len(found) > 1 else ""
     reasons = "; ".join(f"{refusal.device}: {refusal}" for refusal in first.refusals)
-    help = "add the operator to a device's `supports`, a `rewrite` line for it, or a cpu with `supports all`"
-    return TargetError(f"no device of the target runs {first.operator}{more}: {reasons}", where=f"node {first.node}", help=help)
+    message = f"no device of the target runs {first.operator}{more}: {reasons}"
+    return TargetError(message, where=f"node {first.node}", help=_admitted(work, found[:MOST_ADMITTED]))
+
+
+def _admitted(work: Work, found: Sequence[Unplaceable]) -> str:
+    """The device whose table needs the fewest changes to run these operators, and which; "" where no change of one table is enough."""
+    nodes = {node.name or node.writes[0]: node for node in work.graph.nodes}
+    views = [work.graph.view(nodes[one.node]) for one in found]
+    best: tuple[Device, tuple[Edit, ...]] | None = None
+    for device in work.target.devices:
+        admitted = admit_all(device, views, work.target.precision)
+        if admitted is not None and (best is None or len(admitted[1]) < len(best[1])):
+            best = admitted
+    opsets = opsets_for(best[1], work.target.opset) if best is not None else None
+    if best is None or opsets is None:
+        return ""
+    device, edits = best
+    lines = [*([f"`onnx opset {opsets[0]}..{opsets[1]};`"] if opsets != work.target.opset else []), *map(str, edits)]
+    where = ", ".join(dict.fromkeys(str(edit.origin) for edit in edits))
+    taken = f"{device.name} takes {'it' if len(found) == 1 else 'them'}"
+    return f"{taken} with {' and '.join(lines)} ({where}), if its hardware and runtime do"

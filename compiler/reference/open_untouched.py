@@ -12,7 +12,8 @@ from ...targets.dtypes import EXOTIC
 from ..devices.ort_values import to_ort
 from ..load.hide_weights import SMALL
 from ..load.part_of import GRAPH, INITIALIZER, part_of
-from ..load.weights import is_external, packed_bits
+from ..load.tensor_data import packed_bits
+from ..load.weights import is_external
 
 if TYPE_CHECKING:
     import onnx

@@ -17,6 +17,9 @@ DESCENTS = 6
 """Times that less is tried of a bound."""
 MOST_ALTERNATIVES = 3
 """Relaxations that are told; each costs a whole compilation."""
+ROOM = (0.0, 1e-3, 1e-2)
+"""Shares more than what is needed, tried one after the other: a bundle says what limits it was made for, which takes some bytes more or
+less."""
 
 Write = Callable[[Target, Relaxation], tuple[Target, Relaxation] | None]
 """The target with changes written into a copy of its text, and the changes as they are written; None where it may not say that."""
@@ -106,14 +109,14 @@ def _confirmed(found: Iterator[Relaxation], target: Target, explore: Trials, who
         keys = tuple(change.bound.key for change in relaxation)
         if keys in kept or len(kept) == MOST_ALTERNATIVES:
             continue
-        for more in (relaxation, _with_room(relaxation)):
-            made = write(target, more)
+        for room in ROOM:
+            made = write(target, _with_room(relaxation, room))
             if made is not None and explore(made[0]).values is not None and whole(made[0]).values is not None:
                 kept[keys] = made[1]
                 break
     return list(kept.values())
 
 
-def _with_room(relaxation: Relaxation) -> Relaxation:
-    """The same with a little more than is needed: what is measured of a bundle is not equal to the byte in the next."""
-    return tuple(replace(change, value=change.bound.looser(change.value)) for change in relaxation)
+def _with_room(relaxation: Relaxation, room: float) -> Relaxation:
+    """The same with a little more than is needed."""
+    return tuple(replace(change, value=change.bound.looser(change.value, room)) for change in relaxation)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import clipped
 from .columns import columns_of_environment
 from .printable import printable
 from .quote import NO_SOURCE, SourceLines
@@ -45,7 +46,7 @@ def say(screen: Console, label: str, lines: Iterable[str | Text], style: str = "
     file stands that line; a line that several refer to, once."""
     head, quoted = label, set[str]()
     for line in lines:
-        text = line if isinstance(line, Text) else Text(printable(line))
+        text = line if isinstance(line, Text) else Text(printable(clipped(line)))
         for part in _wrapped(screen, text, screen.width - LABEL):
             _print_line(screen, Text(f"{head:<{LABEL}}").append_text(part), style)
             head = ""
@@ -62,7 +63,7 @@ def print_block(screen: Console, head: Text, right: str, lines: Iterable[str | T
         _print_line(screen, piece)
     quoted = set[str]()
     for line in lines:
-        text = line if isinstance(line, Text) else Text(printable(line))
+        text = line if isinstance(line, Text) else Text(printable(clipped(line)))
         for part in _wrapped(screen, text, screen.width - HANGING):
             _print_line(screen, Text(" " * HANGING).append_text(part))
         for quote in source.quotes(text.plain, quoted):
@@ -71,7 +72,8 @@ def print_block(screen: Console, head: Text, right: str, lines: Iterable[str | T
 
 def _wrapped(screen: Console, line: Text, width: int) -> list[Text]:
     """The line in pieces of the width, all but the first indented; a number keeps its unit."""
-    text = line.copy()
+    short = clipped(line.plain)
+    text = line.copy() if short == line.plain else Text(short)
     text.plain = BEFORE_UNIT.sub(JOINED, text.plain)
     pieces = _folded(screen, text, width)
     for piece in pieces:
@@ -97,7 +99,7 @@ def print_table(
 ) -> None:
     """Text columns, which fold where the screen is narrow, then number columns, which never do. Where not even that fits, every row is
     a line: its first cell, then the others with their headings. styles: of the rows."""
-    cells = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
+    cells = [[cell if isinstance(cell, Text) else Text(printable(clipped(cell))) for cell in row] for row in rows]
     looks = [*styles, *[""] * (len(rows) - len(styles))]
     if _least_width([*words, *numbers], len(words), cells) > screen.width:
         _print_rows(screen, (*words, *numbers), cells, looks)

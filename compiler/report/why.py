@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from ..errors import clipped
 from ..quantities import count, time
 from .layout import console, print_block, say
 from .printable import printable
@@ -110,7 +111,7 @@ def _merged(groups: Sequence[Facts]) -> Iterator[list[Facts]]:
 
 def _operators(groups: Sequence[Facts]) -> str:
     named = ", ".join(one["operator"] if one["count"] == 1 else f"{one['count']} {one['operator']}" for one in groups)
-    return printable(f"{named} on {groups[0]['runs_on']}" if groups[0]["runs_on"] else named)
+    return printable(clipped(f"{named} on {groups[0]['runs_on']}" if groups[0]["runs_on"] else named))
 
 
 def _reason(group: Facts) -> Iterator[str | Text]:
@@ -119,7 +120,7 @@ def _reason(group: Facts) -> Iterator[str | Text]:
     yield f"native: refused, {native}; rewritten it {group['reason']}" if native else group["reason"]
     if group["change"] is not None:
         style = "green" if group["change"].get("gain") else ""
-        yield Text(f"-> {printable(describe_change(group['change'], brief=True))}", style=style)
+        yield Text(f"-> {printable(clipped(describe_change(group['change'], brief=True)))}", style=style)
     elif group["kind"] != "elsewhere":
         yield "-> no change that was tried places it"
 

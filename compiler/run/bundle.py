@@ -78,6 +78,11 @@ class Bundle:
         return Bundle(folder, manifest, hashlib.sha256(data).hexdigest(), signer)
 
     @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the model says about itself: its metadata_props by key (class labels and the like), as far as the bundle took them."""
+        return self.manifest.model.metadata
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What whoever runs it should know: that another version of autoglmc wrote it."""
         from importlib.metadata import PackageNotFoundError, version

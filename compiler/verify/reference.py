@@ -14,7 +14,7 @@ from ..activity import TimeLimit, doing
 from ..devices.interruption import halting, new_run_options
 from ..devices.ort_values import run_session
 from ..errors import ModelError
-from ..load.constant_nodes import RANDOM
+from ..load.fold.constant_nodes import RANDOM
 from ..load.node_names import name_nodes_apart
 from ..load.runtime_gap import explain_refusal
 from ..load.source import MemoryModel, Source

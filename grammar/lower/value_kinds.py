@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from ...targets import formula as ex
@@ -79,7 +80,7 @@ def never_equal(operator: str, asked: ex.Expression, given: ex.Expression) -> tu
                     f"`{ex.render(asked)}` is not a number of bytes, but `{text}` is",
                     "write the number without a unit, or use `bytes(X)`",
                 )
-            if operator == "==" and number != int(number):
+            if operator == "==" and math.isfinite(number) and number != int(number):
                 return f"`{ex.render(asked)}` is a whole number, never {text}", f"write {int(number)}, or a comparison with `<=`"
         case ex.Attribute(name=name), ex.Text(value=text) if name in VALUES and text not in VALUES[name]:
             return f"`attr.{name}` is never `{text}`", suggestion_or_list(text, VALUES[name])

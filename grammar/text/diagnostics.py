@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -60,12 +61,32 @@ class Span:
         return Span(self.source, self.start, max(self.end, other.end))
 
 
+LONGEST_WORD, LONGEST_TEXT = 200, 4_000
+"""Characters of a message: a file may repeat a name of a megabyte."""
+
+
+def clipped(text: str) -> str:
+    """The text with words, and itself, no longer than a person reads: the two ends of what is longer, and how much is left out."""
+    if len(text) <= LONGEST_WORD:
+        return text
+    short = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda word: _ends(word[0], LONGEST_WORD), text)
+    return short if len(short) <= LONGEST_TEXT else _ends(short, LONGEST_TEXT)
+
+
+def _ends(text: str, width: int) -> str:
+    half = width // 2 - 16
+    return f"{text[:half]}… ({len(text) - 2 * half:,} more) …{text[-half:]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """An extra remark, with the place it is about if there is one."""
 
     message: str
     span: Span | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", clipped(self.message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,10 @@ class Diagnostic:
     message: str
     help: str = ""
     notes: tuple[Note, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", clipped(self.message))
+        object.__setattr__(self, "help", clipped(self.help))
 
 
 class HwError(Exception):

@@ -30,8 +30,8 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     operands = [sizes(graph, name) for name in data(f)]
     if shape is None or result is None or len(shape) <= MOST or 0 in shape or any(given is None for given in operands):
         return None
-    first = operands[0] or ()
-    acting = {int(graph.attribute(f, "axis") or 0) % len(shape)} if f.kind == "Concat" else _growing(first, shape)
+    axis = graph.attribute(f, "axis")
+    acting = {axis % len(shape)} if isinstance(axis, int) else _growing(operands[0] or (), shape)
     if acting is None or len(groups(len(shape), acting)) > MOST:
         return None
     return Bindings(node, {"f": f.outputs[0], "acting": tuple(sorted(acting)), "result": result})

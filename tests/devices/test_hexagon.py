@@ -52,4 +52,5 @@ def test_what_the_compiler_refuses_is_told_in_its_words(tmp_path: Path, monkeypa
     onnx.save(parse("erf (float[1,16] x) => (float[1,16] y) { y = Erf(x) }"), path)
     with pytest.raises(SegmentRefused, match=r"qnn does not compile 00-npu.onnx: \S"):
         build(adapter, WORDS, path, "key", tmp_path / "m.qnn.onnx")
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name], "nothing half-made is left"
+    left = {entry.name for entry in tmp_path.iterdir()} - {"Microsoft"}  # of onnxruntime
+    assert left == {path.name}, "nothing half-made is left"

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..constant_nodes import NO_TENSOR, RANDOM
 from ..structure import all_graphs, bodies
+from .constant_nodes import NO_TENSOR, RANDOM
 
 if TYPE_CHECKING:
     import onnx

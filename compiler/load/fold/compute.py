@@ -6,9 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ...activity import doing
 from ...devices.cpu_session import open_session
+from ...devices.interruption import halting, run_options
 from ...devices.ort_values import run_session
 from ...devices.silence import silenced
+from ...errors import UserError
+from ..structure import describe_node
 from ..tensor_data import packed_bits
 
 if TYPE_CHECKING:
@@ -43,27 +47,31 @@ def result_bytes(model: onnx.ModelProto, node: onnx.NodeProto, operands: Mapping
 def compute(
     model: onnx.ModelProto, node: onnx.NodeProto, operands: Mapping[str, onnx.TensorProto], wanted: Sequence[str]
 ) -> list[onnx.TensorProto] | None:
-    """The wanted outputs of the node; None where onnxruntime's CPU does not run it, or gives something else than a tensor."""
+    """The wanted outputs of the node; None where onnxruntime's CPU does not run it, or gives something else than a tensor. Raises
+    TimeLimit."""
     import numpy as np
     from onnx import numpy_helper
 
+    options = run_options()
     try:
-        with silenced(2):
+        with silenced(2), doing(f"folding {describe_node(node)}", halt=halting(options)):
             alone = _alone(model, node, list(operands.values()), ())
             del alone.graph.output[:]
             alone.graph.output.extend(map(_untyped, wanted))
             session = open_session(alone.SerializeToString(), optimise=False, threads=1)
-            arrays = run_session(session, list(wanted), {name: numpy_helper.to_array(tensor) for name, tensor in operands.items()})
+            arrays = run_session(session, list(wanted), {name: numpy_helper.to_array(tensor) for name, tensor in operands.items()}, options)
             if not all(isinstance(array, np.ndarray | np.generic) for array in arrays):
                 return None
             return [numpy_helper.from_array(np.asarray(array), name) for array, name in zip(arrays, wanted, strict=True)]
+    except UserError:
+        raise
     except Exception:  # onnxruntime's exceptions share no base class; such an operator stays in the graph
         return None
 
 
 def tensor_bytes(tensor: onnx.TensorProto) -> int:
     """Bytes of its elements, as weights are stored."""
-    return math.prod(tensor.dims) * (packed_bits(tensor) or STRING * 8) // 8
+    return int(math.prod(tensor.dims)) * (packed_bits(tensor) or STRING * 8) // 8
 
 
 def _alone(
@@ -87,8 +95,9 @@ def _most(node: onnx.NodeProto, operands: Mapping[str, onnx.TensorProto]) -> flo
     if node.op_type not in ("NonZero", "Compress", "Unique"):
         return None
     data = operands[node.input[0]]
-    indices = 8 * math.prod(data.dims)
-    return {"NonZero": indices * len(data.dims), "Compress": tensor_bytes(data), "Unique": tensor_bytes(data) + 3 * indices}[node.op_type]
+    indices = 8 * int(math.prod(data.dims))
+    sizes = {"NonZero": indices * len(data.dims), "Compress": tensor_bytes(data), "Unique": tensor_bytes(data) + 3 * indices}
+    return sizes[str(node.op_type)]
 
 
 def _bytes(kind: onnx.TypeProto | None) -> float:

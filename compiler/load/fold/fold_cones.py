@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ... import quantities
-from ..constant_nodes import NO_TENSOR, RANDOM
 from ..structure import all_graphs, bodies, describe_node
 from .compute import compute, result_bytes, tensor_bytes
+from .constant_nodes import NO_TENSOR, RANDOM
 
 if TYPE_CHECKING:
     import onnx
@@ -63,7 +63,7 @@ class _Folder:
         self.done = Folding()
         self.readers = Counter(_reads(model))
         total = sum(tensor_bytes(tensor) for graph in all_graphs(model.graph) for tensor in graph.initializer)
-        self.small_room, self.room = ROOM, max(ROOM, total)
+        self.small_room, self.room = float(ROOM), float(max(ROOM, total))
 
     def fold(self, graph: onnx.GraphProto, outer: Mapping[str, onnx.TensorProto]) -> None:
         """outer: constants that the graph can read from outside."""
@@ -144,7 +144,7 @@ def _stays(node: onnx.NodeProto) -> bool:
 
 
 def _constant(node: onnx.NodeProto) -> dict[str, onnx.TensorProto]:
-    from ..lift_constants import tensor_of
+    from .lift_constants import tensor_of
 
     tensor = tensor_of(node) if node.op_type == "Constant" and node.domain in ("", "ai.onnx") else None
     return {} if tensor is None else {tensor.name: tensor}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..hide_weights import Hidden, hide_weights, restore_weights
-from ..lift_constants import constants_to_initializers
 from .fold_cones import fold_cones
 from .gather_first import gather_first
+from .lift_constants import constants_to_initializers
 from .simplify import fold_shapes
 
 if TYPE_CHECKING:

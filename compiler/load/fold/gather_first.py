@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..constant_nodes import constant_nodes
 from ..structure import all_graphs
 from .commute import Commuter, Unmovable
 from .compute import tensor_bytes
+from .constant_nodes import constant_nodes
 
 if TYPE_CHECKING:
     import onnx

@@ -9,10 +9,10 @@ from ...activity import doing
 from ...devices.interruption import halting, run_options
 from ...devices.silence import silenced
 from ...errors import first_line
-from ..constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
 from ..infer_shapes import hide_long, show_long
 from ..infer_types import infer_types
 from .aliases import alias_constants
+from .constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
 from .scalar_range import make_scalars
 from .take_branches import take_branches
 

@@ -12,6 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.errors import TargetError
 from autoglmc.compiler.explain.explain_model import Why, explain_model
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.passes.place.candidates import Implementation
@@ -77,7 +79,7 @@ def model(dice: random.Random, folder: Path) -> Path:
     return path
 
 
-def typed(text: str, change: str, where: str) -> str:
+def typed(text: str, change: str, where: str, device: str = "npu") -> str:
     """The text with a printed change in it."""
     lines = text.splitlines()
     places = [int(number) - 1 for number in re.findall(r"phone\.hw:(\d+)", where)]
@@ -91,7 +93,7 @@ def typed(text: str, change: str, where: str) -> str:
         elif statement.startswith("onnx"):
             lines = [statement if line.strip().startswith("onnx") else line for line in lines]
         elif statement.startswith(("rewrite", "supports")):
-            place = next(k for k, line in enumerate(lines) if "device npu" in line)
+            place = next(k for k, line in enumerate(lines) if f"device {device}" in line)
             lines[place] += f" {statement}"
         elif statement.startswith("max"):
             head, value = re.match(r"(max rank|max dim \w) (\d+);", statement).groups()  # type: ignore[union-attr]
@@ -141,3 +143,31 @@ def promises_kept(seed: int, folder: Path) -> int:
             assert after.total == pytest.approx(tried.after, rel=1e-3), f"{tried.change.text}\n{new}"
         kept += 1
     return kept
+
+
+HELP = re.compile(r"(npu|cpu) takes (?:it|them) with (.*) \(((?:phone\.hw:\d+(?:, )?)+)\), if its hardware and runtime do")
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_what_a_refusal_says_to_add_lets_the_model_be_compiled(block: int, tmp_path: Path) -> None:
+    """A host that does not run everything: the refusal names a table and its lines, which are typed in until no operator is refused."""
+    followed = 0
+    for seed in range(100 + 5 * block, 105 + 5 * block):
+        dice = random.Random(seed)
+        path, text = model(dice, tmp_path), target(dice)
+        listed = "; ".join(dice.sample(("MatMul", "Relu", "Add", "Mul where rank(A) == 5", "Erf where rank(input) == 2"), 3))
+        text = text.replace("    supports all;", f"    supports fp32 {{\n      {listed.replace('; ', ';' + chr(10) + '      ')};\n    }}")
+        for _ in range(3):
+            (tmp_path / "phone.hw").write_text(text)
+            try:
+                compile_model(path, tmp_path / "phone.hw", output=tmp_path / "out", verify=False)
+                break
+            except TargetError as problem:
+                assert problem.message.startswith("no device of the target runs"), problem
+                found = HELP.fullmatch(problem.help)
+                assert found is not None, problem
+                text = typed(text, found[2], found[3], found[1])
+                followed += 1
+        else:
+            pytest.fail(f"still refused:\n{text}")
+    assert followed >= 3

@@ -64,7 +64,7 @@ LATE = ("--time-limit", "8")
 
 
 def message(ended: Ended) -> str:
-    assert ended.left == () and ended.code == 1 and ended.out == "" and ended.seconds < 30, ended
+    assert ended.left == () and ended.code == 1 and ended.out == "" and ended.seconds < 100, ended
     lines = [line for line in ended.err.splitlines() if not line.replace("-", "").replace(" ", "").isalnum()]
     assert lines[0].startswith("error: ") and len(lines) == 2 and lines[1].startswith("  help: "), ended.err
     return lines[0].removeprefix("error: ")
@@ -115,7 +115,7 @@ def test_an_exit_code_passes(work: Path) -> None:
 )
 def test_a_signal_ends_whatever_runs(command: str, fault: str, number: signal.Signals, work: Path) -> None:
     ended = run_command(*COMMANDS[command], folder=work, before=broken("run", fault), stop=number, after=8)
-    assert ended.code == 130 and ended.out == "" and ended.left == () and ended.seconds < 6, ended  # 1.5 s, where the machine has time
+    assert ended.code == 130 and ended.out == "" and ended.left == () and ended.seconds < 10, ended  # 1.5 s, where the machine has time
     assert ended.err.splitlines()[-1] == "interrupted: nothing was written"
 
 

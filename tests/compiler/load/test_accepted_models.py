@@ -18,7 +18,8 @@ from autoglmc.compiler.verify.check_model import check_model
 
 ELSE = "else_branch = e () => (float[2] r) { r = Neg(x) }"
 CLASHES = {
-    "a later node": f"y1 = If(c) <then_branch = t () => (float[2] q) {{ h = Add(x, w) q = Relu(h) }}, {ELSE}> h = Mul(y1, x) y = Add(y1, h)",
+    "a later node": f"y1 = If(c) <then_branch = t () => (float[2] q) {{ h = Add(x, w) q = Relu(h) }}, {ELSE}>"
+    " h = Mul(y1, x) y = Add(y1, h)",
     "two bodies and a later node": "y1 = If(c) <then_branch = t () => (float[2] q) { h = Add(x, w) q = Relu(h) },"
     " else_branch = e () => (float[2] r) { h = Exp(x) r = Neg(h) }> h = Mul(y1, x) y = Add(y1, h)",
     "a body in a body": "y1 = If(c) <then_branch = t () => (float[2] q) { q = If(c) <then_branch = u () => (float[2] z)"
@@ -28,7 +29,8 @@ CLASHES = {
     "the body's result": f"y1 = If(c) <then_branch = t () => (float[2] h) {{ h = Add(x, w) }}, {ELSE}> h = Mul(y1, x) y = Add(y1, h)",
     "an input of a loop's body": "y1 = Loop(n, yes, x) <body = b (int64 i, bool go, float[2] h) => (bool on, float[2] q)"
     " { on = Identity(go) q = Add(h, w) }> h = Mul(y1, x) y = Add(y1, h)",
-    "out of order": f"h = Mul(y1, x) y = Add(y1, h) y1 = If(c) <then_branch = t () => (float[2] q) {{ h = Add(x, w) q = Relu(h) }}, {ELSE}>",
+    "out of order": "h = Mul(y1, x) y = Add(y1, h) "
+    f"y1 = If(c) <then_branch = t () => (float[2] q) {{ h = Add(x, w) q = Relu(h) }}, {ELSE}>",
 }
 
 

@@ -46,6 +46,21 @@ def sparse() -> onnx.ModelProto:
     return model
 
 
+def nameless(operator: str, result: str) -> onnx.ModelProto:
+    model = parse(f"g (float[4] x) => (float[4] {result}) {{ {result} = Relu (x) }}")
+    model.graph.node[0].op_type = operator
+    return model
+
+
+def short_constant() -> onnx.ModelProto:
+    """A Constant's value has no name of its own: the message has the node's."""
+    model = parse("g (float[4] x) => (float[4] y) { c = Constant <value = float[1] {1}> () y = Add (x, c) }")
+    value = model.graph.node[0].attribute[0].t
+    value.Clear()
+    value.data_type, value.dims[:], value.raw_data = 1, [1], bytes(3)
+    return model
+
+
 def function(body: str, domain: str = "own", name: str = "F", twice: bool = False) -> onnx.ModelProto:
     """A model that calls one local function."""
     head = '<ir_version: 8, opset_import: ["": 17, "own": 1]>'
@@ -148,6 +163,8 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
         lambda: parse("g (float[4] x, float[5] z) => (float[4] y) { y = Add(x, z) }"),
         "Op (Add) [ShapeInferenceError] Incompatible dimensions",
     ),
+    "node without an operator": (lambda: nameless("", "y"), "the node that writes 'y' names no operator"),
+    "value of a Constant without a name": (lambda: short_constant(), "a weight without a name has 3 bytes, its shape [1] needs 4"),
     "nothing to do": (lambda: parse("g (float[4] x) => (float[4] x) { }"), "the graph 'g' has no operators"),
 }
 

@@ -107,5 +107,5 @@ def test_the_relaxation_named_is_enough_and_not_too_much(option: str, start: str
         assert record.value * 0.998 <= record.limit <= record.value == pytest.approx(failure.value.demand)
         return
     assert record.value <= record.limit <= record.value * 1.002
-    same = 1e-3 if kind == "package" else 1e-6  # a bundle holds the text of its limits
+    same = 1e-2 if kind == "package" else 1e-6  # a bundle holds the text of its limits, and of the search for it
     assert failure.value.demand == pytest.approx(record.value, rel=same)

@@ -6,8 +6,8 @@ import onnx
 import pytest
 from onnx import parser
 
-from autoglmc.compiler.load.constant_nodes import may_fold
 from autoglmc.compiler.load.fold import simplify
+from autoglmc.compiler.load.fold.constant_nodes import may_fold
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]> agraph (float[2,3] x, bool c) => (float[2,3] y) <float[3] w = {1, 2, 3}>'
 FOLDABLE = {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
-from .structure import bodies
+from ..structure import bodies
 
 if TYPE_CHECKING:
     import onnx
@@ -89,10 +89,10 @@ def show_kept(model: onnx.ModelProto) -> None:
     model.opset_import.extend(imports)
 
 
-def _keep(node: onnx.NodeProto) -> Iterable[str]:
+def _keep(node: onnx.NodeProto) -> list[str]:
     """Hides the node; what it writes."""
     node.domain = KEPT + node.domain
-    return node.output
+    return list(node.output)
 
 
 def _sizes(graph: onnx.GraphProto) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .structure import all_graphs
+from ..structure import all_graphs
 
 if TYPE_CHECKING:
     import onnx
