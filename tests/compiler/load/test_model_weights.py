@@ -172,3 +172,13 @@ def test_missing_and_short_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("key", "value"), [("offset", "-4"), ("offset", "4x"), ("length", "10"), ("length", ""), ("offset", "9" * 30)])
 def test_wrong_offsets_and_lengths(tmp_path: Path, key: str, value: str) -> None:
     refuse(*external(tmp_path, **{key: value}))
+
+
+def test_a_weight_of_more_than_one_message_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """protobuf copies no message of 2 GiB: DecodeError, after all of it had been read twice."""
+    model, path = external(tmp_path)
+    tensor = model.graph.initializer[0]
+    tensor.dims[:] = [3 * 2**28]
+    os.truncate(tmp_path / "w.bin", 3 * 2**30)  # sparse
+    problem = refuse(model, path)
+    assert "weight 'w' has 3,221,225,472 bytes" in problem.message and "split" in problem.help
