@@ -14,7 +14,8 @@ from typing import Literal
 from ...targets.dtypes import FLOATS, HALVES, ROUNDOFF
 from ..formula.pattern import Formula, Outline, Pairing, Value, outline
 from ..formula.reading import Found, Readings
-from ..formula.region import Reader, Region
+from ..formula.region import Reader
+from ..formula.walk import Region, region
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.schema import first_opset
@@ -222,7 +223,7 @@ class Site:
     @property
     def region(self) -> Region:
         if self._region is None:
-            self._region = self.readings.reader.region(self.node)
+            self._region = region(self.readings.reader, self.node)
         return self._region
 
     def reading(self, candidate: str, weights: bool, others: bool) -> Found | None:
@@ -241,22 +242,20 @@ def _find(site: Site, rule: Rewrite) -> Bindings | None:
     dtype = graph.tensor(node.outputs[0]).dtype
     if dtype not in FLOATS or len(node.writes) != 1:
         return None
-    formulas = [(f, needs) for f, needs in zip(rule.pattern, about.functions, strict=True) if needs <= site.region.functions]
-    tolerance = max(rule.tolerance, ROUNDING.get(dtype, 0.0))
+    behind = site.region
+    formulas = [(f, n, m) for f, n, m in zip(rule.pattern, about.functions, about.masks, strict=True) if n <= behind.functions]
     if not formulas:
         return None
-    near, reads = site.region.calls, site.region.reads
-    candidates = [t for t in (site.region.chain if about.once else reads) if near[t] <= about.calls and (about.once or reads[t] > 1)]
+    candidates = behind.chain if about.once else [tensor for tensor, reads in behind.reads.items() if reads > 1]
+    candidates = [t for t in candidates if behind.calls[t] <= about.calls and any(not behind.masks[t] & ~m for _, _, m in formulas)]
     for candidate in candidates[:MAX_CANDIDATES]:
         if graph.tensor(candidate).dtype != dtype:
             continue
         reading = site.reading(candidate, about.weights, about.others)
         if reading is None or not _same_shape(graph, candidate, reading):
             continue
-        content = reading.result.content
-        for formula, needs in formulas:
-            if needs != content.functions:
-                continue
+        content, tolerance = reading.result.content, max(rule.tolerance, ROUNDING.get(dtype, 0.0))
+        for formula in (f for f, needs, _ in formulas if needs == content.functions):
             pairing = Pairing(tolerance, frozenset(t for t in content.tensors if t in graph.constants))
             for values in pairing.pair(formula, reading.result, {"x": candidate}):
                 return Bindings(node, values)
