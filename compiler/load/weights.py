@@ -148,7 +148,9 @@ def _locate(tensor: onnx.TensorProto, size: int, source: Source) -> External:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
     file = _inside(location, tensor.name, source)
-    offset, length = (_number(entries, key, default, tensor.name, source) for key, default in (("offset", 0), ("length", size)))
+    offset = _number(entries, "offset", 0, tensor.name, source)
+    rest = max(file.stat().st_size - offset, size)  # what counts where no length is given; a file that is too short is told below
+    length = _number(entries, "length", rest, tensor.name, source)
     if length != size or not packed_bits(tensor):
         raise ModelError(f"{_named(tensor.name)}: {length} bytes in '{location}', its shape needs {size}", where=str(source), help=ADVICE)
     if offset + length > (total := file.stat().st_size):

@@ -28,7 +28,7 @@ def inline() -> onnx.ModelProto:
 
 def external(folder: Path, size: int = 256, **entries: str) -> tuple[onnx.ModelProto, Path]:
     """A model whose one weight lies in w.bin, and the path that it would be saved at."""
-    (folder / "w.bin").write_bytes(WEIGHTS.tobytes()[:size])
+    (folder / "w.bin").write_bytes((WEIGHTS.tobytes() * 2)[:size])
     model = inline()
     tensor = model.graph.initializer[0]
     tensor.ClearField("raw_data")
@@ -167,6 +167,8 @@ def test_missing_and_short_files(tmp_path: Path) -> None:
     assert "which has only 200" in refuse(model, path).message
     model, path = external(tmp_path, offset="4")
     assert "bytes 4 to 260" in refuse(model, path).message
+    model, path = external(tmp_path, size=300)  # no length: all the rest of the file, which every reader but onnxruntime takes
+    assert "300 bytes in 'w.bin', its shape needs 256" in refuse(model, path).message
 
 
 @pytest.mark.parametrize(("key", "value"), [("offset", "-4"), ("offset", "4x"), ("length", "10"), ("length", ""), ("offset", "9" * 30)])
