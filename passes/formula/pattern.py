@@ -13,6 +13,7 @@ from functools import lru_cache
 from math import inf, isfinite
 
 from .polynomial import Atom, Call, Leaf, Monomial, Parameter, Polynomial, Unknown, Whole, atom, atoms
+from .region import mask
 
 MAX_STEPS = 4000
 SUMS, PRODUCTS = ("Add", "Sub", "Sum"), ("Mul", "Div", "Neg")
@@ -208,6 +209,8 @@ class Outline:
     functions: tuple[frozenset[str], ...]
     """For each spelling, what the graph must contain for it to be there ("Root" for a root or a fraction of a sum)."""
     common: frozenset[str]
+    masks: tuple[int, ...]
+    """`functions` as bits of region.BIT."""
     calls: int
     """How many calls stand one in another, at most."""
     once: bool
@@ -225,6 +228,7 @@ def outline(spellings: tuple[Formula, ...]) -> Outline:
     needs = tuple(formula.content.functions for formula in spellings)
     return Outline(
         functions=needs,
+        masks=tuple(map(mask, needs)),
         calls=max((formula.content.calls for formula in spellings), default=0),
         common=frozenset.intersection(*needs) if needs else frozenset(),
         once=any(sum(a.name == "x" for a in each) == 1 for each in unknowns),

@@ -59,6 +59,8 @@ class Reading:
     def __init__(self, reader: Reader, candidate: str, weights: bool, others: bool) -> None:
         self.reader, self.graph, self.candidate, self.weights, self.others = reader, reader.graph, candidate, weights, others
         self._memo: dict[tuple[str, Shape | None], Found | None] = {}
+        self._deep: set[tuple[str, Shape | None]] = set()
+        """What more than MAX_NODES nodes lie behind. A root with so many is walked back twice as far, so that the next ones are known."""
         self._constants: frozenset[str] = frozenset()
         self._nodes = 0
 
@@ -69,13 +71,15 @@ class Reading:
             result = self.of(tensor, None)
         except (Unreadable, Unfinished):
             return None
-        return Found(result, self._constants)
+        return Found(result, self._constants) if self._nodes <= MAX_NODES else None
 
     def of(self, tensor: str, restored: Shape | None) -> Polynomial:
         """`restored` is the shape a Reshape gives back to a reduction that dropped its axes; only statistics may stand under it.
         Raises Unreadable or Unfinished."""
         key = (self.reader.resolve(tensor), restored)
         if key not in self._memo:
+            if key in self._deep:
+                raise Unfinished
             self._memo[key] = self._found(*key)
         found = self._memo[key]
         if found is None:
@@ -86,6 +90,7 @@ class Reading:
     def _found(self, tensor: str, restored: Shape | None) -> Found | None:
         """None where it cannot be read; raises Unfinished where that is not known yet."""
         before, self._constants = self._constants, frozenset()
+        nodes = self._nodes
         try:
             result = self._read(tensor, restored)
             content = result.content
@@ -93,6 +98,10 @@ class Reading:
             return Found(result, self._constants) if fits else None
         except (Unreadable, TooLarge):
             return None
+        except Unfinished:
+            if self._nodes - nodes > MAX_NODES:
+                self._deep.add((tensor, restored))
+            raise
         finally:
             self._constants = before
 
@@ -107,7 +116,7 @@ class Reading:
                 raise Unreadable
             return self._leaf(tensor, restored)
         self._nodes += 1
-        if self._nodes > MAX_NODES:
+        if self._nodes > 2 * MAX_NODES:
             raise Unfinished
         if node.operator in ARITHMETIC:
             return self._arithmetic(node, restored)

@@ -39,18 +39,25 @@ FUNCTION_OF = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
-    """What lies behind a node, as far as formulas can look: functions met and how often each tensor is read there."""
+BIT: Mapping[str, int] = {name: 1 << k for k, name in enumerate(sorted(FUNCTIONS | {"Clip", "Mean"}))}
 
-    functions: frozenset[str]
-    reads: dict[str, int]
-    """Non-constant tensors in breadth-first order, with the number of times the region reads them."""
-    chain: tuple[str, ...]
-    """Tensors on the way back from the node while each operator has one operand that is not constant."""
-    calls: Mapping[str, int]
-    """How many calls each tensor stands in, on the way by which it was met first. A formula has no way to its x with more calls than its
-    nesting, so this tells without reading which tensors a formula can be of. A Clip in a Clip counts as one, since it can be one."""
+
+def mask(functions: Iterable[str]) -> int:
+    """A set of functions as bits, without "Root"."""
+    return sum(BIT.get(name, 0) for name in functions)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a node adds to a region."""
+
+    behind: tuple[tuple[str, Node | None], ...]
+    """The operands that are not constant, without what only passes them through, and who writes them."""
+    function: str | None
+    mask: int
+    """The bit of a function that every formula with this node in it has; a root can turn out to be none."""
+    call: bool
+    clips: bool
 
 
 class Reader:
@@ -63,12 +70,23 @@ class Reader:
         self.graph, self.others, self.calls, self.functions = graph, others, calls, functions
         self._numbers: dict[str, float | None] = {}
         self._parts: dict[frozenset[str], bool] = {}
+        self._steps: dict[Node, Step | None] = {}
+        self._open: dict[Node, Step | None] = {}
+        self._wholes = tuple(map(mask, functions))
+        self._held: dict[int, bool] = {}
 
     def part_of_one(self, functions: frozenset[str]) -> bool:
         """Whether some formula that is looked for has all these functions."""
         if functions not in self._parts:
             self._parts[functions] = any(functions <= whole for whole in self.functions)
         return self._parts[functions]
+
+    def may_hold(self, functions: int, calls: int) -> bool:
+        """Whether a tensor with these functions (bits), and so many calls one in another, on the ways to it can be part of a formula of one
+        x; true where formulas may read other tensors too."""
+        if functions not in self._held:
+            self._held[functions] = self.others or any(not functions & ~whole for whole in self._wholes)
+        return self._held[functions] and (calls <= self.calls or self.others)
 
     def resolve(self, tensor: str) -> str:
         """The tensor behind Identity, a Cast to the dtype it has, and inference Dropout."""
@@ -88,41 +106,41 @@ class Reader:
     def is_constant(self, tensor: str) -> bool:
         return tensor in self.graph.constants
 
-    def region(self, node: Node) -> Region:
-        """The nodes behind `node`, breadth first, through operators that formulas can contain."""
-        constants, producer_of = self.graph.constants, self.graph.producer
-        found: set[str] = set()
-        reads: dict[str, int] = {}
-        chain: list[str] = []
-        calls: dict[str, int] = {}
-        queue = [(node, 0)]
-        for current, depth in queue:  # walked for every sum and product of the graph: what follows is spelled for speed
-            if current.operator not in READ or current.domain:
-                continue
-            behind = []
-            for tensor in operands(current):
-                producer = producer_of(tensor)
-                if producer is not None and producer.operator in THROUGH:
-                    tensor = self.resolve(tensor)
-                    producer = producer_of(tensor)
-                if producer is not None or tensor not in constants:
-                    behind.append((tensor, producer))
-            if len(behind) > 1 and behind[0][0] != behind[1][0] and not self.others and self._apart(current):
-                continue
-            if (function := FUNCTION_OF.get(current.operator)) is not None:
-                found.add(function)
-            if len(behind) == 1 and len(queue) == len(chain) + 1:
-                chain.append(behind[0][0])
-            clips = current.operator in CLIPS
-            depth += current.operator in CALLS
-            for tensor, producer in behind:
-                before = reads.get(tensor, 0)
-                reads[tensor] = before + 1
-                if not before:
-                    calls[tensor] = depth
-                    if producer is not None and len(queue) < MAX_NODES:
-                        queue.append((producer, depth - (clips and producer.operator in CLIPS)))
-        return Region(frozenset(found), reads, tuple(chain), calls)
+    def step(self, node: Node) -> Step | None:
+        """What the node adds to a region; None where regions end."""
+        if node not in self._open:
+            step = self.formula_step(node)
+            self._open[node] = None if step is not None and self._ends(node, step) else step
+        return self._open[node]
+
+    def forget(self) -> None:
+        """The graph was edited: how often tensors are read may have changed, and so where regions end. What lies behind a node is taken
+        to be the same."""
+        self._open.clear()
+
+    def formula_step(self, node: Node) -> Step | None:
+        """What the node adds to a formula; None if no formula contains its operator."""
+        if node not in self._steps:
+            self._steps[node] = self._step(node)
+        return self._steps[node]
+
+    def _ends(self, node: Node, step: Step) -> bool:
+        behind = step.behind
+        return len(behind) > 1 and behind[0][0] != behind[1][0] and not self.others and self._apart(node)
+
+    def _step(self, node: Node) -> Step | None:
+        if node.operator not in READ or node.domain:
+            return None
+        behind = []
+        for tensor in operands(node):
+            producer = self.graph.producer(tensor)
+            if producer is not None and producer.operator in THROUGH:
+                tensor = self.resolve(tensor)
+                producer = self.graph.producer(tensor)
+            if producer is not None or tensor not in self.graph.constants:
+                behind.append((tensor, producer))
+        function = FUNCTION_OF.get(node.operator)
+        return Step(tuple(behind), function, BIT.get(function or "", 0), node.operator in CALLS, node.operator in CLIPS)
 
     def _apart(self, node: Node) -> bool:
         """Whether one operand comes, by operators that nothing else reads, from what no formula contains: a sum or product of it with

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..formula.reach import Reach
 from ..formula.reading import Readings
 from ..formula.region import FUNCTION_OF, Reader
 from ..graph.graph import Graph
@@ -52,13 +53,16 @@ def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tu
         functions = frozenset(needs for about in abouts for needs in about.functions)
         reader = Reader(graph, any(a.others for a in abouts), max((a.calls for a in abouts), default=0), functions)
         nodes, readings, changed = graph.nodes, Readings(reader), False
-        by_root = _by_root(rules, nodes)
+        by_root, reach = _by_root(rules, nodes), Reach(reader, nodes)
         for node in reversed(nodes):
             if not node.live or node.kind not in by_root:
                 continue
-            for decision in _visit(graph, Site(graph, node, readings), by_root[node.kind], allow):
+            here = [rule for rule in by_root[node.kind] if not rule.pattern or reach.may_hold(node, rule.about)]
+            for decision in _visit(graph, Site(graph, node, readings), here, allow):
                 decisions[decision.rule, decision.tensor] = decision
-                changed |= decision.taken
+                if decision.taken:
+                    changed = True
+                    reader.forget()
         if not changed:
             break
     return tuple(decisions.values())

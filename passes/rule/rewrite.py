@@ -14,7 +14,8 @@ from typing import Literal
 from ...targets.dtypes import FLOATS, HALVES, ROUNDOFF
 from ..formula.pattern import Formula, Outline, Pairing, Value, outline
 from ..formula.reading import Found, Readings
-from ..formula.region import Reader, Region
+from ..formula.region import Reader
+from ..formula.walk import Region, region
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.schema import first_opset
@@ -25,6 +26,13 @@ Allow = Callable[[str, str], bool]
 MAX_CANDIDATES = 16
 ROUNDING: Mapping[str, float] = {dtype: 4 * ROUNDOFF[dtype] for dtype in HALVES}
 """Relative tolerance on a formula's coefficients where the model rounded its own: a few roundings of the dtype."""
+
+
+CONTRADICTION = "sizes in the model contradict each other"
+UNFIT = (ValueError, IndexError)
+"""What arithmetic on shapes and constants raises where those of the model contradict each other, as in a damaged file: the rule does not
+apply, and whoever runs the operator says what is wrong with it. On sound models each rule must fire (tests/passes/test_every_rule.py), so
+that a rule's own fault is not taken for this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,12 @@ class Rewrite:
         """Whether the rule applies at this root. Nothing is changed."""
         if node.kind not in self.operators:
             return None
+        try:
+            return self._find(graph, node, site)
+        except UNFIT as problem:
+            return Declined(self.name, f"{CONTRADICTION}: {problem}")
+
+    def _find(self, graph: Graph, node: Node, site: Site | None) -> Match | Declined | None:
         found = self.match(graph, node) if self.match else _find(site or self._alone(graph, node), self)
         if found is None:
             return None
@@ -173,13 +187,16 @@ class Rewrite:
             return self.replacement(graph, match.found) if isinstance(match, Match) else match
         except UnknownDtype as problem:
             return Declined(self.name, str(problem))
+        except UNFIT as problem:
+            return Declined(self.name, f"{CONTRADICTION}: {problem}")
 
     def replacement(self, graph: Graph, found: Bindings) -> Replacement:
-        """What the rule writes for what it found; no condition is checked. Raises UnknownDtype, with nothing left in the graph."""
+        """What the rule writes for what it found; no condition is checked. Raises UnknownDtype, or one of UNFIT, with nothing left
+        in the graph."""
         b = Builder.at(graph, found.root)
         try:
             result = self.build(b, found)
-        except UnknownDtype:
+        except (UnknownDtype, *UNFIT):
             graph.discard(b.nodes)
             raise
         results = (result,) if isinstance(result, str) else result
@@ -206,7 +223,7 @@ class Site:
     @property
     def region(self) -> Region:
         if self._region is None:
-            self._region = self.readings.reader.region(self.node)
+            self._region = region(self.readings.reader, self.node)
         return self._region
 
     def reading(self, candidate: str, weights: bool, others: bool) -> Found | None:
@@ -225,22 +242,20 @@ def _find(site: Site, rule: Rewrite) -> Bindings | None:
     dtype = graph.tensor(node.outputs[0]).dtype
     if dtype not in FLOATS or len(node.writes) != 1:
         return None
-    formulas = [(f, needs) for f, needs in zip(rule.pattern, about.functions, strict=True) if needs <= site.region.functions]
-    tolerance = max(rule.tolerance, ROUNDING.get(dtype, 0.0))
+    behind = site.region
+    formulas = [(f, n, m) for f, n, m in zip(rule.pattern, about.functions, about.masks, strict=True) if n <= behind.functions]
     if not formulas:
         return None
-    near, reads = site.region.calls, site.region.reads
-    candidates = [t for t in (site.region.chain if about.once else reads) if near[t] <= about.calls and (about.once or reads[t] > 1)]
+    candidates = behind.chain if about.once else [tensor for tensor, reads in behind.reads.items() if reads > 1]
+    candidates = [t for t in candidates if behind.calls[t] <= about.calls and any(not behind.masks[t] & ~m for _, _, m in formulas)]
     for candidate in candidates[:MAX_CANDIDATES]:
         if graph.tensor(candidate).dtype != dtype:
             continue
         reading = site.reading(candidate, about.weights, about.others)
         if reading is None or not _same_shape(graph, candidate, reading):
             continue
-        content = reading.result.content
-        for formula, needs in formulas:
-            if needs != content.functions:
-                continue
+        content, tolerance = reading.result.content, max(rule.tolerance, ROUNDING.get(dtype, 0.0))
+        for formula in (f for f, needs, _ in formulas if needs == content.functions):
             pairing = Pairing(tolerance, frozenset(t for t in content.tensors if t in graph.constants))
             for values in pairing.pair(formula, reading.result, {"x": candidate}):
                 return Bindings(node, values)

@@ -6,7 +6,9 @@ import pytest
 from run_model import infer
 from small_models import parse
 
-from autoglmc.passes.formula.region import Reader, Region
+from autoglmc.passes.formula.region import Reader
+from autoglmc.passes.formula.walk import Region
+from autoglmc.passes.formula.walk import region as walk
 from autoglmc.passes.graph.graph import Graph
 
 HEAD = "g (float[4,4] a, float[4,4] b) => (float[4,4] y) <float[4,4] w = {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}, float one = {1}>"
@@ -14,7 +16,7 @@ HEAD = "g (float[4,4] a, float[4,4] b) => (float[4,4] y) <float[4,4] w = {1,2,3,
 
 def region(body: str, others: bool = False) -> Region:
     graph = Graph(infer(parse(f"{HEAD} {{ {body} }}", opset=21, ir=10)))
-    return Reader(graph, others).region(graph.nodes[-1])
+    return walk(Reader(graph, others), graph.nodes[-1])
 
 
 @pytest.mark.parametrize(
