@@ -93,3 +93,7 @@ EXOTIC: Mapping[int, tuple[str, int]] = {
 def packed_bytes(dtype: str, shape: Sequence[int]) -> int | None:
     """Bytes of a contiguous tensor, the last byte of a packed dtype filled up; None for a dtype without a size (string, sequence)."""
     return (math.prod(shape) * BITS[dtype] + 7) // 8 if dtype in BITS else None
+
+
+WITHOUT_BITS = frozenset({"string", "sequence", "optional", "map", "sparse_tensor", "opaque", "unknown"})
+"""What else the dtype of an operator may be called: values that are no arrays of numbers, or of which inference says nothing."""

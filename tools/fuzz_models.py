@@ -31,7 +31,8 @@ COMMANDS = (
     "verify",
 )  # fmt: skip
 FIELDS = (
-    "ir_version", "IR version", "opset_import", "opset", "graph", "functions", "function", "external_data", "raw_data", "float_data",
+    "ir_version", "IR version", "opset_import", "Opset import", "opset", "graph", "functions", "function", "external_data", "raw_data",
+    "float_data",
     "int32_data", "int64_data", "double_data", "uint64_data", "string_data", "dims", "data_type", "elem_type", "attribute",
     "metadata_props", "UTF-8", "protobuf", "type", "value_info", "name", "output", "input", "initializer", "doc_string", "--shape",
     "--inputs", "location", "segment", "limit", "memory", "package",

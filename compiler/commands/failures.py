@@ -70,7 +70,7 @@ def say(text: str, facts: dict[str, Any], code: int, as_json: bool) -> int:
 def flush_output() -> None:
     """Writes out what was printed. Raises UserError where stdout cannot be written: then nothing is tried again at the end."""
     try:
-        if sys.stdout is not None:
+        if sys.stdout is not None and not sys.stdout.closed:  # the language server closes it
             sys.stdout.flush()
     except BrokenPipeError:
         raise

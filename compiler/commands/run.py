@@ -65,7 +65,7 @@ def run_command(
     several = requests is not None or pipeline or step_limit is not None or len(sources) > 1
     if output is not None:
         for path in _places(output, (requests or len(sources)) if several else 1):
-            check_arrays_place(path)
+            check_arrays_place(path, sources)
     if several and repeat > 1:
         help = "use --requests N for N requests, with or without --pipeline and --step-limit"
         raise UsageError("--repeat times one request again and again; it goes with no option for several", help=help)

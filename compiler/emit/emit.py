@@ -40,7 +40,7 @@ def check_output(out: Path) -> None:
     if os.path.isfile(place / MANIFEST) and (found := foreign_files(place)):
         message = f"refusing to overwrite this folder: '{found[0]}' does not belong to the bundle in it"
         raise BundleError(message, where=str(out), help="move it away, or choose another place with -o")
-    check_place(place if not out.is_symlink() else out, claims_bundle)
+    check_place(out if os.path.islink(out) else place, claims_bundle)
 
 
 def write_bundle(

@@ -7,17 +7,24 @@ from pathlib import Path
 from msgspec import structs
 
 from ..bundle.manifest import MANIFEST, SEGMENTS, Manifest
-from ..bundle.manifest_json import to_json
+from ..bundle.manifest_json import from_json, to_json
 from ..bundle.weights import WEIGHTS
+from ..errors import BundleError, ModelError
 
 PACKAGE = "package"
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Writes manifest.json into the folder that holds all other files of the bundle. Returns what it says: the manifest with its limits on
-    the package's size answered, where the target has any."""
+    the package's size answered, where the target has any. Raises ModelError where no reader would take it: more tensors, steps or
+    dims than a manifest can have."""
     others = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
     manifest, text = weighed(manifest, others)
+    try:
+        from_json(text, MANIFEST)
+    except BundleError as problem:
+        what = f"the model does not fit into a bundle: {problem.message}"
+        raise ModelError(what, help="compile it in parts: fewer inputs, outputs or operators, or tensors of fewer dims") from None
     (folder / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
     return manifest
 

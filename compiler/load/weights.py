@@ -19,6 +19,8 @@ from .tensor_data import packed_bits, raw_fault, typed_fault
 if TYPE_CHECKING:
     import onnx
 
+MOST_BYTES = 2**31 - 2**20
+"""Of one weight: protobuf cannot copy a message of 2 GiB, and a weight is one with its name and shape."""
 ADVICE = "copy the model together with its data files, or export it again"
 
 
@@ -129,7 +131,11 @@ def _declared_bytes(tensor: onnx.TensorProto, source: Source) -> int:
         raise ModelError(
             f"{_named(tensor.name)} declares the impossible shape {list(tensor.dims)}", where=str(source), help="export the model again"
         )
-    return int(math.prod(tensor.dims) * packed_bits(tensor) + 7) // 8
+    size = int(math.prod(tensor.dims) * packed_bits(tensor) + 7) // 8
+    if size > MOST_BYTES:
+        message = f"{_named(tensor.name)} has {size:,} bytes, more than the 2 GiB that one weight can have"
+        raise ModelError(message, where=str(source), help="store it as fp16 or int8, or split it over several weights")
+    return size
 
 
 def _check_inline(tensor: onnx.TensorProto, size: int, source: Source) -> None:
@@ -142,7 +148,9 @@ def _locate(tensor: onnx.TensorProto, size: int, source: Source) -> External:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
     file = _inside(location, tensor.name, source)
-    offset, length = (_number(entries, key, default, tensor.name, source) for key, default in (("offset", 0), ("length", size)))
+    offset = _number(entries, "offset", 0, tensor.name, source)
+    rest = max(file.stat().st_size - offset, size)  # what counts where no length is given; a file that is too short is told below
+    length = _number(entries, "length", rest, tensor.name, source)
     if length != size or not packed_bits(tensor):
         raise ModelError(f"{_named(tensor.name)}: {length} bytes in '{location}', its shape needs {size}", where=str(source), help=ADVICE)
     if offset + length > (total := file.stat().st_size):

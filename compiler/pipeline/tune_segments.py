@@ -13,7 +13,7 @@ from ...passes.place.cut_segments import cut_again
 from ...passes.place.segment import Segment
 from ...passes.rule.bodies import apply_everywhere
 from ...passes.rule.build import UnknownDtype
-from ...passes.rule.rewrite import Allow, Bindings, Decision, Rewrite, anywhere
+from ...passes.rule.rewrite import UNFIT, Allow, Bindings, Decision, Rewrite, anywhere
 from ...passes.stages import share_masks
 from ...targets.model import Device, Precision, Target
 from ...targets.support import No, supports
@@ -34,7 +34,7 @@ def _if_supported(rule: Rewrite, device: Device, precision: Precision) -> Rewrit
             return reason
         try:
             proposal = rule.replacement(graph, found)
-        except UnknownDtype as problem:
+        except (UnknownDtype, *UNFIT) as problem:
             return str(problem)
         graph.infer(proposal.nodes)
         answers = [supports(device, graph.view(node), precision) for node in proposal.nodes]

@@ -27,6 +27,8 @@ PRODUCTS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "ConvInteger", 
 COSTLY = {name: 8 for name in ("Softmax", "LayerNormalization", "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos")}
 """Elementary operations for one element."""
 REDUCTIONS = frozenset({"ReduceSum", "ReduceMean", "GlobalAveragePool"})
+POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
+"""What onnxruntime's blocked kernels (NCHWc) add up in one chain for each channel; other reductions add up in blocks."""
 TIED = frozenset({"QuantizeLinear", "DynamicQuantizeLinear", "Round", "DynamicQuantizeMatMul"})
 """Operators that round to whole steps."""
 FILL = 1e4
@@ -123,6 +125,8 @@ class _Run:
         results = self._operator(step, operands)
         if isinstance(self.rounding, noisy) and step.operator == "Sigmoid":
             results = [Held(self.rounding.after_sigmoid(held.value, held.dtype), held.dtype) for held in results]
+        if isinstance(self.rounding, noisy) and step.operator in POOLS:
+            results = [Held(self.rounding.of_sums(held.value, _pooled(step, operands)), held.dtype) for held in results]
         if step.operator in ("Add", "Sub", "Sum"):
             results = [absorbed(held, operands) for held in results]
         if self.rounding is half:
@@ -251,6 +255,13 @@ def _depth(step: Step, operands: Sequence[Held]) -> int:
         shape = np.shape(operands[0].value)
         return int(np.prod(shape[2:] if "Pool" in step.operator else shape[-1:]))
     return 1
+
+
+def _pooled(step: Step, operands: Sequence[Held]) -> int:
+    """How many elements one of a pool averages, at most."""
+    sizes = np.shape(operands[0].value)[2:]
+    kernel = step.attributes.get("kernel_shape", sizes)
+    return int(np.prod([min(pair) for pair in zip(sizes, kernel, strict=True)]))
 
 
 def absorbed(held: Held, operands: Sequence[Held]) -> Held:

@@ -63,6 +63,11 @@ class noisy:
         add up in fp32 also where the model says fp16."""
         return value * (1.0 + min(max(SLOPE * depth**0.5, LOW), DEEPEST) * SINGLE * self.signs(np.shape(value)))
 
+    def of_sums(self, value: Any, depth: int) -> Any:
+        """Sums of `depth` terms of one sign, added one after the other: each partial sum is as large as what was added so far, so that the
+        sum is off by SLOPE sqrt(depth / 3) of its unit roundoffs, however many terms cancel each other's own."""
+        return value * (1.0 + SLOPE * (depth / 3) ** 0.5 * SINGLE * self.signs(np.shape(value)))
+
     def after_sigmoid(self, value: Any, dtype: str) -> Any:
         """A sigmoid off by NEAR_ONE unit roundoffs of 1: runtimes compute it by rational functions whose error is as large everywhere, and
         end them where nothing of a result near 0 is left."""

@@ -59,9 +59,11 @@ def _not_zip(path: Path) -> str:
     return "" if start[:2] == b"PK" else "it is not an .npz file"
 
 
-def check_arrays_place(path: Path) -> None:
-    """Raises UsageError where no .npz file can be written; call before the work begins."""
+def check_arrays_place(path: Path, read: Sequence[Path] = ()) -> None:
+    """Raises UsageError where no .npz file can be written, or one that is `read`; call before the work begins."""
     check_file_place(path, "the outputs", (".npz",))
+    if any(source.exists() and path.exists() and path.samefile(source) for source in read):
+        raise UsageError(f"the outputs would replace the inputs in {path}", help="name another .npz file with -o")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:

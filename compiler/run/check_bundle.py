@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...targets.dtypes import BITS
+from ...targets.dtypes import BITS, WITHOUT_BITS
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import HandoffRecord, SegmentRecord
 from ..devices.find_adapter import adapter_for
@@ -51,7 +51,7 @@ def _wrong_runtime(segment: SegmentRecord) -> str:
         return f"{field}.runtime.optimizers_off: {unknown[0]!r} is no optimiser of onnxruntime"
     if len(set(off)) < len(off):
         return f"{field}.runtime.optimizers_off names an optimiser twice"
-    if segment.compute_dtype not in BITS and segment.compute_dtype != "string":
+    if segment.compute_dtype not in BITS and segment.compute_dtype not in WITHOUT_BITS:
         return f"{field}.compute_dtype {segment.compute_dtype!r} is not a dtype"
     if segment.blob is None:
         return f"{field}.runtime.versions are of a blob, and there is none" if runtime.versions else ""

@@ -9,7 +9,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.schema import ELEMENTWISE
-from .turn import Constant, Order, Turn, induced, integers, inverse, rank, turned
+from .turn import Constant, Order, Turn, induced, integers, rank, turned
 
 Handler = Callable[[Graph, Node, Order], Turn | None]
 BROADCAST = (
@@ -230,7 +230,10 @@ def undone(graph: Graph, node: Node, order: Order) -> Order | None:
     if node.kind != "Transpose" or rank(graph, node.inputs[0]) != len(order):
         return None
     given = node.attribute("perm")
-    return tuple(int(axis) for axis in given) if isinstance(given, tuple) else inverse(tuple(reversed(range(len(order)))))
+    if not isinstance(given, tuple):
+        return tuple(reversed(range(len(order))))
+    axes = tuple(int(axis) for axis in given)
+    return axes if sorted(axes) == list(range(len(order))) else None  # a damaged file may say anything
 
 
 HANDLERS: Mapping[str, Handler] = {

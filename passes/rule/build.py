@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from onnx import helper
 
-from ...targets.dtypes import ELEMENT, FLOATS, LARGEST
+from ...targets.dtypes import BITS, ELEMENT, FLOATS, LARGEST
 from ...targets.operator_view import AttributeValue
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -64,8 +64,8 @@ class Builder:
         return self._numbers[value]
 
     def _kind(self, dtype: str) -> np.dtype[np.generic]:
-        if dtype not in ELEMENT:
-            raise UnknownDtype(f"the dtype of {self.hint} is not known")
+        if dtype not in BITS:
+            raise UnknownDtype(f"the dtype of {self.hint} is {dtype}")
         return helper.tensor_dtype_to_np_dtype(ELEMENT[dtype])
 
     def integers(self, values: Sequence[int]) -> str:

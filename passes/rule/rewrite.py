@@ -28,6 +28,13 @@ ROUNDING: Mapping[str, float] = {dtype: 4 * ROUNDOFF[dtype] for dtype in HALVES}
 """Relative tolerance on a formula's coefficients where the model rounded its own: a few roundings of the dtype."""
 
 
+CONTRADICTION = "sizes in the model contradict each other"
+UNFIT = (ValueError, IndexError)
+"""What arithmetic on shapes and constants raises where those of the model contradict each other, as in a damaged file: the rule does not
+apply, and whoever runs the operator says what is wrong with it. On sound models each rule must fire (tests/passes/test_every_rule.py), so
+that a rule's own fault is not taken for this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """How the replacement's value differs from the original's, per element of the output.
@@ -153,6 +160,12 @@ class Rewrite:
         """Whether the rule applies at this root. Nothing is changed."""
         if node.kind not in self.operators:
             return None
+        try:
+            return self._find(graph, node, site)
+        except UNFIT as problem:
+            return Declined(self.name, f"{CONTRADICTION}: {problem}")
+
+    def _find(self, graph: Graph, node: Node, site: Site | None) -> Match | Declined | None:
         found = self.match(graph, node) if self.match else _find(site or self._alone(graph, node), self)
         if found is None:
             return None
@@ -174,13 +187,16 @@ class Rewrite:
             return self.replacement(graph, match.found) if isinstance(match, Match) else match
         except UnknownDtype as problem:
             return Declined(self.name, str(problem))
+        except UNFIT as problem:
+            return Declined(self.name, f"{CONTRADICTION}: {problem}")
 
     def replacement(self, graph: Graph, found: Bindings) -> Replacement:
-        """What the rule writes for what it found; no condition is checked. Raises UnknownDtype, with nothing left in the graph."""
+        """What the rule writes for what it found; no condition is checked. Raises UnknownDtype, or one of UNFIT, with nothing left
+        in the graph."""
         b = Builder.at(graph, found.root)
         try:
             result = self.build(b, found)
-        except UnknownDtype:
+        except (UnknownDtype, *UNFIT):
             graph.discard(b.nodes)
             raise
         results = (result,) if isinstance(result, str) else result

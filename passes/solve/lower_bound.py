@@ -122,4 +122,4 @@ class _Network:
 
 
 def _ticks(seconds: float) -> int:
-    return int(seconds * TICKS)
+    return int(min(seconds * TICKS, INFINITE))

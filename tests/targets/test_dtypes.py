@@ -32,6 +32,7 @@ ABOUT_RUNTIMES = {
     "compiler/devices/openvino.py": "what OpenVINO computes without widening or narrowing",
     "compiler/devices/mil/elementwise.py": "what Core ML casts to",
     "compiler/devices/mil/program.py": "what Core ML takes as an input or gives as an output",
+    "compiler/load/runtime_gap.py": "what hardly any kernel of onnxruntime lacks, in its own words",
     "compiler/explain/model_changes.py": "the narrower dtype that a change of the model proposes",
     "compiler/probe/case.py": "what devices are probed with",
     "compiler/reference/kernels/conversion.py": "what the reference's own casts hold: it shares no fact with what it judges",

@@ -41,7 +41,7 @@ def test_json_carries_every_message(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"file", "line", "column", "end_line", "end_column", "severity", "code", "message", "help", "notes"} == set(found[0])
     assert cli.run(["check", str(ERRORS / "hw0107_decimal_memory.hw"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["passed"] and [one["code"] for one in facts["diagnostics"]] == ["HW0107"]
+    assert facts["passed"] and [one["code"] for one in facts["diagnostics"]] == ["HW0107", "HW0513"]
 
 
 def test_errors_of_included_files_are_all_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,7 @@ def test_stop_after_names_its_file_and_never_writes_over_the_model(model: Path, 
     assert run(model, "--stop-after", "recover", "-o", model.parent) == 2 and "is a folder" in capsys.readouterr().err
     mine = model.parent / "mine.hw"
     mine.write_text("hw 1;")
-    assert run(model, "--stop-after", "recover", "-o", mine) == 2 and "it is not an .onnx file" in capsys.readouterr().err
+    assert run(model, "--stop-after", "recover", "-o", mine) == 2 and "the graph is written as .onnx" in capsys.readouterr().err
     assert mine.read_text() == "hw 1;"
     assert run(model, "--stop-after", "recover", "-o", model.parent / "no" / "x.onnx") == 2 and "does not exist" in capsys.readouterr().err
     assert model.read_bytes() == before

@@ -39,7 +39,7 @@ MICROCONTROLLER = {
     "ppocr2_cls": (),
     "ppocr4_det": ("sram",),
     "ppocr4_rec": ("sram", "flash"),
-    "silero_vad_16k_op15": ("sram",),
+    "silero_vad_16k_op15": (),
 }
 
 

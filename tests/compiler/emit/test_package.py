@@ -23,7 +23,7 @@ from autoglmc.compiler.bundle.manifest import LimitRecord, Manifest
 from autoglmc.compiler.bundle.manifest_json import from_json, read_manifest
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.emit.package import parts, weighed
-from autoglmc.compiler.errors import Infeasible
+from autoglmc.compiler.errors import Infeasible, ModelError
 from autoglmc.targets.model import Limit, Target
 
 
@@ -112,3 +112,13 @@ def test_the_number_counts_the_text_it_stands_in(others: int, room: int, two: bo
     assert sum(parts(found).values()) - sum(file.size for file in found.files.values()) == len(text.encode()) + others - sum(
         file.size for file in found.files.values()
     )
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_no_bundle_is_written_that_no_reader_takes(verify: bool, tmp_path: Path) -> None:
+    """A tensor of more dims than a manifest may have: refused as the model's, not as damage to a bundle that was just made."""
+    shape = ",".join(["1"] * 100)
+    model = parse(f"g (float[{shape}] x) => (float[{shape}] y) {{ y = Relu(x) }}")
+    with pytest.raises(ModelError, match=r"does not fit into a bundle: the manifest's arena\.slots"):
+        compile_model(model, "x86_cpu", output=tmp_path / "b", verify=verify)
+    assert not list(tmp_path.iterdir())

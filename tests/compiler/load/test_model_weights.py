@@ -28,7 +28,7 @@ def inline() -> onnx.ModelProto:
 
 def external(folder: Path, size: int = 256, **entries: str) -> tuple[onnx.ModelProto, Path]:
     """A model whose one weight lies in w.bin, and the path that it would be saved at."""
-    (folder / "w.bin").write_bytes(WEIGHTS.tobytes()[:size])
+    (folder / "w.bin").write_bytes((WEIGHTS.tobytes() * 2)[:size])
     model = inline()
     tensor = model.graph.initializer[0]
     tensor.ClearField("raw_data")
@@ -167,8 +167,20 @@ def test_missing_and_short_files(tmp_path: Path) -> None:
     assert "which has only 200" in refuse(model, path).message
     model, path = external(tmp_path, offset="4")
     assert "bytes 4 to 260" in refuse(model, path).message
+    model, path = external(tmp_path, size=300)  # no length: all the rest of the file, which every reader but onnxruntime takes
+    assert "300 bytes in 'w.bin', its shape needs 256" in refuse(model, path).message
 
 
 @pytest.mark.parametrize(("key", "value"), [("offset", "-4"), ("offset", "4x"), ("length", "10"), ("length", ""), ("offset", "9" * 30)])
 def test_wrong_offsets_and_lengths(tmp_path: Path, key: str, value: str) -> None:
     refuse(*external(tmp_path, **{key: value}))
+
+
+def test_a_weight_of_more_than_one_message_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """protobuf copies no message of 2 GiB: DecodeError, after all of it had been read twice."""
+    model, path = external(tmp_path)
+    tensor = model.graph.initializer[0]
+    tensor.dims[:] = [3 * 2**28]
+    os.truncate(tmp_path / "w.bin", 3 * 2**30)  # sparse
+    problem = refuse(model, path)
+    assert "weight 'w' has 3,221,225,472 bytes" in problem.message and "split" in problem.help

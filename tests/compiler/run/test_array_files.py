@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autoglmc.compiler.errors import UsageError
-from autoglmc.compiler.run.array_files import read_arrays, read_samples, write_arrays
+from autoglmc.compiler.run.array_files import check_arrays_place, read_arrays, read_samples, write_arrays
 
 
 def test_what_is_written_is_read_and_equal_arrays_give_equal_files(tmp_path: Path) -> None:
@@ -58,3 +58,13 @@ def test_samples_are_files_and_folders_in_order(tmp_path: Path) -> None:
         read_samples([tmp_path / "none"])
     with pytest.raises(UsageError, match="no such file"):
         read_samples([tmp_path / "absent.npz"])
+
+
+def test_outputs_never_replace_the_inputs(tmp_path: Path) -> None:
+    """`run --input x.npz -o x.npz` did, silently; by another name of the file, too."""
+    write_arrays(tmp_path / "x.npz", {"x": np.ones(1)})
+    (tmp_path / "same.npz").hardlink_to(tmp_path / "x.npz")
+    check_arrays_place(tmp_path / "y.npz", [tmp_path / "x.npz", tmp_path / "missing.npz"])
+    for name in ("x.npz", "same.npz"):
+        with pytest.raises(UsageError, match="the outputs would replace the inputs"):
+            check_arrays_place(tmp_path / name, [tmp_path / "x.npz"])

@@ -122,10 +122,10 @@ def test_the_command_tells_a_machine(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--timeline", "t.png"], "t.png: a timeline is written as .json, .html, .svg"),
+        (["--timeline", "t.png"], "the timeline is written as .json or .html or .svg"),
         (["--repeat", "2", "--pipeline"], "--repeat times one request again and again"),
         (["--step-limit", "0"], "0"),
-        (["--timeline", "nowhere/t.svg"], "the timeline cannot be written"),
+        (["--timeline", "nowhere/t.svg"], "cannot write nowhere/t.svg: folder nowhere does not exist"),
     ],
 )
 def test_arguments_that_cannot_be_meant(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

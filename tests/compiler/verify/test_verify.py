@@ -17,6 +17,7 @@ from slicing import ABSENT, bundle_of, cut, facts
 from small_models import parse
 
 from autoglmc.compiler.bundle.manifest import BoundRecord, LimitRecord
+from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import UserError, VerifyError
 from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.run.bundle import Bundle
@@ -296,3 +297,21 @@ def test_rounding_is_measured_and_bounds_what_is_allowed(tmp_path: Path) -> None
     assert report.verified and 0 < report.outputs[0].rounding_over_std < 1e-5
     report = check(tmp_path, convolution(1), convolution(1.001))
     assert not report.verified and "times the model's own rounding" in report.reason
+
+
+POOLED = (
+    "GlobalAveragePool(c)",
+    "AveragePool <kernel_shape = [{n}, {n}]> (c)",
+    "ReduceMean <axes = [2, 3]> (c)",
+)
+
+
+@pytest.mark.parametrize("pool", POOLED)
+@pytest.mark.parametrize("n", [64, 112])
+def test_a_mean_over_many_numbers_is_rounded_in_one_chain(tmp_path: Path, pool: str, n: int) -> None:
+    """onnxruntime's blocked pool adds the numbers of a channel one after the other: a right bundle is no other than its model."""
+    text = f"g (float[1,3,{n},{n}] x) => (float[1,16,1,1] y) {{ a = Conv <pads = [1,1,1,1]> (x, w) c = Relu(a) y = {pool.format(n=n)} }}"
+    model = parse(text, opset=13)
+    weight = np.random.default_rng(0).normal(size=(16, 3, 3, 3)).astype(np.float32) * np.float32(0.3)
+    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
+    assert compile_model(model, "x86_cpu", output=tmp_path / "b").verified

@@ -228,3 +228,11 @@ def test_public_models_have_no_more_than_before(name: str) -> None:
     simplify(moved)
     simplify(kept, frozenset({"move_transposes"}))
     assert transposes(moved) <= transposes(kept)
+
+
+@pytest.mark.parametrize("perm", [(0, 0, 1), (0, 3, 1), (0, 1), (0, 1, 2, 3), (-1, 0, 1)])
+def test_a_perm_that_is_no_permutation_is_left_alone(perm: tuple[int, ...]) -> None:
+    text = "g (float[2,3,4] x) => (float[a,b,c] y) { t = Transpose (x) y = Relu (t) }"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {text}')
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("perm", perm))
+    assert not [decision for decision in move_transposes(Graph(model)) if decision.taken]

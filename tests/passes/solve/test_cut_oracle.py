@@ -16,7 +16,7 @@ from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.pipeline.run_passes import run_passes
 from autoglmc.compiler.plan.plan_model import start
-from autoglmc.passes.solve.lower_bound import TICKS, cut_bound
+from autoglmc.passes.solve.lower_bound import TICKS, _ticks, cut_bound
 from autoglmc.passes.solve.problem import Net, Problem
 from autoglmc.passes.solve.separate_units import separate_units
 
@@ -142,3 +142,9 @@ def test_real_problems(name: str, target: str) -> None:
             away = not bound.sides[k]
             found = (bound.forced_accelerator if away else bound.forced_host)[k]
             assert same(problem, found, cut_by_networkx(problem, accelerators, forced=(k, away))[0])
+
+
+@pytest.mark.parametrize("seconds", [1e9, 1e300, float("inf")])
+def test_times_beyond_any_count_are_a_bound_still(seconds: float) -> None:
+    """A damaged model may declare shapes that take longer than the world."""
+    assert 0 < _ticks(1e-6) < _ticks(seconds) < 2**63
