@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..targets.collection import no_collection
 from ..targets.model import Bucket, Device, Limit, Link, Memory, Precision, Target
 from ..targets.operators import dictionary_opset
 from ..targets.rule_formula import facts_of
@@ -23,7 +24,6 @@ from .lower.limits import lower_limits
 from .lower.numbers import report_missing
 from .lower.parts import lower_link, lower_memory, lower_precision
 from .lower.shapes import lower_shapes
-from .text.collection import no_collection
 from .text.diagnostics import Diagnostic, Source, Span, first_of, note_includes, tidy
 from .text.syntax import Rule, Statement, read
 from .words.properties import PROPERTIES

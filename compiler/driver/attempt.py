@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...targets.collection import no_collection
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
 from ..bundle.publish import Staged, stage
@@ -98,7 +100,9 @@ class Attempt:
         options = PassOptions(without=constraints.without, inserted=self.own, watchers=watchers)
         target = constraints.applied_to(self.job.target)
         faster = state.refused[0].message if state.refused else ""
-        return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
+        # Nearly all that planning makes stays; what watchers and the user's passes make is not known.
+        with nullcontext() if watchers or self.own else no_collection():
+            return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
 
     def _build(
         self, state: State, planned: PlannedModel, described: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages

@@ -1,4 +1,5 @@
-"""Reading a file makes objects that all stay until the target is made; looking among them for garbage takes as long as making them."""
+"""Reading a .hw file, or planning a model, makes objects that nearly all stay; looking among them for garbage takes up to as long as making
+them."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """No search for cycles of garbage in the block; what it makes is bounded by the size that a file may have."""
+    """No search for cycles of garbage in the block; for blocks that make no more of it than the size of a file or model bounds."""
     was_on = gc.isenabled()
     gc.disable()
     try:
