@@ -31,7 +31,7 @@ def arena_room(compiled: Compiled, target: Target) -> int:
 def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
     """All limits that can be predicted, and each memory's budget. Raises Infeasible for those that do not hold."""
     results = [
-        _record(_budget(memory), float(found.held[memory.name].total), "predicted")
+        _record(_budget(memory, target), float(found.held[memory.name].total), "predicted")
         for memory in target.memories
         if memory.name in found.held
     ]
@@ -52,10 +52,11 @@ def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
     return tuple(results)
 
 
-def _budget(memory: Memory) -> Limit:
-    """The budget of a memory, read as a limit."""
-    text = amount("budget", memory.budget)
-    return Limit(kind="budget", subject=memory.name, comparison="<=", value=float(memory.budget), text=text, origin=memory.origin)
+def _budget(memory: Memory, target: Target) -> Limit:
+    """The budget of a memory, read as a limit; it stands where the number was said last, which may be an amendment."""
+    path, text = f"memory.{memory.name}.budget", amount("budget", memory.budget)
+    origin = next((fact.origin for fact in target.facts if fact.path == path), memory.origin)
+    return Limit(kind="budget", subject=memory.name, comparison="<=", value=float(memory.budget), text=text, origin=origin)
 
 
 def _value(limit: Limit, found: Predictions) -> float | None:
