@@ -48,6 +48,7 @@ def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tu
     """Applies rules wherever they fit and `allow` lets them, until nothing changes: sweeps from the outputs back, so that the largest
     reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
     decisions: dict[tuple[str, str], Decision] = {}
+    made: dict[str, set[str]] = defaultdict(set)
     for _ in range(MAX_ROUNDS):
         abouts = [rule.about for rule in rules]
         functions = frozenset(needs for about in abouts for needs in about.functions)
@@ -58,7 +59,7 @@ def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tu
             if not node.live or node.kind not in by_root:
                 continue
             here = [rule for rule in by_root[node.kind] if not rule.pattern or reach.may_hold(node, rule.about)]
-            for decision in _visit(graph, Site(graph, node, readings), here, allow):
+            for decision in _visit(graph, Site(graph, node, readings), here, allow, made):
                 decisions[decision.rule, decision.tensor] = decision
                 if decision.taken:
                     changed = True
@@ -79,10 +80,11 @@ def _by_root(rules: Sequence[Rewrite], nodes: Sequence[Node]) -> Mapping[str, li
     return by_root
 
 
-def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite], allow: Allow) -> Iterator[Decision]:
+def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite], allow: Allow, made: dict[str, set[str]]) -> Iterator[Decision]:
+    """made: by rule, tensors that it wrote and is not to look at (`Rewrite.once`)."""
     node = site.node
     for rule in rules:
-        if rule.pattern and not rule.about.common <= site.region.functions:
+        if node.outputs[0] in made[rule.name] or (rule.pattern and not rule.about.common <= site.region.functions):
             continue
         outcome = rule.propose(graph, node, site)
         if outcome is None:
@@ -92,6 +94,8 @@ def _visit(graph: Graph, site: Site, rules: Sequence[Rewrite], allow: Allow) -> 
         elif not allow(rule.name, node.outputs[0]):
             graph.discard(outcome.nodes)
         elif insert(graph, node, outcome):
+            if rule.pattern or rule.once:
+                made[rule.name].update(name for new in outcome.nodes for name in new.outputs if name not in node.outputs)
             yield _decision(rule, node, True, rule.summary)
             return
         else:

@@ -42,6 +42,7 @@ def compile_rule(spec: RuleSpec) -> Rewrite:
         match=_finder(spec),
         unless=lambda graph, found: _against(spec, graph, found),
         build=lambda b, found: Writer(spec, b, found).results(),
+        once=True,
     )
 
 

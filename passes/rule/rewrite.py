@@ -150,6 +150,8 @@ class Rewrite:
     """Names of rules that may match at the same root, and would leave more to compute there: this one is tried first (order.py)."""
     tolerance: float = 1e-5
     """Relative, on the coefficients of `pattern`."""
+    once: bool = False
+    """Whether it leaves alone what it wrote itself, as rules with a `pattern` do: that may hold what it looks for, and would grow."""
     about: Outline = field(init=False)
     """What a graph must have for `pattern` to be there at all."""
 
