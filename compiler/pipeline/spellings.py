@@ -9,14 +9,11 @@ On fewer axes: a device of rank 4 refuses each layer of a decoder whose exporter
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from ...passes.library import IN_FLOATS, ON_FEWER_AXES
-from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Rewrite
-from ...passes.stages import simplify
-from .recover_whole import predicted, refused
+from .take_cheaper import take_cheaper
 from .work import Work
 
 LEAST_GAIN = 0.01
@@ -38,18 +35,5 @@ def lower_ranks(work: Work) -> None:
 
 
 def _spell(work: Work, rules: Sequence[Rewrite]) -> None:
-    if not any(rule.find(work.graph, node) for rule in rules for node in work.graph.nodes):
-        return
-    twin = work.copy()
-    decisions = apply(twin.graph, rules, work.allow)
-    if not any(decision.taken for decision in decisions):
-        return
-    decisions += simplify(twin.graph, work.without, work.allow)
-    now, then = predicted(work), predicted(twin)
-    if then is None or (now is not None and then > now * (1 - LEAST_GAIN)):
-        names = {rule.name for rule in rules}
-        work.decisions.extend(refused(decision, now, then) for decision in decisions if decision.rule in names)
-        return
-    work.graph = twin.graph
-    work.decisions.extend(decisions)
-    work.recovered = dict(Counter(node.kind for node in work.graph.nodes))
+    if any(rule.find(work.graph, node) for rule in rules for node in work.graph.nodes):
+        take_cheaper(work, rules, lambda as_is, other: other <= as_is * (1 - LEAST_GAIN))

@@ -63,7 +63,7 @@ def test_it_can_be_disabled() -> None:
 
 def test_a_plan_that_is_no_cheaper_with_it_keeps_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the operator's own device is not worth the way to it: both plans are then the parts, and a tie leaves the model alone."""
-    monkeypatch.setattr("autoglmc.compiler.pipeline.recover_whole.predicted", lambda work: 1e-3 + ("Attention" in kinds(work)) * 1e-4)
+    monkeypatch.setattr("autoglmc.compiler.pipeline.take_cheaper.predicted", lambda work: 1e-3 + ("Attention" in kinds(work)) * 1e-4)
     done = work(target("Attention", *PARTS))
     recover_whole(done)
     assert "Attention" not in kinds(done)
@@ -72,7 +72,7 @@ def test_a_plan_that_is_no_cheaper_with_it_keeps_the_parts(monkeypatch: pytest.M
 
 
 def test_a_model_that_cannot_be_placed_with_it_keeps_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoglmc.compiler.pipeline.recover_whole.predicted", lambda work: None if "Attention" in kinds(work) else 1e-3)
+    monkeypatch.setattr("autoglmc.compiler.pipeline.take_cheaper.predicted", lambda work: None if "Attention" in kinds(work) else 1e-3)
     done = work(target("Attention", *PARTS))
     recover_whole(done)
     assert "Attention" not in kinds(done) and "no valid placement" in done.decisions[0].reason
