@@ -86,7 +86,7 @@ def remove_abandoned(folder: Path) -> None:
     for path in _listed(folder):
         with contextlib.suppress(OSError):
             if path.name.startswith(REMOVED) or (path.name.startswith(UNFINISHED) and time.time() - path.lstat().st_mtime > ABANDONED):
-                _delete(path)
+                delete(path)
 
 
 def remove(path: Path) -> bool:
@@ -96,11 +96,12 @@ def remove(path: Path) -> bool:
         os.replace(path, aside)
     except OSError:
         return False
-    _delete(aside)
+    delete(aside)
     return True
 
 
-def _delete(path: Path) -> None:
+def delete(path: Path) -> None:
+    """A file, or a folder with all that is in it; what cannot be deleted stays."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

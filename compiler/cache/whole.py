@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..activity import half_written
-from .entries import UNFINISHED, mark_used, remove, write_entry
+from .entries import UNFINISHED, delete, mark_used, remove, write_entry
 
 HEAD = b"autoglmc "
 HEAD_BYTES = len(HEAD) + 64 + 1
@@ -92,7 +92,7 @@ def kept_made(path: Path, place: Path) -> bool:
             if listed == [path.name, _digests(place)]:
                 mark_used(path)
                 return True
-    _delete(place)
+    delete(place)
     remove(path)
     return False
 
@@ -159,11 +159,3 @@ def _files(made: Path) -> Iterator[tuple[str, Path]]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
