@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 SHARE = 0.8
-"""Of what is free: how much one process may take unless it is told otherwise."""
+"""Of what is free: how much one process may take unless a limit is given."""
 GROUPS = Path("/sys/fs/cgroup")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 MOST_TOLD = 100
-"""Buffers whose overlaps are told."""
+"""Buffers whose overlaps are reported."""
 
 
 class Placed(Protocol):

@@ -64,7 +64,7 @@ def content_key(model: onnx.ModelProto, initializers: Iterable[onnx.TensorProto]
 def build(adapter: Adapter, words: Sequence[str], path: Path, key: str, place: Path, note: Callable[[str], object] = _silent) -> None:
     """Puts the compiled file (or folder) of the segment in `path` at `place`: from the cache, where that has it whole, or made now.
 
-    Raises SegmentRefused with the compiler's output. `note` is told where the cache could not keep what was made."""
+    Raises SegmentRefused with the compiler's output. `note` gets a message where the cache could not keep what was made."""
     kept = _kept(key)
     if isinstance(kept, Path) and kept_made(kept, place):
         return

@@ -1,4 +1,5 @@
-"""What to change in a target whose limits no plan keeps: every change is written into a copy of its text and compiled before it is told."""
+"""What to change in a target whose limits no plan keeps: every change is written into a copy of its text and compiled before it is
+printed."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def compile_ahead(
     compiled: Compiled, folder: Path, files: Mapping[int, str], tell: Callable[[str], None], note: Callable[[str], None]
 ) -> dict[int, Blob] | Refusal:
     """By segment index, what was compiled beside its file in `folder`; segments that cannot be compiled here, or need not be, are left
-    out. Or the first segment that a runtime's compiler refuses. `note` is told once what the user should know."""
+    out. Or the first segment that a runtime's compiler refuses. `note` gets what the user should know, once."""
     made = {}
     for segment in compiled.segments:
         runtime = compiled.runtimes[segment.device]

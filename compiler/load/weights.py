@@ -149,7 +149,7 @@ def _locate(tensor: onnx.TensorProto, size: int, source: Source) -> External:
     location = entries.get("location", "")
     file = _inside(location, tensor.name, source)
     offset = _number(entries, "offset", 0, tensor.name, source)
-    rest = max(file.stat().st_size - offset, size)  # what counts where no length is given; a file that is too short is told below
+    rest = max(file.stat().st_size - offset, size)  # what counts where no length is given; a file that is too short is refused below
     length = _number(entries, "length", rest, tensor.name, source)
     if length != size or not packed_bits(tensor):
         raise ModelError(f"{_named(tensor.name)}: {length} bytes in '{location}', its shape needs {size}", where=str(source), help=ADVICE)

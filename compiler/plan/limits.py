@@ -53,7 +53,7 @@ def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
 
 
 def _budget(memory: Memory, target: Target) -> Limit:
-    """The budget of a memory, read as a limit; it stands where the number was said last, which may be an amendment."""
+    """The budget of a memory, read as a limit; its place is the last statement of the number, which may be an amendment."""
     path, text = f"memory.{memory.name}.budget", amount("budget", memory.budget)
     origin = next((fact.origin for fact in target.facts if fact.path == path), memory.origin)
     return Limit(kind="budget", subject=memory.name, comparison="<=", value=float(memory.budget), text=text, origin=origin)

@@ -16,7 +16,7 @@ from .trial import Change, Key, Outcome, Relaxation, Trials, changed
 DESCENTS = 6
 """Times that less is tried of a bound."""
 MOST_ALTERNATIVES = 3
-"""Relaxations that are told; each costs a whole compilation."""
+"""Relaxations that are reported; each costs a whole compilation."""
 ROOM = (0.0, 1e-3, 1e-2)
 """Shares more than what is needed, tried one after the other: a bundle says what limits it was made for, which takes some bytes more or
 less."""
