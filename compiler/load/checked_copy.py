@@ -1,7 +1,7 @@
 """The model as onnx.checker is to see it: without what it refuses although it has a meaning.
 
 It asks for a shape of every output, which runtimes infer, and refuses an operator that a later opset replaced: GroupNormalization of opset
-18 to 20, whose scale and bias are per group (convert_nodes.py).
+18 to 20, whose scale and bias are per group (lift/convert_nodes.py).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from .fold.simplify import keep_metadata
 from .function_size import check_functions
 from .hide_weights import SMALL, hide_weights
 from .infer_types import corrections, stated_outputs
-from .lift_opset import modernise
+from .lift.lift_opset import modernise
 from .metadata import metadata_of
 from .node_names import name_nodes_apart
 from .operands import check_operands

@@ -17,7 +17,7 @@ import pytest
 from small_models import parse
 
 from autoglmc.compiler.errors import ModelError
-from autoglmc.compiler.load.lift_opset import OPSET, lift_opset, modernise
+from autoglmc.compiler.load.lift.lift_opset import OPSET, lift_opset, modernise
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.load.source import MemoryModel
 from autoglmc.compiler.load.versions import opset_of

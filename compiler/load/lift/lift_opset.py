@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ..errors import first_line
+from ...errors import first_line
+from ..structure import describe_node
+from ..versions import DEFAULT_DOMAINS, opset_of
 from .old_nodes import has_old_functions, hide_old_nodes, show_old_nodes
-from .structure import describe_node
-from .versions import DEFAULT_DOMAINS, opset_of
 
 if TYPE_CHECKING:
     import onnx

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..infer_types import infer_types
+from ..structure import all_graphs, bodies
+from ..versions import DEFAULT_DOMAINS
 from .convert_nodes import UNKNOWN, OldNode, Writer, conversion
-from .infer_types import infer_types
-from .structure import all_graphs, bodies
-from .versions import DEFAULT_DOMAINS
 
 if TYPE_CHECKING:
     import onnx
