@@ -49,10 +49,11 @@ def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tu
     reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
     decisions: dict[tuple[str, str], Decision] = {}
     made: dict[str, set[str]] = defaultdict(set)
+    abouts = [rule.about for rule in rules]
+    others, calls = any(about.others for about in abouts), max((about.calls for about in abouts), default=0)
+    functions = frozenset(needs for about in abouts for needs in about.functions)
     for _ in range(MAX_ROUNDS):
-        abouts = [rule.about for rule in rules]
-        functions = frozenset(needs for about in abouts for needs in about.functions)
-        reader = Reader(graph, any(a.others for a in abouts), max((a.calls for a in abouts), default=0), functions)
+        reader = Reader(graph, others, calls, functions)
         nodes, readings, changed = graph.nodes, Readings(reader), False
         by_root, reach = _by_root(rules, nodes), Reach(reader, nodes)
         for node in reversed(nodes):
