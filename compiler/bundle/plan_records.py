@@ -53,6 +53,41 @@ class PortRecord(Record, frozen=True, kw_only=True):
     """Index into arena.slots; null for a value passed by name (arena.host_values)."""
 
 
+class PlaceRecord(Record, frozen=True, kw_only=True):
+    """Bytes of a memory that a tensor of a segment takes while some of its kernels run. A tensor may lie in two memories at once, and
+    tensors that are the same bytes (of a Reshape) have one place."""
+
+    tensor: str
+    memory: str
+    kind: Literal["working", "streamed", "resident"]
+    """What the segment computes with; a weight copied there for this run; a weight that lies there in all runs."""
+    first: Count
+    """Index into kernels of the first that needs it there."""
+    last: Count
+    """Of the last one, inclusive."""
+    offset: Count
+    """From the first byte of the memory that the plan has besides the arena and stored weights."""
+    bytes: Positive
+    """Padded to whole cache lines."""
+
+
+class TransferRecord(Record, frozen=True, kw_only=True):
+    """A tensor copied from one memory to another inside a segment."""
+
+    tensor: str
+    kind: Literal["spill", "fill", "move", "load"]
+    """To the device's own memory; from there; between two others; a weight, from where it is stored."""
+    source: str
+    destination: str
+    step: Count
+    """Index into kernels."""
+    when: Literal["before", "after", "during"]
+    """The kernel; during it, the copy takes bandwidth and no time of its own."""
+    bytes: Count
+    seconds: Seconds
+    """At the rate of the slower memory."""
+
+
 class SegmentRecord(Record, frozen=True, kw_only=True):
     """A convex part of the graph that one device runs in one dispatch."""
 
@@ -74,6 +109,11 @@ class SegmentRecord(Record, frozen=True, kw_only=True):
     """Largest sum of live tensors inside the segment, those at its borders not counted."""
     kernels: tuple[tuple[str, ...], ...]
     """Node names per group that runs as one launch."""
+    places: Annotated[tuple[PlaceRecord, ...], Meta(max_length=100_000)]
+    """Where its tensors lie, for a device that has several memories to choose from; else empty. What has no place here, lies in the memory
+    that the device has by default: weights where they are stored, all else beside the arena."""
+    transfers: Annotated[tuple[TransferRecord, ...], Meta(max_length=100_000)]
+    """In the order in which they happen."""
 
 
 class StepRecord(Record, frozen=True, kw_only=True):

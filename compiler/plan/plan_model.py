@@ -20,6 +20,7 @@ from ..pipeline.work import Work
 from .arena import ArenaPlan, plan_arena
 from .handoffs import assemble
 from .limits import OF_TIME, arena_room, check_limits
+from .plan_memories import with_memories
 from .predict import Predictions, predict
 from .segments import Compiled
 
@@ -96,6 +97,10 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
     with stage("plan"):
         compiled = assemble(work.graph, work.target, work.segments)
         arena = plan_arena(compiled, room=arena_room(compiled, work.target))
-        found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.arena.mapped)
+        compiled = with_memories(compiled, work.target, arena.arena.mapped, work.effort)
+        latency = work.placement.solution.price.total + sum(
+            new.seconds - old.seconds for new, old in zip(compiled.segments, work.segments, strict=True)
+        )
+        found = predict(compiled, work.target, latency=latency, arena=arena.arena.mapped)
         limits = check_limits(work.target, found)
     return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found)

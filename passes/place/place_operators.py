@@ -21,6 +21,7 @@ from ..solve.problem import Net, Problem, Room, Unit, price
 from ..solve.solve import DETERMINISTIC_SECONDS, solve
 from .candidates import NATIVE, Candidates, Implementation
 from .constant_cones import agree_on_constants, constant_tensors, constant_ties
+from .expected_savings import expected_savings
 from .kernels import group_kernels, reader_in
 from .known_plans import greedy_assignment, host_assignment, known_assignments, relaxed
 from .placed import DeviceAnswers, Placement, Question
@@ -42,17 +43,18 @@ def state(asked: DeviceAnswers) -> Question:
     """The placement problem of these answers. Every operator must have a device that runs it."""
     device_sets = [tuple(isinstance(answer, Implementation) for answer in row) for row in asked.answers]
     units = tuple(tuple(unit) for unit in coarsen(len(asked.nodes), _edges(asked), device_sets, _together(asked)))
-    return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units))
+    saved = expected_savings(asked, units)
+    return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units, saved), saved)
 
 
-def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> Problem:
-    """The numbers of the placement problem: seconds per unit and device, bytes, limits."""
+def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]], saved: Sequence[Sequence[float]]) -> Problem:
+    """The numbers of the placement problem: seconds per unit and device, bytes, limits. `saved`: by other memories (`residency.py`)."""
     target, nodes = asked.target, asked.nodes
     names = tuple(device.name for device in target.devices)
     host = names.index(target.host.name)
     made = tuple(
-        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(_unit_seconds(asked, unit, d) for d in range(len(names))), size)
-        for unit, size in zip(units, _weights(asked.graph, nodes, units), strict=True)
+        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(seconds_of(asked, unit, d, less) for d, less in enumerate(gone)), size)
+        for unit, size, gone in zip(units, _weights(asked.graph, nodes, units), saved, strict=True)
     )
     stores = {name: weights_memory(target, name).name for name in names}
     rooms = tuple(Room(m.name, tuple(k for k, name in enumerate(names) if stores[name] == m.name), m.budget) for m in target.memories)
@@ -75,6 +77,12 @@ def place_relaxing(question: Question, effort: float = 1.0) -> Placement | None:
     memory budgets, so that a caller can say by how much they are exceeded. None where a tensor has no route, or nothing helps."""
     questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
     return next((found for each in questions if (found := place(each, effort)) is not None), None)
+
+
+def seconds_of(asked: DeviceAnswers, unit: Sequence[int], column: int, saved: float) -> float | None:
+    """Time of a unit on one device, less what its other memories save; None where the device refuses a member."""
+    alone = _unit_seconds(asked, unit, column)
+    return max(0.0, alone - saved) if alone is not None and saved else alone
 
 
 def _unit_seconds(asked: DeviceAnswers, unit: Sequence[int], column: int) -> float | None:

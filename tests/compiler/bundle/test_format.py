@@ -19,6 +19,7 @@ SHAPES = {
     2: "3f69f3c523c471cd9a90cb393db4123ba70d476b796555b6117a37ae32ab521a",
     3: "e289372e2f82efefed29a1fec1817613ffce9ee3ae4963ac70e94715b1400813",
     4: "a6dd2198d607f50cb412ecda1d075d4f70f23e4a1414c64ec49968881ea11109",
+    5: "1304f403b4675cb3bf4787d7fc68fe32d39f361d9283a8ad1f461b24b00515a8",
 }
 """Format -> digest of the records of that format."""
 
