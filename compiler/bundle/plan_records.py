@@ -54,10 +54,11 @@ class PortRecord(Record, frozen=True, kw_only=True):
 
 
 class PlaceRecord(Record, frozen=True, kw_only=True):
-    """Bytes of a memory that a tensor of a segment takes while some of its kernels run. A tensor may lie in two memories at once, and
-    tensors that are the same bytes (of a Reshape) have one place."""
+    """Bytes of a memory that a tensor of a segment takes while some of its kernels run. A tensor may lie in two memories at once."""
 
     tensor: str
+    same: tuple[str, ...]
+    """Further tensors that are the same bytes."""
     memory: str
     kind: Literal["working", "streamed", "resident"]
     """What the segment computes with; a weight copied there for this run; a weight that lies there in all runs."""
@@ -88,6 +89,19 @@ class TransferRecord(Record, frozen=True, kw_only=True):
     """At the rate of the slower memory."""
 
 
+class MemoriesRecord(Record, frozen=True, kw_only=True):
+    """Where the tensors of a segment lie, and when. Inputs, outputs and stored weights have no place in `own` and `stored`: the arena and
+    the weights are there."""
+
+    own: str
+    """The memory that the device has its activations in by default; its inputs and outputs are there."""
+    stored: str
+    """Where its weights are stored."""
+    places: Annotated[tuple[PlaceRecord, ...], Meta(max_length=100_000)]
+    transfers: Annotated[tuple[TransferRecord, ...], Meta(max_length=100_000)]
+    """In the order in which they happen."""
+
+
 class SegmentRecord(Record, frozen=True, kw_only=True):
     """A convex part of the graph that one device runs in one dispatch."""
 
@@ -109,11 +123,8 @@ class SegmentRecord(Record, frozen=True, kw_only=True):
     """Largest sum of live tensors inside the segment, those at its borders not counted."""
     kernels: tuple[tuple[str, ...], ...]
     """Node names per group that runs as one launch."""
-    places: Annotated[tuple[PlaceRecord, ...], Meta(max_length=100_000)]
-    """Where its tensors lie, for a device that has several memories to choose from; else empty. What has no place here, lies in the memory
-    that the device has by default: weights where they are stored, all else beside the arena."""
-    transfers: Annotated[tuple[TransferRecord, ...], Meta(max_length=100_000)]
-    """In the order in which they happen."""
+    memories: MemoriesRecord | None
+    """Where its tensors lie; null for a device that has one memory for each role."""
 
 
 class StepRecord(Record, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from ...passes import stages
 from ...passes.place.cut_segments import cut
 from ...passes.place.fuse_formulas import fuse
 from ...passes.place.place_operators import ask, place_relaxing, state
+from ...passes.place.place_with_memories import fastest
 from ...passes.place.placed import Unplaceable
 from ...passes.place.realise_placement import realise
 from ...targets.admit import Edit, admit_all, opsets_for
@@ -54,12 +55,13 @@ def place_operators(work: Work) -> None:
     if work.plan is not None:
         work.placement = replace(work.plan, question=question)
         return
-    work.placement = place_relaxing(question, work.effort)
+    work.placement = fastest(question, lambda asked: place_relaxing(asked, work.effort))
     if work.placement is None:
         message = (
             "no placement of the operators respects the limits on partitions, or some tensor needs a link that the target does not have"
         )
         raise Infeasible("placement", 0, 0, (), message=message)
+    work.question = work.placement.question
 
 
 def realise_placement(work: Work) -> None:

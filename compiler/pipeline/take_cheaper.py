@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ...passes.place.expected_savings import seconds_in_memories
 from ...passes.place.place_operators import ask, place, state
+from ...passes.place.place_with_memories import fastest
 from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Decision, Rewrite
 from ...passes.stages import simplify
@@ -36,8 +38,8 @@ def take_cheaper(work: Work, rules: Sequence[Rewrite], enough: Callable[[float, 
 def predicted(work: Work) -> float | None:
     """What the placement predicts for the whole model; None if there is none."""
     asked = ask(work.graph, work.target, work.substitutes, work.families)
-    placement = None if asked.unplaceable else place(state(asked), work.effort)
-    return None if placement is None else placement.solution.price.total
+    placement = None if asked.unplaceable else fastest(state(asked), lambda question: place(question, work.effort))
+    return None if placement is None else seconds_in_memories(placement)
 
 
 def _refused(decision: Decision, parts: float | None, whole: float | None) -> Decision:

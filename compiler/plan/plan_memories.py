@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...passes.place.memory_options import ALIGN, Way
+from ...passes.place.memory_options import ALIGN, Way, machine_of
+from ...passes.place.memory_use import Stretch
 from ...passes.place.residency import UNBOUNDED, Item, Program, program_of
 from ...passes.solve.choose_residency import choose, seconds, step_seconds
 from ...targets.model import Target
 from ..arena.pack import plan
 from ..arena.validate import violations
-from ..bundle.plan_records import PlaceRecord, TransferRecord
+from ..bundle.plan_records import MemoriesRecord, PlaceRecord, TransferRecord
 from .predict import held_by_memory
 from .segments import Compiled, MemoryPlan
 
@@ -24,6 +25,8 @@ TRIES = 6
 LEAST_ROOM = 4096
 """Bytes of the other memories below which half of them is not tried."""
 PACKING_EFFORT = 20
+ORDER = ("before", "during", "after")
+"""Of transfers, around a kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,8 @@ def _blocks(program: Program, options: Sequence[int], memory: int) -> Iterator[t
 
 def _segment_seconds(program: Program, options: Sequence[int]) -> list[float | None]:
     """Seconds saved per segment, against all of it in the device's own memories; None for a segment without a choice."""
-    first, starts = (0,) * len(program.items), program.starts
-    before, after = step_seconds(program.problem, first), step_seconds(program.problem, options)
+    starts = program.starts
+    before, after = step_seconds(program.problem, program.first), step_seconds(program.problem, options)
     found: list[float | None] = []
     for number, stretch in enumerate(program.stretches):
         here = slice(starts[number], starts[number + 1])
@@ -132,24 +135,23 @@ def _records(program: Program, found: _Fitting) -> MemoryPlan:
     names, resident = [memory.name for memory in program.target.memories], [0] * len(program.rooms)
     for i, (item, option) in enumerate(zip(program.items, found.options, strict=True)):
         way = item.ways[option]
+        offsets = [found.offsets[i, h] for h in range(len(way.option.holds))]
         if way.kind == "resident":
             resident[way.option.holds[0].memory] += way.option.holds[0].bytes
         for number in item.readers:
-            places.setdefault(number, []).extend(
-                _places(program, item, way, number, [found.offsets[i, h] for h in range(len(way.option.holds))])
-            )
-            start = program.starts[number]
-            transfers.setdefault(number, []).extend(
-                TransferRecord(
-                    tensor=item.use.tensor, kind=t.kind, source=names[t.source], destination=names[t.destination], step=t.step - start,
-                    when=t.when, bytes=t.bytes, seconds=t.seconds,
-                )
-                for t in way.transfers
-            )  # fmt: skip
-    order = ("before", "during", "after")
+            places.setdefault(number, []).extend(_places(program, item, way, number, offsets))
+            transfers.setdefault(number, []).extend(_transfers(item, way, names, program.starts[number]))
     return MemoryPlan(
-        places={k: tuple(sorted(several, key=lambda one: (one.first, one.tensor, one.memory))) for k, several in places.items()},
-        transfers={k: tuple(sorted(v, key=lambda one: (one.step, order.index(one.when), one.tensor))) for k, v in transfers.items()},
+        segments={
+            number: MemoriesRecord(
+                own=names[machine.home],
+                stored=names[machine.store],
+                places=tuple(sorted(places.get(number, ()), key=lambda one: (one.first, one.tensor, one.memory))),
+                transfers=tuple(sorted(transfers.get(number, ()), key=lambda one: (one.step, ORDER.index(one.when), one.tensor))),
+            )
+            for number, stretch in enumerate(program.stretches)
+            if isinstance(stretch, Stretch) and (machine := machine_of(program.target, stretch.device))
+        },
         working={name: height - kept for name, height, kept in zip(names, found.heights, resident, strict=True)},
         resident={name: kept for name, kept in zip(names, resident, strict=True) if kept},
     )
@@ -160,10 +162,25 @@ def _places(program: Program, item: Item, way: Way, number: int, offsets: Sequen
     for hold, offset in zip(way.option.holds, offsets, strict=True):
         yield PlaceRecord(
             tensor=item.use.tensor,
+            same=item.use.same,
             memory=program.target.memories[hold.memory].name,
             kind=way.kind,
             first=max(hold.first, start) - start,
             last=min(hold.last, end) - start,
             offset=offset,
             bytes=hold.bytes,
+        )
+
+
+def _transfers(item: Item, way: Way, names: Sequence[str], start: int) -> Iterator[TransferRecord]:
+    for one in way.transfers:
+        yield TransferRecord(
+            tensor=item.use.tensor,
+            kind=one.kind,
+            source=names[one.source],
+            destination=names[one.destination],
+            step=one.step - start,
+            when=one.when,
+            bytes=one.bytes,
+            seconds=one.seconds,
         )

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from ...passes.place.segment import Segment
 from ...targets.model import Runtime
 from ...targets.operator_view import TensorView
-from ..bundle.plan_records import HandoffRecord, PlaceRecord, TransferRecord
+from ..bundle.plan_records import HandoffRecord, MemoriesRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPlan:
     """Where tensors of segments lie, by segment index; nothing for a segment whose device has one memory for each role."""
 
-    places: Mapping[int, tuple[PlaceRecord, ...]] = field(default_factory=dict)
-    transfers: Mapping[int, tuple[TransferRecord, ...]] = field(default_factory=dict)
+    segments: Mapping[int, MemoriesRecord] = field(default_factory=dict)
     working: Mapping[str, int] | None = None
     """Per memory, the most that tensors of one segment take of it; None for what each segment holds, in its device's own memory."""
     resident: Mapping[str, int] = field(default_factory=dict)

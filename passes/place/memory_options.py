@@ -29,7 +29,7 @@ ALIGN = 64
 SMALL = 64
 """Bytes below which a tensor stays in the device's own memory: scalars, axes, shapes."""
 MOST_PATTERNS = 64
-"""Beyond it, a tensor read often lies elsewhere for one run of accesses only."""
+"""Beyond it, a tensor that is read often lies in one other memory only, and beyond it again for one run of accesses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +98,12 @@ def activation_ways(machine: Machine, use: Use, start: int) -> tuple[Way, ...]:
 
 def _patterns(machine: Machine, gaps: int) -> Iterable[tuple[int, ...]]:
     """Where the tensor lies in each gap between two accesses."""
-    everywhere = (machine.home, *machine.others)
-    if len(everywhere) ** gaps <= MOST_PATTERNS:
-        return product(everywhere, repeat=gaps)
-    runs = (
-        (a, b, memory)
-        for memory in machine.others
-        for a in range(gaps)
-        for b in range(a + 1, gaps + 1)
-        if b - a in (1, gaps) or a == 0 or b == gaps
-    )
-    return (tuple(memory if a <= k < b else machine.home for k in range(gaps)) for a, b, memory in runs)
+    if (1 + len(machine.others)) ** gaps <= MOST_PATTERNS:
+        return product((machine.home, *machine.others), repeat=gaps)
+    if 2**gaps <= MOST_PATTERNS:
+        return dict.fromkeys(found for memory in machine.others for found in product((machine.home, memory), repeat=gaps))
+    runs = [(a, b) for a in range(gaps) for b in range(a + 1, gaps + 1) if b - a == 1 or a == 0 or b == gaps]
+    return (tuple(memory if a <= k < b else machine.home for k in range(gaps)) for memory in machine.others for a, b in runs)
 
 
 def _activation(machine: Machine, use: Use, start: int, pattern: Sequence[int]) -> Way:

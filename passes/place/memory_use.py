@@ -43,6 +43,8 @@ class Use:
     wanted: bool
     """Whether it is read outside, from the device's own memory, once the run is over."""
     accesses: tuple[Access, ...]
+    same: tuple[str, ...] = ()
+    """Further tensors that are the same bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ class _Uses:
             const = self.graph.tensor(root).const
             stored = max((sizes.get(name, self.graph.tensor(name).bytes or 0) for name in names if not const or name == root), default=0)
             if accesses:
-                yield Use(root, stored, const, bool(given & set(names)), bool(wanted & set(names)), _in_order(accesses))
+                yield Use(root, stored, const, bool(given & set(names)), bool(wanted & set(names)), _in_order(accesses), tuple(names[1:]))
 
 
 def _in_order(accesses: Sequence[Access]) -> tuple[Access, ...]:

@@ -39,11 +39,12 @@ def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Map
     return DeviceAnswers(graph, target, nodes, agree_on_constants(graph, nodes, agreed))
 
 
-def state(asked: DeviceAnswers) -> Question:
-    """The placement problem of these answers. Every operator must have a device that runs it."""
+def state(asked: DeviceAnswers, share: float = 1.0) -> Question:
+    """The placement problem of these answers. Every operator must have a device that runs it. `share`: of the memories besides the
+    devices' own, what the problem may count on."""
     device_sets = [tuple(isinstance(answer, Implementation) for answer in row) for row in asked.answers]
     units = tuple(tuple(unit) for unit in coarsen(len(asked.nodes), _edges(asked), device_sets, _together(asked)))
-    saved = expected_savings(asked, units)
+    saved = expected_savings(asked, units, share)
     return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units, saved), saved)
 
 
@@ -54,7 +55,7 @@ def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]], saved: S
     host = names.index(target.host.name)
     made = tuple(
         Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(seconds_of(asked, unit, d, less) for d, less in enumerate(gone)), size)
-        for unit, size, gone in zip(units, _weights(asked.graph, nodes, units), saved, strict=True)
+        for unit, size, gone in zip(units, _weights(asked.graph, nodes, units), saved or [[0.0] * len(names)] * len(units), strict=True)
     )
     stores = {name: weights_memory(target, name).name for name in names}
     rooms = tuple(Room(m.name, tuple(k for k, name in enumerate(names) if stores[name] == m.name), m.budget) for m in target.memories)

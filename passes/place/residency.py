@@ -55,6 +55,11 @@ class Program:
             found.append(found[-1] + (1 if isinstance(stretch, int) else len(stretch.floors)))
         return tuple(found)
 
+    @property
+    def first(self) -> tuple[int, ...]:
+        """The choice that uses no other memory."""
+        return (0,) * len(self.items)
+
     @cached_property
     def items(self) -> tuple[Item, ...]:
         found: list[Item] = []
