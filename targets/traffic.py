@@ -14,6 +14,10 @@ from .cost import FREE, INDEXED, home_memory, operator_flops, peak_rate, tensor_
 from .model import Device, Memory, Target
 from .operator_view import OperatorView
 
+PLACEABLE = 64
+"""Bytes of a cache line. Tensors begin at one in each memory, and those that are smaller (scalars, axes, shapes) stay where a device has
+its tensors by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...passes.place.memory_options import ALIGN, Way, machine_of
+from ...passes.place.memory_options import Way, machine_of
 from ...passes.place.memory_use import Stretch
 from ...passes.place.residency import UNBOUNDED, Item, Program, program_of
 from ...passes.solve.choose_residency import choose, seconds, step_seconds
 from ...targets.model import Target
+from ...targets.traffic import PLACEABLE
 from ..arena.pack import plan
 from ..arena.validate import violations
 from ..bundle.plan_records import MemoriesRecord, PlaceRecord, TransferRecord
@@ -37,7 +38,7 @@ class Block:
     bytes: int
     lifetime: tuple[int, int]
     offset: int = 0
-    align: int = ALIGN
+    align: int = PLACEABLE
 
 
 @dataclass(frozen=True, slots=True)

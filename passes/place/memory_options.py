@@ -20,14 +20,10 @@ from typing import Literal
 
 from ...targets.cost import home_memory, weights_memory
 from ...targets.model import Memory, Target
-from ...targets.traffic import other_memories, transfer_seconds
+from ...targets.traffic import PLACEABLE, other_memories, transfer_seconds
 from ..solve.residency import Hold, Option
 from .memory_use import Stretch, Use
 
-ALIGN = 64
-"""Bytes: no two tensors share a cache line, as in the arena."""
-SMALL = 64
-"""Bytes below which a tensor stays in the device's own memory: scalars, axes, shapes."""
 MOST_PATTERNS = 64
 """Beyond it, a tensor that is read often lies in one other memory only, and beyond it again for one run of accesses."""
 
@@ -77,13 +73,13 @@ def machine_of(target: Target, device: str) -> Machine:
 
 
 def aligned(size: int) -> int:
-    return -(-size // ALIGN) * ALIGN
+    return -(-size // PLACEABLE) * PLACEABLE
 
 
 def activation_ways(machine: Machine, use: Use, start: int) -> tuple[Way, ...]:
     """Of a tensor that is no constant; the first is the device's own memory throughout. `start`: the number of the run's first step."""
     accesses = use.accesses
-    movable = use.bytes >= SMALL and (use.given or accesses[0].writes)
+    movable = use.bytes >= PLACEABLE and (use.given or accesses[0].writes)
     gaps = len(accesses) - 1
     plain = (machine.home,) * gaps
     patterns = [plain]
@@ -171,7 +167,7 @@ def weight_ways(readers: Sequence[tuple[Machine, Stretch, Use, int]], steps: int
     uses = [(machine, use, start) for machine, _, use, start in readers]
     ways = [Way(Option(0.0, (), tuple(_reads(uses, None))), ())]
     size = max(use.bytes for _, use, _ in uses)
-    if size < SMALL:
+    if size < PLACEABLE:
         return tuple(ways)
     for memory in dict.fromkeys(memory for machine, _, _ in uses for memory in machine.stores):
         held = (Hold(memory, 0, max(steps - 1, 0), aligned(size)),)
