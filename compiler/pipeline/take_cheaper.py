@@ -16,16 +16,18 @@ from ..quantities import times
 from .work import Work
 
 
-def take_cheaper(work: Work, rules: Sequence[Rewrite], enough: Callable[[float, float], bool]) -> None:
+def take_cheaper(
+    work: Work, rules: Sequence[Rewrite], enough: Callable[[float, float], bool], seconds: Callable[[Work], float | None] | None = None
+) -> None:
     """Applies the rules to the work where `enough` says so of the predicted seconds without and with them; else leaves its graph alone,
     and notes why each application was refused. A rewritten graph without a valid placement is never taken; one that
-    alone has a valid placement always is."""
+    alone has a valid placement always is. `seconds`: how to predict, `predicted` by default."""
     twin = work.copy()
     decisions = apply(twin.graph, rules, work.allow)
     if not any(decision.taken for decision in decisions):
         return
     decisions += simplify(twin.graph, work.without, work.allow)
-    before, after = predicted(work), predicted(twin)
+    before, after = map(seconds or predicted, (work, twin))
     if after is None or (before is not None and not enough(before, after)):
         names = {rule.name for rule in rules}
         work.decisions.extend(_refused(decision, before, after) for decision in decisions if decision.rule in names)
@@ -36,7 +38,15 @@ def take_cheaper(work: Work, rules: Sequence[Rewrite], enough: Callable[[float, 
 
 
 def predicted(work: Work) -> float | None:
-    """What the placement predicts for the whole model; None if there is none."""
+    """What the placement predicts for the whole model, each device in its own memory; None if there is none. For a choice that wants a
+    gain of some size, which must not change with the size of other memories: or more of them could be slower."""
+    asked = ask(work.graph, work.target, work.substitutes, work.families)
+    placement = None if asked.unplaceable else place(state(asked, share=0), work.effort)
+    return None if placement is None else placement.solution.price.total
+
+
+def predicted_in_memories(work: Work) -> float | None:
+    """The same in all memories of the devices."""
     asked = ask(work.graph, work.target, work.substitutes, work.families)
     placement = None if asked.unplaceable else fastest(state(asked), lambda question: place(question, work.effort))
     return None if placement is None else seconds_in_memories(placement)
