@@ -9,7 +9,8 @@ from functools import cached_property
 from ...targets.model import Target
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..solve.problem import Price, Problem
+from ..solve.price import Price
+from ..solve.problem import Problem
 from ..solve.solve import Solution
 from .candidates import Answer, Implementation, Refusal
 
@@ -57,6 +58,8 @@ class Question(DeviceAnswers):
     problem: Problem
     saved: tuple[tuple[float, ...], ...] = ()
     """Seconds that `problem` has taken off per unit and device for memories besides the device's own; () for none."""
+    share: float = 1.0
+    """Of those memories, what `saved` counts on."""
 
     def saved_by(self, units: Iterable[int], device: int) -> float:
         return sum(self.saved[unit][device] for unit in units) if self.saved else 0.0
