@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ...passes.place.expected_savings import seconds_in_memories
 from ...passes.place.place_operators import ask, place, state
-from ...passes.place.place_with_memories import fastest
+from ...passes.place.place_with_memories import least_seconds
 from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Decision, Rewrite
 from ...passes.stages import simplify
@@ -48,8 +47,7 @@ def predicted(work: Work) -> float | None:
 def predicted_in_memories(work: Work) -> float | None:
     """The same in all memories of the devices."""
     asked = ask(work.graph, work.target, work.substitutes, work.families)
-    placement = None if asked.unplaceable else fastest(state(asked), lambda question: place(question, work.effort))
-    return None if placement is None else seconds_in_memories(placement)
+    return None if asked.unplaceable else least_seconds(state(asked), lambda question: place(question, work.effort))
 
 
 def _refused(decision: Decision, parts: float | None, whole: float | None) -> Decision:

@@ -17,6 +17,9 @@ from .memory_use import Seen, Stretch, stretch_of
 from .placed import DeviceAnswers, Part, Placement
 from .residency import UNBOUNDED, Program
 
+COMPARING = 0.4
+"""Of the solver's time, to hold placements against each other."""
+
 
 def expected_savings(asked: DeviceAnswers, units: Sequence[Sequence[int]], share: float = 1.0) -> tuple[tuple[float, ...], ...]:
     """Seconds that the other memories of each device save, per unit and device, were the device to run all that it can; below zero for a
@@ -41,7 +44,7 @@ def seconds_in_memories(placement: Placement) -> float:
         tuple(machine_of(question.target, stretch.device).home for stretch, _ in runs),
         _rooms(question.target, [stretch.device for stretch, _ in runs], 1.0),
     )
-    chosen = choose(program.problem)
+    chosen = choose(program.problem, COMPARING)
     gone = 0.0 if chosen is None else seconds(program.problem, program.first) - seconds(program.problem, chosen.options)
     return price.total + sum(question.saved_by(piece.units, piece.device) for piece in pieces) - gone
 

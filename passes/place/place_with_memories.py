@@ -21,9 +21,20 @@ LEAST = 4096
 
 def fastest(question: Question, place: Callable[[Question], Placement | None]) -> Placement | None:
     """The placement by `place` that is fastest in the target's memories; its question may expect less of them than the one given."""
+    found = _placements(question, place)
+    return found[0] if len(found) == 1 else min(found, key=seconds_in_memories, default=None)
+
+
+def least_seconds(question: Question, place: Callable[[Question], Placement | None]) -> float | None:
+    """Predicted time of that placement; None if there is none."""
+    return min(map(seconds_in_memories, _placements(question, place)), default=None)
+
+
+def _placements(question: Question, place: Callable[[Question], Placement | None]) -> tuple[Placement, ...]:
+    """Different ones, that of the question first."""
     found = place(question)
     if found is None or not any(has_choice(question.target, device.name) for device in question.target.devices):
-        return found
+        return () if found is None else (found,)
     seen, kept = {question.saved}, {found.solution.assignment: found}
     for share in _shares(question.target):
         other = state(question, share)
@@ -32,7 +43,7 @@ def fastest(question: Question, place: Callable[[Question], Placement | None]) -
             rival = place(other)
             if rival is not None:
                 kept.setdefault(rival.solution.assignment, rival)
-    return found if len(kept) == 1 else min(kept.values(), key=seconds_in_memories)
+    return tuple(kept.values())
 
 
 def _shares(target: Target) -> Iterator[float]:
