@@ -10,6 +10,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
+from typing import Protocol
 
 from ...targets.dtypes import BITS
 from ..bundle.manifest import Manifest
@@ -98,7 +99,20 @@ def _bound_twice(slots: Sequence[SlotRecord]) -> str:
     return "" if twice is None else f".slots: {twice[1]} binds {twice[0]!r} twice"
 
 
-def first_overlap(slots: Sequence[SlotRecord]) -> str:
+class Live(Protocol):
+    """Bytes with a lifetime: a slot of the arena, or another."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def lifetime(self) -> tuple[int, int]: ...
+
+
+def first_overlap(slots: Sequence[Live]) -> str:
     """Two slots that share bytes while both are live; "" for none. Live slots lie in order and apart, so a new one meets a neighbour."""
     live: list[tuple[int, int]] = []
     ends: list[tuple[int, int]] = []
@@ -116,5 +130,5 @@ def first_overlap(slots: Sequence[SlotRecord]) -> str:
     return ""
 
 
-def _span(slot: SlotRecord) -> str:
+def _span(slot: Live) -> str:
     return f"{slot.name!r} [{slot.offset}, {slot.offset + slot.bytes})"

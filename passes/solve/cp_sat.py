@@ -1,4 +1,4 @@
-"""CP-SAT over true-or-false variables, written in its own model format.
+"""CP-SAT over true-or-false variables (and whole numbers that they bound), written in its own model format.
 
 `ortools.sat.python.cp_model`, the usual way in, imports pandas, which takes longer than most placements take to solve. This fills the
 same message (`cp_model.proto`, documented with the solver) and hands it to the same entry point.
@@ -69,6 +69,10 @@ class Model:
 
     def boolean(self) -> int:
         return self._variable(0, 1)
+
+    def number(self, least: int, most: int) -> int:
+        """A whole number: a term of a Sum, never a literal. `Answer.values` only says whether it is zero."""
+        return self._variable(least, most)
 
     def at_least_one(self, *literals: int) -> None:
         self._proto.constraints.add().bool_or.literals.extend(literals)
