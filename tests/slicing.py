@@ -150,15 +150,15 @@ def facts(model: bytes = b"", *, bounds: tuple[BoundRecord, ...] = (), limits: t
     }
 
 
-def bundle_of(compiled: Compiled, out: Path, known: Facts | None = None) -> Bundle:
+def bundle_of(compiled: Compiled, out: Path, known: Facts | None = None, *, in_place: bool = True) -> Bundle:
     """Planned, written to `out`, and loaded."""
-    emit(compiled, known or facts(), out)
+    emit(compiled, known or facts(), out, in_place=in_place)
     return Bundle.load(out)
 
 
-def emit(compiled: Compiled, known: Facts, out: Path) -> Manifest:
+def emit(compiled: Compiled, known: Facts, out: Path, *, in_place: bool = True) -> Manifest:
     """Planned and written to `out`."""
     with publish(out, claims_bundle) as folder:
-        manifest = write_bundle(compiled, manifest_of(compiled, plan_arena(compiled), **known), folder)
+        manifest = write_bundle(compiled, manifest_of(compiled, plan_arena(compiled, in_place=in_place), **known), folder)
         assert isinstance(manifest, Manifest)
     return manifest

@@ -92,6 +92,15 @@ class StepRecord(Record, frozen=True, kw_only=True):
     """Further earlier steps that must be done because this one writes over bytes they used."""
 
 
+class InPlaceRecord(Record, frozen=True, kw_only=True):
+    """Why a segment may write a result over one of its inputs."""
+
+    slot: Count
+    """Index into arena.slots of that input: it is read for the last time by the segment that writes the result."""
+    reason: str
+    """Half a sentence about the operators of the segment, as its runtime executes them."""
+
+
 class SlotRecord(Record, frozen=True, kw_only=True):
     """Bytes of one tensor in the arena."""
 
@@ -115,6 +124,8 @@ class SlotRecord(Record, frozen=True, kw_only=True):
     align: Positive
     lifetime: tuple[Count, Count]
     """First and last step, both inclusive."""
+    in_place: InPlaceRecord | None
+    """Whose bytes the writer may take over while it reads them; null for a slot with bytes of its own."""
 
     @property
     def name(self) -> str:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec import structs
 
 from ...targets.dtypes import BITS
 from ...targets.operator_view import TensorView
-from ..arena.pack import plan
+from ..arena.pack import Plan, plan
 from ..arena.validate import violations
-from ..bundle.plan_records import ArenaRecord, HandoffRecord, HostValueRecord, SlotRecord, StepRecord
+from ..bundle.plan_records import ArenaRecord, HandoffRecord, HostValueRecord, InPlaceRecord, SlotRecord, StepRecord
 from ..devices.adapter import Needs
 from ..devices.find_adapter import adapter_for
+from .in_place import Pair, bodies, choose
 from .schedule import Place, Schedule, schedule
 from .segments import Compiled
 
@@ -43,19 +44,21 @@ class ArenaPlan:
         return self.at.get((tensor, device))
 
 
-def plan_arena(compiled: Compiled, *, room: int | None = None, effort: int = 1) -> ArenaPlan:
-    """Slots, offsets and steps. `room`: mapped bytes beyond which planning tries harder; whether the plan then keeps the target's
+def plan_arena(compiled: Compiled, *, room: int | None = None, effort: int = 1, in_place: bool = True) -> ArenaPlan:
+    """Slots, offsets and steps. `in_place`: results may take bytes of their segment's inputs where that is proved (in_place.py). `room`: mapped bytes beyond which planning tries harder; whether the plan then keeps the target's
     limits is for `limits.check_limits` to say, which knows what else takes memory."""
     made = schedule(compiled)
     converts = _converts(compiled)
     slots = [_slot(compiled, place, converts.get(place.tensor, ()), len(made.steps)) for place in made.places]
-    found = plan(slots, page=compiled.page, effort=effort)
+
+    def pack(pairs: Sequence[Pair], harder: int = effort) -> Plan:
+        return plan(bodies(slots, pairs)[0], page=compiled.page, effort=harder)
+
+    over = choose(compiled, made, slots, lambda pairs: pack(pairs).total) if in_place else {}
+    found = pack(tuple(over))
     if room is not None and found.mapped > room:
-        found = plan(slots, page=compiled.page, effort=max(effort, LAST_EFFORT))
-    placed = tuple(structs.replace(slot, offset=found.offsets[slot.name]) for slot in slots)
-    broken = violations(placed, found.total)
-    if broken:
-        raise AssertionError(f"the memory plan is wrong: {'; '.join(broken)}")
+        found = pack(tuple(over), max(effort, LAST_EFFORT))
+    placed = _placed(slots, found, over)
     arena = ArenaRecord(
         total=found.total,
         align=math.lcm(BASE_ALIGN, *(slot.align for slot in placed)),
@@ -65,6 +68,17 @@ def plan_arena(compiled: Compiled, *, room: int | None = None, effort: int = 1) 
         host_values=tuple(_host_value(compiled.tensors[name]) for name in made.outside),
     )
     return ArenaPlan(arena=arena, steps=_waiting(made, placed), places=made.places, at=made.at)
+
+
+def _placed(slots: Sequence[SlotRecord], found: Plan, over: Mapping[Pair, str]) -> tuple[SlotRecord, ...]:
+    """The slots at their offsets."""
+    joined, lies_in = bodies(slots, over)
+    placed = [replace(body, offset=found.offsets[body.name]) for body in joined]
+    broken = violations(placed, found.total)
+    if broken:
+        raise AssertionError(f"the memory plan is wrong: {'; '.join(broken)}")
+    records = {pair.result: InPlaceRecord(slot=pair.source, reason=reason) for pair, reason in over.items()}
+    return tuple(structs.replace(slot, offset=placed[lies_in[k]].offset, in_place=records.get(k)) for k, slot in enumerate(slots))
 
 
 _Convert = tuple[HandoffRecord, bool]
@@ -94,6 +108,7 @@ def _slot(compiled: Compiled, place: Place, converts: Iterable[_Convert], steps:
         bytes=-(-needed // multiple) * multiple,
         align=math.lcm(BASE_ALIGN, *(h.align for h in place.handoffs), *(need.align for need in needs)),
         lifetime=place.lifetime(steps),
+        in_place=None,
     )
 
 
@@ -167,7 +182,7 @@ def _waiting(made: Schedule, slots: Sequence[SlotRecord]) -> tuple[StepRecord, .
         high = bisect_left(held, end, key=lambda item: item[0])
         if writer is not None:
             for _, _, earlier in held[low:high]:
-                waits[writer].update(_users(made.places[earlier]))
+                waits[writer].update(set(_users(made.places[earlier])) - {writer})
         rest = [(held[low][0], begin, held[low][2])] if low < high and held[low][0] < begin else []
         more = [(end, held[high - 1][1], held[high - 1][2])] if low < high and held[high - 1][1] > end else []
         held[low:high] = [*rest, (begin, end, k), *more]

@@ -31,7 +31,7 @@ def check_arena(manifest: Manifest, where: str) -> None:
         problem = _misfit(slot, arena, last) or _wrong_layout(slot, padded)
         if problem:
             raise BundleError(f"arena.slots[{index}] ({slot.tensor}): {problem}", where=where)
-    problem = _wrong_numbers(arena) or _bound_twice(arena.slots) or first_overlap(arena.slots)
+    problem = _wrong_numbers(arena) or _bound_twice(arena.slots) or _wrong_share(arena.slots) or first_overlap(arena.slots)
     if problem:
         raise BundleError(f"arena{problem}", where=where)
 
@@ -98,11 +98,39 @@ def _bound_twice(slots: Sequence[SlotRecord]) -> str:
     return "" if twice is None else f".slots: {twice[1]} binds {twice[0]!r} twice"
 
 
+def _wrong_share(slots: Sequence[SlotRecord]) -> str:
+    """A result that cannot take over the bytes of the slot it names, as far as the arena tells; "" for none. See check_in_place.py."""
+    taken: set[int] = set()
+    for index, slot in enumerate(slots):
+        if slot.in_place is None:
+            continue
+        base, at = slot.in_place.slot, f".slots[{index}].in_place"
+        if base >= len(slots) or base == index or base in taken:
+            return f"{at}: slot {base} is not one whose bytes {slot.tensor!r} alone could take over"
+        taken.add(base)
+        other = slots[base]
+        same = (slot.offset, slot.bytes, slot.packed, slot.dtype) == (other.offset, other.bytes, other.packed, other.dtype)
+        if not same or slot.packed_on_cpu or other.packed_on_cpu:
+            return (
+                f"{at}: {_span(slot)} of {slot.dtype}{list(slot.shape)} does not lie as {_span(other)} of {other.dtype}{list(other.shape)}"
+            )
+        if other.lifetime[1] != slot.lifetime[0]:
+            return f"{at}: {slot.tensor!r} lives from step {slot.lifetime[0]} on, {other.tensor!r} is used until step {other.lifetime[1]}"
+    return ""
+
+
 def first_overlap(slots: Sequence[SlotRecord]) -> str:
-    """Two slots that share bytes while both are live; "" for none. Live slots lie in order and apart, so a new one meets a neighbour."""
+    """Two slots that share bytes while both are live; "" for none. Live slots lie in order and apart, so a new one meets a neighbour.
+
+    A slot that a result takes over ends a step earlier: in that step the result holds its bytes."""
+    last = [slot.lifetime[1] for slot in slots]
+    for slot in slots:
+        if slot.in_place is not None:
+            last[slot.in_place.slot] = slot.lifetime[0] - 1
     live: list[tuple[int, int]] = []
     ends: list[tuple[int, int]] = []
-    for index in sorted((k for k, slot in enumerate(slots) if slot.bytes), key=lambda k: slots[k].lifetime[0]):
+    there = [k for k, slot in enumerate(slots) if slot.bytes and slot.lifetime[0] <= last[k]]
+    for index in sorted(there, key=lambda k: slots[k].lifetime[0]):
         slot = slots[index]
         while ends and ends[0][0] < slot.lifetime[0]:
             gone = heappop(ends)[1]
@@ -112,7 +140,7 @@ def first_overlap(slots: Sequence[SlotRecord]) -> str:
             if slot.offset < slots[other].offset + slots[other].bytes and slots[other].offset < slot.offset + slot.bytes:
                 return f".slots: {_span(slots[other])} and {_span(slot)} are live together and overlap"
         insort(live, (slot.offset, index))
-        heappush(ends, (slot.lifetime[1], index))
+        heappush(ends, (last[index], index))
     return ""
 
 

@@ -203,6 +203,11 @@ class _Flow:
         if unread is not None:
             raise self.fail(f"{unread!r} is read by no step, and is not among model.outputs")
 
+    def takes_over(self, slot: int, before: int) -> bool:
+        """Whether the slot is written over another while its writer reads that one, and the manifest says so (check_in_place.py)."""
+        record = self.slots[slot].in_place
+        return record is not None and record.slot == before
+
     def check_waits(self) -> None:
         """Whoever writes over bytes is behind, by `needs` and `waits`, everybody who used them before."""
         behind: list[int] = []
@@ -217,7 +222,8 @@ class _Flow:
             low = bisect_right(held, begin, key=lambda item: item[1])
             high = bisect_left(held, end, key=lambda item: item[0])
             for _, _, before in held[low:high]:
-                if writer != CALLER and self.users[before] & ~behind[writer]:
+                own = 1 << writer if self.takes_over(k, before) else 0
+                if writer != CALLER and self.users[before] & ~(behind[writer] | own):
                     over = f"writes {self.slots[k].tensor!r} over {self.slots[before].tensor!r}"
                     raise self.fail(f"schedule[{writer}].waits: it {over} and does not wait for its last use")
             rest = [(held[low][0], begin, held[low][2])] if low < high and held[low][0] < begin else []

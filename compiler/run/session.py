@@ -22,6 +22,7 @@ from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
 from .choose_adapters import choose_adapters, find_blob
 from .generation import Generation, ports_of, slots_at, step_words
+from .in_place import Apart, results_over_inputs, unproved
 from .outputs import About, Outputs, Spans
 from .resident import measure_resident
 from .turn import Turn
@@ -201,8 +202,8 @@ class Session:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What came up while segments were compiled here."""
-        return tuple(dict.fromkeys(self._notes))
+        """What came up while segments were compiled here, and in their first runs."""
+        return tuple(dict.fromkeys((*self._notes, *(note for generation in self.generations for note in generation.notes))))
 
     @property
     def arena_bytes(self) -> int:
@@ -263,7 +264,13 @@ class Session:
         blob = find_blob(self._folder, segment, adapter, self._scratch, self._notes.append) if adapter.suffix else None
         inputs, outputs = ports_of(segment.inputs, slots, self._dtypes), ports_of(segment.outputs, slots, self._dtypes)
         with doing(f"loading segment {segment.index} ({segment.device})", size=self._size):
-            return adapter.load(self._folder / segment.file, blob, inputs, outputs)
+            loaded = adapter.load(self._folder / segment.file, blob, inputs, outputs)
+            over = results_over_inputs(self.manifest, segment)
+            if not over or not (unknown := unproved(adapter, self._folder / segment.file, over)):
+                return loaded
+            what = f"segment {segment.index} ({segment.device}) computes {', '.join(over)} apart and copies them over its inputs"
+            self._notes.append(f"{what}: the runtime here is not known to do so with {', '.join(unknown)}")
+            return Apart(loaded, inputs, outputs, tuple(over))
 
     def _again(self, index: int, slots: Sequence[Port]) -> LoadedSegment:
         record, loaded = self.manifest.segments[index], self._segments[index]

@@ -19,6 +19,7 @@ SHAPES = {
     2: "3f69f3c523c471cd9a90cb393db4123ba70d476b796555b6117a37ae32ab521a",
     3: "e289372e2f82efefed29a1fec1817613ffce9ee3ae4963ac70e94715b1400813",
     4: "a6dd2198d607f50cb412ecda1d075d4f70f23e4a1414c64ec49968881ea11109",
+    5: "42c8e647b44d20b9fa9482437322e7ad68a0d4ef50b4cb87734b501fa9c871eb",
 }
 """Format -> digest of the records of that format."""
 
