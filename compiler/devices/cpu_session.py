@@ -32,7 +32,8 @@ def open_session(
 
     optimise: with onnxruntime's graph optimisations, as far as `settings` leave them on. spin: its threads busy-wait for work for a while.
     threads: 0 for as many as cores. weights_folder: where the external weights of a serialised model are. weights: external weights by
-    name, read where they lie: keep them as long as the session. executed: where to write the graph that it executes, large weights beside it.
+    name, read where they lie: keep them as long as the session. executed: where to write the graph that it executes, large weights beside
+    it.
     """
     import onnxruntime
 

@@ -45,8 +45,9 @@ class ArenaPlan:
 
 
 def plan_arena(compiled: Compiled, *, room: int | None = None, effort: int = 1, in_place: bool = True) -> ArenaPlan:
-    """Slots, offsets and steps. `in_place`: results may take bytes of their segment's inputs where that is proved (in_place.py). `room`: mapped bytes beyond which planning tries harder; whether the plan then keeps the target's
-    limits is for `limits.check_limits` to say, which knows what else takes memory."""
+    """Slots, offsets and steps. `room`: mapped bytes beyond which planning tries harder; whether the plan then keeps the target's
+    limits is for `limits.check_limits` to say, which knows what else takes memory. `in_place`: results may take the bytes of their
+    segment's inputs where that is proved (in_place.py)."""
     made = schedule(compiled)
     converts = _converts(compiled)
     slots = [_slot(compiled, place, converts.get(place.tensor, ()), len(made.steps)) for place in made.places]

@@ -111,11 +111,10 @@ def _wrong_share(slots: Sequence[SlotRecord]) -> str:
         other = slots[base]
         same = (slot.offset, slot.bytes, slot.packed, slot.dtype) == (other.offset, other.bytes, other.packed, other.dtype)
         if not same or slot.packed_on_cpu or other.packed_on_cpu:
-            return (
-                f"{at}: {_span(slot)} of {slot.dtype}{list(slot.shape)} does not lie as {_span(other)} of {other.dtype}{list(other.shape)}"
-            )
+            return f"{at}: {_span(slot)} of {slot.dtype}{list(slot.shape)} does not lie as {_span(other)} of {other.dtype}"
         if other.lifetime[1] != slot.lifetime[0]:
-            return f"{at}: {slot.tensor!r} lives from step {slot.lifetime[0]} on, {other.tensor!r} is used until step {other.lifetime[1]}"
+            begin, end = slot.lifetime[0], other.lifetime[1]
+            return f"{at}: {slot.tensor!r} lives from step {begin} on, {other.tensor!r} is used until step {end}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Results over inputs: a smaller arena with the same bits, refused where a manifest says more than can be, and undone where a runtime differs."""
+"""Results over inputs: a smaller arena with the same bits, refused where they cannot be, undone where a runtime differs."""
 
 from __future__ import annotations
 
