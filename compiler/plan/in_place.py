@@ -6,7 +6,7 @@ Only where the runtime tells what it executes (devices/in_place.py); for any oth
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...passes.place.segment import Segment
@@ -80,8 +80,9 @@ def _candidates(compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord])
     found: list[Pair] = []
     ran = {step.segment: index for index, step in enumerate(made.steps) if step.segment is not None}
     behind = _behind(made)
+    shared = {k for number, slot in enumerate(slots) if slot.inside is not None for k in (number, slot.inside.slot)}
     for segment in compiled.segments:
-        taken: set[int] = set()
+        taken = set(shared)
         if not _tells(compiled, segment):
             continue
         model = None
@@ -153,7 +154,8 @@ def _proof(compiled: Compiled, slots: Sequence[SlotRecord], pair: Pair) -> str:
 
 def bodies(slots: Sequence[SlotRecord], pairs: Iterable[Pair]) -> tuple[list[Body], list[int]]:
     """What is to be packed, and per slot the body that it lies in."""
-    over: Mapping[int, int] = {pair.result: pair.source for pair in pairs}
+    over: dict[int, int] = {k: slot.inside.slot for k, slot in enumerate(slots) if slot.inside is not None}
+    over |= {pair.result: pair.source for pair in pairs}
     members: dict[int, list[int]] = {}
     for k in range(len(slots)):
         first = k

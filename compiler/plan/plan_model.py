@@ -17,11 +17,12 @@ from ..load.load_model import LoadedModel
 from ..pipeline.rules import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
-from .arena import ArenaPlan, plan_arena
+from .arena import ArenaPlan
 from .handoffs import assemble
 from .limits import OF_TIME, arena_room, check_limits
 from .predict import Predictions, predict
 from .segments import Compiled
+from .views import plan_with_views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,10 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
     assert work.placement is not None
     with stage("plan"):
         compiled = assemble(work.graph, work.target, work.segments)
-        arena = plan_arena(compiled, room=arena_room(compiled, work.target))
-        found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.arena.mapped)
+        compiled, arena = plan_with_views(compiled, work.target, arena_room(compiled, work.target))
+        latency = work.placement.solution.price.total + sum(
+            new.seconds - old.seconds for new, old in zip(compiled.segments, work.segments, strict=True)
+        )
+        found = predict(compiled, work.target, latency=latency, arena=arena.arena.mapped)
         limits = check_limits(work.target, found)
     return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found)

@@ -16,6 +16,7 @@ from ..bundle.manifest import Manifest
 from ..bundle.plan_records import ArenaRecord, HandoffRecord, SlotRecord
 from ..devices.views import ONNX_TYPES
 from ..errors import BundleError
+from .check_ranges import wrong_range
 
 LARGEST_ALIGN = 1 << 30
 """Bytes; no device asks for more than a huge page."""
@@ -31,7 +32,13 @@ def check_arena(manifest: Manifest, where: str) -> None:
         problem = _misfit(slot, arena, last) or _wrong_layout(slot, padded)
         if problem:
             raise BundleError(f"arena.slots[{index}] ({slot.tensor}): {problem}", where=where)
-    problem = _wrong_numbers(arena) or _bound_twice(arena.slots) or _wrong_share(arena.slots) or first_overlap(arena.slots)
+    problem = (
+        _wrong_numbers(arena)
+        or _bound_twice(arena.slots)
+        or wrong_range(arena.slots)
+        or _wrong_share(arena.slots)
+        or first_overlap(arena.slots)
+    )
     if problem:
         raise BundleError(f"arena{problem}", where=where)
 
@@ -101,6 +108,7 @@ def _bound_twice(slots: Sequence[SlotRecord]) -> str:
 def _wrong_share(slots: Sequence[SlotRecord]) -> str:
     """A result that cannot take over the bytes of the slot it names, as far as the arena tells; "" for none. See check_in_place.py."""
     taken: set[int] = set()
+    ranged = {k for number, slot in enumerate(slots) if slot.inside is not None for k in (number, slot.inside.slot)}
     for index, slot in enumerate(slots):
         if slot.in_place is None:
             continue
@@ -109,6 +117,8 @@ def _wrong_share(slots: Sequence[SlotRecord]) -> str:
             return f"{at}: slot {base} is not one whose bytes {slot.tensor!r} alone could take over"
         taken.add(base)
         other = slots[base]
+        if not ranged.isdisjoint((index, base)):
+            return f"{at}: {slot.tensor!r} or {other.tensor!r} is a range of other bytes, or has ranges"
         same = (slot.offset, slot.bytes, slot.packed, slot.dtype) == (other.offset, other.bytes, other.packed, other.dtype)
         if not same or slot.packed_on_cpu or other.packed_on_cpu:
             return f"{at}: {_span(slot)} of {slot.dtype}{list(slot.shape)} does not lie as {_span(other)} of {other.dtype}"
@@ -121,14 +131,14 @@ def _wrong_share(slots: Sequence[SlotRecord]) -> str:
 def first_overlap(slots: Sequence[SlotRecord]) -> str:
     """Two slots that share bytes while both are live; "" for none. Live slots lie in order and apart, so a new one meets a neighbour.
 
-    A slot that a result takes over ends a step earlier: in that step the result holds its bytes."""
+    A slot that a result takes over ends a step earlier: in that step the result holds its bytes. Ranges of a slot are that slot's."""
     last = [slot.lifetime[1] for slot in slots]
     for slot in slots:
         if slot.in_place is not None:
             last[slot.in_place.slot] = slot.lifetime[0] - 1
     live: list[tuple[int, int]] = []
     ends: list[tuple[int, int]] = []
-    there = [k for k, slot in enumerate(slots) if slot.bytes and slot.lifetime[0] <= last[k]]
+    there = [k for k, slot in enumerate(slots) if slot.bytes and slot.lifetime[0] <= last[k] and slot.inside is None]
     for index in sorted(there, key=lambda k: slots[k].lifetime[0]):
         slot = slots[index]
         while ends and ends[0][0] < slot.lifetime[0]:

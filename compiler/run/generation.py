@@ -50,6 +50,28 @@ def step_words(manifest: Manifest) -> list[str]:
     ]
 
 
+def made_by_steps(manifest: Manifest) -> dict[int, list[int]]:
+    """Per step, the slots that are there after it because others are: ranges of what it writes, and wholes of which it writes the last
+    part."""
+    slots = manifest.arena.slots
+    writer = {
+        port.slot: index
+        for index, step in enumerate(manifest.schedule)
+        if step.segment is not None
+        for port in manifest.segments[step.segment].outputs
+    }
+    writer |= {step.destination: index for index, step in enumerate(manifest.schedule) if step.destination is not None}
+    made: dict[int, int] = {}
+    for k, slot in enumerate(slots):
+        if slot.inside is not None:
+            result, source = (k, slot.inside.slot) if slot.inside.kind == "view" else (slot.inside.slot, k)
+            made[result] = max(made.get(result, -1), writer.get(source, -1))
+    found: dict[int, list[int]] = {}
+    for result, step_index in made.items():
+        found.setdefault(step_index, []).append(result)
+    return found
+
+
 class Generation:
     """Steps in the order of the schedule (`calls`), inputs to write and outputs to read, all views made once.
 

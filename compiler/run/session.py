@@ -21,7 +21,7 @@ from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
 from .choose_adapters import choose_adapters, find_blob
-from .generation import Generation, ports_of, slots_at, step_words
+from .generation import Generation, made_by_steps, ports_of, slots_at, step_words
 from .in_place import Apart, results_over_inputs, unproved
 from .outputs import About, Outputs, Spans
 from .resident import measure_resident
@@ -73,6 +73,7 @@ class Session:
         loaded = [measure_resident(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
         self._segments, self.resident = [segment for segment, _ in loaded], tuple(added for _, added in loaded)
         self.generations = [Generation(manifest, self.base, self._slots, self._segments, str(folder))]
+        self._ranges = made_by_steps(manifest)
         self._named: dict[str, Any] = {}
         self._turn = Turn()
         self._describe()
@@ -279,13 +280,14 @@ class Session:
         return loaded.again(ports_of(record.inputs, slots, self._dtypes), ports_of(record.outputs, slots, self._dtypes))
 
     def _show(self, index: int, named: Mapping[str, Any], observe: Observe) -> None:
-        step = self.manifest.schedule[index]
-        if step.segment is None:
-            return
-        segment = self.manifest.segments[step.segment]
-        for port in segment.outputs:
-            value = _plain(named[port.tensor]) if port.slot is None else view_at(self._slots[port.slot])
-            observe(port.tensor, segment.device, value)
+        step, slots = self.manifest.schedule[index], self.manifest.arena.slots
+        if step.segment is not None:
+            segment = self.manifest.segments[step.segment]
+            for port in segment.outputs:
+                value = _plain(named[port.tensor]) if port.slot is None else view_at(self._slots[port.slot])
+                observe(port.tensor, segment.device, value)
+        for k in self._ranges.get(index, ()):
+            observe(slots[k].tensor, slots[k].device, view_at(self._slots[k]))
 
 
 def _plain(value: Any) -> Any:

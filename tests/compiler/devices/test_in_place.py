@@ -126,7 +126,7 @@ def test_fusion_is_seen(tmp_path: Path) -> None:
 
 
 @given(models(), st.integers(0, 2**31))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_proved_gives_the_same_bits(tmp_path_factory: pytest.TempPathFactory, model: onnx.ModelProto, seed: int) -> None:
     executed = OrtAdapter().executed(model.SerializeToString())
     folder = tmp_path_factory.mktemp("m")

@@ -85,7 +85,7 @@ def over_inputs(slots: tuple[SlotRecord, ...]) -> set[str]:
     models(), st.lists(st.sampled_from(["cpu", "npu", "gpu"]), min_size=1, max_size=5),
     st.lists(st.sampled_from(["zero_copy", "copy", "convert"]), min_size=1, max_size=3), st.booleans(), st.sampled_from([1, 64, 4096]),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_same_bits_in_a_smaller_arena(
     tmp_path_factory: pytest.TempPathFactory, model: onnx.ModelProto, devices: list[str], modes: list[Mode], absent: bool, align: int
 ) -> None:
