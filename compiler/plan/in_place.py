@@ -80,9 +80,9 @@ def _candidates(compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord])
     found: list[Pair] = []
     ran = {step.segment: index for index, step in enumerate(made.steps) if step.segment is not None}
     behind = _behind(made)
-    shared = {k for number, slot in enumerate(slots) if slot.inside is not None for k in (number, slot.inside.slot)}
+    ranges = {k for k, slot in enumerate(slots) if slot.inside is not None}
     for segment in compiled.segments:
-        taken = set(shared)
+        taken = set(ranges)
         if not _tells(compiled, segment):
             continue
         model = None

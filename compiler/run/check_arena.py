@@ -108,7 +108,6 @@ def _bound_twice(slots: Sequence[SlotRecord]) -> str:
 def _wrong_share(slots: Sequence[SlotRecord]) -> str:
     """A result that cannot take over the bytes of the slot it names, as far as the arena tells; "" for none. See check_in_place.py."""
     taken: set[int] = set()
-    ranged = {k for number, slot in enumerate(slots) if slot.inside is not None for k in (number, slot.inside.slot)}
     for index, slot in enumerate(slots):
         if slot.in_place is None:
             continue
@@ -117,8 +116,8 @@ def _wrong_share(slots: Sequence[SlotRecord]) -> str:
             return f"{at}: slot {base} is not one whose bytes {slot.tensor!r} alone could take over"
         taken.add(base)
         other = slots[base]
-        if not ranged.isdisjoint((index, base)):
-            return f"{at}: {slot.tensor!r} or {other.tensor!r} is a range of other bytes, or has ranges"
+        if slot.inside is not None or other.inside is not None:
+            return f"{at}: {slot.tensor!r} or {other.tensor!r} is a range of other bytes"
         same = (slot.offset, slot.bytes, slot.packed, slot.dtype) == (other.offset, other.bytes, other.packed, other.dtype)
         if not same or slot.packed_on_cpu or other.packed_on_cpu:
             return f"{at}: {_span(slot)} of {slot.dtype}{list(slot.shape)} does not lie as {_span(other)} of {other.dtype}"

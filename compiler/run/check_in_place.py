@@ -17,13 +17,15 @@ def wrong_in_place(manifest: Manifest) -> Iterator[str]:
     slots = manifest.arena.slots
     writers = {port.slot: segment for segment in manifest.segments for port in segment.outputs}
     results = {value.slot for value in manifest.model.outputs}
+    results |= {inside.slot for k in results if k is not None and (inside := slots[k].inside) is not None}
     for index, slot in enumerate(slots):
         if slot.in_place is None:
             continue
         base, at = slot.in_place.slot, f"arena.slots[{index}].in_place"
         segment = writers.get(index)
-        if segment is None or [port.slot for port in segment.inputs].count(base) != 1:
-            yield f"{at}: no segment that writes {slot.tensor!r} reads slot {base}"
+        read = [] if segment is None else [slots[port.slot].inside or port.slot for port in segment.inputs if port.slot is not None]
+        if segment is None or [k if isinstance(k, int) else k.slot for k in read].count(base) != 1 or base not in read:
+            yield f"{at}: no segment that writes {slot.tensor!r} reads slot {base}, that and nothing inside of it"
         elif not isinstance(adapter_for(segment.runtime.adapter, segment.runtime.options), TellsExecution):
             yield f"{at}: runtime {segment.runtime.adapter} does not tell in which order it reads and writes"
         if base in results:
