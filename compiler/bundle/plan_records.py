@@ -143,6 +143,28 @@ class StepRecord(Record, frozen=True, kw_only=True):
     """Further earlier steps that must be done because this one writes over bytes they used."""
 
 
+class InPlaceRecord(Record, frozen=True, kw_only=True):
+    """Why a segment may write a result over one of its inputs."""
+
+    slot: Count
+    """Index into arena.slots of that input: it is read for the last time by the segment that writes the result."""
+    reason: str
+    """Half a sentence about the operators of the segment, as its runtime executes them."""
+
+
+class InsideRecord(Record, frozen=True, kw_only=True):
+    """Whose bytes a slot's are a range of: an operator that only cuts or joins tensors is where they lie, and no segment has it."""
+
+    slot: Count
+    """Index into arena.slots of the whole, which has no `inside` itself."""
+    start: Count
+    """Bytes from its first one."""
+    kind: Literal["view", "part"]
+    """view: there once the whole is written. part: written itself; the whole, written by no step, is there once all of its parts are."""
+    operator: str
+    """Which: "Split Split_12"."""
+
+
 class SlotRecord(Record, frozen=True, kw_only=True):
     """Bytes of one tensor in the arena."""
 
@@ -166,6 +188,10 @@ class SlotRecord(Record, frozen=True, kw_only=True):
     align: Positive
     lifetime: tuple[Count, Count]
     """First and last step, both inclusive."""
+    in_place: InPlaceRecord | None
+    """Whose bytes the writer may take over while it reads them; null for a slot with bytes of its own."""
+    inside: InsideRecord | None
+    """Whose bytes these are a range of; null for a slot with bytes of its own."""
 
     @property
     def name(self) -> str:

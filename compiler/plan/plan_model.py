@@ -17,13 +17,14 @@ from ..load.load_model import LoadedModel
 from ..pipeline.rules import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
-from .arena import ArenaPlan, plan_arena
+from .arena import ArenaPlan
 from .forced import contradiction, forced_by_limits
 from .handoffs import assemble
 from .limits import OF_TIME, arena_room, check_limits
 from .plan_memories import with_memories
 from .predict import Predictions, predict
 from .segments import Compiled
+from .views import plan_with_views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,7 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
     assert work.placement is not None
     with stage("plan"):
         compiled = assemble(work.graph, work.target, work.segments)
-        arena = plan_arena(compiled, room=arena_room(compiled, work.target))
+        compiled, arena = plan_with_views(compiled, work.target, arena_room(compiled, work.target))
         compiled = with_memories(compiled, work.target, arena.arena.mapped, work.effort)
         latency = work.placement.solution.price.total + sum(
             new.seconds - old.seconds for new, old in zip(compiled.segments, work.segments, strict=True)

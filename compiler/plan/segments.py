@@ -26,6 +26,32 @@ class MemoryPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """An operator that is left out of its segment, because where its tensors lie is all that it does: parts are ranges of a whole."""
+
+    operator: str
+    """Kind and name."""
+    segment: int
+    """Index of the one that it was part of."""
+    whole: str
+    parts: tuple[str, ...]
+    starts: tuple[int, ...]
+    """Of the parts, in bytes."""
+    joins: bool
+    """The parts make the whole (Concat), else the whole makes the parts (Split, Slice, Reshape …)."""
+    before: bool
+    """Its operands are there before the segment runs, else the segment makes them."""
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        return (self.whole,) if self.joins else self.parts
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        return self.parts if self.joins else (self.whole,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
     """A placed and cut model, ready for planning and emission."""
 
@@ -43,6 +69,8 @@ class Compiled:
     power: Mapping[str, float] = field(default_factory=dict)
     """Watts of a device that computes, where the target states them."""
     memories: MemoryPlan = MemoryPlan()
+    views: tuple[View, ...] = ()
+    """Operators that no segment has; no tensor is in two of them."""
     page: int = 4096
     """Page size of the memory that holds the arena."""
 

@@ -18,6 +18,7 @@ from ..devices.ort_settings import OPTIMISERS
 from ..errors import BundleError
 from .check_arena import check_arena
 from .check_files import check_files
+from .check_in_place import wrong_in_place
 from .check_memories import check_memories
 from .check_schedule import check_schedule
 from .check_segments import check_segments
@@ -40,7 +41,8 @@ def check_plan(manifest: Manifest, where: str) -> None:
     check_arena(manifest, where)
     check_schedule(manifest, where)
     check_memories(manifest, where)
-    for problem in (*map(_wrong_runtime, manifest.segments), *_wrong_handoffs(manifest), _wrong_verification(manifest)):
+    found = (*map(_wrong_runtime, manifest.segments), *_wrong_handoffs(manifest), *wrong_in_place(manifest), _wrong_verification(manifest))
+    for problem in found:
         if problem:
             raise BundleError(problem, where=where)
 
