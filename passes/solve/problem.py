@@ -38,6 +38,8 @@ class Net:
     consumers: tuple[int, ...]
     to_host: bool
     seconds: tuple[tuple[float | None, ...], ...]
+    export: tuple[float, ...] = ()
+    """Seconds per device that its producer's device pays once if any other needs the tensor, on top of `seconds`; () for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,10 @@ class Problem:
     rooms: tuple[Room, ...] = ()
     most_pieces: tuple[int | None, ...] = ()
     """The most segments each device may have (`partitions npu <= 4`), None or missing for any number."""
+    together: tuple[tuple[int, ...], ...] = ()
+    """Sets of units that one device runs, not necessarily in one segment."""
+    parallel: tuple[int, ...] = ()
+    """Devices that run any number of units at once, each as soon as its inputs are there."""
 
     def piece_limit(self, device: int) -> int | None:
         return self.most_pieces[device] if device < len(self.most_pieces) else None
@@ -99,11 +105,17 @@ def price(problem: Problem, assignment: Sequence[int]) -> Price | None:
     handoff = 0.0
     for net in problem.nets:
         source = problem.host if net.producer < 0 else assignment[net.producer]
+        exported = False
         for device in _wanted(problem, net, assignment):
             seconds = net.seconds[source][device]
             if seconds is None:
                 return None
             handoff += seconds
+            exported = exported or device != source
+        if exported and net.export:
+            handoff += net.export[source]
+    if any(len({assignment[unit] for unit in units}) > 1 for units in problem.together):
+        return None
     if any(room_bytes(problem, room, assignment) > room.bytes for room in problem.rooms):
         return None
     pieces = partition(assignment, problem.predecessors, problem.dispatch)

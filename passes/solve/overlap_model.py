@@ -1,0 +1,169 @@
+"""The least time with overlap, by CP-SAT: stages (`staged.py`) on a time axis.
+
+    start[k] + load[k] <= end[k]                   what a piece lasts: dispatch, units, first handoffs, exports
+    end[j] <= start[k]                             for stages j < k of one device
+    unit u at stage k  =>  end[k] <= done[u]       and  done[u] <= start[k]  where a reader of u is at k and u is not
+
+Outputs that the host fetches at the end are one handoff each after they are made, and all of them after the host's last piece: where more
+than one is fetched the model may promise a little less time than `overlap.py`, which has the last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .cp_sat import TRUE, Sum
+from .overlap import Slots
+from .overlap_bound import earliest_ends, load_bound, path_bound
+from .problem import Net, Problem
+from .staged import Staged
+
+RESOLUTION = 1 << 22
+"""Ticks of the best known time."""
+
+
+def search_makespan(problem: Problem, slots: Slots, known: Sequence[int], stages: Sequence[int], seconds: float) -> tuple[list[int], float]:
+    """The place of the least time with these stages (a device each, none parallel) within `seconds` of CP-SAT's deterministic clock, and
+    what no place with these stages can beat; `known` is a place to start from."""
+    upper = slots.seconds(known)
+    staged = Staged(problem, stages, RESOLUTION / upper)
+    staged.model.minimise(Sum([_Times(staged).last]))
+    staged.hint(slots, known)
+    answer = staged.model.solve(seconds)
+    if answer is None:
+        return list(known), 0.0
+    return min(list(known), staged.place(slots, answer), key=slots.seconds), answer.bound * upper / RESOLUTION
+
+
+class _Times:
+    def __init__(self, staged: Staged) -> None:
+        self.staged, self.model, stages = staged, staged.model, staged.stages
+        problem = staged.problem
+        self.last = self.model.whole(staged.counted(max(path_bound(problem), load_bound(problem))), RESOLUTION)
+        self.start = [self.model.whole(0, RESOLUTION) for _ in stages]
+        self.end = [self.model.whole(0, RESOLUTION) for _ in stages]
+        self.load = [Sum() for _ in stages]
+        for k, (used, dispatch) in staged.dispatches.items():
+            self.load[k].add(used, dispatch)
+        for u, unit in enumerate(problem.units):
+            for k, device in enumerate(stages):
+                seconds = unit.seconds[device]
+                if seconds is not None:
+                    self.load[k].plus(staged.at(u, k), staged.counted(seconds))
+        self.done = [self.model.whole(staged.counted(min(row)), RESOLUTION) for row in earliest_ends(problem)]
+        self._order()
+        fetched = Sum()
+        for net in problem.nets:
+            self._wait(net)
+            self._imports(net)
+            self._exports(net)
+            fetched.plus(self._fetch(net))
+        for k, load in enumerate(self.load):
+            self._before(Sum([self.start[k]]).plus(load), self.end[k])
+            self._before(Sum([self.end[k]]).plus(fetched if stages[k] == problem.host else Sum()), self.last)
+        for device in set(stages):
+            whole = Sum()
+            for k, load in enumerate(self.load):
+                whole.plus(load if stages[k] == device else Sum())
+            self._before(whole, self.last)
+
+    def _before(self, early: Sum, late: int, when: Sequence[int] = ()) -> None:
+        self.model.at_least(Sum([late]).plus(early, -1), 0, when)
+
+    def _order(self) -> None:
+        """Stages of a device one after the other, and when units are done."""
+        stages, reached = self.staged.stages, self.staged.reached
+        latest: dict[int, int] = {}
+        for k, device in enumerate(stages):
+            if device in latest:
+                self._before(Sum([self.end[latest[device]]]), self.start[k])
+            latest[device] = k
+        for u, unit in enumerate(self.staged.problem.units):
+            for k, device in enumerate(stages):
+                if unit.seconds[device] is not None:
+                    self._before(Sum([self.end[k]]), self.done[u], (reached[u][k], ~reached[u][k + 1]))
+
+    def _wait(self, net: Net) -> None:
+        """A reader's stage starts when the tensor is made, unless the same stage makes it (which is never after the reader's)."""
+        if net.producer < 0:
+            return
+        made = self.staged.reached[net.producer]
+        for consumer in net.consumers:
+            marks = self.staged.reached[consumer]
+            for k, device in enumerate(self.staged.stages):
+                if self.staged.problem.units[consumer].seconds[device] is not None:
+                    self._before(Sum([self.done[net.producer]]), self.start[k], (marks[k], ~marks[k + 1], ~made[k]))
+
+    def _imports(self, net: Net) -> None:
+        """The first stage of a device with a reader pays the handoff, at the price of where the tensor is made."""
+        staged, problem = self.staged, self.staged.problem
+        source = {problem.host: Sum([TRUE])} if net.producer < 0 else staged.on[net.producer]
+        for there in sorted(set(staged.stages)):
+            readers = [c for c in net.consumers if problem.units[c].seconds[there] is not None]
+            shares: dict[int, list[Sum]] = {}
+            for here, present in source.items():
+                seconds = net.seconds[here][there]
+                if here != there and seconds is not None:
+                    shares.setdefault(staged.counted(seconds), []).append(present)
+            complete = sum(map(len, shares.values())) == len(source.keys() - {there})
+            if readers and not (complete and set(shares) <= {0}):
+                self._import(there, readers, source.get(there, Sum()), shares)
+
+    def _import(self, there: int, readers: Sequence[int], made_there: Sum, shares: dict[int, list[Sum]]) -> None:
+        staged, model = self.staged, self.model
+        brought = Sum().plus(made_there)
+        paid: dict[int, Sum] = {ticks: Sum() for ticks in shares}
+        for k in (k for k, device in enumerate(staged.stages) if device == there):
+            inside, pays = Sum(), Sum()
+            for ticks in shares:
+                share = model.boolean()
+                self.load[k].add(share, ticks)
+                brought.add(share, 1)
+                pays.add(share, 1)
+                paid[ticks].add(share, 1)
+            for reader in readers:
+                at = staged.at(reader, k)
+                inside.plus(at)
+                model.at_least(Sum().plus(brought).plus(at, -1), 0)
+            model.at_least(inside.plus(pays, -1), 0)
+        for ticks, presents in shares.items():
+            limit = Sum()
+            for present in presents:
+                limit.plus(present)
+            model.at_least(limit.plus(paid[ticks], -1), 0)
+
+    def _exports(self, net: Net) -> None:
+        staged, problem = self.staged, self.staged.problem
+        if net.producer < 0 or not net.export:
+            return
+        for k, device in enumerate(staged.stages):
+            ticks = staged.counted(net.export[device])
+            if not ticks or problem.units[net.producer].seconds[device] is None:
+                continue
+            left, here = self.model.boolean(), staged.at(net.producer, k)
+            self.load[k].add(left, ticks)
+            elsewhere = [staged.on[consumer].get(device, Sum()) for consumer in net.consumers]
+            for other in [*elsewhere, *([Sum()] if net.to_host and device != problem.host else [])]:
+                self.model.at_least(Sum([left]).plus(here, -1).plus(other), 0)
+
+    def _fetch(self, net: Net) -> Sum:
+        """What the host spends on the tensor after its last piece, where no piece of its reads it."""
+        staged, problem = self.staged, self.staged.problem
+        fetched = Sum()
+        if not net.to_host or net.producer < 0:
+            return fetched
+        for device, present in staged.on[net.producer].items():
+            seconds = net.seconds[device][problem.host]
+            if device == problem.host or seconds == 0:
+                continue
+            literal = self.model.boolean()
+            row = Sum([literal]).plus(present, -1)
+            for consumer in net.consumers:
+                row.plus(staged.on[consumer].get(problem.host, Sum()))
+            self.model.at_least(row, 0)
+            if seconds is None:
+                self.model.at_most(Sum().plus(present), 0)
+                continue
+            fetched.add(literal, staged.counted(seconds))
+            self._before(Sum([self.done[net.producer]]).plus(Sum([literal]), staged.counted(seconds)), self.last)
+        return fetched
