@@ -43,7 +43,8 @@ def instance(raw: Mapping[str, Any], cpus: int, parallel: bool) -> Instance:
     limits = tuple(1 if k >= cpus or not parallel else None for k in range(len(devices)))
     nets = tuple(_net(number[node], cost, readers, number, cpus, accelerators) for node, (cost, readers) in _tensors(raw).items())
     nothing = (0.0,) * len(devices)
-    return Instance(Problem(devices, 0, nothing, units, nets, rooms, limits, together, (0,) if parallel else ()), tuple(ids))
+    problem = Problem(devices, 0, nothing, units, nets, rooms, limits, together=together, parallel=(0,) if parallel else ())
+    return Instance(problem, tuple(ids))
 
 
 def _tensors(raw: Mapping[str, Any]) -> dict[int, tuple[float, list[int]]]:

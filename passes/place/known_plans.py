@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..solve.problem import Problem, price
-from ..solve.solve import DETERMINISTIC_SECONDS, Solution, improve, solve
+from ..solve.known import improve
+from ..solve.price import price
+from ..solve.problem import Problem
+from ..solve.solve import DETERMINISTIC_SECONDS, Solution, solve
 from .placed import Placement, Question
 
 MOST_OTHERS = 4
@@ -51,10 +53,11 @@ def other_placements(question: Question, best: Placement, effort: float = 1.0) -
 
 
 def relaxed(question: Question, more: int) -> Question:
-    """The question without memory budgets, and with `more` segments allowed where segments are limited."""
+    """The question without limits, but for those on segments, each with `more` allowed."""
     problem = question.problem
     pieces = tuple(None if most is None else most + more for most in problem.most_pieces)
-    return replace(question, problem=replace(problem, rooms=(), most_pieces=pieces))
+    in_all = None if problem.most_in_all is None else problem.most_in_all + more
+    return replace(question, problem=replace(problem, rooms=(), bounds=(), most_error=None, most_pieces=pieces, most_in_all=in_all))
 
 
 def _narrowed(problem: Problem, most: int) -> Problem:

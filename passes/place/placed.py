@@ -8,7 +8,8 @@ from functools import cached_property
 from ...targets.model import Target
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..solve.problem import Price, Problem
+from ..solve.price import Price
+from ..solve.problem import Problem
 from ..solve.solve import Solution
 from .candidates import Answer, Implementation, Refusal
 

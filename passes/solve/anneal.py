@@ -3,7 +3,8 @@
 A step moves some units to one slot and keeps the change with probability exp(-rise / temperature); the temperature falls geometrically
 from HOT to COLD times the time at hand. Four moves, as often as they paid in trials on the public placement instances: a set of units that
 belong together, to a neighbour's slot; a random walk's region, to one slot; a window of the topological order; and the tail of a device's
-units to another slot. Steps are counted and random numbers seeded, so equal problems give equal places.
+units to another slot. Where units have options, three in ten moves change one. Steps are counted and random numbers seeded, so equal
+problems give equal places.
 """
 
 from __future__ import annotations
@@ -12,22 +13,24 @@ import math
 from collections.abc import Callable, Sequence
 from random import Random
 
-from .overlap import INFINITE, Slots
+from .overlap import INFINITE, Place, Slots
+from .problem import Option
 
 HOT, COLD = 0.08, 0.0005
+OPTION = 0.3
+"""How often the option of a unit changes instead of its slot, where there are several."""
 TRIES = 8
 """Moves drawn until one changes something."""
 
 
-def anneal(slots: Slots, cost: Callable[[Sequence[int]], float], start: Sequence[int], steps: int, seed: int) -> tuple[float, list[int]]:
+def anneal(slots: Slots, cost: Callable[[Place], float], start: Place, steps: int, seed: int) -> tuple[float, Place]:
     """The place of least cost that `steps` steps find from `start`, and its cost: never above `start`'s. `cost` is infinite for what is
     not possible (`slots.seconds`, `slots.period`)."""
     random, moves = Random(seed), Moves(slots)
-    here = list(start)
-    now = cost(here)
-    best, found = now, here
-    if now == INFINITE or len(slots.problem.units) < 1:
-        return best, list(found)
+    here = found = start
+    now = best = cost(here)
+    if now == INFINITE or now <= 0:
+        return best, found
     temperature, cooling = HOT * now, (COLD / HOT) ** (1 / max(steps, 1))
     for _ in range(steps):
         temperature *= cooling
@@ -39,7 +42,7 @@ def anneal(slots: Slots, cost: Callable[[Sequence[int]], float], start: Sequence
             here, now = moved, seconds
             if now < best:
                 best, found = now, here
-    return best, list(found)
+    return best, found
 
 
 class Moves:
@@ -59,30 +62,44 @@ class Moves:
                 near[producer].add(consumer)
         self.near = [sorted(found) for found in near]
         self.able = [frozenset(unit.devices) for unit in problem.units]
+        self.mildest = [[_mildest(unit.on(d)) for d in range(len(problem.devices))] for unit in problem.units]
+        self.open = [k for k, unit in enumerate(problem.units) if any(len(unit.on(d)) > 1 for d in unit.devices)]
         self.parallel = frozenset(problem.parallel)
         self.serial = [slot for slot, device in enumerate(slots.device) if device not in self.parallel]
         self.kinds: tuple[tuple[float, Callable[[Sequence[int], Random], tuple[list[int], int]]], ...] = (
             (0.35, self._unit), (0.55, self._region), (0.9, self._window), (1.0, self._tail),
         )  # fmt: skip
 
-    def draw(self, place: Sequence[int], random: Random) -> list[int] | None:
+    def draw(self, place: Place, random: Random) -> Place | None:
         """A place beside this one; None if none of a few draws changes anything."""
         for _ in range(TRIES):
+            if self.open and random.random() < OPTION:
+                return self._option(place, random)
             dice = random.random()
             kind = next(move for most, move in self.kinds if dice < most)
-            units, slot = kind(place, random)
-            moved = self._moved(place, units, slot)
+            units, slot = kind(place.slots, random)
+            moved = self._moved(place, units, slot, random)
             if moved != place:
                 return moved
         return None
 
-    def _moved(self, place: Sequence[int], units: Sequence[int], slot: int) -> list[int]:
-        """Units whose device cannot be the slot's stay, as do those that must be together with such."""
-        device, moved = self.slots.device[slot], list(place)
+    def _moved(self, place: Place, units: Sequence[int], slot: int, random: Random) -> Place:
+        """Units whose device cannot be the slot's stay, as do those that must be together with such. Where errors are limited, all that
+        moved take the option of least error, or all the first one."""
+        device, slots, options = self.slots.device[slot], list(place.slots), list(place.options)
+        careful = self.slots.problem.most_error is not None and random.random() < 0.5
         for unit in dict.fromkeys(other for each in units for other in self.group[each]):
             if all(device in self.able[other] for other in self.group[unit]):
-                moved[unit] = self.slots.of[device][unit] if device in self.parallel else slot
-        return moved
+                if self.slots.device[slots[unit]] != device:
+                    options[unit] = self.mildest[unit][device] if careful else 0
+                slots[unit] = self.slots.of[device][unit] if device in self.parallel else slot
+        return Place(tuple(slots), tuple(options))
+
+    def _option(self, place: Place, random: Random) -> Place:
+        """Another option of a unit that has several somewhere, on the device where it is."""
+        unit, options = random.choice(self.open), list(place.options)
+        options[unit] = random.randrange(len(self.slots.problem.units[unit].on(self.slots.device[place.slots[unit]])))
+        return Place(place.slots, tuple(options))
 
     def _any(self, random: Random) -> int:
         """A slot, each serial one and each parallel device as likely as the others."""
@@ -118,3 +135,7 @@ class Moves:
         else:
             units = [u for u in range(unit, self.count) if place[u] == slot]
         return units, self._any(random)
+
+
+def _mildest(options: Sequence[Option]) -> int:
+    return min(range(len(options)), key=lambda k: options[k].error, default=0)

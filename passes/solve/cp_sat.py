@@ -59,13 +59,14 @@ class Answer:
 
 
 class Model:
-    """Constraints and an objective to minimise."""
+    """Constraints and an objective to minimise. `infeasible`: whether `solve` has proved that there is no solution."""
 
     def __init__(self) -> None:
         from ortools.sat.python import cp_model_helper
 
         self._proto = cp_model_helper.CpModelProto()
         self._ends: list[tuple[int, int]] = []
+        self.infeasible = False
         self._variable(1, 1)
 
     def boolean(self) -> int:
@@ -122,6 +123,7 @@ class Model:
         solver.set_parameters(parameters)
         response = solver.solve(self._proto)
         status = cp_model_helper.CpSolverStatus
+        self.infeasible = response.status == status.INFEASIBLE
         if response.status not in (status.OPTIMAL, status.FEASIBLE):
             return None
         return Answer(tuple(response.solution), response.best_objective_bound, response.status == status.OPTIMAL)

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+from .limits import Limits
 from .partition import Piece
 from .problem import Problem
 
@@ -42,8 +44,34 @@ class Timeline:
     """Until the last piece ends and the host has every output."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and how every unit runs."""
+
+    slots: tuple[int, ...]
+    options: tuple[int, ...]
+    """The index of its option on the slot's device."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """A place on the time axis."""
+
+    seconds: float
+    load: list[float]
+    """How long each slot lasts; copies to parallel devices have slots of their own behind all others."""
+    end: list[float]
+    order: list[int]
+    """Slots, each behind those it waits for."""
+    fetched: float
+    """Seconds in which the host fetches outputs at the end."""
+
+
+IMPOSSIBLE = _Spread(INFINITE, [], [], [], 0.0)
+
+
 class Slots:
-    """Room for pieces: a fixed number for each device. A *place* says for every unit which slot's piece it belongs to.
+    """Room for pieces: a fixed number for each device. A place says for every unit to which slot's piece it belongs.
 
     Slots of one device are numbered in the order in which it runs them; an empty slot costs nothing. On a parallel device every unit has
     a slot of its own."""
@@ -56,8 +84,9 @@ class Slots:
         for d in problem.parallel:
             self.of[d] = list(range(len(self.device), len(self.device) + self.count))
             self.device += [d] * self.count
-        self._seconds = [[INFINITE if s is None else s for s in unit.seconds] for unit in problem.units]
-        self._weights = [unit.weight_bytes for unit in problem.units]
+        every = range(len(problem.devices))
+        self._seconds = [[[option.seconds for option in unit.on(d)] for d in every] for unit in problem.units]
+        self._limits = Limits(problem)
         self._chains = [self.of[d] for d in range(len(visits)) if d not in problem.parallel and len(self.of[d]) > 1]
         table = [[[INFINITE if s is None else s for s in row] for row in net.seconds] for net in problem.nets]
         self._nets = [(n.producer, n.consumers, t, n.export, n.to_host) for n, t in zip(problem.nets, table, strict=True)]
@@ -66,75 +95,73 @@ class Slots:
         """The slot for a unit on its device's piece number `visit`."""
         return self.of[device][unit if device in self.problem.parallel else visit]
 
-    def place(self, pieces: Iterable[Piece]) -> list[int]:
+    def place(self, pieces: Iterable[Piece], options: Sequence[int] = ()) -> Place:
         """Where an ordered list of pieces puts the units. IndexError if a device has more pieces than slots."""
-        place, seen = [-1] * self.count, [0] * len(self.problem.devices)
+        slots, seen = [-1] * self.count, [0] * len(self.problem.devices)
         for piece in pieces:
             for unit in piece.units:
-                place[unit] = self.slot(unit, piece.device, seen[piece.device])
+                slots[unit] = self.slot(unit, piece.device, seen[piece.device])
             seen[piece.device] += 1
-        return place
+        return Place(tuple(slots), tuple(options) or (0,) * self.count)
 
-    def seconds(self, place: Sequence[int]) -> float:
-        """The time of a place; infinite where it is not possible: a device that cannot run a unit, a limit, a cycle between pieces."""
-        return self._spread(place)[0]
+    def assignment(self, place: Place) -> tuple[int, ...]:
+        """The device of every unit."""
+        return tuple(self.device[slot] for slot in place.slots)
 
-    def period(self, place: Sequence[int]) -> float:
+    def seconds(self, place: Place) -> float:
+        """The time of a place; infinite where it is not possible: a limit, a tensor without a way, a circle of pieces."""
+        return self._spread(place).seconds
+
+    def period(self, place: Place) -> float:
         """The largest load of a device that is not parallel; infinite where the place is not possible."""
-        total, load, _ = self._spread(place)
-        if total == INFINITE:
+        spread = self._spread(place)
+        if spread.seconds == INFINITE:
             return INFINITE
         loads = [0.0] * len(self.problem.devices)
-        for slot in set(place):
-            loads[self.device[slot]] += load[slot]
-        loads[self.problem.host] += self._fetched
+        for slot in spread.order:
+            if slot < len(self.device):
+                loads[self.device[slot]] += spread.load[slot]
+        loads[self.problem.host] += spread.fetched
         return max((seconds for d, seconds in enumerate(loads) if d not in self.problem.parallel), default=0.0)
 
-    def timeline(self, place: Sequence[int]) -> Timeline | None:
+    def timeline(self, place: Place) -> Timeline | None:
         """The pieces of a place and when they run; None if it is not possible."""
-        total, load, end = self._spread(place)
-        if total == INFINITE:
+        spread = self._spread(place)
+        if spread.seconds == INFINITE:
             return None
         units: dict[int, list[int]] = {}
-        for unit, slot in enumerate(place):
+        for unit, slot in enumerate(place.slots):
             units.setdefault(slot, []).append(unit)
-        rank = {slot: k for k, slot in enumerate(self._order)}
-        runs = [Run(Piece(self.device[s], tuple(found)), end[s] - load[s], end[s]) for s, found in units.items()]
-        runs.sort(key=lambda run: rank[place[run.piece.units[0]]])
-        return Timeline(tuple(runs), total)
+        order = sorted((slot for slot in spread.order if slot in units), key=lambda slot: spread.end[slot] - spread.load[slot])
+        runs = (Run(Piece(self.device[s], tuple(units[s])), spread.end[s] - spread.load[s], spread.end[s]) for s in order)
+        return Timeline(tuple(runs), spread.seconds)
 
-    def _spread(self, place: Sequence[int]) -> tuple[float, list[float], list[float]]:
-        """Seconds in all, and per slot how long it lasts and when it ends."""
-        device, problem = self.device, self.problem
+    def _spread(self, place: Place) -> _Spread:
+        device, dispatch, options = self.device, self.problem.dispatch, place.options
         load = [0.0] * len(device)
-        for unit, slot in enumerate(place):
-            load[slot] += self._seconds[unit][device[slot]]
-        used = set(place)
+        try:
+            for unit, slot in enumerate(place.slots):
+                load[slot] += self._seconds[unit][device[slot]][options[unit]]
+        except IndexError:
+            return IMPOSSIBLE
+        used = set(place.slots)
         for slot in used:
-            load[slot] += problem.dispatch[device[slot]]
-        if not self._fits(place):
-            return INFINITE, load, load
-        edges, outputs = self._handoffs(place, load)
-        self._fetched = sum(seconds for _, seconds in outputs)
+            load[slot] += dispatch[device[slot]]
+        computed = [0.0] * len(self.problem.devices) if self._limits.timed else []
+        for slot in used if computed else ():
+            computed[device[slot]] += load[slot]
+        edges, outputs = self._handoffs(place.slots, load)
+        fetched = sum(seconds for _, seconds in outputs)
+        handoff = sum(load) + fetched - sum(computed)
+        if not self._limits.kept(self.assignment(place), options, len(used), computed, handoff):
+            return IMPOSSIBLE
         for chain in self._chains:
-            before = -1
-            for slot in chain:
-                if slot in used:
-                    if before >= 0:
-                        edges.append((before, slot))
-                    before = slot
-        end = self._ends(used, load, edges)
-        return (INFINITE if end is None else self._last(used, end, outputs)), load, end or load
-
-    def _fits(self, place: Sequence[int]) -> bool:
-        device, weights = self.device, self._weights
-        if self.problem.rooms:
-            filled = [0] * len(self.problem.devices)
-            for unit, slot in enumerate(place):
-                filled[device[slot]] += weights[unit]
-            if any(sum(filled[d] for d in room.devices) > room.bytes for room in self.problem.rooms):
-                return False
-        return all(len({device[place[unit]] for unit in units}) == 1 for units in self.problem.together)
+            edges.extend(pairwise(slot for slot in chain if slot in used))
+        nodes = [*sorted(used), *range(len(device), len(load))]
+        order, end = _in_time(nodes, load, edges)
+        if len(order) < len(nodes):
+            return IMPOSSIBLE
+        return _Spread(self._last(used, end, outputs), load, end, order, fetched)
 
     def _handoffs(self, place: Sequence[int], load: list[float]) -> tuple[list[tuple[int, int]], list[tuple[int, float]]]:
         """Adds handoffs to the load. Which slot follows which, and (slot, seconds) of outputs that the host fetches at the end."""
@@ -172,30 +199,6 @@ class Slots:
                     load[source] += export[here]
         return edges, outputs
 
-    def _ends(self, used: set[int], load: list[float], edges: list[tuple[int, int]]) -> list[float] | None:
-        """When each slot ends, by the longest path; None for a cycle."""
-        waiting = [0] * len(load)
-        after: list[list[int]] = [[] for _ in load]
-        for a, b in edges:
-            after[a].append(b)
-            waiting[b] += 1
-        start = [0.0] * len(load)
-        end = [0.0] * len(load)
-        nodes = [*sorted(used), *range(len(self.device), len(load))]
-        ready = [slot for slot in nodes if not waiting[slot]]
-        for slot in ready:
-            end[slot] = done = start[slot] + load[slot]
-            for b in after[slot]:
-                if done > start[b]:
-                    start[b] = done
-                waiting[b] -= 1
-                if not waiting[b]:
-                    ready.append(b)
-        if len(ready) < len(nodes):
-            return None
-        self._order = sorted(ready, key=lambda slot: start[slot])
-        return end
-
     def _last(self, used: set[int], end: list[float], outputs: list[tuple[int, float]]) -> float:
         """When everything has ended: the host fetches outputs one after the other, or at once if it is parallel."""
         host, last = self.problem.host, max(end, default=0.0)
@@ -205,6 +208,26 @@ class Slots:
         for made, seconds in sorted((end[slot], seconds) for slot, seconds in outputs):
             at = max(at, made) + seconds
         return max(last, at)
+
+
+def _in_time(nodes: Sequence[int], load: Sequence[float], edges: Iterable[tuple[int, int]]) -> tuple[list[int], list[float]]:
+    """Slots, each behind those it waits for, and when each ends: the longest path. Those in or behind a circle are missing."""
+    waiting = [0] * len(load)
+    after: list[list[int]] = [[] for _ in load]
+    for a, b in edges:
+        after[a].append(b)
+        waiting[b] += 1
+    start, end = [0.0] * len(load), [0.0] * len(load)
+    ready = [slot for slot in nodes if not waiting[slot]]
+    for slot in ready:
+        end[slot] = done = start[slot] + load[slot]
+        for b in after[slot]:
+            if done > start[b]:
+                start[b] = done
+            waiting[b] -= 1
+            if not waiting[b]:
+                ready.append(b)
+    return ready, end
 
 
 def timeline(problem: Problem, pieces: Sequence[Piece]) -> Timeline | None:

@@ -20,7 +20,7 @@ import math
 from collections.abc import Sequence
 
 from .overlap import INFINITE
-from .problem import Net, Problem
+from .problem import Net, Problem, Unit
 
 ROUNDS = 60
 
@@ -34,12 +34,9 @@ def earliest_ends(problem: Problem) -> list[list[float]]:
     ends: list[list[float]] = []
     for unit, nets in zip(problem.units, into, strict=True):
         ends.append([])
-        for d, seconds in enumerate(unit.seconds):
-            if seconds is None:
-                ends[-1].append(INFINITE)
-            else:
-                ready = max((_ready(problem, net, ends, d) for net in nets), default=0.0)
-                ends[-1].append(max(ready, problem.dispatch[d]) + seconds)
+        for d, dispatch in enumerate(problem.dispatch):
+            ready = max((_ready(problem, net, ends, d) for net in nets), default=0.0)
+            ends[-1].append(max(ready, dispatch) + _fastest(unit, d))
     return ends
 
 
@@ -68,7 +65,8 @@ def _ready(problem: Problem, net: Net, ends: Sequence[Sequence[float]], there: i
 def load_bound(problem: Problem) -> float:
     """Seconds that the busiest device works at least, whichever runs what."""
     serial = [d for d in range(len(problem.devices)) if d not in problem.parallel]
-    rows = [unit.seconds for unit in problem.units if all(unit.seconds[d] is None for d in problem.parallel)]
+    every = ([_fastest(unit, d) for d in range(len(problem.devices))] for unit in problem.units)
+    rows = [row for row in every if all(row[d] == INFINITE for d in problem.parallel)]
     scores, best = dict.fromkeys(serial, 0.0), 0.0
     for round_ in range(ROUNDS if rows and serial else 0):
         top = max(scores.values())
@@ -77,11 +75,15 @@ def load_bound(problem: Problem) -> float:
         loads = dict.fromkeys(serial, 0.0)
         bound = 0.0
         for row in rows:
-            weighted, d = min((shares[d] / total * seconds, d) for d in serial if (seconds := row[d]) is not None)
-            loads[d] += row[d] or 0.0
+            weighted, d = min((shares[d] / total * row[d], d) for d in serial)
+            loads[d] += row[d]
             bound += weighted
         best = max(best, bound)
         largest = max(loads.values()) or 1.0
         for d in serial:
             scores[d] += 2.0 / (1 + round_ / 6) * (loads[d] / largest - 0.5)
     return best
+
+
+def _fastest(unit: Unit, device: int) -> float:
+    return min((option.seconds for option in unit.on(device)), default=INFINITE)

@@ -4,25 +4,26 @@
     end[j] <= start[k]                             for stages j < k of one device
     unit u at stage k  =>  end[k] <= done[u]       and  done[u] <= start[k]  where a reader of u is at k and u is not
 
-Outputs that the host fetches at the end are one handoff each after they are made, and all of them after the host's last piece: where more
-than one is fetched the model may promise a little less time than `overlap.py`, which has the last word.
+Outputs that the host fetches after its last piece follow each other in any order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from .cp_sat import TRUE, Sum
-from .overlap import Slots
+from .overlap import Place, Slots
 from .overlap_bound import earliest_ends, load_bound, path_bound
 from .problem import Net, Problem
 from .staged import Staged
+from .terms import sharing
 
 RESOLUTION = 1 << 22
 """Ticks of the best known time."""
 
 
-def search_makespan(problem: Problem, slots: Slots, known: Sequence[int], stages: Sequence[int], seconds: float) -> tuple[list[int], float]:
+def search_makespan(problem: Problem, slots: Slots, known: Place, stages: Sequence[int], seconds: float) -> tuple[Place, float]:
     """The place of the least time with these stages (a device each, none parallel) within `seconds` of CP-SAT's deterministic clock, and
     what no place with these stages can beat; `known` is a place to start from."""
     upper = slots.seconds(known)
@@ -31,8 +32,8 @@ def search_makespan(problem: Problem, slots: Slots, known: Sequence[int], stages
     staged.hint(slots, known)
     answer = staged.model.solve(seconds)
     if answer is None:
-        return list(known), 0.0
-    return min(list(known), staged.place(slots, answer), key=slots.seconds), answer.bound * upper / RESOLUTION
+        return known, 0.0
+    return min(known, staged.place(slots, answer), key=slots.seconds), answer.bound * upper / RESOLUTION
 
 
 class _Times:
@@ -43,32 +44,46 @@ class _Times:
         self.start = [self.model.whole(0, RESOLUTION) for _ in stages]
         self.end = [self.model.whole(0, RESOLUTION) for _ in stages]
         self.load = [Sum() for _ in stages]
-        for k, (used, dispatch) in staged.dispatches.items():
-            self.load[k].add(used, dispatch)
-        for u, unit in enumerate(problem.units):
-            for k, device in enumerate(stages):
-                seconds = unit.seconds[device]
-                if seconds is not None:
-                    self.load[k].plus(staged.at(u, k), staged.counted(seconds))
+        for k, (device, used) in enumerate(staged.used):
+            self.load[k].add(used, staged.counted(problem.dispatch[device]))
+        for u in range(len(problem.units)):
+            self._compute(u)
         self.done = [self.model.whole(staged.counted(min(row)), RESOLUTION) for row in earliest_ends(problem)]
         self._order()
-        fetched = Sum()
         for net in problem.nets:
             self._wait(net)
             self._imports(net)
             self._exports(net)
-            fetched.plus(self._fetch(net))
         for k, load in enumerate(self.load):
             self._before(Sum([self.start[k]]).plus(load), self.end[k])
-            self._before(Sum([self.end[k]]).plus(fetched if stages[k] == problem.host else Sum()), self.last)
+            self._before(Sum([self.end[k]]), self.last)
         for device in set(stages):
             whole = Sum()
             for k, load in enumerate(self.load):
                 whole.plus(load if stages[k] == device else Sum())
             self._before(whole, self.last)
+        self._fetch_all()
 
     def _before(self, early: Sum, late: int, when: Sequence[int] = ()) -> None:
         self.model.at_least(Sum([late]).plus(early, -1), 0, when)
+
+    def _compute(self, u: int) -> None:
+        """The unit's seconds, at its stage; where it has options, a literal says for each stage which of them runs there."""
+        staged = self.staged
+        for device, picks in staged.terms.picks[u].items():
+            options = staged.problem.units[u].on(device)
+            here = [k for k, d in enumerate(staged.stages) if d == device]
+            if len(options) == 1:
+                for k in here:
+                    self.load[k].plus(staged.at(u, k), staged.counted(options[0].seconds))
+                continue
+            runs = [[self.model.boolean() for _ in options] for _ in here]
+            for k, row in zip(here, runs, strict=True):
+                self.model.between(0, Sum(row).plus(staged.at(u, k), -1), 0)
+                for option, literal in zip(options, row, strict=True):
+                    self.load[k].add(literal, staged.counted(option.seconds))
+            for pick, column in zip(picks, zip(*runs, strict=True), strict=True):
+                self.model.between(0, Sum(column).plus(pick, -1), 0)
 
     def _order(self) -> None:
         """Stages of a device one after the other, and when units are done."""
@@ -100,37 +115,33 @@ class _Times:
         source = {problem.host: Sum([TRUE])} if net.producer < 0 else staged.on[net.producer]
         for there in sorted(set(staged.stages)):
             readers = [c for c in net.consumers if problem.units[c].seconds[there] is not None]
-            shares: dict[int, list[Sum]] = {}
-            for here, present in source.items():
-                seconds = net.seconds[here][there]
-                if here != there and seconds is not None:
-                    shares.setdefault(staged.counted(seconds), []).append(present)
+            shares = sharing(net, source, there)
             complete = sum(map(len, shares.values())) == len(source.keys() - {there})
-            if readers and not (complete and set(shares) <= {0}):
+            if readers and not (complete and not any(map(staged.counted, shares))):
                 self._import(there, readers, source.get(there, Sum()), shares)
 
-    def _import(self, there: int, readers: Sequence[int], made_there: Sum, shares: dict[int, list[Sum]]) -> None:
+    def _import(self, there: int, readers: Sequence[int], made_there: Sum, shares: dict[float, list[Sum]]) -> None:
         staged, model = self.staged, self.model
         brought = Sum().plus(made_there)
-        paid: dict[int, Sum] = {ticks: Sum() for ticks in shares}
+        paid = {seconds: Sum() for seconds in shares}
         for k in (k for k, device in enumerate(staged.stages) if device == there):
             inside, pays = Sum(), Sum()
-            for ticks in shares:
+            for seconds in shares:
                 share = model.boolean()
-                self.load[k].add(share, ticks)
+                self.load[k].add(share, staged.counted(seconds))
                 brought.add(share, 1)
                 pays.add(share, 1)
-                paid[ticks].add(share, 1)
+                paid[seconds].add(share, 1)
             for reader in readers:
                 at = staged.at(reader, k)
                 inside.plus(at)
                 model.at_least(Sum().plus(brought).plus(at, -1), 0)
             model.at_least(inside.plus(pays, -1), 0)
-        for ticks, presents in shares.items():
+        for seconds, presents in shares.items():
             limit = Sum()
             for present in presents:
                 limit.plus(present)
-            model.at_least(limit.plus(paid[ticks], -1), 0)
+            model.at_least(limit.plus(paid[seconds], -1), 0)
 
     def _exports(self, net: Net) -> None:
         staged, problem = self.staged, self.staged.problem
@@ -146,24 +157,38 @@ class _Times:
             for other in [*elsewhere, *([Sum()] if net.to_host and device != problem.host else [])]:
                 self.model.at_least(Sum([left]).plus(here, -1).plus(other), 0)
 
+    def _fetch_all(self) -> None:
+        """Outputs that no piece of the host reads."""
+        problem, stages = self.staged.problem, self.staged.stages
+        outputs = [net for net in problem.nets if net.to_host and net.producer >= 0]
+        lasts = [self._fetch(net) for net in outputs]
+        ends = [self.model.whole(0, RESOLUTION) for _ in outputs]
+        for net, lasting, end in zip(outputs, lasts, ends, strict=True):
+            self._before(Sum([self.done[net.producer]]).plus(lasting), end)
+            self._before(Sum([end]), self.last)
+            for k, device in enumerate(stages):
+                if device == problem.host:
+                    self._before(Sum([self.end[k]]).plus(lasting), end)
+        for (a, first), (b, second) in combinations(list(zip(ends, lasts, strict=True)), 2):
+            order = self.model.boolean()
+            self._before(Sum([a]).plus(second), b, (order,))
+            self._before(Sum([b]).plus(first), a, (~order,))
+
     def _fetch(self, net: Net) -> Sum:
-        """What the host spends on the tensor after its last piece, where no piece of its reads it."""
-        staged, problem = self.staged, self.staged.problem
-        fetched = Sum()
-        if not net.to_host or net.producer < 0:
-            return fetched
+        """What the host spends on the tensor after its last piece."""
+        staged, host = self.staged, self.staged.problem.host
+        lasting = Sum()
         for device, present in staged.on[net.producer].items():
-            seconds = net.seconds[device][problem.host]
-            if device == problem.host or seconds == 0:
+            seconds = net.seconds[device][host]
+            if device == host or seconds == 0:
                 continue
-            literal = self.model.boolean()
-            row = Sum([literal]).plus(present, -1)
+            fetched = self.model.boolean()
+            row = Sum([fetched]).plus(present, -1)
             for consumer in net.consumers:
-                row.plus(staged.on[consumer].get(problem.host, Sum()))
+                row.plus(staged.on[consumer].get(host, Sum()))
             self.model.at_least(row, 0)
             if seconds is None:
-                self.model.at_most(Sum().plus(present), 0)
-                continue
-            fetched.add(literal, staged.counted(seconds))
-            self._before(Sum([self.done[net.producer]]).plus(Sum([literal]), staged.counted(seconds)), self.last)
-        return fetched
+                self.model.at_most(Sum([fetched]), 0)
+            else:
+                lasting.add(fetched, staged.counted(seconds))
+        return lasting

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .cp_sat import FALSE, TRUE, Answer, Model, Sum
-from .overlap import Slots
-from .problem import Problem, Unit
+from .overlap import Place, Slots
+from .problem import Problem
+from .stage_model import device_expressions, segments, stage_variables
+from .terms import options_of, terms
 
 
 class Staged:
@@ -18,14 +20,14 @@ class Staged:
 
     def __init__(self, problem: Problem, stages: Sequence[int], ticks: float) -> None:
         self.problem, self.stages, self.ticks, self.model = problem, stages, ticks, Model()
-        self.reached = [self._marks(unit) for unit in problem.units]
-        self.on = [self._where(unit, marks) for unit, marks in zip(problem.units, self.reached, strict=True)]
+        self.reached = [stage_variables(self.model, unit, stages) for unit in problem.units]
+        self.on = device_expressions(problem, stages, self.reached)
         for consumer, producers in enumerate(problem.predecessors):
             for producer in sorted(set(producers)):
                 for earlier, later in zip(self.reached[producer], self.reached[consumer], strict=True):
                     self.model.implies(earlier, later)
-        self.dispatches = self._pieces()
-        self._limits()
+        self.used = segments(self.model, problem, stages, self.reached)
+        self.terms = terms(self.model, problem, self.on, self.used)
 
     def counted(self, seconds: float) -> int:
         """In ticks."""
@@ -36,70 +38,15 @@ class Staged:
         marks = self.reached[unit]
         return Sum([marks[stage]]).plus(Sum([marks[stage + 1]]), -1)
 
-    def place(self, slots: Slots, answer: Answer) -> list[int]:
-        """Where the answer puts the units."""
+    def place(self, slots: Slots, answer: Answer) -> Place:
+        """Where and how the answer runs the units."""
         stage_of = [next(k for k, mark in enumerate(marks[1:]) if not answer.value(Sum([mark]))) for marks in self.reached]
         used = sorted(set(stage_of))
         visit = {stage: sum(self.stages[j] == self.stages[stage] for j in used if j < stage) for stage in used}
-        return [slots.slot(unit, self.stages[stage], visit[stage]) for unit, stage in enumerate(stage_of)]
+        where = tuple(slots.slot(unit, self.stages[stage], visit[stage]) for unit, stage in enumerate(stage_of))
+        return Place(where, options_of(self.problem, self.terms, answer, [self.stages[stage] for stage in stage_of]))
 
-    def _marks(self, unit: Unit) -> list[int]:
-        marks = [FALSE] * (len(self.stages) + 1)
-        able = [k for k, device in enumerate(self.stages) if unit.seconds[device] is not None]
-        for k in range(len(self.stages) - 1, -1, -1):
-            if k not in able:
-                marks[k] = marks[k + 1]
-            elif k == able[0]:
-                marks[k] = TRUE
-            else:
-                marks[k] = self.model.boolean()
-                if k != able[-1]:
-                    self.model.implies(marks[k + 1], marks[k])
-        return marks
-
-    def _where(self, unit: Unit, marks: Sequence[int]) -> dict[int, Sum]:
-        where = {device: Sum() for device in unit.devices}
-        for k, device in enumerate(self.stages):
-            if device in where:
-                where[device].add(marks[k], 1)
-                where[device].add(marks[k + 1], -1)
-        return where
-
-    def _pieces(self) -> dict[int, tuple[int, int]]:
-        """Per stage with a dispatch or a limit: the literal that it is used, and what that lasts."""
-        uses: dict[int, Sum] = {}
-        found: dict[int, tuple[int, int]] = {}
-        for k, device in enumerate(self.stages):
-            most, dispatch = self.problem.piece_limit(device), self.counted(self.problem.dispatch[device])
-            if device in self.problem.parallel or (not dispatch and (most is None or most >= self.stages.count(device))):
-                continue
-            used = self.model.boolean()
-            uses.setdefault(device, Sum()).add(used, 1)
-            for unit, marks in zip(self.problem.units, self.reached, strict=True):
-                if unit.seconds[device] is not None:
-                    self.model.at_least_one(~marks[k], marks[k + 1], used)
-            found[k] = used, dispatch
-        for device, used_stages in uses.items():
-            most = self.problem.piece_limit(device)
-            if most is not None:
-                self.model.at_most(used_stages, most)
-        return found
-
-    def _limits(self) -> None:
-        for room in self.problem.rooms:
-            filled = Sum()
-            for unit, where in zip(self.problem.units, self.on, strict=True):
-                for device in room.devices:
-                    if device in where:
-                        filled.plus(where[device], unit.weight_bytes)
-            self.model.at_most(filled, room.bytes)
-        for first, *others in self.problem.together:
-            for other in others:
-                for device in sorted({*self.on[first], *self.on[other]}):
-                    same = Sum().plus(self.on[first].get(device, Sum())).plus(self.on[other].get(device, Sum()), -1)
-                    self.model.between(0, same, 0)
-
-    def hint(self, slots: Slots, place: Sequence[int]) -> None:
+    def hint(self, slots: Slots, place: Place) -> None:
         """Starts the search from a place, if it has as many stages; devices that can be exchanged are, to meet the stages' order."""
         timeline = slots.timeline(place)
         kind = {d: group[0] if self.problem.piece_limit(group[0]) == 1 else d for group in _alike(self.problem) for d in group}
