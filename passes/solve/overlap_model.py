@@ -4,7 +4,8 @@
     end[j] <= start[k]                             for stages j < k of one device
     unit u at stage k  =>  end[k] <= done[u]       and  done[u] <= start[k]  where a reader of u is at k and u is not
 
-Outputs that the host fetches after its last piece follow each other in any order.
+A unit of a parallel device has no stage's time but its own; handoffs to such a device are left out, so that with them the model's time is a
+bound and `overlap.py` has the last word. Outputs that the host fetches after its last piece follow each other in any order.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ RESOLUTION = 1 << 22
 
 
 def search_makespan(problem: Problem, slots: Slots, known: Place, stages: Sequence[int], seconds: float) -> tuple[Place, float]:
-    """The place of the least time with these stages (a device each, none parallel) within `seconds` of CP-SAT's deterministic clock, and
+    """The place of the least time with these stages (a device each) within `seconds` of CP-SAT's deterministic clock, and
     what no place with these stages can beat; `known` is a place to start from."""
     upper = slots.seconds(known)
     staged = Staged(problem, stages, RESOLUTION / upper)
@@ -40,11 +41,13 @@ class _Times:
     def __init__(self, staged: Staged) -> None:
         self.staged, self.model, stages = staged, staged.model, staged.stages
         problem = staged.problem
+        self.serial = [k for k, device in enumerate(stages) if device not in problem.parallel]
         self.last = self.model.whole(staged.counted(max(path_bound(problem), load_bound(problem))), RESOLUTION)
         self.start = [self.model.whole(0, RESOLUTION) for _ in stages]
         self.end = [self.model.whole(0, RESOLUTION) for _ in stages]
         self.load = [Sum() for _ in stages]
-        for k, (device, used) in enumerate(staged.used):
+        for k in self.serial:
+            device, used = staged.used[k]
             self.load[k].add(used, staged.counted(problem.dispatch[device]))
         for u in range(len(problem.units)):
             self._compute(u)
@@ -54,13 +57,13 @@ class _Times:
             self._wait(net)
             self._imports(net)
             self._exports(net)
-        for k, load in enumerate(self.load):
-            self._before(Sum([self.start[k]]).plus(load), self.end[k])
+        for k in self.serial:
+            self._before(Sum([self.start[k]]).plus(self.load[k]), self.end[k])
             self._before(Sum([self.end[k]]), self.last)
-        for device in set(stages):
+        for device in {stages[k] for k in self.serial}:
             whole = Sum()
-            for k, load in enumerate(self.load):
-                whole.plus(load if stages[k] == device else Sum())
+            for k in self.serial:
+                whole.plus(self.load[k] if stages[k] == device else Sum())
             self._before(whole, self.last)
         self._fetch_all()
 
@@ -72,7 +75,9 @@ class _Times:
         staged = self.staged
         for device, picks in staged.terms.picks[u].items():
             options = staged.problem.units[u].on(device)
-            here = [k for k, d in enumerate(staged.stages) if d == device]
+            here = [k for k in self.serial if staged.stages[k] == device]
+            if not here:
+                continue
             if len(options) == 1:
                 for k in here:
                     self.load[k].plus(staged.at(u, k), staged.counted(options[0].seconds))
@@ -87,33 +92,53 @@ class _Times:
 
     def _order(self) -> None:
         """Stages of a device one after the other, and when units are done."""
-        stages, reached = self.staged.stages, self.staged.reached
         latest: dict[int, int] = {}
-        for k, device in enumerate(stages):
+        for k in self.serial:
+            device = self.staged.stages[k]
             if device in latest:
                 self._before(Sum([self.end[latest[device]]]), self.start[k])
             latest[device] = k
-        for u, unit in enumerate(self.staged.problem.units):
-            for k, device in enumerate(stages):
-                if unit.seconds[device] is not None:
-                    self._before(Sum([self.end[k]]), self.done[u], (reached[u][k], ~reached[u][k + 1]))
+        for u in range(len(self.done)):
+            self._before(Sum([self.done[u]]), self.last)
+            for k in self._able(u):
+                if k in self.serial:
+                    self._before(Sum([self.end[k]]), self.done[u], self._at(u, k))
+                else:
+                    self._before(self._alone(u, k), self.done[u], self._at(u, k))
 
     def _wait(self, net: Net) -> None:
         """A reader's stage starts when the tensor is made, unless the same stage makes it (which is never after the reader's)."""
         if net.producer < 0:
             return
-        made = self.staged.reached[net.producer]
+        made, done = self.staged.reached[net.producer], Sum([self.done[net.producer]])
         for consumer in net.consumers:
-            marks = self.staged.reached[consumer]
-            for k, device in enumerate(self.staged.stages):
-                if self.staged.problem.units[consumer].seconds[device] is not None:
-                    self._before(Sum([self.done[net.producer]]), self.start[k], (marks[k], ~marks[k + 1], ~made[k]))
+            for k in self._able(consumer):
+                if k in self.serial:
+                    self._before(done, self.start[k], (*self._at(consumer, k), ~made[k]))
+                else:
+                    self._before(self._alone(consumer, k).plus(done), self.done[consumer], self._at(consumer, k))
+
+    def _able(self, unit: int) -> list[int]:
+        """Stages in which the unit can be."""
+        return [k for k, device in enumerate(self.staged.stages) if self.staged.problem.units[unit].seconds[device] is not None]
+
+    def _at(self, unit: int, stage: int) -> tuple[int, int]:
+        """Literals that are true where the unit is at that stage."""
+        marks = self.staged.reached[unit]
+        return marks[stage], ~marks[stage + 1]
+
+    def _alone(self, unit: int, stage: int) -> Sum:
+        """What a unit of a parallel device lasts: with its fastest option at least."""
+        problem, device, found = self.staged.problem, self.staged.stages[stage], Sum()
+        fastest = min(option.seconds for option in problem.units[unit].on(device))
+        found.constant = self.staged.counted(fastest + problem.dispatch[device])
+        return found
 
     def _imports(self, net: Net) -> None:
         """The first stage of a device with a reader pays the handoff, at the price of where the tensor is made."""
         staged, problem = self.staged, self.staged.problem
         source = {problem.host: Sum([TRUE])} if net.producer < 0 else staged.on[net.producer]
-        for there in sorted(set(staged.stages)):
+        for there in sorted({staged.stages[k] for k in self.serial}):
             readers = [c for c in net.consumers if problem.units[c].seconds[there] is not None]
             shares = sharing(net, source, there)
             complete = sum(map(len, shares.values())) == len(source.keys() - {there})
@@ -147,7 +172,8 @@ class _Times:
         staged, problem = self.staged, self.staged.problem
         if net.producer < 0 or not net.export:
             return
-        for k, device in enumerate(staged.stages):
+        for k in self.serial:
+            device = staged.stages[k]
             ticks = staged.counted(net.export[device])
             if not ticks or problem.units[net.producer].seconds[device] is None:
                 continue
@@ -166,9 +192,11 @@ class _Times:
         for net, lasting, end in zip(outputs, lasts, ends, strict=True):
             self._before(Sum([self.done[net.producer]]).plus(lasting), end)
             self._before(Sum([end]), self.last)
-            for k, device in enumerate(stages):
-                if device == problem.host:
+            for k in self.serial:
+                if stages[k] == problem.host:
                     self._before(Sum([self.end[k]]).plus(lasting), end)
+        if problem.host in problem.parallel:
+            return
         for (a, first), (b, second) in combinations(list(zip(ends, lasts, strict=True)), 2):
             order = self.model.boolean()
             self._before(Sum([a]).plus(second), b, (order,))
