@@ -17,15 +17,16 @@ class Busy:
     makespan: float
     period: float
     total: float
+    """Sum of times, copies included."""
 
 
-def run(problem: Problem, order: Order) -> Busy | None:
+def run(problem: Problem, order: Order, options: Sequence[int] = ()) -> Busy | None:
     """One piece after the other is given the earliest start; None where that is not possible. A parallel device's pieces have one unit."""
     device_of = {unit: device for device, units in order for unit in units}
     free = dict.fromkeys(range(len(problem.devices)), 0.0)
     ended: dict[int, float] = {}
     there: dict[tuple[str, int], float] = {}
-    busy = dict(free)
+    busy, copied = dict(free), 0.0
     for device, units in order:
         lasts = problem.dispatch[device]
         starts = 0.0 if device in problem.parallel else free[device]
@@ -33,7 +34,7 @@ def run(problem: Problem, order: Order) -> Busy | None:
             seconds = problem.units[unit].seconds[device]
             if seconds is None:
                 return None
-            lasts += seconds
+            lasts += problem.units[unit].options[device][options[unit]].seconds if options else seconds
         for net in problem.nets:
             if net.producer in units:
                 if net.export and (any(device_of[c] != device for c in net.consumers) or (net.to_host and device != problem.host)):
@@ -51,12 +52,13 @@ def run(problem: Problem, order: Order) -> Busy | None:
                 if seconds is None:
                     return None
                 if device in problem.parallel:
-                    there.setdefault((net.tensor, device), made + seconds)
+                    copied += seconds if (net.tensor, device) not in there else 0.0
+                    there[net.tensor, device] = made + seconds
                     starts = max(starts, made + seconds)
                 elif (net.tensor, device) not in there:
                     there[net.tensor, device] = made
                     lasts += seconds
-        free[device] = starts + lasts
+        free[device] = max(free[device], starts + lasts)
         busy[device] += lasts
         for unit in units:
             ended[unit] = starts + lasts
@@ -71,12 +73,12 @@ def run(problem: Problem, order: Order) -> Busy | None:
     at = free[problem.host]
     for made, seconds in sorted(outputs):
         if problem.host in problem.parallel:
-            last = max(last, made + seconds)
+            last, copied = max(last, made + seconds), copied + seconds
         else:
             at = max(at, made) + seconds
             busy[problem.host] += seconds
     last = max(last, at)
-    return Busy(last, max((s for d, s in busy.items() if d not in problem.parallel), default=0.0), sum(busy.values()))
+    return Busy(last, max((s for d, s in busy.items() if d not in problem.parallel), default=0.0), sum(busy.values()) + copied)
 
 
 def all_orders(problem: Problem) -> Iterator[Order]:

@@ -17,9 +17,7 @@ class Limits:
         self._stored = [[[unit.stored(option) for option in unit.on(d)] for d in devices] for unit in problem.units]
         self._errors = [[[option.error for option in unit.on(d)] for d in devices] for unit in problem.units]
 
-    def kept(
-        self, assignment: Sequence[int], options: Sequence[int], segments: int, computed: Sequence[float], handoff: float
-    ) -> bool:
+    def kept(self, assignment: Sequence[int], options: Sequence[int], segments: int, computed: Sequence[float], handoff: float) -> bool:
         """`computed`: seconds per device, dispatches included, and `handoff` seconds of handoffs; asked for where `timed`."""
         problem = self.problem
         if problem.most_in_all is not None and segments > problem.most_in_all:

@@ -23,6 +23,8 @@ from .throughput import search_period
 
 UNIT_STEPS = 300_000
 """Steps of one annealing run times units, at the usual effort."""
+STEPS_A_UNIT = 300
+"""At most, at the usual effort."""
 RUNS = 3
 """From each start, as long as steps are left."""
 LEAST_VISITS = 2
@@ -108,14 +110,13 @@ def _starts(problem: Problem, slots: Slots, first: Solution | None) -> list[Plac
 
 def _annealed(slots: Slots, cost: Callable[[Place], float], known: Sequence[Place], effort: float) -> Place:
     """The best of some runs from the first two starts: often the best plan is far from one of them."""
-    steps = max(1, int(UNIT_STEPS * effort) // max(1, len(slots.problem.units)))
+    count = max(1, len(slots.problem.units))
+    steps = int(effort * min(UNIT_STEPS / count, STEPS_A_UNIT * count))
     found = [anneal(slots, cost, start, steps, seed) for start in known[:2] for seed in range(RUNS)]
     return min([*found, *((cost(start), start) for start in known)], key=lambda each: each[0])[1]
 
 
-def _solution(
-    problem: Problem, slots: Slots, place: Place, cost: float, bound: float, proven: bool, visits: int | None
-) -> Solution | None:
+def _solution(problem: Problem, slots: Slots, place: Place, cost: float, bound: float, proven: bool, visits: int | None) -> Solution | None:
     line = slots.timeline(place)
     pieces = tuple(run.piece for run in line.runs) if line is not None else ()
     assignment = slots.assignment(place)
