@@ -20,8 +20,9 @@ from typing import Any
 import placement_judge as judge
 from published_instances import instance
 
+from autoglmc.passes.solve.problem import Objective
 from autoglmc.passes.solve.solve import DETERMINISTIC_SECONDS
-from autoglmc.passes.solve.solve_overlap import solve_latency, solve_throughput
+from autoglmc.passes.solve.solve_objective import solve_for
 
 KNOWN = {
     "latency_bert24": 100.4, "latency_bert_l-3": 408.6, "latency_gnmt": 225.7,
@@ -78,7 +79,8 @@ def solved(path: Path, effort: float, limit: float) -> list[str]:
     latency = path.name.startswith("latency")
     start = time.process_time()
     case = instance(raw, 1 if latency else int(raw["maxCPUs"]), parallel=latency)
-    solution = (solve_latency if latency else solve_throughput)(case.problem, [], effort * DETERMINISTIC_SECONDS)
+    objective = Objective.LATENCY if latency else Objective.THROUGHPUT
+    solution = solve_for(case.problem, [], objective, effort * DETERMINISTIC_SECONDS)
     seconds = time.process_time() - start
     if solution is None:
         return [f"{path.stem}: no placement"]

@@ -51,7 +51,7 @@ class Moves:
     def __init__(self, slots: Slots) -> None:
         self.slots, problem = slots, slots.problem
         self.count = len(problem.units)
-        self.group = [(unit,) for unit in range(self.count)]
+        self.group: list[tuple[int, ...]] = [(unit,) for unit in range(self.count)]
         for units in problem.together:
             for unit in units:
                 self.group[unit] = units
