@@ -122,7 +122,7 @@ def _times(model: Model, problem: Residency, picks: Sequence[Sequence[int]], uni
             total.constant += floor
             continue
         most = max(found.constant + sum(found.terms.values()) for found in above)
-        time = model.number(floor, most)
+        time = model.whole(floor, most)
         total.add(time, 1)
         for found in above:
             model.between(0, Sum([time]).plus(found, -1), most)
