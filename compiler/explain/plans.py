@@ -8,9 +8,10 @@ from functools import cached_property
 from ...passes.graph.node import Node
 from ...passes.place.candidates import Answer, Implementation
 from ...passes.place.expected_savings import seconds_in_memories
-from ...passes.place.place_operators import ask, place_relaxing, state
+from ...passes.place.place_operators import ask, state
 from ...passes.place.place_with_memories import fastest
 from ...passes.place.placed import DeviceAnswers, Placement
+from ...passes.place.solve_placement import place_relaxing
 from ...targets.model import Target
 from ..pipeline.work import Work
 

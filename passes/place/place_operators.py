@@ -16,21 +16,15 @@ from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.rewrite import Rewrite
 from ..solve.coarsen import coarsen
-from ..solve.price import price
 from ..solve.problem import Net, Problem, Unit
-from ..solve.solve import DETERMINISTIC_SECONDS, solve
 from .candidates import NATIVE, Candidates, Implementation
 from .constant_cones import agree_on_constants, constant_tensors, constant_ties
 from .expected_savings import expected_savings
 from .kernels import group_kernels, reader_in
-from .known_plans import greedy_assignment, host_assignment, known_assignments, relaxed
 from .limit_terms import bounds, draws_too_much, rooms, segment_limits
 from .live_bytes import live_bytes
-from .placed import DeviceAnswers, Placement, Question
+from .placed import DeviceAnswers, Question
 from .quantised import agree, ties
-
-MOST_MORE_SEGMENTS = 32
-"""How far limits on partitions are raised in search of what would be enough."""
 
 
 def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> DeviceAnswers:
@@ -75,22 +69,6 @@ def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]], saved: S
         most_in_all=in_all,
         bounds=bounds(target),
     )
-
-
-def place(question: Question, effort: float = 1.0) -> Placement | None:
-    """The cheapest placement; None if memory or segment limits leave none. `effort` scales how long the solver looks for a proof."""
-    problem = question.problem
-    solution = solve(problem, known_assignments(problem), effort * DETERMINISTIC_SECONDS)
-    if solution is None:
-        return None
-    return Placement(question, solution, price(problem, greedy_assignment(problem)), price(problem, host_assignment(problem)))
-
-
-def place_relaxing(question: Question, effort: float = 1.0) -> Placement | None:
-    """`place`; where no placement keeps the limits on memory and segments, the cheapest with the fewest more segments and without
-    memory budgets, so that a caller can say by how much they are exceeded. None where a tensor has no route, or nothing helps."""
-    questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
-    return next((found for each in questions if (found := place(each, effort)) is not None), None)
 
 
 def seconds_of(asked: DeviceAnswers, unit: Sequence[int], column: int, saved: float) -> float | None:

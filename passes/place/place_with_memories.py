@@ -22,12 +22,9 @@ LEAST = 4096
 def fastest(question: Question, place: Callable[[Question], Placement | None]) -> Placement | None:
     """The placement by `place` that is fastest in the target's memories; its question may expect less of them than the one given."""
     found = _placements(question, place)
-    return found[0] if len(found) == 1 else min(found, key=seconds_in_memories, default=None)
-
-
-def least_seconds(question: Question, place: Callable[[Question], Placement | None]) -> float | None:
-    """Predicted time of that placement; None if there is none."""
-    return min(map(seconds_in_memories, _placements(question, place)), default=None)
+    return (
+        found[0] if len(found) == 1 else min(found, key=lambda each: (each.conflict is not None, seconds_in_memories(each)), default=None)
+    )
 
 
 def _placements(question: Question, place: Callable[[Question], Placement | None]) -> tuple[Placement, ...]:

@@ -11,7 +11,7 @@ quantity that an objective or a limit asks about is a sum over units, segments a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 
@@ -103,6 +103,8 @@ class Bound:
     name: str
     weights: Weights
     most: float
+    average: float = 0.0
+    """For a limit on an average over the run, what the average may be; `weights` then are what a second adds beyond it."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,10 @@ class Problem:
     @cached_property
     def time(self) -> Weights:
         return Weights((1.0,) * len(self.devices), 1.0)
+
+    def without_limits(self) -> Problem:
+        """The same units, handoffs and objective."""
+        return replace(self, rooms=(), most_pieces=(), most_in_all=None, bounds=(), most_error=None)
 
     @cached_property
     def predecessors(self) -> list[list[int]]:
