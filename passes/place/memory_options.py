@@ -25,7 +25,8 @@ from ..solve.residency import Hold, Option
 from .memory_use import Stretch, Use
 
 MOST_PATTERNS = 64
-"""Beyond it, a tensor that is read often lies in one other memory only, and beyond it again for one run of accesses."""
+"""Beyond it, a tensor that is read often lies in one other memory only, and beyond it again for one run of accesses; with
+more gaps than this, for its first ones, in powers of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,10 @@ def _patterns(machine: Machine, gaps: int) -> Iterable[tuple[int, ...]]:
         return product((machine.home, *machine.others), repeat=gaps)
     if 2**gaps <= MOST_PATTERNS:
         return dict.fromkeys(found for memory in machine.others for found in product((machine.home, memory), repeat=gaps))
-    runs = [(a, b) for a in range(gaps) for b in range(a + 1, gaps + 1) if b - a == 1 or a == 0 or b == gaps]
+    if gaps <= MOST_PATTERNS:
+        runs = [(a, b) for a in range(gaps) for b in range(a + 1, gaps + 1) if b - a == 1 or a == 0 or b == gaps]
+    else:
+        runs = [*((0, 1 << k) for k in range(gaps.bit_length()) if 1 << k < gaps), (0, gaps)]
     return (tuple(memory if a <= k < b else machine.home for k in range(gaps)) for memory in machine.others for a, b in runs)
 
 

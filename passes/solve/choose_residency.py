@@ -13,10 +13,10 @@ from .cp_sat import Model, Sum
 from .residency import Residency
 from .residency_search import Occupancy, improve
 
-LARGEST_MODEL = 6_000
+LARGEST_MODEL = 1_500
 """Options beyond which CP-SAT is not asked."""
 DETERMINISTIC_SECONDS = 0.4
-FEW_LOOKS, MANY_LOOKS = 10_000, 400_000
+FEW_LOOKS, MANY_LOOKS = 10_000, 80_000
 """Options weighed in the search for a start, and where there is nothing else."""
 RESOLUTION = 10**9
 """Whole units that the time of the plan without other memories is counted in."""
@@ -34,7 +34,7 @@ def choose(problem: Residency, effort: float = 1.0, starts: Sequence[Sequence[in
     """The best choice found; None where none was found that fits. `starts`: choices to begin with, besides the first options. `effort`
     scales the solver's time; with 0 it is not asked."""
     exact = sum(len(options) for options in problem.items) <= LARGEST_MODEL
-    looks = FEW_LOOKS if exact else MANY_LOOKS
+    looks = FEW_LOOKS if exact or not effort else MANY_LOOKS
     found = [improve(problem, start, looks) for start in (_least(problem), *starts)]
     best = min((one for one in found if one is not None), key=lambda options: seconds(problem, options), default=None)
     if best is not None and all(len(options) == 1 for options in problem.items):
