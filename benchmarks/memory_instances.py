@@ -54,8 +54,8 @@ def guillotine(shape: str, count: int, seed: int) -> list[Buffer]:
 
 
 def training_graph(seed: int, layers: int = 32, hidden: int = 2560, tokens: int = 1024, heads: int = 32, batches: int = 9) -> list[Buffer]:
-    """The buffers of one training step of a transformer with 2.6 billion parameters, fp16: per micro-batch every layer forward, keeping what
-    its gradients need, then backward; the sums of gradients live on to the optimizer."""
+    """The buffers of one training step of a transformer with 2.6 billion parameters, fp16: per micro-batch every layer forward, which keeps
+    what its gradients need, then backward; the sums of gradients live on to the optimizer."""
     dice = random.Random(seed)
     wide, scores, mean = tokens * hidden * 2, heads * tokens * tokens * 2, tokens * 4
     step = 0
@@ -85,7 +85,8 @@ def _kept(dice: random.Random, wide: int, scores: int, mean: int) -> Iterator[tu
 
 
 def _passing(dice: random.Random, wide: int, scores: int, mean: int) -> Iterator[tuple[int, int, int]]:
-    """(step within the layer, bytes, steps it stays) of what lives and dies within a layer."""
+    """(step within the layer, bytes, steps it stays) of what is not kept; most of it dies within the layer."""
     for k in range(16):
         size = dice.choice((wide, wide, 3 * wide, 4 * wide, scores, mean, mean, wide // 2, dice.randrange(512, 65536), 512))
-        yield 2 * k + dice.randrange(3), size, dice.choice((1, 1, 1, 2, 2, 3, 5, 8))
+        stay = dice.choice((1, 1, 1, 2, 2, 3, 5, 8)) if dice.random() < 0.98 else round(dice.lognormvariate(5, 1))
+        yield 2 * k + dice.randrange(3), size, stay

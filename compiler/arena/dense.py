@@ -15,7 +15,7 @@ def work_of(count: int) -> int:
 def pack(buffers: Sequence[Buffer], bound: int, work: int) -> list[int]:
     """Offsets by the best of some orders: the first always runs, others while `work` member visits last and `bound` is not reached."""
     best, lowest = [0] * len(buffers), -1
-    order: list[int] = []
+    order, offsets = list(range(len(buffers))), best
     orders = _orders(buffers)
     once = spent = work_of(len(buffers))
     while lowest < 0 or (lowest > bound and spent <= work):

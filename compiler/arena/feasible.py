@@ -1,8 +1,8 @@
 """The packing problem as a question to CP-SAT: is there a plan within a capacity?
 
-One rectangle per buffer, sections by offsets, no two of which overlap; that the buffers of each section are apart is said again, section by
-section. Offsets are decided lowest first. The message of the solver's model format is filled directly: `cp_model`, the usual way in, imports
-pandas.
+One rectangle per buffer, sections by offsets, no two of which overlap; that the buffers of each section are apart is stated again,
+section by section. Offsets are decided lowest first. The message of the solver's model format is filled directly: `cp_model`, the usual
+way in, imports pandas.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A packing problem with time reduced to what matters: its maximal live sets, called sections.
 
-Every step at which a set of buffers lives is covered by a section that holds them all, so two buffers live together exactly where they share
-a section. A buffer lives in consecutive sections.
+Whatever lives at one step lives in one section, so two buffers live together exactly where they share a section. A buffer lives in
+consecutive sections.
 """
 
 from __future__ import annotations

@@ -26,8 +26,10 @@ from .segments import Compiled
 BASE_ALIGN = 64
 """A cache line: no two slots share one, and what onnxruntime's shared-memory allocators insist on."""
 
-LAST_EFFORT = 50
-"""Planning effort (under a second) where the first plan does not fit."""
+FIRST_EFFORT = 10
+"""Planning effort (some 0.15 s, and only where no greedy plan is at the lower bound)."""
+LAST_EFFORT = 700
+"""Planning effort (some 10 s) where the first plan does not fit, and another one may; `--effort` multiplies it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +45,17 @@ class ArenaPlan:
         return self.at.get((tensor, device))
 
 
-def plan_arena(compiled: Compiled, *, room: int | None = None, effort: int = 1) -> ArenaPlan:
-    """Slots, offsets and steps. `room`: mapped bytes beyond which planning tries harder; whether the plan then keeps the target's
-    limits is for `limits.check_limits` to say, which knows what else takes memory."""
+def plan_arena(compiled: Compiled, *, room: int | None = None, effort: float = 1.0) -> ArenaPlan:
+    """Slots, offsets and steps. `room`: mapped bytes beyond which planning tries harder, as long as the lower bound is within them; whether
+    the plan then keeps the target's limits is for `limits.check_limits` to say, which knows what else takes memory. `effort`: times the
+    default effort."""
     made = schedule(compiled)
     converts = _converts(compiled)
     slots = [_slot(compiled, place, converts.get(place.tensor, ()), len(made.steps)) for place in made.places]
-    found = plan(slots, page=compiled.page, effort=effort)
-    if room is not None and found.mapped > room:
-        found = plan(slots, page=compiled.page, effort=max(effort, LAST_EFFORT))
+    found = plan(slots, page=compiled.page, effort=math.ceil(effort * FIRST_EFFORT))
+    within = 0 if room is None else room // compiled.page * compiled.page
+    if room is not None and found.lower_bound <= within < found.total:
+        found = plan(slots, page=compiled.page, effort=math.ceil(effort * LAST_EFFORT), enough=within)
     placed = tuple(structs.replace(slot, offset=found.offsets[slot.name]) for slot in slots)
     broken = violations(placed, found.total)
     if broken:

@@ -95,7 +95,7 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
     assert work.placement is not None
     with stage("plan"):
         compiled = assemble(work.graph, work.target, work.segments)
-        arena = plan_arena(compiled, room=arena_room(compiled, work.target))
+        arena = plan_arena(compiled, room=arena_room(compiled, work.target), effort=work.effort)
         found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.arena.mapped)
         limits = check_limits(work.target, found)
     return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found)
