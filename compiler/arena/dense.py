@@ -19,7 +19,7 @@ def pack(buffers: Sequence[Buffer], bound: int, work: int) -> list[int]:
     orders = _orders(buffers)
     once = spent = work_of(len(buffers))
     while lowest < 0 or (lowest > bound and spent <= work):
-        order = next(orders, None) or _promoted(buffers, order, offsets, bound)
+        order = next(orders, []) or _promoted(buffers, order, offsets, bound)
         offsets = _place(buffers, order)
         height = max(offset + b.bytes for offset, b in zip(offsets, buffers, strict=True))
         spent += once

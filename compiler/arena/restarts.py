@@ -31,16 +31,17 @@ class Restarts:
         self._problem, self._limit = problem, limit
         self._highest = problem.highest(limit)
         self._near = _near(problem)
+        self._starting = sum(map(len, self._near)) // 2 + sum(map(len, problem.members))
         self._rounds = _rounds(problem, random.Random(seed))
 
     def run(self, work: int) -> Outcome:
-        """Searches within `work` member visits; the last search is cut short."""
+        """Searches within `work` member visits; the last search is cut short. What it takes to begin one counts as well."""
         spent = 0
         while spent < work:
             order, nodes = next(self._rounds)
             search = DepthFirst(self._problem, self._limit, order, self._highest, self._near)
             verdict = search.run(nodes, work - spent)
-            spent += search.work + 3 * len(order)
+            spent += search.work + self._starting
             if verdict is not Verdict.STOPPED:
                 return Outcome(verdict, search.offsets() if verdict is Verdict.FOUND else [], spent)
         return Outcome(Verdict.STOPPED, [], spent)
@@ -48,11 +49,16 @@ class Restarts:
 
 def _near(problem: Problem) -> list[list[int]]:
     """By buffer, those that share a section with it."""
-    near: list[dict[int, None]] = [{} for _ in problem.sizes]
-    for live in problem.members:
-        for i in live:
-            near[i].update(dict.fromkeys(live))
-    return [[j for j in found if j != i] for i, found in enumerate(near)]
+    near: list[list[int]] = [[] for _ in problem.sizes]
+    for s, live in enumerate(problem.members):
+        born = [i for i in live if problem.first[i] == s]
+        older = [i for i in live if problem.first[i] < s]
+        for i in born:
+            near[i] += older
+            near[i] += (j for j in born if j != i)
+        for i in older:
+            near[i] += born
+    return near
 
 
 def _rounds(problem: Problem, dice: random.Random) -> Iterator[tuple[list[int], int]]:
