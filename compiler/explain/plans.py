@@ -7,8 +7,9 @@ from functools import cached_property
 
 from ...passes.graph.node import Node
 from ...passes.place.candidates import Answer, Implementation
-from ...passes.place.place_operators import ask, place_relaxing, state
+from ...passes.place.place_operators import ask, state
 from ...passes.place.placed import DeviceAnswers, Placement
+from ...passes.place.solve_placement import place_relaxing
 from ...targets.model import Target
 from ..pipeline.work import Work
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from ...passes.place.place_operators import ask, place, state
+from ...passes.place.place_operators import ask, state
+from ...passes.place.solve_placement import place
 from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Decision, Rewrite
 from ...passes.stages import simplify
@@ -24,7 +25,7 @@ def take_cheaper(work: Work, rules: Sequence[Rewrite], enough: Callable[[float, 
         return
     decisions += simplify(twin.graph, work.without, work.allow)
     before, after = predicted(work), predicted(twin)
-    if after is None or (before is not None and not enough(before, after)):
+    if after is None or not _better(before, after, enough):
         names = {rule.name for rule in rules}
         work.decisions.extend(_refused(decision, before, after) for decision in decisions if decision.rule in names)
         return
@@ -33,18 +34,39 @@ def take_cheaper(work: Work, rules: Sequence[Rewrite], enough: Callable[[float, 
     work.recovered = dict(Counter(node.kind for node in work.graph.nodes))
 
 
-def predicted(work: Work) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    seconds: float
+    within: bool
+    """Whether the limits are kept, as far as the placement knows them."""
+
+
+def predicted(work: Work) -> Predicted | None:
     """What the placement predicts for the whole model; None if there is none."""
     asked = ask(work.graph, work.target, work.substitutes, work.families)
-    placement = None if asked.unplaceable else place(state(asked), work.effort)
-    return None if placement is None else placement.solution.price.total
+    if asked.unplaceable:
+        return None
+    question = state(asked)
+    placement = place(question, work.effort)
+    if placement is not None:
+        return Predicted(placement.solution.price.total, True)
+    fastest = place(replace(question, problem=question.problem.without_limits()), work.effort)
+    return None if fastest is None else Predicted(fastest.solution.price.total, False)
 
 
-def _refused(decision: Decision, parts: float | None, whole: float | None) -> Decision:
-    """What was decided about a graph that is not taken after all: `whole` seconds with it, `parts` as it is."""
+def _better(before: Predicted | None, after: Predicted, enough: Callable[[float, float], bool]) -> bool:
+    if before is None or before.within != after.within:
+        return before is None or after.within
+    return enough(before.seconds, after.seconds)
+
+
+def _refused(decision: Decision, parts: Predicted | None, whole: Predicted | None) -> Decision:
+    """What was decided about a graph that is not taken after all: `whole` is the prediction with it, `parts` as it is."""
     if not decision.taken:
         return decision
     if whole is None or parts is None:
         return replace(decision, taken=False, reason="with it the model has no valid placement")
-    with_it, as_parts = times(whole, parts)
+    if parts.within and not whole.within:
+        return replace(decision, taken=False, reason="with it no plan keeps the limits")
+    with_it, as_parts = times(whole.seconds, parts.seconds)
     return replace(decision, taken=False, reason=f"predicted time of the model: {with_it} with it, {as_parts} without")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..solve.problem import price
-from ..solve.solve import improve, solve
+from ..solve.known import improve
+from ..solve.price import price
+from ..solve.solve import solve
 from .candidates import Refusal
 from .known_plans import known_assignments
 from .place_operators import state

@@ -8,9 +8,12 @@ from functools import cached_property
 from ...targets.model import Target
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..solve.problem import Price, Problem
+from ..solve.conflict import Conflict
+from ..solve.price import Price
+from ..solve.problem import Problem
 from ..solve.solve import Solution
 from .candidates import Answer, Implementation, Refusal
+from .unlimited import Unlimited
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,10 @@ class Placement:
     solution: Solution
     greedy: Price | None
     all_host: Price | None
+    unlimited: Unlimited | None = None
+    """The best plan without limits, where it breaks one: what they forced."""
+    conflict: Conflict | None = None
+    """Where no plan keeps the limits: which of them contradict each other. The placement then is the one that breaks them least."""
 
     @cached_property
     def devices(self) -> tuple[int, ...]:

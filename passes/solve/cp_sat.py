@@ -58,12 +58,13 @@ class Answer:
 
 
 class Model:
-    """Constraints and an objective to minimise."""
+    """Constraints and an objective to minimise. `infeasible`: whether `solve` has proved that there is no solution."""
 
     def __init__(self) -> None:
         from ortools.sat.python import cp_model_helper
 
         self._proto = cp_model_helper.CpModelProto()
+        self.infeasible = False
         self._variable(1, 1)
 
     def boolean(self) -> int:
@@ -113,6 +114,7 @@ class Model:
         solver.set_parameters(parameters)
         response = solver.solve(self._proto)
         status = cp_model_helper.CpSolverStatus
+        self.infeasible = response.status == status.INFEASIBLE
         if response.status not in (status.OPTIMAL, status.FEASIBLE):
             return None
         return Answer(tuple(map(bool, response.solution)), response.best_objective_bound, response.status == status.OPTIMAL)
