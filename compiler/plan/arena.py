@@ -27,8 +27,10 @@ from .segments import Compiled, View
 BASE_ALIGN = 64
 """A cache line: no two slots share one, and what onnxruntime's shared-memory allocators insist on."""
 
-LAST_EFFORT = 50
-"""Planning effort (under a second) where the first plan does not fit."""
+FIRST_EFFORT = 10
+"""Planning effort (some 0.15 s, and only where no greedy plan is at the lower bound)."""
+LAST_EFFORT = 700
+"""Planning effort (some 10 s) where the first plan does not fit, and another one may; `--effort` multiplies it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +46,20 @@ class ArenaPlan:
         return self.at.get((tensor, device))
 
 
-def plan_arena(compiled: Compiled, *, room: int | None = None, effort: int = 1, in_place: bool = True) -> ArenaPlan:
-    """Slots, offsets and steps. `room`: mapped bytes beyond which planning tries harder; whether the plan then keeps the target's
-    limits is for `limits.check_limits` to say, which knows what else takes memory. `in_place`: results may take the bytes of their
-    segment's inputs where that is proved (in_place.py)."""
+def plan_arena(compiled: Compiled, *, room: int | None = None, effort: float = 1.0, in_place: bool = True) -> ArenaPlan:
+    """Slots, offsets and steps. `room`: mapped bytes beyond which planning tries harder, as long as the lower bound is within them; whether
+    the plan then keeps the target's limits is for `limits.check_limits` to say, which knows what else takes memory. `effort`: times the
+    default effort. `in_place`: results may take the bytes of their segment's inputs where that is proved (in_place.py)."""
     made, slots = _unplaced(compiled)
 
-    def pack(pairs: Sequence[Pair], harder: int = effort) -> Plan:
-        return plan(bodies(slots, pairs)[0], page=compiled.page, effort=harder)
+    def pack(pairs: Sequence[Pair], harder: float = FIRST_EFFORT, enough: int = 0) -> Plan:
+        return plan(bodies(slots, pairs)[0], page=compiled.page, effort=math.ceil(effort * harder), enough=enough)
 
     over = choose(compiled, made, slots, lambda pairs: pack(pairs).total) if in_place else {}
     found = pack(tuple(over))
-    if room is not None and found.mapped > room:
-        found = pack(tuple(over), max(effort, LAST_EFFORT))
+    within = 0 if room is None else room // compiled.page * compiled.page
+    if room is not None and found.lower_bound <= within < found.total:
+        found = pack(tuple(over), LAST_EFFORT, within)
     placed = _placed(slots, found, over)
     arena = ArenaRecord(
         total=found.total,

@@ -106,7 +106,8 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
     assert work.placement is not None
     with stage("plan"):
         compiled = assemble(work.graph, work.target, work.segments)
-        compiled, arena = plan_with_views(compiled, work.target, arena_room(compiled, work.target))
+        room = arena_room(compiled, work.target)
+        compiled, arena = plan_with_views(compiled, work.target, room, work.effort)
         compiled = with_memories(compiled, work.target, arena.arena.mapped, work.effort)
         latency = work.placement.solution.price.total + sum(
             new.seconds - old.seconds for new, old in zip(compiled.segments, work.segments, strict=True)

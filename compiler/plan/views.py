@@ -35,15 +35,15 @@ MOST_TRIED = 16
 Found = tuple[View, Node]
 
 
-def plan_with_views(compiled: Compiled, target: Target | None, room: int | None = None) -> tuple[Compiled, ArenaPlan]:
+def plan_with_views(compiled: Compiled, target: Target | None, room: int | None = None, effort: float = 1.0) -> tuple[Compiled, ArenaPlan]:
     """The model without the operators that places can stand for, and its arena, which is no larger than with them. Seconds and inner peaks
     of segments change with them; without a target they stay, and are bounds."""
-    best, arena = compiled, plan_arena(compiled, room=room)
+    best, arena = compiled, plan_arena(compiled, room=room, effort=effort)
     found = [one for one in _candidates(compiled) if can_be_ranges(_without(compiled, [one], target))]
     for trial in [found, *([one] for one in found[:MOST_TRIED])] if found else []:
         views = [*best.views, *(view for view, _ in trial)]
         without = _without(compiled, [one for one in found if one[0] in views], target)
-        smaller = plan_arena(without, room=room)
+        smaller = plan_arena(without, room=room, effort=effort)
         if smaller.arena.total <= arena.arena.total:
             best, arena = without, smaller
         if len(best.views) == len(found):

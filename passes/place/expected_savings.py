@@ -9,7 +9,7 @@ from ...targets.model import Target
 from ...targets.traffic import has_choice
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..solve.choose_residency import choose, seconds, step_seconds
+from ..solve.memory.choose_residency import choose, seconds, step_seconds
 from .candidates import NATIVE, Implementation
 from .kernels import group_kernels, reader_in
 from .memory_options import machine_of

@@ -21,7 +21,7 @@ from typing import Literal
 from ...targets.cost import home_memory, weights_memory
 from ...targets.model import Memory, Target
 from ...targets.traffic import PLACEABLE, other_memories, transfer_seconds
-from ..solve.residency import Hold, Option
+from ..solve.memory.residency import Hold, Option
 from .memory_use import Stretch, Use
 
 MOST_PATTERNS = 64

@@ -15,7 +15,7 @@ from ...targets.model import Target
 from ...targets.support import No, supports
 from ...targets.traffic import has_choice
 from ..graph.node import Node
-from ..solve.residency import Residency, Step
+from ..solve.memory.residency import Residency, Step
 from .memory_options import Way, activation_ways, machine_of, weight_ways
 from .memory_use import Seen, Stretch, Use, stretch_of
 from .segment import Segment

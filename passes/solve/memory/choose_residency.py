@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .cp_sat import Model, Sum
+from ..cp_sat import Model, Sum
 from .residency import Residency
 from .residency_search import Occupancy, improve
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoglmc.passes.solve.choose_residency import choose, seconds
-from autoglmc.passes.solve.residency import Hold, Option, Residency, Step
-from autoglmc.passes.solve.residency_search import improve
+from autoglmc.passes.solve.memory.choose_residency import choose, seconds
+from autoglmc.passes.solve.memory.residency import Hold, Option, Residency, Step
+from autoglmc.passes.solve.memory.residency_search import improve
 
 
 def naive_seconds(problem: Residency, options: tuple[int, ...]) -> float | None:
@@ -106,8 +106,8 @@ def test_room_at_another_step_than_the_last_of_a_hold_counts() -> None:
 def test_two_processes_choose_alike() -> None:
     code = """
 import random
-from autoglmc.passes.solve.choose_residency import choose
-from autoglmc.passes.solve.residency import Hold, Option, Residency, Step
+from autoglmc.passes.solve.memory.choose_residency import choose
+from autoglmc.passes.solve.memory.residency import Hold, Option, Residency, Step
 dice, items = random.Random(5), []
 for k in range(60):
     a = dice.randrange(40); b = min(49, a + dice.randrange(1, 9))
