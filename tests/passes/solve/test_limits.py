@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from placement_problems import MICRO, problems
 
+from autoglmc.passes.solve.multipliers import priced, rows
+from autoglmc.passes.solve.price import price
 from autoglmc.passes.solve.problem import Bound, Option, Problem, Room, Unit, Weights
 from autoglmc.passes.solve.relaxed_model import relaxed_search
 from autoglmc.passes.solve.solve import GAP, Solution, solve
@@ -18,23 +20,26 @@ from autoglmc.passes.solve.solve import GAP, Solution, solve
 TIME = ("latency", (1.0, 1.0, 1.0), 1.0)
 
 
-def cuts(problem: Problem, device: Sequence[int], done: frozenset[int] = frozenset()) -> Iterator[tuple[int, ...]]:
-    """The devices of the segments of every way to cut an assignment into segments that can run one after the other."""
-    rest = [k for k in range(len(device)) if k not in done]
-    if not rest:
-        yield ()
-    for d in set(device):
-        mine = [k for k in rest if device[k] == d]
-        for size in range(1, len(mine) + 1):
-            for members in combinations(mine, size):
-                after = done | set(members)
-                if all(set(problem.predecessors[k]) <= after for k in members):
-                    yield from ((d, *others) for others in cuts(problem, device, after))
-
-
 def counted(problem: Problem, device: Sequence[int]) -> set[tuple[int, ...]]:
-    """Segments per device, of every cut."""
-    return {tuple(cut.count(d) for d in range(len(problem.devices))) for cut in cuts(problem, device)}
+    """Segments per device, of every way to cut an assignment into segments that can run one after the other."""
+    every = frozenset(range(len(device)))
+    found: dict[frozenset[int], set[tuple[int, ...]]] = {frozenset(): {(0,) * len(problem.devices)}}
+    for size in range(len(device)):
+        for done in [chosen for chosen in found if len(chosen) == size]:
+            for d in set(device):
+                counts = {tuple(n + (k == d) for k, n in enumerate(ran)) for ran in found[done]}
+                for after in segments(problem, [k for k in every - done if device[k] == d], done):
+                    found.setdefault(after, set()).update(counts)
+    return found[every]
+
+
+def segments(problem: Problem, mine: Sequence[int], done: frozenset[int]) -> Iterator[frozenset[int]]:
+    """What has run after each segment of some of these units that could run next."""
+    for size in range(1, len(mine) + 1):
+        for members in combinations(mine, size):
+            after = done | set(members)
+            if all(set(problem.predecessors[k]) <= after for k in members):
+                yield after
 
 
 def handed_over(problem: Problem, device: Sequence[int]) -> float | None:
@@ -107,10 +112,10 @@ def kept(problem: Problem, pieces: Sequence[int], busy: Sequence[float], handoff
 
 
 @st.composite
-def limited(draw: st.DrawFn, most: int = 5) -> Problem:
+def limited(draw: st.DrawFn, most: int = 5, options: bool = True) -> Problem:
     """A problem with options, limits and an objective."""
     plain = draw(problems(most=most))
-    units = tuple(_with_options(draw, unit) for unit in plain.units)
+    units = tuple(_with_options(draw, unit) for unit in plain.units) if options else plain.units
     watts = Weights(tuple(float(draw(st.integers(1, 9))) for _ in plain.devices), float(draw(st.integers(0, 2))))
     whole = sum(max(s for s in unit.seconds if s is not None) for unit in units)
     bounds = []
@@ -174,6 +179,32 @@ def test_what_the_relaxation_cannot_do_no_plan_can(problem: Problem) -> None:
     relaxed, least = relaxed_search(problem, 0.5), best(problem)
     assert not (relaxed.infeasible and least < float("inf"))
     assert relaxed.infeasible or relaxed.bound <= least + 2e-8
+
+
+@settings(max_examples=40, deadline=None)
+@given(limited(most=4) | limited(most=7, options=False), st.sampled_from([1e-6, 1e-4, 0.5]))
+def test_the_gap_is_true_however_short_the_search(problem: Problem, seconds: float) -> None:
+    """No plan costs less than the bound, and the plan keeps every limit, proven or not."""
+    solution, least = solve(problem, [[0] * len(problem.units)], seconds), best(problem)
+    if solution is None:
+        return
+    assert solution.lower_bound <= least * (1 + 2 * GAP) + 2e-8
+    assert solution.price.cost * (1 - solution.gap) <= least * (1 + 2 * GAP) + 2e-8 or solution.visits is not None
+    assert solution.price.cost >= least - 2e-8
+    again = price(problem, solution.assignment, solution.options or None)
+    assert again is not None
+    assert again.cost == pytest.approx(solution.price.cost)
+
+
+@settings(max_examples=60, deadline=None)
+@given(limited(), st.lists(st.integers(0, 40), min_size=6, max_size=6))
+def test_with_any_prices_on_the_limits_no_plan_within_them_costs_less(problem: Problem, tenths: list[int]) -> None:
+    least, limits = best(problem), rows(problem)
+    scale = [max(row.most, MICRO) for row in limits]
+    prices = [40 * MICRO * t / 10 / s for t, s in zip(tenths, scale, strict=False)]
+    paid = priced(problem, limits, prices)
+    alone = best(paid.problem)
+    assert alone - paid.less <= least * (1 + 1e-6) + 2e-8
 
 
 def test_average_power_that_idling_would_lower() -> None:
