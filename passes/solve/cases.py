@@ -1,6 +1,6 @@
 """All plans of a problem without limits in cases, by the accelerators they use: what each case costs at least, and choices no case needs.
 
-A plan that uses an accelerator costs at least its relaxed cut (`lower_bound.py`) and one dispatch. Against the best plan known that rules
+A plan that uses an accelerator costs at least its relaxed cut (`lower_bound.py`) and one dispatch. Against the best known that rules
 out single choices (reduced-cost fixing).
 """
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .problem import Option, Problem, Unit, Weights
 
@@ -96,8 +97,12 @@ def best_prices(problem: Problem, limits: Sequence[Row], cost: float, value: Cal
         for k, row in enumerate(limits):
             most = _highest(problem, limits, prices, k)
             unit = min(cost / abs(row.most) if row.most else most / 2 if most < float("inf") else cost, most)
-            best, prices[k] = _climb(lambda price, k=k: value([*prices[:k], price, *prices[k + 1 :]]), best, prices[k], unit, most)
+            best, prices[k] = _climb(partial(_with_price, value, tuple(prices), k), best, prices[k], unit, most)
     return tuple(prices)
+
+
+def _with_price(value: Callable[[Sequence[float]], float], prices: Sequence[float], k: int, price: float) -> float:
+    return value([*prices[:k], price, *prices[k + 1 :]])
 
 
 def _climb(value: Callable[[float], float], best: float, here: float, unit: float, most: float) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """The exact choice of a device for every unit: bound it by minimum cuts, fix what the bound decides, search the rest.
 
-What costs too much for any plan better than the best one known is ruled out by minimum cuts (`cases.py`), once without the limits and once
-with a price on each (`multipliers.py`); they also limit how many segments a better plan can have. What is left goes to CP-SAT
-(`stage_model.py`), warm-started with the best plan known; where limits bind, `relaxed_model.py`, which knows them all, bounds it too.
+What costs too much for any plan better than the best one known is ruled out by minimum cuts (`cases.py`), once without the
+limits and once with a price on each (`multipliers.py`); they also limit how many segments a better plan can have. What is left goes
+to CP-SAT (`stage_model.py`), warm-started with the best plan known; where limits bind, `relaxed_model.py`, which knows them all, bounds it.
 """
 
 from __future__ import annotations
