@@ -61,6 +61,7 @@ def plan_model(
     whether to find out by how much limits are broken that no plan keeps, which takes many times as long as to see that they are."""
     with stage("graph"):
         work = start(loaded, target, effort, plan, options.without)
+        work.objective = options.objective
         work.diagnose = diagnose
     try:
         planned = _carry_out(loaded, work, stage, options)
