@@ -94,9 +94,7 @@ def _excesses_of(problem: Problem, found: Price) -> Iterator[Excess]:
             yield Excess(bound.name, average, bound.average or bound.most)
 
 
-def _unlimited(
-    problem: Problem, assignment: Sequence[int], picked: Sequence[Option], cut: tuple[Piece, ...] | None = None
-) -> Price | None:
+def _unlimited(problem: Problem, assignment: Sequence[int], picked: Sequence[Option], cut: tuple[Piece, ...] | None = None) -> Price | None:
     """None where a tensor has no route."""
     handoff = _handoffs(problem, assignment)
     if handoff is None:
