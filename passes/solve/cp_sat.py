@@ -55,7 +55,7 @@ class Answer:
     """Whether `values` is optimal."""
 
     def value(self, expression: Sum) -> int:
-        return expression.constant + sum(c for variable, c in expression.terms.items() if self.values[variable])
+        return expression.constant + sum(c * self.values[variable] for variable, c in expression.terms.items())
 
 
 class Model:
