@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,6 +58,13 @@ class Question(DeviceAnswers):
     units: tuple[tuple[int, ...], ...]
     """Node numbers per unit of `problem`."""
     problem: Problem
+    saved: tuple[tuple[float, ...], ...] = ()
+    """Seconds that `problem` has taken off per unit and device for memories besides the device's own; () for none."""
+    share: float = 1.0
+    """Of those memories, what `saved` counts on."""
+
+    def saved_by(self, units: Iterable[int], device: int) -> float:
+        return sum(self.saved[unit][device] for unit in units) if self.saved else 0.0
 
 
 @dataclass(frozen=True)
@@ -135,3 +143,5 @@ class Part:
     """Dtypes the device computes in, most frequent first."""
     in_integers: frozenset[str] = frozenset()
     """What the QuantizeLinear at the end of a quantised unit writes, where the device computes the unit in integers."""
+    saved: float = 0.0
+    """What the placement expected memories besides the device's own to save; it is taken off `seconds`."""

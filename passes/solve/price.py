@@ -55,13 +55,15 @@ class Excess:
     most: float
 
 
-def price(problem: Problem, assignment: Sequence[int], options: Sequence[int] | None = None) -> Price | None:
-    """The exact predicted cost of an assignment (device index per unit, and the option's index on that device); None if it is not
-    possible or breaks a limit."""
+def price(
+    problem: Problem, assignment: Sequence[int], options: Sequence[int] | None = None, cut: tuple[Piece, ...] | None = None
+) -> Price | None:
+    """The exact predicted cost of an assignment (device index per unit, and the option's index on that device), cut so or with the
+    least dispatches; None if it is not possible or breaks a limit."""
     picked = chosen(problem, assignment, options)
     if picked is None or not fits(problem, assignment, picked):
         return None
-    found = _unlimited(problem, assignment, picked)
+    found = _unlimited(problem, assignment, picked, cut)
     return None if found is None or any(_excesses_of(problem, found)) else found
 
 
@@ -92,13 +94,14 @@ def _excesses_of(problem: Problem, found: Price) -> Iterator[Excess]:
             yield Excess(bound.name, average, bound.average or bound.most)
 
 
-def _unlimited(problem: Problem, assignment: Sequence[int], picked: Sequence[Option]) -> Price | None:
+def _unlimited(problem: Problem, assignment: Sequence[int], picked: Sequence[Option], cut: tuple[Piece, ...] | None = None) -> Price | None:
     """None where a tensor has no route."""
     handoff = _handoffs(problem, assignment)
     if handoff is None:
         return None
     costs = tuple(seconds * weight for seconds, weight in zip(problem.dispatch, problem.aim.busy, strict=True))
-    return _priced(problem, assignment, picked, handoff, partition(assignment, problem.predecessors, costs))
+    pieces = partition(assignment, problem.predecessors, costs) if cut is None else cut
+    return _priced(problem, assignment, picked, handoff, pieces)
 
 
 def _priced(problem: Problem, assignment: Sequence[int], picked: Sequence[Option], handoff: float, pieces: tuple[Piece, ...]) -> Price:
@@ -122,11 +125,15 @@ def _handoffs(problem: Problem, assignment: Sequence[int]) -> float | None:
             if seconds is None:
                 return None
             total += seconds
+        if net.export and net.producer >= 0 and any(device != source for device in wanted(problem, net, assignment)):
+            total += net.export[source]
     return total
 
 
 def fits(problem: Problem, assignment: Sequence[int], picked: Sequence[Option]) -> bool:
-    """Whether every memory has room."""
+    """Whether every memory has room, and what must be together is."""
+    if any(len({assignment[unit] for unit in units}) > 1 for units in problem.together):
+        return False
     return all(room_bytes(problem, room, assignment, picked) <= room.bytes for room in problem.rooms)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -204,10 +205,14 @@ def check_by_playing(model: Compiled, arena: ArenaPlan) -> None:
             read(step.source)
             continue
         part = model.segments[step.segment]
-        for name in part.outputs:
-            write(slot(name, part.device))
-        for name in part.inputs:  # after the writes: an output over an input would show
+        outputs = [slot(name, part.device) for name in part.outputs]
+        over = [arena.arena.slots[k].in_place is not None for k in outputs]
+        for number in itertools.compress(outputs, [not place for place in over]):
+            write(number)
+        for name in part.inputs:  # after the writes: an output over an input would show, but for one that may lie there
             read(slot(name, part.device))
+        for number in itertools.compress(outputs, over):
+            write(number)
     for name in model.graph_outputs:
         read(slot(name, "cpu"))
 
@@ -227,6 +232,8 @@ def check_any_order(arena: ArenaPlan) -> None:
             apart = earlier.offset + earlier.bytes <= slot.offset or slot.offset + slot.bytes <= earlier.offset
             if earlier.lifetime[1] < slot.lifetime[0] and not apart:
                 used |= {*other.reads} | ({other.writer} if other.writer is not None else set())
+        if slot.in_place is not None:
+            used |= {*arena.places[slot.in_place.slot].reads} - {place.writer}
         assert used <= before[place.writer]
         own = {i for i, other in enumerate(arena.places) if other.writer == place.writer}
         if len(own) == 1:
