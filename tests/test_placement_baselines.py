@@ -1,4 +1,4 @@
-"""The other compilers' algorithms in benchmarks/: legal plans, the pruning and order that they are known for, and never better than ours."""
+"""The other compilers' algorithms in benchmarks/: legal plans, the pruning that they are known for, and never better than ours."""
 
 from __future__ import annotations
 
