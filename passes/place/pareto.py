@@ -1,4 +1,4 @@
-"""Placements of which none is better than another in every quantity that is asked about, by limits on all but the first (epsilon constraint,
+"""Placements of which none is better than another in every quantity asked about, by limits on all but the first (epsilon constraint,
 Haimes, Lasdon, Wismer: IEEE Trans. Systems, Man and Cybernetics 1(3), 1971)."""
 
 from __future__ import annotations
