@@ -127,8 +127,8 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "devices": _devices(result),
         "handoffs": _handoffs(result),
         "latency": {
-            "predicted": price.total,
-            "compute": price.compute,
+            "predicted": result.predicted.latency,
+            "compute": price.compute + (result.predicted.latency - price.total),
             "dispatch": price.dispatch,
             "handoff": price.handoff,
             "all_host": placement.all_host.total if placement.all_host else None,
@@ -188,7 +188,7 @@ def _memory(result: CompileResult) -> dict[str, Any]:
         for memory in result.work.target.memories
         if (held := found.held.get(memory.name)) is not None
     ]
-    return {"peak": found.memory, "memories": rows}
+    return {"peak": found.memory, "load_peak": found.load_peak, "memories": rows}
 
 
 def _energy(found: Predictions) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
 from .arena import ArenaPlan
 from .handoffs import assemble
-from .limits import OF_TIME, arena_room, check_limits
+from .limits import OF_TIME, arena_room, check_limits, loading_notes
 from .predict import Predictions, predict
 from .segments import Compiled
 from .views import plan_with_views
@@ -61,7 +61,7 @@ def plan_model(
         planned = _carry_out(loaded, work, stage, options)
     except (Infeasible, TargetError) as problem:
         return Unplanned(problem, other_plans(work, problem) if plan is None else ())
-    return replace(planned, notes=(f"faster plans were refused: {faster}",)) if faster else planned
+    return replace(planned, notes=(f"faster plans were refused: {faster}", *planned.notes)) if faster else planned
 
 
 def other_plans(work: Work, problem: UserError) -> tuple[Placement, ...]:
@@ -102,4 +102,5 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
         )
         found = predict(compiled, work.target, latency=latency, arena=arena.arena.mapped)
         limits = check_limits(work.target, found)
-    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found)
+    notes = loading_notes(work.target, found)
+    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found, notes=notes)
