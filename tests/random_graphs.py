@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from make_target import make_cpu, make_device, make_link, make_target
 from onnx import TensorProto, helper, numpy_helper
 
-from autoglmc.passes.solve.problem import Problem, price
+from autoglmc.passes.solve.price import price
+from autoglmc.passes.solve.problem import Problem
 from autoglmc.passes.solve.solve import Solution
 from autoglmc.targets.model import Target
 

@@ -70,7 +70,7 @@ def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     while stack:
         item = stack.pop()
         yield item
-        stack.extend(body for node in item.node for body in bodies(node))
+        stack.extend(body for node in item.node if node.attribute for body in bodies(node))
 
 
 def _check_names(graph: onnx.GraphProto, where: str) -> None:

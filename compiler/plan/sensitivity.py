@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ...passes.place.candidates import Implementation
 from ...passes.place.placed import Placement, Question
-from ...passes.solve.problem import price
+from ...passes.solve.price import price
 from ...targets.cost import route
 from ...targets.origin import Fact
 

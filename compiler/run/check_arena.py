@@ -10,6 +10,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
+from typing import Protocol
 
 from ...targets.dtypes import BITS
 from ..bundle.manifest import Manifest
@@ -37,7 +38,7 @@ def check_arena(manifest: Manifest, where: str) -> None:
         or _bound_twice(arena.slots)
         or wrong_range(arena.slots)
         or _wrong_share(arena.slots)
-        or first_overlap(arena.slots)
+        or first_overlap(arena.slots, _last_steps(arena.slots))
     )
     if problem:
         raise BundleError(f"arena{problem}", where=where)
@@ -105,6 +106,19 @@ def _bound_twice(slots: Sequence[SlotRecord]) -> str:
     return "" if twice is None else f".slots: {twice[1]} binds {twice[0]!r} twice"
 
 
+class Live(Protocol):
+    """Bytes with a lifetime: a slot of the arena, or another."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def lifetime(self) -> tuple[int, int]: ...
+
+
 def _wrong_share(slots: Sequence[SlotRecord]) -> str:
     """A result that cannot take over the bytes of the slot it names, as far as the arena tells; "" for none. See check_in_place.py."""
     taken: set[int] = set()
@@ -127,17 +141,20 @@ def _wrong_share(slots: Sequence[SlotRecord]) -> str:
     return ""
 
 
-def first_overlap(slots: Sequence[SlotRecord]) -> str:
-    """Two slots that share bytes while both are live; "" for none. Live slots lie in order and apart, so a new one meets a neighbour.
+def _last_steps(slots: Sequence[SlotRecord]) -> dict[int, int]:
+    """Where it is not a slot's own: one that a result takes over ends a step earlier, for in that step the result holds its bytes; ranges
+    of a slot are that slot's, and hold none of their own."""
+    last = {k: slot.lifetime[0] - 1 for k, slot in enumerate(slots) if slot.inside is not None}
+    return last | {slot.in_place.slot: slot.lifetime[0] - 1 for slot in slots if slot.in_place is not None}
 
-    A slot that a result takes over ends a step earlier: in that step the result holds its bytes. Ranges of a slot are that slot's."""
-    last = [slot.lifetime[1] for slot in slots]
-    for slot in slots:
-        if slot.in_place is not None:
-            last[slot.in_place.slot] = slot.lifetime[0] - 1
+
+def first_overlap(slots: Sequence[Live], last_steps: Mapping[int, int] | None = None) -> str:
+    """Two slots that share bytes while both are live; "" for none. Live slots lie in order and apart, so a new one meets a neighbour.
+    `last_steps`: by index, those at which a slot is live last where that is not what its lifetime says."""
+    last = [(last_steps or {}).get(k, slot.lifetime[1]) for k, slot in enumerate(slots)]
     live: list[tuple[int, int]] = []
     ends: list[tuple[int, int]] = []
-    there = [k for k, slot in enumerate(slots) if slot.bytes and slot.lifetime[0] <= last[k] and slot.inside is None]
+    there = [k for k, slot in enumerate(slots) if slot.bytes and slot.lifetime[0] <= last[k]]
     for index in sorted(there, key=lambda k: slots[k].lifetime[0]):
         slot = slots[index]
         while ends and ends[0][0] < slot.lifetime[0]:
@@ -152,5 +169,5 @@ def first_overlap(slots: Sequence[SlotRecord]) -> str:
     return ""
 
 
-def _span(slot: SlotRecord) -> str:
+def _span(slot: Live) -> str:
     return f"{slot.name!r} [{slot.offset}, {slot.offset + slot.bytes})"

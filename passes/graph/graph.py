@@ -8,6 +8,7 @@ and the names a person knows from the exporter never change.
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -51,9 +52,7 @@ class Graph:
         """A graph of its own nodes over the same protobufs (which nothing edits in place), and its node for every live one of this
         graph, by `id`. New names go on as they would here, so that equal edits give equal graphs."""
         twin = copy.copy(self)
-        mine = {id(node): copy.copy(node) for node in self.nodes}
-        for node in mine.values():
-            node.inputs, node.outputs, node.attributes = list(node.inputs), list(node.outputs), dict(node.attributes)
+        mine = {id(node): node.copy() for node in self.nodes}
         twin._order = list(mine.values())
         twin._links = self._links.copy(mine)
         twin._splices = {}
@@ -207,10 +206,10 @@ class Graph:
 
     def sweep(self, candidates: Iterable[Node] | None = None) -> int:
         """Removes nodes without users, and then what fed only them; returns how many went. Constants without users go at export."""
-        pending = list(reversed(self.nodes)) if candidates is None else list(candidates)
+        pending = deque(reversed(self.nodes) if candidates is None else candidates)
         removed = 0
         while pending:
-            node = pending.pop(0) if candidates is None else pending.pop()
+            node = pending.popleft() if candidates is None else pending.pop()
             if not node.live or any(self.uses(name) for name in node.writes):
                 continue
             feeders = [p for p in map(self.producer, node.reads) if p is not None]

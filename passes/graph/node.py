@@ -39,11 +39,18 @@ class Node:
     @property
     def reads(self) -> list[str]:
         """Every tensor the node depends on, bodies included, each once, in order."""
+        if len(self.inputs) == 1 and self.inputs[0] and not self.captures:
+            return [self.inputs[0]]  # most nodes of a long chain
         return list(dict.fromkeys(name for name in (*self.inputs, *self.captures) if name))
 
     @property
     def writes(self) -> list[str]:
-        return [name for name in self.outputs if name]
+        return list(self.outputs) if all(self.outputs) else [name for name in self.outputs if name]
+
+    def copy(self) -> Node:
+        """A node of its own over the same protobufs."""
+        inputs, outputs, attributes = list(self.inputs), list(self.outputs), dict(self.attributes)
+        return Node(self.operator, self.domain, self.name, inputs, outputs, attributes, self.proto, self.captures, self.live)
 
     def attribute(self, name: str) -> AttributeValue | None:
         """The attribute as written on the node (no schema default), None if absent or not a plain value."""

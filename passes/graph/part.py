@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import onnx
@@ -22,8 +21,8 @@ def part_of(graph: Graph, nodes: Sequence[Node], header: onnx.ModelProto) -> Gra
     for name in names:
         part.tensors.capture(name, graph.tensors)
     for node in nodes:
-        twin = copy.copy(node)
-        twin.inputs, twin.outputs = list(node.inputs), list(node.outputs)
-        twin.attributes = attributes_at(node, part.opset) if part.opset < graph.version(node) else dict(node.attributes)
+        twin = node.copy()
+        if part.opset < graph.version(node):
+            twin.attributes = attributes_at(node, part.opset)
         part.add(twin)
     return part

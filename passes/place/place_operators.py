@@ -6,28 +6,25 @@ tensor. Greedy in topological order (what partitioners usually do) is kept as th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from ...targets.cost import kernel_seconds, route, weights_memory
-from ...targets.model import Limit, Target
+from ...targets.cost import kernel_seconds, route
+from ...targets.model import Target
 from ...targets.operator_view import TensorView
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.rewrite import Rewrite
 from ..solve.coarsen import coarsen
-from ..solve.problem import Net, Problem, Room, Unit, price
-from ..solve.solve import DETERMINISTIC_SECONDS, solve
+from ..solve.problem import Net, Problem, Unit
 from .candidates import NATIVE, Candidates, Implementation
 from .constant_cones import agree_on_constants, constant_tensors, constant_ties
+from .expected_savings import expected_savings
 from .kernels import group_kernels, reader_in
-from .known_plans import greedy_assignment, host_assignment, known_assignments, relaxed
-from .placed import DeviceAnswers, Placement, Question
+from .limit_terms import bounds, draws_too_much, rooms, segment_limits
+from .live_bytes import live_bytes
+from .placed import DeviceAnswers, Question
 from .quantised import agree, ties
-
-MOST_MORE_SEGMENTS = 32
-"""How far limits on partitions are raised in search of what would be enough."""
 
 
 def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> DeviceAnswers:
@@ -38,43 +35,46 @@ def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Map
     return DeviceAnswers(graph, target, nodes, agree_on_constants(graph, nodes, agreed))
 
 
-def state(asked: DeviceAnswers) -> Question:
-    """The placement problem of these answers. Every operator must have a device that runs it."""
+def state(asked: DeviceAnswers, share: float = 1.0) -> Question:
+    """The placement problem of these answers. Every operator must have a device that runs it. `share`: of the memories besides the
+    devices' own, what the problem may count on."""
     device_sets = [tuple(isinstance(answer, Implementation) for answer in row) for row in asked.answers]
     units = tuple(tuple(unit) for unit in coarsen(len(asked.nodes), _edges(asked), device_sets, _together(asked)))
-    return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units))
+    saved = expected_savings(asked, units, share)
+    return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units, saved), saved, share)
 
 
-def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> Problem:
-    """The numbers of the placement problem: seconds per unit and device, bytes, limits."""
+def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]], saved: Sequence[Sequence[float]]) -> Problem:
+    """The numbers of the placement problem: seconds per unit and device, bytes, limits. `saved`: by other memories (`residency.py`)."""
     target, nodes = asked.target, asked.nodes
     names = tuple(device.name for device in target.devices)
-    host = names.index(target.host.name)
-    made = tuple(
-        Unit(f"{nodes[unit[0]].name or nodes[unit[0]].kind}", tuple(_unit_seconds(asked, unit, d) for d in range(len(names))), size)
-        for unit, size in zip(units, _weights(asked.graph, nodes, units), strict=True)
+    nets, too_hungry = _nets(asked, units), draws_too_much(target)
+    live = live_bytes(asked.graph, nodes, units, nets, set(constant_tensors(asked.graph, nodes)))
+    made = []
+    less = saved or [(0.0,) * len(names)] * len(units)
+    for unit, size, at_once, gone in zip(units, _weights(asked.graph, nodes, units), live, less, strict=True):
+        times = tuple(seconds_of(asked, unit, d, gone[d]) for d in range(len(names)))
+        kept = tuple(None if name in too_hungry else seconds for name, seconds in zip(names, times, strict=True))
+        label = f"{nodes[unit[0]].name or nodes[unit[0]].kind}"
+        made.append(Unit(label, kept if any(s is not None for s in kept) else times, size, at_once.touched, at_once.passing))
+    per_device, in_all = segment_limits(target)
+    return Problem(
+        devices=names,
+        host=names.index(target.host.name),
+        dispatch=tuple(device.dispatch for device in target.devices),
+        units=tuple(made),
+        nets=nets,
+        rooms=rooms(target),
+        most_pieces=per_device,
+        most_in_all=in_all,
+        bounds=bounds(target),
     )
-    stores = {name: weights_memory(target, name).name for name in names}
-    rooms = tuple(Room(m.name, tuple(k for k, name in enumerate(names) if stores[name] == m.name), m.budget) for m in target.memories)
-    limits = {limit.subject: _most(limit) for limit in target.limits if limit.kind == "partitions" and limit.comparison.startswith("<")}
-    dispatch = tuple(device.dispatch for device in target.devices)
-    return Problem(names, host, dispatch, made, _nets(asked, units), rooms, tuple(limits.get(name) for name in names))
 
 
-def place(question: Question, effort: float = 1.0) -> Placement | None:
-    """The cheapest placement; None if memory or segment limits leave none. `effort` scales how long the solver looks for a proof."""
-    problem = question.problem
-    solution = solve(problem, known_assignments(problem), effort * DETERMINISTIC_SECONDS)
-    if solution is None:
-        return None
-    return Placement(question, solution, price(problem, greedy_assignment(problem)), price(problem, host_assignment(problem)))
-
-
-def place_relaxing(question: Question, effort: float = 1.0) -> Placement | None:
-    """`place`; where no placement keeps the limits on memory and segments, the cheapest with the fewest more segments and without
-    memory budgets, so that a caller can say by how much they are exceeded. None where a tensor has no route, or nothing helps."""
-    questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
-    return next((found for each in questions if (found := place(each, effort)) is not None), None)
+def seconds_of(asked: DeviceAnswers, unit: Sequence[int], column: int, saved: float) -> float | None:
+    """Time of a unit on one device, less what its other memories save; None where the device refuses a member."""
+    alone = _unit_seconds(asked, unit, column)
+    return max(0.0, alone - saved) if alone is not None and saved else alone
 
 
 def _unit_seconds(asked: DeviceAnswers, unit: Sequence[int], column: int) -> float | None:
@@ -125,11 +125,6 @@ def _weights(graph: Graph, nodes: Sequence[Node], units: Sequence[Sequence[int]]
         seen |= names
         sizes.append(sum(graph.tensor(name).bytes or 0 for name in names) + sum(nodes[k].body_bytes for k in unit))
     return sizes
-
-
-def _most(limit: Limit) -> int:
-    """The most segments that `partitions npu <= 4` (or `< 5`) allows."""
-    return int(limit.value) if "=" in limit.comparison else math.ceil(limit.value) - 1
 
 
 def _nets(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> tuple[Net, ...]:

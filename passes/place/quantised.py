@@ -22,6 +22,8 @@ from ..graph.node import Node
 from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
 
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
+FORMS = CARRIES | {INTO, OUT}
+"""A unit of more than one node has one of these."""
 MOST = 32
 """Members of a unit; a longer run of operators between two quantisations is not a unit."""
 AnswerRow = tuple[Answer, ...]
@@ -39,6 +41,8 @@ class QuantisedUnit:
 
 def quantised_units(graph: Graph, nodes: Sequence[Node]) -> list[QuantisedUnit]:
     """Disjoint units of the nodes (in topological order)."""
+    if not any(node.operator in FORMS for node in graph.nodes):
+        return []
     taken: set[int] = set()
     found: list[QuantisedUnit] = []
     for node in nodes:

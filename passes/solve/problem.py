@@ -1,12 +1,42 @@
-"""The placement problem and its solution, as plain numbers: units, tensors between them, devices. Knows no ONNX."""
+"""The placement problem as plain numbers: units, tensors between them, devices, limits. Knows no ONNX.
+
+A plan gives every unit a device and one of the *options* that the unit has there (another implementation, another precision). Every
+quantity that an objective or a limit asks about is a sum over units, segments and handoffs, so that limits are rows of the same model:
+
+    time-like    sum of busy[d] * seconds computed on d  +  handoff * seconds of handoffs     (latency, energy, power, see `Weights`)
+    error        sum of the options' errors
+    memory       weights that are read from it  +  the activations that are there at once in any order of execution
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cached_property
 
-from .partition import Piece, partition
+
+class Objective(Enum):
+    """What a plan is chosen for."""
+
+    SUM = "sum"
+    """The sum of times, or the quantity linear in time that the problem's `objective` names."""
+    LATENCY = "latency"
+    """The time of one request where devices work at once."""
+    THROUGHPUT = "throughput"
+    """The time between two pipelined requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One way to run a unit on a device."""
+
+    seconds: float
+    """Launches included."""
+    error: float = 0.0
+    """What it adds to the error that is allowed."""
+    weight_bytes: int | None = None
+    """None: the unit's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +46,12 @@ class Unit:
     name: str
     seconds: tuple[float | None, ...]
     weight_bytes: int = 0
+    touched_bytes: int = 0
+    """Activations that one of its operators reads and writes: in the memory of the unit's device while it runs."""
+    passing_bytes: int = 0
+    """Activations that lie somewhere while the unit runs, in whatever order the units are executed, beside those it touches."""
+    options: tuple[tuple[Option, ...], ...] = ()
+    """Per device, the first one being what `seconds` says; () where no device has more than one."""
 
     @property
     def devices(self) -> tuple[int, ...]:
@@ -24,6 +60,17 @@ class Unit:
     @property
     def fastest(self) -> float:
         return min(s for s in self.seconds if s is not None)
+
+    def on(self, device: int) -> tuple[Option, ...]:
+        """Its options on a device; () where that cannot run it."""
+        seconds = self.seconds[device]
+        if seconds is None:
+            return ()
+        return self.options[device] if self.options else (Option(seconds),)
+
+    def stored(self, option: Option) -> int:
+        """Bytes of weights."""
+        return self.weight_bytes if option.weight_bytes is None else option.weight_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +85,40 @@ class Net:
     consumers: tuple[int, ...]
     to_host: bool
     seconds: tuple[tuple[float | None, ...], ...]
+    export: tuple[float, ...] = ()
+    """Seconds per device that its producer's device pays once if any other needs the tensor, on top of `seconds`; () for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A memory as a hard limit: the weights of everything on `devices` must fit in `bytes`."""
+    """Memory as a hard limit: the weights of everything on `devices`, and what is live at once of the activations of everything on
+    `homes`, must fit in `bytes`."""
 
     name: str
     devices: tuple[int, ...]
     bytes: int
+    homes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A quantity that is linear in time: what a second that device d computes adds (its dispatches included), and a second of handoffs.
+
+    Latency is 1 everywhere. Energy is watts: active[d] - idle[d] + the sum of all idle ones, and that sum for handoffs."""
+
+    busy: tuple[float, ...]
+    handoff: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A limit on a quantity that is linear in time."""
+
+    name: str
+    weights: Weights
+    most: float
+    average: float = 0.0
+    """For a limit on an average over the run, what the average may be; `weights` then are what a second adds beyond it."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +132,32 @@ class Problem:
     rooms: tuple[Room, ...] = ()
     most_pieces: tuple[int | None, ...] = ()
     """The most segments each device may have (`partitions npu <= 4`), None or missing for any number."""
+    most_in_all: int | None = None
+    """The most segments of all devices together."""
+    bounds: tuple[Bound, ...] = ()
+    most_error: float | None = None
+    objective: Weights | None = None
+    """What is minimised, no weight below zero; None: latency."""
+    together: tuple[tuple[int, ...], ...] = ()
+    """Sets of units that one device runs, not necessarily in one segment."""
+    parallel: tuple[int, ...] = ()
+    """Devices that run any number of units at once, each as soon as its inputs are there."""
 
     def piece_limit(self, device: int) -> int | None:
         return self.most_pieces[device] if device < len(self.most_pieces) else None
+
+    @cached_property
+    def aim(self) -> Weights:
+        """What is minimised."""
+        return self.objective or self.time
+
+    @cached_property
+    def time(self) -> Weights:
+        return Weights((1.0,) * len(self.devices), 1.0)
+
+    def without_limits(self) -> Problem:
+        """The same units, handoffs and objective."""
+        return replace(self, rooms=(), most_pieces=(), most_in_all=None, bounds=(), most_error=None)
 
     @cached_property
     def predecessors(self) -> list[list[int]]:
@@ -74,52 +169,7 @@ class Problem:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What an assignment costs, in seconds, and how it is cut."""
-
-    compute: float
-    dispatch: float
-    handoff: float
-    pieces: tuple[Piece, ...]
-
-    @property
-    def total(self) -> float:
-        return self.compute + self.dispatch + self.handoff
-
-
-def price(problem: Problem, assignment: Sequence[int]) -> Price | None:
-    """The exact predicted cost of an assignment (device index per unit); None if it is not possible."""
-    compute = 0.0
-    for unit, device in zip(problem.units, assignment, strict=True):
-        seconds = unit.seconds[device]
-        if seconds is None:
-            return None
-        compute += seconds
-    handoff = 0.0
-    for net in problem.nets:
-        source = problem.host if net.producer < 0 else assignment[net.producer]
-        for device in _wanted(problem, net, assignment):
-            seconds = net.seconds[source][device]
-            if seconds is None:
-                return None
-            handoff += seconds
-    if any(room_bytes(problem, room, assignment) > room.bytes for room in problem.rooms):
-        return None
-    pieces = partition(assignment, problem.predecessors, problem.dispatch)
-    for device in range(len(problem.devices)):
-        most = problem.piece_limit(device)
-        if most is not None and sum(piece.device == device for piece in pieces) > most:
-            return None
-    return Price(compute, sum(problem.dispatch[piece.device] for piece in pieces), handoff, pieces)
-
-
-def room_bytes(problem: Problem, room: Room, assignment: Sequence[int]) -> int:
-    """Weight bytes that the assignment puts into a memory."""
-    return sum(u.weight_bytes for u, d in zip(problem.units, assignment, strict=True) if d in room.devices)
-
-
-def _wanted(problem: Problem, net: Net, assignment: Sequence[int]) -> list[int]:
+def wanted(problem: Problem, net: Net, assignment: Sequence[int]) -> list[int]:
     """Devices that need the tensor, the host for a graph output included, each once."""
-    wanted = [assignment[c] for c in net.consumers]
-    return sorted({*wanted, problem.host} if net.to_host else set(wanted))
+    found = [assignment[c] for c in net.consumers]
+    return sorted({*found, problem.host} if net.to_host else set(found))

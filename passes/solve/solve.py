@@ -2,7 +2,8 @@
 
 A plan that uses an accelerator costs at least its relaxed cut (`lower_bound.py`) and one dispatch. Against the best plan known that
 rules out single choices (reduced-cost fixing) and limits how many segments a better plan can have; what is left goes to
-CP-SAT (`stage_model.py`), warm-started with the best plan known.
+CP-SAT (`stage_model.py`), warm-started with the best plan known. Limits only take plans away, so the cuts bound what is left too; where
+they bind, the bound of `relaxed_model.py`, which knows them, is tighter.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 
+from .known import Plan, best_of, improve, limited
 from .lower_bound import CutBound, cut_bound
-from .problem import Price, Problem, Unit, price
+from .price import Price
+from .problem import Problem, Unit
+from .relaxed_model import relaxed_search
+from .scale import scaled
 from .separate_units import separate_units
 from .stage_model import search, used_devices
 
@@ -30,10 +35,10 @@ SMALL = 200
 MAX_SETS = 3
 """Accelerators up to which every set of them is a case of its own."""
 ROUNDS = 3
-MAX_MOVES, MIN_MOVES, MAX_MOVED = 100, 10, 20_000
-"""Plans tried in one descent: fewer where there are many units, so that about MAX_MOVED units are priced."""
 MAX_FORCED = 200
 """Units up to which the bound of every single choice is computed: one minimum cut each."""
+FEW_VISITS, MOST_VISITS = 2, 16
+"""Visits with which a first plan is looked for where the limits leave no known one, and beyond which it is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +48,18 @@ class Solution:
     assignment: tuple[int, ...]
     price: Price
     lower_bound: float
-    """Seconds no assignment of this problem can beat."""
+    """What no assignment of this problem can beat, in terms of its objective: seconds for latency."""
     proven: bool
     """Whether the assignment is optimal, among the plans `visits` allows."""
     visits: int | None = None
     """The most segments per device among which the proof holds; None: among all plans."""
+    options: tuple[int, ...] = ()
+    """The index of every unit's option on its device; () where all are the first."""
 
     @property
     def gap(self) -> float:
         """(cost - bound) / cost, 0 for a proven optimum."""
-        return 0.0 if self.proven or self.price.total == 0 else max(0.0, 1 - self.lower_bound / self.price.total)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    assignment: tuple[int, ...]
-    price: Price
+        return 0.0 if self.proven or self.price.cost == 0 else max(0.0, 1 - self.lower_bound / self.price.cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +90,59 @@ class _Case:
 
 
 def solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float = DETERMINISTIC_SECONDS) -> Solution | None:
-    """The cheapest assignment. `starts` are known assignments (greedy, all on the host …). None if no assignment is possible."""
+    """The cheapest assignment. `starts` are known assignments (greedy, all on the host …). None if no assignment is possible, or none was
+    found within the limits."""
+    costs = scaled(problem)
     host_only = [problem.host] * len(problem.units)
-    best = _best(problem, [*starts, *([host_only] if all(unit.seconds[problem.host] is not None for unit in problem.units) else [])])
-    cases = _cases(problem, forced=False)
-    best = _best(problem, [*([best.assignment] if best else []), *_from_cuts(problem, cases)])
+    best = best_of(problem, [*starts, *([host_only] if all(unit.seconds[problem.host] is not None for unit in problem.units) else [])])
+    cases = _cases(costs, forced=False)
+    best = best_of(problem, _from_cuts(problem, cases), best) or _first(problem, seconds)
     if best is None:
-        found = search(problem, None, MAX_VISITS, seconds)
-        best = _best(problem, [found.assignment]) if found is not None else None
-        if best is None:
-            return None
-    reduced, cases = _reduce(problem, best.price.total)
+        return None
+    reduced, cases = _reduce(costs, best.price.cost)
     if not cases:
-        return Solution(best.assignment, best.price, best.price.total, True)
-    if math.prod(len(unit.devices) for unit in reduced.units) <= MAX_PRODUCT:
-        best = _best(problem, [best.assignment, *product(*(unit.devices for unit in reduced.units))]) or best
-        return Solution(best.assignment, best.price, best.price.total, True)
-    return _search(problem, reduced, best, cases, seconds)
+        return _solution(best, best.price.cost, True)
+    kept = _narrowed(problem, reduced)
+    if math.prod(sum(len(unit.on(d)) for d in unit.devices) for unit in kept.units) <= MAX_PRODUCT:
+        best = _every(problem, kept, best)
+        return _solution(best, best.price.cost, True)
+    return _search(problem, kept, best, cases, seconds)
+
+
+def _solution(plan: Plan, bound: float, proven: bool, visits: int | None = None) -> Solution:
+    return Solution(plan.assignment, plan.price, bound, proven, visits, plan.options if any(plan.options) else ())
+
+
+def _narrowed(problem: Problem, reduced: Problem) -> Problem:
+    """The problem with the devices that the reduced one still has."""
+    units = zip(problem.units, reduced.units, strict=True)
+    return replace(problem, units=tuple(replace(unit, seconds=_kept(unit, other)) for unit, other in units))
+
+
+def _kept(unit: Unit, other: Unit) -> tuple[float | None, ...]:
+    return tuple(s if left is not None else None for s, left in zip(unit.seconds, other.seconds, strict=True))
+
+
+def _every(problem: Problem, kept: Problem, best: Plan) -> Plan:
+    """The best of all plans that are left."""
+    choices = [[(d, j) for d in unit.devices for j in range(len(unit.on(d)))] for unit in kept.units]
+    for plan in product(*choices):
+        best = best_of(problem, [[d for d, _ in plan]], best, [[j for _, j in plan]]) or best
+    return best
+
+
+def _first(problem: Problem, seconds: float) -> Plan | None:
+    """A plan within the limits, where no known one is: with few visits first."""
+    if relaxed_search(problem, seconds).infeasible:
+        return None
+    visits = FEW_VISITS
+    while visits <= min(MOST_VISITS, 2 * len(problem.units)):
+        found = search(problem, None, visits, seconds)
+        plan = best_of(problem, [found.assignment], None, [found.options]) if found is not None else None
+        if plan is not None:
+            return plan
+        visits *= 2
+    return None
 
 
 def _cases(problem: Problem, forced: bool, alive: Sequence[tuple[int, ...]] | None = None) -> list[_Case]:
@@ -167,29 +204,28 @@ def _fixed(problem: Problem, k: int, cases: Sequence[_Case], slack: float) -> Un
     return replace(unit, seconds=kept) if any(s is not None for s in kept) else unit
 
 
-def _search(problem: Problem, reduced: Problem, best: _Plan, cases: Sequence[_Case], seconds: float) -> Solution:
+def _search(problem: Problem, reduced: Problem, best: Plan, cases: Sequence[_Case], seconds: float) -> Solution:
     """Searches with few visits first, then with more while they could pay."""
     floor, relaxed = min(case.floor for case in cases), min(case.bound.best for case in cases)
+    if limited(problem):
+        floor = max(floor, relaxed_search(reduced, seconds).bound)
+        if floor >= best.price.cost * (1 - GAP):
+            return _solution(best, best.price.cost, True)
     visits = MAX_VISITS
     while True:
-        most = _most_visits(reduced, best.price.total, relaxed)
+        most = _most_visits(reduced, best.price.cost, relaxed)
         allowed = min(visits, most)
-        found = search(reduced, best.assignment, allowed, seconds)
-        best = _best(problem, [best.assignment, *([found.assignment] if found else [])]) or best
+        found = search(reduced, (best.assignment, best.options), allowed, seconds)
+        best = best_of(problem, [found.assignment] if found else [], best, [found.options] if found else None) or best
         if found is None or not found.proven:
             bound = floor if found is None or allowed < most else max(floor, found.bound)
-            return Solution(best.assignment, best.price, min(bound, best.price.total), False)
-        if allowed >= _most_visits(reduced, best.price.total, relaxed):
-            return Solution(best.assignment, best.price, best.price.total, True)
+            return _solution(best, min(bound, best.price.cost), False)
+        if allowed >= _most_visits(reduced, best.price.cost, relaxed):
+            return _solution(best, best.price.cost, True)
         if not _exhausted(best.price, allowed) and len(reduced.units) * allowed > SMALL:
             # a plan with more segments could still be better in theory; the proof then says how many it covers
-            return Solution(best.assignment, best.price, min(floor, best.price.total), True, allowed)
+            return _solution(best, min(floor, best.price.cost), True, allowed)
         visits *= 2
-
-
-def _best(problem: Problem, assignments: Iterable[Sequence[int]]) -> _Plan | None:
-    plans = [_Plan(tuple(a), p) for a in dict.fromkeys(tuple(a) for a in assignments) if (p := price(problem, a)) is not None]
-    return min(plans, key=lambda plan: plan.price.total, default=None)
 
 
 def _from_cuts(problem: Problem, cases: Sequence[_Case]) -> Iterable[list[int]]:
@@ -212,7 +248,7 @@ def _most_visits(problem: Problem, upper: float, relaxed: float) -> int:
     most = 1
     for device in used_devices(problem):
         if device != problem.host:
-            dispatch = problem.dispatch[device]
+            dispatch = problem.dispatch[device] * problem.aim.busy[device]
             most = max(most, len(problem.units) if dispatch <= 0 else int((upper - relaxed) / dispatch + 1e-9))
     return min(most, len(problem.units))
 
@@ -222,29 +258,3 @@ def _exhausted(found: Price, visits: int) -> bool:
     for piece in found.pieces:
         counts[piece.device] = counts.get(piece.device, 0) + 1
     return max(counts.values(), default=0) >= visits
-
-
-def improve(problem: Problem, assignment: Sequence[int]) -> list[int]:
-    """Descent over whole segments, smallest first: move a segment to another device where that makes the plan cheaper."""
-    best = _best(problem, [assignment])
-    tried, most = 0, min(MAX_MOVES, max(MIN_MOVES, MAX_MOVED // len(problem.units)))
-    while best is not None:
-        better = None
-        for piece in sorted(best.price.pieces, key=lambda piece: len(piece.units)):
-            moves = (_moved(problem, best.assignment, piece.units, d) for d in range(len(problem.devices)) if d != piece.device)
-            better = _best(problem, [best.assignment, *moves])
-            tried += len(problem.devices) - 1
-            if tried > most or (better is not None and better.price.total < best.price.total * (1 - 1e-9)):
-                break
-        if better is None or tried > most or better.price.total >= best.price.total * (1 - 1e-9):
-            return list((better or best).assignment)
-        best = better
-    return list(assignment)
-
-
-def _moved(problem: Problem, assignment: Sequence[int], units: Sequence[int], device: int) -> list[int]:
-    moved = list(assignment)
-    for unit in units:
-        if problem.units[unit].seconds[device] is not None:
-            moved[unit] = device
-    return moved

@@ -43,7 +43,7 @@ def _opaque(node: onnx.NodeProto) -> bool:
 
 def may_fold(model: onnx.ModelProto) -> bool:
     """Whether a simplifier could compute anything: a constant node, a Shape or Size, or a node with bodies that may hold some."""
-    if any(node.op_type in ("Shape", "Size") or any(True for _ in bodies(node)) for node in model.graph.node):
+    if any(node.op_type in ("Shape", "Size") or (node.attribute and any(True for _ in bodies(node))) for node in model.graph.node):
         return True
     return any(node.op_type != "Constant" for node in constant_nodes(model.graph))
 

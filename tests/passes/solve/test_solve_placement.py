@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from placement_problems import problems
 
 from autoglmc.passes.solve.lower_bound import cut_bound
-from autoglmc.passes.solve.problem import Net, Problem, Room, Unit, price
+from autoglmc.passes.solve.price import price
+from autoglmc.passes.solve.problem import Net, Problem, Room, Unit
 from autoglmc.passes.solve.separate_units import separate_units
 from autoglmc.passes.solve.solve import GAP, solve
 

@@ -1,0 +1,83 @@
+"""The limits of a target as rows of the placement problem: what a second costs in energy, how many segments, which memory holds what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ...targets.cost import weights_memory
+from ...targets.model import Limit, Target
+from ..solve.problem import Bound, Room, Weights
+
+
+def time_weights(target: Target) -> Weights:
+    return Weights((1.0,) * len(target.devices), 1.0)
+
+
+def energy_weights(target: Target) -> Weights:
+    """Joules per second: a device that computes draws its active power in place of its idle one, all others their idle power. What a
+    device does not state counts as nothing; a limit on energy is then refused where the plan uses it (`compiler/plan/limits.py`)."""
+    idle = [device.idle_power or 0.0 for device in target.devices]
+    waiting = sum(idle)
+    busy = tuple((device.active_power or 0.0) - at_rest + waiting for device, at_rest in zip(target.devices, idle, strict=True))
+    return Weights(busy, waiting)
+
+
+def bounds(target: Target) -> tuple[Bound, ...]:
+    """Limits that are linear in time."""
+    found = (_bound(target, limit) for limit in target.limits)
+    return tuple(bound for bound in found if bound is not None)
+
+
+def _bound(target: Target, limit: Limit) -> Bound | None:
+    name = f"{limit.kind} {limit.subject}".strip()
+    match limit.kind, limit.subject:
+        case "latency", _:
+            return Bound(name, time_weights(target), limit.value)
+        case "fps", _ if limit.value > 0:
+            return Bound(name, time_weights(target), 1 / limit.value)
+        case "energy", _:
+            return Bound(name, energy_weights(target), limit.value)
+        case "power", subject if subject != "peak":
+            energy = energy_weights(target)  # joules - watts * seconds <= 0
+            return Bound(name, Weights(tuple(w - limit.value for w in energy.busy), energy.handoff - limit.value), 0.0, limit.value)
+    return None
+
+
+def draws_too_much(target: Target) -> frozenset[str]:
+    """Devices that cannot compute under a limit on peak power, all others being idle."""
+    peaks = [limit.value for limit in target.limits if limit.kind == "power" and limit.subject == "peak"]
+    weights = energy_weights(target)
+    return frozenset(device.name for device, watts in zip(target.devices, weights.busy, strict=True) if any(watts > most for most in peaks))
+
+
+def segment_limits(target: Target) -> tuple[tuple[int | None, ...], int | None]:
+    """The most segments per device, and in all."""
+    limits = {limit.subject: _most(limit) for limit in target.limits if limit.kind == "partitions" and limit.comparison.startswith("<")}
+    return tuple(limits.get(device.name) for device in target.devices), limits.get("")
+
+
+def _most(limit: Limit) -> int:
+    """The most segments that `partitions npu <= 4` (or `< 5`) allows."""
+    return int(limit.value) if "=" in limit.comparison else math.ceil(limit.value) - 1
+
+
+def rooms(target: Target) -> tuple[Room, ...]:
+    """Budgets of memories, the limit on their sum, and what a package has room for."""
+    names = [device.name for device in target.devices]
+    stores = _numbers({name: weights_memory(target, name).name for name in names}, names)
+    everyone = tuple(range(len(names)))
+    only = {memory.name for name in names for memory in target.memories_of(name, "activations")}
+    # where there are several memories for activations, what lies in which is decided once segments are known
+    found = [Room(f"budget {m.name}", stores.get(m.name, ()), m.budget, everyone if only == {m.name} else ()) for m in target.memories]
+    working = tuple(k for m in target.memories if m.holds != ("weights",) for k in stores.get(m.name, ()))
+    for limit in target.limits:
+        if limit.kind == "memory":
+            found.append(Room(f"memory {limit.subject}".strip(), tuple(sorted(working)), int(limit.value), everyone))
+        elif limit.kind == "package":
+            found.append(Room(f"package {limit.subject}".strip(), everyone, int(limit.value)))
+    return tuple(found)
+
+
+def _numbers(memory_of: Mapping[str, str], names: list[str]) -> dict[str, tuple[int, ...]]:
+    return {memory: tuple(k for k, name in enumerate(names) if memory_of[name] == memory) for memory in set(memory_of.values())}

@@ -1,0 +1,89 @@
+"""What must lie in memory while a unit runs, in whatever order the units are executed: a lower bound on the real need.
+
+A unit's own operators need what one of them reads and writes at once (an operator that may write over what it reads needs the larger of
+both). Beside that, a tensor is there if its writer is before the unit on some path and a reader behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...targets.cost import FREE
+from ..graph.graph import Graph
+from ..graph.node import Node
+from ..solve.problem import Net
+
+APART = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "MaxPool", "AveragePool", "ConvInteger", "MatMulInteger"})
+"""Operators that cannot write over what they read."""
+MOST_UNITS = 400
+"""Beyond which tensors that only pass by are not counted: the work is units times tensors."""
+_QUANTISED = frozenset({"QuantizeLinear", "DequantizeLinear"})
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    touched: int
+    passing: int
+
+
+def live_bytes(graph: Graph, nodes: Sequence[Node], units: Sequence[Sequence[int]], nets: Sequence[Net], constant: set[str]) -> list[Live]:
+    """Per unit. `constant`: tensors computed from constants alone, which count as weights."""
+    passing = _passing(graph, nets, len(units), constant) if len(units) <= MOST_UNITS else [0] * len(units)
+    ends = _kept(graph, nets, len(units), constant) if len(units) <= MOST_UNITS else [frozenset()] * len(units)
+    return [Live(_touched(graph, [nodes[k] for k in unit], constant | ends[u]), passing[u]) for u, unit in enumerate(units)]
+
+
+def _touched(graph: Graph, nodes: Sequence[Node], left_out: frozenset[str] | set[str]) -> int:
+    if any(node.kind in _QUANTISED for node in nodes):
+        return 0  # a device of integers holds none of the floats that the graph shows
+    most = 0
+    for node in nodes:
+        if node.operator in FREE and not node.domain:
+            continue
+        read, written = (_bytes(graph, names, left_out) for names in (node.reads, node.writes))
+        most = max(most, read + written if node.operator in APART and not node.domain else max(read, written))
+    return most
+
+
+def _bytes(graph: Graph, names: Sequence[str], left_out: frozenset[str] | set[str]) -> int:
+    tensors = (graph.tensor(name) for name in dict.fromkeys(names) if name not in left_out)
+    return sum(tensor.bytes or 0 for tensor in tensors if not tensor.const)
+
+
+def _order(nets: Sequence[Net], count: int) -> tuple[list[int], list[int]]:
+    """Sets of units, as bits, from which each unit is reached, and that it reaches; both with itself."""
+    before, behind = [1 << k for k in range(count)], [1 << k for k in range(count)]
+    edges = sorted({(net.producer, c) for net in nets if net.producer >= 0 for c in net.consumers}, key=lambda edge: edge[1])
+    for a, b in edges:
+        before[b] |= before[a]
+    for a, b in sorted(edges, key=lambda edge: -edge[0]):
+        behind[a] |= behind[b]
+    return before, behind
+
+
+def _passing(graph: Graph, nets: Sequence[Net], count: int, constant: set[str]) -> list[int]:
+    """Tensors that are there before a unit and are still wanted behind it."""
+    before, behind = _order(nets, count)
+    found = [0] * count
+    for net in nets:
+        size = 0 if net.tensor in constant or net.producer < 0 else graph.tensor(net.tensor).bytes or 0
+        if not size:
+            continue
+        readers = sum(1 << c for c in net.consumers)
+        for u in range(net.producer + 1, count):
+            if before[u] >> net.producer & 1 and (net.to_host or behind[u] & readers & ~(1 << u)):
+                found[u] += size
+    return found
+
+
+def _kept(graph: Graph, nets: Sequence[Net], count: int, constant: set[str]) -> list[frozenset[str]]:
+    """What `_passing` counts of the tensors that a unit reads: not to be counted again."""
+    _, behind = _order(nets, count)
+    found: list[set[str]] = [set() for _ in range(count)]
+    for net in nets:
+        readers = sum(1 << c for c in net.consumers)
+        for u in net.consumers:
+            if net.producer >= 0 and (net.to_host or behind[u] & readers & ~(1 << u)):
+                found[u].add(net.tensor)
+    return [frozenset(names) for names in found]

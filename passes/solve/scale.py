@@ -1,0 +1,27 @@
+"""The problem in terms of its objective: a plan's seconds there are what the plan costs here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .problem import Problem, Unit
+
+
+def scaled(problem: Problem) -> Problem:
+    """Every second multiplied by what it adds to the objective; without limits on quantities in time, which are in seconds."""
+    aim = problem.objective
+    if aim is None:
+        return problem
+    units = tuple(
+        Unit(u.name, tuple(None if s is None else s * w for s, w in zip(u.seconds, aim.busy, strict=True))) for u in problem.units
+    )
+    nets = tuple(
+        replace(
+            net,
+            seconds=tuple(tuple(None if s is None else s * aim.handoff for s in row) for row in net.seconds),
+            export=tuple(s * aim.handoff for s in net.export),
+        )
+        for net in problem.nets
+    )
+    dispatch = tuple(s * w for s, w in zip(problem.dispatch, aim.busy, strict=True))
+    return replace(problem, units=units, nets=nets, dispatch=dispatch, objective=None, bounds=())
