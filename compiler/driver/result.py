@@ -206,7 +206,13 @@ def _memory(result: CompileResult) -> dict[str, Any]:
         if (held := found.held.get(memory.name)) is not None
     ]
     copies = list(schedule_of(result.manifest.segments))
-    return {"peak": found.memory, "memories": rows, "transfers": transfers_of(result.manifest), "schedule": copies}
+    return {
+        "peak": found.memory,
+        "load_peak": found.load_peak,
+        "memories": rows,
+        "transfers": transfers_of(result.manifest),
+        "schedule": copies,
+    }
 
 
 def _energy(found: Predictions) -> dict[str, Any]:
