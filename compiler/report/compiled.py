@@ -97,7 +97,8 @@ def _latency(facts: Facts) -> Iterator[str | Text]:
 
 def _aim(objective: Facts) -> str:
     """What the plan was chosen for, where that is not latency."""
-    kind = {"overlap": "latency", "throughput": "latency"}.get(objective["name"], objective["name"])
+    kind = str(objective["name"])
+    kind = {"overlap": "latency", "throughput": "latency"}.get(kind, kind)
     shown, bound = (amount(kind, objective[key]) for key in ("value", "lower_bound"))
     what = {
         "overlap": f"{shown} with devices at work at once",
