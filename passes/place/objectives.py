@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..solve.conflict import least
+from ..solve.limits.conflict import least
 from ..solve.problem import Problem, Room
 from ..solve.solve import GAP, Solution, solve
 from ..solve.solve_overlap import solve_latency, solve_throughput

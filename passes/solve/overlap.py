@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .limits import Limits
+from .kept import Limits
 from .partition import Piece
 from .problem import Problem
 
