@@ -50,6 +50,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/tune": {"passes/formula", "passes/graph", "passes/rule"},
     "passes/solve": set(),
     "passes/solve/memory": {"passes/solve"},
+    "passes/solve/overlap": {"passes/solve"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {"passes/graph", "passes/rule", "passes/solve", "passes/solve/memory", "targets"},
     "passes/library.py": {

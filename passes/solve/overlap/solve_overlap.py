@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ..partition import Piece
+from ..price import price
+from ..problem import Problem
+from ..solve import DETERMINISTIC_SECONDS, GAP, Solution, solve
 from .anneal import anneal
-from .overlap import INFINITE, Place, Slots
-from .overlap_bound import load_bound, path_bound
-from .overlap_model import search_makespan
-from .overlap_relaxed import relaxed_bound
-from .partition import Piece
-from .price import price
-from .problem import Problem
-from .solve import DETERMINISTIC_SECONDS, GAP, Solution, solve
+from .bounds import load_bound, path_bound
+from .makespan_model import search_makespan
+from .period_model import search_period
+from .relaxed_bound import relaxed_bound
+from .slots import INFINITE, Place, Slots
 from .staged import stage_devices
-from .throughput import search_period
 
 UNIT_STEPS = 300_000
 """Steps of one annealing run times units, at the usual effort."""
