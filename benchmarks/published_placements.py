@@ -20,9 +20,9 @@ from typing import Any
 import placement_judge as judge
 from published_instances import instance
 
+from autoglmc.passes.solve.overlap.solve_objective import solve_for
 from autoglmc.passes.solve.problem import Objective
 from autoglmc.passes.solve.solve import DETERMINISTIC_SECONDS
-from autoglmc.passes.solve.solve_objective import solve_for
 
 KNOWN = {
     "latency_bert24": 100.4, "latency_bert_l-3": 408.6, "latency_gnmt": 225.7,

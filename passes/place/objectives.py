@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..solve.limits.conflict import least
+from ..solve.overlap.solve_overlap import solve_latency, solve_throughput
 from ..solve.problem import Problem, Room
 from ..solve.solve import GAP, Solution, solve
-from ..solve.solve_overlap import solve_latency, solve_throughput
 from .limit_terms import energy_weights, working_devices
 from .placed import Question
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .problem import Objective, Problem
-from .solve import DETERMINISTIC_SECONDS, Solution, solve
+from ..problem import Objective, Problem
+from ..solve import DETERMINISTIC_SECONDS, Solution, solve
 from .solve_overlap import solve_latency, solve_throughput
 
 
