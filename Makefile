@@ -60,6 +60,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/rewrite_scaling.py
 	$(BIN)/python benchmarks/result_speed.py
 	$(BIN)/python benchmarks/session_overhead.py
+	$(BIN)/python benchmarks/sram.py
 	$(BIN)/python benchmarks/verify_time.py
 	$(BIN)/python benchmarks/language_startup.py
 	$(BIN)/python benchmarks/verify_slips.py --sites 1

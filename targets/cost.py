@@ -50,11 +50,11 @@ def operator_bytes(view: OperatorView, compute_dtype: str) -> float:
     """Bytes read and written once each, floats counted at the width the device computes in."""
     if view.operator in FREE and not view.domain:
         return 0.0
-    written = sum(_bytes(t, compute_dtype) for t in view.outputs.values())
+    written = sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values())
     operands = list(view.inputs.values())
     if view.operator in INDEXED and not view.domain and operands:
-        return written + min(_bytes(operands[0], compute_dtype), written) + sum(_bytes(t, compute_dtype) for t in operands[1:])
-    return written + sum(_bytes(t, compute_dtype) for t in operands)
+        return written + min(tensor_bytes(operands[0], compute_dtype), written) + sum(tensor_bytes(t, compute_dtype) for t in operands[1:])
+    return written + sum(tensor_bytes(t, compute_dtype) for t in operands)
 
 
 def kernel_seconds(target: Target, device: Device, views: Sequence[OperatorView], compute_dtype: str) -> float:
@@ -64,7 +64,7 @@ def kernel_seconds(target: Target, device: Device, views: Sequence[OperatorView]
     weights = _weight_bytes(views, compute_dtype) if has_own_weights(target, device.name) else 0.0
     written = {t.name: t for view in views[:-1] for t in view.outputs.values()}
     read = {t.name for view in views[1:] for t in view.inputs.values()}
-    inner = sum(_bytes(t, compute_dtype) for name, t in written.items() if name in read)
+    inner = sum(tensor_bytes(t, compute_dtype) for name, t in written.items() if name in read)
     moved = sum(operator_bytes(view, compute_dtype) for view in views) - 2 * inner
     flops = sum(operator_flops(view) for view in views)
     streamed = weights / weights_memory(target, device.name).bandwidth if weights else 0.0
@@ -79,9 +79,9 @@ def _weight_bytes(views: Sequence[OperatorView], compute_dtype: str) -> float:
         if view.operator in FREE and not view.domain:
             continue
         if view.operator in INDEXED and not view.domain and operands and operands[0].const:
-            total += min(_bytes(operands[0], compute_dtype), sum(_bytes(t, compute_dtype) for t in view.outputs.values()))
+            total += min(tensor_bytes(operands[0], compute_dtype), sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values()))
             operands = operands[1:]
-        total += sum(_bytes(t, compute_dtype) for t in operands if t.const)
+        total += sum(tensor_bytes(t, compute_dtype) for t in operands if t.const)
     return total
 
 
@@ -136,7 +136,7 @@ def _first(operands: Mapping[str, TensorView]) -> TensorView | None:
     return next(iter(operands.values()), None)
 
 
-def _bytes(tensor: TensorView, compute_dtype: str) -> float:
+def tensor_bytes(tensor: TensorView, compute_dtype: str) -> float:
     if tensor.dtype in FLOATS and compute_dtype in FLOATS:
         return (tensor.elements or 0) * BITS[compute_dtype] / 8
     return tensor.bytes or 0

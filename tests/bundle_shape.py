@@ -29,7 +29,7 @@ def check_ends(manifest: Manifest, graph: nx.DiGraph[str]) -> None:
     assert len(outputs) == len(manifest.model.outputs)
     assert all(graph.in_degree(node) == 0 for node, kind in kinds.items() if kind == "input")
     assert all(graph.in_degree(node) == 1 and graph.out_degree(node) == 0 for node in outputs)
-    assert all(graph.out_degree(node) for node, kind in kinds.items() if kind in ("operator", "segment", "handoff"))
+    assert all(graph.out_degree(node) for node, kind in kinds.items() if kind in ("operator", "segment", "handoff", "range"))
 
 
 def check_handoffs(manifest: Manifest, graph: nx.DiGraph[str]) -> None:

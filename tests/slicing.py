@@ -17,6 +17,7 @@ from autoglmc.compiler.emit.emit import write_bundle
 from autoglmc.compiler.emit.manifest_of import manifest_of
 from autoglmc.compiler.plan.arena import plan_arena
 from autoglmc.compiler.plan.segments import Compiled
+from autoglmc.compiler.plan.views import plan_with_views
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.place.placed import Part
@@ -54,8 +55,9 @@ def cut(
         ins = tuple(dict.fromkeys(n for node in nodes for n in reads(node) if n not in made and n not in weights))
         outs = tuple(dict.fromkeys(n for node in nodes for n in node.output if n in later or n in outputs))
         body = helper.make_graph(
-            nodes, f"part{index}", [values[n] for n in ins], [values[n] for n in outs], [weights[n] for n in sorted(read & set(weights))]
-        )
+            nodes, f"part{index}", [values[n] for n in ins], [values[n] for n in outs], [weights[n] for n in sorted(read & set(weights))],
+            value_info=[values[n] for n in sorted(made - set(outs)) if n in values],
+        )  # fmt: skip
         part = helper.make_model(body, opset_imports=model.opset_import, ir_version=model.ir_version)
         segments.append(segment(index, device, part, ins, outs))
     crossing = dict.fromkeys([*inputs, *outputs, *(n for s in segments for n in (*s.inputs, *s.outputs))])
@@ -150,15 +152,16 @@ def facts(model: bytes = b"", *, bounds: tuple[BoundRecord, ...] = (), limits: t
     }
 
 
-def bundle_of(compiled: Compiled, out: Path, known: Facts | None = None) -> Bundle:
+def bundle_of(compiled: Compiled, out: Path, known: Facts | None = None, *, in_place: bool = True, views: bool = False) -> Bundle:
     """Planned, written to `out`, and loaded."""
-    emit(compiled, known or facts(), out)
+    emit(compiled, known or facts(), out, in_place=in_place, views=views)
     return Bundle.load(out)
 
 
-def emit(compiled: Compiled, known: Facts, out: Path) -> Manifest:
-    """Planned and written to `out`."""
+def emit(compiled: Compiled, known: Facts, out: Path, *, in_place: bool = True, views: bool = False) -> Manifest:
+    """Planned and written to `out`. `views`: without the operators that places can stand for."""
+    compiled, planned = plan_with_views(compiled, None) if views else (compiled, plan_arena(compiled, in_place=in_place))
     with publish(out, claims_bundle) as folder:
-        manifest = write_bundle(compiled, manifest_of(compiled, plan_arena(compiled), **known), folder)
+        manifest = write_bundle(compiled, manifest_of(compiled, planned, **known), folder)
         assert isinstance(manifest, Manifest)
     return manifest

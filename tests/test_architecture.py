@@ -49,8 +49,9 @@ ARROWS: dict[str, set[str]] = {
     "passes/decompose": {"passes/formula", "passes/graph", "passes/rule", "targets"},
     "passes/tune": {"passes/formula", "passes/graph", "passes/rule"},
     "passes/solve": set(),
+    "passes/solve/memory": {"passes/solve"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
-    "passes/place": {"passes/graph", "passes/rule", "passes/solve", "targets"},
+    "passes/place": {"passes/graph", "passes/rule", "passes/solve", "passes/solve/memory", "targets"},
     "passes/library.py": {
         "passes/decompose", "passes/recover", "passes/rule", "passes/simplify", "passes/substitute", "passes/tune", "targets",
     },
@@ -68,7 +69,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/pipeline": {"passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/stages.py", "targets"},
     "compiler/plan": {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/place",
-        "passes/rule", "passes/solve", "targets",
+        "passes/rule", "passes/solve", "passes/solve/memory", "targets",
     },
     "compiler/run": {"compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/verify", "targets"},
     "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "passes/place"},

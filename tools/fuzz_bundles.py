@@ -40,6 +40,11 @@ SECONDS, MEMORY = 20, 2 << 30
 """Processor time and resident bytes of one run; a run of an unedited bundle takes a hundredth."""
 BRANCHES = """g (float[2,8] x, float[2,8] z, string[2] t) => (float[2,8] y, float[2,8] w, string[2] u) {
     a = Relu(x) b = Sigmoid(z) c = MatMul(a, m) d = MatMul(b, m) e = Exp(c) f = Tanh(d) y = Add(e, f) w = Sub(e, f) u = Identity(t) }"""
+CHAIN = "g (float[8,8] x) => (float[8,8] y, float[8,8] w) { a = Exp(x) y = MatMul(a, m) b = Softmax(y) w = Tanh(b) }"
+"""An output that takes the bytes of the input, on a CPU alone."""
+RANGES = """g (float[1,64] x, float[1,64] z) => (float[1,64] y, float[1,64] w) { a = Concat <axis = 0> (z, x) b = Softmax(a)
+    c = Mul(b, a) y, w = Split <axis = 0, num_outputs = 2> (c) }"""
+"""Tensors inside of others, on both sides of a CPU alone."""
 ROUNDING = ("optimisation", "optimizers_off", "adapter", "options")
 """What of a segment's runtime decides how results are rounded (docs/trust.md)."""
 NAMED = re.compile(
@@ -83,14 +88,17 @@ def originals(folder: Path) -> list[Original]:
 
     from autoglmc.compiler.devices.find_adapter import absence
 
-    small = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 18]> {BRANCHES}')
-    small.graph.initializer.append(onnx.numpy_helper.from_array(np.random.default_rng(0).random((8, 8), np.float32), "m"))
-    onnx.save(small, folder / "branches.onnx")
+    for name, text in (("branches", BRANCHES), ("chain", CHAIN), ("ranges", RANGES)):
+        small = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 18]> {text}')
+        small.graph.initializer.append(onnx.numpy_helper.from_array(np.random.default_rng(0).random((8, 8), np.float32), "m"))
+        onnx.save(small, folder / f"{name}.onnx")
     jobs: list[tuple[Path, str | Path, dict[str, Any]]] = [
         (MODELS / "lightnet.onnx", "tensor_g2", {"batch": 1}),
         (MODELS / "bert_tiny.onnx", "x86_cpu", {"batch": 1, "seq": 8}),
         (folder / "branches.onnx", "snapdragon_8gen3", {}),
         (folder / "branches.onnx", "a16", {}),
+        (folder / "chain.onnx", "x86_cpu", {}),
+        (folder / "ranges.onnx", "x86_cpu", {}),
     ]
     if absence("qnn", ("htp", "soc", "57", "arch", "75")) is None and absence("iree", ("vulkan",)) is None:
         jobs += [(MODELS / "lightnet.onnx", DEVICES, {"batch": 1}), (folder / "branches.onnx", DEVICES, {})]

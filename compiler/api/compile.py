@@ -49,7 +49,7 @@ def compile(
     - verify: run the bundle against the model before it takes its place. Segments whose device is not here are judged on the CPU.
     - emulate: that is enough to call the bundle verified; without it such a bundle is written, but not verified
       (`bundle.manifest.verification`).
-    - effort: how long the placement solver looks for a proof, as a multiple of its default limit.
+    - effort: how long the placement solver looks for a proof, and an arena for offsets that fit, as a multiple of the default limits.
     - inputs: arrays by input name, or (label, arrays) for each of several sets, compared before generated ones.
     - expect: arrays by output name, what the model's source framework computes for `inputs`: the bundle is held against them too.
     - disable: names of rewrite rules not to use (docs/rules.md).

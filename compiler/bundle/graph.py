@@ -51,7 +51,9 @@ class _Builder:
     def __init__(self, manifest: Manifest, contents: Contents, sizes: Sizes, level: Level) -> None:
         import networkx
 
-        self.manifest, self.contents, self.sizes, self.level = manifest, contents, sizes, level
+        self.manifest, self.sizes, self.level = manifest, sizes, level
+        left_out = _made_by_ranges(manifest)
+        self.contents = {index: [one for one in found if not left_out.issuperset(one.writes)] for index, found in contents.items()}
         self.graph: Graph = networkx.DiGraph()
         self.origin: dict[str, str] = {}
         """The node that makes a tensor."""
@@ -66,6 +68,7 @@ class _Builder:
             self._makes(self._value("input", value), value.name, host)
         for segment in self.manifest.segments:
             (self._operators if self.level == "operators" else self._segment)(segment)
+        self._ranges()
         self._handoffs()
         for value in model.outputs:
             self.reads.append((value.name, host, self._value("output", value)))
@@ -115,8 +118,9 @@ class _Builder:
                 else:
                     self.reads.append((tensor, segment.device, node))
             made.update(dict.fromkeys(operator.writes, node))
-        for port in segment.outputs:
-            self._makes(made[port.tensor], port.tensor, segment.device)
+        last = next(reversed(made.values()), "")
+        for port in segment.outputs:  # a tensor that a rewrite made is known by no operator of before
+            self._makes(made.get(port.tensor, last), port.tensor, segment.device)
 
     def _operator(self, segment: SegmentRecord, operator: Operator) -> str:
         node = f"{segment.index}/{operator.name}"
@@ -126,6 +130,20 @@ class _Builder:
         where = {"segment": segment.index, "device": segment.device, "dtype": segment.compute_dtype}
         self.graph.add_node(node, kind="operator", **what, **where, **operator.facts)
         return node
+
+    def _ranges(self) -> None:
+        """Operators that no segment has, because tensors lie inside of others."""
+        slots = self.manifest.arena.slots
+        for slot in slots:
+            if slot.inside is None:
+                continue
+            whole = slots[slot.inside.slot]
+            node = f"range {slot.inside.operator} of {whole.tensor}"
+            source, result = (slot, whole) if slot.inside.kind == "part" else (whole, slot)
+            self.graph.add_node(node, kind="range", operator=slot.inside.operator, device=result.device, bytes=0, seconds=0.0)
+            if (source.tensor, result.device, node) not in self.reads:
+                self.reads.append((source.tensor, result.device, node))
+            self._makes(node, result.tensor, result.device)
 
     def _handoffs(self) -> None:
         for number, handoff in enumerate(self.manifest.handoffs):
@@ -146,6 +164,13 @@ class _Builder:
             edge.update(tensors=(*edge["tensors"], tensor), bytes=both)
         else:
             self.graph.add_edge(source, node, tensors=(tensor,), bytes=size)
+
+
+def _made_by_ranges(manifest: Manifest) -> frozenset[str]:
+    """Tensors that no segment makes, because they are ranges of others or made of them."""
+    slots = manifest.arena.slots
+    ranges = [(slot, slot.inside) for slot in slots if slot.inside is not None]
+    return frozenset(slot.tensor if inside.kind == "view" else slots[inside.slot].tensor for slot, inside in ranges)
 
 
 def _host(manifest: Manifest) -> str:

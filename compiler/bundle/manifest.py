@@ -16,7 +16,7 @@ from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord,
 from .record import BundlePath, Count, Positive, Record, Sha256
 from .verification_record import VerificationRecord
 
-FORMAT = 4
+FORMAT = 5
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"

@@ -53,6 +53,55 @@ class PortRecord(Record, frozen=True, kw_only=True):
     """Index into arena.slots; null for a value passed by name (arena.host_values)."""
 
 
+class PlaceRecord(Record, frozen=True, kw_only=True):
+    """Bytes of a memory that a tensor of a segment takes while some of its kernels run. A tensor may lie in two memories at once."""
+
+    tensor: str
+    same: tuple[str, ...]
+    """Further tensors that are the same bytes."""
+    memory: str
+    kind: Literal["working", "streamed", "resident"]
+    """What the segment computes with; a weight copied there for this run; a weight that lies there in all runs."""
+    first: Count
+    """Index into kernels of the first that needs it there."""
+    last: Count
+    """Of the last one, inclusive."""
+    offset: Count
+    """From the first byte of the memory that the plan has besides the arena and stored weights."""
+    bytes: Positive
+    """Padded to whole cache lines."""
+
+
+class TransferRecord(Record, frozen=True, kw_only=True):
+    """A tensor copied from one memory to another inside a segment."""
+
+    tensor: str
+    kind: Literal["spill", "fill", "move", "load"]
+    """To the device's own memory; from there; between two others; a weight, from where it is stored."""
+    source: str
+    destination: str
+    step: Count
+    """Index into kernels."""
+    when: Literal["before", "after", "during"]
+    """The kernel; during it, the copy takes bandwidth and no time of its own."""
+    bytes: Count
+    seconds: Seconds
+    """At the rate of the slower memory."""
+
+
+class MemoriesRecord(Record, frozen=True, kw_only=True):
+    """Where the tensors of a segment lie, and when. Inputs, outputs and stored weights have no place in `own` and `stored`: the arena and
+    the weights are there."""
+
+    own: str
+    """The memory that the device has its activations in by default; its inputs and outputs are there."""
+    stored: str
+    """Where its weights are stored."""
+    places: Annotated[tuple[PlaceRecord, ...], Meta(max_length=100_000)]
+    transfers: Annotated[tuple[TransferRecord, ...], Meta(max_length=100_000)]
+    """In the order in which they happen."""
+
+
 class SegmentRecord(Record, frozen=True, kw_only=True):
     """A convex part of the graph that one device runs in one dispatch."""
 
@@ -74,6 +123,8 @@ class SegmentRecord(Record, frozen=True, kw_only=True):
     """Largest sum of live tensors inside the segment, those at its borders not counted."""
     kernels: tuple[tuple[str, ...], ...]
     """Node names per group that runs as one launch."""
+    memories: MemoriesRecord | None
+    """Where its tensors lie; null for a device that has one memory for each role."""
 
 
 class StepRecord(Record, frozen=True, kw_only=True):
@@ -90,6 +141,28 @@ class StepRecord(Record, frozen=True, kw_only=True):
     """Earlier steps whose results this one reads."""
     waits: tuple[Count, ...]
     """Further earlier steps that must be done because this one writes over bytes they used."""
+
+
+class InPlaceRecord(Record, frozen=True, kw_only=True):
+    """Why a segment may write a result over one of its inputs."""
+
+    slot: Count
+    """Index into arena.slots of that input: it is read for the last time by the segment that writes the result."""
+    reason: str
+    """Half a sentence about the operators of the segment, as its runtime executes them."""
+
+
+class InsideRecord(Record, frozen=True, kw_only=True):
+    """Whose bytes a slot's are a range of: an operator that only cuts or joins tensors is where they lie, and no segment has it."""
+
+    slot: Count
+    """Index into arena.slots of the whole, which has no `inside` itself."""
+    start: Count
+    """Bytes from its first one."""
+    kind: Literal["view", "part"]
+    """view: there once the whole is written. part: written itself; the whole, written by no step, is there once all of its parts are."""
+    operator: str
+    """Which: "Split Split_12"."""
 
 
 class SlotRecord(Record, frozen=True, kw_only=True):
@@ -115,6 +188,10 @@ class SlotRecord(Record, frozen=True, kw_only=True):
     align: Positive
     lifetime: tuple[Count, Count]
     """First and last step, both inclusive."""
+    in_place: InPlaceRecord | None
+    """Whose bytes the writer may take over while it reads them; null for a slot with bytes of its own."""
+    inside: InsideRecord | None
+    """Whose bytes these are a range of; null for a slot with bytes of its own."""
 
     @property
     def name(self) -> str:

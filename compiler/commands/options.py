@@ -12,7 +12,7 @@ from .complete import complete_buckets, complete_targets
 
 FILE = click.Path(path_type=Path)
 TARGET = "A .hw file, or a stock target (see `autoglmc targets`)."
-EFFORT = "How long the placement solver looks for a proof, as a multiple of the usual."
+EFFORT = "How long the placement solver looks for a proof, and an arena for offsets that fit, as a multiple of the usual."
 
 
 def target_option(required: bool = True, help: str = TARGET) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -21,6 +21,7 @@ from .ort_values import to_ort, to_plain
 from .views import ONNX_TYPES, view_at
 
 if TYPE_CHECKING:
+    import onnx
     import onnxruntime
 
 UNBOUND = frozenset({"string", "sequence", "optional"})
@@ -55,6 +56,12 @@ class OrtAdapter:
 
     def compile(self, model: Path, blob: Path) -> None:
         raise NotImplementedError("onnxruntime loads the segment itself")
+
+    def executed(self, model: Path | bytes) -> onnx.ModelProto:
+        from .executed_graph import executed_graph
+
+        with as_bundle_error(model if isinstance(model, Path) else Path("a segment")):
+            return executed_graph(model, self.settings)
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         with as_bundle_error(path):

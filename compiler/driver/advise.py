@@ -64,7 +64,7 @@ class Advisor:
         problem = ""
         while waiting:
             try:
-                made = plan_model(job.load(), target, self.attempt.effort, job.clock.stage, options, waiting.pop(0))
+                made = plan_model(job.load(), target, self.attempt.effort, job.clock.stage, options, waiting.pop(0), diagnose=False)
             except UserError as error:
                 return Outcome(None, problem or error.message)
             if isinstance(made, PlannedModel):
@@ -86,6 +86,7 @@ class Advisor:
                 watchers=(),
                 meter=meter,
                 tell=lambda message: None,
+                diagnose=False,
             )
             try:
                 result = search(again, self.first, self.rules, meter, again.tell)

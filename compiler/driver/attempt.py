@@ -75,6 +75,8 @@ class Attempt:
     meter: Meter
     tell: Callable[[str], None]
     signing: SigningKey | None
+    diagnose: bool = True
+    """Whether to find out by how much limits are broken that no plan keeps."""
 
     def __call__(self, state: State, log: Log) -> Verdict:
         stages = Stages()
@@ -102,7 +104,7 @@ class Attempt:
         faster = state.refused[0].message if state.refused else ""
         # Nearly all that planning makes stays; what watchers and the user's passes make is not known.
         with nullcontext() if watchers or self.own else no_collection():
-            return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster)
+            return plan_model(self.job.load(), target, self.effort, self.job.clock.stage, options, constraints.plan, faster, self.diagnose)
 
     def _build(
         self, state: State, planned: PlannedModel, described: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages

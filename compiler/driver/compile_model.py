@@ -63,7 +63,7 @@ def compile_model(
     runtime is not here are judged on the CPU; unless `emulate` says that this is enough, the bundle is kept, but is not verified
     (`CompileResult.verified`). require_verified: refuse what is not: "all", a segment that was not judged on its own runtime too;
     "here", leaving out runtimes that are not here.
-    effort: how long the placement solver looks for a proof, as a multiple of its default limit.
+    effort: how long the placement solver looks for a proof, and an arena for offsets that fit, as a multiple of the default limits.
     inputs: arrays by input name, or several such sets with a label each, compared before generated ones wherever model and bundle are
     compared. expect: arrays by output name, what the model's source framework computes for the first of `inputs`; a bundle that
     computes something else is refused.

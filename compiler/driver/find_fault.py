@@ -12,6 +12,7 @@ from ..devices.find_adapter import adapter_for
 from ..errors import UserError
 from ..inputs.fitting_inputs import MadeUp
 from ..plan.plan_model import PlannedModel
+from ..plan.views import carry_out
 from ..probe.culprits import find_culprits
 from ..probe.slice_model import run_on_cpu
 from ..verify.reference import Reference, read_graph
@@ -42,6 +43,7 @@ def find_fault(
     if not values and compiled.graph_inputs:
         return None
     for segment in compiled.segments:
+        values.update(carry_out(compiled, values))
         runtime = compiled.runtimes[segment.device]
         adapter = adapter_for(runtime.adapter, runtime.words)
         if adapter is not None and segment in suspects and _may_err(adapter, kind):

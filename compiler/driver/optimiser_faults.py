@@ -22,6 +22,7 @@ from ..devices.find_adapter import absence
 from ..devices.ort_settings import DEFAULT, OFF
 from ..errors import UserError
 from ..plan.plan_model import PlannedModel
+from ..plan.views import carry_out
 from ..probe.settings_process import Ran, SettingsProcess
 from ..probe.suspect import Suspect, remedy
 from ..probe.value_gap import ceiling
@@ -93,6 +94,7 @@ class _Trial:
         """Segments at fault on these inputs, up to the first that cannot be run even without optimisations."""
         values, found = dict(inputs), []
         for segment, record in zip(self.bundle.planned.compiled.segments, self.bundle.manifest.segments, strict=True):
+            values.update(carry_out(self.bundle.planned.compiled, values))
             given = {name: values[name] for name in segment.inputs if name in values}
             run = partial(self.process.run, self.bundle.folder / record.file, given)
             try:

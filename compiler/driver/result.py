@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from ...passes.place.placed import Placement
 from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
 from ..bundle.verification_record import SegmentVerdict
@@ -22,6 +23,7 @@ from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
 from ..verify.verdicts import elsewhere
 from ..watch.verify_each import Checked
+from .memory_facts import schedule_of, transfers_of
 from .placed_operators import placed_operators
 
 if TYPE_CHECKING:
@@ -112,8 +114,6 @@ def summary(result: CompileResult) -> dict[str, Any]:
     """Everything the screen shows, as JSON: seconds, bytes, plain names."""
     placement = result.work.placement
     assert placement is not None
-    solution = placement.solution
-    price = solution.price
     verification, disk = result.verification, parts(result.manifest)
     return {
         "bundle": str(result.folder),
@@ -126,18 +126,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "operators": {"before": sum(result.work.source_operators.values()), "recovered": result.work.recovered},
         "devices": _devices(result),
         "handoffs": _handoffs(result),
-        "latency": {
-            "predicted": price.total,
-            "compute": price.compute,
-            "dispatch": price.dispatch,
-            "handoff": price.handoff,
-            "all_host": placement.all_host.total if placement.all_host else None,
-            "greedy": placement.greedy.total if placement.greedy else None,
-            "lower_bound": solution.lower_bound,
-            "proven_optimal": solution.proven,
-            "gap": solution.gap,
-            "units": len(placement.question.units),
-        },
+        "latency": _latency(result, placement),
         "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
         "memory": _memory(result),
         "energy": _energy(result.predicted),
@@ -154,6 +143,25 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "seconds": dict(result.seconds),
         "passes": [asdict(checked) for checked in result.checked],
         "verification": {"skipped": verification} if isinstance(verification, str) else verification.as_json(),
+    }
+
+
+def _latency(result: CompileResult, placement: Placement) -> dict[str, Any]:
+    """Where tensors have memories to choose from, there is no bound: what that saves depends on the whole plan, and operators were placed
+    by what it was expected to save."""
+    solution, chosen = placement.solution, any(segment.memories is not None for segment in result.manifest.segments)
+    price, predicted = solution.price, result.predicted.latency
+    return {
+        "predicted": predicted,
+        "compute": price.compute + (predicted - price.total),
+        "dispatch": price.dispatch,
+        "handoff": price.handoff,
+        "all_host": placement.all_host.total if placement.all_host else None,
+        "greedy": placement.greedy.total if placement.greedy else None,
+        "lower_bound": None if chosen else solution.lower_bound,
+        "proven_optimal": solution.proven and not chosen,
+        "gap": None if chosen else solution.gap,
+        "units": len(placement.question.units),
     }
 
 
@@ -188,7 +196,8 @@ def _memory(result: CompileResult) -> dict[str, Any]:
         for memory in result.work.target.memories
         if (held := found.held.get(memory.name)) is not None
     ]
-    return {"peak": found.memory, "memories": rows}
+    copies = list(schedule_of(result.manifest.segments))
+    return {"peak": found.memory, "memories": rows, "transfers": transfers_of(result.manifest), "schedule": copies}
 
 
 def _energy(found: Predictions) -> dict[str, Any]:

@@ -105,4 +105,5 @@ def _segment(compiled: Compiled, plan: ArenaPlan, segment: Segment, settings: Or
         predicted_joules=None if joules is None else float(joules),
         peak_internal_bytes=segment.internal_peak,
         kernels=segment.kernels,
+        memories=compiled.memories.segments.get(segment.index),
     )

@@ -7,8 +7,11 @@ from functools import cached_property
 
 from ...passes.graph.node import Node
 from ...passes.place.candidates import Answer, Implementation
-from ...passes.place.place_operators import ask, place_relaxing, state
+from ...passes.place.expected_savings import seconds_in_memories
+from ...passes.place.place_operators import ask, state
+from ...passes.place.place_with_memories import fastest
 from ...passes.place.placed import DeviceAnswers, Placement
+from ...passes.place.solve_placement import place_relaxing
 from ...targets.model import Target
 from ..pipeline.work import Work
 
@@ -35,10 +38,10 @@ class ExplainedPlan:
         """Per node and device (in the target's order)."""
         return self.asked.answers
 
-    @property
+    @cached_property
     def total(self) -> float | None:
         """Predicted seconds of one run."""
-        return None if self.placement is None else self.placement.solution.price.total
+        return None if self.placement is None else seconds_in_memories(self.placement)
 
     @property
     def segments(self) -> int:
@@ -73,4 +76,5 @@ def answers_for(work: Work) -> DeviceAnswers:
 def make_plan(work: Work, asked: DeviceAnswers | None = None) -> ExplainedPlan:
     """The fastest placement found, if there is one. `asked`: what `answers_for` gave for this work, where it was asked already."""
     asked = asked or answers_for(work)
-    return ExplainedPlan(work, asked, None if asked.unplaceable else place_relaxing(state(asked), work.effort))
+    placement = None if asked.unplaceable else fastest(state(asked), lambda question: place_relaxing(question, work.effort))
+    return ExplainedPlan(work, asked, placement)

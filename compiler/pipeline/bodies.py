@@ -9,9 +9,11 @@ from dataclasses import replace
 from ...passes import stages
 from ...passes.place.cut_segments import cut
 from ...passes.place.fuse_formulas import fuse
-from ...passes.place.place_operators import ask, place_relaxing, state
+from ...passes.place.place_operators import ask, state
+from ...passes.place.place_with_memories import fastest
 from ...passes.place.placed import Unplaceable
 from ...passes.place.realise_placement import realise
+from ...passes.place.solve_placement import place, place_relaxing
 from ...targets.admit import Edit, admit_all, opsets_for
 from ...targets.model import Device
 from ..errors import Infeasible, TargetError
@@ -54,12 +56,12 @@ def place_operators(work: Work) -> None:
     if work.plan is not None:
         work.placement = replace(work.plan, question=question)
         return
-    work.placement = place_relaxing(question, work.effort)
+    placing = place_relaxing if work.diagnose else place
+    work.placement = fastest(question, lambda asked: placing(asked, work.effort))
     if work.placement is None:
-        message = (
-            "no placement of the operators respects the limits on partitions, or some tensor needs a link that the target does not have"
-        )
+        message = "no placement of the operators keeps the limits, or some tensor needs a link that the target does not have"
         raise Infeasible("placement", 0, 0, (), message=message)
+    work.question = work.placement.question
 
 
 def realise_placement(work: Work) -> None:

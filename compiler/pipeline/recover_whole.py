@@ -10,7 +10,7 @@ from __future__ import annotations
 from ...passes.library import OFFER
 from ...passes.rule.rewrite import Rewrite
 from ...targets.support import lists
-from .take_cheaper import take_cheaper
+from .take_cheaper import predicted_in_memories, take_cheaper
 from .work import Work
 
 RUNTIME_TUNED = "ort"
@@ -21,7 +21,7 @@ def recover_whole(work: Work) -> None:
     """Leaves the work as it is where no device has such an operator, nothing is found, or the placement is no cheaper."""
     rules = work.enabled(rule for rule in OFFER if _wanted(rule, work))
     if rules:
-        take_cheaper(work, rules, lambda parts, whole: whole < parts)
+        take_cheaper(work, rules, lambda parts, whole: whole < parts, predicted_in_memories)
 
 
 def _wanted(rule: Rewrite, work: Work) -> bool:

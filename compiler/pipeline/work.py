@@ -24,6 +24,8 @@ class Work:
     """Operators of the loaded model, by kind, before any pass."""
     plan: Placement | None = None
     """A plan to take instead of the fastest, of another compilation of the same model."""
+    diagnose: bool = True
+    """Whether to look for the plan that breaks limits least where none keeps them."""
     formulas: tuple[Rewrite, ...] = ()
     """Rules of the target's file that stand for several operators."""
     without: frozenset[str] = frozenset()

@@ -9,26 +9,29 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec import structs
 
 from ...targets.dtypes import BITS
 from ...targets.forms import CHANNELS_FIRST, stored_shape
 from ...targets.operator_view import TensorView
-from ..arena.pack import plan
+from ..arena.pack import Plan, plan
 from ..arena.validate import violations
-from ..bundle.plan_records import ArenaRecord, HandoffRecord, HostValueRecord, SlotRecord, StepRecord
+from ..bundle.plan_records import ArenaRecord, HandoffRecord, HostValueRecord, InPlaceRecord, InsideRecord, SlotRecord, StepRecord
 from ..devices.adapter import Needs
 from ..devices.find_adapter import adapter_for
+from .in_place import Pair, bodies, choose
 from .schedule import Place, Schedule, schedule
-from .segments import Compiled
+from .segments import Compiled, View
 
 BASE_ALIGN = 64
 """A cache line: no two slots share one, and what onnxruntime's shared-memory allocators insist on."""
 
-LAST_EFFORT = 50
-"""Planning effort (under a second) where the first plan does not fit."""
+FIRST_EFFORT = 10
+"""Planning effort (some 0.15 s, and only where no greedy plan is at the lower bound)."""
+LAST_EFFORT = 700
+"""Planning effort (some 10 s) where the first plan does not fit, and another one may; `--effort` multiplies it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +47,21 @@ class ArenaPlan:
         return self.at.get((tensor, device))
 
 
-def plan_arena(compiled: Compiled, *, room: int | None = None, effort: int = 1) -> ArenaPlan:
-    """Slots, offsets and steps. `room`: mapped bytes beyond which planning tries harder; whether the plan then keeps the target's
-    limits is for `limits.check_limits` to say, which knows what else takes memory."""
-    made = schedule(compiled)
-    converts = _converts(compiled)
-    slots = [_slot(compiled, place, converts.get(place.tensor, ()), len(made.steps)) for place in made.places]
-    found = plan(slots, page=compiled.page, effort=effort)
-    if room is not None and found.mapped > room:
-        found = plan(slots, page=compiled.page, effort=max(effort, LAST_EFFORT))
-    placed = tuple(structs.replace(slot, offset=found.offsets[slot.name]) for slot in slots)
-    broken = violations(placed, found.total)
-    if broken:
-        raise AssertionError(f"the memory plan is wrong: {'; '.join(broken)}")
+def plan_arena(compiled: Compiled, *, room: int | None = None, effort: float = 1.0, in_place: bool = True) -> ArenaPlan:
+    """Slots, offsets and steps. `room`: mapped bytes beyond which planning tries harder, as long as the lower bound is within them; whether
+    the plan then keeps the target's limits is for `limits.check_limits` to say, which knows what else takes memory. `effort`: times the
+    default effort. `in_place`: results may take the bytes of their segment's inputs where that is proved (in_place.py)."""
+    made, slots = _unplaced(compiled)
+
+    def pack(pairs: Sequence[Pair], harder: float = FIRST_EFFORT, enough: int = 0) -> Plan:
+        return plan(bodies(slots, pairs)[0], page=compiled.page, effort=math.ceil(effort * harder), enough=enough)
+
+    over = choose(compiled, made, slots, lambda pairs: pack(pairs).total) if in_place else {}
+    found = pack(tuple(over))
+    within = 0 if room is None else room // compiled.page * compiled.page
+    if room is not None and found.lower_bound <= within < found.total:
+        found = pack(tuple(over), LAST_EFFORT, within)
+    placed = _placed(slots, found, over)
     arena = ArenaRecord(
         total=found.total,
         align=math.lcm(BASE_ALIGN, *(slot.align for slot in placed)),
@@ -66,6 +71,37 @@ def plan_arena(compiled: Compiled, *, room: int | None = None, effort: int = 1) 
         host_values=tuple(_host_value(compiled.tensors[name]) for name in made.outside),
     )
     return ArenaPlan(arena=arena, steps=_waiting(made, placed), places=made.places, at=made.at)
+
+
+def _unplaced(compiled: Compiled) -> tuple[Schedule, list[SlotRecord]]:
+    made, converts = schedule(compiled), _converts(compiled)
+    return made, [_slot(compiled, place, converts.get(place.tensor, ()), len(made.steps)) for place in made.places]
+
+
+def can_be_ranges(compiled: Compiled) -> bool:
+    """Whether every part of a whole may begin and end where it does: nothing is padded or converted, and links may bind that address."""
+    _, slots = _unplaced(compiled)
+    for slot in (slot for slot in slots if slot.inside is not None):
+        assert slot.inside is not None
+        whole = slots[slot.inside.slot]
+        plain = all(not one.packed_on_cpu and one.device_dtype == one.dtype for one in (slot, whole))
+        if not plain or slot.inside.start % slot.align or slot.bytes != slot.packed or whole.inside is not None:
+            return False
+    return True
+
+
+def _placed(slots: Sequence[SlotRecord], found: Plan, over: Mapping[Pair, str]) -> tuple[SlotRecord, ...]:
+    """The slots at their offsets."""
+    joined, lies_in = bodies(slots, over)
+    placed = [replace(body, offset=found.offsets[body.name]) for body in joined]
+    broken = violations(placed, found.total)
+    if broken:
+        raise AssertionError(f"the memory plan is wrong: {'; '.join(broken)}")
+    records = {pair.result: InPlaceRecord(slot=pair.source, reason=reason) for pair, reason in over.items()}
+    starts = [slot.inside.start if slot.inside is not None else 0 for slot in slots]
+    return tuple(
+        structs.replace(slot, offset=placed[lies_in[k]].offset + starts[k], in_place=records.get(k)) for k, slot in enumerate(slots)
+    )
 
 
 _Convert = tuple[HandoffRecord, bool]
@@ -98,7 +134,14 @@ def _slot(compiled: Compiled, place: Place, converts: Iterable[_Convert], steps:
         bytes=-(-needed // multiple) * multiple,
         align=math.lcm(BASE_ALIGN, *(h.align for h in place.handoffs), *(need.align for need in needs)),
         lifetime=place.lifetime(steps),
+        in_place=None,
+        inside=None if place.inside is None or place.view is None else _inside(place.view, place.tensor, place.inside),
     )
+
+
+def _inside(view: View, tensor: str, whole: int) -> InsideRecord:
+    start = view.starts[view.parts.index(tensor)]
+    return InsideRecord(slot=whole, start=start, kind="part" if view.joins else "view", operator=view.operator)
 
 
 def _row_align(compiled: Compiled, place: Place) -> int:
@@ -172,18 +215,14 @@ def _waiting(made: Schedule, slots: Sequence[SlotRecord]) -> tuple[StepRecord, .
     """The steps with what they wait for: the last users of the bytes they write; those in turn waited for the users before them."""
     waits: list[set[int]] = [set() for _ in made.steps]
     held: list[tuple[int, int, int]] = []  # (begin, end, slot): bytes and the slot that used them last, in order, disjoint
-    for k in sorted(range(len(slots)), key=lambda k: slots[k].lifetime[0]):
-        begin, end, writer = slots[k].offset, slots[k].offset + slots[k].bytes, made.places[k].writer
+    for k in sorted((k for k, slot in enumerate(slots) if slot.inside is None), key=lambda k: slots[k].lifetime[0]):
+        begin, end = slots[k].offset, slots[k].offset + slots[k].bytes
         low = bisect_right(held, begin, key=lambda item: item[1])
         high = bisect_left(held, end, key=lambda item: item[0])
-        if writer is not None:
+        for writer in made.places[k].after:
             for _, _, earlier in held[low:high]:
-                waits[writer].update(_users(made.places[earlier]))
+                waits[writer] |= made.places[earlier].users() - {writer}
         rest = [(held[low][0], begin, held[low][2])] if low < high and held[low][0] < begin else []
         more = [(end, held[high - 1][1], held[high - 1][2])] if low < high and held[high - 1][1] > end else []
         held[low:high] = [*rest, (begin, end, k), *more]
     return tuple(structs.replace(step, waits=tuple(sorted(found - set(step.needs)))) for step, found in zip(made.steps, waits, strict=True))
-
-
-def _users(place: Place) -> Iterable[int]:
-    return place.reads if place.writer is None else (*place.reads, place.writer)

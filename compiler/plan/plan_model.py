@@ -17,11 +17,14 @@ from ..load.load_model import LoadedModel
 from ..pipeline.rules import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
-from .arena import ArenaPlan, plan_arena
+from .arena import ArenaPlan
+from .forced import contradiction, forced_by_limits
 from .handoffs import assemble
 from .limits import OF_TIME, arena_room, check_limits
+from .plan_memories import with_memories
 from .predict import Predictions, predict
 from .segments import Compiled
+from .views import plan_with_views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +55,23 @@ def plan_model(
     options: PassOptions = PLAIN,
     plan: Placement | None = None,
     faster: str = "",
+    diagnose: bool = True,
 ) -> PlannedModel | Unplanned:
-    """The fastest plan, or `plan`, carried out in the model's graph. `faster`: why faster plans were refused, for the notes."""
+    """The fastest plan, or `plan`, carried out in the model's graph. `faster`: why faster plans were refused, for the notes. `diagnose`:
+    whether to find out by how much limits are broken that no plan keeps, which takes many times as long as to see that they are."""
     with stage("graph"):
         work = start(loaded, target, effort, plan, options.without)
+        work.diagnose = diagnose
     try:
         planned = _carry_out(loaded, work, stage, options)
     except (Infeasible, TargetError) as problem:
+        told = contradiction(work.placement)
+        if told and isinstance(problem, Infeasible):
+            problem = Infeasible(
+                problem.resource, problem.demand, problem.limit, (), message=f"{problem.message}; {told}", where=problem.where
+            )
         return Unplanned(problem, other_plans(work, problem) if plan is None else ())
-    return replace(planned, notes=(f"faster plans were refused: {faster}",)) if faster else planned
+    return replace(planned, notes=(*planned.notes, f"faster plans were refused: {faster}")) if faster else planned
 
 
 def other_plans(work: Work, problem: UserError) -> tuple[Placement, ...]:
@@ -95,7 +106,13 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
     assert work.placement is not None
     with stage("plan"):
         compiled = assemble(work.graph, work.target, work.segments)
-        arena = plan_arena(compiled, room=arena_room(compiled, work.target))
-        found = predict(compiled, work.target, latency=work.placement.solution.price.total, arena=arena.arena.mapped)
+        room = arena_room(compiled, work.target)
+        compiled, arena = plan_with_views(compiled, work.target, room, work.effort)
+        compiled = with_memories(compiled, work.target, arena.arena.mapped, work.effort)
+        latency = work.placement.solution.price.total + sum(
+            new.seconds - old.seconds for new, old in zip(compiled.segments, work.segments, strict=True)
+        )
+        found = predict(compiled, work.target, latency=latency, arena=arena.arena.mapped)
         limits = check_limits(work.target, found)
-    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found)
+    notes = forced_by_limits(work.placement)
+    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found, notes=notes)

@@ -18,9 +18,9 @@ class Held:
     """Bytes that one inference holds of a memory at once."""
 
     weights: int = 0
-    """Of the segments that read them from it, as they are stored."""
+    """Of the segments that read them from it, as they are stored; copies that lie there in all runs."""
     working: int = 0
-    """The most that the inner tensors of one segment take there."""
+    """The most that the inner tensors of one segment take there, and weights on their way."""
     arena: int = 0
     """Where the host has its activations: the tensors between segments, in whole pages."""
 
@@ -109,13 +109,14 @@ def _peak_watts(target: Target, busy: Mapping[str, float]) -> float:
 def held_by_memory(compiled: Compiled, target: Target, arena: int) -> dict[str, Held]:
     """Bytes of every memory that the plan uses."""
     home = home_memory(target, target.host.name).name
-    found = {}
+    found, planned = {}, compiled.memories
     for memory in target.memories:
         here = [s for s in compiled.segments if home_memory(target, s.device).name == memory.name]
         read = [s for s in compiled.segments if weights_memory(target, s.device).name == memory.name]
-        if here or read or memory.name == home:
-            working = max((s.internal_peak for s in here), default=0)
-            found[memory.name] = Held(weight_bytes(read), working, arena if memory.name == home else 0)
+        working = max((s.internal_peak for s in here), default=0) if planned.working is None else planned.working.get(memory.name, 0)
+        weights = weight_bytes(read) + planned.resident.get(memory.name, 0)
+        if here or read or working or weights or memory.name == home:
+            found[memory.name] = Held(weights, working, arena if memory.name == home else 0)
     return found
 
 

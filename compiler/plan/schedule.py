@@ -6,14 +6,14 @@ needs its own (`copy`, `convert`). Copies to a segment run just before its first
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from ...passes.place.segment import Segment
 from ...targets.dtypes import ADDRESSABLE
 from ...targets.operator_view import TensorView
 from ..bundle.plan_records import HandoffRecord, StepKind, StepRecord
-from .segments import Compiled
+from .segments import Compiled, View
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,7 +24,15 @@ class Place:
     device: str
     """Who writes it."""
     writer: int | None
-    """None for what the caller writes."""
+    """None for what the caller writes, and for a place whose bytes are written as those of others."""
+    after: frozenset[int] = frozenset()
+    """The steps that write its bytes."""
+    begin: int = 0
+    """The step in which the first of them is written; 0 for what the caller writes."""
+    inside: int | None = None
+    """The place that this one is a range of."""
+    view: View | None = None
+    """Why."""
     readers: list[str] = field(default_factory=list)
     """Devices that bind it besides `device`, in order of the handoffs."""
     handoffs: list[HandoffRecord] = field(default_factory=list)
@@ -33,13 +41,13 @@ class Place:
     kept: bool = False
     """Whether it stays until the last step."""
 
-    @property
-    def first(self) -> int:
-        return self.writer or 0
-
     def lifetime(self, steps: int) -> tuple[int, int]:
         """First and last of the steps, both inclusive."""
-        return self.first, max(steps - 1, 0) if self.kept else max([self.first, *self.reads])
+        return self.begin, max(steps - 1, 0) if self.kept else max([self.begin, *self.after, *self.reads])
+
+    def users(self) -> frozenset[int]:
+        """The steps that read or write it."""
+        return self.after.union(self.reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +102,48 @@ class _Builder:
             self.outside[tensor] = step
             return
         self.at[tensor, device] = len(self.places)
-        self.places.append(Place(tensor=tensor, device=device, writer=step))
+        self._place(tensor, device, step)
+
+    def _place(self, tensor: str, device: str, step: int | None, handoffs: list[HandoffRecord] | None = None) -> Place:
+        after = frozenset() if step is None else frozenset({step})
+        place = Place(tensor=tensor, device=device, writer=step, after=after, begin=step or 0, handoffs=handoffs or [])
+        self.places.append(place)
+        return place
+
+    def define(self, view: View, device: str) -> None:
+        """What an operator makes that is where its tensors lie, on the device that would have run it."""
+        operands = [place for tensor in view.operands if (place := self.bring(tensor, device)) is not None]
+        first = len(self.places)
+        for tensor in view.results:
+            self.write(tensor, device, None)
+        results = list(range(first, len(self.places)))
+        wholes, parts = (results, operands) if view.joins else (operands, results)
+        (whole,) = wholes
+        for number in results:
+            self.places[number].after = frozenset().union(*(self.places[k].after for k in operands))
+            self.places[number].begin = min(self.places[k].begin for k in operands)
+        for number in parts:
+            self.places[number].inside, self.places[number].view = whole, view
 
     def run(self, segment: Segment) -> None:
+        views = [view for view in self.compiled.views if view.segment == segment.index]
+        for view in views:
+            if view.before:
+                self.define(view, segment.device)
         sources = [self.bring(tensor, segment.device) for tensor in segment.inputs]
         step = len(self.steps)
         needs: set[int] = {self.outside[t] for t in segment.inputs if t in self.outside} - {None}  # type: ignore[assignment]
         for source in sources:
             if source is not None:
                 self.places[source].reads.append(step)
-                needs |= {self.places[source].writer} - {None}  # type: ignore[arg-type]
+                needs |= self.places[source].after
         self._step("run", needs, segment=segment.index)
         for tensor in segment.outputs:
             self.write(tensor, segment.device, step)
-        for tensor in segment.outputs:
+        for view in views:
+            if not view.before:
+                self.define(view, segment.device)
+        for tensor in (*segment.outputs, *(name for view in views for name in view.results)):
             if tensor in self.results:
                 self.bring(tensor, self.compiled.host)
 
@@ -133,18 +169,17 @@ class _Builder:
 
     def _copy(self, source: int, handoff: HandoffRecord) -> int:
         step, destination = len(self.steps), len(self.places)
-        writer = self.places[source].writer
-        needs = set() if writer is None else {writer}
+        needs = self.places[source].after
         self._step("copy" if handoff.mode == "copy" else "convert", needs, source=source, destination=destination)
         self.places[source].reads.append(step)
-        self.places.append(Place(tensor=handoff.tensor, device=handoff.consumer, writer=step, handoffs=[handoff]))
+        self._place(handoff.tensor, handoff.consumer, step, [handoff])
         self.at[handoff.tensor, handoff.consumer] = destination
         return destination
 
     def _step(
         self,
         kind: StepKind,
-        needs: set[int],
+        needs: Set[int],
         segment: int | None = None,
         source: int | None = None,
         destination: int | None = None,
@@ -159,4 +194,10 @@ class _Builder:
             self.places[place].kept = True
 
     def finish(self) -> Schedule:
+        """A whole is used by who uses its parts."""
+        for place in self.places:
+            if place.inside is not None:
+                whole = self.places[place.inside]
+                whole.reads += place.reads
+                whole.kept |= place.kept
         return Schedule(tuple(self.steps), tuple(self.places), self.at, tuple(self.outside))

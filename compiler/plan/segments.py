@@ -11,7 +11,44 @@ from dataclasses import dataclass, field
 from ...passes.place.segment import Segment
 from ...targets.model import Runtime
 from ...targets.operator_view import TensorView
-from ..bundle.plan_records import HandoffRecord
+from ..bundle.plan_records import HandoffRecord, MemoriesRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPlan:
+    """Where tensors of segments lie, by segment index; nothing for a segment whose device has one memory for each role."""
+
+    segments: Mapping[int, MemoriesRecord] = field(default_factory=dict)
+    working: Mapping[str, int] | None = None
+    """Per memory, the most that tensors of one segment take of it; None for what each segment holds, in its device's own memory."""
+    resident: Mapping[str, int] = field(default_factory=dict)
+    """Per memory, bytes of weights that lie there in all runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """An operator that is left out of its segment, because where its tensors lie is all that it does: parts are ranges of a whole."""
+
+    operator: str
+    """Kind and name."""
+    segment: int
+    """Index of the one that it was part of."""
+    whole: str
+    parts: tuple[str, ...]
+    starts: tuple[int, ...]
+    """Of the parts, in bytes."""
+    joins: bool
+    """The parts make the whole (Concat), else the whole makes the parts (Split, Slice, Reshape …)."""
+    before: bool
+    """Its operands are there before the segment runs, else the segment makes them."""
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        return (self.whole,) if self.joins else self.parts
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        return self.parts if self.joins else (self.whole,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +68,9 @@ class Compiled:
     """Per device that has a segment, and the host."""
     power: Mapping[str, float] = field(default_factory=dict)
     """Watts of a device that computes, where the target states them."""
+    memories: MemoryPlan = MemoryPlan()
+    views: tuple[View, ...] = ()
+    """Operators that no segment has; no tensor is in two of them."""
     page: int = 4096
     """Page size of the memory that holds the arena."""
     layouts: Mapping[str, str] = field(default_factory=dict)

@@ -29,16 +29,17 @@ def search(target: Target, plan: Trials, whole: Trials, write: Write) -> tuple[t
     """Relaxations that work, smallest first, and what comes of the target with all bounds taken away.
 
     plan: what can be predicted of a compilation; whole: all of it, which says whether a relaxation works."""
-    explore = plan if plan(target).values is None else whole
-    free = explore(_unlimited(target, bounds_of(target)))
-    bounds = _likeliest(bounds_of(target), free.values or {})
-    found = _confirmed(_singles(target, bounds, explore), target, explore, whole, write)
-    if not found and explore is plan and free.values is not None:  # what only shows when the bundle is there
-        explore, free = whole, whole(_unlimited(target, bounds))
-        bounds = _likeliest(bounds, free.values or {})
-        found = _confirmed(_singles(target, bounds, whole), target, whole, whole, write)
-    if not found and free.values is not None:
-        found = _confirmed(_together(target, bounds, free.values, explore), target, explore, whole, write)
+    found: list[Relaxation] = []
+    free = Outcome(None)
+    for explore in (plan, whole) if plan(target).values is None else (whole,):
+        # whole ones only for what shows when the bundle is there
+        free = explore(_unlimited(target, bounds_of(target)))
+        bounds = _likeliest(bounds_of(target), free.values or {})
+        found = _confirmed(_singles(target, bounds, explore), target, explore, whole, write)
+        if not found and free.values is not None:
+            found = _confirmed(_together(target, bounds, free.values, explore), target, explore, whole, write)
+        if found or free.values is None:
+            break
     return tuple(found), free
 
 

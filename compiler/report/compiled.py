@@ -31,7 +31,7 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
     say(screen, "latency", _latency(facts))
     arena = facts["arena"]
     say(screen, "arena", [f"{size(arena['bytes'])}, lower bound {size(arena['lower_bound'])}{_over(arena)}"])
-    say(screen, "memory", _memory(facts["memory"]))
+    say(screen, "memory", _memory(facts["memory"], verbose))
     if facts["energy"]["joules"]:
         say(screen, "energy", [_energy(facts["energy"])])
     say(screen, "package", [_package(facts["package"])])
@@ -85,7 +85,9 @@ def _latency(facts: Facts) -> Iterator[str | Text]:
     rivals = [(f"all on {facts['host']}", latency["all_host"]), ("greedy partitioning", latency["greedy"])]
     yield f"against {', '.join(_against(name, value, latency['predicted']) for name, value in rivals)}"
     proof = "proven optimal"
-    if not latency["proven_optimal"]:
+    if latency["lower_bound"] is None:
+        proof = "no bound, because what memories save depends on the whole plan; the best of the placements tried"
+    elif not latency["proven_optimal"]:
         proof = f"within {latency['gap'] * 100:.1f} % of the bound {time(latency['lower_bound'])} (--effort 10 searches longer for a proof)"
     yield f"{proof} over {count(latency['units'], 'unit')}"
 
@@ -100,7 +102,7 @@ def _over(arena: Facts) -> str:
     return f" ({arena['bytes'] / arena['lower_bound']:.3f}x)" if arena["lower_bound"] else ""
 
 
-def _memory(memory: Facts) -> Iterator[str]:
+def _memory(memory: Facts, verbose: bool) -> Iterator[str]:
     """Exact bytes, so that the terms add up to what is printed."""
     for facts in memory["memories"]:
         terms = [(facts["weights"], "weights"), (facts["working"], "inside a segment"), (facts["arena"], "arena")]
@@ -109,6 +111,19 @@ def _memory(memory: Facts) -> Iterator[str]:
     counted = [facts for facts in memory["memories"] if facts["in_peak"]]
     if len(counted) > 1:
         yield f"peak {_sum(memory['peak'], [(facts['bytes'], facts['name']) for facts in counted])}"
+    yield from map(_transfers, memory["transfers"])
+    for one in memory["schedule"] if verbose else ():
+        way = f"{one['from']} -> {one['to']}, {size(one['bytes'])}, {time(one['seconds'])}"
+        yield f"segment {one['segment']}, {one['when']} {printable(one['kernel'])}: {one['kind']} {printable(one['tensor'])}, {way}"
+
+
+def _transfers(facts: Facts) -> str:
+    """What a device with several memories keeps besides its own, and what it copies."""
+    kept = f"{count(facts['placed'], 'tensor')} and {count(facts['resident'], 'resident weight')} in other memories"
+    moved = f"{facts['spilled']} spilled, {facts['filled']} filled, {count(facts['streamed'], 'weight')} streamed"
+    spent = f"{size(facts['bytes'])} copied in {time(facts['seconds'])}"
+    overlapped = f" and {time(facts['overlapped'])} beside kernels" if facts["overlapped"] else ""
+    return f"{facts['device']} {kept}, {moved}: {spent}{overlapped}"
 
 
 def _sum(total: int, terms: Iterable[tuple[int, str]]) -> str:

@@ -10,12 +10,14 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
+from typing import Protocol
 
 from ...targets.dtypes import BITS
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import ArenaRecord, HandoffRecord, SlotRecord
 from ..devices.views import ONNX_TYPES
 from ..errors import BundleError
+from .check_ranges import wrong_range
 
 LARGEST_ALIGN = 1 << 30
 """Bytes; no device asks for more than a huge page."""
@@ -31,7 +33,13 @@ def check_arena(manifest: Manifest, where: str) -> None:
         problem = _misfit(slot, arena, last) or _wrong_layout(slot, padded)
         if problem:
             raise BundleError(f"arena.slots[{index}] ({slot.tensor}): {problem}", where=where)
-    problem = _wrong_numbers(arena) or _bound_twice(arena.slots) or first_overlap(arena.slots)
+    problem = (
+        _wrong_numbers(arena)
+        or _bound_twice(arena.slots)
+        or wrong_range(arena.slots)
+        or _wrong_share(arena.slots)
+        or first_overlap(arena.slots, _last_steps(arena.slots))
+    )
     if problem:
         raise BundleError(f"arena{problem}", where=where)
 
@@ -107,11 +115,56 @@ def _bound_twice(slots: Sequence[SlotRecord]) -> str:
     return "" if twice is None else f".slots: {twice[1]} binds {twice[0]!r} twice"
 
 
-def first_overlap(slots: Sequence[SlotRecord]) -> str:
-    """Two slots that share bytes while both are live; "" for none. Live slots lie in order and apart, so a new one meets a neighbour."""
+class Live(Protocol):
+    """Bytes with a lifetime: a slot of the arena, or another."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def lifetime(self) -> tuple[int, int]: ...
+
+
+def _wrong_share(slots: Sequence[SlotRecord]) -> str:
+    """A result that cannot take over the bytes of the slot it names, as far as the arena tells; "" for none. See check_in_place.py."""
+    taken: set[int] = set()
+    for index, slot in enumerate(slots):
+        if slot.in_place is None:
+            continue
+        base, at = slot.in_place.slot, f".slots[{index}].in_place"
+        if base >= len(slots) or base == index or base in taken:
+            return f"{at}: slot {base} is not one whose bytes {slot.tensor!r} alone could take over"
+        taken.add(base)
+        other = slots[base]
+        if slot.inside is not None or other.inside is not None:
+            return f"{at}: {slot.tensor!r} or {other.tensor!r} is a range of other bytes"
+        same = (slot.offset, slot.bytes, slot.packed, slot.dtype) == (other.offset, other.bytes, other.packed, other.dtype)
+        if not same or slot.packed_on_cpu or other.packed_on_cpu:
+            return f"{at}: {_span(slot)} of {slot.dtype}{list(slot.shape)} does not lie as {_span(other)} of {other.dtype}"
+        if other.lifetime[1] != slot.lifetime[0]:
+            begin, end = slot.lifetime[0], other.lifetime[1]
+            return f"{at}: {slot.tensor!r} lives from step {begin} on, {other.tensor!r} is used until step {end}"
+    return ""
+
+
+def _last_steps(slots: Sequence[SlotRecord]) -> dict[int, int]:
+    """Where it is not a slot's own: one that a result takes over ends a step earlier, for in that step the result holds its bytes; ranges
+    of a slot are that slot's, and hold none of their own."""
+    last = {k: slot.lifetime[0] - 1 for k, slot in enumerate(slots) if slot.inside is not None}
+    return last | {slot.in_place.slot: slot.lifetime[0] - 1 for slot in slots if slot.in_place is not None}
+
+
+def first_overlap(slots: Sequence[Live], last_steps: Mapping[int, int] | None = None) -> str:
+    """Two slots that share bytes while both are live; "" for none. Live slots lie in order and apart, so a new one meets a neighbour.
+    `last_steps`: by index, those at which a slot is live last where that is not what its lifetime says."""
+    last = [(last_steps or {}).get(k, slot.lifetime[1]) for k, slot in enumerate(slots)]
     live: list[tuple[int, int]] = []
     ends: list[tuple[int, int]] = []
-    for index in sorted((k for k, slot in enumerate(slots) if slot.bytes), key=lambda k: slots[k].lifetime[0]):
+    there = [k for k, slot in enumerate(slots) if slot.bytes and slot.lifetime[0] <= last[k]]
+    for index in sorted(there, key=lambda k: slots[k].lifetime[0]):
         slot = slots[index]
         while ends and ends[0][0] < slot.lifetime[0]:
             gone = heappop(ends)[1]
@@ -121,9 +174,9 @@ def first_overlap(slots: Sequence[SlotRecord]) -> str:
             if slot.offset < slots[other].offset + slots[other].bytes and slots[other].offset < slot.offset + slot.bytes:
                 return f".slots: {_span(slots[other])} and {_span(slot)} are live together and overlap"
         insort(live, (slot.offset, index))
-        heappush(ends, (slot.lifetime[1], index))
+        heappush(ends, (last[index], index))
     return ""
 
 
-def _span(slot: SlotRecord) -> str:
+def _span(slot: Live) -> str:
     return f"{slot.name!r} [{slot.offset}, {slot.offset + slot.bytes})"

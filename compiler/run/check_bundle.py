@@ -1,8 +1,8 @@
 """Whether a bundle can be trusted before anything of it runs, as far as it says so itself. A bundle is hostile input: it may come from
 anywhere. What hashes and these checks cannot know is said in docs/trust.md.
 
-In this order: files against their hashes (check_files), the plan of memory (check_arena), the flow of values (check_schedule), the
-segments against both (check_segments). Each check costs little more than reading what it checks.
+In this order: files against their hashes (check_files), the plan of memory (check_arena, check_memories), the flow of values
+(check_schedule), the segments against all of it (check_segments). Each check costs little more than reading what it checks.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from ..devices.ort_settings import OPTIMISERS
 from ..errors import BundleError
 from .check_arena import check_arena
 from .check_files import check_files
+from .check_in_place import wrong_in_place
+from .check_memories import check_memories
 from .check_schedule import check_schedule
 from .check_segments import check_segments
 
@@ -38,7 +40,9 @@ def check_plan(manifest: Manifest, where: str) -> None:
             raise BundleError(f"model.{field} names a tensor twice", where=where)
     check_arena(manifest, where)
     check_schedule(manifest, where)
-    for problem in (*map(_wrong_runtime, manifest.segments), *_wrong_handoffs(manifest), _wrong_verification(manifest)):
+    check_memories(manifest, where)
+    found = (*map(_wrong_runtime, manifest.segments), *_wrong_handoffs(manifest), *wrong_in_place(manifest), _wrong_verification(manifest))
+    for problem in found:
         if problem:
             raise BundleError(problem, where=where)
 

@@ -37,12 +37,27 @@ class _Flow:
         self.maker: dict[str, int] = {}
         """By tensor, of those outside the arena."""
         self.users: list[int] = [0] * len(self.slots)
-        """By slot: the steps that read or write it, one bit each."""
+        """By slot with bytes of its own: the steps that read or write it or a range of it, one bit each."""
+        self.read: set[int] = set()
+        """Slots that a step reads."""
+        self.parts: dict[int, list[int]] = {}
+        """By slot that no step writes, because its parts are written."""
+        for k, slot in enumerate(self.slots):
+            if slot.inside is not None and slot.inside.kind == "part":
+                self.parts.setdefault(slot.inside.slot, []).append(k)
         self.host = next((self.slots[v.slot].device for v in manifest.model.inputs if v.slot is not None and v.slot < len(self.slots)), "")
         self.ran: list[int] = []
 
     def fail(self, message: str) -> BundleError:
         return BundleError(message, where=self.where)
+
+    def sources(self, slot: int) -> set[int]:
+        """The steps that write its bytes; empty where not all of them are written yet."""
+        inside = self.slots[slot].inside
+        if inside is not None and inside.kind == "view":
+            return self.sources(inside.slot)
+        written = [self.writer.get(k) for k in self.parts.get(slot, (slot,))]
+        return set() if None in written else {step for step in written if step is not None}
 
     def enter(self, value: ValueRecord) -> None:
         """An input of the model, which the caller writes before the first step."""
@@ -52,6 +67,8 @@ class _Flow:
             self.maker[value.name] = CALLER
             return
         slot = self.value_slot("inputs", value)
+        if not self._is_written(value.slot or 0):
+            raise self.fail(f"model.inputs: slot {value.slot} of {value.name!r} is made of other slots")
         if slot.lifetime[0] or slot.device != self.host or value.slot in self.writer:
             what = f"lifetime {list(slot.lifetime)} on {slot.device}" + (", for another input too" if value.slot in self.writer else "")
             raise self.fail(f"model.inputs: {value.name!r} must lie on {self.host} from step 0 on; its slot {value.slot} has {what}")
@@ -74,7 +91,7 @@ class _Flow:
         else:
             reads, writes, needs = self._copy(record, at)
         self._use(index, at, reads, writes)
-        needs |= {self.writer[slot] for slot in reads}
+        needs |= {source for slot in reads for source in self.sources(slot)}
         expected = sorted(needs - {CALLER})
         if list(record.needs) != expected:
             raise self.fail(f"{at}.needs is {_few(record.needs)}, what it reads is written by steps {_few(expected)}")
@@ -149,13 +166,20 @@ class _Flow:
     def _use(self, index: int, at: str, reads: Sequence[int], writes: Sequence[int]) -> None:
         self._check_live(index, at, (*reads, *writes))
         for slot in reads:
-            if slot not in self.writer:
+            if not self.sources(slot):
                 raise self.fail(f"{at} reads a slot that no step before it writes")
         for slot in writes:
-            if slot in self.writer or writes.count(slot) > 1:
+            if slot in self.writer or writes.count(slot) > 1 or not self._is_written(slot):
                 raise self.fail(f"{at} writes slot {slot}, which is written already")
+        self.read.update(reads)
         for slot in (*reads, *writes):
-            self.users[slot] |= 1 << index
+            inside = self.slots[slot].inside
+            self.users[slot if inside is None else inside.slot] |= 1 << index
+
+    def _is_written(self, slot: int) -> bool:
+        """Whether a step, or the caller, writes the slot as such: neither a view nor made of parts."""
+        inside = self.slots[slot].inside
+        return slot not in self.parts and (inside is None or inside.kind == "part")
 
     def leave(self) -> None:
         """After the last step: everything ran, was written, and the outputs are there."""
@@ -165,7 +189,7 @@ class _Flow:
         for output in self.manifest.model.outputs:
             if output.slot is not None:
                 self._check_output(output, max(steps - 1, 0))
-        unwritten = next((k for k in range(len(self.slots)) if k not in self.writer), None)
+        unwritten = next((k for k in range(len(self.slots)) if not self.sources(k)), None)
         if unwritten is not None:
             raise self.fail(f"arena.slots[{unwritten}] ({self.slots[unwritten].tensor}) is written by no step")
         self._check_names()
@@ -173,7 +197,7 @@ class _Flow:
 
     def _check_output(self, output: ValueRecord, last: int) -> None:
         slot = self.value_slot("outputs", output)
-        if output.slot not in self.writer or slot.lifetime[1] < last:
+        if not self.sources(output.slot or 0) or slot.lifetime[1] < last:
             raise self.fail(f"the output {output.name!r} is not in its slot after the last step")
         if self.host and self.host not in (slot.device, *slot.aliases):
             raise self.fail(f"model.outputs: {output.name!r} lies in slot {output.slot} of {slot.device}, which {self.host} does not bind")
@@ -193,15 +217,30 @@ class _Flow:
 
     def _check_read(self) -> None:
         """What steps make is read, or is an output: otherwise an output, or whoever read it, is lost."""
-        outputs = {output.slot for output in self.manifest.model.outputs}
-        for slot, step in self.writer.items():
-            if step != CALLER and slot not in outputs and self.users[slot] == 1 << step:
+        used = self.read | {output.slot for output in self.manifest.model.outputs if output.slot is not None}
+        ranges = [(k, slot.inside) for k, slot in enumerate(self.slots) if slot.inside is not None]
+        used |= {inside.slot for k, inside in ranges if inside.kind == "view" and k in used}
+        used |= {k for k, inside in ranges if inside.kind == "part" and inside.slot in used}
+        for slot in range(len(self.slots)):
+            if self.writer.get(slot) != CALLER and slot not in used:
                 raise self.fail(f"arena.slots[{slot}] ({self.slots[slot].tensor}) is read by no step, and is not among model.outputs")
         read = {port.tensor for segment in self.manifest.segments for port in segment.inputs if port.slot is None}
         read |= {output.name for output in self.manifest.model.outputs}
         unread = next((name for name, step in self.maker.items() if step != CALLER and name not in read), None)
         if unread is not None:
             raise self.fail(f"{unread!r} is read by no step, and is not among model.outputs")
+
+    def takes_over(self, slot: int, before: int) -> bool:
+        """Whether the slot is written over another while its writer reads that one, and the manifest says so (check_in_place.py)."""
+        record = self.slots[slot].in_place
+        return record is not None and record.slot == before
+
+    def _check_wait(self, slot: int, writer: int, behind: int, before: Sequence[int]) -> None:
+        for earlier in before:
+            own = 1 << writer if self.takes_over(slot, earlier) else 0
+            if self.users[earlier] & ~(behind | own):
+                over = f"writes {self.slots[slot].tensor!r} over {self.slots[earlier].tensor!r}"
+                raise self.fail(f"schedule[{writer}].waits: it {over} and does not wait for its last use")
 
     def check_waits(self) -> None:
         """Whoever writes over bytes is behind, by `needs` and `waits`, everybody who used them before."""
@@ -212,14 +251,13 @@ class _Flow:
                 reached |= behind[earlier] | 1 << earlier
             behind.append(reached)
         held: list[tuple[int, int, int]] = []  # (begin, end, slot): bytes and who used them last, in order, apart
-        for k in sorted(range(len(self.slots)), key=lambda k: self.slots[k].lifetime[0]):
-            begin, end, writer = self.slots[k].offset, self.slots[k].offset + self.slots[k].bytes, self.writer[k]
+        own = (k for k, slot in enumerate(self.slots) if slot.inside is None)
+        for k in sorted(own, key=lambda k: self.slots[k].lifetime[0]):
+            begin, end = self.slots[k].offset, self.slots[k].offset + self.slots[k].bytes
             low = bisect_right(held, begin, key=lambda item: item[1])
             high = bisect_left(held, end, key=lambda item: item[0])
-            for _, _, before in held[low:high]:
-                if writer != CALLER and self.users[before] & ~behind[writer]:
-                    over = f"writes {self.slots[k].tensor!r} over {self.slots[before].tensor!r}"
-                    raise self.fail(f"schedule[{writer}].waits: it {over} and does not wait for its last use")
+            for writer in sorted(self.sources(k) - {CALLER}):
+                self._check_wait(k, writer, behind[writer], [before for _, _, before in held[low:high]])
             rest = [(held[low][0], begin, held[low][2])] if low < high and held[low][0] < begin else []
             more = [(end, held[high - 1][1], held[high - 1][2])] if low < high and held[high - 1][1] > end else []
             held[low:high] = [*rest, (begin, end, k), *more]

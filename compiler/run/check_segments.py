@@ -15,6 +15,7 @@ from ..bundle.manifest import Manifest
 from ..bundle.plan_records import PortRecord, SegmentRecord
 from ..bundle.weights import tensors_in
 from ..errors import BundleError, first_line
+from .check_memories import unreadable
 
 if TYPE_CHECKING:
     import onnx
@@ -33,6 +34,7 @@ def check_segments(folder: Path, manifest: Manifest) -> None:
             or _wrong_versions(segment, model)
             or next(_wrong_ports(segment, model, manifest, host), "")
             or _wrong_kernels(segment, model)
+            or unreadable(segment, model)
         )
         if problem:
             raise BundleError(problem, where=str(folder))

@@ -21,7 +21,8 @@ from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
 from .choose_adapters import choose_adapters, find_blob
-from .generation import Generation, ports_of, slots_at, step_words
+from .generation import Generation, made_by_steps, ports_of, slots_at, step_words
+from .in_place import Apart, results_over_inputs, unproved
 from .outputs import About, Outputs, Spans
 from .resident import measure_resident
 from .turn import Turn
@@ -72,6 +73,7 @@ class Session:
         loaded = [measure_resident(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
         self._segments, self.resident = [segment for segment, _ in loaded], tuple(added for _, added in loaded)
         self.generations = [Generation(manifest, self.base, self._slots, self._segments, str(folder))]
+        self._ranges = made_by_steps(manifest)
         self._named: dict[str, Any] = {}
         self._turn = Turn()
         self._describe()
@@ -201,8 +203,8 @@ class Session:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What came up while segments were compiled here."""
-        return tuple(dict.fromkeys(self._notes))
+        """What came up while segments were compiled here, and in their first runs."""
+        return tuple(dict.fromkeys((*self._notes, *(note for generation in self.generations for note in generation.notes))))
 
     @property
     def arena_bytes(self) -> int:
@@ -263,7 +265,13 @@ class Session:
         blob = find_blob(self._folder, segment, adapter, self._scratch, self._notes.append) if adapter.suffix else None
         inputs, outputs = ports_of(segment.inputs, slots, self._dtypes), ports_of(segment.outputs, slots, self._dtypes)
         with doing(f"loading segment {segment.index} ({segment.device})", size=self._size):
-            return adapter.load(self._folder / segment.file, blob, inputs, outputs)
+            loaded = adapter.load(self._folder / segment.file, blob, inputs, outputs)
+            over = results_over_inputs(self.manifest, segment)
+            if not over or not (unknown := unproved(adapter, self._folder / segment.file, over)):
+                return loaded
+            what = f"segment {segment.index} ({segment.device}) computes {', '.join(over)} apart and copies them over its inputs"
+            self._notes.append(f"{what}: the runtime here is not known to do so with {', '.join(unknown)}")
+            return Apart(loaded, inputs, outputs, tuple(over))
 
     def _again(self, index: int, slots: Sequence[Port]) -> LoadedSegment:
         record, loaded = self.manifest.segments[index], self._segments[index]
@@ -272,13 +280,14 @@ class Session:
         return loaded.again(ports_of(record.inputs, slots, self._dtypes), ports_of(record.outputs, slots, self._dtypes))
 
     def _show(self, index: int, named: Mapping[str, Any], observe: Observe) -> None:
-        step = self.manifest.schedule[index]
-        if step.segment is None:
-            return
-        segment = self.manifest.segments[step.segment]
-        for port in segment.outputs:
-            value = _plain(named[port.tensor]) if port.slot is None else view_at(self._slots[port.slot])
-            observe(port.tensor, segment.device, value)
+        step, slots = self.manifest.schedule[index], self.manifest.arena.slots
+        if step.segment is not None:
+            segment = self.manifest.segments[step.segment]
+            for port in segment.outputs:
+                value = _plain(named[port.tensor]) if port.slot is None else view_at(self._slots[port.slot])
+                observe(port.tensor, segment.device, value)
+        for k in self._ranges.get(index, ()):
+            observe(slots[k].tensor, slots[k].device, view_at(self._slots[k]))
 
 
 def _plain(value: Any) -> Any:

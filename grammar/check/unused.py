@@ -1,5 +1,5 @@
-"""HW0513: what a file states and no plan, prediction or check depends on. A memory that is read as chosen and never used is a slip, or a
-hope for what the planner does not do yet: either way its author should know.
+"""HW0513: what a file states and no plan, prediction or check depends on: a slip, or a hope for what the planner does not do. Either way
+its author should know.
 
 Said exactly where it holds; a statement that matters for some models is left alone.
 """
@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from ...targets.cost import home_memory, weights_memory
 from ...targets.dtypes import FLOATS
-from ...targets.model import Device, Memory, Target
+from ...targets.model import Device, Target
 from ...targets.support import device_dtypes, lists
+from ...targets.traffic import PLACEABLE
 from ..lower.context import Context
 from ..text.diagnostics import Span
 from ..text.syntax import Statement
@@ -34,27 +35,18 @@ def check_unused(target: Target, context: Context) -> None:
 
 
 def _memories(target: Target, context: Context) -> Found:
-    """A memory that no device keeps anything in, and pages of a memory that nothing is allocated in."""
-    homes = {device.name: home_memory(target, device.name) for device in target.devices}
-    read = {device.name: weights_memory(target, device.name) for device in target.devices}
-    used = {memory.name for memory in (*homes.values(), *read.values())}
+    """A memory too small for any tensor that could lie there, and pages of a memory that nothing is allocated in."""
+    homes = {device.name: home_memory(target, device.name).name for device in target.devices}
+    stores = {device.name: weights_memory(target, device.name).name for device in target.devices}
     for memory in target.memories:
-        if memory.name not in used:
-            yield context.spans.get(f"memory.{memory.name}"), *_unused(memory, homes, read)
-        elif memory.name != homes[target.host.name].name:
-            message = f"`page` of `{memory.name}` has no effect: tensors that cross devices lie in `{homes[target.host.name].name}`"
+        if memory.budget < PLACEABLE and memory.name not in (*homes.values(), *stores.values()):
+            message = (
+                f"memory `{memory.name}` has no effect: tensors of less than {PLACEABLE} B stay in the memory that a device has by default"
+            )
+            yield context.spans.get(f"memory.{memory.name}"), message, "state the budget that a model may use, or leave it out"
+        elif memory.name != homes[target.host.name]:
+            message = f"`page` of `{memory.name}` has no effect: tensors that cross devices lie in `{homes[target.host.name]}`"
             yield context.spans.get(f"memory.{memory.name}.page"), message, "leave it out"
-
-
-def _unused(memory: Memory, homes: dict[str, Memory], read: dict[str, Memory]) -> tuple[str, str]:
-    kept: dict[str, list[str]] = {}
-    for name in memory.shared:
-        for role, there in (("activations", homes[name]), ("weights", read[name])):
-            if role in memory.holds:
-                kept.setdefault(f"its {role} in `{there.name}`", []).append(f"`{name}`")
-    places = "; ".join(f"{', '.join(names)} {'keep' if len(names) > 1 else 'keeps'} {where}" for where, names in kept.items())
-    message = f"memory `{memory.name}` has no effect: {places.replace('keep its', 'keep their')}"
-    return message, "a device is planned with one memory for each role, that of the largest budget; others beside it are not used yet"
 
 
 def _peaks(device: Device, context: Context) -> Found:

@@ -25,7 +25,7 @@ def force(placement: Placement, numbers: Collection[int], device: int, effort: f
         tuple(answer if d == device else elsewhere for d, answer in enumerate(row)) if k in numbers else row
         for k, row in enumerate(before.answers)
     )
-    question = state(DeviceAnswers(before.graph, before.target, before.nodes, answers))
+    question = state(DeviceAnswers(before.graph, before.target, before.nodes, answers), before.share)
     problem, moved = question.problem, []
     for unit, members in zip(problem.units, question.units, strict=True):
         now = placement.devices[members[0]]

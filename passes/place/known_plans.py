@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..solve.known import improve
+from ..solve.limit_rows import without
 from ..solve.price import price
 from ..solve.problem import Problem
 from ..solve.solve import DETERMINISTIC_SECONDS, Solution, solve
@@ -37,8 +38,8 @@ def known_assignments(problem: Problem) -> list[list[int]]:
 
 def other_placements(question: Question, best: Placement, effort: float = 1.0) -> tuple[Placement, ...]:
     """Further plans by predicted time, for when the fastest breaks a limit that the problem does not know (the arena, power):
-    the known ones, and the fastest with one and with two segments per device."""
-    problem = question.problem
+    the known ones, and the fastest with one and with two segments per device. Limits that no plan keeps together are left out."""
+    problem = question.problem if best.conflict is None else without(question.problem, best.conflict.limits)
     assignments = known_assignments(problem)
     for most in (1, 2):
         found = solve(_narrowed(problem, most), assignments, effort * DETERMINISTIC_SECONDS)
@@ -50,14 +51,6 @@ def other_placements(question: Question, best: Placement, effort: float = 1.0) -
             solution = Solution(tuple(assignment), cost, best.solution.lower_bound, False)
             kept[tuple(assignment)] = replace(best, solution=solution)
     return tuple(sorted(kept.values(), key=lambda placement: placement.solution.price.total)[:MOST_OTHERS])
-
-
-def relaxed(question: Question, more: int) -> Question:
-    """The question without limits, but for those on segments, each with `more` allowed."""
-    problem = question.problem
-    pieces = tuple(None if most is None else most + more for most in problem.most_pieces)
-    in_all = None if problem.most_in_all is None else problem.most_in_all + more
-    return replace(question, problem=replace(problem, rooms=(), bounds=(), most_error=None, most_pieces=pieces, most_in_all=in_all))
 
 
 def _narrowed(problem: Problem, most: int) -> Problem:

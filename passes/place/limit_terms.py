@@ -34,13 +34,13 @@ def _bound(target: Target, limit: Limit) -> Bound | None:
     match limit.kind, limit.subject:
         case "latency", _:
             return Bound(name, time_weights(target), limit.value)
-        case "fps", _:
+        case "fps", _ if limit.value > 0:
             return Bound(name, time_weights(target), 1 / limit.value)
         case "energy", _:
             return Bound(name, energy_weights(target), limit.value)
         case "power", subject if subject != "peak":
             energy = energy_weights(target)  # joules - watts * seconds <= 0
-            return Bound(name, Weights(tuple(w - limit.value for w in energy.busy), energy.handoff - limit.value), 0.0)
+            return Bound(name, Weights(tuple(w - limit.value for w in energy.busy), energy.handoff - limit.value), 0.0, limit.value)
     return None
 
 

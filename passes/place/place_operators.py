@@ -17,20 +17,15 @@ from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.rewrite import Rewrite
 from ..solve.coarsen import coarsen
-from ..solve.price import price
 from ..solve.problem import Net, Problem, Unit
-from ..solve.solve import DETERMINISTIC_SECONDS, solve
 from .candidates import NATIVE, Candidates, Implementation
 from .constant_cones import agree_on_constants, constant_tensors, constant_ties
+from .expected_savings import expected_savings
 from .kernels import group_kernels, reader_in
-from .known_plans import greedy_assignment, host_assignment, known_assignments, relaxed
 from .limit_terms import bounds, draws_too_much, rooms, segment_limits
 from .live_bytes import live_bytes
-from .placed import DeviceAnswers, Placement, Question
+from .placed import DeviceAnswers, Question
 from .quantised import agree, ties
-
-MOST_MORE_SEGMENTS = 32
-"""How far limits on partitions are raised in search of what would be enough."""
 
 
 def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> DeviceAnswers:
@@ -41,22 +36,25 @@ def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Map
     return DeviceAnswers(graph, target, nodes, agree_on_constants(graph, nodes, agreed))
 
 
-def state(asked: DeviceAnswers) -> Question:
-    """The placement problem of these answers. Every operator must have a device that runs it."""
+def state(asked: DeviceAnswers, share: float = 1.0) -> Question:
+    """The placement problem of these answers. Every operator must have a device that runs it. `share`: of the memories besides the
+    devices' own, what the problem may count on."""
     device_sets = [tuple(isinstance(answer, Implementation) for answer in row) for row in asked.answers]
     units = tuple(tuple(unit) for unit in coarsen(len(asked.nodes), _edges(asked), device_sets, _together(asked)))
-    return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units))
+    saved = expected_savings(asked, units, share)
+    return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units, saved), saved, share)
 
 
-def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> Problem:
-    """The numbers of the placement problem: seconds per unit and device, bytes, limits."""
+def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]], saved: Sequence[Sequence[float]]) -> Problem:
+    """The numbers of the placement problem: seconds per unit and device, bytes, limits. `saved`: by other memories (`residency.py`)."""
     target, nodes = asked.target, asked.nodes
     names = tuple(device.name for device in target.devices)
     nets, too_hungry = _nets(asked, units), draws_too_much(target)
     live = live_bytes(asked.graph, nodes, units, nets, set(constant_tensors(asked.graph, nodes)))
     made = []
-    for unit, size, at_once in zip(units, _weights(asked.graph, nodes, units), live, strict=True):
-        times = tuple(_unit_seconds(asked, unit, d) for d in range(len(names)))
+    less = saved or [(0.0,) * len(names)] * len(units)
+    for unit, size, at_once, gone in zip(units, _weights(asked.graph, nodes, units), live, less, strict=True):
+        times = tuple(seconds_of(asked, unit, d, gone[d]) for d in range(len(names)))
         kept = tuple(None if name in too_hungry else seconds for name, seconds in zip(names, times, strict=True))
         label = f"{nodes[unit[0]].name or nodes[unit[0]].kind}"
         made.append(Unit(label, kept if any(s is not None for s in kept) else times, size, at_once.touched, at_once.passing))
@@ -74,20 +72,10 @@ def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> Probl
     )
 
 
-def place(question: Question, effort: float = 1.0) -> Placement | None:
-    """The cheapest placement; None if memory or segment limits leave none. `effort` scales how long the solver looks for a proof."""
-    problem = question.problem
-    solution = solve(problem, known_assignments(problem), effort * DETERMINISTIC_SECONDS)
-    if solution is None:
-        return None
-    return Placement(question, solution, price(problem, greedy_assignment(problem)), price(problem, host_assignment(problem)))
-
-
-def place_relaxing(question: Question, effort: float = 1.0) -> Placement | None:
-    """`place`; where no placement keeps the limits on memory and segments, the cheapest with the fewest more segments and without
-    memory budgets, so that a caller can say by how much they are exceeded. None where a tensor has no route, or nothing helps."""
-    questions = (question, *(relaxed(question, more) for more in range(MOST_MORE_SEGMENTS)))
-    return next((found for each in questions if (found := place(each, effort)) is not None), None)
+def seconds_of(asked: DeviceAnswers, unit: Sequence[int], column: int, saved: float) -> float | None:
+    """Time of a unit on one device, less what its other memories save; None where the device refuses a member."""
+    alone = _unit_seconds(asked, unit, column)
+    return max(0.0, alone - saved) if alone is not None and saved else alone
 
 
 def _unit_seconds(asked: DeviceAnswers, unit: Sequence[int], column: int) -> float | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from ...targets.model import Target
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..solve.conflict import Conflict
 from ..solve.price import Price
 from ..solve.problem import Problem
 from ..solve.solve import Solution
 from .candidates import Answer, Implementation, Refusal
+from .unlimited import Unlimited
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,13 @@ class Question(DeviceAnswers):
     units: tuple[tuple[int, ...], ...]
     """Node numbers per unit of `problem`."""
     problem: Problem
+    saved: tuple[tuple[float, ...], ...] = ()
+    """Seconds that `problem` has taken off per unit and device for memories besides the device's own; () for none."""
+    share: float = 1.0
+    """Of those memories, what `saved` counts on."""
+
+    def saved_by(self, units: Iterable[int], device: int) -> float:
+        return sum(self.saved[unit][device] for unit in units) if self.saved else 0.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,10 @@ class Placement:
     solution: Solution
     greedy: Price | None
     all_host: Price | None
+    unlimited: Unlimited | None = None
+    """The best plan without limits, where it breaks one: what they forced."""
+    conflict: Conflict | None = None
+    """Where no plan keeps the limits: which of them contradict each other. The placement then is the one that breaks them least."""
 
     @cached_property
     def devices(self) -> tuple[int, ...]:
@@ -129,3 +143,5 @@ class Part:
     """Dtypes the device computes in, most frequent first."""
     in_integers: frozenset[str] = frozenset()
     """What the QuantizeLinear at the end of a quantised unit writes, where the device computes the unit in integers."""
+    saved: float = 0.0
+    """What the placement expected memories besides the device's own to save; it is taken off `seconds`."""

@@ -25,7 +25,8 @@ def realise(placement: Placement, rewrites: Mapping[str, Rewrite], allow: Allow 
         seconds = problem.dispatch[device] + sum(problem.units[u].seconds[device] or 0.0 for u in piece.units)
         live = sorted((node for node in nodes if node.live), key=lambda node: order[id(node)])
         ranked = sorted(set(dtypes), key=lambda dtype: (-dtypes.count(dtype), dtype))
-        parts.append(Part(problem.devices[device], tuple(live), seconds, tuple(ranked), _in_integers(question, piece)))
+        saved = question.saved_by(piece.units, device)
+        parts.append(Part(problem.devices[device], tuple(live), seconds, tuple(ranked), _in_integers(question, piece), saved))
     return tuple(parts), tuple(site for _, _, sites in pieces for site in sites)
 
 

@@ -19,7 +19,7 @@ from .quantised import OUT, QuantisedUnit, quantised_units
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class HeldOtherwise:
     """Tensors inside quantised units that are held in another form than the graph has them."""
 
     sizes: dict[str, int] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class _Held:
 
 def internal_peak(graph: Graph, part: Part, nodes: Sequence[Node], border: set[str], device: Device) -> int:
     """Largest sum of bytes live at once inside the segment, in execution order. `border`: its inputs and outputs, which the arena holds."""
-    held = _held(graph, part, nodes, border, device)
+    held = held_otherwise(graph, part, nodes, border, device)
     dying: dict[int, list[str]] = {}
     for name, k in _last_uses(nodes, held.same).items():
         dying.setdefault(k, []).append(name)
@@ -58,8 +58,8 @@ def _last_uses(nodes: Sequence[Node], same: Mapping[str, str]) -> dict[str, int]
     return last
 
 
-def _held(graph: Graph, part: Part, nodes: Sequence[Node], border: set[str], device: Device) -> _Held:
-    found = _Held()
+def held_otherwise(graph: Graph, part: Part, nodes: Sequence[Node], border: set[str], device: Device) -> HeldOtherwise:
+    found = HeldOtherwise()
     for unit in quantised_units(graph, nodes):
         root = unit.members[-1]
         if unit.whole and root.writes[0] in part.in_integers:
@@ -78,7 +78,7 @@ def _weights(graph: Graph, unit: QuantisedUnit) -> set[str]:
     return found
 
 
-def _as_integers(graph: Graph, unit: QuantisedUnit, border: set[str], found: _Held) -> None:
+def _as_integers(graph: Graph, unit: QuantisedUnit, border: set[str], found: HeldOtherwise) -> None:
     """DequantizeLinear is another reading of the same bytes, and the last operator writes what QuantizeLinear gives."""
     *inner, root = unit.members
     result = graph.tensor(root.writes[0])

@@ -1,9 +1,10 @@
-"""CP-SAT over true-or-false variables, written in its own model format.
+"""CP-SAT over true-or-false and whole variables, written in its own model format.
 
 `ortools.sat.python.cp_model`, the usual way in, imports pandas, which takes longer than most placements take to solve. This fills the
 same message (`cp_model.proto`, documented with the solver) and hands it to the same entry point.
 
-A literal is a variable's number, or ~number for its negation; TRUE and FALSE are literals too.
+A literal is a variable's number, or ~number for its negation; TRUE and FALSE are literals too. Whole variables are numbers as well, and
+stand in sums only.
 """
 
 from __future__ import annotations
@@ -46,15 +47,15 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    values: tuple[bool, ...]
-    """By variable."""
+    values: tuple[int, ...]
+    """By variable; 0 or 1 for a literal's."""
     bound: float
     """No solution has a smaller objective."""
     proven: bool
     """Whether `values` is optimal."""
 
     def value(self, expression: Sum) -> int:
-        return expression.constant + sum(c for variable, c in expression.terms.items() if self.values[variable])
+        return expression.constant + sum(c * self.values[variable] for variable, c in expression.terms.items())
 
 
 class Model:
@@ -64,11 +65,16 @@ class Model:
         from ortools.sat.python import cp_model_helper
 
         self._proto = cp_model_helper.CpModelProto()
+        self._ends: list[tuple[int, int]] = []
         self.infeasible = False
         self._variable(1, 1)
 
     def boolean(self) -> int:
         return self._variable(0, 1)
+
+    def whole(self, least: int, most: int) -> int:
+        """A whole number from `least` to `most`."""
+        return self._variable(least, most)
 
     def at_least_one(self, *literals: int) -> None:
         self._proto.constraints.add().bool_or.literals.extend(literals)
@@ -76,19 +82,22 @@ class Model:
     def implies(self, first: int, second: int) -> None:
         self.at_least_one(~first, second)
 
-    def between(self, least: int, expression: Sum, most: int) -> None:
-        linear = self._proto.constraints.add().linear
+    def between(self, least: int, expression: Sum, most: int, when: Iterable[int] = ()) -> None:
+        """Only asked for where all literals of `when` are true."""
+        constraint = self._proto.constraints.add()
+        constraint.enforcement_literal.extend(when)
+        linear = constraint.linear
         linear.vars.extend(expression.terms.keys())
         linear.coeffs.extend(expression.terms.values())
         linear.domain.extend((least - expression.constant, most - expression.constant))
 
-    def at_least(self, expression: Sum, least: int) -> None:
-        most = expression.constant + sum(c for c in expression.terms.values() if c > 0)
-        self.between(least, expression, max(least, most))
+    def at_least(self, expression: Sum, least: int, when: Iterable[int] = ()) -> None:
+        most = expression.constant + sum(max(c * end for end in self._ends[v]) for v, c in expression.terms.items())
+        self.between(least, expression, max(least, most), when)
 
-    def at_most(self, expression: Sum, most: int) -> None:
-        least = expression.constant + sum(c for c in expression.terms.values() if c < 0)
-        self.between(min(least, most), expression, most)
+    def at_most(self, expression: Sum, most: int, when: Iterable[int] = ()) -> None:
+        least = expression.constant + sum(min(c * end for end in self._ends[v]) for v, c in expression.terms.items())
+        self.between(min(least, most), expression, most, when)
 
     def minimise(self, expression: Sum) -> None:
         objective = self._proto.objective
@@ -96,7 +105,7 @@ class Model:
         objective.coeffs.extend(expression.terms.values())
         objective.offset, objective.scaling_factor = expression.constant, 1
 
-    def hint(self, values: Mapping[int, bool]) -> None:
+    def hint(self, values: Mapping[int, int]) -> None:
         """A solution that is known, to start from; by variable."""
         self._proto.solution_hint.vars.extend(values.keys())
         self._proto.solution_hint.values.extend(int(value) for value in values.values())
@@ -117,8 +126,9 @@ class Model:
         self.infeasible = response.status == status.INFEASIBLE
         if response.status not in (status.OPTIMAL, status.FEASIBLE):
             return None
-        return Answer(tuple(map(bool, response.solution)), response.best_objective_bound, response.status == status.OPTIMAL)
+        return Answer(tuple(response.solution), response.best_objective_bound, response.status == status.OPTIMAL)
 
     def _variable(self, least: int, most: int) -> int:
         self._proto.variables.add().domain.extend((least, most))
+        self._ends.append((least, most))
         return len(self._proto.variables) - 1

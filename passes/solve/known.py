@@ -68,7 +68,7 @@ def fastest_options(problem: Problem, assignment: Sequence[int]) -> tuple[int, .
 def improve(problem: Problem, assignment: Sequence[int]) -> list[int]:
     """Descent over whole segments, smallest first: move a segment to another device where that makes the plan cheaper."""
     best = best_of(problem, [assignment])
-    tried, most = 0, min(MAX_MOVES, max(MIN_MOVES, MAX_MOVED // len(problem.units)))
+    tried, most = 0, min(MAX_MOVES, max(MIN_MOVES, MAX_MOVED // max(len(problem.units), 1)))
     while best is not None:
         better = best
         for piece in sorted(best.price.pieces, key=lambda piece: len(piece.units)):

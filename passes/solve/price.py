@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .partition import Piece, partition
@@ -46,22 +46,62 @@ def chosen(problem: Problem, assignment: Sequence[int], options: Sequence[int] |
     return found
 
 
-def price(problem: Problem, assignment: Sequence[int], options: Sequence[int] | None = None) -> Price | None:
-    """The exact predicted cost of an assignment (device index per unit, and the option's index on that device); None if it is not
-    possible or breaks a limit."""
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """A limit that a plan breaks, in the limit's own terms: seconds, joules, watts, bytes, segments."""
+
+    name: str
+    value: float
+    most: float
+
+
+def price(
+    problem: Problem, assignment: Sequence[int], options: Sequence[int] | None = None, cut: tuple[Piece, ...] | None = None
+) -> Price | None:
+    """The exact predicted cost of an assignment (device index per unit, and the option's index on that device), cut so or with the
+    least dispatches; None if it is not possible or breaks a limit."""
     picked = chosen(problem, assignment, options)
-    handoff = None if picked is None else _handoffs(problem, assignment)
-    if picked is None or handoff is None or not fits(problem, assignment, picked):
+    if picked is None or not fits(problem, assignment, picked):
         return None
-    pieces = partition(assignment, problem.predecessors, problem.dispatch)
-    if not _few_enough(problem, pieces):
-        return None
-    found = _priced(problem, assignment, picked, handoff, pieces)
+    found = _unlimited(problem, assignment, picked, cut)
+    return None if found is None or any(_excesses_of(problem, found)) else found
+
+
+def excesses(problem: Problem, assignment: Sequence[int], options: Sequence[int] | None = None) -> tuple[Excess, ...]:
+    """The limits that a plan breaks, which is possible without them; () where it keeps them all, or is not possible."""
+    picked = chosen(problem, assignment, options)
+    found = None if picked is None else _unlimited(problem, assignment, picked)
+    if picked is None or found is None:
+        return ()
+    filled = [(room.name, room_bytes(problem, room, assignment, picked), room.bytes) for room in problem.rooms]
+    return (*(Excess(name, held, most) for name, held, most in filled if held > most), *_excesses_of(problem, found))
+
+
+def _excesses_of(problem: Problem, found: Price) -> Iterator[Excess]:
+    """Of the limits that are not on memory."""
+    for device, name in enumerate(problem.devices):
+        most, count = problem.piece_limit(device), sum(piece.device == device for piece in found.pieces)
+        if most is not None and count > most:
+            yield Excess(f"partitions {name}", count, most)
+    if problem.most_in_all is not None and len(found.pieces) > problem.most_in_all:
+        yield Excess("partitions", len(found.pieces), problem.most_in_all)
     if problem.most_error is not None and found.error > problem.most_error * (1 + SLACK):
+        yield Excess("error", found.error, problem.most_error)
+    for bound in problem.bounds:
+        value = found.value(bound.weights)
+        if value > bound.most + SLACK * max(abs(bound.most), found.total):
+            average = value / found.total + bound.average if bound.average and found.total else value
+            yield Excess(bound.name, average, bound.average or bound.most)
+
+
+def _unlimited(problem: Problem, assignment: Sequence[int], picked: Sequence[Option], cut: tuple[Piece, ...] | None = None) -> Price | None:
+    """None where a tensor has no route."""
+    handoff = _handoffs(problem, assignment)
+    if handoff is None:
         return None
-    if any(found.value(bound.weights) > bound.most + SLACK * max(abs(bound.most), found.total) for bound in problem.bounds):
-        return None
-    return found
+    costs = tuple(seconds * weight for seconds, weight in zip(problem.dispatch, problem.aim.busy, strict=True))
+    pieces = partition(assignment, problem.predecessors, costs) if cut is None else cut
+    return _priced(problem, assignment, picked, handoff, pieces)
 
 
 def _priced(problem: Problem, assignment: Sequence[int], picked: Sequence[Option], handoff: float, pieces: tuple[Piece, ...]) -> Price:
@@ -85,19 +125,15 @@ def _handoffs(problem: Problem, assignment: Sequence[int]) -> float | None:
             if seconds is None:
                 return None
             total += seconds
+        if net.export and net.producer >= 0 and any(device != source for device in wanted(problem, net, assignment)):
+            total += net.export[source]
     return total
 
 
-def _few_enough(problem: Problem, pieces: Sequence[Piece]) -> bool:
-    for device in range(len(problem.devices)):
-        most = problem.piece_limit(device)
-        if most is not None and sum(piece.device == device for piece in pieces) > most:
-            return False
-    return problem.most_in_all is None or len(pieces) <= problem.most_in_all
-
-
 def fits(problem: Problem, assignment: Sequence[int], picked: Sequence[Option]) -> bool:
-    """Whether every memory has room."""
+    """Whether every memory has room, and what must be together is."""
+    if any(len({assignment[unit] for unit in units}) > 1 for units in problem.together):
+        return False
     return all(room_bytes(problem, room, assignment, picked) <= room.bytes for room in problem.rooms)
 
 

@@ -11,8 +11,20 @@ quantity that an objective or a limit asks about is a sum over units, segments a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cached_property
+
+
+class Objective(Enum):
+    """What a plan is chosen for."""
+
+    SUM = "sum"
+    """The sum of times, or the quantity linear in time that the problem's `objective` names."""
+    LATENCY = "latency"
+    """The time of one request where devices work at once."""
+    THROUGHPUT = "throughput"
+    """The time between two pipelined requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,8 @@ class Net:
     consumers: tuple[int, ...]
     to_host: bool
     seconds: tuple[tuple[float | None, ...], ...]
+    export: tuple[float, ...] = ()
+    """Seconds per device that its producer's device pays once if any other needs the tensor, on top of `seconds`; () for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,8 @@ class Bound:
     name: str
     weights: Weights
     most: float
+    average: float = 0.0
+    """For a limit on an average over the run, what the average may be; `weights` then are what a second adds beyond it."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +138,10 @@ class Problem:
     most_error: float | None = None
     objective: Weights | None = None
     """What is minimised, no weight below zero; None: latency."""
+    together: tuple[tuple[int, ...], ...] = ()
+    """Sets of units that one device runs, not necessarily in one segment."""
+    parallel: tuple[int, ...] = ()
+    """Devices that run any number of units at once, each as soon as its inputs are there."""
 
     def piece_limit(self, device: int) -> int | None:
         return self.most_pieces[device] if device < len(self.most_pieces) else None
@@ -134,6 +154,10 @@ class Problem:
     @cached_property
     def time(self) -> Weights:
         return Weights((1.0,) * len(self.devices), 1.0)
+
+    def without_limits(self) -> Problem:
+        """The same units, handoffs and objective."""
+        return replace(self, rooms=(), most_pieces=(), most_in_all=None, bounds=(), most_error=None)
 
     @cached_property
     def predecessors(self) -> list[list[int]]:

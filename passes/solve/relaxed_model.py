@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from .cp_sat import Model, Sum
 from .problem import Problem
-from .terms import TICKS, terms
+from .terms import TICKS, minimise, terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def relaxed_search(problem: Problem, seconds: float) -> Relaxed:
             model.at_most(Sum([literal]), 0)
     if problem.most_in_all is not None:
         model.at_most(Sum(used.values()), problem.most_in_all)
-    terms(model, _without_gains(problem), on, list(used.items()))
+    minimise(model, problem, terms(model, _without_gains(problem), on, list(used.items())))
     answer = model.solve(seconds)
     if answer is None:
         return Relaxed(model.infeasible, 0.0, None)

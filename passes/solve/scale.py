@@ -16,7 +16,11 @@ def scaled(problem: Problem) -> Problem:
         Unit(u.name, tuple(None if s is None else s * w for s, w in zip(u.seconds, aim.busy, strict=True))) for u in problem.units
     )
     nets = tuple(
-        replace(net, seconds=tuple(tuple(None if s is None else s * aim.handoff for s in row) for row in net.seconds))
+        replace(
+            net,
+            seconds=tuple(tuple(None if s is None else s * aim.handoff for s in row) for row in net.seconds),
+            export=tuple(s * aim.handoff for s in net.export),
+        )
         for net in problem.nets
     )
     dispatch = tuple(s * w for s, w in zip(problem.dispatch, aim.busy, strict=True))

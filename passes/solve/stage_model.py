@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .cp_sat import FALSE, TRUE, Model, Sum
 from .price import price
 from .problem import Problem, Unit
-from .terms import TICKS, options_of, terms
+from .terms import TICKS, minimise, options_of, terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,14 @@ def search(problem: Problem, hint: tuple[Sequence[int], Sequence[int]] | None, v
     assignment and its options. None where nothing was found."""
     stages = _stages(problem, visits)
     model = Model()
-    reached = [_stage_variables(model, unit, stages) for unit in problem.units]
-    on = _device_expressions(problem, stages, reached)
+    reached = [stage_variables(model, unit, stages) for unit in problem.units]
+    on = device_expressions(problem, stages, reached)
     for consumer, producers in enumerate(problem.predecessors):
         for producer in sorted(set(producers)):
             for earlier, later in zip(reached[producer], reached[consumer], strict=True):
                 model.implies(earlier, later)
-    found = terms(model, problem, on, _segments(model, problem, stages, reached))
+    found = terms(model, problem, on, segments(model, problem, stages, reached))
+    minimise(model, problem, found)
     if hint is not None:
         _hint(model, problem, stages, reached, hint)
     answer = model.solve(seconds)
@@ -57,7 +58,7 @@ def search(problem: Problem, hint: tuple[Sequence[int], Sequence[int]] | None, v
     return Found(assignment, options_of(problem, found, answer, assignment), answer.bound / TICKS, answer.proven)
 
 
-def _stage_variables(model: Model, unit: Unit, stages: Sequence[int]) -> list[int]:
+def stage_variables(model: Model, unit: Unit, stages: Sequence[int]) -> list[int]:
     """reached[k] is true when the unit's stage is >= k (order encoding); a stage whose device cannot run the unit repeats the next
     one's literal, so it can never be the unit's own."""
     reached = [FALSE] * (len(stages) + 1)
@@ -74,7 +75,7 @@ def _stage_variables(model: Model, unit: Unit, stages: Sequence[int]) -> list[in
     return reached
 
 
-def _device_expressions(problem: Problem, stages: Sequence[int], reached: Sequence[Sequence[int]]) -> list[dict[int, Sum]]:
+def device_expressions(problem: Problem, stages: Sequence[int], reached: Sequence[Sequence[int]]) -> list[dict[int, Sum]]:
     """For every unit, device -> expression that is 1 when the unit is there."""
     expressions = []
     for unit, marks in zip(problem.units, reached, strict=True):
@@ -87,7 +88,7 @@ def _device_expressions(problem: Problem, stages: Sequence[int], reached: Sequen
     return expressions
 
 
-def _segments(model: Model, problem: Problem, stages: Sequence[int], reached: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+def segments(model: Model, problem: Problem, stages: Sequence[int], reached: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """(device, literal) per stage: whether it holds a unit; with the limits on how many do."""
     found: list[tuple[int, int]] = []
     negative = any(w < 0 for bound in problem.bounds for w in bound.weights.busy)

@@ -2,7 +2,7 @@
 
 The models differ in how they say where a unit is (`stage_model.py` with segments, `relaxed_model.py` without); everything else is here.
 Tensors cross devices by the flow linearisation: y[u,a,b] <= x[u,a], and sum_a y[u,a,b] >= x[v,b] for each consumer v; y is paid once,
-which is copy-once.
+which is copy-once. Devices from which a handoff takes as long share one y.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Terms:
     """For every unit and device, an expression per option that is 1 when the unit runs so."""
     used: list[tuple[int, int]]
     """(device, literal) of every segment that may be there."""
-    flows: list[tuple[int, float]]
-    """(literal, seconds) of every handoff that may be needed."""
+    flows: list[tuple[int, float, int]]
+    """(literal, seconds, device that spends them) of every handoff that may be needed: the one that reads, or that exports."""
 
 
 def terms(model: Model, problem: Problem, on: Sequence[Mapping[int, Sum]], used: list[tuple[int, int]]) -> Terms:
-    """Options and handoffs of units whose device is given by `on`, with all limits and the objective added to the model."""
+    """Options and handoffs of units whose device is given by `on`, with all limits added to the model."""
     negative = any(w < 0 for bound in problem.bounds for w in (*bound.weights.busy, bound.weights.handoff))
     found = Terms([_picks(model, problem, k, choices) for k, choices in enumerate(on)], used, [])
     for net in problem.nets:
@@ -44,8 +44,17 @@ def terms(model: Model, problem: Problem, on: Sequence[Mapping[int, Sum]], used:
     _limit_errors(model, problem, found)
     for room in problem.rooms:
         _limit_room(model, problem, room, found, on)
-    model.minimise(_linear(problem, found, problem.aim))
+    for first, *others in problem.together:
+        for other in others:
+            for device in sorted({*on[first], *on[other]}):
+                same = Sum().plus(on[first].get(device, Sum())).plus(on[other].get(device, Sum()), -1)
+                model.between(0, same, 0)
     return found
+
+
+def minimise(model: Model, problem: Problem, found: Terms) -> None:
+    """The problem's objective becomes the model's."""
+    model.minimise(_linear(problem, found, problem.aim))
 
 
 def options_of(problem: Problem, found: Terms, answer: Answer, assignment: Sequence[int]) -> tuple[int, ...]:
@@ -82,7 +91,7 @@ def _linear(problem: Problem, found: Terms, weights: Weights) -> Sum:
                 total.plus(pick, _ticks(option.seconds * weights.busy[device]))
     for device, literal in found.used:
         total.add(literal, _ticks(problem.dispatch[device] * weights.busy[device]))
-    for literal, seconds in found.flows:
+    for literal, seconds, _ in found.flows:
         total.add(literal, _ticks(seconds * weights.handoff))
     return total
 
@@ -123,7 +132,7 @@ def _limit_room(model: Model, problem: Problem, room: Room, found: Terms, on: Se
             model.at_most(row, room.bytes)
 
 
-def _net_flows(model: Model, problem: Problem, net: Net, on: Sequence[Mapping[int, Sum]], exact: bool) -> list[tuple[int, float]]:
+def _net_flows(model: Model, problem: Problem, net: Net, on: Sequence[Mapping[int, Sum]], exact: bool) -> list[tuple[int, float, int]]:
     """`exact`: a flow is 1 only where it is needed, which matters where a limit would gain from it."""
     here_always, found = Sum([TRUE]), []
     source: Mapping[int, Sum] = {problem.host: here_always} if net.producer < 0 else on[net.producer]
@@ -135,18 +144,41 @@ def _net_flows(model: Model, problem: Problem, net: Net, on: Sequence[Mapping[in
         needs.setdefault(problem.host, []).append(here_always)
     for there, expressions in needs.items():
         flows = []
-        for here, present in source.items():
-            seconds = net.seconds[here][there]
-            if here == there or seconds is None:
-                continue
+        for seconds, presents in sharing(net, source, there).items():
             flow = model.boolean()
-            model.at_least(Sum().plus(present).plus(Sum([flow]), -1), 0)
+            model.at_least(_sum(presents).plus(Sum([flow]), -1), 0)
             if exact:
                 model.at_least(_sum(expressions).plus(Sum([flow]), -1), 0)
             flows.append(flow)
-            found.append((flow, seconds))
+            found.append((flow, seconds, there))
         for needed in expressions:
             model.at_least(Sum(flows).plus(source.get(there, Sum())).plus(needed, -1), 0)
+    return found + (_exports(model, problem, net, on, exact) if net.export and net.producer >= 0 else [])
+
+
+def sharing(net: Net, source: Mapping[int, Sum], there: int) -> dict[float, list[Sum]]:
+    """The devices other than `there` that the tensor may come from, by how long that takes."""
+    shares: dict[float, list[Sum]] = {}
+    for here, present in source.items():
+        seconds = net.seconds[here][there]
+        if here != there and seconds is not None:
+            shares.setdefault(seconds, []).append(present)
+    return shares
+
+
+def _exports(model: Model, problem: Problem, net: Net, on: Sequence[Mapping[int, Sum]], exact: bool) -> list[tuple[int, float, int]]:
+    found = []
+    for here, present in on[net.producer].items():
+        if not net.export[here]:
+            continue
+        left, elsewhere = model.boolean(), [on[consumer].get(here, Sum()) for consumer in net.consumers]
+        others = [*elsewhere, *([Sum()] if net.to_host and here != problem.host else [])]
+        for other in others:
+            model.at_least(Sum([left]).plus(present, -1).plus(other), 0)
+        if exact:
+            model.at_least(Sum().plus(present).plus(Sum([left]), -1), 0)
+            model.at_most(Sum([left]).plus(_sum(others)), len(others))
+        found.append((left, net.export[here], here))
     return found
 
 

@@ -134,12 +134,12 @@ def test_equal_input_gives_equal_offsets_and_more_effort_is_never_worse() -> Non
     assert five.total <= one.total <= low.total
 
 
-def test_climbing_beats_the_best_greedy_order_where_it_leaves_a_gap() -> None:
+def test_searching_beats_the_best_greedy_order_where_it_leaves_a_gap() -> None:
     buffers = [Buffer(f"b{i}", 64 * (1 + (i * 7919) % 97), 1, (i * 37) % 60, (i * 37) % 60 + 3 + (i * 13) % 25) for i in range(150)]
-    greedy, climbed = plan(buffers, effort=0), plan(buffers, effort=5)
+    greedy, searched = plan(buffers, effort=0), plan(buffers, effort=5)
     assert greedy.total > greedy.lower_bound
-    assert climbed.total < greedy.total
-    assert violations(at(buffers, climbed.offsets), climbed.total) == ()
+    assert searched.total == searched.lower_bound
+    assert violations(at(buffers, searched.offsets), searched.total) == ()
 
 
 def test_mapped_is_whole_pages() -> None:

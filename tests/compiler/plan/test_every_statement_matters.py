@@ -280,6 +280,14 @@ LAYOUTS = {
     "the npu's own": {"vram": "size 1 GiB; bandwidth 4 GB/s; shared npu;", "dram": f"{BIG} shared npu, cpu;"},
     "weights beside a memory for all": {"dram": f"{BIG} shared npu, cpu;", "flash": f"{BIG} holds weights; shared npu, cpu;"},
     "a cache of the cpu": {"dram": f"{BIG} shared npu, cpu;", "l2": f"{SMALL} holds activations; shared cpu;"},
+    "too small for a tensor": {"dram": f"{BIG} shared npu, cpu;", "latch": "size 32 B; bandwidth 8 GB/s; shared npu;"},
+    "tightly coupled, SRAM and DRAM": {
+        "dram": f"{BIG} shared npu, cpu;",
+        "sram": f"{SMALL} shared npu, cpu;",
+        "tcm": "size 2 KiB; bandwidth 32 GB/s; holds activations; shared npu;",
+    },
+    "VTCM": {"dram": f"{BIG} shared npu, cpu;", "vtcm": "size 8 MiB; bandwidth 64 GB/s; holds activations; shared npu;"},
+    "as fast, and read beside the first": {"dram": f"{BIG} shared npu, cpu;", "psram": f"{BIG} holds weights; shared npu, cpu;"},
     "its own for activations": {
         "vram": "size 1 GiB; bandwidth 4 GB/s; holds activations; shared npu;",
         "dram": f"{BIG} shared npu, cpu;",
@@ -289,7 +297,8 @@ LAYOUTS = {
 
 
 def with_memories(memories: Mapping[str, str]) -> str:
-    text = text_of("file", "hw 1;", {})
+    text = text_of("file", "hw 1;", {"device": ["peak fp16 400 GOPS;", "peak fp32 200 GOPS;"]})  # bandwidth is what limits it
+    text = text.replace("peak fp32 0.2 GOPS", "peak fp32 2 GOPS")
     blocks = " ".join(f"memory {name} {{ {body} }}" for name, body in memories.items())
     return re.sub(r"memory dram \{[^}]*\}", blocks, text)
 
@@ -310,6 +319,6 @@ def test_a_memory_has_an_effect_or_is_told(layout: str, tmp_path: Path) -> None:
     for number, name in enumerate(LAYOUTS[layout], 1):
         body = LAYOUTS[layout][name]
         slower = re.sub(r"bandwidth \d+ GB/s", "bandwidth 0.01 GB/s", body)
-        smaller = re.sub(r"size \d+ [MG]iB;", r"\g<0> budget 1 KiB;", body)
+        smaller = re.sub(r"size \d+ [KMG]iB;", r"\g<0> budget 1 KiB;", body)
         changed = [of({**LAYOUTS[layout], name: other}, number)[0] != before for other in (slower, smaller)]
         assert any(changed) != (name in told), (name, changed)

@@ -99,8 +99,8 @@ def test_a_shared_arena_gives_the_same_results(tmp_path: Path) -> None:
 def test_descriptors_that_are_no_arena(tmp_path: Path) -> None:
     bundle = bundle_of(cut(parse(CHAIN), ("npu", "cpu")), tmp_path / "b")
     fd = os.memfd_create("short")
-    os.ftruncate(fd, 4096)
-    with pytest.raises(BundleError, match=r"has 4096 bytes, the arena takes 8192: it is another bundle's"):
+    os.ftruncate(fd, 2048)
+    with pytest.raises(BundleError, match=r"has 2048 bytes, the arena takes 4096: it is another bundle's"):
         bundle.session(arena_fd=fd)
     os.close(fd)
     with pytest.raises(BundleError, match="cannot be mapped as the arena: Bad file descriptor"):

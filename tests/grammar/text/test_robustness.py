@@ -80,12 +80,12 @@ def test_the_first_messages_of_very_many() -> None:
 
 
 def test_a_file_full_of_warnings_is_a_target() -> None:
-    memories = "".join(f"memory m{number} {{ size {number + 1} GB; bandwidth 1 GB/s; shared cpu; }}\n" for number in range(250))
+    memories = "".join(f"memory m{number} {{ size {number + 1} GB; bandwidth 1 GB/s; page 4 KiB; shared cpu; }}\n" for number in range(250))
     device = "device cpu : x { runtime ort; peak fp32 10 GFLOPS; dispatch 1 us; launch 1 us; supports fp32 { Add; } }"
     result = analyse_text(f"{HEAD}{memories}{device} }}", "x.hw", rule_facts())
     assert result.target is not None
     last = result.diagnostics[-1]
-    # 250 decimal sizes, and all memories but the largest are without effect
+    # 250 decimal sizes, and pages of all memories but the largest are without effect
     assert (last.code, last.severity, last.message) == ("HW0010", "warning", "299 more messages are not shown")
 
 
