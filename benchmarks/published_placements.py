@@ -1,6 +1,6 @@
 """The published placement instances, solved by the functions that place models: latency with overlap, and the pipelined period.
 
-    python benchmarks/published_placements.py [FOLDER] [--effort N] [--limit SECONDS]
+    python benchmarks/published_placements.py FOLDER [--effort N] [--limit SECONDS]
 
 FOLDER holds latency_*.json and throughput_*.json of Tarnawski et al., "Efficient algorithms for device placement of DNN graph operators"
 (NeurIPS 2020). `placement_judge.py` evaluates every placement again from the raw file. Exits with 1 where a placement is unsound, what
@@ -111,7 +111,7 @@ def solved(path: Path, effort: float, limit: float) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("/work/shared/data/placement"))
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--effort", type=float, default=EFFORT)
     parser.add_argument("--limit", type=float, default=60.0, help="CPU seconds an instance may take")
     options = parser.parse_args(arguments)

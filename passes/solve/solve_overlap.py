@@ -14,6 +14,7 @@ from .anneal import anneal
 from .overlap import INFINITE, Place, Slots
 from .overlap_bound import load_bound, path_bound
 from .overlap_model import search_makespan
+from .overlap_relaxed import relaxed_bound
 from .partition import Piece
 from .price import price
 from .problem import Problem
@@ -30,6 +31,9 @@ RUNS = 3
 LEAST_VISITS = 2
 SMALL, LARGE = 200, 4000
 """Units times stages: below the first CP-SAT has as many visits as there are units; above the second it is not asked."""
+
+MOST_RELAXED = 1000
+"""Units up to which the bound without pieces is asked for."""
 
 Search = Callable[[Problem, Slots, Place, Sequence[int], float], tuple[Place, float]]
 
@@ -72,13 +76,16 @@ def _solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float, me
     best = min(known, key=cost)
     if cost(best) > bound * (1 + GAP):
         best = _annealed(slots, cost, known, seconds / DETERMINISTIC_SECONDS)
+    if cost(best) > bound * (1 + GAP) and len(problem.units) <= MOST_RELAXED:
+        bound = max(bound, relaxed_bound(problem, cost(best), measure is LATENCY, seconds))
     complete, proven = False, cost(best) <= bound * (1 + GAP)
     may_search = len(problem.units) * len(stages) <= LARGE
     if not proven and may_search:
         best, found = measure.search(problem, slots, best, stages, seconds)
         complete, proven = visits >= len(problem.units) or _once(problem), cost(best) <= found * (1 + GAP)
         bound = max(bound, found) if complete else bound
-    return _solution(problem, slots, best, cost(best), bound, proven, None if complete or not may_search else visits)
+    visits_proven = None if complete or not may_search or cost(best) <= bound * (1 + GAP) else visits
+    return _solution(problem, slots, best, cost(best), bound, proven, visits_proven)
 
 
 def _visits(problem: Problem) -> int:
