@@ -1,4 +1,4 @@
-"""Predicted time and energy: the roofline of an operator on a device, and a tensor over a link. Pure functions.
+"""Predicted time: the roofline of an operator on a device. Pure functions.
 
     t(operator) = max(operations / (peak · sustained), bytes moved / bandwidth), the second for each memory that the bytes lie in
 
@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from .dtypes import BITS, FLOATS
-from .model import Device, Link, Memory, Target
+from .model import Device, Memory, Target
 from .operator_view import OperatorView, TensorView
-from .support import link_zero_copy
 from .window import windows
 
 FREE = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"})
@@ -131,93 +128,6 @@ def limiting_memory(target: Target, device: Device, view: OperatorView, compute_
     return None if arithmetic > seconds else memory
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One handoff of a tensor over one link."""
-
-    link: Link
-    producer: str
-    consumer: str
-    mode: Literal["zero_copy", "copy", "convert"]
-    reason: str
-    bytes: int
-    """Bytes the consumer's slot takes, padding included."""
-    seconds: float
-    device_dtype: str
-    """The dtype the link's zero-copy form asks for; differs from the tensor's for `convert`."""
-
-
-def padded_bytes(tensor: TensorView, row_align: int, length_multiple: int) -> int:
-    """Bytes to allocate: rows of the last axis padded to `row_align`, the whole to `length_multiple`. 0 for an unknown shape."""
-    bits, shape = BITS.get(tensor.dtype), tensor.shape
-    if bits is None or shape is None or any(d is None for d in shape):
-        return 0
-    dims = [d or 0 for d in shape]
-    row = (dims[-1] * bits + 7) // 8 if dims else (bits + 7) // 8
-    return _up(_up(row, row_align) * math.prod(dims[:-1]), length_multiple)
-
-
-def row_align(target: Target, link: Link) -> int:
-    """Bytes that rows of a tensor over the link are padded to: as the link asks and as the devices at both ends do."""
-    return math.lcm(link.row_align, target.device(link.source).row_align, target.device(link.destination).row_align)
-
-
-def hop(target: Target, link: Link, producer: str, consumer: str, tensor: TensorView) -> Hop | None:
-    """What it takes to hand `tensor` over one link; None if the link neither shares nor copies such a tensor.
-
-    A link that would share the tensor in the dtype a device computes in, but not in the tensor's own, makes it a `convert`."""
-    size = padded_bytes(tensor, row_align(target, link), link.length_multiple)
-    if link.zero_copy:
-        holds, reason = link_zero_copy(link, tensor.dtype, tensor.shape)
-        if holds:
-            return Hop(link, producer, consumer, "zero_copy", reason, size, link.handoff, tensor.dtype)
-        if link.copy_bandwidth is None:
-            return None
-        seconds = link.handoff + (tensor.bytes or 0) / link.copy_bandwidth
-        for dtype in _computed_dtypes(target, producer, consumer, tensor.dtype):
-            if link_zero_copy(link, dtype, tensor.shape)[0]:
-                return Hop(link, producer, consumer, "convert", reason, size, seconds, dtype)
-        return Hop(link, producer, consumer, "copy", reason, size, seconds, tensor.dtype)
-    if link.copy_bandwidth is None:
-        return None
-    seconds = link.handoff + (tensor.bytes or 0) / link.copy_bandwidth
-    return Hop(link, producer, consumer, "copy", f"link {link.source}-{link.destination} only copies", size, seconds, tensor.dtype)
-
-
-def route(target: Target, producer: str, consumer: str, tensor: TensorView) -> tuple[Hop, ...] | None:
-    """The cheapest chain of links from one device to another (Dijkstra, ties by device order); None if there is no chain."""
-    if producer == consumer:
-        return ()
-    best: dict[str, tuple[float, tuple[Hop, ...]]] = {producer: (0.0, ())}
-    done: set[str] = set()
-    names = [device.name for device in target.devices]
-    while True:
-        open_ = [name for name in names if name in best and name not in done]
-        if not open_:
-            return None
-        here = min(open_, key=lambda name: best[name][0])
-        if here == consumer:
-            return best[here][1]
-        done.add(here)
-        seconds, hops = best[here]
-        for link, there in _links_from(target, here):
-            step = hop(target, link, here, there, tensor)
-            if step is not None and (there not in best or seconds + step.seconds < best[there][0]):
-                best[there] = (seconds + step.seconds, (*hops, step))
-
-
-def _links_from(target: Target, device: str) -> list[tuple[Link, str]]:
-    ends = [(link, link.destination) for link in target.links if link.source == device]
-    return ends + [(link, link.source) for link in target.links if link.both and link.destination == device]
-
-
-def _computed_dtypes(target: Target, producer: str, consumer: str, dtype: str) -> list[str]:
-    if dtype not in FLOATS:
-        return []
-    blocks = [block for name in (producer, consumer) for block in target.device(name).supports]
-    return [d for d in dict.fromkeys(d for block in blocks for d in block.dtypes) if d in FLOATS and d != dtype]
-
-
 def _elements(tensor: TensorView | None) -> int:
     return (tensor.elements or 0) if tensor is not None else 0
 
@@ -230,10 +140,6 @@ def tensor_bytes(tensor: TensorView, compute_dtype: str) -> float:
     if tensor.dtype in FLOATS and compute_dtype in FLOATS:
         return (tensor.elements or 0) * BITS[compute_dtype] / 8
     return tensor.bytes or 0
-
-
-def _up(size: int, multiple: int) -> int:
-    return -(-size // multiple) * multiple if multiple > 1 else size
 
 
 def _pool(view: OperatorView, out: int) -> float:

@@ -131,6 +131,8 @@ class Device:
     kernels: tuple[KernelChain, ...]
     rewrites: tuple[RewriteLine, ...]
     origin: Origin
+    layout: str = "nchw"
+    """Order of the axes in memory of a tensor of rank 4 at its border: "nchw" as in ONNX, or "nhwc", channels last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

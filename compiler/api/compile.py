@@ -38,6 +38,7 @@ def compile(
     sign: str | os.PathLike[str] | None = None,
     progress: Callable[[str], None] | None = None,
     time_limit: float | None = None,
+    objective: str = "latency",
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
@@ -61,6 +62,8 @@ def compile(
       leaving out runtimes that are not here.
     - sign: the file of a private key (ed25519, PEM) that the bundle is signed with; `Bundle.load(path, trust=[public key])` checks it.
     - progress: called with a line per stage.
+    - objective: what the plan is chosen for within the target's limits: "latency" (one request, one device after another), "overlap" (one
+      request, independent branches at once), "throughput" (the time between pipelined requests), "energy" or "memory".
     - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
       TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
 

@@ -18,12 +18,14 @@ LONGEST_STEP = 10_000_000
 class Improve:
     """A plan, and searches for lower ones. `offsets` and `height` in bytes."""
 
-    def __init__(self, buffers: Sequence[Buffer], offsets: list[int], bound: int, seed: int) -> None:
-        """`bound`: a height at which to stop; what no plan can be below, or all that is asked for."""
+    def __init__(self, buffers: Sequence[Buffer], offsets: list[int], bound: int, goal: int, seed: int) -> None:
+        """`goal`: a height at which to stop, at least `bound`, below which no plan can be."""
         self.offsets = offsets
         self.height = max(offset + b.bytes for offset, b in zip(offsets, buffers, strict=True))
         self._problem, self._seed = reduce(buffers), seed
-        self._low, self._left = bound, 0
+        self.bound = bound
+        """No plan is lower: as given, or as proven since."""
+        self._low, self._left = goal, 0
         self._started: dict[int, Portfolio] = {}
 
     def run(self, work: int) -> None:
@@ -59,5 +61,6 @@ class Improve:
             self.offsets = self._problem.offsets(outcome.units)
             self.height = max(offset + size for offset, size in zip(self.offsets, self._problem.bytes, strict=True))
         elif outcome.verdict is Verdict.IMPOSSIBLE:
+            self.bound = max(self.bound, limit + 1)
             self._low = max(self._low, limit + 1)
         return outcome.verdict

@@ -34,7 +34,7 @@ class Plan:
     total: int
     """Bytes from offset 0 to the end of the highest buffer."""
     lower_bound: int
-    """Largest sum of sizes live at one step, holes that alignment forces included: no plan is smaller."""
+    """No plan is smaller: the largest sum of sizes live at one step, holes that alignment forces included, or what the search proved."""
     page: int
 
     @property
@@ -53,24 +53,24 @@ def plan(buffers: Sequence[Buffer], *, page: int = 4096, effort: int = 1, enough
     """
     _check(buffers)
     bound = lower_bound(buffers)
-    offsets = _offsets(buffers, max(bound, enough), effort, seed) if buffers else []
+    offsets, bound = _search(buffers, bound, max(bound, enough), effort, seed) if buffers else ([], 0)
     total = max((o + b.bytes for o, b in zip(offsets, buffers, strict=True)), default=0)
     return Plan({b.name: o for b, o in zip(buffers, offsets, strict=True)}, total, bound, page)
 
 
-def _offsets(buffers: Sequence[Buffer], goal: int, effort: int, seed: int) -> list[int]:
-    """Offsets of at least one buffer; a plan of `goal` bytes ends the search for a better one."""
+def _search(buffers: Sequence[Buffer], bound: int, goal: int, effort: int, seed: int) -> tuple[list[int], int]:
+    """Offsets of at least one buffer, and a lower bound; a plan of `goal` bytes ends the search for a better one."""
     count, pairs = len(buffers), crowd.pairs(buffers)
     if pairs > crowd.CROWD and count > DENSE:
-        return crowd.by_birth(buffers)
+        return crowd.by_birth(buffers), bound
     if count > SEARCHED and (pairs > crowd.CROWD or dense.work_of(count) < pairs):
-        return dense.pack(buffers, goal, effort * WORK_PER_EFFORT)
+        return dense.pack(buffers, goal, effort * WORK_PER_EFFORT), bound
     offsets = Greedy(buffers).portfolio(goal, max(effort, 1) * GREEDY_WORK)
     if count > SEARCHED or effort <= 0 or max(o + b.bytes for o, b in zip(offsets, buffers, strict=True)) <= goal:
-        return offsets
-    found = Improve(buffers, offsets, goal, seed)
+        return offsets, bound
+    found = Improve(buffers, offsets, bound, goal, seed)
     found.run(effort * WORK_PER_EFFORT)
-    return found.offsets
+    return found.offsets, found.bound
 
 
 def _check(buffers: Sequence[Buffer]) -> None:

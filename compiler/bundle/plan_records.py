@@ -220,7 +220,7 @@ class ArenaRecord(Record, frozen=True, kw_only=True):
     align: Positive
     page: Positive
     lower_bound: Count
-    """Largest sum of slots live at one step, holes that alignment forces included: no plan is smaller."""
+    """No plan is smaller: the largest sum of slots live at one step, holes that alignment forces included, or what planning has proven."""
     slots: Annotated[tuple[SlotRecord, ...], Meta(max_length=10_000)]
     host_values: tuple[HostValueRecord, ...]
     """Tensors that cannot live at an address."""

@@ -12,7 +12,17 @@ from ..errors import UsageError
 from .failures import NOT_VERIFIED
 from .invocation import read_target
 from .limit_options import limit_options
-from .options import FILE, bucket_option, effort_option, emulate_option, expect_option, require_option, shape_option, target_option
+from .options import (
+    FILE,
+    bucket_option,
+    effort_option,
+    emulate_option,
+    expect_option,
+    objective_option,
+    require_option,
+    shape_option,
+    target_option,
+)
 from .output import Output, echo_json, output_options
 from .pass_options import pass_arguments, pass_options
 
@@ -27,6 +37,13 @@ QUIET = "Print only the bundle's folder, or the error."
 @click.argument("model", type=FILE)
 @target_option()
 @click.option("-o", "--output", type=FILE, help="Bundle folder [default: MODEL.TARGET/ beside the model].")
+@objective_option
+@click.option(
+    "--pareto",
+    metavar="A,B",
+    help="Print the plans of which none is better in everything: two or three of latency, memory, energy. Nothing is written without -o; "
+    "with it a bundle for each, in FOLDER/1, FOLDER/2 …",
+)
 @effort_option
 @click.option("--search-attempts", type=click.IntRange(min=1), metavar="N", help="Plans to compile and verify at most [default: 32].")
 @click.option(
@@ -50,6 +67,8 @@ def compile_command(
     model: Path,
     target: str,
     output: Path | None,
+    objective: str,
+    pareto: str | None,
     effort: float,
     search_attempts: int | None,
     search_time: float | None,
@@ -86,10 +105,12 @@ def compile_command(
         sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
         options: dict[str, Any] = {"shapes": sizes, "output": output, "effort": effort, "progress": tell}
         options |= pass_arguments(**watched, show=tell.show)
+        if pareto is not None:
+            return _pareto(pareto, model, machine, options, out, {"verify": not no_verify, "emulate": emulate})
         if stop_after is not None:
             facts = _stop(stop_after, model, machine, options)
         else:
-            options |= {"expect": None if expect is None else read_arrays(expect)}
+            options |= {"objective": objective, "expect": None if expect is None else read_arrays(expect)}
             options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required, "sign": sign}
             facts = compile_model(model, machine, **options).as_json()
     _print(facts, machine, out, timings or out.verbose)
@@ -101,6 +122,27 @@ def _stop(name: str, model: Path, target: Target, options: Mapping[str, Any]) ->
     from ..driver.compile_model import stop_after
 
     return stop_after(name, model, target, **options).as_json()
+
+
+def _pareto(quantities: str, model: Path, target: Target, options: Mapping[str, Any], out: Output, verifying: Mapping[str, Any]) -> int:
+    """The front as a table, and with an output folder its bundles; 4 where one of them is not verified."""
+    from ..driver.compile_model import compile_model
+    from ..driver.pareto import pareto_front, quantities_of
+    from ..report.pareto import print_front
+
+    kept = {name: options[name] for name in ("shapes", "effort", "progress", "disable") if name in options}
+    found, points = pareto_front(model, target, quantities_of(quantities), **kept)
+    facts, code, folder = found.as_json(), 0, options["output"]
+    for number, (row, point) in enumerate(zip(facts["points"], points, strict=True), 1):
+        if folder is not None:
+            made = compile_model(model, target, **{**kept, **verifying, "output": folder / str(number), "plan": point.placement})
+            row |= {"bundle": str(made.folder), "verified": made.verified}
+            code = code if made.verified else NOT_VERIFIED
+    if out.as_json:
+        echo_json(facts)
+    else:
+        print_front(facts)
+    return code
 
 
 def _print(facts: dict[str, Any], target: Target, out: Output, timings: bool) -> None:

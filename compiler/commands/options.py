@@ -23,6 +23,15 @@ def effort_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--effort", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help=EFFORT)(command)
 
 
+def objective_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    text = (
+        "What the plan is chosen for within the limits: latency (one request, one device after another), overlap (independent branches at "
+        "once), throughput (time between pipelined requests), energy or memory."
+    )
+    kind = click.Choice(["latency", "overlap", "throughput", "energy", "memory"])
+    return click.option("--objective", type=kind, default="latency", show_default=True, help=text)(command)
+
+
 def shape_option(command: Callable[..., Any]) -> Callable[..., Any]:
     text = "Size of a dynamic dim: batch=1,seq=32 by name, x=1x3x48x320 for a whole input. Repeatable."
     return click.option("--shape", "shapes", multiple=True, metavar="NAME=SIZE", help=text)(command)

@@ -59,7 +59,7 @@ class Advisor:
     def planned(self, target: Target) -> Outcome:
         """The fastest plan for the target, or a slower one, as far as it is predicted."""
         job, constraints = self.attempt.job.retargeted(target), self.first.constraints
-        options = PassOptions(without=constraints.without, inserted=self.attempt.own)
+        options = PassOptions(without=constraints.without, inserted=self.attempt.own, objective=self.attempt.objective)
         waiting = [constraints.plan]
         problem = ""
         while waiting:

@@ -75,6 +75,8 @@ class Attempt:
     meter: Meter
     tell: Callable[[str], None]
     signing: SigningKey | None
+    objective: str = "latency"
+    """What plans are chosen for (`passes/place/objectives.py`)."""
     diagnose: bool = True
     """Whether to find out by how much limits are broken that no plan keeps."""
 
@@ -99,7 +101,7 @@ class Attempt:
     def _plan(self, state: State, stages: Stages) -> PlannedModel | Unplanned:
         constraints = state.constraints
         watchers = (*self.watchers, *((self.verifier,) if self.verifier else ()), *((stages,) if self.verify else ()))
-        options = PassOptions(without=constraints.without, inserted=self.own, watchers=watchers)
+        options = PassOptions(without=constraints.without, inserted=self.own, watchers=watchers, objective=self.objective)
         target = constraints.applied_to(self.job.target)
         faster = state.refused[0].message if state.refused else ""
         # Nearly all that planning makes stays; what watchers and the user's passes make is not known.

@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ...passes.place.objectives import LATENCY
+from ...passes.place.placed import Placement
 from ...targets.model import Target
 from ..bundle.signature import signing_key
 from ..emit.emit import check_output
@@ -17,6 +19,7 @@ from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
 from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
+from ..plan.check_objective import check_objective
 from ..reference.recall import Recalling
 from ..reference.store import default_store
 from ..surgery.apply_pass import pass_rows
@@ -54,6 +57,8 @@ def compile_model(
     require_verified: str | None = None,
     expect: Mapping[str, Any] | None = None,
     sign: str | PathLike[str] | None = None,
+    objective: str = LATENCY,
+    plan: Placement | None = None,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -73,6 +78,9 @@ def compile_model(
     passes: functions of yours on an onnx_graphsurgeon.Graph, each with a contract (surgery/user_pass.py); they run after the model is
     simplified, or where a UserPass says.
 
+    objective: what the plan is chosen for within the limits: "latency", one request with devices one after another; "overlap", one request
+    with independent branches at once; "throughput", the time between pipelined requests; "energy" or "memory".
+    plan: a placement of the same model for the same target to take, as `pareto_front` gives them.
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
@@ -85,6 +93,7 @@ def compile_model(
     job = Job(source_of(model), target, shapes, progress, inputs)
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
+    check_objective(objective, job.target)
     check_asked(expect, inputs, verify)
     disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
@@ -105,8 +114,9 @@ def compile_model(
             meter=meter,
             tell=tell,
             signing=signing,
+            objective=objective,
         )
-        first, rules = State(constraints=Constraints(disabled=disabled)), library_of(job.target).every
+        first, rules = State(constraints=Constraints(disabled=disabled, plan=plan)), library_of(job.target).every
         try:
             return search_for(attempt, first, rules, meter, tell)
         except Infeasible as problem:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from ...passes.place.objectives import LATENCY
 from ...passes.place.placed import Placement
 from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
@@ -126,6 +127,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "operators": {"before": sum(result.work.source_operators.values()), "recovered": result.work.recovered},
         "devices": _devices(result),
         "handoffs": _handoffs(result),
+        "objective": _objective(result, placement),
         "latency": _latency(result, placement),
         "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
         "memory": _memory(result),
@@ -165,6 +167,13 @@ def _latency(result: CompileResult, placement: Placement) -> dict[str, Any]:
     }
 
 
+def _objective(result: CompileResult, placement: Placement) -> dict[str, Any]:
+    """What the plan was chosen for, its value in seconds, joules or bytes, and the bound that no plan goes below."""
+    solution, name = placement.solution, result.work.objective
+    known = result.predicted.latency if name == LATENCY else solution.price.cost
+    return {"name": name, "value": known, "lower_bound": solution.lower_bound, "proven_optimal": solution.proven, "gap": solution.gap}
+
+
 def _devices(result: CompileResult) -> list[dict[str, Any]]:
     placement = result.work.placement
     assert placement is not None
@@ -197,7 +206,13 @@ def _memory(result: CompileResult) -> dict[str, Any]:
         if (held := found.held.get(memory.name)) is not None
     ]
     copies = list(schedule_of(result.manifest.segments))
-    return {"peak": found.memory, "memories": rows, "transfers": transfers_of(result.manifest), "schedule": copies}
+    return {
+        "peak": found.memory,
+        "load_peak": found.load_peak,
+        "memories": rows,
+        "transfers": transfers_of(result.manifest),
+        "schedule": copies,
+    }
 
 
 def _energy(found: Predictions) -> dict[str, Any]:

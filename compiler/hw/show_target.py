@@ -54,6 +54,7 @@ def _device(device: Device) -> dict[str, Any]:
         "kind": device.kind,
         "runtime": " ".join((device.runtime.adapter, *device.runtime.words)),
         "static_shapes": device.static_shapes,
+        "layout": device.layout,
         "every_operator": any(block.everything for block in device.supports),
         "operators": [{"dtypes": block.dtypes, **_rule(rule)} for block in device.supports for rule in block.rules],
         "denied": [_rule(rule) for rule in device.denies],

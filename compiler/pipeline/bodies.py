@@ -9,6 +9,7 @@ from dataclasses import replace
 from ...passes import stages
 from ...passes.place.cut_segments import cut
 from ...passes.place.fuse_formulas import fuse
+from ...passes.place.objectives import aimed
 from ...passes.place.place_operators import ask, state
 from ...passes.place.place_with_memories import fastest
 from ...passes.place.placed import Unplaceable
@@ -57,7 +58,7 @@ def place_operators(work: Work) -> None:
         work.placement = replace(work.plan, question=question)
         return
     placing = place_relaxing if work.diagnose else place
-    work.placement = fastest(question, lambda asked: placing(asked, work.effort))
+    work.placement = fastest(question, lambda asked: placing(aimed(asked, work.objective), work.effort, work.objective))
     if work.placement is None:
         message = "no placement of the operators keeps the limits, or some tensor needs a link that the target does not have"
         raise Infeasible("placement", 0, 0, (), message=message)

@@ -39,6 +39,8 @@ class PassOptions:
     inserted: Inserted = field(default_factory=dict)
     """The user's own passes (surgery/apply_pass.py)."""
     watchers: tuple[Watcher, ...] = ()
+    objective: str = "latency"
+    """What the placement is chosen for (`passes/place/objectives.py`)."""
 
 
 PLAIN = PassOptions()

@@ -24,6 +24,8 @@ class Work:
     """Operators of the loaded model, by kind, before any pass."""
     plan: Placement | None = None
     """A plan to take instead of the fastest, of another compilation of the same model."""
+    objective: str = "latency"
+    """What the placement is chosen for (`passes/place/objectives.py`)."""
     diagnose: bool = True
     """Whether to look for the plan that breaks limits least where none keeps them."""
     formulas: tuple[Rewrite, ...] = ()

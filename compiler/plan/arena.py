@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from ...targets.dtypes import BITS
+from ...targets.forms import CHANNELS_FIRST, stored_shape
 from ...targets.operator_view import TensorView
 from ..arena.pack import Plan, plan
 from ..arena.validate import violations
@@ -104,7 +105,7 @@ def _placed(slots: Sequence[SlotRecord], found: Plan, over: Mapping[Pair, str]) 
 
 
 _Convert = tuple[HandoffRecord, bool]
-"""A handoff that converts, and whether the tensor's writer computes in the dtype it asks for."""
+"""A handoff that converts or is in another dtype than the model's, and whether the tensor's writer computes in the dtype it asks for."""
 
 
 def _slot(compiled: Compiled, place: Place, converts: Iterable[_Convert], steps: int) -> SlotRecord:
@@ -113,9 +114,12 @@ def _slot(compiled: Compiled, place: Place, converts: Iterable[_Convert], steps:
     shape = tuple(dim or 0 for dim in tensor.shape or ())
     device_dtype = _device_dtype(place, tensor, converts)
     needs = _needs(compiled, place)
-    row = padded_row(shape, device_dtype, _row_align(compiled, place))
+    layout = compiled.layouts.get(place.device, CHANNELS_FIRST)
+    stored = stored_shape(shape, layout)
+    row = padded_row(stored, device_dtype, _row_align(compiled, place))
+    strides = strides_of(stored, device_dtype, row)
     # the stand-in puts the model's dtype where a device may hold a narrower one
-    needed = max(rows(shape) * row, tensor.bytes or 0, 1)
+    needed = max(rows(stored) * row, tensor.bytes or 0, 1)
     multiple = math.lcm(*(h.length_multiple for h in place.handoffs), *(need.length_multiple for need in needs))
     return SlotRecord(
         tensor=place.tensor,
@@ -124,8 +128,8 @@ def _slot(compiled: Compiled, place: Place, converts: Iterable[_Convert], steps:
         dtype=tensor.dtype,
         device_dtype=device_dtype,
         shape=shape,
-        strides=strides_of(shape, device_dtype, row),
-        packed_on_cpu=row != padded_row(shape, device_dtype, 1) or device_dtype != tensor.dtype,
+        strides=in_model_order(strides) if stored != shape else strides,
+        packed_on_cpu=row != padded_row(stored, device_dtype, 1) or device_dtype != tensor.dtype or stored != shape,
         offset=0,
         bytes=-(-needed // multiple) * multiple,
         align=math.lcm(BASE_ALIGN, *(h.align for h in place.handoffs), *(need.align for need in needs)),
@@ -179,6 +183,12 @@ def strides_of(shape: tuple[int, ...], dtype: str, row: int) -> tuple[int, ...]:
     return tuple(reversed(strides[: len(shape)]))
 
 
+def in_model_order(strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of N, H, W, C as those of N, C, H, W."""
+    batch, row, column, channel = strides
+    return batch, channel, row, column
+
+
 def _converts(compiled: Compiled) -> dict[str, list[_Convert]]:
     produced_in: dict[str, set[str]] = {}
     for segment in compiled.segments:
@@ -186,18 +196,19 @@ def _converts(compiled: Compiled) -> dict[str, list[_Convert]]:
             produced_in.setdefault(tensor, set()).add(segment.compute_dtype)
     found: dict[str, list[_Convert]] = {}
     for handoff in compiled.handoffs:
-        if handoff.mode == "convert":
+        if handoff.mode == "convert" or handoff.device_dtype != compiled.tensors[handoff.tensor].dtype:
             at_producer = handoff.device_dtype in produced_in.get(handoff.tensor, ())
             found.setdefault(handoff.tensor, []).append((handoff, at_producer))
     return found
 
 
 def _device_dtype(place: Place, tensor: TensorView, converts: Iterable[_Convert]) -> str:
-    """A convert changes the dtype on the side that computes in it: the writer's place if its segment does, else the copy."""
-    for handoff, at_producer in converts:
-        if at_producer == (place.device == handoff.producer) and place.device in (handoff.producer, handoff.consumer):
-            return handoff.device_dtype
-    return tensor.dtype
+    """What is not converted has one dtype on both sides. A convert changes it on the side that computes in it: the writer's place if its
+    segment does, else the copy."""
+    here = [(handoff, own) for handoff, own in converts if place.device in (handoff.producer, handoff.consumer)]
+    kept = [handoff for handoff, _ in here if handoff.mode != "convert"]
+    changed = [handoff for handoff, own in here if handoff.mode == "convert" and own == (place.device == handoff.producer)]
+    return next((handoff.device_dtype for handoff in (*kept, *changed)), tensor.dtype)
 
 
 def _waiting(made: Schedule, slots: Sequence[SlotRecord]) -> tuple[StepRecord, ...]:

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from ...passes.graph.graph import Graph
 from ...passes.place.segment import Segment
-from ...targets.cost import home_memory, route, row_align
+from ...targets.cost import home_memory
+from ...targets.forms import is_host
 from ...targets.model import Target
 from ...targets.operator_view import TensorView
+from ...targets.route import route, row_align
 from ..bundle.plan_records import HandoffRecord
 from .segments import Compiled
 
@@ -32,6 +34,7 @@ def assemble(graph: Graph, target: Target, segments: Sequence[Segment]) -> Compi
         runtimes={device.name: device.runtime for device in used},
         power={device.name: device.active_power for device in used if device.active_power is not None},
         page=home_memory(target, host).page,
+        layouts={device.name: device.layout for device in used if not is_host(target, device.name)},
     )
 
 
@@ -75,6 +78,6 @@ def _way(target: Target, tensor: TensorView, producer: str, consumer: str) -> It
             origin=str(link.zero_copy_origin or link.origin),
             fallback="copy" if link.copy_bandwidth is not None else "refuse",
             fallback_seconds=None if link.copy_bandwidth is None else link.handoff + (tensor.bytes or 0) / link.copy_bandwidth,
-            device_dtype=hop.device_dtype if hop.mode == "convert" else tensor.dtype,
+            device_dtype=hop.device_dtype,
             query_at_runtime=("page_size",) if max(link.align, link.length_multiple) >= PAGE else (),
         )

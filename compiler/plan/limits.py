@@ -52,6 +52,17 @@ def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
     return tuple(results)
 
 
+def loading_notes(target: Target, found: Predictions) -> tuple[str, ...]:
+    """The memories whose budgets hold a run and may not hold the load before it: what a runtime holds twice then is its own business,
+    so that is no reason to refuse a plan."""
+    return tuple(
+        f"while the bundle is loaded, {memory.name} may hold {amount('memory', held.while_loading)} of its budget of "
+        f"{amount('budget', memory.budget)}: a runtime may have the weights of a segment twice then"
+        for memory in target.memories
+        if (held := found.held.get(memory.name)) is not None and held.while_loading > memory.budget >= held.total
+    )
+
+
 def _budget(memory: Memory, target: Target) -> Limit:
     """The budget of a memory, read as a limit; its place is the last statement of the number, which may be an amendment."""
     path, text = f"memory.{memory.name}.budget", amount("budget", memory.budget)

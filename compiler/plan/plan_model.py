@@ -20,7 +20,7 @@ from ..pipeline.work import Work
 from .arena import ArenaPlan
 from .forced import contradiction, forced_by_limits
 from .handoffs import assemble
-from .limits import OF_TIME, arena_room, check_limits
+from .limits import OF_TIME, arena_room, check_limits, loading_notes
 from .plan_memories import with_memories
 from .predict import Predictions, predict
 from .segments import Compiled
@@ -61,6 +61,7 @@ def plan_model(
     whether to find out by how much limits are broken that no plan keeps, which takes many times as long as to see that they are."""
     with stage("graph"):
         work = start(loaded, target, effort, plan, options.without)
+        work.objective = options.objective
         work.diagnose = diagnose
     try:
         planned = _carry_out(loaded, work, stage, options)
@@ -114,5 +115,5 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
         )
         found = predict(compiled, work.target, latency=latency, arena=arena.arena.mapped)
         limits = check_limits(work.target, found)
-    notes = forced_by_limits(work.placement)
+    notes = (*forced_by_limits(work.placement), *loading_notes(work.target, found))
     return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found, notes=notes)

@@ -23,6 +23,14 @@ class Held:
     """The most that the inner tensors of one segment take there, and weights on their way."""
     arena: int = 0
     """Where the host has its activations: the tensors between segments, in whole pages."""
+    loading: int = 0
+    """Weights that are there a second time while a bundle is loaded: those of the largest segment, as its runtime makes its own form of
+    them. Measured with onnxruntime, 0.1 to 1.0 times (benchmarks/load_memory.py)."""
+
+    @property
+    def while_loading(self) -> int:
+        """The most at once while segments are loaded, one after the other; nothing is computed yet."""
+        return self.weights + self.loading + self.arena
 
     @property
     def total(self) -> int:
@@ -59,6 +67,11 @@ class Predictions:
     def memory(self) -> int:
         """Peak bytes of one inference over all working memories; flash that is only read from is not one."""
         return sum(held.total for name, held in self.held.items() if name not in self.stores)
+
+    @property
+    def load_peak(self) -> int:
+        """Peak bytes over the same memories while a bundle is loaded."""
+        return sum(held.while_loading for name, held in self.held.items() if name not in self.stores)
 
     @property
     def joules(self) -> float | None:
@@ -116,7 +129,8 @@ def held_by_memory(compiled: Compiled, target: Target, arena: int) -> dict[str, 
         working = max((s.internal_peak for s in here), default=0) if planned.working is None else planned.working.get(memory.name, 0)
         weights = weight_bytes(read) + planned.resident.get(memory.name, 0)
         if here or read or working or weights or memory.name == home:
-            found[memory.name] = Held(weights, working, arena if memory.name == home else 0)
+            loading = max((weight_bytes([s]) for s in read if s in here), default=0)
+            found[memory.name] = Held(weights, working, arena if memory.name == home else 0, loading)
     return found
 
 

@@ -73,6 +73,8 @@ class Compiled:
     """Operators that no segment has; no tensor is in two of them."""
     page: int = 4096
     """Page size of the memory that holds the arena."""
+    layouts: Mapping[str, str] = field(default_factory=dict)
+    """Order of the axes, "nchw" or "nhwc", in which a device holds tensors of rank 4; nchw where it is not stated."""
 
     def joules(self, segment: Segment) -> float | None:
         """Predicted for one run; None where the target states no power."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ...passes.place.candidates import Implementation
 from ...passes.place.placed import Placement, Question
 from ...passes.solve.price import price
-from ...targets.cost import route
 from ...targets.origin import Fact
+from ...targets.route import route
 
 FACTORS = (0.5, 2.0)
 _TIMES = frozenset({"dispatch", "launch", "handoff"})

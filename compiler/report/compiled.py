@@ -84,12 +84,30 @@ def _latency(facts: Facts) -> Iterator[str | Text]:
     yield Text(time(latency["predicted"]), style="bold").append(f" predicted ({parts})", style="not bold")
     rivals = [(f"all on {facts['host']}", latency["all_host"]), ("greedy partitioning", latency["greedy"])]
     yield f"against {', '.join(_against(name, value, latency['predicted']) for name, value in rivals)}"
+    if facts["objective"]["name"] != "latency":
+        yield _aim(facts["objective"])
+        return
     proof = "proven optimal"
     if latency["lower_bound"] is None:
         proof = "no bound, because what memories save depends on the whole plan; the best of the placements tried"
     elif not latency["proven_optimal"]:
         proof = f"within {latency['gap'] * 100:.1f} % of the bound {time(latency['lower_bound'])} (--effort 10 searches longer for a proof)"
     yield f"{proof} over {count(latency['units'], 'unit')}"
+
+
+def _aim(objective: Facts) -> str:
+    """What the plan was chosen for, where that is not latency."""
+    kind = str(objective["name"])
+    kind = {"overlap": "latency", "throughput": "latency"}.get(kind, kind)
+    shown, bound = (amount(kind, objective[key]) for key in ("value", "lower_bound"))
+    what = {
+        "overlap": f"{shown} with devices at work at once",
+        "throughput": f"{shown} between pipelined requests",
+        "energy": f"{shown} a run",
+        "memory": f"{shown} of memory at once at least, as far as the placement decides it",
+    }[objective["name"]]
+    proof = "proven optimal" if objective["proven_optimal"] else f"within {objective['gap'] * 100:.1f} % of the bound {bound}"
+    return f"chosen for {objective['name']}: {what}; {proof}"
 
 
 def _against(name: str, seconds: float | None, ours: float) -> str:

@@ -180,7 +180,7 @@ class Bundle:
         """The compiled model as a directed acyclic graph for analyses and plots, the edges being tensors.
 
         Level "operators": nodes are the model's inputs and outputs, operators, and handoffs between devices; level "segments": each
-        segment is one node. Every node has `kind` ("input", "output", "operator", "segment", "handoff") and `seconds`:
+        segment is one node. Every node has `kind` ("input", "output", "operator", "segment", "handoff", "range") and `seconds`:
 
         - input, output: `tensor`, `dtype`, `shape` (None where it is known only at run time), `seconds` 0.0.
         - operator: `name`, `operator` (Conv, MatMul …), `domain`, `segment` (index), `device`, `dtype` (computed in), `kernel` (number
@@ -189,6 +189,8 @@ class Bundle:
           inside), `joules` (None where the target states no power), `seconds` predicted, dispatch included.
         - handoff: `tensor`, `producer` and `consumer` (devices), `mode` (zero_copy, copy, convert), `via`, `bytes` in the arena,
           padding included, `seconds` predicted.
+        - range: an operator that no segment has, since its tensors lie inside of each other: `operator`, `device`, `bytes` 0, `seconds`
+          0.0.
 
         Every edge has `tensors` (names) and `bytes` (of all of them, without padding; None where a shape is not known). The graph's
         own attributes are `target`, `level`, `seconds` (predicted for one run) and `segments`: the attributes of each segment, by index.

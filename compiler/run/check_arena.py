@@ -63,29 +63,38 @@ def _wrong_layout(slot: SlotRecord, handoffs: Mapping[tuple[str, str], Sequence[
     if slot.device_dtype not in BITS:
         return f"device_dtype {slot.device_dtype!r} is not a dtype"
     asked = math.lcm(*(h.row_align for device in (slot.device, *slot.aliases) for h in handoffs.get((slot.tensor, device), ())))
-    packed = _row(slot, 1)
-    fitting = [row for row in (packed, _row(slot, asked)) if _strides(slot, row) == slot.strides and row * _rows(slot) <= slot.bytes]
+    fitting: set[bool] = set()
+    for order in _orders(slot):
+        stored = tuple(slot.shape[axis] for axis in order)
+        packed = _row(slot, stored, 1)
+        for row in (packed, _row(slot, stored, asked)):
+            if _strides(slot, order, row) == slot.strides and row * math.prod(stored[:-1]) <= slot.bytes:
+                fitting.add(row != packed or slot.device_dtype != slot.dtype or stored != slot.shape)
     if not fitting:
+        packed = _row(slot, slot.shape, 1)
         return f"strides {list(slot.strides)} are not those of {slot.device_dtype}{list(slot.shape)} with rows of {packed} bytes"
-    if slot.packed_on_cpu not in {row != packed or slot.device_dtype != slot.dtype for row in fitting}:
+    if slot.packed_on_cpu not in fitting:
         return f"packed_on_cpu is {str(slot.packed_on_cpu).lower()}, its strides and dtypes say otherwise"
     return ""
 
 
-def _rows(slot: SlotRecord) -> int:
-    return math.prod(slot.shape[:-1])
+def _orders(slot: SlotRecord) -> list[tuple[int, ...]]:
+    """Orders of the axes in memory: as they are, and with channels last."""
+    return [tuple(range(len(slot.shape))), *([(0, 2, 3, 1)] if len(slot.shape) == 4 else [])]
 
 
-def _row(slot: SlotRecord, align: int) -> int:
-    packed = ((slot.shape[-1] if slot.shape else 1) * BITS[slot.device_dtype] + 7) // 8
+def _row(slot: SlotRecord, stored: Sequence[int], align: int) -> int:
+    packed = ((stored[-1] if stored else 1) * BITS[slot.device_dtype] + 7) // 8
     return -(-packed // align) * align
 
 
-def _strides(slot: SlotRecord, row: int) -> tuple[int, ...]:
-    strides = [BITS[slot.device_dtype] // 8, row]
-    for extent in reversed(slot.shape[1:-1]):
-        strides.append(strides[-1] * extent)
-    return tuple(reversed(strides[: len(slot.shape)]))
+def _strides(slot: SlotRecord, order: Sequence[int], row: int) -> tuple[int, ...]:
+    """Per axis of the model, for axes that lie in this order in memory."""
+    found, step = dict.fromkeys(order, 0), row
+    for place, axis in enumerate(reversed(order)):
+        found[axis] = BITS[slot.device_dtype] // 8 if place == 0 else step
+        step = step * slot.shape[axis] if place else step
+    return tuple(found[axis] for axis in range(len(slot.shape)))
 
 
 def _wrong_numbers(arena: ArenaRecord) -> str:

@@ -27,7 +27,8 @@ def check_unused(target: Target, context: Context) -> None:
         return
     found = [*_memories(target, context), *_precision(target, context)]
     for device in target.devices:
-        found += [*_peaks(device, context), *_rows(device, target, context), *_kept_in_rewrites(device, context)]
+        found += [*_peaks(device, context), *_rows(device, target, context), *_layout(device, target, context)]
+        found += _kept_in_rewrites(device, context)
     for span, message, help in found:
         if span is not None and not context.in_table(span):
             context.report.add("warning", "HW0513", span, message, help)
@@ -69,6 +70,15 @@ def _rows(device: Device, target: Target, context: Context) -> Found:
     if not any(device.name in (link.source, link.destination) for link in target.links):
         message = f"`align row` of `{device.name}` has no effect: no link leads to it, and only tensors that cross devices are padded"
         yield context.spans.get(f"device.{device.name}.row_align"), message, "leave it out"
+
+
+def _layout(device: Device, target: Target, context: Context) -> Found:
+    """The host holds what comes in and goes out, in the model's order."""
+    if device.layout != "nchw" and device.name == target.host.name:
+        statements = (item for item in context.devices[device.name].body or () if isinstance(item, Statement))
+        span = next((item.span for item in statements if item.head.text == "layout"), None)
+        message = f"`layout {device.layout}` of the host `{device.name}` has no effect: inputs and outputs are in the model's order"
+        yield span, message, "leave it out"
 
 
 def _precision(target: Target, context: Context) -> Found:

@@ -31,6 +31,7 @@ class _Parts:
     max_rank: int | None = None
     max_dims: dict[str, int] = field(default_factory=dict)
     static_shapes: bool = False
+    layout: str = "nchw"
     supports: list[SupportBlock] = field(default_factory=list)
     denies: list[OperatorRule] = field(default_factory=list)
     kernels: list[KernelChain] = field(default_factory=list)
@@ -89,6 +90,7 @@ def _build(statement: Statement, name: str, kind: str, parts: _Parts, context: C
         max_rank=parts.max_rank,
         max_dims=tuple(parts.max_dims.items()),
         static_shapes=parts.static_shapes,
+        layout=parts.layout,
         supports=tuple(parts.supports),
         denies=tuple(parts.denies),
         kernels=tuple(parts.kernels),
@@ -133,6 +135,9 @@ def _plain(item: Statement, found: Property, path: str, parts: _Parts, context: 
         case "static_shapes":
             answer = reader.take_choice(found.words, found.choice)
             parts.static_shapes = answer is not None and answer.text == "yes"
+        case "layout":
+            order = reader.take_choice(found.words, found.choice)
+            parts.layout = order.text if order is not None else parts.layout
         case _ if found.numbers:
             parts.numbers |= read_numbers(reader, found, path, context)
     reader.end()

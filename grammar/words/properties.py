@@ -135,6 +135,10 @@ _DEVICE: Mapping[str, Property] = {
     "static_shapes": Property(
         "static_shapes yes;", "Whether every extent must be known when compiling.", words=("yes", "no"), choice="an answer", in_table=True,
     ),
+    "layout": Property(
+        "layout nhwc;", "How a tensor of rank 4 that crosses lies in memory: `nchw` as in ONNX if not stated, or channels last.",
+        words=("nchw", "nhwc"), choice="an order of the axes", in_table=True,
+    ),
     "power": Property(
         "power active 2 W, idle 0.1 W;", "What it draws while it computes, and for the rest of a run; nothing while idle if not stated.",
         "power", (NumberField("active_power", "active", predicts=_POWER), NumberField("idle_power", "idle", zero=True, predicts=_POWER)),

@@ -70,13 +70,17 @@ def rooms(target: Target) -> tuple[Room, ...]:
     only = {memory.name for name in names for memory in target.memories_of(name, "activations")}
     # where there are several memories for activations, what lies in which is decided once segments are known
     found = [Room(f"budget {m.name}", stores.get(m.name, ()), m.budget, everyone if only == {m.name} else ()) for m in target.memories]
-    working = tuple(k for m in target.memories if m.holds != ("weights",) for k in stores.get(m.name, ()))
     for limit in target.limits:
         if limit.kind == "memory":
-            found.append(Room(f"memory {limit.subject}".strip(), tuple(sorted(working)), int(limit.value), everyone))
+            found.append(Room(f"memory {limit.subject}".strip(), working_devices(target), int(limit.value), everyone))
         elif limit.kind == "package":
             found.append(Room(f"package {limit.subject}".strip(), everyone, int(limit.value)))
     return tuple(found)
+
+
+def working_devices(target: Target) -> tuple[int, ...]:
+    """Devices whose weights are in a memory that is part of the peak: not in one that only holds weights."""
+    return tuple(k for k, device in enumerate(target.devices) if weights_memory(target, device.name).holds != ("weights",))
 
 
 def _numbers(memory_of: Mapping[str, str], names: list[str]) -> dict[str, tuple[int, ...]]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from ...targets.cost import kernel_seconds, route
+from ...targets.cost import kernel_seconds
 from ...targets.model import Target
 from ...targets.operator_view import TensorView
+from ...targets.route import route
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.rewrite import Rewrite

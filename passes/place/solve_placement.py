@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..solve.conflict import conflict, least
+from ..solve.limits.conflict import conflict, least
 from ..solve.price import Excess, excesses, price
 from ..solve.problem import Problem
 from ..solve.solve import DETERMINISTIC_SECONDS, Solution, solve
 from .known_plans import greedy_assignment, host_assignment, known_assignments
+from .objectives import LATENCY, PEAK, Solver, solver_for
 from .placed import Placement, Question
 from .unlimited import Unlimited
 
@@ -29,20 +30,21 @@ class _Answer:
     unlimited: Unlimited | None
 
 
-def place(question: Question, effort: float = 1.0) -> Placement | None:
-    """The cheapest placement; None if the limits leave none. `effort` scales how long the solver looks for a proof."""
+def place(question: Question, effort: float = 1.0, objective: str = LATENCY) -> Placement | None:
+    """The cheapest placement, in terms of an objective that the question was aimed at; None if the limits leave none. `effort` scales how
+    long the solver looks for a proof."""
     problem = question.problem
-    found = _solved(problem, effort * DETERMINISTIC_SECONDS)
+    found = _solved(problem, effort * DETERMINISTIC_SECONDS, solver_for(objective))
     if found is None:
         return None
     greedy, on_host = price(problem, greedy_assignment(problem)), price(problem, host_assignment(problem))
     return Placement(question, found.solution, greedy, on_host, found.unlimited)
 
 
-def place_relaxing(question: Question, effort: float = 1.0) -> Placement | None:
+def place_relaxing(question: Question, effort: float = 1.0, objective: str = LATENCY) -> Placement | None:
     """`place`; where no placement keeps the limits, the one that breaks them least, so that a caller can say by how much, with the limits
     that contradict each other. None where a tensor has no route."""
-    found = place(question, effort)
+    found = place(question, effort, objective)
     return found if found is not None else _closest(question, effort * DIAGNOSIS_SECONDS)
 
 
@@ -70,8 +72,8 @@ def _far(broken: Sequence[Excess]) -> tuple[int, float, float]:
     return len(broken), max(factors, default=0.0), sum(excess.value for excess in broken)
 
 
-def _solved(problem: Problem, seconds: float) -> _Answer | None:
-    free = problem.without_limits()
+def _solved(problem: Problem, seconds: float, solve: Solver) -> _Answer | None:
+    free = replace(problem.without_limits(), rooms=tuple(room for room in problem.rooms if room.name == PEAK))
     fastest = solve(free, known_assignments(free), seconds)
     if fastest is None:
         return None

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_target import make_cpu, make_device, make_link, make_target
 
-from autoglmc.targets.cost import hop, route
 from autoglmc.targets.model import Link, Target
 from autoglmc.targets.operator_view import TensorView
+from autoglmc.targets.route import hop, route
 from autoglmc.targets.stock import stock_names
 
 NAMES = ("a", "b", "c", "d", "cpu")

@@ -51,7 +51,7 @@ def compiled(spec: TensorView, *links: HandoffRecord, compute: str = "fp32") -> 
 def test_padding_is_counted() -> None:
     """[1,256,14,14] in fp16 with rows of 64 bytes: 229,376 bytes against 100,352 packed."""
     shape = (1, 256, 14, 14)
-    links = link("x", "cpu", "npu", row_align=64), link("y", "npu", "cpu", row_align=64)
+    links = (link(name, *ends, row_align=64, device_dtype="fp16") for name, ends in (("x", ("cpu", "npu")), ("y", ("npu", "cpu"))))
     arena = plan_arena(compiled(tensor("x", "fp16", shape), *links))
     assert [(s.bytes, s.strides, s.packed_on_cpu) for s in arena.arena.slots] == [(229376, (229376, 896, 64, 2), True)] * 2
     assert arena.arena.total == arena.arena.lower_bound == 2 * 229376

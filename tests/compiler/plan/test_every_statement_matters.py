@@ -49,7 +49,7 @@ class Case:
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Further statements of a block."""
     verify: bool = False
-    model: Literal["fixed", "dynamic", "counted"] = "fixed"
+    model: Literal["fixed", "dynamic", "counted", "image"] = "fixed"
 
 
 HALF_MUL = "supports fp16 { Mul; }"
@@ -57,6 +57,7 @@ COUNTING = {
     "device": ["dispatch 1 ns;", "launch 1 ns;", "supports fp32 { NonZero, ReduceSum; }", "supports int64 { Cast; }"],
     "link": ["handoff 1 ns;"],
 }
+IMAGE = {"device": ["supports fp32 { Exp, Relu; }"], "link": ["copy 2 GB/s;"]}
 CASES: Mapping[tuple[str, str], Sequence[Case]] = {
     ("file", "hw"): [Case("hw 1;", "hw 2;")],
     ("file", "include"): [Case('include "std/ort_cpu.hw";', 'include "std/nnapi.hw";', {"device": ["inherit ort_cpu;"]})],
@@ -96,6 +97,7 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
     ("device", "align"): [Case("align row 64 B;", "align row 256 B;")],
     ("device", "max"): [Case("max rank 4;", "max rank 1;"), Case("max dim W 65536;", "max dim W 8;")],
     ("device", "static_shapes"): [Case("static_shapes no;", "static_shapes yes;", COUNTING, model="counted")],
+    ("device", "layout"): [Case("layout nchw;", "layout nhwc;", IMAGE, model="image")],
     ("device", "power"): [
         Case("power active 2 W, idle 0.1 W;", "power active 3 W, idle 0.1 W;"),
         Case("power active 2 W, idle 0.1 W;", "power active 2 W, idle 0.2 W;"),
@@ -162,7 +164,22 @@ def text_of(block: str, statement: str, beside: Mapping[str, Sequence[str]]) -> 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     folder = tmp_path_factory.mktemp("models")
-    return {"fixed": write(folder / "m.onnx", 4), "dynamic": write(folder / "d.onnx", "n"), "counted": counted(folder / "c.onnx")}
+    return {
+        "fixed": write(folder / "m.onnx", 4),
+        "dynamic": write(folder / "d.onnx", "n"),
+        "counted": counted(folder / "c.onnx"),
+        "image": image(folder / "i.onnx"),
+    }
+
+
+def image(path: Path) -> Path:
+    """Exp -> Relu -> Sin of an image: all but Sin for the npu."""
+    chain = [("Exp", "x", "a"), ("Relu", "a", "b"), ("Sin", "b", "y")]
+    nodes = [helper.make_node(kind, [source], [result]) for kind, source, result in chain]
+    ends = [helper.make_tensor_value_info(n, 1, [1, 3, 40, 40]) for n in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
+    return path
 
 
 def counted(path: Path) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from make_target import HERE, make_cpu, make_device, make_link, make_target
 
 from autoglmc.compiler.errors import Infeasible, TargetError
-from autoglmc.compiler.plan.limits import check_limits
+from autoglmc.compiler.plan.limits import check_limits, loading_notes
 from autoglmc.compiler.plan.predict import Draw, Held, Predictions
 from autoglmc.compiler.quantities import amount
 from autoglmc.targets.model import Limit, Target
@@ -57,6 +57,16 @@ def test_a_budget_is_a_limit_of_its_memory() -> None:
     with pytest.raises(Infeasible, match="budget dram: predicted 5 MiB, and the target allows <= 4 MiB") as failure:
         check_limits(machine(budget=4 * MIB), FOUND)
     assert failure.value.help == ""  # advice is what was tried: driver/advise.py
+
+
+def test_a_load_that_may_exceed_a_budget_is_a_note() -> None:
+    """Weights of 3 MiB, of which 2 may be there twice, and an arena of 1: while loading 6, running 5."""
+    loading = dataclasses.replace(FOUND, held={"dram": Held(3 * MIB, MIB, MIB, 2 * MIB)})
+    assert (loading.memory, loading.load_peak) == (5 * MIB, 6 * MIB)
+    assert loading_notes(machine(budget=6 * MIB), loading) == ()
+    (note,) = loading_notes(machine(budget=6 * MIB - 1), loading)
+    assert note.startswith("while the bundle is loaded, dram may hold 6 MiB of its budget of ")
+    check_limits(machine(budget=5 * MIB), loading)
 
 
 def test_all_broken_limits_are_told_at_once() -> None:

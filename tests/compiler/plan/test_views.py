@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from onnx import numpy_helper
 from slicing import ABSENT, bundle_of, cut
-from small_models import parse
+from small_models import parse, save
 
+import autoglmc
+from autoglmc.compiler.bundle.manifest import Manifest
 from autoglmc.compiler.bundle.plan_records import Mode
+from autoglmc.compiler.errors import BundleError
 from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.compiler.run.check_bundle import check_plan
 from autoglmc.compiler.run.outputs import Outputs
 from autoglmc.compiler.run.session import Session
 
@@ -189,3 +196,68 @@ def test_random_cuts_and_joins(
     one, other = bundle_of(compiled, folder / "with", in_place=False), bundle_of(compiled, folder / "without", views=True)
     assert other.manifest.arena.total <= one.manifest.arena.total
     same_bits(one, other)
+
+
+def edit(manifest: Manifest, tensor: str, **changes: Any) -> Manifest:
+    slots = [structs.replace(slot, **changes) if slot.tensor == tensor else slot for slot in manifest.arena.slots]
+    return structs.replace(manifest, arena=structs.replace(manifest.arena, slots=tuple(slots)))
+
+
+def moved(manifest: Manifest, tensor: str, **changes: Any) -> Manifest:
+    (inside,) = (slot.inside for slot in manifest.arena.slots if slot.tensor == tensor)
+    return edit(manifest, tensor, inside=structs.replace(inside, **changes))
+
+
+def swapped(manifest: Manifest, one: str, other: str) -> Manifest:
+    """Two slots of a size exchange the bytes they lie in, offsets and records alike: only what they are ranges of tells."""
+    at = {slot.tensor: slot for slot in manifest.arena.slots}
+    for name, source in ((one, at[other]), (other, at[one])):
+        manifest = edit(manifest, name, offset=source.offset)
+    return manifest
+
+
+SPLIT, JOIN = "split between two", "concat of segments"
+WRONG: list[tuple[str, Callable[[Manifest], Manifest], str]] = [
+    (SPLIT, lambda m: edit(m, "b", inside=None), "are live together and overlap"),
+    (SPLIT, lambda m: moved(m, "b", start=64), "is not 64 bytes into 'a', or ends after it"),
+    (SPLIT, lambda m: moved(m, "c", slot=99), "slot 99 is not one with bytes of its own"),
+    (SPLIT, lambda m: moved(m, "c", slot=2), "slot 2 is not one with bytes of its own"),
+    (SPLIT, lambda m: moved(m, "c", kind="part"), "has views and parts"),
+    (SPLIT, lambda m: moved(moved(m, "c", kind="part"), "b", kind="part"), "is written already"),
+    (SPLIT, lambda m: swapped(m, "b", "c"), "bytes into 'a', or ends after it"),
+    (SPLIT, lambda m: edit(m, "a", lifetime=(0, 0)), "lives in steps .*, 'a' in"),
+    (JOIN, lambda m: moved(m, "z", kind="view"), "has views and parts"),
+    (JOIN, lambda m: edit(m, "z", inside=None), "are live together and overlap|leave a gap|end at 1024 of 1280 bytes"),
+    (JOIN, lambda m: edit(moved(m, "z", start=0), "z", offset=0), "overlap at byte|bytes into 'c'"),
+    (JOIN, lambda m: edit(m, "z", lifetime=(1, 1)), "must lie on cpu from step 0 on"),
+    (JOIN, lambda m: without_waits(m), "waits: it writes|needs is"),
+]  # fmt: skip
+
+
+def without_waits(manifest: Manifest) -> Manifest:
+    return structs.replace(manifest, schedule=tuple(structs.replace(step, waits=(), needs=()) for step in manifest.schedule))
+
+
+@pytest.mark.parametrize(("case", "change", "says"), WRONG, ids=[f"{case}: {says}" for case, _, says in WRONG])
+def test_what_cannot_be_is_refused(tmp_path: Path, case: str, change: Callable[[Manifest], Manifest], says: str) -> None:
+    text, devices, _ = CASES[case]
+    bundle = bundle_of(cut(model_of(text), devices), tmp_path / "b", views=True)
+    check_plan(bundle.manifest, "here")
+    with pytest.raises(BundleError, match=says):
+        check_plan(change(bundle.manifest), "here")
+
+
+def test_costs_are_those_of_what_runs(tmp_path: Path) -> None:
+    """A plan's seconds and its segment's are without the Concat, whose bytes are counted nowhere."""
+    text = "g (float[256,1024] x) => (float[512,1024] y) { a = Softmax(x) b = Exp(a) y = Concat <axis = 0> (b, a) }"
+    for target, least in (("x86_cpu", 0.02), ("a16", 0.02)):
+        path = save(model_of(text), tmp_path)
+        result = autoglmc.compile_model(path, target, output=tmp_path / target, verify=False, emulate=True)
+        if not inside(result.bundle):
+            continue
+        price = result.work.placement.solution.price.total
+        assert result.predicted.latency < price * (1 - least)
+        saved = sum(s.seconds for s in result.work.segments) - sum(s.predicted_seconds for s in result.manifest.segments)
+        assert result.predicted.latency == pytest.approx(price - saved)
+        assert result.as_json()["latency"]["predicted"] == result.predicted.latency
+    assert inside(autoglmc.Bundle.load(tmp_path / "x86_cpu")) == {"b": ("y", 0), "a": ("y", 256 * 4096)}

@@ -10,13 +10,14 @@ from overlap_problems import overlap_problems, problems_with_options
 from overlapped_pieces import all_orders, run
 from placement_problems import problems
 
-from autoglmc.passes.solve.anneal import anneal
-from autoglmc.passes.solve.overlap import INFINITE, Place, Slots, timeline
-from autoglmc.passes.solve.overlap_bound import earliest_ends, load_bound, path_bound
+from autoglmc.passes.solve.overlap.anneal import anneal
+from autoglmc.passes.solve.overlap.bounds import earliest_ends, load_bound, path_bound
+from autoglmc.passes.solve.overlap.relaxed_bound import relaxed_bound
+from autoglmc.passes.solve.overlap.slots import INFINITE, Place, Slots, timeline
+from autoglmc.passes.solve.overlap.solve_overlap import solve_latency, solve_throughput
 from autoglmc.passes.solve.partition import Piece
 from autoglmc.passes.solve.problem import Net, Option, Problem, Unit
 from autoglmc.passes.solve.solve import GAP, solve
-from autoglmc.passes.solve.solve_overlap import solve_latency, solve_throughput
 
 
 @settings(max_examples=60)
@@ -74,12 +75,15 @@ def test_options_are_chosen_within_the_allowed_error(problem: Problem) -> None:
 @given(overlap_problems())
 def test_no_plan_beats_the_bounds(problem: Problem) -> None:
     path, load, ends = path_bound(problem), load_bound(problem), earliest_ends(problem)
+    upper = sum(max(s for s in unit.seconds if s is not None) for unit in problem.units) + 1e-3
+    latency, period = relaxed_bound(problem, upper, True, 1.0), relaxed_bound(problem, upper, False, 1.0)
+    assert latency >= path * (1 - 1e-4)
     for order in all_orders(problem):
         plan = run(problem, order)
         if plan is None:
             continue
-        assert max(path, load) <= plan.makespan * (1 + 1e-9)
-        assert load <= plan.period * (1 + 1e-9)
+        assert max(path, load, latency) <= plan.makespan * (1 + 1e-9)
+        assert max(load, period) <= plan.period * (1 + 1e-9)
         found = timeline(problem, [Piece(device, tuple(sorted(units))) for device, units in order])
         assert found is not None
         assert all(ends[u][each.piece.device] <= each.end * (1 + 1e-9) for each in found.runs for u in each.piece.units)

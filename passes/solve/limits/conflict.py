@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .known import Plan
+from ..known import Plan
+from ..problem import Problem
+from ..relaxed_model import relaxed_search
+from ..solve import Solution, solve
 from .limit_rows import limit_names, needed, whole_numbers, with_limit, without
-from .problem import Problem
-from .relaxed_model import relaxed_search
-from .solve import Solution, solve
 
 MOST_STEPS = 12
 """Solutions looked for between what a limit allows and what a plan needs of it."""
@@ -38,6 +38,8 @@ class Least:
     solution: Solution
     proven: bool
     """Whether 1 % less is proven not to be enough."""
+    bound: float = 0.0
+    """No plan needs less."""
 
 
 def conflict(problem: Problem, seconds: float) -> Conflict:
@@ -59,7 +61,7 @@ def least(problem: Problem, name: str, starts: Sequence[Sequence[int]], seconds:
         if found is None:
             return None
         again = Plan(found.assignment, found.options, found.price)
-        return Least(name, needed(problem, name, again), found, found.proven and found.visits is None)
+        return Least(name, needed(problem, name, again), found, found.proven and found.visits is None, found.lower_bound)
     return _descend(problem, name, solve(free, starts, seconds), seconds)
 
 
@@ -69,6 +71,7 @@ def _descend(problem: Problem, name: str, first: Solution | None, seconds: float
         return None
     whole = whole_numbers(problem, name)
     best, enough, low, proven = first, _of(problem, name, first), -1.0 if whole else 0.0, False
+    bound = 0.0
     for _ in range(MOST_STEPS):
         if enough - low <= max(CLOSE * enough, 1.0 if whole else 0.0):
             break
@@ -79,7 +82,8 @@ def _descend(problem: Problem, name: str, first: Solution | None, seconds: float
             best, enough = found, _of(problem, name, found)
         else:
             low, proven = tried, relaxed_search(limited, seconds).infeasible
-    return Least(name, enough, best, proven)
+            bound = max(bound, low + whole) if proven else bound
+    return Least(name, enough, best, proven, min(bound, enough))
 
 
 def _of(problem: Problem, name: str, solution: Solution) -> float:
