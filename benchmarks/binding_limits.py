@@ -5,7 +5,7 @@ A limit's value lies between what that best plan needs of it and the least that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from autoglmc.passes.place.known_plans import known_assignments
@@ -139,14 +139,3 @@ def with_devices(problem: Problem, count: int) -> Problem:
         tuple(replace(unit, seconds=seconds(unit)) for unit in problem.units),
         tuple(replace(net, seconds=handed(net)) for net in problem.nets),
     )
-
-
-def with_watts(problem: Problem, energy: Weights, before: Sequence[str]) -> Weights:
-    """Of a problem that `with_devices` made: a device half as fast draws a third of the power."""
-    names = list(before)
-    busy = []
-    for name in problem.devices:
-        base = name if name in names else name.rstrip("0123456789")
-        times = int(name[len(base) :] or 1)
-        busy.append(energy.busy[names.index(base)] * (1.0 if times == 1 else 2 / (3 * times)))
-    return Weights(tuple(busy), energy.handoff)

@@ -20,7 +20,7 @@ from .unlimited import Unlimited
 
 DIAGNOSIS_SECONDS = 0.05
 """Of the solver's deterministic clock, for each of the many questions that say what is wrong with limits."""
-LIMITED = 6
+LIMITED = 10
 """Times the clock that a problem without limits gets, where limits bind: those are harder to prove, and rarer."""
 
 

@@ -33,6 +33,8 @@ SMALL = 200
 """Units times visits below which the search goes on until the proof covers every number of segments."""
 RELAXED_SHARE = 0.3
 """Of the clock, what the search without segments may take."""
+FAR_SHARE = 0.6
+"""Of the clock that is left, what the search with as many segments as could pay may take."""
 QUICK_SHARE = 0.15
 """Of the clock, what the search for a better plan to start from may take."""
 FEW_VISITS, MOST_VISITS = 2, 16
@@ -194,23 +196,32 @@ def _search(problem: Problem, reduced: Problem, best: Plan, bounds: Sequence[_Bo
             return _solution(best, best.price.cost, True)
         bare = relaxed_search(reduced, seconds * RELAXED_SHARE, _most_visits(reduced, best.price.cost, bounds, base), dispatched=False)
         base, left = max(base, bare.bound), left - bare.spent
-    visits = MAX_VISITS
+    return _widened(problem, reduced, best, bounds, floor, base, left)
+
+
+def _widened(problem: Problem, reduced: Problem, best: Plan, bounds: Sequence[_Bound], floor: float, base: float, left: float) -> Solution:
+    """With limits, what few visits leave open is searched with as many as could pay, and where that does not end, with one more at a time:
+    a plan with more segments than a proof covers costs at least `base` and their dispatches."""
+    visits, covered, limits = MAX_VISITS, 0, limited(problem)
     while True:
         most = _most_visits(reduced, best.price.cost, bounds, base)
         allowed = min(visits, most)
-        found = search(reduced, (best.assignment, best.options), allowed, left)
+        far = limits and allowed > max(covered + 1, MAX_VISITS)
+        found = search(reduced, (best.assignment, best.options), allowed, left * FAR_SHARE if far else left)
         best = best_of(problem, [found.assignment] if found.assignment else [], best, [found.options]) or best
-        floor = max(floor, min(found.bound if found.assignment else best.price.cost, base + (allowed + 1) * _cheapest_dispatch(reduced)))
-        if not found.proven:
-            return _solution(best, min(max(floor, found.bound) if allowed >= most else floor, best.price.cost), False)
-        if allowed >= _most_visits(reduced, best.price.cost, bounds, base):
+        left -= found.spent if limits else 0.0
+        covered = allowed if found.proven else covered
+        known = found.bound if found.assignment else best.price.cost if found.proven else 0.0
+        floor = max(floor, min(known, base + (allowed + 1) * _cheapest_dispatch(reduced)), known if allowed >= most else 0.0)
+        if found.proven and allowed >= _most_visits(reduced, best.price.cost, bounds, base):
             return _solution(best, best.price.cost, True)
-        left -= found.spent if limited(problem) else 0.0
         exhausted = not found.assignment or _exhausted(best.price, allowed)
-        if left <= 0 or (not exhausted and not limited(problem) and len(reduced.units) * allowed > SMALL):
+        if found.proven and (left <= 0 or (not exhausted and not limits and len(reduced.units) * allowed > SMALL)):
             # a plan with more segments could still be better in theory; the proof then says how many it covers
             return _solution(best, min(floor, best.price.cost), True, allowed)
-        visits = visits + 1 if limited(problem) else visits * 2
+        if not found.proven and not (far and left > 0):
+            return _solution(best, min(floor, best.price.cost), False)
+        visits = covered + 1 if not found.proven else most if limits and allowed <= MAX_VISITS else visits + 1 if limits else visits * 2
 
 
 def _most_visits(problem: Problem, upper: float, bounds: Sequence[_Bound], base: float) -> int:
