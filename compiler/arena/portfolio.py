@@ -79,13 +79,13 @@ def _turns(problem: Problem, seed: int) -> Iterator[_Turn]:
     dice = random.Random(seed)
     number = 0
     yield _Turn(SHORT)
-    yield _Turn(SLICE // 4, joined=True)
+    yield _Turn(SLICE // 2, joined=True)
     while True:
         spread = NOISE if number else 0.0
         for rule in ROTATION:
             yield _Turn(SLICE)
             yield _Turn(SLICE, [key * math.exp(dice.gauss(0, spread)) for key in keys[rule]], number)
-            yield _Turn(SLICE // 2, joined=True)
+            yield _Turn(SLICE, joined=True)
             number += 1
         yield _Turn(SLICE)
         rule = ROTATION[(number // len(ROTATION) - 1) % len(ROTATION)]
