@@ -31,7 +31,9 @@ from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.pipeline.run_passes import run_passes
 from autoglmc.compiler.plan.plan_model import start
 from autoglmc.passes.place.placed import Placement, Question
+from autoglmc.passes.solve.limits.limit_rows import without
 from autoglmc.passes.solve.price import price
+from autoglmc.passes.solve.problem import Problem
 from autoglmc.targets.model import Target
 from autoglmc.targets.stock import stock_names
 
@@ -88,14 +90,20 @@ def division_of(question: Question) -> Division:
     )
 
 
-def plans(question: Question) -> dict[str, tuple[float, tuple[int, ...]]]:
+def kept_limits(placement: Placement) -> Problem:
+    """The problem that our plan solves: without the limits that no plan keeps together."""
+    problem = placement.question.problem
+    return problem if placement.conflict is None else without(problem, placement.conflict.limits)
+
+
+def plans(placement: Placement) -> dict[str, tuple[float, tuple[int, ...]]]:
     """Per baseline its cheapest assignment, over all orders of the accelerators, and the seconds it is predicted to take; without those
     that break a limit of the target in every order."""
-    division, found = division_of(question), dict[str, tuple[float, tuple[int, ...]]]()
+    problem, division, found = kept_limits(placement), division_of(placement.question), dict[str, tuple[float, tuple[int, ...]]]()
     orders = list(permutations(division.accelerators))
     for name in BASELINES:
         assignments = [all_on_host(division)] if name == "all CPU" else [SEVERAL[name](division, order) for order in orders]
-        priced = [(cost.total, tuple(each)) for each in assignments if (cost := price(question.problem, each)) is not None]
+        priced = [(cost.total, tuple(each)) for each in assignments if (cost := price(problem, each)) is not None]
         if priced:
             found[name] = min(priced)
     return found
@@ -110,7 +118,7 @@ def rows(models: Iterable[Path], targets: Sequence[str], effort: float) -> Itera
             except UserError as problem:
                 yield f"{path.stem} for {target}: not compiled: {str(problem).splitlines()[0]}"
                 continue
-            others = {name: seconds for name, (seconds, _) in plans(placement.question).items()}
+            others = {name: seconds for name, (seconds, _) in plans(placement).items()}
             yield path.stem, target, placement.solution.price.total, others
 
 

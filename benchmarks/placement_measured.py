@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fetch_models import ROOT, fetch
-from placement_baselines import placed, plans
+from placement_baselines import kept_limits, placed, plans
 
 sys.path.append(str(ROOT / "tests"))
 
@@ -78,8 +78,8 @@ def bundle(path: Path, target: Target, plan: Placement, out: Path) -> Bundle | s
 
 def alternatives(best: Placement) -> dict[str, Placement]:
     """Ours first; then the others whose segments are not ours, equal ones once under all their names."""
-    question, problem = best.question, best.question.problem
-    named = {name: assignment for name, (_, assignment) in plans(question).items()}
+    problem = kept_limits(best)
+    named = {name: assignment for name, (_, assignment) in plans(best).items()}
     for device, name in enumerate(problem.devices):
         if device != problem.host:
             rest = named["all CPU"]

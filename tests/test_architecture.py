@@ -50,8 +50,12 @@ ARROWS: dict[str, set[str]] = {
     "passes/tune": {"passes/formula", "passes/graph", "passes/rule"},
     "passes/solve": set(),
     "passes/solve/memory": {"passes/solve"},
+    "passes/solve/limits": {"passes/solve"},
+    "passes/solve/overlap": {"passes/solve"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
-    "passes/place": {"passes/graph", "passes/rule", "passes/solve", "passes/solve/memory", "targets"},
+    "passes/place": {
+        "passes/graph", "passes/rule", "passes/solve", "passes/solve/limits", "passes/solve/memory", "passes/solve/overlap", "targets",
+    },
     "passes/library.py": {
         "passes/decompose", "passes/recover", "passes/rule", "passes/simplify", "passes/substitute", "passes/tune", "targets",
     },

@@ -34,7 +34,7 @@ class Plan:
     total: int
     """Bytes from offset 0 to the end of the highest buffer."""
     lower_bound: int
-    """No plan is smaller: the largest sum of sizes live at one step, holes that alignment forces included, or what was proven."""
+    """No plan is smaller: the largest sum of sizes live at one step, holes that alignment forces included, or what the search proved."""
     page: int
 
     @property

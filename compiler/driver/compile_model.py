@@ -19,6 +19,7 @@ from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
 from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
+from ..plan.check_objective import check_objective
 from ..reference.recall import Recalling
 from ..reference.store import default_store
 from ..surgery.apply_pass import pass_rows
@@ -28,7 +29,6 @@ from ..verify.required import requirement_of
 from ..watch.verify_each import PassVerifier
 from .advise import Advisor
 from .attempt import Attempt
-from .check_objective import check_objective
 from .constraints import Constraints
 from .job import Job, Progress
 from .result import CompileResult

@@ -16,8 +16,8 @@ from ..load.bind_shapes import Shapes
 from ..load.source import Model, source_of
 from ..pipeline.rules import check_rules
 from ..pipeline.run_passes import PassOptions
+from ..plan.check_objective import check_objective
 from ..plan.plan_model import PlannedModel, plan_model
-from .check_objective import check_objective
 from .job import Job, Progress
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..solve.known import improve
-from ..solve.limit_rows import without
+from ..solve.limits.limit_rows import without
 from ..solve.price import price
 from ..solve.problem import Problem
 from ..solve.solve import DETERMINISTIC_SECONDS, Solution, solve

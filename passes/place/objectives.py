@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..solve.conflict import least
+from ..solve.limits.conflict import least
+from ..solve.overlap.solve_overlap import solve_latency, solve_throughput
 from ..solve.problem import Problem, Room
 from ..solve.solve import GAP, Solution, solve
-from ..solve.solve_overlap import solve_latency, solve_throughput
 from .limit_terms import energy_weights, working_devices
 from .placed import Question
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from ..solve.conflict import least
 from ..solve.known import Plan
-from ..solve.limit_rows import needed, with_limit
+from ..solve.limits.conflict import least
+from ..solve.limits.limit_rows import needed, with_limit
 from ..solve.problem import Bound, Problem, Room
 from ..solve.solve import DETERMINISTIC_SECONDS, Solution
 from .known_plans import known_assignments

@@ -9,7 +9,7 @@ from functools import cached_property
 from ...targets.model import Target
 from ..graph.graph import Graph
 from ..graph.node import Node
-from ..solve.conflict import Conflict
+from ..solve.limits.conflict import Conflict
 from ..solve.price import Price
 from ..solve.problem import Problem
 from ..solve.solve import Solution

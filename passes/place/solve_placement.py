@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..solve.conflict import conflict, least
+from ..solve.limits.conflict import conflict, least
 from ..solve.price import Excess, excesses, price
 from ..solve.problem import Problem
 from ..solve.solve import DETERMINISTIC_SECONDS, Solution, solve

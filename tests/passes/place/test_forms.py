@@ -18,7 +18,8 @@ from small_models import parse
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.passes.graph.graph import Graph
-from autoglmc.passes.place.place_operators import ask, place, state
+from autoglmc.passes.place.place_operators import ask, state
+from autoglmc.passes.place.solve_placement import place
 from autoglmc.targets.model import Target
 
 NAMES = ("a", "b", "cpu")

@@ -10,14 +10,14 @@ from overlap_problems import overlap_problems, problems_with_options
 from overlapped_pieces import all_orders, run
 from placement_problems import problems
 
-from autoglmc.passes.solve.anneal import anneal
-from autoglmc.passes.solve.overlap import INFINITE, Place, Slots, timeline
-from autoglmc.passes.solve.overlap_bound import earliest_ends, load_bound, path_bound
-from autoglmc.passes.solve.overlap_relaxed import relaxed_bound
+from autoglmc.passes.solve.overlap.anneal import anneal
+from autoglmc.passes.solve.overlap.bounds import earliest_ends, load_bound, path_bound
+from autoglmc.passes.solve.overlap.relaxed_bound import relaxed_bound
+from autoglmc.passes.solve.overlap.slots import INFINITE, Place, Slots, timeline
+from autoglmc.passes.solve.overlap.solve_overlap import solve_latency, solve_throughput
 from autoglmc.passes.solve.partition import Piece
 from autoglmc.passes.solve.problem import Net, Option, Problem, Unit
 from autoglmc.passes.solve.solve import GAP, solve
-from autoglmc.passes.solve.solve_overlap import solve_latency, solve_throughput
 
 
 @settings(max_examples=60)

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from published_instances import instance
 
-from autoglmc.passes.solve.overlap import INFINITE, Place, Slots
+from autoglmc.passes.solve.overlap.slots import INFINITE, Place, Slots
+from autoglmc.passes.solve.overlap.solve_overlap import solve_latency, solve_throughput
 from autoglmc.passes.solve.problem import Problem
-from autoglmc.passes.solve.solve_overlap import solve_latency, solve_throughput
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -84,7 +84,7 @@ def test_equal_plans_in_two_processes() -> None:
     text = (
         "import random\n"
         "from autoglmc.passes.solve.problem import Net, Problem, Room, Unit\n"
-        "from autoglmc.passes.solve.solve_overlap import solve_latency, solve_throughput\n"
+        "from autoglmc.passes.solve.overlap.solve_overlap import solve_latency, solve_throughput\n"
         "draw = random.Random(5)\n"
         "table = ((0.0, 2e-6, 3e-6), (2e-6, 0.0, 1e-6), (3e-6, 1e-6, 0.0))\n"
         "units = tuple(Unit(f'u{k}', tuple(draw.uniform(1, 9) * 1e-6 for _ in range(3)), 5) for k in range(20))\n"

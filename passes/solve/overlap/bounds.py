@@ -19,8 +19,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .overlap import INFINITE
-from .problem import Net, Problem, Unit
+from ..problem import Net, Problem, Unit
+from .slots import INFINITE
 
 ROUNDS = 60
 

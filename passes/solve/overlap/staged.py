@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .cp_sat import FALSE, TRUE, Answer, Model, Sum
-from .overlap import Place, Slots
-from .problem import Problem
-from .stage_model import device_expressions, segments, stage_variables
-from .terms import options_of, terms
+from ..cp_sat import FALSE, TRUE, Answer, Model, Sum
+from ..problem import Problem
+from ..stage_model import device_expressions, segments, stage_variables
+from ..terms import options_of, terms
+from .slots import Place, Slots
 
 
 class Staged:

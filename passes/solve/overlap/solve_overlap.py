@@ -1,6 +1,6 @@
 """The two objectives in which devices work at once: the time of one request with overlap, and the period of pipelined requests.
 
-The plan of the least sum of times, everything on the host, and everything on each other device are places to start from; annealing
+The plan of the least sum of times, everything on one device, and devices filled in order are places to start from; annealing
 (`anneal.py`) looks on from them, then CP-SAT with stages from the best place so far, where the problem is small enough. What comes back is
 never worse than the plan of the least sum of times, and carries a bound. Work is counted, so equal problems get equal plans.
 """
@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ..partition import Piece
+from ..price import price
+from ..problem import Problem
+from ..solve import DETERMINISTIC_SECONDS, GAP, Solution, solve
 from .anneal import anneal
-from .overlap import INFINITE, Place, Slots
-from .overlap_bound import load_bound, path_bound
-from .overlap_model import search_makespan
-from .overlap_relaxed import relaxed_bound
-from .partition import Piece
-from .price import price
-from .problem import Problem
-from .solve import DETERMINISTIC_SECONDS, GAP, Solution, solve
+from .bounds import load_bound, path_bound
+from .in_order import in_order
+from .makespan_model import search_makespan
+from .period_model import search_period
+from .relaxed_bound import relaxed_bound
+from .slots import INFINITE, Place, Slots
 from .staged import stage_devices
-from .throughput import search_period
 
 UNIT_STEPS = 300_000
 """Steps of one annealing run times units, at the usual effort."""
@@ -71,6 +72,8 @@ def _solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float, me
         return measure.cost(slots, place)
 
     known = [place for place in _starts(problem, slots, first) if cost(place) < INFINITE]
+    filled = [place for place in in_order(problem, slots) if cost(place) < INFINITE]
+    known = [*known[:2], *sorted([*known[2:], *filled], key=cost)[:1]]
     if not known:
         return None
     best = min(known, key=cost)
@@ -116,10 +119,10 @@ def _starts(problem: Problem, slots: Slots, first: Solution | None) -> list[Plac
 
 
 def _annealed(slots: Slots, cost: Callable[[Place], float], known: Sequence[Place], effort: float) -> Place:
-    """The best of some runs from the first two starts: often the best plan is far from one of them."""
+    """The best of some runs from each start: often the best plan is far from one of them."""
     count = max(1, len(slots.problem.units))
     steps = int(effort * min(UNIT_STEPS / count, STEPS_A_UNIT * count))
-    found = [anneal(slots, cost, start, steps, seed) for start in known[:2] for seed in range(RUNS)]
+    found = [anneal(slots, cost, start, steps, seed) for start in known for seed in range(RUNS)]
     return min([*found, *((cost(start), start) for start in known)], key=lambda each: each[0])[1]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .price import SLACK
-from .problem import Problem
+from ..price import SLACK
+from ..problem import Problem
 
 
 class Limits:

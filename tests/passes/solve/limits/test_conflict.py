@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from limited_problems import best, limited
 
-from autoglmc.passes.solve.conflict import CLOSE, conflict, least
-from autoglmc.passes.solve.limit_rows import limit_names, whole_numbers, with_limit, without
+from autoglmc.passes.solve.limits.conflict import CLOSE, conflict, least
+from autoglmc.passes.solve.limits.limit_rows import limit_names, whole_numbers, with_limit, without
 from autoglmc.passes.solve.problem import Bound, Problem, Unit
 
 INFINITE = float("inf")

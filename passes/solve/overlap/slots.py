@@ -19,9 +19,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..partition import Piece
+from ..problem import Problem
 from .limits import Limits
-from .partition import Piece
-from .problem import Problem
 
 INFINITE = float("inf")
 

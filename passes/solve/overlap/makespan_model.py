@@ -5,7 +5,7 @@
     unit u at stage k  =>  end[k] <= done[u]       and  done[u] <= start[k]  where a reader of u is at k and u is not
 
 A unit of a parallel device has no stage's time but its own; handoffs to such a device are left out, so that with them the model's time is a
-bound and `overlap.py` has the last word. Outputs that the host fetches after its last piece follow each other in any order.
+bound and `slots.py` has the last word. Outputs that the host fetches after its last piece follow each other in any order.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from .cp_sat import TRUE, Sum
-from .overlap import Place, Slots
-from .overlap_bound import earliest_ends, load_bound, path_bound
-from .problem import Net, Problem
+from ..cp_sat import TRUE, Sum
+from ..problem import Net, Problem
+from ..terms import sharing
+from .bounds import earliest_ends, load_bound, path_bound
+from .slots import Place, Slots
 from .staged import Staged
-from .terms import sharing
 
 RESOLUTION = 1 << 22
 """Ticks of the best known time."""

@@ -1,16 +1,16 @@
 """The shortest period of pipelined requests: while one request is on one device, the next ones are on the others, so the period is the
 largest load of any device.
 
-A device's load for one request is what its pieces last (`overlap.py`): dispatch, handoffs of what it reads, its units, and what leaves it.
+A device's load for one request is what its pieces last (`slots.py`): dispatch, handoffs of what it reads, its units, and what leaves it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .cp_sat import Sum
-from .overlap import Place, Slots
-from .problem import Problem
+from ..cp_sat import Sum
+from ..problem import Problem
+from .slots import Place, Slots
 from .staged import Staged
 
 RESOLUTION = 1 << 24

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .known import Plan
+from ..known import Plan
+from ..problem import Problem
+from ..relaxed_model import relaxed_search
+from ..solve import Solution, solve
 from .limit_rows import limit_names, needed, whole_numbers, with_limit, without
-from .problem import Problem
-from .relaxed_model import relaxed_search
-from .solve import Solution, solve
 
 MOST_STEPS = 12
 """Solutions looked for between what a limit allows and what a plan needs of it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from .known import Plan
-from .price import chosen, room_bytes
-from .problem import Bound, Problem
+from ..known import Plan
+from ..price import chosen, room_bytes
+from ..problem import Bound, Problem
 
 ERROR, SEGMENTS = "error", "partitions"
 

@@ -4,14 +4,14 @@ A device's load is its units, handoffs and exports and one dispatch if it is use
 
     done[v] >= done[u] + seconds(v) + (its device's dispatch and the handoff, where u is on another device)
 
-for every tensor from u to v, which is the path bound of `overlap_bound.py` with one device a unit. Every plan satisfies all of this.
+for every tensor from u to v, which is the path bound of `bounds.py` with one device a unit. Every plan satisfies all of this.
 """
 
 from __future__ import annotations
 
-from .cp_sat import TRUE, Model, Sum
-from .problem import Net, Problem
-from .terms import Terms, terms
+from ..cp_sat import TRUE, Model, Sum
+from ..problem import Net, Problem
+from ..terms import Terms, terms
 
 RESOLUTION = 1 << 22
 """Ticks of the best known value; times are rounded down to them."""

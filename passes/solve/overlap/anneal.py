@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable, Sequence
 from random import Random
 
-from .overlap import INFINITE, Place, Slots
-from .problem import Option
+from ..problem import Option
+from .slots import INFINITE, Place, Slots
 
 HOT, COLD = 0.08, 0.0005
 OPTION = 0.3
