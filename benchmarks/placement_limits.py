@@ -3,7 +3,7 @@
     python benchmarks/placement_limits.py [--model bert_tiny …] [--target a16 …] [--scaling | --models]
 
 Every model of the test suite and of --folder x every stock target with more than one device: the best plan without limits, and with one and
-with two that bind (limited_problems.py): energy, average power, segments, a memory of a device's own, latency for the least energy. Then
+with two that bind (binding_limits.py): energy, average power, segments, a memory of a device's own, latency for the least energy. Then
 made models of 100, 1,000 and 10,000 operators for 2 to 5 devices. A gap counts against every plan there is, not only those with as
 many segments as the proof covers. Exit code 1 where a case of up to 60 units is not proven (0.1 %) within 10 s of processor time, or beyond
 that the median gap is above 2 %, the worst above 5 %.
@@ -23,8 +23,8 @@ from functools import partial
 from pathlib import Path
 
 import onnx
+from binding_limits import Case, cases, solved, with_devices, with_watts
 from fetch_models import ROOT
-from limited_problems import Case, cases, solved, with_devices, with_watts
 from node_scaling import convolutional
 from rewrite_scaling import transformer
 
