@@ -36,13 +36,13 @@ CHANNELS, SIDE = 8, 8
 
 
 class Network:
-    """Nodes of a convolutional network, all [1, CHANNELS, SIDE, SIDE]; weights are shared, so that the file stays small."""
+    """Nodes of a convolutional network, all [1, channels, …]; weights are shared, so that the file stays small."""
 
-    def __init__(self) -> None:
-        seed = np.random.default_rng(0)
-        shapes = {"dense": (CHANNELS, CHANNELS, 1, 1), "depthwise": (CHANNELS, 1, 3, 3), "b": (CHANNELS,), "mean": (CHANNELS,)}
+    def __init__(self, channels: int) -> None:
+        seed, self.channels = np.random.default_rng(0), channels
+        shapes = {"dense": (channels, channels, 1, 1), "depthwise": (channels, 1, 3, 3), "b": (channels,), "mean": (channels,)}
         arrays = {name: seed.standard_normal(shape).astype(np.float32) / 4 for name, shape in shapes.items()}
-        arrays |= {name: seed.uniform(0.5, 1.5, CHANNELS).astype(np.float32) for name in ("scale", "var")}
+        arrays |= {name: seed.uniform(0.5, 1.5, channels).astype(np.float32) for name in ("scale", "var")}
         self.constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
         self.nodes: list[onnx.NodeProto] = []
 
@@ -56,18 +56,18 @@ class Network:
 
     def block(self, x: str) -> str:
         wide = self.op("HardSwish", self.normalised(self.op("Conv", x, "dense")))
-        deep = self.op("Relu", self.normalised(self.op("Conv", wide, "depthwise", group=CHANNELS, pads=[1, 1, 1, 1])))
+        deep = self.op("Relu", self.normalised(self.op("Conv", wide, "depthwise", group=self.channels, pads=[1, 1, 1, 1])))
         gate = self.op("Relu", self.op("Conv", self.op("GlobalAveragePool", deep), "dense"))
         excited = self.op("Mul", deep, self.op("HardSigmoid", self.op("Conv", gate, "dense")))
         return self.op("Add", x, self.normalised(self.op("Conv", excited, "dense")))
 
 
-def convolutional(size: int) -> onnx.ModelProto:
-    """A model of at least `size` nodes, typed."""
-    network, x = Network(), "x"
+def convolutional(size: int, channels: int = CHANNELS, side: int = SIDE) -> onnx.ModelProto:
+    """A model of at least `size` nodes on [1, channels, side, side], typed."""
+    network, x = Network(channels), "x"
     while len(network.nodes) < size:
         x = network.block(x)
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, CHANNELS, SIDE, SIDE]) for name in ("x", x)]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, side, side]) for name in ("x", x)]
     graph = helper.make_graph(network.nodes, "convolutional", ends[:1], ends[1:], network.constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
 

@@ -31,7 +31,7 @@ from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.pipeline.run_passes import run_passes
 from autoglmc.compiler.plan.plan_model import start
 from autoglmc.passes.place.placed import Placement, Question
-from autoglmc.passes.solve.limit_rows import without
+from autoglmc.passes.solve.limits.limit_rows import without
 from autoglmc.passes.solve.price import price
 from autoglmc.passes.solve.problem import Problem
 from autoglmc.targets.model import Target

@@ -20,8 +20,7 @@ from typing import Any
 import placement_judge as judge
 from published_instances import instance
 
-from autoglmc.passes.solve.overlap.solve_objective import solve_for
-from autoglmc.passes.solve.problem import Objective
+from autoglmc.passes.place.objectives import OVERLAP, THROUGHPUT, solver_for
 from autoglmc.passes.solve.solve import DETERMINISTIC_SECONDS
 
 KNOWN = {
@@ -79,8 +78,7 @@ def solved(path: Path, effort: float, limit: float) -> list[str]:
     latency = path.name.startswith("latency")
     start = time.process_time()
     case = instance(raw, 1 if latency else int(raw["maxCPUs"]), parallel=latency)
-    objective = Objective.LATENCY if latency else Objective.THROUGHPUT
-    solution = solve_for(case.problem, [], objective, effort * DETERMINISTIC_SECONDS)
+    solution = solver_for(OVERLAP if latency else THROUGHPUT)(case.problem, [], effort * DETERMINISTIC_SECONDS)
     seconds = time.process_time() - start
     if solution is None:
         return [f"{path.stem}: no placement"]

@@ -12,23 +12,26 @@ from placement_problems import MICRO, problems
 from autoglmc.passes.solve.problem import Bound, Option, Problem, Room, Unit, Weights
 
 
-def cuts(problem: Problem, device: Sequence[int], done: frozenset[int] = frozenset()) -> Iterator[tuple[int, ...]]:
-    """The devices of the segments of every way to cut an assignment into segments that can run one after the other."""
-    rest = [k for k in range(len(device)) if k not in done]
-    if not rest:
-        yield ()
-    for d in set(device):
-        mine = [k for k in rest if device[k] == d]
-        for size in range(1, len(mine) + 1):
-            for members in combinations(mine, size):
-                after = done | set(members)
-                if all(set(problem.predecessors[k]) <= after for k in members):
-                    yield from ((d, *others) for others in cuts(problem, device, after))
-
-
 def counted(problem: Problem, device: Sequence[int]) -> set[tuple[int, ...]]:
-    """Segments per device, of every cut."""
-    return {tuple(cut.count(d) for d in range(len(problem.devices))) for cut in cuts(problem, device)}
+    """Segments per device, of every way to cut an assignment into segments that can run one after the other."""
+    every = frozenset(range(len(device)))
+    found: dict[frozenset[int], set[tuple[int, ...]]] = {frozenset(): {(0,) * len(problem.devices)}}
+    for size in range(len(device)):
+        for done in [chosen for chosen in found if len(chosen) == size]:
+            for d in set(device):
+                counts = {tuple(n + (k == d) for k, n in enumerate(ran)) for ran in found[done]}
+                for after in segments(problem, [k for k in every - done if device[k] == d], done):
+                    found.setdefault(after, set()).update(counts)
+    return found[every]
+
+
+def segments(problem: Problem, mine: Sequence[int], done: frozenset[int]) -> Iterator[frozenset[int]]:
+    """What has run after each segment of some of these units that could run next."""
+    for size in range(1, len(mine) + 1):
+        for members in combinations(mine, size):
+            after = done | set(members)
+            if all(set(problem.predecessors[k]) <= after for k in members):
+                yield after
 
 
 def handed_over(problem: Problem, device: Sequence[int]) -> float | None:
@@ -101,10 +104,10 @@ def kept(problem: Problem, pieces: Sequence[int], busy: Sequence[float], handoff
 
 
 @st.composite
-def limited(draw: st.DrawFn, most: int = 5) -> Problem:
+def limited(draw: st.DrawFn, most: int = 5, options: bool = True) -> Problem:
     """A problem with options, limits and an objective."""
     plain = draw(problems(most=most))
-    units = tuple(_with_options(draw, unit) for unit in plain.units)
+    units = tuple(_with_options(draw, unit) for unit in plain.units) if options else plain.units
     watts = Weights(tuple(float(draw(st.integers(1, 9))) for _ in plain.devices), float(draw(st.integers(0, 2))))
     whole = sum(max(s for s in unit.seconds if s is not None) for unit in units)
     bounds = []

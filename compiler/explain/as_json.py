@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..plan.forced import contradiction, forced_by_limits
 from ..plan.sensitivity import Decider
 from .explain_model import GroupRow, Subject, Why
 from .groups import Extra
@@ -14,7 +15,7 @@ from .verdicts import DeviceVerdict
 
 
 def as_json(why: Why) -> dict[str, Any]:
-    """model, target, device, assumed_shapes, plan; without a node: groups, together, guesses; with one: asked, traces, subjects."""
+    """model, target, device, assumed_shapes, plan, limits; without a node: groups, together, guesses; with one: asked, traces, subjects."""
     plan = why.plan
     facts: dict[str, Any] = {
         "model": str(why.model),
@@ -22,6 +23,7 @@ def as_json(why: Why) -> dict[str, Any]:
         "device": why.device,
         "assumed_shapes": why.assumed or None,
         "plan": _plan(plan),
+        "limits": _limits(plan),
     }
     if why.asked:
         return facts | {"asked": why.asked, "traces": list(why.traces), "subjects": [_subject(plan, one) for one in why.subjects]}
@@ -31,6 +33,14 @@ def as_json(why: Why) -> dict[str, Any]:
         "together": why.together and _tried(why.together, text="all changes of the groups at once"),
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in why.guesses],
     }
+
+
+def _limits(plan: ExplainedPlan) -> list[str]:
+    """What limits forced or contradict, a sentence each."""
+    if plan.placement is None:
+        return []
+    clash = contradiction(plan.placement)
+    return [*forced_by_limits(plan.placement), *([clash] if clash else [])]
 
 
 def _plan(plan: ExplainedPlan) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from ..quantities import amount
 
 UNLIMITED = 1e6
 """Times a limit, where it is tried what would be if it were not there."""
+ANY_BYTES = 2.0**40
+"""At least so many bytes, as a million times 1 B is less than most models hold."""
 NEAR, FAR = 1e-3, 0.1
 """What a number written may be beyond what is needed: a share of it, and a share of the way there from what the target says."""
 MOST_DIGITS = 17
@@ -46,7 +48,7 @@ class Bound:
     @property
     def unlimited(self) -> float:
         """A value that nothing breaks; what a memory holds is in its size, which stays."""
-        far = UNLIMITED * max(abs(self.value), 1.0)
+        far = UNLIMITED * max(abs(self.value), ANY_BYTES / UNLIMITED if self.row.dimension == "size" else 1.0)
         return far if self.most else -far
 
     def beyond(self, value: float) -> bool:

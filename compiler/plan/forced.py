@@ -9,7 +9,7 @@ from ..quantities import amount, times
 
 def forced_by_limits(placement: Placement) -> tuple[str, ...]:
     """A sentence where the limits forced another plan; () where they did not."""
-    if placement.unlimited is None:
+    if placement.unlimited is None or placement.conflict is not None:
         return ()
     without, ours = times(placement.unlimited.solution.price.total, placement.solution.price.total)
     broken = ", ".join(map(_told, placement.unlimited.breaks))

@@ -53,6 +53,7 @@ def _latency(facts: Facts) -> Iterator[str]:
     yield f"{time(plan['latency'])} predicted, {count(plan['segments'], 'segment')}, {count(plan['handoffs'], 'handoff')}"
     if facts.get("groups") and there is not None and there > plan["latency"]:
         yield f"with everything on {facts['device']} that it can run: {time(there)}"
+    yield from facts["limits"]
 
 
 def _print_groups(screen: Console, facts: Facts, source: SourceLines, verbose: bool) -> None:

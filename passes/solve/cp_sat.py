@@ -59,14 +59,15 @@ class Answer:
 
 
 class Model:
-    """Constraints and an objective to minimise. `infeasible`: whether `solve` has proved that there is no solution."""
+    """Constraints and an objective to minimise. `infeasible`: whether `solve` has proved that there is no solution; `spent`: seconds of the
+    solver's deterministic clock."""
 
     def __init__(self) -> None:
         from ortools.sat.python import cp_model_helper
 
         self._proto = cp_model_helper.CpModelProto()
         self._ends: list[tuple[int, int]] = []
-        self.infeasible = False
+        self.infeasible, self.spent = False, 0.0
         self._variable(1, 1)
 
     def boolean(self) -> int:
@@ -123,7 +124,7 @@ class Model:
         solver.set_parameters(parameters)
         response = solver.solve(self._proto)
         status = cp_model_helper.CpSolverStatus
-        self.infeasible = response.status == status.INFEASIBLE
+        self.infeasible, self.spent = response.status == status.INFEASIBLE, response.deterministic_time
         if response.status not in (status.OPTIMAL, status.FEASIBLE):
             return None
         return Answer(tuple(response.solution), response.best_objective_bound, response.status == status.OPTIMAL)

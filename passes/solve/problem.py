@@ -12,19 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import cached_property
-
-
-class Objective(Enum):
-    """What a plan is chosen for."""
-
-    SUM = "sum"
-    """The sum of times, or the quantity linear in time that the problem's `objective` names."""
-    LATENCY = "latency"
-    """The time of one request where devices work at once."""
-    THROUGHPUT = "throughput"
-    """The time between two pipelined requests."""
 
 
 @dataclass(frozen=True, slots=True)

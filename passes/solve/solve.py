@@ -1,25 +1,24 @@
 """The exact choice of a device for every unit: bound it by minimum cuts, fix what the bound decides, search the rest.
 
-A plan that uses an accelerator costs at least its relaxed cut (`lower_bound.py`) and one dispatch. Against the best plan known that
-rules out single choices (reduced-cost fixing) and limits how many segments a better plan can have; what is left goes to
-CP-SAT (`stage_model.py`), warm-started with the best plan known. Limits only take plans away, so the cuts bound what is left too; where
-they bind, the bound of `relaxed_model.py`, which knows them, is tighter.
+What costs too much for any plan better than the best one known is ruled out by minimum cuts (`cases.py`), once without the
+limits and once with a price on each (`multipliers.py`); they also limit how many segments a better plan can have. What is left goes
+to CP-SAT (`stage_model.py`), warm-started with the best plan known; where limits bind, `relaxed_model.py`, which knows them all, bounds it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import product
 
+from .cases import Case, cases_of, from_cuts, reduce
 from .known import Plan, best_of, improve, limited
-from .lower_bound import CutBound, cut_bound
+from .multipliers import best_prices, priced, rows
 from .price import Price
 from .problem import Problem, Unit
 from .relaxed_model import relaxed_search
 from .scale import scaled
-from .separate_units import separate_units
 from .stage_model import search, used_devices
 
 MAX_VISITS = 3
@@ -32,11 +31,10 @@ MAX_PRODUCT = 64
 """Assignments left over up to which all are priced instead of searched."""
 SMALL = 200
 """Units times visits below which the search goes on until the proof covers every number of segments."""
-MAX_SETS = 3
-"""Accelerators up to which every set of them is a case of its own."""
-ROUNDS = 3
-MAX_FORCED = 200
-"""Units up to which the bound of every single choice is computed: one minimum cut each."""
+RELAXED_SHARE = 0.3
+"""Of the clock, what the search without segments may take."""
+QUICK_SHARE = 0.15
+"""Of the clock, what the search for a better plan to start from may take."""
 FEW_VISITS, MOST_VISITS = 2, 16
 """Visits with which a first plan is looked for where the limits leave no known one, and beyond which it is given up."""
 
@@ -63,30 +61,23 @@ class Solution:
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """All plans that use exactly these accelerators, and what they cost at least: by one dispatch of each, and by one of the cheapest
-    for every set of units that needs segments of its own."""
+class _Bound:
+    """What minimum cuts say of plans better than the best one known: every one is in a case, and costs what it does there less `less`."""
 
-    accelerators: tuple[int, ...]
-    bound: CutBound
-    dispatch: float
-    apart: CutBound | None = None
-    """None where it says no more than `bound`."""
-    apart_dispatch: float = 0.0
+    problem: Problem
+    cases: tuple[Case, ...]
+    less: float = 0.0
 
     @property
     def floor(self) -> float:
-        return self._least(lambda bound: bound.best)
+        return min((case.floor for case in self.cases), default=math.inf) - self.less
 
-    def forced_host(self, unit: int) -> float:
-        return self._least(lambda bound: bound.forced_host[unit])
-
-    def forced_accelerator(self, unit: int) -> float:
-        return self._least(lambda bound: bound.forced_accelerator[unit])
-
-    def _least(self, of: Callable[[CutBound], float]) -> float:
-        once = of(self.bound) + self.dispatch
-        return once if self.apart is None else max(once, of(self.apart) + self.apart_dispatch)
+    def most_segments(self, upper: float) -> int:
+        """The most segments on accelerators that a plan cheaper than `upper` can have."""
+        left = upper + self.less - min((case.bound.best for case in self.cases), default=0.0)
+        cheapest = min((self.problem.dispatch[d] for case in self.cases for d in case.accelerators), default=0.0)
+        count = len(self.problem.units)
+        return count if cheapest <= 0 else max(1, min(count, int(left / cheapest + 1e-9)))
 
 
 def solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float = DETERMINISTIC_SECONDS) -> Solution | None:
@@ -95,22 +86,67 @@ def solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float = DE
     costs = scaled(problem)
     host_only = [problem.host] * len(problem.units)
     best = best_of(problem, [*starts, *([host_only] if all(unit.seconds[problem.host] is not None for unit in problem.units) else [])])
-    cases = _cases(costs, forced=False)
-    best = best_of(problem, _from_cuts(problem, cases), best) or _first(problem, seconds)
+    cases = cases_of(costs, forced=False)
+    best = best_of(problem, _improved(problem, from_cuts(problem, cases)), best)
+    prices: tuple[float, ...] = ()
+    if limited(problem):
+        prices, plans = _prices(problem, cases, best)
+        best = best_of(problem, plans, best)
+    best = best or _first(problem, seconds)
     if best is None:
         return None
-    reduced, cases = _reduce(costs, best.price.cost)
-    if not cases:
+    kept, bounds = _reduced(problem, costs, prices, best.price.cost)
+    if prices and all(bound.cases for bound in bounds):
+        # plans known before the limits are often far from the best within them: a better one rules out more
+        found = search(kept, (best.assignment, best.options), FEW_VISITS, seconds * QUICK_SHARE)
+        best = best_of(problem, [found.assignment] if found.assignment else [], best, [found.options]) or best
+        kept, bounds = _reduced(problem, costs, prices, best.price.cost)
+    if any(not bound.cases for bound in bounds):
         return _solution(best, best.price.cost, True)
-    kept = _narrowed(problem, reduced)
     if math.prod(sum(len(unit.on(d)) for d in unit.devices) for unit in kept.units) <= MAX_PRODUCT:
         best = _every(problem, kept, best)
         return _solution(best, best.price.cost, True)
-    return _search(problem, kept, best, cases, seconds)
+    return _search(problem, kept, best, bounds, seconds)
 
 
 def _solution(plan: Plan, bound: float, proven: bool, visits: int | None = None) -> Solution:
     return Solution(plan.assignment, plan.price, bound, proven, visits, plan.options if any(plan.options) else ())
+
+
+def _improved(problem: Problem, plans: Iterable[list[int]]) -> Iterable[list[int]]:
+    for plan in plans:
+        yield plan
+        yield improve(problem, plan)
+
+
+def _prices(problem: Problem, cases: Sequence[Case], best: Plan | None) -> tuple[tuple[float, ...], list[list[int]]]:
+    """Prices on the limits that bound what a plan costs, and the plans that follow the cuts with prices that were tried."""
+    limits, plans = rows(problem), dict[tuple[int, ...], None]()
+    floor = min((case.floor for case in cases), default=0.0)
+    if not limits or not cases or not math.isfinite(floor):
+        return (), []
+
+    def value(prices: Sequence[float]) -> float:
+        paid = priced(problem, limits, prices)
+        tried = cases_of(paid.problem, forced=False)
+        plans.update((tuple(plan), None) for plan in from_cuts(paid.problem, tried))
+        return min(case.floor for case in tried) - paid.less
+
+    found = best_prices(problem, limits, best.price.cost if best else floor, value)
+    return (found if any(found) else ()), [list(plan) for plan in plans]
+
+
+def _reduced(problem: Problem, costs: Problem, prices: Sequence[float], upper: float) -> tuple[Problem, list[_Bound]]:
+    """The problem without devices that no better plan needs, and its bounds; one without cases proves that there is no better plan."""
+    slack = upper * (1 - GAP)
+    reduced, cases = reduce(costs, slack)
+    kept, bounds = _narrowed(problem, reduced), [_Bound(reduced, tuple(cases))]
+    if cases and prices:
+        paid = priced(kept, rows(problem), prices)
+        reduced, cases = reduce(paid.problem, slack + paid.less)
+        kept = _narrowed(kept, reduced)
+        bounds.append(_Bound(reduced, tuple(cases), paid.less))
+    return kept, bounds
 
 
 def _narrowed(problem: Problem, reduced: Problem) -> Problem:
@@ -133,124 +169,68 @@ def _every(problem: Problem, kept: Problem, best: Plan) -> Plan:
 
 def _first(problem: Problem, seconds: float) -> Plan | None:
     """A plan within the limits, where no known one is: with few visits first."""
-    if relaxed_search(problem, seconds).infeasible:
+    relaxed = relaxed_search(problem, seconds * RELAXED_SHARE)
+    if relaxed.infeasible:
         return None
-    visits = FEW_VISITS
-    while visits <= min(MOST_VISITS, 2 * len(problem.units)):
-        found = search(problem, None, visits, seconds)
-        plan = best_of(problem, [found.assignment], None, [found.options]) if found is not None else None
-        if plan is not None:
+    most, visits = min(MOST_VISITS, _allowed_segments(problem), 2 * len(problem.units)), FEW_VISITS
+    left = seconds
+    while left > 0:
+        found = search(problem, None, min(visits, most), left)
+        plan = best_of(problem, [found.assignment], None, [found.options]) if found.assignment else None
+        if plan is not None or visits >= most:
             return plan
+        left -= found.spent
         visits *= 2
     return None
 
 
-def _cases(problem: Problem, forced: bool, alive: Sequence[tuple[int, ...]] | None = None) -> list[_Case]:
-    """One case per set of accelerators (of single ones and all, where there are too many sets)."""
-    accelerators = [d for d in used_devices(problem) if d != problem.host]
-    sizes = range(1, len(accelerators) + 1) if len(accelerators) <= MAX_SETS else (1, len(accelerators))
-    sets = [chosen for size in sizes for chosen in combinations(accelerators, size)]
-    kept = [chosen for chosen in sets if alive is None or any(set(chosen) <= set(other) for other in alive)]
-    return [_case(problem, chosen, forced, len(accelerators)) for chosen in kept]
-
-
-def _case(problem: Problem, chosen: tuple[int, ...], forced: bool, count: int) -> _Case:
-    bound, dispatch = cut_bound(problem, chosen, forced), _least_dispatch(problem, chosen, count)
-    cheapest, once = min(problem.dispatch[d] for d in chosen), 1 if count > MAX_SETS else len(chosen)
-    sets = separate_units(problem, chosen)
-    if len(sets) <= once or cheapest <= 0:
-        return _Case(chosen, bound, dispatch)
-    # n segments, and each accelerator at least once: dispatch + (n - once) * cheapest
-    return _Case(chosen, bound, dispatch, cut_bound(problem, chosen, forced, sets, cheapest), dispatch - once * cheapest)
-
-
-def _least_dispatch(problem: Problem, chosen: Sequence[int], count: int) -> float:
-    """Every accelerator of the set is used; of a set that stands for many sets, at least one."""
-    if count > MAX_SETS and len(chosen) > 1:
-        return min(problem.dispatch[d] for d in chosen)
-    return sum(problem.dispatch[d] for d in chosen)
-
-
-def _reduce(problem: Problem, upper: float) -> tuple[Problem, list[_Case]]:
-    """The problem without choices that no plan cheaper than `upper` contains, and the cases that are still open; bounds get tighter
-    as choices go, so it is repeated a few times. A plan that uses no accelerator is the one on the host alone, which is known."""
-    slack = upper * (1 - GAP)
-    cases = [case for case in _cases(problem, forced=False) if case.floor < slack]
-    for _ in range(ROUNDS if len(problem.units) <= MAX_FORCED else 0):
-        if not cases:
-            break
-        cases = _cases(problem, True, [case.accelerators for case in cases])
-        cases = [case for case in cases if case.floor < slack]
-        units = tuple(_fixed(problem, k, cases, slack) for k in range(len(problem.units)))
-        if units == problem.units:
-            break
-        problem = replace(problem, units=units)
-    return problem, cases
-
-
-def _fixed(problem: Problem, k: int, cases: Sequence[_Case], slack: float) -> Unit:
-    """The unit without the devices that every open case rules out for it."""
-    unit = problem.units[k]
-
-    def least(case: _Case, device: int, seconds: float) -> float:
-        if device == problem.host:
-            return case.forced_host(k)
-        if device not in case.accelerators:
-            return float("inf")
-        fastest = min(s for d in case.accelerators if (s := unit.seconds[d]) is not None)
-        return case.forced_accelerator(k) + seconds - fastest
-
-    kept = tuple(s if s is not None and any(least(c, d, s) < slack for c in cases) else None for d, s in enumerate(unit.seconds))
-    return replace(unit, seconds=kept) if any(s is not None for s in kept) else unit
-
-
-def _search(problem: Problem, reduced: Problem, best: Plan, cases: Sequence[_Case], seconds: float) -> Solution:
+def _search(problem: Problem, reduced: Problem, best: Plan, bounds: Sequence[_Bound], seconds: float) -> Solution:
     """Searches with few visits first, then with more while they could pay."""
-    floor, relaxed = min(case.floor for case in cases), min(case.bound.best for case in cases)
+    floor, left, base = max(bound.floor for bound in bounds), seconds, min(case.bound.best for case in bounds[0].cases)
     if limited(problem):
-        floor = max(floor, relaxed_search(reduced, seconds).bound)
-        if floor >= best.price.cost * (1 - GAP):
+        relaxed = relaxed_search(reduced, seconds * RELAXED_SHARE, _most_visits(reduced, best.price.cost, bounds, base))
+        floor, left = max(floor, relaxed.bound), seconds - relaxed.spent
+        if relaxed.infeasible or floor >= best.price.cost * (1 - GAP):
             return _solution(best, best.price.cost, True)
+        bare = relaxed_search(reduced, seconds * RELAXED_SHARE, _most_visits(reduced, best.price.cost, bounds, base), dispatched=False)
+        base, left = max(base, bare.bound), left - bare.spent
     visits = MAX_VISITS
     while True:
-        most = _most_visits(reduced, best.price.cost, relaxed)
+        most = _most_visits(reduced, best.price.cost, bounds, base)
         allowed = min(visits, most)
-        found = search(reduced, (best.assignment, best.options), allowed, seconds)
-        best = best_of(problem, [found.assignment] if found else [], best, [found.options] if found else None) or best
-        if found is None or not found.proven:
-            bound = floor if found is None or allowed < most else max(floor, found.bound)
-            return _solution(best, min(bound, best.price.cost), False)
-        if allowed >= _most_visits(reduced, best.price.cost, relaxed):
+        found = search(reduced, (best.assignment, best.options), allowed, left)
+        best = best_of(problem, [found.assignment] if found.assignment else [], best, [found.options]) or best
+        floor = max(floor, min(found.bound if found.assignment else best.price.cost, base + (allowed + 1) * _cheapest_dispatch(reduced)))
+        if not found.proven:
+            return _solution(best, min(max(floor, found.bound) if allowed >= most else floor, best.price.cost), False)
+        if allowed >= _most_visits(reduced, best.price.cost, bounds, base):
             return _solution(best, best.price.cost, True)
-        if not _exhausted(best.price, allowed) and len(reduced.units) * allowed > SMALL:
+        left -= found.spent if limited(problem) else 0.0
+        exhausted = not found.assignment or _exhausted(best.price, allowed)
+        if left <= 0 or (not exhausted and not limited(problem) and len(reduced.units) * allowed > SMALL):
             # a plan with more segments could still be better in theory; the proof then says how many it covers
             return _solution(best, min(floor, best.price.cost), True, allowed)
-        visits *= 2
+        visits = visits + 1 if limited(problem) else visits * 2
 
 
-def _from_cuts(problem: Problem, cases: Sequence[_Case]) -> Iterable[list[int]]:
-    """Plans that follow the minimum cuts, improved by moving whole segments."""
-    for case in cases:
-        for bound in (case.bound, case.apart):
-            if bound is not None and bound.sides:
-                units = zip(problem.units, bound.sides, strict=True)
-                plan = [_fastest(unit, case.accelerators) if away else problem.host for unit, away in units]
-                yield plan
-                yield improve(problem, plan)
+def _most_visits(problem: Problem, upper: float, bounds: Sequence[_Bound], base: float) -> int:
+    """The most segments on accelerators that a plan cheaper than `upper` can have, and the limits allow. `base`: what a plan costs at least
+    without its dispatches."""
+    cheapest = _cheapest_dispatch(problem)
+    pays = int((upper - base) / cheapest + 1e-9) if cheapest > 0 else len(problem.units)
+    return max(1, min(_allowed_segments(problem), pays, *(bound.most_segments(upper) for bound in bounds), len(problem.units)))
 
 
-def _fastest(unit: Unit, devices: Sequence[int]) -> int:
-    return min((d for d in devices if unit.seconds[d] is not None), key=lambda d: (unit.seconds[d] or 0.0, d))
+def _cheapest_dispatch(problem: Problem) -> float:
+    """Of an accelerator, in terms of the objective."""
+    return min((problem.dispatch[d] * problem.aim.busy[d] for d in used_devices(problem) if d != problem.host), default=0.0)
 
 
-def _most_visits(problem: Problem, upper: float, relaxed: float) -> int:
-    """The most segments of any one accelerator that a plan cheaper than `upper` can have."""
-    most = 1
-    for device in used_devices(problem):
-        if device != problem.host:
-            dispatch = problem.dispatch[device] * problem.aim.busy[device]
-            most = max(most, len(problem.units) if dispatch <= 0 else int((upper - relaxed) / dispatch + 1e-9))
-    return min(most, len(problem.units))
+def _allowed_segments(problem: Problem) -> int:
+    """The most segments on accelerators that the limits allow."""
+    limits = [problem.piece_limit(device) for device in used_devices(problem) if device != problem.host]
+    each = sum(len(problem.units) if limit is None else limit for limit in limits)
+    return max(1, each if problem.most_in_all is None else min(each, problem.most_in_all))
 
 
 def _exhausted(found: Price, visits: int) -> bool:

@@ -18,11 +18,15 @@ from .terms import TICKS, minimise, options_of, terms
 
 @dataclass(frozen=True, slots=True)
 class Found:
+    """`assignment` and `options` are () where nothing was found, which `proven` says there is not."""
+
     assignment: tuple[int, ...]
     options: tuple[int, ...]
     bound: float
     """What no assignment with as many visits can beat, in terms of the objective."""
     proven: bool
+    spent: float
+    """Of CP-SAT's deterministic clock."""
 
 
 def used_devices(problem: Problem) -> list[int]:
@@ -36,9 +40,9 @@ def _stages(problem: Problem, visits: int) -> list[int]:
     return (host + others) * max(visits, 1) + host
 
 
-def search(problem: Problem, hint: tuple[Sequence[int], Sequence[int]] | None, visits: int, seconds: float) -> Found | None:
+def search(problem: Problem, hint: tuple[Sequence[int], Sequence[int]] | None, visits: int, seconds: float) -> Found:
     """The best assignment with at most `visits` segments of each accelerator, within `seconds` of CP-SAT's deterministic clock. `hint`: an
-    assignment and its options. None where nothing was found."""
+    assignment and its options."""
     stages = _stages(problem, visits)
     model = Model()
     reached = [stage_variables(model, unit, stages) for unit in problem.units]
@@ -53,9 +57,9 @@ def search(problem: Problem, hint: tuple[Sequence[int], Sequence[int]] | None, v
         _hint(model, problem, stages, reached, hint)
     answer = model.solve(seconds)
     if answer is None:
-        return None
+        return Found((), (), 0.0, model.infeasible, model.spent)
     assignment = tuple(next(d for d, expression in choices.items() if answer.value(expression) == 1) for choices in on)
-    return Found(assignment, options_of(problem, found, answer, assignment), answer.bound / TICKS, answer.proven)
+    return Found(assignment, options_of(problem, found, answer, assignment), answer.bound / TICKS, answer.proven, model.spent)
 
 
 def stage_variables(model: Model, unit: Unit, stages: Sequence[int]) -> list[int]:

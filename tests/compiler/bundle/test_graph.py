@@ -17,7 +17,7 @@ from models import SHAPES, model_path
 from random_graphs import draw_assignment, models, targets
 
 import autoglmc
-from autoglmc.passes.place import place_operators
+from autoglmc.passes.place import objectives
 from autoglmc.targets.model import Target
 
 REAL = [
@@ -101,7 +101,7 @@ def test_random_bundles(model: onnx.ModelProto, target: Target) -> None:
 def test_bundles_of_random_placements(model: onnx.ModelProto, target: Target, random: Random) -> None:
     """Not only the plans a solver likes: segments are many and tangled."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(place_operators, "solve", partial(draw_assignment, random))
+        patch.setattr(objectives, "solve", partial(draw_assignment, random))
         result = autoglmc.compile_model(model, target, output=Path(folder) / "b", verify=False)
         check_shape(result.manifest, result.bundle.graph(), result.bundle.graph("segments"))
         check_shape(result.manifest, result.graph(), result.graph("segments"))

@@ -15,7 +15,7 @@ from random_graphs import draw_assignment, models, targets
 
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.passes.graph.graph import Graph
-from autoglmc.passes.place import place_operators
+from autoglmc.passes.place import objectives
 from autoglmc.targets.model import Target
 from autoglmc.targets.support import Yes, supports
 
@@ -47,7 +47,7 @@ def test_any_legal_assignment_can_be_realised_cut_planned_and_run(model: onnx.Mo
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder) / "model.onnx"
         onnx.save(model, path)
-        patch.setattr(place_operators, "solve", partial(draw_assignment, random))
+        patch.setattr(objectives, "solve", partial(draw_assignment, random))
         result = compile_model(path, target, emulate=True)
         check_order(result.work.segments, set(result.work.graph.inputs))
 

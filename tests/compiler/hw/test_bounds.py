@@ -93,3 +93,13 @@ def test_what_a_target_without_a_file_may_say_is_what_the_language_lets_in() -> 
     assert budget.at(target, 2.0**50).memories[0].budget == 2**40  # never more than the size
     assert not permitted(bound("accuracy", "cosine", 0.5).at(read("accuracy cosine >= 0.5"), 1.5))
     assert not permitted(bound("latency", "", 1.0).at(read("latency <= 1 s"), 0.0))
+
+
+@pytest.mark.parametrize(("kind", "subject"), [("budget", "dram"), *KINDS])
+@pytest.mark.parametrize("stated", [1e-12, 1.0, 1e3])
+def test_without_a_bound_more_is_allowed_than_any_model_takes_however_little_was_stated(kind: str, subject: str, stated: float) -> None:
+    """A million times one byte is less than a small model."""
+    size = kind in ("budget", "memory", "package")
+    one = bound(kind, subject, max(stated, 1.0) if size else stated)
+    assert one.unlimited >= 2.0**40 if size else abs(one.unlimited) >= 1e6
+    assert one.beyond(one.unlimited)

@@ -27,7 +27,7 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import Infeasible, UsageError, UserError
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.more_generations import generations_that_fit, plan_more, usual_generations
-from autoglmc.passes.place import place_operators
+from autoglmc.passes.place import objectives
 from autoglmc.targets.model import Target
 
 CHAIN = """g (float[4,6] x, int64[4,6] i) => (float[4,6] y, int64[4,6] k, bool[4,6] m) {
@@ -74,7 +74,7 @@ def test_random_models_on_random_machines_give_the_same_bits(model: onnx.ModelPr
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder) / "model.onnx"
         onnx.save(model, path)
-        patch.setattr(place_operators, "solve", partial(draw_assignment, random))
+        patch.setattr(objectives, "solve", partial(draw_assignment, random))
         result = compile_model(path, target, emulate=True)
         session = Bundle.load(result.folder).session(emulate=True, poison=True)
         dice = np.random.default_rng(0)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from limited_problems import best, limited
 from placement_problems import MICRO
 
+from autoglmc.passes.solve.multipliers import priced, rows
+from autoglmc.passes.solve.price import price
 from autoglmc.passes.solve.problem import Bound, Problem, Unit, Weights
 from autoglmc.passes.solve.relaxed_model import relaxed_search
 from autoglmc.passes.solve.solve import GAP, Solution, solve
@@ -46,6 +48,32 @@ def test_what_the_relaxation_cannot_do_no_plan_can(problem: Problem) -> None:
     relaxed, least = relaxed_search(problem, 0.5), best(problem)
     assert not (relaxed.infeasible and least < float("inf"))
     assert relaxed.infeasible or relaxed.bound <= least + 2e-8
+
+
+@settings(max_examples=40, deadline=None)
+@given(limited(most=4) | limited(most=7, options=False), st.sampled_from([1e-6, 1e-4, 0.5]))
+def test_the_gap_is_true_however_short_the_search(problem: Problem, seconds: float) -> None:
+    """No plan costs less than the bound, and the plan keeps every limit, proven or not."""
+    solution, least = solve(problem, [[0] * len(problem.units)], seconds), best(problem)
+    if solution is None:
+        return
+    assert solution.lower_bound <= least * (1 + 2 * GAP) + 2e-8
+    assert solution.price.cost * (1 - solution.gap) <= least * (1 + 2 * GAP) + 2e-8 or solution.visits is not None
+    assert solution.price.cost >= least - 2e-8
+    again = price(problem, solution.assignment, solution.options or None)
+    assert again is not None
+    assert again.cost == pytest.approx(solution.price.cost)
+
+
+@settings(max_examples=60, deadline=None)
+@given(limited(), st.lists(st.integers(0, 40), min_size=6, max_size=6))
+def test_with_any_prices_on_the_limits_no_plan_within_them_costs_less(problem: Problem, tenths: list[int]) -> None:
+    least, limits = best(problem), rows(problem)
+    scale = [max(row.most, MICRO) for row in limits]
+    prices = [40 * MICRO * t / 10 / s for t, s in zip(tenths, scale, strict=False)]
+    paid = priced(problem, limits, prices)
+    alone = best(paid.problem)
+    assert alone - paid.less <= least * (1 + 1e-6) + 2e-8
 
 
 def test_average_power_that_idling_would_lower() -> None:
