@@ -65,6 +65,8 @@ class DepthFirst:
     def run(self, nodes: int, work: int) -> Verdict:
         """Searches until a plan is found, none can be, or so many placements or visits are made."""
         self._nodes, self._work = nodes, work
+        if min(self._highest) < 0:
+            return Verdict.IMPOSSIBLE
         try:
             found = all(map(self._solve, self._parts(list(range(len(self._order))))))
         except _Stopped:

@@ -72,7 +72,7 @@ def _rounds(problem: Problem, dice: random.Random) -> Iterator[tuple[list[int], 
         for key in keys:
             spread = NOISE[turn // len(keys) % len(NOISE)]
             turn += 1
-            yield _descending([k * math.exp(dice.gauss(0, spread)) for k in key]), shortest * _luby(turn)
+            yield _descending([k * math.exp(dice.gauss(0, spread)) for k in key]), shortest * luby(turn)
 
 
 def preferences(problem: Problem) -> list[list[float]]:
@@ -90,9 +90,9 @@ def _descending(key: Sequence[float]) -> list[int]:
     return sorted(range(len(key)), key=lambda i: (-key[i], i))
 
 
-def _luby(number: int) -> int:
+def luby(number: int) -> int:
     """1 1 2 1 1 2 4 1 1 2 1 1 2 4 8 ...: within a constant factor of the best lengths for searches that are lucky now and then."""
     power = number.bit_length()
     if number == (1 << power) - 1:
         return 1 << (power - 1)
-    return _luby(number - (1 << (power - 1)) + 1)
+    return luby(number - (1 << (power - 1)) + 1)

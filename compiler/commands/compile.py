@@ -99,19 +99,21 @@ def compile_command(
 
     if allow_unverified and required:
         raise UsageError("--allow-unverified and --require-verified exclude each other")
+    if pareto is not None:
+        _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
     with out.progress() as tell:
         machine = read_target(target, tell)
         sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
         options: dict[str, Any] = {"shapes": sizes, "output": output, "effort": effort, "progress": tell}
         options |= pass_arguments(**watched, show=tell.show)
-        if pareto is not None:
-            return _pareto(pareto, model, machine, options, out, {"verify": not no_verify, "emulate": emulate})
         if stop_after is not None:
             facts = _stop(stop_after, model, machine, options)
         else:
             options |= {"objective": objective, "expect": None if expect is None else read_arrays(expect)}
             options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required, "sign": sign}
+            if pareto is not None:
+                return _pareto(pareto, model, machine, options, out, bool(allow_unverified or required))
             facts = compile_model(model, machine, **options).as_json()
     _print(facts, machine, out, timings or out.verbose)
     unverified = "bundle" in facts and not facts["verified"]
@@ -124,8 +126,25 @@ def _stop(name: str, model: Path, target: Target, options: Mapping[str, Any]) ->
     return stop_after(name, model, target, **options).as_json()
 
 
-def _pareto(quantities: str, model: Path, target: Target, options: Mapping[str, Any], out: Output, verifying: Mapping[str, Any]) -> int:
-    """The front as a table, and with an output folder its bundles; 4 where one of them is not verified."""
+FRONTLESS = {
+    "objective": "objective",
+    "stop_after": "stop-after",
+    "own": "pass",
+    "print_after": "print-after",
+    "verify_each": "verify-each",
+}
+"""Options that mean nothing for several plans of one model, or that the search for them does not know."""
+
+
+def _check_front(**given: Any) -> None:
+    """Raises UsageError for an option that --pareto would have to ignore."""
+    for name, option in FRONTLESS.items():
+        if given[name]:
+            raise UsageError(f"--pareto and --{option} exclude each other")
+
+
+def _pareto(quantities: str, model: Path, target: Target, options: Mapping[str, Any], out: Output, accept: bool) -> int:
+    """The front as a table, and with an output folder its bundles; unless `accept`, 4 where one of them is not verified."""
     from ..driver.compile_model import compile_model
     from ..driver.pareto import pareto_front, quantities_of
     from ..report.pareto import print_front
@@ -135,9 +154,9 @@ def _pareto(quantities: str, model: Path, target: Target, options: Mapping[str, 
     facts, code, folder = found.as_json(), 0, options["output"]
     for number, (row, point) in enumerate(zip(facts["points"], points, strict=True), 1):
         if folder is not None:
-            made = compile_model(model, target, **{**kept, **verifying, "output": folder / str(number), "plan": point.placement})
+            made = compile_model(model, target, **{**options, "output": folder / str(number), "plan": point.placement})
             row |= {"bundle": str(made.folder), "verified": made.verified}
-            code = code if made.verified else NOT_VERIFIED
+            code = code if made.verified or accept else NOT_VERIFIED
     if out.as_json:
         echo_json(facts)
     else:

@@ -17,6 +17,7 @@ from ..hw.amended_target import amended_target
 from ..hw.bounds import bounds_of, permitted
 from ..pipeline.run_passes import PassOptions
 from ..plan.plan_model import PlannedModel, plan_model
+from ..relax.search import all_together
 from ..relax.search import search as search_for_relaxations
 from ..relax.texts import sentences
 from ..relax.trial import Outcome, Relaxation, Trials, changed
@@ -27,6 +28,8 @@ from .state import State
 
 PLANS, BUNDLES = 160, 24
 """Compilations at most that are only predicted, and whole ones."""
+LAST_BUNDLES = 3
+"""Compilations beyond those, so that there is an answer."""
 PROBES = (0.5, 0.1, 0.9)
 LEAST_SECONDS, TIMES = 15.0, 3.0
 """No further compilation begins after so much of this process's time, or so many times what was spent until the limits were broken."""
@@ -50,7 +53,10 @@ class Advisor:
             plans = Trials(self.planned, PLANS, lambda: self._late(end), PROBES)
             bundles = Trials(self.built, BUNDLES, lambda: self._late(end), wobble=1e-3)
             found, free = search_for_relaxations(job.target, plans, bundles, self.written)
-        texts = sentences(found, free, cut=plans.cut or bundles.cut)
+            cut, smallest = plans.cut or bundles.cut, bool(found)
+            if not found and cut and free.values is not None:
+                found = all_together(job.target, free.values, Trials(self.built, LAST_BUNDLES), self.written)
+        texts = sentences(found, free, cut, smallest)
         return Infeasible(problem.resource, problem.demand, problem.limit, texts, message=problem.message, where=problem.where)
 
     def _late(self, end: float) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
 
+from ...passes.place.known_plans import other_placements
 from ...passes.place.objectives import ENERGY, LATENCY, MEMORY
 from ...passes.place.pareto import QUANTITIES, Point, front, undominated
 from ...targets.model import Target
@@ -65,7 +66,7 @@ def pareto_front(
         raise first.problem
     assert first.work.question is not None
     with job.clock.stage("look for the front"):
-        points = front(first.work.question, quantities, effort)
+        points = (*front(first.work.question, quantities, effort), *_others(first, quantities, effort))
     made = []
     for point in points:
         planned = plan_model(job.load(), job.target, effort, job.clock.stage, options, point.placement)
@@ -76,6 +77,15 @@ def pareto_front(
     rows = {id(point): row for point, row in made}
     kept = sorted(undominated([point for point, _ in made]), key=lambda point: point.values)
     return Front(quantities=tuple(quantities), rows=tuple(rows[id(point)] for point in kept)), tuple(kept)
+
+
+def _others(first: PlannedModel, quantities: Sequence[str], effort: float) -> tuple[Point, ...]:
+    """Known plans, where memory counts: the placement knows a bound on their bytes, below which one may need less than another whose bound
+    is lower."""
+    question, placement = first.work.question, first.work.placement
+    if MEMORY not in quantities or question is None or placement is None:
+        return ()
+    return tuple(Point(other, ()) for other in other_placements(question, placement, effort))
 
 
 def _values(planned: PlannedModel, quantities: Sequence[str]) -> tuple[float, ...]:

@@ -15,4 +15,5 @@ def check_objective(objective: str, target: Target) -> None:
     if objective == ENERGY and silent:
         names = ", ".join(device.name for device in silent)
         help = "state its `power active … W`; there is no default"
-        raise TargetError(f"the plan of the least energy is not known: {names} states no power", where=str(silent[0].origin), help=help)
+        verb = "states" if len(silent) == 1 else "state"
+        raise TargetError(f"the plan of the least energy is not known: {names} {verb} no power", where=str(silent[0].origin), help=help)

@@ -23,6 +23,8 @@ LARGEST_WEIGHTS = 256 << 20
 """Bytes; the weights of a segment that is loaded to see what its runtime makes of it."""
 MOST_TRIED = 64
 """Pairs; each that is left out once to see whether it is needed costs a plan of the arena."""
+MOST_LOOKED_AT = 20_000
+"""Nodes read in all while results of one segment are held against its inputs: each pair reads the segment once."""
 Measure = Callable[["Sequence[Pair]"], int]
 """Bytes of an arena with these results in place."""
 
@@ -85,10 +87,13 @@ def _candidates(compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord])
         taken = set(ranges)
         if not _tells(compiled, segment):
             continue
-        model = None
+        model, looked = None, 0
         for result, source in _fitting(segment, made, slots, ran[segment.index], behind):
             if {result, source} & taken:
                 continue
+            looked += len(segment.part.nodes)
+            if looked > MOST_LOOKED_AT:
+                break
             model = model or segment.without_weights()
             if proof_of(model, slots[source].tensor, slots[result].tensor):
                 found.append(Pair(segment.index, source, result))

@@ -26,6 +26,8 @@ from .predict import Predictions, predict
 from .segments import Compiled
 from .views import plan_with_views
 
+PACKAGE = "package"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedModel:
@@ -81,6 +83,9 @@ def other_plans(work: Work, problem: UserError) -> tuple[Placement, ...]:
     if not found or not isinstance(problem, Infeasible) or problem.resource.split()[0] in OF_TIME:
         return ()
     assert work.question is not None and work.placement is not None
+    clash = work.placement.conflict
+    if clash is not None and not any(name.startswith(PACKAGE) for name in clash.limits):
+        return ()  # only of a bundle's size the placement knows less than its other plans may show
     return other_placements(work.question, work.placement, work.effort)
 
 

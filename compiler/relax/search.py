@@ -33,7 +33,8 @@ def search(target: Target, plan: Trials, whole: Trials, write: Write) -> tuple[t
     free = Outcome(None)
     for explore in (plan, whole) if plan(target).values is None else (whole,):
         # whole ones only for what shows when the bundle is there
-        free = explore(_unlimited(target, bounds_of(target)))
+        without = explore(_unlimited(target, bounds_of(target)))
+        free = free if without.values is None and explore.cut else without
         bounds = _likeliest(bounds_of(target), free.values or {})
         found = _confirmed(_singles(target, bounds, explore), target, explore, whole, write)
         if not found and free.values is not None:
@@ -41,6 +42,12 @@ def search(target: Target, plan: Trials, whole: Trials, write: Write) -> tuple[t
         if found or free.values is None:
             break
     return tuple(found), free
+
+
+def all_together(target: Target, needs: Mapping[Key, float], whole: Trials, write: Write) -> tuple[Relaxation, ...]:
+    """What the plan without bounds needs of all that it breaks, changed at once: for where the search ended before it found less."""
+    broken = tuple(Change(bound, needs[bound.key]) for bound in bounds_of(target) if bound.key in needs and bound.beyond(needs[bound.key]))
+    return tuple(_confirmed(iter([broken]), target, whole, whole, write)) if broken else ()
 
 
 def _unlimited(target: Target, bounds: Sequence[Bound]) -> Target:

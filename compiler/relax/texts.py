@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from .trial import Outcome, Relaxation
 
 SMALLEST = "the smallest change to the target that would do: "
+ENOUGH = "a change to the target that would do, and there was no time to look for a smaller one: "
 
 
-def sentences(found: Sequence[Relaxation], free: Outcome, cut: bool) -> tuple[str, ...]:
+def sentences(found: Sequence[Relaxation], free: Outcome, cut: bool, smallest: bool = True) -> tuple[str, ...]:
     """One for each relaxation, smallest first; where there is none, why."""
     if found:
         first, *others = (_named(relaxation) for relaxation in found)
-        return (f"{SMALLEST}{first}", *others)
+        return (f"{SMALLEST if smallest else ENOUGH}{first}", *others)
     if free.values is not None or cut:
         return ("no change to the limits of the target was found that would do",)
     return (f"no change to the limits of the target would do: without them, {free.problem}",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..quantities import amount, size, time
+from ..quantities import amount, time
 from .layout import console, print_table
 
 
@@ -20,7 +20,7 @@ def print_front(facts: dict[str, Any]) -> None:
 
 
 def _shown(name: str, value: float) -> str:
-    return time(value) if name == "latency" else size(value) if name == "memory" else amount(name, value)
+    return time(value) if name == "latency" else amount(name, value)
 
 
 def _segments(counts: dict[str, int]) -> str:

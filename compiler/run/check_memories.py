@@ -143,7 +143,7 @@ class _Walk:
         self.weights = {tensor.name for tensor in self.model.graph.initializer}
         self.border = {self._of(port.tensor) for port in (*self.segment.inputs, *self.segment.outputs)}
         self.readers = Counter(name for node in self.model.graph.node for name in _reads(node))
-        self.to_place = _between_kernels(self.segment, self.model) - self.border
+        self.to_place = _between_kernels(self.segment, self.model) - self.border - _viewed(self.model, self.border)
 
     def problem(self) -> str:
         memories = self.memories
@@ -227,6 +227,15 @@ class _Walk:
                 yield f"{name!r} has no place"
             if tensor not in self.valid:
                 self.valid[tensor] = begun or {self.memories.own}
+
+
+def _viewed(model: onnx.ModelProto, outside: set[str]) -> set[str]:
+    """Tensors whose bytes are those of a result: they lie where it lies."""
+    found = set(outside)
+    for node in reversed(model.graph.node):
+        if not node.domain and node.op_type in SAME_BYTES & NO_KERNEL and node.output[0] in found:
+            found.add(node.input[0])
+    return found
 
 
 def _between_kernels(segment: SegmentRecord, model: onnx.ModelProto) -> set[str]:

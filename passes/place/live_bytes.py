@@ -35,20 +35,20 @@ def live_bytes(graph: Graph, nodes: Sequence[Node], units: Sequence[Sequence[int
 
 
 def _touched(graph: Graph, nodes: Sequence[Node], left_out: frozenset[str] | set[str]) -> int:
-    if any(node.kind in _QUANTISED for node in nodes):
+    if any(node.operator in _QUANTISED for node in nodes):
         return 0  # a device of integers holds none of the floats that the graph shows
+    sizes: dict[str, int] = {}
     most = 0
-    for node in nodes:
+    for node in nodes:  # without calls where there need be none: graphs are long
         if node.operator in FREE and not node.domain:
             continue
-        read, written = (_bytes(graph, names, left_out) for names in (node.reads, node.writes))
+        reads, writes = set(node.reads), set(node.writes)
+        for name in (reads | writes) - sizes.keys():
+            tensor = graph.tensor(name)
+            sizes[name] = 0 if name in left_out or tensor.const else tensor.bytes or 0
+        read, written = sum([sizes[name] for name in reads]), sum([sizes[name] for name in writes])
         most = max(most, read + written if node.operator in APART and not node.domain else max(read, written))
     return most
-
-
-def _bytes(graph: Graph, names: Sequence[str], left_out: frozenset[str] | set[str]) -> int:
-    tensors = (graph.tensor(name) for name in dict.fromkeys(names) if name not in left_out)
-    return sum(tensor.bytes or 0 for tensor in tensors if not tensor.const)
 
 
 def _order(nets: Sequence[Net], count: int) -> tuple[list[int], list[int]]:

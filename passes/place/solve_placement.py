@@ -45,20 +45,21 @@ def place_relaxing(question: Question, effort: float = 1.0, objective: str = LAT
     """`place`; where no placement keeps the limits, the one that breaks them least, so that a caller can say by how much, with the limits
     that contradict each other. None where a tensor has no route."""
     found = place(question, effort, objective)
-    return found if found is not None else _closest(question, effort * DIAGNOSIS_SECONDS)
+    return found if found is not None else _closest(question, effort)
 
 
-def _closest(question: Question, seconds: float) -> Placement | None:
+def _closest(question: Question, effort: float) -> Placement | None:
     """Of the best plan without limits and those that break a single limit, each by as little as possible: the fewest limits broken, then
     by the smallest factor."""
     problem = question.problem
     free = problem.without_limits()
     starts = known_assignments(free)
-    fastest = solve(free, starts, seconds)
+    usual, short = effort * DETERMINISTIC_SECONDS, effort * DIAGNOSIS_SECONDS
+    fastest = solve(free, starts, usual)
     if fastest is None:
         return None
-    clash = conflict(problem, seconds)
-    single = (least(problem, name, starts, seconds) for name in clash.limits)
+    clash = conflict(problem, short)
+    single = (least(problem, name, starts, short, usual) for name in clash.limits)
     plans = [fastest, *(one.solution for one in single if one is not None)]
     best = min(plans, key=lambda plan: _far(excesses(problem, plan.assignment, plan.options)))
     cost = price(free, best.assignment, best.options)

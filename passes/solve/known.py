@@ -36,7 +36,7 @@ def best_of(
         key = tuple(assignment)
         picked = tuple(options[k]) if options is not None else () if key in seen else fastest_options(problem, key)
         seen.add(key)
-        found = price(problem, key, picked) if picked else None
+        found = price(problem, key, picked) if len(picked) == len(problem.units) else None
         if found is not None and (best is None or found.cost < best.price.cost):
             best = Plan(key, picked, found)
     return best

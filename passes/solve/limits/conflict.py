@@ -52,12 +52,14 @@ def conflict(problem: Problem, seconds: float) -> Conflict:
     return Conflict(limit_names(core), relaxed_search(core, seconds).infeasible)
 
 
-def least(problem: Problem, name: str, starts: Sequence[Sequence[int]], seconds: float) -> Least | None:
-    """None where the other limits leave no plan, whatever this one allows."""
+def least(
+    problem: Problem, name: str, starts: Sequence[Sequence[int]], seconds: float, direct_seconds: float | None = None
+) -> Least | None:
+    """None where the other limits leave no plan, whatever this one allows. `direct_seconds`: for limits that take one search, not many."""
     free = without(problem, [name])
     direct = next((bound for bound in problem.bounds if bound.name == name and not bound.average), None)
     if direct is not None and min(direct.weights.busy) >= 0:
-        found = solve(replace(free, objective=direct.weights), starts, seconds)
+        found = solve(replace(free, objective=direct.weights), starts, direct_seconds or seconds)
         if found is None:
             return None
         again = Plan(found.assignment, found.options, found.price)

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from autoglmc.compiler.arena import dense, feasible
 from autoglmc.compiler.arena.depth_first import DepthFirst, Verdict
+from autoglmc.compiler.arena.joined import Joined
 from autoglmc.compiler.arena.pack import lower_bound, plan
 from autoglmc.compiler.arena.portfolio import SLICE, Portfolio
-from autoglmc.compiler.arena.restarts import Restarts, preferences
+from autoglmc.compiler.arena.restarts import Outcome, Restarts, preferences
 from autoglmc.compiler.arena.sections import Problem, reduce
 from autoglmc.compiler.arena.validate import violations
 
@@ -97,6 +98,13 @@ def test_a_search_finds_a_plan_exactly_where_there_is_one(ask: Ask, buffers: lis
         assert ask(problem, least - 1)[0] is Verdict.IMPOSSIBLE
 
 
+@pytest.mark.parametrize("ask", [depth_first, restarts])
+@given(few(), st.integers(1, 9))
+def test_below_the_bound_a_search_finds_nothing(ask: Ask, buffers: list[Buffer], less: int) -> None:
+    """Also where a single buffer is larger than the capacity, but not in whole units."""
+    assert ask(reduce(buffers), max(lower_bound(buffers) - less, 0))[0] is Verdict.IMPOSSIBLE
+
+
 @given(few())
 def test_a_small_plan_is_the_smallest(buffers: list[Buffer]) -> None:
     found = plan(buffers, effort=5)
@@ -140,8 +148,9 @@ def test_a_hundred_pieces_fill_the_rectangle_within_seconds(seed: int) -> None:
     assert found.total == found.lower_bound
 
 
-def test_cp_sat_has_its_turn() -> None:
-    """It finds what depth-first search, given the turns that it has before, does not."""
+def test_cp_sat_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It finds what depth-first search, given the turns that it has before, does not; blocks, which would, are kept out."""
+    monkeypatch.setattr(Joined, "run", lambda self, work: Outcome(Verdict.STOPPED, [], work))
     buffers = guillotine(200, 8)
     problem, limit = reduce(buffers), lower_bound(buffers)
     assert Restarts(problem, limit, 0).run(SLICE).verdict is Verdict.STOPPED
@@ -154,6 +163,7 @@ SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
 from test_search import guillotine
+from autoglmc.compiler.arena.joined import Joined
 from autoglmc.compiler.arena.pack import plan
 print([sorted(plan(guillotine(count, 5), effort=effort).offsets.items()) for count, effort in ((60, 3), (150, 60), (150, 200))])
 """

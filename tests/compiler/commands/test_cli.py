@@ -54,6 +54,7 @@ def test_a_first_word_that_is_no_command_is_a_model(compiled: list[dict[str, Any
         "verify": False,
         "emulate": False,
         "effort": 1.0,
+        "objective": "latency",
         "require_verified": None,
         "expect": None,
         "sign": None,

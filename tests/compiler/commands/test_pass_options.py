@@ -121,3 +121,33 @@ def test_rules_are_listed_with_their_contracts(capsys: Screen) -> None:
     text = capsys.readouterr().out
     assert text.startswith("recover:\n") and "within 0.000271" in text
     assert all(f"  {name} " in text for name in rules)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--objective", "energy"), "--objective"),
+        (("--stop-after", "simplify"), "--stop-after"),
+        (("--verify-each",), "--verify-each"),
+        (("--print-after", "simplify"), "--print-after"),
+        (("--pass", "mine.py:run"), "--pass"),
+    ],
+)
+def test_an_option_that_a_front_would_have_to_ignore_is_refused(
+    words: tuple[str, ...], named: str, model: Path, tmp_path: Path, capsys: Screen
+) -> None:
+    (tmp_path / "mine.py").write_text("def run(graph):\n    pass\n")
+    words = tuple(word.replace("mine.py", str(tmp_path / "mine.py")) for word in words)
+    assert run(model, "--pareto", "latency,memory", *words) == 2
+    assert f"--pareto and {named} exclude each other" in capsys.readouterr().err
+
+
+def test_the_bundles_of_a_front_are_signed_and_verified_as_asked(model: Path, tmp_path: Path, capsys: Screen) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key, out = tmp_path / "key.pem", tmp_path / "front"
+    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    assert run(model, "--pareto", "latency,memory", "-o", out, "--sign", key, "--no-verify", "--allow-unverified") == 0
+    assert [(folder / "manifest.sig").is_file() for folder in out.iterdir()] == [True]
+    assert run(model, "--pareto", "latency,memory", "-o", tmp_path / "other", "--require-verified", "--no-verify") == 2

@@ -96,10 +96,10 @@ def test_what_a_target_without_a_file_may_say_is_what_the_language_lets_in() -> 
 
 
 @pytest.mark.parametrize(("kind", "subject"), [("budget", "dram"), *KINDS])
-@pytest.mark.parametrize("stated", [1e-12, 1.0, 1e9])
-def test_without_a_bound_more_is_allowed_than_anything_takes_however_little_was_stated(kind: str, subject: str, stated: float) -> None:
-    """Seconds, watts and joules by the million; of bytes more than any machine has: 1e6 times one byte is less than a small model."""
-    one = bound(kind, subject, max(stated, 1.0) if kind in ("budget", "memory", "package") else stated)
-    needed = 2.0**39 if kind in ("budget", "memory", "package") else 1e5
-    assert one.beyond(needed if one.most else -needed)
-    assert one.unlimited > needed if one.most else one.unlimited < -needed
+@pytest.mark.parametrize("stated", [1e-12, 1.0, 1e3])
+def test_without_a_bound_more_is_allowed_than_any_model_takes_however_little_was_stated(kind: str, subject: str, stated: float) -> None:
+    """A million times one byte is less than a small model."""
+    size = kind in ("budget", "memory", "package")
+    one = bound(kind, subject, max(stated, 1.0) if size else stated)
+    assert one.unlimited >= 2.0**40 if size else abs(one.unlimited) >= 1e6
+    assert one.beyond(one.unlimited)

@@ -288,3 +288,22 @@ def test_tensors_that_do_not_fit_together_lie_in_a_slower_memory(tmp_path: Path)
     result = compiled(net, dataclasses.replace(target, memories=(small, flash, slow)), tmp_path)
     within_budgets(result)
     assert {place.memory for memories in planned(result) for place in memories.places} == {"main", "psram"}
+
+
+def test_what_a_reshape_makes_a_result_of_lies_where_the_result_lies(tmp_path: Path) -> None:
+    """It is a tensor between kernels without a place of its own: a result has none where it stays in the device's own memory."""
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["s"]),
+        helper.make_node("Sigmoid", ["s"], ["g"]),
+        helper.make_node("Reshape", ["g", "flat"], ["y"]),
+        helper.make_node("Relu", ["y"], ["z"]),
+    ]
+    values = [helper.make_tensor_value_info(n, 1, shape) for n, shape in (("x", [1, 2304]), ("y", [48, 48]), ("z", [48, 48]))]
+    flat = numpy_helper.from_array(np.array([48, 48]), "flat")
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [flat])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    for sram in (2, 9, 10, 64):
+        result = compiled(model, board(sram, fast=0.6), tmp_path)
+        fed = np.linspace(-1, 1, 2304, dtype=np.float32).reshape(1, 2304)
+        outputs = result.bundle.session(emulate=True).run({"x": fed})
+        assert np.array_equal(np.asarray(outputs["z"]), np.asarray(outputs["y"]))

@@ -82,3 +82,13 @@ def test_energy_needs_the_power_of_every_device(tmp_path: Path) -> None:
         chosen(tmp_path, "lightnet", tmp_path / "silent.hw", "energy")
     with pytest.raises(UsageError, match="no objective 'speed'"):
         chosen(tmp_path, "lightnet", "a16", "speed")
+
+
+def test_a_front_has_the_plan_that_a_limit_on_memory_would_force(tmp_path: Path) -> None:
+    """The placement knows of memory what is there in any order; its least is not the least once the arena is planned."""
+    found, points = pareto_front(MODELS / "lightnet.onnx", "a16", ("latency", "memory"), shapes=SHAPES["lightnet"])
+    assert len(points) >= 2
+    least = found.rows[-1]["memory"]
+    (tmp_path / "tight.hw").write_text(f'hw 1; include "a16.hw"; target tight extends a16 {{ limits {{ memory peak <= {least - 1} B; }} }}')
+    with pytest.raises(Infeasible, match="memory"):
+        chosen(tmp_path, "lightnet", load_target(tmp_path / "tight.hw"), "latency")

@@ -96,3 +96,10 @@ def test_a_limit_on_segments_is_kept() -> None:
 def test_no_assignment_at_all_is_none() -> None:
     problem = Problem(("cpu", "npu"), 0, (0.0, 0.0), (Unit("u", (None, 1e-6), 5),), (), (Room("sram", (1,), 4),))
     assert solve(problem, [[1]]) is None
+
+
+def test_nothing_to_place_has_a_plan() -> None:
+    """What a model of dead operators comes to."""
+    problem = Problem(devices=("npu", "cpu"), host=1, dispatch=(1.0, 1.0), units=(), nets=())
+    found = solve(problem, [[]])
+    assert found is not None and found.assignment == () and found.proven and found.price.cost == 0
