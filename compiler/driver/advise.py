@@ -28,6 +28,8 @@ from .state import State
 
 PLANS, BUNDLES = 160, 24
 """Compilations at most that are only predicted, and whole ones."""
+EXPLORING = 0.1
+"""Of the effort, for compilations that are only predicted: what they find is compiled with all of it."""
 LAST_BUNDLES = 3
 """Compilations beyond those, so that there is an answer."""
 PROBES = (0.5, 0.1, 0.9)
@@ -70,7 +72,9 @@ class Advisor:
         problem = ""
         while waiting:
             try:
-                made = plan_model(job.load(), target, self.attempt.effort, job.clock.stage, options, waiting.pop(0), diagnose=False)
+                made = plan_model(
+                    job.load(), target, EXPLORING * self.attempt.effort, job.clock.stage, options, waiting.pop(0), diagnose=False
+                )
             except UserError as error:
                 return Outcome(None, problem or error.message)
             if isinstance(made, PlannedModel):

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..solve.limits.conflict import conflict, least
-from ..solve.price import Excess, excesses, price
+from ..solve.price import SLACK, Excess, excesses, price
 from ..solve.problem import Problem
-from ..solve.solve import DETERMINISTIC_SECONDS, Solution, solve
+from ..solve.solve import DETERMINISTIC_SECONDS, Solution
+from ..solve.solve import solve as exact
 from .known_plans import greedy_assignment, host_assignment, known_assignments
 from .objectives import LATENCY, PEAK, Solver, solver_for
 from .placed import Placement, Question
@@ -55,7 +56,7 @@ def _closest(question: Question, effort: float) -> Placement | None:
     free = problem.without_limits()
     starts = known_assignments(free)
     usual, short = effort * DETERMINISTIC_SECONDS, effort * DIAGNOSIS_SECONDS
-    fastest = solve(free, starts, usual)
+    fastest = exact(free, starts, usual)
     if fastest is None:
         return None
     clash = conflict(problem, short)
@@ -81,6 +82,8 @@ def _solved(problem: Problem, seconds: float, solve: Solver) -> _Answer | None:
     broken: tuple[Excess, ...] = excesses(problem, fastest.assignment, fastest.options)
     if not broken:
         return _Answer(fastest, None)
+    if solve is exact and any(bound.weights == free.aim and fastest.lower_bound > bound.most * (1 + SLACK) for bound in problem.bounds):
+        return None  # no plan at all is so cheap
     found = solve(problem, known_assignments(problem), LIMITED * seconds)
     if found is None:
         return None
