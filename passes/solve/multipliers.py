@@ -107,6 +107,8 @@ def _with_price(value: Callable[[Sequence[float]], float], prices: Sequence[floa
 
 def _climb(value: Callable[[float], float], best: float, here: float, unit: float, most: float) -> tuple[float, float]:
     """The value is concave in a price: factors of two up or down from a first guess, then closing in."""
+    if unit <= 0:
+        return best, here  # nothing costs anything, or any price would make a second worth less than nothing
     tried, factor = {here: best}, 2.0
     at = min(here or unit, most)
     tried.setdefault(at, value(at))

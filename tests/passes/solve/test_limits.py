@@ -12,7 +12,7 @@ from placement_problems import MICRO
 
 from autoglmc.passes.solve.multipliers import priced, rows
 from autoglmc.passes.solve.price import price
-from autoglmc.passes.solve.problem import Bound, Problem, Unit, Weights
+from autoglmc.passes.solve.problem import Bound, Problem, Room, Unit, Weights
 from autoglmc.passes.solve.relaxed_model import relaxed_search
 from autoglmc.passes.solve.solve import GAP, Solution, solve
 
@@ -85,3 +85,10 @@ def test_average_power_that_idling_would_lower() -> None:
     solution = solve(problem, [])
     assert solution is not None
     assert solution.assignment == (0,)
+
+
+def test_limits_where_nothing_costs_anything() -> None:
+    units = tuple(Unit(f"u{k}", (0.0, 0.0), 2) for k in range(3))
+    solution = solve(Problem(("cpu", "npu"), 0, (0.0, 0.0), units, (), (Room("flash", (0,), 3), Room("sram", (1,), 4))), [])
+    assert solution is not None
+    assert solution.price.cost == 0
