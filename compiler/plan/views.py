@@ -74,14 +74,16 @@ def _made(view: View, tensors: Mapping[str, TensorView], values: Mapping[str, Ar
 
 
 def _candidates(compiled: Compiled) -> list[Found]:
-    """In order of execution; no tensor is in two of them, and every segment keeps an operator."""
+    """In order of execution; no tensor is in two of them, and every segment keeps an operator and an output."""
     found: list[Found] = []
     taken: set[str] = set()
     for segment in compiled.segments:
-        border, left = _Border(compiled, segment), len(segment.part.nodes)
+        border, left, outputs = _Border(compiled, segment), len(segment.part.nodes), set(segment.outputs)
         for node in segment.part.nodes:
             view = border.view(node)
-            if view is not None and left > 1 and taken.isdisjoint((*view.parts, view.whole)):
+            kept = outputs if view is None else outputs - {*view.results} | (set() if view.before else {*view.operands})
+            if view is not None and left > 1 and kept and taken.isdisjoint((*view.parts, view.whole)):
+                outputs = kept
                 taken |= {*view.parts, view.whole}
                 found.append((view, node))
                 left -= 1

@@ -197,7 +197,7 @@ def test_json_has_the_same_keys_always(tmp_path: Path, capsys: pytest.CaptureFix
     assert run(["why", str(path), "--target", str(machine), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts == json.loads(json.dumps(as_json(explained(path, machine))))
-    head = {"model", "target", "device", "assumed_shapes", "plan"}
+    head = {"model", "target", "device", "assumed_shapes", "plan", "limits"}
     assert set(facts) == head | {"all_there", "groups", "together", "guesses"}
     row = {"native_refusal"}
     row |= {"operator", "runs_on", "kind", "reason", "more_reasons", "count", "seconds", "share", "nodes", "extra", "guesses", "change"}

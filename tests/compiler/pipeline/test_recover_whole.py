@@ -11,6 +11,7 @@ from small_models import parse
 
 from autoglmc.compiler.pipeline.bodies import place_operators
 from autoglmc.compiler.pipeline.recover_whole import _wanted, recover_whole
+from autoglmc.compiler.pipeline.take_cheaper import Predicted
 from autoglmc.compiler.pipeline.tune_segments import rules_of
 from autoglmc.compiler.pipeline.work import Work
 from autoglmc.passes.graph.graph import Graph
@@ -63,16 +64,18 @@ def test_it_can_be_disabled() -> None:
 
 def test_a_plan_that_is_no_cheaper_with_it_keeps_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the operator's own device is not worth the way to it: both plans are then the parts, and a tie leaves the model alone."""
-    monkeypatch.setattr("autoglmc.compiler.pipeline.take_cheaper.predicted", lambda work: 1e-3 + ("Attention" in kinds(work)) * 1e-4)
+    told = lambda work: Predicted(1e-3 + ("Attention" in kinds(work)) * 1e-4, True)  # noqa: E731
+    monkeypatch.setattr("autoglmc.compiler.pipeline.recover_whole.predicted_in_memories", told)
     done = work(target("Attention", *PARTS))
     recover_whole(done)
     assert "Attention" not in kinds(done)
-    (told,) = done.decisions
-    assert not told.taken and "predicted time of the model: 1.1 ms with it, 1 ms without" in told.reason
+    (decision,) = done.decisions
+    assert not decision.taken and "predicted time of the model: 1.1 ms with it, 1 ms without" in decision.reason
 
 
 def test_a_model_that_cannot_be_placed_with_it_keeps_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoglmc.compiler.pipeline.take_cheaper.predicted", lambda work: None if "Attention" in kinds(work) else 1e-3)
+    told = lambda work: None if "Attention" in kinds(work) else Predicted(1e-3, True)  # noqa: E731
+    monkeypatch.setattr("autoglmc.compiler.pipeline.recover_whole.predicted_in_memories", told)
     done = work(target("Attention", *PARTS))
     recover_whole(done)
     assert "Attention" not in kinds(done) and "no valid placement" in done.decisions[0].reason
