@@ -75,7 +75,10 @@ ARROWS: dict[str, set[str]] = {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/place",
         "passes/rule", "passes/solve", "passes/solve/memory", "targets",
     },
-    "compiler/run": {"compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/verify", "targets"},
+    "compiler/run/check": {"compiler/bundle", "compiler/devices", "targets"},
+    "compiler/run": {
+        "compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/run/check", "compiler/verify",
+    },
     "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "passes/place"},
     "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/reference"},
     "compiler/probe": {"compiler/devices", "compiler/reference", "compiler/verify", "passes/graph", "targets"},

@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 
 from ...passes.place.placed import Placement
 from ..bundle.manifest import BoundRecord, LimitRecord, Outcome
+from ..differing_digits import differing
 from ..errors import Infeasible, TargetError, UserError, VerifyError
 from ..probe.culprits import Culprit
 from .constraints import SettingsOfSegment
-from .error_texts import measured_against
 from .result import CompileResult
 
 Fault = Literal["refused by a runtime", "computed wrong"]
@@ -124,3 +124,9 @@ class Rejected:
 
 
 Verdict = Accepted | Faulty | Misoptimised | Inexact | OverLimit | Rejected
+
+
+def measured_against(limit: LimitRecord) -> str:
+    """`error abs: measured 0.013, and the target allows <= 0.001`; as many digits as make the two differ."""
+    value = differing(limit.value or 0.0, limit.limit)[0]
+    return f"{limit.kind} {limit.subject}: measured {value}, and the target allows {limit.comparison} {limit.text}"

@@ -21,7 +21,7 @@ from ..bundle.manifest_json import OtherFormat, manifest_bytes, manifest_in
 from ..bundle.signature import check_signature, trusted_keys
 from ..errors import BundleError
 from ..quantities import count
-from .check_bundle import check_bundle
+from .check.check_bundle import check_bundle
 
 if TYPE_CHECKING:
     import networkx

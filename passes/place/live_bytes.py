@@ -29,12 +29,14 @@ class Live:
 
 def live_bytes(graph: Graph, nodes: Sequence[Node], units: Sequence[Sequence[int]], nets: Sequence[Net], constant: set[str]) -> list[Live]:
     """Per unit. `constant`: tensors computed from constants alone, which count as weights."""
-    passing = _passing(graph, nets, len(units), constant) if len(units) <= MOST_UNITS else [0] * len(units)
-    ends = _kept(graph, nets, len(units), constant) if len(units) <= MOST_UNITS else [frozenset()] * len(units)
-    return [Live(_touched(graph, [nodes[k] for k in unit], constant | ends[u]), passing[u]) for u, unit in enumerate(units)]
+    passing = [0] * len(units)
+    counted: list[set[str]] = [set(constant) for _ in units]
+    if len(units) <= MOST_UNITS:
+        _count_passing(graph, nets, passing, counted, constant)
+    return [Live(_touched(graph, [nodes[k] for k in unit], counted[u]), passing[u]) for u, unit in enumerate(units)]
 
 
-def _touched(graph: Graph, nodes: Sequence[Node], left_out: frozenset[str] | set[str]) -> int:
+def _touched(graph: Graph, nodes: Sequence[Node], left_out: set[str]) -> int:
     if any(node.operator in _QUANTISED for node in nodes):
         return 0  # a device of integers holds none of the floats that the graph shows
     sizes: dict[str, int] = {}
@@ -62,28 +64,16 @@ def _order(nets: Sequence[Net], count: int) -> tuple[list[int], list[int]]:
     return before, behind
 
 
-def _passing(graph: Graph, nets: Sequence[Net], count: int, constant: set[str]) -> list[int]:
-    """Tensors that are there before a unit and are still wanted behind it."""
-    before, behind = _order(nets, count)
-    found = [0] * count
+def _count_passing(graph: Graph, nets: Sequence[Net], passing: list[int], counted: Sequence[set[str]], constant: set[str]) -> None:
+    """Tensors that are there before a unit and still wanted behind it; those the unit reads are not to be counted again."""
+    before, behind = _order(nets, len(passing))
     for net in nets:
         size = 0 if net.tensor in constant or net.producer < 0 else graph.tensor(net.tensor).bytes or 0
         if not size:
             continue
         readers = sum(1 << c for c in net.consumers)
-        for u in range(net.producer + 1, count):
+        for u in range(net.producer + 1, len(passing)):
             if before[u] >> net.producer & 1 and (net.to_host or behind[u] & readers & ~(1 << u)):
-                found[u] += size
-    return found
-
-
-def _kept(graph: Graph, nets: Sequence[Net], count: int, constant: set[str]) -> list[frozenset[str]]:
-    """What `_passing` counts of the tensors that a unit reads: not to be counted again."""
-    _, behind = _order(nets, count)
-    found: list[set[str]] = [set() for _ in range(count)]
-    for net in nets:
-        readers = sum(1 << c for c in net.consumers)
-        for u in net.consumers:
-            if net.producer >= 0 and (net.to_host or behind[u] & readers & ~(1 << u)):
-                found[u].add(net.tensor)
-    return [frozenset(names) for names in found]
+                passing[u] += size
+                if readers >> u & 1:
+                    counted[u].add(net.tensor)

@@ -9,10 +9,11 @@ over units and handoffs, so the right-hand side is a placement problem without l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from .problem import Option, Problem, Unit, Weights
+from .scale import repriced
 
 STEPS = 16
 """Prices tried for each limit in a sweep: factors of two, and as many in between."""
@@ -69,16 +70,7 @@ def priced(problem: Problem, limits: Sequence[Row], prices: Sequence[float]) -> 
         return min(ways, default=None)
 
     units = tuple(Unit(unit.name, tuple(cost(unit, d) for d in range(len(problem.devices)))) for unit in problem.units)
-    nets = tuple(
-        replace(
-            net,
-            seconds=tuple(tuple(None if s is None else s * weights.handoff for s in row) for row in net.seconds),
-            export=tuple(s * weights.handoff for s in net.export),
-        )
-        for net in problem.nets
-    )
-    dispatch = tuple(s * w for s, w in zip(problem.dispatch, weights.busy, strict=True))
-    free = replace(problem.without_limits(), units=units, nets=nets, dispatch=dispatch, objective=None)
+    free = repriced(problem.without_limits(), units, weights)
     return Priced(free, sum(row.most * p for row, p in paid))
 
 

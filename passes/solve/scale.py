@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .problem import Problem, Unit
+from .problem import Problem, Unit, Weights
 
 
 def scaled(problem: Problem) -> Problem:
@@ -15,13 +15,18 @@ def scaled(problem: Problem) -> Problem:
     units = tuple(
         Unit(u.name, tuple(None if s is None else s * w for s, w in zip(u.seconds, aim.busy, strict=True))) for u in problem.units
     )
+    return repriced(replace(problem, bounds=()), units, aim)
+
+
+def repriced(problem: Problem, units: tuple[Unit, ...], weights: Weights) -> Problem:
+    """The problem with these units, and with handoffs and dispatches at what their seconds weigh."""
     nets = tuple(
         replace(
             net,
-            seconds=tuple(tuple(None if s is None else s * aim.handoff for s in row) for row in net.seconds),
-            export=tuple(s * aim.handoff for s in net.export),
+            seconds=tuple(tuple(None if s is None else s * weights.handoff for s in row) for row in net.seconds),
+            export=tuple(s * weights.handoff for s in net.export),
         )
         for net in problem.nets
     )
-    dispatch = tuple(s * w for s, w in zip(problem.dispatch, aim.busy, strict=True))
-    return replace(problem, units=units, nets=nets, dispatch=dispatch, objective=None, bounds=())
+    dispatch = tuple(s * w for s, w in zip(problem.dispatch, weights.busy, strict=True))
+    return replace(problem, units=units, nets=nets, dispatch=dispatch, objective=None)

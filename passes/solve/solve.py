@@ -38,7 +38,7 @@ FAR_SHARE = 0.6
 QUICK_SHARE = 0.15
 """Of the clock, what the search for a better plan to start from may take."""
 FEW_VISITS, MOST_VISITS = 2, 16
-"""Visits with which a first plan is looked for where the limits leave no known one, and beyond which it is given up."""
+"""Where no known plan keeps the limits: the visits that the search for a first one begins with, and at which it ends."""
 
 
 @dataclass(frozen=True, slots=True)

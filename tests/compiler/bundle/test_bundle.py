@@ -25,8 +25,8 @@ from autoglmc.compiler.bundle.manifest_json import from_json, read_manifest, to_
 from autoglmc.compiler.bundle.plan_records import SlotRecord, ValueRecord
 from autoglmc.compiler.errors import BundleError
 from autoglmc.compiler.run.bundle import Bundle
-from autoglmc.compiler.run.check_arena import first_overlap
-from autoglmc.compiler.run.check_bundle import check_plan
+from autoglmc.compiler.run.check.check_arena import first_overlap
+from autoglmc.compiler.run.check.check_bundle import check_plan
 
 MODEL = "g (float[4,32] x) => (float[4,32] y) { a = MatMul(x, w) b = Relu(a) c = Abs(b) y = Tanh(c) }"
 

@@ -24,7 +24,7 @@ from autoglmc.compiler.bundle.plan_records import MemoriesRecord, PlaceRecord
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.compiler.errors import BundleError, Infeasible
-from autoglmc.compiler.run.check_memories import check_memories, unreadable
+from autoglmc.compiler.run.check.check_memories import check_memories, unreadable
 from autoglmc.targets.model import Target
 
 from ...memory_boards import board, random_net

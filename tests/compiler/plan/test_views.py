@@ -21,7 +21,7 @@ from autoglmc.compiler.bundle.manifest import Manifest
 from autoglmc.compiler.bundle.plan_records import Mode
 from autoglmc.compiler.errors import BundleError
 from autoglmc.compiler.run.bundle import Bundle
-from autoglmc.compiler.run.check_bundle import check_plan
+from autoglmc.compiler.run.check.check_bundle import check_plan
 from autoglmc.compiler.run.outputs import Outputs
 from autoglmc.compiler.run.session import Session
 

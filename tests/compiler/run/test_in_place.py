@@ -21,7 +21,7 @@ from autoglmc.compiler.bundle.plan_records import InPlaceRecord, Mode, SlotRecor
 from autoglmc.compiler.errors import BundleError
 from autoglmc.compiler.plan.arena import plan_arena
 from autoglmc.compiler.run.bundle import Bundle
-from autoglmc.compiler.run.check_bundle import check_plan
+from autoglmc.compiler.run.check.check_bundle import check_plan
 
 CHAIN = "g (float[64,64] x) => (float[64,64] y) { a = Exp(x) b = Softmax(a) c = Tanh(b) d = Sqrt(c) e = Neg(d) y = Sigmoid(e) }"
 X = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)

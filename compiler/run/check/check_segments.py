@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from ...targets.dtypes import DTYPE
-from ..bundle.files import inside
-from ..bundle.manifest import Manifest
-from ..bundle.plan_records import PortRecord, SegmentRecord
-from ..bundle.weights import tensors_in
-from ..errors import BundleError, first_line
+from ....targets.dtypes import DTYPE
+from ...bundle.files import inside
+from ...bundle.manifest import Manifest
+from ...bundle.plan_records import PortRecord, SegmentRecord
+from ...bundle.weights import tensors_in
+from ...errors import BundleError, first_line
 from .check_memories import unreadable
 
 if TYPE_CHECKING:

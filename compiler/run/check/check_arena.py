@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Protocol
 
-from ...targets.dtypes import BITS
-from ..bundle.manifest import Manifest
-from ..bundle.plan_records import ArenaRecord, HandoffRecord, SlotRecord
-from ..devices.views import ONNX_TYPES
-from ..errors import BundleError
+from ....targets.dtypes import BITS
+from ...bundle.manifest import Manifest
+from ...bundle.plan_records import ArenaRecord, HandoffRecord, SlotRecord
+from ...devices.views import ONNX_TYPES
+from ...errors import BundleError
 from .check_ranges import wrong_range
 
 LARGEST_ALIGN = 1 << 30

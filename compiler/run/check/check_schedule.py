@@ -8,9 +8,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
-from ..bundle.manifest import Manifest
-from ..bundle.plan_records import PortRecord, SegmentRecord, SlotRecord, StepRecord, ValueRecord
-from ..errors import BundleError
+from ...bundle.manifest import Manifest
+from ...bundle.plan_records import PortRecord, SegmentRecord, SlotRecord, StepRecord, ValueRecord
+from ...errors import BundleError
 
 CALLER = -1
 """The step, as it were, that writes the model's inputs."""

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..bundle.manifest import Manifest
-from ..devices.find_adapter import adapter_for
-from ..devices.in_place import TellsExecution
+from ...bundle.manifest import Manifest
+from ...devices.find_adapter import adapter_for
+from ...devices.in_place import TellsExecution
 
 
 def wrong_in_place(manifest: Manifest) -> Iterator[str]:

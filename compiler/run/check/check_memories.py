@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ...targets.dtypes import DTYPE, packed_bytes
-from ..bundle.manifest import Manifest
-from ..bundle.plan_records import MemoriesRecord, PlaceRecord, SegmentRecord, TransferRecord
-from ..errors import BundleError
+from ....targets.dtypes import DTYPE, packed_bytes
+from ...bundle.manifest import Manifest
+from ...bundle.plan_records import MemoriesRecord, PlaceRecord, SegmentRecord, TransferRecord
+from ...errors import BundleError
 from .check_arena import first_overlap
 
 if TYPE_CHECKING:

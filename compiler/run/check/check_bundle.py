@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...targets.dtypes import BITS, WITHOUT_BITS
-from ..bundle.manifest import Manifest
-from ..bundle.plan_records import HandoffRecord, SegmentRecord
-from ..devices.find_adapter import adapter_for
-from ..devices.ort_settings import OPTIMISERS
-from ..errors import BundleError
+from ....targets.dtypes import BITS, WITHOUT_BITS
+from ...bundle.manifest import Manifest
+from ...bundle.plan_records import HandoffRecord, SegmentRecord
+from ...devices.find_adapter import adapter_for
+from ...devices.ort_settings import OPTIMISERS
+from ...errors import BundleError
 from .check_arena import check_arena
 from .check_files import check_files
 from .check_in_place import wrong_in_place

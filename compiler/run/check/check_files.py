@@ -5,11 +5,11 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from ..bundle.blob_source import source_digest
-from ..bundle.files import files_of, inside, sha256_of
-from ..bundle.manifest import FileRecord, Manifest
-from ..bundle.plan_records import SegmentRecord
-from ..errors import BundleError
+from ...bundle.blob_source import source_digest
+from ...bundle.files import files_of, inside, sha256_of
+from ...bundle.manifest import FileRecord, Manifest
+from ...bundle.plan_records import SegmentRecord
+from ...errors import BundleError
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:

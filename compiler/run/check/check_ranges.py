@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...targets.dtypes import BITS
-from ..bundle.plan_records import SlotRecord
+from ....targets.dtypes import BITS
+from ...bundle.plan_records import SlotRecord
 
 
 def wrong_range(slots: Sequence[SlotRecord]) -> str:
