@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from .calibration import Calibration
 from .formula import Expression
 from .origin import Fact, Origin
 from .rule_spec import RuleSpec
@@ -133,6 +134,8 @@ class Device:
     origin: Origin
     layout: str = "nchw"
     """Order of the axes in memory of a tensor of rank 4 at its border: "nchw" as in ONNX, or "nhwc", channels last."""
+    calibration: Calibration | None = None
+    """What was measured of it; None where times are the roofline's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

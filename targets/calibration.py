@@ -1,0 +1,118 @@
+"""What was measured of a device: rates of kinds of operators, in place of the roofline, and how far predictions from them were off.
+
+    t(segment) = dispatch + sum over kernels of (launch + work / rate) + weights streamed from beyond the cache / bandwidth
+
+Work is counted in the unit of the first line that matches (operations, elements or bytes); `targets/calibrated_cost.py` counts it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .formula import Expression
+from .origin import Origin
+
+Measure = Literal["operations", "elements", "bytes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """From the least to the most that was measured, both included."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """`rate Conv 65 GFLOPS seen 0.01..29 MOP inner 8..576 n 231 within 22 % where attr.group > 1;`"""
+
+    operators: tuple[str, ...]
+    """"Conv", "com.microsoft::FusedMatMul"."""
+    value: float
+    """Units of work a second: operations (a multiply-add counts two), elements or bytes."""
+    measure: Measure
+    seen: Range | None
+    """Work of the operators measured, in the same unit; None where the file does not say."""
+    inner: Range | None
+    """Extent of what one result is computed from: channels of a group times kernel, K of a product, axis of a Softmax, last axis."""
+    samples: int | None
+    """Operators measured."""
+    spread: float | None
+    """Share by which half of them, weighted by time, are off the line: 0.22."""
+    where: Expression | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """`block Conv channels 16;`: a runtime rounds extents up to its block before it computes."""
+
+    operators: tuple[str, ...]
+    axis: Literal["channels", "rows", "columns", "inner"]
+    multiple: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """How whole models were predicted that the fit did not see: `holdout 82 % within 15 %, median 5 %, interval 18 %, models 41;`"""
+
+    within: tuple[tuple[float, float], ...]
+    """(share of the models, error they are within): (0.82, 0.15)."""
+    median: float | None
+    interval: float | None
+    """Half the width of the interval that holds 90 % of them, as a share of the prediction (split conformal)."""
+    models: int | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryModel:
+    """`memory base 17 MiB, weights 81 %, working 240 %;`: private bytes of a process that runs a bundle,
+    base + weights · bytes of weights + working · (arena + working sets)."""
+
+    base: float
+    weights: float
+    working: float
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerModel:
+    """`power full 27 W, exponent 0.83;`: average draw P = full · u^exponent, u the share of a run in which the device computes."""
+
+    full: float
+    exponent: float
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """`calibration @measured("…") { … }` of a device."""
+
+    note: str
+    """What was measured with what, when: the text of `@measured`."""
+    version: str
+    """Runtime it was measured with: "onnxruntime 1.32.0"; "" if the file does not say."""
+    launch: float | None
+    """Seconds per kernel; the device's own where None."""
+    dispatch: float | None
+    """Seconds per segment; the device's own where None."""
+    weights_bandwidth: float | None
+    """Bytes a second at which weights are streamed, added to compute; None where they cost nothing."""
+    weights_beyond: float
+    """Bytes of weights of a model that stay in caches between runs."""
+    blocks: tuple[Block, ...]
+    rates: tuple[Rate, ...]
+    holdout: Holdout | None
+    memory: MemoryModel | None
+    power: PowerModel | None
+    origin: Origin
+
+    @property
+    def numbers(self) -> int:
+        """Fitted numbers that predict time."""
+        scalars = (self.launch, self.dispatch, self.weights_bandwidth)
+        return len(self.rates) + len(self.blocks) + sum(value is not None for value in scalars) + (self.weights_bandwidth is not None)
