@@ -13,10 +13,10 @@ from .commands.check import check_command
 from .commands.compile import compile_command
 from .commands.completion import completion_command
 from .commands.diff import diff_command
-from .commands.failures import INTERRUPTED, answer_failure, flush_output, say
 from .commands.fmt import fmt_command
-from .commands.groups import Commands
-from .commands.invocation import Invocation
+from .commands.line.failures import INTERRUPTED, answer_failure, flush_output, say
+from .commands.line.groups import Commands
+from .commands.line.invocation import Invocation
 from .commands.lsp import lsp_command
 from .commands.new_target import new_target_command
 from .commands.probe import probe_command

@@ -117,5 +117,3 @@ def _computed_dtypes(target: Target, producer: str, consumer: str, dtype: str) -
 
 def _up(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple if multiple > 1 else size
-
-

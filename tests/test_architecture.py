@@ -126,6 +126,7 @@ ARROWS: dict[str, set[str]] = {
 RULES = ("recover", "simplify", "substitute", "decompose", "tune")
 """Folders of passes/ whose files are rules: they import none of each other."""
 DATA_IN_FOLDERS = {
+    "compiler/commands/line": "compiler/commands",
     "compiler/devices/mil": "compiler/devices",
     "compiler/load/contrib_types": "compiler/load",
     "compiler/load/fold": "compiler/load",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .output import Output, echo_json, output_options
+from .line.output import Output, echo_json, output_options
 
 ACTIONS = ("show", "clear")
 

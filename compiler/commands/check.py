@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from .complete import complete_targets
-from .explain_hint import explain_hint
-from .invocation import read_target
-from .limit_options import limit_options
-from .options import FILE, shape_option
-from .output import Output, echo_json, echo_quotes, echo_wrapped, output_options
+from .line.complete import complete_targets
+from .line.explain_hint import explain_hint
+from .line.invocation import read_target
+from .line.limit_options import limit_options
+from .line.options import FILE, shape_option
+from .line.output import Output, echo_json, echo_quotes, echo_wrapped, output_options
 
 if TYPE_CHECKING:
     from ...grammar import Diagnostic

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from .failures import NOT_VERIFIED
-from .invocation import read_target
-from .limit_options import limit_options
-from .options import (
+from .line.failures import NOT_VERIFIED
+from .line.invocation import read_target
+from .line.limit_options import limit_options
+from .line.options import (
     FILE,
     bucket_option,
     effort_option,
@@ -23,8 +23,8 @@ from .options import (
     shape_option,
     target_option,
 )
-from .output import Output, echo_json, output_options
-from .pass_options import pass_arguments, pass_options
+from .line.output import Output, echo_json, output_options
+from .line.pass_options import pass_arguments, pass_options
 
 if TYPE_CHECKING:
     from ...targets.model import Target

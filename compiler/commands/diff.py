@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .complete import complete_targets
-from .output import Output, echo_json, echo_wrapped, output_options
+from .line.complete import complete_targets
+from .line.output import Output, echo_json, echo_wrapped, output_options
 
 QUIET = "Print nothing; the exit code is the answer."
 

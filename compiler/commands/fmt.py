@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from .options import FILE
-from .output import Output, echo_json, output_options
+from .line.options import FILE
+from .line.output import Output, echo_json, output_options
 
 QUIET = "Do not list the files that change."
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from .complete import complete_devices
-from .invocation import read_target
-from .limit_options import limit_options
-from .options import FILE, target_option
-from .output import Output, output_options
+from .line.complete import complete_devices
+from .line.invocation import read_target
+from .line.limit_options import limit_options
+from .line.options import FILE, target_option
+from .line.output import Output, output_options
 
 if TYPE_CHECKING:
     from ..probe.choose import ProbedCase

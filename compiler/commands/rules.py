@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from .options import target_option
-from .output import Output, echo_json, echo_wrapped, output_options, screen_width
+from .line.options import target_option
+from .line.output import Output, echo_json, echo_wrapped, output_options, screen_width
 
 WIDE = 110
 """Columns from which on a rule is one line."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .limit_options import limit_options
-from .options import FILE, emulate_option, trust_option
-from .output import Output, echo_json, output_options
+from .line.limit_options import limit_options
+from .line.options import FILE, emulate_option, trust_option
+from .line.output import Output, echo_json, output_options
 
 if TYPE_CHECKING:
     from ..run.result import RunResult

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .complete import complete_targets
-from .output import Output, echo_json, output_options
+from .line.complete import complete_targets
+from .line.output import Output, echo_json, output_options
 
 
 @click.command("show", short_help="Print a target with its includes resolved.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .output import Output, echo_json, output_options, screen_width
+from .line.output import Output, echo_json, output_options, screen_width
 
 VERBOSE = "Print the file of each target too."
 QUIET = "Print only the names."

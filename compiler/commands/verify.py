@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .failures import NOT_VERIFIED
-from .limit_options import limit_options
-from .options import FILE, emulate_option, expect_option, inputs_option, require_option, trust_option
-from .output import Output, echo_json, output_options
+from .line.failures import NOT_VERIFIED
+from .line.limit_options import limit_options
+from .line.options import FILE, emulate_option, expect_option, inputs_option, require_option, trust_option
+from .line.output import Output, echo_json, output_options
 
 if TYPE_CHECKING:
     from ..verify.report import VerifyReport

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from .complete import complete_devices
-from .invocation import read_target
-from .limit_options import limit_options
-from .options import FILE, bucket_option, effort_option, shape_option, target_option
-from .output import Output, echo_json, output_options
+from .line.complete import complete_devices
+from .line.invocation import read_target
+from .line.limit_options import limit_options
+from .line.options import FILE, bucket_option, effort_option, shape_option, target_option
+from .line.output import Output, echo_json, output_options
 
 DEVICE = "The device to explain [default: the accelerator with the highest sustained peak]."
 TRIES = "How many groups of operators are planned again with their change, to compute the gain."

@@ -15,7 +15,7 @@ from models import model_path
 from small_models import RELU, parse, save
 
 from autoglmc.compiler import cli
-from autoglmc.compiler.commands.failures import INTERNAL, INTERRUPTED
+from autoglmc.compiler.commands.line.failures import INTERNAL, INTERRUPTED
 from autoglmc.compiler.errors import Infeasible, ModelError
 from autoglmc.targets.stock import stock_path
 

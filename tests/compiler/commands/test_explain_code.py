@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoglmc.compiler import cli
-from autoglmc.compiler.commands.explain_hint import explain_hint
+from autoglmc.compiler.commands.line.explain_hint import explain_hint
 from autoglmc.grammar.text.code_examples import examples_of
 from autoglmc.grammar.text.codes import CODES
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..activity import Limits, limited
+from ...activity import Limits, limited
 
 TIME = (
     "End what takes longer: one run of the model or of the bundle, or loading it [default: 60, and 60 more per GB of the model; "

@@ -12,12 +12,12 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from ...targets.model import Target
+    from ....targets.model import Target
 
 
 def complete_targets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Stock targets; .hw files and folders where none begins so."""
-    from ...targets.stock import stock_names
+    from ....targets.stock import stock_names
 
     return [CompletionItem(incomplete, type="file"), *_matching(stock_names(), incomplete)]
 
@@ -34,14 +34,14 @@ def complete_buckets(context: click.Context, parameter: click.Parameter, incompl
 
 def complete_rules(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Every rule, those of the given target's file too."""
-    from ..pipeline.rules import list_rules
+    from ...pipeline.rules import list_rules
 
     return list(_matching((rule["name"] for target in [*_targets(context), None][:1] for rule in list_rules(target)), incomplete))
 
 
 def complete_passes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Every pass, in order."""
-    from ..pipeline.table import PIPELINE
+    from ...pipeline.table import PIPELINE
 
     return list(_matching((row.name for row in PIPELINE), incomplete))
 
@@ -54,9 +54,9 @@ def _targets(context: click.Context) -> Iterator[Target]:
     """The one that the line names so far; none where it cannot be read: a completion has no place for an error."""
     given: Any = context.params.get("target")
     if given:
-        from ...grammar import HwError
-        from ..errors import UserError
-        from ..hw.load_target import load_target
+        from ....grammar import HwError
+        from ...errors import UserError
+        from ...hw.load_target import load_target
 
         try:
             yield load_target(given)

@@ -66,15 +66,15 @@ def pass_arguments(
     if disable:
         given["disable"] = disable
     if print_after:
-        from ..watch.print_graph import GraphPrinter, parse_places
+        from ...watch.print_graph import GraphPrinter, parse_places
 
         given["watchers"] = (GraphPrinter(parse_places(print_after), show),)
     if own:
-        from ..surgery.load_passes import load_passes
+        from ...surgery.load_passes import load_passes
 
         given["passes"] = load_passes(own)
     if inputs:
-        from ..run.array_files import read_samples
+        from ...run.array_files import read_samples
 
         given["inputs"] = read_samples(inputs)
     return given

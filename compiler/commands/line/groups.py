@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from ..errors import UsageError, did_you_mean
+from ...errors import UsageError, did_you_mean
 
 SECTIONS = {
     "Compile and run": ("compile", "run", "verify"),

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import clipped
-from ..report.printable import printable
+from ...errors import clipped
+from ...report.printable import printable
 
 if TYPE_CHECKING:
-    from ...targets.model import Target
-    from ..report.progress import Progress
+    from ....targets.model import Target
+    from ...report.progress import Progress
 
 CONTINUED = 19
 """Columns by which the rest of a wrapped line of `check` is indented."""
@@ -32,7 +32,7 @@ class Output:
 
     def progress(self) -> AbstractContextManager[Progress]:
         """Stages on stderr while the block runs; with --json as plain lines, with --quiet none."""
-        from ..report.progress import progress
+        from ...report.progress import progress
 
         return progress(quiet=self.quiet, timed=self.verbose, plain=self.as_json)
 
@@ -73,7 +73,7 @@ def echo_wrapped(line: str, indent: int = CONTINUED) -> None:
 
 def echo_quotes(line: str, target: Target) -> None:
     """Below a line of text, the lines of the target's files that it names, cut to the screen."""
-    from ..report.quote import source_of
+    from ...report.quote import source_of
 
     for quote in source_of(target).quotes(line):
         text, width = " " * CONTINUED + printable(quote), screen_width()
@@ -84,7 +84,7 @@ def screen_width() -> int:
     """Columns of stdout; 0 where it is no terminal and COLUMNS does not say."""
     import shutil
 
-    from ..report.columns import NARROWEST, columns_of_environment
+    from ...report.columns import NARROWEST, columns_of_environment
 
     return max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else columns_of_environment()
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ...targets.model import Target
-    from ..report.progress import Progress
+    from ....targets.model import Target
+    from ...report.progress import Progress
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Invocation:
 
 def read_target(target: str | Path, tell: Progress) -> Target:
     """The target of a .hw file or stock name, its warnings told; an error of the command quotes its lines. Raises as `load_target`."""
-    from ..hw.load_target import load_target
+    from ...hw.load_target import load_target
 
     found = load_target(target, warn=tell.warn)
     context = click.get_current_context(silent=True)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..activity import lasting_folder
-from ..errors import UserError
-from ..report.printable import printable
+from ...activity import lasting_folder
+from ...errors import UserError
+from ...report.printable import printable
 from .explain_hint import explain_hint
 
 if TYPE_CHECKING:
-    from ...targets.model import Target
+    from ....targets.model import Target
 
 INTERNAL = 3
 NOT_VERIFIED = 4
@@ -83,7 +83,7 @@ def _quoted(text: str, target: Target | None) -> str:
     """The message with the lines of .hw files that its place names: below the place, as a compiler quotes."""
     if target is None:
         return text
-    from ..report.quote import source_of
+    from ...report.quote import source_of
 
     source = source_of(target)
     quotes = [[f"    {quote}" for quote in source.quotes(line)] if line.startswith("  at: ") else [] for line in text.split("\n")]
@@ -113,7 +113,7 @@ def _as_output_error(problem: Exception) -> UserError | None:
 
 def _as_diagnostics(problem: Exception) -> list[dict[str, Any]] | None:
     """The errors of a .hw file, as data; None for any other exception."""
-    from ...grammar.text.diagnostics import HwError, as_json
+    from ....grammar.text.diagnostics import HwError, as_json
 
     return [as_json(found) for found in problem.diagnostics] if isinstance(problem, HwError) else None
 
