@@ -61,7 +61,7 @@ def kernel_seconds(target: Target, device: Device, views: Sequence[OperatorView]
     """Roofline time of operators that run as one kernel (often one operator), without launch: a tensor that one of them writes and
     another reads stays inside and moves no bytes."""
     rate = peak_rate(device, compute_dtype) * device.sustained
-    weights = _weight_bytes(views, compute_dtype) if has_own_weights(target, device.name) else 0.0
+    weights = weight_bytes(views, compute_dtype) if has_own_weights(target, device.name) else 0.0
     written = {t.name: t for view in views[:-1] for t in view.outputs.values()}
     read = {t.name for view in views[1:] for t in view.inputs.values()}
     inner = sum(tensor_bytes(t, compute_dtype) for name, t in written.items() if name in read)
@@ -71,7 +71,7 @@ def kernel_seconds(target: Target, device: Device, views: Sequence[OperatorView]
     return max(flops / rate, max(moved - weights, 0.0) / home_memory(target, device.name).bandwidth, streamed)
 
 
-def _weight_bytes(views: Sequence[OperatorView], compute_dtype: str) -> float:
+def weight_bytes(views: Sequence[OperatorView], compute_dtype: str) -> float:
     """Bytes of constants that the operators read, as `operator_bytes` counts them."""
     total = 0.0
     for view in views:
@@ -122,7 +122,7 @@ def limiting_memory(target: Target, device: Device, view: OperatorView, compute_
     """The memory that sets the operator's time; None where arithmetic does."""
     home, store = home_memory(target, device.name), weights_memory(target, device.name)
     moved = operator_bytes(view, compute_dtype)
-    weights = _weight_bytes((view,), compute_dtype) if store.name != home.name else 0.0
+    weights = weight_bytes((view,), compute_dtype) if store.name != home.name else 0.0
     seconds, memory = max((((moved - weights) / home.bandwidth, home), (weights / store.bandwidth, store)), key=lambda found: found[0])
     arithmetic = operator_flops(view) / (peak_rate(device, compute_dtype) * device.sustained)
     return None if arithmetic > seconds else memory

@@ -137,6 +137,18 @@ class Device:
     calibration: Calibration | None = None
     """What was measured of it; None where times are the roofline's."""
 
+    @property
+    def kernel_launch(self) -> float:
+        """Seconds per kernel: as measured, else as stated."""
+        measured = self.calibration.launch if self.calibration is not None else None
+        return self.launch if measured is None else measured
+
+    @property
+    def segment_dispatch(self) -> float:
+        """Seconds to start one segment: as measured, else as stated."""
+        measured = self.calibration.dispatch if self.calibration is not None else None
+        return self.dispatch if measured is None else measured
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:

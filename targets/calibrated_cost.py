@@ -1,0 +1,136 @@
+"""Predicted time of a kernel: from measured rates where a device has them, else its roofline; and whether that was measured.
+
+A kernel of several operators costs what its costliest member costs: a runtime fuses the others into it. An operator without a line falls
+back to the roofline and counts as outside what was measured, as does one whose size no measured operator was near.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .calibration import Block, Calibration, Measure, Range, Rate
+from .cost import FREE, kernel_seconds, operator_bytes, operator_flops, weight_bytes
+from .model import Device, Target
+from .operator_view import OperatorView, TensorView
+from .support import guard_holds
+
+SLACK = 2.0
+"""Work up to this many times beyond the largest that was measured, or this many times below the smallest, counts as measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTime:
+    """Predicted seconds of a kernel, its launch not included."""
+
+    seconds: float
+    outside: str = ""
+    """Why the prediction is outside what was measured; "" where it is inside, and where nothing was."""
+
+
+def kernel_time(target: Target, device: Device, views: Sequence[OperatorView], compute_dtype: str, streamed: float = 0.0) -> KernelTime:
+    """Time of operators that run as one kernel (often one operator). `streamed`: the share of the model's weights that no cache keeps
+    from run to run, 0..1."""
+    if device.calibration is None:
+        return KernelTime(kernel_seconds(target, device, views, compute_dtype))
+    members = [_operator_time(target, device, device.calibration, view, compute_dtype) for view in views]
+    slowest = max(members, key=lambda member: member.seconds)
+    bandwidth = device.calibration.weights_bandwidth
+    read = weight_bytes(views, compute_dtype) * streamed / bandwidth if bandwidth and streamed else 0.0
+    return KernelTime(slowest.seconds + read, slowest.outside)
+
+
+def streamed_share(calibration: Calibration | None, weights: float) -> float:
+    """The share of a model's bytes of weights that is read from memory in every run: what is beyond the cache."""
+    if calibration is None or not weights:
+        return 0.0
+    return max(0.0, weights - calibration.weights_beyond) / weights
+
+
+def _operator_time(target: Target, device: Device, calibration: Calibration, view: OperatorView, compute_dtype: str) -> KernelTime:
+    if view.operator in FREE and not view.domain:
+        return KernelTime(0.0)
+    rate = rate_of(calibration, device, view)
+    if rate is None:
+        return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), f"no rate for {view.operator}")
+    amount = work(view, rate.measure, calibration.blocks, compute_dtype)
+    return KernelTime(amount / rate.value, outside(rate, view, amount))
+
+
+def rate_of(calibration: Calibration, device: Device, view: OperatorView) -> Rate | None:
+    """The first line that names the operator and whose condition holds."""
+    name = f"{view.domain}::{view.operator}" if view.domain else view.operator
+    for rate in calibration.rates:
+        if name in rate.operators and guard_holds(device, view, rate.where):
+            return rate
+    return None
+
+
+def outside(rate: Rate, view: OperatorView, amount: float) -> str:
+    """Why an operator is outside what the line was measured on; "" if it is inside, or the line does not say what it was measured on."""
+    if rate.seen is not None and amount and not _within(amount, rate.seen):
+        return f"{view.operator} of {amount:.3g} {rate.measure}, measured {rate.seen.low:.3g}..{rate.seen.high:.3g}"
+    extent = inner(view)
+    if rate.inner is not None and extent and not _within(extent, rate.inner):
+        return f"{view.operator} over {extent:g}, measured over {rate.inner.low:g}..{rate.inner.high:g}"
+    return ""
+
+
+def _within(value: float, seen: Range) -> bool:
+    return seen.low / SLACK <= value <= seen.high * SLACK
+
+
+def work(view: OperatorView, measure: Measure, blocks: Sequence[Block], compute_dtype: str) -> float:
+    """How much there is to do of one evaluation, in the unit of a line: operations (with extents rounded up to the runtime's blocks),
+    elements (of the result, or of what is reduced), or bytes read and written."""
+    if measure == "operations":
+        return operator_flops(view) * padding(view, blocks)
+    if measure == "bytes":
+        return operator_bytes(view, compute_dtype)
+    ends: tuple[TensorView | None, ...] = (next(iter(view.inputs.values()), None), next(iter(view.outputs.values()), None))
+    return float(max((tensor.elements or 0 for tensor in ends if tensor is not None), default=0))
+
+
+def padding(view: OperatorView, blocks: Sequence[Block]) -> float:
+    """Factor by which blocks increase the operations of a convolution without groups."""
+    multiple = next((b.multiple for b in blocks if b.axis == "channels" and view.operator in b.operators), 1)
+    shape = next((t.shape for label, t in view.inputs.items() if label in ("W", "w")), None)
+    if multiple == 1 or shape is None or len(shape) < 3 or view.attributes.get("group", 1) != 1:
+        return 1.0
+    out, into = shape[0] or 0, shape[1] or 0
+    if view.operator == "ConvTranspose":
+        out, into = into, out
+    factor = _rounded(out, multiple) / out if out else 1.0
+    return factor * (_rounded(into, multiple) / into if into >= multiple else 1.0)
+
+
+def inner(view: OperatorView) -> float | None:
+    """The extent of what one result is computed from: channels of a group times kernel, K of a product, the axes that are normalised or
+    reduced; else the last axis. None where it is not known, or there is none."""
+    shapes = {label: t.shape for label, t in view.inputs.items()}
+    weight, first = shapes.get("W") or shapes.get("w"), next(iter(shapes.values()), None)
+    found: Sequence[int | None] | None
+    if view.operator in ("Conv", "QLinearConv", "ConvInteger", "FusedConv"):
+        found = weight[1:] if weight else None
+    elif view.operator == "ConvTranspose":
+        found = (weight[0], *weight[2:]) if weight else None
+    elif view.operator == "Gemm":
+        found = (first[0 if view.attributes.get("transA") else -1],) if first else None
+    elif view.operator in ("Softmax", "LogSoftmax", "LayerNormalization", "RMSNormalization"):
+        found = _normalised(view, first)
+    else:
+        found = first[-1:] if first else None
+    return None if found is None or None in found else float(math.prod(d or 0 for d in found))
+
+
+def _normalised(view: OperatorView, shape: tuple[int | None, ...] | None) -> Sequence[int | None] | None:
+    axis = view.attributes.get("axis", -1)
+    if not shape or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+        return None
+    one = view.operator in ("Softmax", "LogSoftmax") and view.opset >= 13
+    return (shape[axis],) if one else shape[axis % len(shape) :]
+
+
+def _rounded(extent: int, multiple: int) -> int:
+    return -(-extent // multiple) * multiple
