@@ -29,23 +29,23 @@ class KernelTime:
     """Why the prediction is outside what was measured; "" where it is inside, and where nothing was."""
 
 
-def kernel_time(target: Target, device: Device, views: Sequence[OperatorView], compute_dtype: str, streamed: float = 0.0) -> KernelTime:
-    """Time of operators that run as one kernel (often one operator). `streamed`: the share of the model's weights that no cache keeps
-    from run to run, 0..1."""
+def kernel_time(
+    target: Target, device: Device, views: Sequence[OperatorView], compute_dtype: str, model_weights: float = 0.0
+) -> KernelTime:
+    """Time of operators that run as one kernel (often one operator). `model_weights`: bytes of all weights of the model, which decide what
+    share of them no cache keeps from run to run."""
     if device.calibration is None:
         return KernelTime(kernel_seconds(target, device, views, compute_dtype))
     members = [_operator_time(target, device, device.calibration, view, compute_dtype) for view in views]
     slowest = max(members, key=lambda member: member.seconds)
-    bandwidth = device.calibration.weights_bandwidth
+    bandwidth, streamed = device.calibration.weights_bandwidth, streamed_share(device.calibration, model_weights)
     read = weight_bytes(views, compute_dtype) * streamed / bandwidth if bandwidth and streamed else 0.0
     return KernelTime(slowest.seconds + read, slowest.outside)
 
 
-def streamed_share(calibration: Calibration | None, weights: float) -> float:
+def streamed_share(calibration: Calibration, weights: float) -> float:
     """The share of a model's bytes of weights that is read from memory in every run: what is beyond the cache."""
-    if calibration is None or not weights:
-        return 0.0
-    return max(0.0, weights - calibration.weights_beyond) / weights
+    return max(0.0, weights - calibration.weights_beyond) / weights if weights else 0.0
 
 
 def _operator_time(target: Target, device: Device, calibration: Calibration, view: OperatorView, compute_dtype: str) -> KernelTime:

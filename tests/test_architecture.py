@@ -127,6 +127,7 @@ RULES = ("recover", "simplify", "substitute", "decompose", "tune")
 """Folders of passes/ whose files are rules: they import none of each other."""
 DATA_IN_FOLDERS = {
     "compiler/commands/line": "compiler/commands",
+    "passes/place/memory": "passes/place",
     "compiler/devices/mil": "compiler/devices",
     "compiler/load/contrib_types": "compiler/load",
     "compiler/load/fold": "compiler/load",

@@ -7,9 +7,9 @@ from functools import cached_property
 
 from ...passes.graph.node import Node
 from ...passes.place.candidates import Answer, Implementation
-from ...passes.place.expected_savings import seconds_in_memories
+from ...passes.place.memory.expected_savings import seconds_in_memories
+from ...passes.place.memory.place_with_memories import fastest
 from ...passes.place.place_operators import ask, state
-from ...passes.place.place_with_memories import fastest
 from ...passes.place.placed import DeviceAnswers, Placement
 from ...passes.place.solve_placement import place_relaxing
 from ...targets.model import Target

@@ -9,9 +9,9 @@ from dataclasses import replace
 from ...passes import stages
 from ...passes.place.cut_segments import cut
 from ...passes.place.fuse_formulas import fuse
+from ...passes.place.memory.place_with_memories import fastest
 from ...passes.place.objectives import aimed
 from ...passes.place.place_operators import ask, state
-from ...passes.place.place_with_memories import fastest
 from ...passes.place.placed import Unplaceable
 from ...passes.place.realise_placement import realise
 from ...passes.place.solve_placement import place, place_relaxing

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ...passes.place.expected_savings import seconds_in_memories
+from ...passes.place.memory.expected_savings import seconds_in_memories
+from ...passes.place.memory.place_with_memories import fastest
 from ...passes.place.place_operators import ask, state
-from ...passes.place.place_with_memories import fastest
 from ...passes.place.placed import Placement, Question
 from ...passes.place.solve_placement import place
 from ...passes.rule.apply import apply

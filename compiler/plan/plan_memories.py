@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...passes.place.memory_options import Way, machine_of
-from ...passes.place.memory_use import Stretch
-from ...passes.place.residency import UNBOUNDED, Item, Program, program_of
+from ...passes.place.memory.memory_options import Way, machine_of
+from ...passes.place.memory.memory_use import Stretch
+from ...passes.place.memory.residency import UNBOUNDED, Item, Program, program_of
 from ...passes.solve.memory.choose_residency import choose, seconds, step_seconds
 from ...targets.model import Target
 from ...targets.traffic import PLACEABLE

@@ -73,8 +73,10 @@ def _split(question: Question, assignment: Sequence[int]) -> dict[str, float]:
         split[path] = split.get(path, 0.0) + seconds
 
     for unit, members, device in zip(problem.units, question.units, assignment, strict=True):
-        name = problem.devices[device]
-        roof = 0.0
+        name, roof = problem.devices[device], 0.0
+        if target.devices[device].calibration is not None:
+            add(f"device.{name}.calibration", unit.seconds[device] or 0.0)
+            continue
         for k in members:
             answer = question.answers[k][device]
             if isinstance(answer, Implementation):
@@ -84,7 +86,8 @@ def _split(question: Question, assignment: Sequence[int]) -> dict[str, float]:
         add(f"device.{name}.launch", max(0.0, (unit.seconds[device] or 0.0) - roof))
     found = price(problem, assignment)
     for piece in found.pieces if found is not None else ():
-        add(f"device.{problem.devices[piece.device]}.dispatch", problem.dispatch[piece.device])
+        measured = "" if target.devices[piece.device].calibration is None else "calibration."
+        add(f"device.{problem.devices[piece.device]}.{measured}dispatch", problem.dispatch[piece.device])
     for net in problem.nets:
         source = problem.host if net.producer < 0 else assignment[net.producer]
         wanted = {assignment[c] for c in net.consumers} | ({problem.host} if net.to_host else set())

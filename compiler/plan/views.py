@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...passes.graph.graph import Graph
 from ...passes.graph.node import Node
+from ...passes.place.memory.working_set import internal_peak
 from ...passes.place.segment import Segment
-from ...passes.place.working_set import internal_peak
-from ...targets.cost import FREE, kernel_seconds
+from ...targets.calibrated_cost import kernel_time
+from ...targets.cost import FREE
 from ...targets.model import Target
 from ...targets.operator_view import TensorView
 from ..devices.in_place import VIEWS
@@ -222,6 +223,6 @@ def _seconds(segment: Segment, node: Node, target: Target) -> float:
 
     def price(nodes: Sequence[Node]) -> float:
         views = [segment.graph.view(one) for one in nodes]
-        return kernel_seconds(target, device, views, segment.compute_dtype) + device.launch if nodes else 0.0
+        return kernel_time(target, device, views, segment.compute_dtype).seconds + device.kernel_launch if nodes else 0.0
 
     return price(group) - price([one for one in group if one is not node])

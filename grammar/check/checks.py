@@ -237,7 +237,7 @@ def _device(device: Device, memories: list[Memory], limits: tuple[Limit, ...], c
     check_ridge(device, memories, context)
     for limit in limits:
         allowed = limit.value if limit.kind == "latency" else 1 / limit.value if limit.kind == "fps" else None
-        if allowed is not None and device.dispatch > allowed:
+        if allowed is not None and device.segment_dispatch > allowed:
             note = (Note("the limit is here", _limit_span(limit, context)),)
             message = f"one dispatch of `{device.name}` already exceeds the {limit.kind} limit"
             context.report.add("warning", "HW0309", context.spans[f"{path}.dispatch"], message, "", note)

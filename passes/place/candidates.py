@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...targets.cost import FREE, kernel_seconds, limiting_memory
+from ...targets.calibrated_cost import KernelTime, kernel_time
+from ...targets.cost import FREE, limiting_memory
 from ...targets.model import Device, RewriteLine, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import No, guard_holds, supports
@@ -44,10 +45,12 @@ class Implementation:
     """Why the device does not take the operator as it is; "" where it does (a `rewrite` line may still come first)."""
     view: OperatorView | None = None
     """The operator as the device sees it, where that is not how it stands in the graph: in integers."""
+    outside: str = ""
+    """Why `seconds` is outside what was measured of the device; "" where it is inside, or nothing was measured."""
 
     def alone(self, device: Device) -> float:
         """Seconds as kernels of its own, launches included."""
-        return self.seconds + self.launches * device.launch
+        return self.seconds + self.launches * device.kernel_launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Candidates:
     def __init__(self, graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> None:
         """`rewrites` may serve a single operator; `families` maps the names a `rewrite` line may use to rewrites, cheapest first."""
         self._graph, self._target, self._families = graph, target, families
+        self._weights = stored_weights(graph)
         self._by_operator: dict[str, list[Rewrite]] = {}
         for rewrite in rewrites:
             for operator in rewrite.operators:
@@ -149,11 +153,14 @@ class Candidates:
         answer = supports(device, view, precision)
         if isinstance(answer, No):
             return Refusal(device.name, (str(answer),))
-        seconds = kernel_seconds(self._target, device, (view,), answer.compute_dtype)
+        kernel = kernel_time(self._target, device, (view,), answer.compute_dtype, self._weights)
         origin = str(answer.rule.origin) if answer.rule else str(device.origin)
         launches = 0 if view.operator in FREE and not view.domain else 1
         memory = limiting_memory(self._target, device, view, answer.compute_dtype)
-        return Implementation(device.name, NATIVE, seconds, launches, answer.compute_dtype, 0.0, origin, memory.name if memory else "")
+        return Implementation(
+            device.name, NATIVE, kernel.seconds, launches, answer.compute_dtype, 0.0, origin, memory.name if memory else "",
+            outside=kernel.outside,
+        )  # fmt: skip
 
     def _outside_opsets(self, node: Node, view: OperatorView, device: Device) -> str:
         """Why the device's runtime cannot read the operator at an opset it takes; "" if it can."""
@@ -181,32 +188,40 @@ class Candidates:
             if isinstance(answer, Refusal):
                 return f"it needs {view.operator}, and {answer}"
             parts.append(answer)
-        seconds, launches = self._kernels(proposal, views, parts, device)
+        kernels, launches = self._kernels(proposal, views, parts, device)
         return Implementation(
             device=device.name,
             rule=rewrite.name,
-            seconds=seconds,
+            seconds=kernels.seconds,
             launches=launches,
             compute_dtype=parts[0].compute_dtype if parts else "",
             bound=rewrite.contract.absolute,
             origin=origin or str(device.origin),
             memory=_slowest(parts),
+            outside=kernels.outside,
         )
 
     def _kernels(
         self, new: Replacement, views: Sequence[OperatorView], parts: Sequence[Implementation], device: Device
-    ) -> tuple[float, int]:
-        """Roofline time and launches of a proposal, with the chains among its nodes that the device runs as one kernel."""
+    ) -> tuple[KernelTime, int]:
+        """Time and launches of a proposal, with the chains among its nodes that the device runs as one kernel."""
         number = {id(node): k for k, node in enumerate(new.nodes)}
-        seconds, launches = 0.0, 0
+        seconds, launches, outside = 0.0, 0, ""
         for group in group_kernels(new.nodes, device.kernels, reader_among(new.nodes, set(new.outputs.values()))):
             members = [number[id(node)] for node in group]
             if len(members) == 1:
-                seconds, launches = seconds + parts[members[0]].seconds, launches + parts[members[0]].launches
+                one = parts[members[0]]
+                seconds, launches, outside = seconds + one.seconds, launches + one.launches, outside or one.outside
             else:
-                kernel = kernel_seconds(self._target, device, [views[k] for k in members], parts[members[0]].compute_dtype)
-                seconds, launches = seconds + kernel, launches + 1
-        return seconds, launches
+                seen, dtype = [views[k] for k in members], parts[members[0]].compute_dtype
+                kernel = kernel_time(self._target, device, seen, dtype, self._weights)
+                seconds, launches, outside = seconds + kernel.seconds, launches + 1, outside or kernel.outside
+        return KernelTime(seconds, outside), launches
+
+
+def stored_weights(graph: Graph) -> float:
+    """Bytes of all constants that something reads, as they are stored."""
+    return float(sum(graph.tensor(name).bytes or 0 for name in graph.constants if graph.uses(name)))
 
 
 def _with_refusal(rewritten: Implementation, native: Answer) -> Implementation:

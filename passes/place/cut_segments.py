@@ -12,9 +12,9 @@ from ..graph.part import part_of
 from ..graph.schema import first_opset
 from ..graph.versions import declared, readable
 from .kernels import group_kernels, reader_in
+from .memory.working_set import internal_peak
 from .placed import Part
 from .segment import Segment, header
-from .working_set import internal_peak
 
 
 def cut(graph: Graph, parts: Sequence[Part], target: Target) -> tuple[Segment, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from ...targets.cost import kernel_seconds
 from ...targets.model import Target
 from ...targets.operator_view import TensorView
 from ...targets.route import route
@@ -18,14 +17,15 @@ from ..graph.node import Node
 from ..rule.rewrite import Rewrite
 from ..solve.coarsen import coarsen
 from ..solve.problem import Net, Problem, Unit
-from .candidates import NATIVE, Candidates, Implementation
+from .candidates import Candidates, Implementation
 from .constant_cones import agree_on_constants, constant_tensors, constant_ties
-from .expected_savings import expected_savings
 from .kernels import group_kernels, reader_in
 from .limit_terms import bounds, draws_too_much, rooms, segment_limits
-from .live_bytes import live_bytes
+from .memory.expected_savings import expected_savings
+from .memory.live_bytes import live_bytes
 from .placed import DeviceAnswers, Question
 from .quantised import agree, ties
+from .unit_time import unit_time
 
 
 def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> DeviceAnswers:
@@ -62,7 +62,7 @@ def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]], saved: S
     return Problem(
         devices=names,
         host=names.index(target.host.name),
-        dispatch=tuple(device.dispatch for device in target.devices),
+        dispatch=tuple(device.segment_dispatch for device in target.devices),
         units=tuple(made),
         nets=nets,
         rooms=rooms(target),
@@ -74,27 +74,8 @@ def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]], saved: S
 
 def seconds_of(asked: DeviceAnswers, unit: Sequence[int], column: int, saved: float) -> float | None:
     """Time of a unit on one device, less what its other memories save; None where the device refuses a member."""
-    alone = _unit_seconds(asked, unit, column)
-    return max(0.0, alone - saved) if alone is not None and saved else alone
-
-
-def _unit_seconds(asked: DeviceAnswers, unit: Sequence[int], column: int) -> float | None:
-    """Time of a unit on one device: its kernels' rooflines and launches; None where the device refuses a member."""
-    device, answers = asked.target.devices[column], [asked.answers[k][column] for k in unit]
-    chosen = [a for a in answers if isinstance(a, Implementation)]
-    if len(chosen) != len(answers):
-        return None
-    total = sum(a.alone(device) for a in chosen if a.rule != NATIVE)
-    native = {id(asked.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
-    members = [asked.nodes[k] for k in unit if id(asked.nodes[k]) in native]
-    for group in group_kernels(members, device.kernels, reader_in(asked.graph)):
-        first = native[id(group[0])]
-        if len(group) == 1:
-            total += first.alone(device)
-        else:
-            views = [native[id(node)].view or asked.graph.view(node) for node in group]
-            total += kernel_seconds(asked.target, device, views, first.compute_dtype) + device.launch
-    return total
+    found = unit_time(asked, unit, column)
+    return None if found is None else max(0.0, found.seconds - saved)
 
 
 def _edges(asked: DeviceAnswers) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from ..solve.limits.conflict import Conflict
 from ..solve.price import Price
 from ..solve.problem import Problem
 from ..solve.solve import Solution
-from .candidates import Answer, Implementation, Refusal
+from .candidates import Answer, Implementation, Refusal, stored_weights
 from .unlimited import Unlimited
 
 
@@ -40,6 +40,11 @@ class DeviceAnswers:
     def number(self) -> dict[int, int]:
         """Of every node, by its id()."""
         return {id(node): k for k, node in enumerate(self.nodes)}
+
+    @cached_property
+    def weights(self) -> float:
+        """Bytes of all constants."""
+        return stored_weights(self.graph)
 
     @cached_property
     def unplaceable(self) -> tuple[Unplaceable, ...]:

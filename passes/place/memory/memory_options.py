@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from ...targets.cost import home_memory, weights_memory
-from ...targets.model import Memory, Target
-from ...targets.traffic import PLACEABLE, other_memories, transfer_seconds
-from ..solve.memory.residency import Hold, Option
+from ....targets.cost import home_memory, weights_memory
+from ....targets.model import Memory, Target
+from ....targets.traffic import PLACEABLE, other_memories, transfer_seconds
+from ...solve.memory.residency import Hold, Option
 from .memory_use import Stretch, Use
 
 MOST_PATTERNS = 64

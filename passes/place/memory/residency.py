@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ...targets.cost import home_memory
-from ...targets.model import Target
-from ...targets.support import No, supports
-from ...targets.traffic import has_choice
-from ..graph.node import Node
-from ..solve.memory.residency import Residency, Step
+from ....targets.cost import home_memory
+from ....targets.model import Target
+from ....targets.support import No, supports
+from ....targets.traffic import has_choice
+from ...graph.node import Node
+from ...solve.memory.residency import Residency, Step
+from ..segment import Segment
 from .memory_options import Way, activation_ways, machine_of, weight_ways
 from .memory_use import Seen, Stretch, Use, stretch_of
-from .segment import Segment
 
 UNBOUNDED = 1 << 60
 """Bytes of a memory whose budget is for others to check."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...targets.cost import FREE
-from ..graph.graph import Graph
-from ..graph.node import Node
-from ..solve.problem import Net
+from ....targets.cost import FREE
+from ...graph.graph import Graph
+from ...graph.node import Node
+from ...solve.problem import Net
 
 APART = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "MaxPool", "AveragePool", "ConvInteger", "MatMulInteger"})
 """Operators that cannot write over what they read."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...targets.cost import FREE
-from ...targets.model import Target
-from ...targets.operator_view import OperatorView
-from ...targets.traffic import arithmetic_seconds, kernel_traffic
-from ..graph.graph import Graph
-from ..graph.node import Node
-from .placed import Part
-from .quantised import OUT, QuantisedUnit, quantised_units, view_of
+from ....targets.cost import FREE
+from ....targets.model import Target
+from ....targets.operator_view import OperatorView
+from ....targets.traffic import arithmetic_seconds, kernel_traffic
+from ...graph.graph import Graph
+from ...graph.node import Node
+from ..placed import Part
+from ..quantised import OUT, QuantisedUnit, quantised_units, view_of
 from .working_set import held_otherwise
 
 VIEWS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"})

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ...targets.cost import home_memory
-from ...targets.model import Target
-from ...targets.traffic import has_choice
-from ..graph.graph import Graph
-from ..graph.node import Node
-from ..solve.memory.choose_residency import choose, seconds, step_seconds
-from .candidates import NATIVE, Implementation
-from .kernels import group_kernels, reader_in
+from ....targets.cost import home_memory
+from ....targets.model import Target
+from ....targets.traffic import has_choice
+from ...graph.graph import Graph
+from ...graph.node import Node
+from ...solve.memory.choose_residency import choose, seconds, step_seconds
+from ..candidates import NATIVE, Implementation
+from ..kernels import group_kernels, reader_in
+from ..placed import DeviceAnswers, Part, Placement
 from .memory_options import machine_of
 from .memory_use import Seen, Stretch, stretch_of
-from .placed import DeviceAnswers, Part, Placement
 from .residency import UNBOUNDED, Program
 
 COMPARING = 0.4

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ...targets.model import Target
-from ...targets.traffic import has_choice, other_memories
+from ....targets.model import Target
+from ....targets.traffic import has_choice, other_memories
+from ..place_operators import state
+from ..placed import Placement, Question
 from .expected_savings import seconds_in_memories
-from .place_operators import state
-from .placed import Placement, Question
 
 LEAST = 4096
 """Bytes below which memories besides a device's own are not worth a placement of their own."""

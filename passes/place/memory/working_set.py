@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...targets.dtypes import FLOATS
-from ...targets.model import Device
-from ..graph.graph import Graph
-from ..graph.node import Node
-from .placed import Part
-from .quantised import OUT, QuantisedUnit, quantised_units
+from ....targets.dtypes import FLOATS
+from ....targets.model import Device
+from ...graph.graph import Graph
+from ...graph.node import Node
+from ..placed import Part
+from ..quantised import OUT, QuantisedUnit, quantised_units
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Placement where a device has several memories: what may lie where, and what that saves."""

@@ -1,0 +1,51 @@
+"""Predicted time of the operators that are placed together, on one device; and which of it lies outside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...targets.calibrated_cost import kernel_time
+from .candidates import NATIVE, Implementation
+from .kernels import group_kernels, reader_in
+from .placed import DeviceAnswers
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A kernel whose predicted time no measurement supports."""
+
+    node: int
+    """The first of its operators, by number."""
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTime:
+    """Of operators as one device runs them, launches included."""
+
+    seconds: float
+    outside: tuple[Outside, ...]
+
+
+def unit_time(asked: DeviceAnswers, unit: Sequence[int], column: int) -> UnitTime | None:
+    """Time of a unit (numbers of nodes) on one device, or None where the device refuses a member."""
+    device, answers = asked.target.devices[column], [asked.answers[k][column] for k in unit]
+    chosen = [a for a in answers if isinstance(a, Implementation)]
+    if len(chosen) != len(answers):
+        return None
+    number = {id(asked.nodes[k]): k for k in unit}
+    native = {id(asked.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
+    timed = [(k, a.alone(device), a.outside) for k, a in zip(unit, chosen, strict=True) if a.rule != NATIVE]
+    members = [asked.nodes[k] for k in unit if id(asked.nodes[k]) in native]
+    for group in group_kernels(members, device.kernels, reader_in(asked.graph)):
+        first = native[id(group[0])]
+        if len(group) == 1:
+            seconds, reason = first.alone(device), first.outside
+        else:
+            views = [native[id(node)].view or asked.graph.view(node) for node in group]
+            kernel = kernel_time(asked.target, device, views, first.compute_dtype, asked.weights)
+            seconds, reason = kernel.seconds + device.kernel_launch, kernel.outside
+        timed.append((number[id(group[0])], seconds, reason))
+    return UnitTime(sum(seconds for _, seconds, _ in timed), tuple(Outside(*one) for one in timed if one[2]))
