@@ -101,6 +101,10 @@ ARROWS: dict[str, set[str]] = {
         "compiler/bundle", "compiler/emit", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
         "passes/graph", "passes/place", "passes/rule", "targets",
     },
+    "compiler/calibrate": {
+        "compiler/bundle", "compiler/devices", "compiler/driver", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan",
+        "compiler/run", "passes/graph", "passes/place", "targets",
+    },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",
         "compiler/plan", "compiler/probe", "compiler/reference", "compiler/relax", "compiler/run",
@@ -109,7 +113,8 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/report": {"compiler/run", "targets"},
     "compiler/commands": {
-        "compiler/cache", "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
+        "compiler/cache", "compiler/calibrate",
+        "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
         "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch",
         "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",
     },
