@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..quantities import amount, count, margin, size, time
+from .confidence import confidence_lines, interval
 from .layout import console, print_table, say
 from .printable import printable
 from .quote import NO_SOURCE, SourceLines
@@ -81,7 +82,9 @@ def _handoff(facts: Facts) -> str:
 def _latency(facts: Facts) -> Iterator[str | Text]:
     latency = facts["latency"]
     parts = f"compute {time(latency['compute'])}, dispatch {time(latency['dispatch'])}, handoffs {time(latency['handoff'])}"
-    yield Text(time(latency["predicted"]), style="bold").append(f" predicted ({parts})", style="not bold")
+    shown = f"{time(latency['predicted'])}{interval(facts['confidence'])}"
+    yield Text(shown, style="bold").append(f" predicted ({parts})", style="not bold")
+    yield from confidence_lines(facts["confidence"])
     rivals = [(f"all on {facts['host']}", latency["all_host"]), ("greedy partitioning", latency["greedy"])]
     yield f"against {', '.join(_against(name, value, latency['predicted']) for name, value in rivals)}"
     if facts["objective"]["name"] != "latency":
@@ -166,7 +169,9 @@ def _print_limits(screen: Console, rows: Sequence[Facts], source: SourceLines) -
             lines.append(Text(f"{facts['name']} {bound}: not measured ({facts['origin']})", style="yellow"))
         else:
             value, left = amount(kind, facts["value"]), margin(kind, facts["margin"])
-            lines.append(Text(f"{facts['name']} {value} {bound}, margin {left} ({facts['basis']}, {facts['origin']})"))
+            doubt = f", UNPROVEN: {facts['unproven']}" if facts["unproven"] else ""
+            line = f"{facts['name']} {value} {bound}, margin {left} ({facts['basis']}, {facts['origin']}){doubt}"
+            lines.append(Text(line, style="yellow" if doubt else ""))
     say(screen, "limits", lines, source=source)
 
 
