@@ -127,6 +127,7 @@ def _memory(memory: Facts, verbose: bool) -> Iterator[str]:
     """Exact bytes, so that the terms add up to what is printed."""
     for facts in memory["memories"]:
         terms = [(facts["weights"], "weights"), (facts["working"], "inside a segment"), (facts["arena"], "arena")]
+        terms.append((facts["runtime"], "runtime"))
         what = "" if facts["in_peak"] else ", only read: no part of the peak"
         yield f"{facts['name']} {_sum(facts['bytes'], terms)}{what}"
     counted = [facts for facts in memory["memories"] if facts["in_peak"]]
