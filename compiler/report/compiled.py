@@ -26,6 +26,7 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
     verbose: every guess and every compared tensor, and how long each stage took."""
     screen = console()
     print_judged(screen, facts)
+    print_unproven(screen, facts["limits"])
     say(screen, "bundle", [_head(facts)])
     _print_devices(screen, facts["devices"])
     say(screen, "handoffs", [_handoff(row) for row in facts["handoffs"]] or ["none: one device holds everything"])
@@ -50,6 +51,12 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
         say(screen, "verify", [f"NOT verified: {verification['skipped']}"], style="yellow")
     else:
         print_verdict(screen, verification, verbose)
+
+
+def print_unproven(screen: Console, limits: Sequence[Facts]) -> None:
+    """The limits that the prediction does not prove to be kept, and why: part of the verdict."""
+    doubts = [(f"{one['name']} {one['comparison']} {one['text']}", one["unproven"]) for one in limits if one["unproven"]]
+    say(screen, "limits", [f"{what} is UNPROVEN: {why}" for what, why in doubts], style="yellow")
 
 
 def print_timings(seconds: Mapping[str, float]) -> None:
@@ -170,7 +177,7 @@ def _print_limits(screen: Console, rows: Sequence[Facts], source: SourceLines) -
             lines.append(Text(f"{facts['name']} {bound}: not measured ({facts['origin']})", style="yellow"))
         else:
             value, left = amount(kind, facts["value"]), margin(kind, facts["margin"])
-            doubt = f", UNPROVEN: {facts['unproven']}" if facts["unproven"] else ""
+            doubt = ", UNPROVEN" if facts["unproven"] else ""
             line = f"{facts['name']} {value} {bound}, margin {left} ({facts['basis']}, {facts['origin']}){doubt}"
             lines.append(Text(line, style="yellow" if doubt else ""))
     say(screen, "limits", lines, source=source)
