@@ -1,0 +1,65 @@
+"""Checks that networks are what the benchmark needs: made twice the same, finite in onnxruntime, compiled for x86_cpu.
+
+    python benchmarks/networks/check.py [NAME ...]
+
+Exit code 1 where one is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from networks import Network, networks
+from networks.run import bound, outputs_of, sizes_of
+
+
+def problems(network: Network) -> list[str]:
+    """What is wrong with a network, a sentence each."""
+    import numpy as np
+
+    found = []
+    if network.make is not None:
+        first, second = (hashlib.sha256(network.make().SerializeToString(deterministic=True)).hexdigest() for _ in range(2))
+        if first != second:
+            found.append("made twice, it differs")
+    model = bound(network)
+    for name, value in outputs_of(model).items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            found.append(f"output {name} is not finite")
+        elif value.dtype.kind == "f" and value.size > 1 and not value.std() > 0:
+            found.append(f"output {name} is constant")
+        elif value.dtype.kind == "f" and abs(value).max() > 1e4:
+            found.append(f"output {name} reaches {abs(value).max():.3g}")
+    return [*found, *_compiled(network)]
+
+
+def _compiled(network: Network) -> list[str]:
+    from autoglmc.compiler.driver.compile_model import compile_model
+    from autoglmc.compiler.errors import UserError
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            compile_model(network.path(), "x86_cpu", shapes=sizes_of(network), verify=False, output=f"{folder}/bundle")
+        except UserError as error:
+            return [f"autoglmc refuses it: {error}"]
+    return []
+
+
+if __name__ == "__main__":
+    wanted, wrong = sys.argv[1:], 0
+    known = {network.name for network in networks()}
+    if unknown := set(wanted) - known:
+        raise SystemExit(f"unknown: {', '.join(sorted(unknown))}")
+    for network in networks():
+        if not wanted or network.name in wanted:
+            started = time.monotonic()
+            told = problems(network)
+            wrong += bool(told)
+            print(f"{network.name:28} {'; '.join(told) or 'good'} ({time.monotonic() - started:.1f} s)", flush=True)
+    raise SystemExit(1 if wrong else 0)
