@@ -59,7 +59,10 @@ if __name__ == "__main__":
     for network in networks():
         if not wanted or network.name in wanted:
             started = time.monotonic()
-            told = problems(network)
+            try:
+                told = problems(network)
+            except Exception as error:  # the next one is checked all the same
+                told = [f"{type(error).__name__}: {str(error)[-300:]}"]
             wrong += bool(told)
             print(f"{network.name:28} {'; '.join(told) or 'good'} ({time.monotonic() - started:.1f} s)", flush=True)
     raise SystemExit(1 if wrong else 0)
