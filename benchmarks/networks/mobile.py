@@ -139,8 +139,8 @@ def ghostnet(name: str, size: int) -> onnx.ModelProto:
     net = ImageNet(name, folded=False)
     x = net.cba(net.input("input", (1, 3, size, size)), 16, 3, 2)
     rows = [(3, 16, 16, 0, 1), (3, 48, 24, 0, 2), (3, 72, 24, 0, 1), (5, 72, 40, 20, 2), (5, 120, 40, 32, 1), (3, 240, 80, 0, 2),
-            (3, 200, 80, 0, 1), (3, 184, 80, 0, 1), (3, 480, 112, 120, 1), (3, 672, 112, 168, 1), (5, 672, 160, 168, 2), (5, 960, 160, 0, 1),
-            (5, 960, 160, 240, 1)]  # fmt: skip
+            (3, 200, 80, 0, 1), (3, 184, 80, 0, 1), (3, 480, 112, 120, 1), (3, 672, 112, 168, 1), (5, 672, 160, 168, 2),
+            (5, 960, 160, 0, 1), (5, 960, 160, 240, 1)]  # fmt: skip
     for kernel, inner, out, squeeze, stride in rows:
         y = _ghost(net, x, inner, "relu")
         y = net.depthwise(y, kernel, stride, "") if stride > 1 else y

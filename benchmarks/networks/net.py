@@ -34,7 +34,7 @@ class Net:
     def constant(self, value: np.ndarray | Sequence[int]) -> Tensor:
         array = value if isinstance(value, np.ndarray) else np.array(value, np.int64)
         name = f"w{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return Tensor(name, array.shape)
 
     def number(self, *values: float) -> Tensor:

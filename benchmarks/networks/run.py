@@ -43,7 +43,7 @@ def session(model: onnx.ModelProto) -> Any:
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def outputs_of(model: onnx.ModelProto, inputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Outputs by name."""
-    values = session(model).run(None, dict(inputs or inputs_of(model)))
+def outputs_of(model: onnx.ModelProto, inputs: Mapping[str, Any], runner: Any) -> dict[str, Any]:
+    """Outputs by name. runner: the model's session."""
+    values = runner.run(None, dict(inputs))
     return dict(zip([value.name for value in model.graph.output], values, strict=True))

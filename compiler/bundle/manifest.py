@@ -93,7 +93,7 @@ class LimitRecord(Record, frozen=True, kw_only=True):
     """null where nothing was measured yet."""
     margin: float | None
     """Room left, in the limit's unit; negative would be a broken limit."""
-    unproven: str = ""
+    unproven: str
     """Why the prediction does not prove that the limit is kept, where measurements say how far it may be off; "" where it does, or
     where none do."""
     origin: str

@@ -93,6 +93,7 @@ def _value(limit: Limit, found: Predictions) -> float | None:
 
 def _record(limit: Limit, value: float | None, basis: Literal["predicted", "measured"]) -> LimitRecord:
     return LimitRecord(
+        unproven="",
         kind=limit.kind,
         subject=limit.subject,
         comparison=limit.comparison,
