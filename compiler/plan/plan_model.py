@@ -73,9 +73,7 @@ def plan_model(
     return replace(planned, notes=(*planned.notes, f"faster plans were refused: {faster}"))
 
 
-def plan_work(
-    loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions = PLAIN, after: str = ""
-) -> PlannedModel | Unplanned:
+def plan_work(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions = PLAIN, after: str = "") -> PlannedModel | Unplanned:
     """The same for a work that was started, and on which the passes up to `after` were run already."""
     breaking, problem = None, None
     try:
@@ -87,9 +85,7 @@ def plan_work(
         problem = refused
     told = contradiction(work.placement)
     if told and isinstance(problem, Infeasible):
-        problem = Infeasible(
-            problem.resource, problem.demand, problem.limit, (), message=f"{problem.message}; {told}", where=problem.where
-        )
+        problem = Infeasible(problem.resource, problem.demand, problem.limit, (), message=f"{problem.message}; {told}", where=problem.where)
     return Unplanned(problem, other_plans(work, problem) if work.plan is None else (), breaking)
 
 

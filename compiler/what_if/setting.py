@@ -141,4 +141,6 @@ def _check_effect(made: Target, settings: Sequence[Setting], machine: Machine) -
     for setting in settings:
         if (number := numbers.get(setting.path)) is None or number.text.replace(" ", "") != setting.text.replace(" ", ""):
             place = machine.number(setting.path).place
-            raise UsageError(f"'{setting.path}' stays what it is: another statement of the file sets it too", where=setting.option, help=place)
+            raise UsageError(
+                f"'{setting.path}' stays what it is: another statement of the file sets it too", where=setting.option, help=place
+            )
