@@ -148,15 +148,19 @@ def failures_of(held: Sequence[HeldOut], calibration: Calibration) -> tuple[str,
     found = []
     width = calibration.holdout.interval if calibration.holdout else None
     if width is not None and width > MOST_INTERVAL:
-        found.append(f"90 % of held-out models are within {width:.0%} only, above {MOST_INTERVAL:.0%}: measure more networks, or on a quieter machine")
+        found.append(
+            f"90 % of held-out models are within {width:.0%} only, above {MOST_INTERVAL:.0%}: measure more networks, or on a quieter machine"
+        )
     refused = sum(one.refused for one in held) / len(held) if held else 0.0
     if refused > MOST_REFUSED:
-        found.append(f"{refused:.0%} of held-out models are more than 10 % outside what was measured, above {MOST_REFUSED:.0%}: measure more networks")
+        found.append(
+            f"{refused:.0%} of held-out models are more than 10 % outside what was measured, above {MOST_REFUSED:.0%}: measure more networks"
+        )
     return tuple(found)
 
 
 def note_of(measurement: Measurement, segments: Sequence[MeasuredSegment], date: str) -> str:
-    """"onnxruntime 1.32.0, 1 thread, 41 networks, 2026-11-27"."""
+    """ "onnxruntime 1.32.0, 1 thread, 41 networks, 2026-11-27"."""
     networks = len({s.network for s in segments if not s.single})
     threads = measurement.environment.get("threads", "")
     single = len({s.case for s in segments if s.single})

@@ -68,7 +68,13 @@ _HALF, _BYTE = ("fp16", "bf16"), ("int8", "uint8")
 
 MICROSOFT = "com.microsoft::"
 PRODUCTS = ("MatMul", "Gemm")
-INTEGER_PRODUCTS = ("MatMulInteger", "QLinearMatMul", f"{MICROSOFT}QGemm", f"{MICROSOFT}DynamicQuantizeMatMul", f"{MICROSOFT}MatMulIntegerToFloat")
+INTEGER_PRODUCTS = (
+    "MatMulInteger",
+    "QLinearMatMul",
+    f"{MICROSOFT}QGemm",
+    f"{MICROSOFT}DynamicQuantizeMatMul",
+    f"{MICROSOFT}MatMulIntegerToFloat",
+)
 FUSED_PRODUCTS = (f"{MICROSOFT}FusedMatMul", f"{MICROSOFT}FusedGemm", f"{MICROSOFT}TransposeMatMul")
 RECURRENT = ("LSTM", "GRU", "RNN")
 ATTENTION = ("Attention", f"{MICROSOFT}MultiHeadAttention", f"{MICROSOFT}GroupQueryAttention", f"{MICROSOFT}Attention")

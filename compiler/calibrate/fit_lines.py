@@ -45,8 +45,15 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
         row = CLASSES[index]
         found.append(
             Rate(
-                operators=row.operators, value=rounded(1.0 / rates.slowness[place]), measure=row.measure,
-                seen=_range(priced.amount[forms]), inner=_range(samples.inner[forms]), samples=count, spread=off, where=row.where, origin=HERE,
+                operators=row.operators,
+                value=rounded(1.0 / rates.slowness[place]),
+                measure=row.measure,
+                seen=_range(priced.amount[forms]),
+                inner=_range(samples.inner[forms]),
+                samples=count,
+                spread=off,
+                where=row.where,
+                origin=HERE,
             )  # fmt: skip
         )
     return tuple(found)

@@ -32,7 +32,9 @@ def predict_segments(samples: Samples, rates: Rates, calibration: Calibration) -
     slowness = np.array([1.0 / rate.value for rate in calibration.rates])
     priced = price(samples, rates.lines, slowness)
     line, amount = priced.line[priced.main], priced.amount[priced.main]
-    work = np.where(line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free[priced.main], 0.0, samples.roofline[priced.main]))
+    work = np.where(
+        line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free[priced.main], 0.0, samples.roofline[priced.main])
+    )
     share = np.maximum(samples.weights - calibration.weights_beyond, 0.0) / np.maximum(samples.weights, 1.0)
     bandwidth = calibration.weights_bandwidth
     streamed = samples.kernel_weights * share[samples.kernel_segment] / bandwidth if bandwidth else np.zeros(len(work))
