@@ -7,7 +7,7 @@ from functools import partial
 
 import onnx
 
-from . import classic, mobile, residual
+from .families import classic, mobile, residual
 from .network import Network
 
 VGG = (32, 32, 0, 64, 64, 0, 128, 128, 128, 0, 256, 256, 256, 0, 256, 256, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import planes, scaled, signals, tables
+from .families import planes, scaled, signals, tables
 from .images import made
 from .network import Network
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import decoders, language, vision
+from .families import decoders, language, vision
 from .images import made
 from .network import Network
 
