@@ -74,8 +74,9 @@ def gather(folder: Path) -> int:
 
 
 def _make_case(network: Any, target: Path, folder: Path) -> None:
-    import autoglmc
     import onnxruntime
+
+    import autoglmc
     from autoglmc.compiler.load.bind_shapes import parse_shapes
 
     model, shapes = network.path(), parse_shapes(network.shapes)
