@@ -144,6 +144,12 @@ class Device:
         return self.launch if measured is None else measured
 
     @property
+    def computing_power(self) -> float | None:
+        """Watts while it computes: as measured under full load, else as stated; None where neither is known."""
+        measured = self.calibration.power if self.calibration is not None else None
+        return self.active_power if measured is None else measured.full
+
+    @property
     def segment_dispatch(self) -> float:
         """Seconds to start one segment: as measured, else as stated."""
         measured = self.calibration.dispatch if self.calibration is not None else None

@@ -59,8 +59,9 @@ def other_memories(target: Target, device: str, role: str) -> tuple[Memory, ...]
 
 
 def has_choice(target: Target, device: str) -> bool:
-    """Whether anything of a device may lie in more than one memory."""
-    return any(other_memories(target, device, role) for role in ("activations", "weights"))
+    """Whether anything of a device may lie in more than one memory. Where a device was measured its runtime chose, and the rates include
+    what that took."""
+    return target.device(device).calibration is None and any(other_memories(target, device, role) for role in ("activations", "weights"))
 
 
 def transfer_seconds(source: Memory, destination: Memory, size: float) -> float:

@@ -12,11 +12,12 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from ..quantities import count, size
+from .confidence_record import ConfidenceRecord
 from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
 from .record import BundlePath, Count, Positive, Record, Sha256
 from .verification_record import VerificationRecord
 
-FORMAT = 5
+FORMAT = 6
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
@@ -92,6 +93,9 @@ class LimitRecord(Record, frozen=True, kw_only=True):
     """null where nothing was measured yet."""
     margin: float | None
     """Room left, in the limit's unit; negative would be a broken limit."""
+    unproven: str
+    """Why the prediction does not prove that the limit is kept, where measurements say how far it may be off; "" where it does, or
+    where none do."""
     origin: str
 
 
@@ -164,6 +168,8 @@ class Manifest(Record, frozen=True, kw_only=True):
     schedule: Annotated[tuple[StepRecord, ...], Meta(max_length=10_000)]
     arena: ArenaRecord
     handoffs: tuple[HandoffRecord, ...]
+    confidence: ConfidenceRecord | None
+    """null where no device in use is calibrated: its times are rooflines."""
     limits: tuple[LimitRecord, ...]
     guesses: tuple[GuessRecord, ...]
     errors: ErrorsRecord

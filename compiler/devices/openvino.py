@@ -1,7 +1,8 @@
 """OpenVINO: a second CPU runtime, with the same calls for Intel GPUs and NPUs.
 
-Inputs and outputs are tensors over the arena's own pages. A compiled segment is checked to be on the requested device and in the
-requested precision: by default OpenVINO computes fp32 models in bf16 where the CPU has it (error 0.03), at import again.
+Inputs and outputs are tensors over the arena's own pages. A compiled segment is checked to be on the requested device and to compute
+what it says: left to itself OpenVINO computes fp32 models in bf16 where the CPU has it (error 0.03), and quantises what is multiplied by
+int8 or int4 weights (error 0.03 to 0.05). A compiled file carries none of that: what counts is what is set when it is imported.
 """
 
 from __future__ import annotations
@@ -16,6 +17,20 @@ from .views import ONNX_TYPES, view_at
 
 BINDABLE = frozenset({"fp32", "fp16", "int32", "int8", "uint8", "bool"})
 """Dtypes that it computes as they are or wider. Without a word it computes fp64 in fp32 and int64 in int32, which gives other results."""
+
+PINNED: Mapping[str, str] = {
+    "INFERENCE_PRECISION_HINT": "f32",
+    "EXECUTION_MODE_HINT": "ACCURACY",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+    "KV_CACHE_PRECISION": "f32",
+    "KEY_CACHE_PRECISION": "f32",
+    "VALUE_CACHE_PRECISION": "f32",
+    "CPU_DENORMALS_OPTIMIZATION": "NO",
+    "CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE": "1",
+}
+"""What OpenVINO may decide about the numbers, where a device has the property. The mode alone would do for the quantisation (its default
+follows the mode), but a later version may tie them otherwise."""
+PRECISION = "INFERENCE_PRECISION_HINT"
 
 
 class OpenVinoAdapter:
@@ -45,7 +60,7 @@ class OpenVinoAdapter:
     def versions(self) -> Mapping[str, str]:
         import openvino
 
-        build = {"openvino": str(openvino.__version__)}
+        build = {"openvino": str(openvino.__version__), "mode": "accuracy"}
         if self._device == "CPU":
             return build
         return {**build, "device": str(openvino.Core().get_property(self._device, "FULL_DEVICE_NAME"))}
@@ -55,7 +70,7 @@ class OpenVinoAdapter:
 
         _check_dtypes(model)
         core = openvino.Core()
-        compiled = core.compile_model(core.read_model(str(model)), self._device, _settings())
+        compiled = core.compile_model(core.read_model(str(model)), self._device, self._settings(core))
         self._check(compiled)
         blob.write_bytes(compiled.export_model().getvalue())
 
@@ -65,20 +80,29 @@ class OpenVinoAdapter:
         assert blob is not None
         try:
             mapped = _mapped(blob)
-            compiled = openvino.Core().import_model(mapped, self._device, _settings())
+            core = openvino.Core()
+            compiled = core.import_model(mapped, self._device, self._settings(core))
             self._check(compiled)
             return _BoundSegment(path, (compiled, mapped), inputs, outputs)
         except (RuntimeError, ValueError) as error:
             raise BundleError(f"OpenVINO cannot load {blob.name}: {str(error).strip()[:1000]}", where=str(path)) from error
 
+    def _settings(self, core: Any) -> dict[str, str]:
+        """PINNED as far as the device has it; the precision always, so that a device without that is refused."""
+        found = core.get_property(self._device, "SUPPORTED_PROPERTIES")
+        pinned = {name: value for name, value in PINNED.items() if name == PRECISION or found.get(name) == "RW"}
+        return {**pinned, "PERFORMANCE_HINT": "LATENCY"}
+
     def _check(self, compiled: Any) -> None:
-        """Raises RuntimeError where it would run elsewhere, or in another precision, than requested."""
+        """Raises RuntimeError where it would run elsewhere, or compute otherwise, than requested."""
         devices = list(compiled.get_property("EXECUTION_DEVICES"))
         if any(device.split(".")[0] != self._device for device in devices):
             raise RuntimeError(f"it would run on {', '.join(devices)}, not on {self._device}")
-        precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        if precision != "f32":
-            raise RuntimeError(f"it would compute in {precision}, not in f32")
+        known = compiled.get_property("SUPPORTED_PROPERTIES")
+        for name in (name for name in PINNED if name == PRECISION or name in known):
+            found = _said(compiled.get_property(name))
+            if found != _said(PINNED[name]):
+                raise RuntimeError(f"{name} would be {found}, not {PINNED[name]}: its results would be less exact than the segment's own")
 
 
 def _mapped(blob: Path) -> Any:
@@ -90,8 +114,12 @@ def _mapped(blob: Path) -> Any:
     return openvino.Tensor(numpy.memmap(blob, numpy.uint8, "c"), shared_memory=True)
 
 
-def _settings() -> dict[str, str]:
-    return {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+def _said(value: Any) -> str:
+    """A property's value as it is set: OpenVINO answers in types, enums, booleans, numbers or text."""
+    if hasattr(value, "get_type_name"):
+        return str(value.get_type_name())
+    text = str(getattr(value, "name", value))
+    return {"False": "NO", "True": "YES", "1.0": "1"}.get(text, text)
 
 
 def _check_dtypes(path: Path) -> None:

@@ -24,6 +24,7 @@ def describe(planned: PlannedModel, search: tuple[AttemptRecord, ...], settings:
         model_opset=loaded.source_opset,
         target=TargetRecord(name=target.name, sha256=target.digest, language=target.language),
         version=version("autoglmc"),
+        confidence=planned.confidence,
         limits=planned.limits,
         guesses=guesses(work.placement),
         errors=errors(work),

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import structs
+from msgspec import structs, to_builtins
 
 from ...passes.place.objectives import LATENCY
 from ...passes.place.placed import Placement
@@ -18,7 +18,8 @@ from ..bundle.verification_record import SegmentVerdict
 from ..emit.facts import implementations
 from ..emit.package import parts
 from ..pipeline.work import Work
-from ..plan.predict import Predictions, weight_bytes
+from ..plan.held import weight_bytes
+from ..plan.predict import Predictions
 from ..quantities import count, size, time
 from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
@@ -129,13 +130,14 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "handoffs": _handoffs(result),
         "objective": _objective(result, placement),
         "latency": _latency(result, placement),
+        "confidence": to_builtins(result.manifest.confidence),
         "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
         "memory": _memory(result),
         "energy": _energy(result.predicted),
         "package": {"bytes": sum(disk.values()), **disk},
         "limits": [
             {"name": f"{r.kind} {r.subject}".strip(), "comparison": r.comparison, "limit": r.limit, "text": r.text, "basis": r.basis}
-            | {"value": r.value, "margin": r.margin, "origin": r.origin}
+            | {"value": r.value, "margin": r.margin, "origin": r.origin, "unproven": r.unproven}
             for r in result.manifest.limits
         ],
         "rewrites": _rewrites(result),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ...passes.place.segment import Segment
+from ..bundle.confidence_record import ConfidenceRecord
 from ..bundle.manifest import (
     FORMAT,
     SEGMENTS,
@@ -40,6 +41,7 @@ def manifest_of(
     model_opset: int,
     target: TargetRecord,
     version: str,
+    confidence: ConfidenceRecord | None = None,
     limits: tuple[LimitRecord, ...] = (),
     guesses: tuple[GuessRecord, ...] = (),
     errors: ErrorsRecord = NO_ERRORS,
@@ -67,6 +69,7 @@ def manifest_of(
         schedule=plan.steps,
         arena=plan.arena,
         handoffs=compiled.handoffs,
+        confidence=confidence,
         limits=limits,
         guesses=guesses,
         errors=errors,

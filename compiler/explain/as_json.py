@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import to_builtins
+
 from ..plan.forced import contradiction, forced_by_limits
 from ..plan.sensitivity import Decider
 from .explain_model import GroupRow, Subject, Why
@@ -51,6 +53,7 @@ def _plan(plan: ExplainedPlan) -> dict[str, Any]:
         "on": counts,
         "nowhere": sum(place is None for place in plan.places),
         "latency": plan.total,
+        "confidence": to_builtins(plan.confidence),
         "segments": plan.segments,
         "handoffs": plan.handoffs,
     }

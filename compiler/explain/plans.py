@@ -13,7 +13,9 @@ from ...passes.place.place_operators import ask, state
 from ...passes.place.placed import DeviceAnswers, Placement
 from ...passes.place.solve_placement import place_relaxing
 from ...targets.model import Target
+from ..bundle.confidence_record import ConfidenceRecord
 from ..pipeline.work import Work
+from ..plan.confidence import confidence_of
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class ExplainedPlan:
     def total(self) -> float | None:
         """Predicted seconds of one run."""
         return None if self.placement is None else seconds_in_memories(self.placement)
+
+    @property
+    def confidence(self) -> ConfidenceRecord | None:
+        """How far measurements support `total`; None where no device in use is calibrated."""
+        return None if self.placement is None or self.total is None else confidence_of(self.placement, self.total)
 
     @property
     def segments(self) -> int:

@@ -11,7 +11,7 @@ def check_objective(objective: str, target: Target) -> None:
     """Raises UsageError for an objective that there is not, TargetError where the target states too little for it."""
     if objective not in OBJECTIVES:
         raise UsageError(f"there is no objective {objective!r}", help=f"one of {', '.join(OBJECTIVES)}")
-    silent = [device for device in target.devices if device.active_power is None]
+    silent = [device for device in target.devices if device.computing_power is None]
     if objective == ENERGY and silent:
         names = ", ".join(device.name for device in silent)
         help = "state its `power active … W`; there is no default"

@@ -32,7 +32,7 @@ def assemble(graph: Graph, target: Target, segments: Sequence[Segment]) -> Compi
         graph_outputs=tuple(graph.outputs),
         host=host,
         runtimes={device.name: device.runtime for device in used},
-        power={device.name: device.active_power for device in used if device.active_power is not None},
+        power={device.name: watts for device in used if (watts := device.computing_power) is not None},
         page=home_memory(target, host).page,
         layouts={device.name: device.layout for device in used if not is_host(target, device.name)},
     )

@@ -10,6 +10,7 @@ from ...targets.model import Limit, Memory, Target
 from ..bundle.manifest import LimitRecord
 from ..errors import Infeasible, TargetError
 from ..quantities import amount
+from .measured_memory import working_factor
 from .predict import Predictions, held_by_memory, stores
 from .segments import Compiled
 
@@ -25,7 +26,8 @@ def arena_room(compiled: Compiled, target: Target) -> int:
     home = home_memory(target, target.host.name)
     working = sum(held.total for name, held in rest.items() if name not in stores(target))
     peaks = [int(limit.value) for limit in target.limits if limit.kind == "memory" and limit.comparison.startswith("<")]
-    return min(home.budget - rest[home.name].total, *(peak - working for peak in peaks), home.budget)
+    factor = working_factor([s for s in compiled.segments if home_memory(target, s.device).name == home.name], target)
+    return min(int(min(home.budget - rest[home.name].total, *(peak - working for peak in peaks), home.budget) / factor), home.budget)
 
 
 def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
@@ -97,6 +99,7 @@ def _value(limit: Limit, found: Predictions) -> float | None:
 
 def _record(limit: Limit, value: float | None, basis: Literal["predicted", "measured"]) -> LimitRecord:
     return LimitRecord(
+        unproven="",
         kind=limit.kind,
         subject=limit.subject,
         comparison=limit.comparison,

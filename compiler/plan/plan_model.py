@@ -11,6 +11,7 @@ from ...passes.place.known_plans import other_placements
 from ...passes.place.placed import Placement
 from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
+from ..bundle.confidence_record import ConfidenceRecord
 from ..bundle.manifest import LimitRecord
 from ..errors import Infeasible, TargetError, UserError
 from ..load.load_model import LoadedModel
@@ -18,6 +19,7 @@ from ..pipeline.rules import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
 from .arena import ArenaPlan
+from .confidence import confidence_of, with_doubts
 from .forced import contradiction, forced_by_limits
 from .handoffs import assemble
 from .limits import OF_TIME, arena_room, broken, limit_records, loading_notes
@@ -37,6 +39,8 @@ class PlannedModel:
     arena: ArenaPlan
     limits: tuple[LimitRecord, ...]
     predicted: Predictions
+    confidence: ConfidenceRecord | None = None
+    """Of the predicted latency; None where no device in use is calibrated."""
     notes: tuple[str, ...] = ()
 
 
@@ -135,5 +139,6 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
             new.seconds - old.seconds for new, old in zip(compiled.segments, work.segments, strict=True)
         )
         found = predict(compiled, work.target, latency=latency, arena=arena.arena.mapped)
-        limits = limit_records(work.target, found)
-    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found)
+        confidence = confidence_of(work.placement, latency)
+        limits = with_doubts(limit_records(work.target, found), confidence)
+    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found, confidence=confidence)

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...passes.place.segment import Segment
 from ...targets.cost import home_memory, weights_memory
-from ...targets.dtypes import DTYPE, packed_bytes
-from ...targets.model import Target
+from ...targets.model import Device, Target
+from .held import Held, weight_bytes
+from .measured_memory import measured_memory
 from .segments import Compiled
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Bytes that one inference holds of a memory at once."""
-
-    weights: int = 0
-    """Of the segments that read them from it, as they are stored; copies that lie there in all runs."""
-    working: int = 0
-    """The most that the inner tensors of one segment take there, and weights on their way."""
-    arena: int = 0
-    """Where the host has its activations: the tensors between segments, in whole pages."""
-    loading: int = 0
-    """Weights that are there a second time while a bundle is loaded: those of the largest segment, as its runtime makes its own form of
-    them. Measured with onnxruntime, 0.1 to 1.0 times (benchmarks/load_memory.py)."""
-
-    @property
-    def while_loading(self) -> int:
-        """The most at once while segments are loaded, one after the other; nothing is computed yet."""
-        return self.weights + self.loading + self.arena
-
-    @property
-    def total(self) -> int:
-        return self.weights + self.working + self.arena
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +66,7 @@ def predict(compiled: Compiled, target: Target, *, latency: float, arena: int) -
     busy: Counter[str] = Counter()
     for segment in compiled.segments:
         busy[segment.device] += segment.seconds  # type: ignore[assignment]
-    active = {device.name: device.active_power for device in target.devices}
+    active = {device.name: device.computing_power for device in target.devices}
     return Predictions(
         latency=latency,
         draws=_draws(target, busy, latency),
@@ -103,48 +80,53 @@ def predict(compiled: Compiled, target: Target, *, latency: float, arena: int) -
 
 def _draws(target: Target, busy: Mapping[str, float], latency: float) -> tuple[Draw, ...]:
     return tuple(
-        Draw(
-            device.name,
-            (device.active_power or 0.0) * busy.get(device.name, 0.0),
-            (device.idle_power or 0.0) * max(latency - busy.get(device.name, 0.0), 0.0),
-        )
+        _draw(device, busy.get(device.name, 0.0), latency)
         for device in target.devices
-        if device.active_power is not None or device.idle_power is not None
+        if device.computing_power is not None or device.idle_power is not None
     )
 
 
+def _draw(device: Device, busy: float, latency: float) -> Draw:
+    """Active power while it computes and idle power for the rest; or what was measured as a power of its load."""
+    law = device.calibration.power if device.calibration is not None else None
+    if law is None:
+        return Draw(device.name, (device.active_power or 0.0) * busy, (device.idle_power or 0.0) * max(latency - busy, 0.0))
+    return Draw(device.name, law.full * min(busy / latency, 1.0) ** law.exponent * latency if latency and busy else 0.0, 0.0)
+
+
 def _peak_watts(target: Target, busy: Mapping[str, float]) -> float:
-    idle = {device.name: device.idle_power or 0.0 for device in target.devices}
+    idle = {device.name: _idle_watts(device) for device in target.devices}
     waiting = sum(idle.values())
-    return max((waiting - idle[d.name] + (d.active_power or 0.0) for d in target.devices if d.name in busy), default=waiting)
+    return max((waiting - idle[d.name] + (d.computing_power or 0.0) for d in target.devices if d.name in busy), default=waiting)
+
+
+def _idle_watts(device: Device) -> float:
+    """Beside what its work draws; a measured law includes it."""
+    measured = device.calibration is not None and device.calibration.power is not None
+    return 0.0 if measured else device.idle_power or 0.0
 
 
 def held_by_memory(compiled: Compiled, target: Target, arena: int) -> dict[str, Held]:
-    """Bytes of every memory that the plan uses."""
+    """Bytes of every memory that the plan uses; `arena` in bytes."""
     home = home_memory(target, target.host.name).name
-    found, planned = {}, compiled.memories
+    found = {}
     for memory in target.memories:
         here = [s for s in compiled.segments if home_memory(target, s.device).name == memory.name]
         read = [s for s in compiled.segments if weights_memory(target, s.device).name == memory.name]
-        working = max((s.internal_peak for s in here), default=0) if planned.working is None else planned.working.get(memory.name, 0)
-        weights = weight_bytes(read) + planned.resident.get(memory.name, 0)
-        if here or read or working or weights or memory.name == home:
-            loading = max((weight_bytes([s]) for s in read if s in here), default=0)
-            found[memory.name] = Held(weights, working, arena if memory.name == home else 0, loading)
+        held = _held(memory.name, here, read, compiled, arena if memory.name == home else 0)
+        if here or read or held.working or held.weights or memory.name == home:
+            found[memory.name] = measured_memory(held, here, read, target)
     return found
+
+
+def _held(name: str, here: Sequence[Segment], read: Sequence[Segment], compiled: Compiled, arena: int) -> Held:
+    """Bytes of one memory as the plan has them; `here`, `read`: the segments with their activations, and their weights, in it."""
+    planned = compiled.memories
+    working = max((s.internal_peak for s in here), default=0) if planned.working is None else planned.working.get(name, 0)
+    loading = max((weight_bytes([s]) for s in read if s in here), default=0)
+    return Held(weight_bytes(read) + planned.resident.get(name, 0), working, arena=arena, loading=loading)
 
 
 def stores(target: Target) -> frozenset[str]:
     """Memories that hold weights only: nothing is written there, so they are no part of the peak."""
     return frozenset(memory.name for memory in target.memories if memory.holds == ("weights",))
-
-
-def weight_bytes(segments: Iterable[Segment]) -> int:
-    """Bytes of all constants in the dtypes they are stored in, each once however many segments read it; those of bodies too."""
-    sizes: dict[str, int] = {}
-    bodies = 0
-    for segment in segments:
-        bodies += sum(node.body_bytes for node in segment.part.nodes)
-        for tensor in segment.constants:
-            sizes[tensor.name] = packed_bytes(DTYPE.get(tensor.data_type, ""), tensor.dims) or 0
-    return sum(sizes.values()) + bodies

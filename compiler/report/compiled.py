@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..quantities import amount, count, margin, size, time
+from .confidence import confidence_lines, interval
 from .layout import console, print_table, say
 from .printable import printable
 from .quote import NO_SOURCE, SourceLines
@@ -25,6 +26,7 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
     verbose: every guess and every compared tensor, and how long each stage took."""
     screen = console()
     print_judged(screen, facts)
+    print_unproven(screen, facts["limits"])
     say(screen, "bundle", [_head(facts)])
     _print_devices(screen, facts["devices"])
     say(screen, "handoffs", [_handoff(row) for row in facts["handoffs"]] or ["none: one device holds everything"])
@@ -49,6 +51,12 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
         say(screen, "verify", [f"NOT verified: {verification['skipped']}"], style="yellow")
     else:
         print_verdict(screen, verification, verbose)
+
+
+def print_unproven(screen: Console, limits: Sequence[Facts]) -> None:
+    """The limits that the prediction does not prove to be kept, and why: part of the verdict."""
+    doubts = [(f"{one['name']} {one['comparison']} {one['text']}", one["unproven"]) for one in limits if one["unproven"]]
+    say(screen, "limits", [f"{what} is UNPROVEN: {why}" for what, why in doubts], style="yellow")
 
 
 def print_timings(seconds: Mapping[str, float]) -> None:
@@ -81,7 +89,9 @@ def _handoff(facts: Facts) -> str:
 def _latency(facts: Facts) -> Iterator[str | Text]:
     latency = facts["latency"]
     parts = f"compute {time(latency['compute'])}, dispatch {time(latency['dispatch'])}, handoffs {time(latency['handoff'])}"
-    yield Text(time(latency["predicted"]), style="bold").append(f" predicted ({parts})", style="not bold")
+    shown = f"{time(latency['predicted'])}{interval(facts['confidence'])}"
+    yield Text(shown, style="bold").append(f" predicted ({parts})", style="not bold")
+    yield from confidence_lines(facts["confidence"])
     rivals = [(f"all on {facts['host']}", latency["all_host"]), ("greedy partitioning", latency["greedy"])]
     yield f"against {', '.join(_against(name, value, latency['predicted']) for name, value in rivals)}"
     if facts["objective"]["name"] != "latency":
@@ -124,6 +134,7 @@ def _memory(memory: Facts, verbose: bool) -> Iterator[str]:
     """Exact bytes, so that the terms add up to what is printed."""
     for facts in memory["memories"]:
         terms = [(facts["weights"], "weights"), (facts["working"], "inside a segment"), (facts["arena"], "arena")]
+        terms.append((facts["runtime"], "runtime"))
         what = "" if facts["in_peak"] else ", only read: no part of the peak"
         yield f"{facts['name']} {_sum(facts['bytes'], terms)}{what}"
     counted = [facts for facts in memory["memories"] if facts["in_peak"]]
@@ -166,7 +177,9 @@ def _print_limits(screen: Console, rows: Sequence[Facts], source: SourceLines) -
             lines.append(Text(f"{facts['name']} {bound}: not measured ({facts['origin']})", style="yellow"))
         else:
             value, left = amount(kind, facts["value"]), margin(kind, facts["margin"])
-            lines.append(Text(f"{facts['name']} {value} {bound}, margin {left} ({facts['basis']}, {facts['origin']})"))
+            doubt = ", UNPROVEN" if facts["unproven"] else ""
+            line = f"{facts['name']} {value} {bound}, margin {left} ({facts['basis']}, {facts['origin']}){doubt}"
+            lines.append(Text(line, style="yellow" if doubt else ""))
     say(screen, "limits", lines, source=source)
 
 

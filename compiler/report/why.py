@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..errors import clipped
 from ..quantities import count, time
+from .confidence import confidence_lines, interval
 from .layout import console, print_block, say
 from .printable import printable
 from .quote import NO_SOURCE, SourceLines
@@ -50,7 +51,9 @@ def _print_head(screen: Console, facts: Facts) -> None:
 def _latency(facts: Facts) -> Iterator[str]:
     """The plan's, and what it would be with all on the device that can be there."""
     plan, there = facts["plan"], facts.get("all_there")
-    yield f"{time(plan['latency'])} predicted, {count(plan['segments'], 'segment')}, {count(plan['handoffs'], 'handoff')}"
+    shape = f"{count(plan['segments'], 'segment')}, {count(plan['handoffs'], 'handoff')}"
+    yield f"{time(plan['latency'])}{interval(plan['confidence'])} predicted, {shape}"
+    yield from confidence_lines(plan["confidence"])
     if facts.get("groups") and there is not None and there > plan["latency"]:
         yield f"with everything on {facts['device']} that it can run: {time(there)}"
     yield from facts["limits"]

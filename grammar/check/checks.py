@@ -165,7 +165,7 @@ def check_sense(
     for link in links:
         _link(link, memories, known, by_name, context)
     _dtypes(precision, devices, context)
-    if not context.report.broken and devices and all(device.active_power is None for device in devices):
+    if not context.report.broken and devices and all(device.computing_power is None for device in devices):
         for limit in limits:
             if limit.kind in ("power", "energy"):
                 help = "write `power active 2 W, idle 0.1 W` in a device"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from ...targets.cost import weights_memory
-from ...targets.model import Limit, Target
+from ...targets.model import Device, Limit, Target
 from ..solve.problem import Bound, Room, Weights
 
 
@@ -16,11 +16,26 @@ def time_weights(target: Target) -> Weights:
 
 def energy_weights(target: Target) -> Weights:
     """Joules per second: a device that computes draws its active power in place of its idle one, all others their idle power. What a
-    device does not state counts as nothing; a limit on energy is then refused where the plan uses it (`compiler/plan/limits.py`)."""
-    idle = [device.idle_power or 0.0 for device in target.devices]
+    device does not state counts as nothing; a limit on energy is then refused where the plan uses it (`compiler/plan/limits.py`).
+
+    Of a device whose measured draw is a power of its load, the least that a second of work can take: a sum cannot say more, and the
+    plan is held against the whole law."""
+    idle = [_idle(device) for device in target.devices]
     waiting = sum(idle)
-    busy = tuple((device.active_power or 0.0) - at_rest + waiting for device, at_rest in zip(target.devices, idle, strict=True))
+    busy = tuple(_least_active(device) - at_rest + waiting for device, at_rest in zip(target.devices, idle, strict=True))
     return Weights(busy, waiting)
+
+
+def _least_active(device: Device) -> float:
+    """full · u^exponent over the whole run is full · u^(exponent - 1) a second of work, and u is at most 1."""
+    law = device.calibration.power if device.calibration is not None else None
+    return 0.0 if law is not None and law.exponent > 1 else device.computing_power or 0.0
+
+
+def _idle(device: Device) -> float:
+    """Watts beside what its work draws; a measured law includes them."""
+    measured = device.calibration is not None and device.calibration.power is not None
+    return 0.0 if measured else device.idle_power or 0.0
 
 
 def bounds(target: Target) -> tuple[Bound, ...]:
@@ -47,8 +62,9 @@ def _bound(target: Target, limit: Limit) -> Bound | None:
 def draws_too_much(target: Target) -> frozenset[str]:
     """Devices that cannot compute under a limit on peak power, all others being idle."""
     peaks = [limit.value for limit in target.limits if limit.kind == "power" and limit.subject == "peak"]
-    weights = energy_weights(target)
-    return frozenset(device.name for device, watts in zip(target.devices, weights.busy, strict=True) if any(watts > most for most in peaks))
+    waiting = sum(map(_idle, target.devices))
+    draws = {device.name: (device.computing_power or 0.0) - _idle(device) + waiting for device in target.devices}
+    return frozenset(name for name, watts in draws.items() if any(watts > most for most in peaks))
 
 
 def segment_limits(target: Target) -> tuple[tuple[int | None, ...], int | None]:
@@ -69,13 +85,28 @@ def rooms(target: Target) -> tuple[Room, ...]:
     everyone = tuple(range(len(names)))
     only = {memory.name for name in names for memory in target.memories_of(name, "activations")}
     # where there are several memories for activations, what lies in which is decided once segments are known
-    found = [Room(f"budget {m.name}", stores.get(m.name, ()), m.budget, everyone if only == {m.name} else ()) for m in target.memories]
+    found = [
+        Room(f"budget {m.name}", stores.get(m.name, ()), _unscaled(target, m.budget), everyone if only == {m.name} else ())
+        for m in target.memories
+    ]
     for limit in target.limits:
         if limit.kind == "memory":
-            found.append(Room(f"memory {limit.subject}".strip(), working_devices(target), int(limit.value), everyone))
+            found.append(Room(f"memory {limit.subject}".strip(), working_devices(target), _unscaled(target, int(limit.value)), everyone))
         elif limit.kind == "package":
             found.append(Room(f"package {limit.subject}".strip(), everyone, int(limit.value)))
     return tuple(found)
+
+
+def _unscaled(target: Target, capacity: int) -> int:
+    """The most bytes of weights and tensors that may fit where a runtime's own memory was measured: at the least of its factors, without
+    the base where several devices could each have theirs."""
+    models = [device.calibration.memory for device in target.devices if device.calibration is not None]
+    factors = [min(model.weights, model.working) for model in models if model is not None]
+    if not factors:
+        return capacity
+    least = min(1.0, *factors)
+    base = sum(min(model.base, 0.0) for model in models if model is not None)
+    return int((capacity - base) / least) if least > 0 else 1 << 62
 
 
 def working_devices(target: Target) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from small_models import parse
 from autoglmc.compiler.bundle.blob_cache import SegmentRefused, build
 from autoglmc.compiler.devices.adapter import Haltable, Port, Rebindable
 from autoglmc.compiler.devices.find_adapter import absence, adapter_for
+from autoglmc.compiler.devices.openvino import PINNED, OpenVinoAdapter
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import BundleError
 from autoglmc.compiler.run.bundle import Bundle
@@ -121,6 +122,64 @@ def test_equal_segments_give_equal_blobs(tmp_path: Path, monkeypatch: pytest.Mon
         build(adapter, ("cpu",), path, "equal", place := tmp_path / f"{len(blobs)}.ovblob")
         blobs.append(place.read_bytes())
     assert blobs[0] == blobs[1]
+
+
+def weighted(tmp_path: Path, kind: str) -> tuple[Path, np.ndarray]:
+    """A product with weights of 8 or 4 bits, one scale a column; the weights as numbers."""
+    generator = np.random.default_rng(0)
+    ends = (-8, 8) if kind == "int4" else (-127, 128)
+    whole = generator.integers(*ends, (256, 96)).astype(np.int8)
+    scale = generator.uniform(0.001, 0.011, 96).astype(np.float32)
+    dtype = onnx.TensorProto.INT4 if kind == "int4" else onnx.TensorProto.INT8
+    nodes = [onnx.helper.make_node("DequantizeLinear", ["q", "s"], ["w"], axis=1), onnx.helper.make_node("MatMul", ["x", "w"], ["y"])]
+    ports = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, shape) for n, shape in (("x", [16, 256]), ("y", [16, 96]))]
+    constants = [onnx.helper.make_tensor("q", dtype, whole.shape, whole.ravel()), onnx.numpy_helper.from_array(scale, "s")]
+    graph = onnx.helper.make_graph(nodes, "g", ports[:1], ports[1:], constants)
+    path = tmp_path / f"{kind}.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)], ir_version=10), path)
+    return path, whole * scale.astype(np.float64)
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+@pytest.mark.parametrize("compiled_free", [False, True])
+def test_what_meets_whole_numbers_is_not_quantised(tmp_path: Path, kind: str, compiled_free: bool) -> None:
+    """Left to itself OpenVINO rounds x to 8 bits. What is said at import counts, whatever was said at compilation."""
+    import openvino
+
+    path, weights = weighted(tmp_path, kind)
+    core, loose, blob = openvino.Core(), {"INFERENCE_PRECISION_HINT": "f32"}, tmp_path / "m.ovblob"
+    free = core.compile_model(core.read_model(str(path)), "CPU", loose)
+    adapter = adapter_for("openvino", ("cpu",))
+    assert adapter is not None
+    if compiled_free:
+        blob.write_bytes(free.export_model().getvalue())
+    else:
+        adapter.compile(path, blob)
+    x, y = np.random.default_rng(1).standard_normal((16, 256)).astype(np.float32), np.zeros((16, 96), np.float32)
+    adapter.load(path, blob, [Port("x", "fp32", x.shape, x.ctypes.data)], [Port("y", "fp32", y.shape, y.ctypes.data)]).run({})
+    exact = x.astype(np.float64) @ weights
+    assert np.abs(y - exact).max() < 1e-5 * exact.std()
+    imported = core.import_model(blob.read_bytes(), "CPU", loose)
+    assert np.abs(imported(x)[0] - exact).max() > 1e-2 * exact.std(), "OpenVINO no longer quantises by itself: the setting is not tested"
+
+
+@pytest.mark.parametrize("name", sorted(PINNED))
+def test_a_property_that_does_not_hold_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = adapter_for("openvino", ("cpu",))
+    assert adapter is not None
+    path, _ = weighted(tmp_path, "int8")
+    adapter.compile(path, tmp_path / "m.ovblob")
+    other = {"EXECUTION_MODE_HINT": "PERFORMANCE", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "32", "CPU_DENORMALS_OPTIMIZATION": "YES"}
+    given = other.get(name, "0.5" if name.endswith("RATE") else "bf16")
+    settings = OpenVinoAdapter._settings
+    monkeypatch.setattr(OpenVinoAdapter, "_settings", lambda self, core: {**settings(self, core), name: given})
+    with pytest.raises(RuntimeError, match=f"{name} would be {given}, not {PINNED[name]}"):
+        adapter.compile(path, tmp_path / "m.ovblob")
+
+
+def test_the_mode_is_part_of_what_a_compiled_file_depends_on() -> None:
+    adapter = adapter_for("openvino", ("cpu",))
+    assert adapter is not None and adapter.versions()["mode"] == "accuracy"
 
 
 def test_ports_that_cannot_be_bound_are_named(tmp_path: Path) -> None:

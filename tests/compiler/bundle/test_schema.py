@@ -55,7 +55,16 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )
     data = json.loads((bundle.folder / "manifest.json").read_text("utf-8"))
     limit = LimitRecord(
-        kind="error", subject="abs", comparison="<=", limit=1.0, text="1", basis="measured", value=0.5, margin=0.5, origin="box.hw:9"
+        unproven="",
+        kind="error",
+        subject="abs",
+        comparison="<=",
+        limit=1.0,
+        text="1",
+        basis="measured",
+        value=0.5,
+        margin=0.5,
+        origin="box.hw:9",
     )
     error = MeasuredRecord(output="y", inputs="seed 0", max_abs=0.5, max_rel=0.1, cosine=1.0)
     guess = GuessRecord(path="p", text="1 us", origin="box.hw:3", decided="much")

@@ -20,7 +20,16 @@ from autoglmc.passes.library import FAMILIES
 SIGMOID = FAMILIES["sigmoid"]
 RESULT: Any = "the bundle"
 LIMIT = LimitRecord(
-    kind="error", subject="abs", comparison="<=", limit=1e-3, text="1e-3", basis="measured", value=1e-2, margin=-9e-3, origin="t.hw:9"
+    unproven="",
+    kind="error",
+    subject="abs",
+    comparison="<=",
+    limit=1e-3,
+    text="1e-3",
+    basis="measured",
+    value=1e-2,
+    margin=-9e-3,
+    origin="t.hw:9",
 )
 
 

@@ -95,6 +95,7 @@ def test_the_number_counts_the_text_it_stands_in(others: int, room: int, two: bo
     """Also where a digit more in the total is a digit less in the margin."""
     whole = others + len(weighed(manifest, others)[1])
     record = LimitRecord(
+        unproven="",
         kind="package",
         subject="size",
         comparison="<=",

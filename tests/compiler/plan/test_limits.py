@@ -8,8 +8,9 @@ import pytest
 from make_target import HERE, make_cpu, make_device, make_link, make_target
 
 from autoglmc.compiler.errors import Infeasible, TargetError
+from autoglmc.compiler.plan.held import Held
 from autoglmc.compiler.plan.limits import check_limits, loading_notes
-from autoglmc.compiler.plan.predict import Draw, Held, Predictions
+from autoglmc.compiler.plan.predict import Draw, Predictions
 from autoglmc.compiler.quantities import amount
 from autoglmc.targets.model import Limit, Target
 

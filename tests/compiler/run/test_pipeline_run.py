@@ -157,7 +157,7 @@ def limited(bundle: Bundle, *limits: tuple[str, int]) -> Bundle:
     total = bundle.manifest.arena.total
     records = tuple(
         LimitRecord(
-            kind=kind, subject="dram" if kind == "budget" else "", comparison="<=", limit=float(total + room), text="3 MiB",
+            unproven="", kind=kind, subject="dram" if kind == "budget" else "", comparison="<=", limit=float(total + room), text="3 MiB",
             basis="predicted", value=float(total), margin=float(room), origin="box.hw:3",
         )
         for kind, room in limits

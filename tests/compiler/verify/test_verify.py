@@ -58,6 +58,7 @@ def check(
 
 def limit(kind: str, subject: str, comparison: str, value: float) -> LimitRecord:
     return LimitRecord(
+        unproven="",
         kind=kind, subject=subject, comparison=comparison, limit=value, text=str(value), basis="measured", value=None, margin=None,
         origin="box.hw:9",
     )  # fmt: skip

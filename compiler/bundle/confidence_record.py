@@ -1,0 +1,42 @@
+"""How far measurements support the latency that a manifest predicts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from .record import Count, Record, Seconds, Share
+
+
+class CalibrationRecord(Record, frozen=True, kw_only=True):
+    """What was measured of a device that the plan uses."""
+
+    device: str
+    note: str
+
+
+class UncoveredRecord(Record, frozen=True, kw_only=True):
+    """Predicted seconds that no measurement supports."""
+
+    device: str
+    """"" for handoffs."""
+    reason: str
+    seconds: Seconds
+    operators: Count
+
+
+class ConfidenceRecord(Record, frozen=True, kw_only=True):
+    """Of the predicted latency; there is one where a device in use is calibrated."""
+
+    latency: Seconds
+    half_width: Annotated[float, Meta(ge=0)] | None
+    """Share of the latency by which it may be off, nine times in ten; null where the target is not calibrated for the model, or its
+    calibration states no interval."""
+    outside: Share
+    """Of the latency, what is outside what was measured."""
+    calibrated: bool
+    """Whether little enough is outside."""
+    calibrations: tuple[CalibrationRecord, ...]
+    uncovered: tuple[UncoveredRecord, ...]
+    """The most seconds first."""

@@ -1,0 +1,50 @@
+"""What measurements say of a plan's prediction: the record of the manifest, and the limits that it does not prove to be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from ...passes.place.confidence import confidence
+from ...passes.place.placed import Placement
+from ..bundle.confidence_record import CalibrationRecord, ConfidenceRecord, UncoveredRecord
+from ..bundle.manifest import LimitRecord
+from ..quantities import amount
+
+RISES_WITH_TIME = ("latency", "energy")
+NOT_CALIBRATED = "the target is not calibrated for this model"
+
+
+def confidence_of(placement: Placement, latency: float) -> ConfidenceRecord | None:
+    """Of a plan predicted to take `latency` seconds; None where no device that it uses is calibrated."""
+    found = confidence(placement, latency)
+    if found is None:
+        return None
+    return ConfidenceRecord(
+        latency=latency,
+        half_width=found.half_width,
+        outside=found.outside,
+        calibrated=found.calibrated,
+        calibrations=tuple(CalibrationRecord(device=device, note=note) for device, note in found.calibrations),
+        uncovered=tuple(
+            UncoveredRecord(device=one.device, reason=one.reason, seconds=one.seconds, operators=one.operators) for one in found.uncovered
+        ),
+    )
+
+
+def with_doubts(limits: Sequence[LimitRecord], found: ConfidenceRecord | None) -> tuple[LimitRecord, ...]:
+    """The limits, those of time and energy with why the prediction does not prove them; a plan without measurements is left as it is."""
+    return tuple(limits) if found is None else tuple(structs.replace(limit, unproven=_doubt(limit, found)) for limit in limits)
+
+
+def _doubt(limit: LimitRecord, found: ConfidenceRecord) -> str:
+    if limit.value is None or limit.kind not in (*RISES_WITH_TIME, "fps"):
+        return ""
+    if not found.calibrated:
+        return f"{NOT_CALIBRATED}: {found.outside:.0%} of the time is outside what was measured"
+    if found.half_width is None:
+        return "the calibration states no interval"
+    worst = limit.value / (1 + found.half_width) if limit.kind == "fps" else limit.value * (1 + found.half_width)
+    kept = worst >= limit.limit if limit.kind == "fps" else worst <= limit.limit
+    return "" if kept else f"the interval reaches {amount(limit.kind, worst)}"
