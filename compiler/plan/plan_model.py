@@ -79,10 +79,13 @@ def plan_model(
 
 def plan_work(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions = PLAIN, after: str = "") -> PlannedModel | Unplanned:
     """The same for a work that was started, and on which the passes up to `after` were run already."""
-    breaking, problem = None, None
+    problem: Infeasible | TargetError | None
+    breaking: PlannedModel | None = None
     try:
         planned = _carry_out(loaded, work, stage, options, after)
-        if (problem := broken(planned.limits)) is None:
+        problem = broken(planned.limits)
+        if problem is None:
+            assert work.placement is not None
             return replace(planned, notes=(*forced_by_limits(work.placement), *loading_notes(work.target, planned.predicted)))
         breaking = planned
     except (Infeasible, TargetError) as refused:

@@ -132,9 +132,8 @@ def _sizes_by_model(models: Sequence[Path], given: Sequence[str]) -> dict[Path, 
 
 def _size_names(graph: onnx.GraphProto) -> set[str]:
     inputs = real_inputs(graph)
-    return {value.name for value in inputs} | {
-        dim.dim_param for value in inputs for dim in value.type.tensor_type.shape.dim if dim.dim_param
-    }
+    dims = {dim.dim_param for value in inputs for dim in value.type.tensor_type.shape.dim}
+    return {value.name for value in inputs} | dims - {""}
 
 
 def _pair(model: Path, target: str, sha256: str | Exception, machine: Machine | Exception, given: Given) -> Task:

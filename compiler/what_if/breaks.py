@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,7 @@ def gaps(ask: Ask, rows: Sequence[Row]) -> list[Gap]:
         for begin in range(0, len(points), width):
             others = tuple(one for one in points[begin] if one[0] != axis.path)
             ends = [End(axis.values[k], axis.texts[k], mine[begin + k]) for k in range(width)]
-            found += [Gap(pair, others, low, high) for low, high in zip(ends, ends[1:], strict=False) if _differ(low.row, high.row)]
+            found += [Gap(pair, others, low, high) for low, high in itertools.pairwise(ends) if _differ(low.row, high.row)]
     return found
 
 

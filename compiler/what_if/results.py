@@ -33,14 +33,18 @@ class Results:
         self._pa, self._parquet = need("pyarrow", "--save"), need("pyarrow.parquet", "--save")
         check_file_place(path, "the results", (".parquet",), "--save")
         self.path, self._parts = path, path.with_name(f"{path.name}.parts")
-        self._rows: dict[Key, Row] = {row.key: row for row in (self._read(path) if path.exists() else ())}
+        self._rows: dict[Key, Row] = {}
         self._new: list[Row] = []
-        self._written, self._number, self._changed = time.monotonic(), 0, False
+        self._written, self._number = time.monotonic(), 0
         self._lock = _locked(self._parts)
-        for part in sorted(self._parts.glob("*.parquet")):
-            self._changed = True
-            self._rows |= {row.key: row for row in self._read(part)}
-        self._number = sum(1 for _ in self._parts.glob("*.parquet"))
+        try:
+            left = sorted(self._parts.glob("*.parquet"))
+            for file in (*([path] if path.exists() else ()), *left):
+                self._rows |= {row.key: row for row in self._read(file)}
+        except BaseException:
+            self._release(keep=True)
+            raise
+        self._number, self._changed = len(left), bool(left)
 
     @property
     def rows(self) -> Mapping[Key, Row]:
@@ -69,9 +73,16 @@ class Results:
             if self._new or self._changed:
                 self.flush()  # so that nothing is lost if this process is killed while it merges
                 self._write(self.path, sorted(self._rows.values(), key=_order))
+        except BaseException:
+            self._release(keep=True)
+            raise
+        self._release(keep=False)
+
+    def _release(self, keep: bool) -> None:
+        """Gives the folder of parts back, which goes; with `keep` only if no part is in it."""
+        if not keep or not any(self._parts.glob("*.parquet")):
             shutil.rmtree(self._parts, ignore_errors=True)
-        finally:
-            os.close(self._lock)
+        os.close(self._lock)
 
     def _write(self, path: Path, rows: list[Row]) -> None:
         with new_file(path) as file:
@@ -102,9 +113,11 @@ def _locked(parts: Path) -> int:
 
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = os.fstat(descriptor).st_nlink > 0  # else the one that held it has just removed it
         except OSError:
+            free = False
+        if not free:
             os.close(descriptor)
-            raise UserError(
-                f"another command is writing {parts.name.removesuffix('.parts')}", help="wait for it, or name another file"
-            ) from None
+            message = f"another command is writing {parts.name.removesuffix('.parts')}"
+            raise UserError(message, help="wait for it, or name another file with --save")
     return descriptor
