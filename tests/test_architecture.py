@@ -108,11 +108,15 @@ ARROWS: dict[str, set[str]] = {
         "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place",
         "passes/rule", "targets",
     },
+    "compiler/what_if": {
+        "compiler/bundle", "compiler/driver", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/reference",
+        "grammar/__init__.py", "grammar/words", "passes/place", "targets",
+    },
     "compiler/report": {"compiler/run", "targets"},
     "compiler/commands": {
         "compiler/cache", "compiler/calibrate",
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
-        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch",
+        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch", "compiler/what_if",
         "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",
     },
     # A process that watches a command knows nothing of what the command does.

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...targets.calibrated_cost import streamed_share
 from .fit_classes import CLASSES
 from .fit_samples import MEASURES, Samples
 
@@ -56,6 +57,8 @@ class Priced:
     """[form]: place in Rates.lines, or -1."""
     amount: Array
     """[form]: work in the measure of its line."""
+    in_bytes: Flags
+    """[place in Rates.lines]: whether the line counts bytes, weights among them."""
     main: Numbers
     """[kernel]: the form that it costs."""
 
@@ -84,7 +87,18 @@ def price(samples: Samples, active: Sequence[int], slowness: Array) -> Priced:
     seconds = np.where(line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free, 0.0, samples.roofline))
     cost = seconds[samples.member_form]
     order = np.lexsort((np.arange(len(cost)), -cost, samples.member_kernel))
-    return Priced(line, amount, samples.member_form[order[samples.kernel_start]])
+    in_bytes = np.array([CLASSES[index].measure == "bytes" for index in active], bool)
+    return Priced(line, amount, in_bytes, samples.member_form[order[samples.kernel_start]])
+
+
+def streamed_bytes(samples: Samples, priced: Priced, beyond: float) -> Array:
+    """[kernel]: bytes of weights that it reads from beyond the caches."""
+    import numpy as np
+
+    share = np.array([streamed_share(beyond, weights) for weights in samples.weights])
+    line = priced.line[priced.main]
+    counted = np.append(priced.in_bytes, False)[line]
+    return np.where(counted | (samples.kernel_launches == 0), 0.0, samples.kernel_weights * share[samples.kernel_segment])
 
 
 def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
@@ -163,11 +177,10 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     import numpy as np
 
     segment, main = samples.kernel_segment, priced.main
-    share = np.maximum(samples.weights - beyond, 0.0) / np.maximum(samples.weights, 1.0)
     kernels = np.zeros((len(main), count + 4))
     known = priced.line[main] >= 0
     kernels[np.flatnonzero(known), priced.line[main][known]] = priced.amount[main][known]
-    kernels[:, count + 2] = samples.kernel_weights * share[segment] * (samples.kernel_launches > 0)
+    kernels[:, count + 2] = streamed_bytes(samples, priced, beyond)
     rest = np.where(known | samples.free[main], 0.0, samples.roofline[main])
     whole = np.zeros((len(samples.latency), count + 4))
     np.add.at(whole, segment, kernels)

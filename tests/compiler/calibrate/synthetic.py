@@ -33,7 +33,9 @@ class Truth:
     """Of the profiler."""
 
 
-def view(operator: str, inputs: Mapping[str, tuple[Shape, bool]], output: tuple[str, Shape], **attributes: int | tuple[int, ...]) -> OperatorView:
+def view(
+    operator: str, inputs: Mapping[str, tuple[Shape, bool]], output: tuple[str, Shape], **attributes: int | tuple[int, ...]
+) -> OperatorView:
     """An operator on fp32; inputs by schema name: (shape, constant)."""
     tensors = {label: TensorView(f"{operator}_{label}", "fp32", shape, const) for label, (shape, const) in inputs.items()}
     out = {output[0]: TensorView(f"{operator}_out", "fp32", output[1], False)}
@@ -89,13 +91,20 @@ def measured(truth: Truth, networks: int, noise: float, seed: int = 0, length: i
         seconds = [work(op, UNITS[kind], (BLOCK,), "fp32") / truth.rates[kind] for kind, op in chosen]  # type: ignore[arg-type]
         total = truth.dispatch + sum(seconds) + truth.launch * len(seconds) + streamed
         kernels = tuple(
-            MeasuredKernel(name=f"{op.name}{k}", views=(op,), compute_dtype="fp32", seconds=blurred(s + truth.overhead) if profiled else None)
+            MeasuredKernel(
+                name=f"{op.name}{k}", views=(op,), compute_dtype="fp32", seconds=blurred(s + truth.overhead) if profiled else None
+            )
             for k, ((_, op), s) in enumerate(zip(chosen, seconds, strict=True))
         )
         segments.append(
             MeasuredSegment(
-                network=f"net{number:02}", case=f"net{number:02} 1x", kernels=kernels, weight_bytes=weights, latency=blurred(total),
-                floor=0.02, unjoined={},
+                network=f"net{number:02}",
+                case=f"net{number:02} 1x",
+                kernels=kernels,
+                weight_bytes=weights,
+                latency=blurred(total),
+                floor=0.02,
+                unjoined={},
             )  # fmt: skip
         )
     return Measurement(device="cpu", runtime="synthetic 1.0", environment={"threads": "1"}, segments=tuple(segments))
