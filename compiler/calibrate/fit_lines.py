@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...targets.calibration import Block, Calibration, Holdout, Range, Rate
 from ...targets.origin import Origin
 from .fit_classes import CLASSES
-from .fit_rates import Rates, price
+from .fit_rates import Priced, Rates, price, streamed_bytes
 from .fit_samples import Samples
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
     for place, index in enumerate(rates.lines):
         mine = use & (priced.line[priced.main] == place)
         forms = priced.main[mine]
-        off, count = _off(samples, rates, priced.amount, mine, forms, place)
+        off, count = _off(samples, rates, priced, mine, place)
         row = CLASSES[index]
         found.append(
             Rate(
@@ -59,7 +59,7 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
     return tuple(found)
 
 
-def _off(samples: Samples, rates: Rates, amount: Array, mine: Flags, forms: Array, place: int) -> tuple[float | None, int]:
+def _off(samples: Samples, rates: Rates, priced: Priced, mine: Flags, place: int) -> tuple[float | None, int]:
     """(Share by which half of the operators, weighted by time, are off the line, operators measured)."""
     import numpy as np
 
@@ -67,7 +67,8 @@ def _off(samples: Samples, rates: Rates, amount: Array, mine: Flags, forms: Arra
     measured = np.isfinite(seconds)
     if not measured.any():
         return None, int(mine.sum())
-    expected = amount[forms][measured] * rates.slowness[place] + rates.overhead
+    streamed = streamed_bytes(samples, priced, rates.beyond)[mine] * rates.weight_slowness
+    expected = (priced.amount[priced.main[mine]] * rates.slowness[place] + streamed + rates.overhead)[measured]
     return rounded(weighted_median(np.abs(seconds[measured] / expected - 1.0), seconds[measured]), 2), int(measured.sum())
 
 
