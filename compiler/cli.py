@@ -25,6 +25,7 @@ from .commands.run import run_command
 from .commands.show import show_command
 from .commands.targets import targets_command
 from .commands.verify import verify_command
+from .commands.what_if import what_if_command
 from .commands.why import why_command
 from .devices.interruption import interruptible
 from .errors import UsageError, UserError
@@ -52,6 +53,7 @@ for command in (
     targets_command,
     rules_command,
     why_command,
+    what_if_command,
     fmt_command,
     show_command,
     diff_command,

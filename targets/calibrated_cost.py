@@ -20,6 +20,10 @@ SLACK = 2.0
 """Work up to this many times beyond the largest that was measured, or this many times below the smallest, counts as measured."""
 
 
+KEPT = frozenset({"DequantizeLinear", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout"})
+"""Operators that no runtime folds though their inputs are constants: weights in integers are kept so, random numbers differ by run."""
+
+
 @dataclass(frozen=True, slots=True)
 class KernelTime:
     """Predicted seconds of a kernel, its launch not included."""
@@ -49,7 +53,7 @@ def streamed_share(calibration: Calibration, weights: float) -> float:
 
 
 def _operator_time(target: Target, device: Device, calibration: Calibration, view: OperatorView, compute_dtype: str) -> KernelTime:
-    if view.operator in FREE and not view.domain:
+    if runs_once(view):
         return KernelTime(0.0)
     rate = rate_of(calibration, device, view)
     if rate is None:
@@ -58,9 +62,22 @@ def _operator_time(target: Target, device: Device, calibration: Calibration, vie
     return KernelTime(amount / rate.value, outside(rate, view, amount))
 
 
+def runs_once(view: OperatorView) -> bool:
+    """Whether a run does nothing for it: it is another view of its input, or a runtime computes it when the model is loaded, as all its
+    inputs are constants. Weights are dequantised in every run, or inside the operators that read them."""
+    if view.operator in FREE and not view.domain:
+        return True
+    return bool(view.inputs) and view.operator not in KEPT and not view.has_body and all(tensor.const for tensor in view.inputs.values())
+
+
+def name_of(view: OperatorView) -> str:
+    """As the lines of a calibration name it: "Conv", "com.microsoft::FusedMatMul"."""
+    return f"{view.domain}::{view.operator}" if view.domain else view.operator
+
+
 def rate_of(calibration: Calibration, device: Device, view: OperatorView) -> Rate | None:
     """The first line that names the operator and whose condition holds."""
-    name = f"{view.domain}::{view.operator}" if view.domain else view.operator
+    name = name_of(view)
     for rate in calibration.rates:
         if name in rate.operators and guard_holds(device, view, rate.where):
             return rate

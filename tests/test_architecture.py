@@ -101,21 +101,23 @@ ARROWS: dict[str, set[str]] = {
         "compiler/bundle", "compiler/emit", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
         "passes/graph", "passes/place", "passes/rule", "targets",
     },
-    "compiler/calibrate": {
-        "compiler/bundle", "compiler/devices", "compiler/driver", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan",
-        "compiler/run", "passes/graph", "passes/place", "targets",
-    },
+    "compiler/calibrate": {"compiler/devices", "compiler/inputs", "passes/graph", "passes/place", "targets"},
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",
         "compiler/plan", "compiler/probe", "compiler/reference", "compiler/relax", "compiler/run",
         "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place",
         "passes/rule", "targets",
     },
+    "compiler/what_if": {
+        "compiler/bundle", "compiler/driver", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/reference",
+        "grammar/__init__.py", "grammar/words", "passes/place", "targets",
+    },
     "compiler/report": {"compiler/run", "targets"},
     "compiler/commands": {
         "compiler/cache", "compiler/calibrate",
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
         "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch",
+        "compiler/what_if",
         "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",
     },
     # A process that watches a command knows nothing of what the command does.
@@ -131,6 +133,7 @@ ARROWS: dict[str, set[str]] = {
 RULES = ("recover", "simplify", "substitute", "decompose", "tune")
 """Folders of passes/ whose files are rules: they import none of each other."""
 DATA_IN_FOLDERS = {
+    "compiler/calibrate/measure": "compiler/calibrate",
     "compiler/commands/line": "compiler/commands",
     "passes/place/memory": "passes/place",
     "compiler/devices/mil": "compiler/devices",

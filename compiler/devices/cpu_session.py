@@ -27,13 +27,14 @@ def open_session(
     weights_folder: Path | None = None,
     weights: Mapping[str, onnxruntime.OrtValue] = NO_WEIGHTS,
     executed: Path | None = None,
+    profile: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """A session that prints nothing below a fatal error. Raises what onnxruntime raises; its exceptions share no base class.
 
     optimise: with onnxruntime's graph optimisations, as far as `settings` leave them on. spin: its threads busy-wait for work for a while.
     threads: 0 for as many as cores. weights_folder: where the external weights of a serialised model are. weights: external weights by
     name, read where they lie: keep them as long as the session. executed: where to write the graph that it executes, large weights beside
-    it.
+    it. profile: how the file begins that its profiler writes at the end (`session.end_profiling()` names it).
     """
     import onnxruntime
 
@@ -49,6 +50,8 @@ def open_session(
         options.optimized_model_filepath = str(executed)
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{executed.stem}.bin")
         options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "256")
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     if weights:
         options.add_external_initializers(list(weights), list(weights.values()))
     return onnxruntime.InferenceSession(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...grammar import HwError, Source, load_source, read_source
+from ...grammar import HwError, Result, Source, load_source, read_source
 from ...grammar.analyse import analyse
 from ...grammar.rule_facts import rule_facts
 from ...targets.model import Target
@@ -18,19 +18,26 @@ def amended_target(path: Path, target: Target, statements: Sequence[tuple[str, s
 
     Names and places are those of the file, as if it had been edited."""
     try:
-        original = read_source(path)
+        found = amended_result(path, target, statements).target
     except (HwError, OSError):
         return None
-    child = Source(str(path.with_name(f"{path.name} with what is advised")), _child(target.name, statements))
+    return None if found is None else in_place(found, target)
+
+
+def amended_result(path: Path, target: Target, statements: Sequence[tuple[str, str]], why: str = "with what is advised") -> Result:
+    """The target with the statements as the language reads it, with every message; the file it is read from is named after the target's,
+    and `why`. Raises HwError or OSError where the target's file cannot be read."""
+    original = read_source(path)
+    child = Source(str(path.with_name(f"{path.name} {why}")), _child(target.name, statements))
 
     def load(written: str, source: Source) -> Source | str:
         return original if source.name == child.name else load_source(written, source)
 
-    found = analyse(child, rule_facts(), load).target
-    return None if found is None else _in_place(found, target)
+    return analyse(child, rule_facts(), load)
 
 
-def _in_place(found: Target, target: Target) -> Target:
+def in_place(found: Target, target: Target) -> Target:
+    """The target that was found, with the names of the one it was made from, and its places where it has them."""
     limits = {(limit.kind, limit.subject): limit.origin for limit in target.limits}
     memories = {memory.name: memory.origin for memory in target.memories}
     return replace(

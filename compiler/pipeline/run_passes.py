@@ -46,9 +46,15 @@ class PassOptions:
 PLAIN = PassOptions()
 
 
-def run_passes(work: Work, stage: Stage, watchers: Sequence[Watcher] = (), until: str = "", inserted: Inserted = NOTHING) -> None:
-    """The pipeline on `work`, to the pass named `until` and what is inserted after it, or to its end. Raises what passes and watchers
-    raise."""
+def run_passes(
+    work: Work, stage: Stage, watchers: Sequence[Watcher] = (), until: str = "", inserted: Inserted = NOTHING, after: str = ""
+) -> None:
+    """The pipeline on `work`, to the pass named `until` and what is inserted after it, or to its end; on a work that it was run on before
+    until `after`, from there. Raises what passes and watchers raise."""
+    if after:
+        for row in PIPELINE[[row.name for row in PIPELINE].index(after) + 1 :]:
+            _run(row, work, stage, watchers)
+        return
     for watcher in watchers:
         with _timed(stage, watcher):
             watcher.begin(work)

@@ -32,6 +32,15 @@ def arena_room(compiled: Compiled, target: Target) -> int:
 
 def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
     """All limits that can be predicted, and each memory's budget. Raises Infeasible for those that do not hold."""
+    results = limit_records(target, found)
+    problem = broken(results)
+    if problem is not None:
+        raise problem
+    return results
+
+
+def limit_records(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
+    """The same, whether they hold or not. Raises TargetError where the target says too little for one."""
     results = [
         _record(_budget(memory, target), float(found.held[memory.name].total), "predicted")
         for memory in target.memories
@@ -48,9 +57,6 @@ def check_limits(target: Target, found: Predictions) -> tuple[LimitRecord, ...]:
             results.append(_record(limit, value, "predicted"))
         elif limit.kind in MEASURED:
             results.append(_record(limit, None, "measured"))
-    problem = broken(results)
-    if problem is not None:
-        raise problem
     return tuple(results)
 
 
@@ -108,7 +114,7 @@ def _record(limit: Limit, value: float | None, basis: Literal["predicted", "meas
 
 def broken(results: Sequence[LimitRecord]) -> Infeasible | None:
     """One error for all limits that do not hold, latency first: no other plan is known to be faster. None where all hold."""
-    broken = sorted((r for r in results if not _holds(r)), key=lambda r: r.kind not in OF_TIME)
+    broken = sorted((r for r in results if not holds(r)), key=lambda r: r.kind not in OF_TIME)
     if not broken:
         return None
     first = broken[0]
@@ -123,7 +129,8 @@ def broken(results: Sequence[LimitRecord]) -> Infeasible | None:
     )
 
 
-def _holds(record: LimitRecord) -> bool:
+def holds(record: LimitRecord) -> bool:
+    """Whether the limit is kept, as far as that is known."""
     return record.value is None or record.margin is None or record.margin > 0 or (record.margin == 0 and "=" in record.comparison)
 
 

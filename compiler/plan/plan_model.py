@@ -22,7 +22,7 @@ from .arena import ArenaPlan
 from .confidence import confidence_of, with_doubts
 from .forced import contradiction, forced_by_limits
 from .handoffs import assemble
-from .limits import OF_TIME, arena_room, check_limits, loading_notes
+from .limits import OF_TIME, arena_room, broken, limit_records, loading_notes
 from .plan_memories import with_memories
 from .predict import Predictions, predict
 from .segments import Compiled
@@ -51,6 +51,8 @@ class Unplanned:
     problem: Infeasible | TargetError
     others: tuple[Placement, ...] = ()
     """Slower plans that may keep the limit, fastest first; empty where none can, or where this was already one of them."""
+    breaking: PlannedModel | None = None
+    """The plan that breaks a limit."""
 
 
 def plan_model(
@@ -69,16 +71,29 @@ def plan_model(
         work = start(loaded, target, effort, plan, options.without)
         work.objective = options.objective
         work.diagnose = diagnose
+    planned = plan_work(loaded, work, stage, options)
+    if isinstance(planned, Unplanned) or not faster:
+        return planned
+    return replace(planned, notes=(*planned.notes, f"faster plans were refused: {faster}"))
+
+
+def plan_work(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions = PLAIN, after: str = "") -> PlannedModel | Unplanned:
+    """The same for a work that was started, and on which the passes up to `after` were run already."""
+    problem: Infeasible | TargetError | None
+    breaking: PlannedModel | None = None
     try:
-        planned = _carry_out(loaded, work, stage, options)
-    except (Infeasible, TargetError) as problem:
-        told = contradiction(work.placement)
-        if told and isinstance(problem, Infeasible):
-            problem = Infeasible(
-                problem.resource, problem.demand, problem.limit, (), message=f"{problem.message}; {told}", where=problem.where
-            )
-        return Unplanned(problem, other_plans(work, problem) if plan is None else ())
-    return replace(planned, notes=(*planned.notes, f"faster plans were refused: {faster}")) if faster else planned
+        planned = _carry_out(loaded, work, stage, options, after)
+        problem = broken(planned.limits)
+        if problem is None:
+            assert work.placement is not None
+            return replace(planned, notes=(*forced_by_limits(work.placement), *loading_notes(work.target, planned.predicted)))
+        breaking = planned
+    except (Infeasible, TargetError) as refused:
+        problem = refused
+    told = contradiction(work.placement)
+    if told and isinstance(problem, Infeasible):
+        problem = Infeasible(problem.resource, problem.demand, problem.limit, (), message=f"{problem.message}; {told}", where=problem.where)
+    return Unplanned(problem, other_plans(work, problem) if work.plan is None else (), breaking)
 
 
 def other_plans(work: Work, problem: UserError) -> tuple[Placement, ...]:
@@ -111,8 +126,9 @@ def rules_for(target: Target, without: frozenset[str]) -> tuple[tuple[Rewrite, .
     return tuple(rule for rule in library.substitutes if rule.name not in without), families_of(target, library, without)
 
 
-def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions) -> PlannedModel:
-    run_passes(work, stage, options.watchers, inserted=options.inserted)
+def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions, after: str) -> PlannedModel:
+    """Whether the plan keeps the limits is in its records."""
+    run_passes(work, stage, options.watchers, inserted=options.inserted, after=after)
     assert work.placement is not None
     with stage("plan"):
         compiled = assemble(work.graph, work.target, work.segments)
@@ -124,8 +140,5 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
         )
         found = predict(compiled, work.target, latency=latency, arena=arena.arena.mapped)
         confidence = confidence_of(work.placement, latency)
-        limits = with_doubts(check_limits(work.target, found), confidence)
-    notes = (*forced_by_limits(work.placement), *loading_notes(work.target, found))
-    return PlannedModel(
-        loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found, confidence=confidence, notes=notes
-    )
+        limits = with_doubts(limit_records(work.target, found), confidence)
+    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found, confidence=confidence)

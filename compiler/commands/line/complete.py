@@ -32,6 +32,14 @@ def complete_buckets(context: click.Context, parameter: click.Parameter, incompl
     return list(_matching((bucket.name for target in _targets(context) for bucket in target.shapes), incomplete))
 
 
+def complete_settings(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Paths of the numbers of the target given before it on the line, up to the `=`."""
+    from ...what_if.number import numbers_of
+
+    numbers = [number for target in _targets(context) for number in numbers_of(target)]
+    return list(_matching((f"{name}=" for n in numbers for name in (n.short, n.path)), incomplete)) if "=" not in incomplete else []
+
+
 def complete_rules(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Every rule, those of the given target's file too."""
     from ...pipeline.rules import list_rules
@@ -54,6 +62,7 @@ def _targets(context: click.Context) -> Iterator[Target]:
     """The one that the line names so far; none where it cannot be read: a completion has no place for an error."""
     given: Any = context.params.get("target")
     if given:
+        given = str(given).split(",")[0]  # `what-if` takes several
         from ....grammar import HwError
         from ...errors import UserError
         from ...hw.load_target import load_target

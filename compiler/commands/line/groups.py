@@ -11,7 +11,7 @@ from ...errors import UsageError, did_you_mean
 
 SECTIONS = {
     "Compile and run": ("compile", "run", "verify"),
-    "Understand a result": ("check", "why", "rules"),
+    "Understand a result": ("check", "why", "what-if", "rules"),
     "Describe a machine": ("targets", "show", "diff", "new-target", "fmt", "probe"),
     "Editor, shell and disk": ("lsp", "completion", "cache"),
 }

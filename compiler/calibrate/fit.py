@@ -1,0 +1,171 @@
+"""From what was measured on a device to its calibration: classes, rates, hold-out, interval, and what stands out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ...targets.calibration import Block, Calibration, Holdout
+from ...targets.model import Device, Target
+from .fit_holdout import HeldOut, hold_out, interval, median_error, share_within
+from .fit_lines import HERE, calibration_of, rounded
+from .fit_one_rate import one_rate
+from .fit_predict import Predicted, predict_segments
+from .fit_rates import Rates, fit_rates
+from .fit_samples import Samples, samples_of
+from .records import MeasuredSegment, Measurement
+
+if TYPE_CHECKING:
+    from .fit_samples import Flags
+
+BLOCKS = (1, 4, 8, 16, 32)
+"""Of channels of a convolution: which one a runtime computes in shows in the times."""
+PADDED = ("Conv",)
+CACHES = (8, 16, 24, 32, 48, 64)
+"""MiB of weights that may stay in caches."""
+ONE_RATE = "no operator has a time of its own: one factor was fitted to whole latencies, on the rates that the target states"
+MOST_INTERVAL, MOST_REFUSED = 0.20, 0.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A calibration, and all that a report says of it."""
+
+    calibration: Calibration
+    samples: Samples
+    rates: Rates
+    predicted: Predicted
+    """By the calibration, of what it was fitted to."""
+    held: tuple[HeldOut, ...]
+    failures: tuple[str, ...]
+    """Why it must not be used; () where it may."""
+    notes: tuple[str, ...] = ()
+
+
+def fit(measurement: Measurement, target: Target, *, date: str = "", with_holdout: bool = True) -> Fitted:
+    """The calibration of the measured device. `date`: for the note. Raises ValueError where nothing with a time was measured."""
+    import numpy as np
+
+    device = target.device(measurement.device)
+    segments = tuple(s for s in measurement.segments if s.kernels and (s.latency or any(k.seconds for k in s.kernels)))
+    if not segments:
+        raise ValueError("nothing was measured: no operator and no model has a time")
+    everything = np.ones(len(segments), bool)
+    samples, rates, blocks = _best(segments, target, device, everything)
+    rates = unbiased(samples, everything, rates)
+
+    def without(chosen: Flags) -> Predicted:
+        own = unbiased(samples, chosen, _rates(samples, chosen, device, rates.beyond))
+        return predict_segments(samples, own, calibration_of(samples, chosen, own, blocks, note="", version=""))
+
+    held = hold_out(segments, without) if with_holdout else ()
+    calibration = calibration_of(
+        samples, everything, rates, blocks, note=note_of(measurement, segments, date), version=measurement.runtime,
+        holdout=holdout_of(held, segments),
+    )  # fmt: skip
+    return Fitted(
+        calibration=calibration, samples=samples, rates=rates, predicted=predict_segments(samples, rates, calibration), held=held,
+        failures=failures_of(held, calibration) if with_holdout else (), notes=() if _profiled(samples, everything) else (ONE_RATE,),
+    )  # fmt: skip
+
+
+def _profiled(samples: Samples, chosen: Flags) -> bool:
+    return bool((samples.kernel_seconds[chosen[samples.kernel_segment]] > 0).any())
+
+
+def _rates(samples: Samples, chosen: Flags, device: Device, beyond: float) -> Rates:
+    return fit_rates(samples, chosen, beyond) if _profiled(samples, chosen) else one_rate(samples, chosen, device, beyond)
+
+
+def _best(segments: Sequence[MeasuredSegment], target: Target, device: Device, chosen: Flags) -> tuple[Samples, Rates, tuple[Block, ...]]:
+    """The block of channels, then the size of the cache, under which the rates explain most."""
+    tried = []
+    for multiple in BLOCKS:
+        blocks = (Block(operators=PADDED, axis="channels", multiple=multiple, origin=HERE),) if multiple > 1 else ()
+        samples = samples_of(segments, target, device, blocks)
+        rates = _rates(samples, chosen, device, CACHES[2] * 2.0**20)
+        tried.append((misfit(samples, chosen, rates), multiple, samples, rates, blocks))
+    _, _, samples, rates, blocks = min(tried, key=lambda one: (round(one[0], 3), one[1]))
+    if rates.weight_slowness > 0:
+        others = [fit_rates(samples, chosen, size * 2.0**20) for size in CACHES]
+        rates = min(others, key=lambda one: (round(misfit(samples, chosen, one), 3), one.beyond))
+    return samples, rates, blocks
+
+
+def misfit(samples: Samples, chosen: Flags, rates: Rates) -> float:
+    """Mean absolute relative error of operators within their model, weighted by time, each model counting alike; bounded per operator."""
+    import numpy as np
+
+    from .fit_rates import price
+
+    slowness = np.array(rates.slowness)
+    priced = price(samples, rates.lines, slowness)
+    line, amount = priced.line[priced.main], priced.amount[priced.main]
+    use = chosen[samples.kernel_segment] & (samples.kernel_seconds > 0) & (line >= 0)
+    expected = amount[use] * slowness[line[use]] + rates.overhead
+    seconds = samples.kernel_seconds[use]
+    off = np.minimum(np.abs(expected / seconds - 1.0), 1.0)
+    count = len(samples.segments)
+    total = np.bincount(samples.kernel_segment[use], seconds, minlength=count)
+    wrong = np.bincount(samples.kernel_segment[use], seconds * off, minlength=count)
+    return float(np.mean(wrong[total > 0] / total[total > 0]))
+
+
+def unbiased(samples: Samples, chosen: Flags, rates: Rates) -> Rates:
+    """All times by one factor, so that the median network is predicted as it was measured without the profiler."""
+    import numpy as np
+
+    whole = np.array([not s.single and bool(s.latency) for s in samples.segments], bool) & chosen
+    if not whole.any():
+        return rates
+    calibration = calibration_of(samples, chosen, rates, (), note="", version="")
+    predicted = predict_segments(samples, rates, calibration).seconds
+    ratios: dict[str, list[float]] = {}
+    for index in np.flatnonzero(whole):
+        ratios.setdefault(samples.segments[index].network, []).append(float(samples.latency[index] / predicted[index]))
+    factor = float(np.median([float(np.mean(found)) for found in ratios.values()]))
+    return replace(
+        rates, slowness=tuple(factor * one for one in rates.slowness), launch=factor * rates.launch, dispatch=factor * rates.dispatch,
+        weight_slowness=factor * rates.weight_slowness,
+    )  # fmt: skip
+
+
+def holdout_of(held: Sequence[HeldOut], segments: Sequence[MeasuredSegment]) -> Holdout | None:
+    """As the file states it; None where no network could be held out."""
+    if not held:
+        return None
+    within = tuple((rounded(share_within(held, error), 2), error) for error in (0.10, 0.15, 0.20))
+    width, middle = interval(held), median_error(held)
+    return Holdout(
+        within=within, median=None if middle is None else rounded(middle, 2), interval=None if width is None else rounded(width, 2, 1),
+        models=len({s.network for s in segments if not s.single}), origin=HERE,
+    )  # fmt: skip
+
+
+def failures_of(held: Sequence[HeldOut], calibration: Calibration) -> tuple[str, ...]:
+    """The rules by which a calibration has failed."""
+    found = []
+    width = calibration.holdout.interval if calibration.holdout else None
+    if width is not None and width > MOST_INTERVAL:
+        found.append(
+            f"90 % of held-out models are within {width:.0%} only, above {MOST_INTERVAL:.0%}: measure more networks, or on a quieter machine"
+        )
+    refused = sum(one.refused for one in held) / len(held) if held else 0.0
+    if refused > MOST_REFUSED:
+        found.append(
+            f"{refused:.0%} of held-out models are more than 10 % outside what was measured, above {MOST_REFUSED:.0%}: measure more networks"
+        )
+    return tuple(found)
+
+
+def note_of(measurement: Measurement, segments: Sequence[MeasuredSegment], date: str) -> str:
+    """ "onnxruntime 1.32.0, 1 thread, 41 networks, 2026-11-27"."""
+    networks = len({s.network for s in segments if not s.single})
+    threads = measurement.environment.get("threads", "")
+    single = len({s.case for s in segments if s.single})
+    parts = [
+        measurement.runtime, f"{threads} thread{'s' * (threads != '1')}" if threads else "", f"{networks} network{'s' * (networks != 1)}",
+        f"{single} kernels" if single else "", date or measurement.environment.get("date", ""),
+    ]  # fmt: skip
+    return ", ".join(filter(None, parts))

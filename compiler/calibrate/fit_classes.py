@@ -1,0 +1,171 @@
+"""Which kinds of operators get a rate of their own: lines in the order of the file, from special to general.
+
+The first line that matches counts. A line that too few measured operators match is left out, so that its operators fall to the next one
+that matches: classes collapse to their parents of themselves, and with little data few numbers remain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...targets.calibration import Measure
+from ...targets.exact_condition import number
+from ...targets.formula import Among, Attribute, Binary, Call, Expression, Name, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A line that may be written."""
+
+    operators: tuple[str, ...]
+    measure: Measure
+    where: Expression | None = None
+    keep: bool = False
+    """Whether it stays with fewer operators than others need: nothing stands behind it."""
+
+
+def dim(operand: str, axis: int) -> Expression:
+    return Call("dim", (Name(operand), number(axis)))
+
+
+def rank(operand: str) -> Expression:
+    return Call("rank", (Name(operand),))
+
+
+def const(operand: str) -> Expression:
+    return Call("const", (Name(operand),))
+
+
+def attribute(name: str) -> Expression:
+    return Attribute(name)
+
+
+def compare(left: Expression, operator: str, right: Expression | float | str) -> Expression:
+    """`left operator right`, numbers and words as the language spells them."""
+    return Binary(operator, left, Text(right) if isinstance(right, str) else number(right) if isinstance(right, int | float) else right)
+
+
+def both(first: Expression, *rest: Expression) -> Expression:
+    """All of them."""
+    for part in rest:
+        first = Binary("and", first, part)
+    return first
+
+
+def dtype_in(operand: str, *dtypes: str) -> Expression:
+    asked = Call("dtype", (Name(operand),))
+    return Among(asked, tuple(map(Text, dtypes))) if len(dtypes) > 1 else compare(asked, "==", dtypes[0])
+
+
+_DEPTHWISE = both(compare(attribute("group"), ">", 1), compare(dim("W", 1), "==", 1))
+_POINTWISE = both(compare(dim("W", -1), "==", 1), compare(dim("W", -2), "==", 1))
+_PLANAR = compare(rank("W"), "==", 4)
+_LINE = compare(rank("W"), "==", 3)
+_FEW_ROWS = both(const("B"), compare(rank("A"), ">=", 2), compare(dim("A", -2), "<=", 4))
+_BEFORE_13 = compare(Name("opset"), "<", 13)
+_INNER_AXIS = both(compare(attribute("axis"), "!=", -1), compare(attribute("axis"), "!=", Binary("-", rank("input"), number(1))))
+_HALF, _BYTE = ("fp16", "bf16"), ("int8", "uint8")
+
+MICROSOFT = "com.microsoft::"
+PRODUCTS = ("MatMul", "Gemm")
+INTEGER_PRODUCTS = (
+    "MatMulInteger",
+    "QLinearMatMul",
+    f"{MICROSOFT}QGemm",
+    f"{MICROSOFT}DynamicQuantizeMatMul",
+    f"{MICROSOFT}MatMulIntegerToFloat",
+)
+FUSED_PRODUCTS = (f"{MICROSOFT}FusedMatMul", f"{MICROSOFT}FusedGemm", f"{MICROSOFT}TransposeMatMul")
+RECURRENT = ("LSTM", "GRU", "RNN")
+ATTENTION = ("Attention", f"{MICROSOFT}MultiHeadAttention", f"{MICROSOFT}GroupQueryAttention", f"{MICROSOFT}Attention")
+COMPUTE = ("Conv", "ConvTranspose", *PRODUCTS, *FUSED_PRODUCTS, "Einsum")
+NORMS = (
+    "LayerNormalization", "RMSNormalization", "InstanceNormalization", "GroupNormalization", "SimplifiedLayerNormalization",
+    "MeanVarianceNormalization", "LpNormalization", f"{MICROSOFT}SkipLayerNormalization", f"{MICROSOFT}SkipSimplifiedLayerNormalization",
+    f"{MICROSOFT}BiasGelu", f"{MICROSOFT}EmbedLayerNormalization",
+)  # fmt: skip
+SKIP_NORMS = (f"{MICROSOFT}SkipLayerNormalization", f"{MICROSOFT}SkipSimplifiedLayerNormalization")
+CURVES = (
+    "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos", "Swish", "HardSigmoid", "HardSwish", "Mish", "Softplus", "Elu", "Selu",
+    "Celu", "Softsign", "Sqrt", "Reciprocal", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh",
+    f"{MICROSOFT}Gelu", f"{MICROSOFT}FastGelu", f"{MICROSOFT}QuickGelu", f"{MICROSOFT}BiasGelu",
+)  # fmt: skip
+ARITHMETIC = ("Add", "Sub", "Mul", "Div")
+LOGIC = (
+    "And", "Or", "Xor", "Not", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Mod", "BitShift", "BitwiseAnd", "BitwiseOr",
+    "BitwiseXor", "BitwiseNot", "IsNaN", "IsInf",
+)  # fmt: skip
+PLAIN = (
+    *ARITHMETIC, "Relu", "Clip", "LeakyRelu", "PRelu", "Abs", "Neg", "Max", "Min", "Sum", "Mean", "Floor", "Ceil", "Round", "Sign",
+    "ThresholdedRelu", "BatchNormalization", "Dropout", "Shrink",
+)  # fmt: skip
+REDUCTIONS = (
+    "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
+    "ReduceSumSquare", "ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "CumSum", "CumProd", "TopK",
+)  # fmt: skip
+POOLS = ("MaxPool", "AveragePool", "LpPool", "QLinearAveragePool")
+GATHERS = ("Gather", "GatherElements", "GatherND", "ScatterND", "ScatterElements", "OneHot", "NonZero", "Compress")
+MOVERS = (
+    "Concat", "Split", "Slice", "Pad", "Expand", "Tile", "Where", "Cast", "CastLike", "Trilu", "ConstantOfShape", "Range",
+    "DepthToSpace", "SpaceToDepth", "ReverseSequence", "CenterCropPad", "EyeLike",
+)  # fmt: skip
+QUANTISERS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+INTEGER_PLAIN = (f"{MICROSOFT}QLinearAdd", f"{MICROSOFT}QLinearMul", f"{MICROSOFT}QLinearSigmoid", f"{MICROSOFT}QLinearConcat")
+
+
+def _alone(*operators: str, measure: Measure = "elements") -> tuple[Class, ...]:
+    return tuple(Class((name,), measure) for name in operators)
+
+
+CLASSES: tuple[Class, ...] = (
+    # Arithmetic of matrices and windows, in operations.
+    Class(("QLinearConv", "ConvInteger"), "operations"),
+    Class(("Conv",), "operations", dtype_in("X", *_BYTE)),
+    Class(PRODUCTS, "operations", dtype_in("A", *_BYTE)),
+    Class(INTEGER_PRODUCTS, "operations"),
+    Class((f"{MICROSOFT}MatMulNBits",), "operations"),
+    Class(("Conv",), "operations", dtype_in("X", *_HALF)),
+    Class(PRODUCTS, "operations", dtype_in("A", *_HALF)),
+    Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR)),
+    Class(("Conv",), "operations", compare(attribute("group"), ">", 1)),
+    Class(("Conv",), "operations", both(_LINE, compare(dim("W", 1), "<=", 4))),
+    Class(("Conv",), "operations", _LINE),
+    Class(("Conv",), "operations", compare(dim("W", 1), "<=", 4)),
+    Class(("Conv",), "operations", both(_PLANAR, _POINTWISE)),
+    Class(("ConvTranspose",), "operations"),
+    Class(ATTENTION, "operations"),
+    Class(RECURRENT, "operations"),
+    Class(PRODUCTS, "operations", _FEW_ROWS),
+    Class(PRODUCTS, "operations", const("B")),
+    Class(("MatMul", *FUSED_PRODUCTS, "Einsum"), "operations"),
+    Class(("Conv",), "operations"),
+    Class(COMPUTE, "operations", keep=True),
+    # Functions of elements, norms and reductions, in elements.
+    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt"),
+    Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),
+    Class(("Softmax", "LogSoftmax"), "elements", compare(dim("input", -1), "<=", 8)),
+    Class(("Softmax", "LogSoftmax"), "elements"),
+    Class(SKIP_NORMS, "elements"),
+    Class(("InstanceNormalization", "GroupNormalization"), "elements"),
+    Class(NORMS, "elements"),
+    Class(("LRN",), "elements"),
+    Class(("Resize", "Upsample"), "elements", compare(attribute("mode"), "==", "nearest")),
+    Class(("Resize", "Upsample", "GridSample"), "elements"),
+    Class(REDUCTIONS, "elements"),
+    Class(POOLS, "operations"),
+    Class(CURVES, "elements", keep=True),
+    # What moves bytes.
+    Class(ARITHMETIC, "elements", both(compare(dim("C", -1), "==", 1), compare(rank("C"), ">=", 3))),
+    Class(("DynamicQuantizeLinear",), "bytes"),
+    Class(QUANTISERS, "bytes"),
+    Class(INTEGER_PLAIN, "bytes"),
+    Class(("Transpose",), "bytes"),
+    Class(("Concat",), "bytes"),
+    Class(GATHERS, "bytes"),
+    Class(("Cast", "CastLike"), "bytes"),
+    Class(("Where", *LOGIC), "bytes"),
+    Class(MOVERS, "bytes"),
+    Class(PLAIN, "bytes"),
+    Class((*PLAIN, *LOGIC, *MOVERS, "Transpose", *GATHERS, *QUANTISERS), "bytes", keep=True),
+)
+"""Every operator here is named with the operands and attributes that its own conditions ask for."""

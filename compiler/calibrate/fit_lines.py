@@ -1,0 +1,95 @@
+"""Fitted rates as the lines of a calibration, in numbers of as many digits as are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...targets.calibration import Block, Calibration, Holdout, Range, Rate
+from ...targets.origin import Origin
+from .fit_classes import CLASSES
+from .fit_rates import Rates, price
+from .fit_samples import Samples
+
+if TYPE_CHECKING:
+    from .fit_samples import Array, Flags
+
+HERE = Origin("calibrate", 1, 1)
+DIGITS = 3
+"""Of rates and times; no measurement has more."""
+
+
+def calibration_of(
+    samples: Samples, chosen: Flags, rates: Rates, blocks: Sequence[Block], *, note: str, version: str, holdout: Holdout | None = None
+) -> Calibration:
+    """The lines, with what they were measured on: the `chosen` segments."""
+    return Calibration(
+        note=note, version=version, launch=rounded(rates.launch), dispatch=rounded(rates.dispatch),
+        weights_bandwidth=rounded(1.0 / rates.weight_slowness) if rates.weight_slowness > 0 else None, weights_beyond=rates.beyond,
+        blocks=tuple(blocks), rates=lines(samples, chosen, rates), holdout=holdout, memory=None, power=None, origin=HERE,
+    )  # fmt: skip
+
+
+def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
+    """One per class that was fitted; `seen` and `inner` are of the operators that kernels cost."""
+    import numpy as np
+
+    priced = price(samples, rates.lines, np.array(rates.slowness))
+    use = chosen[samples.kernel_segment] & (samples.kernel_launches > 0)
+    found = []
+    for place, index in enumerate(rates.lines):
+        mine = use & (priced.line[priced.main] == place)
+        forms = priced.main[mine]
+        off, count = _off(samples, rates, priced.amount, mine, forms, place)
+        row = CLASSES[index]
+        found.append(
+            Rate(
+                operators=row.operators,
+                value=rounded(1.0 / rates.slowness[place]),
+                measure=row.measure,
+                seen=_range(priced.amount[forms]),
+                inner=_range(samples.inner[forms]),
+                samples=count,
+                spread=off,
+                where=row.where,
+                origin=HERE,
+            )  # fmt: skip
+        )
+    return tuple(found)
+
+
+def _off(samples: Samples, rates: Rates, amount: Array, mine: Flags, forms: Array, place: int) -> tuple[float | None, int]:
+    """(Share by which half of the operators, weighted by time, are off the line, operators measured)."""
+    import numpy as np
+
+    seconds = samples.kernel_seconds[mine]
+    measured = np.isfinite(seconds)
+    if not measured.any():
+        return None, int(mine.sum())
+    expected = amount[forms][measured] * rates.slowness[place] + rates.overhead
+    return rounded(weighted_median(np.abs(seconds[measured] / expected - 1.0), seconds[measured]), 2), int(measured.sum())
+
+
+def weighted_median(values: Array, weights: Array) -> float:
+    """The value below which half of the weight lies."""
+    import numpy as np
+
+    order = np.argsort(values, kind="stable")
+    half = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+    return float(values[order[min(int(half), len(order) - 1)]])
+
+
+def _range(values: Array) -> Range | None:
+    positive = values[values > 0]
+    return Range(rounded(float(positive.min()), 2, -1), rounded(float(positive.max()), 2, 1)) if len(positive) else None
+
+
+def rounded(value: float, digits: int = DIGITS, toward: int = 0) -> float:
+    """To so many digits: to the nearest, or down (-1) or up (1)."""
+    if value == 0.0 or not math.isfinite(value):
+        return value
+    exponent = math.floor(math.log10(abs(value))) - digits + 1
+    scaled = value * 10.0**-exponent
+    whole = round(scaled) if toward == 0 else math.floor(scaled + 1e-9) if toward < 0 else math.ceil(scaled - 1e-9)
+    return float(f"{whole}e{exponent}")

@@ -1,0 +1,64 @@
+"""What lines predict for segments, whole models among them: the sum of `kernel_time`, over arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...targets.calibrated_cost import SLACK
+from ...targets.calibration import Calibration, Range
+from .fit_rates import Rates, price
+from .fit_samples import Samples
+
+if TYPE_CHECKING:
+    from .fit_samples import Array, Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Of every segment."""
+
+    seconds: Array
+    outside: Array
+    """The share of them that no measured operator was near."""
+    kernels: Array
+    """[kernel]: seconds, its launch included."""
+
+
+def predict_segments(samples: Samples, rates: Rates, calibration: Calibration) -> Predicted:
+    """Seconds of every segment by the rounded numbers of the calibration that `rates` became."""
+    import numpy as np
+
+    slowness = np.array([1.0 / rate.value for rate in calibration.rates])
+    priced = price(samples, rates.lines, slowness)
+    line, amount = priced.line[priced.main], priced.amount[priced.main]
+    work = np.where(
+        line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free[priced.main], 0.0, samples.roofline[priced.main])
+    )
+    share = np.maximum(samples.weights - calibration.weights_beyond, 0.0) / np.maximum(samples.weights, 1.0)
+    bandwidth = calibration.weights_bandwidth
+    streamed = samples.kernel_weights * share[samples.kernel_segment] / bandwidth if bandwidth else np.zeros(len(work))
+    kernels = work + (streamed + (calibration.launch or 0.0)) * samples.kernel_launches
+    unseen = _unseen(samples, calibration, line, amount, samples.inner[priced.main]) & (samples.kernel_launches > 0)
+    count = len(samples.segments)
+    seconds = np.bincount(samples.kernel_segment, kernels, minlength=count) + (calibration.dispatch or 0.0)
+    beyond = np.bincount(samples.kernel_segment, kernels * unseen, minlength=count)
+    return Predicted(seconds, beyond / np.maximum(seconds, 1e-12), kernels)
+
+
+def _unseen(samples: Samples, calibration: Calibration, line: Array, amount: Array, extent: Array) -> Flags:
+    """Kernels without a line, or outside what it was measured on."""
+    import numpy as np
+
+    work = _bounds([rate.seen for rate in calibration.rates])[line]
+    inner = _bounds([rate.inner for rate in calibration.rates])[line]
+    far = (amount > 0) & ((amount < work[:, 0] / SLACK) | (amount > work[:, 1] * SLACK))
+    wide = (extent > 0) & ((extent < inner[:, 0] / SLACK) | (extent > inner[:, 1] * SLACK))
+    return np.asarray((line < 0) | far | wide)
+
+
+def _bounds(ranges: list[Range | None]) -> Array:
+    """[line, low or high]; the last row is of what has no line."""
+    import numpy as np
+
+    return np.array([(r.low, r.high) if r else (0.0, np.inf) for r in [*ranges, None]])

@@ -1,0 +1,209 @@
+"""Rates, launch, dispatch and bandwidth of weights by non-negative least squares on relative errors.
+
+    latency(segment) = dispatch + sum over kernels of (launch + work · 1/rate) + streamed weights · 1/bandwidth
+    profiled(kernel) = overhead + work · 1/rate + streamed weights · 1/bandwidth
+
+Overhead is what the profiler adds, and is not written anywhere: launch and dispatch come from latencies alone. A kernel's work is that of
+its costliest member, which depends on the rates, so the fit is repeated; rows far off count less from fit to fit (Huber).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .fit_classes import CLASSES
+from .fit_samples import MEASURES, Samples
+
+if TYPE_CHECKING:
+    from .fit_samples import Array, Flags, Numbers
+
+LEAST = 5
+"""Measured operators that a line needs."""
+MOST_LINES = 40
+ROUNDS = 4
+CLOCK = 2e-6
+"""Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
+KERNEL_BEND, LATENCY_BEND = 0.4, 0.25
+"""Relative error from which a row's weight falls."""
+LATENCY_WEIGHT = 2.0
+SINGLE_WEIGHT = 0.3
+"""Of a kernel of the grid, against a network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What was fitted; seconds per unit of work, by index of CLASSES."""
+
+    lines: tuple[int, ...]
+    slowness: tuple[float, ...]
+    launch: float
+    dispatch: float
+    weight_slowness: float
+    """Seconds per byte of streamed weights; 0 where none were measured."""
+    beyond: float
+    """Bytes of weights that stay in caches."""
+    overhead: float
+    """Seconds that the profiler adds to a kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Seconds of every form and every kernel at some rates."""
+
+    line: Numbers
+    """[form]: place in Rates.lines, or -1."""
+    amount: Array
+    """[form]: work in the measure of its line."""
+    main: Numbers
+    """[kernel]: the form that it costs."""
+
+
+def lines_of(samples: Samples, active: Sequence[int]) -> tuple[Numbers, Array]:
+    """(place in `active` or -1, work) of each form: the first of its classes that is active."""
+    import numpy as np
+
+    place = {index: k for k, index in enumerate(active)}
+    line = np.full(len(samples.forms), -1, np.int64)
+    amount = np.zeros(len(samples.forms))
+    for form, matches in enumerate(samples.matches):
+        found = next((index for index in matches if index in place), None)
+        if found is not None:
+            line[form] = place[found]
+            amount[form] = samples.amounts[form, MEASURES.index(CLASSES[found].measure)]
+    line[samples.free] = -1
+    return line, amount
+
+
+def price(samples: Samples, active: Sequence[int], slowness: Array) -> Priced:
+    """Which member of every kernel is the costliest at these rates; of equal ones the first."""
+    import numpy as np
+
+    line, amount = lines_of(samples, active)
+    seconds = np.where(line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free, 0.0, samples.roofline))
+    cost = seconds[samples.member_form]
+    order = np.lexsort((np.arange(len(cost)), -cost, samples.member_kernel))
+    return Priced(line, amount, samples.member_form[order[samples.kernel_start]])
+
+
+def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
+    """The rates that explain the `chosen` segments best. Lines to which nothing can be assigned (collinear classes, noise) are left out."""
+    import numpy as np
+
+    active = _enough(samples, chosen, range(len(CLASSES)))
+    while True:
+        solved = _solve(samples, chosen, active, beyond)
+        dead = {active[k] for k, value in enumerate(solved[: len(active)]) if value <= 0.0 and not CLASSES[active[k]].keep}
+        kept = _enough(samples, chosen, [index for index in active if index not in dead])
+        if kept == active:
+            break
+        active = kept
+    count = len(active)
+    slowness = np.maximum(solved[:count], _fastest(samples, active) if count else solved[:0])
+    launch, dispatch, weight, overhead = map(float, solved[count:])
+    return Rates(tuple(active), tuple(map(float, slowness)), launch, dispatch, weight, beyond, overhead)
+
+
+def _enough(samples: Samples, chosen: Flags, classes: Iterable[int]) -> list[int]:
+    """Classes that enough measured operators fall to, once those with fewer are left out; at most MOST_LINES, by their share of time."""
+    import numpy as np
+
+    active = list(classes)
+    kernels = chosen[samples.kernel_segment]
+    members = kernels[samples.member_kernel]
+    while True:
+        line, _ = lines_of(samples, active)
+        place = line[samples.member_form[members]]
+        counts = np.bincount(place[place >= 0], minlength=len(active))
+        forms = np.bincount(line[np.unique(samples.member_form[members])] + 1, minlength=len(active) + 1)[1:]
+        least = np.array([1 if CLASSES[index].keep else LEAST for index in active])
+        kept = [index for k, index in enumerate(active) if counts[k] >= least[k] and forms[k] >= min(2, least[k])]
+        if len(kept) == len(active):
+            break
+        active = kept
+    if len(active) > MOST_LINES:
+        seconds = np.bincount(place[place >= 0], samples.roofline[samples.member_form[members]][place >= 0], minlength=len(active))
+        least_first = sorted(range(len(active)), key=lambda k: (CLASSES[active[k]].keep, seconds[k]))
+        return _enough(samples, chosen, sorted(set(active) - {active[least_first[0]]}))
+    return active
+
+
+def _fastest(samples: Samples, active: Sequence[int]) -> Array:
+    """A hundredth of the roofline's seconds per unit of work: what no rate is better than, however little was measured."""
+    import numpy as np
+
+    line, amount = lines_of(samples, active)
+    found = np.zeros(len(active))
+    for k in range(len(active)):
+        mine = (line == k) & (amount > 0)
+        found[k] = 0.01 * float(np.median(samples.roofline[mine] / amount[mine])) if mine.any() else 0.0
+    return found
+
+
+def _solve(samples: Samples, chosen: Flags, active: Sequence[int], beyond: float) -> Array:
+    """Slowness of each line, then launch, dispatch, slowness of streamed weights and the profiler's overhead."""
+    import numpy as np
+
+    slowness = 100.0 * _fastest(samples, active)
+    solved = np.zeros(len(active) + 4)
+    trust: Array | None = None
+    for _ in range(ROUNDS):
+        rows, goal, weight, bend = _rows(samples, chosen, price(samples, active, slowness), len(active), beyond)
+        scale = weight if trust is None else weight * trust
+        solved = _non_negative(rows * scale[:, None], goal * scale)
+        slowness = solved[: len(active)]
+        off = np.abs(rows @ solved - goal)
+        trust = np.sqrt(np.minimum(1.0, bend / np.maximum(off, 1e-12)))
+    return solved
+
+
+def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: float) -> tuple[Array, Array, Array, Array]:
+    """The system in relative terms: (coefficients, goals, weights, error from which a row counts less) of kernels, then of latencies."""
+    import numpy as np
+
+    segment, main = samples.kernel_segment, priced.main
+    share = np.maximum(samples.weights - beyond, 0.0) / np.maximum(samples.weights, 1.0)
+    kernels = np.zeros((len(main), count + 4))
+    known = priced.line[main] >= 0
+    kernels[np.flatnonzero(known), priced.line[main][known]] = priced.amount[main][known]
+    kernels[:, count + 2] = samples.kernel_weights * share[segment] * (samples.kernel_launches > 0)
+    rest = np.where(known | samples.free[main], 0.0, samples.roofline[main])
+    whole = np.zeros((len(samples.latency), count + 4))
+    np.add.at(whole, segment, kernels)
+    whole[:, count] = np.bincount(segment, samples.kernel_launches, minlength=len(whole))
+    whole[:, count + 1] = 1.0
+    left = samples.latency - np.bincount(segment, rest, minlength=len(whole))
+    kernels[:, count + 3] = samples.kernel_launches
+    single = np.array([s.single for s in samples.segments], bool)
+    floor = np.array([max(s.floor, 0.02) for s in samples.segments])
+    use = chosen[segment] & (samples.kernel_seconds > 0) & (samples.kernel_launches > 0)
+    profiled = np.bincount(segment[use], samples.kernel_seconds[use], minlength=len(whole))
+    scale = np.maximum(samples.kernel_seconds[use], CLOCK)
+    latencies = chosen & (samples.latency > 0)
+    weight = np.sqrt(samples.kernel_seconds[use] / profiled[segment[use]]) * np.where(single[segment[use]], SINGLE_WEIGHT, 1.0)
+    trusted = LATENCY_WEIGHT * np.where(single, SINGLE_WEIGHT, 1.0) * np.minimum(1.0, 0.05 / floor)
+    return (
+        np.concatenate([kernels[use] / scale[:, None], whole[latencies] / samples.latency[latencies, None]]),
+        np.concatenate([(samples.kernel_seconds[use] - rest[use]) / scale, left[latencies] / samples.latency[latencies]]),
+        np.concatenate([weight, trusted[latencies]]),
+        np.concatenate([np.full(len(scale), KERNEL_BEND), np.full(int(latencies.sum()), LATENCY_BEND)]),
+    )
+
+
+def _non_negative(rows: Array, goal: Array) -> Array:
+    """argmin |rows x - goal| with x >= 0, by the normal equations of columns scaled to length 1 (few columns, many rows)."""
+    import numpy as np
+    from scipy.optimize import nnls
+
+    length = np.sqrt((rows * rows).sum(axis=0))
+    used = length > 0
+    found = np.zeros(rows.shape[1])
+    if not used.any():
+        return found
+    scaled = rows[:, used] / length[used]
+    ridge = 1e-5 * np.eye(scaled.shape[1])
+    upper = np.linalg.qr(np.concatenate([scaled, ridge]), mode="r")
+    target = np.linalg.lstsq(upper.T, scaled.T @ goal, rcond=None)[0]
+    found[used] = nnls(upper, target)[0] / length[used]
+    return found

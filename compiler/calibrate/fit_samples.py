@@ -1,0 +1,131 @@
+"""A measurement as arrays: distinct operators with the classes that they match, kernels of them, segments of those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...targets.calibrated_cost import inner, name_of, runs_once, work
+from ...targets.calibration import Block
+from ...targets.cost import kernel_seconds, weight_bytes
+from ...targets.model import Device, Target
+from ...targets.operator_view import OperatorView
+from ...targets.support import guard_holds
+from .fit_classes import CLASSES
+from .records import MeasuredSegment
+
+if TYPE_CHECKING:
+    import numpy
+
+    Array = numpy.ndarray[tuple[int, ...], numpy.dtype[numpy.float64]]
+    Numbers = numpy.ndarray[tuple[int, ...], numpy.dtype[numpy.int64]]
+    Flags = numpy.ndarray[tuple[int, ...], numpy.dtype[numpy.bool_]]
+
+MEASURES = ("operations", "elements", "bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Forms are distinct operators (equal operators of a model are one form); members are the operators of kernels, in order."""
+
+    forms: tuple[OperatorView, ...]
+    matches: tuple[tuple[int, ...], ...]
+    """Of each form: indices of CLASSES, in their order."""
+    amounts: Array
+    """[form, measure]: work in operations, elements, bytes."""
+    inner: Array
+    """[form]: its inner extent; 0 where it has none."""
+    roofline: Array
+    """[form]: seconds where it has no line."""
+    free: Flags
+    """[form]: whether it is done when the model is loaded, or is only another view of its input."""
+    member_form: Numbers
+    member_kernel: Numbers
+    """Of each member: its form and its kernel; ascending by kernel."""
+    kernel_start: Numbers
+    """Of each kernel: its first member."""
+    kernel_segment: Numbers
+    kernel_seconds: Array
+    """Profiled; nan where it was not."""
+    kernel_weights: Array
+    """Bytes of constants read."""
+    kernel_launches: Array
+    """1, or 0 where all members are free."""
+    segments: tuple[MeasuredSegment, ...]
+    latency: Array
+    """[segment]; nan where it was not measured."""
+    weights: Array
+    """[segment]: bytes of its weights."""
+
+
+def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Device, blocks: Sequence[Block]) -> Samples:
+    """All segments with kernels, as arrays."""
+    import numpy as np
+
+    table = _Forms(target, device, tuple(blocks))
+    member_form: list[int] = []
+    member_kernel: list[int] = []
+    starts: list[int] = []
+    kernels: list[tuple[int, float, float, float]] = []
+    for index, segment in enumerate(segments):
+        for kernel in segment.kernels:
+            starts.append(len(member_form))
+            forms = [table.number(view, kernel.compute_dtype) for view in kernel.views]
+            member_form += forms
+            member_kernel += [len(kernels)] * len(forms)
+            seconds = float("nan") if kernel.seconds is None else kernel.seconds
+            launches = float(any(not table.free[form] for form in forms))
+            kernels.append((index, seconds, weight_bytes(kernel.views, kernel.compute_dtype), launches))
+    columns = list(zip(*kernels, strict=True)) or [(), (), (), ()]
+    return Samples(
+        forms=tuple(table.views), matches=tuple(table.matches), amounts=np.array(table.amounts, float).reshape(-1, len(MEASURES)),
+        inner=np.array(table.inner, float), roofline=np.array(table.roofline, float), free=np.array(table.free, bool),
+        member_form=np.array(member_form, np.int64), member_kernel=np.array(member_kernel, np.int64),
+        kernel_start=np.array(starts, np.int64), kernel_segment=np.array(columns[0], np.int64),
+        kernel_seconds=np.array(columns[1], float), kernel_weights=np.array(columns[2], float),
+        kernel_launches=np.array(columns[3], float), segments=tuple(segments),
+        latency=np.array([float("nan") if s.latency is None else s.latency for s in segments], float),
+        weights=np.array([float(s.weight_bytes) for s in segments], float),
+    )  # fmt: skip
+
+
+class _Forms:
+    """Distinct operators, numbered as they come."""
+
+    def __init__(self, target: Target, device: Device, blocks: tuple[Block, ...]) -> None:
+        self._target, self._device, self._blocks = target, device, blocks
+        self._known: dict[tuple[object, ...], int] = {}
+        self.views: list[OperatorView] = []
+        self.matches: list[tuple[int, ...]] = []
+        self.amounts: list[list[float]] = []
+        self.inner: list[float] = []
+        self.roofline: list[float] = []
+        self.free: list[bool] = []
+
+    def number(self, view: OperatorView, compute_dtype: str) -> int:
+        key = (compute_dtype, *signature(view))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = len(self.views)
+            self._add(view, compute_dtype)
+        return found
+
+    def _add(self, view: OperatorView, compute_dtype: str) -> None:
+        name = name_of(view)
+        rows = [k for k, row in enumerate(CLASSES) if name in row.operators and guard_holds(self._device, view, row.where)]
+        free = runs_once(view)
+        self.views.append(view)
+        self.matches.append(tuple(rows))
+        self.amounts.append([work(view, measure, self._blocks, compute_dtype) for measure in MEASURES])  # type: ignore[arg-type]
+        self.inner.append(inner(view) or 0.0)
+        self.roofline.append(0.0 if free else kernel_seconds(self._target, self._device, (view,), compute_dtype))
+        self.free.append(free)
+
+
+def signature(view: OperatorView) -> tuple[object, ...]:
+    """All of an operator that its time may depend on: equal for operators that only have other names."""
+    operands: Mapping[str, object] = {label: (t.dtype, t.shape, t.const) for label, t in view.inputs.items()}
+    results = tuple((label, t.dtype, t.shape) for label, t in view.outputs.items())
+    attributes = tuple(sorted(view.attributes.items(), key=lambda item: item[0]))
+    return (view.domain, view.operator, view.opset, view.quantised, attributes, tuple(operands.items()), results)

@@ -1,0 +1,138 @@
+"""Measure many segments in interleaved passes, so that what disturbs the machine for a while disturbs no single one in all passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ....targets.model import Device, Target
+from ...errors import UserError
+from ..records import MeasuredKernel, MeasuredSegment
+from .gate import AGREEING, Judged, judge_chunks, judge_profile
+from .join import Joined, join
+from .overhead import Overhead, refined
+from .ports import ports_of
+from .segment_kernels import SegmentKernels, segment_kernels
+from .source import Profile, Runnable, Source
+
+RETRIES = 3
+"""Further passes over what the gate refused."""
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A segment to be measured."""
+
+    network: str
+    case: str
+    path: Path
+    single: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Seconds of running per case and pass."""
+
+    latency: float = 0.35
+    profile: float = 0.6
+    passes: int = AGREEING
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A case that the gate, or the runtime, refused."""
+
+    case: str
+    why: str
+
+
+@dataclass(slots=True)
+class _Job:
+    case: Case
+    model: Runnable
+    kernels: SegmentKernels
+    chunks: list[float] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
+    failed: str = ""
+
+    def judge(self, overhead: Overhead) -> tuple[Judged, Profile | None, str]:
+        """What its chunks say, the quietest profile, and why they cannot be believed."""
+        judged = judge_chunks(self.chunks)
+        profile = min(self.profiles, key=lambda one: one.seconds, default=None)
+        fault = judged.fault or (judge_profile(profile, judged.seconds, overhead) if profile else "")
+        return judged, profile, self.failed or fault
+
+
+def measure_cases(
+    cases: Sequence[Case], target: Target, device: Device, source: Source, overhead: Overhead, budget: Budget, tell: Tell
+) -> tuple[tuple[MeasuredSegment, ...], tuple[Refused, ...]]:
+    """Every case that could be measured, and those that could not with the reason; the order is that of `cases`."""
+    jobs, refused = _open(cases, target, device)
+    for number in range(budget.passes):
+        for job in jobs:
+            tell(f"pass {number + 1} of {budget.passes}: {job.case.case}")
+            _pass(job, source, budget, number < 2)
+    overhead = refined(overhead, [(min(job.profiles, key=lambda one: one.seconds), min(job.chunks)) for job in jobs if job.profiles])
+    for number in range(RETRIES):
+        again = [job for job in jobs if not job.failed and job.judge(overhead)[2]]
+        for job in again:
+            tell(f"measured again ({number + 1} of {RETRIES}): {job.case.case}: {job.judge(overhead)[2]}")
+            _pass(job, source, budget, True)
+    made = []
+    for job in jobs:
+        judged, profile, fault = job.judge(overhead)
+        if fault:
+            refused.append(Refused(job.case.case, fault))
+        else:
+            made.append(measured(job.case, job.kernels, judged, profile, overhead))
+    return tuple(made), tuple(refused)
+
+
+def _open(cases: Sequence[Case], target: Target, device: Device) -> tuple[list[_Job], list[Refused]]:
+    import onnx
+
+    jobs, refused = [], []
+    for case in cases:
+        try:
+            model = onnx.load_model(case.path)
+            runnable = Runnable(case.path, ports_of(model), len(model.graph.node))
+            jobs.append(_Job(case, runnable, segment_kernels(model, target, device)))
+        except UserError as problem:
+            refused.append(Refused(case.case, problem.message))
+    return jobs, refused
+
+
+def _pass(job: _Job, source: Source, budget: Budget, profiled: bool) -> None:
+    if job.failed:
+        return
+    try:
+        job.chunks.append(source.latency(job.model, budget.latency).seconds)
+        if profiled:
+            job.profiles.append(source.profile(job.model, job.chunks[-1], budget.profile))
+    except UserError as problem:
+        job.failed = problem.message
+
+
+def measured(case: Case, kernels: SegmentKernels, judged: Judged, profile: Profile | None, overhead: Overhead) -> MeasuredSegment:
+    """The record of a case; seconds of operators without their launch and without what the profiler takes."""
+    reported = () if profile is None else profile.reported
+    net = [type(one)(one.name, max(0.0, one.seconds - one.calls * overhead.profiler), one.calls, one.others, one.kind) for one in reported]
+    joined = join(kernels.kernels, net)
+    return MeasuredSegment(
+        network=case.network,
+        case=case.case,
+        kernels=tuple(_kernels(kernels, joined)),
+        weight_bytes=kernels.weight_bytes,
+        latency=judged.seconds,
+        floor=judged.floor,
+        unjoined=joined.unjoined,
+        single=case.single,
+    )
+
+
+def _kernels(kernels: SegmentKernels, joined: Joined) -> Iterator[MeasuredKernel]:
+    for number, kernel in enumerate(kernels.kernels):
+        seconds = joined.seconds.get(number)
+        yield MeasuredKernel(name=kernel.name, views=kernel.views, compute_dtype=kernel.compute_dtype, seconds=seconds)

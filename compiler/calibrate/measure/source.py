@@ -1,0 +1,71 @@
+"""What measures: a runtime with a profiler of its own. Everything runs on one thread, in the thread that calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from .clock import Chunk
+from .join import Reported
+from .ports import Ports
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a profiler reports of one run: the mean of the quietest of many."""
+
+    reported: tuple[Reported, ...]
+    runs: int
+    """That were averaged."""
+
+    @property
+    def seconds(self) -> float:
+        """Of all operators, what the profiler itself takes included."""
+        return sum(one.seconds for one in self.reported)
+
+    @property
+    def calls(self) -> float:
+        return sum(one.calls for one in self.reported)
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A segment's file and where it reads and writes."""
+
+    path: Path
+    ports: Ports
+    operators: int
+    """In it."""
+
+
+class Source(Protocol):
+    """A runtime that measures."""
+
+    @property
+    def runtime(self) -> str:
+        """With its version: "onnxruntime 1.32.0"."""
+        ...
+
+    def latency(self, model: Runnable, budget: float) -> Chunk:
+        """Seconds of one run without the profiler; `budget` seconds are spent. Raises BundleError where the runtime refuses the model."""
+        ...
+
+    def profile(self, model: Runnable, latency: float, budget: float) -> Profile:
+        """Seconds by operator."""
+        ...
+
+
+def quietest(runs: Sequence[Sequence[Reported]], share: float) -> Profile:
+    """The mean over the runs whose sums are lowest: durations are whole microseconds, so that no single one tells. Reports of one name in
+    one run are added."""
+    ranked = sorted(runs, key=lambda run: sum(one.seconds for one in run))
+    kept = ranked[: max(1, round(share * len(ranked)))]
+    found: dict[str, Reported] = {}
+    for run in kept:
+        for one in run:
+            old = found.get(one.name)
+            seconds, calls = (old.seconds, old.calls) if old else (0.0, 0.0)
+            found[one.name] = Reported(one.name, seconds + one.seconds / len(kept), calls + one.calls / len(kept), one.others, one.kind)
+    return Profile(tuple(found.values()), len(kept))
