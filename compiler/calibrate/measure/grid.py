@@ -142,7 +142,9 @@ def _windows() -> Iterator[GridKernel]:
         yield _one(f"{kernel} {into}->{out} {extent} group {group}", "Conv", [(1, into, extent)], [(out, into // group, kernel)], **given)
     for into, out, extent, kernel in ((64, 32, 28, 2), (128, 64, 14, 4), (32, 16, 56, 4), (16, 3, 64, 2)):
         given = {"kernel_shape": [kernel] * 2, "strides": [2, 2], "pads": [(kernel - 2) // 2] * 4}
-        yield _one(f"{into}->{out} {extent} kernel {kernel}", "ConvTranspose", [(1, into, extent, extent)], [(into, out, kernel, kernel)], **given)
+        yield _one(
+            f"{into}->{out} {extent} kernel {kernel}", "ConvTranspose", [(1, into, extent, extent)], [(into, out, kernel, kernel)], **given
+        )
     for operator, kernel, stride in (("MaxPool", 3, 2), ("MaxPool", 2, 2), ("MaxPool", 5, 1), ("AveragePool", 2, 2), ("AveragePool", 3, 1)):
         for channels, extent in ((64, 112), (256, 28), (512, 14)):
             given = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [kernel // 2 if kernel != 2 else 0] * 4}
@@ -157,7 +159,14 @@ def _products() -> Iterator[GridKernel]:
         yield _one(f"{rows}x{inner}x{columns}", "MatMul", [(1, rows, inner)], [(inner, columns)])
         if rows <= 4 or rows == 128:
             yield _one(f"{rows}x{inner}x{columns}", "Gemm", [(rows, inner)], [(inner, columns), (columns,)])
-    for heads, rows, inner, columns in ((2, 32, 64, 32), (12, 32, 32, 32), (6, 197, 64, 197), (6, 197, 197, 64), (12, 128, 64, 128), (4, 400, 32, 400)):
+    for heads, rows, inner, columns in (
+        (2, 32, 64, 32),
+        (12, 32, 32, 32),
+        (6, 197, 64, 197),
+        (6, 197, 197, 64),
+        (12, 128, 64, 128),
+        (4, 400, 32, 400),
+    ):
         yield _one(f"batched {heads}x{rows}x{inner}x{columns}", "MatMul", [(1, heads, rows, inner), (1, heads, inner, columns)])
     for heads, rows, size in ((2, 32, 64), (12, 32, 32), (3, 197, 64), (12, 128, 64), (6, 64, 64), (8, 16, 64)):
         yield _one(f"{heads} heads {rows}x{size}", "Attention", [(1, heads, rows, size)] * 3)
@@ -312,11 +321,25 @@ def _recurrent() -> Iterator[GridKernel]:
 
 def _narrow() -> Iterator[GridKernel]:
     """int8 in the forms that quantisers write, weights of fewer bits, and fp16."""
-    for into, out, extent, kernel, group in ((64, 64, 28, 3, 1), (32, 96, 56, 1, 1), (128, 128, 14, 3, 1), (96, 96, 56, 3, 96), (3, 32, 112, 3, 1), (256, 256, 14, 1, 1)):
+    for into, out, extent, kernel, group in (
+        (64, 64, 28, 3, 1),
+        (32, 96, 56, 1, 1),
+        (128, 128, 14, 3, 1),
+        (96, 96, 56, 3, 96),
+        (3, 32, 112, 3, 1),
+        (256, 256, 14, 1, 1),
+    ):
         given: dict[str, Any] = {"kernel_shape": [kernel] * 2, "pads": [kernel // 2] * 4, "group": group}
         name, shape = f"{kernel}x{kernel} {into}->{out} {extent} group {group}", (out, into // group, kernel, kernel)
         built = Builder()
-        built.requantised(built.op("Conv", built.quantised(built.input((1, into, extent, extent), UINT8)), built.quantised(built.weight(shape, INT8), INT8), **given))
+        built.requantised(
+            built.op(
+                "Conv",
+                built.quantised(built.input((1, into, extent, extent), UINT8)),
+                built.quantised(built.weight(shape, INT8), INT8),
+                **given,
+            )
+        )
         yield GridKernel(f"Conv int8 {name}", built.model())
         built = Builder()
         built.op("Conv", built.input((1, into, extent, extent), HALF), built.weight(shape, HALF), **given)
@@ -355,7 +378,9 @@ def _narrow_products(rows: int, inner: int, columns: int) -> Iterator[GridKernel
     built = Builder()
     packed = built.constant(np.random.default_rng(0).integers(0, 256, (columns, inner // 32, 16)).astype(np.uint8))
     scales = built.constant(np.full(columns * inner // 32, 0.01, np.float32))
-    built.op("MatMulNBits", built.input((1, rows, inner)), packed, scales, domain="com.microsoft", K=inner, N=columns, bits=4, block_size=32)
+    built.op(
+        "MatMulNBits", built.input((1, rows, inner)), packed, scales, domain="com.microsoft", K=inner, N=columns, bits=4, block_size=32
+    )
     made = built.model()
     made.graph.output[0].CopyFrom(helper.make_tensor_value_info(made.graph.output[0].name, TensorProto.FLOAT, [1, rows, columns]))
     yield GridKernel(f"MatMulNBits {name}", made)
