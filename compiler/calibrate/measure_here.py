@@ -13,7 +13,7 @@ from ..driver.compile_model import compile_model
 from ..driver.result import CompileResult
 from ..errors import UserError
 from .fit_memory import MeasuredMemory
-from .measure.grid import grid
+from .grid.grid import grid
 from .measure.measure import Budget, Case, Refused, measure_cases
 from .measure.openvino_source import OpenVinoSource
 from .measure.ort_source import OrtSource
