@@ -13,7 +13,7 @@ from ..driver.compile_model import compile_model
 from ..driver.result import CompileResult
 from ..errors import UserError
 from .fit_memory import MeasuredMemory
-from .grid.grid import grid
+from .grid.grid import grid_cases
 from .measure.measure import Budget, Case, Refused, measure_cases
 from .measure.openvino_source import OpenVinoSource
 from .measure.ort_source import OrtSource
@@ -65,7 +65,13 @@ def source_of(device: Device) -> Source:
 
 
 def measure_here(
-    target: Target, device: Device, subjects: Sequence[Subject], environment: Mapping[str, str], tell: Tell, kernels: bool = True
+    target: Target,
+    device: Device,
+    subjects: Sequence[Subject],
+    environment: Mapping[str, str],
+    tell: Tell,
+    kernels: bool = True,
+    models: Budget = MODELS,
 ) -> MeasuredHere:
     """Compiles every model for the target, measures its segments of the device, and the kernels of the grid; in interleaved passes."""
     source = source_of(device)
@@ -75,18 +81,11 @@ def measure_here(
         overhead = measure_overhead(source)
         singles: tuple[MeasuredSegment, ...] = ()
         if kernels:
-            singles, _ = measure_cases(tuple(_grid_cases(folder)), target, device, source, overhead, KERNELS, tell)
+            singles, _ = measure_cases(grid_cases(folder), target, device, source, overhead, KERNELS, tell)
         cases, memory, failed = _compiled(target, device, subjects, folder, tell)
-        segments, refused = measure_cases(cases, target, device, source, overhead, MODELS, tell)
+        segments, refused = measure_cases(cases, target, device, source, overhead, models, tell)
     found = Measurement(device=device.name, runtime=source.runtime, environment=environment, segments=(*singles, *segments))
     return MeasuredHere(measurement=found, refused=(*failed, *refused), memory=memory)
-
-
-def _grid_cases(folder: Path) -> Iterator[Case]:
-    for number, kernel in enumerate(grid()):
-        path = folder / f"kernel_{number}.onnx"
-        path.write_bytes(kernel.model.SerializeToString())
-        yield Case(network=f"kernel {kernel.name}", case=kernel.name, path=path, single=True)
 
 
 def _compiled(
