@@ -32,6 +32,8 @@ MOST_INTERVAL, MOST_REFUSED = 0.20, 0.15
 class Fitted:
     """A calibration, and all that a report says of it."""
 
+    device: str
+    """Of the target."""
     calibration: Calibration
     samples: Samples
     rates: Rates
@@ -65,7 +67,7 @@ def fit(measurement: Measurement, target: Target, *, date: str = "", with_holdou
         holdout=holdout_of(held, segments),
     )  # fmt: skip
     return Fitted(
-        calibration=calibration, samples=samples, rates=rates, predicted=predict_segments(samples, rates, calibration), held=held,
+        device=device.name, calibration=calibration, samples=samples, rates=rates, predicted=predict_segments(samples, rates, calibration), held=held,
         failures=failures_of(held, calibration) if with_holdout else (), notes=() if _profiled(samples, everything) else (ONE_RATE,),
     )  # fmt: skip
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context
 from typing import TYPE_CHECKING
 
 from ...targets.calibrated_cost import name_of
 from ...targets.calibration import Block, Calibration, Holdout, Range, Rate
 from ...targets.origin import Origin
-from .fit_classes import CLASSES
+from .fit_classes import CLASSES, known
 from .fit_rates import Priced, Rates, price, streamed_bytes
 from .fit_samples import Samples
 
@@ -97,7 +98,5 @@ def rounded(value: float, digits: int = DIGITS, toward: int = 0) -> float:
     """To so many digits: to the nearest, or down (-1) or up (1)."""
     if value == 0.0 or not math.isfinite(value):
         return value
-    exponent = math.floor(math.log10(abs(value))) - digits + 1
-    scaled = value * 10.0**-exponent
-    whole = round(scaled) if toward == 0 else math.floor(scaled + 1e-9) if toward < 0 else math.ceil(scaled - 1e-9)
-    return float(f"{whole}e{exponent}")
+    way = {0: ROUND_HALF_EVEN, -1: ROUND_FLOOR, 1: ROUND_CEILING}[toward]
+    return float(Context(prec=digits, rounding=way).create_decimal(repr(value)))
