@@ -14,6 +14,7 @@ from .formula import Expression
 from .origin import Origin
 
 Measure = Literal["operations", "elements", "bytes"]
+Axis = Literal["channels", "rows", "columns", "inner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Block:
     """`block Conv channels 16;`: a runtime rounds extents up to its block before it computes."""
 
     operators: tuple[str, ...]
-    axis: Literal["channels", "rows", "columns", "inner"]
+    axis: Axis
     multiple: int
     origin: Origin
 

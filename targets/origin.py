@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Provenance = Literal["stated", "src", "vendor", "proxy", "guess"]
+Provenance = Literal["stated", "measured", "src", "vendor", "proxy", "guess"]
 
 
 @dataclass(frozen=True, slots=True, order=True)

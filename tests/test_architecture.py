@@ -116,7 +116,8 @@ ARROWS: dict[str, set[str]] = {
     "compiler/commands": {
         "compiler/cache", "compiler/calibrate",
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
-        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch", "compiler/what_if",
+        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch",
+        "compiler/what_if",
         "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",
     },
     # A process that watches a command knows nothing of what the command does.

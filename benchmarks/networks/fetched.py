@@ -17,6 +17,7 @@ def fetched() -> tuple[Network, ...]:
         _fetched("lightnet", "lightnet", "batch=1"),
         _fetched("ppocr2_cls", "ppocr", "x=1x3x48x192"),
         _fetched("ppocr4_det", "ppocr", "x=1x3x320x320"),
+        _fetched("ppocr4_det", "ppocr", "x=1x3x640x640", name="ppocr4_det_640"),
         _fetched("ppocr4_rec", "ppocr", "x=1x3x48x320"),
         _fetched("magika_v3_3", "magika", "bytes=1x2048"),
         _fetched("silero_vad_16k_op15", "silero", "batch=1", "sequence=512"),

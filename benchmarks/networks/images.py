@@ -7,7 +7,7 @@ from functools import partial
 
 import onnx
 
-from . import classic, mobile, residual
+from .families import classic, mobile, residual
 from .network import Network
 
 VGG = (32, 32, 0, 64, 64, 0, 128, 128, 128, 0, 256, 256, 256, 0, 256, 256, 0)
@@ -36,6 +36,7 @@ def _residual() -> tuple[Network, ...]:
         made("resnet18_128x4", "resnet18", "resnet", residual.resnet, (2, 2, 2, 2), 128, batch=4),
         made("resnet34_160", "resnet34", "resnet", residual.resnet, (3, 4, 6, 3), 160, folded=False),
         made("resnet50_192", "resnet50", "resnet", residual.deep_resnet, (3, 4, 6, 3), 192),
+        made("resnet50_384", "resnet50", "resnet", residual.deep_resnet, (3, 4, 6, 3), 384),
         made("resnext50_160", "resnext50", "resnext", residual.deep_resnet, (3, 4, 6, 3), 160, group=32, width=128),
         made("wide_resnet26_128", "wide_resnet26", "resnet", residual.deep_resnet, (2, 2, 2, 2), 128, width=128, folded=False),
         made("preact_resnet20_32", "preact_resnet20", "resnet", residual.preact_resnet, (3, 3, 3), 32, 16),
@@ -47,6 +48,7 @@ def _classic() -> tuple[Network, ...]:
     return (
         made("alexnet_224", "alexnet", "alexnet", classic.alexnet, 224, 1024),
         made("vgg_slim_160", "vgg_slim", "vgg", classic.vgg, 160, VGG, 512, False),
+        made("vgg_slim_320", "vgg_slim", "vgg", classic.vgg, 320, VGG, 512, False),
         made("vgg_norm_64", "vgg_norm", "vgg", classic.vgg, 64, (64, 0, 128, 0, 256, 256, 0, 512, 512, 0), 256, True),
         made("googlenet_192", "googlenet", "inception", classic.googlenet, 192),
         made("inception_v3_213", "inception_v3", "inception", classic.inception, 213),
@@ -58,6 +60,7 @@ def _classic() -> tuple[Network, ...]:
 def _mobile() -> tuple[Network, ...]:
     return (
         made("mobilenet_v1_224", "mobilenet_v1", "mobilenet", mobile.mobilenet_v1, 224, 1.0),
+        made("mobilenet_v1_384", "mobilenet_v1", "mobilenet", mobile.mobilenet_v1, 384, 1.0),
         made("mobilenet_v1_quarter_96", "mobilenet_v1_quarter", "mobilenet", mobile.mobilenet_v1, 96, 0.25),
         made("mobilenet_v2_224", "mobilenet_v2", "mobilenet", mobile.mobilenet_v2, 224),
         made("mobilenet_v2_128x3", "mobilenet_v2", "mobilenet", mobile.mobilenet_v2, 128, batch=3),
@@ -67,6 +70,7 @@ def _mobile() -> tuple[Network, ...]:
         made("efficientnet_b0_224", "efficientnet_b0", "efficientnet", mobile.efficientnet, 224),
         made("efficientnet_b2_256", "efficientnet_b2", "efficientnet", mobile.efficientnet, 256, 1.1, 1.2),
         made("efficientnet_v2_192", "efficientnet_v2", "efficientnet", mobile.efficientnet_v2, 192),
+        made("efficientnet_v2_320", "efficientnet_v2", "efficientnet", mobile.efficientnet_v2, 320),
         made("shufflenet_v2_224", "shufflenet_v2", "shufflenet", mobile.shufflenet_v2, 224, (116, 232, 464, 1024)),
         made("shufflenet_v2_half_320", "shufflenet_v2_half", "shufflenet", mobile.shufflenet_v2, 320, (48, 96, 192, 1024)),
         made("ghostnet_224", "ghostnet", "ghostnet", mobile.ghostnet, 224),

@@ -24,15 +24,16 @@ SECONDS, FEWEST = 1.0, 5
 """How long one network is run, and at least how often."""
 
 
-def arithmetic(network: Network) -> tuple[int, float]:
-    """(operators, operations) of what autoglmc compiles: the model after shapes are bound and constants folded."""
+def arithmetic(network: Network) -> tuple[int, int, float]:
+    """(operators, parameters, operations) of what autoglmc compiles: the model after shapes are bound and constants folded."""
     from autoglmc.compiler.load.load_model import load_model
     from autoglmc.compiler.load.source import source_of
     from autoglmc.passes.graph.graph import Graph
     from autoglmc.targets.cost import operator_flops
 
-    graph = Graph(load_model(source_of(network.path()), sizes_of(network)).model)
-    return len(graph.nodes), sum(operator_flops(graph.view(node)) for node in graph.nodes)
+    graph = Graph(load_model(source_of(network.path()), sizes_of(network)).proto)
+    parameters = sum(prod(tensor.dims) for tensor in graph.constants.values())
+    return len(graph.nodes), parameters, sum(operator_flops(graph.view(node)) for node in graph.nodes)
 
 
 def milliseconds(network: Network) -> float:
@@ -49,9 +50,7 @@ def milliseconds(network: Network) -> float:
 
 
 def row(network: Network, measured: bool) -> str:
-    model = network.model()
-    parameters = sum(prod(tensor.dims) for tensor in model.graph.initializer)
-    operators, operations = arithmetic(network)
+    operators, parameters, operations = arithmetic(network)
     shown = f"{network.name:26} {network.network:24} {network.family:14} {operators:5} {parameters / 1e6:8.2f} {operations / 1e9:8.3f}"
     return f"{shown} {milliseconds(network):8.2f}" if measured else shown
 

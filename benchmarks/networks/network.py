@@ -55,5 +55,5 @@ class Network:
 @cache
 def sources() -> str:
     """A digest of what makes the networks."""
-    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:8]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import planes, scaled, signals, tables
+from .families import planes, scaled, signals, tables
 from .images import made
 from .network import Network
 
@@ -31,13 +31,16 @@ def _scaled() -> tuple[Network, ...]:
 def _planes() -> tuple[Network, ...]:
     return (
         made("unet_128", "unet", "unet", planes.unet, 128, 24, 4, True),
+        made("unet_384", "unet", "unet", planes.unet, 384, 24, 4, True),
         made("unet_bilinear_192", "unet_bilinear", "unet", planes.unet, 192, 16, 5, False),
         made("deeplab_256", "deeplab", "deeplab", planes.deeplab, 256, 21),
         made("yolov5_320", "yolov5", "yolo", planes.yolo, 320, 16, "silu"),
+        made("yolov5_640", "yolov5", "yolo", planes.yolo, 640, 16, "silu"),
         made("yolov5_192", "yolov5", "yolo", planes.yolo, 192, 16, "silu"),
         made("yolo_leaky_256", "yolo_leaky", "yolo", planes.yolo, 256, 24, "leaky"),
         made("ssd_256", "ssd", "ssd", planes.ssd, 256, 21),
         made("edsr_96", "edsr", "resolution", planes.shuffled_resolution, 96, 32, 6, 2),
+        made("edsr_224", "edsr", "resolution", planes.shuffled_resolution, 224, 32, 6, 2),
         made("fsrcnn_112", "fsrcnn", "resolution", planes.transposed_resolution, 112, 56, 3),
         made("style_128", "style", "style", planes.style, 128, 24),
         made("autoencoder_64x4", "autoencoder", "autoencoder", planes.autoencoder, 64, (32, 64, 128, 256), 4),
@@ -50,6 +53,7 @@ def _signals() -> tuple[Network, ...]:
         made("tcn_512x2", "tcn", "tcn", signals.tcn, 512, 16, 96, 6, 2),
         made("wav2vec_12k", "wav2vec", "wav2vec", signals.wav2vec, 12000, 384, 3),
         made("whisper_tiny_300", "whisper_tiny", "whisper", signals.whisper_encoder, 300, 384, 4),
+        made("whisper_tiny_1500", "whisper_tiny", "whisper", signals.whisper_encoder, 1500, 384, 4),
         made("conformer_200", "conformer", "conformer", signals.conformer, 200, 144, 6),
         made("tasnet_8k", "tasnet", "tasnet", signals.tasnet, 8000, 128),
         made("crnn_200", "crnn", "crnn", signals.crnn, 200, 192),

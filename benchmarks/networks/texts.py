@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import decoders, language, vision
+from .families import decoders, language, vision
 from .images import made
 from .network import Network
 
@@ -20,6 +20,8 @@ def _encoders() -> tuple[Network, ...]:
         made("bert_mini_64", "bert_mini", "bert", language.bert, 4, 256, 4, 64, shapes=_at(64)),
         made("bert_mini_16x8", "bert_mini", "bert", language.bert, 4, 256, 4, 16, shapes=_at(16, 8), batch=8),
         made("bert_small_128", "bert_small", "bert", language.bert, 4, 512, 8, 128, opset=17, shapes=_at(128)),
+        made("bert_small_384", "bert_small", "bert", language.bert, 4, 512, 8, 384, opset=17, shapes=_at(384)),
+        made("bert_base_96", "bert_base", "bert", language.bert, 8, 768, 12, 96, words=4000, opset=17, shapes=_at(96)),
         made("bert_medium_48", "bert_medium", "bert", language.bert, 8, 512, 8, 48, shapes=_at(48)),
         made("distilbert_32", "distilbert", "bert", language.distilbert, 4, 768, 32, shapes=_at(32)),
         made("albert_96", "albert", "albert", language.albert, 6, 512, 96, shapes=_at(96)),
@@ -43,6 +45,7 @@ def _vision() -> tuple[Network, ...]:
     return (
         made("vit_tiny_224", "vit_tiny", "vit", vision.vit, 12, 192, 3, 224, 16),
         made("vit_small_160", "vit_small", "vit", vision.vit, 8, 384, 6, 160, 16, opset=14, fused=False),
+        made("vit_small_288", "vit_small", "vit", vision.vit, 8, 384, 6, 288, 16, opset=14, fused=False),
         made("deit_tiny_192", "deit_tiny", "vit", vision.vit, 10, 192, 3, 192, 16, tokens=2),
         made("clip_vision_128", "clip_vision", "vit", vision.vit, 6, 512, 8, 128, 16, act="quick_gelu", fused=False),
         made("vit_opset20_96", "vit_opset20", "vit", vision.vit, 6, 256, 4, 96, 8, opset=20),
@@ -52,5 +55,6 @@ def _vision() -> tuple[Network, ...]:
         made("segformer_256", "segformer", "segformer", vision.segformer, (2, 2, 2, 2), (32, 64, 128, 192), 256, 19),
         made("mobilevit_256", "mobilevit", "mobilevit", vision.mobilevit, 256),
         made("detr_320", "detr", "detr", vision.detr, 320, 192, 50),
+        made("detr_512", "detr", "detr", vision.detr, 512, 192, 50),
         made("convmixer_96", "convmixer", "convmixer", vision.convmixer, 6, 256, 96, 4),
     )

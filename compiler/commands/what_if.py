@@ -207,9 +207,12 @@ def _sweep(given: Given, made_by: Any, plot: Path | None, save: Path | None, out
 
 def _swept(given: Given, made_by: Any, results: Results | None, tell: Progress) -> Swept:
     from ..what_if.ask import read_ask
-    from ..what_if.sweep import Maker, sweep
+    from ..what_if.sweep import Maker, make_here, sweep
+    from ..what_if.task import check_model
 
     ask = read_ask(given, tell.warn)
     keep: Callable[[Any], None] = (lambda row: None) if results is None else results.add
     with made_by as make:
+        if len(ask.pairs) == 1 and make is make_here and not (results and results.rows):
+            check_model(ask.pairs[0])  # where there is nothing else, its error is that of the command
         return sweep(ask, Maker(make, {} if results is None else results.rows, keep, tell))

@@ -42,7 +42,7 @@ class IreeAdapter:
         self._words = words
 
     def missing(self) -> Absent | None:
-        lack = self.cannot_compile()
+        lack = self._lacks("iree.runtime")
         if lack is not None:
             return lack
         try:
@@ -54,19 +54,30 @@ class IreeAdapter:
         return None
 
     def cannot_compile(self) -> Absent | None:
+        return self._lacks("iree.compiler", "iree.runtime")
+
+    def _lacks(self, *modules: str) -> Absent | None:
+        """What of IREE is not here; a machine that only runs segments needs no compiler."""
+        from importlib import import_module
+
         if self._words[:1] != ("vulkan",):
             return Absent(f"`runtime iree {' '.join(self._words)}` lacks `vulkan`")
         try:
-            import iree.compiler
-            import iree.runtime  # noqa: F401
+            for module in modules:
+                import_module(module)
         except ImportError:
             return Absent("IREE is not installed", "pip install 'iree-base-compiler>=3.13,<3.14' 'iree-base-runtime>=3.13,<3.14'")
         return None
 
     def versions(self) -> Mapping[str, str]:
-        from importlib.metadata import version
+        """Compiler and runtime are released together under one number."""
+        from importlib.metadata import PackageNotFoundError, version
 
-        return {"iree_compiler": version("iree-base-compiler"), "vulkan_target": TARGET}
+        try:
+            release = version("iree-base-compiler")
+        except PackageNotFoundError:
+            release = version("iree-base-runtime")
+        return {"iree_compiler": release, "vulkan_target": TARGET}
 
     def compile(self, model: Path, blob: Path) -> None:
         imported, written = blob.with_suffix(".mlir"), blob.with_suffix(".written.mlir")

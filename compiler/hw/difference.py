@@ -16,6 +16,7 @@ from ...targets.formula import Expression, render
 from ...targets.model import Bucket, Device, KernelChain, Limit, Link, Memory, OperatorRule, RewriteLine, Runtime, Target
 from ...targets.origin import Origin
 from ...targets.rule_spec import RuleSpec
+from .stated_calibration import calibration_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,10 @@ def _sections(target: Target) -> dict[str, dict[str, Stated]]:
         sections[f"memory {memory.name}"] = {"": Stated(memory.name, None, memory.origin), **dict(fields)}
     for device in target.devices:
         sections[f"device {device.name}"] = _device(device, numbers)
+        if device.calibration is not None:
+            entries = calibration_entries(device.calibration)
+            measured = {subject: Stated(text, value, origin) for subject, text, value, origin in entries}
+            sections[f"calibration of {device.name}"] = {"": Stated("yes", None, device.calibration.origin), **measured}
     for link in target.links:
         sections[_link_name(link)] = _link(link, numbers)
     sections["limits"] = {"": Stated("limits"), **dict(map(_limit, target.limits))}
@@ -103,7 +108,20 @@ def _sections(target: Target) -> dict[str, dict[str, Stated]]:
 
 
 SKIPPED = frozenset(
-    {"name", "source", "destination", "both", "origin", "zero_copy_origin", "supports", "denies", "kernels", "rewrites", "peaks"}
+    {
+        "name",
+        "source",
+        "destination",
+        "both",
+        "origin",
+        "zero_copy_origin",
+        "supports",
+        "denies",
+        "kernels",
+        "rewrites",
+        "peaks",
+        "calibration",
+    }
 )
 
 

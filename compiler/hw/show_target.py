@@ -11,6 +11,7 @@ from ...targets.formula import Expression, render
 from ...targets.model import Device, Link, OperatorRule, Target
 from ...targets.origin import Origin
 from .difference import Difference, Stated
+from .stated_calibration import calibration_json
 
 SHORT = 60
 """Letters of two texts that fit on one line."""
@@ -60,6 +61,7 @@ def _device(device: Device) -> dict[str, Any]:
         "denied": [_rule(rule) for rule in device.denies],
         "kernels": [{"stages": [dataclasses.asdict(s) for s in chain.stages], "origin": _place(chain.origin)} for chain in device.kernels],
         "rewrites": rewrites,
+        "calibration": None if device.calibration is None else calibration_json(device.calibration),
         "origin": _place(device.origin),
     }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..activity import doing
 from .contrib_types.with_stand_ins import with_stand_ins
 from .infer_shapes import infer_shapes
+from .known.complete_types import complete_types
 from .plain_windows import spell_windows_plainly
 
 if TYPE_CHECKING:
@@ -43,11 +44,10 @@ def infer_once(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         with doing("inferring the shapes of the model"):
             model = with_stand_ins(model, infer_shapes)
+        afresh = False
     except (shape_inference.InferenceError, RuntimeError, ValueError):
-        # an operator that onnx does not know: what the exporter stated is all there is
-        model.graph.value_info.extend(stated.values())
-        _restore(shapes, model)
-        return model
+        afresh = True  # one node that onnx refuses; the others are asked one by one
+    complete_types(model, afresh)
     _restore(shapes, model)
     known = {value.name for value in model.graph.value_info if value.type.tensor_type.elem_type or not value.type.HasField("tensor_type")}
     written = {name for node in model.graph.node for name in node.output}

@@ -124,7 +124,7 @@ def _sort(graph: onnx.GraphProto, outer: frozenset[str], where: str) -> bool:
         for body in bodies(node):
             moved |= _sort(body, known | made, where)
     _check_produced(graph, known | made, where)
-    reads = [_reads(node) & made for node in graph.node]
+    reads = [names_read(node) & made for node in graph.node]
     ready, late = set(known), False
     for node, needs in zip(graph.node, reads, strict=True):
         late |= not needs <= ready
@@ -148,11 +148,11 @@ def _check_produced(graph: onnx.GraphProto, defined: frozenset[str], where: str)
             raise ModelError(f"graph output '{value.name}' is produced by nothing", where=where, help="export the model again")
 
 
-def _reads(node: onnx.NodeProto) -> set[str]:
+def names_read(node: onnx.NodeProto) -> set[str]:
     """What the node needs, its bodies included. A name that a body defines is the body's own, whatever has it outside."""
     names = {name for name in node.input if name}
     for body in bodies(node):
-        inside = {value.name for value in body.output}.union(*(_reads(inner) for inner in body.node))
+        inside = {value.name for value in body.output}.union(*(names_read(inner) for inner in body.node))
         names |= inside - {value.name for value in (*body.input, *body.initializer)} - {n for inner in body.node for n in inner.output}
     return names
 

@@ -28,7 +28,7 @@ def print_sweep(facts: Facts, quiet: bool = False, saved: str = "") -> None:
         say(screen, "model", [head])
         breaks = [one for one in facts["breaks"] if (one["model"], one["target"]) == (model, target)]
         errors = dict.fromkeys(row["error"] for row in rows if row["error"])
-        if not quiet:
+        if not quiet and not all(row["error"] for row in rows):
             _print_rows(screen, facts, rows, breaks)
         say(screen, "changes", list(_changes(facts, breaks)) or ([] if errors else ["none: one plan for all of it"]))
         say(screen, "error", list(errors), style="red")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from .extras import need
 from .row import Row
 from .task import Task, make_row
 
+ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?(\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>\d{1,5})")
 SECONDS = 10
 """In which a scheduler answers, and then has a worker."""
 
@@ -28,15 +30,16 @@ class Cluster:
     def __init__(self, address: str) -> None:
         """Raises MissingExtra without Dask, UsageError for what is no address, Unreachable where no scheduler with a worker answers."""
         self._dask = need("distributed", "--cluster")
+        found = ADDRESS.fullmatch(address)
+        if found is None or not 0 < int(found["port"]) < 1 << 16:
+            help = "for example --cluster tcp://HOST:8786"
+            raise UsageError(f"'{address}' is no address of a Dask scheduler", help=help)
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says of its own ends is no message of ours
         try:
-            self._client = self._dask.Client(address, timeout=SECONDS, set_as_default=False)
-        except (OSError, TimeoutError) as problem:
+            self._client = self._dask.Client(address, timeout=SECONDS)
+        except (OSError, TimeoutError, ValueError) as problem:
             help = "start one with `dask scheduler`, and give its address: --cluster tcp://HOST:8786"
             raise Unreachable(f"no Dask scheduler answers at {address}: {first_line(problem)}", help=help) from None
-        except (ValueError, TypeError) as problem:
-            help = "for example --cluster tcp://HOST:8786"
-            raise UsageError(f"'{address}' is no address of a Dask scheduler: {first_line(problem)}", help=help) from None
         try:
             self._client.wait_for_workers(1, timeout=SECONDS)
         except TimeoutError:

@@ -41,6 +41,10 @@ class Agenda:
             self._left.clear()
 
 
+Call = tuple[Agenda, SimpleQueue[Done]]
+"""Tasks to be done, and where rows go."""
+
+
 class Worker:
     """One process, started when it is first asked."""
 
@@ -89,24 +93,29 @@ def _death(code: int) -> str:
 
 
 class Crew:
-    """So many processes, which stay for the next tasks until the `with` block ends."""
+    """So many processes, which stay for the next tasks until the `with` block ends.
+
+    Each has a thread for as long: a process is killed by the system when the thread that started it ends (`parent.py`)."""
 
     def __init__(self, jobs: int) -> None:
         self._workers = [Worker(max((os.cpu_count() or 1) // jobs, 1)) for _ in range(jobs)]
+        self._calls: list[SimpleQueue[Call | None]] = [SimpleQueue() for _ in self._workers]
+        for worker, calls in zip(self._workers, self._calls, strict=True):
+            threading.Thread(target=_work, args=(worker, calls), daemon=True).start()
 
     def __enter__(self) -> Crew:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        for worker in self._workers:
+        for worker, calls in zip(self._workers, self._calls, strict=True):
             worker.end()
+            calls.put(None)
 
     def __call__(self, tasks: Sequence[Task]) -> Iterator[Done]:
         """As `sweep.Make` says."""
         agenda, done = Agenda(tasks), SimpleQueue[Done]()
-        threads = [threading.Thread(target=_work, args=(worker, agenda, done), daemon=True) for worker in self._workers[: len(tasks)]]
-        for thread in threads:
-            thread.start()
+        for calls in self._calls[: len(tasks)]:
+            calls.put((agenda, done))
         try:
             for _ in tasks:
                 yield done.get()
@@ -114,8 +123,10 @@ class Crew:
             agenda.clear()
 
 
-def _work(worker: Worker, agenda: Agenda, done: SimpleQueue[Done]) -> None:
+def _work(worker: Worker, calls: SimpleQueue[Call | None]) -> None:
     with contextlib.suppress(Closed):  # the crew was sent home
-        while (found := agenda.next(worker.held)) is not None:
-            number, task = found
-            done.put((number, worker.make(task)))
+        while (call := calls.get()) is not None:
+            agenda, done = call
+            while (found := agenda.next(worker.held)) is not None:
+                number, task = found
+                done.put((number, worker.make(task)))

@@ -12,6 +12,8 @@ from .extras import need
 
 KINDS = (".svg", ".png")
 INCHES = (7.0, 4.2)
+MOST_TICKS = 12
+"""Values that are all written below the plot."""
 SPELT: Mapping[str, tuple[str, ...]] = {
     "size": ("GiB", "MiB", "KiB", "B"), "bandwidth": ("GB/s", "MB/s", "B/s"), "rate of operations": ("TOPS", "GOPS", "OPS"),
     "time": ("s", "ms", "us", "ns"), "power": ("W", "mW"), "energy": ("J", "mJ", "uJ"), "share": ("%",),
@@ -66,6 +68,9 @@ def _curves(figure: Any, facts: Facts) -> None:
                 plot.axvline(one["above"]["value"] / scale, color=colour, linestyle=style, linewidth=1)
     if axis["geometric"]:
         plot.set_xscale("log")
+    if len(axis["values"]) <= MOST_TICKS:
+        plot.set_xticks([value / scale for value in axis["values"]], [f"{value / scale:.4g}" for value in axis["values"]])
+        plot.minorticks_off()
     plot.set_ylim(bottom=0)
     plot.set_xlabel(f"{axis['path']}, {unit}" if unit else axis["path"])
     plot.set_ylabel(f"predicted latency, {time}")

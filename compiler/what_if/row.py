@@ -76,16 +76,16 @@ class Row:
 
 
 def results_of(outcome: Outcome) -> dict[str, Any]:
-    """The fields of a row that a plan gives."""
+    """The fields of a row that a plan gives; names sorted, as they are in a file."""
     return {
         "latency": outcome.latency,
         "energy": outcome.energy,
         "memory": outcome.memory,
-        "memories": dict(outcome.memories),
-        "segments": dict(outcome.segments),
-        "operators": dict(outcome.operators),
+        "memories": dict(sorted(outcome.memories.items())),
+        "segments": dict(sorted(outcome.segments.items())),
+        "operators": dict(sorted(outcome.operators.items())),
         "handoffs": outcome.handoffs if outcome.plan else None,
-        "margins": {limit_name(one): one.margin for one in outcome.limits if one.margin is not None},
+        "margins": dict(sorted((limit_name(one), one.margin) for one in outcome.limits if one.margin is not None)),
         "kept": not outcome.problem,
         "plan": outcome.plan,
         "problem": outcome.problem,

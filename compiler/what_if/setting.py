@@ -136,7 +136,11 @@ def _refused(found: Diagnostic, setting: Setting | None, settings: Sequence[Sett
 
 
 def _check_effect(made: Target, settings: Sequence[Setting], machine: Machine) -> None:
-    """A statement that another one of the file overrules would make a table of equal rows."""
+    """A statement that another one overrules would make a table of equal rows."""
+    for setting in settings:
+        if _measured(made, setting.path):
+            message = f"'{setting.path}' has no effect: the calibration of the device says what was measured"
+            raise UsageError(message, where=setting.option, help="sweep a target without the calibration, or calibrate again")
     numbers = {number.path: number for number in numbers_of(made)}
     for setting in settings:
         if (number := numbers.get(setting.path)) is None or number.text.replace(" ", "") != setting.text.replace(" ", ""):
@@ -144,3 +148,11 @@ def _check_effect(made: Target, settings: Sequence[Setting], machine: Machine) -
             raise UsageError(
                 f"'{setting.path}' stays what it is: another statement of the file sets it too", where=setting.option, help=place
             )
+
+
+def _measured(target: Target, path: str) -> bool:
+    """Whether a calibration states the time in place of the number."""
+    kind, _, rest = path.partition(".")
+    name, _, field = rest.partition(".")
+    found = next((device.calibration for device in target.devices if kind == "device" and device.name == name), None)
+    return found is not None and field in ("dispatch", "launch") and getattr(found, field) is not None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ...targets.model import Limit
 from ..lower.context import Context
 from ..text.diagnostics import Note
 from ..words.properties import PROPERTIES
+from ..words.property import NumberField
 
-SOURCES = '`@src("…")`, `@vendor("…")`, `@proxy("…")`'
+SOURCES = '`@measured("…")`, `@src("…")`, `@vendor("…")`, `@proxy("…")`'
 
 
 def check_guesses(limits: Sequence[Limit], context: Context) -> None:
@@ -35,8 +36,13 @@ def check_provenance(context: Context) -> None:
 def _predicted_from(path: str) -> tuple[str, ...]:
     """The kinds of limit whose prediction is computed from a number: "device.npu.peak.fp16". What is counted or measured (partitions,
     package size, accuracy, error) is computed from none."""
-    block, _, field = path.split(".")[:3]
-    return next((n.predicts for row in PROPERTIES[block].values() for n in row.numbers if n.field == field), ())
+    block, _, field, *rest = path.split(".")
+    if field == "calibration":  # "device.cpu.calibration.rate.Conv.value"
+        numbers: Iterable[NumberField] = PROPERTIES[field][rest[0]].numbers
+        field = rest[-1]
+    else:
+        numbers = (number for row in PROPERTIES[block].values() for number in row.numbers)
+    return next((number.predicts for number in numbers if number.field == field), ())
 
 
 def _written(limit: Limit) -> str:

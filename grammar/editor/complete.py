@@ -15,7 +15,7 @@ from ..lower.runtime import RUNTIMES
 from ..text.pieces import Piece, split_pieces
 from ..words.properties import PROPERTIES, row
 from ..words.reader import PROVENANCE
-from ..words.units import ALL_UNITS, DIMENSIONS
+from ..words.units import ALL_UNITS, units_of
 from .place import Place, place_at
 
 TABLES = ("operators", "kernel")
@@ -67,9 +67,12 @@ def _operators(words: tuple[str, ...] = ()) -> list[Completion]:
 
 def _units(place: Place, before: list[str]) -> list[Completion]:
     """Units of the property's dimension; all where it has none or several."""
-    known = next((found for word in reversed(before) if (found := row(place.block, word))), None)  # `zero_copy where … else copy 20`
-    dimension = known.dimension if known else ""
-    units = DIMENSIONS.get(dimension) or (ALL_UNITS if not known else {})
+    heads = before[:1] if place.block == "calibration" else reversed(before)  # `zero_copy where … else copy 20`
+    known = next((found for word in heads if (found := row(place.block, word))), None)
+    word = next((word for word in reversed(before) if known and word in known.words), "")
+    field = next((number for number in known.numbers if number.word == word), None) if known else None
+    dimension = (field.dimension if field else "") or (known.dimension if known else "")
+    units = units_of(dimension) if dimension else ALL_UNITS if not known else {}
     return [Completion(unit, "unit", f"{dimension or ALL_UNITS[unit][0]}") for unit in units]
 
 

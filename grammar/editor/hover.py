@@ -10,7 +10,13 @@ from ..words.reader import PROVENANCE
 from ..words.units import ALL_UNITS, DIMENSIONS
 from .place import piece_at, place_at, statement_of
 
-MEANT = {"src": "a published source", "vendor": "the vendor's own claim", "proxy": "measured on a relative", "guess": "not known"}
+MEANT = {
+    "measured": "measured on the device",
+    "src": "a published source",
+    "vendor": "the vendor's own claim",
+    "proxy": "measured on a relative",
+    "guess": "not known",
+}
 
 
 def hover(text: str, offset: int) -> tuple[str, int, int] | None:

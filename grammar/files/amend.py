@@ -15,7 +15,7 @@ Layer = Callable[[tuple[Item, ...], str], tuple[Item, ...]]
 
 
 def merge(parent: tuple[Item, ...], child: tuple[Item, ...], block: str) -> tuple[Item, ...]:
-    """Two layers of one block as one: the upper layer replaces what may stand once, the rest adds up, its `rewrite` lines come first."""
+    """Two layers of one block as one: the upper layer replaces what may stand once, the rest adds up; where order counts, it is first."""
     result = list(parent)
     places = {property_key(block, item): index for index, item in enumerate(result) if isinstance(item, Statement)}
     first: list[Item] = []
@@ -23,7 +23,7 @@ def merge(parent: tuple[Item, ...], child: tuple[Item, ...], block: str) -> tupl
         key = property_key(block, item) if isinstance(item, Statement) else None
         place = places.get(key) if key is not None else None
         if place is None:
-            (first if isinstance(item, Statement) and item.head.text == "rewrite" else result).append(item)
+            (first if isinstance(item, Statement) and _ordered(item, block) else result).append(item)
             continue
         old = result[place]
         assert isinstance(old, Statement) and isinstance(item, Statement)
@@ -31,19 +31,37 @@ def merge(parent: tuple[Item, ...], child: tuple[Item, ...], block: str) -> tupl
     return (*first, *result)
 
 
+def _ordered(item: Statement, block: str) -> bool:
+    row = row_anywhere(block, item.head.text)
+    return row is not None and row.ordered
+
+
 def _over(old: Statement, new: Statement, block: str) -> Statement:
     kind = inner(block, new.head.text)
     if not kind or old.body is None or new.body is None:
         return new
-    args = new.args if len(new.args) >= len(old.args) else (*new.args[:1], *old.args[1:])
-    return replace(new, args=args, body=merge(old.body, new.body, kind))
+    below = _noted(old) if kind == "calibration" and new.args else old.body
+    return replace(new, args=(*new.args, *old.args[len(new.args) :]), body=merge(below, new.body, kind))
 
 
-def consumed(item: Item, path: list[str]) -> int:
-    """How many words of a path name this statement: `npu`, `device.npu`, `link.npu.cpu`, `peak.fp16`, `dispatch`; 0 for none."""
+def _noted(old: Statement) -> tuple[Item, ...]:
+    """The lines of a calibration with its note on each: the layer above has another."""
+    note = tuple(arg for arg in old.args if arg.kind == "provenance")
+    return tuple(
+        replace(item, args=(*item.args, *note[: not any(arg.kind == "provenance" for arg in item.args)]))
+        if isinstance(item, Statement) and item.head.text != "version"
+        else item
+        for item in old.body or ()
+    )
+
+
+def consumed(item: Item, path: list[str], block: str) -> int:
+    """How many words of a path name this statement of a block: `npu`, `device.npu`, `link.npu.cpu`, `peak.fp16`, `dispatch`; 0 for none."""
     if not isinstance(item, Statement) or not path:
         return 0
     head, words = item.head.text, item.words
+    if block == "calibration":
+        return int(head == path[0])
     if head in ("device", "memory") and words[:1] == (path[0],):
         return 1
     if head != path[0]:
@@ -63,7 +81,7 @@ def amended(item: Statement, path: list[str], edit: Statement, block: str, layer
             return None
         return replace(item, body=merge(item.body, layer(edit.body or (), block), block))
     for index, child in enumerate(item.body or ()):
-        used = consumed(child, path)
+        used = consumed(child, path, block)
         if used and isinstance(child, Statement):
             changed = amended(child, path[used:], edit, inner(block, child.head.text), layer)
             if changed is not None:
@@ -72,17 +90,17 @@ def amended(item: Statement, path: list[str], edit: Statement, block: str, layer
     return None
 
 
-def deleted(item: Statement, path: list[str], names: list[Arg], report: Report) -> Statement | None:
-    """The statement without what the path names; None if there is no such path."""
-    hits = [index for index, child in enumerate(item.body or ()) if consumed(child, path)]
+def deleted(item: Statement, path: list[str], names: list[Arg], block: str, report: Report) -> Statement | None:
+    """The statement, which opens a block of that kind, without what the path names; None if there is no such path."""
+    hits = [index for index, child in enumerate(item.body or ()) if consumed(child, path, block)]
     if not hits:
         return None
     body: list[Item] = list(item.body or ())
-    used = consumed(body[hits[0]], path)
+    used = consumed(body[hits[0]], path, block)
     if used < len(path):
         child = body[hits[0]]
         assert isinstance(child, Statement)
-        changed = deleted(child, path[used:], names, report)
+        changed = deleted(child, path[used:], names, inner(block, child.head.text), report)
         if changed is None:
             return None
         body[hits[0]] = changed
@@ -102,6 +120,8 @@ def deleted(item: Statement, path: list[str], names: list[Arg], report: Report) 
 def _without(item: Item, names: set[str], found: set[str]) -> list[Item]:
     """A block less its lines for those operators, or nothing if it is itself a line for one of them."""
     assert isinstance(item, Statement)
+    if item.body is None and (row := row_anywhere("calibration", item.head.text)) and row.listed:
+        return _without_listed(item, names, found)
     if item.body is None:
         hit = names.intersection(item.words[:1])
         found |= hit
@@ -120,20 +140,30 @@ def _without(item: Item, names: set[str], found: set[str]) -> list[Item]:
     return [replace(item, body=tuple(kept))]
 
 
+def _without_listed(line: Statement, names: set[str], found: set[str]) -> list[Item]:
+    """A `rate` or `block` of a calibration without those of its operators, or nothing if it has no other."""
+    end = next((index for index, arg in enumerate(line.args) if arg.text != "," and (arg.kind != "word" or index % 2)), len(line.args))
+    listed = line.args[:end:2]
+    stay = [arg for arg in listed if arg.text not in names]
+    found |= {arg.text for arg in listed} & names
+    return [replace(line, args=(*_with_commas(stay)[1:], *line.args[end:]))] if stay else []
+
+
 def _with_commas(names: Iterable[Arg]) -> list[Arg]:
     return [arg for name in names for arg in (Arg("sign", ",", name.span), name)]
 
 
-def offer(target: Statement, path: list[str]) -> str:
+def offer(target: Statement, path: list[str], block: str) -> str:
     """What the path could have gone on with, as far as it leads."""
     item = target
     rest = path
     while True:
-        child = next((child for child in item.body or () if consumed(child, rest)), None)
+        child = next((child for child in item.body or () if consumed(child, rest, block)), None)
         if not isinstance(child, Statement):
             break
-        rest = rest[consumed(child, rest) :]
-        item = child
+        rest = rest[consumed(child, rest, block) :]
+        item, block = child, inner(block, child.head.text)
     heads = [child for child in item.body or () if isinstance(child, Statement)]
-    names = (child.words[0] if child.head.text in ("device", "memory") and child.words else child.head.text for child in heads)
+    named = ("device", "memory") if block != "calibration" else ()
+    names = (child.words[0] if child.head.text in named and child.words else child.head.text for child in heads)
     return ", ".join(dict.fromkeys(names)) or "nothing"

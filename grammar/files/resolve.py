@@ -221,15 +221,15 @@ def _edit(edit: Statement, files: Files) -> str | None:
         help = known or suggestion_or_list(f"&{root}", [f"&{name}" for name in declared])
         files.report.error("HW0206", reference.span, f"no target `{root}` to {edit.head.text}", help)
         return None
-    old = table or _merged(root, files, ())
+    old, block = table or _merged(root, files, ()), "table" if table else "target"
     if edit.head.text == "amend":
         reader.end()
-        changed = amended(old, path, edit, "table" if table else "target", lambda items, block: _layer(items, block, files))
+        changed = amended(old, path, edit, block, lambda items, block: _layer(items, block, files))
     else:
         names = [arg for arg in edit.args[1:] if arg.kind == "word"]
-        changed = deleted(old, path, names, files.report) if path else None
+        changed = deleted(old, path, names, block, files.report) if path else None
     if changed is None:
-        files.report.error("HW0206", reference.span, f"`{reference.span.text}` does not exist", f"it has: {offer(old, path)}")
+        files.report.error("HW0206", reference.span, f"`{reference.span.text}` does not exist", f"it has: {offer(old, path, block)}")
         return None
     if table:
         files.tables.declare(root, changed)

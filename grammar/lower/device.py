@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ...targets.calibration import Calibration
 from ...targets.dtypes import DTYPES
 from ...targets.environment import AXES
 from ...targets.model import Device, KernelChain, OperatorRule, Peak, RewriteLine, Runtime, SupportBlock
@@ -12,6 +13,7 @@ from ..words.properties import PROPERTIES, row
 from ..words.property import Property
 from ..words.reader import Reader
 from ..words.schema import unknown
+from .calibration import lower_calibration
 from .context import Context
 from .numbers import completed, read_numbers, report_missing
 from .operators import lower_deny, lower_kernel, lower_supports
@@ -36,6 +38,7 @@ class _Parts:
     denies: list[OperatorRule] = field(default_factory=list)
     kernels: list[KernelChain] = field(default_factory=list)
     rewrites: list[RewriteLine] = field(default_factory=list)
+    calibration: Calibration | None = None
 
 
 def lower_device(statement: Statement, context: Context) -> Device | None:
@@ -95,6 +98,7 @@ def _build(statement: Statement, name: str, kind: str, parts: _Parts, context: C
         denies=tuple(parts.denies),
         kernels=tuple(parts.kernels),
         rewrites=tuple(parts.rewrites),
+        calibration=parts.calibration,
         origin=span.origin,
         **fields,
     )
@@ -120,6 +124,8 @@ def _property(item: Statement, device: str, parts: _Parts, context: Context) -> 
         case "rewrite":
             line = lower_rewrite(item, context)
             parts.rewrites += [line] if line else []
+        case "calibration":
+            parts.calibration = lower_calibration(item, device, context)
         case _:
             _plain(item, found, f"device.{device}", parts, context)
 

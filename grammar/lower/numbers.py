@@ -30,7 +30,8 @@ def read_numbers(reader: Reader, row: Property, path: str, context: Context) -> 
 
 def read_number(reader: Reader, row: Property, number: NumberField, path: str, context: Context) -> dict[str, float]:
     """The number that comes next, by its field; {} if it was wrong, and reported."""
-    quantity = reader.take_number(row.dimension, number.zero)
+    dimension = number.dimension or row.dimension
+    quantity = reader.take_number(dimension, number.zero, negative=number.negative)
     if path.startswith("memory."):
         binary_unit(quantity, context)
     value = context.fact(f"{path}.{number.field}", quantity)
@@ -38,7 +39,7 @@ def read_number(reader: Reader, row: Property, number: NumberField, path: str, c
         return {}
     if value > number.most:
         head = reader.statement.head
-        context.report.error("HW0108", head.span, f"`{head.text}` is at most {written(number.most, row.dimension)}")
+        context.report.error("HW0108", head.span, f"`{head.text}` is at most {written(number.most, dimension)}")
     return {number.field: value}
 
 

@@ -66,16 +66,16 @@ def lower_line(statement: Statement, context: Context) -> list[OperatorRule]:
     before = len(context.report.found)
     for name in names:
         if check_operator(name, context):
-            ok, where = _condition(statement, name, context)
+            ok, where = operator_condition(statement, name, context)
             domain, operator = split_name(name.text)
             if ok:
                 rules.append(OperatorRule(domain=domain, operator=operator, where=where, origin=name.span.origin))
     if len(names) > 1 and len(rules) < len(names):
-        _about_all(before, context)
+        about_all(before, context)
     return rules
 
 
-def _about_all(before: int, context: Context) -> None:
+def about_all(before: int, context: Context) -> None:
     """Help where a condition does not fit every operator of a list."""
     for index, found in enumerate(context.report.found[before:], before):
         if found.code == "HW0403" and "did you mean" not in found.help:
@@ -83,7 +83,8 @@ def _about_all(before: int, context: Context) -> None:
             context.report.found[index] = replace(found, help="; ".join(filter(None, (found.help, all_of_them))))
 
 
-def _condition(statement: Statement, operator: Arg, context: Context) -> tuple[bool, Expression | None]:
+def operator_condition(statement: Statement, operator: Arg, context: Context) -> tuple[bool, Expression | None]:
+    """(whether nothing in it is wrong, the `where` of a line for that operator, None without one)"""
     if statement.where is None:
         return True, None
     where = lower_condition(statement.where, context.scope(operator.text, operator.span), context.report)

@@ -34,7 +34,7 @@ CODES: Mapping[str, Code] = {
     "HW0107": Code("warning", "A memory size in decimal units. Vendors write GB and mean GiB; the message shows both values."),
     "HW0108": Code("error", "A number out of range: zero, negative, too large or not whole."),
     "HW0110": Code("error", "A peak without the dtype it applies to."),
-    "HW0111": Code("error", "`@src`, `@vendor` or `@proxy` without its source in quotes."),
+    "HW0111": Code("error", "`@measured`, `@src`, `@vendor` or `@proxy` without its source in quotes."),
     "HW0201": Code("error", "A memory is shared with a device that does not exist."),
     "HW0202": Code("error", "A link, an `inherit`, a limit or a `keep` names a device or table that does not exist."),
     "HW0203": Code("error", "A device that no memory serves, or without memory for its weights or for what it computes."),

@@ -165,6 +165,8 @@ def _blanks(before: Bit, bit: Bit, index: int, chain: bool) -> int:
     """Number of spaces before a bit that continues its line."""
     if before.comment or bit.comment:
         return 1
+    if bit.kind == "DOTS":  # `seen ..29 MOP` is open below
+        return int(before.kind in ("WORD", "NAME"))
     if bit.kind in _TIGHT or before.kind in ("LPAR", "LSQB"):
         return 0
     if bit.kind == "COLON":

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .property import NumberField, Predicted, Property
+from .calibration_properties import CALIBRATION
+from .property import ENERGY, SPACE, TIME, NumberField, Property
 
 NO_DEFAULT = "there is no silent default; write the number, or mark it `@guess`"
-_TIME: tuple[Predicted, ...] = ("latency", "fps", "power", "energy")
-"""Energy is power over time."""
-_POWER: tuple[Predicted, ...] = ("power", "energy")
-_SPACE: tuple[Predicted, ...] = ("memory",)
 
 
 _FILE: Mapping[str, Property] = {
@@ -85,11 +82,11 @@ _MEMORY: Mapping[str, Property] = {
         (NumberField("budget", default="size"),),
     ),
     "bandwidth": Property(
-        "bandwidth 51.2 GB/s;", "Bytes per second it delivers.", "bandwidth", (NumberField("bandwidth", predicts=_TIME),), NO_DEFAULT,
+        "bandwidth 51.2 GB/s;", "Bytes per second it delivers.", "bandwidth", (NumberField("bandwidth", predicts=TIME),), NO_DEFAULT,
     ),
     "page": Property(
         "page 16 KiB;", "Allocations are a multiple of this power of two.", "size",
-        (NumberField("page", default=1, power_of_two=True, predicts=_SPACE),),
+        (NumberField("page", default=1, power_of_two=True, predicts=SPACE),),
     ),
     "holds": Property(
         "holds weights, activations;", "Its roles: one of these or both; both if not stated.",
@@ -111,22 +108,22 @@ _DEVICE: Mapping[str, Property] = {
     ),
     "peak": Property(
         "peak fp16 17 TOPS;", "Operations per second in one dtype; a multiply-add counts as two.", "rate of operations",
-        (NumberField("peak", predicts=_TIME),), NO_DEFAULT, takes=("dtype",), keyed=True, blank="peak ? ? TOPS;",
+        (NumberField("peak", predicts=TIME),), NO_DEFAULT, takes=("dtype",), keyed=True, blank="peak ? ? TOPS;",
     ),
     "sustained": Property(
         "sustained 60 %;", "The share of the peaks that real work reaches; 100 % if not stated.", "share",
-        (NumberField("sustained", default=1.0, most=1.0, predicts=_TIME),),
+        (NumberField("sustained", default=1.0, most=1.0, predicts=TIME),),
     ),
     "dispatch": Property(
-        "dispatch 150 us;", "Starting one segment on the device.", "time", (NumberField("dispatch", predicts=_TIME),), NO_DEFAULT,
+        "dispatch 150 us;", "Starting one segment on the device.", "time", (NumberField("dispatch", predicts=TIME),), NO_DEFAULT,
     ),
     "launch": Property(
         "launch 1 us;", "One kernel inside a running segment; a `kernel` chain counts once.", "time",
-        (NumberField("launch", predicts=_TIME),), NO_DEFAULT,
+        (NumberField("launch", predicts=TIME),), NO_DEFAULT,
     ),
     "align": Property(
         "align row 64 B;", "The last axis of a tensor is padded to this.", "size",
-        (NumberField("row_align", "row", default=1, predicts=_SPACE),), words=("row",), choice="a kind of alignment", in_table=True,
+        (NumberField("row_align", "row", default=1, predicts=SPACE),), words=("row",), choice="a kind of alignment", in_table=True,
     ),
     "max": Property(
         "max rank 5;", "The highest rank, or `max dim N 65536, C 65536;` the largest extents.", "plain number",
@@ -141,7 +138,7 @@ _DEVICE: Mapping[str, Property] = {
     ),
     "power": Property(
         "power active 2 W, idle 0.1 W;", "What it draws while it computes, and for the rest of a run; nothing while idle if not stated.",
-        "power", (NumberField("active_power", "active", predicts=_POWER), NumberField("idle_power", "idle", zero=True, predicts=_POWER)),
+        "power", (NumberField("active_power", "active", predicts=ENERGY), NumberField("idle_power", "idle", zero=True, predicts=ENERGY)),
         words=("active", "idle"), choice="a state",
     ),
     "supports": Property(
@@ -160,7 +157,13 @@ _DEVICE: Mapping[str, Property] = {
     ),
     "rewrite": Property(
         "rewrite Gelu -> relu_tanh tol 5e-4;", "What replaces an operator: a rule, `native`, `decompose`; in order of preference.",
-        takes=("operator",), repeated=True, in_table=True, blank="rewrite HardSwish -> decompose;",
+        takes=("operator",), repeated=True, in_table=True, ordered=True,
+        blank="rewrite HardSwish -> decompose;",
+    ),
+    "calibration": Property(
+        'calibration @measured("onnxruntime 1.32.0, 1 thread, 2026-11-27") { … }',
+        "What was measured of it: rates of kinds of operators, in place of the roofline. The note is that of every number in the block.",
+        opens="calibration", blank="",
     ),
 }  # fmt: skip
 _LINK: Mapping[str, Property] = {
@@ -168,22 +171,22 @@ _LINK: Mapping[str, Property] = {
     "zero_copy": Property("zero_copy where dtype == fp16 else copy 20 GB/s;", "The tensor stays where it is.", blank="zero_copy;"),
     "copy": Property(
         "copy 20 GB/s;", "The tensor is copied; beside `zero_copy;` only if its buffer turns out not to fit.", "bandwidth",
-        (NumberField("copy_bandwidth", predicts=_TIME),),
+        (NumberField("copy_bandwidth", predicts=TIME),),
     ),
     "row": Property(
         "row 64 B;", "Rows of a tensor that crosses are padded to this.", "size",
-        (NumberField("row_align", default=1, predicts=_SPACE),),
+        (NumberField("row_align", default=1, predicts=SPACE),),
     ),
     "align": Property(
         "align 16 KiB;", "A tensor that crosses begins at a multiple of this.", "size",
-        (NumberField("align", default=1, power_of_two=True, predicts=_SPACE),),
+        (NumberField("align", default=1, power_of_two=True, predicts=SPACE),),
     ),
     "length": Property(
         "length multiple 16 KiB;", "Its allocated length is a multiple of this.", "size",
-        (NumberField("length_multiple", "multiple", default=1, power_of_two=True, predicts=_SPACE),),
+        (NumberField("length_multiple", "multiple", default=1, power_of_two=True, predicts=SPACE),),
         words=("multiple",), choice="a rule for the length",
     ),
-    "handoff": Property("handoff 30 us;", "Synchronisation for one tensor.", "time", (NumberField("handoff", predicts=_TIME),), NO_DEFAULT),
+    "handoff": Property("handoff 30 us;", "Synchronisation for one tensor.", "time", (NumberField("handoff", predicts=TIME),), NO_DEFAULT),
 }  # fmt: skip
 _PRECISION: Mapping[str, Property] = {
     "default": Property("default fp16;", "The dtype that is computed in where there is a choice.", takes=("dtype",)),
@@ -236,6 +239,7 @@ PROPERTIES: Mapping[str, Mapping[str, Property]] = {
     "link": _LINK,
     "precision": _PRECISION,
     "limits": _LIMITS,
+    "calibration": CALIBRATION,
 }
 """By kind of block, then by name, in the order that documentation and completion show."""
 

@@ -7,6 +7,10 @@ from typing import Literal
 
 Predicted = Literal["latency", "fps", "power", "energy", "memory"]
 """What is predicted of a plan and may have a limit."""
+TIME: tuple[Predicted, ...] = ("latency", "fps", "power", "energy")
+"""Energy is power over time."""
+ENERGY: tuple[Predicted, ...] = ("power", "energy")
+SPACE: tuple[Predicted, ...] = ("memory",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +21,14 @@ class NumberField:
     """Of the block's record in targets/model.py, and the last word of the fact's path: `device.npu.row_align`."""
     word: str = ""
     """What stands between the property's name and the number: `row` in `align row 64 B`."""
+    dimension: str = ""
+    """Where it is not that of the property: `weights 81 %` in `memory base 17 MiB, weights 81 %, working 240 %`."""
     default: float | str | None = None
     """In SI, where the file does not state the number; a str names the field whose value it then has."""
     zero: bool = False
     """Whether 0 is allowed."""
+    negative: bool = False
+    """Whether numbers below 0 are."""
     most: float = float("inf")
     """In SI."""
     power_of_two: bool = False
@@ -57,6 +65,8 @@ class Property:
     """Whether it may stand once for each first word: `peak fp16 …; peak int8 …;`."""
     repeated: bool = False
     """Whether several in one block add up."""
+    ordered: bool = False
+    """Whether the first one that applies counts: those of an upper layer come before those it inherits."""
     listed: bool = False
     """Whether it is followed by names separated by commas."""
     in_table: bool = False

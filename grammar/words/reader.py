@@ -12,9 +12,9 @@ from ..text.diagnostics import Diagnostic, Note, Severity, Span
 from ..text.syntax import Arg, Statement
 from .habits import habit
 from .names import suggested_dtype, suggestion, suggestion_or_list
-from .units import ALL_UNITS, DIMENSIONS, EXAMPLES, suggested_unit
+from .units import ALL_UNITS, example_of, suggested_unit, units_of
 
-PROVENANCE: tuple[Provenance, ...] = ("src", "vendor", "proxy", "guess")
+PROVENANCE: tuple[Provenance, ...] = ("measured", "src", "vendor", "proxy", "guess")
 
 
 def exactly(digits: str, scale: float) -> float:
@@ -151,40 +151,40 @@ class Reader:
         message = f"unexpected `{arg.span.text}` in `{self.statement.head.text}`"
         self.report.error("HW0001", arg.span, message, self._habit())
 
-    def take_number(self, dimension: str, zero: bool = False, provenance: bool = True) -> Quantity | None:
-        """A number of that dimension (a key of units.DIMENSIONS) with unit and provenance; positive, or not negative if `zero`."""
+    def take_number(self, dimension: str, zero: bool = False, provenance: bool = True, negative: bool = False) -> Quantity | None:
+        """A number of that dimension (a key of units.DIMENSIONS) with unit and provenance; positive, unless `zero` or `negative`."""
         if self.take_sign("="):
             self.failed = True
             self.report.error("HW0001", self._args[self._next - 1].span, "unexpected `=`", "properties are written without `=`")
         minus = self.peek() if self.take_sign("-") is None else self._args[self._next - 1]
-        negative = minus is not None and minus.text == "-"
-        number = self.take("number", f"a {dimension}, for example {EXAMPLES[dimension]}")
+        below = minus is not None and minus.text == "-"
+        number = self.take("number", f"a {dimension}, for example {example_of(dimension)}")
         if number is None:
             return None
-        start = minus.span if negative and minus else number.span
+        start = minus.span if below and minus else number.span
         scale, unit = self._unit(number, dimension)
-        noted = self._provenance() if provenance else ("stated", "", None)
+        noted = self.take_provenance() if provenance else ("stated", "")
         if scale is None:
             return None
-        value = exactly(number.text, scale) * (-1 if negative else 1)
+        value = exactly(number.text, scale) * (-1 if below else 1)
         last = unit.span if unit else number.span
-        if value < 0 or (value == 0 and not zero) or value == float("inf"):
-            wanted = "at least 0" if zero else "more than 0"
-            self.report.error("HW0108", start.to(last), f"`{self.statement.head.text}` must be {wanted} and finite")
+        if (value < 0 and not negative) or (value == 0 and not (zero or negative)) or abs(value) == float("inf"):
+            wanted = "" if negative else "at least 0 and " if zero else "more than 0 and "
+            self.report.error("HW0108", start.to(last), f"`{self.statement.head.text}` must be {wanted}finite")
             self.failed = True
             return None
-        text = f"{number.text} {unit.text}" if unit else number.text
+        text = f"{'-' if below else ''}{number.text}{f' {unit.text}' if unit else ''}"
         return Quantity(value, text, unit.text if unit else "", noted[0], noted[1], start.to(last))
 
     def _unit(self, number: Arg, dimension: str) -> tuple[float | None, Arg | None]:
         """Scale to SI and the unit; scale None if something was wrong and reported."""
-        units = DIMENSIONS[dimension]
+        units = units_of(dimension)
         arg = self.peek()
         if not units:
             return 1.0, None
         if arg is None or not (arg.kind == "word" or arg.text == "%"):
             self.failed = True
-            help = (self._habit() if arg and arg.kind == "sign" else "") or f"write for example {EXAMPLES[dimension]}"
+            help = (self._habit() if arg and arg.kind == "sign" else "") or f"write for example {example_of(dimension)}"
             self.report.error("HW0106", number.span, f"`{number.text}` has no unit; `{self.statement.head.text}` is a {dimension}", help)
             return None, None
         self._next += 1
@@ -200,25 +200,26 @@ class Reader:
             self.report.error("HW0105", arg.span, f"unknown unit `{arg.text}`", help)
         return None, arg
 
-    def _provenance(self) -> tuple[Provenance, str, Span | None]:
+    def take_provenance(self) -> tuple[Provenance, str]:
+        """What comes next if it is a provenance, with its note; ("stated", "") without one."""
         arg = self.peek()
         if arg is None or arg.kind != "provenance":
-            return "stated", "", None
+            return "stated", ""
         self._next += 1
         for word in PROVENANCE:
             if arg.text == word:
                 if word != "guess" and not arg.note:
                     self.report.error("HW0111", arg.span, f'`@{word}` needs a source: @{word}("where the number is from")')
-                return word, arg.note, arg.span
+                return word, arg.note
         known = tuple(f"@{word}" for word in PROVENANCE)
         help = suggestion(f"@{arg.text}", known) or f"known here: {', '.join(known)}"
         self.report.error("HW0101", arg.span, f"unknown provenance `@{arg.text}`", help)
-        return "stated", arg.note, arg.span
+        return "stated", arg.note
 
     def skip_provenance(self) -> None:
         """A remark on a statement that has no number of its own."""
         while (arg := self.peek()) is not None and arg.kind == "provenance":
-            self._provenance()
+            self.take_provenance()
 
 
 def _numbered(word: str, known: tuple[str, ...]) -> str:

@@ -136,6 +136,7 @@ def unknown(statement: Statement, block: str, where: str, report: Report) -> Non
         return
     what = "block" if statement.body is not None else "property"
     elsewhere = [name for name, rows in PROPERTIES.items() if word in rows and name != block]
+    elsewhere = [name for name in elsewhere if name != "calibration"] or elsewhere  # it repeats words of other blocks
     help = suggestion_or_list(word, known)
     if statement.body is not None:  # what it holds tells what it was meant to be
         heads = {item.head.text for item in statement.body if isinstance(item, Statement)}

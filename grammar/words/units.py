@@ -13,6 +13,9 @@ RATES: Mapping[str, float] = {f"{unit}/s": size for unit, size in BYTES.items()}
 OPERATIONS: Mapping[str, float] = {
     **{f"{k}{word}": v for k, v in {"": 1.0, **_DECIMAL}.items() for word in ("FLOPS", "OPS", "FLOP/s", "OP/s")},
 }
+COUNTS: Mapping[str, float] = {f"{k}{word}": v for k, v in {"": 1.0, "k": 1e3, **_DECIMAL}.items() for word in ("OP", "FLOP")}
+ELEMENTS: Mapping[str, float] = {f"{k}E": v for k, v in {"": 1.0, "k": 1e3, **_DECIMAL}.items()}
+ELEMENT_RATES: Mapping[str, float] = {f"{unit}/s": size for unit, size in ELEMENTS.items()}
 TIMES: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "ns": 1e-9}
 POWERS: Mapping[str, float] = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "\u00b5W": 1e-6, "\u03bcW": 1e-6, "kW": 1e3}
 ENERGIES: Mapping[str, float] = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "\u00b5J": 1e-6, "\u03bcJ": 1e-6, "nJ": 1e-9, "Wh": 3600.0, "mWh": 3.6}
@@ -26,8 +29,16 @@ DIMENSIONS: Mapping[str, Mapping[str, float]] = {
     "power": POWERS,
     "energy": ENERGIES,
     "share": SHARES,
+    "operations": COUNTS,
+    "elements": ELEMENTS,
+    "rate of elements": ELEMENT_RATES,
     "plain number": {},
 }
+WORK: Mapping[str, tuple[str, str, str]] = {
+    "rate of work": ("rate of operations", "rate of elements", "bandwidth"),
+    "work": ("operations", "elements", "size"),
+}
+"""Dimensions of numbers that are in one of several: work is counted in operations, elements or bytes."""
 EXAMPLES: Mapping[str, str] = {
     "size": "64 B, 16 KiB, 1.5 GiB",
     "bandwidth": "51.2 GB/s",
@@ -36,10 +47,23 @@ EXAMPLES: Mapping[str, str] = {
     "power": "2 W, 250 mW",
     "energy": "5 mJ, 0.2 J",
     "share": "60 %",
+    "operations": "29 MOP, 1.4 GOP",
+    "elements": "64 E, 2.4 ME",
+    "rate of elements": "1.6 GE/s",
     "plain number": "4",
 }
 ALL_UNITS: Mapping[str, tuple[str, float]] = {unit: (name, size) for name, units in DIMENSIONS.items() for unit, size in units.items()}
 DECIMAL_BYTES = frozenset(f"{k}B" for k in ("k", *_DECIMAL))
+
+
+def units_of(dimension: str) -> Mapping[str, float]:
+    """The units of a dimension, of DIMENSIONS or of WORK."""
+    return {unit: size for name in WORK.get(dimension, (dimension,)) for unit, size in DIMENSIONS[name].items()}
+
+
+def example_of(dimension: str) -> str:
+    """Numbers with their units."""
+    return ", ".join(EXAMPLES[name].split(", ")[0] for name in WORK[dimension]) if dimension in WORK else EXAMPLES[dimension]
 
 
 def suggested_unit(word: str, dimension: str, number: str = "") -> str:
@@ -50,7 +74,7 @@ def suggested_unit(word: str, dimension: str, number: str = "") -> str:
     if bits and dimension == "bandwidth" and number:
         return f"`{word}` counts bits: {number} {word} are {float(number) * bits / 8 / 1e9:g} GB/s"
 
-    units = DIMENSIONS[dimension]
+    units = units_of(dimension)
     if word in _SLIPS.get(dimension, {}):
         return f"did you mean `{_SLIPS[dimension][word]}`?"
     same = [unit for unit in units if unit.lower() == word.lower()]
@@ -59,7 +83,7 @@ def suggested_unit(word: str, dimension: str, number: str = "") -> str:
     trimmed = [unit for unit in units if unit.replace("/", "") == word or f"{unit.replace('/s', '')}ps" == word]
     if trimmed:
         return f"did you mean `{trimmed[0]}`?"
-    return suggestion(word, units, short=True) or f"write for example {EXAMPLES[dimension]}"
+    return suggestion(word, units, short=True) or f"write for example {example_of(dimension)}"
 
 
 _BIT_RATES: Mapping[str, float] = {"kbps": 1e3, "mbps": 1e6, "gbps": 1e9, "tbps": 1e12}
@@ -81,6 +105,9 @@ _SPELT: Mapping[str, tuple[str, ...]] = {
     "time": ("s", "ms", "us", "ns"),
     "power": ("W", "mW", "uW"),
     "energy": ("J", "mJ", "uJ", "nJ"),
+    "operations": ("TOP", "GOP", "MOP", "kOP", "OP"),
+    "elements": ("GE", "ME", "kE", "E"),
+    "rate of elements": ("TE/s", "GE/s", "ME/s", "kE/s", "E/s"),
     "share": ("%",),
 }
 

@@ -107,6 +107,8 @@ def test_the_example_of_a_property_is_accepted(block: str, name: str) -> None:
             said["device"] = (
                 "runtime none; peak fp32 1 TFLOPS; dispatch 1 us; launch 1 us; supports fp16, fp32 { Softmax; } peak fp16 1 TFLOPS;"
             )
+        case "calibration":
+            said["device"] += f" calibration {{ {'' if name == 'rate' else 'rate Conv 65 GFLOPS;'} {example} }}"
         case "limits":
             limits = example
         case "target":

@@ -11,6 +11,7 @@ from ...devices.silence import silenced
 from ...errors import first_line
 from ..infer_shapes import hide_long, show_long
 from ..infer_types import infer_types
+from ..known.complete_types import fold_known
 from .aliases import alias_constants
 from .constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
 from .scalar_range import make_scalars
@@ -30,7 +31,7 @@ def fold_shapes(model: onnx.ModelProto, hidden: Collection[str] = ()) -> tuple[o
     """
     take_branches(model)
     alias_constants(model, hidden)
-    model = infer_types(model)
+    model = _fold_known(infer_types(model))
     waiting = -1
     for _ in range(ROUNDS if may_fold(model) else 0):
         before, waiting = waiting, keep_large(model)
@@ -43,13 +44,20 @@ def fold_shapes(model: onnx.ModelProto, hidden: Collection[str] = ()) -> tuple[o
         show_kept(simple)
         taken = take_branches(simple)
         alias_constants(simple, hidden)
-        model = infer_types(simple)
+        model = _fold_known(infer_types(simple))
         if taken:
             waiting = -1  # what was in a branch may be constant now
         elif waiting == 0:
             break
     show_kept(model)
     return (infer_types(model) if make_scalars(model) else model), ()
+
+
+def _fold_known(model: onnx.ModelProto) -> onnx.ModelProto:
+    """What onnxsim may refuse as a whole: known shapes, indices and conditions become constants, and a branch that is known is taken."""
+    while fold_known(model) and take_branches(model):
+        model = infer_types(model)
+    return model
 
 
 def _run_onnxsim(model: onnx.ModelProto) -> tuple[onnx.ModelProto | None, str]:

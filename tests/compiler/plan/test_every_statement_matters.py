@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import UserError
 from autoglmc.compiler.hw.buckets import bucket_shapes
+from autoglmc.compiler.hw.stated_calibration import calibration_json
 from autoglmc.grammar import analyse_text
 from autoglmc.grammar.rule_facts import rule_facts
 from autoglmc.grammar.words.properties import PROPERTIES
@@ -36,6 +37,7 @@ BLOCKS: Mapping[str, Sequence[str]] = {
     "precision": (),
     "limits": (),
     "table": ("supports fp16 { Relu, MatMul; }", "supports fp32 { Softmax; }"),
+    "calibration": (),
 }  # fmt: skip
 """Statements of a block that a case adds its own to, in the place of those that begin alike."""
 
@@ -49,6 +51,8 @@ class Case:
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Further statements of a block."""
     verify: bool = False
+    shown: bool = False
+    """Whether it is for people: a record of what was measured, which `autoglmc show` gives."""
     model: Literal["fixed", "dynamic", "counted", "image"] = "fixed"
 
 
@@ -58,6 +62,7 @@ COUNTING = {
     "link": ["handoff 1 ns;"],
 }
 IMAGE = {"device": ["supports fp32 { Exp, Relu; }"], "link": ["copy 2 GB/s;"]}
+CONVOLVED = {"calibration": ["rate Conv 1 GOPS;"], "device": ["supports fp32 { Conv, Exp, Relu; }"], "link": ["handoff 1 ns;"]}
 CASES: Mapping[tuple[str, str], Sequence[Case]] = {
     ("file", "hw"): [Case("hw 1;", "hw 2;")],
     ("file", "include"): [Case('include "std/ort_cpu.hw";', 'include "std/nnapi.hw";', {"device": ["inherit ort_cpu;"]})],
@@ -132,6 +137,42 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
     ("limits", "accuracy"): [Case("accuracy cosine >= 0.9;", "accuracy cosine >= 1;", verify=True)],
     ("limits", "error"): [Case(f"error {kind} <= 0.1;", f"error {kind} <= 0;", verify=True) for kind in ("abs", "rel")],
     ("limits", "partitions"): [Case("partitions npu <= 4;", "partitions npu <= 0;")],
+    ("device", "calibration"): [Case("calibration { rate MatMul 1 GOPS; }", "calibration { rate MatMul 2 GOPS; }")],
+    ("calibration", "version"): [Case('version "onnxruntime 1.32.0";', 'version "onnxruntime 1.33.0";', shown=True)],
+    ("calibration", "holdout"): [
+        Case("holdout interval 18 %;", "holdout interval 19 %;", {"calibration": ["rate MatMul, Relu, Softmax, Gelu 1 GOPS;"]}),
+        Case("holdout 80 % within 15 %;", "holdout 81 % within 15 %;", shown=True),
+        Case("holdout 80 % within 15 %;", "holdout 80 % within 16 %;", shown=True),
+        Case("holdout median 5 %;", "holdout median 6 %;", shown=True),
+        Case("holdout models 41;", "holdout models 42;", shown=True),
+    ],
+    ("calibration", "launch"): [Case("launch 1 us;", "launch 2 us;")],
+    ("calibration", "dispatch"): [Case("dispatch 1 us;", "dispatch 2 us;")],
+    ("calibration", "weights"): [
+        Case("weights 2 GB/s beyond 1 KiB;", "weights 1 GB/s beyond 1 KiB;"),
+        Case("weights 2 GB/s beyond 1 KiB;", "weights 2 GB/s beyond 2 KiB;"),
+    ],
+    ("calibration", "block"): [
+        Case("block Conv channels 16;", "block Conv channels 32;", CONVOLVED, model="image"),
+        *(Case(f"block Conv {axis} 16;", f"block Conv {axis} 32;") for axis in ("rows", "columns", "inner")),
+    ],
+    ("calibration", "rate"): [
+        Case("rate MatMul 1 GOPS;", "rate MatMul 2 GOPS;"),
+        Case("rate MatMul 1 GOPS seen 1..24 kOP;", "rate MatMul 1 GOPS seen 1..4 kOP;"),
+        Case("rate MatMul 1 GOPS inner 1..30;", "rate MatMul 1 GOPS inner 1..4;"),
+        Case("rate MatMul 1 GOPS n 20;", "rate MatMul 1 GOPS n 30;", shown=True),
+        Case("rate MatMul 1 GOPS within 10 %;", "rate MatMul 1 GOPS within 20 %;", shown=True),
+        Case("rate MatMul 1 GOPS where rank(A) == 2;", "rate MatMul 1 GOPS where rank(A) == 3;"),
+    ],
+    ("calibration", "memory"): [
+        Case("memory base 1 MiB, weights 100 %, working 100 %;", "memory base 2 MiB, weights 100 %, working 100 %;"),
+        Case("memory base 1 MiB, weights 100 %, working 100 %;", "memory base 1 MiB, weights 200 %, working 100 %;"),
+        Case("memory base 1 MiB, weights 100 %, working 100 %;", "memory base 1 MiB, weights 100 %, working 200 %;"),
+    ],
+    ("calibration", "power"): [
+        Case("power full 2 W, exponent 0.8;", "power full 3 W, exponent 0.8;"),
+        Case("power full 2 W, exponent 0.8;", "power full 2 W, exponent 0.5;"),
+    ],
 }  # fmt: skip
 SHOWN = {("target", "name"), ("target", "confidence")}
 """Statements for people, which `autoglmc targets` lists."""
@@ -153,7 +194,7 @@ def text_of(block: str, statement: str, beside: Mapping[str, Sequence[str]]) -> 
     return f"""{head} {early}
     target t {{ {body["target"]}
       memory dram {{ {body["memory"]} }}
-      device npu : x {{ {body["device"]} }}
+      device npu : x {{ {body["device"]} {f"calibration {{ {body['calibration']} }}" if body["calibration"] else ""} }}
       device cpu : y {{ runtime none; peak fp32 0.2 GOPS; dispatch 1 us; launch 1 us; power active 1 W, idle 0.1 W; supports all; }}
       link npu <-> cpu {{ {body["link"]} }}
       precision {{ {body["precision"]} }}
@@ -173,11 +214,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
 
 
 def image(path: Path) -> Path:
-    """Exp -> Relu -> Sin of an image: all but Sin for the npu."""
-    chain = [("Exp", "x", "a"), ("Relu", "a", "b"), ("Sin", "b", "y")]
-    nodes = [helper.make_node(kind, [source], [result]) for kind, source, result in chain]
+    """Exp -> Relu -> Conv -> Sin of an image: all but Sin, and Conv where it is not listed, for the npu."""
+    chain = [("Exp", "x", "a"), ("Relu", "a", "b"), ("Conv", "b", "c"), ("Sin", "c", "y")]
+    nodes = [helper.make_node(kind, [source, *(["w"] if kind == "Conv" else [])], [result]) for kind, source, result in chain]
+    weight = numpy_helper.from_array(np.full((3, 3, 1, 1), 0.1, np.float32), "w")
     ends = [helper.make_tensor_value_info(n, 1, [1, 3, 40, 40]) for n in ("x", "y")]
-    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:])
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [weight])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
     return path
 
@@ -246,6 +288,8 @@ def test_another_value_changes_something_or_is_told(block: str, name: str, case:
         assert found or result.target is not None, result.diagnostics
         if result.target is None:
             found.append([(d.code, d.message) for d in result.diagnostics if d.severity == "error"])
+        elif case.shown:
+            found.append([_without_places(calibration_json(d.calibration)) for d in result.target.devices if d.calibration])
         elif (block, name) in SHOWN:
             found.append((result.target.title, result.target.confidence))
         else:

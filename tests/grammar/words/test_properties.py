@@ -14,7 +14,7 @@ from autoglmc.grammar.editor.hover import hover
 from autoglmc.grammar.lower import device as lower_device
 from autoglmc.grammar.words.properties import NO_DEFAULT, PROPERTIES
 from autoglmc.grammar.words.property import NumberField, Property
-from autoglmc.grammar.words.units import DIMENSIONS, TIMES
+from autoglmc.grammar.words.units import DIMENSIONS, TIMES, WORK
 from autoglmc.targets import model
 
 from ..test_language_page import tool
@@ -123,7 +123,7 @@ def test_every_number_is_a_field_of_its_record(block: str) -> None:
 def test_a_row_is_whole(block: str, name: str) -> None:
     row = PROPERTIES[block][name]
     assert row.example.split()[0].rstrip(";") == name and row.meaning.endswith((".", "`."))
-    assert not row.dimension or row.dimension in DIMENSIONS
+    assert not row.dimension or row.dimension in (*DIMENSIONS, *WORK)
     assert not row.numbers or row.dimension
     assert not row.words or row.choice or row.sign, "a message needs a name for the words"
     assert {number.word for number in row.numbers} <= {"", *row.words}

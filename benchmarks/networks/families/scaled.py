@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from .image_net import ImageNet
+from ..image_net import ImageNet
+from ..tensor import Tensor
+from ..token_net import TokenNet
 from .residual import BRANCH
-from .tensor import Tensor
-from .token_net import TokenNet
 
 
 def regnet(

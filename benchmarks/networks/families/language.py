@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from .tensor import Tensor
-from .token_net import BRANCH, TokenNet
+from ..tensor import Tensor
+from ..token_net import BRANCH, TokenNet
 
 OPEN = {"last_hidden_state": ("batch", "sequence")}
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
+from ..tensor import Tensor
+from ..token_net import BRANCH, TokenNet
 from .residual import basic
-from .tensor import Tensor
-from .token_net import BRANCH, TokenNet
 
 
 def vit(name: str, layers: int, width: int, heads: int, size: int, patch: int, opset: int = 17, act: str = "gelu", tokens: int = 1,

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from .tensor import Tensor
-from .token_net import TokenNet
+from ..tensor import Tensor
+from ..token_net import TokenNet
 
 
 def _gemms(net: TokenNet, x: Tensor, widths: Sequence[int], act: str = "relu") -> Tensor:

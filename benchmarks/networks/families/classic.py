@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import onnx
 
-from .image_net import ImageNet
-from .tensor import Tensor
+from ..image_net import ImageNet
+from ..tensor import Tensor
 
 
 def alexnet(name: str, size: int, hidden: int) -> onnx.ModelProto:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import onnx
 
-from .image_net import ImageNet
+from ..image_net import ImageNet
+from ..tensor import Tensor
 from .residual import BRANCH
-from .tensor import Tensor
 
 
 def mobilenet_v1(name: str, size: int, alpha: float) -> onnx.ModelProto:

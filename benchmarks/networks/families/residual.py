@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import onnx
 
-from .image_net import ImageNet
-from .tensor import Tensor
+from ..image_net import ImageNet
+from ..tensor import Tensor
 
 BRANCH = 0.4
 """Gain of the last convolution of a branch: what a stack of blocks writes stays as large as what it reads."""

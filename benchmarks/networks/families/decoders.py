@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from .tensor import Tensor
-from .token_net import BRANCH, TokenNet
+from ..tensor import Tensor
+from ..token_net import BRANCH, TokenNet
 
 LONGEST = 256
 """Positions that tables hold."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from .image_net import ImageNet
+from ..image_net import ImageNet
+from ..tensor import Tensor
 from .mobile import inverted
 from .residual import BRANCH, basic, stem
-from .tensor import Tensor
 
 
 def unet(name: str, size: int, width: int, levels: int, transposed: bool) -> onnx.ModelProto:
