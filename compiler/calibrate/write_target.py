@@ -1,4 +1,4 @@
-"""The file of a calibrated target: it includes the target as it is, and adds what was measured of one device."""
+"""The file of a calibrated target, beside the target's own or anywhere else."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from ...targets.calibration import Calibration
 from ...targets.model import Target
 from ...targets.operators import versions_of
 from ...targets.stock import stock_names
-from .fit_write import calibration_text
+from ..errors import UsageError
+from .fit import Fitted
+from .fit_write import write_calibration
 
 CONTRIB = "::"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def target_text(calibration: Calibration, target: Target, device: str, name: str, given: str, place: Path) -> str:
-    """`given`: the target as the user named it, a stock target or a file; `place`: the folder that the new file lies in."""
+def target_text(fitted: Fitted, target: Target, device: str, name: str, given: str, place: Path) -> str:
+    """`given`: the target as the user named it, a stock target or a file; `place`: the folder that the new file lies in. Raises UsageError
+    where the device is calibrated already."""
+    if target.device(device).calibration is not None:
+        raise UsageError(f"{target.name} states what was measured of {device} already", help="calibrate the target that it extends")
     included = f"{given}.hw" if given in stock_names() else os.path.relpath(Path(given).resolve(), place.resolve()).replace(os.sep, "/")
-    whole = f"{target.name}_{name}"
-    again = f"delete &{whole}.{device}.calibration;\n" if target.device(device).calibration is not None else ""
-    return (
-        f'hw 1;\n\ninclude "{included}";\n\n// Written by `autoglmc calibrate`: {target.name} as it is, with what was measured of {device}.\n\n'
-        f"target {whole} extends {target.name} {{}}\n{again}amend &{whole}.{device} {{\n{calibration_text(_writable(calibration, target), 2)}}}\n"
-    )
+    known = replace(fitted, calibration=_writable(fitted.calibration, target))
+    return write_calibration(known, target, name, device=device, include=included)
 
 
 def _writable(calibration: Calibration, target: Target) -> Calibration:

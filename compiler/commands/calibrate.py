@@ -168,11 +168,10 @@ def _with_memory(fitted: Fitted, memory: Sequence[MeasuredMemory]) -> Fitted:
 
 
 def _write(fitted: Fitted, machine: Target, device: str, name: str, given: str, path: Path) -> None:
-    from ...grammar.text.format import format_text
     from ..calibrate.write_target import target_text
     from ..output_file import write_file
 
-    write_file(path, format_text(target_text(fitted.calibration, machine, device, name, given, path.parent)))
+    write_file(path, target_text(fitted, machine, device, name, given, path.parent))
 
 
 def _print(fitted: Fitted, refused: Sequence[Refused], memory: Sequence[MeasuredMemory], path: Path | None, out: Output) -> None:

@@ -72,6 +72,8 @@ def dense() -> Iterator[KernelModel]:
         yield batched(batch, rows, inner, columns)
     for heads, length, extent in ATTENTION:
         yield attention(heads, length, extent)
+        inputs = {name: ("float32", (1, heads, length, extent)) for name in ("q", "k", "v")}
+        yield KernelModel(f"Attention {heads} heads {length}x{extent}", [Step("Attention", ("q", "k", "v"))], inputs, opset=23)
     for operator, steps, extent, state in RECURRENT:
         yield recurrent(operator, steps, extent, state)
 

@@ -38,9 +38,10 @@ class KernelModel:
     """(dtype of numpy, shape) by name."""
     constants: Mapping[str, Array] = field(default_factory=dict)
     outputs: Sequence[str] = ("y",)
+    opset: int = OPSET
 
     @cached_property
-    def proto(self) -> onnx.ModelProto:
+    def model(self) -> onnx.ModelProto:
         """With the shapes of all its tensors."""
         import numpy
         import onnx
@@ -56,14 +57,12 @@ class KernelModel:
         ]
         weights = [numpy_helper.from_array(array, name) for name, array in self.constants.items()]
         graph = helper.make_graph(nodes, "kernel", ends, [onnx.ValueInfoProto(name=name) for name in self.outputs], weights)
-        domains = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
-        model = helper.make_model(graph, opset_imports=domains, ir_version=10)
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-        known = {value.name: value for value in (*inferred.graph.value_info, *inferred.graph.output)}
-        for value in model.graph.output:
-            value.CopyFrom(known[value.name])
-        model.graph.value_info.extend(value for value in inferred.graph.value_info)
-        return model
+        domains = [helper.make_opsetid("", self.opset), helper.make_opsetid(MICROSOFT, 1)]
+        made = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=domains, ir_version=10), data_prop=True)
+        for value in made.graph.output:
+            if not value.type.HasField("tensor_type"):  # of an operator that onnx does not know: as its input
+                value.type.CopyFrom(ends[0].type)
+        return made
 
 
 def weights(*shape: int, dtype: str = "float32", seed: int = 0) -> Array:

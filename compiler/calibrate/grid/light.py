@@ -9,23 +9,11 @@ from .dense import of_axes
 from .kernel_model import KernelModel, Step, axes, scalar, weights
 
 ACTIVATIONS = (
-    "Gelu",
-    "Erf",
-    "Tanh",
-    "Sigmoid",
-    "Relu",
-    "HardSwish",
-    "HardSigmoid",
-    "Exp",
-    "Sqrt",
-    "LeakyRelu",
-    "Softplus",
-    "Neg",
-    "Elu",
-    "Mish",
-)
+    "Gelu", "Erf", "Tanh", "Sigmoid", "Relu", "HardSwish", "HardSigmoid", "Exp", "Sqrt", "LeakyRelu", "Softplus", "Neg", "Elu", "Mish",
+    "Log", "Sin", "Cos", "Selu", "Reciprocal", "Softsign", "Abs", "Floor", "Sign",
+)  # fmt: skip
 SIZES = ((1, 32, 128), (1, 64, 28, 28), (1, 128, 1536), (1, 32, 112, 112))
-ARITHMETIC = ("Add", "Mul", "Sub", "Div", "Max")
+ARITHMETIC = ("Add", "Mul", "Sub", "Div", "Max", "Min")
 SOFTMAX = (
     ((12, 32, 32), -1),
     ((4, 128, 128), -1),
@@ -52,6 +40,7 @@ def light() -> Iterator[KernelModel]:
     yield from _normalised()
     yield from _moved()
     yield from _windows()
+    yield from _rarer()
 
 
 def unary(operator: str, shape: tuple[int, ...], dtype: str = "float32", **attributes: int) -> KernelModel:
@@ -142,6 +131,27 @@ def _moved() -> Iterator[KernelModel]:
     yield KernelModel(
         "DepthToSpace 64x28x28", [Step("DepthToSpace", ("x",), attributes={"blocksize": 2})], {"x": ("float32", (1, 64, 28, 28))}
     )
+
+
+def _rarer() -> Iterator[KernelModel]:
+    for rows, extent in ((32, 384), (400, 256), (64, 768)):
+        shape = (1, rows, extent)
+        inputs = {"x": ("float32", shape)}
+        size = _spelled(shape)
+        yield KernelModel(f"RMSNormalization {size}", [Step("RMSNormalization", ("x", "w"))], inputs, {"w": weights(extent)}, opset=23)
+        yield KernelModel(f"CumSum {size}", [Step("CumSum", ("x", "a"))], inputs, {"a": scalar(1, "int64")})
+        yield KernelModel(f"TopK 10 of {size}", [Step("TopK", ("x", "k"), ("y", "z"))], inputs, {"k": axes(10)}, outputs=("y", "z"))
+        yield KernelModel(f"Tile {size}", [Step("Tile", ("x", "r"))], inputs, {"r": axes(1, 2, 1)})
+        yield of_axes(f"ReduceL2 {size} last", "ReduceL2", shape, -1)
+    for channels, side in PLANES[:2]:
+        size, inputs = f"{channels}x{side}x{side}", {"x": ("float32", (1, channels, side, side))}
+        two = {"s": weights(channels), "b": weights(channels)}
+        step = Step("GroupNormalization", ("x", "s", "b"), attributes={"num_groups": 8})
+        yield KernelModel(f"GroupNormalization {size}", [step], inputs, two)
+        yield KernelModel(f"SpaceToDepth {size}", [Step("SpaceToDepth", ("x",), attributes={"blocksize": 2})], inputs)
+        yield KernelModel(f"GlobalMaxPool {size}", [Step("GlobalMaxPool", ("x",))], inputs)
+        yield KernelModel(f"PRelu {size}", [Step("PRelu", ("x", "p"))], inputs, {"p": weights(channels, 1, 1)})
+        yield binary("Less", (1, channels, side, side), (1, channels, side, side))
 
 
 def _windows() -> Iterator[KernelModel]:
