@@ -13,7 +13,7 @@ from ..driver.compile_model import compile_model
 from ..driver.result import CompileResult
 from ..errors import UserError
 from .fit_memory import MeasuredMemory
-from .grid.grid import grid_cases
+from .grid.grid import grid
 from .measure.measure import Budget, Case, Refused, measure_cases
 from .measure.openvino_source import OpenVinoSource
 from .measure.ort_source import OrtSource
@@ -81,11 +81,23 @@ def measure_here(
         overhead = measure_overhead(source)
         singles: tuple[MeasuredSegment, ...] = ()
         if kernels:
-            singles, _ = measure_cases(grid_cases(folder), target, device, source, overhead, KERNELS, tell)
+            singles, _ = measure_cases(_grid_cases(folder), target, device, source, overhead, KERNELS, tell)
         cases, memory, failed = _compiled(target, device, subjects, folder, tell)
         segments, refused = measure_cases(cases, target, device, source, overhead, models, tell)
     found = Measurement(device=device.name, runtime=source.runtime, environment=environment, segments=(*singles, *segments))
     return MeasuredHere(measurement=found, refused=(*failed, *refused), memory=memory)
+
+
+def _grid_cases(folder: Path) -> tuple[Case, ...]:
+    """Writes the kernels of the grid into the folder."""
+    import onnx
+
+    cases = []
+    for number, kernel in enumerate(grid()):
+        path = folder / f"kernel_{number}.onnx"
+        onnx.save_model(kernel.model, path)
+        cases.append(Case(network=f"kernel {kernel.name}", case=kernel.name, path=path, single=True))
+    return tuple(cases)
 
 
 def _compiled(
