@@ -96,21 +96,28 @@ def _best(segments: Sequence[MeasuredSegment], target: Target, device: Device, c
 
 
 def misfit(samples: Samples, chosen: Flags, rates: Rates) -> float:
-    """Mean absolute relative error of operators within their model, weighted by time, each model counting alike; bounded per operator."""
+    """Mean error of whole latencies, plus that of operators within their model, weighted by time: each model counts alike, kernels of the
+    grid only where there is no model. Logarithms, bounded."""
     import numpy as np
 
+    models = chosen & ~np.array([s.single for s in samples.segments], bool)
+    chosen = models if models.any() else chosen
     slowness = np.array(rates.slowness)
     priced = price(samples, rates.lines, slowness)
     line, amount = priced.line[priced.main], priced.amount[priced.main]
     use = chosen[samples.kernel_segment] & (samples.kernel_seconds > 0) & (line >= 0)
-    streamed = streamed_bytes(samples, priced, rates.beyond) * rates.weight_slowness
+    streamed = streamed_bytes(samples, rates.beyond) * rates.weight_slowness
     expected = amount[use] * slowness[line[use]] + streamed[use] + rates.overhead
     seconds = samples.kernel_seconds[use]
-    off = np.minimum(np.abs(expected / seconds - 1.0), 1.0)
+    off = np.minimum(np.abs(np.log(np.maximum(expected, 1e-12) / seconds)), 1.0)
     count = len(samples.segments)
     total = np.bincount(samples.kernel_segment[use], seconds, minlength=count)
     wrong = np.bincount(samples.kernel_segment[use], seconds * off, minlength=count)
-    return float(np.mean(wrong[total > 0] / total[total > 0]))
+    found = float(np.mean(wrong[total > 0] / total[total > 0])) if (total > 0).any() else 0.0
+    timed = chosen & (samples.latency > 0)
+    predicted = predict_segments(samples, rates, calibration_of(samples, chosen, rates, (), note="", version="")).seconds
+    whole = np.log(np.maximum(predicted[timed], 1e-12) / samples.latency[timed])
+    return found + (float(np.mean(np.minimum(np.abs(whole - np.median(whole)), 1.0))) if timed.any() else 0.0)
 
 
 def unbiased(samples: Samples, chosen: Flags, rates: Rates) -> Rates:
