@@ -74,6 +74,9 @@ def _measure_batchnorms(model: onnx.ModelProto, image: dict[str, np.ndarray]) ->
 
     One pass does: with batch 1 InstanceNormalization computes exactly what a BatchNormalization with the right statistics would.
     """
+    normalised = [node for node in model.graph.node if node.op_type == "BatchNormalization"]
+    if not normalised:
+        return
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
     for node in probe.graph.node:
@@ -81,7 +84,6 @@ def _measure_batchnorms(model: onnx.ModelProto, image: dict[str, np.ndarray]) ->
             node.op_type = "InstanceNormalization"
             del node.input[3:], node.output[1:], node.attribute[:]
             node.attribute.append(helper.make_attribute("epsilon", 1e-5))
-    normalised = [node for node in model.graph.node if node.op_type == "BatchNormalization"]
     for node, fed in zip(normalised, _run(probe, image, [node.input[0] for node in normalised]), strict=True):
         _set(model.graph, node.input[BATCHNORM["mean"]], fed.mean(axis=(0, 2, 3)))
         _set(model.graph, node.input[BATCHNORM["variance"]], fed.var(axis=(0, 2, 3)) + 1e-4)
@@ -90,7 +92,8 @@ def _measure_batchnorms(model: onnx.ModelProto, image: dict[str, np.ndarray]) ->
 def _scale_logits(model: onnx.ModelProto, image: dict[str, np.ndarray]) -> None:
     last = next(node for node in reversed(model.graph.node) if node.op_type in ("Gemm", "Conv"))
     (logits,) = _run(model, image, [last.output[0]])
-    for name in last.input[1:]:
+    shaped = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "Reshape"}
+    for name in (shaped.get(name, name) for name in last.input[1:]):
         values = next(numpy_helper.to_array(t) for t in model.graph.initializer if t.name == name)
         _set(model.graph, name, values * (LOGIT_DEVIATION / logits.std()))
 
