@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...targets.calibrated_cost import streamed_share
-from .fit_classes import CLASSES
+from .fit_classes import CLASSES, LONELY
 from .fit_samples import MEASURES, Samples
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ CLOCK = 2e-6
 """Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
 KERNEL_BEND, LATENCY_BEND = 0.4, 0.25
 """Relative error from which a row's weight falls."""
-LATENCY_WEIGHT = float(__import__('os').environ.get('LW','2'))
+LATENCY_WEIGHT = 3.0
 SINGLE_WEIGHT = 0.2
 """Of a kernel of the grid, against a network."""
 
@@ -103,7 +103,7 @@ def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
     active = _enough(samples, chosen, range(len(CLASSES)))
     while True:
         solved = _solve(samples, chosen, active, beyond)
-        dead = {active[k] for k, value in enumerate(solved[: len(active)]) if value <= 0.0 and not CLASSES[active[k]].keep}
+        dead = {active[k] for k, value in enumerate(solved[: len(active)]) if value <= 0.0 and active[k] not in LONELY}
         kept = _enough(samples, chosen, [index for index in active if index not in dead])
         if kept == active:
             break
@@ -127,7 +127,7 @@ def _enough(samples: Samples, chosen: Flags, classes: Iterable[int]) -> list[int
         place = line[samples.member_form[members]]
         counts = np.bincount(place[place >= 0], minlength=len(active))
         forms = np.bincount(line[seen] + 1, minlength=len(active) + 1)[1:]
-        least = np.array([1 if CLASSES[index].keep else LEAST for index in active])
+        least = np.array([1 if index in LONELY else LEAST for index in active])
         kept = [index for k, index in enumerate(active) if counts[k] >= least[k] and forms[k] >= min(2, least[k])]
         if len(kept) == len(active):
             break
