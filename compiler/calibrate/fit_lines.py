@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context
 from typing import TYPE_CHECKING
 
+from ...targets.calibrated_cost import name_of
 from ...targets.calibration import Block, Calibration, Holdout, Range, Rate
 from ...targets.origin import Origin
 from .fit_classes import CLASSES, known
@@ -14,7 +15,7 @@ from .fit_rates import Priced, Rates, price, streamed_bytes
 from .fit_samples import Samples
 
 if TYPE_CHECKING:
-    from .fit_samples import Array, Flags
+    from .fit_samples import Array, Flags, Numbers
 
 HERE = Origin("calibrate", 1, 1)
 DIGITS = 3
@@ -46,7 +47,7 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
         row = CLASSES[index]
         found.append(
             Rate(
-                operators=row.operators,
+                operators=_met(samples, forms, row.operators),
                 value=rounded(1.0 / rates.slowness[place]),
                 measure=row.measure,
                 seen=_range(priced.amount[forms]),
@@ -58,6 +59,12 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
             )  # fmt: skip
         )
     return tuple(found)
+
+
+def _met(samples: Samples, forms: Numbers, operators: Sequence[str]) -> tuple[str, ...]:
+    """Those of the class that were measured, in its order: of others nothing is known. All where none was timed by itself."""
+    met = {name_of(samples.forms[int(form)]) for form in forms}
+    return tuple(name for name in operators if name in met) or tuple(operators)
 
 
 def _off(samples: Samples, rates: Rates, priced: Priced, mine: Flags, place: int) -> tuple[float | None, int]:

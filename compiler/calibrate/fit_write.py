@@ -87,12 +87,14 @@ def _rate(rate: Rate) -> str:
 
 def _holdout(holdout: Holdout) -> str:
     parts = [f"{_percent(share)} within {_percent(error)}" for share, error in holdout.within]
-    parts += [f"{name} {_percent(value)}" for name, value in (("median", holdout.median), ("interval", holdout.interval)) if value is not None]
+    parts += [
+        f"{name} {_percent(value)}" for name, value in (("median", holdout.median), ("interval", holdout.interval)) if value is not None
+    ]
     return ", ".join(parts + ([f"models {holdout.models}"] if holdout.models is not None else []))
 
 
 def _scaled(value: float, unit: str) -> str:
-    """"65 GFLOPS": the prefix that leaves 1 to 999 before the point."""
+    """ "65 GFLOPS": the prefix that leaves 1 to 999 before the point."""
     letter, power = _prefix(value)
     return f"{_shifted(value, power)} {letter.upper() if unit == FLOATING else letter}{unit}"
 
