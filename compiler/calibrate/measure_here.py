@@ -52,7 +52,10 @@ def source_of(device: Device) -> Source:
     adapter = device.runtime.adapter
     help = "measure on the device itself, and read its profile: `autoglmc calibrate --profile FILE --bundle BUNDLE`"
     if adapter in EMULATED:
-        raise UserError(f"{device.name} cannot be measured here: what runs it on this machine is an emulator, and its times are not the device's", help=help)
+        raise UserError(
+            f"{device.name} cannot be measured here: what runs it on this machine is an emulator, and its times are not the device's",
+            help=help,
+        )
     if adapter not in SOURCES:
         raise UserError(f"{device.name} cannot be measured here: nothing times the operators of runtime {adapter}", help=help)
     lack = absence(adapter, device.runtime.words)
@@ -61,7 +64,9 @@ def source_of(device: Device) -> Source:
     return SOURCES[adapter]()
 
 
-def measure_here(target: Target, device: Device, subjects: Sequence[Subject], environment: Mapping[str, str], tell: Tell, kernels: bool = True) -> MeasuredHere:
+def measure_here(
+    target: Target, device: Device, subjects: Sequence[Subject], environment: Mapping[str, str], tell: Tell, kernels: bool = True
+) -> MeasuredHere:
     """Compiles every model for the target, measures its segments of the device, and the kernels of the grid; in interleaved passes."""
     source = source_of(device)
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
