@@ -41,8 +41,8 @@ def kernel_time(
         return KernelTime(kernel_seconds(target, device, views, compute_dtype))
     calibration = device.calibration
     members = [_operator_time(target, device, calibration, view, compute_dtype) for view in views]
-    slowest, in_bytes = max(members, key=lambda member: member[0].seconds)
-    if not calibration.weights_bandwidth or in_bytes:
+    slowest = max(members, key=lambda member: member.seconds)
+    if not calibration.weights_bandwidth:
         return slowest
     share = streamed_share(calibration.weights_beyond, model_weights)
     read = share * weight_bytes(views, compute_dtype) if share and not all(map(runs_once, views)) else 0.0
@@ -54,17 +54,14 @@ def streamed_share(beyond: float, weights: float) -> float:
     return max(0.0, weights - beyond) / weights if weights else 0.0
 
 
-def _operator_time(
-    target: Target, device: Device, calibration: Calibration, view: OperatorView, compute_dtype: str
-) -> tuple[KernelTime, bool]:
-    """And whether its line is in bytes, which are its weights too: they are then not counted as streamed."""
+def _operator_time(target: Target, device: Device, calibration: Calibration, view: OperatorView, compute_dtype: str) -> KernelTime:
     if runs_once(view):
-        return KernelTime(0.0), False
+        return KernelTime(0.0)
     rate = rate_of(calibration, device, view)
     if rate is None:
-        return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), f"no rate for {view.operator}"), False
+        return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), f"no rate for {view.operator}")
     amount = work(view, rate.measure, calibration.blocks, compute_dtype)
-    return KernelTime(amount / rate.value, outside(rate, view, amount)), rate.measure == "bytes"
+    return KernelTime(amount / rate.value, outside(rate, view, amount))
 
 
 def runs_once(view: OperatorView) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from .calibration import Measure
 from .dtypes import BITS, FLOATS
 from .model import Device, Memory, Target
 from .operator_view import OperatorView, TensorView
@@ -44,6 +45,18 @@ def operator_flops(view: OperatorView) -> float:
     if view.operator.startswith(("Reduce", "Global", "ArgM", "CumSum", "TopK")):
         return float(_elements(_first(view.inputs)))
     return float(PER_ELEMENT.get(view.operator, 1.0) * out)
+
+
+def measures_of(domain: str, operator: str) -> frozenset[Measure]:
+    """In what the work of an operator can be counted so that the count follows its size: operations of what has a counter, bytes of what
+    only moves them, else elements or bytes. Anything of an operator that is not known here."""
+    if operator in MOVES or operator in FREE:
+        return frozenset({"bytes"})
+    if operator in _COUNTERS and domain in ("", "com.microsoft"):
+        return frozenset({"operations", "bytes", "elements"} if _COUNTERS[operator] is _pool else {"operations", "bytes"})
+    if domain or operator in _CONTRACTIONS:
+        return frozenset({"operations", "elements", "bytes"})
+    return frozenset({"elements", "bytes"})
 
 
 def operator_bytes(view: OperatorView, compute_dtype: str) -> float:
@@ -191,6 +204,8 @@ def _attention(view: OperatorView, out: int) -> float:
     return 4.0 * math.prod(q) * k[-2] if q and len(k) >= 2 else float(out)
 
 
+_CONTRACTIONS = frozenset({"Einsum", "DeformConv", "DFT", "STFT", "Det", "If", "Loop", "Scan"})
+"""What computes more than its elements tell, and has no counter."""
 _COUNTERS: Mapping[str, Callable[[OperatorView, int], float]] = {
     "Conv": _conv, "FusedConv": _conv, "QLinearConv": _conv, "ConvInteger": _conv, "ConvTranspose": _conv_transpose, "MatMul": _matmul,
     "MatMulInteger": _matmul, "QLinearMatMul": _matmul, "FusedMatMul": _matmul, "Gemm": _gemm, "LSTM": _recurrent, "GRU": _recurrent,

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 from ...targets.calibration import Measure
 from ...targets.exact_condition import number
+from ...targets.operators import version_at
 from ...targets.formula import Among, Attribute, Binary, Call, Expression, Name, Text, Unary
+
+
+def known(operators: tuple[str, ...], opset: int) -> tuple[str, ...]:
+    """Those that a file for this opset may name: later ones are unknown to it."""
+    return tuple(name for name in operators if "::" in name or version_at(name, opset) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +30,13 @@ class Class:
     """Whether it stays with fewer operators than others need: nothing stands behind it."""
 
 
+def signed(value: float) -> Expression:
+    """A number as the parser reads it: a minus is an operator."""
+    return Unary("-", number(-value)) if value < 0 else number(value)
+
+
 def dim(operand: str, axis: int) -> Expression:
-    return Call("dim", (Name(operand), number(axis)))
+    return Call("dim", (Name(operand), signed(axis)))
 
 
 def rank(operand: str) -> Expression:
@@ -42,7 +53,7 @@ def attribute(name: str) -> Expression:
 
 def compare(left: Expression, operator: str, right: Expression | float | str) -> Expression:
     """`left operator right`, numbers and words as the language spells them."""
-    return Binary(operator, left, Text(right) if isinstance(right, str) else number(right) if isinstance(right, int | float) else right)
+    return Binary(operator, left, Text(right) if isinstance(right, str) else signed(right) if isinstance(right, int | float) else right)
 
 
 def both(first: Expression, *rest: Expression) -> Expression:
@@ -86,7 +97,7 @@ RECURRENT = ("LSTM", "GRU", "RNN")
 ATTENTION = ("Attention", f"{MICROSOFT}MultiHeadAttention", f"{MICROSOFT}GroupQueryAttention", f"{MICROSOFT}Attention")
 COMPUTE = ("Conv", "ConvTranspose", *PRODUCTS, *FUSED_PRODUCTS, "Einsum")
 NORMS = (
-    "LayerNormalization", "RMSNormalization", "InstanceNormalization", "GroupNormalization", "SimplifiedLayerNormalization",
+    "LayerNormalization", "RMSNormalization", "InstanceNormalization", "GroupNormalization",
     "MeanVarianceNormalization", "LpNormalization", f"{MICROSOFT}SkipLayerNormalization", f"{MICROSOFT}SkipSimplifiedLayerNormalization",
     f"{MICROSOFT}BiasGelu", f"{MICROSOFT}EmbedLayerNormalization",
 )  # fmt: skip
@@ -109,7 +120,7 @@ REDUCTIONS = (
     "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
     "ReduceSumSquare", "ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "CumSum", "CumProd", "TopK",
 )  # fmt: skip
-POOLS = ("MaxPool", "AveragePool", "LpPool", "QLinearAveragePool")
+POOLS = ("MaxPool", "AveragePool", "LpPool", f"{MICROSOFT}QLinearAveragePool")
 GATHERS = ("Gather", "GatherElements", "GatherND", "ScatterND", "ScatterElements", "OneHot", "NonZero", "Compress")
 MOVERS = (
     "Concat", "Split", "Slice", "Pad", "Expand", "Tile", "Where", "Cast", "CastLike", "Trilu", "ConstantOfShape", "Range",

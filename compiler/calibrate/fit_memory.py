@@ -35,7 +35,9 @@ def fit_memory(measured: Sequence[MeasuredMemory]) -> MemoryModel | None:
     scale = np.maximum(np.abs(rows).max(axis=0), 1e-30)
     base, weights, working = nnls(rows / scale, np.ones(len(found)))[0] / scale
     whole = 2.0**16
-    return MemoryModel(base=round(float(base) / whole) * whole, weights=rounded(float(weights), 2), working=rounded(float(working), 2), origin=HERE)
+    return MemoryModel(
+        base=round(float(base) / whole) * whole, weights=rounded(float(weights), 2), working=rounded(float(working), 2), origin=HERE
+    )
 
 
 def predicted(model: MemoryModel, one: MeasuredMemory) -> float:

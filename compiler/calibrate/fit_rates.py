@@ -30,8 +30,8 @@ CLOCK = 2e-6
 """Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
 KERNEL_BEND, LATENCY_BEND = 0.4, 0.25
 """Relative error from which a row's weight falls."""
-LATENCY_WEIGHT = 2.0
-SINGLE_WEIGHT = 0.3
+LATENCY_WEIGHT = float(__import__('os').environ.get('LW','2'))
+SINGLE_WEIGHT = 0.2
 """Of a kernel of the grid, against a network."""
 
 
@@ -59,8 +59,6 @@ class Priced:
     """[form]: place in Rates.lines, or -1."""
     amount: Array
     """[form]: work in the measure of its line."""
-    in_bytes: Flags
-    """[place in Rates.lines]: whether the line counts bytes, weights among them."""
     main: Numbers
     """[kernel]: the form that it costs."""
 
@@ -87,18 +85,15 @@ def price(samples: Samples, active: Sequence[int], slowness: Array) -> Priced:
     seconds = np.where(line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free, 0.0, samples.roofline))
     cost = seconds[samples.member_form]
     order = np.lexsort((np.arange(len(cost)), -cost, samples.member_kernel))
-    in_bytes = np.array([CLASSES[index].measure == "bytes" for index in active], bool)
-    return Priced(line, amount, in_bytes, samples.member_form[order[samples.kernel_start]])
+    return Priced(line, amount, samples.member_form[order[samples.kernel_start]])
 
 
-def streamed_bytes(samples: Samples, priced: Priced, beyond: float) -> Array:
+def streamed_bytes(samples: Samples, beyond: float) -> Array:
     """[kernel]: bytes of weights that it reads from beyond the caches."""
     import numpy as np
 
     share = np.array([streamed_share(beyond, weights) for weights in samples.weights])
-    line = priced.line[priced.main]
-    counted = np.append(priced.in_bytes, False)[line]
-    return np.where(counted | (samples.kernel_launches == 0), 0.0, samples.kernel_weights * share[samples.kernel_segment])
+    return np.where(samples.kernel_launches == 0, 0.0, samples.kernel_weights * share[samples.kernel_segment])
 
 
 def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
@@ -152,7 +147,8 @@ def _worth(samples: Samples, chosen: Flags, active: Sequence[int]) -> dict[int, 
     use = chosen[samples.kernel_segment] & (samples.kernel_seconds > CLOCK)
     forms, seconds = priced.main[use], samples.kernel_seconds[use]
     total = np.bincount(samples.kernel_segment[use], seconds, minlength=len(samples.segments))
-    share = seconds / total[samples.kernel_segment[use]] / max(1, int((total > 0).sum()))
+    count = np.array([SINGLE_WEIGHT**2 if s.single else 1.0 for s in samples.segments]) * (total > 0)
+    share = seconds * (count / count.sum() / np.maximum(total, CLOCK))[samples.kernel_segment[use]]
     slow = _medians(priced.line[forms], priced.amount[forms], seconds, len(active))
     found = {}
     for place, index in enumerate(active):
@@ -229,7 +225,7 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     kernels = np.zeros((len(main), count + 4))
     known = priced.line[main] >= 0
     kernels[np.flatnonzero(known), priced.line[main][known]] = priced.amount[main][known]
-    kernels[:, count + 2] = streamed_bytes(samples, priced, beyond)
+    kernels[:, count + 2] = streamed_bytes(samples, beyond)
     rest = np.where(known | samples.free[main], 0.0, samples.roofline[main])
     whole = np.zeros((len(samples.latency), count + 4))
     np.add.at(whole, segment, kernels)

@@ -65,7 +65,13 @@ def source_of(device: Device) -> Source:
 
 
 def measure_here(
-    target: Target, device: Device, subjects: Sequence[Subject], environment: Mapping[str, str], tell: Tell, kernels: bool = True
+    target: Target,
+    device: Device,
+    subjects: Sequence[Subject],
+    environment: Mapping[str, str],
+    tell: Tell,
+    kernels: bool = True,
+    models: Budget = MODELS,
 ) -> MeasuredHere:
     """Compiles every model for the target, measures its segments of the device, and the kernels of the grid; in interleaved passes."""
     source = source_of(device)
@@ -75,18 +81,23 @@ def measure_here(
         overhead = measure_overhead(source)
         singles: tuple[MeasuredSegment, ...] = ()
         if kernels:
-            singles, _ = measure_cases(tuple(_grid_cases(folder)), target, device, source, overhead, KERNELS, tell)
+            singles, _ = measure_cases(_grid_cases(folder), target, device, source, overhead, KERNELS, tell)
         cases, memory, failed = _compiled(target, device, subjects, folder, tell)
-        segments, refused = measure_cases(cases, target, device, source, overhead, MODELS, tell)
+        segments, refused = measure_cases(cases, target, device, source, overhead, models, tell)
     found = Measurement(device=device.name, runtime=source.runtime, environment=environment, segments=(*singles, *segments))
     return MeasuredHere(measurement=found, refused=(*failed, *refused), memory=memory)
 
 
-def _grid_cases(folder: Path) -> Iterator[Case]:
+def _grid_cases(folder: Path) -> tuple[Case, ...]:
+    """Writes the kernels of the grid into the folder."""
+    import onnx
+
+    cases = []
     for number, kernel in enumerate(grid()):
         path = folder / f"kernel_{number}.onnx"
-        path.write_bytes(kernel.model.SerializeToString())
-        yield Case(network=f"kernel {kernel.name}", case=kernel.name, path=path, single=True)
+        onnx.save_model(kernel.model, path)
+        cases.append(Case(network=f"kernel {kernel.name}", case=kernel.name, path=path, single=True))
+    return tuple(cases)
 
 
 def _compiled(
