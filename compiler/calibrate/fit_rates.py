@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LEAST = 5
 """Measured operators that a line needs."""
 MOST_LINES = 40
+LEAST_SLOWNESS = 1e-18
+"""Seconds per unit of work: of lines whose operators had none."""
 LEAST_WORTH = 2e-4
 """Share of all time below which a line of its own is not worth a number."""
 ROUNDS = 4
@@ -74,6 +76,7 @@ def lines_of(samples: Samples, active: Sequence[int]) -> tuple[Numbers, Array]:
     first = np.argmax(holds, axis=1)
     known = holds.any(axis=1) & ~samples.free
     amount = samples.amounts[np.arange(len(first)), measured[columns][first]] if len(first) else np.zeros(0)
+    known &= amount > 0.0  # work that cannot be counted tells nothing of a rate
     return np.where(known, first, -1), np.where(known, amount, 0.0)
 
 
@@ -109,7 +112,7 @@ def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
             break
         active = kept
     count = len(active)
-    slowness = np.maximum(solved[:count], _fastest(samples, active) if count else solved[:0])
+    slowness = np.maximum(np.maximum(solved[:count], _fastest(samples, active) if count else solved[:0]), LEAST_SLOWNESS)
     launch, dispatch, weight, overhead = map(float, solved[count:])
     return Rates(tuple(active), tuple(map(float, slowness)), launch, dispatch, weight, beyond, overhead)
 
