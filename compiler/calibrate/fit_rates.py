@@ -157,12 +157,12 @@ def _worth(samples: Samples, chosen: Flags, active: Sequence[int]) -> dict[int, 
     for place, index in enumerate(active):
         mine = priced.line[forms] == place
         others = [other for other in active if other != index]
-        line, amount = lines_of(samples, others) if mine.any() else (priced.line, priced.amount)
+        line, amount = lines_of(samples, others)
         behind = line[forms[mine]]
-        if (behind < 0).any():
+        if index in LONELY or (behind < 0).any():
             continue  # nothing else prices them all
         places = np.array([active.index(other) for other in others], np.int64)
-        expected = amount[forms[mine]] * slow[places[behind]] if mine.any() else np.zeros(0)
+        expected = amount[forms[mine]] * slow[places[behind]]
         own = priced.amount[forms[mine]] * slow[place]
         found[index] = float(np.sum(share[mine] * np.minimum(np.abs(np.log(np.maximum(expected, 1e-12) / np.maximum(own, 1e-12))), 1.0)))
     return found
