@@ -15,8 +15,8 @@ _OF_INTEGERS = frozenset({"QLinearConv", "ConvInteger", "QLinearMatMul", "MatMul
 
 def check_peak(device: Device, rate: Rate, span: Span, precision: Precision, context: Context) -> None:
     """`span`: the rate with its unit. A line that does not ask for a dtype may hold in any, so the highest peak counts."""
-    peak = max(_peaks(device, rate, precision), key=lambda peak: peak.rate)
-    if rate.value <= peak.rate:
+    peak = max(_peaks(device, rate, precision), key=lambda peak: peak.rate, default=None)
+    if peak is None or rate.value <= peak.rate:
         return
     place = context.spans.get(f"device.{device.name}.peak.{peak.dtype}")
     stated = place.text if place is not None else written(peak.rate, "rate of operations")
@@ -29,12 +29,12 @@ def check_peak(device: Device, rate: Rate, span: Span, precision: Precision, con
 
 
 def _peaks(device: Device, rate: Rate, precision: Precision) -> list[Peak]:
-    """The peaks that may bound the line; all where it is about any dtype, or about one without a peak."""
+    """The peaks that may bound the line; all where it is about any dtype, none where it is about one that has no peak."""
     asked = {dtype for part in conjuncts(rate.where) for dtype in _asked(part)} if rate.where is not None else set()
     asked |= NARROW_INTEGERS if _OF_INTEGERS.issuperset(rate.operators) else set()
     narrowed = {into for into, operand in precision.compute if operand in asked} | ({precision.default} if asked & FLOATS else set())
     found = [peak for peak in device.peaks if peak.dtype in asked | narrowed or (peak.dtype.removeprefix("u") in asked)]
-    return found or list(device.peaks)
+    return found if asked else list(device.peaks)
 
 
 def _asked(part: Expression) -> set[str]:
