@@ -74,6 +74,7 @@ def lines_of(samples: Samples, active: Sequence[int]) -> tuple[Numbers, Array]:
     first = np.argmax(holds, axis=1)
     known = holds.any(axis=1) & ~samples.free
     amount = samples.amounts[np.arange(len(first)), measured[columns][first]] if len(first) else np.zeros(0)
+    known &= amount > 0.0  # work that cannot be counted tells nothing of a rate
     return np.where(known, first, -1), np.where(known, amount, 0.0)
 
 
