@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 LEAST = 5
 """Measured operators that a line needs."""
 MOST_LINES = 40
-LEAST_WORTH = 2e-4
-"""Share of all time below which a line of its own is not worth a number."""
+LEAST_WORTH = 1e-3
+"""Share of a model's time below which a line of its own is not worth a number."""
+POWER = 1.5
 ROUNDS = 4
 CLOCK = 2e-6
 """Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
@@ -144,21 +145,26 @@ def _enough(samples: Samples, chosen: Flags, classes: Iterable[int]) -> list[int
 
 
 def _worth(samples: Samples, chosen: Flags, active: Sequence[int]) -> dict[int, float]:
-    """By class that has others behind it: the share of all time by which its operators would be priced otherwise by the next line."""
+    """By class that has others behind it: the share of a model's time by which its operators would be priced otherwise by
+    the next line (root of the mean square over models: a few per cent of one model weigh more than little of each)."""
     import numpy as np
 
     priced = price(samples, active, _stated(samples, active))
     use = chosen[samples.kernel_segment] & (samples.kernel_seconds > CLOCK)
     forms, seconds = priced.main[use], samples.kernel_seconds[use]
     total = np.bincount(samples.kernel_segment[use], seconds, minlength=len(samples.segments))
-    count = np.array([SINGLE_WEIGHT**2 if s.single else 1.0 for s in samples.segments]) * (total > 0)
-    share = seconds * (count / count.sum() / np.maximum(total, CLOCK))[samples.kernel_segment[use]]
+    models = ~np.array([s.single for s in samples.segments], bool) & (total > 0)
+    count = (models if models.any() else total > 0).astype(float)
+    share = seconds / total[samples.kernel_segment[use]]
     slow = _medians(priced.line[forms], priced.amount[forms], seconds, len(active))
     line, behind = priced.line[forms], lines_of(samples, active, 1)
     next_line, next_amount = behind[0][forms], behind[1][forms]
     own, other = priced.amount[forms] * slow[line], next_amount * slow[next_line]
     off = share * np.minimum(np.abs(np.log(np.maximum(other, 1e-12) / np.maximum(own, 1e-12))), 1.0)
-    lost = np.bincount(line[line >= 0], off[line >= 0], minlength=len(active))
+    known = line >= 0
+    cells = samples.kernel_segment[use][known] * len(active) + line[known]
+    lost = np.bincount(cells, off[known], minlength=len(samples.segments) * len(active)).reshape(-1, len(active))
+    lost = ((lost**POWER * count[:, None]).sum(axis=0) / count.sum()) ** (1 / POWER)
     alone = np.bincount(line[line >= 0], next_line[line >= 0] < 0, minlength=len(active))
     return {index: float(lost[k]) for k, index in enumerate(active) if not alone[k] and index not in LONELY}
 
