@@ -189,6 +189,11 @@ def _matmul(view: OperatorView, out: int) -> float:
     return 2.0 * out * a[-1] if a else 0.0
 
 
+def _matmul_nbits(view: OperatorView, out: int) -> float:
+    depth = view.attributes.get("K")
+    return 2.0 * out * depth if isinstance(depth, int) else 0.0
+
+
 def _gemm(view: OperatorView, out: int) -> float:
     a = _dims(view, "A", "a")
     return 2.0 * out * a[0 if view.attributes.get("transA") else -1] if len(a) == 2 else 0.0
@@ -208,6 +213,7 @@ _CONTRACTIONS = frozenset({"Einsum", "DeformConv", "DFT", "STFT", "Det", "If", "
 """What computes more than its elements tell, and has no counter."""
 _COUNTERS: Mapping[str, Callable[[OperatorView, int], float]] = {
     "Conv": _conv, "FusedConv": _conv, "QLinearConv": _conv, "ConvInteger": _conv, "ConvTranspose": _conv_transpose, "MatMul": _matmul,
-    "MatMulInteger": _matmul, "QLinearMatMul": _matmul, "FusedMatMul": _matmul, "Gemm": _gemm, "LSTM": _recurrent, "GRU": _recurrent,
+    "MatMulInteger": _matmul, "QLinearMatMul": _matmul, "FusedMatMul": _matmul, "DynamicQuantizeMatMul": _matmul,
+    "MatMulIntegerToFloat": _matmul, "MatMulNBits": _matmul_nbits, "FusedGemm": _gemm, "QGemm": _gemm, "Gemm": _gemm, "LSTM": _recurrent, "GRU": _recurrent,
     "RNN": _recurrent, "Attention": _attention, "AveragePool": _pool, "MaxPool": _pool, "LpPool": _pool, "QLinearAveragePool": _pool,
 }  # fmt: skip

@@ -26,8 +26,8 @@ class Class:
     operators: tuple[str, ...]
     measure: Measure
     where: Expression | None = None
-    keep: bool = False
-    """Whether it stays with fewer operators than others need: nothing stands behind it."""
+    general: bool = False
+    """Whether it is one of the few that all others could be merged into."""
 
 
 def signed(value: float) -> Expression:
@@ -168,7 +168,7 @@ CLASSES: tuple[Class, ...] = (
     Class(PRODUCTS, "operations", const("B")),
     Class(("MatMul", *FUSED_PRODUCTS, "Einsum"), "operations"),
     Class(("Conv",), "operations"),
-    Class(COMPUTE, "operations", keep=True),
+    Class(COMPUTE, "operations", general=True),
     # Functions of elements, norms and reductions, in elements.
     *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt", "PRelu", "Mish", "Softplus", "HardSwish"),
     Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),
@@ -182,7 +182,7 @@ CLASSES: tuple[Class, ...] = (
     Class(("Resize", "Upsample", "GridSample"), "elements"),
     Class(REDUCTIONS, "elements"),
     Class(POOLS, "operations"),
-    Class(CURVES, "elements", keep=True),
+    Class(CURVES, "elements", general=True),
     # What moves bytes.
     Class(ARITHMETIC, "elements", _BROADCAST),
     Class(("BatchNormalization",), "bytes"),
@@ -197,6 +197,19 @@ CLASSES: tuple[Class, ...] = (
     Class(("Where", *LOGIC), "bytes"),
     Class(MOVERS, "bytes"),
     Class(PLAIN, "bytes"),
-    Class((*PLAIN, *LOGIC, *MOVERS, "Transpose", *GATHERS, *QUANTISERS), "bytes", keep=True),
+    Class((*PLAIN, *LOGIC, *MOVERS, "Transpose", *GATHERS, *QUANTISERS), "bytes", general=True),
 )
 """Every operator here is named with the operands and attributes that its own conditions ask for."""
+
+
+def _lonely() -> frozenset[int]:
+    found = set()
+    for index, row in enumerate(CLASSES):
+        behind = {name for later in CLASSES[index + 1 :] if later.where is None for name in later.operators}
+        if not behind.issuperset(row.operators):
+            found.add(index)
+    return frozenset(found)
+
+
+LONELY = _lonely()
+"""Classes behind which no other stands for some of their operators: they are lines even of a few operators, which then say so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...targets.calibrated_cost import SLACK
+from ...targets.calibrated_cost import FEWEST, SLACK
 from ...targets.calibration import Calibration, Range
 from .fit_rates import Rates, price, streamed_bytes
 from .fit_samples import Samples
@@ -53,7 +53,8 @@ def _unseen(samples: Samples, calibration: Calibration, line: Array, amount: Arr
     inner = _bounds([rate.inner for rate in calibration.rates])[line]
     far = (amount > 0) & ((amount < work[:, 0] / SLACK) | (amount > work[:, 1] * SLACK))
     wide = (extent > 0) & ((extent < inner[:, 0] / SLACK) | (extent > inner[:, 1] * SLACK))
-    return np.asarray((line < 0) | far | wide)
+    few = np.array([rate.samples is not None and rate.samples < FEWEST for rate in calibration.rates] + [True])[line]
+    return np.asarray(few | far | wide)
 
 
 def _bounds(ranges: list[Range | None]) -> Array:

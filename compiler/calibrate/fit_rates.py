@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...targets.calibrated_cost import streamed_share
-from .fit_classes import CLASSES
+from .fit_classes import CLASSES, LONELY
 from .fit_samples import MEASURES, Samples
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LEAST = 5
 """Measured operators that a line needs."""
 MOST_LINES = 40
+LEAST_SLOWNESS = 1e-18
+"""Seconds per unit of work: of lines whose operators had none."""
 LEAST_WORTH = 2e-4
 """Share of all time below which a line of its own is not worth a number."""
 ROUNDS = 4
@@ -30,7 +32,7 @@ CLOCK = 2e-6
 """Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
 KERNEL_BEND, LATENCY_BEND = 0.4, 0.25
 """Relative error from which a row's weight falls."""
-LATENCY_WEIGHT = float(__import__('os').environ.get('LW','2'))
+LATENCY_WEIGHT = 3.0
 SINGLE_WEIGHT = 0.2
 """Of a kernel of the grid, against a network."""
 
@@ -74,6 +76,7 @@ def lines_of(samples: Samples, active: Sequence[int]) -> tuple[Numbers, Array]:
     first = np.argmax(holds, axis=1)
     known = holds.any(axis=1) & ~samples.free
     amount = samples.amounts[np.arange(len(first)), measured[columns][first]] if len(first) else np.zeros(0)
+    known &= amount > 0.0  # work that cannot be counted tells nothing of a rate
     return np.where(known, first, -1), np.where(known, amount, 0.0)
 
 
@@ -103,13 +106,13 @@ def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
     active = _enough(samples, chosen, range(len(CLASSES)))
     while True:
         solved = _solve(samples, chosen, active, beyond)
-        dead = {active[k] for k, value in enumerate(solved[: len(active)]) if value <= 0.0 and not CLASSES[active[k]].keep}
+        dead = {active[k] for k, value in enumerate(solved[: len(active)]) if value <= 0.0 and active[k] not in LONELY}
         kept = _enough(samples, chosen, [index for index in active if index not in dead])
         if kept == active:
             break
         active = kept
     count = len(active)
-    slowness = np.maximum(solved[:count], _fastest(samples, active) if count else solved[:0])
+    slowness = np.maximum(np.maximum(solved[:count], _fastest(samples, active) if count else solved[:0]), LEAST_SLOWNESS)
     launch, dispatch, weight, overhead = map(float, solved[count:])
     return Rates(tuple(active), tuple(map(float, slowness)), launch, dispatch, weight, beyond, overhead)
 
@@ -127,7 +130,7 @@ def _enough(samples: Samples, chosen: Flags, classes: Iterable[int]) -> list[int
         place = line[samples.member_form[members]]
         counts = np.bincount(place[place >= 0], minlength=len(active))
         forms = np.bincount(line[seen] + 1, minlength=len(active) + 1)[1:]
-        least = np.array([1 if CLASSES[index].keep else LEAST for index in active])
+        least = np.array([1 if index in LONELY else LEAST for index in active])
         kept = [index for k, index in enumerate(active) if counts[k] >= least[k] and forms[k] >= min(2, least[k])]
         if len(kept) == len(active):
             break
@@ -154,12 +157,12 @@ def _worth(samples: Samples, chosen: Flags, active: Sequence[int]) -> dict[int, 
     for place, index in enumerate(active):
         mine = priced.line[forms] == place
         others = [other for other in active if other != index]
-        line, amount = lines_of(samples, others) if mine.any() else (priced.line, priced.amount)
+        line, amount = lines_of(samples, others)
         behind = line[forms[mine]]
-        if (behind < 0).any():
+        if index in LONELY or (behind < 0).any():
             continue  # nothing else prices them all
         places = np.array([active.index(other) for other in others], np.int64)
-        expected = amount[forms[mine]] * slow[places[behind]] if mine.any() else np.zeros(0)
+        expected = amount[forms[mine]] * slow[places[behind]]
         own = priced.amount[forms[mine]] * slow[place]
         found[index] = float(np.sum(share[mine] * np.minimum(np.abs(np.log(np.maximum(expected, 1e-12) / np.maximum(own, 1e-12))), 1.0)))
     return found

@@ -13,7 +13,7 @@ from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import guard_holds
 from .fit_classes import CLASSES
-from .records import MeasuredSegment
+from .records import MeasuredKernel, MeasuredSegment
 
 if TYPE_CHECKING:
     import numpy
@@ -76,7 +76,7 @@ def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Devi
             forms = [table.number(view, kernel.compute_dtype) for view in kernel.views]
             member_form += forms
             member_kernel += [len(kernels)] * len(forms)
-            seconds = float("nan") if kernel.seconds is None else kernel.seconds
+            seconds = _seconds(segment, kernel)
             launches = float(any(not table.free[form] for form in forms))
             kernels.append((index, seconds, weight_bytes(kernel.views, kernel.compute_dtype), launches))
     columns = list(zip(*kernels, strict=True)) or [(), (), (), ()]
@@ -90,6 +90,13 @@ def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Devi
         latency=np.array([float("nan") if s.latency is None else s.latency for s in segments], float),
         weights=np.array([float(s.weight_bytes) for s in segments], float),
     )  # fmt: skip
+
+
+def _seconds(segment: MeasuredSegment, kernel: MeasuredKernel) -> float:
+    """Profiled; of a segment of one kernel, all that the runtime spent, by whatever names."""
+    if len(segment.kernels) == 1 and segment.unjoined:
+        return (kernel.seconds or 0.0) + sum(segment.unjoined.values())
+    return float("nan") if kernel.seconds is None else kernel.seconds
 
 
 class _Forms:
