@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from seed_weights import seed_weights
 
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 
@@ -215,3 +218,42 @@ def shared_encoder(seed: int, layers: int = 6, length: int = 64, width: int = 12
 
 def _spread(net: Writer, shape: Sequence[int]) -> np.ndarray:
     return (net.generator.standard_normal(shape) / shape[0] ** 0.5).astype(np.float32)
+
+
+def inception_v1(seed: int) -> onnx.ModelProto:
+    """The structure that the onnx wheel ships, with seeded weights: two LRN, 57 convolutions. Input data_0 [1, 3, 224, 224]."""
+    source = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / "light_inception_v1.onnx"
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "made.onnx"
+        seed_weights(source, made, seed)
+        return onnx.load(made)
+
+
+class Segmenter(Writer):
+    """Layers on N C H W with Mish as PyTorch's exporter writes it, or PRelu."""
+
+    def layer(self, x: str, into: int, out: int, stride: int = 1) -> str:
+        weights = self.weight((out, into, 3, 3)), self.constant(np.zeros(out, np.float32))
+        return self.op("Conv", x, *weights, kernel_shape=[3, 3], strides=[stride] * 2, pads=[1] * 4)
+
+    def mish(self, x: str) -> str:
+        return self.op("Mul", x, self.op("Tanh", self.op("Softplus", x)))
+
+    def prelu(self, x: str, channels: int) -> str:
+        return self.op("PRelu", x, self.constant(self.generator.uniform(0.05, 0.4, (channels, 1, 1)).astype(np.float32)))
+
+
+def mish_segmenter(seed: int, size: int = 128, width: int = 32, classes: int = 21) -> onnx.ModelProto:
+    """A picture in N H W C, normalised by channel as its file says, to shares of classes by pixel. Input x [1, size, size, 3]."""
+    net = Segmenter(seed)
+    mean, spread = (net.constant(np.array(v, np.float32)) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    x = net.op("Transpose", net.op("Div", net.op("Sub", "x", mean), spread), perm=TO_NCHW)
+    x = net.mish(net.layer(net.mish(net.layer(x, 3, width, 2)), width, 2 * width, 2))
+    for _ in range(2):
+        inner = net.mish(net.layer(x, 2 * width, 2 * width))
+        x = net.op("Add", x, net.prelu(net.layer(inner, 2 * width, 2 * width), 2 * width))
+    x = net.layer(x, 2 * width, classes)
+    x = net.op("Resize", x, "", net.constant(np.array([1, 1, 4, 4], np.float32)), mode="nearest", nearest_mode="floor",
+               coordinate_transformation_mode="asymmetric")  # fmt: skip
+    y = net.op("Softmax", x, axis=1)
+    return net.model((1, size, size, 3), y, (1, classes, size, size))

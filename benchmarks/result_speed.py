@@ -13,7 +13,7 @@ A ratio is the original's time through the variant's: above 1 is faster. The sha
 time through ours, run for run of one round; in brackets the interval that holds 95 % of the medians of resampled pairs. It must be at least
 0.98 on every model, its interval not wholly below, and ours 1.10 of the original in the geometric mean; otherwise the exit code is 1.
 
-Besides the public models there are three that this benchmark makes (made_models.py, seed SEED, printed): MODEL may be one of them. One
+Besides the public models there are five that this benchmark makes (made_models.py, seed SEED, printed): MODEL may be one of them. One
 model after another, as on a shared machine:
 
     for m in $(python benchmarks/result_speed.py --list); do python benchmarks/result_speed.py --seconds 2 $m; done
@@ -37,7 +37,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from fetch_models import NAMES, ROOT, fetch
-from made_models import nhwc_resnet, shared_encoder, yolo_like
+from made_models import inception_v1, mish_segmenter, nhwc_resnet, shared_encoder, yolo_like
 from peers import PEERS
 
 sys.path.append(str(ROOT / "tests"))
@@ -51,7 +51,7 @@ from autoglmc.compiler.load.bind_shapes import bind_shapes
 ORIGINAL, OURS = "original", "ours"
 LEAST_OF_BEST, LEAST_MEAN = 0.98, 1.10
 SEED, RESAMPLED = 0, 2000
-MADE = {make.__name__: make for make in (nhwc_resnet, yolo_like, shared_encoder)}
+MADE = {make.__name__: make for make in (nhwc_resnet, yolo_like, shared_encoder, inception_v1, mish_segmenter)}
 TIMEOUT = 300
 OPENINGS = 3
 STANDARD = ("LayerNormalization", "RMSNormalization", "Gelu", "Swish", "HardSwish")

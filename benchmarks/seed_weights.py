@@ -74,6 +74,9 @@ def _measure_batchnorms(model: onnx.ModelProto, image: dict[str, np.ndarray]) ->
 
     One pass does: with batch 1 InstanceNormalization computes exactly what a BatchNormalization with the right statistics would.
     """
+    normalised = [node for node in model.graph.node if node.op_type == "BatchNormalization"]
+    if not normalised:
+        return
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
     for node in probe.graph.node:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from .commands.cache import cache_command
+from .commands.calibrate import calibrate_command
 from .commands.check import check_command
 from .commands.compile import compile_command
 from .commands.completion import completion_command
@@ -54,6 +55,7 @@ for command in (
     rules_command,
     why_command,
     what_if_command,
+    calibrate_command,
     fmt_command,
     show_command,
     diff_command,

@@ -11,6 +11,7 @@ from ..targets.model import Bucket, Device, Limit, Link, Memory, Precision, Targ
 from ..targets.operators import dictionary_opset
 from ..targets.rule_formula import facts_of
 from ..targets.rule_spec import RuleFacts, RuleSpec
+from .check.calibration import check_calibrations
 from .check.checks import check_names, check_sense
 from .check.effect import check_effect
 from .check.guesses import check_guesses, check_provenance
@@ -106,6 +107,7 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
     check_names(body, context)
     check_sense(parts.memories, parts.devices, parts.links, parts.precision, parts.limits, context)
     check_effect(parts.devices, context)
+    check_calibrations(parts.devices, parts.memories, parts.precision, context)
     check_routes(parts.devices, statement.span.source, context)
     if strict:
         check_guesses(parts.limits, context)

@@ -20,7 +20,7 @@ from .decompose.rotary import ROTARY_SLICES
 from .decompose.shape import SHAPES
 from .decompose.space_to_depth import SHUFFLES
 from .recover.attention import FUSE_ATTENTION, RECOVER_ATTENTION
-from .recover.contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU
+from .recover.contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU, RECOVER_SKIP
 from .recover.gelu import RECOVER_GELU, RECOVER_GELU_TANH
 from .recover.groupnorm import RECOVER_GROUPNORM
 from .recover.lpnorm import RECOVER_LPNORM
@@ -43,10 +43,14 @@ from .simplify.remove_requantize import REMOVE_REQUANTIZE
 from .substitute.gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
 from .substitute.gelu_relu import RELU
 from .substitute.gelu_table import GELU_TABLE
+from .tune.activations import VECTOR_ACTIVATIONS
+from .tune.broadcast import BROADCAST
 from .tune.closed_rows import KEEP_ROWS
 from .tune.flatten_attention import FLATTEN_ATTENTION
 from .tune.flatten_rows import FLATTEN
 from .tune.fold_bias import FOLD_BIAS
+from .tune.local_response import LOCAL_RESPONSE
+from .tune.softmax_axes import SOFTMAX
 
 RECOVER: tuple[Rewrite, ...] = in_order(
     RECOVER_LAYERNORM,
@@ -67,6 +71,7 @@ RECOVER: tuple[Rewrite, ...] = in_order(
     RECOVER_GROUPNORM,
     RECOVER_CONTRIB_GELU,
     RECOVER_QUICKGELU,
+    *RECOVER_SKIP,
     RECOVER_FOCUS,
     RECOVER_SPACE_TO_DEPTH,
     RECOVER_DEPTH_TO_SPACE,
@@ -92,8 +97,10 @@ FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"),
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
 FUSED_FOR_ORT = (*FUSE_ROTARIES, FUSE_ATTENTION, FLATTEN_ATTENTION)
 """What onnxruntime's CPU runs faster as one operator, if the target lets its device run it."""
+SLOW_IN_ORT = (*SOFTMAX, *BROADCAST, *VECTOR_ACTIVATIONS, LOCAL_RESPONSE)
+"""Where onnxruntime's CPU has a kernel that takes several times as long as another spelling."""
 TUNE: Mapping[str, tuple[Rewrite, ...]] = {
-    "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, KEEP_ROWS, *FLATTEN)
+    "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *SLOW_IN_ORT, KEEP_ROWS, *FLATTEN)
 }
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
 REPEATED = frozenset({KEEP_ROWS.name})

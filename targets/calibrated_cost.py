@@ -19,7 +19,6 @@ from .support import guard_holds
 SLACK = 2.0
 """Work up to this many times beyond the largest that was measured, or this many times below the smallest, counts as measured."""
 
-
 KEPT = frozenset({"DequantizeLinear", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout"})
 """Operators that no runtime folds though their inputs are constants: weights in integers are kept so, random numbers differ by run."""
 
@@ -40,16 +39,19 @@ def kernel_time(
     share of them no cache keeps from run to run."""
     if device.calibration is None:
         return KernelTime(kernel_seconds(target, device, views, compute_dtype))
-    members = [_operator_time(target, device, device.calibration, view, compute_dtype) for view in views]
+    calibration = device.calibration
+    members = [_operator_time(target, device, calibration, view, compute_dtype) for view in views]
     slowest = max(members, key=lambda member: member.seconds)
-    bandwidth, streamed = device.calibration.weights_bandwidth, streamed_share(device.calibration, model_weights)
-    read = weight_bytes(views, compute_dtype) * streamed / bandwidth if bandwidth and streamed else 0.0
-    return KernelTime(slowest.seconds + read, slowest.outside)
+    if not calibration.weights_bandwidth:
+        return slowest
+    share = streamed_share(calibration.weights_beyond, model_weights)
+    read = share * weight_bytes(views, compute_dtype) if share and not all(map(runs_once, views)) else 0.0
+    return KernelTime(slowest.seconds + read / calibration.weights_bandwidth, slowest.outside)
 
 
-def streamed_share(calibration: Calibration, weights: float) -> float:
-    """The share of a model's bytes of weights that is read from memory in every run: what is beyond the cache."""
-    return max(0.0, weights - calibration.weights_beyond) / weights if weights else 0.0
+def streamed_share(beyond: float, weights: float) -> float:
+    """The share of a model's bytes of weights that is read from memory in every run: what is `beyond` the caches."""
+    return max(0.0, weights - beyond) / weights if weights else 0.0
 
 
 def _operator_time(target: Target, device: Device, calibration: Calibration, view: OperatorView, compute_dtype: str) -> KernelTime:

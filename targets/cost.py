@@ -10,15 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .calibration import Measure
 from .dtypes import BITS, FLOATS
 from .model import Device, Memory, Target
 from .operator_view import OperatorView, TensorView
 from .work.extents import FREE as FREE
 from .work.extents import HANDLES, bounded
+from .work.operations import CONTRACTIONS, COUNTERS, MOVES
 from .work.operations import operator_flops as operator_flops
 
+BODIED = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+"""Operators whose work is that of their bodies."""
 INDEXED = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Split"})
 """Operators that read only as much of their data operand as they write."""
+
+
+def measures_of(domain: str, operator: str) -> frozenset[Measure]:
+    """In what the work of an operator can be counted so that the count follows its size: operations of what contracts axes, bytes of what
+    only moves them, else elements or bytes. Anything of an operator that is not known here."""
+    if operator in MOVES or operator in FREE:
+        return frozenset({"bytes"})
+    if operator in CONTRACTIONS and domain in ("", "com.microsoft"):
+        return frozenset({"operations", "bytes"})
+    if domain or operator in COUNTERS or operator in BODIED:
+        return frozenset({"operations", "elements", "bytes"})
+    return frozenset({"elements", "bytes"})
 
 
 def operator_bytes(view: OperatorView, compute_dtype: str) -> float:

@@ -133,6 +133,7 @@ ARROWS: dict[str, set[str]] = {
 RULES = ("recover", "simplify", "substitute", "decompose", "tune")
 """Folders of passes/ whose files are rules: they import none of each other."""
 DATA_IN_FOLDERS = {
+    "compiler/calibrate/grid": "compiler/calibrate",
     "compiler/calibrate/measure": "compiler/calibrate",
     "compiler/commands/line": "compiler/commands",
     "passes/place/memory": "passes/place",

@@ -22,7 +22,7 @@ from autoglmc.targets.predicates import PREDICATES
 ROOT = Path(__file__).resolve().parent.parent
 FILE, TRIALS = ROOT / "docs" / "language.md", ROOT / "docs" / "language_trials.txt"
 TEMPLATE = Path(__file__).with_name("language_page.md")
-NO_FILE = dict.fromkeys(("HW0005", "HW0010"), "A bad example would fill this page.")
+NO_FILE = dict.fromkeys(("HW0005", "HW0010"), "A bad example would fill this page.") | {"HW0709": "It depends on what is installed."}
 """Codes without an example file, and why."""
 SAMPLES = {
     "const": "const(W, B)", "present": "present(attr.pads)", "rank": "rank(X) in 3..4", "dim": "dim(W, -1) <= 13, dim(X, C) <= 512",

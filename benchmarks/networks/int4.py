@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 BLOCK = 32
+GEMM: Mapping[str, float] = {"transA": 0, "transB": 0, "alpha": 1.0, "beta": 1.0}
 SMALLEST = 1 << 14
 """Elements of a weight that is worth packing."""
 
@@ -19,33 +22,50 @@ def in_blocks(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def matmul_nbits(source: onnx.ModelProto) -> onnx.ModelProto:
-    """Every MatMul with a constant [K, N], K a multiple of BLOCK, as com.microsoft.MatMulNBits; Gemm is left."""
+    """Every MatMul with a constant [K, N], K a multiple of BLOCK, as com.microsoft.MatMulNBits; a Gemm like it also as an Add."""
     model = _copy(source)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = []
     for node in model.graph.node:
-        if node.op_type == "MatMul" and (weight := _packable(weights.get(node.input[1]))) is not None:
-            whole, scales = in_blocks(weight)
-            stored = (whole + 8).astype(np.uint8).transpose(2, 0, 1)  # [N, blocks, BLOCK], eight in place of zero
-            packed = stored[..., 0::2] | stored[..., 1::2] << 4
-            names = [f"{node.input[1]}_q4", f"{node.input[1]}_scale"]
-            _add(model, weights, numpy_helper.from_array(packed, names[0]))
-            _add(model, weights, numpy_helper.from_array(np.ascontiguousarray(scales.T).reshape(-1), names[1]))
-            node.op_type, node.domain = "MatMulNBits", "com.microsoft"
-            node.input[:] = [node.input[0], *names]
-            shape = {"K": weight.shape[0], "N": weight.shape[1], "bits": 4, "block_size": BLOCK}
-            node.attribute.extend(helper.make_attribute(name, value) for name, value in shape.items())
+        weight = _packable(weights.get(node.input[1])) if _plain_product(node) else None
+        nodes += [node] if weight is None else _packed(model, weights, node, weight)
+    model.graph.ClearField("node")
+    model.graph.node.extend(nodes)
     if not any(opset.domain == "com.microsoft" for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     return _without_unread(model)
 
 
+def _plain_product(node: onnx.NodeProto) -> bool:
+    """A MatMul, or a Gemm with a bias that turns and scales nothing."""
+    if node.op_type == "Gemm":
+        given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        return len(node.input) == 3 and all(given.get(name, plain) == plain for name, plain in GEMM.items())
+    return node.op_type == "MatMul"
+
+
+def _packed(model: onnx.ModelProto, weights: dict[str, onnx.TensorProto], node: onnx.NodeProto, weight: np.ndarray) -> list[onnx.NodeProto]:
+    whole, scales = in_blocks(weight)
+    stored = (whole + 8).astype(np.uint8).transpose(2, 0, 1)  # [N, blocks, BLOCK], eight in place of zero
+    packed = stored[..., 0::2] | stored[..., 1::2] << 4
+    names = [f"{node.input[1]}_q4", f"{node.input[1]}_scale"]
+    _add(model, weights, numpy_helper.from_array(packed, names[0]))
+    _add(model, weights, numpy_helper.from_array(np.ascontiguousarray(scales.T).reshape(-1), names[1]))
+    product = node.output[0] if node.op_type == "MatMul" else f"{node.output[0]}_product"
+    made = [helper.make_node("MatMulNBits", [node.input[0], *names], [product], f"{node.name}_q4", domain="com.microsoft",
+                             K=weight.shape[0], N=weight.shape[1], bits=4, block_size=BLOCK)]  # fmt: skip
+    return (
+        made if node.op_type == "MatMul" else [*made, helper.make_node("Add", [product, node.input[2]], node.output, f"{node.name}_bias")]
+    )
+
+
 def dequantized(source: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights of MatMul in blocks, those of Conv with one scale per output channel, each read through a DequantizeLinear."""
+    """Weights of MatMul and plain Gemm in blocks, of Conv with a scale per output channel, each read through a DequantizeLinear."""
     model = version_converter.convert_version(_copy(source), 21)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = []
     for node in model.graph.node:
-        if node.op_type in ("MatMul", "Conv") and (made := _dequantizer(model, weights, node)) is not None:
+        if (node.op_type == "Conv" or _plain_product(node)) and (made := _dequantizer(model, weights, node)) is not None:
             nodes.append(made)
             node.input[1] = made.output[0]
         nodes.append(node)

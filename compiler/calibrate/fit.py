@@ -12,7 +12,7 @@ from .fit_holdout import HeldOut, hold_out, interval, median_error, share_within
 from .fit_lines import HERE, calibration_of, rounded
 from .fit_one_rate import one_rate
 from .fit_predict import Predicted, predict_segments
-from .fit_rates import Rates, fit_rates
+from .fit_rates import Rates, fit_rates, price, streamed_bytes
 from .fit_samples import Samples, samples_of
 from .records import MeasuredSegment, Measurement
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BLOCKS = (1, 4, 8, 16, 32)
 """Of channels of a convolution: which one a runtime computes in shows in the times."""
 PADDED = ("Conv",)
-CACHES = (8, 16, 24, 32, 48, 64)
+CACHES = (4, 8, 12, 16, 24, 32, 48)
 """MiB of weights that may stay in caches."""
 ONE_RATE = "no operator has a time of its own: one factor was fitted to whole latencies, on the rates that the target states"
 MOST_INTERVAL, MOST_REFUSED = 0.20, 0.15
@@ -32,6 +32,8 @@ MOST_INTERVAL, MOST_REFUSED = 0.20, 0.15
 class Fitted:
     """A calibration, and all that a report says of it."""
 
+    device: str
+    """Of the target."""
     calibration: Calibration
     samples: Samples
     rates: Rates
@@ -65,7 +67,7 @@ def fit(measurement: Measurement, target: Target, *, date: str = "", with_holdou
         holdout=holdout_of(held, segments),
     )  # fmt: skip
     return Fitted(
-        calibration=calibration, samples=samples, rates=rates, predicted=predict_segments(samples, rates, calibration), held=held,
+        device=device.name, calibration=calibration, samples=samples, rates=rates, predicted=predict_segments(samples, rates, calibration), held=held,
         failures=failures_of(held, calibration) if with_holdout else (), notes=() if _profiled(samples, everything) else (ONE_RATE,),
     )  # fmt: skip
 
@@ -84,7 +86,7 @@ def _best(segments: Sequence[MeasuredSegment], target: Target, device: Device, c
     for multiple in BLOCKS:
         blocks = (Block(operators=PADDED, axis="channels", multiple=multiple, origin=HERE),) if multiple > 1 else ()
         samples = samples_of(segments, target, device, blocks)
-        rates = _rates(samples, chosen, device, CACHES[2] * 2.0**20)
+        rates = _rates(samples, chosen, device, CACHES[3] * 2.0**20)
         tried.append((misfit(samples, chosen, rates), multiple, samples, rates, blocks))
     _, _, samples, rates, blocks = min(tried, key=lambda one: (round(one[0], 3), one[1]))
     if rates.weight_slowness > 0:
@@ -94,22 +96,28 @@ def _best(segments: Sequence[MeasuredSegment], target: Target, device: Device, c
 
 
 def misfit(samples: Samples, chosen: Flags, rates: Rates) -> float:
-    """Mean absolute relative error of operators within their model, weighted by time, each model counting alike; bounded per operator."""
+    """Mean error of whole latencies, plus that of operators within their model, weighted by time: each model counts alike, kernels of the
+    grid only where there is no model. Logarithms, bounded."""
     import numpy as np
 
-    from .fit_rates import price
-
+    models = chosen & ~np.array([s.single for s in samples.segments], bool)
+    chosen = models if models.any() else chosen
     slowness = np.array(rates.slowness)
     priced = price(samples, rates.lines, slowness)
     line, amount = priced.line[priced.main], priced.amount[priced.main]
     use = chosen[samples.kernel_segment] & (samples.kernel_seconds > 0) & (line >= 0)
-    expected = amount[use] * slowness[line[use]] + rates.overhead
+    streamed = streamed_bytes(samples, rates.beyond) * rates.weight_slowness
+    expected = amount[use] * slowness[line[use]] + streamed[use] + rates.overhead
     seconds = samples.kernel_seconds[use]
-    off = np.minimum(np.abs(expected / seconds - 1.0), 1.0)
+    off = np.minimum(np.abs(np.log(np.maximum(expected, 1e-12) / seconds)), 1.0)
     count = len(samples.segments)
     total = np.bincount(samples.kernel_segment[use], seconds, minlength=count)
     wrong = np.bincount(samples.kernel_segment[use], seconds * off, minlength=count)
-    return float(np.mean(wrong[total > 0] / total[total > 0]))
+    found = float(np.mean(wrong[total > 0] / total[total > 0])) if (total > 0).any() else 0.0
+    timed = chosen & (samples.latency > 0)
+    predicted = predict_segments(samples, rates, calibration_of(samples, chosen, rates, (), note="", version="")).seconds
+    whole = np.log(np.maximum(predicted[timed], 1e-12) / samples.latency[timed])
+    return found + (float(np.mean(np.minimum(np.abs(whole - np.median(whole)), 1.0))) if timed.any() else 0.0)
 
 
 def unbiased(samples: Samples, chosen: Flags, rates: Rates) -> Rates:

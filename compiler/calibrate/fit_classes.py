@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 from ...targets.calibration import Measure
 from ...targets.exact_condition import number
-from ...targets.formula import Among, Attribute, Binary, Call, Expression, Name, Text
+from ...targets.operators import version_at
+from ...targets.formula import Among, Attribute, Binary, Call, Expression, Name, Text, Unary
+
+
+def known(operators: tuple[str, ...], opset: int) -> tuple[str, ...]:
+    """Those that a file for this opset may name: later ones are unknown to it."""
+    return tuple(name for name in operators if "::" in name or version_at(name, opset) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +30,13 @@ class Class:
     """Whether it stays with fewer operators than others need: nothing stands behind it."""
 
 
+def signed(value: float) -> Expression:
+    """A number as the parser reads it: a minus is an operator."""
+    return Unary("-", number(-value)) if value < 0 else number(value)
+
+
 def dim(operand: str, axis: int) -> Expression:
-    return Call("dim", (Name(operand), number(axis)))
+    return Call("dim", (Name(operand), signed(axis)))
 
 
 def rank(operand: str) -> Expression:
@@ -42,7 +53,7 @@ def attribute(name: str) -> Expression:
 
 def compare(left: Expression, operator: str, right: Expression | float | str) -> Expression:
     """`left operator right`, numbers and words as the language spells them."""
-    return Binary(operator, left, Text(right) if isinstance(right, str) else number(right) if isinstance(right, int | float) else right)
+    return Binary(operator, left, Text(right) if isinstance(right, str) else signed(right) if isinstance(right, int | float) else right)
 
 
 def both(first: Expression, *rest: Expression) -> Expression:
@@ -57,13 +68,19 @@ def dtype_in(operand: str, *dtypes: str) -> Expression:
     return Among(asked, tuple(map(Text, dtypes))) if len(dtypes) > 1 else compare(asked, "==", dtypes[0])
 
 
+_PLANAR = compare(rank("W"), "==", 4)
 _DEPTHWISE = both(compare(attribute("group"), ">", 1), compare(dim("W", 1), "==", 1))
 _POINTWISE = both(compare(dim("W", -1), "==", 1), compare(dim("W", -2), "==", 1))
-_PLANAR = compare(rank("W"), "==", 4)
-_LINE = compare(rank("W"), "==", 3)
-_FEW_ROWS = both(const("B"), compare(rank("A"), ">=", 2), compare(dim("A", -2), "<=", 4))
-_BEFORE_13 = compare(Name("opset"), "<", 13)
+_STRIDED = compare(Call("item", (attribute("strides"), number(0))), ">=", 2)
+_WIDE = compare(dim("W", -1), ">=", 5)
+_SMALL = both(compare(dim("Y", -1), "<=", 8), compare(dim("Y", -2), "<=", 8))
+_ONE_PIXEL = both(compare(dim("Y", -1), "==", 1), compare(dim("Y", -2), "==", 1))
+_IMAGE = both(compare(dim("W", 1), "<=", 4), compare(dim("W", -1), "<=", 4))
+_FEW_ROWS = both(const("B"), compare(dim("A", -2), "<=", 4))
+_SOME_ROWS = both(const("B"), compare(dim("A", -2), "<=", 64))
 _INNER_AXIS = both(compare(attribute("axis"), "!=", -1), compare(attribute("axis"), "!=", Binary("-", rank("input"), number(1))))
+_BROADCAST = both(compare(dim("C", -1), "<=", 4), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
+_TURNS = compare(dim("data", -1), "!=", dim("transposed", -1))
 _HALF, _BYTE = ("fp16", "bf16"), ("int8", "uint8")
 
 MICROSOFT = "com.microsoft::"
@@ -80,13 +97,13 @@ RECURRENT = ("LSTM", "GRU", "RNN")
 ATTENTION = ("Attention", f"{MICROSOFT}MultiHeadAttention", f"{MICROSOFT}GroupQueryAttention", f"{MICROSOFT}Attention")
 COMPUTE = ("Conv", "ConvTranspose", *PRODUCTS, *FUSED_PRODUCTS, "Einsum")
 NORMS = (
-    "LayerNormalization", "RMSNormalization", "InstanceNormalization", "GroupNormalization", "SimplifiedLayerNormalization",
+    "LayerNormalization", "RMSNormalization", "InstanceNormalization", "GroupNormalization",
     "MeanVarianceNormalization", "LpNormalization", f"{MICROSOFT}SkipLayerNormalization", f"{MICROSOFT}SkipSimplifiedLayerNormalization",
     f"{MICROSOFT}BiasGelu", f"{MICROSOFT}EmbedLayerNormalization",
 )  # fmt: skip
 SKIP_NORMS = (f"{MICROSOFT}SkipLayerNormalization", f"{MICROSOFT}SkipSimplifiedLayerNormalization")
 CURVES = (
-    "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos", "Swish", "HardSigmoid", "HardSwish", "Mish", "Softplus", "Elu", "Selu",
+    "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos", "Swish", "HardSigmoid", "Elu", "Selu",
     "Celu", "Softsign", "Sqrt", "Reciprocal", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh",
     f"{MICROSOFT}Gelu", f"{MICROSOFT}FastGelu", f"{MICROSOFT}QuickGelu", f"{MICROSOFT}BiasGelu",
 )  # fmt: skip
@@ -96,14 +113,14 @@ LOGIC = (
     "BitwiseXor", "BitwiseNot", "IsNaN", "IsInf",
 )  # fmt: skip
 PLAIN = (
-    *ARITHMETIC, "Relu", "Clip", "LeakyRelu", "PRelu", "Abs", "Neg", "Max", "Min", "Sum", "Mean", "Floor", "Ceil", "Round", "Sign",
+    *ARITHMETIC, "Relu", "Clip", "LeakyRelu", "Abs", "Neg", "Max", "Min", "Sum", "Mean", "Floor", "Ceil", "Round", "Sign",
     "ThresholdedRelu", "BatchNormalization", "Dropout", "Shrink",
 )  # fmt: skip
 REDUCTIONS = (
     "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
     "ReduceSumSquare", "ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "CumSum", "CumProd", "TopK",
 )  # fmt: skip
-POOLS = ("MaxPool", "AveragePool", "LpPool", "QLinearAveragePool")
+POOLS = ("MaxPool", "AveragePool", "LpPool", f"{MICROSOFT}QLinearAveragePool")
 GATHERS = ("Gather", "GatherElements", "GatherND", "ScatterND", "ScatterElements", "OneHot", "NonZero", "Compress")
 MOVERS = (
     "Concat", "Split", "Slice", "Pad", "Expand", "Tile", "Where", "Cast", "CastLike", "Trilu", "ConstantOfShape", "Range",
@@ -126,22 +143,34 @@ CLASSES: tuple[Class, ...] = (
     Class((f"{MICROSOFT}MatMulNBits",), "operations"),
     Class(("Conv",), "operations", dtype_in("X", *_HALF)),
     Class(PRODUCTS, "operations", dtype_in("A", *_HALF)),
+    Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _WIDE)),
+    Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _STRIDED)),
+    Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, compare(dim("Y", -1), "<=", 14))),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR)),
+    Class(("Conv",), "operations", _DEPTHWISE),
+    Class(("Conv",), "operations", both(compare(attribute("group"), ">", 1), compare(dim("W", 1), "<=", 8))),
     Class(("Conv",), "operations", compare(attribute("group"), ">", 1)),
-    Class(("Conv",), "operations", both(_LINE, compare(dim("W", 1), "<=", 4))),
-    Class(("Conv",), "operations", _LINE),
-    Class(("Conv",), "operations", compare(dim("W", 1), "<=", 4)),
-    Class(("Conv",), "operations", both(_PLANAR, _POINTWISE)),
+    Class(("Conv",), "operations", compare(rank("W"), "==", 3)),
+    Class(("Conv",), "bytes", _ONE_PIXEL),
+    Class(("Conv",), "operations", both(_IMAGE, compare(dim("W", 0), "<=", 16))),
+    Class(("Conv",), "operations", _IMAGE),
+    Class(("Conv",), "operations", both(_POINTWISE, _SMALL)),
+    Class(("Conv",), "operations", _SMALL),
+    Class(("Conv",), "operations", both(_POINTWISE, compare(dim("W", 1), "<=", 32))),
+    Class(("Conv",), "operations", _POINTWISE),
+    Class(("Conv",), "operations", compare(dim("W", 0), "<=", 16)),
     Class(("ConvTranspose",), "operations"),
+    Class(ATTENTION[:1], "operations", compare(dim("Q", -2), "<=", 50)),
     Class(ATTENTION, "operations"),
     Class(RECURRENT, "operations"),
-    Class(PRODUCTS, "operations", _FEW_ROWS),
+    Class(PRODUCTS, "bytes", _FEW_ROWS),
+    Class(PRODUCTS, "operations", _SOME_ROWS),
     Class(PRODUCTS, "operations", const("B")),
     Class(("MatMul", *FUSED_PRODUCTS, "Einsum"), "operations"),
     Class(("Conv",), "operations"),
     Class(COMPUTE, "operations", keep=True),
     # Functions of elements, norms and reductions, in elements.
-    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt"),
+    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt", "PRelu", "Mish", "Softplus", "HardSwish"),
     Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),
     Class(("Softmax", "LogSoftmax"), "elements", compare(dim("input", -1), "<=", 8)),
     Class(("Softmax", "LogSoftmax"), "elements"),
@@ -155,10 +184,12 @@ CLASSES: tuple[Class, ...] = (
     Class(POOLS, "operations"),
     Class(CURVES, "elements", keep=True),
     # What moves bytes.
-    Class(ARITHMETIC, "elements", both(compare(dim("C", -1), "==", 1), compare(rank("C"), ">=", 3))),
+    Class(ARITHMETIC, "elements", _BROADCAST),
+    Class(("BatchNormalization",), "bytes"),
     Class(("DynamicQuantizeLinear",), "bytes"),
     Class(QUANTISERS, "bytes"),
     Class(INTEGER_PLAIN, "bytes"),
+    Class(("Transpose",), "bytes", _TURNS),
     Class(("Transpose",), "bytes"),
     Class(("Concat",), "bytes"),
     Class(GATHERS, "bytes"),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context
 from typing import TYPE_CHECKING
 
+from ...targets.calibrated_cost import name_of
 from ...targets.calibration import Block, Calibration, Holdout, Range, Rate
 from ...targets.origin import Origin
-from .fit_classes import CLASSES
-from .fit_rates import Rates, price
+from .fit_classes import CLASSES, known
+from .fit_rates import Priced, Rates, price, streamed_bytes
 from .fit_samples import Samples
 
 if TYPE_CHECKING:
-    from .fit_samples import Array, Flags
+    from .fit_samples import Array, Flags, Numbers
 
 HERE = Origin("calibrate", 1, 1)
 DIGITS = 3
@@ -41,11 +43,11 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
     for place, index in enumerate(rates.lines):
         mine = use & (priced.line[priced.main] == place)
         forms = priced.main[mine]
-        off, count = _off(samples, rates, priced.amount, mine, forms, place)
+        off, count = _off(samples, rates, priced, mine, place)
         row = CLASSES[index]
         found.append(
             Rate(
-                operators=row.operators,
+                operators=_met(samples, forms, row.operators),
                 value=rounded(1.0 / rates.slowness[place]),
                 measure=row.measure,
                 seen=_range(priced.amount[forms]),
@@ -59,7 +61,13 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
     return tuple(found)
 
 
-def _off(samples: Samples, rates: Rates, amount: Array, mine: Flags, forms: Array, place: int) -> tuple[float | None, int]:
+def _met(samples: Samples, forms: Numbers, operators: Sequence[str]) -> tuple[str, ...]:
+    """Those of the class that were measured, in its order: of others nothing is known. All where none was timed by itself."""
+    met = {name_of(samples.forms[int(form)]) for form in forms}
+    return tuple(name for name in operators if name in met) or tuple(operators)
+
+
+def _off(samples: Samples, rates: Rates, priced: Priced, mine: Flags, place: int) -> tuple[float | None, int]:
     """(Share by which half of the operators, weighted by time, are off the line, operators measured)."""
     import numpy as np
 
@@ -67,7 +75,8 @@ def _off(samples: Samples, rates: Rates, amount: Array, mine: Flags, forms: Arra
     measured = np.isfinite(seconds)
     if not measured.any():
         return None, int(mine.sum())
-    expected = amount[forms][measured] * rates.slowness[place] + rates.overhead
+    streamed = streamed_bytes(samples, rates.beyond)[mine] * rates.weight_slowness
+    expected = (priced.amount[priced.main[mine]] * rates.slowness[place] + streamed + rates.overhead)[measured]
     return rounded(weighted_median(np.abs(seconds[measured] / expected - 1.0), seconds[measured]), 2), int(measured.sum())
 
 
@@ -89,7 +98,5 @@ def rounded(value: float, digits: int = DIGITS, toward: int = 0) -> float:
     """To so many digits: to the nearest, or down (-1) or up (1)."""
     if value == 0.0 or not math.isfinite(value):
         return value
-    exponent = math.floor(math.log10(abs(value))) - digits + 1
-    scaled = value * 10.0**-exponent
-    whole = round(scaled) if toward == 0 else math.floor(scaled + 1e-9) if toward < 0 else math.ceil(scaled - 1e-9)
-    return float(f"{whole}e{exponent}")
+    way = {0: ROUND_HALF_EVEN, -1: ROUND_FLOOR, 1: ROUND_CEILING}[toward]
+    return float(Context(prec=digits, rounding=way).create_decimal(repr(value)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...targets.calibrated_cost import SLACK
 from ...targets.calibration import Calibration, Range
-from .fit_rates import Rates, price
+from .fit_rates import Rates, price, streamed_bytes
 from .fit_samples import Samples
 
 if TYPE_CHECKING:
@@ -35,10 +35,9 @@ def predict_segments(samples: Samples, rates: Rates, calibration: Calibration) -
     work = np.where(
         line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free[priced.main], 0.0, samples.roofline[priced.main])
     )
-    share = np.maximum(samples.weights - calibration.weights_beyond, 0.0) / np.maximum(samples.weights, 1.0)
     bandwidth = calibration.weights_bandwidth
-    streamed = samples.kernel_weights * share[samples.kernel_segment] / bandwidth if bandwidth else np.zeros(len(work))
-    kernels = work + (streamed + (calibration.launch or 0.0)) * samples.kernel_launches
+    streamed = streamed_bytes(samples, calibration.weights_beyond) / bandwidth if bandwidth else np.zeros(len(work))
+    kernels = work + streamed + (calibration.launch or 0.0) * samples.kernel_launches
     unseen = _unseen(samples, calibration, line, amount, samples.inner[priced.main]) & (samples.kernel_launches > 0)
     count = len(samples.segments)
     seconds = np.bincount(samples.kernel_segment, kernels, minlength=count) + (calibration.dispatch or 0.0)

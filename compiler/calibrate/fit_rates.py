@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...targets.calibrated_cost import streamed_share
 from .fit_classes import CLASSES
 from .fit_samples import MEASURES, Samples
 
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 LEAST = 5
 """Measured operators that a line needs."""
 MOST_LINES = 40
+LEAST_WORTH = 2e-4
+"""Share of all time below which a line of its own is not worth a number."""
 ROUNDS = 4
 CLOCK = 2e-6
 """Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
 KERNEL_BEND, LATENCY_BEND = 0.4, 0.25
 """Relative error from which a row's weight falls."""
-LATENCY_WEIGHT = 2.0
-SINGLE_WEIGHT = 0.3
+LATENCY_WEIGHT = float(__import__('os').environ.get('LW','2'))
+SINGLE_WEIGHT = 0.2
 """Of a kernel of the grid, against a network."""
 
 
@@ -64,16 +67,14 @@ def lines_of(samples: Samples, active: Sequence[int]) -> tuple[Numbers, Array]:
     """(place in `active` or -1, work) of each form: the first of its classes that is active."""
     import numpy as np
 
-    place = {index: k for k, index in enumerate(active)}
-    line = np.full(len(samples.forms), -1, np.int64)
-    amount = np.zeros(len(samples.forms))
-    for form, matches in enumerate(samples.matches):
-        found = next((index for index in matches if index in place), None)
-        if found is not None:
-            line[form] = place[found]
-            amount[form] = samples.amounts[form, MEASURES.index(CLASSES[found].measure)]
-    line[samples.free] = -1
-    return line, amount
+    if not len(active):
+        return np.full(len(samples.forms), -1, np.int64), np.zeros(len(samples.forms))
+    columns, measured = np.array(active, np.int64), np.array([MEASURES.index(row.measure) for row in CLASSES])
+    holds = samples.matches[:, columns]
+    first = np.argmax(holds, axis=1)
+    known = holds.any(axis=1) & ~samples.free
+    amount = samples.amounts[np.arange(len(first)), measured[columns][first]] if len(first) else np.zeros(0)
+    return np.where(known, first, -1), np.where(known, amount, 0.0)
 
 
 def price(samples: Samples, active: Sequence[int], slowness: Array) -> Priced:
@@ -85,6 +86,14 @@ def price(samples: Samples, active: Sequence[int], slowness: Array) -> Priced:
     cost = seconds[samples.member_form]
     order = np.lexsort((np.arange(len(cost)), -cost, samples.member_kernel))
     return Priced(line, amount, samples.member_form[order[samples.kernel_start]])
+
+
+def streamed_bytes(samples: Samples, beyond: float) -> Array:
+    """[kernel]: bytes of weights that it reads from beyond the caches."""
+    import numpy as np
+
+    share = np.array([streamed_share(beyond, weights) for weights in samples.weights])
+    return np.where(samples.kernel_launches == 0, 0.0, samples.kernel_weights * share[samples.kernel_segment])
 
 
 def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
@@ -106,27 +115,68 @@ def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
 
 
 def _enough(samples: Samples, chosen: Flags, classes: Iterable[int]) -> list[int]:
-    """Classes that enough measured operators fall to, once those with fewer are left out; at most MOST_LINES, by their share of time."""
+    """Classes that enough measured operators fall to, once those with fewer are left out; of these at most MOST_LINES, without those whose
+    operators the next line that matches would price as well."""
     import numpy as np
 
+    members = chosen[samples.kernel_segment][samples.member_kernel]
+    seen = np.unique(samples.member_form[members])
     active = list(classes)
-    kernels = chosen[samples.kernel_segment]
-    members = kernels[samples.member_kernel]
     while True:
         line, _ = lines_of(samples, active)
         place = line[samples.member_form[members]]
         counts = np.bincount(place[place >= 0], minlength=len(active))
-        forms = np.bincount(line[np.unique(samples.member_form[members])] + 1, minlength=len(active) + 1)[1:]
+        forms = np.bincount(line[seen] + 1, minlength=len(active) + 1)[1:]
         least = np.array([1 if CLASSES[index].keep else LEAST for index in active])
         kept = [index for k, index in enumerate(active) if counts[k] >= least[k] and forms[k] >= min(2, least[k])]
         if len(kept) == len(active):
             break
         active = kept
-    if len(active) > MOST_LINES:
-        seconds = np.bincount(place[place >= 0], samples.roofline[samples.member_form[members]][place >= 0], minlength=len(active))
-        least_first = sorted(range(len(active)), key=lambda k: (CLASSES[active[k]].keep, seconds[k]))
-        return _enough(samples, chosen, sorted(set(active) - {active[least_first[0]]}))
+    worth = _worth(samples, chosen, active)
+    least_worth = min(worth, key=lambda index: worth[index], default=None)
+    if least_worth is not None and (len(active) > MOST_LINES or worth[least_worth] < LEAST_WORTH):
+        return _enough(samples, chosen, [index for index in active if index != least_worth])
     return active
+
+
+def _worth(samples: Samples, chosen: Flags, active: Sequence[int]) -> dict[int, float]:
+    """By class that has others behind it: the share of all time by which its operators would be priced otherwise by the next line."""
+    import numpy as np
+
+    priced = price(samples, active, 100.0 * _fastest(samples, active))
+    use = chosen[samples.kernel_segment] & (samples.kernel_seconds > CLOCK)
+    forms, seconds = priced.main[use], samples.kernel_seconds[use]
+    total = np.bincount(samples.kernel_segment[use], seconds, minlength=len(samples.segments))
+    count = np.array([SINGLE_WEIGHT**2 if s.single else 1.0 for s in samples.segments]) * (total > 0)
+    share = seconds * (count / count.sum() / np.maximum(total, CLOCK))[samples.kernel_segment[use]]
+    slow = _medians(priced.line[forms], priced.amount[forms], seconds, len(active))
+    found = {}
+    for place, index in enumerate(active):
+        mine = priced.line[forms] == place
+        others = [other for other in active if other != index]
+        line, amount = lines_of(samples, others) if mine.any() else (priced.line, priced.amount)
+        behind = line[forms[mine]]
+        if (behind < 0).any():
+            continue  # nothing else prices them all
+        places = np.array([active.index(other) for other in others], np.int64)
+        expected = amount[forms[mine]] * slow[places[behind]] if mine.any() else np.zeros(0)
+        own = priced.amount[forms[mine]] * slow[place]
+        found[index] = float(np.sum(share[mine] * np.minimum(np.abs(np.log(np.maximum(expected, 1e-12) / np.maximum(own, 1e-12))), 1.0)))
+    return found
+
+
+def _medians(line: Numbers, amount: Array, seconds: Array, count: int) -> Array:
+    """Seconds per unit of work of each line: of the operators it has, the median by time."""
+    import numpy as np
+
+    found = np.zeros(count)
+    for place in range(count):
+        mine = (line == place) & (amount > 0)
+        if mine.any():
+            order = np.argsort(seconds[mine] / amount[mine], kind="stable")
+            half = int(np.searchsorted(np.cumsum(seconds[mine][order]), seconds[mine].sum() / 2))
+            found[place] = (seconds[mine] / amount[mine])[order[min(half, len(order) - 1)]]
+    return found
 
 
 def _fastest(samples: Samples, active: Sequence[int]) -> Array:
@@ -153,9 +203,18 @@ def _solve(samples: Samples, chosen: Flags, active: Sequence[int], beyond: float
         scale = weight if trust is None else weight * trust
         solved = _non_negative(rows * scale[:, None], goal * scale)
         slowness = solved[: len(active)]
-        off = np.abs(rows @ solved - goal)
-        trust = np.sqrt(np.minimum(1.0, bend / np.maximum(off, 1e-12)))
+        trust = _trust(rows @ solved, goal, bend)
     return solved
+
+
+def _trust(expected: Array, goal: Array, bend: Array) -> Array:
+    """What a row counts in the next round. Errors are taken of the geometric mean of what was expected and what was measured, so that half
+    and twice are equally wrong: of the measured alone, a fit would rather be too fast."""
+    import numpy as np
+
+    middle = np.sqrt(np.clip(expected, 0.1, 10.0) * np.clip(goal, 0.1, 10.0))
+    off = np.abs(expected - goal) / middle
+    return np.asarray(np.sqrt(np.minimum(1.0, bend / np.maximum(off, 1e-12))) / middle)
 
 
 def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: float) -> tuple[Array, Array, Array, Array]:
@@ -163,11 +222,10 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     import numpy as np
 
     segment, main = samples.kernel_segment, priced.main
-    share = np.maximum(samples.weights - beyond, 0.0) / np.maximum(samples.weights, 1.0)
     kernels = np.zeros((len(main), count + 4))
     known = priced.line[main] >= 0
     kernels[np.flatnonzero(known), priced.line[main][known]] = priced.amount[main][known]
-    kernels[:, count + 2] = samples.kernel_weights * share[segment] * (samples.kernel_launches > 0)
+    kernels[:, count + 2] = streamed_bytes(samples, beyond)
     rest = np.where(known | samples.free[main], 0.0, samples.roofline[main])
     whole = np.zeros((len(samples.latency), count + 4))
     np.add.at(whole, segment, kernels)

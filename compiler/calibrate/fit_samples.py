@@ -29,9 +29,11 @@ MEASURES = ("operations", "elements", "bytes")
 class Samples:
     """Forms are distinct operators (equal operators of a model are one form); members are the operators of kernels, in order."""
 
+    opset: int
+    """The newest that the target takes."""
     forms: tuple[OperatorView, ...]
-    matches: tuple[tuple[int, ...], ...]
-    """Of each form: indices of CLASSES, in their order."""
+    matches: Flags
+    """[form, class]: whether the line of CLASSES fits the operator."""
     amounts: Array
     """[form, measure]: work in operations, elements, bytes."""
     inner: Array
@@ -79,7 +81,7 @@ def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Devi
             kernels.append((index, seconds, weight_bytes(kernel.views, kernel.compute_dtype), launches))
     columns = list(zip(*kernels, strict=True)) or [(), (), (), ()]
     return Samples(
-        forms=tuple(table.views), matches=tuple(table.matches), amounts=np.array(table.amounts, float).reshape(-1, len(MEASURES)),
+        opset=target.opset[1], forms=tuple(table.views), matches=np.array(table.matches, bool).reshape(-1, len(CLASSES)), amounts=np.array(table.amounts, float).reshape(-1, len(MEASURES)),
         inner=np.array(table.inner, float), roofline=np.array(table.roofline, float), free=np.array(table.free, bool),
         member_form=np.array(member_form, np.int64), member_kernel=np.array(member_kernel, np.int64),
         kernel_start=np.array(starts, np.int64), kernel_segment=np.array(columns[0], np.int64),
@@ -97,7 +99,7 @@ class _Forms:
         self._target, self._device, self._blocks = target, device, blocks
         self._known: dict[tuple[object, ...], int] = {}
         self.views: list[OperatorView] = []
-        self.matches: list[tuple[int, ...]] = []
+        self.matches: list[list[bool]] = []
         self.amounts: list[list[float]] = []
         self.inner: list[float] = []
         self.roofline: list[float] = []
@@ -113,10 +115,9 @@ class _Forms:
 
     def _add(self, view: OperatorView, compute_dtype: str) -> None:
         name = name_of(view)
-        rows = [k for k, row in enumerate(CLASSES) if name in row.operators and guard_holds(self._device, view, row.where)]
         free = runs_once(view)
         self.views.append(view)
-        self.matches.append(tuple(rows))
+        self.matches.append([name in row.operators and guard_holds(self._device, view, row.where) for row in CLASSES])
         self.amounts.append([work(view, measure, self._blocks, compute_dtype) for measure in MEASURES])  # type: ignore[arg-type]
         self.inner.append(inner(view) or 0.0)
         self.roofline.append(0.0 if free else kernel_seconds(self._target, self._device, (view,), compute_dtype))

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from ...targets.calibration import Calibration, Holdout, MemoryModel, PowerModel, Range, Rate
 from ...targets.formula import render
+from ...targets.model import Target
+from ..hw.format_files import canonical
+from .fit import Fitted
 from .fit_lines import rounded
 
 RATE_UNITS = {"operations": "OPS", "elements": "E/s", "bytes": "B/s"}
@@ -13,6 +16,29 @@ FLOATING = "FLOPS"
 WORK_UNITS = {"operations": "OP", "elements": "E", "bytes": "B"}
 DECIMAL = (("P", 15), ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0))
 BINARY = (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10))
+
+
+HEAD = """hw 1;
+
+include "{include}";
+
+// {title}: what `autoglmc calibrate` measured. Numbers changed by hand are no longer what was measured; calibrate again instead.
+
+target {name} extends {target} {{
+  device {device} {{
+{block}  }}
+}}
+"""
+
+
+def write_calibration(fitted: Fitted, target: Target, name: str, *, device: str = "", include: str = "") -> str:
+    """The file `TARGET.NAME.hw`, as `autoglmc fmt` would write it: a target TARGET_NAME that extends `target`. `include`: how the target's own
+    file is named in it."""
+    text = HEAD.format(
+        include=include or f"{target.name}.hw", title=_quoted(f"{target.name} with {name}"), name=f"{target.name}_{name}",
+        target=target.name, device=device or fitted.device, block=calibration_text(fitted.calibration),
+    )  # fmt: skip
+    return canonical(text)
 
 
 def calibration_text(calibration: Calibration, indent: int = 4) -> str:
@@ -32,7 +58,7 @@ def calibration_text(calibration: Calibration, indent: int = 4) -> str:
     rows += [("block", f"{', '.join(b.operators)} {b.axis} {b.multiple}") for b in calibration.blocks]
     rows += [("rate", _rate(rate)) for rate in calibration.rates]
     rows += _models(calibration.memory, calibration.power)
-    lines = [head, *(f"  {name:9} {text};" for name, text in rows), "}"]
+    lines = [head, *(f"  {name} {text};" for name, text in rows), "}"]
     return "".join(f"{' ' * indent}{line}\n" for line in lines)
 
 
@@ -61,14 +87,16 @@ def _rate(rate: Rate) -> str:
 
 def _holdout(holdout: Holdout) -> str:
     parts = [f"{_percent(share)} within {_percent(error)}" for share, error in holdout.within]
-    parts += [f"{name} {_percent(value)}" for name, value in (("median", holdout.median), ("interval", holdout.interval)) if value is not None]
+    parts += [
+        f"{name} {_percent(value)}" for name, value in (("median", holdout.median), ("interval", holdout.interval)) if value is not None
+    ]
     return ", ".join(parts + ([f"models {holdout.models}"] if holdout.models is not None else []))
 
 
 def _scaled(value: float, unit: str) -> str:
-    """"65 GFLOPS": the prefix that leaves 1 to 999 before the point."""
+    """ "65 GFLOPS": the prefix that leaves 1 to 999 before the point."""
     letter, power = _prefix(value)
-    return f"{_shifted(value, power)} {letter}{unit}"
+    return f"{_shifted(value, power)} {letter.upper() if unit == FLOATING else letter}{unit}"
 
 
 def _prefix(value: float) -> tuple[str, int]:
@@ -81,6 +109,8 @@ def _range(seen: Range, unit: str) -> str:
 
 
 def _seconds(value: float) -> str:
+    if value == 0.0:
+        return "0 us"
     for unit, power in (("s", 0), ("ms", -3), ("us", -6)):
         if value >= 10.0**power:
             return f"{_shifted(value, power)} {unit}"

@@ -18,7 +18,7 @@ from .line.output import Output, echo_json, echo_quotes, echo_wrapped, output_op
 
 if TYPE_CHECKING:
     from ...grammar import Diagnostic
-    from ...targets.model import Target
+    from ...targets.model import Device, Target
 
 
 VERBOSE = "Of a target: print every guessed number with its line too. With --probe: print progress with times."
@@ -138,9 +138,12 @@ def _check_target(file: Path, strict: bool, out: Output) -> int:
     from ...grammar import HwError
     from ...grammar import as_json as message_json
     from ..hw.load_target import analyse_target
+    from ..hw.measured_version import other_versions
 
     result = analyse_target(file, strict)
     found = result.diagnostics
+    if result.target is not None and result.resolved is not None:
+        found = (*found, *other_versions(result.target, result.resolved, _installed))
     if any(one.severity == "error" or (strict and one.severity == "warning") for one in found):
         raise HwError(found)
     devices = [device.name for device in result.target.devices] if result.target else []
@@ -185,6 +188,22 @@ def _print_guesses(target: Target) -> None:
             line = f"{fact.path} = {fact.text} ({fact.origin})"
             echo_wrapped(f"{'note':<8}{'guess':<10} {line}")
             echo_quotes(line, target)
+
+
+def _installed(device: Device) -> Mapping[str, str]:
+    """By name, the versions of what runs the device's segments here; nothing where they do not run."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from ..devices.find_adapter import absence, adapter_for
+
+    adapter, words = device.runtime.adapter, device.runtime.words
+    if adapter == "ort":
+        try:
+            return {"onnxruntime": version("onnxruntime")}
+        except PackageNotFoundError:
+            return {}
+    found = adapter_for(adapter, words)
+    return found.versions() if found is not None and absence(adapter, words) is None else {}
 
 
 def _runtimes(target: Target | None) -> list[dict[str, Any]]:

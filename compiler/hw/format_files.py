@@ -20,6 +20,11 @@ class Formatted:
     changed: bool
 
 
+def canonical(text: str) -> str:
+    """A text without syntax errors in canonical layout."""
+    return format_text(text)
+
+
 def format_files(paths: Iterable[Path]) -> tuple[list[Formatted], list[Diagnostic]]:
     """Every file without syntax errors in canonical layout, and the syntax errors of the others. Raises UsageError for what is no file."""
     files = list(paths)

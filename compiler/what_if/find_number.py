@@ -22,6 +22,9 @@ def find_number(word: str, numbers: Sequence[Number], option: str, target: str) 
     if found:
         paths = " or ".join(number.path for number in found)
         raise UsageError(f"'{word}' means several numbers of the target '{target}'", where=option, help=f"write {paths}")
+    if "calibration" in word.split("."):
+        message = f"'{word}' was measured together with the rest of its calibration, and cannot be set alone"
+        raise UsageError(message, where=option, help="change the calibration in the file, or calibrate again")
     raise UsageError(f"the target '{target}' has no number '{word}' that can be set", where=option, help=_meant(word, numbers))
 
 

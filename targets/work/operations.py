@@ -48,7 +48,7 @@ def operator_flops(view: OperatorView) -> float:
         return _bodies(view)
     view = bounded(view)
     out = _elements(_first(view.outputs))
-    count = _COUNTERS.get(view.operator) if view.domain in ("", "com.microsoft", "ai.onnx.preview") else _OF_ML.get(view.operator)
+    count = COUNTERS.get(view.operator) if view.domain in ("", "com.microsoft", "ai.onnx.preview") else _OF_ML.get(view.operator)
     if count is not None:
         return float(count(view, out))
     if not view.domain and (view.operator in FREE or view.operator in MOVES or view.operator in HANDLES):
@@ -263,25 +263,30 @@ def _by_name(names: str, count: Counter) -> dict[str, Counter]:
     return dict.fromkeys(names.split(), count)
 
 
-_COUNTERS: Mapping[str, Counter] = {
+_CONTRACTING: Mapping[str, Counter] = {
     **_by_name("Conv FusedConv QLinearConv ConvInteger NhwcConv NhwcFusedConv CausalConvWithState", _conv),
     **_by_name("MatMul MatMulInteger QLinearMatMul FusedMatMul TransposeMatMul MatMulIntegerToFloat DynamicQuantizeMatMul", _matmul),
     **_by_name("Gemm FusedGemm QGemm GemmFloat8", _gemm),
     **_by_name("MatMulNBits MatMulBnb4 MatMulFpQ4", _by_attribute),
     **_by_name("LSTM GRU RNN DynamicQuantizeLSTM", _recurrent),
-    **_by_name("AveragePool MaxPool LpPool QLinearAveragePool NhwcMaxPool", _pool),
     **_by_name("MultiHeadAttention GroupQueryAttention DecoderMaskedMultiHeadAttention SparseAttention PagedAttention", _heads),
     **_by_name("QAttention PackedAttention", _packed_attention),
     **_by_name("MoE QMoE", _experts),
+    "Attention": lambda view, out: (_packed_attention if view.domain else _attention)(view, out),
+    "FlexAttention": _attention,
+    "LinearAttention": _linear_attention,
+    "ConvTranspose": _conv_transpose,
+}
+CONTRACTIONS = frozenset(_CONTRACTING)
+"""Operators that add up products along an axis: their operations follow their size, their elements do not."""
+COUNTERS: Mapping[str, Counter] = {
+    **_CONTRACTING,
+    **_by_name("AveragePool MaxPool LpPool QLinearAveragePool NhwcMaxPool", _pool),
     **_by_name("TopK Unique", _sorted),
     **_by_name("DFT STFT", _fourier),
     **_by_name("Det Inverse", _cubes),
     **_by_name("Resize Upsample", _resize),
     **_by_name("RoiAlign MaxRoiPool", _rois),
-    "Attention": lambda view, out: (_packed_attention if view.domain else _attention)(view, out),
-    "FlexAttention": _attention,
-    "LinearAttention": _linear_attention,
-    "ConvTranspose": _conv_transpose,
     "DeformConv": _deform,
     "Einsum": _einsum,
     "LRN": _lrn,

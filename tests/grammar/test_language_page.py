@@ -108,7 +108,8 @@ def test_the_example_of_a_property_is_accepted(block: str, name: str) -> None:
                 "runtime none; peak fp32 1 TFLOPS; dispatch 1 us; launch 1 us; supports fp16, fp32 { Softmax; } peak fp16 1 TFLOPS;"
             )
         case "calibration":
-            said["device"] += f" calibration {{ {'' if name == 'rate' else 'rate Conv 65 GFLOPS;'} {example} }}"
+            beside = {"rate": "rate Conv 65 GFLOPS;", "holdout": "holdout interval 18 %;", name: ""}
+            said["device"] += f" calibration {{ {' '.join(beside.values())} {example} }}"
         case "limits":
             limits = example
         case "target":

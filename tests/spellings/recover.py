@@ -58,6 +58,25 @@ def quickgelu(s: Sketch) -> str:
     return s.typed(s.op("QuickGelu", s.input(shape), domain="com.microsoft", **({"alpha": 1.25} if s.flip() else {})), shape)
 
 
+def skipped(kind: str) -> Callable[[Sketch], list[str]]:
+    """A skipping normalisation of one or all of its outputs; the second operand may broadcast."""
+
+    def spell(s: Sketch) -> list[str]:
+        shape = s.shape(2, 3, 2, 4)
+        width = shape[-1:]
+        like = shape if len(shape) == 2 else s.pick(shape, shape[1:], (1, *shape[1:]))  # what onnxruntime's kernel broadcasts
+        operands = [s.input(shape), s.input(like)]
+        operands += [s.floats(width) for _ in range(s.integer(1, 2) if kind == "SkipLayerNormalization" else 1)]
+        if s.flip():
+            operands += [""] * ((4 if kind == "SkipLayerNormalization" else 3) - len(operands)) + [s.floats(width)]
+        given = {"epsilon": s.pick(1e-5, 0.125)} if s.flip() else {}
+        first, *rest = s.op(kind, *operands, outputs=s.pick(1, 4), domain="com.microsoft", **given)
+        s.hidden.update(rest[:2])
+        return [s.typed(first, shape), *(s.typed(name, shape) for name in rest[2:])]
+
+    return spell
+
+
 RECOVER: Mapping[str, Entry] = {
     "recover_layernorm": Entry(spell=formula("recover_layernorm", "last"), declined=NO_DOUBLE, roundings=64),
     "recover_instancenorm": Entry(spell=formula("recover_instancenorm", "channels"), declined=NO_DOUBLE, roundings=64),
@@ -77,4 +96,6 @@ RECOVER: Mapping[str, Entry] = {
     "recover_groupnorm": Entry(spell=groupnorm, declined=NO_DOUBLE),
     "recover_contrib_gelu": Entry(spell=contrib, dtypes=("float16", "float32")),
     "recover_quickgelu": Entry(spell=quickgelu, dtypes=("float16", "float32")),
+    "recover_skip_layernorm": Entry(spell=skipped("SkipLayerNormalization"), dtypes=("float16", "float32"), roundings=64),
+    "recover_skip_rmsnorm": Entry(spell=skipped("SkipSimplifiedLayerNormalization"), dtypes=("float16", "float32"), roundings=64),
 }

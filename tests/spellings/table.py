@@ -12,5 +12,6 @@ from .movement import MOVEMENT
 from .quantised import QUANTISED
 from .recover import RECOVER
 from .simplify import SIMPLIFY, TUNE
+from .tune import ORT
 
-SPELLINGS: Mapping[str, Entry] = {**RECOVER, **SIMPLIFY, **GELUS, **DECOMPOSE, **TUNE, **MOVEMENT, **QUANTISED, **ATTENTION}
+SPELLINGS: Mapping[str, Entry] = {**RECOVER, **SIMPLIFY, **GELUS, **DECOMPOSE, **TUNE, **ORT, **MOVEMENT, **QUANTISED, **ATTENTION}

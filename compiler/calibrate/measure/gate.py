@@ -11,8 +11,8 @@ from .source import Profile
 MOST_APART, MOST_OFF = 0.10, 0.15
 AGREEING = 3
 """Chunks that must be close to the fastest."""
-ABSOLUTE = 2e-6
-"""Seconds by which a profile may always be off: its clock counts microseconds."""
+ABSOLUTE, PER_CALL = 2e-6, 0.5e-6
+"""Seconds by which a profile may always be off, and for every operator: its clock counts whole microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def judge_profile(profile: Profile, latency: float, overhead: Overhead) -> str:
     """Why the sum of the operators, less the profiler's own time, is not the latency; "" where it is."""
     net = profile.seconds - profile.calls * (overhead.profiler - overhead.launch) + overhead.dispatch
     off = net / latency - 1 if latency > 0 else 0.0
-    if abs(off) <= MOST_OFF or abs(net - latency) <= ABSOLUTE + overhead.dispatch:
+    if abs(off) <= MOST_OFF or abs(net - latency) <= ABSOLUTE + PER_CALL * profile.calls:
         return ""
     return (
         f"the operators sum to {net * 1e3:.4g} ms without the profiler's own time, a run takes {latency * 1e3:.4g} ms: "

@@ -12,7 +12,7 @@ from ...errors import UsageError, did_you_mean
 SECTIONS = {
     "Compile and run": ("compile", "run", "verify"),
     "Understand a result": ("check", "why", "what-if", "rules"),
-    "Describe a machine": ("targets", "show", "diff", "new-target", "fmt", "probe"),
+    "Describe a machine": ("targets", "show", "diff", "new-target", "fmt", "probe", "calibrate"),
     "Editor, shell and disk": ("lsp", "completion", "cache"),
 }
 EXIT_CODES = (

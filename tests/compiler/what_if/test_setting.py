@@ -88,6 +88,7 @@ def test_numbers_of_one_statement_are_set_together(board: Machine) -> None:
         ("npu.dipatch=5us", "has no number 'npu.dipatch'", "did you mean 'npu.dispatch'"),
         ("nothing.here=5us", "has no number 'nothing.here'", "--list"),
         ("npu.max=5", "has no number 'npu.max'", "known: npu.peak.fp32"),
+        ("npu.calibration.launch=5us", "measured together", "calibrate again"),
         ("npu.dispatch", "PATH=VALUE", "--list"),
         ("=5us", "PATH=VALUE", "--list"),
         ("npu.dispatch=5", "`5` has no unit", "150 us"),
@@ -142,3 +143,15 @@ def test_values_are_read_as_the_language_reads_them(board: Machine) -> None:
     for number in board.numbers:
         if number.text:
             assert si_value(number.text, number.dimension) == number.value
+
+
+def test_a_number_that_a_calibration_replaces_is_not_set_in_vain(tmp_path: Path) -> None:
+    block = """calibration @measured("a run") {
+      version "onnxruntime 1.32.0"; holdout 82 % within 15 %, median 5 %, interval 18 %, models 41; dispatch 5 us; launch 1 us;
+      rate MatMul 20 GFLOPS seen 0.01..2900 MOP n 231;
+    }"""
+    file = write_target(tmp_path, TARGET.replace("peak fp32 30 GFLOPS;", f"peak fp32 30 GFLOPS; {block}"))
+    machine = machine_of(file, load_target(file))
+    with pytest.raises(UsageError, match="calibration of the device"):
+        applied(machine, [read_setting("cpu.dispatch=9us", machine)])
+    assert applied(machine, [read_setting("npu.dispatch=9us", machine)]).device("npu").dispatch == pytest.approx(9e-6)

@@ -44,6 +44,8 @@ BECOMES = {
     "recover_groupnorm": "GroupNormalization",
     "recover_contrib_gelu": "Gelu",
     "recover_quickgelu": "Swish",
+    "recover_skip_layernorm": "LayerNormalization",
+    "recover_skip_rmsnorm": "RMSNormalization",
     "recover_focus": "SpaceToDepth",
     "recover_space_to_depth": "SpaceToDepth",
     "recover_depth_to_space": "DepthToSpace",
@@ -199,7 +201,12 @@ CONTRIB = {
     "y = com.microsoft.FastGelu(x, b)": (["Add", "Gelu"], "tanh"),
     "y = com.microsoft.QuickGelu(x)": (["Swish"], 1.702),
     "y = com.microsoft.QuickGelu<alpha=1.5>(x)": (["Swish"], 1.5),
+    "y = com.microsoft.SkipLayerNormalization(x, x, b)": (["Add", "LayerNormalization"], 1e-12),
+    "y = com.microsoft.SkipLayerNormalization<epsilon=0.5>(x, x, b, b, b)": (["Add", "Add", "LayerNormalization"], 0.5),
+    "y = com.microsoft.SkipSimplifiedLayerNormalization(x, x, b)": (["Add", "RMSNormalization"], 1e-12),
+    "y = com.microsoft.SkipSimplifiedLayerNormalization<epsilon=0.5>(x, x, b, b)": (["Add", "Add", "RMSNormalization"], 0.5),
 }
+NUMBER = {"Gelu": "approximate", "Swish": "alpha", "LayerNormalization": "epsilon", "RMSNormalization": "epsilon"}
 
 
 @pytest.mark.parametrize(("body", "expected"), CONTRIB.items())
@@ -210,9 +217,24 @@ def test_what_onnxruntime_fused_gets_its_standard_form(body: str, expected: tupl
     apply(graph, RECOVER)
     assert kinds(graph) == expected[0]
     last = graph.nodes[-1]
-    assert graph.attribute(last, "approximate" if last.operator == "Gelu" else "alpha") == pytest.approx(expected[1])
+    assert graph.attribute(last, NUMBER[last.operator]) == pytest.approx(expected[1])
     fed = feeds(model, 2)
     np.testing.assert_allclose(run(emitted(graph), fed)[0], run(model, fed)[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("y, m, v = com.microsoft.SkipLayerNormalization(x, x, b)", "float[2,1] m"),
+        ("y = com.microsoft.SkipLayerNormalization(z, x, b)", "float[2,3] w"),
+    ],
+)
+def test_a_skip_normalisation_with_statistics_or_a_wider_sum_is_left_alone(body: str, named: str) -> None:
+    more = "w = Identity(x)" if named.endswith("w") else ""
+    text = f"g (float[2,3] x, float[1,3] z) => (float[2,3] y, {named}) <float[3] b = {{1,2,-3}}> {{ {body} {more} }}"
+    graph = Graph(parse(text, opset=21, ir=10, **{"com.microsoft": 1}))
+    apply(graph, RECOVER)
+    assert "SkipLayerNormalization" in {node.operator for node in graph.nodes}
 
 
 AXIS = "int64[1] a = {-1}"

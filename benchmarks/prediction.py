@@ -1,0 +1,170 @@
+"""Are predicted latencies right? Fits to 60 % of the networks, 20 times, against what a clock says of the others.
+
+    python benchmarks/prediction.py [--runtime openvino] [--splits 20] [--again]
+    python benchmarks/prediction.py --orders        # fp32, fp16, int8, int4 of a network, in the right order?
+    python benchmarks/prediction.py --memory        # private memory of 12 bundles, each left out of its fit
+    python benchmarks/prediction.py --second        # a second calibration: how far do predictions move?
+
+Thread CPU time of one thread, interleaved passes. Measurements are kept in .cache/prediction; --again measures anew (ten minutes on
+a machine that does nothing else). The machine's own floor, repeated passes of one model, stands beside. Exit code 1: something is beyond its bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import prediction_judge as judge
+from prediction_judge import Prediction
+from prediction_raw import KEPT, TARGETS, forms_of, measured, networks_of
+
+from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory, fit_memory
+from autoglmc.compiler.calibrate.fit_memory import predicted as predicted_memory
+from autoglmc.compiler.calibrate.records import Measurement
+from autoglmc.compiler.hw.load_target import load_target
+
+LEAST = {0.10: 0.73, 0.15: 0.82, 0.20: 0.88}
+GOAL = {0.10: 0.75, 0.15: 0.85, 0.20: 0.92}
+MOST_MEDIAN, MOST_NUMBERS, COVERAGE, LEAST_KEPT = 0.05, 45, (0.85, 0.95), 0.93
+OTHER = 0.05
+"""By how much another runtime than onnxruntime may be worse."""
+WITH_FORMS = (
+    "resnet18_224", "mobilenet_v2_224", "vit_tiny_224", "bert_small_128", "llama_48", "llama_step_128", "convnext_192", "whisper_tiny_300",
+)  # fmt: skip
+TWELVE = (
+    "resnet18_224", "mobilenet_v2_224", "efficientnet_b0_224", "yolov5_320", "unet_128", "vit_tiny_224", "bert_small_128", "llama_48",
+    "whisper_tiny_300", "ppocr4_det", "swin_micro_224", "lstm_language_48",
+)  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runtime", choices=list(TARGETS), default="ort")
+    parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--orders", action="store_true")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--second", action="store_true")
+    options = parser.parse_args()
+    target = load_target(TARGETS[options.runtime])
+    judge.TARGET.update({"onnxruntime": target, "openvino": target})
+    found = measured(options.runtime, "networks", networks_of, options.again)
+    _print_floor(found)
+    if options.orders:
+        return _orders(options.runtime, found, target, options.again)
+    if options.memory:
+        return _memory(options.runtime)
+    if options.second:
+        return _second(options.runtime, found, target, options.again)
+    return _held_out(options.runtime, found, target, options.splits)
+
+
+def _print_floor(found: Measurement) -> None:
+    whole = [s for s in found.segments if not s.single]
+    floors = np.quantile([s.floor for s in whole], (0.5, 0.9))
+    print(f"{found.runtime}: {len(whole)} models of {len({s.network for s in whole})} networks, {len(found.segments) - len(whole)} kernels")
+    print(f"floor: repeated passes of a model differ by {floors[0]:.1%} (median), {floors[1]:.1%} (p90)")
+
+
+def _held_out(runtime: str, found: Measurement, target: object, splits: int) -> int:
+    whole = [s for s in found.segments if not s.single and s.latency]
+    every: list[Prediction] = []
+    numbers, shares = [], []
+    for training in judge.halves([s.network for s in whole], splits):
+        fitted = judge.trained(found, training)
+        calibrated = judge.through_the_language(fitted, TARGETS[runtime], target)  # type: ignore[arg-type]
+        made = [judge.predict(calibrated, s) for s in whole if s.network not in training]
+        numbers.append(fitted.calibration.numbers)
+        shares.append([np.mean([one.error <= bound for one in made]) for bound in LEAST])
+        every += made
+        print(f"  split {len(shares)}: {' / '.join(f'{share:.0%}' for share in shares[-1])}", file=sys.stderr)
+    return _verdict(runtime, every, np.mean(shares, axis=0), max(numbers))
+
+
+def _verdict(runtime: str, every: list[Prediction], shares: Sequence[float], numbers: int) -> int:
+    slack, wrong = 0.0 if runtime == "ort" else OTHER, []
+    for (bound, least), share in zip(LEAST.items(), shares, strict=True):
+        low, high = judge.bootstrap(every, bound)
+        print(f"within {bound:.0%}: {share:.1%}  (bootstrap {low:.0%}..{high:.0%}; bound {least - slack:.0%}, goal {GOAL[bound]:.0%})")
+        wrong += [f"within {bound:.0%}"] * (share < least - slack)
+    median = float(np.median([one.error for one in every]))
+    kept = [one for one in every if one.half is not None]
+    covered = float(np.mean([one.covered for one in kept])) if kept else 0.0
+    near = float(np.mean([one.error <= 0.20 for one in kept])) if kept else 0.0
+    print(f"median error {median:.1%} (bound {MOST_MEDIAN:.0%}); at most {numbers} numbers (bound {MOST_NUMBERS})")
+    print(f"refused {1 - len(kept) / len(every):.1%}; of the others {near:.1%} within 20 % (bound {LEAST_KEPT:.0%})")
+    width = np.median([one.half for one in kept]) if kept else float("nan")
+    print(f"the 90 % interval covers {covered:.1%} (bound {COVERAGE[0]:.0%}..{COVERAGE[1]:.0%}), median half width {width:.1%}")
+    wrong += ["median"] * (median > MOST_MEDIAN + slack) + ["numbers"] * (numbers > MOST_NUMBERS)
+    wrong += ["not refused within 20 %"] * (near < LEAST_KEPT - slack) + ["coverage"] * (not COVERAGE[0] <= covered <= COVERAGE[1])
+    cases = {one.case: [p for p in every if p.case == one.case] for one in every}
+    print("worst:")
+    for case, mine in sorted(cases.items(), key=lambda pair: -np.mean([p.error for p in pair[1]]))[:10]:
+        print(f"  {case:28} {mine[0].measured * 1e3:8.3f} ms, predicted {np.mean([p.predicted for p in mine]) * 1e3:8.3f}, "
+              f"outside {np.mean([p.outside for p in mine]):.0%}")  # fmt: skip
+    print(f"beyond its bound: {', '.join(wrong)}" if wrong else "all within bounds")
+    return 1 if wrong else 0
+
+
+def _orders(runtime: str, found: Measurement, target: object, again: bool) -> int:
+    forms = measured(runtime, "forms", lambda: forms_of(WITH_FORMS), again)
+    fitted = judge.trained(found, frozenset(s.network for s in found.segments))
+    calibrated = judge.through_the_language(fitted, TARGETS[runtime], target)  # type: ignore[arg-type]
+    by_model: dict[str, list[tuple[str, Prediction, float]]] = {}
+    for segment in forms.segments:
+        name, _, kind = segment.case.partition(" ")
+        by_model.setdefault(name, []).append((kind, judge.predict(calibrated, segment), segment.floor))
+    wrong = pairs = 0
+    for name, rows in by_model.items():
+        print(
+            name, "  ".join(f"{kind} {one.measured * 1e3:.2f}/{one.predicted * 1e3:.2f}" for kind, one, _ in rows), "ms measured/predicted"
+        )
+        for (a, one, floor), (b, other, further) in itertools.combinations(rows, 2):
+            if abs(one.measured / other.measured - 1) <= max(0.05, 2 * max(floor, further)):
+                continue  # no order that the machine could tell
+            pairs += 1
+            if (one.measured < other.measured) != (one.predicted < other.predicted):
+                wrong += 1
+                print(f"  wrong order: {a} and {b}")
+    print(f"{wrong} of {pairs} pairs in the wrong order")
+    return 1 if wrong or not pairs else 0
+
+
+def _memory(runtime: str) -> int:
+    rows = [MeasuredMemory(**one) for one in json.loads((KEPT / f"{runtime}.networks.memory").read_text())]
+    ratios = []
+    for one in (row for row in rows if row.case in TWELVE):
+        model = fit_memory([row for row in rows if row.case != one.case])
+        assert model is not None
+        guess = predicted_memory(model, one)
+        ratios.append(guess / one.private)
+        terms = f"base {model.base / 2**20:.1f} + {model.weights:.2f} x {one.weights / 2**20:.1f} + {model.working:.2f} x {one.working / 2**20:.1f}"
+        print(f"{one.case:24} {one.private / 2**20:7.1f} MiB measured, {guess / 2**20:7.1f} predicted ({terms}), {ratios[-1]:.2f}x")
+    off = np.array([max(ratio, 1 / ratio) - 1 for ratio in ratios])
+    print(f"within 15 %: {np.sum(off <= 0.15)}, within 25 %: {np.sum(off <= 0.25)}, within 40 %: {np.sum(off <= 0.40)} of {len(off)}")
+    return 0 if len(off) >= 12 and np.sum(off <= 0.25) >= 10 and np.all(off <= 0.40) else 1
+
+
+def _second(runtime: str, found: Measurement, target: object, again: bool) -> int:
+    other = measured(runtime, "second", networks_of, again)
+    everyone = frozenset(s.network for s in (*found.segments, *other.segments))
+    targets = [judge.through_the_language(judge.trained(one, everyone), TARGETS[runtime], target) for one in (found, other)]  # type: ignore[arg-type]
+    whole = [s for s in found.segments if not s.single and s.latency]
+    floor = float(np.median([s.floor for s in whole]))
+    moved = [abs(judge.predict(targets[1], s).predicted / judge.predict(targets[0], s).predicted - 1) for s in whole]
+    share = float(np.mean([one > 2 * floor for one in moved]))
+    print(f"a second calibration moves predictions by {np.median(moved):.1%} (median), {max(moved):.1%} at most")
+    print(f"{share:.1%} of them by more than twice the floor of {floor:.1%} (bound 10 %)")
+    return 1 if share > 0.10 else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

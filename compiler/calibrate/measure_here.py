@@ -1,0 +1,131 @@
+"""Measure a device whose runtime is on this machine: single kernels, and given models compiled for its target."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...targets.model import Device, Target
+from ..devices.find_adapter import absence
+from ..driver.compile_model import compile_model
+from ..driver.result import CompileResult
+from ..errors import UserError
+from .fit_memory import MeasuredMemory
+from .grid.grid import grid
+from .measure.measure import Budget, Case, Refused, measure_cases
+from .measure.openvino_source import OpenVinoSource
+from .measure.ort_source import OrtSource
+from .measure.overhead import measure_overhead
+from .measure.private_memory import private_memory
+from .measure.source import Source
+from .records import MeasuredSegment, Measurement
+
+SOURCES: Mapping[str, Callable[[], Source]] = {"ort": OrtSource, "openvino": OpenVinoSource}
+EMULATED = ("qnn",)
+"""Runtimes that are an emulator on this machine."""
+KERNELS, MODELS = Budget(latency=0.015, profile=0.03), Budget()
+Shapes = Mapping[str, int | tuple[int, ...]]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A model to measure; `network` keeps models of one network together when networks are held out."""
+
+    network: str
+    case: str
+    path: Path
+    shapes: Shapes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredHere:
+    measurement: Measurement
+    refused: tuple[Refused, ...]
+    memory: tuple[MeasuredMemory, ...]
+
+
+def source_of(device: Device) -> Source:
+    """Raises UserError where the device cannot be measured here, with the reason."""
+    adapter = device.runtime.adapter
+    help = "measure on the device itself, and read its profile: `autoglmc calibrate --profile FILE --bundle BUNDLE`"
+    if adapter in EMULATED:
+        raise UserError(
+            f"{device.name} cannot be measured here: what runs it on this machine is an emulator, and its times are not the device's",
+            help=help,
+        )
+    if adapter not in SOURCES:
+        raise UserError(f"{device.name} cannot be measured here: nothing times the operators of runtime {adapter}", help=help)
+    lack = absence(adapter, device.runtime.words)
+    if lack is not None:
+        raise UserError(f"{device.name} cannot be measured here: {lack.reason}", help=lack.help or help)
+    return SOURCES[adapter]()
+
+
+def measure_here(
+    target: Target,
+    device: Device,
+    subjects: Sequence[Subject],
+    environment: Mapping[str, str],
+    tell: Tell,
+    kernels: bool = True,
+    models: Budget = MODELS,
+) -> MeasuredHere:
+    """Compiles every model for the target, measures its segments of the device, and the kernels of the grid; in interleaved passes."""
+    source = source_of(device)
+    with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
+        folder = Path(scratch)
+        tell("what the profiler takes")
+        overhead = measure_overhead(source)
+        singles: tuple[MeasuredSegment, ...] = ()
+        if kernels:
+            singles, _ = measure_cases(_grid_cases(folder), target, device, source, overhead, KERNELS, tell)
+        cases, memory, failed = _compiled(target, device, subjects, folder, tell)
+        segments, refused = measure_cases(cases, target, device, source, overhead, models, tell)
+    found = Measurement(device=device.name, runtime=source.runtime, environment=environment, segments=(*singles, *segments))
+    return MeasuredHere(measurement=found, refused=(*failed, *refused), memory=memory)
+
+
+def _grid_cases(folder: Path) -> tuple[Case, ...]:
+    """Writes the kernels of the grid into the folder."""
+    import onnx
+
+    cases = []
+    for number, kernel in enumerate(grid()):
+        path = folder / f"kernel_{number}.onnx"
+        onnx.save_model(kernel.model, path)
+        cases.append(Case(network=f"kernel {kernel.name}", case=kernel.name, path=path, single=True))
+    return tuple(cases)
+
+
+def _compiled(
+    target: Target, device: Device, subjects: Sequence[Subject], folder: Path, tell: Tell
+) -> tuple[list[Case], tuple[MeasuredMemory, ...], list[Refused]]:
+    cases: list[Case] = []
+    memory: list[MeasuredMemory] = []
+    failed: list[Refused] = []
+    for number, one in enumerate(subjects):
+        tell(f"compile {one.case} ({number + 1} of {len(subjects)})")
+        try:
+            result = compile_model(one.path, target, shapes=one.shapes, output=folder / f"bundle_{number}", verify=False)
+        except UserError as problem:
+            failed.append(Refused(one.case, problem.message))
+            continue
+        mine = [segment for segment in result.manifest.segments if segment.device == device.name]
+        for segment in mine:
+            text = one.case if len(mine) == 1 else f"{one.case} segment {segment.index}"
+            cases.append(Case(network=one.network, case=text, path=result.folder / segment.file))
+        if len(mine) == len(result.manifest.segments):
+            memory += _memory(one.case, result)
+    return cases, tuple(memory), failed
+
+
+def _memory(case: str, result: CompileResult) -> Iterator[MeasuredMemory]:
+    held = result.predicted.held.values()
+    try:
+        private = private_memory(result.folder)
+    except UserError:
+        return
+    yield MeasuredMemory(case, float(sum(h.weights for h in held)), float(sum(h.working + h.arena for h in held)), float(private))
