@@ -5,7 +5,8 @@
     python benchmarks/prediction.py --memory        # private memory of 12 bundles, each left out of its fit
     python benchmarks/prediction.py --second        # a second calibration: how far do predictions move?
 
-Thread CPU time of one thread, interleaved passes. Measurements are kept in .cache/prediction; --again measures anew (ten minutes on
+Thread CPU time of one thread, interleaved passes.
+Measurements are kept in .cache/prediction; --again measures anew (ten minutes on
 a machine that does nothing else). The machine's own floor, repeated passes of one model, stands beside. Exit code 1: something is beyond its bound.
 """
 

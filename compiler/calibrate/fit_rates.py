@@ -198,7 +198,7 @@ def _solve(samples: Samples, chosen: Flags, active: Sequence[int], beyond: float
     """Slowness of each line, then launch, dispatch, slowness of streamed weights and the profiler's overhead."""
     import numpy as np
 
-    slowness = 100.0 * _fastest(samples, active)
+    slowness: Array = 100.0 * _fastest(samples, active)
     solved = np.zeros(len(active) + 4)
     trust: Array | None = None
     for _ in range(ROUNDS):
@@ -264,7 +264,7 @@ def _non_negative(rows: Array, goal: Array) -> Array:
         return found
     scaled = rows[:, used] / length[used]
     ridge = 1e-5 * np.eye(scaled.shape[1])
-    upper = np.linalg.qr(np.concatenate([scaled, ridge]), mode="r")
+    upper = np.asarray(np.linalg.qr(np.concatenate([scaled, ridge]), mode="r"))
     target = np.linalg.lstsq(upper.T, scaled.T @ goal, rcond=None)[0]
     found[used] = nnls(upper, target)[0] / length[used]
     return found
