@@ -102,7 +102,7 @@ ARROWS: dict[str, set[str]] = {
         "passes/graph", "passes/place", "passes/rule", "targets",
     },
     "compiler/calibrate": {
-        "compiler/bundle", "compiler/devices", "compiler/driver", "compiler/hw", "compiler/inputs", "compiler/run", "passes/graph",
+        "compiler/bundle", "compiler/devices", "compiler/driver", "compiler/hw", "compiler/inputs", "passes/graph",
         "passes/place", "targets",
     },
     "compiler/driver": {

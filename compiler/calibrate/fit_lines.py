@@ -56,7 +56,7 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
                 spread=off,
                 where=row.where,
                 origin=HERE,
-            )  # fmt: skip
+            )
         )
     return tuple(found)
 
