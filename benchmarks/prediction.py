@@ -8,7 +8,8 @@
 Thread CPU time of one thread, interleaved passes.
 Measurements are kept in .cache/prediction;
 --again measures anew (ten minutes on
-a machine that does nothing else). The machine's own floor, repeated passes of one model, stands beside. Exit code 1: something is beyond its bound.
+a machine that does nothing else). The machine's own floor, repeated passes of one model, stands
+beside. Exit code 1: something is beyond its bound.
 """
 
 from __future__ import annotations

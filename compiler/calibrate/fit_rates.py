@@ -214,7 +214,7 @@ def _solve(samples: Samples, chosen: Flags, active: Sequence[int], beyond: float
     import numpy as np
 
     slowness: Array = np.asarray(_stated(samples, active), np.float64)
-    solved = np.zeros(len(active) + 4)
+    solved: Array = np.zeros(len(active) + 4)
     trust: Array | None = None
     for _ in range(ROUNDS):
         rows, goal, weight, bend = _rows(samples, chosen, price(samples, active, slowness), len(active), beyond)
