@@ -144,6 +144,8 @@ DATA_IN_FOLDERS = {
     "compiler/devices/mil": "compiler/devices",
     "compiler/load/contrib_types": "compiler/load",
     "compiler/load/fold": "compiler/load",
+    "compiler/load/known": "compiler/load",
+    "targets/work": "targets",
     "compiler/load/lift": "compiler/load",
     "compiler/reference/kernels/microsoft": "compiler/reference/kernels",
     "compiler/reference/kernels/quantised": "compiler/reference/kernels",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ...targets.calibration import Measure
 from ...targets.exact_condition import number
-from ...targets.operators import version_at
 from ...targets.formula import Among, Attribute, Binary, Call, Expression, Name, Text, Unary
+from ...targets.operators import version_at
 
 
 def known(operators: tuple[str, ...], opset: int) -> tuple[str, ...]:

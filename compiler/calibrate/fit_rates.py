@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 LEAST = 5
 """Measured operators that a line needs."""
 MOST_LINES = 40
-LEAST_SLOWNESS = 1e-18
-"""Seconds per unit of work: of lines whose operators had none."""
 LEAST_WORTH = 2e-4
 """Share of all time below which a line of its own is not worth a number."""
 ROUNDS = 4
@@ -112,7 +110,7 @@ def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
             break
         active = kept
     count = len(active)
-    slowness = np.maximum(np.maximum(solved[:count], _fastest(samples, active) if count else solved[:0]), LEAST_SLOWNESS)
+    slowness = np.maximum(solved[:count], _fastest(samples, chosen, active) if count else solved[:0])
     launch, dispatch, weight, overhead = map(float, solved[count:])
     return Rates(tuple(active), tuple(map(float, slowness)), launch, dispatch, weight, beyond, overhead)
 
@@ -126,7 +124,8 @@ def _enough(samples: Samples, chosen: Flags, classes: Iterable[int]) -> list[int
     seen = np.unique(samples.member_form[members])
     active = list(classes)
     while True:
-        line, _ = lines_of(samples, active)
+        line, amount = lines_of(samples, active)
+        line = np.where(amount > 0, line, -1)
         place = line[samples.member_form[members]]
         counts = np.bincount(place[place >= 0], minlength=len(active))
         forms = np.bincount(line[seen] + 1, minlength=len(active) + 1)[1:]
@@ -146,7 +145,7 @@ def _worth(samples: Samples, chosen: Flags, active: Sequence[int]) -> dict[int, 
     """By class that has others behind it: the share of all time by which its operators would be priced otherwise by the next line."""
     import numpy as np
 
-    priced = price(samples, active, 100.0 * _fastest(samples, active))
+    priced = price(samples, active, _stated(samples, active))
     use = chosen[samples.kernel_segment] & (samples.kernel_seconds > CLOCK)
     forms, seconds = priced.main[use], samples.kernel_seconds[use]
     total = np.bincount(samples.kernel_segment[use], seconds, minlength=len(samples.segments))
@@ -182,15 +181,31 @@ def _medians(line: Numbers, amount: Array, seconds: Array, count: int) -> Array:
     return found
 
 
-def _fastest(samples: Samples, active: Sequence[int]) -> Array:
-    """A hundredth of the roofline's seconds per unit of work: what no rate is better than, however little was measured."""
+def _stated(samples: Samples, active: Sequence[int]) -> Array:
+    """Seconds per unit of work by the roofline: the median of the operators of each line."""
     import numpy as np
 
     line, amount = lines_of(samples, active)
     found = np.zeros(len(active))
     for k in range(len(active)):
         mine = (line == k) & (amount > 0)
-        found[k] = 0.01 * float(np.median(samples.roofline[mine] / amount[mine])) if mine.any() else 0.0
+        found[k] = float(np.median(samples.roofline[mine] / amount[mine])) if mine.any() else 0.0
+    return found
+
+
+def _fastest(samples: Samples, chosen: Flags, active: Sequence[int]) -> Array:
+    """The least seconds per unit of work that any operator of each line took; the roofline's where none was timed by itself. No line is
+    faster, whatever latencies of whole models seem to leave to it."""
+    import numpy as np
+
+    found = _stated(samples, active)
+    priced = price(samples, active, found)
+    line, amount = priced.line[priced.main], priced.amount[priced.main]
+    use = chosen[samples.kernel_segment] & (samples.kernel_seconds > CLOCK) & (amount > 0)
+    for k in range(len(active)):
+        mine = use & (line == k)
+        if mine.any():
+            found[k] = 0.8 * float(np.min(samples.kernel_seconds[mine] / amount[mine]))
     return found
 
 
@@ -198,8 +213,8 @@ def _solve(samples: Samples, chosen: Flags, active: Sequence[int], beyond: float
     """Slowness of each line, then launch, dispatch, slowness of streamed weights and the profiler's overhead."""
     import numpy as np
 
-    slowness = 100.0 * _fastest(samples, active)
-    solved = np.zeros(len(active) + 4)
+    slowness: Array = np.asarray(_stated(samples, active), np.float64)
+    solved: Array = np.zeros(len(active) + 4)
     trust: Array | None = None
     for _ in range(ROUNDS):
         rows, goal, weight, bend = _rows(samples, chosen, price(samples, active, slowness), len(active), beyond)
@@ -264,7 +279,7 @@ def _non_negative(rows: Array, goal: Array) -> Array:
         return found
     scaled = rows[:, used] / length[used]
     ridge = 1e-5 * np.eye(scaled.shape[1])
-    upper = np.linalg.qr(np.concatenate([scaled, ridge]), mode="r")
+    upper = np.asarray(np.linalg.qr(np.concatenate([scaled, ridge]), mode="r"))
     target = np.linalg.lstsq(upper.T, scaled.T @ goal, rcond=None)[0]
     found[used] = nnls(upper, target)[0] / length[used]
     return found

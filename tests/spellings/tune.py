@@ -81,16 +81,18 @@ def local_response(s: Sketch) -> str:
 
 
 NARROW = ("float16", "float64")
+MOSTLY = ("float32", "float32", "float32", *NARROW)
+"""The dtypes of a rule that takes one of them."""
 ORT: Mapping[str, Entry] = {
     "softmax_inner_axis": Entry(spell=inner_softmax),
-    "softmax_short_axis": Entry(spell=short_softmax, declined=NARROW),
+    "softmax_short_axis": Entry(spell=short_softmax, dtypes=MOSTLY, declined=NARROW),
     "broadcast_column": Entry(spell=column),
     "lengthen_rows": Entry(spell=short_rows),
-    "vector_softplus": Entry(spell=large("Softplus", 512), declined=NARROW),
-    "vector_mish": Entry(spell=large("Mish", 512), declined=NARROW),
-    "vector_elu": Entry(spell=large("Elu", 4096, alpha=(0.25, 1.0, 2.0)), declined=NARROW),
-    "vector_selu": Entry(spell=large("Selu", 4096, alpha=(0.25, 2.0), gamma=(1.0, 0.5)), declined=NARROW),
-    "vector_prelu": Entry(spell=large_prelu, declined=NARROW),
-    "vector_pow": Entry(spell=power, declined=NARROW),
-    "lrn_pool": Entry(spell=local_response, declined=NARROW),
+    "vector_softplus": Entry(spell=large("Softplus", 512), dtypes=MOSTLY, declined=NARROW),
+    "vector_mish": Entry(spell=large("Mish", 512), dtypes=MOSTLY, declined=NARROW),
+    "vector_elu": Entry(spell=large("Elu", 4096, alpha=(0.25, 1.0, 2.0)), dtypes=MOSTLY, declined=NARROW),
+    "vector_selu": Entry(spell=large("Selu", 4096, alpha=(0.25, 2.0), gamma=(1.0, 0.5)), dtypes=MOSTLY, declined=NARROW),
+    "vector_prelu": Entry(spell=large_prelu, dtypes=MOSTLY, declined=NARROW),
+    "vector_pow": Entry(spell=power, dtypes=MOSTLY, declined=NARROW),
+    "lrn_pool": Entry(spell=local_response, dtypes=MOSTLY, declined=NARROW),
 }
