@@ -235,7 +235,8 @@ def _signature(graph: Graph, node: Node, view: OperatorView) -> tuple[object, ..
     values = tuple(_small_value(graph, t.name) for t in view.inputs.values() if t.const)
     same = tuple(node.inputs.index(name) for name in node.inputs)
     written = (graph.version(node), frozenset(node.attributes), _quantised(graph, node), same)
-    return (node.kind, written, tuple(sorted(view.attributes.items(), key=lambda item: item[0])), operands, results, values, view.functions)
+    attributes = tuple(sorted(view.attributes.items(), key=lambda item: item[0]))
+    return (node.kind, written, attributes, operands, results, values, view.functions, id(node) if view.has_body else 0)
 
 
 def _quantised(graph: Graph, node: Node) -> tuple[object, ...]:
