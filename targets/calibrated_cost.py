@@ -20,6 +20,9 @@ from .support import guard_holds
 SLACK = 2.0
 """Work up to this many times beyond the largest that was measured, or this many times below the smallest, counts as measured."""
 
+FEWEST = 5
+"""Operators that a line must have been measured on: a rate of fewer is used, and not trusted."""
+
 
 @dataclass(frozen=True, slots=True)
 class KernelTime:
@@ -78,6 +81,8 @@ def rate_of(calibration: Calibration, device: Device, view: OperatorView) -> Rat
 
 def outside(rate: Rate, view: OperatorView, amount: float) -> str:
     """Why an operator is outside what the line was measured on; "" if it is inside, or the line does not say what it was measured on."""
+    if rate.samples is not None and rate.samples < FEWEST:
+        return f"{view.operator}: only {rate.samples} measured"
     if rate.seen is not None and amount and not _within(amount, rate.seen):
         return f"{view.operator} of {amount:.3g} {rate.measure}, measured {rate.seen.low:.3g}..{rate.seen.high:.3g}"
     extent = inner(view)

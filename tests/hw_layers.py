@@ -32,7 +32,22 @@ OPERATORS = st.sampled_from(("Exp", "Log", "Cos", "Erf", "com.microsoft::Gelu"))
 WHERE = st.sampled_from(("", " where rank(input) <= 4", " where rank(input) == 2 or opset >= 17"))
 NUMBERS = st.integers(1, 99)
 PROVENANCE = st.sampled_from(("", " @guess", ' @src("there")', ' @proxy("a // b")'))
+RATED = st.sampled_from(("Conv", "MatMul, Gemm", "com.microsoft::FusedMatMul"))
+MEASURED = st.lists(
+    st.one_of(
+        st.tuples(RATED, NUMBERS, NUMBERS, PROVENANCE).map(lambda r: f"rate {r[0]} {r[1]} GFLOPS seen ..{r[2]} MOP n {r[2] + 5}{r[3]};"),
+        NUMBERS.map(lambda n: f"rate Conv {n} GFLOPS seen 0.1..{n} GOP within {n} % where attr.group > {n};"),
+        NUMBERS.map(lambda n: f"block Conv channels {n + 1};"),
+        NUMBERS.map("launch {} us;".format),
+        NUMBERS.map(lambda n: f"weights {n} GB/s beyond {n} MiB;"),
+        NUMBERS.map(lambda n: f"holdout {n} % within 15 %, interval {n} %;"),
+        NUMBERS.map(lambda n: f"memory base -{n} MiB, weights {n} %, working {n} %;"),
+        NUMBERS.map(lambda n: f"power full {n} W, exponent 0.{n};"),
+    ),
+    max_size=5,
+).map(lambda lines: " ".join(_unique(lines)))
 ON_DEVICE = st.one_of(
+    st.tuples(st.sampled_from(("", ' @measured("a bench")', ' @src("a page")')), MEASURED).map(lambda c: f"calibration{c[0]} {{ {c[1]} }}"),
     st.tuples(NUMBERS, PROVENANCE).map(lambda n: f"dispatch {n[0]} us{n[1]};"),
     st.tuples(NUMBERS, PROVENANCE).map(lambda n: f"peak fp16 {n[0]} TOPS{n[1]};"),
     st.tuples(NUMBERS, PROVENANCE).map(lambda n: f"power active {n[0]} W{n[1]}, idle 0.1 W;"),
@@ -49,7 +64,7 @@ ON_DEVICE = st.one_of(
 
 def _unique(statements: list[str]) -> list[str]:
     """At most one of each property that may stand once."""
-    kept = {s if s.startswith(("supports", "deny", "rewrite", "kernel")) else s.split(" ")[0]: s for s in statements}
+    kept = {s if s.startswith(("supports", "deny", "rewrite", "kernel", "rate", "block")) else s.split(" ")[0]: s for s in statements}
     return list(kept.values())
 
 
@@ -69,5 +84,6 @@ DELETES = st.sampled_from(
     (
         "", "delete &box.npu.supports Relu, Conv;", "delete &box.gpu.supports Sin;", "delete &box.limits.latency;",
         "delete &box.npu.kernel;", "delete &box.npu.rewrite HardSwish;", "delete &box.npu.peak.int8;", "delete &box.npu.max.dim;",
+        "delete &box.npu.calibration;", "delete &box.npu.calibration.rate Conv;", "delete &box.npu.calibration.memory;",
     )
 )  # fmt: skip

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ...targets.calibration import Measure
 from ...targets.exact_condition import number
-from ...targets.operators import version_at
 from ...targets.formula import Among, Attribute, Binary, Call, Expression, Name, Text, Unary
+from ...targets.operators import version_at
 
 
 def known(operators: tuple[str, ...], opset: int) -> tuple[str, ...]:
@@ -26,8 +26,8 @@ class Class:
     operators: tuple[str, ...]
     measure: Measure
     where: Expression | None = None
-    keep: bool = False
-    """Whether it stays with fewer operators than others need: nothing stands behind it."""
+    general: bool = False
+    """Whether it is one of the few that all others could be merged into."""
 
 
 def signed(value: float) -> Expression:
@@ -103,7 +103,7 @@ NORMS = (
 )  # fmt: skip
 SKIP_NORMS = (f"{MICROSOFT}SkipLayerNormalization", f"{MICROSOFT}SkipSimplifiedLayerNormalization")
 CURVES = (
-    "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos", "Swish", "HardSigmoid", "Elu", "Selu",
+    "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos", "Swish", "HardSigmoid", "HardSwish", "Elu", "Selu",
     "Celu", "Softsign", "Sqrt", "Reciprocal", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh",
     f"{MICROSOFT}Gelu", f"{MICROSOFT}FastGelu", f"{MICROSOFT}QuickGelu", f"{MICROSOFT}BiasGelu",
 )  # fmt: skip
@@ -150,6 +150,7 @@ CLASSES: tuple[Class, ...] = (
     Class(("Conv",), "operations", _DEPTHWISE),
     Class(("Conv",), "operations", both(compare(attribute("group"), ">", 1), compare(dim("W", 1), "<=", 8))),
     Class(("Conv",), "operations", compare(attribute("group"), ">", 1)),
+    Class(("Conv",), "operations", both(compare(rank("W"), "==", 3), compare(dim("Y", -1), "<=", 8))),
     Class(("Conv",), "operations", compare(rank("W"), "==", 3)),
     Class(("Conv",), "bytes", _ONE_PIXEL),
     Class(("Conv",), "operations", both(_IMAGE, compare(dim("W", 0), "<=", 16))),
@@ -168,9 +169,10 @@ CLASSES: tuple[Class, ...] = (
     Class(PRODUCTS, "operations", const("B")),
     Class(("MatMul", *FUSED_PRODUCTS, "Einsum"), "operations"),
     Class(("Conv",), "operations"),
-    Class(COMPUTE, "operations", keep=True),
+    Class(COMPUTE, "operations", general=True),
     # Functions of elements, norms and reductions, in elements.
-    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt", "PRelu", "Mish", "Softplus", "HardSwish"),
+    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt", "PRelu"),
+    Class(("Mish", "Softplus"), "elements"),
     Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),
     Class(("Softmax", "LogSoftmax"), "elements", compare(dim("input", -1), "<=", 8)),
     Class(("Softmax", "LogSoftmax"), "elements"),
@@ -182,7 +184,7 @@ CLASSES: tuple[Class, ...] = (
     Class(("Resize", "Upsample", "GridSample"), "elements"),
     Class(REDUCTIONS, "elements"),
     Class(POOLS, "operations"),
-    Class(CURVES, "elements", keep=True),
+    Class(CURVES, "elements", general=True),
     # What moves bytes.
     Class(ARITHMETIC, "elements", _BROADCAST),
     Class(("BatchNormalization",), "bytes"),
@@ -197,6 +199,19 @@ CLASSES: tuple[Class, ...] = (
     Class(("Where", *LOGIC), "bytes"),
     Class(MOVERS, "bytes"),
     Class(PLAIN, "bytes"),
-    Class((*PLAIN, *LOGIC, *MOVERS, "Transpose", *GATHERS, *QUANTISERS), "bytes", keep=True),
+    Class((*PLAIN, *LOGIC, *MOVERS, "Transpose", *GATHERS, *QUANTISERS), "bytes", general=True),
 )
 """Every operator here is named with the operands and attributes that its own conditions ask for."""
+
+
+def _lonely() -> frozenset[int]:
+    found = set()
+    for index, row in enumerate(CLASSES):
+        behind = {name for later in CLASSES[index + 1 :] if later.where is None for name in later.operators}
+        if not behind.issuperset(row.operators):
+            found.add(index)
+    return frozenset(found)
+
+
+LONELY = _lonely()
+"""Classes behind which no other stands for some of their operators: they are lines even of a few operators, which then say so."""

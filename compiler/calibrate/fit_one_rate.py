@@ -18,7 +18,7 @@ def one_rate(samples: Samples, chosen: Flags, device: Device, beyond: float) -> 
     the target states them."""
     import numpy as np
 
-    general = [index for index, row in enumerate(CLASSES) if row.keep]
+    general = [index for index, row in enumerate(CLASSES) if row.general]
     line, amount = lines_of(samples, general)
     active = [index for place, index in enumerate(general) if np.any(amount[line == place] > 0)]
     line, amount = lines_of(samples, active)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...targets.calibrated_cost import SLACK
+from ...targets.calibrated_cost import FEWEST, SLACK
 from ...targets.calibration import Calibration, Range
 from .fit_rates import Rates, price, streamed_bytes
 from .fit_samples import Samples
 
 if TYPE_CHECKING:
-    from .fit_samples import Array, Flags
+    from .fit_samples import Array, Flags, Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ def predict_segments(samples: Samples, rates: Rates, calibration: Calibration) -
     count = len(samples.segments)
     seconds = np.bincount(samples.kernel_segment, kernels, minlength=count) + (calibration.dispatch or 0.0)
     beyond = np.bincount(samples.kernel_segment, kernels * unseen, minlength=count)
-    return Predicted(seconds, beyond / np.maximum(seconds, 1e-12), kernels)
+    return Predicted(np.asarray(seconds, np.float64), np.asarray(beyond / np.maximum(seconds, 1e-12), np.float64), kernels)
 
 
-def _unseen(samples: Samples, calibration: Calibration, line: Array, amount: Array, extent: Array) -> Flags:
+def _unseen(samples: Samples, calibration: Calibration, line: Numbers, amount: Array, extent: Array) -> Flags:
     """Kernels without a line, or outside what it was measured on."""
     import numpy as np
 
@@ -53,7 +53,8 @@ def _unseen(samples: Samples, calibration: Calibration, line: Array, amount: Arr
     inner = _bounds([rate.inner for rate in calibration.rates])[line]
     far = (amount > 0) & ((amount < work[:, 0] / SLACK) | (amount > work[:, 1] * SLACK))
     wide = (extent > 0) & ((extent < inner[:, 0] / SLACK) | (extent > inner[:, 1] * SLACK))
-    return np.asarray((line < 0) | far | wide)
+    few = np.array([rate.samples is not None and rate.samples < FEWEST for rate in calibration.rates] + [True])[line]
+    return np.asarray(few | far | wide)
 
 
 def _bounds(ranges: list[Range | None]) -> Array:

@@ -116,5 +116,14 @@ def _view(raw: _View) -> OperatorView:
         name: tuple(value) if isinstance(value, list) else value for name, value in raw.attributes.items() if value is not None
     }
     return OperatorView(
-        raw.name, raw.domain, raw.operator, raw.opset, attributes, raw.inputs, raw.outputs, raw.has_body, raw.functions, raw.quantised
+        name=raw.name,
+        domain=raw.domain,
+        operator=raw.operator,
+        opset=raw.opset,
+        attributes=attributes,
+        inputs=raw.inputs,
+        outputs=raw.outputs,
+        has_body=raw.has_body,
+        functions=raw.functions,
+        quantised=raw.quantised,
     )

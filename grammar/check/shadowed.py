@@ -14,7 +14,7 @@ from ..lower.contradiction import contradiction
 from ..text.diagnostics import Note, Span
 from ..text.syntax import Arg
 
-MOST_COMPARED = 32
+MOST_COMPARED = 16
 """Earlier conditions of one operator that a line is compared with; equal ones are found among all."""
 _OPPOSITE = {"==": "!=", "!=": "==", "<=": ">", ">": "<=", ">=": "<", "<": ">="}
 assert set(_OPPOSITE) == set(COMPARISONS)

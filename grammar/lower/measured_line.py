@@ -34,6 +34,7 @@ class Line:
     def quantity(self, field: NumberField) -> Quantity | None:
         """The number that comes next, within what its row allows; None if it was wrong, and reported."""
         dimension = field.dimension or self.row.dimension
+        self.reader.subject = field.word or self.statement.head.text
         quantity = self.reader.take_number(dimension, field.zero, provenance=False, negative=field.negative)
         if quantity is None or quantity.value <= field.most:
             return quantity

@@ -84,6 +84,8 @@ class Reader:
         self._args = statement.args if args is None else args
         self._next = 0
         self.failed = False
+        self.subject = statement.head.text
+        """What a number is of, for messages."""
 
     def peek(self) -> Arg | None:
         return self._args[self._next] if self._next < len(self._args) else None
@@ -170,7 +172,7 @@ class Reader:
         last = unit.span if unit else number.span
         if (value < 0 and not negative) or (value == 0 and not (zero or negative)) or abs(value) == float("inf"):
             wanted = "" if negative else "at least 0 and " if zero else "more than 0 and "
-            self.report.error("HW0108", start.to(last), f"`{self.statement.head.text}` must be {wanted}finite")
+            self.report.error("HW0108", start.to(last), f"`{self.subject}` must be {wanted}finite")
             self.failed = True
             return None
         text = f"{'-' if below else ''}{number.text}{f' {unit.text}' if unit else ''}"
@@ -185,7 +187,7 @@ class Reader:
         if arg is None or not (arg.kind == "word" or arg.text == "%"):
             self.failed = True
             help = (self._habit() if arg and arg.kind == "sign" else "") or f"write for example {example_of(dimension)}"
-            self.report.error("HW0106", number.span, f"`{number.text}` has no unit; `{self.statement.head.text}` is a {dimension}", help)
+            self.report.error("HW0106", number.span, f"`{number.text}` has no unit; `{self.subject}` is a {dimension}", help)
             return None, None
         self._next += 1
         if arg.text in units:
@@ -193,7 +195,7 @@ class Reader:
         self.failed = True
         known = ALL_UNITS.get(arg.text)
         if known:
-            message = f"`{arg.text}` is a unit of {known[0]}; `{self.statement.head.text}` is a {dimension}"
+            message = f"`{arg.text}` is a unit of {known[0]}; `{self.subject}` is a {dimension}"
             self.report.error("HW0106", arg.span, message, suggested_unit(arg.text, dimension))
         else:
             help = suggested_unit(arg.text, dimension, number.text)

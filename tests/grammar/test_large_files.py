@@ -42,6 +42,16 @@ def _shared(text: str, count: int) -> str:
     return text.replace("shared    npu, cpu", f"shared npu, cpu, {', '.join(f'd{k}' for k in range(count))}")
 
 
+def rates(count: int) -> str:
+    """With conditions, and every other line hidden by an earlier one."""
+    pairs = [(operator, OPERANDS[operator], k) for k, operator in zip(range(count), list(OPERANDS) * count, strict=False)]
+    lines = "".join(
+        f"rate {operator} {k + 1} MB/s seen 1..{k + 9} MB n {k + 9} where rank({x}) <= {k % 16} and const({x});\n"
+        for operator, x, k in pairs
+    )
+    return BASE.replace("supports  all;", f"supports all; calibration {{\n{lines}}}")
+
+
 def devices(count: int) -> str:
     made = "".join(
         f"device d{k} : chip {{ runtime none; peak fp32 2 GFLOPS; sustained 50 %; dispatch 2 us; launch 1 us; supports all; }}\n"
@@ -89,7 +99,7 @@ def syntax_errors(count: int) -> str:
 
 MANY = {
     made.__name__: made
-    for made in (operator_lines, denied, devices, chain_of_links, memories, rules, tables, shapes, mistakes, syntax_errors)
+    for made in (operator_lines, rates, denied, devices, chain_of_links, memories, rules, tables, shapes, mistakes, syntax_errors)
 }
 
 
@@ -101,7 +111,7 @@ def work(text: str) -> tuple[int, Result]:
 
 @pytest.mark.parametrize("write", MANY.values(), ids=MANY)
 def test_each_line_costs_the_same(write: Callable[[int], str]) -> None:
-    sizes = (20, 40, 60) if write in (rules, syntax_errors) else (60, 120, 180)
+    sizes = (20, 40, 60) if write in (rules, syntax_errors) else (300, 400, 500) if write is rates else (60, 120, 180)
     work(write(2))
     least, middle, most = (work(write(size))[0] for size in sizes)
     assert most - middle <= LINEAR * (middle - least) + 1000

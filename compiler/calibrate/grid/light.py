@@ -144,13 +144,13 @@ def _rarer() -> Iterator[KernelModel]:
         yield KernelModel(f"Tile {size}", [Step("Tile", ("x", "r"))], inputs, {"r": axes(1, 2, 1)})
         yield of_axes(f"ReduceL2 {size} last", "ReduceL2", shape, -1)
     for channels, side in PLANES[:2]:
-        size, inputs = f"{channels}x{side}x{side}", {"x": ("float32", (1, channels, side, side))}
+        size, planes = f"{channels}x{side}x{side}", {"x": ("float32", (1, channels, side, side))}
         two = {"s": weights(channels), "b": weights(channels)}
         step = Step("GroupNormalization", ("x", "s", "b"), attributes={"num_groups": 8})
-        yield KernelModel(f"GroupNormalization {size}", [step], inputs, two)
-        yield KernelModel(f"SpaceToDepth {size}", [Step("SpaceToDepth", ("x",), attributes={"blocksize": 2})], inputs)
-        yield KernelModel(f"GlobalMaxPool {size}", [Step("GlobalMaxPool", ("x",))], inputs)
-        yield KernelModel(f"PRelu {size}", [Step("PRelu", ("x", "p"))], inputs, {"p": weights(channels, 1, 1)})
+        yield KernelModel(f"GroupNormalization {size}", [step], planes, two)
+        yield KernelModel(f"SpaceToDepth {size}", [Step("SpaceToDepth", ("x",), attributes={"blocksize": 2})], planes)
+        yield KernelModel(f"GlobalMaxPool {size}", [Step("GlobalMaxPool", ("x",))], planes)
+        yield KernelModel(f"PRelu {size}", [Step("PRelu", ("x", "p"))], planes, {"p": weights(channels, 1, 1)})
         yield binary("Less", (1, channels, side, side), (1, channels, side, side))
 
 

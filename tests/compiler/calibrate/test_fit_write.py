@@ -53,12 +53,19 @@ def test_every_class_is_a_line_that_the_language_takes(tmp_path: Path) -> None:
     """With its operators, operands and attributes: no class may be one that cannot be written."""
     rates = tuple(
         Rate(
-            operators=known(row.operators, TARGET.opset[1]), value=1e9 + k, measure=row.measure, seen=None, inner=None, samples=9, spread=None,
-            where=row.where, origin=HERE,
+            operators=known(row.operators, TARGET.opset[1]),
+            value=1e9 + k,
+            measure=row.measure,
+            seen=None,
+            inner=None,
+            samples=9,
+            spread=None,
+            where=row.where,
+            origin=HERE,
         )
         for k, row in enumerate(CLASSES)
         if known(row.operators, TARGET.opset[1])
-    )  # fmt: skip
+    )
     calibration = replace(FITTED.calibration, rates=rates)
     assert plain(read_back(replace(FITTED, calibration=calibration), tmp_path)) == plain(calibration)
 
