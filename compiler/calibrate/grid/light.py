@@ -119,7 +119,8 @@ def _moved() -> Iterator[KernelModel]:
         yield KernelModel(
             f"Gather {count} of {rows}x{extent}", [Step("Gather", ("w", "i"))], {"i": ("int64", (1, count))}, {"w": weights(rows, extent)}
         )
-    for source, code, kind in (("float32", 7, "int64"), ("int64", 1, "float32"), ("float32", 10, "float16"), ("bool", 1, "float32")):
+    floats = [("float32", 7, "int64"), ("float32", 10, "float16")]
+    for source, code, kind in (*floats, ("int64", 1, "float32"), ("bool", 1, "float32")):
         for shape in ((1, 128, 128), (1, 32, 112, 112)):
             yield KernelModel(
                 f"Cast {source} to {kind} {_spelled(shape)}", [Step("Cast", ("x",), attributes={"to": code})], {"x": (source, shape)}
