@@ -109,7 +109,7 @@ def measured(
                 latency=blurred(total),
                 floor=0.02,
                 unjoined={},
-            )  # fmt: skip
+            )
         )
     return Measurement(device="cpu", runtime="synthetic 1.0", environment={"threads": "1"}, segments=tuple(segments))
 

@@ -66,10 +66,15 @@ def fit(measurement: Measurement, target: Target, *, date: str = "", with_holdou
         holdout=holdout_of(held, segments),
     )  # fmt: skip
     return Fitted(
-        device=device.name, calibration=calibration, samples=samples, rates=rates, predicted=predict_segments(samples, rates, calibration), held=held,
+        device=device.name,
+        calibration=calibration,
+        samples=samples,
+        rates=rates,
+        predicted=predict_segments(samples, rates, calibration),
+        held=held,
         failures=failures_of(held, calibration) if with_holdout else (),
         notes=tuple(_notes(held, calibration, _profiled(samples, everything))),
-    )  # fmt: skip
+    )
 
 
 def _profiled(samples: Samples, chosen: Flags) -> bool:
@@ -159,12 +164,14 @@ def failures_of(held: Sequence[HeldOut], calibration: Calibration) -> tuple[str,
     width = calibration.holdout.interval if calibration.holdout else None
     if width is not None and width > MOST_INTERVAL:
         found.append(
-            f"90 % of held-out models are within {width:.0%} only, above {MOST_INTERVAL:.0%}: measure more networks, or on a quieter machine"
+            f"90 % of held-out models are within {width:.0%} only, above {MOST_INTERVAL:.0%}: "
+            "measure more networks, or on a quieter machine"
         )
     refused = sum(one.refused for one in held) / len(held) if held else 0.0
     if refused > MOST_REFUSED:
         found.append(
-            f"{refused:.0%} of held-out models are more than 10 % outside what was measured, above {MOST_REFUSED:.0%}: measure more networks"
+            f"{refused:.0%} of held-out models are more than 10 % outside what was measured, above {MOST_REFUSED:.0%}: "
+            "measure more networks"
         )
     return tuple(found)
 

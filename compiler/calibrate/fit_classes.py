@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ...targets.calibration import Measure
 from ...targets.exact_condition import number
-from ...targets.operators import version_at
 from ...targets.formula import Among, Attribute, Binary, Call, Expression, Name, Text, Unary
+from ...targets.operators import version_at
 
 
 def known(operators: tuple[str, ...], opset: int) -> tuple[str, ...]:
@@ -81,7 +81,8 @@ _SOME_ROWS = both(const("B"), compare(dim("A", -2), "<=", 64))
 _INNER_AXIS = both(compare(attribute("axis"), "!=", -1), compare(attribute("axis"), "!=", Binary("-", rank("input"), number(1))))
 _BROADCAST = both(compare(dim("C", -1), "<=", 4), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
 _TURNS = compare(dim("data", -1), "!=", dim("transposed", -1))
-_HALF, _BYTE = ("fp16", "bf16"), ("int8", "uint8")
+_HALF = ("fp16", "bf16")
+_BYTE = ("int8", "uint8")
 
 MICROSOFT = "com.microsoft::"
 PRODUCTS = ("MatMul", "Gemm")

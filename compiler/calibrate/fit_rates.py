@@ -201,11 +201,11 @@ def _stated(samples: Samples, active: Sequence[int]) -> Array:
 
 def _fastest(samples: Samples, chosen: Flags, active: Sequence[int], overhead: float) -> Array:
     """Half of the least seconds per unit of work that any operator of each line took, among those that took much more than the profiler
-    itself; the roofline's where none did. No line is faster, whatever latencies of whole models seem to leave to it."""
+    itself; a tenth of the roofline's where none did. No line is faster, whatever latencies of whole models seem to leave to it."""
     import numpy as np
 
-    found = _stated(samples, active)
-    priced = price(samples, active, found)
+    stated = _stated(samples, active)
+    priced, found = price(samples, active, stated), 0.1 * stated
     line, amount = priced.line[priced.main], priced.amount[priced.main]
     use = chosen[samples.kernel_segment] & (samples.kernel_seconds > 4.0 * overhead + CLOCK) & (amount > 0)
     for k in range(len(active)):
@@ -219,8 +219,8 @@ def _solve(samples: Samples, chosen: Flags, active: Sequence[int], beyond: float
     """Slowness of each line, then launch, dispatch, slowness of streamed weights and the profiler's overhead."""
     import numpy as np
 
-    slowness = _stated(samples, active)
-    solved = np.zeros(len(active) + 4)
+    slowness: Array = np.asarray(_stated(samples, active), np.float64)
+    solved: Array = np.zeros(len(active) + 4)
     trust: Array | None = None
     for _ in range(ROUNDS):
         rows, goal, weight, bend = _rows(samples, chosen, price(samples, active, slowness), len(active), beyond)

@@ -83,7 +83,9 @@ def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Devi
             kernels.append((index, seconds, weight_bytes(kernel.views, kernel.compute_dtype), launches))
     columns = list(zip(*kernels, strict=True)) or [(), (), (), ()]
     return Samples(
-        opset=target.opset[1], forms=tuple(table.views), dtypes=tuple(table.dtypes), matches=np.array(table.matches, bool).reshape(-1, len(CLASSES)), amounts=np.array(table.amounts, float).reshape(-1, len(MEASURES)),
+        opset=target.opset[1], forms=tuple(table.views), dtypes=tuple(table.dtypes),
+        matches=np.array(table.matches, bool).reshape(-1, len(CLASSES)),
+        amounts=np.array(table.amounts, float).reshape(-1, len(MEASURES)),
         inner=np.array(table.inner, float), roofline=np.array(table.roofline, float), free=np.array(table.free, bool),
         member_form=np.array(member_form, np.int64), member_kernel=np.array(member_kernel, np.int64),
         kernel_start=np.array(starts, np.int64), kernel_segment=np.array(columns[0], np.int64),
