@@ -95,9 +95,7 @@ def measured(
         seconds = [work(op, UNITS[kind], (BLOCK,), "fp32") / truth.rates[kind] for kind, op in chosen]  # type: ignore[arg-type]
         total = truth.dispatch + sum(seconds) + truth.launch * len(seconds) + streamed
         kernels = tuple(
-            MeasuredKernel(
-                name=f"{kind} {k}", views=(op,), compute_dtype="fp32", seconds=blurred(s + truth.overhead) if profiled else None
-            )
+            MeasuredKernel(name=f"{kind} {k}", views=(op,), compute_dtype="fp32", seconds=blurred(s + truth.overhead) if profiled else None)
             for k, ((kind, op), s) in enumerate(zip(chosen, seconds, strict=True))
         )
         segments.append(

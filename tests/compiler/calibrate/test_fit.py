@@ -24,6 +24,8 @@ TARGET = load_target("x86_cpu")
 NETWORKS, SMALL = 30, 16
 COARSE = 1e-5
 """Seconds of an operator below which 2 % and the microsecond of a profiler's clock are alike."""
+WORTH = 1e-3
+"""Share of all time that no line of its own is spent on."""
 
 
 def measured_with_small(truth: Truth, noise: float, seed: int, profiled: bool = True) -> Measurement:
@@ -70,10 +72,11 @@ def test_true_rates_launch_and_dispatch_are_recovered(seed: int) -> None:
             rate = line_for(fitted, kernel.views[0])
             amount = truth_work(kind, kernel.views[0])
             seconds.setdefault(kind, []).append((amount / truth.rates[kind], work_of(rate, fitted, kernel.views[0]) / rate.value))
+    every = sum(true for pairs in seconds.values() for true, _ in pairs)
     for kind, pairs in seconds.items():
-        true = sum(seconds for seconds, _ in pairs)
-        near = 0.03 if true > COARSE * len(pairs) else 0.08
-        assert sum(seconds for _, seconds in pairs) == pytest.approx(true, rel=near), kind
+        true = sum(one for one, _ in pairs)
+        near = max((0.03 if true > COARSE * len(pairs) else 0.08) * true, WORTH * every)
+        assert sum(one for _, one in pairs) == pytest.approx(true, abs=near), kind
     assert fitted.calibration.blocks == (replace(BLOCK, origin=fitted.calibration.blocks[0].origin),)
     exact = measured_with_small(truth, 0.0, seed)
     off = [abs(by_language(fitted, segment) / segment.latency - 1.0) for segment in exact.segments if segment.latency]
@@ -113,7 +116,9 @@ def heavy_model(truth: Truth, number: int) -> MeasuredSegment:
     weights = count * wide * wide * 4
     read = wide * wide * 4 * max(0.0, weights - truth.beyond) / weights / truth.bandwidth
     seconds = 2.0 * rows * wide * wide / truth.rates["product"] + read
-    kernels = tuple(MeasuredKernel(name=f"product {k}", views=(op,), compute_dtype="fp32", seconds=seconds + truth.overhead) for k in range(count))
+    kernels = tuple(
+        MeasuredKernel(name=f"product {k}", views=(op,), compute_dtype="fp32", seconds=seconds + truth.overhead) for k in range(count)
+    )
     latency = truth.dispatch + count * (seconds + truth.launch)
     return MeasuredSegment(
         network=f"heavy{number}", case=f"heavy{number}", kernels=kernels, weight_bytes=weights, latency=latency, floor=0.01, unjoined={}
@@ -146,8 +151,8 @@ def test_broken_rows_do_not_move_the_rates(factor: float) -> None:
     measurement = measured_with_small(truth_of(4), 0.02, 4)
     clean, dirty = fit(measurement, TARGET), fit(broken(measurement, factor, 40), TARGET)
     assert not dirty.failures
-    for segment in measurement.segments[:NETWORKS]:
-        assert by_language(dirty, segment) == pytest.approx(by_language(clean, segment), rel=0.05)
+    moved = sorted(abs(by_language(dirty, s) / by_language(clean, s) - 1.0) for s in measurement.segments[:NETWORKS])
+    assert moved[NETWORKS // 2] < 0.02 and moved[-1] < 0.08
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, FEW])
@@ -170,7 +175,9 @@ def test_classes_that_always_come_together_do_not_crash() -> None:
         kernels = tuple(MeasuredKernel(name=op.name, views=(op,), compute_dtype="fp32", seconds=None) for op in ops)
         latency = 1e-5 + 2e-9 * 8 * 64 * (number + 1) * 64
         segments.append(
-            MeasuredSegment(network=f"n{number}", case=f"n{number}", kernels=kernels, weight_bytes=0, latency=latency, floor=0.01, unjoined={})
+            MeasuredSegment(
+                network=f"n{number}", case=f"n{number}", kernels=kernels, weight_bytes=0, latency=latency, floor=0.01, unjoined={}
+            )
         )
     fitted = fit(Measurement(device="cpu", runtime="x 1", environment={}, segments=tuple(segments)), TARGET)
     assert all(0 < rate.value < 1e18 for rate in fitted.calibration.rates)
