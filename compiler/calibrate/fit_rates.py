@@ -64,6 +64,8 @@ class Priced:
     """[form]: place in Rates.lines, or -1."""
     amount: Array
     """[form]: work in the measure of its line."""
+    in_bytes: Flags
+    """[place in Rates.lines]: whether the line counts bytes, weights among them."""
     main: Numbers
     """[kernel]: the form that it costs."""
 
@@ -91,15 +93,17 @@ def price(samples: Samples, active: Sequence[int], slowness: Array) -> Priced:
     seconds = np.where(line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free, 0.0, samples.roofline))
     cost = seconds[samples.member_form]
     order = np.lexsort((np.arange(len(cost)), -cost, samples.member_kernel))
-    return Priced(line, amount, samples.member_form[order[samples.kernel_start]])
+    in_bytes = np.array([CLASSES[index].measure == "bytes" for index in active], bool)
+    return Priced(line, amount, in_bytes, samples.member_form[order[samples.kernel_start]])
 
 
-def streamed_bytes(samples: Samples, beyond: float) -> Array:
-    """[kernel]: bytes of weights that it reads from beyond the caches."""
+def streamed_bytes(samples: Samples, priced: Priced, beyond: float) -> Array:
+    """[kernel]: bytes of weights that it reads from beyond the caches and that its line does not count itself."""
     import numpy as np
 
     share = np.array([streamed_share(beyond, weights) for weights in samples.weights])
-    return np.where(samples.kernel_launches == 0, 0.0, samples.kernel_weights * share[samples.kernel_segment])
+    counted = np.append(priced.in_bytes, False)[priced.line[priced.main]]
+    return np.where(counted | (samples.kernel_launches == 0), 0.0, samples.kernel_weights * share[samples.kernel_segment])
 
 
 def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
@@ -249,7 +253,7 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     kernels = np.zeros((len(main), count + 4))
     known = priced.line[main] >= 0
     kernels[np.flatnonzero(known), priced.line[main][known]] = priced.amount[main][known]
-    kernels[:, count + 2] = streamed_bytes(samples, beyond)
+    kernels[:, count + 2] = streamed_bytes(samples, priced, beyond)
     rest = np.where(known | samples.free[main], 0.0, samples.roofline[main])
     whole = np.zeros((len(samples.latency), count + 4))
     np.add.at(whole, segment, kernels)
