@@ -27,6 +27,8 @@ LEAST_WORTH = 1e-3
 """Share of a model's time below which a line of its own is not worth a number."""
 POWER = 1.5
 """Exponent of the mean over models by which a line is weighed: above 1, much of one model is worth more than little of each."""
+HOT_WEIGHT = 0.1
+"""Of a kernel that mostly reads its weights, and is alone: they then lie in a cache, where those of a model do not."""
 EVEN = 0.25
 """Share of a model's weight that its operators have alike; the rest is by their time."""
 ROUNDS = 4
@@ -269,7 +271,8 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     latencies = chosen & (samples.latency > 0)
     alike = np.bincount(segment[use], minlength=len(whole))[segment[use]]
     share = (1.0 - EVEN) * samples.kernel_seconds[use] / profiled[segment[use]] + EVEN / alike
-    weight = np.sqrt(share) * np.where(single[segment[use]], SINGLE_WEIGHT, 1.0)
+    hot = single[segment] & np.append(priced.in_bytes, False)[priced.line[main]] & (samples.kernel_weights > 0.5 * priced.amount[main])
+    weight = np.sqrt(share) * np.where(single[segment[use]], SINGLE_WEIGHT, 1.0) * np.where(hot[use], HOT_WEIGHT, 1.0)
     trusted = LATENCY_WEIGHT * np.where(single, SINGLE_WEIGHT, 1.0) * np.minimum(1.0, 0.05 / floor)
     return (
         np.concatenate([kernels[use] / scale[:, None], whole[latencies] / samples.latency[latencies, None]]),
