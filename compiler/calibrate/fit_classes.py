@@ -81,7 +81,8 @@ _SOME_ROWS = both(const("B"), compare(dim("A", -2), "<=", 64))
 _INNER_AXIS = both(compare(attribute("axis"), "!=", -1), compare(attribute("axis"), "!=", Binary("-", rank("input"), number(1))))
 _BROADCAST = both(compare(dim("C", -1), "<=", 4), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
 _TURNS = compare(dim("data", -1), "!=", dim("transposed", -1))
-_HALF, _BYTE = ("fp16", "bf16"), ("int8", "uint8")
+_HALF = ("fp16", "bf16")
+_BYTE = ("int8", "uint8")
 
 MICROSOFT = "com.microsoft::"
 PRODUCTS = ("MatMul", "Gemm")
