@@ -5,8 +5,11 @@
     python benchmarks/prediction.py --memory        # private memory of 12 bundles, each left out of its fit
     python benchmarks/prediction.py --second        # a second calibration: how far do predictions move?
 
-Thread CPU time of one thread, interleaved passes. Measurements are kept in .cache/prediction; --again measures anew (ten minutes on
-a machine that does nothing else). The machine's own floor, repeated passes of one model, stands beside. Exit code 1: something is beyond its bound.
+Thread CPU time of one thread, interleaved passes.
+Measurements are kept in .cache/prediction;
+--again measures anew (ten minutes on
+a machine that does nothing else). The machine's own floor, repeated passes of one model, stands
+beside. Exit code 1: something is beyond its bound.
 """
 
 from __future__ import annotations
@@ -94,7 +97,7 @@ def _verdict(runtime: str, every: list[Prediction], shares: Sequence[float], num
     for (bound, least), share in zip(LEAST.items(), shares, strict=True):
         low, high = judge.bootstrap(every, bound)
         print(f"within {bound:.0%}: {share:.1%}  (bootstrap {low:.0%}..{high:.0%}; bound {least - slack:.0%}, goal {GOAL[bound]:.0%})")
-        wrong += [f"within {bound:.0%}"] * (share < least - slack)
+        wrong += [f"within {bound:.0%}"] * bool(share < least - slack)
     median = float(np.median([one.error for one in every]))
     kept = [one for one in every if one.half is not None]
     covered = float(np.mean([one.covered for one in kept])) if kept else 0.0
@@ -103,8 +106,8 @@ def _verdict(runtime: str, every: list[Prediction], shares: Sequence[float], num
     print(f"refused {1 - len(kept) / len(every):.1%}; of the others {near:.1%} within 20 % (bound {LEAST_KEPT:.0%})")
     width = np.median([one.half for one in kept]) if kept else float("nan")
     print(f"the 90 % interval covers {covered:.1%} (bound {COVERAGE[0]:.0%}..{COVERAGE[1]:.0%}), median half width {width:.1%}")
-    wrong += ["median"] * (median > MOST_MEDIAN + slack) + ["numbers"] * (numbers > MOST_NUMBERS)
-    wrong += ["not refused within 20 %"] * (near < LEAST_KEPT - slack) + ["coverage"] * (not COVERAGE[0] <= covered <= COVERAGE[1])
+    wrong += ["median"] * bool(median > MOST_MEDIAN + slack) + ["numbers"] * (numbers > MOST_NUMBERS)
+    wrong += ["not refused within 20 %"] * bool(near < LEAST_KEPT - slack) + ["coverage"] * bool(not COVERAGE[0] <= covered <= COVERAGE[1])
     cases = {one.case: [p for p in every if p.case == one.case] for one in every}
     print("worst:")
     for case, mine in sorted(cases.items(), key=lambda pair: -np.mean([p.error for p in pair[1]]))[:10]:
@@ -146,7 +149,8 @@ def _memory(runtime: str) -> int:
         assert model is not None
         guess = predicted_memory(model, one)
         ratios.append(guess / one.private)
-        terms = f"base {model.base / 2**20:.1f} + {model.weights:.2f} x {one.weights / 2**20:.1f} + {model.working:.2f} x {one.working / 2**20:.1f}"
+        weights, working = one.weights / 2**20, one.working / 2**20
+        terms = f"base {model.base / 2**20:.1f} + {model.weights:.2f} x {weights:.1f} + {model.working:.2f} x {working:.1f}"
         print(f"{one.case:24} {one.private / 2**20:7.1f} MiB measured, {guess / 2**20:7.1f} predicted ({terms}), {ratios[-1]:.2f}x")
     off = np.array([max(ratio, 1 / ratio) - 1 for ratio in ratios])
     print(f"within 15 %: {np.sum(off <= 0.15)}, within 25 %: {np.sum(off <= 0.25)}, within 40 %: {np.sum(off <= 0.40)} of {len(off)}")

@@ -44,7 +44,7 @@ sys.path.append(str(ROOT / "tests"))
 
 from models import SHAPES
 
-from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.driver.compile_model import compile_model, stop_after
 from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.load.bind_shapes import bind_shapes
 
@@ -116,13 +116,22 @@ def prepare(name: str, tools: Sequence[str], folder: Path, dynamic: bool = False
             failures[tool] = problem
         else:
             files[tool] = output
-    done = compile_model(bound if name in MADE else fetch(name), "x86_cpu", shapes=shapes, output=folder / f"{name}.bundle", verify=False)
+    source = bound if name in MADE else fetch(name)
+    done = compile_model(source, "x86_cpu", shapes=shapes, output=folder / f"{name}.bundle", verify=False)
     segments = done.manifest.segments
     if len(segments) == 1:
-        files[OURS] = done.folder / segments[0].file
+        files[OURS] = _whole(done.folder / segments[0].file, source, shapes, folder / f"{name}.ours.onnx")
     else:
         failures[OURS] = f"{len(segments)} segments"
     return Result(name, bound, files, failures, done.work.recovered)
+
+
+def _whole(segment: Path, source: Path, shapes: Mapping[str, int | tuple[int, ...]], output: Path) -> Path:
+    """The segment's file; where a Concat or Split at its border is left to the arena, the same graph with those operators."""
+    own, original = (onnx.load(path, load_external_data=False).graph.output for path in (segment, source))
+    if [value.name for value in own] == [value.name for value in original]:
+        return segment
+    return stop_after("tune-segments", source, "x86_cpu", output=output, shapes=shapes).path
 
 
 def _run_peer(tool: str, source: Path, output: Path) -> str:

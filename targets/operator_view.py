@@ -55,6 +55,10 @@ class OperatorView:
     """True for If, Loop, Scan: a subgraph is among the attributes."""
     functions: frozenset[str] = frozenset()
     """Operators the node's bodies contain ("Conv", "com.x::Op"), so that a device can be asked about them too."""
+    bodies: tuple[tuple[OperatorView, ...], ...] = ()
+    """The operators of each body, with what they read from outside."""
+    trips: int | None = 1
+    """How often its bodies run: 1 for If, at most that often for Loop; None where nobody knows."""
     quantised: bool = False
     """Whether it stands between DequantizeLinear and QuantizeLinear and is seen as the integer operator it then is, scales and all:
     Add of int8 is saturating there, and wraps around where it is plain arithmetic."""

@@ -105,7 +105,7 @@ def measured(truth: Truth, networks: int, noise: float, seed: int = 0, length: i
                 latency=blurred(total),
                 floor=0.02,
                 unjoined={},
-            )  # fmt: skip
+            )
         )
     return Measurement(device="cpu", runtime="synthetic 1.0", environment={"threads": "1"}, segments=tuple(segments))
 

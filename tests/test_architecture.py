@@ -101,7 +101,10 @@ ARROWS: dict[str, set[str]] = {
         "compiler/bundle", "compiler/emit", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
         "passes/graph", "passes/place", "passes/rule", "targets",
     },
-    "compiler/calibrate": {"compiler/devices", "compiler/inputs", "passes/graph", "passes/place", "targets"},
+    "compiler/calibrate": {
+        "compiler/bundle", "compiler/devices", "compiler/driver", "compiler/hw", "compiler/inputs", "compiler/run", "passes/graph",
+        "passes/place", "targets",
+    },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",
         "compiler/plan", "compiler/probe", "compiler/reference", "compiler/relax", "compiler/run",
@@ -135,11 +138,14 @@ RULES = ("recover", "simplify", "substitute", "decompose", "tune")
 DATA_IN_FOLDERS = {
     "compiler/calibrate/grid": "compiler/calibrate",
     "compiler/calibrate/measure": "compiler/calibrate",
+    "compiler/calibrate/profiles": "compiler/calibrate",
     "compiler/commands/line": "compiler/commands",
     "passes/place/memory": "passes/place",
     "compiler/devices/mil": "compiler/devices",
     "compiler/load/contrib_types": "compiler/load",
     "compiler/load/fold": "compiler/load",
+    "compiler/load/known": "compiler/load",
+    "targets/work": "targets",
     "compiler/load/lift": "compiler/load",
     "compiler/reference/kernels/microsoft": "compiler/reference/kernels",
     "compiler/reference/kernels/quantised": "compiler/reference/kernels",

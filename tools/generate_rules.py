@@ -40,6 +40,10 @@ LEFT_OUT = """## Tried and left out
   again need not be what the exporter wrote. So there is one plan with them and one without, where any device has them. In onnxruntime
   (one thread, fp32) Attention took 0.33 to 0.96 of the parts' time, RotaryEmbedding 0.20 to 0.63: bert_tiny became 1.10, glm_tiny 1.14
   times as fast. In fp16 Attention took up to 1.10 of the parts' time, so there the parts stay.
+- For onnxruntime: Softmax of rows of 2 to 16 along the last axis in parts (1.6 to 1.9 times as long), or turned (longer still);
+  LRN as a 1x1 convolution with a band of weights (192 channels: 1.4 times as long as the pool); Elu, Selu and PRelu below a few thousand
+  elements. Slow kernels without a rule: Resize cubic on N C H W (56 ns an element, 2 on N H W C), a Conv over one axis, above all
+  depthwise with a long kernel (195 us, as two axes 30), Transposes that reverse three axes, Where (3 to 7 ns), LpPool (90 ns).
 - clip(αx + 1/2, 0, 1) as HardSigmoid for every α: αx is then often a tensor of the model itself, and α = 1 of that gains nothing.
 """
 STAGES: tuple[tuple[str, str, tuple[Rewrite, ...]], ...] = (

@@ -38,8 +38,8 @@ def as_json(fitted: Fitted, refused: Sequence[Refused], memory: Sequence[Measure
         "networks": [asdict(row) | {"error": row.error} for row in by_network(fitted)],
         "lines": [
             {
-                "operators": list(rate.operators), "rate": rate.value, "measure": rate.measure, "samples": rate.samples, "spread": rate.spread,
-                "where": "" if rate.where is None else render(rate.where),
+                "operators": list(rate.operators), "rate": rate.value, "measure": rate.measure, "samples": rate.samples,
+                "spread": rate.spread, "where": "" if rate.where is None else render(rate.where),
             }
             for rate in calibration.rates
         ],

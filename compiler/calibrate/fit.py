@@ -13,7 +13,7 @@ from .fit_lines import HERE, calibration_of, rounded
 from .fit_one_rate import one_rate
 from .fit_predict import Predicted, predict_segments
 from .fit_rates import Rates, fit_rates, price, streamed_bytes
-from .fit_samples import Samples, samples_of
+from .fit_samples import Samples, samples_of, with_blocks
 from .records import MeasuredSegment, Measurement
 
 if TYPE_CHECKING:
@@ -67,9 +67,15 @@ def fit(measurement: Measurement, target: Target, *, date: str = "", with_holdou
         holdout=holdout_of(held, segments),
     )  # fmt: skip
     return Fitted(
-        device=device.name, calibration=calibration, samples=samples, rates=rates, predicted=predict_segments(samples, rates, calibration), held=held,
-        failures=failures_of(held, calibration) if with_holdout else (), notes=() if _profiled(samples, everything) else (ONE_RATE,),
-    )  # fmt: skip
+        device=device.name,
+        calibration=calibration,
+        samples=samples,
+        rates=rates,
+        predicted=predict_segments(samples, rates, calibration),
+        held=held,
+        failures=failures_of(held, calibration) if with_holdout else (),
+        notes=() if _profiled(samples, everything) else (ONE_RATE,),
+    )
 
 
 def _profiled(samples: Samples, chosen: Flags) -> bool:
@@ -82,10 +88,10 @@ def _rates(samples: Samples, chosen: Flags, device: Device, beyond: float) -> Ra
 
 def _best(segments: Sequence[MeasuredSegment], target: Target, device: Device, chosen: Flags) -> tuple[Samples, Rates, tuple[Block, ...]]:
     """The block of channels, then the size of the cache, under which the rates explain most."""
-    tried = []
+    tried, plain = [], samples_of(segments, target, device)
     for multiple in BLOCKS:
         blocks = (Block(operators=PADDED, axis="channels", multiple=multiple, origin=HERE),) if multiple > 1 else ()
-        samples = samples_of(segments, target, device, blocks)
+        samples = with_blocks(plain, blocks)
         rates = _rates(samples, chosen, device, CACHES[3] * 2.0**20)
         tried.append((misfit(samples, chosen, rates), multiple, samples, rates, blocks))
     _, _, samples, rates, blocks = min(tried, key=lambda one: (round(one[0], 3), one[1]))
@@ -157,12 +163,14 @@ def failures_of(held: Sequence[HeldOut], calibration: Calibration) -> tuple[str,
     width = calibration.holdout.interval if calibration.holdout else None
     if width is not None and width > MOST_INTERVAL:
         found.append(
-            f"90 % of held-out models are within {width:.0%} only, above {MOST_INTERVAL:.0%}: measure more networks, or on a quieter machine"
+            f"90 % of held-out models are within {width:.0%} only, above {MOST_INTERVAL:.0%}: "
+            "measure more networks, or on a quieter machine"
         )
     refused = sum(one.refused for one in held) / len(held) if held else 0.0
     if refused > MOST_REFUSED:
         found.append(
-            f"{refused:.0%} of held-out models are more than 10 % outside what was measured, above {MOST_REFUSED:.0%}: measure more networks"
+            f"{refused:.0%} of held-out models are more than 10 % outside what was measured, above {MOST_REFUSED:.0%}: "
+            "measure more networks"
         )
     return tuple(found)
 

@@ -63,7 +63,7 @@ def hold_out(segments: Sequence[MeasuredSegment], predicted: Callable[[Flags], P
         out = np.array([not s.single and s.network in left_out for s in segments], bool)
         result = predicted(~out)
         for index in np.flatnonzero(out):
-            latency = segments[index].latency
+            latency = segments[int(index)].latency
             if latency:
                 found.append(HeldOut(int(index), latency, float(result.seconds[index]), float(result.outside[index]), number))
     return tuple(found)

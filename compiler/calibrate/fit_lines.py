@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...targets.calibrated_cost import name_of
 from ...targets.calibration import Block, Calibration, Holdout, Range, Rate
 from ...targets.origin import Origin
-from .fit_classes import CLASSES, known
+from .fit_classes import CLASSES
 from .fit_rates import Priced, Rates, price, streamed_bytes
 from .fit_samples import Samples
 
@@ -56,7 +56,7 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
                 spread=off,
                 where=row.where,
                 origin=HERE,
-            )  # fmt: skip
+            )
         )
     return tuple(found)
 

@@ -11,7 +11,7 @@ from .fit_rates import Rates, price, streamed_bytes
 from .fit_samples import Samples
 
 if TYPE_CHECKING:
-    from .fit_samples import Array, Flags
+    from .fit_samples import Array, Flags, Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ def predict_segments(samples: Samples, rates: Rates, calibration: Calibration) -
     count = len(samples.segments)
     seconds = np.bincount(samples.kernel_segment, kernels, minlength=count) + (calibration.dispatch or 0.0)
     beyond = np.bincount(samples.kernel_segment, kernels * unseen, minlength=count)
-    return Predicted(seconds, beyond / np.maximum(seconds, 1e-12), kernels)
+    return Predicted(np.asarray(seconds, np.float64), np.asarray(beyond / np.maximum(seconds, 1e-12), np.float64), kernels)
 
 
-def _unseen(samples: Samples, calibration: Calibration, line: Array, amount: Array, extent: Array) -> Flags:
+def _unseen(samples: Samples, calibration: Calibration, line: Numbers, amount: Array, extent: Array) -> Flags:
     """Kernels without a line, or outside what it was measured on."""
     import numpy as np
 

@@ -32,12 +32,16 @@ target {name} extends {target} {{
 
 
 def write_calibration(fitted: Fitted, target: Target, name: str, *, device: str = "", include: str = "") -> str:
-    """The file `TARGET.NAME.hw`, as `autoglmc fmt` would write it: a target TARGET_NAME that extends `target`. `include`: how the target's own
-    file is named in it."""
+    """The file `TARGET.NAME.hw`, as `autoglmc fmt` would write it: a target TARGET_NAME that extends `target`. `include`: how the
+    target's own file is named in it."""
     text = HEAD.format(
-        include=include or f"{target.name}.hw", title=_quoted(f"{target.name} with {name}"), name=f"{target.name}_{name}",
-        target=target.name, device=device or fitted.device, block=calibration_text(fitted.calibration),
-    )  # fmt: skip
+        include=include or f"{target.name}.hw",
+        title=_quoted(f"{target.name} with {name}"),
+        name=f"{target.name}_{name}",
+        target=target.name,
+        device=device or fitted.device,
+        block=calibration_text(fitted.calibration),
+    )
     return canonical(text)
 
 

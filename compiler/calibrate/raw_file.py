@@ -30,6 +30,8 @@ class _View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     has_body: bool
     functions: frozenset[str]
     quantised: bool
+    bodies: tuple[tuple[_View, ...], ...] = ()
+    trips: int | None = 1
 
 
 class _Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,5 +118,16 @@ def _view(raw: _View) -> OperatorView:
         name: tuple(value) if isinstance(value, list) else value for name, value in raw.attributes.items() if value is not None
     }
     return OperatorView(
-        raw.name, raw.domain, raw.operator, raw.opset, attributes, raw.inputs, raw.outputs, raw.has_body, raw.functions, raw.quantised
+        name=raw.name,
+        domain=raw.domain,
+        operator=raw.operator,
+        opset=raw.opset,
+        attributes=attributes,
+        inputs=raw.inputs,
+        outputs=raw.outputs,
+        has_body=raw.has_body,
+        functions=raw.functions,
+        quantised=raw.quantised,
+        bodies=tuple(tuple(map(_view, body)) for body in raw.bodies),
+        trips=raw.trips,
     )

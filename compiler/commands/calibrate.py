@@ -28,15 +28,23 @@ NAME = "What the new target is called: T_NAME, in T.NAME.hw."
 OUTPUT = "The new target's file instead of T.NAME.hw."
 DEVICE = "The device to calibrate; needed where the target has several that can be measured."
 KEEP = "Write the file though the calibration failed."
+PROFILE = "A profile of --bundle from the device itself: the CSV of docs/calibration.md, or what other tools write. Repeatable."
+BUNDLE = "The bundle that was profiled; one, or one for each --profile."
+LATENCY = "What one run takes without the profiler, 8.1ms, where the profile does not say."
+CONVERT = "Write a profile of another tool as CSV to -o, and fit nothing."
 KERNELS = "Leave out the single kernels: measure the models alone."
 
 
 @click.command("calibrate", short_help="Measure a target's device; fit rates to it.")
 @click.argument("models", type=FILE, nargs=-1, metavar="[MODEL]…")
-@target_option()
+@target_option(required=False)
 @click.option("--measure", is_flag=True, help=MEASURE)
 @click.option("--device", metavar="NAME", help=DEVICE, shell_complete=complete_devices)
 @click.option("--no-kernels", is_flag=True, help=KERNELS)
+@click.option("--profile", "profiles", multiple=True, type=FILE, metavar="FILE", help=PROFILE)
+@click.option("--bundle", "bundles", multiple=True, type=FILE, metavar="FOLDER", help=BUNDLE)
+@click.option("--latency", metavar="TIME", help=LATENCY)
+@click.option("--convert", type=FILE, metavar="FILE", help=CONVERT)
 @click.option("--raw", type=FILE, metavar="FILE", help=RAW)
 @click.option("--name", default="measured", show_default=True, metavar="NAME", help=NAME)
 @click.option("-o", "--output", type=FILE, metavar="FILE", help=OUTPUT)
@@ -45,10 +53,14 @@ KERNELS = "Leave out the single kernels: measure the models alone."
 @output_options("Every model and every line.", "Print only the file that was written.")
 def calibrate_command(
     models: Sequence[Path],
-    target: str,
+    target: str | None,
     measure: bool,
     device: str | None,
     no_kernels: bool,
+    profiles: Sequence[Path],
+    bundles: Sequence[Path],
+    latency: str | None,
+    convert: Path | None,
     raw: Path | None,
     name: str,
     output: Path | None,
@@ -67,17 +79,22 @@ def calibrate_command(
 
     if VALID.fullmatch(name) is None:
         raise UsageError(f"--name {name}: letters, digits and _ only, beginning with a letter")
-    if not measure and (raw is None or models):
-        raise UsageError(
-            "nothing to fit: --measure measures here, --raw FILE reads what was measured", help="see `autoglmc calibrate --help`"
-        )
+    if convert is not None:
+        return _convert(convert, latency, output, out)
+    _check_sources(models, target, measure, profiles, bundles, latency, raw)
+    assert target is not None
     with out.progress() as tell:
         machine = read_target(target, tell)
         path = output or Path(f"{machine.name}.{name}.hw")
         check_file_place(path, "a target", (".hw",))
-        if raw is not None and measure:
+        if raw is not None and (measure or profiles):
             check_file_place(raw, "a measurement", (".json",), "--raw")
-        measured, refused, memory = _measured(models, machine, measure, device, not no_kernels, raw, shapes, tell)
+        refused: Sequence[Refused] = ()
+        memory: Sequence[MeasuredMemory] = ()
+        if profiles:
+            measured = _profiled(profiles, bundles, latency, machine, device, raw, tell)
+        else:
+            measured, refused, memory = _measured(models, machine, measure, device, not no_kernels, raw, shapes, tell)
         tell("fit")
         fitted = _with_memory(_fit(fit, measured, machine), memory)
     written = not fitted.failures or keep_failed
@@ -85,6 +102,68 @@ def calibrate_command(
         _write(fitted, machine, measured.device, name, target, path)
     _print(fitted, refused, memory, path if written else None, out)
     return 0 if not fitted.failures else 1
+
+
+def _check_sources(
+    models: Sequence[Path],
+    target: str | None,
+    measure: bool,
+    profiles: Sequence[Path],
+    bundles: Sequence[Path],
+    latency: str | None,
+    raw: Path | None,
+) -> None:
+    """Raises UsageError."""
+    if target is None:
+        raise UsageError("no target to calibrate", where="--target", help="--target FILE|NAME")
+    if measure and profiles:
+        raise UsageError("--measure and --profile exclude each other", help="fit one, then calibrate with the other")
+    if bool(profiles) != bool(bundles):
+        raise UsageError("--profile and --bundle belong together: operators are joined to those of the bundle's segments")
+    if latency is not None and not profiles:
+        raise UsageError("--latency belongs to --profile or --convert")
+    if not measure and (models or not (raw or profiles)):
+        help = "--measure measures here, --profile FILE reads a profile, --raw FILE reads what was measured"
+        raise UsageError("nothing to fit", help=f"{help}; see `autoglmc calibrate --help`")
+
+
+def _convert(path: Path, latency: str | None, output: Path | None, out: Output) -> int:
+    from ..calibrate.profiles.read_all import parse_latency, read_any
+    from ..calibrate.profiles.rows import profile_text
+    from ..output_file import check_file_place, write_file
+
+    if output is not None:
+        check_file_place(output, "a profile", (".csv",))
+    found = read_any(path, None if latency is None else parse_latency(latency), path.stem)
+    if output is None:
+        click.echo(profile_text(found), nl=False)
+    else:
+        write_file(output, profile_text(found))
+    if not any(row.kind == "LATENCY" for row in found.rows):
+        out.note("the profile does not say what a run takes without the profiler: add --latency TIME, or a LATENCY row")
+    return 0
+
+
+def _profiled(
+    profiles: Sequence[Path],
+    bundles: Sequence[Path],
+    latency: str | None,
+    machine: Target,
+    device: str | None,
+    raw: Path | None,
+    tell: Progress,
+) -> Measurement:
+    from ..calibrate.profiles.read_all import parse_latency, read_all
+    from ..calibrate.raw_file import raw_bytes
+    from ..output_file import write_file
+
+    chosen = None if device is None else _named(machine, device)
+    found = read_all(profiles, bundles, None if latency is None else parse_latency(latency), machine, chosen)
+    for case, share in found.unjoined.items():
+        tell(f"{case}: {share:.1%} of its time is of no operator of the bundle")
+    if raw is not None:
+        write_file(raw, raw_bytes(found.measurement))
+    return found.measurement
 
 
 def _measured(
@@ -120,10 +199,7 @@ def _device(machine: Target, name: str | None) -> Device:
     from ..calibrate.measure_here import source_of
 
     if name is not None:
-        found = next((device for device in machine.devices if device.name == name), None)
-        if found is None:
-            raise UsageError(f"{machine.name} has no device {name}", help=f"one of {', '.join(device.name for device in machine.devices)}")
-        return found
+        return _named(machine, name)
     able, problem = [], None
     for device in machine.devices:
         try:
@@ -137,6 +213,13 @@ def _device(machine: Target, name: str | None) -> Device:
         assert problem is not None
         raise problem
     return able[0]
+
+
+def _named(machine: Target, name: str) -> Device:
+    found = next((device for device in machine.devices if device.name == name), None)
+    if found is None:
+        raise UsageError(f"{machine.name} has no device {name}", help=f"one of {', '.join(device.name for device in machine.devices)}")
+    return found
 
 
 def _environment() -> dict[str, str]:

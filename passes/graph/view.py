@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import onnx
+
 from ...targets.operator_view import OperatorView, TensorView
-from .node import Node, operators_in
+from ...targets.work.extents import MOST_TRIPS
+from .node import Node, free_names, node_of, operators_in
 from .schema import operand_names, schema
 from .tensors import Tensors
 
@@ -27,6 +30,7 @@ def operator_view(node: Node, tensors: Tensors, opset: int, version: int, carrie
     inputs = zip(operand_names(facts.inputs, facts.variadic_input, len(node.inputs)), node.inputs, strict=True)
     outputs = zip(operand_names(facts.outputs, facts.variadic_output, len(node.outputs)), node.outputs, strict=True)
     bodies = list(node.bodies())
+    inside = tuple(tuple(_inside(body, tensors, opset, version)) for body in bodies)
     return OperatorView(
         name=node.name,
         domain=node.domain,
@@ -37,4 +41,34 @@ def operator_view(node: Node, tensors: Tensors, opset: int, version: int, carrie
         outputs={label: tensors.view(name) for label, name in outputs if name},
         has_body=bool(bodies),
         functions=frozenset(operators_in(bodies)),
+        bodies=inside,
+        trips=_trips(node, tensors) if bodies else 1,
     )
+
+
+def _inside(body: onnx.GraphProto, outer: Tensors, opset: int, version: int) -> Iterator[OperatorView]:
+    """The operators of a body, which reads some tensors from outside."""
+    tensors = Tensors(body)
+    for name in free_names(body):
+        tensors.capture(name, outer)
+    for proto in body.node:
+        node = node_of(proto)
+        yield operator_view(node, tensors, opset, version if node.domain == "" else 1, lambda name: False)
+
+
+def _trips(node: Node, tensors: Tensors) -> int | None:
+    """How often the bodies run: If once, Loop as often as its constant limit says at most, Scan as long as what it reads is."""
+    if node.operator == "If":
+        return 1
+    if node.operator == "Loop" and node.inputs and node.inputs[0]:
+        limit = tensors.scalar(node.inputs[0])
+        return int(limit) if limit is not None and 0 <= limit < MOST_TRIPS else None
+    scans = node.attribute("num_scan_inputs")
+    if node.operator != "Scan" or not isinstance(scans, int) or not 0 < scans <= len(node.inputs):
+        return None
+    axes = node.attribute("scan_input_axes") or (0,) * scans
+    for name, axis in zip(node.inputs[-scans:], axes if isinstance(axes, tuple) else (), strict=False):
+        shape = tensors.view(name).shape
+        if shape and isinstance(axis, int) and -len(shape) <= axis < len(shape) and shape[axis] is not None:
+            return shape[axis]
+    return None

@@ -45,10 +45,14 @@ def build(b: Builder, found: Bindings) -> str:
 
 
 def _power(b: Builder, base: str, beta: float) -> str:
-    if beta not in (0.5, 0.75):
-        return base if beta == 1.0 else b.op("Pow", base, beta)
+    if beta == 1.0:
+        return base
+    if beta == 0.5:
+        return b.op("Sqrt", base)
+    if beta != 0.75:
+        return b.op("Pow", base, beta)
     half = b.op("Sqrt", base)
-    return half if beta == 0.5 else b.mul(half, b.op("Sqrt", half))
+    return b.mul(half, b.op("Sqrt", half))
 
 
 LOCAL_RESPONSE = reassociating(

@@ -181,7 +181,8 @@ def n_bits(rows: int, inner: int, columns: int, block: int = 32) -> KernelModel:
     constants = {"q": weights(columns, blocks, block // 2, dtype="uint8"), "s": abs(weights(columns * blocks)) + numpy.float32(0.01)}
     attributes = {"K": inner, "N": columns, "bits": 4, "block_size": block}
     step = Step("MatMulNBits", ("x", "q", "s"), attributes=attributes, domain=MICROSOFT)
-    return KernelModel(f"MatMulNBits {rows}x{inner}x{columns}", [step], {"x": ("float32", (1, rows, inner))}, constants)
+    name, inputs = f"MatMulNBits {rows}x{inner}x{columns}", {"x": ("float32", (1, rows, inner))}
+    return KernelModel(name, [step], inputs, constants, result=(1, rows, columns))
 
 
 def of_axes(name: str, operator: str, shape: tuple[int, ...], *reduced: int, **attributes: int) -> KernelModel:

@@ -39,6 +39,8 @@ class KernelModel:
     constants: Mapping[str, Array] = field(default_factory=dict)
     outputs: Sequence[str] = ("y",)
     opset: int = OPSET
+    result: Dims | None = None
+    """Of an operator that onnx does not know."""
 
     @cached_property
     def model(self) -> onnx.ModelProto:
@@ -60,8 +62,8 @@ class KernelModel:
         domains = [helper.make_opsetid("", self.opset), helper.make_opsetid(MICROSOFT, 1)]
         made = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=domains, ir_version=10), data_prop=True)
         for value in made.graph.output:
-            if not value.type.HasField("tensor_type"):  # of an operator that onnx does not know: as its input
-                value.type.CopyFrom(ends[0].type)
+            if self.result is not None:
+                value.CopyFrom(helper.make_tensor_value_info(value.name, ends[0].type.tensor_type.elem_type, self.result))
         return made
 
 

@@ -119,7 +119,7 @@ def _moved() -> Iterator[KernelModel]:
         yield KernelModel(
             f"Gather {count} of {rows}x{extent}", [Step("Gather", ("w", "i"))], {"i": ("int64", (1, count))}, {"w": weights(rows, extent)}
         )
-    for source, code, kind in (("float32", 7, "int64"), ("int64", 1, "float32"), ("float32", 10, "float16"), ("bool", 1, "float32")):
+    for source, code, kind in _casts():
         for shape in ((1, 128, 128), (1, 32, 112, 112)):
             yield KernelModel(
                 f"Cast {source} to {kind} {_spelled(shape)}", [Step("Cast", ("x",), attributes={"to": code})], {"x": (source, shape)}
@@ -144,13 +144,13 @@ def _rarer() -> Iterator[KernelModel]:
         yield KernelModel(f"Tile {size}", [Step("Tile", ("x", "r"))], inputs, {"r": axes(1, 2, 1)})
         yield of_axes(f"ReduceL2 {size} last", "ReduceL2", shape, -1)
     for channels, side in PLANES[:2]:
-        size, inputs = f"{channels}x{side}x{side}", {"x": ("float32", (1, channels, side, side))}
+        size, planes = f"{channels}x{side}x{side}", {"x": ("float32", (1, channels, side, side))}
         two = {"s": weights(channels), "b": weights(channels)}
         step = Step("GroupNormalization", ("x", "s", "b"), attributes={"num_groups": 8})
-        yield KernelModel(f"GroupNormalization {size}", [step], inputs, two)
-        yield KernelModel(f"SpaceToDepth {size}", [Step("SpaceToDepth", ("x",), attributes={"blocksize": 2})], inputs)
-        yield KernelModel(f"GlobalMaxPool {size}", [Step("GlobalMaxPool", ("x",))], inputs)
-        yield KernelModel(f"PRelu {size}", [Step("PRelu", ("x", "p"))], inputs, {"p": weights(channels, 1, 1)})
+        yield KernelModel(f"GroupNormalization {size}", [step], planes, two)
+        yield KernelModel(f"SpaceToDepth {size}", [Step("SpaceToDepth", ("x",), attributes={"blocksize": 2})], planes)
+        yield KernelModel(f"GlobalMaxPool {size}", [Step("GlobalMaxPool", ("x",))], planes)
+        yield KernelModel(f"PRelu {size}", [Step("PRelu", ("x", "p"))], planes, {"p": weights(channels, 1, 1)})
         yield binary("Less", (1, channels, side, side), (1, channels, side, side))
 
 
@@ -170,3 +170,11 @@ def _windows() -> Iterator[KernelModel]:
 
 def _spelled(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) if prod(shape) and shape else "scalar"
+
+
+def _casts() -> Iterator[tuple[str, int, str]]:
+    """(from, onnx's number of the dtype, to)."""
+    yield "float32", 7, "int64"
+    yield "float32", 10, "float16"
+    yield "int64", 1, "float32"
+    yield "bool", 1, "float32"

@@ -29,6 +29,8 @@ class Judged:
 
 def judge_chunks(chunks: Sequence[float]) -> Judged:
     """The `AGREEING` fastest must be within `MOST_APART`: slower ones were disturbed."""
+    if not chunks:
+        return Judged(0.0, 0.0, "no pass was timed")
     best = sorted(chunks)[:AGREEING]
     apart = best[-1] / best[0] - 1 if best[0] > 0 else 0.0
     few = len(best) < AGREEING

@@ -9,6 +9,7 @@ from pathlib import Path
 from ....targets.model import Device, Target
 from ...errors import UserError
 from ..records import MeasuredKernel, MeasuredSegment
+from .expanded import join_expanded
 from .gate import AGREEING, Judged, judge_chunks, judge_profile
 from .join import Joined, join
 from .overhead import Overhead, refined
@@ -119,7 +120,7 @@ def measured(case: Case, kernels: SegmentKernels, judged: Judged, profile: Profi
     """The record of a case; seconds of operators without their launch and without what the profiler takes."""
     reported = () if profile is None else profile.reported
     net = [type(one)(one.name, max(0.0, one.seconds - one.calls * overhead.profiler), one.calls, one.others, one.kind) for one in reported]
-    joined = join(kernels.kernels, net)
+    joined = join_expanded(kernels.kernels, join(kernels.kernels, net))
     return MeasuredSegment(
         network=case.network,
         case=case.case,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ...devices.cpu_session import open_session
 from ...devices.ort import as_bundle_error, bound
@@ -16,7 +17,7 @@ from .clock import Chunk, time_runs
 from .join import Reported
 from .source import Profile, Runnable, quietest
 
-LEAST_RUNS, MOST_RUNS, MOST_EVENTS = 20, 1000, 150_000
+LEAST_RUNS, MOST_RUNS, MOST_EVENTS = 20, 1000, 60_000
 """Runs under the profiler, and operators in all of them (it writes no more than a million)."""
 QUIET = 0.3
 """Share of the runs that is averaged."""
@@ -55,7 +56,7 @@ class OrtSource:
                 segment.run(model.ports.values)
                 own, wall = time.thread_time_ns() - own, time.perf_counter_ns() - wall
                 undisturbed.append(wall < STOLEN * own)
-            events = json.loads(Path(session.end_profiling()).read_bytes())
+            events = msgspec.json.decode(Path(session.end_profiling()).read_bytes())
         runs = runs_in(events)[1:]
         kept = [run for run, calm in zip(runs, undisturbed[1:], strict=False) if calm]
         return quietest(kept if len(kept) >= LEAST_RUNS // 2 else runs, QUIET)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SHORT, LONG = 8, 64
 KINDS = ("Neg", "Abs")
 """In turn: no optimiser joins them, and one element takes a few nanoseconds."""
-BUDGET = 0.15
+BUDGET = 0.08
 LEAST_CALLS, LEAST_MODELS, SMALL, MOST = 20, 3, 15e-6, 3.0
 """Of models that tell the profiler's own time: operators, how many models, seconds of an operator; and what is believed at most."""
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..structure import bodies, names_read
-from .types import common, is_static, merge, sizes_of, tensor_type
+from .types import attributes_of, common, is_static, merge, sizes_of, tensor_type
 
 if TYPE_CHECKING:
     import onnx
 
-    from .propagate import Known, Walk
+    from .facts import Known
+
+    Walk = Callable[[onnx.GraphProto, Known], None]
+    """What walks through a graph, and completes what is known of it."""
 
 ROUNDS = 3
 """A carried tensor whose shape the body changes loses the dims that differ; each round may lose more of others."""
@@ -39,7 +42,7 @@ def _walk(walk: Walk, node: onnx.NodeProto, body: onnx.GraphProto, outer: Known,
         if kind is not None:
             value.type.CopyFrom(kind if sizes_of(kind) is not None else merge(value.type, kind) or value.type)
             known.refined.add(value.name)
-    walk.graph(body, known)
+    walk(body, known)
     return known
 
 
@@ -132,8 +135,6 @@ def _stacked(kind: onnx.TypeProto | None, count: int | None, axis: int = 0) -> o
 
 
 def _scan(walk: Walk, node: onnx.NodeProto, known: Known) -> list[onnx.TypeProto | None]:
-    from .propagate import attributes_of
-
     body, attributes = next(bodies(node)), attributes_of(node)
     scans = int(attributes["num_scan_inputs"])
     states = [known.types.get(name) for name in node.input[: len(node.input) - scans]]

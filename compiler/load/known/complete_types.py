@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..structure import all_graphs, bodies
-from .propagate import Known, propagate
+from .facts import Known
+from .propagate import propagate
 from .types import is_static
 
 if TYPE_CHECKING:

@@ -5,19 +5,34 @@ Only what is exact everywhere is here: integers, booleans, moves, and the few op
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-Values = Sequence[np.ndarray | None]
-"""Operands by position; None for one that is left out."""
-Attributes = Mapping[str, Any]
-Evaluator = Callable[[Values, Attributes], Any]
+from .moves import (
+    LONGEST,
+    Attributes,
+    Values,
+    axes_of,
+    counted,
+    expanded,
+    filled,
+    flattened,
+    gathered,
+    operand,
+    parts_of,
+    reshaped,
+    shape_of,
+    size_of,
+    sliced,
+    small,
+    squeezed,
+    tiled,
+    unsqueezed,
+)
 
-LONGEST = 4096
-"""Elements of the largest tensor that is followed."""
+Evaluator = Callable[[Values, Attributes], Any]
 
 
 def evaluate(operator: str, operands: Values, attributes: Attributes) -> list[np.ndarray] | None:
@@ -36,26 +51,10 @@ def evaluate(operator: str, operands: Values, attributes: Attributes) -> list[np
     return results if all(result.size <= LONGEST for result in results) else None
 
 
-def _axes(operands: Values, attributes: Attributes, place: int = 1) -> list[int] | None:
-    """Axes as an operand (newer opsets) or as an attribute."""
-    given = operands[place] if place < len(operands) else None
-    if given is not None:
-        return [int(axis) for axis in given.reshape(-1)]
-    return [int(axis) for axis in attributes["axes"]] if "axes" in attributes else None
-
-
-def _room(shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape. ValueError if a tensor of it is larger than what is followed."""
-    sizes = tuple(int(size) for size in shape)
-    if math.prod(sizes) > LONGEST or min(sizes, default=0) < 0:
-        raise ValueError(sizes)
-    return sizes
-
-
 def _cast(operands: Values, attributes: Attributes) -> np.ndarray | None:
     from onnx import helper
 
-    return _converted(_data(operands), helper.tensor_dtype_to_np_dtype(attributes["to"]))
+    return _converted(operand(operands), helper.tensor_dtype_to_np_dtype(attributes["to"]))
 
 
 def _converted(value: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
@@ -69,105 +68,6 @@ def _converted(value: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
     return value.astype(dtype)
 
 
-def _data(operands: Values, place: int = 0) -> np.ndarray:
-    found = operands[place]
-    if found is None:
-        raise ValueError(place)
-    return found
-
-
-def _gather(operands: Values, attributes: Attributes) -> np.ndarray:
-    data, indices, axis = _data(operands), _data(operands, 1), int(attributes.get("axis", 0))
-    _room([*data.shape[: axis % data.ndim], *indices.shape, *data.shape[axis % data.ndim + 1 :]])
-    return np.take(data, indices, axis)
-
-
-def _slice(operands: Values, attributes: Attributes) -> np.ndarray:
-    data = _data(operands)
-    given = [None if value is None else [int(item) for item in value.reshape(-1)] for value in (*operands[1:5], *[None] * 4)]
-    starts, ends, axes, steps = given[:4]
-    starts, ends = starts if starts is not None else list(attributes["starts"]), ends if ends is not None else list(attributes["ends"])
-    axes = axes if axes is not None else list(attributes.get("axes", range(len(starts))))
-    cut = [slice(None)] * data.ndim
-    for start, end, axis, step in zip(starts, ends, axes, steps or [1] * len(starts), strict=True):
-        behind = step < 0 and end < -data.shape[axis]  # before the first element: a slice of Python says None
-        cut[axis] = slice(start, None if behind else end, step)
-    return data[tuple(cut)]
-
-
-def _squeeze(operands: Values, attributes: Attributes) -> np.ndarray:
-    axes = _axes(operands, attributes)
-    return np.squeeze(_data(operands), None if axes is None else tuple(axes))
-
-
-def _unsqueeze(operands: Values, attributes: Attributes) -> np.ndarray:
-    return np.expand_dims(_data(operands), tuple(_axes(operands, attributes) or ()))
-
-
-def _reshape(operands: Values, attributes: Attributes) -> np.ndarray:
-    data, wanted = _data(operands), [int(size) for size in _data(operands, 1)]
-    copies = not attributes.get("allowzero", 0)
-    return data.reshape([data.shape[k] if size == 0 and copies else size for k, size in enumerate(wanted)])
-
-
-def _flatten(operands: Values, attributes: Attributes) -> np.ndarray:
-    data, axis = _data(operands), int(attributes.get("axis", 1))
-    axis += data.ndim if axis < 0 else 0
-    return data.reshape(math.prod(data.shape[:axis]), math.prod(data.shape[axis:]))
-
-
-def _split(operands: Values, attributes: Attributes) -> list[np.ndarray] | None:
-    data, axis = _data(operands), int(attributes.get("axis", 0))
-    sizes = operands[1] if len(operands) > 1 else None
-    parts = [int(size) for size in sizes] if sizes is not None else list(attributes.get("split", ()))
-    if not parts:
-        count = int(attributes["outputs"])  # given by the caller: how many results the node has
-        each = -(-data.shape[axis] // count)
-        parts = [each] * (count - 1) + [data.shape[axis] - each * (count - 1)]
-    return list(np.split(data, np.cumsum(parts)[:-1], axis)) if sum(parts) == data.shape[axis] and min(parts) >= 0 else None
-
-
-def _expand(operands: Values, attributes: Attributes) -> np.ndarray:
-    data = _data(operands)
-    return np.broadcast_to(data, _room(np.broadcast_shapes(data.shape, tuple(int(size) for size in _data(operands, 1)))))
-
-
-def _tile(operands: Values, attributes: Attributes) -> np.ndarray:
-    data, repeats = _data(operands), [int(size) for size in _data(operands, 1)]
-    _room([size * count for size, count in zip(data.shape, repeats, strict=True)])
-    return np.tile(data, repeats)
-
-
-def _range(operands: Values, attributes: Attributes) -> np.ndarray:
-    start, limit, delta = (_data(operands, k).reshape(()) for k in range(3))
-    if start.dtype.kind == "f":
-        raise ValueError(start.dtype)  # runtimes add up, or multiply
-    count = max(math.ceil((limit.item() - start.item()) / delta.item()), 0)
-    _room([count])
-    return np.asarray(start + np.arange(count) * delta, start.dtype)
-
-
-def _filled(operands: Values, attributes: Attributes) -> np.ndarray:
-    from onnx import numpy_helper
-
-    value = numpy_helper.to_array(attributes["value"]).reshape(()) if "value" in attributes else np.float32(0)
-    return np.full(_room([int(size) for size in _data(operands)]), value)
-
-
-def _size(operands: Values, attributes: Attributes) -> np.ndarray:
-    return np.asarray(_data(operands).size, np.int64)
-
-
-def _shape(operands: Values, attributes: Attributes) -> np.ndarray:
-    return shape_value(_data(operands).shape, attributes)
-
-
-def shape_value(shape: Sequence[int], attributes: Attributes) -> np.ndarray:
-    """What Shape gives of a tensor of this shape."""
-    start, end = int(attributes.get("start", 0)), attributes.get("end")
-    return np.asarray(list(shape)[start : None if end is None else int(end)], np.int64)
-
-
 def _divided(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     """Integers are divided towards zero."""
     if a.dtype.kind == "f":
@@ -179,7 +79,7 @@ def _divided(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
 
 
 def _modulo(operands: Values, attributes: Attributes) -> np.ndarray | None:
-    a, b = _data(operands), _data(operands, 1)
+    a, b = operand(operands), operand(operands, 1)
     if a.dtype.kind == "f" or np.any(b == 0):
         return None
     return np.asarray(np.fmod(a, b) if attributes.get("fmod", 0) else np.mod(a, b))
@@ -187,8 +87,8 @@ def _modulo(operands: Values, attributes: Attributes) -> np.ndarray | None:
 
 def _two(function: Callable[[np.ndarray, np.ndarray], Any]) -> Evaluator:
     def evaluator(operands: Values, attributes: Attributes) -> Any:
-        a, b = _data(operands), _data(operands, 1)
-        _room(np.broadcast_shapes(a.shape, b.shape))
+        a, b = operand(operands), operand(operands, 1)
+        small(np.broadcast_shapes(a.shape, b.shape))
         return function(a, b)
 
     return evaluator
@@ -196,27 +96,27 @@ def _two(function: Callable[[np.ndarray, np.ndarray], Any]) -> Evaluator:
 
 def _many(function: Callable[[np.ndarray, np.ndarray], Any]) -> Evaluator:
     def evaluator(operands: Values, attributes: Attributes) -> Any:
-        _room(np.broadcast_shapes(*(_data(operands, k).shape for k in range(len(operands)))))
-        result = _data(operands)
+        small(np.broadcast_shapes(*(operand(operands, k).shape for k in range(len(operands)))))
+        result = operand(operands)
         for k in range(1, len(operands)):
-            result = function(result, _data(operands, k))
+            result = function(result, operand(operands, k))
         return result
 
     return evaluator
 
 
 def _one(function: Callable[[np.ndarray], Any]) -> Evaluator:
-    return lambda operands, attributes: function(_data(operands))
+    return lambda operands, attributes: function(operand(operands))
 
 
 def _where(operands: Values, attributes: Attributes) -> np.ndarray:
-    _room(np.broadcast_shapes(*(_data(operands, k).shape for k in range(3))))
-    return np.where(_data(operands), _data(operands, 1), _data(operands, 2))
+    small(np.broadcast_shapes(*(operand(operands, k).shape for k in range(3))))
+    return np.where(operand(operands), operand(operands, 1), operand(operands, 2))
 
 
 def _reduced(function: Callable[..., Any]) -> Evaluator:
     def evaluator(operands: Values, attributes: Attributes) -> Any:
-        data, axes = _data(operands), _axes(operands, attributes)
+        data, axes = operand(operands), axes_of(operands, attributes)
         if data.dtype.kind == "f":
             return None  # the order of a sum is not fixed
         if not axes and attributes.get("noop_with_empty_axes", 0):
@@ -231,13 +131,13 @@ def _clip(operands: Values, attributes: Attributes) -> np.ndarray | None:
     if "min" in attributes or "max" in attributes:
         return None  # before opset 11
     low, high = (operands[k] if k < len(operands) else None for k in (1, 2))
-    data = _data(operands)
+    data = operand(operands)
     data = data if low is None else np.maximum(data, low)
     return data if high is None else np.minimum(data, high)
 
 
 def _cumsum(operands: Values, attributes: Attributes) -> np.ndarray | None:
-    data, axis = _data(operands), int(_data(operands, 1).reshape(()))
+    data, axis = operand(operands), int(operand(operands, 1).reshape(()))
     if data.dtype.kind == "f" or attributes.get("exclusive", 0):
         return None
     turned = np.flip(data, axis) if attributes.get("reverse", 0) else data
@@ -250,18 +150,18 @@ EVALUATORS: Mapping[str, Evaluator] = {
     "Add": _two(np.add),
     "And": _two(np.logical_and),
     "Cast": _cast,
-    "CastLike": lambda operands, attributes: _converted(_data(operands), _data(operands, 1).dtype),
+    "CastLike": lambda operands, attributes: _converted(operand(operands), operand(operands, 1).dtype),
     "Ceil": _one(np.ceil),
     "Clip": _clip,
-    "Concat": lambda operands, attributes: np.concatenate([_data(operands, k) for k in range(len(operands))], int(attributes["axis"])),
-    "ConstantOfShape": _filled,
+    "Concat": lambda operands, attributes: np.concatenate([operand(operands, k) for k in range(len(operands))], int(attributes["axis"])),
+    "ConstantOfShape": filled,
     "CumSum": _cumsum,
     "Div": _two(_divided),
     "Equal": _two(np.equal),
-    "Expand": _expand,
-    "Flatten": _flatten,
+    "Expand": expanded,
+    "Flatten": flattened,
     "Floor": _one(np.floor),
-    "Gather": _gather,
+    "Gather": gathered,
     "Greater": _two(np.greater),
     "GreaterOrEqual": _two(np.greater_equal),
     "Identity": _one(lambda value: value),
@@ -275,26 +175,26 @@ EVALUATORS: Mapping[str, Evaluator] = {
     "NonZero": _one(lambda value: np.asarray(np.nonzero(value), np.int64) if value.ndim else None),
     "Not": _one(np.logical_not),
     "Or": _two(np.logical_or),
-    "Range": _range,
+    "Range": counted,
     "ReduceMax": _reduced(np.max),
     "ReduceMin": _reduced(np.min),
     "ReduceProd": _reduced(np.prod),
     "ReduceSum": _reduced(np.sum),
-    "Reshape": _reshape,
+    "Reshape": reshaped,
     "Round": _one(np.round),
-    "Shape": _shape,
-    "Size": _size,
-    "Slice": _slice,
-    "Split": _split,
+    "Shape": shape_of,
+    "Size": size_of,
+    "Slice": sliced,
+    "Split": parts_of,
     "Sqrt": _one(lambda value: np.sqrt(value) if value.dtype.kind == "f" else None),
-    "Squeeze": _squeeze,
+    "Squeeze": squeezed,
     "Sub": _two(np.subtract),
-    "Tile": _tile,
-    "Transpose": lambda operands, attributes: np.transpose(_data(operands), attributes.get("perm")),
+    "Tile": tiled,
+    "Transpose": lambda operands, attributes: np.transpose(operand(operands), attributes.get("perm")),
     "Trilu": lambda operands, attributes: (np.triu if attributes.get("upper", 1) else np.tril)(
-        _data(operands), int(operands[1].reshape(())) if len(operands) > 1 and operands[1] is not None else 0
+        operand(operands), int(operands[1].reshape(())) if len(operands) > 1 and operands[1] is not None else 0
     ),
-    "Unsqueeze": _unsqueeze,
+    "Unsqueeze": unsqueezed,
     "Where": _where,
     "Xor": _two(np.logical_xor),
 }

@@ -8,16 +8,17 @@ reads such a value, or a shape that was open before, is inferred again with it: 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..structure import bodies
-from .evaluate import LONGEST, evaluate, shape_value
+from .bodies import enter
+from .evaluate import evaluate
+from .facts import Known
 from .infer_node import NodeInference
-from .types import elements_of, is_static, merge, sizes_of
+from .moves import LONGEST, shape_value
+from .types import attributes_of, elements_of, is_static, sizes_of, tensor_type
 
 if TYPE_CHECKING:
     import onnx
@@ -28,39 +29,6 @@ WORK = 1 << 22
 """Elements of all values together that are followed; beyond it nothing more is computed."""
 ELEMENT_TYPES = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13})
 """Dtypes that numpy has and shapes are computed in: floats, integers, booleans."""
-Types = dict[str, "onnx.TypeProto"]
-Values = dict[str, np.ndarray]
-
-
-@dataclass(slots=True)
-class Known:
-    """What is known of the tensors of one graph and of those that it can read from outside."""
-
-    types: Types
-    values: Values
-    refined: set[str] = field(default_factory=set)
-    """Tensors whose type, or whose value, onnx's inference did not have."""
-
-    def inside(self, names: Iterable[str]) -> Known:
-        """A copy for a body, which reads these from outside."""
-        seen = [name for name in names if name in self.types]
-        values = {name: self.values[name] for name in seen if name in self.values}
-        return Known({name: self.types[name] for name in seen}, values, self.refined.intersection(seen))
-
-    def forget(self, name: str) -> None:
-        """The name means something else from here on."""
-        self.types.pop(name, None)
-        self.values.pop(name, None)
-        self.refined.discard(name)
-
-    def learn(self, name: str, kind: onnx.TypeProto) -> bool:
-        """Completes what is known of a type; whether that is more than before."""
-        merged = merge(self.types.get(name), kind)
-        if merged is None:
-            return False
-        self.types[name] = merged
-        self.refined.add(name)
-        return True
 
 
 def propagate(model: onnx.ModelProto, afresh: bool = False) -> Known:
@@ -87,8 +55,6 @@ class Walk:
         """In order; what is found goes to `known`."""
         from onnx import numpy_helper
 
-        from .types import tensor_type
-
         known.types.update((value.name, value.type) for value in (*graph.input, *graph.value_info, *graph.output) if _typed(value))
         for tensor in graph.initializer:
             known.types[tensor.name] = tensor_type(tensor.data_type, list(tensor.dims))
@@ -98,10 +64,8 @@ class Walk:
             self.node(node, known)
 
     def node(self, node: onnx.NodeProto, known: Known) -> None:
-        from .bodies import enter
-
         if any(True for _ in bodies(node)):
-            enter(self, node, known)
+            enter(self.graph, node, known)
             return
         self._infer(node, known)
         self._evaluate(node, known)
@@ -147,13 +111,6 @@ class Walk:
         return evaluate(node.op_type, operands, {**attributes_of(node), "outputs": len(node.output)})
 
 
-def attributes_of(node: onnx.NodeProto) -> Mapping[str, Any]:
-    """The node's own attributes, without the schema's defaults."""
-    from onnx import helper
-
-    return {item.name: helper.get_attribute_value(item) for item in node.attribute}
-
-
 def _constant(node: onnx.NodeProto) -> list[np.ndarray] | None:
     from onnx import numpy_helper
 
@@ -167,8 +124,6 @@ def _constant(node: onnx.NodeProto) -> list[np.ndarray] | None:
 
 def _type_of(value: np.ndarray) -> onnx.TypeProto:
     from onnx import helper
-
-    from .types import tensor_type
 
     return tensor_type(helper.np_dtype_to_tensor_dtype(value.dtype), list(value.shape))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import onnx
@@ -90,3 +90,10 @@ def tensor_type(dtype: int, sizes: Sequence[int | None]) -> onnx.TypeProto:
         if size is not None:
             dim.dim_value = size
     return kind
+
+
+def attributes_of(node: onnx.NodeProto) -> Mapping[str, Any]:
+    """The node's own attributes, without the schema's defaults."""
+    from onnx import helper
+
+    return {item.name: helper.get_attribute_value(item) for item in node.attribute}

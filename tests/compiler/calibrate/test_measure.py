@@ -1,0 +1,214 @@
+"""Joins of what a runtime reports to the kernels that placement prices, the quality gate, and one real measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from fake_source import FakeSource
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from autoglmc.compiler.calibrate.grid.grid import grid
+from autoglmc.compiler.calibrate.measure.expanded import join_expanded
+from autoglmc.compiler.calibrate.measure.gate import MOST_APART, judge_chunks, judge_profile
+from autoglmc.compiler.calibrate.measure.join import Joined, Reported, join
+from autoglmc.compiler.calibrate.measure.measure import RETRIES, Budget, Case, measure_cases
+from autoglmc.compiler.calibrate.measure.ort_source import OrtSource, runs_in
+from autoglmc.compiler.calibrate.measure.overhead import NONE, Overhead, refined
+from autoglmc.compiler.calibrate.measure.segment_kernels import Kernel, segment_kernels
+from autoglmc.compiler.calibrate.measure.source import Profile, Runnable, quietest
+from autoglmc.compiler.calibrate.raw_file import raw_bytes, read_raw
+from autoglmc.compiler.calibrate.records import Measurement
+from autoglmc.compiler.errors import UsageError
+from autoglmc.compiler.hw.load_target import load_target
+
+TARGET = load_target("x86_cpu")
+DEVICE = TARGET.device("cpu")
+QUICK = Budget(0.0, 0.0)
+
+
+def small_model(*more: str) -> onnx.ModelProto:
+    """Conv -> Relu -> Mish -> `more`, names as exporters make them."""
+    weight = numpy_helper.from_array(np.ones((8, 4, 3, 3), np.float32), "w")
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="/conv/Conv", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c"], ["r"], name="/act/Relu"),
+        helper.make_node("Mish", ["r"], ["m0"], name="/mish/Mish"),
+        *(helper.make_node(kind, [f"m{k}"], [f"m{k + 1}"], name=f"/{k}/{kind}") for k, kind in enumerate(more)),
+    ]
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 4, 8, 8]), (f"m{len(more)}", [1, 8, 8, 8]))]
+    graph = helper.make_graph(nodes, "small", ends[:1], ends[1:], [weight])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(made)
+
+
+def kernels_of(model: onnx.ModelProto) -> tuple[Kernel, ...]:
+    return segment_kernels(model, TARGET, DEVICE).kernels
+
+
+def test_kernels_are_the_groups_of_the_target() -> None:
+    conv, mish = kernels_of(small_model())
+    assert (conv.name, conv.names) == ("/conv/Conv", {"/conv/Conv", "/act/Relu"})
+    assert [view.operator for view in conv.views] == ["Conv", "Relu"]
+    assert mish.compute_dtype == "fp32"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/conv/Conv", "/act/Relu", "/conv/Conv_nchwc", "fused /conv/Conv", "fused /act/Relu_nchwc", "/conv/Conv/ConvMulFusion/", "r",
+        "c_nchwc", "/conv/Conv_token_12", "/conv/Conv/WithoutBiases", "InsertedPrecisionFreeCast_c_nchwc",
+    ],
+)  # fmt: skip
+def test_a_renamed_operator_finds_its_kernel(name: str) -> None:
+    kernels = kernels_of(small_model())
+    joined = join(kernels, [Reported(name, 1e-3), Reported("ReorderOutput_token_3", 1e-3)])
+    assert joined == Joined({0: 1e-3}, {"ReorderOutput_token_3": 1e-3})
+    assert joined.missing == 0.5
+
+
+def test_further_names_join_where_the_first_does_not() -> None:
+    kernels = kernels_of(small_model())
+    assert join(kernels, [Reported("Subgraph_7", 1.0, others=("nothing", "/mish/Mish"))]).seconds == {1: 1.0}
+
+
+@given(st.lists(st.tuples(st.text(max_size=40), st.floats(0, 1)), max_size=20))
+def test_no_time_is_lost_whatever_the_names(reported: Sequence[tuple[str, float]]) -> None:
+    kernels = KERNELS
+    joined = join_expanded(kernels, join(kernels, [Reported(name, seconds) for name, seconds in reported]))
+    total = sum(joined.seconds.values()) + sum(joined.unjoined.values())
+    assert total == pytest.approx(sum(seconds for _, seconds in reported))
+
+
+KERNELS = kernels_of(small_model())
+
+
+def test_an_inlined_function_is_the_operator_s_time() -> None:
+    kernels = kernels_of(small_model("Mish"))
+    inlined = [Reported(f"{kind}_{7 + k}", seconds) for k, (kind, seconds) in enumerate([("Softplus", 1.0), ("Tanh", 2.0), ("Mul", 4.0)])]
+    again = [Reported(f"{kind}_{17 + k}", seconds) for k, (kind, seconds) in enumerate([("Softplus", 8.0), ("Tanh", 16.0), ("Mul", 32.0)])]
+    joined = join_expanded(kernels, join(kernels, [Reported("/conv/Conv", 0.5), *again, *inlined]))
+    assert joined == Joined({0: 0.5, 1: 7.0, 2: 56.0}, {})
+    one = join_expanded(kernels, join(kernels, inlined))
+    assert not one.seconds and len(one.unjoined) == 3, "one expansion for two operators: nobody can say whose"
+
+
+def test_operators_inside_a_body_are_part_of_their_operator() -> None:
+    def event(name: str, ts: int, dur: int) -> dict[str, object]:
+        return {"cat": "Node", "name": f"{name}_kernel_time", "ts": ts, "dur": dur, "args": {"op_name": name}}
+
+    whole = [{"cat": "Session", "name": "model_run", "ts": ts, "dur": 90} for ts in (0, 100)]
+    events = [event("If", 10, 50), event("Mul", 20, 5), event("Add", 30, 30), event("Relu", 60, 3), event("Relu", 110, 4), *whole]
+    assert [[one.name for one in run] for run in runs_in(events)] == [["If", "Relu"], ["Relu"]]
+
+
+def test_quiet_runs_are_averaged_by_name() -> None:
+    runs = [[Reported("a", 1e-6), Reported("a", 2e-6)], [Reported("a", 9e-6)], [Reported("a", 4e-6), Reported("b", 1e-6)]]
+    found = quietest(runs, 0.67)
+    assert {one.name: (round(one.seconds * 1e6, 3), one.calls) for one in found.reported} == {"a": (3.5, 1.5), "b": (0.5, 0.5)}
+    assert found.runs == 2
+
+
+@given(st.lists(st.floats(1e-6, 1.0), min_size=3, max_size=8))
+def test_chunks_are_believed_where_the_fastest_three_agree(chunks: list[float]) -> None:
+    best = sorted(chunks)[:3]
+    judged = judge_chunks(chunks)
+    assert bool(judged.fault) == (best[2] / best[0] - 1 > MOST_APART)
+    assert judged.seconds == best[1]
+
+
+def test_a_profile_must_sum_to_the_latency() -> None:
+    overhead = Overhead(1e-6, 0.2e-6, 5e-6)
+    profile = Profile((Reported("a", 1.1e-3, calls=100),), 10)
+    assert judge_profile(profile, 1.02e-3, overhead) == ""
+    assert "+25%" in judge_profile(profile, 0.82e-3, overhead)
+    assert "-25%" in judge_profile(profile, 1.37e-3, overhead)
+
+
+def test_what_the_profiler_takes_is_refined_by_small_models() -> None:
+    chain = Overhead(1e-6, 0.0, 0.0)
+    seen = [(Profile((Reported("a", 100e-6 + extra * 50, calls=50),), 10), 100e-6) for extra in (1.8e-6, 1.9e-6, 2.0e-6)]
+    assert refined(chain, seen).profiler == pytest.approx(1.9e-6)
+    assert refined(chain, seen[:2]) == chain, "two models are too few"
+    assert refined(chain, [(Profile((Reported("a", 1.0, calls=50),), 10), 1e-4)] * 3).profiler == 3e-6, "no more than is believable"
+
+
+def _cases(folder: Path) -> tuple[Case, ...]:
+    path = folder / "small.onnx"
+    onnx.save_model(small_model(), path)
+    return (Case(network="small", case="small", path=path),)
+
+
+def test_noise_is_measured_again_then_refused_with_its_numbers(tmp_path: Path) -> None:
+    source = FakeSource([1e-3, 2e-3, 3e-3, 4e-3], lambda model: [Reported("/conv/Conv", 1e-3)])
+    told: list[str] = []
+    made, refused = measure_cases(_cases(tmp_path), TARGET, DEVICE, source, NONE, QUICK, told.append)
+    assert not made
+    assert source.timed == QUICK.passes + RETRIES == 6
+    assert refused[0].case == "small"
+    assert "repeated passes differ by 100%" in refused[0].why
+    assert sum("measured again" in line for line in told) == RETRIES
+
+
+def test_a_profile_that_does_not_add_up_is_refused(tmp_path: Path) -> None:
+    source = FakeSource([1e-3], lambda model: [Reported("/conv/Conv", 2e-3)])
+    made, refused = measure_cases(_cases(tmp_path), TARGET, DEVICE, source, NONE, QUICK, lambda line: None)
+    assert not made and "+100%" in refused[0].why
+
+
+def test_seconds_are_without_the_profiler(tmp_path: Path) -> None:
+    source = FakeSource([1e-3], lambda model: [Reported("/conv/Conv", 0.81e-3), Reported("/mish/Mish", 0.21e-3)])
+    made, refused = measure_cases(_cases(tmp_path), TARGET, DEVICE, source, Overhead(10e-6, 0.0, 0.0), QUICK, lambda line: None)
+    assert not refused
+    assert [kernel.seconds for kernel in made[0].kernels] == pytest.approx([0.8e-3, 0.2e-3])
+    assert made[0].latency == 1e-3 and made[0].floor == 0.0 and made[0].weight_bytes == 8 * 4 * 9 * 4
+
+
+def test_one_real_measurement_joins_all_kernels(tmp_path: Path) -> None:
+    source = OrtSource()
+    cases = _cases(tmp_path)
+    loose = Budget(latency=0.005, profile=0.005)
+    made, refused = measure_cases(cases, TARGET, DEVICE, source, Overhead(1e-6, 0.2e-6, 25e-6), loose, lambda line: None)
+    if refused:  # on a busy machine the gate may rightly refuse; it says why
+        assert "differ" in refused[0].why or "sum to" in refused[0].why
+        return
+    assert made[0].latency is not None and made[0].latency > 0
+    assert all(kernel.seconds is not None for kernel in made[0].kernels)
+    assert all("Reorder" in name for name in made[0].unjoined)
+
+
+def test_the_grid_s_kernels_are_named_once_and_priced() -> None:
+    kernels = grid()
+    assert len({kernel.name for kernel in kernels}) == len(kernels) > 300
+    for kernel in kernels[:: max(1, len(kernels) // 25)]:
+        model = onnx.ModelProto()
+        model.CopyFrom(kernel.model)
+        assert kernels_of(model), kernel.name
+
+
+def test_every_kernel_of_the_grid_runs(tmp_path: Path) -> None:
+    from autoglmc.compiler.calibrate.measure.ports import ports_of
+
+    for kernel in grid()[::17]:
+        onnx.save_model(kernel.model, tmp_path / "k.onnx")
+        OrtSource().latency(Runnable(tmp_path / "k.onnx", ports_of(kernel.model), 1), 0.0)
+
+
+def test_a_raw_file_gives_the_measurement_back(tmp_path: Path) -> None:
+    source = FakeSource([1e-3], lambda model: [Reported("/conv/Conv", 1e-3)])
+    made, _ = measure_cases(_cases(tmp_path), TARGET, DEVICE, source, NONE, QUICK, lambda line: None)
+    whole = Measurement(device="cpu", runtime="fake 1.0", environment={"threads": "1"}, segments=made)
+    (tmp_path / "raw.json").write_bytes(raw_bytes(whole))
+    assert read_raw(tmp_path / "raw.json") == whole
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"autoglmc_measurement": 9}', "\0", "[" * 100_000])
+def test_another_file_is_no_measurement(text: str, tmp_path: Path) -> None:
+    (tmp_path / "raw.json").write_text(text)
+    with pytest.raises(UsageError):
+        read_raw(tmp_path / "raw.json")
