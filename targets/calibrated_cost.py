@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .calibration import Block, Calibration, Measure, Range, Rate
-from .cost import FREE, kernel_seconds, operator_bytes, operator_flops, weight_bytes
+from .cost import kernel_seconds, operator_bytes, operator_flops, weight_bytes
+from .cost import runs_once as runs_once
 from .model import Device, Target
 from .operator_view import OperatorView, TensorView
 from .support import guard_holds
@@ -21,8 +22,6 @@ SLACK = 2.0
 
 FEWEST = 5
 """Operators that a line must have been measured on: a rate of fewer is used, and not trusted."""
-KEPT = frozenset({"DequantizeLinear", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout"})
-"""Operators that no runtime folds though their inputs are constants: weights in integers are kept so, random numbers differ by run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +63,6 @@ def _operator_time(target: Target, device: Device, calibration: Calibration, vie
         return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), f"no rate for {view.operator}")
     amount = work(view, rate.measure, calibration.blocks, compute_dtype)
     return KernelTime(amount / rate.value, outside(rate, view, amount))
-
-
-def runs_once(view: OperatorView) -> bool:
-    """Whether a run does nothing for it: it is another view of its input, or a runtime computes it when the model is loaded, as all its
-    inputs are constants. Weights are dequantised in every run, or inside the operators that read them."""
-    if view.operator in FREE and not view.domain:
-        return True
-    return bool(view.inputs) and view.operator not in KEPT and not view.has_body and all(tensor.const for tensor in view.inputs.values())
 
 
 def name_of(view: OperatorView) -> str:

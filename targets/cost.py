@@ -21,8 +21,18 @@ from .work.operations import operator_flops as operator_flops
 
 BODIED = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Operators whose work is that of their bodies."""
+KEPT = frozenset({"DequantizeLinear", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout"})
+"""Operators that no runtime folds though their inputs are constants: weights in integers are kept so, random numbers differ by run."""
 INDEXED = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Split"})
 """Operators that read only as much of their data operand as they write."""
+
+
+def runs_once(view: OperatorView) -> bool:
+    """Whether a run does nothing for it: it is another view of its input, or a runtime computes it when the model is loaded, as all its
+    inputs are constants. Weights are dequantised in every run, or inside the operators that read them."""
+    if view.operator in FREE and not view.domain:
+        return True
+    return bool(view.inputs) and view.operator not in KEPT and not view.has_body and all(tensor.const for tensor in view.inputs.values())
 
 
 def measures_of(domain: str, operator: str) -> frozenset[Measure]:
@@ -53,7 +63,10 @@ def operator_bytes(view: OperatorView, compute_dtype: str) -> float:
 
 def kernel_seconds(target: Target, device: Device, views: Sequence[OperatorView], compute_dtype: str) -> float:
     """Roofline time of operators that run as one kernel (often one operator), without launch: a tensor that one of them writes and
-    another reads stays inside and moves no bytes."""
+    another reads stays inside and moves no bytes, and what is computed once, when the model is loaded, takes no time."""
+    views = [view for view in views if not runs_once(view)]
+    if not views:
+        return 0.0
     rate = peak_rate(device, compute_dtype) * device.sustained
     weights = weight_bytes(views, compute_dtype) if has_own_weights(target, device.name) else 0.0
     written = {t.name: t for view in views[:-1] for t in view.outputs.values()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .cost import FREE, INDEXED, home_memory, operator_flops, peak_rate, tensor_bytes, weights_memory
+from .cost import INDEXED, home_memory, operator_flops, peak_rate, runs_once, tensor_bytes, weights_memory
 from .model import Device, Memory, Target
 from .operator_view import OperatorView
 
@@ -34,7 +34,7 @@ def kernel_traffic(views: Sequence[OperatorView], compute_dtype: str) -> Traffic
     inner = written & {t.name for view in views[1:] for t in view.inputs.values()}
     reads: dict[str, float] = {}
     writes: dict[str, float] = {}
-    for view in (view for view in views if view.domain or view.operator not in FREE):
+    for view in (view for view in views if not runs_once(view)):
         made = sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values())
         for place, tensor in enumerate(view.inputs.values()):
             size = tensor_bytes(tensor, compute_dtype)
@@ -49,7 +49,7 @@ def kernel_traffic(views: Sequence[OperatorView], compute_dtype: str) -> Traffic
 
 def arithmetic_seconds(device: Device, views: Sequence[OperatorView], compute_dtype: str) -> float:
     """Time of a kernel's operations alone."""
-    return sum(operator_flops(view) for view in views) / (peak_rate(device, compute_dtype) * device.sustained)
+    return sum(operator_flops(view) for view in views if not runs_once(view)) / (peak_rate(device, compute_dtype) * device.sustained)
 
 
 def other_memories(target: Target, device: str, role: str) -> tuple[Memory, ...]:

@@ -23,7 +23,7 @@ from typing import Literal
 ROOT = Path(__file__).parents[1]
 PAGES = tuple(
     str(path.relative_to(ROOT))
-    for pattern in ("*.md", "docs/**/*.md", "editors/*/*.md", "examples/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "editors/*/*.md", "examples/**/*.md")
     for path in sorted(ROOT.glob(pattern))
 )
 DIRECTIVE = re.compile(r"^<!-- (files|file|edit|not run|needs): (.+?) -->$")

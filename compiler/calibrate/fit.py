@@ -13,7 +13,7 @@ from .fit_lines import HERE, calibration_of, rounded
 from .fit_one_rate import one_rate
 from .fit_predict import Predicted, predict_segments
 from .fit_rates import Rates, fit_rates, price, streamed_bytes
-from .fit_samples import Samples, samples_of
+from .fit_samples import Samples, samples_of, with_blocks
 from .records import MeasuredSegment, Measurement
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def _rates(samples: Samples, chosen: Flags, device: Device, beyond: float) -> Ra
 
 def _best(segments: Sequence[MeasuredSegment], target: Target, device: Device, chosen: Flags) -> tuple[Samples, Rates, tuple[Block, ...]]:
     """The block of channels, then the size of the cache, under which the rates explain most."""
-    tried = []
+    tried, plain = [], samples_of(segments, target, device)
     for multiple in BLOCKS:
         blocks = (Block(operators=PADDED, axis="channels", multiple=multiple, origin=HERE),) if multiple > 1 else ()
-        samples = samples_of(segments, target, device, blocks)
+        samples = with_blocks(plain, blocks)
         rates = _rates(samples, chosen, device, CACHES[3] * 2.0**20)
         tried.append((misfit(samples, chosen, rates), multiple, samples, rates, blocks))
     _, _, samples, rates, blocks = min(tried, key=lambda one: (round(one[0], 3), one[1]))

@@ -81,7 +81,8 @@ _SOME_ROWS = both(const("B"), compare(dim("A", -2), "<=", 64))
 _INNER_AXIS = both(compare(attribute("axis"), "!=", -1), compare(attribute("axis"), "!=", Binary("-", rank("input"), number(1))))
 _BROADCAST = both(compare(dim("C", -1), "<=", 4), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
 _TURNS = compare(dim("data", -1), "!=", dim("transposed", -1))
-_HALF, _BYTE = ("fp16", "bf16"), ("int8", "uint8")
+_HALF = ("fp16", "bf16")
+_BYTE = ("int8", "uint8")
 
 MICROSOFT = "com.microsoft::"
 PRODUCTS = ("MatMul", "Gemm")
@@ -103,7 +104,7 @@ NORMS = (
 )  # fmt: skip
 SKIP_NORMS = (f"{MICROSOFT}SkipLayerNormalization", f"{MICROSOFT}SkipSimplifiedLayerNormalization")
 CURVES = (
-    "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos", "Swish", "HardSigmoid", "Elu", "Selu",
+    "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos", "Swish", "HardSigmoid", "HardSwish", "Elu", "Selu",
     "Celu", "Softsign", "Sqrt", "Reciprocal", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh",
     f"{MICROSOFT}Gelu", f"{MICROSOFT}FastGelu", f"{MICROSOFT}QuickGelu", f"{MICROSOFT}BiasGelu",
 )  # fmt: skip
@@ -150,6 +151,7 @@ CLASSES: tuple[Class, ...] = (
     Class(("Conv",), "operations", _DEPTHWISE),
     Class(("Conv",), "operations", both(compare(attribute("group"), ">", 1), compare(dim("W", 1), "<=", 8))),
     Class(("Conv",), "operations", compare(attribute("group"), ">", 1)),
+    Class(("Conv",), "operations", both(compare(rank("W"), "==", 3), compare(dim("Y", -1), "<=", 8))),
     Class(("Conv",), "operations", compare(rank("W"), "==", 3)),
     Class(("Conv",), "bytes", _ONE_PIXEL),
     Class(("Conv",), "operations", both(_IMAGE, compare(dim("W", 0), "<=", 16))),
@@ -170,7 +172,8 @@ CLASSES: tuple[Class, ...] = (
     Class(("Conv",), "operations"),
     Class(COMPUTE, "operations", general=True),
     # Functions of elements, norms and reductions, in elements.
-    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt", "PRelu", "Mish", "Softplus", "HardSwish"),
+    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt", "PRelu"),
+    Class(("Mish", "Softplus"), "elements"),
     Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),
     Class(("Softmax", "LogSoftmax"), "elements", compare(dim("input", -1), "<=", 8)),
     Class(("Softmax", "LogSoftmax"), "elements"),

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 LEAST = 5
 """Measured operators that a line needs."""
 MOST_LINES = 40
-LEAST_WORTH = 2e-4
-"""Share of all time below which a line of its own is not worth a number."""
+LEAST_WORTH = 1e-3
+"""Share of a model's time below which a line of its own is not worth a number."""
+POWER = 1.5
 ROUNDS = 4
 CLOCK = 2e-6
 """Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
@@ -63,19 +64,19 @@ class Priced:
     """[kernel]: the form that it costs."""
 
 
-def lines_of(samples: Samples, active: Sequence[int]) -> tuple[Numbers, Array]:
-    """(place in `active` or -1, work) of each form: the first of its classes that is active."""
+def lines_of(samples: Samples, active: Sequence[int], place: int = 0) -> tuple[Numbers, Array]:
+    """(index in `active` or -1, work) of each form: the first of its classes that is active, or with `place` 1 the next behind it."""
     import numpy as np
 
     if not len(active):
         return np.full(len(samples.forms), -1, np.int64), np.zeros(len(samples.forms))
     columns, measured = np.array(active, np.int64), np.array([MEASURES.index(row.measure) for row in CLASSES])
-    holds = samples.matches[:, columns]
+    holds, every = samples.matches[:, columns], np.arange(len(samples.forms))
+    for _ in range(place):
+        holds[every, np.argmax(holds, axis=1)] = False
     first = np.argmax(holds, axis=1)
-    known = holds.any(axis=1) & ~samples.free
-    amount = samples.amounts[np.arange(len(first)), measured[columns][first]] if len(first) else np.zeros(0)
-    known &= amount > 0.0  # work that cannot be counted tells nothing of a rate
-    return np.where(known, first, -1), np.where(known, amount, 0.0)
+    known = holds[every, first] & ~samples.free
+    return np.where(known, first, -1), np.where(known, samples.amounts[every, measured[columns][first]], 0.0)
 
 
 def price(samples: Samples, active: Sequence[int], slowness: Array) -> Priced:
@@ -135,36 +136,37 @@ def _enough(samples: Samples, chosen: Flags, classes: Iterable[int]) -> list[int
             break
         active = kept
     worth = _worth(samples, chosen, active)
-    least_worth = min(worth, key=lambda index: worth[index], default=None)
-    if least_worth is not None and (len(active) > MOST_LINES or worth[least_worth] < LEAST_WORTH):
-        return _enough(samples, chosen, [index for index in active if index != least_worth])
-    return active
+    least_first = sorted(worth, key=lambda index: worth[index])
+    poor = sum(worth[index] < LEAST_WORTH for index in least_first)
+    if not least_first or (not poor and len(active) <= MOST_LINES):
+        return active
+    gone = least_first[: max(1, max(poor, len(active) - MOST_LINES) // 3)]
+    return _enough(samples, chosen, [index for index in active if index not in gone])
 
 
 def _worth(samples: Samples, chosen: Flags, active: Sequence[int]) -> dict[int, float]:
-    """By class that has others behind it: the share of all time by which its operators would be priced otherwise by the next line."""
+    """By class that has others behind it: the share of a model's time by which its operators would be priced otherwise by
+    the next line (root of the mean square over models: a few per cent of one model weigh more than little of each)."""
     import numpy as np
 
     priced = price(samples, active, _stated(samples, active))
     use = chosen[samples.kernel_segment] & (samples.kernel_seconds > CLOCK)
     forms, seconds = priced.main[use], samples.kernel_seconds[use]
     total = np.bincount(samples.kernel_segment[use], seconds, minlength=len(samples.segments))
-    count = np.array([SINGLE_WEIGHT**2 if s.single else 1.0 for s in samples.segments]) * (total > 0)
-    share = seconds * (count / count.sum() / np.maximum(total, CLOCK))[samples.kernel_segment[use]]
+    models = ~np.array([s.single for s in samples.segments], bool) & (total > 0)
+    count = (models if models.any() else total > 0).astype(float)
+    share = seconds / total[samples.kernel_segment[use]]
     slow = _medians(priced.line[forms], priced.amount[forms], seconds, len(active))
-    found = {}
-    for place, index in enumerate(active):
-        mine = priced.line[forms] == place
-        others = [other for other in active if other != index]
-        line, amount = lines_of(samples, others)
-        behind = line[forms[mine]]
-        if index in LONELY or (behind < 0).any():
-            continue  # nothing else prices them all
-        places = np.array([active.index(other) for other in others], np.int64)
-        expected = amount[forms[mine]] * slow[places[behind]]
-        own = priced.amount[forms[mine]] * slow[place]
-        found[index] = float(np.sum(share[mine] * np.minimum(np.abs(np.log(np.maximum(expected, 1e-12) / np.maximum(own, 1e-12))), 1.0)))
-    return found
+    line, behind = priced.line[forms], lines_of(samples, active, 1)
+    next_line, next_amount = behind[0][forms], behind[1][forms]
+    own, other = priced.amount[forms] * slow[line], next_amount * slow[next_line]
+    off = share * np.minimum(np.abs(np.log(np.maximum(other, 1e-12) / np.maximum(own, 1e-12))), 1.0)
+    known = line >= 0
+    cells = samples.kernel_segment[use][known] * len(active) + line[known]
+    lost = np.bincount(cells, off[known], minlength=len(samples.segments) * len(active)).reshape(-1, len(active))
+    lost = ((lost**POWER * count[:, None]).sum(axis=0) / count.sum()) ** (1 / POWER)
+    alone = np.bincount(line[line >= 0], next_line[line >= 0] < 0, minlength=len(active))
+    return {index: float(lost[k]) for k, index in enumerate(active) if not alone[k] and index not in LONELY}
 
 
 def _medians(line: Numbers, amount: Array, seconds: Array, count: int) -> Array:
@@ -278,8 +280,7 @@ def _non_negative(rows: Array, goal: Array) -> Array:
     if not used.any():
         return found
     scaled = rows[:, used] / length[used]
-    ridge = 1e-5 * np.eye(scaled.shape[1])
-    upper = np.asarray(np.linalg.qr(np.concatenate([scaled, ridge]), mode="r"))
-    target = np.linalg.lstsq(upper.T, scaled.T @ goal, rcond=None)[0]
-    found[used] = nnls(upper, target)[0] / length[used]
+    gram = scaled.T @ scaled
+    upper = np.linalg.cholesky(gram + 1e-9 * np.eye(len(gram))).T
+    found[used] = nnls(upper, np.linalg.solve(upper.T, scaled.T @ goal))[0] / length[used]
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...targets.calibrated_cost import inner, name_of, runs_once, work
@@ -32,6 +32,8 @@ class Samples:
     opset: int
     """The newest that the target takes."""
     forms: tuple[OperatorView, ...]
+    dtypes: tuple[str, ...]
+    """Of each form: what it is computed in."""
     matches: Flags
     """[form, class]: whether the line of CLASSES fits the operator."""
     amounts: Array
@@ -61,11 +63,11 @@ class Samples:
     """[segment]: bytes of its weights."""
 
 
-def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Device, blocks: Sequence[Block]) -> Samples:
-    """All segments with kernels, as arrays."""
+def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Device) -> Samples:
+    """All segments with kernels, as arrays; work in no blocks."""
     import numpy as np
 
-    table = _Forms(target, device, tuple(blocks))
+    table = _Forms(target, device)
     member_form: list[int] = []
     member_kernel: list[int] = []
     starts: list[int] = []
@@ -81,7 +83,8 @@ def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Devi
             kernels.append((index, seconds, weight_bytes(kernel.views, kernel.compute_dtype), launches))
     columns = list(zip(*kernels, strict=True)) or [(), (), (), ()]
     return Samples(
-        opset=target.opset[1], forms=tuple(table.views), matches=np.array(table.matches, bool).reshape(-1, len(CLASSES)),
+        opset=target.opset[1], forms=tuple(table.views), dtypes=tuple(table.dtypes),
+        matches=np.array(table.matches, bool).reshape(-1, len(CLASSES)),
         amounts=np.array(table.amounts, float).reshape(-1, len(MEASURES)),
         inner=np.array(table.inner, float), roofline=np.array(table.roofline, float), free=np.array(table.free, bool),
         member_form=np.array(member_form, np.int64), member_kernel=np.array(member_kernel, np.int64),
@@ -100,13 +103,24 @@ def _seconds(segment: MeasuredSegment, kernel: MeasuredKernel) -> float:
     return float("nan") if kernel.seconds is None else kernel.seconds
 
 
+def with_blocks(samples: Samples, blocks: Sequence[Block]) -> Samples:
+    """The same operators, their operations counted in other blocks."""
+    amounts = samples.amounts.copy()
+    padded = {name for block in blocks for name in block.operators}
+    for form, view in enumerate(samples.forms):
+        if view.operator in padded:
+            amounts[form, 0] = work(view, "operations", blocks, samples.dtypes[form])
+    return replace(samples, amounts=amounts)
+
+
 class _Forms:
     """Distinct operators, numbered as they come."""
 
-    def __init__(self, target: Target, device: Device, blocks: tuple[Block, ...]) -> None:
-        self._target, self._device, self._blocks = target, device, blocks
+    def __init__(self, target: Target, device: Device) -> None:
+        self._target, self._device = target, device
         self._known: dict[tuple[object, ...], int] = {}
         self.views: list[OperatorView] = []
+        self.dtypes: list[str] = []
         self.matches: list[list[bool]] = []
         self.amounts: list[list[float]] = []
         self.inner: list[float] = []
@@ -125,8 +139,9 @@ class _Forms:
         name = name_of(view)
         free = runs_once(view)
         self.views.append(view)
+        self.dtypes.append(compute_dtype)
         self.matches.append([name in row.operators and guard_holds(self._device, view, row.where) for row in CLASSES])
-        self.amounts.append([work(view, measure, self._blocks, compute_dtype) for measure in MEASURES])  # type: ignore[arg-type]
+        self.amounts.append([work(view, measure, (), compute_dtype) for measure in MEASURES])  # type: ignore[arg-type]
         self.inner.append(inner(view) or 0.0)
         self.roofline.append(0.0 if free else kernel_seconds(self._target, self._device, (view,), compute_dtype))
         self.free.append(free)

@@ -30,6 +30,8 @@ class _View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     has_body: bool
     functions: frozenset[str]
     quantised: bool
+    bodies: tuple[tuple[_View, ...], ...] = ()
+    trips: int | None = 1
 
 
 class _Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,4 +128,6 @@ def _view(raw: _View) -> OperatorView:
         has_body=raw.has_body,
         functions=raw.functions,
         quantised=raw.quantised,
+        bodies=tuple(tuple(map(_view, body)) for body in raw.bodies),
+        trips=raw.trips,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ...passes.graph.graph import Graph
 from ...passes.place.known_plans import other_placements
 from ...passes.place.placed import Placement
+from ...passes.place.uncosted import Uncosted
 from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ..bundle.confidence_record import ConfidenceRecord
@@ -26,6 +27,7 @@ from .limits import OF_TIME, arena_room, broken, limit_records, loading_notes
 from .plan_memories import with_memories
 from .predict import Predictions, predict
 from .segments import Compiled
+from .uncosted import cost_lines, uncosted_of, unproven_without
 from .views import plan_with_views
 
 PACKAGE = "package"
@@ -41,6 +43,8 @@ class PlannedModel:
     predicted: Predictions
     confidence: ConfidenceRecord | None = None
     """Of the predicted latency; None where no device in use is calibrated."""
+    uncosted: tuple[Uncosted, ...] = ()
+    """Operators that have no cost: the predicted latency is a lower bound while there are any."""
     notes: tuple[str, ...] = ()
 
 
@@ -86,7 +90,9 @@ def plan_work(loaded: LoadedModel, work: Work, stage: Stage, options: PassOption
         problem = broken(planned.limits)
         if problem is None:
             assert work.placement is not None
-            return replace(planned, notes=(*forced_by_limits(work.placement), *loading_notes(work.target, planned.predicted)))
+            return replace(
+                planned, notes=(*planned.notes, *forced_by_limits(work.placement), *loading_notes(work.target, planned.predicted))
+            )
         breaking = planned
     except (Infeasible, TargetError) as refused:
         problem = refused
@@ -140,5 +146,16 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
         )
         found = predict(compiled, work.target, latency=latency, arena=arena.arena.mapped)
         confidence = confidence_of(work.placement, latency)
-        limits = with_doubts(limit_records(work.target, found), confidence)
-    return PlannedModel(loaded=loaded, work=work, compiled=compiled, arena=arena, limits=limits, predicted=found, confidence=confidence)
+        missing = uncosted_of(work.placement.question)
+        limits = unproven_without(with_doubts(limit_records(work.target, found), confidence), missing)
+    return PlannedModel(
+        loaded=loaded,
+        work=work,
+        compiled=compiled,
+        arena=arena,
+        limits=limits,
+        predicted=found,
+        confidence=confidence,
+        uncosted=missing,
+        notes=tuple(cost_lines(work.placement.question)),
+    )

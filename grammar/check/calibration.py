@@ -60,7 +60,9 @@ class Written:
 
 
 def check_calibrations(devices: Sequence[Device], memories: Sequence[Memory], precision: Precision, context: Context) -> None:
-    """Reports what is wrong with the calibrations of a target."""
+    """Reports what is wrong with the calibrations of a target, once every line of it could be read."""
+    if any(found.severity == "error" for found in context.report.found):
+        return
     for device in devices:
         if device.calibration is None:
             continue

@@ -33,7 +33,11 @@ def _peaks(device: Device, rate: Rate, precision: Precision) -> list[Peak]:
     asked = {dtype for part in conjuncts(rate.where) for dtype in _asked(part)} if rate.where is not None else set()
     asked |= NARROW_INTEGERS if _OF_INTEGERS.issuperset(rate.operators) else set()
     narrowed = {into for into, operand in precision.compute if operand in asked} | ({precision.default} if asked & FLOATS else set())
-    found = [peak for peak in device.peaks if peak.dtype in asked | narrowed or (peak.dtype.removeprefix("u") in asked)]
+    found = [
+        peak
+        for peak in device.peaks
+        if peak.dtype in asked | narrowed or peak.dtype.removeprefix("u") in {dtype.removeprefix("u") for dtype in asked}
+    ]
     return found if asked else list(device.peaks)
 
 

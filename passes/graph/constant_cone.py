@@ -5,7 +5,7 @@ A device that takes such operators together with their reader still has the cons
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from .links import Links
 from .node import Node
@@ -36,3 +36,14 @@ def carried(links: Links, tensors: Tensors, results: Collection[str]) -> Callabl
     return lambda tensor: bool(
         cone(tensor, links.producer, tensors.constants.__contains__, lambda name: links.count(name) + (name in results))
     )
+
+
+def computed_once(nodes: Sequence[Node], constant: Callable[[str], bool], kept: Collection[str]) -> frozenset[str]:
+    """What nodes (in topological order) write that runtimes compute once, when they load the model: from constants alone, by any operator
+    but those of `kept`, which runtimes do not fold."""
+    found: set[str] = set()
+    for node in nodes:
+        reads = node.reads
+        if reads and node.kind not in kept and all(name in found or constant(name) for name in reads):
+            found.update(node.writes)
+    return frozenset(found)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...targets.calibrated_cost import KernelTime, kernel_time
-from ...targets.cost import FREE, limiting_memory
+from ...targets.cost import KEPT, limiting_memory, runs_once
 from ...targets.model import Device, RewriteLine, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import No, guard_holds, supports
+from ..graph.constant_cone import computed_once
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.versions import declared, readable, unlike
@@ -78,11 +79,14 @@ class Candidates:
         for rewrite in rewrites:
             for operator in rewrite.operators:
                 self._by_operator.setdefault(operator, []).append(rewrite)
+        self._once = computed_once(graph.nodes, lambda name: graph.tensor(name).const, KEPT)
         self._known: dict[tuple[object, ...], Answer] = {}
 
     def ask(self, node: Node, device: Device) -> Answer:
         """How `device` would run `node`, or why it cannot."""
         view = self._graph.view(node)
+        if self._once.issuperset(node.writes):
+            view = replace(view, inputs={label: replace(tensor, const=True) for label, tensor in view.inputs.items()})
         key = (device.name, *_signature(self._graph, node, view))
         found = self._known.get(key)
         if found is None:
@@ -155,7 +159,7 @@ class Candidates:
             return Refusal(device.name, (str(answer),))
         kernel = kernel_time(self._target, device, (view,), answer.compute_dtype, self._weights)
         origin = str(answer.rule.origin) if answer.rule else str(device.origin)
-        launches = 0 if view.operator in FREE and not view.domain else 1
+        launches = 0 if runs_once(view) else 1
         memory = limiting_memory(self._target, device, view, answer.compute_dtype)
         return Implementation(
             device.name, NATIVE, kernel.seconds, launches, answer.compute_dtype, 0.0, origin, memory.name if memory else "",

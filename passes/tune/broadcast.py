@@ -32,8 +32,11 @@ FUSED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 def match_column(graph: Graph, node: Node) -> Bindings | None:
-    """The first operand of one element that has fewer axes than the result, a column."""
+    """The first operand of one element that has fewer axes than the result, a column. onnxruntime has PRelu in fp32 alone; what it writes
+    in its place for another dtype need not take the other shape."""
     result = extents(graph, node.outputs[0])
+    if node.kind == "PRelu" and graph.tensor(node.inputs[0]).dtype != "fp32":
+        return None
     if result is None or len(result) < 2 or result[-1] != 1 or prod(result) < LEAST_COLUMN:
         return None
     for index, name in enumerate(node.inputs):

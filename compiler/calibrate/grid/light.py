@@ -119,7 +119,7 @@ def _moved() -> Iterator[KernelModel]:
         yield KernelModel(
             f"Gather {count} of {rows}x{extent}", [Step("Gather", ("w", "i"))], {"i": ("int64", (1, count))}, {"w": weights(rows, extent)}
         )
-    for source, code, kind in (("float32", 7, "int64"), ("int64", 1, "float32"), ("float32", 10, "float16"), ("bool", 1, "float32")):
+    for source, code, kind in _casts():
         for shape in ((1, 128, 128), (1, 32, 112, 112)):
             yield KernelModel(
                 f"Cast {source} to {kind} {_spelled(shape)}", [Step("Cast", ("x",), attributes={"to": code})], {"x": (source, shape)}
@@ -170,3 +170,11 @@ def _windows() -> Iterator[KernelModel]:
 
 def _spelled(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) if prod(shape) and shape else "scalar"
+
+
+def _casts() -> Iterator[tuple[str, int, str]]:
+    """(from, onnx's number of the dtype, to)."""
+    yield "float32", 7, "int64"
+    yield "float32", 10, "float16"
+    yield "int64", 1, "float32"
+    yield "bool", 1, "float32"

@@ -14,8 +14,8 @@ from small_models import RELU, parse, save
 from autoglmc.compiler import cli
 
 Screen = pytest.CaptureFixture[str]
-QUIET = {"compile", "run", "verify", "check", "why", "rules", "targets", "diff", "new-target", "fmt", "probe", "what-if"}
-VERBOSE = {"compile", "run", "verify", "check", "why", "rules", "targets", "probe", "what-if"}
+QUIET = {"calibrate", "compile", "run", "verify", "check", "why", "rules", "targets", "diff", "new-target", "fmt", "probe", "what-if"}
+VERBOSE = {"calibrate", "compile", "run", "verify", "check", "why", "rules", "targets", "probe", "what-if"}
 JSON = QUIET | {"show", "cache"}
 NEITHER = {"lsp", "completion"}
 """What they print is for another program."""
