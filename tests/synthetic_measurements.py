@@ -49,10 +49,12 @@ def conv(channels: int, out: int, size: int, kernel: int, group: int = 1) -> Ope
     return view("Conv", inputs, ("Y", (1, out, size, size)), **attributes)
 
 
-def operator(kind: str, source: random.Random) -> OperatorView:
+def operator(kind: str, source: random.Random, tiny: bool = False) -> OperatorView:
     """One of a kind, of a random size."""
     channels, size, rows = source.choice((16, 24, 40, 64, 96, 160, 256)), source.choice((7, 14, 28, 56)), source.choice((16, 64, 197, 384))
     wide = source.choice((64, 192, 384, 768))
+    if tiny:
+        channels, size, rows, wide = source.choice((16, 24, 40)), source.choice((7, 14)), 16, 64
     image, sequence = (1, channels, size, size), (1, rows, wide)
     if kind == "depthwise":
         return conv(channels, channels, size, 3, channels)
@@ -74,7 +76,9 @@ def operator(kind: str, source: random.Random) -> OperatorView:
     return view("Add", {"A": (image, False), "B": (image, False)}, ("C", image))
 
 
-def measured(truth: Truth, networks: int, noise: float, seed: int = 0, length: int = 60, profiled: bool = True) -> Measurement:
+def measured(
+    truth: Truth, networks: int, noise: float, seed: int = 0, length: int = 60, profiled: bool = True, tiny: bool = False
+) -> Measurement:
     """Networks of random operators; every time is off by a factor of (1 ± noise), latencies and profiles apart."""
     source = random.Random(seed)
     kinds = sorted(truth.rates)
@@ -85,16 +89,14 @@ def measured(truth: Truth, networks: int, noise: float, seed: int = 0, length: i
     segments = []
     for number in range(networks):
         own = source.sample(kinds, max(1, len(kinds) * 2 // 3))
-        chosen = [(kind, operator(kind, source)) for kind in (source.choice(own) for _ in range(source.randint(length // 3, length)))]
+        chosen = [(kind, operator(kind, source, tiny)) for kind in (source.choice(own) for _ in range(source.randint(length // 3, length)))]
         weights = sum(t.bytes or 0 for _, op in chosen for t in op.inputs.values() if t.const)
         streamed = max(0.0, weights - truth.beyond) / truth.bandwidth
         seconds = [work(op, UNITS[kind], (BLOCK,), "fp32") / truth.rates[kind] for kind, op in chosen]  # type: ignore[arg-type]
         total = truth.dispatch + sum(seconds) + truth.launch * len(seconds) + streamed
         kernels = tuple(
-            MeasuredKernel(
-                name=f"{op.name}{k}", views=(op,), compute_dtype="fp32", seconds=blurred(s + truth.overhead) if profiled else None
-            )
-            for k, ((_, op), s) in enumerate(zip(chosen, seconds, strict=True))
+            MeasuredKernel(name=f"{kind} {k}", views=(op,), compute_dtype="fp32", seconds=blurred(s + truth.overhead) if profiled else None)
+            for k, ((kind, op), s) in enumerate(zip(chosen, seconds, strict=True))
         )
         segments.append(
             MeasuredSegment(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -55,10 +55,9 @@ def fit(measurement: Measurement, target: Target, *, date: str = "", with_holdou
         raise ValueError("nothing was measured: no operator and no model has a time")
     everything = np.ones(len(segments), bool)
     samples, rates, blocks = _best(segments, target, device, everything)
-    rates = unbiased(samples, everything, rates)
 
     def without(chosen: Flags) -> Predicted:
-        own = unbiased(samples, chosen, _rates(samples, chosen, device, rates.beyond))
+        own = _rates(samples, chosen, device, rates.beyond)
         return predict_segments(samples, own, calibration_of(samples, chosen, own, blocks, note="", version=""))
 
     held = hold_out(segments, without) if with_holdout else ()
@@ -74,7 +73,7 @@ def fit(measurement: Measurement, target: Target, *, date: str = "", with_holdou
         predicted=predict_segments(samples, rates, calibration),
         held=held,
         failures=failures_of(held, calibration) if with_holdout else (),
-        notes=() if _profiled(samples, everything) else (ONE_RATE,),
+        notes=tuple(_notes(held, calibration, _profiled(samples, everything))),
     )
 
 
@@ -83,7 +82,9 @@ def _profiled(samples: Samples, chosen: Flags) -> bool:
 
 
 def _rates(samples: Samples, chosen: Flags, device: Device, beyond: float) -> Rates:
-    return fit_rates(samples, chosen, beyond) if _profiled(samples, chosen) else one_rate(samples, chosen, device, beyond)
+    if not _profiled(samples, chosen):
+        return one_rate(samples, chosen, device, beyond)
+    return unbiased(samples, chosen, fit_rates(samples, chosen, beyond))
 
 
 def _best(segments: Sequence[MeasuredSegment], target: Target, device: Device, chosen: Flags) -> tuple[Samples, Rates, tuple[Block, ...]]:
@@ -96,7 +97,7 @@ def _best(segments: Sequence[MeasuredSegment], target: Target, device: Device, c
         tried.append((misfit(samples, chosen, rates), multiple, samples, rates, blocks))
     _, _, samples, rates, blocks = min(tried, key=lambda one: (round(one[0], 3), one[1]))
     if rates.weight_slowness > 0:
-        others = [fit_rates(samples, chosen, size * 2.0**20) for size in CACHES]
+        others = [_rates(samples, chosen, device, size * 2.0**20) for size in CACHES]
         rates = min(others, key=lambda one: (round(misfit(samples, chosen, one), 3), one.beyond))
     return samples, rates, blocks
 
@@ -173,6 +174,15 @@ def failures_of(held: Sequence[HeldOut], calibration: Calibration) -> tuple[str,
             "measure more networks"
         )
     return tuple(found)
+
+
+def _notes(held: Sequence[HeldOut], calibration: Calibration, profiled: bool) -> Iterator[str]:
+    if not profiled:
+        yield ONE_RATE
+    if not held:
+        yield "no network could be held out: how far predictions are off is not known"
+    elif calibration.holdout is not None and calibration.holdout.interval is None:
+        yield f"{len(held)} predictions of held-out networks are too few for an interval that holds 90 %"
 
 
 def note_of(measurement: Measurement, segments: Sequence[MeasuredSegment], date: str) -> str:

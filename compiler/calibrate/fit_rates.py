@@ -26,12 +26,16 @@ MOST_LINES = 40
 LEAST_WORTH = 1e-3
 """Share of a model's time below which a line of its own is not worth a number."""
 POWER = 1.5
+"""Exponent of the mean over models by which a line is weighed: above 1, much of one model is worth more than little of each."""
+EVEN = 0.25
+"""Share of a model's weight that its operators have alike; the rest is by their time."""
 ROUNDS = 4
 CLOCK = 2e-6
 """Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
 KERNEL_BEND, LATENCY_BEND = 0.4, 0.25
 """Relative error from which a row's weight falls."""
-LATENCY_WEIGHT = 3.0
+LATENCY_WEIGHT = 1.5
+"""Of a whole latency, against all operators of its model together."""
 SINGLE_WEIGHT = 0.2
 """Of a kernel of the grid, against a network."""
 
@@ -111,7 +115,7 @@ def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
             break
         active = kept
     count = len(active)
-    slowness = np.maximum(solved[:count], _fastest(samples, chosen, active) if count else solved[:0])
+    slowness = np.maximum(solved[:count], _fastest(samples, chosen, active, float(solved[-1])) if count else solved[:0])
     launch, dispatch, weight, overhead = map(float, solved[count:])
     return Rates(tuple(active), tuple(map(float, slowness)), launch, dispatch, weight, beyond, overhead)
 
@@ -195,19 +199,19 @@ def _stated(samples: Samples, active: Sequence[int]) -> Array:
     return found
 
 
-def _fastest(samples: Samples, chosen: Flags, active: Sequence[int]) -> Array:
-    """The least seconds per unit of work that any operator of each line took; the roofline's where none was timed by itself. No line is
-    faster, whatever latencies of whole models seem to leave to it."""
+def _fastest(samples: Samples, chosen: Flags, active: Sequence[int], overhead: float) -> Array:
+    """Half of the least seconds per unit of work that any operator of each line took, among those that took much more than the profiler
+    itself; a tenth of the roofline's where none did. No line is faster, whatever latencies of whole models seem to leave to it."""
     import numpy as np
 
-    found = _stated(samples, active)
-    priced = price(samples, active, found)
+    stated = _stated(samples, active)
+    priced, found = price(samples, active, stated), 0.1 * stated
     line, amount = priced.line[priced.main], priced.amount[priced.main]
-    use = chosen[samples.kernel_segment] & (samples.kernel_seconds > CLOCK) & (amount > 0)
+    use = chosen[samples.kernel_segment] & (samples.kernel_seconds > 4.0 * overhead + CLOCK) & (amount > 0)
     for k in range(len(active)):
         mine = use & (line == k)
         if mine.any():
-            found[k] = 0.8 * float(np.min(samples.kernel_seconds[mine] / amount[mine]))
+            found[k] = 0.5 * float(np.min((samples.kernel_seconds[mine] - overhead) / amount[mine]))
     return found
 
 
@@ -228,11 +232,11 @@ def _solve(samples: Samples, chosen: Flags, active: Sequence[int], beyond: float
 
 
 def _trust(expected: Array, goal: Array, bend: Array) -> Array:
-    """What a row counts in the next round. Errors are taken of the geometric mean of what was expected and what was measured, so that half
-    and twice are equally wrong: of the measured alone, a fit would rather be too fast."""
+    """What a row counts in the next round. Errors are taken of the mean of what was expected and what was measured, so that half and twice
+    are equally wrong: of the measured alone, a fit would rather be too fast, and follow rows that are far too small."""
     import numpy as np
 
-    middle = np.sqrt(np.clip(expected, 0.1, 10.0) * np.clip(goal, 0.1, 10.0))
+    middle = (np.maximum(expected, 0.1) + np.maximum(goal, 0.1)) / 2.0
     off = np.abs(expected - goal) / middle
     return np.asarray(np.sqrt(np.minimum(1.0, bend / np.maximum(off, 1e-12))) / middle)
 
@@ -259,7 +263,9 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     profiled = np.bincount(segment[use], samples.kernel_seconds[use], minlength=len(whole))
     scale = np.maximum(samples.kernel_seconds[use], CLOCK)
     latencies = chosen & (samples.latency > 0)
-    weight = np.sqrt(samples.kernel_seconds[use] / profiled[segment[use]]) * np.where(single[segment[use]], SINGLE_WEIGHT, 1.0)
+    alike = np.bincount(segment[use], minlength=len(whole))[segment[use]]
+    share = (1.0 - EVEN) * samples.kernel_seconds[use] / profiled[segment[use]] + EVEN / alike
+    weight = np.sqrt(share) * np.where(single[segment[use]], SINGLE_WEIGHT, 1.0)
     trusted = LATENCY_WEIGHT * np.where(single, SINGLE_WEIGHT, 1.0) * np.minimum(1.0, 0.05 / floor)
     return (
         np.concatenate([kernels[use] / scale[:, None], whole[latencies] / samples.latency[latencies, None]]),

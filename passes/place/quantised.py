@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...targets.dtypes import FLOATS
+from ...targets.dtypes import BITS, FLOATS
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.support import device_dtypes
@@ -148,9 +148,11 @@ def _settle(
 
 
 def integer_dtypes(device: Device) -> frozenset[str]:
-    """Dtypes that it computes quantised units in: those of its table, and with `supports all` those that it states a peak for."""
+    """Dtypes that it computes quantised units in: those of its table, and with `supports all` those that it states a peak for, with a sign
+    and without: multipliers take either, and so does their peak (`cost.peak_rate`)."""
     everything = any(block.everything for block in device.supports)
-    return frozenset((*device_dtypes(device), *(peak.dtype for peak in device.peaks if everything))) - FLOATS
+    rated = {name for peak in device.peaks if everything for name in (peak.dtype, f"u{peak.dtype}", peak.dtype.removeprefix("u"))}
+    return frozenset((*device_dtypes(device), *(name for name in rated if name in BITS))) - FLOATS
 
 
 def view_of(graph: Graph, node: Node, unit: QuantisedUnit) -> OperatorView:

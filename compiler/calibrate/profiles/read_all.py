@@ -14,7 +14,7 @@ from .of_bundle import Imported, import_profiles
 from .other_tools import profile_of
 from .rows import ProfileFile, text_of
 
-TIME = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(us|ms|s)")
+TIME = re.compile(r"(\d{1,12}(?:\.\d{1,20})?)\s*(us|ms|s)")
 UNITS: Mapping[str, float] = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from shape_models import CORPUS, Sizes, random_model
+from shape_models import CORPUS, FLOAT, Sizes, Writer, random_model
 
 from autoglmc.compiler.devices.cpu_session import open_session
+from autoglmc.compiler.load.bind_shapes import bind_shapes
 from autoglmc.compiler.load.fold import simplify
+from autoglmc.compiler.load.infer_shapes import infer_shapes
+from autoglmc.compiler.load.known.infer_node import NodeInference
+from autoglmc.compiler.load.known.propagate import propagate
+from autoglmc.compiler.load.known.types import sizes_of
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.load.source import MemoryModel
 from autoglmc.compiler.load.structure import all_graphs
@@ -68,3 +75,21 @@ def run_all(proto: onnx.ModelProto) -> dict[str, np.ndarray]:
         dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         fed[value.name] = np.ones(dims, helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
     return dict(zip(names, session.run(names, fed), strict=True))
+
+
+@pytest.mark.parametrize("layers", [20, 80])
+def test_every_node_is_inferred_at_most_once(layers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each layer's shape is read from the one before, so that no whole inference would see more than one layer."""
+    w = Writer()
+    x = w.input("x", FLOAT, ["batch", "seq"])
+    for _ in range(layers):
+        swapped = (w.op("Max", w.dim(x, axis), w.value([1])) for axis in (1, 0))
+        x = w.op("Reshape", x, w.sizes(*swapped))
+    model = w.model(x)
+    calls = Counter[str]()
+    infer = NodeInference._infer
+    monkeypatch.setattr(NodeInference, "_infer", lambda *of: (calls.update([of[1].name]), infer(*of))[1])
+    bind_shapes(model, {"batch": 3, "seq": 4})
+    found = propagate(infer_shapes(model))
+    assert found.values and max(calls.values()) == 1
+    assert sizes_of(found.types[x]) == [3, 4]
