@@ -42,8 +42,8 @@ def kernel_time(
         return KernelTime(kernel_seconds(target, device, views, compute_dtype))
     calibration = device.calibration
     members = [_operator_time(target, device, calibration, view, compute_dtype) for view in views]
-    slowest = max(members, key=lambda member: member.seconds)
-    if not calibration.weights_bandwidth:
+    slowest, in_bytes = max(members, key=lambda member: member[0].seconds)
+    if not calibration.weights_bandwidth or in_bytes:
         return slowest
     share = streamed_share(calibration.weights_beyond, model_weights)
     read = share * weight_bytes(views, compute_dtype) if share and not all(map(runs_once, views)) else 0.0
@@ -55,14 +55,17 @@ def streamed_share(beyond: float, weights: float) -> float:
     return max(0.0, weights - beyond) / weights if weights else 0.0
 
 
-def _operator_time(target: Target, device: Device, calibration: Calibration, view: OperatorView, compute_dtype: str) -> KernelTime:
+def _operator_time(
+    target: Target, device: Device, calibration: Calibration, view: OperatorView, compute_dtype: str
+) -> tuple[KernelTime, bool]:
+    """And whether its line counts bytes: the weights that it reads are then among them, and are not streamed a second time."""
     if runs_once(view):
-        return KernelTime(0.0)
+        return KernelTime(0.0), False
     rate = rate_of(calibration, device, view)
     if rate is None:
-        return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), f"no rate for {view.operator}")
+        return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), f"no rate for {view.operator}"), False
     amount = work(view, rate.measure, calibration.blocks, compute_dtype)
-    return KernelTime(amount / rate.value, outside(rate, view, amount))
+    return KernelTime(amount / rate.value, outside(rate, view, amount)), rate.measure == "bytes"
 
 
 def name_of(view: OperatorView) -> str:

@@ -113,7 +113,7 @@ def misfit(samples: Samples, chosen: Flags, rates: Rates) -> float:
     priced = price(samples, rates.lines, slowness)
     line, amount = priced.line[priced.main], priced.amount[priced.main]
     use = chosen[samples.kernel_segment] & (samples.kernel_seconds > 0) & (line >= 0)
-    streamed = streamed_bytes(samples, rates.beyond) * rates.weight_slowness
+    streamed = streamed_bytes(samples, priced, rates.beyond) * rates.weight_slowness
     expected = amount[use] * slowness[line[use]] + streamed[use] + rates.overhead
     seconds = samples.kernel_seconds[use]
     off = np.minimum(np.abs(np.log(np.maximum(expected, 1e-12) / seconds)), 1.0)

@@ -75,7 +75,7 @@ def _off(samples: Samples, rates: Rates, priced: Priced, mine: Flags, place: int
     measured = np.isfinite(seconds)
     if not measured.any():
         return None, int(mine.sum())
-    streamed = streamed_bytes(samples, rates.beyond)[mine] * rates.weight_slowness
+    streamed = streamed_bytes(samples, priced, rates.beyond)[mine] * rates.weight_slowness
     expected = (priced.amount[priced.main[mine]] * rates.slowness[place] + streamed + rates.overhead)[measured]
     return rounded(weighted_median(np.abs(seconds[measured] / expected - 1.0), seconds[measured]), 2), int(measured.sum())
 

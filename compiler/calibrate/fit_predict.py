@@ -36,7 +36,7 @@ def predict_segments(samples: Samples, rates: Rates, calibration: Calibration) -
         line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free[priced.main], 0.0, samples.roofline[priced.main])
     )
     bandwidth = calibration.weights_bandwidth
-    streamed = streamed_bytes(samples, calibration.weights_beyond) / bandwidth if bandwidth else np.zeros(len(work))
+    streamed = streamed_bytes(samples, priced, calibration.weights_beyond) / bandwidth if bandwidth else np.zeros(len(work))
     kernels = work + streamed + (calibration.launch or 0.0) * samples.kernel_launches
     unseen = _unseen(samples, calibration, line, amount, samples.inner[priced.main]) & (samples.kernel_launches > 0)
     count = len(samples.segments)

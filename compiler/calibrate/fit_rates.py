@@ -27,6 +27,8 @@ LEAST_WORTH = 1e-3
 """Share of a model's time below which a line of its own is not worth a number."""
 POWER = 1.5
 """Exponent of the mean over models by which a line is weighed: above 1, much of one model is worth more than little of each."""
+HOT_WEIGHT = 0.1
+"""Of a kernel that mostly reads its weights, and is alone: they then lie in a cache, where those of a model do not."""
 EVEN = 0.25
 """Share of a model's weight that its operators have alike; the rest is by their time."""
 ROUNDS = 4
@@ -64,6 +66,8 @@ class Priced:
     """[form]: place in Rates.lines, or -1."""
     amount: Array
     """[form]: work in the measure of its line."""
+    in_bytes: Flags
+    """[place in Rates.lines]: whether the line counts bytes, weights among them."""
     main: Numbers
     """[kernel]: the form that it costs."""
 
@@ -91,15 +95,17 @@ def price(samples: Samples, active: Sequence[int], slowness: Array) -> Priced:
     seconds = np.where(line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free, 0.0, samples.roofline))
     cost = seconds[samples.member_form]
     order = np.lexsort((np.arange(len(cost)), -cost, samples.member_kernel))
-    return Priced(line, amount, samples.member_form[order[samples.kernel_start]])
+    in_bytes = np.array([CLASSES[index].measure == "bytes" for index in active], bool)
+    return Priced(line, amount, in_bytes, samples.member_form[order[samples.kernel_start]])
 
 
-def streamed_bytes(samples: Samples, beyond: float) -> Array:
-    """[kernel]: bytes of weights that it reads from beyond the caches."""
+def streamed_bytes(samples: Samples, priced: Priced, beyond: float) -> Array:
+    """[kernel]: bytes of weights that it reads from beyond the caches and that its line does not count itself."""
     import numpy as np
 
     share = np.array([streamed_share(beyond, weights) for weights in samples.weights])
-    return np.where(samples.kernel_launches == 0, 0.0, samples.kernel_weights * share[samples.kernel_segment])
+    counted = np.append(priced.in_bytes, False)[priced.line[priced.main]]
+    return np.where(counted | (samples.kernel_launches == 0), 0.0, samples.kernel_weights * share[samples.kernel_segment])
 
 
 def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
@@ -249,7 +255,7 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     kernels = np.zeros((len(main), count + 4))
     known = priced.line[main] >= 0
     kernels[np.flatnonzero(known), priced.line[main][known]] = priced.amount[main][known]
-    kernels[:, count + 2] = streamed_bytes(samples, beyond)
+    kernels[:, count + 2] = streamed_bytes(samples, priced, beyond)
     rest = np.where(known | samples.free[main], 0.0, samples.roofline[main])
     whole = np.zeros((len(samples.latency), count + 4))
     np.add.at(whole, segment, kernels)
@@ -265,7 +271,8 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     latencies = chosen & (samples.latency > 0)
     alike = np.bincount(segment[use], minlength=len(whole))[segment[use]]
     share = (1.0 - EVEN) * samples.kernel_seconds[use] / profiled[segment[use]] + EVEN / alike
-    weight = np.sqrt(share) * np.where(single[segment[use]], SINGLE_WEIGHT, 1.0)
+    hot = single[segment] & np.append(priced.in_bytes, False)[priced.line[main]] & (samples.kernel_weights > 0.5 * priced.amount[main])
+    weight = np.sqrt(share) * np.where(single[segment[use]], SINGLE_WEIGHT, 1.0) * np.where(hot[use], HOT_WEIGHT, 1.0)
     trusted = LATENCY_WEIGHT * np.where(single, SINGLE_WEIGHT, 1.0) * np.minimum(1.0, 0.05 / floor)
     return (
         np.concatenate([kernels[use] / scale[:, None], whole[latencies] / samples.latency[latencies, None]]),
