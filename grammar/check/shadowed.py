@@ -74,15 +74,12 @@ class _Blocks:
 
 
 def _report(rate: Rate, hidden: Mapping[str, Rate], written: Mapping[Origin, Sequence[Arg]], context: Context) -> None:
-    if not hidden:
+    """A line that is reached for some of its operators is left alone: a general one lists what special ones took before it."""
+    if len(hidden) < len(rate.operators):
         return
     names, first = written[rate.origin], next(iter(hidden.values()))
-    note = (Note("the earlier line is here", written[first.origin][0].span),)
-    if len(hidden) == len(rate.operators):
-        message, span = "this line is never reached: an earlier one applies wherever it would", names[0].span.to(names[-1].span)
-    else:
-        message = f"this line is never reached for {', '.join(f'`{name}`' for name in hidden)}: an earlier one applies"
-        span = next(arg.span for arg in names if arg.text.removeprefix("ai.onnx::") in hidden)
+    note = Note("the earlier line is here", written[first.origin][0].span)
+    message, help = "this line is never reached: an earlier one applies wherever it would", "put special lines before general ones"
     context.report.add(
-        "warning", "HW0703", span, message, "the first line that applies counts: put special lines before general ones", note
+        "warning", "HW0703", names[0].span.to(names[-1].span), message, f"the first line that applies counts: {help}", (note,)
     )

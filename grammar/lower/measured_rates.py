@@ -56,7 +56,7 @@ def _operators(line: Line) -> list[Arg]:
     found: list[Arg] = []
     fine = True
     while name := line.reader.take("word", "an operator"):
-        fine = check_operator(name, line.context) and fine
+        fine = check_operator(name, line.context, in_range=False) and fine  # one line serves operators of many opsets
         found.append(name)
         if not line.reader.take_sign(","):
             break

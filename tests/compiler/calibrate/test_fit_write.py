@@ -77,12 +77,13 @@ def digits(count: int, low: float, high: float) -> st.SearchStrategy[float]:
 
 SHARES = digits(2, 0.01, 1.0)
 RANGES = st.tuples(digits(2, 1.0, 1e9), digits(2, 1.0, 1e12)).map(lambda ends: Range(min(ends), max(ends)))
+EXTENTS = st.tuples(st.integers(1, 10**9), st.integers(1, 10**9)).map(lambda ends: Range(float(min(ends)), float(max(ends))))
 KINDS = st.sampled_from([
     (("Conv",), "operations"), (("com.microsoft::FusedMatMul", "MatMul"), "operations"), (("Gelu", "Erf"), "elements"),
     (("Transpose",), "bytes"),
 ])  # fmt: skip
 PLAIN_LINES = st.builds(
-    Rate, operators=st.just(()), value=digits(3, 1e3, 7e11), measure=st.just("bytes"), seen=st.none() | RANGES, inner=st.none() | RANGES,
+    Rate, operators=st.just(()), value=digits(3, 1e3, 7e11), measure=st.just("bytes"), seen=st.none() | RANGES, inner=st.none() | EXTENTS,
     samples=st.none() | st.integers(1, 9999), spread=st.none() | SHARES, where=st.none(), origin=st.just(HERE),
 )  # fmt: skip
 LINES = st.builds(lambda line, kind: replace(line, operators=kind[0], measure=kind[1]), PLAIN_LINES, KINDS)
