@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from ...targets.model import Device, Target
 from ..devices.find_adapter import absence
 from ..driver.compile_model import compile_model
 from ..driver.result import CompileResult
-from ..errors import UserError
+from ..errors import UsageError, UserError
 from .fit_memory import MeasuredMemory
 from .grid.grid import grid
 from .measure.measure import Budget, Case, Refused, measure_cases
@@ -25,6 +26,8 @@ from .records import MeasuredSegment, Measurement
 SOURCES: Mapping[str, Callable[[], Source]] = {"ort": OrtSource, "openvino": OpenVinoSource}
 EMULATED = ("qnn",)
 """Runtimes that are an emulator on this machine."""
+FAMILIES: Mapping[str, tuple[str, ...]] = {"arm": ("arm", "aarch", "cortex"), "x86": ("x86", "amd64", "i386", "i686")}
+"""How words for a kind of processor begin: those of targets, and those of operating systems."""
 KERNELS, MODELS = Budget(latency=0.015, profile=0.03), Budget()
 Shapes = Mapping[str, int | tuple[int, ...]]
 Tell = Callable[[str], None]
@@ -56,12 +59,23 @@ def source_of(device: Device) -> Source:
             f"{device.name} cannot be measured here: what runs it on this machine is an emulator, and its times are not the device's",
             help=help,
         )
+    family, own = _family(device.kind), _family(platform.machine())
+    if family and own and family != own:
+        raise UserError(
+            f"{device.name} cannot be measured here: it is a processor of kind {device.kind}, and this machine is {platform.machine()}",
+            help=help,
+        )
     if adapter not in SOURCES:
         raise UserError(f"{device.name} cannot be measured here: nothing times the operators of runtime {adapter}", help=help)
     lack = absence(adapter, device.runtime.words)
     if lack is not None:
         raise UserError(f"{device.name} cannot be measured here: {lack.reason}", help=lack.help or help)
     return SOURCES[adapter]()
+
+
+def _family(kind: str) -> str:
+    """Of processors that run each other's programs; "" for a word that names none that is known."""
+    return next((family for family, words in FAMILIES.items() if kind.lower().startswith(words)), "")
 
 
 def measure_here(
@@ -73,8 +87,13 @@ def measure_here(
     kernels: bool = True,
     models: Budget = MODELS,
 ) -> MeasuredHere:
-    """Compiles every model for the target, measures its segments of the device, and the kernels of the grid; in interleaved passes."""
+    """Compiles every model for the target, measures its segments of the device, and the kernels of the grid; in interleaved passes.
+
+    Raises UserError where the device cannot be measured here, or a model is not there."""
     source = source_of(device)
+    for one in subjects:
+        if not one.path.is_file():
+            raise UsageError(f"{one.path} is not a file", help="give the models to measure, as .onnx files")
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
         folder = Path(scratch)
         tell("what the profiler takes")

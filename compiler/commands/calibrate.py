@@ -27,6 +27,8 @@ RAW = "Keep the measurement in this file; without --measure, fit the one that is
 NAME = "What the new target is called: T_NAME, in T.NAME.hw."
 OUTPUT = "The new target's file instead of T.NAME.hw."
 DEVICE = "The device to calibrate; needed where the target has several that can be measured."
+MOST_TOLD = 3
+"""Refused models that an error names."""
 KEEP = "Write the file though the calibration failed."
 PROFILE = "A profile of --bundle from the device itself: the CSV of docs/calibration.md, or what other tools write. Repeatable."
 BUNDLE = "The bundle that was profiled; one, or one for each --profile."
@@ -96,7 +98,7 @@ def calibrate_command(
         else:
             measured, refused, memory = _measured(models, machine, measure, device, not no_kernels, raw, shapes, tell)
         tell("fit")
-        fitted = _with_memory(_fit(fit, measured, machine), memory)
+        fitted = _with_memory(_fit(fit, measured, machine, refused), memory)
     written = not fitted.failures or keep_failed
     if written:
         _write(fitted, machine, measured.device, name, target, path)
@@ -232,11 +234,13 @@ def _environment() -> dict[str, str]:
     return {"processor": processor, "threads": "1", "date": datetime.date.today().isoformat()}
 
 
-def _fit(fit: Any, measured: Measurement, machine: Target) -> Fitted:
+def _fit(fit: Any, measured: Measurement, machine: Target, refused: Sequence[Refused]) -> Fitted:
     try:
         found: Fitted = fit(measured, machine)
     except ValueError as problem:
-        raise UserError(str(problem), help="--measure with more models, or on a quieter machine") from problem
+        why = "; ".join(f"{one.case}: {one.why}" for one in refused[:MOST_TOLD])
+        help = "--measure with more models, or on a quieter machine"
+        raise UserError(f"{problem}{f' ({why})' if why else ''}", help=help) from problem
     except ImportError as problem:
         raise UserError("fitting needs scipy, which is not installed", help="pip install 'autoglmc[calibrate]'") from problem
     return found
