@@ -84,9 +84,6 @@ def _measure_batchnorms(model: onnx.ModelProto, image: dict[str, np.ndarray]) ->
             node.op_type = "InstanceNormalization"
             del node.input[3:], node.output[1:], node.attribute[:]
             node.attribute.append(helper.make_attribute("epsilon", 1e-5))
-    normalised = [node for node in model.graph.node if node.op_type == "BatchNormalization"]
-    if not normalised:
-        return
     for node, fed in zip(normalised, _run(probe, image, [node.input[0] for node in normalised]), strict=True):
         _set(model.graph, node.input[BATCHNORM["mean"]], fed.mean(axis=(0, 2, 3)))
         _set(model.graph, node.input[BATCHNORM["variance"]], fed.var(axis=(0, 2, 3)) + 1e-4)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .calibration import Calibration
+from .calibration import Calibration, PowerModel
 from .formula import Expression
 from .origin import Fact, Origin
 from .rule_spec import RuleSpec
@@ -146,8 +146,17 @@ class Device:
     @property
     def computing_power(self) -> float | None:
         """Watts while it computes: as measured under full load, else as stated; None where neither is known."""
-        measured = self.calibration.power if self.calibration is not None else None
-        return self.active_power if measured is None else measured.full
+        return self.active_power if self.power_law is None else self.power_law.full
+
+    @property
+    def power_law(self) -> PowerModel | None:
+        """What was measured of its draw as a power of its load, idle draw included; None where nothing was."""
+        return self.calibration.power if self.calibration is not None else None
+
+    @property
+    def idle_watts(self) -> float:
+        """Watts beside what its work draws; 0 where the file states none, and where a measured law includes them."""
+        return 0.0 if self.power_law is not None else self.idle_power or 0.0
 
     @property
     def segment_dispatch(self) -> float:

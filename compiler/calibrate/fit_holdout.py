@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...passes.place.confidence import MOST_OUTSIDE
 from .fit_predict import Predicted
 from .records import MeasuredSegment
 
@@ -17,8 +18,6 @@ SPLITS, TRAINING = 20, 0.6
 FEW = 10
 """Below this many networks, each is left out once instead."""
 INTERVAL = 0.9
-MOST_OUTSIDE = 0.10
-"""Share of a model's predicted seconds outside what was measured from which it is refused."""
 SEED = 20261127
 
 

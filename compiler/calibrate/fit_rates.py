@@ -13,15 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...targets.calibrated_cost import streamed_share
+from ...targets.calibrated_cost import FEWEST, streamed_share
 from .fit_classes import CLASSES, LONELY
 from .fit_samples import MEASURES, Samples
 
 if TYPE_CHECKING:
     from .fit_samples import Array, Flags, Numbers
 
-LEAST = 5
-"""Measured operators that a line needs."""
 MOST_LINES = 40
 LEAST_WORTH = 1e-3
 """Share of a model's time below which a line of its own is not worth a number."""
@@ -140,7 +138,7 @@ def _enough(samples: Samples, chosen: Flags, classes: Iterable[int]) -> list[int
         place = line[samples.member_form[members]]
         counts = np.bincount(place[place >= 0], minlength=len(active))
         forms = np.bincount(line[seen] + 1, minlength=len(active) + 1)[1:]
-        least = np.array([1 if index in LONELY else LEAST for index in active])
+        least = np.array([1 if index in LONELY else FEWEST for index in active])
         kept = [index for k, index in enumerate(active) if counts[k] >= least[k] and forms[k] >= min(2, least[k])]
         if len(kept) == len(active):
             break

@@ -15,7 +15,7 @@ from .records import MeasuredKernel, MeasuredSegment, Measurement
 
 VERSION = 1
 MOST_BYTES = 1 << 30
-COUNTED_BY = ("cost.py", "calibrated_cost.py", "window.py")
+COUNTED_BY = ("cost.py", "calibrated_cost.py", "work/extents.py", "work/operations.py", "work/window.py")
 HELP = "measure again with `autoglmc calibrate --measure --raw FILE`"
 
 

@@ -10,8 +10,8 @@ from .fit_holdout import HeldOut
 
 CLIFF = 5.0
 LEAST_CLIFF = 20e-6
-"""Seconds from which an operator that is far off its line is told: below, launch and the profiler are most of it."""
-WORST, MOST_CLIFFS = 5, 20
+"""Seconds from which an operator that is far off its line is reported: of shorter ones, launch and the profiler are most of the time."""
+MOST_CLIFFS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,11 @@ class Operator:
     shapes: tuple[tuple[int | None, ...] | None, ...]
     measured: float
     predicted: float
+
+    @property
+    def off(self) -> float:
+        """Seconds between the two."""
+        return abs(self.measured - self.predicted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +55,16 @@ def by_network(fitted: Fitted) -> tuple[OfNetwork, ...]:
     found: dict[int, list[HeldOut]] = {}
     for one in fitted.held:
         found.setdefault(one.segment, []).append(one)
-    rows = (_of_network(fitted, segment, held) for segment, held in found.items())
+    worst: dict[int, Operator] = {}
+    for segment, kernel in operators(fitted):
+        if segment not in worst or kernel.off > worst[segment].off:
+            worst[segment] = kernel
+    rows = (_of_network(fitted, segment, held, worst.get(segment)) for segment, held in found.items())
     return tuple(sorted(rows, key=lambda row: (-abs(row.error), row.case)))
 
 
-def _of_network(fitted: Fitted, segment: int, held: list[HeldOut]) -> OfNetwork:
+def _of_network(fitted: Fitted, segment: int, held: list[HeldOut], worst: Operator | None) -> OfNetwork:
     measured = fitted.samples.segments[segment]
-    mine = [one for one in operators(fitted) if one[0] == segment]
-    worst = max(mine, key=lambda one: abs(one[1].measured - one[1].predicted), default=None)
     outside = sum(one.outside for one in held) / len(held)
     return OfNetwork(
         case=measured.case,
@@ -66,7 +73,7 @@ def _of_network(fitted: Fitted, segment: int, held: list[HeldOut]) -> OfNetwork:
         outside=outside,
         floor=measured.floor,
         refused=sum(one.refused for one in held) * 2 > len(held),
-        at_fault=worst[1] if worst else None,
+        at_fault=worst,
     )
 
 

@@ -9,7 +9,7 @@ from msgspec import to_builtins
 
 from ..plan.forced import contradiction, forced_by_limits
 from ..plan.sensitivity import Decider
-from ..plan.uncosted import cost_lines
+from ..plan.uncosted import cost_lines, uncosted_of
 from .explain_model import GroupRow, Subject, Why
 from .groups import Extra
 from .plans import ExplainedPlan
@@ -55,7 +55,7 @@ def _plan(plan: ExplainedPlan) -> dict[str, Any]:
         "nowhere": sum(place is None for place in plan.places),
         "latency": plan.total,
         "confidence": to_builtins(plan.confidence),
-        "uncosted": [] if plan.placement is None else cost_lines(plan.placement.question),
+        "uncosted": [] if plan.placement is None else cost_lines(plan.placement.question, uncosted_of(plan.placement.question)),
         "segments": plan.segments,
         "handoffs": plan.handoffs,
     }

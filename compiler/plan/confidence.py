@@ -12,7 +12,8 @@ from ..bundle.confidence_record import CalibrationRecord, ConfidenceRecord, Unco
 from ..bundle.manifest import LimitRecord
 from ..quantities import amount
 
-RISES_WITH_TIME = ("latency", "energy")
+TIMED = ("latency", "energy", "fps")
+"""Kinds of limit that rest on predicted seconds."""
 NOT_CALIBRATED = "the target is not calibrated for this model"
 
 
@@ -39,7 +40,7 @@ def with_doubts(limits: Sequence[LimitRecord], found: ConfidenceRecord | None) -
 
 
 def _doubt(limit: LimitRecord, found: ConfidenceRecord) -> str:
-    if limit.value is None or limit.kind not in (*RISES_WITH_TIME, "fps"):
+    if limit.value is None or limit.kind not in TIMED:
         return ""
     if not found.calibrated:
         return f"{NOT_CALIBRATED}: {found.outside:.0%} of the time is outside what was measured"

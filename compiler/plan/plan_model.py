@@ -157,5 +157,5 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
         predicted=found,
         confidence=confidence,
         uncosted=missing,
-        notes=tuple(cost_lines(work.placement.question)),
+        notes=tuple(cost_lines(work.placement.question, missing)),
     )

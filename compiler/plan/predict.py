@@ -88,22 +88,16 @@ def _draws(target: Target, busy: Mapping[str, float], latency: float) -> tuple[D
 
 def _draw(device: Device, busy: float, latency: float) -> Draw:
     """Active power while it computes and idle power for the rest; or what was measured as a power of its load."""
-    law = device.calibration.power if device.calibration is not None else None
+    law = device.power_law
     if law is None:
         return Draw(device.name, (device.active_power or 0.0) * busy, (device.idle_power or 0.0) * max(latency - busy, 0.0))
     return Draw(device.name, law.full * min(busy / latency, 1.0) ** law.exponent * latency if latency and busy else 0.0, 0.0)
 
 
 def _peak_watts(target: Target, busy: Mapping[str, float]) -> float:
-    idle = {device.name: _idle_watts(device) for device in target.devices}
+    idle = {device.name: device.idle_watts for device in target.devices}
     waiting = sum(idle.values())
     return max((waiting - idle[d.name] + (d.computing_power or 0.0) for d in target.devices if d.name in busy), default=waiting)
-
-
-def _idle_watts(device: Device) -> float:
-    """Beside what its work draws; a measured law includes it."""
-    measured = device.calibration is not None and device.calibration.power is not None
-    return 0.0 if measured else device.idle_power or 0.0
 
 
 def held_by_memory(compiled: Compiled, target: Target, arena: int) -> dict[str, Held]:

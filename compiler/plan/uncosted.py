@@ -10,6 +10,7 @@ from ...passes.place.placed import Question
 from ...passes.place.uncosted import Uncosted, UpperBound, uncosted, upper_bounds
 from ..bundle.manifest import LimitRecord
 from ..quantities import count
+from .confidence import TIMED
 
 NAMED = 3
 """Causes, and operators of each, that a sentence names."""
@@ -20,9 +21,10 @@ def uncosted_of(question: Question) -> tuple[Uncosted, ...]:
     return uncosted(question.graph, question.nodes)
 
 
-def cost_lines(question: Question) -> list[str]:
-    """For a user: which operators have no cost and why, and which are costed by an upper bound; nothing where all have one."""
-    return [*_uncosted_line(uncosted_of(question)), *_bounds_line(upper_bounds(question.graph, question.nodes))]
+def cost_lines(question: Question, missing: Sequence[Uncosted]) -> list[str]:
+    """For a user: which operators have no cost and why (`missing`, as `uncosted_of` found them), and which are costed by an upper bound;
+    nothing where all have one."""
+    return [*_uncosted_line(missing), *_bounds_line(upper_bounds(question.graph, question.nodes))]
 
 
 def unproven_without(limits: Sequence[LimitRecord], missing: Sequence[Uncosted]) -> tuple[LimitRecord, ...]:
@@ -30,10 +32,9 @@ def unproven_without(limits: Sequence[LimitRecord], missing: Sequence[Uncosted])
     if not missing:
         return tuple(limits)
     doubt = f"{count(len(missing), 'operator')} cannot be costed"
-    timed = ("latency", "energy", "fps")
     return tuple(
         structs.replace(limit, unproven="; ".join(filter(None, (limit.unproven, doubt))))
-        if limit.kind in timed and limit.value is not None
+        if limit.kind in TIMED and limit.value is not None
         else limit
         for limit in limits
     )

@@ -58,7 +58,7 @@ def read_setting(given: str, machine: Machine) -> Setting:
 
 
 def quantity_text(value: str, option: str) -> str:
-    """A number and its unit, parted by a blank. Whether they suit is for the language to say. Raises UsageError for anything else."""
+    """A number and its unit, separated by a blank. Whether they suit, the language decides. Raises UsageError for anything else."""
     found = QUANTITY.fullmatch(value) if len(value) <= LONGEST else None
     if found is None:
         raise UsageError(f"'{value.strip()}' is no number with a unit", where=option, help="for example 50us, 200MiB, 60%, 1.5 TOPS")

@@ -66,7 +66,7 @@ def read_axis(given: str, machine: Machine) -> Axis:
     number = find_number(word.strip(), machine.numbers, option, machine.target.name)
     found = FORM.fullmatch(spread)
     if found is None:
-        raise UsageError(f"'{spread}' is no range", where=option, help=EXAMPLE)
+        raise UsageError(f"'{spread}' is not a valid range", where=option, help=EXAMPLE)
     low, high = quantity_text(found["low"], option), quantity_text(found["high"], option)
     if " " in high and " " not in low:  # 20..200us
         low = f"{low} {high.rpartition(' ')[2]}"

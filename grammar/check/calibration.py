@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ...targets.calibrated_cost import FEWEST
 from ...targets.calibration import Calibration, Rate
 from ...targets.cost import FREE, measures_of
 from ...targets.model import Device, Memory, Precision
@@ -20,7 +21,6 @@ from ..words.calibration_properties import AXES
 from .measured_peak import check_peak
 from .shadowed import check_shadowed
 
-FEW = 5
 NARROW = 4.0
 """Times that the largest work measured should be above the smallest: below that a rate is not told from a constant."""
 USUAL_CACHE = 64 << 20
@@ -137,9 +137,9 @@ def _bandwidth(rate: Rate, line: Written, memories: Sequence[Memory], cached: fl
 
 def _measured(rate: Rate, line: Written, context: Context) -> None:
     """HW0704 and HW0707."""
-    if rate.samples is not None and rate.samples < FEW:
+    if rate.samples is not None and rate.samples < FEWEST:
         message = f"this rate rests on {rate.samples} measured operator{'s' if rate.samples > 1 else ''}"
-        context.report.add("warning", "HW0704", line.after("n"), message, f"measure at least {FEW}, or leave the line to a broader one")
+        context.report.add("warning", "HW0704", line.after("n"), message, f"measure at least {FEWEST}, or leave the line to a broader one")
     if rate.seen is not None and 0 < rate.seen.low and rate.seen.high < NARROW * rate.seen.low:
         message = f"measured over a factor of {rate.seen.high / rate.seen.low:.2g} in size"
         help = f"measure smaller and larger operators (a factor of {NARROW:g} at least): other sizes count as outside"

@@ -74,7 +74,7 @@ class Candidates:
     def __init__(self, graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> None:
         """`rewrites` may serve a single operator; `families` maps the names a `rewrite` line may use to rewrites, cheapest first."""
         self._graph, self._target, self._families = graph, target, families
-        self._weights = stored_weights(graph)
+        self._weights = stored_weights(graph, target)
         self._by_operator: dict[str, list[Rewrite]] = {}
         for rewrite in rewrites:
             for operator in rewrite.operators:
@@ -223,8 +223,10 @@ class Candidates:
         return KernelTime(seconds, outside), launches
 
 
-def stored_weights(graph: Graph) -> float:
-    """Bytes of all constants that something reads, as they are stored."""
+def stored_weights(graph: Graph, target: Target) -> float:
+    """Bytes of all constants that something reads, as they are stored; 0 where no device was measured, and nobody asks."""
+    if all(device.calibration is None for device in target.devices):
+        return 0.0
     return float(sum(graph.tensor(name).bytes or 0 for name in graph.constants if graph.uses(name)))
 
 

@@ -20,7 +20,7 @@ def energy_weights(target: Target) -> Weights:
 
     Of a device whose measured draw is a power of its load, the least that a second of work can take: a sum cannot say more, and the
     plan is held against the whole law."""
-    idle = [_idle(device) for device in target.devices]
+    idle = [device.idle_watts for device in target.devices]
     waiting = sum(idle)
     busy = tuple(_least_active(device) - at_rest + waiting for device, at_rest in zip(target.devices, idle, strict=True))
     return Weights(busy, waiting)
@@ -28,14 +28,8 @@ def energy_weights(target: Target) -> Weights:
 
 def _least_active(device: Device) -> float:
     """full · u^exponent over the whole run is full · u^(exponent - 1) a second of work, and u is at most 1."""
-    law = device.calibration.power if device.calibration is not None else None
+    law = device.power_law
     return 0.0 if law is not None and law.exponent > 1 else device.computing_power or 0.0
-
-
-def _idle(device: Device) -> float:
-    """Watts beside what its work draws; a measured law includes them."""
-    measured = device.calibration is not None and device.calibration.power is not None
-    return 0.0 if measured else device.idle_power or 0.0
 
 
 def bounds(target: Target) -> tuple[Bound, ...]:
@@ -62,8 +56,8 @@ def _bound(target: Target, limit: Limit) -> Bound | None:
 def draws_too_much(target: Target) -> frozenset[str]:
     """Devices that cannot compute under a limit on peak power, all others being idle."""
     peaks = [limit.value for limit in target.limits if limit.kind == "power" and limit.subject == "peak"]
-    waiting = sum(map(_idle, target.devices))
-    draws = {device.name: (device.computing_power or 0.0) - _idle(device) + waiting for device in target.devices}
+    waiting = sum(device.idle_watts for device in target.devices)
+    draws = {device.name: (device.computing_power or 0.0) - device.idle_watts + waiting for device in target.devices}
     return frozenset(name for name, watts in draws.items() if any(watts > most for most in peaks))
 
 

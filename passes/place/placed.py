@@ -43,8 +43,8 @@ class DeviceAnswers:
 
     @cached_property
     def weights(self) -> float:
-        """Bytes of all constants."""
-        return stored_weights(self.graph)
+        """Bytes of all constants, as prices ask for them: `stored_weights`."""
+        return stored_weights(self.graph, self.target)
 
     @cached_property
     def unplaceable(self) -> tuple[Unplaceable, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ...targets.window import windows
+from ...targets.work.window import windows
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import COMPUTED, Builder

@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Mapping
 
 from ..operator_view import OperatorView, TensorView
-from ..window import windows
 from .extents import FREE, HANDLES, bounded
+from .window import windows
 
 MOVES = frozenset({
     "Transpose", "Concat", "Split", "Slice", "Gather", "GatherElements", "GatherND", "Expand", "Tile", "Pad", "Cast", "DepthToSpace",
@@ -63,7 +63,7 @@ def operator_flops(view: OperatorView) -> float:
 
 
 def _bodies(view: OperatorView) -> float:
-    """Of all rounds of a Loop or Scan; of the dearer branch of an If."""
+    """Of all rounds of a Loop or Scan; of the more expensive branch of an If."""
     return (view.trips or 0) * max(sum(map(operator_flops, body)) for body in view.bodies)
 
 

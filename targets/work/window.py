@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .operator_view import AttributeValue
+from ..operator_view import AttributeValue
 
 
 @dataclass(frozen=True, slots=True)

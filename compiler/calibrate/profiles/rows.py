@@ -70,11 +70,6 @@ class ProfileFile:
     rows: tuple[Row, ...] = ()
 
 
-def read_profile(path: Path) -> ProfileFile:
-    """Raises UsageError for a file that cannot be read, ProfileError with the line for one that is no such CSV."""
-    return parse_profile(text_of(path), str(path))
-
-
 def text_of(path: Path) -> str:
     """Raises UsageError."""
     try:

@@ -1,1 +1,1 @@
-"""What commands share: options, completion, output, how a failure is told."""
+"""What commands share: options, completion, output, how a failure is reported."""

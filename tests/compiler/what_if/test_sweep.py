@@ -75,7 +75,7 @@ def test_a_grid_finds_breaks_on_each_of_its_lines(tmp_path: Path) -> None:
     lines = {gap.others[0][1] for gap in found.breaks}
     assert lines == {"20 GFLOPS", "40 GFLOPS"}
     slow, fast = (next(gap.low.value for gap in found.breaks if gap.others[0][1] == line) for line in ("20 GFLOPS", "40 GFLOPS"))
-    assert slow > fast, "the slower the CPU, the dearer the NPU's dispatch may be"
+    assert slow > fast, "the slower the CPU, the more the NPU's dispatch may cost"
 
 
 def test_present_value_is_a_sweeps_point_like_any(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_values_of_a_range(given: str, texts: list[str], tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("npu.dispatch=20us", "no range"),
+        ("npu.dispatch=20us", "is not a valid range"),
         ("npu.dispatch", "a sweep is PATH=A..B"),
         ("npu.dispatch=200us..20us", "nothing"),
         ("npu.dispatch=20us..20us", "nothing"),
