@@ -34,7 +34,7 @@ class Row:
 def row(path: Path, name: str, target: str, folder: Path) -> Row:
     import os
 
-    from half_models import half_shapes
+    from half_exports import half_shapes
 
     from autoglmc.compiler.driver.compile_model import compile_model
 
@@ -56,7 +56,7 @@ def row(path: Path, name: str, target: str, folder: Path) -> Row:
 def pair(name: str, target: str) -> tuple[Row, Row]:
     """The fp32 model and its fp16 export; of the rounds the fastest."""
     import onnx
-    from half_models import as_half, twin
+    from half_exports import as_half, twin
 
     single = twin(name)
     best: dict[str, Row] = {}

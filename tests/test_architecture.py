@@ -269,6 +269,12 @@ def test_tests_mirror_the_folders() -> None:
     assert not {folder for folder in folders if not (ROOT / folder.removeprefix("tests/")).is_dir()}
 
 
+def test_no_module_hides_another_of_its_name() -> None:
+    """Tests and benchmarks are imported by their bare names: of two of one name, the one met first would be taken."""
+    names = Counter(path.name for folder in ("tests", "benchmarks") for path in (ROOT / folder).glob("*.py"))
+    assert [name for name, times in names.items() if times > 1] == []
+
+
 def test_no_file_is_named_after_nothing() -> None:
     assert not [path for folder in TOPS for path in sources(folder) if path.name in FORBIDDEN_NAMES]
 

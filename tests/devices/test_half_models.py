@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from half_models import HALF_NAMES, half_model, half_shapes, twin
+from half_exports import HALF_NAMES, half_model, half_shapes, twin
 from small_models import parse, save
 
 from autoglmc.compiler.devices.find_adapter import absence, adapter_for

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from half_models import HALF_NAMES, as_half, half_model, half_shapes, twin
+from half_exports import HALF_NAMES, as_half, half_model, half_shapes, twin
 from half_nets import NETS
 from run_model import run
 from small_models import save
