@@ -54,8 +54,8 @@ class _Block:
                 )
 
     def rates(self, of: Calibration) -> Iterator[Number]:
-        for operator in dict.fromkeys(name for rate in of.rates for name in rate.operators):
-            lines = _reached(of.rates, operator)
+        for operator in of.priced:
+            lines = of.lines(operator)
             names = [f"rate.{operator}{f'.{k}' if len(lines) > 1 else ''}" for k in range(1, len(lines) + 1)]
             template = [f"rate {operator} "]
             for name, rate in zip(names, lines, strict=True):
@@ -112,17 +112,6 @@ class _Block:
             if fact.path.startswith(f"{self._path}.{kind}.") and fact.path.endswith(f".{last}") and fact.origin.file == begin.file
         )
         return next((fact for fact in mine if (fact.origin.line, fact.origin.column) >= start), None)
-
-
-def _reached(rates: Sequence[Rate], operator: str) -> list[Rate]:
-    """The lines of an operator that may apply to one: none behind a line without a condition, nor a second one under the same condition."""
-    found: dict[str, Rate] = {}
-    for rate in rates:
-        if operator in rate.operators:
-            found.setdefault("" if rate.where is None else render(rate.where), rate)
-            if rate.where is None:
-                break
-    return list(found.values())
 
 
 def _measured(rate: Rate) -> str:
