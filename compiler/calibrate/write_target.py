@@ -19,11 +19,16 @@ CONTRIB = "::"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def check_uncalibrated(target: Target, device: str) -> None:
+    """Raises UsageError where the target states what was measured of the device: its rates are not fitted on top of others."""
+    if target.device(device).calibration is not None:
+        raise UsageError(f"{target.name} states what was measured of {device} already", help="calibrate the target that it extends")
+
+
 def target_text(fitted: Fitted, target: Target, device: str, name: str, given: str, place: Path) -> str:
     """`given`: the target as the user named it, a stock target or a file; `place`: the folder that the new file lies in. Raises UsageError
     where the device is calibrated already."""
-    if target.device(device).calibration is not None:
-        raise UsageError(f"{target.name} states what was measured of {device} already", help="calibrate the target that it extends")
+    check_uncalibrated(target, device)
     included = f"{given}.hw" if given in stock_names() else os.path.relpath(Path(given).resolve(), place.resolve()).replace(os.sep, "/")
     known = replace(fitted, calibration=_writable(fitted.calibration, target))
     return write_calibration(known, target, name, device=device, include=included)

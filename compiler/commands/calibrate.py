@@ -73,10 +73,11 @@ def calibrate_command(
     """Measure a device of a target, and write a target that extends it with the rates that were fitted.
 
     Models are held out to tell how far predictions may be off; a calibration whose interval is too wide, or that covers too few models,
-    has failed: exit code 1, and no file. A second calibration starts from the file of the first, or from the target itself.
+    has failed: exit code 1, and no file. A second device of the target is calibrated from the file of the first.
     """
     from ..calibrate.fit import fit
     from ..calibrate.write_target import NAME as VALID
+    from ..calibrate.write_target import check_uncalibrated
     from ..output_file import check_file_place
 
     if VALID.fullmatch(name) is None:
@@ -97,6 +98,7 @@ def calibrate_command(
             measured = _profiled(profiles, bundles, latency, machine, device, raw, tell)
         else:
             measured, refused, memory = _measured(models, machine, measure, device, not no_kernels, raw, shapes, tell)
+        check_uncalibrated(machine, measured.device)
         tell("fit")
         fitted = _with_memory(_fit(fit, measured, machine, refused), memory)
     written = not fitted.failures or keep_failed
@@ -178,9 +180,11 @@ def _measured(
     shapes: Sequence[str],
     tell: Progress,
 ) -> tuple[Measurement, Sequence[Refused], Sequence[MeasuredMemory]]:
+    from ..calibrate.case_names import case_names
     from ..calibrate.measure_here import Subject, measure_here
     from ..calibrate.raw_file import raw_bytes, read_raw
-    from ..load.bind_shapes import parse_shapes
+    from ..calibrate.write_target import check_uncalibrated
+    from ..load.shapes_by_model import shapes_by_model
     from ..output_file import write_file
 
     if not measure:
@@ -189,9 +193,13 @@ def _measured(
         if found.device not in {one.name for one in machine.devices}:
             raise UsageError(f"{raw} was measured on a device {found.device}, which {machine.name} does not have")
         return found, (), ()
-    sizes = parse_shapes(shapes)
-    subjects = [Subject(network=model.stem, case=model.stem, path=model, shapes=sizes) for model in models]
-    here = measure_here(machine, _device(machine, device), subjects, _environment(), tell, kernels)
+    chosen, models = _device(machine, device), tuple(dict.fromkeys(models))
+    check_uncalibrated(machine, chosen.name)
+    sizes = shapes_by_model(models, shapes)
+    subjects = [
+        Subject(network=name, case=name, path=model, shapes=sizes[model]) for name, model in zip(case_names(models), models, strict=True)
+    ]
+    here = measure_here(machine, chosen, subjects, _environment(), tell, kernels)
     if raw is not None:
         write_file(raw, raw_bytes(here.measurement))
     return here.measurement, here.refused, here.memory
