@@ -75,21 +75,28 @@ def calibrate_command(
     Models are held out to tell how far predictions may be off; a calibration whose interval is too wide, or that covers too few models,
     has failed: exit code 1, and no file. A second device of the target is calibrated from the file of the first.
     """
+    from dataclasses import replace
+
     from ..calibrate.fit import fit
     from ..calibrate.write_target import NAME as VALID
-    from ..calibrate.write_target import check_uncalibrated
-    from ..output_file import check_file_place
+    from ..calibrate.write_target import check_frame, check_uncalibrated, contradictions, target_text
+    from ..output_file import check_file_place, write_file
 
     if VALID.fullmatch(name) is None:
         raise UsageError(f"--name {name}: letters, digits and _ only, beginning with a letter")
     if convert is not None:
+        if models or measure or profiles or bundles or raw or shapes or no_kernels or device:
+            raise UsageError("--convert fits nothing: it goes with --latency and -o alone")
         return _convert(convert, latency, output, out)
     _check_sources(models, target, measure, profiles, bundles, latency, raw)
+    if not measure and (no_kernels or shapes):
+        raise UsageError(f"{'--no-kernels' if no_kernels else '--shape'} belongs to --measure")
     assert target is not None
     with out.progress() as tell:
         machine = read_target(target, tell)
         path = output or Path(f"{machine.name}.{name}.hw")
         check_file_place(path, "a target", (".hw",))
+        check_frame(machine, name, target, path)
         if raw is not None and (measure or profiles):
             check_file_place(raw, "a measurement", (".json",), "--raw")
         refused: Sequence[Refused] = ()
@@ -101,9 +108,11 @@ def calibrate_command(
         check_uncalibrated(machine, measured.device)
         tell("fit")
         fitted = _with_memory(_fit(fit, measured, machine, refused), memory)
+        text = target_text(fitted, machine, measured.device, name, target, path.parent)
+        fitted = replace(fitted, failures=(*fitted.failures, *contradictions(text, path)))
     written = not fitted.failures or keep_failed
     if written:
-        _write(fitted, machine, measured.device, name, target, path)
+        write_file(path, text)
     _print(fitted, refused, memory, path if written else None, out)
     return 0 if not fitted.failures else 1
 
@@ -192,6 +201,8 @@ def _measured(
         found = read_raw(raw)
         if found.device not in {one.name for one in machine.devices}:
             raise UsageError(f"{raw} was measured on a device {found.device}, which {machine.name} does not have")
+        if device is not None and _named(machine, device).name != found.device:
+            raise UsageError(f"{raw} was measured on {found.device}, not on {device}")
         return found, (), ()
     chosen, models = _device(machine, device), tuple(dict.fromkeys(models))
     check_uncalibrated(machine, chosen.name)
@@ -260,13 +271,6 @@ def _with_memory(fitted: Fitted, memory: Sequence[MeasuredMemory]) -> Fitted:
     from ..calibrate.fit_memory import fit_memory
 
     return replace(fitted, calibration=replace(fitted.calibration, memory=fit_memory(memory)))
-
-
-def _write(fitted: Fitted, machine: Target, device: str, name: str, given: str, path: Path) -> None:
-    from ..calibrate.write_target import target_text
-    from ..output_file import write_file
-
-    write_file(path, target_text(fitted, machine, device, name, given, path.parent))
 
 
 def _print(fitted: Fitted, refused: Sequence[Refused], memory: Sequence[MeasuredMemory], path: Path | None, out: Output) -> None:
