@@ -5,11 +5,11 @@
 Each model is compiled for ort_devices.hw, whose three devices are all onnxruntime, and so cut into segments. Bare: a loop that calls
 run_with_iobinding on the k sessions with buffers bound once, nothing else, not even RunOptions; the inputs are there already. Ours:
 Session.run, which checks and copies the inputs, copies the outputs, and times every step; and the same without any of it (`in place`:
-run_step on what lies in the arena). `unsplit` is Session.run of the model compiled for x86_cpu. Bare and ours use the same sessions and the same buffers; all run on one
-thread, alternating in an order that rotates. A run's time is what its thread spent on the processor, and the fastest counts. Session.run
-must be within 1.03 of bare; otherwise the exit code is 1. Then the dispatch: one Relu of four numbers, so that there is nothing but the
-call; a segment must be within 2 of bare, Session.run within 4. Then one small model runs RUNS times: neither tracemalloc's bytes nor the
-process's resident pages may grow.
+run_step on what lies in the arena). `unsplit` is Session.run of the model compiled for x86_cpu. Bare and ours use the same sessions and the
+same buffers; all run on one thread, alternating in an order that rotates. A run's time is what its thread spent on the processor, and the
+fastest counts. Session.run must be within 1.03 of bare; otherwise the exit code is 1. Then the dispatch: one Relu of four numbers, so that
+there is nothing but the call; a segment must be within 2 of bare, Session.run within 4. Then one small model runs RUNS times: neither
+tracemalloc's bytes nor the process's resident pages may grow.
 """
 
 from __future__ import annotations
