@@ -48,9 +48,9 @@ def duration(seconds: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of a whole: "56 %", "10.4 %", "0.3 %", "below 0.1 %"; "0 %" is none."""
+    """A share of a whole: "56 %", "10.4 %", "0.3 %", "less than 0.1 %"; "0 %" is none."""
     if 0 < share < 0.001:
-        return "below 0.1 %"
+        return "less than 0.1 %"
     return f"{share * 100:.0f} %" if share == 0 or share >= 0.1995 else f"{share * 100:.1f} %"
 
 

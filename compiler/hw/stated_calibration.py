@@ -84,6 +84,8 @@ def _models(calibration: Calibration) -> Iterator[Entry]:
         yield "memory base", written(memory.base, "size"), memory.base, memory.origin
         yield "memory weights", written(memory.weights, "share"), memory.weights, memory.origin
         yield "memory working", written(memory.working, "share"), memory.working, memory.origin
+        for word, own in (("weights", memory.weights_of), ("buffers", memory.buffers)):
+            yield from ((f"memory {operator} {word}", written(factor, "share"), factor, memory.origin) for operator, factor in own)
     if power is not None:
         yield "power full", written(power.full, "power"), power.full, power.origin
         yield "power exponent", f"{power.exponent:g}", power.exponent, power.origin

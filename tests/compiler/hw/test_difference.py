@@ -125,10 +125,15 @@ def test_a_second_calibration_is_told_line_by_line() -> None:
 
     assert lines() == []
     again = (
-        ("launch   1 us", "launch 1.5 us"), ("MatMul 20 GFLOPS", "MatMul 22 GFLOPS"),
-        ("1.6 GE/s", "1.2 GE/s"), ("interval 18 %", "interval 12 %"), ("82 %", "90 %"), ("weights 81 %", "weights 90 %"),
+        ("launch   1 us", "launch 1.5 us"),
+        ("MatMul 20 GFLOPS", "MatMul 22 GFLOPS"),
+        ("1.6 GE/s", "1.2 GE/s"),
+        ("interval 18 %", "interval 12 %"),
+        ("82 %", "90 %"),
+        ("weights 81 %", "weights 90 %"),
+        ("Attention 300 %", "Attention 150 %"),
         ("full 3 W", "full 6 W"),
-    )  # fmt: skip
+    )
     assert lines(*again) == [
         "~ launch: 1 us -> 1.5 us (x 1.5)",
         "~ rate MatMul: 20 GOPS -> 22 GOPS (x 1.1)",
@@ -136,6 +141,7 @@ def test_a_second_calibration_is_told_line_by_line() -> None:
         "~ holdout within 15 %: 82 % -> 90 % (x 1.1)",
         "~ holdout interval: 18 % -> 12 % (x 0.667)",
         "~ memory weights: 81 % -> 90 % (x 1.11)",
+        "~ memory Attention buffers: 300 % -> 150 % (x 0.5)",
         "~ power full: 3 W -> 6 W (x 2)",
     ]
     assert lines(("n 120", "n 130")) == ["~ measured Softmax: seen 0 B..43 MB n 120 -> seen 0 B..43 MB n 130"]

@@ -138,8 +138,8 @@ def test_a_screen_says_it() -> None:
     facts = to_builtins(found)
     assert interval(facts) == " ±18 %"
     first, second = confidence_lines(facts)
-    assert first == "90 % of models are within the interval (calibrated, cpu: a clock); 1 % of it outside what was measured"
-    assert second == "outside: below 0.1 % on cpu: no rate for Tanh ('tanh_2')"
+    assert first == "90 % of models are within the interval (calibrated, cpu: a clock); less than 0.1 % of it outside what was measured"
+    assert second == "outside: less than 0.1 % on cpu: no rate for Tanh ('tanh_2')"
 
 
 def test_kernels_of_one_reason_are_one_line_whatever_their_sizes() -> None:
