@@ -54,6 +54,11 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f} %" if share == 0 or share >= 0.1095 else f"{share * 100:.1f} %"
 
 
+def reach(share: float) -> str:
+    """The half width of an interval: "±18 %", "±4.5 %", "±500 %"."""
+    return f"±{share * 100:.0f} %" if share >= 0.0995 else f"±{share * 100:.2g} %"
+
+
 def times(first: float, second: float) -> tuple[str, str]:
     """Two times in one unit (ms), with as many digits as make them differ."""
     left, right = differing(first * 1e3, second * 1e3)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...targets.calibration import Block, Calibration, Holdout
 from ...targets.model import Device, Target
-from ..quantities import percent
+from ..quantities import percent, reach
 from .fit_holdout import HeldOut, hold_out, interval, median_error, share_within
 from .fit_lines import HERE, calibration_of, rounded
 from .fit_one_rate import one_rate
@@ -165,7 +165,7 @@ def failures_of(held: Sequence[HeldOut], calibration: Calibration) -> tuple[str,
     width = calibration.holdout.interval if calibration.holdout else None
     if width is not None and width > MOST_INTERVAL:
         found.append(
-            f"90 % of held-out models are within ±{percent(width)} only, above ±{percent(MOST_INTERVAL)}: "
+            f"90 % of held-out models are within {reach(width)} only, above {reach(MOST_INTERVAL)}: "
             "measure more networks, or on a quieter machine"
         )
     refused = sum(one.refused for one in held) / len(held) if held else 0.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ..quantities import count, size, time
+from ..quantities import count, reach, size, time
 from .layout import console, print_table, say
 from .printable import printable
 
@@ -46,7 +46,7 @@ def _holdout(facts: Facts) -> Iterator[str]:
     shares = ", ".join(f"{share * 100:.0f} % within {float(error) * 100:.0f} %" for error, share in facts["within"].items())
     tried = count(facts["predictions"], "prediction")
     yield f"{shares}, median {facts['median'] * 100:.2g} %, over {tried} of models that the fit had not seen"
-    width = "no interval: too few models" if facts["interval"] is None else f"90 % are within ±{facts['interval'] * 100:.2g} %"
+    width = "no interval: too few models" if facts["interval"] is None else f"90 % are within {reach(facts['interval'])}"
     yield f"{width}; {facts['refused'] * 100:.0f} % are refused, more than 10 % of their time being outside what was measured"
 
 

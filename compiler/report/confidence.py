@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import clipped
-from ..quantities import count, percent
+from ..quantities import count, percent, reach
 from .printable import printable
 
 MOST_REASONS = 3
@@ -16,7 +16,7 @@ Facts = Mapping[str, Any]
 
 def interval(facts: Facts | None) -> str:
     """` ±18 %` behind a latency, "" where none is known. facts: a ConfidenceRecord as plain data."""
-    return f" ±{facts['half_width'] * 100:.2g} %" if facts is not None and facts["half_width"] is not None else ""
+    return f" {reach(facts['half_width'])}" if facts is not None and facts["half_width"] is not None else ""
 
 
 def confidence_lines(facts: Facts | None) -> Iterator[str]:

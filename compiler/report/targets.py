@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..quantities import count
+from ..quantities import count, reach
 from .layout import console, print_table, say
 from .printable import printable
 
@@ -46,7 +46,7 @@ def _figures(facts: Facts) -> Iterator[str]:
     if facts["median"] is not None:
         yield f"median {_percent(facts['median'])}"
     if facts["interval"] is not None:
-        yield f"90 % within ±{_percent(facts['interval'])}"
+        yield f"90 % within {reach(facts['interval'])}"
 
 
 def _percent(share: float) -> str:
