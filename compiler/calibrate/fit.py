@@ -28,6 +28,10 @@ ONE_RATE = "no operator has a time of its own: one factor was fitted to whole la
 MOST_INTERVAL, MOST_REFUSED = 0.20, 0.15
 
 
+class NothingMeasured(ValueError):
+    """A measurement without a time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
     """A calibration, and all that a report says of it."""
@@ -46,13 +50,13 @@ class Fitted:
 
 
 def fit(measurement: Measurement, target: Target, *, date: str = "", with_holdout: bool = True) -> Fitted:
-    """The calibration of the measured device. `date`: for the note. Raises ValueError where nothing with a time was measured."""
+    """The calibration of the measured device. `date`: for the note. Raises NothingMeasured."""
     import numpy as np
 
     device = target.device(measurement.device)
     segments = tuple(s for s in measurement.segments if s.kernels and (s.latency or any(k.seconds for k in s.kernels)))
     if not segments:
-        raise ValueError("nothing was measured: no operator and no model has a time")
+        raise NothingMeasured("nothing was measured: no operator and no model has a time")
     everything = np.ones(len(segments), bool)
     samples, rates, blocks = _best(segments, target, device, everything)
 

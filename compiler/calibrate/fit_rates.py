@@ -143,7 +143,7 @@ def _enough(samples: Samples, chosen: Flags, classes: Iterable[int]) -> list[int
         if len(kept) == len(active):
             break
         active = kept
-    worth = _worth(samples, chosen, active)
+    worth = _worth(samples, chosen, active) if active else {}
     least_first = sorted(worth, key=lambda index: worth[index])
     poor = sum(worth[index] < LEAST_WORTH for index in least_first)
     if not least_first or (not poor and len(active) <= MOST_LINES):
@@ -172,7 +172,7 @@ def _worth(samples: Samples, chosen: Flags, active: Sequence[int]) -> dict[int, 
     known = line >= 0
     cells = samples.kernel_segment[use][known] * len(active) + line[known]
     lost = np.bincount(cells, off[known], minlength=len(samples.segments) * len(active)).reshape(-1, len(active))
-    lost = ((lost**POWER * count[:, None]).sum(axis=0) / count.sum()) ** (1 / POWER)
+    lost = ((lost**POWER * count[:, None]).sum(axis=0) / max(count.sum(), 1.0)) ** (1 / POWER)
     alone = np.bincount(line[line >= 0], next_line[line >= 0] < 0, minlength=len(active))
     return {index: float(lost[k]) for k, index in enumerate(active) if not alone[k] and index not in LONELY}
 

@@ -254,9 +254,11 @@ def _environment() -> dict[str, str]:
 
 
 def _fit(fit: Any, measured: Measurement, machine: Target, refused: Sequence[Refused]) -> Fitted:
+    from ..calibrate.fit import NothingMeasured
+
     try:
         found: Fitted = fit(measured, machine)
-    except ValueError as problem:
+    except NothingMeasured as problem:
         why = "; ".join(f"{one.case}: {one.why}" for one in refused[:MOST_TOLD])
         help = "--measure with more models, or on a quieter machine"
         raise UserError(f"{problem}{f' ({why})' if why else ''}", help=help) from problem
