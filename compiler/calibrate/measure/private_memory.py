@@ -40,7 +40,10 @@ def private_bytes() -> int:
 
 def private_memory(bundle: Path) -> int:
     """Bytes for loading and three runs. Raises BundleError where the bundle does not run."""
-    done = subprocess.run([sys.executable, "-c", CHILD, str(bundle)], capture_output=True, text=True, timeout=LIMIT)
+    try:
+        done = subprocess.run([sys.executable, "-c", CHILD, str(bundle)], capture_output=True, text=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        raise BundleError(f"its memory cannot be measured: three runs take longer than {LIMIT:.0f} s", where=str(bundle)) from None
     if done.returncode or not done.stdout.strip().isdigit():
         raise BundleError(f"its memory cannot be measured: {(done.stderr or done.stdout).strip()[-300:]}", where=str(bundle))
     return int(done.stdout)

@@ -16,6 +16,8 @@ from autoglmc.compiler.calibrate.fit import NothingMeasured, fit
 from autoglmc.compiler.calibrate.records import MeasuredKernel, MeasuredSegment, Measurement
 from autoglmc.compiler.calibrate.write_target import contradictions, target_text
 from autoglmc.compiler.hw.load_target import load_target
+from autoglmc.compiler.report.calibrated import print_calibrated
+from autoglmc.targets.operator_view import OperatorView, TensorView
 
 TARGET = load_target("x86_cpu")
 
@@ -44,7 +46,9 @@ def test_an_odd_measurement_is_fitted_or_refused(seed: int, tmp_path: Path) -> N
             fitted = fit(odd(seed), TARGET)
         except NothingMeasured:
             return
-        json.dumps(as_json(fitted, (), (), None), allow_nan=False)
+        facts = as_json(fitted, (), (), None)
+        json.dumps(facts, allow_nan=False)
+        print_calibrated(facts, verbose=True)
     text = target_text(fitted, TARGET, "cpu", "odd", "x86_cpu", tmp_path)
     assert all("faster than the peak" in why for why in contradictions(text, tmp_path / "odd.hw"))
 
@@ -55,3 +59,16 @@ def test_networks_without_an_operator_that_has_a_class_are_no_training() -> None
     bare = [replace(source, network=name, case=name, kernels=(replace(source.kernels[0], seconds=0.0),)) for name in ("a", "b")]
     fitted = fit(Measurement(device="cpu", runtime="made up 1.0", environment={}, segments=(source, *bare)), TARGET)
     assert len(fitted.held) == 3
+
+
+def test_an_operator_that_is_predicted_to_take_nothing_is_a_cliff_that_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """A Reshape moves no bytes, but where a runtime copies for it."""
+    plain = measured(truth_of(3), 3, 0.01, 3)
+    tensors = {"data": TensorView("x", "fp32", (1, 1000, 1000), False)}
+    free = OperatorView("copied", "", "Reshape", 21, {}, tensors, {"reshaped": TensorView("y", "fp32", (1, 1000000), False)})
+    copied = MeasuredKernel(name="copied", views=(free,), compute_dtype="fp32", seconds=500e-6)
+    segments = tuple(replace(one, kernels=(*one.kernels, copied)) for one in plain.segments)
+    facts = as_json(fit(replace(plain, segments=segments), TARGET), (), (), None)
+    assert [(one["operator"], one["times"]) for one in facts["cliffs"]] == [("Reshape", None)]
+    print_calibrated(facts)
+    assert "Reshape on 1x1000x1000 takes 500 us, and is predicted to take nothing" in " ".join(capsys.readouterr().out.split())
