@@ -69,9 +69,16 @@ def calibration_text(calibration: Calibration, indent: int = 4) -> str:
 
 def _models(memory: MemoryModel | None, power: PowerModel | None) -> Iterable[tuple[str, str]]:
     if memory is not None:
-        yield "memory", f"base {_size(memory.base)}, weights {_percent(memory.weights)}, working {_percent(memory.working)}"
+        yield "memory", memory_text(memory)
     if power is not None:
         yield "power", f"full {_plain(power.full)} W, exponent {_plain(power.exponent)}"
+
+
+def memory_text(memory: MemoryModel) -> str:
+    """ "base 2 MiB, weights 102 %, working 110 %, weights Gather 0 %"."""
+    parts = [f"base {_size(memory.base)}, weights {_percent(memory.weights)}, working {_percent(memory.working)}"]
+    parts += [f"weights {operator} {_percent(factor)}" for operator, factor in memory.weights_of]
+    return ", ".join([*parts, *(f"buffers {operator} {_percent(factor)}" for operator, factor in memory.buffers)])
 
 
 def _rate(rate: Rate) -> str:

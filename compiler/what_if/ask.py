@@ -14,10 +14,11 @@ from ..hw.load_target import find_target, load_target
 from ..load.bind_shapes import Shapes
 from ..load.shapes_by_model import shapes_by_model
 from ..load.weights import model_sha256
+from .code_version import code_version
 from .row import Row
 from .setting import Machine, Setting, applied, check_apart, machine_of, read_setting
 from .spread import Axis, check_size, read_axis, si_value
-from .task import Task, error_text, shapes_text, sizes_of, version
+from .task import Task, error_text, shapes_text, sizes_of
 
 T = TypeVar("T")
 Point = tuple[tuple[str, str, float], ...]
@@ -134,7 +135,7 @@ def _pair(model: Path, target: str, sha256: str | Exception, machine: Machine | 
         sha256=sha256 if isinstance(sha256, str) else "",
         target=machine.target.name if isinstance(machine, Machine) else target,
         digest=machine.target.digest if isinstance(machine, Machine) else "",
-        version=version(),
+        version=code_version(),
         effort=given.effort,
         objective=given.objective,
         shapes=shapes,
