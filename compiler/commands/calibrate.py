@@ -176,6 +176,7 @@ def _profiled(
         tell(f"{case}: {share:.1%} of its time is of no operator of the bundle")
     if raw is not None:
         write_file(raw, raw_bytes(found.measurement))
+        tell(f"what was measured is kept in {raw}")
     return found.measurement
 
 
@@ -213,6 +214,7 @@ def _measured(
     here = measure_here(machine, chosen, subjects, _environment(), tell, kernels)
     if raw is not None:
         write_file(raw, raw_bytes(here.measurement))
+        tell(f"what was measured is kept in {raw}")
     return here.measurement, here.refused, here.memory
 
 
