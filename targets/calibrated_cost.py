@@ -97,7 +97,7 @@ def rate_of(calibration: Calibration, device: Device, view: OperatorView) -> Rat
 def outside(rate: Rate, view: OperatorView, amount: float) -> Beyond | None:
     """Why an operator is outside what the line was measured on; None if it is inside, or the line does not say what it was measured on."""
     if rate.samples is not None and rate.samples < FEWEST:
-        return Beyond(f"the rate for {view.operator} rests on {rate.samples} operator{'' if rate.samples == 1 else 's'}")
+        return Beyond(f"the rate for {view.operator} rests on {rate.samples} measured operator{'' if rate.samples == 1 else 's'}")
     if rate.seen is not None and amount and not _within(amount, rate.seen):
         word = "larger" if amount > rate.seen.high else "smaller"
         return Beyond(f"{view.operator} {word} than any measured", _beside(amount, rate.seen, UNITS[rate.measure]))

@@ -120,6 +120,21 @@ class Calibration:
     power: PowerModel | None
     origin: Origin
 
+    def lines(self, operator: str) -> tuple[Rate, ...]:
+        """The rates that may apply to an operator, in their order: none behind one without a condition, nor a second one under the same."""
+        found: dict[Expression | None, Rate] = {}
+        for rate in self.rates:
+            if operator in rate.operators:
+                found.setdefault(rate.where, rate)
+                if rate.where is None:
+                    break
+        return tuple(found.values())
+
+    @property
+    def priced(self) -> tuple[str, ...]:
+        """The operators that have a rate."""
+        return tuple(dict.fromkeys(name for rate in self.rates for name in rate.operators))
+
     @property
     def numbers(self) -> int:
         """Fitted numbers that predict time."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...targets.calibration import Block, Calibration, Holdout
 from ...targets.model import Device, Target
+from ..quantities import percent
 from .fit_holdout import HeldOut, hold_out, interval, median_error, share_within
 from .fit_lines import HERE, calibration_of, rounded
 from .fit_one_rate import one_rate
@@ -168,13 +169,13 @@ def failures_of(held: Sequence[HeldOut], calibration: Calibration) -> tuple[str,
     width = calibration.holdout.interval if calibration.holdout else None
     if width is not None and width > MOST_INTERVAL:
         found.append(
-            f"90 % of held-out models are within {width:.0%} only, above {MOST_INTERVAL:.0%}: "
+            f"90 % of held-out models are within ±{percent(width)} only, above ±{percent(MOST_INTERVAL)}: "
             "measure more networks, or on a quieter machine"
         )
     refused = sum(one.refused for one in held) / len(held) if held else 0.0
     if refused > MOST_REFUSED:
         found.append(
-            f"{refused:.0%} of held-out models are more than 10 % outside what was measured, above {MOST_REFUSED:.0%}: "
+            f"{percent(refused)} of held-out models are more than 10 % outside what was measured, above {percent(MOST_REFUSED)}: "
             "measure more networks"
         )
     return tuple(found)

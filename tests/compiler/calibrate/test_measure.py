@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from autoglmc.compiler.calibrate.measure.overhead import NONE, Overhead, refined
 from autoglmc.compiler.calibrate.measure.private_memory import private_memory
 from autoglmc.compiler.calibrate.measure.segment_kernels import Kernel, segment_kernels
 from autoglmc.compiler.calibrate.measure.source import Profile, Runnable, quietest
+from autoglmc.compiler.calibrate.measure.time_left import TimeLeft
 from autoglmc.compiler.calibrate.raw_file import raw_bytes, read_raw
 from autoglmc.compiler.calibrate.records import Measurement
 from autoglmc.compiler.errors import BundleError, UsageError
@@ -157,6 +159,17 @@ def test_noise_is_measured_again_then_refused_with_its_numbers(tmp_path: Path) -
     assert refused[0].case == "small"
     assert "repeated passes differ by 100%" in refused[0].why
     assert sum("measured again" in line for line in told) == RETRIES
+
+
+def test_progress_says_how_long_it_still_takes(tmp_path: Path) -> None:
+    """Once a pass is done; work that is done again is added."""
+    source = FakeSource([1e-3, 2e-3, 3e-3, 4e-3], lambda model: [Reported("/conv/Conv", 1e-3)])
+    told: list[str] = []
+    left = TimeLeft()
+    left.plan("models", sum(QUICK.planned(number) for number in range(QUICK.passes)))
+    measure_cases(_cases(tmp_path), TARGET, DEVICE, source, NONE, QUICK, told.append, left)
+    assert "left" not in told[0] and all(re.search(r", about \d+ s left$", line) for line in told[1:])
+    assert left.seconds == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_profile_that_does_not_add_up_is_refused(tmp_path: Path) -> None:
