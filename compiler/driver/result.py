@@ -20,6 +20,7 @@ from ..emit.package import parts
 from ..pipeline.work import Work
 from ..plan.held import weight_bytes
 from ..plan.predict import Predictions
+from ..plan.segments import Compiled
 from ..quantities import count, size, time
 from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
@@ -42,6 +43,8 @@ class CompileResult:
     """What stands in the bundle: segments, schedule, arena, handoffs, limits, errors."""
     work: Work
     """The graph, placement and decisions of the pipeline, for those who work on the compiler."""
+    compiled: Compiled
+    """The segments, as they were cut."""
     predicted: Predictions
     """Time, bytes and energy of the plan, term by term."""
     notes: tuple[str, ...]
@@ -131,6 +134,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "objective": _objective(result, placement),
         "latency": _latency(result, placement),
         "confidence": to_builtins(result.manifest.confidence),
+        "uncosted": to_builtins(result.manifest.uncosted),
         "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
         "memory": _memory(result),
         "energy": _energy(result.predicted),
