@@ -133,7 +133,7 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     kernels[:, count + 4] = priced.traffic[main]
     rest = np.where(known | samples.free[main], 0.0, samples.roofline[main])
     whole = np.zeros((len(samples.latency), count + 5))
-    np.add.at(whole, segment, kernels)
+    whole[np.unique(segment)] = np.add.reduceat(kernels, np.flatnonzero(np.diff(segment, prepend=-1)), axis=0)
     whole[:, count] = np.bincount(segment, samples.kernel_launches, minlength=len(whole))
     whole[:, count + 1] = 1.0
     left = samples.latency - np.bincount(segment, rest, minlength=len(whole))
