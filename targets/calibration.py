@@ -113,6 +113,9 @@ class Calibration:
     """Bytes a second at which weights are streamed, added to compute; None where they cost nothing."""
     weights_beyond: float
     """Bytes of weights of a model that stay in caches between runs."""
+    activations_bandwidth: float | None = None
+    """Bytes a second at which kernels whose line counts operations read and write what is no constant, added to compute; None where that
+    costs nothing."""
     blocks: tuple[Block, ...]
     rates: tuple[Rate, ...]
     holdout: Holdout | None
@@ -138,5 +141,5 @@ class Calibration:
     @property
     def numbers(self) -> int:
         """Fitted numbers that predict time."""
-        scalars = (self.launch, self.dispatch, self.weights_bandwidth)
+        scalars = (self.launch, self.dispatch, self.weights_bandwidth, self.activations_bandwidth)
         return len(self.rates) + len(self.blocks) + sum(value is not None for value in scalars) + (self.weights_bandwidth is not None)

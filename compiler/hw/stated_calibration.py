@@ -30,6 +30,8 @@ def calibration_entries(calibration: Calibration) -> Iterator[Entry]:
             yield name, written(value, dimension), value, origin
     if calibration.weights_bandwidth is not None:
         yield "weights beyond", written(calibration.weights_beyond, "size"), calibration.weights_beyond, origin
+    if calibration.activations_bandwidth is not None:
+        yield "activations", written(calibration.activations_bandwidth, "bandwidth"), calibration.activations_bandwidth, origin
     for block in calibration.blocks:
         for operator in block.operators:
             yield f"block {operator} {block.axis}", str(block.multiple), float(block.multiple), block.origin
@@ -99,6 +101,7 @@ def calibration_json(calibration: Calibration) -> dict[str, Any]:
         "launch": calibration.launch,
         "dispatch": calibration.dispatch,
         "weights": {"bandwidth": calibration.weights_bandwidth, "beyond": calibration.weights_beyond},
+        "activations": calibration.activations_bandwidth,
         "blocks": [_part(block) for block in calibration.blocks],
         "rates": [_part(rate) for rate in calibration.rates],
         **{name: _part(getattr(calibration, name)) for name in ("holdout", "memory", "power")},

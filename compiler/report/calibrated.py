@@ -74,8 +74,9 @@ def _line(line: Facts) -> tuple[str, ...]:
 
 def _cliff(one: Facts) -> str:
     shapes = " ".join("x".join(map(str, shape or ())) or "1" for shape in one["shapes"])
+    more = "and is predicted to take nothing" if one["times"] is None else f"{one['times']:.0f} times what is predicted"
     return (
-        f"{one['operator']} on {shapes} takes {time(one['measured'])}, {one['times']:.0f} times its line ({printable(one['name'])} of "
+        f"{one['operator']} on {shapes} takes {time(one['measured'])}, {more} ({printable(one['name'])} of "
         f"{printable(one['case'])}): another spelling may pay, or the runtime is at fault"
     )
 
