@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ...targets.calibration import MemoryModel
 from ..plan.memory_needs import Needs, held_inside, held_weights
-from .fit_buffers import GAIN, LEAST_NETWORKS, Running, fit_running, miss
+from .fit_buffers import GAIN, LEAST_NETWORKS, Running, fit_running, gain, misses
 from .fit_lines import HERE, rounded
+
+if TYPE_CHECKING:
+    from .fit_buffers import Array
 
 LEAST = 6
 """Bundles: three numbers are fitted."""
@@ -67,18 +71,20 @@ def _fit_loaded(measured: Sequence[MeasuredMemory], most: int) -> MemoryModel:
     chosen: tuple[str, ...] = ()
     model = _with_own(measured, chosen)
     while len(chosen) < most:
+        before = _missed(measured, model)
         tried = [_with_own(measured, (*chosen, kind)) for kind in _candidates(measured, chosen)]
-        best = min(tried, key=lambda one: _missed(measured, one), default=model)
-        if _missed(measured, best) > (1 - GAIN) * _missed(measured, model):
+        gains = [gain([one.network for one in measured], before, _missed(measured, found)) for found in tried]
+        if not tried or max(gains) < GAIN:
             break
+        best = tried[gains.index(max(gains))]
         model, chosen = best, tuple(kind for kind, _ in best.weights_of)
     return model
 
 
-def _missed(measured: Sequence[MeasuredMemory], model: MemoryModel) -> float:
+def _missed(measured: Sequence[MeasuredMemory], model: MemoryModel) -> Array:
     import numpy as np
 
-    return miss(np.array([_loaded(model, one) / one.loaded - 1 for one in measured]))
+    return misses(np.array([_loaded(model, one) / one.loaded - 1 for one in measured]))
 
 
 def _candidates(measured: Sequence[MeasuredMemory], chosen: Sequence[str]) -> list[str]:
