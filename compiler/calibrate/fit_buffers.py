@@ -25,6 +25,8 @@ GAIN = 0.04
 TRIED = (0.25, 0.5, 1.0, 2.0, 4.0)
 NUDGES = (0.8, 0.9, 0.95, 1.05, 1.1, 1.25)
 ROUNDS = 8
+ENOUGH = 0.01
+"""Mean relative error that needs no further explanation: numbers have two digits."""
 FAR = 0.5
 """Relative error beyond which more counts no more."""
 
@@ -55,7 +57,7 @@ def gain(networks: Sequence[str], before: Array, after: Array) -> float:
     for network, less in zip(networks, before - after, strict=True):
         by_network[network] = by_network.get(network, 0.0) + float(less)
     total = float(before.sum())
-    return (sum(by_network.values()) - max(by_network.values())) / total if total else 0.0
+    return (sum(by_network.values()) - max(by_network.values())) / total if total > ENOUGH**1.5 * len(before) else 0.0
 
 
 class _Bundles:

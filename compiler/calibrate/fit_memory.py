@@ -55,7 +55,7 @@ def fit_memory(measured: Sequence[MeasuredMemory]) -> MemoryModel | None:
     model = _fit_loaded(found, min(most, MOST_WEIGHTS))
     rest = [Running(one.network, one.needs.moments, one.arena, one.private - _loaded(model, one), one.private) for one in found]
     working, buffers = fit_running(rest, min(most, MOST_BUFFERS))
-    return replace(model, working=rounded(working, 2), buffers=tuple((kind, rounded(factor, 2)) for kind, factor in buffers))
+    return replace(model, working=rounded(working, 3), buffers=tuple((kind, rounded(factor, 3)) for kind, factor in buffers))
 
 
 def predicted(model: MemoryModel, one: MeasuredMemory) -> float:
@@ -110,6 +110,6 @@ def _with_own(measured: Sequence[MeasuredMemory], own: Sequence[str]) -> MemoryM
     base, weights, *others = nnls(rows / scale, np.ones(len(measured)))[0] / scale
     whole = 2.0**16
     return MemoryModel(
-        base=round(float(base) / whole) * whole, weights=rounded(float(weights), 2), working=1.0, origin=HERE,
-        weights_of=tuple((kind, rounded(float(factor), 2)) for kind, factor in zip(own, others, strict=True)),
+        base=round(float(base) / whole) * whole, weights=rounded(float(weights), 3), working=1.0, origin=HERE,
+        weights_of=tuple((kind, rounded(float(factor), 3)) for kind, factor in zip(own, others, strict=True)),
     )  # fmt: skip
