@@ -1,6 +1,7 @@
 """Are predicted latencies right? Fits to 60 % of the networks, 20 times, against what a clock says of the others.
 
     python benchmarks/prediction.py [--runtime openvino] [--splits 20] [--again]
+    python benchmarks/prediction.py --fresh         # a fit to all networks, and others that nobody looked at
     python benchmarks/prediction.py --orders        # fp32, fp16, int8, int4 of a network, in the right order?
     python benchmarks/prediction.py --memory        # private memory, each network left out of its fit
     python benchmarks/prediction.py --second        # a second calibration: how far do predictions move?
@@ -26,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import prediction_judge as judge
 from prediction_judge import Prediction
-from prediction_raw import TARGETS, forms_of, measured, memory_measured, networks_of
+from prediction_raw import TARGETS, forms_of, fresh_of, measured, memory_measured, networks_of
 
 from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory, fit_memory
 from autoglmc.compiler.calibrate.fit_memory import predicted as predicted_memory
@@ -55,6 +56,7 @@ def main() -> int:
     parser.add_argument("--runtime", choices=list(TARGETS), default="ort")
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--orders", action="store_true")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--second", action="store_true")
@@ -65,6 +67,8 @@ def main() -> int:
         return _memory(options.runtime, options.again)
     found = measured(options.runtime, "networks", networks_of, options.again)
     _print_floor(found)
+    if options.fresh:
+        return _fresh(options.runtime, found, target, options.again)
     if options.orders:
         return _orders(options.runtime, found, target, options.again)
     if options.second:
@@ -92,6 +96,17 @@ def _held_out(runtime: str, found: Measurement, target: object, splits: int) -> 
         every += made
         print(f"  split {len(shares)}: {' / '.join(f'{share:.0%}' for share in shares[-1])}", file=sys.stderr)
     return _verdict(runtime, every, np.mean(shares, axis=0), max(numbers))
+
+
+def _fresh(runtime: str, found: Measurement, target: object, again: bool) -> int:
+    """Once: a fit to every network of the benchmark, and the networks that no class was settled with."""
+    others = measured(runtime, "fresh", fresh_of, again)
+    fitted = judge.trained(found, frozenset(s.network for s in found.segments))
+    calibrated = judge.through_the_language(fitted, TARGETS[runtime], target)  # type: ignore[arg-type]
+    made = [judge.predict(calibrated, s) for s in others.segments if s.latency]
+    print(f"{len(made)} models of {len({one.network for one in made})} networks that no fit has seen")
+    shares = np.array([np.mean([one.error <= bound for one in made]) for bound in LEAST])
+    return _verdict(runtime, made, shares, fitted.calibration.numbers)
 
 
 def _verdict(runtime: str, every: list[Prediction], shares: Sequence[float], numbers: int) -> int:

@@ -43,6 +43,13 @@ def networks_of(names: Sequence[str] = ()) -> list[Subject]:
     ]
 
 
+def fresh_of() -> list[Subject]:
+    """The networks that nobody looked at; a fit never sees them."""
+    from networks.fresh import fresh_networks
+
+    return [Subject(network=one.network, case=one.name, path=one.path(), shapes=parse_shapes(one.shapes)) for one in fresh_networks()]
+
+
 def forms_of(names: Sequence[str]) -> list[Subject]:
     """fp32, fp16, int8 and int4 of networks; a case is "llama_48 int8"."""
     from networks.forms import forms
@@ -66,7 +73,9 @@ def measured(runtime: str, what: str, subjects: Callable[[], list[Subject]], aga
         def tell(text: str) -> None:
             print(f"{time.perf_counter() - begun:6.0f} s  {text[:100]}", file=sys.stderr)
 
-        here = measure_here(target, target.device("cpu"), subjects(), environment, tell, kernels=what != "forms", models=BUDGET)
+        here = measure_here(
+            target, target.device("cpu"), subjects(), environment, tell, kernels=what not in ("forms", "fresh"), models=BUDGET
+        )
         _keep(path, here)
     return read_raw(path)
 

@@ -34,14 +34,15 @@ target {name} extends {target} {{
 def write_calibration(fitted: Fitted, target: Target, name: str, *, device: str = "", include: str = "") -> str:
     """The file `TARGET.NAME.hw`, as `autoglmc fmt` would write it: a target TARGET_NAME that extends `target`. `include`: how the
     target's own file is named in it."""
+    return write_frame(target, name, device or fitted.device, include or f"{target.name}.hw", calibration_text(fitted.calibration))
+
+
+def write_frame(target: Target, name: str, device: str, include: str, block: str = "") -> str:
+    """The same around any block. Raises HwError for a name that the language cannot spell."""
     text = HEAD.format(
-        include=include or f"{target.name}.hw",
-        title=_quoted(f"{target.name} with {name}"),
-        name=f"{target.name}_{name}",
-        target=target.name,
-        device=device or fitted.device,
-        block=calibration_text(fitted.calibration),
-    )
+        include=_quoted(include), title=_quoted(f"{target.name} with {name}"), name=f"{target.name}_{name}", target=target.name,
+        device=device, block=block,
+    )  # fmt: skip
     return canonical(text)
 
 
@@ -59,6 +60,8 @@ def calibration_text(calibration: Calibration, indent: int = 4) -> str:
         rows.append(("dispatch", _seconds(calibration.dispatch)))
     if calibration.weights_bandwidth is not None:
         rows.append(("weights", f"{_scaled(calibration.weights_bandwidth, 'B/s')} beyond {_size(calibration.weights_beyond)}"))
+    if calibration.activations_bandwidth is not None:
+        rows.append(("activations", _scaled(calibration.activations_bandwidth, "B/s")))
     rows += [("block", f"{', '.join(b.operators)} {b.axis} {b.multiple}") for b in calibration.blocks]
     rows += [("rate", _rate(rate)) for rate in calibration.rates]
     rows += _models(calibration.memory, calibration.power)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from ...grammar import HwError, Resolved, Result, analyse_file, render
+from ...grammar import HwError, Resolved, Result, analyse_file, analyse_text, render
 from ...grammar import load_target as read_target
 from ...grammar.rule_facts import rule_facts
 from ...targets.model import Target
 from ...targets.stock import stock_names, stock_path
 from ..errors import UsageError, did_you_mean
+from .calibration_summary import CalibrationSummary, calibrations_of
 
 
 def load_target(target: str | PathLike[str], warn: Callable[[str], None] | None = None) -> Target:
@@ -25,6 +26,13 @@ def load_target(target: str | PathLike[str], warn: Callable[[str], None] | None 
 def analyse_target(target: str | Path, strict: bool = False) -> Result:
     """Every message about a target and the files it includes, and the target if none is an error. Raises UsageError like `load_target`."""
     return analyse_file(find_target(target), rule_facts(), strict)
+
+
+def text_errors(text: str, path: Path) -> Iterator[str]:
+    """Why a text would be refused if it stood in the file, which need not exist; what it includes is read from beside that."""
+    for found in analyse_text(text, str(path), rule_facts()).diagnostics:
+        if found.severity == "error":
+            yield f"{found.message}{f' ({found.help})' if found.help else ''}"
 
 
 def resolved_target(target: str | Path) -> tuple[Target, Resolved]:
@@ -51,7 +59,8 @@ def find_target(target: str | PathLike[str]) -> Path:
     if name in stock_names():
         return stock_path(name)
     if path.is_dir():
-        raise UsageError(f"'{target}' is a folder, not a .hw file")
+        help = "a bundle is for one target, which its manifest.json names" if (path / "manifest.json").is_file() else ""
+        raise UsageError(f"'{target}' is a folder, not a .hw file", help=help)
     raise UsageError(f"there is no target '{target}': neither a .hw file nor a stock target", help=did_you_mean(name, stock_names()))
 
 
@@ -65,16 +74,22 @@ class TargetSummary:
     numbers: int
     guesses: int
     """How many of its numbers are marked `@guess`."""
+    calibrations: tuple[CalibrationSummary, ...]
+    file: str
 
 
-def target_summaries() -> tuple[TargetSummary, ...]:
-    """One for each stock target."""
+def target_summaries(files: Sequence[Path] = ()) -> tuple[TargetSummary, ...]:
+    """One for each of the files, else for each stock target. Raises UsageError for a file that is not there, HwError for one with
+    errors."""
     found = []
-    for name in stock_names():
-        target = load_target(stock_path(name))
+    for path in [find_target(file) for file in files] or [stock_path(name) for name in stock_names()]:
+        target = load_target(path)
         guesses = sum(fact.provenance == "guess" for fact in target.facts)
         devices = tuple(device.name for device in target.devices)
-        found.append(TargetSummary(name, target.title, devices, target.confidence, len(target.facts), guesses))
+        summary = TargetSummary(
+            target.name, target.title, devices, target.confidence, len(target.facts), guesses, calibrations_of(target), str(path)
+        )
+        found.append(summary)
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from msgspec import structs
@@ -10,7 +11,7 @@ from ...passes.place.confidence import confidence
 from ...passes.place.placed import Placement
 from ..bundle.confidence_record import CalibrationRecord, ConfidenceRecord, UncoveredRecord
 from ..bundle.manifest import LimitRecord
-from ..quantities import amount
+from ..quantities import amount, percent
 
 TIMED = ("latency", "energy", "fps")
 """Kinds of limit that rest on predicted seconds."""
@@ -28,9 +29,7 @@ def confidence_of(placement: Placement, latency: float) -> ConfidenceRecord | No
         outside=found.outside,
         calibrated=found.calibrated,
         calibrations=tuple(CalibrationRecord(device=device, note=note) for device, note in found.calibrations),
-        uncovered=tuple(
-            UncoveredRecord(device=one.device, reason=one.reason, seconds=one.seconds, operators=one.operators) for one in found.uncovered
-        ),
+        uncovered=tuple(UncoveredRecord(**dataclasses.asdict(one)) for one in found.uncovered),
     )
 
 
@@ -43,7 +42,7 @@ def _doubt(limit: LimitRecord, found: ConfidenceRecord) -> str:
     if limit.value is None or limit.kind not in TIMED:
         return ""
     if not found.calibrated:
-        return f"{NOT_CALIBRATED}: {found.outside:.0%} of the time is outside what was measured"
+        return f"{NOT_CALIBRATED}: {percent(found.outside)} of the latency is outside what was measured"
     if found.half_width is None:
         return "the calibration states no interval"
     worst = limit.value / (1 + found.half_width) if limit.kind == "fps" else limit.value * (1 + found.half_width)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...targets.calibrated_cost import KernelTime, kernel_time
-from ...targets.cost import KEPT, limiting_memory, runs_once
+from ...targets.calibrated_cost import Beyond, KernelTime, kernel_time
+from ...targets.cost import KEPT, limiting_memory, runs_once, weights_read
 from ...targets.model import Device, RewriteLine, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import No, guard_holds, supports
@@ -46,8 +46,8 @@ class Implementation:
     """Why the device does not take the operator as it is; "" where it does (a `rewrite` line may still come first)."""
     view: OperatorView | None = None
     """The operator as the device sees it, where that is not how it stands in the graph: in integers."""
-    outside: str = ""
-    """Why `seconds` is outside what was measured of the device; "" where it is inside, or nothing was measured."""
+    outside: Beyond | None = None
+    """Why `seconds` is outside what was measured of the device; None where it is inside, or nothing was measured."""
 
     def alone(self, device: Device) -> float:
         """Seconds as kernels of its own, launches included."""
@@ -74,7 +74,7 @@ class Candidates:
     def __init__(self, graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> None:
         """`rewrites` may serve a single operator; `families` maps the names a `rewrite` line may use to rewrites, cheapest first."""
         self._graph, self._target, self._families = graph, target, families
-        self._weights = stored_weights(graph, target)
+        self._weights = weights_of(graph, target)
         self._by_operator: dict[str, list[Rewrite]] = {}
         for rewrite in rewrites:
             for operator in rewrite.operators:
@@ -210,7 +210,7 @@ class Candidates:
     ) -> tuple[KernelTime, int]:
         """Time and launches of a proposal, with the chains among its nodes that the device runs as one kernel."""
         number = {id(node): k for k, node in enumerate(new.nodes)}
-        seconds, launches, outside = 0.0, 0, ""
+        seconds, launches, outside = 0.0, 0, None
         for group in group_kernels(new.nodes, device.kernels, reader_among(new.nodes, set(new.outputs.values()))):
             members = [number[id(node)] for node in group]
             if len(members) == 1:
@@ -223,11 +223,11 @@ class Candidates:
         return KernelTime(seconds, outside), launches
 
 
-def stored_weights(graph: Graph, target: Target) -> float:
-    """Bytes of all constants that something reads, as they are stored; 0 where no device was measured, and nobody asks."""
+def weights_of(graph: Graph, target: Target) -> float:
+    """Bytes of constants that a run reads, as `weights_read` counts them; 0 where no device was measured, and nobody asks."""
     if all(device.calibration is None for device in target.devices):
         return 0.0
-    return float(sum(graph.tensor(name).bytes or 0 for name in graph.constants if graph.uses(name)))
+    return weights_read(graph.view(node) for node in graph.nodes)
 
 
 def _with_refusal(rewritten: Implementation, native: Answer) -> Implementation:
