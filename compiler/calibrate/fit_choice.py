@@ -20,6 +20,8 @@ POWER = 1.5
 """Exponent of the mean over models by which a line is weighed: above 1, much of one model is worth more than little of each."""
 CLOCK = 2e-6
 """Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
+SINGLE_WORTH = 0.05
+"""Of a kernel of the grid, against a model: a kind of operator that no model at hand has may be most of another."""
 MOST_SHARED = 0.9
 """Share of a kernel's seconds that may be no line's."""
 
@@ -67,7 +69,7 @@ def _worth(samples: Samples, chosen: Flags, active: Sequence[int], shared: Array
     forms, seconds = priced.main[use], samples.kernel_seconds[use]
     total = np.bincount(samples.kernel_segment[use], seconds, minlength=len(samples.segments))
     models = ~np.array([s.single for s in samples.segments], bool) & (total > 0)
-    count = (models if models.any() else total > 0).astype(float)
+    count = np.where(models, 1.0, SINGLE_WORTH * (total > 0))
     share = seconds / total[samples.kernel_segment[use]]
     common = np.minimum(shared[use], MOST_SHARED * seconds)
     slow = _medians(priced.line[forms], priced.amount[forms], seconds - common, len(active))

@@ -86,6 +86,9 @@ _INNER_AXIS = both(compare(attribute("axis"), "!=", -1), compare(attribute("axis
 _GATED = both(compare(rank("C"), "==", 4), compare(dim("C", -1), ">", 1), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
 """A plane by a number, as squeeze-and-excitation does it: runtimes that compute in blocks of channels leave them for it."""
 _BROADCAST = both(compare(dim("C", -1), "<=", 4), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
+_BATCH = compare(dim("X", 1), ">", 1)
+"""Sequences side by side, as layout 0 has them."""
+_SAMPLED = compare(attribute("mode"), "!=", "nearest")
 _TURNS = compare(dim("data", -1), "!=", dim("transposed", -1))
 _HALF = ("fp16", "bf16")
 _BYTE = ("int8", "uint8")
@@ -114,6 +117,13 @@ CURVES = (
     "Celu", "Softsign", "Sqrt", "Reciprocal", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh",
     f"{MICROSOFT}Gelu", f"{MICROSOFT}FastGelu", f"{MICROSOFT}QuickGelu", f"{MICROSOFT}BiasGelu",
 )  # fmt: skip
+SCALAR = (
+    "PRelu", "Log", "Sin", "Cos", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh", "Elu", "Selu", "Celu",
+    "DepthToSpace", "SpaceToDepth", "ReduceSumSquare", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "Hardmax", "Shrink",
+)  # fmt: skip
+"""What runtimes compute one element at a time."""
+SEVERAL = ("Mish", "Softplus", "LRN")
+"""And in several functions for each."""
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 LOGIC = (
     "And", "Or", "Xor", "Not", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Mod", "BitShift", "BitwiseAnd", "BitwiseOr",
@@ -125,7 +135,7 @@ PLAIN = (
 )  # fmt: skip
 REDUCTIONS = (
     "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
-    "ReduceSumSquare", "ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "CumSum", "CumProd", "TopK",
+    "ReduceSumSquare", "ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "CumSum", "CumProd",
 )  # fmt: skip
 POOLS = ("MaxPool", "AveragePool", "LpPool", f"{MICROSOFT}QLinearAveragePool")
 GATHERS = ("Gather", "GatherElements", "GatherND", "ScatterND", "ScatterElements", "OneHot", "NonZero", "Compress")
@@ -173,7 +183,9 @@ CLASSES: tuple[Class, ...] = (
     Class(("ConvTranspose",), "operations"),
     Class(ATTENTION[:1], "operations", compare(dim("Q", -2), "<=", 50)),
     Class(ATTENTION, "operations"),
+    Class(RECURRENT, "operations", _BATCH),
     Class(RECURRENT, "operations"),
+    Class(("TopK", "NonMaxSuppression"), "operations"),
     Class(PRODUCTS, "bytes", _FEW_ROWS),
     Class(PRODUCTS, "operations", const("B")),
     Class(("MatMul", *FUSED_PRODUCTS, "Einsum"), "operations"),
@@ -183,16 +195,16 @@ CLASSES: tuple[Class, ...] = (
     Class(("Erf", "Softmax", "Tanh", "Exp"), "elements", dtype_in("input", *_BYTE)),
     Class(("LayerNormalization", "Sigmoid", "Relu"), "elements", dtype_in("X", *_BYTE)),
     Class(ARITHMETIC, "elements", dtype_in("A", *_BYTE)),
-    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt", "PRelu"),
-    Class(("Mish", "Softplus"), "elements"),
+    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt"),
+    Class(SCALAR, "elements"),
+    Class(SEVERAL, "elements"),
     Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),
     Class(("Softmax", "LogSoftmax"), "elements", compare(dim("input", -1), "<=", 32)),
     Class(("Softmax", "LogSoftmax"), "elements"),
     Class(SKIP_NORMS, "elements"),
     Class(("InstanceNormalization", "GroupNormalization"), "elements"),
     Class(NORMS, "elements"),
-    Class(("LRN",), "elements"),
-    Class(("Resize", "Upsample"), "elements", compare(attribute("mode"), "==", "nearest")),
+    Class(("Resize", "Upsample", "GridSample"), "elements", _SAMPLED),
     Class(("Resize", "Upsample", "GridSample"), "elements"),
     Class(REDUCTIONS, "elements"),
     Class(POOLS[1:2], "operations"),
@@ -205,11 +217,13 @@ CLASSES: tuple[Class, ...] = (
     Class(("DynamicQuantizeLinear",), "bytes"),
     Class(QUANTISERS, "bytes"),
     Class(INTEGER_PLAIN, "bytes"),
+    Class(("Transpose",), "bytes", compare(rank("data"), "==", 4)),
     Class(("Transpose",), "bytes", _TURNS),
     Class(("Transpose",), "bytes"),
     Class(("Concat",), "bytes"),
     Class(GATHERS, "bytes"),
     Class(("Cast", "CastLike"), "bytes"),
+    Class(("Where",), "bytes"),
     Class(("Where", *LOGIC), "bytes"),
     Class(MOVERS, "bytes"),
     Class(PLAIN, "bytes"),

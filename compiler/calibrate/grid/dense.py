@@ -59,8 +59,6 @@ def dense() -> Iterator[KernelModel]:
     for channels, kernel in ((32, 3), (64, 1), (64, 3)):
         yield convolution(channels, channels, kernel, 28, 1, 1, ("Relu",))
         yield convolution(channels, channels, kernel, 28, 1, 1, ("Sigmoid",))
-    for into, out, kernel, length in ((40, 64, 3, 200), (64, 64, 5, 400), (64, 128, 1, 100), (1, 32, 10, 4000)):
-        yield signal_convolution(into, out, kernel, length)
     for into, out, kernel, side, stride in TRANSPOSED:
         yield transposed(into, out, kernel, side, stride)
     for rows, inner, columns in PRODUCTS:
@@ -91,14 +89,6 @@ def convolution(
     constants = {"w": weights(out, into // groups, kernel, kernel, dtype=dtype), "b": weights(out, dtype=dtype)}
     suffix = "".join(f" {operator}" for operator in activation) + (f" {dtype}" if dtype != "float32" else "")
     return KernelModel(name + suffix, steps, {"x": (dtype, (1, into, side, side))}, constants)
-
-
-def signal_convolution(into: int, out: int, kernel: int, length: int) -> KernelModel:
-    """Conv over one axis."""
-    constants = {"w": weights(out, into, kernel)}
-    return KernelModel(
-        f"Conv {kernel} {into}->{out} {length}", [Step("Conv", ("x", "w"))], {"x": ("float32", (1, into, length))}, constants
-    )
 
 
 def transposed(into: int, out: int, kernel: int, side: int, stride: int) -> KernelModel:
