@@ -12,6 +12,7 @@ from ...targets.calibration import Measure
 from ...targets.exact_condition import number
 from ...targets.formula import Among, Attribute, Binary, Call, Expression, Name, Text, Unary
 from ...targets.operators import version_at
+from ...targets.work.kind import SHORT
 
 
 def known(operators: tuple[str, ...], opset: int) -> tuple[str, ...]:
@@ -28,6 +29,8 @@ class Class:
     where: Expression | None = None
     general: bool = False
     """Whether it is one of the few that all others could be merged into."""
+    kept: bool = False
+    """Whether it is a line though no model at hand needs one: runtimes compute it by other code, and it may be most of another model."""
 
 
 def signed(value: float) -> Expression:
@@ -86,9 +89,12 @@ _INNER_AXIS = both(compare(attribute("axis"), "!=", -1), compare(attribute("axis
 _GATED = both(compare(rank("C"), "==", 4), compare(dim("C", -1), ">", 1), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
 """A plane by a number, as squeeze-and-excitation does it: runtimes that compute in blocks of channels leave them for it."""
 _BROADCAST = both(compare(dim("C", -1), "<=", 4), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
+_APART = both(_DEPTHWISE, Binary("or", compare(rank("W"), "!=", 4), _UNBLOCKED))
+"""Windows that runtimes have in blocks of channels on planes only."""
 _BATCH = compare(dim("X", 1), ">", 1)
 """Sequences side by side, as layout 0 has them."""
 _SAMPLED = compare(attribute("mode"), "!=", "nearest")
+_ACROSS = both(compare(dim("data", -1), ">", 1), compare(dim("reduced", -1), "==", dim("data", -1)))
 _TURNS = compare(dim("data", -1), "!=", dim("transposed", -1))
 _HALF = ("fp16", "bf16")
 _BYTE = ("int8", "uint8")
@@ -119,7 +125,7 @@ CURVES = (
 )  # fmt: skip
 SCALAR = (
     "PRelu", "Log", "Sin", "Cos", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh", "Elu", "Selu", "Celu",
-    "DepthToSpace", "SpaceToDepth", "ReduceSumSquare", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "Hardmax", "Shrink",
+    "ReduceSumSquare", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "Hardmax", "Shrink",
 )  # fmt: skip
 """What runtimes compute one element at a time."""
 SEVERAL = ("Mish", "Softplus", "LRN")
@@ -133,6 +139,7 @@ PLAIN = (
     *ARITHMETIC, "Relu", "Clip", "LeakyRelu", "Abs", "Neg", "Max", "Min", "Sum", "Mean", "Floor", "Ceil", "Round", "Sign",
     "ThresholdedRelu", "BatchNormalization", "Dropout", "Shrink",
 )  # fmt: skip
+REDUCED = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ArgMax", "ArgMin")
 REDUCTIONS = (
     "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
     "ReduceSumSquare", "ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "CumSum", "CumProd",
@@ -155,22 +162,23 @@ CLASSES: tuple[Class, ...] = (
     # Arithmetic of matrices and windows, in operations.
     Class(("QLinearConv", "ConvInteger"), "operations"),
     Class(("Conv",), "operations", dtype_in("X", *_BYTE)),
-    Class(PRODUCTS, "operations", dtype_in("A", *_BYTE)),
+    Class((*PRODUCTS, "MatMulInteger"), "operations", dtype_in("A", *_BYTE), kept=True),
     Class(INTEGER_PRODUCTS, "operations"),
     Class((f"{MICROSOFT}MatMulNBits",), "operations"),
     Class(("Conv",), "operations", dtype_in("X", *_HALF)),
     Class(PRODUCTS, "operations", dtype_in("A", *_HALF)),
-    Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _UNBLOCKED)),
+    Class(("Conv",), "operations", _APART, kept=True),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _WIDE)),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _STRIDED)),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, compare(dim("Y", -1), "<=", 14))),
-    Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR)),
     Class(("Conv",), "operations", _DEPTHWISE),
     Class(("Conv",), "operations", both(compare(attribute("group"), ">", 1), compare(dim("W", -1), "==", 1))),
     Class(("Conv",), "operations", both(compare(attribute("group"), ">", 1), compare(dim("W", 1), "<=", 8))),
     Class(("Conv",), "operations", compare(attribute("group"), ">", 1)),
     Class(("Conv",), "operations", both(compare(rank("W"), "==", 3), compare(dim("Y", -1), "<=", 8))),
+    Class(("Conv",), "operations", both(compare(rank("W"), "==", 3), compare(dim("W", 0), "<=", 32))),
     Class(("Conv",), "operations", compare(rank("W"), "==", 3)),
+    Class(("Conv",), "operations", compare(rank("W"), "==", 5), kept=True),
     Class(("Conv",), "bytes", _ONE_PIXEL),
     Class(("Conv",), "operations", both(_IMAGE, compare(dim("W", 0), "<=", 16))),
     Class(("Conv",), "operations", _IMAGE),
@@ -183,9 +191,9 @@ CLASSES: tuple[Class, ...] = (
     Class(("ConvTranspose",), "operations"),
     Class(ATTENTION[:1], "operations", compare(dim("Q", -2), "<=", 50)),
     Class(ATTENTION, "operations"),
-    Class(RECURRENT, "operations", _BATCH),
+    Class(RECURRENT, "operations", _BATCH, kept=True),
     Class(RECURRENT, "operations"),
-    Class(("TopK", "NonMaxSuppression"), "operations"),
+    Class(("TopK",), "operations"),
     Class(PRODUCTS, "bytes", _FEW_ROWS),
     Class(PRODUCTS, "operations", const("B")),
     Class(("MatMul", *FUSED_PRODUCTS, "Einsum"), "operations"),
@@ -201,11 +209,13 @@ CLASSES: tuple[Class, ...] = (
     Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),
     Class(("Softmax", "LogSoftmax"), "elements", compare(dim("input", -1), "<=", 32)),
     Class(("Softmax", "LogSoftmax"), "elements"),
+    Class(("LayerNormalization",), "elements", compare(dim("X", -1), "<=", SHORT), kept=True),
     Class(SKIP_NORMS, "elements"),
     Class(("InstanceNormalization", "GroupNormalization"), "elements"),
     Class(NORMS, "elements"),
     Class(("Resize", "Upsample", "GridSample"), "elements", _SAMPLED),
     Class(("Resize", "Upsample", "GridSample"), "elements"),
+    Class(REDUCED, "elements", _ACROSS),
     Class(REDUCTIONS, "elements"),
     Class(POOLS[1:2], "operations"),
     Class(POOLS, "operations"),
@@ -223,7 +233,7 @@ CLASSES: tuple[Class, ...] = (
     Class(("Concat",), "bytes"),
     Class(GATHERS, "bytes"),
     Class(("Cast", "CastLike"), "bytes"),
-    Class(("Where",), "bytes"),
+    Class(("Where", "DepthToSpace"), "bytes", kept=True),
     Class(("Where", *LOGIC), "bytes"),
     Class(MOVERS, "bytes"),
     Class(PLAIN, "bytes"),

@@ -14,32 +14,39 @@ from .fit_samples import Samples
 if TYPE_CHECKING:
     from .fit_samples import Array, Flags, Numbers
 
-NEAR = 2.0
-"""Times the line's: the median operator of a kind, by time, is nearer than this."""
+NEAR, NEARER = 2.0, 1.25
+"""Times the line's: the median operator of a kind, by time, is nearer than this. Of a kind that few networks have, this is how far off a
+network of it would be."""
+FEW_NETWORKS = 3
 TINY = 3e-6
 """Seconds that are the clock's and the launch's, whatever operator took them."""
 
 
-def kinds_of(samples: Samples, forms: Numbers, seconds: Array, expected: Array) -> tuple[str, ...] | None:
+def kinds_of(samples: Samples, forms: Numbers, seconds: Array, expected: Array, segment: Numbers) -> tuple[str, ...] | None:
     """Of a line's kernels: the kinds that keep to it, in the order of their names. None where no kernel was timed by itself."""
     import numpy as np
 
     timed = np.isfinite(seconds)
     if not timed.any():
         return None
-    kind, seconds, expected = samples.kind[forms][timed], seconds[timed], expected[timed]
-    kept = (int(one) for one in np.unique(kind) if _keeps(seconds[kind == one], expected[kind == one]))
+    kind, seconds, expected, segment = samples.kind[forms][timed], seconds[timed], expected[timed], segment[timed]
+    kept = []
+    for one in np.unique(kind):
+        mine = kind == one
+        networks = {samples.segments[place].network for place in np.unique(segment[mine]) if not samples.segments[place].single}
+        if _keeps(seconds[mine], expected[mine], NEAR if len(networks) >= FEW_NETWORKS else NEARER):
+            kept.append(int(one))
     return tuple(sorted(samples.kinds[one] for one in kept))
 
 
-def _keeps(seconds: Array, expected: Array) -> bool:
+def _keeps(seconds: Array, expected: Array, near: float) -> bool:
     import numpy as np
 
     ratio = (seconds + TINY) / (expected + TINY)
     order = np.argsort(ratio, kind="stable")
-    weight = np.cumsum((seconds + expected)[order])
+    weight = np.cumsum(np.minimum(seconds, expected)[order] + TINY)  # one row that is far off decides nothing
     middle = float(ratio[order][min(int(np.searchsorted(weight, weight[-1] / 2)), len(order) - 1)])
-    return 1.0 / NEAR <= middle <= NEAR
+    return 1.0 / near <= middle <= near
 
 
 def unlike(samples: Samples, kinds: Sequence[tuple[str, ...] | None], line: Numbers, forms: Numbers) -> Flags:

@@ -59,7 +59,7 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
                 inner=_range(samples.inner[forms]),
                 samples=count,
                 spread=off,
-                kinds=kinds_of(samples, forms, samples.kernel_seconds[mine], expected),
+                kinds=kinds_of(samples, forms, samples.kernel_seconds[mine], expected, samples.kernel_segment[mine]),
                 where=row.where,
                 origin=HERE,
             )

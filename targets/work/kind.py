@@ -100,7 +100,7 @@ def _along(view: OperatorView) -> Iterator[str]:
 
 def _rows(view: OperatorView) -> Iterator[str]:
     shape = _shape(view)
-    if shape and (shape[-1] or 0) < SHORT:
+    if shape and (shape[-1] or 0) <= SHORT:
         yield "short"
 
 
