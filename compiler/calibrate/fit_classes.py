@@ -177,7 +177,7 @@ CLASSES: tuple[Class, ...] = (
     Class(("Conv",), "operations", compare(attribute("group"), ">", 1)),
     Class(("Conv",), "operations", both(compare(rank("W"), "==", 3), compare(dim("Y", -1), "<=", 8))),
     Class(("Conv",), "operations", both(compare(rank("W"), "==", 3), compare(dim("W", 0), "<=", 32))),
-    Class(("Conv",), "operations", compare(rank("W"), "==", 3)),
+    Class(("Conv",), "operations", compare(rank("W"), "==", 3), kept=True),
     Class(("Conv",), "operations", compare(rank("W"), "==", 5), kept=True),
     Class(("Conv",), "bytes", _ONE_PIXEL),
     Class(("Conv",), "operations", both(_IMAGE, compare(dim("W", 0), "<=", 16))),

@@ -14,7 +14,7 @@ from .fit_samples import Samples
 if TYPE_CHECKING:
     from .fit_samples import Array, Flags, Numbers
 
-NEAR, NEARER = 2.0, 1.25
+NEAR, NEARER = 2.0, 1.33
 """Times the line's: the median operator of a kind, by time, is nearer than this. Of a kind that few networks have, this is how far off a
 network of it would be."""
 FEW_NETWORKS = 3

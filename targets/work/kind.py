@@ -5,6 +5,7 @@ A kind is a few words: "2-D", "1-D depthwise", "both ways, rows". Operators that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..operator_view import OperatorView
@@ -12,6 +13,12 @@ from ..operator_view import OperatorView
 PLAIN = "plain"
 BLOCK = 4
 """Channels that runtimes compute at once, at the least: others take code of their own where each channel stands alone."""
+GROUP = 16
+"""And of a group."""
+THIN = 32
+"""Channels of a result that are few for the products that windows on other than planes become."""
+SMALL = 8
+"""Positions of a window up to which weights are read more often than what they meet."""
 SHORT = 32
 """Elements of a row below which what is done once a row is most of the time."""
 NARROW = {"fp16": "fp16", "bf16": "bf16", "int8": "int8", "uint8": "int8", "fp64": "fp64"}
@@ -52,6 +59,10 @@ def _shape(view: OperatorView, *places: str) -> Sequence[int | None]:
     return (named[0].shape or ()) if named else ()
 
 
+def _result(view: OperatorView) -> Sequence[int | None]:
+    return (next(iter(view.outputs.values())).shape or ()) if view.outputs else ()
+
+
 def _narrow(view: OperatorView) -> Iterator[str]:
     first = next(iter(view.inputs.values()), None)
     if first is not None and first.dtype in NARROW:
@@ -64,9 +75,15 @@ def _window(view: OperatorView) -> Iterator[str]:
     yield f"{len(weight or _shape(view)) - 2}-D"
     groups = view.attributes.get("group", 1)
     if isinstance(groups, int) and groups > 1 and len(weight) > 1:
-        yield "depthwise" if weight[1] == 1 else "grouped"
-        if (weight[0] or 0) % BLOCK:
+        alone = weight[1] == 1
+        yield "depthwise" if alone else "grouped"
+        if (weight[0] or 0) % BLOCK if alone else (weight[1] or 0) % GROUP:
             yield "ragged"
+    elif len(weight) in (3, 5) and (weight[view.operator == "ConvTranspose"] or 0) <= THIN:
+        yield "thin"
+    positions = [extent or 0 for extent in _result(view)[2:]]
+    if weight and positions and math.prod(positions) <= SMALL:
+        yield "small"
     if any(step != 1 for step in _numbers(view, "dilations")):
         yield "dilated"
 
@@ -89,7 +106,7 @@ def _recurrent(view: OperatorView) -> Iterator[str]:
 def _along(view: OperatorView) -> Iterator[str]:
     """Whether what is reduced lies together in memory, and how long it is."""
     shape, axis = _shape(view), view.attributes.get("axis", -1)
-    result = next(iter(view.outputs.values())).shape if view.outputs else None
+    result = _result(view)
     if view.operator.startswith("Reduce"):  # its axes may be an operand
         across = bool(shape and result and (shape[-1] or 0) > 1 and result[-1] == shape[-1])
     else:

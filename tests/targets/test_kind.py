@@ -24,14 +24,17 @@ def view(
 
 BOTH: Mapping[str, AttributeValue] = {"direction": "bidirectional"}
 CASES = [
-    (view("Conv", X=(1, 8, 20), W=(16, 8, 3)), "Conv 1-D"),
+    (view("Conv", X=(1, 8, 20), W=(64, 8, 3)), "Conv 1-D"),
     (view("Conv", X=(1, 8, 20, 20), W=(16, 8, 3, 3)), "Conv 2-D"),
-    (view("Conv", X=(1, 8, 4, 20, 20), W=(16, 8, 3, 3, 3)), "Conv 3-D"),
+    (view("Conv", X=(1, 8, 4, 20, 20), W=(64, 8, 3, 3, 3)), "Conv 3-D"),
     (view("Conv", {"group": 8}, X=(1, 8, 20), W=(8, 1, 3)), "Conv 1-D depthwise"),
     (view("Conv", {"group": 42}, X=(1, 42, 20, 20), W=(42, 1, 3, 3)), "Conv 2-D depthwise ragged"),
-    (view("Conv", {"group": 2, "dilations": (1, 2)}, X=(1, 8, 20, 20), W=(16, 4, 3, 3)), "Conv 2-D grouped dilated"),
+    (view("Conv", {"group": 2, "dilations": (1, 2)}, X=(1, 8, 20, 20), W=(16, 16, 3, 3)), "Conv 2-D grouped dilated"),
+    (view("Conv", {"group": 2}, X=(1, 48, 20, 20), W=(48, 24, 3, 3)), "Conv 2-D grouped ragged"),
+    (view("Conv", X=(1, 8, 20), W=(16, 8, 3)), "Conv 1-D thin"),
+    (view("Conv", result=(1, 16, 2, 2), X=(1, 8, 4, 4), W=(16, 8, 3, 3)), "Conv 2-D small"),
     (view("Conv", {"dilations": (1, 1)}, "int8", X=(1, 8, 20, 20), W=(16, 8, 3, 3)), "Conv 2-D int8"),
-    (view("ConvTranspose", X=(1, 8, 20), W=(8, 16, 4)), "ConvTranspose 1-D"),
+    (view("ConvTranspose", X=(1, 8, 20), W=(8, 16, 4)), "ConvTranspose 1-D thin"),
     (view("MaxPool", X=(1, 8, 4, 20, 20)), "MaxPool 3-D"),
     (view("LSTM", X=(30, 1, 16), W=(1, 64, 16)), "LSTM"),
     (view("LSTM", X=(30, 4, 16), W=(1, 64, 16)), "LSTM batch"),
@@ -75,7 +78,7 @@ def test_any_shape_has_a_kind(op: OperatorView, shape: Shape) -> None:
 
 
 def test_what_is_outside_says_how_it_is_beside_what_was_measured() -> None:
-    op = view("Conv", X=(1, 8, 4, 20, 20), W=(16, 8, 3, 3, 3))
+    op = view("Conv", X=(1, 8, 4, 20, 20), W=(64, 8, 3, 3, 3))
     assert of_kinds(op, ("Conv 1-D", "Conv 2-D dilated", "ConvTranspose 3-D")) == (
         "Conv of a kind that was not measured", "3-D, measured 1-D, 2-D dilated",
     )  # fmt: skip

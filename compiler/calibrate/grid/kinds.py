@@ -22,21 +22,23 @@ VOLUMES = (
     (32, 64, (3, 3, 3), (4, 14, 14), 2, 1), (64, 64, (3, 3, 3), (4, 14, 14), 1, 1), (32, 32, (1, 3, 3), (8, 28, 28), 1, 1),
     (64, 48, (1, 3, 3), (4, 14, 14), 1, 1), (48, 32, (3, 1, 1), (8, 28, 28), 1, 1), (64, 64, (3, 1, 1), (4, 14, 14), 1, 1),
     (3, 24, (1, 7, 7), (4, 56, 56), 2, 1), (32, 64, (1, 1, 1), (8, 14, 14), 1, 1), (128, 64, (1, 1, 1), (4, 14, 14), 1, 1),
-    (32, 32, (3, 3, 3), (4, 14, 14), 1, 32),
+    (32, 32, (3, 3, 3), (4, 14, 14), 1, 32), (128, 128, (3, 3, 3), (2, 7, 7), 1, 1), (256, 256, (3, 3, 3), (1, 4, 4), 1, 1),
 )  # fmt: skip
 PLANES = (
     # channels, kernel, side, stride, dilation, groups
-    (42, 3, 28, 1, 1, 42), (58, 3, 28, 2, 1, 58), (42, 5, 16, 1, 1, 42), (30, 3, 56, 1, 1, 30), (90, 5, 14, 2, 1, 90), (116, 3, 14, 1, 1, 116),
-    (20, 9, 24, 1, 1, 20), (180, 7, 12, 1, 1, 180), (64, 3, 28, 1, 2, 1), (128, 3, 14, 1, 4, 1), (96, 3, 28, 1, 2, 96), (32, 3, 28, 1, 8, 32),
-    (40, 3, 20, 1, 1, 5),
+    (42, 3, 28, 1, 1, 42), (58, 3, 28, 2, 1, 58), (42, 5, 16, 1, 1, 42), (30, 3, 56, 1, 1, 30), (90, 5, 14, 2, 1, 90),
+    (116, 3, 14, 1, 1, 116), (20, 9, 24, 1, 1, 20), (180, 7, 12, 1, 1, 180), (64, 3, 28, 1, 2, 1), (128, 3, 14, 1, 4, 1),
+    (96, 3, 28, 1, 2, 96), (32, 3, 28, 1, 8, 32), (40, 3, 20, 1, 1, 5),
 )  # fmt: skip
 TRANSPOSED = ((1, 64, 32, 4, 100, 2), (1, 128, 64, 16, 50, 8), (1, 32, 16, 8, 400, 4), (1, 16, 16, 3, 800, 2), (3, 32, 16, 2, 8, 2))
 """Axes, channels in, out, kernel, length of an axis, stride."""
 RECURRENT = (
     # operator, steps, batch, extent, state, directions
-    ("LSTM", 30, 4, 128, 128, 2), ("LSTM", 24, 16, 64, 64, 2), ("LSTM", 40, 1, 64, 96, 2), ("LSTM", 80, 1, 128, 64, 2), ("LSTM", 20, 8, 64, 128, 1),
-    ("LSTM", 16, 32, 96, 96, 1), ("LSTM", 32, 4, 32, 64, 1), ("LSTM", 32, 4, 64, 64, 2), ("GRU", 30, 4, 128, 128, 2), ("GRU", 48, 1, 64, 128, 2),
+    ("LSTM", 30, 4, 128, 128, 2), ("LSTM", 24, 16, 64, 64, 2), ("LSTM", 40, 1, 64, 96, 2), ("LSTM", 80, 1, 128, 64, 2),
+    ("LSTM", 20, 8, 64, 128, 1), ("LSTM", 16, 32, 96, 96, 1), ("LSTM", 32, 4, 32, 64, 1), ("LSTM", 32, 4, 64, 64, 2),
+    ("LSTM", 16, 1, 768, 256, 2), ("LSTM", 16, 8, 768, 256, 2), ("GRU", 30, 4, 128, 128, 2), ("GRU", 48, 1, 64, 128, 2),
     ("GRU", 24, 8, 64, 64, 1), ("GRU", 16, 16, 96, 96, 2), ("GRU", 40, 1, 128, 64, 2), ("GRU", 32, 4, 64, 128, 1),
+    ("GRU", 24, 1, 1024, 320, 2), ("GRU", 12, 4, 512, 256, 1),
 )  # fmt: skip
 
 
@@ -55,7 +57,15 @@ def kinds() -> Iterator[KernelModel]:
 
 
 def windowed(
-    operator: str, batch: int, into: int, out: int, kernel: tuple[int, ...], extents: tuple[int, ...], stride: int, dilation: int, groups: int
+    operator: str,
+    batch: int,
+    into: int,
+    out: int,
+    kernel: tuple[int, ...],
+    extents: tuple[int, ...],
+    stride: int,
+    dilation: int,
+    groups: int,
 ) -> KernelModel:
     """Conv or ConvTranspose along any number of axes."""
     rank, conv = len(kernel), operator == "Conv"
@@ -80,4 +90,6 @@ def recurrent(operator: str, steps: int, batch: int, extent: int, state: int, di
     constants = {"w": weights(directions, gates * state, extent), "r": weights(directions, gates * state, state)}
     attributes = {"hidden_size": state, "direction": "bidirectional" if directions == 2 else "forward"}
     name = f"{operator} {batch} x {steps} steps {extent}->{state}{' both ways' if directions == 2 else ''}"
-    return KernelModel(name, [Step(operator, ("x", "w", "r"), attributes=attributes)], {"x": ("float32", (steps, batch, extent))}, constants)
+    return KernelModel(
+        name, [Step(operator, ("x", "w", "r"), attributes=attributes)], {"x": ("float32", (steps, batch, extent))}, constants
+    )

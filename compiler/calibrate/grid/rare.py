@@ -8,11 +8,18 @@ from typing import Any
 from .dense import of_axes
 from .kernel_model import Array, KernelModel, Step, axes, scalar, weights
 
-SORTED = (((256, 256), 16, -1), ((512, 128), 8, -1), ((64, 1024), 10, -1), ((100, 1000), 5, -1), ((8, 8400), 100, -1), ((1, 80, 1000), 1, 1))
+SORTED = (
+    ((256, 256), 16, -1),
+    ((512, 128), 8, -1),
+    ((64, 1024), 10, -1),
+    ((100, 1000), 5, -1),
+    ((8, 8400), 100, -1),
+    ((1, 80, 1000), 1, 1),
+)
 """Shape, how many of an axis. Of fewer elements a processor learns the branches by heart, which it does not in a network."""
 CURVES = (
-    "Tan", "Asin", "Atan", "Sinh", "Cosh", "Acos", "Asinh", "Atanh", "Celu", "Round", "Ceil", "ThresholdedRelu", "Shrink", "IsNaN", "Hardmax",
-    "LogSoftmax",
+    "Tan", "Asin", "Atan", "Sinh", "Cosh", "Acos", "Asinh", "Atanh", "Celu", "Round", "Ceil", "ThresholdedRelu", "Shrink", "IsNaN",
+    "Hardmax", "LogSoftmax",
 )  # fmt: skip
 COMPARED = ("Greater", "GreaterOrEqual", "LessOrEqual", "Equal")
 SHAPE = (1, 128, 384)
