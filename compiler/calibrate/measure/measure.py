@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ....targets.model import Device, Target
@@ -119,7 +119,7 @@ def _pass(job: _Job, source: Source, budget: Budget, profiled: bool) -> None:
 def measured(case: Case, kernels: SegmentKernels, judged: Judged, profile: Profile | None, overhead: Overhead) -> MeasuredSegment:
     """The record of a case; seconds of operators without their launch and without what the profiler takes."""
     reported = () if profile is None else profile.reported
-    net = [type(one)(one.name, max(0.0, one.seconds - one.calls * overhead.profiler), one.calls, one.others, one.kind) for one in reported]
+    net = [replace(one, seconds=max(0.0, one.seconds - one.calls * overhead.profiler)) for one in reported]
     joined = join_expanded(kernels.kernels, join(kernels.kernels, net))
     return MeasuredSegment(
         network=case.network,

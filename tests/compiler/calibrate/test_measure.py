@@ -79,12 +79,29 @@ def test_further_names_join_where_the_first_does_not() -> None:
     assert join(kernels, [Reported("Subgraph_7", 1.0, others=("nothing", "/mish/Mish"))]).seconds == {1: 1.0}
 
 
-@given(st.lists(st.tuples(st.text(max_size=40), st.floats(0, 1)), max_size=20))
-def test_no_time_is_lost_whatever_the_names(reported: Sequence[tuple[str, float]]) -> None:
+def test_what_was_fused_is_shared_by_the_time_that_the_target_states() -> None:
+    kernels = kernels_of(small_model("Abs"))
+    stated = [kernel.stated for kernel in kernels]
+    found = join(kernels, [Reported("Subgraph_7", 1.0, others=("/act/Relu", "/conv/Conv", "/0/Abs"))]).seconds
+    assert found == pytest.approx({0: stated[0] / (stated[0] + stated[2]), 2: stated[2] / (stated[0] + stated[2])})
+
+
+def test_what_has_no_name_belongs_to_what_is_nearest() -> None:
+    kernels = kernels_of(small_model())
+    reported = [Reported("MVN_3", 1.0, near=("input", "/mish/Mish", "/conv/Conv")), Reported("/conv/Conv", 2.0, near=("/mish/Mish",))]
+    assert join(kernels, reported) == Joined({1: 1.0, 0: 2.0}, {})
+
+
+NAMES = st.one_of(st.text(max_size=40), st.sampled_from(["/conv/Conv", "/act/Relu", "/mish/Mish", "r", "fused /conv/Conv"]))
+
+
+@given(st.lists(st.tuples(NAMES, st.floats(0, 1), st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3)), max_size=20))
+def test_no_time_is_lost_whatever_the_names(reported: Sequence[tuple[str, float, list[str], list[str]]]) -> None:
     kernels = KERNELS
-    joined = join_expanded(kernels, join(kernels, [Reported(name, seconds) for name, seconds in reported]))
+    rows = [Reported(name, seconds, others=tuple(others), near=tuple(near)) for name, seconds, others, near in reported]
+    joined = join_expanded(kernels, join(kernels, rows))
     total = sum(joined.seconds.values()) + sum(joined.unjoined.values())
-    assert total == pytest.approx(sum(seconds for _, seconds in reported))
+    assert total == pytest.approx(sum(row.seconds for row in rows))
 
 
 KERNELS = kernels_of(small_model())
