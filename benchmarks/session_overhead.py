@@ -3,11 +3,12 @@
     python benchmarks/session_overhead.py [--seconds 4] [--runs 10000] [MODEL …]
 
 Each model is compiled for ort_devices.hw, whose three devices are all onnxruntime, and so cut into segments. Bare: a loop that calls
-run_with_iobinding on the k sessions with buffers bound once, nothing else; the inputs are there already. Ours: Session.run, which checks
-and copies the inputs, copies the outputs, and times every step; and the same without any of it (`in place`: run_step on what lies in the
-arena). `unsplit` is Session.run of the model compiled for x86_cpu. Bare and ours use the same sessions and the same buffers; all run on one
+run_with_iobinding on the k sessions with buffers bound once, nothing else, not even RunOptions; the inputs are there already. Ours:
+Session.run, which checks and copies the inputs, copies the outputs, and times every step; and the same without any of it (`in place`:
+run_step on what lies in the arena). `unsplit` is Session.run of the model compiled for x86_cpu. Bare and ours use the same sessions and the same buffers; all run on one
 thread, alternating in an order that rotates. A run's time is what its thread spent on the processor, and the fastest counts. Session.run
-must be within 1.03 of bare; otherwise the exit code is 1. Then one small model runs RUNS times: neither tracemalloc's bytes nor the
+must be within 1.03 of bare; otherwise the exit code is 1. Then the dispatch: one Relu of four numbers, so that there is nothing but the
+call; a segment must be within 2 of bare, Session.run within 4. Then one small model runs RUNS times: neither tracemalloc's bytes nor the
 process's resident pages may grow.
 """
 
@@ -19,11 +20,14 @@ import os
 import sys
 import tempfile
 import time
+import timeit
 import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import onnxruntime
 from fetch_models import ROOT, fetch
 
@@ -41,6 +45,7 @@ from autoglmc.compiler.verify.reference import read_graph
 TARGET = Path(__file__).with_name("ort_devices.hw")
 NAMES = ("bert_tiny", "glm_tiny", "lightnet", "magika_v3_3", "onnx_seeded_shufflenet", "ppocr2_cls", "ppocr4_rec", "silero_vad_16k_op15")
 MOST = 1.03
+MOST_DISPATCH = {"segment": 2.0, "in place": 2.0, "ours": 4.0}
 SMALL = "magika_v3_3"
 KEPT = 64 << 10
 """Bytes that the interpreter may move around in many runs without keeping any per run."""
@@ -68,12 +73,11 @@ def bare(session: Session) -> Callable[[], None] | None:
     order = [step.segment for step in session.manifest.schedule]
     if any(k is None for k in order):
         raise SystemExit("ort_devices.hw has copies: nothing to compare with")
-    options = onnxruntime.RunOptions()
     pairs = [(session._segments[k]._session, session._segments[k]._binding) for k in order]  # type: ignore[attr-defined,index]
 
     def run() -> None:
         for each, binding in pairs:
-            each.run_with_iobinding(binding, options)
+            each.run_with_iobinding(binding)
 
     return run
 
@@ -123,6 +127,29 @@ def measure(name: str, folder: Path, seconds: float) -> float | None:
     return None if direct is None else ratios[0]
 
 
+def dispatch(folder: Path) -> dict[str, float]:
+    """Prints what a call of a segment costs, bare and ours, where the segment does next to nothing; ratios to bare."""
+    model = onnx.parser.parse_model('<ir_version: 8, opset_import: ["": 18]> g (float[4] x) => (float[4] y) { y = Relu(x) }')
+    onnx.save_model(model, folder / "relu.onnx")
+    compile_model(folder / "relu.onnx", "x86_cpu", output=folder / "relu", verify=False)
+    session, inputs = Bundle.load(folder / "relu").session(), {"x": np.ones(4, np.float32)}
+    session.run(inputs)
+    direct, segment = bare(session), session._segments[0]
+    assert direct is not None
+    calls = {
+        "bare": direct,
+        "segment": lambda: segment.run({}),
+        "in place": lambda: session.run_step(0),
+        "ours": lambda: session.run(inputs),
+    }
+    best = {name: min(timeit.repeat(call, time.thread_time, number=1000, repeat=20)) / 1000 for name, call in calls.items()}
+    print(
+        "dispatch: " + ", ".join(f"{name} {best[name] * 1e6:.2f} us ({best[name] / best['bare']:.2f} of bare)" for name in calls),
+        flush=True,
+    )
+    return {name: seconds / best["bare"] for name, seconds in best.items()}
+
+
 def resident() -> int:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
@@ -159,6 +186,8 @@ def main() -> None:
             ratio = measure(name, Path(folder), options.seconds)
             if ratio is not None and ratio > MOST:
                 unmet.append(f"{name} {ratio:.3f} of the bare sessions")
+        ratios = dispatch(Path(folder))
+        unmet += [f"{name} {ratios[name]:.2f} of a bare dispatch" for name, most in MOST_DISPATCH.items() if ratios[name] > most]
         kept, more = growth(*session_of(SMALL, TARGET, Path(folder)), options.runs)
     print(f"{SMALL}, {options.runs} runs: {kept} bytes more in Python, {more} bytes more resident")
     if kept > KEPT or more > KEPT * 16:

@@ -7,7 +7,7 @@ back to the roofline and counts as outside what was measured, as does one whose 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .calibration import Block, Calibration, Measure, Range, Rate
@@ -20,8 +20,20 @@ from .support import guard_holds
 SLACK = 2.0
 """Work up to this many times beyond the largest that was measured, or this many times below the smallest, counts as measured."""
 
+UNITS: Mapping[Measure, str] = {"operations": "OP", "elements": "E", "bytes": "B"}
+PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 FEWEST = 5
 """Operators that a line must have been measured on: a rate of fewer is used, and not trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """Why a prediction is outside what was measured."""
+
+    reason: str
+    """Equal for all kernels of which the same is to be said: "Conv larger than any measured"."""
+    detail: str = ""
+    """Of this kernel: "2.1 GOP, measured 10 MOP..1.42 GOP"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +41,8 @@ class KernelTime:
     """Predicted seconds of a kernel, its launch not included."""
 
     seconds: float
-    outside: str = ""
-    """Why the prediction is outside what was measured; "" where it is inside, and where nothing was."""
+    outside: Beyond | None = None
+    """None where the prediction is inside what was measured, and where nothing was."""
 
 
 def kernel_time(
@@ -63,7 +75,7 @@ def _operator_time(
         return KernelTime(0.0), False
     rate = rate_of(calibration, device, view)
     if rate is None:
-        return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), f"no rate for {view.operator}"), False
+        return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), Beyond(f"no rate for {view.operator}")), False
     amount = work(view, rate.measure, calibration.blocks, compute_dtype)
     return KernelTime(amount / rate.value, outside(rate, view, amount)), rate.measure == "bytes"
 
@@ -82,16 +94,31 @@ def rate_of(calibration: Calibration, device: Device, view: OperatorView) -> Rat
     return None
 
 
-def outside(rate: Rate, view: OperatorView, amount: float) -> str:
-    """Why an operator is outside what the line was measured on; "" if it is inside, or the line does not say what it was measured on."""
+def outside(rate: Rate, view: OperatorView, amount: float) -> Beyond | None:
+    """Why an operator is outside what the line was measured on; None if it is inside, or the line does not say what it was measured on."""
     if rate.samples is not None and rate.samples < FEWEST:
-        return f"{view.operator}: only {rate.samples} measured"
+        return Beyond(f"the rate for {view.operator} rests on {rate.samples} operator{'' if rate.samples == 1 else 's'}")
     if rate.seen is not None and amount and not _within(amount, rate.seen):
-        return f"{view.operator} of {amount:.3g} {rate.measure}, measured {rate.seen.low:.3g}..{rate.seen.high:.3g}"
+        word = "larger" if amount > rate.seen.high else "smaller"
+        return Beyond(f"{view.operator} {word} than any measured", _beside(amount, rate.seen, UNITS[rate.measure]))
     extent = inner(view)
     if rate.inner is not None and extent and not _within(extent, rate.inner):
-        return f"{view.operator} over {extent:g}, measured over {rate.inner.low:g}..{rate.inner.high:g}"
-    return ""
+        word = "longer" if extent > rate.inner.high else "shorter"
+        return Beyond(f"{view.operator} with a {word} inner extent than any measured", _beside(extent, rate.inner, ""))
+    return None
+
+
+def _beside(value: float, seen: Range, unit: str) -> str:
+    low, high = (_short(end, unit) for end in (seen.low, seen.high))
+    return f"{_short(value, unit)}, measured {low if low == high else f'{low}..{high}'}"
+
+
+def _short(value: float, unit: str) -> str:
+    """Three digits: "1.42 GOP". Sizes decimal; without a unit, a whole number as it is."""
+    if not unit:
+        return f"{value:g}"
+    scale, prefix = next((pair for pair in PREFIXES if value >= pair[0]), (1.0, ""))
+    return f"{float(f'{value / scale:.3g}'):g} {prefix}{unit}"
 
 
 def _within(value: float, seen: Range) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from autoglmc.compiler.bundle import manifest, plan_records
+from autoglmc.compiler.bundle import confidence_record, manifest, plan_records
 
 FILE = Path(__file__).parents[1] / "docs" / "manifest.schema.json"
 
@@ -31,7 +31,7 @@ def schema() -> dict[str, Any]:
 
 def _described() -> Iterator[tuple[str, str, str]]:
     """Every docstring that stands below a field: (record, field, text)."""
-    for record in (item for module in (manifest, plan_records) for item in ast.parse(inspect.getsource(module)).body):
+    for record in (item for module in (manifest, confidence_record, plan_records) for item in ast.parse(inspect.getsource(module)).body):
         if isinstance(record, ast.ClassDef):
             for field, below in zip(record.body, record.body[1:], strict=False):
                 if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):

@@ -24,6 +24,23 @@ class UncoveredRecord(Record, frozen=True, kw_only=True):
     reason: str
     seconds: Seconds
     operators: Count
+    example: str
+    """The operator with the most of these seconds; "" for handoffs."""
+    detail: str
+    """How large that one is, beside what was measured; "" where its size is not the reason."""
+
+
+class UncostedRecord(Record, frozen=True, kw_only=True):
+    """An operator of the model as it was placed that has no cost: the predicted latency is a lower bound."""
+
+    node: str
+    operator: str
+    tensor: str
+    """The first operand or result with an extent that is not known."""
+    because: str
+    """Where that extent comes from."""
+    shape: str
+    """What `--shape` would give it a size; "" where only values decide."""
 
 
 class ConfidenceRecord(Record, frozen=True, kw_only=True):

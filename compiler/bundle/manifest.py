@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from ..quantities import count, size
-from .confidence_record import ConfidenceRecord
+from .confidence_record import ConfidenceRecord, UncostedRecord
 from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
 from .record import BundlePath, Count, Positive, Record, Sha256
 from .verification_record import VerificationRecord
@@ -170,6 +170,8 @@ class Manifest(Record, frozen=True, kw_only=True):
     handoffs: tuple[HandoffRecord, ...]
     confidence: ConfidenceRecord | None
     """null where no device in use is calibrated: its times are rooflines."""
+    uncosted: tuple[UncostedRecord, ...]
+    """Operators that the predicted latency leaves out, in the order of the model."""
     limits: tuple[LimitRecord, ...]
     guesses: tuple[GuessRecord, ...]
     errors: ErrorsRecord

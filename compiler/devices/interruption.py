@@ -17,6 +17,9 @@ from types import FrameType
 from typing import Any
 
 STOP = frozenset({signal.SIGINT, signal.SIGTERM})
+NO_CAPTURE = ("gpu_graph_id", "-1")
+"""Sessions here capture no graphs. Where the options do not say so, onnxruntime's Python finds out in every run by an exception that it
+catches: 24 us, ten times what a run costs otherwise (1.32, benchmarks/session_overhead.py)."""
 
 
 @cache
@@ -30,6 +33,7 @@ def new_run_options() -> Any:
     import onnxruntime
 
     options = onnxruntime.RunOptions()
+    options.add_run_config_entry(*NO_CAPTURE)
     with _guard:
         _known.add(options)
     return options

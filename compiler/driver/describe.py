@@ -9,6 +9,7 @@ from ..devices.ort_settings import OrtSettings
 from ..emit.facts import decisions, errors, guesses
 from ..emit.manifest_of import manifest_of
 from ..plan.plan_model import PlannedModel
+from ..plan.uncosted import uncosted_records
 
 
 def describe(planned: PlannedModel, search: tuple[AttemptRecord, ...], settings: Mapping[int, OrtSettings]) -> Manifest:
@@ -25,6 +26,7 @@ def describe(planned: PlannedModel, search: tuple[AttemptRecord, ...], settings:
         target=TargetRecord(name=target.name, sha256=target.digest, language=target.language),
         version=version("autoglmc"),
         confidence=planned.confidence,
+        uncosted=uncosted_records(planned.uncosted),
         limits=planned.limits,
         guesses=guesses(work.placement),
         errors=errors(work),

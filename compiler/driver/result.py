@@ -131,6 +131,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "objective": _objective(result, placement),
         "latency": _latency(result, placement),
         "confidence": to_builtins(result.manifest.confidence),
+        "uncosted": to_builtins(result.manifest.uncosted),
         "arena": {"bytes": result.manifest.arena.total, "lower_bound": result.manifest.arena.lower_bound},
         "memory": _memory(result),
         "energy": _energy(result.predicted),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ...passes.place.segment import Segment
-from ..bundle.confidence_record import ConfidenceRecord
+from ..bundle.confidence_record import ConfidenceRecord, UncostedRecord
 from ..bundle.manifest import (
     FORMAT,
     SEGMENTS,
@@ -42,6 +42,7 @@ def manifest_of(
     target: TargetRecord,
     version: str,
     confidence: ConfidenceRecord | None = None,
+    uncosted: tuple[UncostedRecord, ...] = (),
     limits: tuple[LimitRecord, ...] = (),
     guesses: tuple[GuessRecord, ...] = (),
     errors: ErrorsRecord = NO_ERRORS,
@@ -70,6 +71,7 @@ def manifest_of(
         arena=plan.arena,
         handoffs=compiled.handoffs,
         confidence=confidence,
+        uncosted=uncosted,
         limits=limits,
         guesses=guesses,
         errors=errors,

@@ -9,7 +9,7 @@ from msgspec import to_builtins
 
 from ..plan.forced import contradiction, forced_by_limits
 from ..plan.sensitivity import Decider
-from ..plan.uncosted import cost_lines, uncosted_of
+from ..plan.uncosted import cost_lines, uncosted_of, uncosted_records
 from .explain_model import GroupRow, Subject, Why
 from .groups import Extra
 from .plans import ExplainedPlan
@@ -55,10 +55,18 @@ def _plan(plan: ExplainedPlan) -> dict[str, Any]:
         "nowhere": sum(place is None for place in plan.places),
         "latency": plan.total,
         "confidence": to_builtins(plan.confidence),
-        "uncosted": [] if plan.placement is None else cost_lines(plan.placement.question, uncosted_of(plan.placement.question)),
+        **_costs(plan),
         "segments": plan.segments,
         "handoffs": plan.handoffs,
     }
+
+
+def _costs(plan: ExplainedPlan) -> dict[str, Any]:
+    """uncosted, cost_notes: operators without a cost, and what is to be said of costs."""
+    if plan.placement is None:
+        return {"uncosted": [], "cost_notes": []}
+    missing = uncosted_of(plan.placement.question)
+    return {"uncosted": to_builtins(uncosted_records(missing)), "cost_notes": cost_lines(plan.placement.question, missing)}
 
 
 def share(plan: ExplainedPlan, seconds: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from msgspec import structs
@@ -28,9 +29,7 @@ def confidence_of(placement: Placement, latency: float) -> ConfidenceRecord | No
         outside=found.outside,
         calibrated=found.calibrated,
         calibrations=tuple(CalibrationRecord(device=device, note=note) for device, note in found.calibrations),
-        uncovered=tuple(
-            UncoveredRecord(device=one.device, reason=one.reason, seconds=one.seconds, operators=one.operators) for one in found.uncovered
-        ),
+        uncovered=tuple(UncoveredRecord(**dataclasses.asdict(one)) for one in found.uncovered),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from msgspec import structs
 
 from ...passes.place.placed import Question
 from ...passes.place.uncosted import Uncosted, UpperBound, uncosted, upper_bounds
+from ..bundle.confidence_record import UncostedRecord
 from ..bundle.manifest import LimitRecord
 from ..quantities import count
 from .confidence import TIMED
@@ -19,6 +21,11 @@ NAMED = 3
 def uncosted_of(question: Question) -> tuple[Uncosted, ...]:
     """The operators of a placement problem that have no cost."""
     return uncosted(question.graph, question.nodes)
+
+
+def uncosted_records(missing: Sequence[Uncosted]) -> tuple[UncostedRecord, ...]:
+    """The same for the manifest."""
+    return tuple(UncostedRecord(**dataclasses.asdict(one)) for one in missing)
 
 
 def cost_lines(question: Question, missing: Sequence[Uncosted]) -> list[str]:

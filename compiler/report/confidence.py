@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..quantities import count, time
+from ..errors import clipped
+from ..quantities import count
 from .printable import printable
 
 MOST_REASONS = 3
@@ -29,16 +30,33 @@ def confidence_lines(facts: Facts | None) -> Iterator[str]:
         yield f"calibrated ({notes}), without an interval; {_share(facts['outside'])} of it outside what was measured"
     else:
         yield f"90 % of models are within the interval (calibrated, {notes}); {_share(facts['outside'])} of it outside what was measured"
-    if facts["uncovered"]:
-        yield f"outside: {'; '.join(_reasons(facts['uncovered']))}"
+    yield from _reasons(facts["uncovered"], facts["latency"])
 
 
-def _reasons(rows: Sequence[Facts]) -> Iterator[str]:
+def _reasons(rows: Sequence[Facts], latency: float) -> Iterator[str]:
+    """A line each: the share of the time, the reason, and the operator that has most of it."""
     for one in rows[:MOST_REASONS]:
         where = f" on {one['device']}" if one["device"] else ""
-        yield f"{printable(one['reason'])}{where}, {time(one['seconds'])} in {count(one['operators'], 'place')}"
-    if len(rows) > MOST_REASONS:
-        yield f"and {count(len(rows) - MOST_REASONS, 'more reason')}"
+        yield f"outside: {_percent(one['seconds'] / latency)}{where}: {printable(one['reason'])}{_example(one)}"
+    rest = rows[MOST_REASONS:]
+    if rest:
+        yield f"outside: {_percent(sum(one['seconds'] for one in rest) / latency)}: {count(len(rest), 'more reason')}"
+
+
+def _example(one: Facts) -> str:
+    """ " (12 places, most in 'conv1': 2.1 GOP, measured 10 MOP..1.42 GOP)"."""
+    if not one["example"]:
+        return ""
+    places = f"{count(one['operators'], 'place')}, most in " if one["operators"] > 1 else ""
+    detail = f": {one['detail']}" if one["detail"] else ""
+    return f" ({places}'{printable(clipped(one['example']))}'{detail})"
+
+
+def _percent(share: float) -> str:
+    """ "12 %", "3.1 %", "below 0.1 %"."""
+    if share < 0.001:
+        return "below 0.1 %"
+    return f"{share * 100:.0f} %" if share >= 0.0995 else f"{share * 100:.1f} %"
 
 
 def _share(value: float) -> str:

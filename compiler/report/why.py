@@ -54,7 +54,7 @@ def _latency(facts: Facts) -> Iterator[str]:
     shape = f"{count(plan['segments'], 'segment')}, {count(plan['handoffs'], 'handoff')}"
     yield f"{time(plan['latency'])}{interval(plan['confidence'])} predicted, {shape}"
     yield from confidence_lines(plan["confidence"])
-    yield from plan["uncosted"]
+    yield from plan["cost_notes"]
     if facts.get("groups") and there is not None and there > plan["latency"]:
         yield f"with everything on {facts['device']} that it can run: {time(there)}"
     yield from facts["limits"]

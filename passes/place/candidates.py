@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...targets.calibrated_cost import KernelTime, kernel_time
+from ...targets.calibrated_cost import Beyond, KernelTime, kernel_time
 from ...targets.cost import KEPT, limiting_memory, runs_once
 from ...targets.model import Device, RewriteLine, Target
 from ...targets.operator_view import OperatorView
@@ -46,8 +46,8 @@ class Implementation:
     """Why the device does not take the operator as it is; "" where it does (a `rewrite` line may still come first)."""
     view: OperatorView | None = None
     """The operator as the device sees it, where that is not how it stands in the graph: in integers."""
-    outside: str = ""
-    """Why `seconds` is outside what was measured of the device; "" where it is inside, or nothing was measured."""
+    outside: Beyond | None = None
+    """Why `seconds` is outside what was measured of the device; None where it is inside, or nothing was measured."""
 
     def alone(self, device: Device) -> float:
         """Seconds as kernels of its own, launches included."""
@@ -210,7 +210,7 @@ class Candidates:
     ) -> tuple[KernelTime, int]:
         """Time and launches of a proposal, with the chains among its nodes that the device runs as one kernel."""
         number = {id(node): k for k, node in enumerate(new.nodes)}
-        seconds, launches, outside = 0.0, 0, ""
+        seconds, launches, outside = 0.0, 0, None
         for group in group_kernels(new.nodes, device.kernels, reader_among(new.nodes, set(new.outputs.values()))):
             members = [number[id(node)] for node in group]
             if len(members) == 1:

@@ -9,15 +9,17 @@ of themselves, so that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ...targets.calibrated_cost import Beyond
 from ...targets.model import Device
 from .placed import Placement
 from .unit_time import unit_time
 
 MOST_OUTSIDE = 0.1
 """Share of predicted seconds outside what was measured from which on a target counts as not calibrated for the model."""
+NOT_CALIBRATED = Beyond("the device is not calibrated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,26 @@ class Uncovered:
     """Predicted seconds that no measurement supports."""
 
     device: str
+    """"" for handoffs."""
     reason: str
     seconds: float
     operators: int
+    example: str = ""
+    """The operator with the most of these seconds; "" for handoffs."""
+    detail: str = ""
+    """How large that one is, beside what was measured; "" where its size is not the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Predicted seconds of one kernel, unit or dispatch."""
+
+    device: Device
+    seconds: float
+    why: Beyond | None
+    """None inside what was measured."""
+    node: int | None = None
+    """The first operator, by number; None of a dispatch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +88,14 @@ def confidence(placement: Placement, seconds: float) -> Confidence | None:
     if not measured:
         return None
     busy: Counter[str] = Counter()
-    found: dict[tuple[str, str], list[float]] = {}
-    for device, reason, spent, covered in _parts(placement):
-        busy[device.name] += spent  # type: ignore[assignment]
-        if not covered:
-            found.setdefault((device.name, reason), []).append(spent)
+    found: dict[tuple[str, str], list[_Part]] = {}
+    for part in _parts(placement):
+        busy[part.device.name] += part.seconds  # type: ignore[assignment]
+        if part.why is not None:
+            found.setdefault((part.device.name, part.why.reason), []).append(part)
+    rows = [_uncovered(placement, parts) for parts in found.values()]
     if price.handoff > 0:
-        found["", "handoffs are not measured"] = [price.handoff]
-    rows = (Uncovered(device, reason, sum(spent), len(spent)) for (device, reason), spent in found.items())
+        rows.append(Uncovered("", "handoffs are not measured", price.handoff, 1))
     return Confidence(
         seconds,
         _interval(measured, busy),
@@ -85,22 +104,36 @@ def confidence(placement: Placement, seconds: float) -> Confidence | None:
     )
 
 
-def _parts(placement: Placement) -> Iterator[tuple[Device, str, float, bool]]:
-    """Device, why it is outside, seconds and whether they are inside what was measured: of every kernel outside, and of the rest of every
-    unit and every dispatch."""
+def _uncovered(placement: Placement, parts: Sequence[_Part]) -> Uncovered:
+    """Of parts with one device and one reason."""
+    most = max((part for part in parts if part.node is not None), key=lambda part: part.seconds, default=parts[0])
+    node = None if most.node is None else placement.question.nodes[most.node]
+    assert most.why is not None
+    return Uncovered(
+        most.device.name,
+        most.why.reason,
+        sum(part.seconds for part in parts),
+        len(parts),
+        "" if node is None else node.name or node.writes[0],
+        most.why.detail,
+    )
+
+
+def _parts(placement: Placement) -> Iterator[_Part]:
+    """Every kernel outside what was measured, the rest of every unit, and every dispatch."""
     question, devices = placement.question, placement.question.target.devices
     for unit, members, d in zip(question.problem.units, question.units, placement.solution.assignment, strict=True):
         device, spent = devices[d], unit.seconds[d] or 0.0
         if device.calibration is None:
-            yield device, "it is not calibrated", spent, False
+            yield _Part(device, spent, NOT_CALIBRATED, members[0])
             continue
         timed = unit_time(question, members, d)
-        for one in timed.outside if timed is not None else ():
-            yield device, one.reason, one.seconds, False
-        yield device, "", max(0.0, spent - sum(one.seconds for one in timed.outside)) if timed is not None else spent, True
+        beyond = timed.outside if timed is not None else ()
+        yield from (_Part(device, one.seconds, one.why, one.node) for one in beyond)
+        yield _Part(device, max(0.0, spent - sum(one.seconds for one in beyond)), None)
     for piece in placement.solution.price.pieces:
         device = devices[piece.device]
-        yield device, "it is not calibrated", question.problem.dispatch[piece.device], device.calibration is not None
+        yield _Part(device, question.problem.dispatch[piece.device], None if device.calibration is not None else NOT_CALIBRATED)
 
 
 def _interval(measured: list[Device], busy: Counter[str]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...targets.calibrated_cost import kernel_time
+from ...targets.calibrated_cost import Beyond, kernel_time
 from .candidates import NATIVE, Implementation
 from .kernels import group_kernels, reader_in
 from .placed import DeviceAnswers
@@ -18,7 +18,7 @@ class Outside:
     node: int
     """The first of its operators, by number."""
     seconds: float
-    reason: str
+    why: Beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ def unit_time(asked: DeviceAnswers, unit: Sequence[int], column: int) -> UnitTim
     for group in group_kernels(members, device.kernels, reader_in(asked.graph)):
         first = native[id(group[0])]
         if len(group) == 1:
-            seconds, reason = first.alone(device), first.outside
+            seconds, why = first.alone(device), first.outside
         else:
             views = [native[id(node)].view or asked.graph.view(node) for node in group]
             kernel = kernel_time(asked.target, device, views, first.compute_dtype, asked.weights)
-            seconds, reason = kernel.seconds + device.kernel_launch, kernel.outside
-        timed.append((number[id(group[0])], seconds, reason))
-    return UnitTime(sum(seconds for _, seconds, _ in timed), tuple(Outside(*one) for one in timed if one[2]))
+            seconds, why = kernel.seconds + device.kernel_launch, kernel.outside
+        timed.append((number[id(group[0])], seconds, why))
+    return UnitTime(sum(seconds for _, seconds, _ in timed), tuple(Outside(k, s, why) for k, s, why in timed if why is not None))

@@ -60,7 +60,7 @@ def test_json_has_the_example_as_files(capsys: pytest.CaptureFixture[str]) -> No
     [
         (["--explain", "HW0160"], "unknown code 'HW0160'", "HW0106"),
         (["--explain", "E0308"], "unknown code 'E0308'", "HW0308"),
-        (["--explain", ""], "unknown code ''", "codes are HW0001 to HW0602"),
+        (["--explain", ""], "unknown code ''", "codes are HW0001 to HW0709"),
         (["--explain", "HW0106", "a16"], "--explain takes no file", "autoglmc check a16"),
         ([], "no model or target given", "autoglmc check a16"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import onnx
@@ -15,6 +16,7 @@ from autoglmc.compiler.load.infer_types import infer_types
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.load.source import MemoryModel
 from autoglmc.compiler.plan.plan_model import PlannedModel, plan_model
+from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.place.uncosted import uncosted, upper_bounds
 from autoglmc.targets.cost import operator_flops
@@ -80,3 +82,16 @@ def test_compile_and_why_say_what_is_not_costed(tmp_path: Path, capsys: pytest.C
     assert "UNPROVEN" in shown
     assert run(["why", *common]) == 0
     assert "3 operators cannot be costed" in " ".join(capsys.readouterr().out.split())
+
+
+def test_programs_read_what_is_not_costed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same records in the manifest, in the JSON of compile and in that of why."""
+    onnx.save(picked(), tmp_path / "m.onnx")
+    common = [str(tmp_path / "m.onnx"), "--target", "x86_cpu", "--shape", "batch=6", "--json"]
+    assert run(["compile", *common, "--no-verify", "-o", str(tmp_path / "b")]) == NOT_VERIFIED
+    compiled = json.loads(capsys.readouterr().out)["uncosted"]
+    assert run(["why", *common]) == 0
+    assert json.loads(capsys.readouterr().out)["plan"]["uncosted"] == compiled
+    assert [one.operator for one in Bundle.load(tmp_path / "b").manifest.uncosted] == ["Gather", "MatMul", "Relu"]
+    assert json.loads((tmp_path / "b" / "manifest.json").read_text())["uncosted"] == compiled
+    assert all("NonZero" in one["because"] and one["tensor"] for one in compiled)

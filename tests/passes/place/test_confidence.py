@@ -71,6 +71,8 @@ def test_what_no_line_covers_is_counted(operators: list[tuple[str, int]], lines:
     assert found.latency == pytest.approx(covered + beyond + rest + device.dispatch)
     assert found.outside == pytest.approx((beyond + rest) / found.latency, abs=1e-9)
     assert found.calibrated == (found.outside <= 0.1)
+    causes = {(name, name in lines) for name, n in operators if name not in lines or n > 2 * largest}
+    assert len(found.uncovered) == len(causes), "one reason for each, whatever the sizes"
     if found.calibrated:
         assert found.half_width == pytest.approx(0.18 * (1 - found.outside) + found.outside)
     else:
@@ -137,4 +139,31 @@ def test_a_screen_says_it() -> None:
     assert interval(facts) == " ±18 %"
     first, second = confidence_lines(facts)
     assert first == "90 % of models are within the interval (calibrated, cpu: a clock); 1 % of it outside what was measured"
-    assert second.startswith("outside: no rate for Tanh on cpu, ")
+    assert second == "outside: below 0.1 % on cpu: no rate for Tanh ('tanh_2')"
+
+
+def test_kernels_of_one_reason_are_one_line_whatever_their_sizes() -> None:
+    """Largest share first, each with the operator that has most of it."""
+    from msgspec import to_builtins
+
+    from autoglmc.compiler.report.confidence import confidence_lines
+
+    small = Range(1.0, 100.0)
+    measured = calibration(
+        rate("Relu", value=1e9, measure="elements", seen=small, inner=Range(1, 1 << 20)),
+        rate("Exp", value=1e9, measure="bytes", inner=Range(2.0, 8.0)),
+        rate("Abs", value=1e9, measure="elements", samples=1),
+    )
+    sizes = [("Relu", 5000), ("Relu", 1_000_000), ("Relu", 4000), ("Exp", 9000), ("Exp", 7000), ("Abs", 10_000), ("Tanh", 64)]
+    found = plan(chain(sizes), host(measured)).confidence
+    assert found is not None
+    seconds = [one.seconds for one in found.uncovered]
+    assert seconds == sorted(seconds, reverse=True) and [one.operators for one in found.uncovered] == [3, 2, 1, 1]
+    assert found.uncovered[0].example == "relu_2"
+    lines = list(confidence_lines(to_builtins(found)))[1:]
+    assert [line.partition(" on cpu: ")[2] for line in lines[:3]] == [
+        "Relu larger than any measured (3 places, most in 'relu_2': 1 ME, measured 1 E..100 E)",
+        "Exp with a longer inner extent than any measured (2 places, most in 'exp_4': 9000, measured 2..8)",
+        "the rate for Abs rests on 1 operator ('abs_6')",
+    ]
+    assert lines[3].endswith(" %: 1 more reason")
