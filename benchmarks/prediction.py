@@ -3,6 +3,7 @@
     python benchmarks/prediction.py [--runtime openvino] [--splits 20] [--again]
     python benchmarks/prediction.py --orders        # fp32, fp16, int8, int4 of a network, in the right order?
     python benchmarks/prediction.py --memory        # private memory of 12 bundles, each left out of its fit
+    python benchmarks/prediction.py --minutes 7     # measure for seven minutes; the same command again goes on
     python benchmarks/prediction.py --second        # a second calibration: how far do predictions move?
 
 Thread CPU time of one thread, interleaved passes.
@@ -53,16 +54,17 @@ def main() -> int:
     parser.add_argument("--runtime", choices=list(TARGETS), default="ort")
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--minutes", type=float)
     parser.add_argument("--orders", action="store_true")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--second", action="store_true")
     options = parser.parse_args()
     target = load_target(TARGETS[options.runtime])
     judge.TARGET.update({"onnxruntime": target, "openvino": target})
-    found = measured(options.runtime, "networks", networks_of, options.again)
+    found = measured(options.runtime, "networks", networks_of, options.again, options.minutes)
     _print_floor(found)
     if options.orders:
-        return _orders(options.runtime, found, target, options.again)
+        return _orders(options, found, target)
     if options.memory:
         return _memory(options.runtime)
     if options.second:
@@ -117,8 +119,9 @@ def _verdict(runtime: str, every: list[Prediction], shares: Sequence[float], num
     return 1 if wrong else 0
 
 
-def _orders(runtime: str, found: Measurement, target: object, again: bool) -> int:
-    forms = measured(runtime, "forms", lambda: forms_of(WITH_FORMS), again)
+def _orders(options: argparse.Namespace, found: Measurement, target: object) -> int:
+    runtime = options.runtime
+    forms = measured(runtime, "forms", lambda: forms_of(WITH_FORMS), options.again, options.minutes)
     fitted = judge.trained(found, frozenset(s.network for s in found.segments))
     calibrated = judge.through_the_language(fitted, TARGETS[runtime], target)  # type: ignore[arg-type]
     by_model: dict[str, list[tuple[str, Prediction, float]]] = {}
