@@ -19,6 +19,8 @@ from .source import Profile, Runnable, Source
 
 RETRIES = 3
 """Further passes over what the gate refused."""
+LAYOUT = "Reorder"
+"""What OpenVINO calls a change of layout: it has one on either side of a single convolution, and hardly any in a network."""
 Tell = Callable[[str], None]
 
 
@@ -120,13 +122,14 @@ def measured(case: Case, kernels: SegmentKernels, judged: Judged, profile: Profi
     """The record of a case; seconds of operators without their launch and without what the profiler takes."""
     reported = () if profile is None else profile.reported
     net = [replace(one, seconds=max(0.0, one.seconds - one.calls * overhead.profiler)) for one in reported]
-    joined = join_expanded(kernels.kernels, join(kernels.kernels, net))
+    alone = [one for one in net if case.single and one.kind == LAYOUT]
+    joined = join_expanded(kernels.kernels, join(kernels.kernels, [one for one in net if one not in alone]))
     return MeasuredSegment(
         network=case.network,
         case=case.case,
         kernels=tuple(_kernels(kernels, joined)),
         weight_bytes=kernels.weight_bytes,
-        latency=judged.seconds,
+        latency=judged.seconds - sum(one.seconds for one in alone),
         floor=judged.floor,
         unjoined=joined.unjoined,
         single=case.single,

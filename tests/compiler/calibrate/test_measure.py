@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,15 @@ def test_a_profile_that_does_not_add_up_is_refused(tmp_path: Path) -> None:
     source = FakeSource([1e-3], lambda model: [Reported("/conv/Conv", 2e-3)])
     made, refused = measure_cases(_cases(tmp_path), TARGET, DEVICE, source, NONE, QUICK, lambda line: None)
     assert not made and "+100%" in refused[0].why
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_change_of_layout_counts_in_networks_alone(single: bool, tmp_path: Path) -> None:
+    reported = [Reported("/conv/Conv", 0.8e-3), Reported("c_acdb_abcd", 0.2e-3, kind="Reorder", near=("/conv/Conv",))]
+    cases = [replace(case, single=single) for case in _cases(tmp_path)]
+    (made,), _ = measure_cases(cases, TARGET, DEVICE, FakeSource([1e-3], lambda model: reported), NONE, QUICK, lambda line: None)
+    assert made.kernels[0].seconds == pytest.approx(0.8e-3 if single else 1e-3)
+    assert made.latency == pytest.approx(made.kernels[0].seconds) and not made.unjoined
 
 
 def test_seconds_are_without_the_profiler(tmp_path: Path) -> None:
