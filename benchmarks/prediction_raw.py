@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -13,10 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import msgspec
+
+from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory
 from autoglmc.compiler.calibrate.measure.measure import Budget
-from autoglmc.compiler.calibrate.measure_here import MeasuredHere, Subject, measure_here
+from autoglmc.compiler.calibrate.measure_here import MeasuredHere, Subject, measure_here, memory_of
 from autoglmc.compiler.calibrate.raw_file import raw_bytes, read_raw
 from autoglmc.compiler.calibrate.records import Measurement
+from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.load.bind_shapes import parse_shapes
 
@@ -25,6 +30,8 @@ KEPT = Path(os.environ.get("AUTOGLMC_CACHE") or ROOT / ".cache") / "prediction"
 TARGETS = {"ort": "x86_cpu", "openvino": str(ROOT / "benchmarks" / "openvino_cpu.hw")}
 LARGEST = 100e-3
 """Seconds: longer networks are left out, as a benchmark has to end."""
+WITH_KERNELS = ("networks", "second")
+"""Of what is measured: that to which rates are fitted."""
 TOGETHER = 12
 """Models whose passes are interleaved where a measurement is made in parts."""
 BUDGET = Budget(latency=0.12, profile=0.25)
@@ -39,6 +46,13 @@ def networks_of(names: Sequence[str] = ()) -> list[Subject]:
         for one in networks()
         if (not names and not one.name.endswith("_384")) or one.name in names
     ]
+
+
+def fresh_of() -> list[Subject]:
+    """The networks that nobody looked at; a fit never sees them."""
+    from networks.fresh import fresh_networks
+
+    return [Subject(network=one.network, case=one.name, path=one.path(), shapes=parse_shapes(one.shapes)) for one in fresh_networks()]
 
 
 def forms_of(names: Sequence[str]) -> list[Subject]:
@@ -63,7 +77,7 @@ def measured(
     if path.exists() and not again:
         return read_raw(path)
     every = subjects()
-    kernels: list[list[Subject]] = [[]] if what != "forms" else []
+    kernels: list[list[Subject]] = [[]] if what in WITH_KERNELS else []
     parts = [every] if minutes is None else kernels + [every[at : at + TOGETHER] for at in range(0, len(every), TOGETHER)]
     here, until = [], None if minutes is None else time.monotonic() + 60.0 * minutes
     for number, part in enumerate(parts):
@@ -71,7 +85,7 @@ def measured(
         if place is not None and not place.exists() and until is not None and time.monotonic() > until:
             raise SystemExit(f"{sum(map(len, parts[:number]))} of {len(every)} models are measured: run it again to go on")
         if place is None or not place.exists():
-            here.append(_measured(runtime, part, kernels=what != "forms" and number == 0))
+            here.append(_measured(runtime, part, kernels=what in WITH_KERNELS and number == 0))
             if place is not None:
                 _write(place, pickle.dumps(here[-1]))
         else:
@@ -80,6 +94,23 @@ def measured(
     for number in range(len(parts)):
         path.with_suffix(f".{number}").unlink(missing_ok=True)
     return read_raw(path)
+
+
+def memory_measured(runtime: str, again: bool = False) -> list[MeasuredMemory]:
+    """Private memory of every network: kept of an earlier run, or measured now, which needs no quiet machine."""
+    path = KEPT / f"{runtime}.memory"
+    if path.exists() and not again:
+        return msgspec.json.decode(path.read_bytes(), type=list[MeasuredMemory])
+    found: list[MeasuredMemory] = []
+    target = load_target(TARGETS[runtime])
+    for subject in networks_of():
+        with tempfile.TemporaryDirectory(prefix="autoglmc-") as folder:
+            result = compile_model(subject.path, target, shapes=subject.shapes, output=Path(folder) / "bundle", verify=False)
+            found += memory_of(subject, result, target)
+        print(f"{subject.case} {len(found)}", file=sys.stderr)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.encode(found))
+    return found
 
 
 def _measured(runtime: str, subjects: Sequence[Subject], kernels: bool) -> MeasuredHere:
@@ -93,8 +124,7 @@ def _measured(runtime: str, subjects: Sequence[Subject], kernels: bool) -> Measu
 
 
 def _keep(path: Path, parts: Sequence[MeasuredHere]) -> None:
-    memory, refused = ([one for part in parts for one in getattr(part, name)] for name in ("memory", "refused"))
-    _write(path.with_suffix(".memory"), json.dumps([asdict(one) for one in memory]).encode())
+    refused = [one for part in parts for one in part.refused]
     _write(path.with_suffix(".refused"), json.dumps([asdict(one) for one in refused], indent=1).encode())
     segments = tuple(segment for part in parts for segment in part.measurement.segments)
     _write(path, raw_bytes(replace(parts[0].measurement, segments=segments)))

@@ -5,11 +5,11 @@
 Each model is compiled for ort_devices.hw, whose three devices are all onnxruntime, and so cut into segments. Bare: a loop that calls
 run_with_iobinding on the k sessions with buffers bound once, nothing else, not even RunOptions; the inputs are there already. Ours:
 Session.run, which checks and copies the inputs, copies the outputs, and times every step; and the same without any of it (`in place`:
-run_step on what lies in the arena). `unsplit` is Session.run of the model compiled for x86_cpu. Bare and ours use the same sessions and the same buffers; all run on one
-thread, alternating in an order that rotates. A run's time is what its thread spent on the processor, and the fastest counts. Session.run
-must be within 1.03 of bare; otherwise the exit code is 1. Then the dispatch: one Relu of four numbers, so that there is nothing but the
-call; a segment must be within 2 of bare, Session.run within 4. Then one small model runs RUNS times: neither tracemalloc's bytes nor the
-process's resident pages may grow.
+run_step on what lies in the arena). `unsplit` is Session.run of the model compiled for x86_cpu. Bare and ours use the same sessions and the
+same buffers; all run on one thread, alternating in an order that rotates. A run's time is what its thread spent on the processor, and the
+fastest counts. Session.run must be within 1.03 of bare; otherwise the exit code is 1. Then the dispatch: one Relu of four numbers, so that
+there is nothing but the call; a segment must be within 2 of bare, Session.run within 4. Then one small model runs RUNS times: neither
+tracemalloc's bytes nor the process's resident pages may grow.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import time
 import timeit
 import tracemalloc
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from fetch_models import ROOT, fetch
 
 sys.path.append(str(ROOT / "tests"))
@@ -36,6 +36,7 @@ sys.path.append(str(ROOT / "tests"))
 from models import SHAPES
 
 from autoglmc.compiler.devices import ort
+from autoglmc.compiler.devices.cpu_session import open_session
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.run.bundle import Bundle
@@ -49,12 +50,6 @@ MOST_DISPATCH = {"segment": 2.0, "in place": 2.0, "ours": 4.0}
 SMALL = "magika_v3_3"
 KEPT = 64 << 10
 """Bytes that the interpreter may move around in many runs without keeping any per run."""
-
-
-def one_thread(model: Path | bytes, spin: bool = True) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 4, 1
-    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
 
 
 def session_of(name: str, target: str | Path, folder: Path) -> tuple[Session, dict[str, Any]]:
@@ -177,7 +172,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="time for each side of each model")
     parser.add_argument("--runs", type=int, default=10_000, help="runs of the memory test")
     options = parser.parse_args()
-    ort.open_session = one_thread
+    ort.open_session = partial(open_session, threads=1)
     unmet = []
     columns = "".join(f"{name:>10}" for name in ("bare", "in place", "ours", "unsplit"))
     print(f"{'milliseconds':24}{'segments':>9}{columns}{'ours/bare':>12}{'place/bare':>12}{'our/unsplit':>12}")

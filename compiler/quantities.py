@@ -40,6 +40,20 @@ def change(seconds: float) -> str:
     return f"{'+' if seconds >= 0 else '-'}{time(abs(seconds))}"
 
 
+def duration(seconds: float) -> str:
+    """How long something will take: "8 s", "12 min", "1.5 h"."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def percent(share: float) -> str:
+    """A share of a whole: "56 %", "10.4 %", "0.3 %", "below 0.1 %"; "0 %" is none."""
+    if 0 < share < 0.001:
+        return "below 0.1 %"
+    return f"{share * 100:.0f} %" if share == 0 or share >= 0.1995 else f"{share * 100:.1f} %"
+
+
 def times(first: float, second: float) -> tuple[str, str]:
     """Two times in one unit (ms), with as many digits as make them differ."""
     left, right = differing(first * 1e3, second * 1e3)

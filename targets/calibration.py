@@ -71,13 +71,21 @@ class Holdout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryModel:
-    """`memory base 17 MiB, weights 81 %, working 240 %;`: private bytes of a process that runs a bundle,
-    base + weights · bytes of weights + working · (arena + working sets)."""
+    """`memory base 2 MiB, weights 102 %, working 110 %, weights Gather 0 %, buffers Attention 300 %;`: private bytes of a process that
+    runs a bundle, at the operator where they are most:
+
+        base + sum of weights · bytes of a weight + working · (arena + tensors inside the segment) + buffers · (operands + results)
+    """
 
     base: float
     weights: float
+    """Of weights whose operator has no factor of its own."""
     working: float
     origin: Origin
+    weights_of: tuple[tuple[str, float], ...] = ()
+    """(operator, factor): of what it reads of the weights; a tensor that several read takes the largest of theirs."""
+    buffers: tuple[tuple[str, float], ...] = ()
+    """(operator, factor): what it takes while it runs; others take nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,22 @@ target board {
   limits { latency <= 900 us; partitions npu <= 2; }
 }
 """
+CALIBRATION = """calibration @measured("onnxruntime 1.32.0, 1 thread, 41 networks, 2026-11-27") {
+      version  "onnxruntime 1.32.0";
+      holdout  82 % within 15 %, median 5 %, interval 18 %, models 41;
+      launch   1 us;
+      weights  23 GB/s beyond 24 KiB;
+      block    Conv, MatMul channels 16;
+      rate     MatMul, Gemm 9 GFLOPS seen 0.001..1 MOP n 31 within 22 % where dim(A, 0) == 1;
+      rate     MatMul 20 GFLOPS seen 0.001..1420 MOP inner 1..4096 n 65 within 8 %;
+      rate     MatMul 21 GFLOPS where dim(A, 0) == 1;
+      rate     Relu, Add 1.6 GE/s seen 0.1..2400 kE n 40;
+      rate     Softmax 3 GB/s seen ..43000 kB n 120;
+      memory   base 1 MiB, weights 81 %, working 240 %;
+      power    full 3 W, exponent 0.83;
+    }"""
+MEASURED = TARGET.replace("peak fp32 30 GFLOPS;", f"peak fp32 30 GFLOPS; {CALIBRATION}")
+"""The same with what was measured of its processor."""
 BODY = "p = MatMul(x, a) q = Relu(p) r = Softmax(q) s = MatMul(r, b) y = Relu(s)"
 SWEEP = "npu.dispatch=1us..2ms:7"
 

@@ -19,6 +19,7 @@ import onnx
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from networks import Network, networks
+from networks.fresh import fresh_networks
 from networks.run import bound, inputs_of, outputs_of, session, sizes_of
 
 LARGEST = 1e4
@@ -69,10 +70,10 @@ def _compiled(network: Network) -> list[str]:
 
 if __name__ == "__main__":
     wanted, wrong = sys.argv[1:], 0
-    known = {network.name for network in networks()}
-    if unknown := set(wanted) - known:
+    known = (*networks(), *fresh_networks())
+    if unknown := set(wanted) - {network.name for network in known}:
         raise SystemExit(f"unknown: {', '.join(sorted(unknown))}")
-    for network in networks():
+    for network in known:
         if not wanted or network.name in wanted:
             started = time.monotonic()
             try:

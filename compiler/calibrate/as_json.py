@@ -46,7 +46,14 @@ def as_json(fitted: Fitted, refused: Sequence[Refused], memory: Sequence[Measure
         "without_line": list(without_line(fitted)),
         "cliffs": [_cliff(one) for one in cliffs(fitted)],
         "refused": [asdict(one) for one in refused],
-        "memory": [asdict(one) | {"predicted": None if model is None else predicted(model, one)} for one in memory],
+        "memory": [_memory(one) | {"predicted": None if model is None else predicted(model, one)} for one in memory],
+    }  # fmt: skip
+
+
+def _memory(one: MeasuredMemory) -> dict[str, Any]:
+    inside = max((moment.live for moment in one.needs.moments), default=0)
+    return {
+        "case": one.case, "weights": one.weights, "working": inside + one.arena, "loaded": one.loaded, "private": one.private,
     }  # fmt: skip
 
 

@@ -1,15 +1,27 @@
-"""Private memory of bundles to a model of it: base + weights · W + working · (arena + working sets), by non-negative least squares."""
+"""Private memory of bundles to a model of it: base and factors of the weights to what is held once a bundle is loaded, the factor of its
+tensors and the buffers of operators to what running it adds. Non-negative least squares of relative errors.
+
+Operators get a number of their own one by one, each time the one that explains most, as long as it explains enough: a model of three
+numbers stays one where nothing speaks against it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...targets.calibration import MemoryModel
+from ..plan.memory_needs import Needs, held_inside, held_weights
+from .fit_buffers import GAIN, LEAST_NETWORKS, Running, fit_running, miss
 from .fit_lines import HERE, rounded
 
 LEAST = 6
 """Bundles: three numbers are fitted."""
+NETWORKS_A_NUMBER = 10
+"""Networks measured for each operator that gets a number of its own."""
+LEAST_SHARE = 0.05
+"""Of the weights of a bundle, for an operator to show in it."""
+MOST_WEIGHTS, MOST_BUFFERS = 3, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,28 +29,81 @@ class MeasuredMemory:
     """Of one bundle: bytes that the plan knows of, and private bytes of the process that ran it."""
 
     case: str
-    weights: float
-    working: float
-    """Arena and working sets."""
-    private: float
+    network: str
+    needs: Needs
+    arena: int
+    loaded: int
+    """Private bytes before the first run."""
+    private: int
+    """After runs."""
+
+    @property
+    def weights(self) -> int:
+        return sum(size for _, size in self.needs.weights)
 
 
 def fit_memory(measured: Sequence[MeasuredMemory]) -> MemoryModel | None:
-    """Relative errors count, so that small bundles are not drowned by large ones. None for fewer than six bundles."""
-    import numpy as np
-    from scipy.optimize import nnls
-
-    found = [one for one in measured if one.private > 0]
+    """None for fewer than six bundles."""
+    found = [one for one in measured if one.private > 0 and one.loaded > 0]
     if len(found) < LEAST:
         return None
-    rows = np.array([[1.0, one.weights, one.working] for one in found]) / np.array([[one.private] for one in found])
-    scale = np.maximum(np.abs(rows).max(axis=0), 1e-30)
-    base, weights, working = nnls(rows / scale, np.ones(len(found)))[0] / scale
-    whole = 2.0**16
-    return MemoryModel(
-        base=round(float(base) / whole) * whole, weights=rounded(float(weights), 2), working=rounded(float(working), 2), origin=HERE
-    )
+    most = len({one.network for one in found}) // NETWORKS_A_NUMBER
+    model = _fit_loaded(found, min(most, MOST_WEIGHTS))
+    rest = [Running(one.network, one.needs.moments, one.arena, one.private - _loaded(model, one), one.private) for one in found]
+    working, buffers = fit_running(rest, min(most, MOST_BUFFERS))
+    return replace(model, working=rounded(working, 2), buffers=tuple((kind, rounded(factor, 2)) for kind, factor in buffers))
 
 
 def predicted(model: MemoryModel, one: MeasuredMemory) -> float:
-    return model.base + model.weights * one.weights + model.working * one.working
+    return model.base + held_weights(one.needs, model) + model.working * one.arena + held_inside(one.needs, model)
+
+
+def _loaded(model: MemoryModel, one: MeasuredMemory) -> float:
+    return model.base + held_weights(one.needs, model)
+
+
+def _fit_loaded(measured: Sequence[MeasuredMemory], most: int) -> MemoryModel:
+    """Base and factors of the weights; `working` is left open."""
+    chosen: tuple[str, ...] = ()
+    model = _with_own(measured, chosen)
+    while len(chosen) < most:
+        tried = [_with_own(measured, (*chosen, kind)) for kind in _candidates(measured, chosen)]
+        best = min(tried, key=lambda one: _missed(measured, one), default=model)
+        if _missed(measured, best) > (1 - GAIN) * _missed(measured, model):
+            break
+        model, chosen = best, tuple(kind for kind, _ in best.weights_of)
+    return model
+
+
+def _missed(measured: Sequence[MeasuredMemory], model: MemoryModel) -> float:
+    import numpy as np
+
+    return miss(np.array([_loaded(model, one) / one.loaded - 1 for one in measured]))
+
+
+def _candidates(measured: Sequence[MeasuredMemory], chosen: Sequence[str]) -> list[str]:
+    """Operators that alone read a share of the weights, in enough networks."""
+    networks: dict[str, set[str]] = {}
+    for one in measured:
+        for kinds, size in one.needs.weights:
+            if len(kinds) == 1 and kinds[0] not in chosen and size >= LEAST_SHARE * one.weights:
+                networks.setdefault(kinds[0], set()).add(one.network)
+    return sorted(kind for kind, found in networks.items() if len(found) >= LEAST_NETWORKS)
+
+
+def _with_own(measured: Sequence[MeasuredMemory], own: Sequence[str]) -> MemoryModel:
+    import numpy as np
+    from scipy.optimize import nnls
+
+    def columns(one: MeasuredMemory) -> list[float]:
+        sizes = [float(sum(size for kinds, size in one.needs.weights if kinds == (kind,))) for kind in own]
+        return [1.0, one.weights - sum(sizes), *sizes]
+
+    rows = np.array([columns(one) for one in measured]) / np.array([[float(one.loaded)] for one in measured])
+    scale = np.maximum(np.abs(rows).max(axis=0), 1e-30)
+    base, weights, *others = nnls(rows / scale, np.ones(len(measured)))[0] / scale
+    whole = 2.0**16
+    return MemoryModel(
+        base=round(float(base) / whole) * whole, weights=rounded(float(weights), 2), working=1.0, origin=HERE,
+        weights_of=tuple((kind, rounded(float(factor), 2)) for kind, factor in zip(own, others, strict=True)),
+    )  # fmt: skip

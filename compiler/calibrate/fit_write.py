@@ -34,14 +34,15 @@ target {name} extends {target} {{
 def write_calibration(fitted: Fitted, target: Target, name: str, *, device: str = "", include: str = "") -> str:
     """The file `TARGET.NAME.hw`, as `autoglmc fmt` would write it: a target TARGET_NAME that extends `target`. `include`: how the
     target's own file is named in it."""
+    return write_frame(target, name, device or fitted.device, include or f"{target.name}.hw", calibration_text(fitted.calibration))
+
+
+def write_frame(target: Target, name: str, device: str, include: str, block: str = "") -> str:
+    """The same around any block. Raises HwError for a name that the language cannot spell."""
     text = HEAD.format(
-        include=include or f"{target.name}.hw",
-        title=_quoted(f"{target.name} with {name}"),
-        name=f"{target.name}_{name}",
-        target=target.name,
-        device=device or fitted.device,
-        block=calibration_text(fitted.calibration),
-    )
+        include=_quoted(include), title=_quoted(f"{target.name} with {name}"), name=f"{target.name}_{name}", target=target.name,
+        device=device, block=block,
+    )  # fmt: skip
     return canonical(text)
 
 
@@ -68,9 +69,16 @@ def calibration_text(calibration: Calibration, indent: int = 4) -> str:
 
 def _models(memory: MemoryModel | None, power: PowerModel | None) -> Iterable[tuple[str, str]]:
     if memory is not None:
-        yield "memory", f"base {_size(memory.base)}, weights {_percent(memory.weights)}, working {_percent(memory.working)}"
+        yield "memory", memory_text(memory)
     if power is not None:
         yield "power", f"full {_plain(power.full)} W, exponent {_plain(power.exponent)}"
+
+
+def memory_text(memory: MemoryModel) -> str:
+    """ "base 2 MiB, weights 102 %, working 110 %, weights Gather 0 %"."""
+    parts = [f"base {_size(memory.base)}, weights {_percent(memory.weights)}, working {_percent(memory.working)}"]
+    parts += [f"weights {operator} {_percent(factor)}" for operator, factor in memory.weights_of]
+    return ", ".join([*parts, *(f"buffers {operator} {_percent(factor)}" for operator, factor in memory.buffers)])
 
 
 def _rate(rate: Rate) -> str:

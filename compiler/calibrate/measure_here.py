@@ -13,6 +13,7 @@ from ..devices.find_adapter import absence
 from ..driver.compile_model import compile_model
 from ..driver.result import CompileResult
 from ..errors import UsageError, UserError
+from ..plan.memory_needs import needs_of
 from .fit_memory import MeasuredMemory
 from .grid.grid import grid
 from .measure.measure import Budget, Case, Refused, measure_cases
@@ -137,14 +138,16 @@ def _compiled(
             text = one.case if len(mine) == 1 else f"{one.case} segment {segment.index}"
             cases.append(Case(network=one.network, case=text, path=result.folder / segment.file))
         if len(mine) == len(result.manifest.segments):
-            memory += _memory(one.case, result)
+            memory += memory_of(one, result, target)
     return cases, tuple(memory), failed
 
 
-def _memory(case: str, result: CompileResult) -> Iterator[MeasuredMemory]:
-    held = result.predicted.held.values()
+def memory_of(subject: Subject, result: CompileResult, target: Target) -> Iterator[MeasuredMemory]:
+    """Of a bundle whose segments are all on one device; nothing where it does not run, or the system does not tell."""
+    segments = result.compiled.segments
     try:
-        private = private_memory(result.folder)
+        loaded, private = private_memory(result.folder)
     except UserError:
         return
-    yield MeasuredMemory(case, float(sum(h.weights for h in held)), float(sum(h.working + h.arena for h in held)), float(private))
+    arena = sum(held.arena for held in result.predicted.held.values())
+    yield MeasuredMemory(subject.case, subject.network, needs_of(segments, segments, target), arena, loaded, private)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -16,6 +16,7 @@ from .records import MeasuredKernel, MeasuredSegment, Measurement
 VERSION = 1
 MOST_BYTES = 1 << 30
 COUNTED_BY = ("cost.py", "calibrated_cost.py", "work/extents.py", "work/operations.py", "work/window.py")
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
 HELP = "measure again with `autoglmc calibrate --measure --raw FILE`"
 
 
@@ -24,7 +25,7 @@ class _View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domain: str
     operator: str
     opset: int
-    attributes: dict[str, Any]
+    attributes: dict[str, int | float | str | list[int | float | str] | None]
     inputs: dict[str, TensorView]
     outputs: dict[str, TensorView]
     has_body: bool
@@ -38,17 +39,17 @@ class _Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     views: tuple[_View, ...]
     compute_dtype: str
-    seconds: float | None
+    seconds: Seconds | None
 
 
 class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: str
     case: str
     kernels: tuple[_Kernel, ...]
-    weight_bytes: int
-    latency: float | None
-    floor: float
-    unjoined: dict[str, float]
+    weight_bytes: Annotated[int, msgspec.Meta(ge=0)]
+    latency: Seconds | None
+    floor: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+    unjoined: dict[str, Seconds]
     single: bool
 
 
@@ -84,12 +85,14 @@ def raw_bytes(measurement: Measurement) -> bytes:
 
 def read_raw(path: Path) -> Measurement:
     """What `raw_bytes` made. Raises UsageError for anything else."""
+    if not path.is_file():  # a FIFO or a device would never end
+        raise UsageError(f"{path} is not a file", where="--raw", help=HELP)
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UsageError(f"{path.name} is larger than 1 GiB, too large for a measurement", where=str(path), help=HELP)
         raw = msgspec.json.decode(path.read_bytes(), type=_Raw)
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as problem:
-        raise UsageError(f"cannot read a measurement: {first_line(problem)}", where=str(path), help=HELP) from None
+        raise UsageError(f"not a measurement: {first_line(problem)}", where=str(path), help=HELP) from None
     if raw.autoglmc_measurement != VERSION:
         found = raw.autoglmc_measurement
         raise UsageError(f"this is version {found} of a measurement's form, version {VERSION} is read", where=str(path), help=HELP)

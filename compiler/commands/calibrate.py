@@ -73,22 +73,30 @@ def calibrate_command(
     """Measure a device of a target, and write a target that extends it with the rates that were fitted.
 
     Models are held out to tell how far predictions may be off; a calibration whose interval is too wide, or that covers too few models,
-    has failed: exit code 1, and no file. A second calibration starts from the file of the first, or from the target itself.
+    has failed: exit code 1, and no file. A second device of the target is calibrated from the file of the first.
     """
+    from dataclasses import replace
+
     from ..calibrate.fit import fit
     from ..calibrate.write_target import NAME as VALID
-    from ..output_file import check_file_place
+    from ..calibrate.write_target import check_frame, check_uncalibrated, contradictions, target_text
+    from ..output_file import check_file_place, write_file
 
     if VALID.fullmatch(name) is None:
         raise UsageError(f"--name {name}: letters, digits and _ only, beginning with a letter")
     if convert is not None:
+        if models or measure or profiles or bundles or raw or shapes or no_kernels or device:
+            raise UsageError("--convert fits nothing: it goes with --latency and -o alone")
         return _convert(convert, latency, output, out)
     _check_sources(models, target, measure, profiles, bundles, latency, raw)
+    if not measure and (no_kernels or shapes):
+        raise UsageError(f"{'--no-kernels' if no_kernels else '--shape'} belongs to --measure")
     assert target is not None
     with out.progress() as tell:
         machine = read_target(target, tell)
         path = output or Path(f"{machine.name}.{name}.hw")
         check_file_place(path, "a target", (".hw",))
+        check_frame(machine, name, target, path)
         if raw is not None and (measure or profiles):
             check_file_place(raw, "a measurement", (".json",), "--raw")
         refused: Sequence[Refused] = ()
@@ -97,11 +105,14 @@ def calibrate_command(
             measured = _profiled(profiles, bundles, latency, machine, device, raw, tell)
         else:
             measured, refused, memory = _measured(models, machine, measure, device, not no_kernels, raw, shapes, tell)
+        check_uncalibrated(machine, measured.device)
         tell("fit")
         fitted = _with_memory(_fit(fit, measured, machine, refused), memory)
+        text = target_text(fitted, machine, measured.device, name, target, path.parent)
+        fitted = replace(fitted, failures=(*fitted.failures, *contradictions(text, path)))
     written = not fitted.failures or keep_failed
     if written:
-        _write(fitted, machine, measured.device, name, target, path)
+        write_file(path, text)
     _print(fitted, refused, memory, path if written else None, out)
     return 0 if not fitted.failures else 1
 
@@ -178,9 +189,11 @@ def _measured(
     shapes: Sequence[str],
     tell: Progress,
 ) -> tuple[Measurement, Sequence[Refused], Sequence[MeasuredMemory]]:
+    from ..calibrate.case_names import case_names
     from ..calibrate.measure_here import Subject, measure_here
     from ..calibrate.raw_file import raw_bytes, read_raw
-    from ..load.bind_shapes import parse_shapes
+    from ..calibrate.write_target import check_uncalibrated
+    from ..load.shapes_by_model import shapes_by_model
     from ..output_file import write_file
 
     if not measure:
@@ -188,10 +201,16 @@ def _measured(
         found = read_raw(raw)
         if found.device not in {one.name for one in machine.devices}:
             raise UsageError(f"{raw} was measured on a device {found.device}, which {machine.name} does not have")
+        if device is not None and _named(machine, device).name != found.device:
+            raise UsageError(f"{raw} was measured on {found.device}, not on {device}")
         return found, (), ()
-    sizes = parse_shapes(shapes)
-    subjects = [Subject(network=model.stem, case=model.stem, path=model, shapes=sizes) for model in models]
-    here = measure_here(machine, _device(machine, device), subjects, _environment(), tell, kernels)
+    chosen, models = _device(machine, device), tuple(dict.fromkeys(models))
+    check_uncalibrated(machine, chosen.name)
+    sizes = shapes_by_model(models, shapes)
+    subjects = [
+        Subject(network=name, case=name, path=model, shapes=sizes[model]) for name, model in zip(case_names(models), models, strict=True)
+    ]
+    here = measure_here(machine, chosen, subjects, _environment(), tell, kernels)
     if raw is not None:
         write_file(raw, raw_bytes(here.measurement))
     return here.measurement, here.refused, here.memory
@@ -252,13 +271,6 @@ def _with_memory(fitted: Fitted, memory: Sequence[MeasuredMemory]) -> Fitted:
     from ..calibrate.fit_memory import fit_memory
 
     return replace(fitted, calibration=replace(fitted.calibration, memory=fit_memory(memory)))
-
-
-def _write(fitted: Fitted, machine: Target, device: str, name: str, given: str, path: Path) -> None:
-    from ..calibrate.write_target import target_text
-    from ..output_file import write_file
-
-    write_file(path, target_text(fitted, machine, device, name, given, path.parent))
 
 
 def _print(fitted: Fitted, refused: Sequence[Refused], memory: Sequence[MeasuredMemory], path: Path | None, out: Output) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..what_if.sweep import Make, Swept
 
 TARGETS = "A .hw file, or a stock target (see `autoglmc targets`); several with commas between them."
-SET = "Another value for a number of the target: npu.dispatch=50us, memory.dram.budget=200MiB, latency=12ms. Repeatable."
+SET = "Another value for a number of the target: npu.dispatch=50us, dram.budget=200MiB, latency=12ms, cpu.rate.MatMul=90GFLOPS. Repeatable."
 SWEEP = (
     "All of a number's values between two: npu.dispatch=20us..200us, 20us..200us:19 (so many), '20us..200us step 20us'. Twice: a grid of "
     "two numbers."
@@ -120,12 +120,12 @@ def _check(
 def _list(targets: Sequence[str], out: Output) -> int:
     from ..hw.load_target import load_target
     from ..report.what_if import print_numbers
+    from ..what_if.all_numbers import all_numbers
     from ..what_if.compare import number_json
-    from ..what_if.number import numbers_of
 
     if len(targets) != 1:
         raise UsageError("--list shows the numbers of one target", help="give one with --target")
-    rows = [number_json(number) for number in numbers_of(load_target(targets[0]))]
+    rows = [number_json(number) for number in all_numbers(load_target(targets[0]))]
     echo_json(rows) if out.as_json else print_numbers(rows)
     return 0
 
@@ -133,8 +133,7 @@ def _list(targets: Sequence[str], out: Output) -> int:
 def _compare(given: Given, out: Output) -> int:
     """One model, one target, settings: the plan before and after."""
     from ..hw.load_target import find_target
-    from ..quantities import time
-    from ..report.what_if import print_what_if
+    from ..report.what_if import latencies, print_what_if
     from ..what_if.compare import compare
     from ..what_if.setting import check_apart, machine_of, read_setting
     from ..what_if.task import sizes_of
@@ -150,8 +149,7 @@ def _compare(given: Given, out: Output) -> int:
     if out.as_json:
         echo_json(facts)
     elif out.quiet:
-        shown = ["no plan" if facts[one]["latency"] is None else time(facts[one]["latency"]) for one in ("before", "after")]
-        click.echo(" -> ".join(shown))
+        click.echo(latencies(facts))
     else:
         print_what_if(facts, out.verbose)
     return 0

@@ -41,6 +41,7 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = threads
+    options.enable_mem_pattern = False  # or the second run takes one block for all tensors, beside those of the first run that are kept
     options.graph_optimization_level = _level(settings if optimise else OFF)
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

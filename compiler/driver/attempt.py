@@ -181,6 +181,7 @@ class Attempt:
             folder=self.out,
             manifest=built.manifest,
             work=planned.work,
+            compiled=planned.compiled,
             predicted=planned.predicted,
             notes=(
                 *notes_of(state.routes, planned.compiled.segments),

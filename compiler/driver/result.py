@@ -20,6 +20,7 @@ from ..emit.package import parts
 from ..pipeline.work import Work
 from ..plan.held import weight_bytes
 from ..plan.predict import Predictions
+from ..plan.segments import Compiled
 from ..quantities import count, size, time
 from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
@@ -42,6 +43,8 @@ class CompileResult:
     """What stands in the bundle: segments, schedule, arena, handoffs, limits, errors."""
     work: Work
     """The graph, placement and decisions of the pipeline, for those who work on the compiler."""
+    compiled: Compiled
+    """The segments, as they were cut."""
     predicted: Predictions
     """Time, bytes and energy of the plan, term by term."""
     notes: tuple[str, ...]

@@ -14,7 +14,8 @@ from ...targets.model import Target
 
 def amended_target(path: Path, target: Target, statements: Sequence[tuple[str, str]]) -> Target | None:
     """The target that the file gave, with these statements in place of what it says, as a file that extends it would have them. Each comes
-    with the head of its block: ("limits", "latency <= 12 ms"). None where that is an error, or the file is gone.
+    with the head of its block: ("limits", "latency <= 12 ms"), ("device cpu.calibration", "launch 1 us"). None where that is an error, or
+    the file is gone.
 
     Names and places are those of the file, as if it had been edited."""
     try:
@@ -51,5 +52,7 @@ def in_place(found: Target, target: Target) -> Target:
 
 def _child(name: str, statements: Sequence[tuple[str, str]]) -> str:
     heads = dict.fromkeys(head for head, _ in statements)
-    blocks = [f"  {head} {{ {' '.join(f'{text};' for at, text in statements if at == head)} }}" for head in heads]
-    return "\n".join(("hw 1;", 'include "the target";', f"target {name}_as_advised extends {name} {{", *blocks, "}", ""))
+    bodies = {head: f"{{ {' '.join(f'{text};' for at, text in statements if at == head)} }}" for head in heads}
+    blocks = [f"  {head} {body}" for head, body in bodies.items() if "." not in head]
+    inner = [f"amend &{name}_as_advised.{head.split()[-1]} {body}" for head, body in bodies.items() if "." in head]
+    return "\n".join(("hw 1;", 'include "the target";', f"target {name}_as_advised extends {name} {{", *blocks, "}", *inner, ""))

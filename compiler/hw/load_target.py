@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from ...grammar import HwError, Resolved, Result, analyse_file, render
+from ...grammar import HwError, Resolved, Result, analyse_file, analyse_text, render
 from ...grammar import load_target as read_target
 from ...grammar.rule_facts import rule_facts
 from ...targets.model import Target
@@ -25,6 +25,13 @@ def load_target(target: str | PathLike[str], warn: Callable[[str], None] | None 
 def analyse_target(target: str | Path, strict: bool = False) -> Result:
     """Every message about a target and the files it includes, and the target if none is an error. Raises UsageError like `load_target`."""
     return analyse_file(find_target(target), rule_facts(), strict)
+
+
+def text_errors(text: str, path: Path) -> Iterator[str]:
+    """Why a text would be refused if it stood in the file, which need not exist; what it includes is read from beside that."""
+    for found in analyse_text(text, str(path), rule_facts()).diagnostics:
+        if found.severity == "error":
+            yield f"{found.message}{f' ({found.help})' if found.help else ''}"
 
 
 def resolved_target(target: str | Path) -> tuple[Target, Resolved]:

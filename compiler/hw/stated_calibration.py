@@ -62,7 +62,9 @@ def _range(seen: Range, dimension: str) -> str:
 def _model(model: Holdout | MemoryModel | PowerModel) -> str:
     match model:
         case MemoryModel():
-            return f"base {written(model.base, 'size')}, weights {model.weights:.4g}, working {model.working:.4g}"
+            parts = [f"base {written(model.base, 'size')}, weights {model.weights:.4g}, working {model.working:.4g}"]
+            parts += [f"weights {operator} {factor:.4g}" for operator, factor in model.weights_of]
+            return ", ".join([*parts, *(f"buffers {operator} {factor:.4g}" for operator, factor in model.buffers)])
         case PowerModel():
             return f"full {written(model.full, 'power')}, exponent {model.exponent:g}"
     parts = [f"{written(share, 'share')} within {written(error, 'share')}" for share, error in sorted(model.within, key=lambda one: one[1])]

@@ -109,7 +109,8 @@ def held_by_memory(compiled: Compiled, target: Target, arena: int) -> dict[str, 
         read = [s for s in compiled.segments if weights_memory(target, s.device).name == memory.name]
         held = _held(memory.name, here, read, compiled, arena if memory.name == home else 0)
         if here or read or held.working or held.weights or memory.name == home:
-            found[memory.name] = measured_memory(held, here, read, target)
+            planned = compiled.memories.working is not None
+            found[memory.name] = measured_memory(held, here, read, target, planned=planned)
     return found
 
 

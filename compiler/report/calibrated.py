@@ -27,7 +27,8 @@ def print_calibrated(facts: Facts, verbose: bool = False) -> None:
     rows = facts["networks"] if verbose else facts["networks"][:WORST]
     cells = [(printable(row["case"]), *_times(row), f"{row['outside'] * 100:.0f} %", _fault(row["at_fault"])) for row in rows]
     heads = ("measured", "predicted", "error", "outside", "furthest off")
-    print_table(screen, ("model" if verbose else "worst models",), heads, cells)
+    if cells:
+        print_table(screen, ("model" if verbose else "worst models",), heads, cells)
     _print_lines(screen, facts["lines"], verbose)
     if facts["without_line"]:
         say(screen, "no line", [f"for {', '.join(facts['without_line'])}: too few were measured, the roofline prices them"])

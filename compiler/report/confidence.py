@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import clipped
-from ..quantities import count
+from ..quantities import count, percent
 from .printable import printable
 
 MOST_REASONS = 3
@@ -25,11 +25,11 @@ def confidence_lines(facts: Facts | None) -> Iterator[str]:
         return
     notes = "; ".join(f"{one['device']}: {printable(one['note'])}" for one in facts["calibrations"])
     if not facts["calibrated"]:
-        yield f"not calibrated for this model: {_share(facts['outside'])} of it is outside what was measured ({notes})"
+        yield f"not calibrated for this model: {percent(facts['outside'])} of it is outside what was measured ({notes})"
     elif facts["half_width"] is None:
-        yield f"calibrated ({notes}), without an interval; {_share(facts['outside'])} of it outside what was measured"
+        yield f"calibrated ({notes}), without an interval; {percent(facts['outside'])} of it outside what was measured"
     else:
-        yield f"90 % of models are within the interval (calibrated, {notes}); {_share(facts['outside'])} of it outside what was measured"
+        yield f"90 % of models are within the interval (calibrated, {notes}); {percent(facts['outside'])} of it outside what was measured"
     yield from _reasons(facts["uncovered"], facts["latency"])
 
 
@@ -37,10 +37,10 @@ def _reasons(rows: Sequence[Facts], latency: float) -> Iterator[str]:
     """A line each: the share of the time, the reason, and the operator that has most of it."""
     for one in rows[:MOST_REASONS]:
         where = f" on {one['device']}" if one["device"] else ""
-        yield f"outside: {_percent(one['seconds'] / latency)}{where}: {printable(one['reason'])}{_example(one)}"
+        yield f"outside: {percent(one['seconds'] / latency)}{where}: {printable(one['reason'])}{_example(one)}"
     rest = rows[MOST_REASONS:]
     if rest:
-        yield f"outside: {_percent(sum(one['seconds'] for one in rest) / latency)}: {count(len(rest), 'more reason')}"
+        yield f"outside: {percent(sum(one['seconds'] for one in rest) / latency)}: {count(len(rest), 'more reason')}"
 
 
 def _example(one: Facts) -> str:
@@ -50,15 +50,3 @@ def _example(one: Facts) -> str:
     places = f"{count(one['operators'], 'place')}, most in " if one["operators"] > 1 else ""
     detail = f": {one['detail']}" if one["detail"] else ""
     return f" ({places}'{printable(clipped(one['example']))}'{detail})"
-
-
-def _percent(share: float) -> str:
-    """ "12 %", "3.1 %", "below 0.1 %"."""
-    if share < 0.001:
-        return "below 0.1 %"
-    return f"{share * 100:.0f} %" if share >= 0.0995 else f"{share * 100:.1f} %"
-
-
-def _share(value: float) -> str:
-    """Whole percent, rounded up: 0 % is none."""
-    return f"{-int(-value * 100 // 1)} %"

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ..quantities import amount, count, size, time
 from .chart import chart
+from .confidence import interval
 from .layout import console, print_table, say
 from .printable import printable
 
@@ -68,14 +69,18 @@ def _cells(row: Facts) -> tuple[str, ...]:
     if row["error"]:
         return ("error", "", NOTHING, NOTHING, NOTHING)
     broken = [name for name, left in row["margins"].items() if left < 0]
-    limits = f"{', '.join(broken)} broken" if broken else "kept" if row["kept"] else "no plan"
+    limits = f"{', '.join(broken)} broken" if broken else _kept(row) if row["kept"] else "no plan"
     return (
         _segments(row["segments"]) or NOTHING,
         limits,
-        NOTHING if row["latency"] is None else time(row["latency"]),
+        NOTHING if row["latency"] is None else f"{time(row['latency'])}{interval(row)}",
         NOTHING if row["energy"] is None else amount("energy", row["energy"]),
         NOTHING if row["memory"] is None else size(row["memory"]),
     )
+
+
+def _kept(row: Facts) -> str:
+    return f"{row['unproven']} unproven" if row["unproven"] else "kept"
 
 
 def _segments(counts: Mapping[str, int]) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..errors import clipped
 from ..quantities import amount, count, margin, size, time
+from .confidence import confidence_lines, interval
 from .layout import console, print_table, say
 from .printable import printable
 
@@ -29,11 +30,40 @@ def print_what_if(facts: Facts, verbose: bool = False) -> None:
     before, after = facts["before"], facts["after"]
     print_table(screen, ("",), ("before", "after", "change"), list(_rows(before, after)))
     screen.print()
+    say(screen, "interval", list(_known(before, after)))
     say(screen, "limits", list(_limits(before, after)) or ["none that a plan shows"])
     for name, outcome in (("before", before), ("after", after)):
         if outcome["problem"]:
             say(screen, name, [outcome["problem"]], style="yellow")
     _print_moves(screen, facts, verbose)
+
+
+def latencies(facts: Facts) -> str:
+    """ "8.1 ms ±18 % -> 7.2 ms ±19 %"."""
+    both = (facts["before"], facts["after"])
+    return " -> ".join("no plan" if one["latency"] is None else f"{time(one['latency'])}{interval(one['confidence'])}" for one in both)
+
+
+def _known(before: Facts, after: Facts) -> Iterator[str]:
+    """What measurements say of the two latencies, and whether they are further apart than their intervals reach."""
+    alike = _gist(before["confidence"]) == _gist(after["confidence"])
+    for word, one in (("", after),) if alike else (("before: ", before), ("after: ", after)):
+        yield from (f"{word}{line}" for line in confidence_lines(one["confidence"]))
+    widths = [one["confidence"] and one["confidence"]["half_width"] for one in (before, after)]
+    if None in widths or None in (before["latency"], after["latency"]):
+        return
+    change = abs(after["latency"] - before["latency"])
+    reach = max(width * one["latency"] for width, one in zip(widths, (before, after), strict=True))
+    if 0 < change <= reach:
+        yield f"the change of {time(change)} is within what is known: the interval reaches {time(reach)} to either side"
+
+
+def _gist(one: Facts | None) -> object:
+    """What is said of a latency, its shares apart."""
+    if one is None:
+        return None
+    reasons = {(row["device"], row["reason"]) for row in one["uncovered"]}
+    return one["calibrated"], one["half_width"] is None, one["calibrations"], reasons
 
 
 def _was(one: Facts) -> str:
@@ -42,7 +72,8 @@ def _was(one: Facts) -> str:
 
 
 def _rows(before: Facts, after: Facts) -> Iterator[tuple[str, str, str, str]]:
-    yield ("latency", *_pair(before["latency"], after["latency"], time))
+    was, now, share = _pair(before["latency"], after["latency"], time)
+    yield ("latency", f"{was}{interval(before['confidence'])}", f"{now}{interval(after['confidence'])}", share)
     yield ("energy", *_pair(before["energy"], after["energy"], lambda value: amount("energy", value)))
     for name in dict.fromkeys((*before["memories"], *after["memories"])):
         yield (f"peak of {name}", *_pair(before["memories"].get(name), after["memories"].get(name), size))
@@ -77,6 +108,7 @@ def _limits(before: Facts, after: Facts) -> Iterator[Text]:
             left = margin(kind, one["margin"]) if one["margin"] >= 0 else amount(kind, -one["margin"])
             said = f"kept, {left} left" if one["holds"] else f"broken by {left}"
             line.append(said, "" if one["holds"] else "red")
+            line.append(f", UNPROVEN: {one['unproven']}" if one["unproven"] and one["holds"] else "", "yellow")
         was = old.get(one["limit"])
         if was is not None and was["holds"] is not None and was["holds"] != one["holds"]:
             line.append(f" (before: {'kept' if was['holds'] else 'broken'})")
@@ -106,7 +138,11 @@ def _move(one: Facts, verbose: bool) -> str:
 def print_numbers(rows: Sequence[Facts]) -> None:
     """`--list`: rows as `what_if.number_json` gives them."""
     words = ("number", "value", "where it is from")
-    print_table(console(), words, (), [(one["short"], one["text"] or NOTHING, _source(one)) for one in rows])
+    print_table(console(), words, (), [(one["short"], _value(one), _source(one)) for one in rows])
+
+
+def _value(one: Facts) -> str:
+    return f"{one['text']} where {one['condition']}" if one["condition"] else one["text"] or NOTHING
 
 
 def _source(one: Facts) -> str:

@@ -22,6 +22,7 @@ from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
 from .choose_adapters import choose_adapters, find_blob
 from .generation import Generation, made_by_steps, ports_of, slots_at, step_words
+from .give_back import give_back
 from .in_place import Apart, results_over_inputs, unproved
 from .outputs import About, Outputs, Spans
 from .resident import measure_resident
@@ -266,6 +267,7 @@ class Session:
         inputs, outputs = ports_of(segment.inputs, slots, self._dtypes), ports_of(segment.outputs, slots, self._dtypes)
         with doing(f"loading segment {segment.index} ({segment.device})", size=self._size):
             loaded = adapter.load(self._folder / segment.file, blob, inputs, outputs)
+            give_back()
             over = results_over_inputs(self.manifest, segment)
             if not over or not (unknown := unproved(adapter, self._folder / segment.file, over)):
                 return loaded

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ...grammar import HwError
-from ..errors import UsageError, UserError, did_you_mean
+from ..errors import UsageError, UserError
 from ..hw.load_target import find_target, load_target
-from ..load.bind_shapes import parse_shapes, real_inputs
-from ..load.read_model import peek_model
+from ..load.bind_shapes import Shapes
+from ..load.shapes_by_model import shapes_by_model
 from ..load.weights import model_sha256
+from .code_version import code_version
 from .row import Row
 from .setting import Machine, Setting, applied, check_apart, machine_of, read_setting
 from .spread import Axis, check_size, read_axis, si_value
-from .task import Task, error_text, shapes_text, sizes_of, version
-
-if TYPE_CHECKING:
-    import onnx
+from .task import Task, error_text, shapes_text, sizes_of
 
 T = TypeVar("T")
 Point = tuple[tuple[str, str, float], ...]
@@ -76,13 +74,20 @@ def read_ask(given: Given, warn: Callable[[str], None]) -> Ask:
     hashes = {model: _tried(lambda model=model: model_sha256(model)) for model in dict.fromkeys(given.models)}  # type: ignore[misc]
     if len(hashes) == 1 and isinstance(problem := next(iter(hashes.values())), Exception):
         raise problem
-    sizes = _sizes_by_model([model for model, sha256 in hashes.items() if isinstance(sha256, str)], given.sizes)
+    sizes = shapes_by_model([model for model, sha256 in hashes.items() if isinstance(sha256, str)], given.sizes)
     pairs = [
-        _pair(model, target, hashes[model], machines[target], replace(given, sizes=sizes.get(model, given.sizes)))
+        _pair(model, target, hashes[model], machines[target], replace(given, sizes=_words(sizes, model, given)))
         for model in hashes
         for target in machines
     ]
     return Ask(settings, axes, tuple(pairs))
+
+
+def _words(sizes: Mapping[Path, Shapes], model: Path, given: Given) -> tuple[str, ...]:
+    """What of --shape is about the model."""
+    if model not in sizes:
+        return given.sizes
+    return (shapes_text(sizes[model]),) if sizes[model] else ()
 
 
 def _machine(target: str, warn: Callable[[str], None]) -> Machine:
@@ -116,26 +121,6 @@ def _read(given: Given, machine: Machine) -> tuple[tuple[tuple[str, str, float],
     return tuple((one.path, one.text, si_value(one.text, machine.number(one.path).dimension)) for one in settings), tuple(axes)
 
 
-def _sizes_by_model(models: Sequence[Path], given: Sequence[str]) -> dict[Path, tuple[str, ...]]:
-    """What of --shape is about each model, where there are several. Raises UsageError for a name that none of them has."""
-    if len(models) < 2 or not given:
-        return {}
-    sizes = parse_shapes(given)
-    names = {model: _size_names(peek_model(model)[0].graph) for model in models}
-    for name in sizes:
-        if not any(name in known for known in names.values()):
-            help = did_you_mean(name, set().union(*names.values()))
-            raise UsageError(f"no model has a dim or an input '{name}'", where=f"--shape {name}", help=help)
-    kept = {model: {name: size for name, size in sizes.items() if name in known} for model, known in names.items()}
-    return {model: (shapes_text(mine),) if mine else () for model, mine in kept.items()}
-
-
-def _size_names(graph: onnx.GraphProto) -> set[str]:
-    inputs = real_inputs(graph)
-    dims = {dim.dim_param for value in inputs for dim in value.type.tensor_type.shape.dim}
-    return {value.name for value in inputs} | dims - {""}
-
-
 def _pair(model: Path, target: str, sha256: str | Exception, machine: Machine | Exception, given: Given) -> Task:
     """Its row has the error where it cannot be asked about."""
     problem = next((error_text(one) for one in (sha256, machine) if isinstance(one, Exception)), "")
@@ -150,7 +135,7 @@ def _pair(model: Path, target: str, sha256: str | Exception, machine: Machine | 
         sha256=sha256 if isinstance(sha256, str) else "",
         target=machine.target.name if isinstance(machine, Machine) else target,
         digest=machine.target.digest if isinstance(machine, Machine) else "",
-        version=version(),
+        version=code_version(),
         effort=given.effort,
         objective=given.objective,
         shapes=shapes,

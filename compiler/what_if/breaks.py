@@ -86,7 +86,8 @@ def break_json(gap: Gap, axis: Axis) -> dict[str, Any]:
 def _end(end: End) -> Mapping[str, Any]:
     row = end.row
     return {
-        "text": end.text, "value": end.value, "plan": row.plan or None, "latency": row.latency, "segments": dict(row.segments),
+        "text": end.text, "value": end.value, "plan": row.plan or None, "latency": row.latency,
+        "half_width": row.half_width, "segments": dict(row.segments),
         "operators": dict(row.operators), "broken": list(row.broken),
     }  # fmt: skip
 

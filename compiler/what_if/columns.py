@@ -8,11 +8,11 @@ from typing import Any
 from ..errors import UsageError
 from .row import Row
 
-FORMAT_KEY, FORMAT = b"autoglmc.what-if", b"1"
+FORMAT_KEY, FORMAT = b"autoglmc.what-if", b"2"
 FIXED: Mapping[str, str] = {
     "model": "string", "sha256": "string", "target": "string", "digest": "string", "version": "string", "effort": "double",
-    "objective": "string", "shapes": "string", "latency": "double", "energy": "double", "memory": "int64", "handoffs": "int64",
-    "kept": "bool", "plan": "string", "problem": "string", "error": "string",
+    "objective": "string", "shapes": "string", "latency": "double", "half_width": "double", "outside": "double", "energy": "double",
+    "memory": "int64", "handoffs": "int64", "unproven": "string", "kept": "bool", "plan": "string", "problem": "string", "error": "string",
 }  # fmt: skip
 """Name and type of the columns that every file has."""
 FAMILIES: Mapping[str, tuple[str, str]] = {
@@ -56,7 +56,10 @@ def _row(values: Mapping[str, Any], families: Iterable[tuple[str, str, str]]) ->
 def check_schema(schema: Any, pa: Any, where: str) -> None:
     """Raises UsageError for what `table_of` did not write."""
     help = "name another file with --save"
-    if (schema.metadata or {}).get(FORMAT_KEY) != FORMAT:
+    known = (schema.metadata or {}).get(FORMAT_KEY)
+    if known is not None and known != FORMAT:
+        raise UsageError(f"{where} holds results of another release of autoglmc, and is left as it is", help=help)
+    if known is None:
         raise UsageError(f"{where} holds no results of what-if, and is left as it is", help=help)
     expected = {name: FIXED.get(name) or FAMILIES.get(name.partition(".")[0], ("", ""))[1] for name in (*FIXED, *schema.names)}
     for name, kind in expected.items():

@@ -63,6 +63,7 @@ def number_json(number: Number) -> dict[str, Any]:
         "path": number.path,
         "short": number.short,
         "text": number.text or None,
+        "condition": number.condition or None,
         "value": number.value,
         "provenance": number.provenance or None,
         "note": number.note,

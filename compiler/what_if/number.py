@@ -42,6 +42,10 @@ class Number:
     """The statement that it shares with others, such as `power active 2 W, idle 0.1 W`; "" where it has its own."""
     beside: str = ""
     """The start of another statement that holds the same number, and is to say the same: `zero_copy where … else copy`."""
+    condition: str = ""
+    """Of a rate: which operators it is for."""
+    template: tuple[str, ...] = ()
+    """The statement where it is not `statement` and the number: text, then the path of a number, by turns."""
     doubling: bool = False
     """Whether it must be a power of two."""
     whole: bool = False
@@ -51,6 +55,11 @@ class Number:
     def short(self) -> str:
         """The path without its first word."""
         return self.path.partition(".")[2]
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """What means it, the surest first: the path; without its first word; without `calibration`, too."""
+        return tuple(dict.fromkeys((self.path, self.short, self.short.replace(".calibration.", ".", 1))))
 
 
 def numbers_of(target: Target) -> tuple[Number, ...]:

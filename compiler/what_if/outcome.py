@@ -8,7 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import to_builtins
+
 from ...passes.place.placed import Placement
+from ..bundle.confidence_record import ConfidenceRecord
 from ..bundle.manifest import LimitRecord
 from ..plan.limits import holds
 from ..plan.plan_model import PlannedModel
@@ -30,6 +33,8 @@ class Outcome:
 
     latency: float | None = None
     """None where there is no plan at all."""
+    confidence: ConfidenceRecord | None = None
+    """Of the latency; None where no device in use is calibrated."""
     energy: float | None = None
     """None too where a device in use states no power."""
     memory: int | None = None
@@ -68,6 +73,7 @@ def outcome_of(planned: PlannedModel, problem: str = "") -> Outcome:
     operators = Counter(place.device for place in places.values())
     return Outcome(
         latency=found.latency,
+        confidence=planned.confidence,
         energy=found.joules,
         memory=found.memory,
         memories={name: held.total for name, held in found.held.items()},
@@ -99,9 +105,10 @@ def limit_name(record: LimitRecord) -> str:
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
-    """latency, energy, memory, memories, segments, operators, handoffs, limits, kept, problem, plan."""
+    """latency, confidence, energy, memory, memories, segments, operators, handoffs, limits, kept, problem, plan."""
     return {
         "latency": outcome.latency,
+        "confidence": to_builtins(outcome.confidence),
         "energy": outcome.energy,
         "memory": outcome.memory,
         "memories": dict(outcome.memories),
@@ -125,4 +132,5 @@ def _limit(record: LimitRecord) -> dict[str, Any]:
         "value": record.value,
         "margin": record.margin,
         "holds": holds(record) if record.value is not None else None,
+        "unproven": record.unproven,
     }

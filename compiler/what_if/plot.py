@@ -61,6 +61,8 @@ def _curves(figure: Any, facts: Facts) -> None:
     for number, ((model, target), rows) in enumerate(_pairs(facts).items()):
         points = [(row["settings"][axis["path"]] / scale, row["latency"] / second) for row in rows if row["latency"] is not None]
         colour = f"C{number % 10}"
+        if any(row["half_width"] is not None for row in rows):
+            _band(plot, [row for row in rows if row["latency"] is not None], axis["path"], (scale, second), colour)
         plot.plot(*zip(*points, strict=True), marker=".", color=colour, label=f"{Path(model).name} for {target}") if points else None
         for one in facts["breaks"]:
             if (one["model"], one["target"]) == (model, target):
@@ -74,7 +76,17 @@ def _curves(figure: Any, facts: Facts) -> None:
     plot.set_ylim(bottom=0)
     plot.set_xlabel(f"{axis['path']}, {unit}" if unit else axis["path"])
     plot.set_ylabel(f"predicted latency, {time}")
-    plot.legend(title="dotted: the plan changes; dashed: a limit is broken", fontsize=8, title_fontsize=8)
+    title = "dotted: the plan changes; dashed: a limit is broken"
+    if any(row["half_width"] is not None for row in facts["rows"]):
+        title += "\nband: where 90 % of models are"
+    plot.legend(title=title, fontsize=8, title_fontsize=8)
+
+
+def _band(plot: Any, rows: Sequence[Facts], path: str, scales: tuple[float, float], colour: str) -> None:
+    """The interval of each latency; a gap where there is none."""
+    widths = [float("nan") if row["half_width"] is None else row["half_width"] for row in rows]
+    low, high = ([row["latency"] * (1 + sign * w) / scales[1] for row, w in zip(rows, widths, strict=True)] for sign in (-1, 1))
+    plot.fill_between([row["settings"][path] / scales[0] for row in rows], low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _map(figure: Any, facts: Facts) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..plan.limits import holds
 from .outcome import Outcome, limit_name
 
 Key = tuple[object, ...]
@@ -24,7 +25,7 @@ class Row:
     digest: str
     """Of the target without settings."""
     version: str
-    """Of autoglmc."""
+    """Of autoglmc, with a digest of its code: what a cost model says, it says as of then."""
     effort: float
     objective: str
     shapes: str
@@ -32,6 +33,10 @@ class Row:
     settings: Mapping[str, float] = field(default_factory=dict)
     """By path, in SI."""
     latency: float | None = None
+    half_width: float | None = None
+    """Share of the latency by which it may be off, nine times in ten; None where the target is not calibrated for the model."""
+    outside: float | None = None
+    """Share of the latency that is outside what was measured; None where no device in use is calibrated."""
     energy: float | None = None
     memory: int | None = None
     memories: Mapping[str, int] = field(default_factory=dict)
@@ -40,6 +45,8 @@ class Row:
     handoffs: int | None = None
     margins: Mapping[str, float] = field(default_factory=dict)
     """What is left below each limit that is predicted (above it, for one on the least), by name; below 0 where it is broken."""
+    unproven: str = ""
+    """Names of the limits that are kept and that the prediction does not prove: "latency, energy"."""
     kept: bool | None = None
     """Whether all limits hold that are predicted; None with an error."""
     plan: str = ""
@@ -67,7 +74,7 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         """Every field by its name; null for what is not there."""
-        empty = {"error", "problem", "plan", "sha256", "digest"}
+        empty = {"error", "problem", "unproven", "plan", "sha256", "digest"}
         facts: dict[str, Any] = {}
         for name in self.__slots__:
             value = getattr(self, name)
@@ -79,6 +86,8 @@ def results_of(outcome: Outcome) -> dict[str, Any]:
     """The fields of a row that a plan gives; names sorted, as they are in a file."""
     return {
         "latency": outcome.latency,
+        "half_width": None if outcome.confidence is None else outcome.confidence.half_width,
+        "outside": None if outcome.confidence is None else outcome.confidence.outside,
         "energy": outcome.energy,
         "memory": outcome.memory,
         "memories": dict(sorted(outcome.memories.items())),
@@ -86,6 +95,7 @@ def results_of(outcome: Outcome) -> dict[str, Any]:
         "operators": dict(sorted(outcome.operators.items())),
         "handoffs": outcome.handoffs if outcome.plan else None,
         "margins": dict(sorted((limit_name(one), one.margin) for one in outcome.limits if one.margin is not None)),
+        "unproven": ", ".join(limit_name(one) for one in outcome.limits if one.unproven and holds(one)),
         "kept": not outcome.problem,
         "plan": outcome.plan,
         "problem": outcome.problem,

@@ -11,8 +11,9 @@ from ...grammar import Diagnostic, HwError, Source
 from ...targets.model import Target
 from ..errors import UsageError
 from ..hw.amended_target import amended_result, in_place
+from .all_numbers import all_numbers
 from .find_number import find_number
-from .number import Number, numbers_of
+from .number import Number
 
 QUANTITY = re.compile(r"\s*(-?\s*[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z_\u00b5\u03bc][\w/]*|%)?\s*")
 LONGEST = 80
@@ -44,7 +45,7 @@ class Machine:
 
 
 def machine_of(file: Path, target: Target) -> Machine:
-    return Machine(file, target, numbers_of(target))
+    return Machine(file, target, all_numbers(target))
 
 
 def read_setting(given: str, machine: Machine) -> Setting:
@@ -103,11 +104,18 @@ def _statements(machine: Machine, settings: Sequence[Setting]) -> list[tuple[str
     made: dict[tuple[str, str], Setting] = {}
     for setting in settings:
         number = machine.number(setting.path)
-        text = _joined(number, machine.numbers, texts) if number.joined else f"{number.statement} {setting.text}"
+        text = _statement(number, setting, machine, texts)
         made.setdefault((number.block, text), setting)
         if number.beside:
             made.setdefault((number.block, f"{number.beside} {setting.text}"), setting)
     return [(block, text, setting) for (block, text), setting in made.items()]
+
+
+def _statement(number: Number, setting: Setting, machine: Machine, texts: Mapping[str, str]) -> str:
+    if number.template:
+        parts = (texts.get(one) or machine.number(one).text if k % 2 else one for k, one in enumerate(number.template))
+        return "".join(parts)
+    return _joined(number, machine.numbers, texts) if number.joined else f"{number.statement} {setting.text}"
 
 
 def _joined(number: Number, numbers: Sequence[Number], texts: Mapping[str, str]) -> str:
@@ -140,14 +148,17 @@ def _check_effect(made: Target, settings: Sequence[Setting], machine: Machine) -
     for setting in settings:
         if _measured(made, setting.path):
             message = f"'{setting.path}' has no effect: the calibration of the device says what was measured"
-            raise UsageError(message, where=setting.option, help="sweep a target without the calibration, or calibrate again")
-    numbers = {number.path: number for number in numbers_of(made)}
+            own = setting.path.removeprefix("device.").replace(".", ".calibration.", 1)
+            raise UsageError(message, where=setting.option, help=f"set {own}")
+    numbers = {number.path: number for number in all_numbers(made)}
     for setting in settings:
-        if (number := numbers.get(setting.path)) is None or number.text.replace(" ", "") != setting.text.replace(" ", ""):
-            place = machine.number(setting.path).place
-            raise UsageError(
-                f"'{setting.path}' stays what it is: another statement of the file sets it too", where=setting.option, help=place
-            )
+        was = machine.number(setting.path)
+        if (number := numbers.get(setting.path)) is not None and number.dimension != was.dimension:
+            message = f"'{setting.path}' is a {was.dimension}, and {setting.text} is a {number.dimension}"
+            raise UsageError(message, where=setting.option, help=f"it is {was.text} in {was.place}")
+        if number is None or number.text.replace(" ", "") != setting.text.replace(" ", ""):
+            message = f"'{setting.path}' stays what it is: another statement of the file sets it too"
+            raise UsageError(message, where=setting.option, help=was.place)
 
 
 def _measured(target: Target, path: str) -> bool:

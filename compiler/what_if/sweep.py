@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..quantities import count
+from ..quantities import count, duration
 from .ask import Ask, at_point
 from .breaks import End, Gap, break_json, gaps
 from .row import Key, Row
@@ -77,13 +77,7 @@ class Clock:
             return
         self._told = now
         left = (now - self._start) / self._done * (self._total - self._done)
-        self._tell(f"{self._what}: {self._done} of {self._total} plans, about {_duration(left)} left")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        self._tell(f"{self._what}: {self._done} of {self._total} plans, about {duration(left)} left")
 
 
 @dataclass(frozen=True, slots=True)

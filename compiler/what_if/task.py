@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -14,6 +13,7 @@ from ..errors import UserError, first_line
 from ..hw.buckets import bucket_shapes
 from ..hw.load_target import find_target, load_target
 from ..load.bind_shapes import Shapes, parse_shapes
+from .code_version import code_version
 from .plan_again import Prepared, plan_for, prepare
 from .row import Row, results_of
 from .setting import Machine, Setting, applied, machine_of
@@ -43,18 +43,16 @@ class Task:
         return self.path, self.target
 
 
-def version() -> str:
-    return importlib.metadata.version("autoglmc")
-
-
 def make_row(task: Task) -> Row:
     """The row with its results, or with the error for which there are none. Never raises for what a model or a target holds."""
     try:
-        if task.row.version != version():
-            return replace(task.row, error=f"this process runs autoglmc {version()}, and {task.row.version} asked")
-        machine = _machine(task.target)
-        prepared = _prepared(Wanted(task.path, _sizes(machine.target, task), task.row.effort, task.target))
+        if task.row.version != code_version():
+            return replace(task.row, error=f"this process runs autoglmc {code_version()}, and {task.row.version} asked")
+        machine = _machine(task.target, task.row.digest)
+        prepared = _prepared(_wanted(task))
         if (task.row.sha256, task.row.digest) != (prepared.loaded.sha256, machine.target.digest):
+            _machine.cache_clear()  # the files may be put right while this process lives
+            _prepared.cache_clear()
             return replace(task.row, error="the model or the target is another one where this was computed")
         settings = [Setting(path, text, f"{path}={text}") for path, text, _ in task.settings]
         return replace(task.row, **results_of(plan_for(prepared, applied(machine, settings), task.row.objective)))
@@ -91,7 +89,8 @@ def shapes_text(shapes: Shapes) -> str:
 
 
 @lru_cache(maxsize=KEPT)
-def _machine(target: str) -> Machine:
+def _machine(target: str, digest: str) -> Machine:
+    """The target of the file, read anew where it is asked for with another digest: a worker of a cluster outlives many commands."""
     return machine_of(find_target(target), load_target(target))
 
 
@@ -100,17 +99,23 @@ class Wanted:
     """A model to be held ready, for whatever target."""
 
     path: str
+    sha256: str
     sizes: Sizes
     effort: float
-    target: str = field(compare=False)
+    target: tuple[str, str] = field(compare=False)
     """The first that it is asked for: an error may be about it."""
 
 
 @lru_cache(maxsize=KEPT)
 def _prepared(wanted: Wanted) -> Prepared:
-    return prepare(Path(wanted.path), _machine(wanted.target).target, dict(wanted.sizes), wanted.effort)
+    return prepare(Path(wanted.path), _machine(*wanted.target).target, dict(wanted.sizes), wanted.effort)
 
 
 def check_model(task: Task) -> None:
     """Holds the model ready. Raises what `make_row` would write into every row of it."""
-    _prepared(Wanted(task.path, _sizes(_machine(task.target).target, task), task.row.effort, task.target))
+    _prepared(_wanted(task))
+
+
+def _wanted(task: Task) -> Wanted:
+    machine = _machine(task.target, task.row.digest)
+    return Wanted(task.path, task.row.sha256, _sizes(machine.target, task), task.row.effort, (task.target, task.row.digest))

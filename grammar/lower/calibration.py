@@ -18,6 +18,7 @@ from ..words.reader import Reader
 from ..words.schema import unknown
 from .context import Context
 from .measured_line import Line, line_note
+from .measured_memory import lower_memory
 from .measured_rates import lower_blocks, lower_rate
 
 
@@ -152,7 +153,7 @@ def _figure(line: Line, figures: dict[str, float]) -> bool:
 
 
 def _parts(line: Line) -> dict[str, float] | None:
-    """Every `word number` of a statement that needs all of them: `base 17 MiB, weights 81 %, working 240 %`."""
+    """Every `word number` of a statement that needs all of them: `full 27 W, exponent 0.83`."""
     found: dict[str, float] = {}
     line.path += f".{line.statement.head.text}"
     while word := line.reader.take_choice(line.row.words, line.row.choice):
@@ -162,18 +163,12 @@ def _parts(line: Line) -> dict[str, float] | None:
         found[word.text] = value
         if not line.reader.take_sign(","):
             break
-    lacking = [word for word in line.row.words if word not in found]
-    if lacking and not line.reader.failed:
-        line.reader.failed = True
-        message = f"`{line.statement.head.text}` states no `{lacking[0]}`"
-        line.context.report.error("HW0104", line.statement.head.span, message, f"write for example `{line.row.example}`")
+    line.needs(line.row.words, found)
     return None if line.reader.failed else found
 
 
 def _memory(line: Line, lines: Lines) -> None:
-    found = _parts(line)
-    if found is not None:
-        lines.memory = MemoryModel(**found, origin=line.statement.head.span.origin)
+    lines.memory = lower_memory(line) or lines.memory
 
 
 def _power(line: Line, lines: Lines) -> None:

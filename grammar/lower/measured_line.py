@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 
 from ...targets.origin import Provenance
@@ -58,6 +58,14 @@ class Line:
     def keep(self, quantity: Quantity, name: str) -> float | None:
         provenance, note = self.noted
         return self.context.fact(f"{self.path}.{name}", replace(quantity, provenance=provenance, note=note))
+
+    def needs(self, words: Iterable[str], stated: Container[str]) -> None:
+        """HW0104 for the first that the statement does not state."""
+        lacking = [word for word in words if word not in stated]
+        if lacking and not self.reader.failed:
+            self.reader.failed = True
+            message = f"`{self.statement.head.text}` states no `{lacking[0]}`"
+            self.context.report.error("HW0104", self.statement.head.span, message, f"write for example `{self.row.example}`")
 
     def once(self, word: Arg, stated: Container[str]) -> bool:
         """Whether the word is new in its statement; HW0103 if it is not."""

@@ -22,7 +22,7 @@ class NumberField:
     word: str = ""
     """What stands between the property's name and the number: `row` in `align row 64 B`."""
     dimension: str = ""
-    """Where it is not that of the property: `weights 81 %` in `memory base 17 MiB, weights 81 %, working 240 %`."""
+    """Where it is not that of the property: `weights 81 %` in `memory base 2 MiB, weights 102 %, working 110 %`."""
     default: float | str | None = None
     """In SI, where the file does not state the number; a str names the field whose value it then has."""
     zero: bool = False

@@ -84,29 +84,43 @@ class Node:
 
 def node_of(proto: onnx.NodeProto) -> Node:
     """The node that a protobuf describes; its attributes are kept, not copied."""
-    attributes = {a.name: a for a in proto.attribute}
-    domain = "" if proto.domain == "ai.onnx" else proto.domain
-    node = Node(proto.op_type, domain, proto.name, list(proto.input), list(proto.output), attributes, proto)
+    node = without_captures(proto)
     node.captures = tuple(dict.fromkeys(name for body in node.bodies() for name in free_names(body)))
     return node
 
 
+def without_captures(proto: onnx.NodeProto) -> Node:
+    """As node_of, but nobody looked into its bodies: for whoever goes through nested bodies anyway."""
+    attributes = {a.name: a for a in proto.attribute}
+    domain = "" if proto.domain == "ai.onnx" else proto.domain
+    return Node(proto.op_type, domain, proto.name, list(proto.input), list(proto.output), attributes, proto)
+
+
 def free_names(body: onnx.GraphProto) -> list[str]:
-    """Names that a body reads and does not define."""
+    """Names that a body reads and does not define, in order, some of them several times."""
     defined = {v.name for v in body.input} | {t.name for t in body.initializer}
     free: list[str] = []
     for proto in body.node:
-        node = node_of(proto)
-        free.extend(name for name in node.reads if name not in defined)
-        defined.update(node.outputs)
+        free.extend(name for name in proto.input if name and name not in defined)
+        for inner in _bodies_of(proto):
+            free.extend(name for name in dict.fromkeys(free_names(inner)) if name not in defined)
+        defined.update(proto.output)
     free.extend(v.name for v in body.output if v.name not in defined)
     return free
 
 
+def _bodies_of(proto: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in proto.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            yield attribute.g
+        yield from attribute.graphs
+
+
 def operators_in(bodies: Iterable[onnx.GraphProto]) -> Iterator[str]:
+    """Kinds of all operators in bodies, at any depth."""
     for body in bodies:
         for proto in body.node:
-            node = node_of(proto)
+            node = without_captures(proto)
             yield node.kind
             yield from operators_in(node.bodies())
 

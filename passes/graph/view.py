@@ -9,7 +9,7 @@ import onnx
 
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.work.extents import MOST_TRIPS
-from .node import Node, free_names, node_of, operators_in
+from .node import Node, free_names, without_captures
 from .schema import operand_names, schema
 from .tensors import Tensors
 
@@ -40,10 +40,14 @@ def operator_view(node: Node, tensors: Tensors, opset: int, version: int, carrie
         inputs={label: operand(name) for label, name in inputs if name},
         outputs={label: tensors.view(name) for label, name in outputs if name},
         has_body=bool(bodies),
-        functions=frozenset(operators_in(bodies)),
+        functions=frozenset(kind for body in inside for view in body for kind in (_kind(view), *view.functions)),
         bodies=inside,
         trips=_trips(node, tensors) if bodies else 1,
     )
+
+
+def _kind(view: OperatorView) -> str:
+    return f"{view.domain}::{view.operator}" if view.domain else view.operator
 
 
 def _inside(body: onnx.GraphProto, outer: Tensors, opset: int, version: int) -> Iterator[OperatorView]:
@@ -52,7 +56,7 @@ def _inside(body: onnx.GraphProto, outer: Tensors, opset: int, version: int) -> 
     for name in free_names(body):
         tensors.capture(name, outer)
     for proto in body.node:
-        node = node_of(proto)
+        node = without_captures(proto)
         yield operator_view(node, tensors, opset, version if node.domain == "" else 1, lambda name: False)
 
 

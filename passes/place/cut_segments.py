@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...targets.model import Target
 from ..graph.graph import Graph
-from ..graph.node import Node
+from ..graph.node import Node, operators_in
 from ..graph.part import part_of
 from ..graph.schema import first_opset
 from ..graph.versions import declared, readable
@@ -75,6 +75,6 @@ def _name_nodes(graph: Graph, nodes: Sequence[Node]) -> None:
 def segment_opset(graph: Graph, nodes: Sequence[Node], readable: tuple[int, int] | None = None) -> int:
     """The graph's opset, or the first one that has every operator of the segment; inside `readable` where a runtime reads only that."""
     kinds = {node.operator for node in nodes if not node.domain}
-    inside = {kind for node in nodes if any(True for _ in node.bodies()) for kind in graph.view(node).functions if "::" not in kind}
+    inside = {kind for node in nodes for kind in operators_in(node.bodies()) if "::" not in kind}
     opset = max([graph.opset, *map(first_opset, kinds | inside)])
     return declared(opset, *readable) if readable else opset

@@ -95,7 +95,7 @@ def _unscaled(target: Target, capacity: int) -> int:
     """The most bytes of weights and tensors that may fit where a runtime's own memory was measured: at the least of its factors, without
     the base where several devices could each have theirs."""
     models = [device.calibration.memory for device in target.devices if device.calibration is not None]
-    factors = [min(model.weights, model.working) for model in models if model is not None]
+    factors = [min(model.weights, model.working, *dict(model.weights_of).values()) for model in models if model is not None]
     if not factors:
         return capacity
     least = min(1.0, *factors)

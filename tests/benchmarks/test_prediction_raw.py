@@ -50,7 +50,7 @@ def test_parts_go_on_where_they_ended(calls: list[int], tmp_path: Path) -> None:
     assert calls == [0, 12, 12, 6]
     prediction_raw.measured("openvino", "networks", lambda: subjects(30), minutes=1.0)
     assert calls == [0, 12, 12, 6], "kept"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"openvino.networks.{end}" for end in ("json", "memory", "refused")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"openvino.networks.{end}" for end in ("json", "refused")]
 
 
 def test_what_was_measured_before_the_time_was_over_is_not_measured_again(calls: list[int], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,9 @@
-"""Private memory that a bundle takes in a process of its own: what is loaded and run, less the process before it."""
+"""Private memory that a bundle takes in a process of its own: what is loaded and run, less the process before it.
+
+Counted are pages that the process has written and shares with nobody: they need memory whatever else runs. Pages of files (weights that
+are mapped, the code of libraries) are not: they can be dropped, and are private only as long as no other process maps them. The end of the
+third run counts: an arena that grew in a run is kept.
+"""
 
 from __future__ import annotations
 
@@ -19,31 +24,33 @@ from autoglmc.compiler.calibrate.measure.private_memory import private_bytes
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.calibrate.measure.private_memory import zeros_for
 bundle = Bundle.load(sys.argv[1])
+inputs = zeros_for(bundle.manifest.model.inputs)
 before = private_bytes()
 session = bundle.session()
+loaded = private_bytes()
 for _ in range(3):
-    session.run(zeros_for(bundle.manifest.model.inputs))
-print(private_bytes() - before)
+    session.run(inputs)
+print(loaded - before, private_bytes() - before)
 """
 LIMIT = 120.0
 
 
 def private_bytes() -> int:
-    """Of this process: pages that no other process has (Linux: Private_Clean + Private_Dirty of smaps_rollup). 0 where the system does not
-    tell."""
+    """Of this process (Linux: Private_Dirty of smaps_rollup). 0 where the system does not tell."""
     try:
         lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:")))
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:"))
 
 
-def private_memory(bundle: Path) -> int:
-    """Bytes for loading and three runs. Raises BundleError where the bundle does not run."""
+def private_memory(bundle: Path) -> tuple[int, int]:
+    """Bytes once it is loaded, and after three runs. Raises BundleError where the bundle does not run, or the system does not tell."""
     done = subprocess.run([sys.executable, "-c", CHILD, str(bundle)], capture_output=True, text=True, timeout=LIMIT)
-    if done.returncode or not done.stdout.strip().isdigit():
+    found = done.stdout.split()
+    if done.returncode or len(found) != 2 or not all(word.isdigit() for word in found) or found[1] == "0":
         raise BundleError(f"its memory cannot be measured: {(done.stderr or done.stdout).strip()[-300:]}", where=str(bundle))
-    return int(done.stdout)
+    return int(found[0]), int(found[1])
 
 
 def zeros_for(inputs: Sequence[ValueRecord]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ UNIT_SLACK = 3.0
 """A sum this close to a thousand times the latency is in another unit."""
 PROFILER = "profiler"
 """Key of the head: seconds that the profiler adds to each operator, "1.9 us" or "1.9e-6"."""
+PROFILER_HELP = "state at the head of the CSV (--convert writes one) what the profiler adds to each operator: `# profiler: 1.9 us`"
 WORST = 5
 
 
@@ -42,8 +43,8 @@ def import_profiles(files: Sequence[ProfileFile], folder: Path, manifest: Manife
         raise ProfileError(f"the bundle has no segment on {device.name}", where=str(folder))
     segments, shares, known = [], {}, dict[str, SegmentKernels]()
     for file in files:
-        for (model, index), rows in _grouped(file).items():
-            record = _record(file, rows, index, records)
+        for (model, index), rows in _grouped(file, records).items():
+            record = records[index]
             kernels = known.setdefault(record.file, _kernels(folder / record.file, target, device))
             case = f"{model or folder.name} segment {record.index}" if len(records) > 1 else model or folder.name
             measured, share = _measured(file, rows, kernels, device, model or folder.name, case)
@@ -54,21 +55,22 @@ def import_profiles(files: Sequence[ProfileFile], folder: Path, manifest: Manife
     return Imported(Measurement(device=device.name, runtime=runtime, environment=head, segments=tuple(segments)), shares)
 
 
-def _grouped(file: ProfileFile) -> dict[tuple[str, str], list[Row]]:
+def _grouped(file: ProfileFile, records: Mapping[str, SegmentRecord]) -> dict[tuple[str, str], list[Row]]:
+    """Rows by model and segment; a row that states no segment is of the only one."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in file.rows:
         if row.kind != MEMORY:
-            found.setdefault((row.model, row.segment), []).append(row)
+            found.setdefault((row.model, _index(file, row, records)), []).append(row)
     return found
 
 
-def _record(file: ProfileFile, rows: Sequence[Row], index: str, records: Mapping[str, SegmentRecord]) -> SegmentRecord:
-    if index in records:
-        return records[index]
-    if not index and len(records) == 1:
-        return next(iter(records.values()))
-    said = f"segment {index} is none of the device's" if index else "the segment is not stated"
-    raise ProfileError(f"{said}: {', '.join(sorted(records))}", where=f"{file.name}:{rows[0].line}")
+def _index(file: ProfileFile, row: Row, records: Mapping[str, SegmentRecord]) -> str:
+    if row.segment in records:
+        return row.segment
+    if not row.segment and len(records) == 1:
+        return next(iter(records))
+    said = f"segment {row.segment} is none of the device's" if row.segment else "the segment is not stated"
+    raise ProfileError(f"{said}: {', '.join(sorted(records))}", where=f"{file.name}:{row.line}")
 
 
 def _kernels(path: Path, target: Target, device: Device) -> SegmentKernels:
@@ -84,11 +86,13 @@ def _kernels(path: Path, target: Target, device: Device) -> SegmentKernels:
 def _measured(
     file: ProfileFile, rows: Sequence[Row], kernels: SegmentKernels, device: Device, network: str, case: str
 ) -> tuple[MeasuredSegment, float]:
-    whole = next((row for row in rows if row.kind == LATENCY), None)
+    whole, *more = [row for row in rows if row.kind == LATENCY] or [None]
+    if more and more[0] is not None:
+        raise ProfileError(f"{case} has two LATENCY rows", where=f"{file.name}:{more[0].line}", help="one for each model and segment")
     if whole is None:
         raise ProfileError(
             f"{case} has no LATENCY row: what one run takes without the profiler", where=f"{file.name}:{rows[0].line}",
-            help="operators under a profiler are slower than without; add the row, or --latency where a converter reads the file",
+            help="operators under a profiler are slower than without; add the row, or --latency TIME",
         )  # fmt: skip
     operators = [row for row in rows if row.kind != LATENCY]
     extra = _profiler(file)
@@ -138,7 +142,7 @@ def _check_times(file: ProfileFile, case: str, operators: Sequence[Row], whole: 
         raise ProfileError(
             f"{case}: operators sum to {time(net)}, a run takes {time(latency)}: {net / latency - 1:+.0%}, above {MOST_OFF:.0%}",
             where=where,
-            help="state what the profiler adds to each operator: `# profiler: 1.9 us`" if net > latency else "",
+            help=PROFILER_HELP if net > latency else "",
         )
 
 

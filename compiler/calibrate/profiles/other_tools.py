@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from .rows import COLUMNS, LATENCY, MEMORY, ProfileError, ProfileFile, Row, parse_profile
+from .rows import COLUMNS, LATENCY, MEMORY, ProfileError, ProfileFile, Row, parse_profile, with_latency
 
 OPENVINO = "layerName;execStatus;layerType;execType;realTime (ms);cpuTime (ms)"
 QNN_OPERATOR = re.compile(r"(.+):OpId_\d+ \(cycles\)$")
@@ -35,8 +35,19 @@ def profile_of(text: str, name: str, model: str = "", latency: float | None = No
     if all(title in first for title in QNN_COLUMNS):
         return _as_profile(_qnn(text, name), name, model, latency)
     if "," not in first or first.split(",")[0].strip() not in COLUMNS:
-        raise ProfileError(f"the form of the profile is not known: {KNOWN}", where=name)
-    return parse_profile(text, name)
+        raise ProfileError(_unknown(first), where=name)
+    found = parse_profile(text, name)
+    return found if latency is None else with_latency(found, latency)
+
+
+def _unknown(first: str) -> str:
+    """What is wrong with a file whose first line is none that is known: a spreadsheet may separate cells otherwise."""
+    if not first:
+        return "the file is empty"
+    for mark, told in ((";", "';'"), ("\t", "tabs")):
+        if first.split(mark)[0].strip().strip('"') in COLUMNS and mark in first:
+            return f"the cells are separated by {told}: separate them by ',', with '.' in numbers"
+    return f"the form of the profile is not known: {KNOWN}"
 
 
 Found = tuple[str, str, str, float, float, float, int]

@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from ...errors import UsageError, UserError
@@ -74,12 +74,15 @@ def text_of(path: Path) -> str:
     """Raises UsageError."""
     try:
         if not path.is_file():
-            raise UsageError(f"{path} is not a file", where="--profile")
+            raise UsageError(f"{path} is not a file", help="give a profile: a CSV or JSON file")
         if path.stat().st_size > MOST_BYTES:
-            raise UsageError(f"{path} is larger than 64 MiB, too large for a profile", where="--profile")
+            raise UsageError(f"{path} is larger than 64 MiB, too large for a profile", help="profile fewer runs")
         text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = path.read_bytes()[: problem.start].count(b"\n") + 1
+        raise ProfileError("the file is not text in UTF-8", where=f"{path}:{line}", help="save it as UTF-8") from None
     except (OSError, ValueError) as problem:
-        raise UsageError(f"cannot read {path}: {problem}", where="--profile") from None
+        raise UsageError(f"cannot read {path}: {problem}") from None
     if "\0" in text:
         raise ProfileError("the file holds NUL bytes: it is not text", where=f"{path}:{text[: text.index(chr(0))].count(chr(10)) + 1}")
     return text
@@ -158,6 +161,22 @@ def _number(text: str, title: str, where: str, required: bool) -> float:
     if not math.isfinite(value) or value < 0:
         raise ProfileError(f"{title} is {text[:40]}; it must be zero or more", where=where)
     return value
+
+
+def with_latency(file: ProfileFile, seconds: float) -> ProfileFile:
+    """With a LATENCY row for the one segment that it is of. Raises ProfileError where it has one, or is of several segments."""
+    stated = next((row for row in file.rows if row.kind == LATENCY), None)
+    if stated is not None:
+        raise ProfileError("the profile has a LATENCY row, and --latency states another", where=f"{file.name}:{stated.line}")
+    of = {(row.model, row.segment) for row in file.rows if row.kind != MEMORY}
+    if len(of) != 1:
+        raise ProfileError("--latency is of one model and segment, and the profile has several", where=file.name, help="add LATENCY rows")
+    (model, segment), last = of.pop(), file.rows[-1]
+    whole = Row(
+        line=last.line, model=model, segment=segment, operator="", kind=LATENCY, inputs="", outputs="", attributes="", dtype="", calls=1.0,
+        seconds_p10=seconds, seconds_median=seconds, runs=1,
+    )  # fmt: skip
+    return replace(file, rows=(*file.rows, whole))
 
 
 def profile_text(file: ProfileFile) -> str:

@@ -34,9 +34,9 @@ def complete_buckets(context: click.Context, parameter: click.Parameter, incompl
 
 def complete_settings(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Paths of the numbers of the target given before it on the line, up to the `=`."""
-    from ...what_if.number import numbers_of
+    from ...what_if.all_numbers import all_numbers
 
-    numbers = [number for target in _targets(context) for number in numbers_of(target)]
+    numbers = [number for target in _targets(context) for number in all_numbers(target)]
     return list(_matching((f"{name}=" for n in numbers for name in (n.short, n.path)), incomplete)) if "=" not in incomplete else []
 
 

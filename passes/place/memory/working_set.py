@@ -7,7 +7,7 @@ integers holds no floats at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ....targets.dtypes import FLOATS
@@ -27,22 +27,40 @@ class HeldOtherwise:
     """A tensor that takes no bytes of its own: whose bytes it is."""
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    node: Node
+    live: int
+    """Bytes between the operators of the segment while it runs, its own results among them."""
+    handled: int
+    """Bytes of its operands and results, constants not counted."""
+
+
 def internal_peak(graph: Graph, part: Part, nodes: Sequence[Node], border: set[str], device: Device) -> int:
     """Largest sum of bytes live at once inside the segment, in execution order. `border`: its inputs and outputs, which the arena holds."""
+    return max((step.live for step in held_by_steps(graph, part, nodes, border, device)), default=0)
+
+
+def held_by_steps(graph: Graph, part: Part, nodes: Sequence[Node], border: set[str], device: Device) -> Iterator[Step]:
+    """Every operator in execution order, and what is held while it runs."""
     held = held_otherwise(graph, part, nodes, border, device)
     dying: dict[int, list[str]] = {}
     for name, k in _last_uses(nodes, held.same).items():
         dying.setdefault(k, []).append(name)
-    live = peak = 0
+    live = 0
     inside: dict[str, int] = {}
     for k, node in enumerate(nodes):
         for name in node.writes:
             if name not in border:
                 inside[name] = held.sizes.get(name, graph.tensor(name).bytes or 0)
                 live += inside[name]
-        peak = max(peak, live)
+        yield Step(node, live, sum(_handled(graph, held, name) for name in dict.fromkeys((*node.reads, *node.writes))))
         live -= sum(inside.get(name, 0) for name in dying.get(k, ()))
-    return peak
+
+
+def _handled(graph: Graph, held: HeldOtherwise, name: str) -> int:
+    tensor = graph.tensor(name)
+    return 0 if tensor.const else held.sizes.get(name, tensor.bytes or 0)
 
 
 def _last_uses(nodes: Sequence[Node], same: Mapping[str, str]) -> dict[str, int]:

@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_models import DYNAMIC, RELU, parse, save
 
+from autoglmc.compiler.calibrate.case_names import case_names
 from autoglmc.compiler.calibrate.measure.measure import Refused
 from autoglmc.compiler.calibrate.measure.ort_source import OrtSource
 from autoglmc.compiler.calibrate.measure_here import Subject, measure_here, source_of
@@ -16,6 +18,7 @@ from autoglmc.compiler.calibrate.records import Measurement
 from autoglmc.compiler.commands.calibrate import _fit
 from autoglmc.compiler.errors import UsageError, UserError
 from autoglmc.compiler.hw.load_target import load_target
+from autoglmc.compiler.load.shapes_by_model import shapes_by_model
 from autoglmc.targets.model import Device
 
 
@@ -68,3 +71,22 @@ def test_where_nothing_was_measured_the_refusals_are_told() -> None:
 
 def _never(*_: object) -> Callable[[], None]:
     raise AssertionError("it was measured")
+
+
+@pytest.mark.parametrize(("models", "names"), [
+    (["a/resnet.onnx", "b/bert.onnx"], ("resnet", "bert")),
+    (["bert/model.onnx", "vit/model.onnx"], ("bert/model", "vit/model")),
+    (["x/onnx/model.onnx", "y/onnx/model.onnx", "z.onnx"], ("x/onnx/model", "y/onnx/model", "z")),
+])  # fmt: skip
+def test_models_that_exporters_call_alike_are_told_apart(models: list[str], names: tuple[str, ...], tmp_path: Path) -> None:
+    assert case_names([tmp_path / model for model in models]) == names
+
+
+def test_a_size_goes_to_the_models_that_have_it(tmp_path: Path) -> None:
+    dynamic, fixed = save(parse(DYNAMIC), tmp_path, "dynamic.onnx"), save(parse(RELU), tmp_path, "fixed.onnx")
+    assert shapes_by_model([dynamic, fixed], ["batch=2,seq=3"]) == {dynamic: {"batch": 2, "seq": 3}, fixed: {}}
+    with pytest.raises(UsageError, match="no model has a dim or an input 'sequence'"):
+        shapes_by_model([dynamic, fixed], ["sequence=3"])
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    assert shapes_by_model([broken, fixed], ["sequence=3"]) == {broken: {"sequence": 3}, fixed: {}}

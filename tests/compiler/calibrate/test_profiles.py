@@ -28,6 +28,7 @@ from autoglmc.compiler.calibrate.profiles.rows import (
     Row,
     parse_profile,
     profile_text,
+    text_of,
 )
 from autoglmc.compiler.calibrate.records import MeasuredSegment
 from autoglmc.compiler.driver.compile_model import compile_model
@@ -143,6 +144,50 @@ def test_what_cannot_be_believed_is_refused_with_its_line(bundle: Bundle, fault:
     assert found.value.where.split(":")[1].isdigit()
 
 
+def test_a_segment_may_be_left_out_in_any_row(bundle: Bundle) -> None:
+    """A bundle with one segment of the device: rows that state it and rows that do not are of one run."""
+    whole = changed(lambda one: replace(one, segment="") if one.kind == LATENCY else one)
+    assert imported(bundle, whole(profile(bundle))).latency == imported(bundle, profile(bundle)).latency
+
+
+def test_a_second_latency_is_refused_with_its_line(bundle: Bundle) -> None:
+    file = profile(bundle)
+    with pytest.raises(ProfileError, match="two LATENCY rows") as found:
+        imported(bundle, replace(file, rows=(*file.rows, file.rows[-1])))
+    assert found.value.where == f"p.csv:{4 + len(file.rows)}"
+
+
+def test_a_latency_is_given_to_a_csv_without_one(bundle: Bundle) -> None:
+    file = profile(bundle)
+    text, seconds = profile_text(changed(lambda one: None if one.kind == LATENCY else one)(file)), file.rows[-1].seconds_p10
+    given = profile_of(text, "p.csv", latency=seconds)
+    assert imported(bundle, given).latency == imported(bundle, file).latency
+    with pytest.raises(ProfileError, match="has a LATENCY row, and --latency states another"):
+        profile_of(profile_text(file), "p.csv", latency=1.0)
+    both = changed(lambda one: None if one.kind == LATENCY else replace(one, model=str(one.line % 2)))(file)
+    two = replace(both, rows=(*both.rows, replace(both.rows[0], model="another")))
+    with pytest.raises(ProfileError, match="the profile has several"):
+        profile_of(profile_text(two), "p.csv", latency=1.0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
+def test_another_encoding_is_refused(encoding: str, tmp_path: Path, bundle: Bundle) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes(profile_text(replace(profile(bundle), head={"device": "a phone of Jörg"})).encode(encoding))
+    with pytest.raises(ProfileError) as found:
+        text_of(path)
+    assert "not text" in found.value.message and found.value.where == f"{path}:1"
+
+
+@pytest.mark.parametrize("change", [lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n"), lambda text: text + "\n\n"])
+def test_what_spreadsheets_add_is_read(change: Callable[[str], str], tmp_path: Path, bundle: Bundle) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes(change(profile_text(profile(bundle))).encode())
+    found = profile_of(text_of(path), "p.csv")
+    assert [one.seconds_p10 for one in found.rows] == [pytest.approx(one.seconds_p10) for one in profile(bundle).rows]
+    assert found.head["device"] == "a phone"
+
+
 def text_with(cells: Mapping[str, str]) -> str:
     """One good line, then one with these cells."""
     good = dict.fromkeys(COLUMNS, "") | {
@@ -182,7 +227,11 @@ def test_a_bad_cell_is_refused_with_its_line(cells: Mapping[str, str], message: 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "form of the profile is not known"),
+        ("", "the file is empty"),
+        ("# device: a phone\n", "the file is empty"),
+        (";".join(COLUMNS) + "\na;b\n", "separated by ';'"),
+        ("\t".join(COLUMNS) + "\na\tb\n", "separated by tabs"),
+        ("a,b\n1,2\n", "form of the profile is not known"),
         ("model,segment\n", "lacks the columns operator"),
         (",".join((*COLUMNS, "more")) + "\n", "unknown columns more"),
         (",".join(reversed(COLUMNS)) + "\n", "another order"),

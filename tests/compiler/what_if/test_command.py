@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,13 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from what_if_machines import SWEEP, write_model, write_target
+from what_if_machines import SWEEP, TARGET, write_model, write_target
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.what_if import extras
 
 Screen = pytest.CaptureFixture[str]
-OUTCOME = {"latency", "energy", "memory", "memories", "segments", "operators", "handoffs", "limits", "kept", "problem", "plan"}
+OUTCOME = {
+    "latency",
+    "confidence",
+    "energy",
+    "memory",
+    "memories",
+    "segments",
+    "operators",
+    "handoffs",
+    "limits",
+    "kept",
+    "problem",
+    "plan",
+}
 
 
 @pytest.fixture
@@ -56,6 +70,61 @@ def test_the_present_value_is_the_same_plan(line: list[str], capsys: Screen) -> 
     assert cli.run([*line, "--set", "npu.dispatch=30us", "-q"]) == 0
     first, _, second = capsys.readouterr().out.strip().partition(" -> ")
     assert first == second
+
+
+def test_a_calibrated_target_has_intervals_everywhere(tmp_path: Path, capsys: Screen) -> None:
+    from what_if_machines import MEASURED
+
+    target = MEASURED.replace("latency <= 900 us; ", "")
+    line = ["what-if", str(write_model(tmp_path)), "--target", str(write_target(tmp_path, target)), "--set", "partitions.npu=1"]
+    line += ["--set", "npu.dispatch=5ms"]
+    facts = as_json([*line, "--set", "cpu.rate.MatMul.2=19.5GFLOPS", "--set", "latency=900us"], capsys)
+    after, latency = facts["after"], facts["after"]["latency"]
+    assert after["confidence"]["half_width"] == pytest.approx(0.18, abs=0.02) and after["confidence"]["latency"] == latency
+    assert cli.run([*line, "-q"]) == 0
+    assert re.fullmatch(r"[\d.]+ us( ±\d+ %)? -> [\d.]+ us ±1[89] %\n", capsys.readouterr().out)
+
+
+def test_a_change_within_the_interval_is_said_to_be(tmp_path: Path, capsys: Screen) -> None:
+    """And only that: a doubled time is told apart."""
+    from what_if_machines import MEASURED
+
+    lonely = MEASURED[: MEASURED.index("  device npu")] + MEASURED[MEASURED.index("  device cpu") : MEASURED.index("  link")] + "}\n"
+    target = write_target(tmp_path, lonely.replace("shared npu, cpu", "shared cpu"))
+    line = ["what-if", str(write_model(tmp_path)), "--target", str(target)]
+    for rate, near in (("19.5", True), ("8", False)):
+        more = ["--set", f"cpu.rate.MatMul.2={rate}GFLOPS", "--set", "latency=1s"]
+        facts = as_json([*line, *more], capsys)
+        was, now = facts["before"], facts["after"]
+        width = now["confidence"]["half_width"]
+        assert width is not None and (abs(now["latency"] - was["latency"]) <= width * now["latency"]) == near
+        assert cli.run([*line, *more]) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert ("is within what is known" in shown) == near and "90 % of models are within the interval" in shown
+        assert shown.count("±") >= 2
+    bound = facts["before"]["latency"] * 1.05
+    assert cli.run([*line, "--set", f"latency={bound * 1e6:.0f}us"]) == 0
+    assert "UNPROVEN: the interval reaches" in " ".join(capsys.readouterr().out.split())
+    swept = as_json([*line, "--sweep", "cpu.rate.MatMul.2=10GFLOPS..20GFLOPS:3", "--set", f"latency={bound * 1e6:.0f}us"], capsys)
+    rows = swept["rows"]
+    assert [row["half_width"] for row in rows] == [pytest.approx(0.18, abs=0.02)] * 3 and all(row["outside"] < 0.1 for row in rows)
+    assert [row["unproven"] for row in rows] == [None, None, "latency"]
+    assert cli.run([*line, "--sweep", "cpu.rate.MatMul.2=10GFLOPS..20GFLOPS:3", "--set", f"latency={bound * 1e6:.0f}us"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("±") == 3 and "latency unproven" in shown
+
+
+def test_a_plot_has_a_band_where_there_is_an_interval(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from what_if_machines import MEASURED
+
+    for name, text in (("measured", MEASURED), ("plain", TARGET)):
+        write_target(tmp_path, text)
+        line = ["what-if", str(write_model(tmp_path)), "--target", str(tmp_path / "board.hw"), "-q"]
+        assert cli.run([*line, "--sweep", "npu.dispatch=3ms..4ms:2", "--plot", str(tmp_path / f"{name}.svg")]) == 0
+    drawn, plain = ((tmp_path / f"{name}.svg").read_text() for name in ("measured", "plain"))
+    assert "90 % of models" in drawn and "90 % of models" not in plain
+    assert drawn.count("FillBetween") == 1 and not plain.count("FillBetween")
 
 
 def test_the_list_names_every_number_and_where_it_is_from(line: list[str], capsys: Screen) -> None:

@@ -27,7 +27,8 @@ ROWS = st.builds(
     energy=st.none() | NUMBERS, memory=st.none() | st.integers(0, 1 << 50), handoffs=st.none() | st.integers(0, 9),
     settings=st.dictionaries(NAMES, NUMBERS, max_size=3), memories=COUNTS, segments=COUNTS, operators=COUNTS,
     margins=st.dictionaries(NAMES, NUMBERS, max_size=3), kept=st.none() | st.booleans(), plan=st.text(max_size=5),
-    problem=st.text(max_size=5), error=st.text(max_size=5),
+    problem=st.text(max_size=5), error=st.text(max_size=5), half_width=st.none() | NUMBERS, outside=st.none() | NUMBERS,
+    unproven=st.text(max_size=5),
 )  # fmt: skip
 
 

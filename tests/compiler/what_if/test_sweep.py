@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from what_if_machines import SWEEP, TARGET, write_model, write_target
@@ -149,6 +151,78 @@ def test_what_is_known_is_not_made_again(tmp_path: Path) -> None:
 
     again = sweep(asked, Maker(none, {row.key: row for row in kept}))
     assert again.rows == first.rows and again.breaks == first.breaks and not again.new
+
+
+def test_rows_are_of_their_content(tmp_path: Path) -> None:
+    """Another meaning of the target is another row, whatever number changed; another place, name or note of the same meaning is not."""
+    from what_if_machines import MEASURED
+
+    def key(text: str) -> Any:
+        return ask(tmp_path, SWEEP, text=text).pairs[0].row.key
+
+    machine = machine_of(write_target(tmp_path, MEASURED), load_target(tmp_path / "board.hw"))
+    told = key(MEASURED)
+    texts = [" ".join(filter(None, (number.text,))) for number in machine.numbers if number.value and "calibration" in number.path]
+    for text in dict.fromkeys(texts):
+        number, _, unit = text.partition(" ")
+        assert key(re.sub(rf"(?<![\w.]){re.escape(text)}(?![\w.])", f"{float(number) * 0.75:g} {unit}".strip(), MEASURED)) != told, text
+    assert key(TARGET) != told
+    assert key(MEASURED.replace("41 networks", "42 networks").replace("hw 1;", "hw 1;\n// a remark")) == told
+    write_model(tmp_path, "m0.onnx", 96)
+    assert read_ask(ask_given(tmp_path), lambda text: None).pairs[0].row.key != told
+
+
+def ask_given(folder: Path) -> Given:
+    return Given(models=(folder / "m0.onnx",), targets=(str(folder / "board.hw"),), sweeps=(SWEEP,))
+
+
+def test_rows_of_other_code_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ask(tmp_path, "npu.dispatch=1us..2us:2")
+    first = sweep(asked, Maker(make_here))
+    known = {row.key: row for row in first.rows}
+    assert first.new == 2 and sweep(asked, Maker(make_here, known)).new == 0
+    for module in ("ask", "task"):
+        monkeypatch.setattr(f"autoglmc.compiler.what_if.{module}.code_version", lambda: "0.1.0+another")
+    again = sweep(ask(tmp_path, "npu.dispatch=1us..2us:2"), Maker(make_here, known))
+    assert again.new == 2 and not any(row.error for row in again.rows)
+    assert make_row(asked.tasks()[0]).error.startswith("this process runs autoglmc 0.1.0+another")
+
+
+def test_a_process_that_lives_on_reads_what_was_changed(tmp_path: Path) -> None:
+    """As a worker of a cluster does: rows are those of the files as they are when they are asked for."""
+    latencies = []
+    for rate, rows in ((30, 64), (15, 64), (15, 128), (30, 64)):
+        write_target(tmp_path, TARGET.replace("peak fp32 30", f"peak fp32 {rate}"))
+        model = write_model(tmp_path, "m0.onnx", rows)
+        given = Given(models=(model,), targets=(str(tmp_path / "board.hw"),), sets=("npu.dispatch=9ms",))
+        [row] = sweep(read_ask(given, lambda text: None), Maker(make_here)).rows
+        assert not row.error
+        latencies.append(row.latency)
+    assert len(set(latencies)) == 3 and latencies[0] == latencies[3]
+    slow = TARGET.replace("peak fp32 30", "peak fp32 7")
+    write_target(tmp_path, slow)
+    asked = read_ask(given, lambda text: None).tasks()[0]
+    write_target(tmp_path)
+    assert "another one" in make_row(asked).error
+    write_target(tmp_path, slow)
+    assert not make_row(asked).error, "put right, it is planned"
+
+
+def test_code_is_known_by_its_content(tmp_path: Path) -> None:
+    """Any source of it: a cost model, a rule, a table; not the stock targets, of which a row has the digest."""
+    from autoglmc.compiler.what_if.code_version import code_digest
+
+    for name in ("compiler/a.py", "targets/work/b.py", "grammar/c.lark", "passes/std/d.hw", "targets/board.hw", "passes/e.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    told = code_digest(tmp_path)
+    for name in ("compiler/a.py", "targets/work/b.py", "grammar/c.lark", "passes/std/d.hw", "passes/e.json"):
+        (tmp_path / name).write_text("y")
+        assert code_digest(tmp_path) != told
+        (tmp_path / name).write_text("x")
+    (tmp_path / "targets/board.hw").write_text("y")
+    (tmp_path / "compiler" / "a.pyc").write_text("y")
+    assert code_digest(tmp_path) == told
 
 
 def test_one_pair_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
