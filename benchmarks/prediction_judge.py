@@ -16,6 +16,7 @@ from autoglmc.compiler.calibrate.records import MeasuredSegment, Measurement
 from autoglmc.compiler.calibrate.write_target import target_text
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.targets.calibrated_cost import kernel_time, runs_once
+from autoglmc.targets.cost import weights_read
 from autoglmc.targets.model import Target
 
 MOST_OUTSIDE = 0.10
@@ -78,9 +79,10 @@ def predict(target: Target, segment: MeasuredSegment) -> Prediction:
     """By the target's rates alone: dispatch, launches and kernels."""
     device = target.device("cpu")
     assert device.calibration is not None and segment.latency is not None
+    weights = weights_read(view for kernel in segment.kernels for view in kernel.views)
     total = beyond = 0.0
     for kernel in segment.kernels:
-        one = kernel_time(target, device, kernel.views, kernel.compute_dtype, float(segment.weight_bytes))
+        one = kernel_time(target, device, kernel.views, kernel.compute_dtype, weights)
         seconds = one.seconds + (0.0 if all(map(runs_once, kernel.views)) else device.kernel_launch)
         total, beyond = total + seconds, beyond + (seconds if one.outside else 0.0)
     total += device.segment_dispatch

@@ -48,10 +48,15 @@ def duration(seconds: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of a whole: "56 %", "10.4 %", "0.3 %", "below 0.1 %"; "0 %" is none."""
+    """A share of a whole: "56 %", "3.4 %", "less than 0.1 %"; "0 %" is none. "10.4 %", since 10 % is a bound that is spoken of."""
     if 0 < share < 0.001:
-        return "below 0.1 %"
-    return f"{share * 100:.0f} %" if share == 0 or share >= 0.1995 else f"{share * 100:.1f} %"
+        return "less than 0.1 %"
+    return f"{share * 100:.0f} %" if share == 0 or share >= 0.1095 else f"{share * 100:.1f} %"
+
+
+def reach(share: float) -> str:
+    """The half width of an interval: "±18 %", "±4.5 %", "±500 %"."""
+    return f"±{share * 100:.0f} %" if share >= 0.0995 else f"±{share * 100:.2g} %"
 
 
 def times(first: float, second: float) -> tuple[str, str]:

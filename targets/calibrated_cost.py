@@ -48,8 +48,8 @@ class KernelTime:
 def kernel_time(
     target: Target, device: Device, views: Sequence[OperatorView], compute_dtype: str, model_weights: float = 0.0
 ) -> KernelTime:
-    """Time of operators that run as one kernel (often one operator). `model_weights`: bytes of all weights of the model, which decide what
-    share of them no cache keeps from run to run."""
+    """Time of operators that run as one kernel (often one operator). `model_weights`: bytes of weights that a run of the model reads, which
+    decide what share of them no cache keeps from run to run."""
     if device.calibration is None:
         return KernelTime(kernel_seconds(target, device, views, compute_dtype))
     calibration = device.calibration
@@ -77,7 +77,10 @@ def _operator_time(
     if rate is None:
         return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), Beyond(f"no rate for {view.operator}")), False
     amount = work(view, rate.measure, calibration.blocks, compute_dtype)
-    return KernelTime(amount / rate.value, outside(rate, view, amount)), rate.measure == "bytes"
+    seconds = amount / rate.value
+    if rate.measure == "operations" and calibration.activations_bandwidth:
+        seconds += activation_bytes(view, compute_dtype) / calibration.activations_bandwidth
+    return KernelTime(seconds, outside(rate, view, amount)), rate.measure == "bytes"
 
 
 def name_of(view: OperatorView) -> str:
@@ -97,7 +100,7 @@ def rate_of(calibration: Calibration, device: Device, view: OperatorView) -> Rat
 def outside(rate: Rate, view: OperatorView, amount: float) -> Beyond | None:
     """Why an operator is outside what the line was measured on; None if it is inside, or the line does not say what it was measured on."""
     if rate.samples is not None and rate.samples < FEWEST:
-        return Beyond(f"the rate for {view.operator} rests on {rate.samples} operator{'' if rate.samples == 1 else 's'}")
+        return Beyond(f"the rate for {view.operator} rests on {rate.samples} measured operator{'' if rate.samples == 1 else 's'}")
     if rate.seen is not None and amount and not _within(amount, rate.seen):
         word = "larger" if amount > rate.seen.high else "smaller"
         return Beyond(f"{view.operator} {word} than any measured", _beside(amount, rate.seen, UNITS[rate.measure]))
@@ -134,6 +137,11 @@ def work(view: OperatorView, measure: Measure, blocks: Sequence[Block], compute_
         return operator_bytes(view, compute_dtype)
     ends: tuple[TensorView | None, ...] = (next(iter(view.inputs.values()), None), next(iter(view.outputs.values()), None))
     return float(max((tensor.elements or 0 for tensor in ends if tensor is not None), default=0))
+
+
+def activation_bytes(view: OperatorView, compute_dtype: str) -> float:
+    """Bytes that it reads and writes besides constants."""
+    return operator_bytes(view, compute_dtype) - weight_bytes((view,), compute_dtype)
 
 
 def padding(view: OperatorView, blocks: Sequence[Block]) -> float:

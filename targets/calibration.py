@@ -113,6 +113,9 @@ class Calibration:
     """Bytes a second at which weights are streamed, added to compute; None where they cost nothing."""
     weights_beyond: float
     """Bytes of weights of a model that stay in caches between runs."""
+    activations_bandwidth: float | None = None
+    """Bytes a second at which kernels whose line counts operations read and write what is no constant, added to compute; None where that
+    costs nothing."""
     blocks: tuple[Block, ...]
     rates: tuple[Rate, ...]
     holdout: Holdout | None
@@ -120,8 +123,23 @@ class Calibration:
     power: PowerModel | None
     origin: Origin
 
+    def lines(self, operator: str) -> tuple[Rate, ...]:
+        """The rates that may apply to an operator, in their order: none behind one without a condition, nor a second one under the same."""
+        found: dict[Expression | None, Rate] = {}
+        for rate in self.rates:
+            if operator in rate.operators:
+                found.setdefault(rate.where, rate)
+                if rate.where is None:
+                    break
+        return tuple(found.values())
+
+    @property
+    def priced(self) -> tuple[str, ...]:
+        """The operators that have a rate."""
+        return tuple(dict.fromkeys(name for rate in self.rates for name in rate.operators))
+
     @property
     def numbers(self) -> int:
         """Fitted numbers that predict time."""
-        scalars = (self.launch, self.dispatch, self.weights_bandwidth)
+        scalars = (self.launch, self.dispatch, self.weights_bandwidth, self.activations_bandwidth)
         return len(self.rates) + len(self.blocks) + sum(value is not None for value in scalars) + (self.weights_bandwidth is not None)

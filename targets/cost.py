@@ -8,7 +8,8 @@ whoever knows the grouping. Operations count a multiply-add as two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 from .calibration import Measure
 from .dtypes import BITS, FLOATS
@@ -90,6 +91,23 @@ def weight_bytes(views: Sequence[OperatorView], compute_dtype: str) -> float:
             operands = operands[1:]
         total += sum(tensor_bytes(t, compute_dtype) for t in operands if t.const)
     return total
+
+
+def weights_read(views: Iterable[OperatorView]) -> float:
+    """Bytes of constants that one run reads, as they are stored, each tensor once. Of a table that operators only take rows from, such as
+    that of an embedding, no more than they take."""
+    found: dict[str, float] = {}
+    for view in views:
+        if view.bodies:
+            found[f"bodies of {view.name}"] = sum(map(weights_read, view.bodies))
+        if runs_once(view):
+            continue
+        taken = view.operator in INDEXED and not view.domain
+        for place, tensor in enumerate(view.inputs.values()):
+            if tensor.const:
+                most = sum(t.bytes or 0 for t in view.outputs.values()) if taken and not place else math.inf
+                found[tensor.name] = max(found.get(tensor.name, 0.0), min(tensor.bytes or 0.0, most))
+    return float(sum(found.values()))
 
 
 def peak_rate(device: Device, dtype: str) -> float:

@@ -98,6 +98,14 @@ def _dim(call: Call, environment: Environment, ask: Ask) -> Answer:
     return shape[int(position)]
 
 
+def _remainder(call: Call, environment: Environment, ask: Ask) -> Answer:
+    extent, divisor = _dim(call, environment, ask), plain(ask(call.arguments[2], environment))
+    if isinstance(extent, Absent):
+        return extent
+    known = isinstance(extent, int) and isinstance(divisor, int | float) and divisor >= 1
+    return extent % int(divisor) if known else None  # type: ignore[operator, arg-type]
+
+
 def _shape(call: Call, environment: Environment, ask: Ask) -> Answer:
     tensors = _tensors(call, environment)
     if not tensors:
@@ -166,6 +174,9 @@ PREDICATES: Mapping[str, Predicate] = {
     "present": Predicate(("operand-or-attribute",), _present, "the optional operand or attribute is given"),
     "rank": Predicate(("operand",), lambda c, e, _: _about(c, e, _rank), "number of axes"),
     "dim": Predicate(("operand", "axis"), _dim, "extent of one axis: an index (negative from the last) or a letter N C D H W"),
+    "remainder": Predicate(
+        ("operand", "axis", "number"), _remainder, "extent of one axis modulo a number: `remainder(W, 0, 4) == 0` is a multiple of 4"
+    ),
     "all_dims": Predicate(("operand",), _all_dims, "all extents of the operands at once; a comparison must hold for each", repeats=True),
     "dtype": Predicate(("operand",), lambda c, e, _: _about(c, e, lambda t: None if t.dtype == "unknown" else t.dtype), "element type"),
     "elements": Predicate(("operand",), lambda c, e, _: _about(c, e, lambda t: t.elements), "number of elements"),

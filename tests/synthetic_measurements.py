@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from autoglmc.compiler.calibrate.records import MeasuredKernel, MeasuredSegment, Measurement
-from autoglmc.targets.calibrated_cost import work
+from autoglmc.targets.calibrated_cost import activation_bytes, work
 from autoglmc.targets.calibration import Block
 from autoglmc.targets.operator_view import OperatorView, TensorView
 from autoglmc.targets.origin import Origin
@@ -31,6 +31,8 @@ class Truth:
     beyond: float = 24 * 2.0**20
     overhead: float = 2e-6
     """Of the profiler."""
+    traffic: float | None = None
+    """Bytes a second that operators counted in operations read and write besides."""
 
 
 def view(
@@ -40,6 +42,12 @@ def view(
     tensors = {label: TensorView(f"{operator}_{label}", "fp32", shape, const) for label, (shape, const) in inputs.items()}
     out = {output[0]: TensorView(f"{operator}_out", "fp32", output[1], False)}
     return OperatorView(operator.lower(), "", operator, 21, attributes, tensors, out)
+
+
+def numbered(op: OperatorView, number: int) -> OperatorView:
+    """The same with constants of its own."""
+    inputs = {label: replace(t, name=f"{t.name}_{number}") if t.const else t for label, t in op.inputs.items()}
+    return replace(op, inputs=inputs)
 
 
 def conv(channels: int, out: int, size: int, kernel: int, group: int = 1) -> OperatorView:
@@ -76,6 +84,13 @@ def operator(kind: str, source: random.Random, tiny: bool = False) -> OperatorVi
     return view("Add", {"A": (image, False), "B": (image, False)}, ("C", image))
 
 
+def seconds_of(truth: Truth, kind: str, op: OperatorView) -> float:
+    """What the device takes for it, without launch and streamed weights."""
+    computed = work(op, UNITS[kind], (BLOCK,), "fp32") / truth.rates[kind]  # type: ignore[arg-type]
+    moved = activation_bytes(op, "fp32") / truth.traffic if truth.traffic and UNITS[kind] == "operations" else 0.0
+    return computed + moved
+
+
 def measured(
     truth: Truth, networks: int, noise: float, seed: int = 0, length: int = 60, profiled: bool = True, tiny: bool = False
 ) -> Measurement:
@@ -89,10 +104,11 @@ def measured(
     segments = []
     for number in range(networks):
         own = source.sample(kinds, max(1, len(kinds) * 2 // 3))
-        chosen = [(kind, operator(kind, source, tiny)) for kind in (source.choice(own) for _ in range(source.randint(length // 3, length)))]
+        kinds_of = [source.choice(own) for _ in range(source.randint(length // 3, length))]
+        chosen = [(kind, numbered(operator(kind, source, tiny), k)) for k, kind in enumerate(kinds_of)]
         weights = sum(t.bytes or 0 for _, op in chosen for t in op.inputs.values() if t.const)
         streamed = max(0.0, weights - truth.beyond) / truth.bandwidth
-        seconds = [work(op, UNITS[kind], (BLOCK,), "fp32") / truth.rates[kind] for kind, op in chosen]  # type: ignore[arg-type]
+        seconds = [seconds_of(truth, kind, op) for kind, op in chosen]
         total = truth.dispatch + sum(seconds) + truth.launch * len(seconds) + streamed
         kernels = tuple(
             MeasuredKernel(name=f"{kind} {k}", views=(op,), compute_dtype="fp32", seconds=blurred(s + truth.overhead) if profiled else None)

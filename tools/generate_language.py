@@ -26,6 +26,7 @@ NO_FILE = dict.fromkeys(("HW0005", "HW0010"), "A bad example would fill this pag
 """Codes without an example file, and why."""
 SAMPLES = {
     "const": "const(W, B)", "present": "present(attr.pads)", "rank": "rank(X) in 3..4", "dim": "dim(W, -1) <= 13, dim(X, C) <= 512",
+    "remainder": "remainder(W, 0, 4) == 0",
     "all_dims": "all_dims(X, W, Y) <= 16384", "dtype": "dtype(X) == fp16", "elements": "elements(slope) == 1", "bytes": "bytes(W) <= 4 MiB",
     "shape": "shape(B) == [1, 1]", "static": "static(data)", "same_shape": "same_shape(A, B)", "all": "all(attr.dilations) == 1",
     "item": "item(attr.pads, 0) == item(attr.pads, 1)", "length": "length(attr.pads) == 4", "count": "count(inputs) >= 2",

@@ -27,6 +27,7 @@ def as_json(fitted: Fitted, refused: Sequence[Refused], memory: Sequence[Measure
         "launch": calibration.launch,
         "dispatch": calibration.dispatch,
         "weights": {"bandwidth": calibration.weights_bandwidth, "beyond": calibration.weights_beyond},
+        "activations": calibration.activations_bandwidth,
         "blocks": [{"operators": list(block.operators), "axis": block.axis, "multiple": block.multiple} for block in calibration.blocks],
         "holdout": {
             "predictions": len(fitted.held),

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from ...targets.calibration import Block, Calibration, Holdout
 from ...targets.model import Device, Target
+from ..quantities import percent, reach
 from .fit_holdout import HeldOut, hold_out, interval, median_error, share_within
 from .fit_lines import HERE, calibration_of, rounded
 from .fit_one_rate import one_rate
 from .fit_predict import Predicted, predict_segments
-from .fit_rates import Rates, fit_rates, price, streamed_bytes
+from .fit_price import price, streamed_bytes
+from .fit_rates import Rates, fit_rates
 from .fit_samples import Samples, samples_of, with_blocks
 from .records import MeasuredSegment, Measurement
 
@@ -24,8 +26,14 @@ BLOCKS = (1, 4, 8, 16, 32)
 PADDED = ("Conv",)
 CACHES = (4, 8, 12, 16, 24, 32, 48)
 """MiB of weights that may stay in caches."""
+LEAST_GAIN = 2e-3
+"""Of the mean error, by which a bandwidth of activations has to lower it."""
 ONE_RATE = "no operator has a time of its own: one factor was fitted to whole latencies, on the rates that the target states"
 MOST_INTERVAL, MOST_REFUSED = 0.20, 0.15
+
+
+class NothingMeasured(ValueError):
+    """A measurement without a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +54,13 @@ class Fitted:
 
 
 def fit(measurement: Measurement, target: Target, *, date: str = "", with_holdout: bool = True) -> Fitted:
-    """The calibration of the measured device. `date`: for the note. Raises ValueError where nothing with a time was measured."""
+    """The calibration of the measured device. `date`: for the note. Raises NothingMeasured."""
     import numpy as np
 
     device = target.device(measurement.device)
     segments = tuple(s for s in measurement.segments if s.kernels and (s.latency or any(k.seconds for k in s.kernels)))
     if not segments:
-        raise ValueError("nothing was measured: no operator and no model has a time")
+        raise NothingMeasured("nothing was measured: no operator and no model has a time")
     everything = np.ones(len(segments), bool)
     samples, rates, blocks = _best(segments, target, device, everything)
 
@@ -99,7 +107,17 @@ def _best(segments: Sequence[MeasuredSegment], target: Target, device: Device, c
     if rates.weight_slowness > 0:
         others = [_rates(samples, chosen, device, size * 2.0**20) for size in CACHES]
         rates = min(others, key=lambda one: (round(misfit(samples, chosen, one), 3), one.beyond))
-    return samples, rates, blocks
+    return *_without_traffic(samples, rates, device, chosen), blocks
+
+
+def _without_traffic(samples: Samples, rates: Rates, device: Device, chosen: Flags) -> tuple[Samples, Rates]:
+    """No bandwidth of activations where rates alone explain as much: noise would share one kind of operator's time between the two."""
+    import numpy as np
+
+    plain = replace(samples, traffic=np.zeros_like(samples.traffic))
+    others = _rates(plain, chosen, device, rates.beyond)
+    pays = misfit(samples, chosen, rates) < misfit(plain, chosen, others) - LEAST_GAIN
+    return (samples, rates) if pays else (plain, others)
 
 
 def misfit(samples: Samples, chosen: Flags, rates: Rates) -> float:
@@ -110,11 +128,12 @@ def misfit(samples: Samples, chosen: Flags, rates: Rates) -> float:
     models = chosen & ~np.array([s.single for s in samples.segments], bool)
     chosen = models if models.any() else chosen
     slowness = np.array(rates.slowness)
-    priced = price(samples, rates.lines, slowness)
+    priced = price(samples, rates.lines, slowness, rates.traffic_slowness)
     line, amount = priced.line[priced.main], priced.amount[priced.main]
     use = chosen[samples.kernel_segment] & (samples.kernel_seconds > 0) & (line >= 0)
     streamed = streamed_bytes(samples, priced, rates.beyond) * rates.weight_slowness
-    expected = amount[use] * slowness[line[use]] + streamed[use] + rates.overhead
+    traffic = priced.traffic[priced.main[use]] * rates.traffic_slowness
+    expected = amount[use] * slowness[line[use]] + traffic + streamed[use] + rates.overhead
     seconds = samples.kernel_seconds[use]
     off = np.minimum(np.abs(np.log(np.maximum(expected, 1e-12) / seconds)), 1.0)
     count = len(samples.segments)
@@ -142,7 +161,7 @@ def unbiased(samples: Samples, chosen: Flags, rates: Rates) -> Rates:
     factor = float(np.median([float(np.mean(found)) for found in ratios.values()]))
     return replace(
         rates, slowness=tuple(factor * one for one in rates.slowness), launch=factor * rates.launch, dispatch=factor * rates.dispatch,
-        weight_slowness=factor * rates.weight_slowness,
+        weight_slowness=factor * rates.weight_slowness, traffic_slowness=factor * rates.traffic_slowness,
     )  # fmt: skip
 
 
@@ -164,13 +183,13 @@ def failures_of(held: Sequence[HeldOut], calibration: Calibration) -> tuple[str,
     width = calibration.holdout.interval if calibration.holdout else None
     if width is not None and width > MOST_INTERVAL:
         found.append(
-            f"90 % of held-out models are within {width:.0%} only, above {MOST_INTERVAL:.0%}: "
+            f"90 % of held-out models are within {reach(width)} only, above {reach(MOST_INTERVAL)}: "
             "measure more networks, or on a quieter machine"
         )
     refused = sum(one.refused for one in held) / len(held) if held else 0.0
     if refused > MOST_REFUSED:
         found.append(
-            f"{refused:.0%} of held-out models are more than 10 % outside what was measured, above {MOST_REFUSED:.0%}: "
+            f"{percent(refused)} of held-out models are more than 10 % outside what was measured, above {percent(MOST_REFUSED)}: "
             "measure more networks"
         )
     return tuple(found)

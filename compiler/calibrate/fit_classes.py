@@ -39,6 +39,10 @@ def dim(operand: str, axis: int) -> Expression:
     return Call("dim", (Name(operand), signed(axis)))
 
 
+def remainder(operand: str, axis: int, divisor: int) -> Expression:
+    return Call("remainder", (Name(operand), signed(axis), signed(divisor)))
+
+
 def rank(operand: str) -> Expression:
     return Call("rank", (Name(operand),))
 
@@ -71,14 +75,16 @@ def dtype_in(operand: str, *dtypes: str) -> Expression:
 _PLANAR = compare(rank("W"), "==", 4)
 _DEPTHWISE = both(compare(attribute("group"), ">", 1), compare(dim("W", 1), "==", 1))
 _POINTWISE = both(compare(dim("W", -1), "==", 1), compare(dim("W", -2), "==", 1))
+_UNBLOCKED = compare(remainder("W", 0, 4), "!=", 0)
 _STRIDED = compare(Call("item", (attribute("strides"), number(0))), ">=", 2)
 _WIDE = compare(dim("W", -1), ">=", 5)
 _SMALL = both(compare(dim("Y", -1), "<=", 8), compare(dim("Y", -2), "<=", 8))
 _ONE_PIXEL = both(compare(dim("Y", -1), "==", 1), compare(dim("Y", -2), "==", 1))
 _IMAGE = both(compare(dim("W", 1), "<=", 4), compare(dim("W", -1), "<=", 4))
 _FEW_ROWS = both(const("B"), compare(dim("A", -2), "<=", 4))
-_SOME_ROWS = both(const("B"), compare(dim("A", -2), "<=", 64))
 _INNER_AXIS = both(compare(attribute("axis"), "!=", -1), compare(attribute("axis"), "!=", Binary("-", rank("input"), number(1))))
+_GATED = both(compare(rank("C"), "==", 4), compare(dim("C", -1), ">", 1), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
+"""A plane by a number, as squeeze-and-excitation does it: runtimes that compute in blocks of channels leave them for it."""
 _BROADCAST = both(compare(dim("C", -1), "<=", 4), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
 _TURNS = compare(dim("data", -1), "!=", dim("transposed", -1))
 _HALF = ("fp16", "bf16")
@@ -144,11 +150,13 @@ CLASSES: tuple[Class, ...] = (
     Class((f"{MICROSOFT}MatMulNBits",), "operations"),
     Class(("Conv",), "operations", dtype_in("X", *_HALF)),
     Class(PRODUCTS, "operations", dtype_in("A", *_HALF)),
+    Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _UNBLOCKED)),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _WIDE)),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _STRIDED)),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, compare(dim("Y", -1), "<=", 14))),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR)),
     Class(("Conv",), "operations", _DEPTHWISE),
+    Class(("Conv",), "operations", both(compare(attribute("group"), ">", 1), compare(dim("W", -1), "==", 1))),
     Class(("Conv",), "operations", both(compare(attribute("group"), ">", 1), compare(dim("W", 1), "<=", 8))),
     Class(("Conv",), "operations", compare(attribute("group"), ">", 1)),
     Class(("Conv",), "operations", both(compare(rank("W"), "==", 3), compare(dim("Y", -1), "<=", 8))),
@@ -161,12 +169,12 @@ CLASSES: tuple[Class, ...] = (
     Class(("Conv",), "operations", both(_POINTWISE, compare(dim("W", 1), "<=", 32))),
     Class(("Conv",), "operations", _POINTWISE),
     Class(("Conv",), "operations", compare(dim("W", 0), "<=", 16)),
+    Class(("ConvTranspose",), "operations", compare(dim("W", 0), "<=", 64)),
     Class(("ConvTranspose",), "operations"),
     Class(ATTENTION[:1], "operations", compare(dim("Q", -2), "<=", 50)),
     Class(ATTENTION, "operations"),
     Class(RECURRENT, "operations"),
     Class(PRODUCTS, "bytes", _FEW_ROWS),
-    Class(PRODUCTS, "operations", _SOME_ROWS),
     Class(PRODUCTS, "operations", const("B")),
     Class(("MatMul", *FUSED_PRODUCTS, "Einsum"), "operations"),
     Class(("Conv",), "operations"),
@@ -175,7 +183,7 @@ CLASSES: tuple[Class, ...] = (
     *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt", "PRelu"),
     Class(("Mish", "Softplus"), "elements"),
     Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),
-    Class(("Softmax", "LogSoftmax"), "elements", compare(dim("input", -1), "<=", 8)),
+    Class(("Softmax", "LogSoftmax"), "elements", compare(dim("input", -1), "<=", 32)),
     Class(("Softmax", "LogSoftmax"), "elements"),
     Class(SKIP_NORMS, "elements"),
     Class(("InstanceNormalization", "GroupNormalization"), "elements"),
@@ -184,10 +192,12 @@ CLASSES: tuple[Class, ...] = (
     Class(("Resize", "Upsample"), "elements", compare(attribute("mode"), "==", "nearest")),
     Class(("Resize", "Upsample", "GridSample"), "elements"),
     Class(REDUCTIONS, "elements"),
+    Class(POOLS[1:2], "operations"),
     Class(POOLS, "operations"),
     Class(CURVES, "elements", general=True),
     # What moves bytes.
     Class(ARITHMETIC, "elements", _BROADCAST),
+    Class(ARITHMETIC, "bytes", _GATED),
     Class(("BatchNormalization",), "bytes"),
     Class(("DynamicQuantizeLinear",), "bytes"),
     Class(QUANTISERS, "bytes"),

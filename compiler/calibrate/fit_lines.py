@@ -11,7 +11,8 @@ from ...targets.calibrated_cost import name_of
 from ...targets.calibration import Block, Calibration, Holdout, Range, Rate
 from ...targets.origin import Origin
 from .fit_classes import CLASSES
-from .fit_rates import Priced, Rates, price, streamed_bytes
+from .fit_price import Priced, price, streamed_bytes
+from .fit_rates import Rates
 from .fit_samples import Samples
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def calibration_of(
     return Calibration(
         note=note, version=version, launch=rounded(rates.launch), dispatch=rounded(rates.dispatch),
         weights_bandwidth=rounded(1.0 / rates.weight_slowness) if rates.weight_slowness > 0 else None, weights_beyond=rates.beyond,
+        activations_bandwidth=rounded(1.0 / rates.traffic_slowness) if rates.traffic_slowness > 0 else None,
         blocks=tuple(blocks), rates=lines(samples, chosen, rates), holdout=holdout, memory=None, power=None, origin=HERE,
     )  # fmt: skip
 
@@ -37,7 +39,7 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
     """One per class that was fitted; `seen` and `inner` are of the operators that kernels cost."""
     import numpy as np
 
-    priced = price(samples, rates.lines, np.array(rates.slowness))
+    priced = price(samples, rates.lines, np.array(rates.slowness), rates.traffic_slowness)
     use = chosen[samples.kernel_segment] & (samples.kernel_launches > 0)
     found = []
     for place, index in enumerate(rates.lines):
@@ -76,7 +78,8 @@ def _off(samples: Samples, rates: Rates, priced: Priced, mine: Flags, place: int
     if not measured.any():
         return None, int(mine.sum())
     streamed = streamed_bytes(samples, priced, rates.beyond)[mine] * rates.weight_slowness
-    expected = (priced.amount[priced.main[mine]] * rates.slowness[place] + streamed + rates.overhead)[measured]
+    traffic = priced.traffic[priced.main[mine]] * rates.traffic_slowness
+    expected = (priced.amount[priced.main[mine]] * rates.slowness[place] + traffic + streamed + rates.overhead)[measured]
     return rounded(weighted_median(np.abs(seconds[measured] / expected - 1.0), seconds[measured]), 2), int(measured.sum())
 
 

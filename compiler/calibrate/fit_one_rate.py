@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ...targets.model import Device
 from .fit_classes import CLASSES
-from .fit_rates import Rates, lines_of
+from .fit_price import lines_of
+from .fit_rates import Rates
 from .fit_samples import Samples
 
 if TYPE_CHECKING:
@@ -30,4 +31,4 @@ def one_rate(samples: Samples, chosen: Flags, device: Device, beyond: float) -> 
     use = chosen & (samples.latency > 0) & (seconds > 0)
     factor = float(np.median(left[use] / seconds[use])) if use.any() else 1.0
     slowness = [factor * samples.roofline[line == k].sum() / amount[line == k].sum() for k in range(len(active))]
-    return Rates(tuple(active), tuple(map(float, slowness)), device.launch, device.dispatch, 0.0, beyond, 0.0)
+    return Rates(tuple(active), tuple(map(float, slowness)), device.launch, device.dispatch, 0.0, 0.0, beyond, 0.0)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...targets.calibrated_cost import FEWEST, SLACK
 from ...targets.calibration import Calibration, Range
-from .fit_rates import Rates, price, streamed_bytes
+from .fit_price import price, streamed_bytes
+from .fit_rates import Rates
 from .fit_samples import Samples
 
 if TYPE_CHECKING:
@@ -30,14 +31,15 @@ def predict_segments(samples: Samples, rates: Rates, calibration: Calibration) -
     import numpy as np
 
     slowness = np.array([1.0 / rate.value for rate in calibration.rates])
-    priced = price(samples, rates.lines, slowness)
+    traffic_slowness = 1.0 / calibration.activations_bandwidth if calibration.activations_bandwidth else 0.0
+    priced = price(samples, rates.lines, slowness, traffic_slowness)
     line, amount = priced.line[priced.main], priced.amount[priced.main]
     work = np.where(
         line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free[priced.main], 0.0, samples.roofline[priced.main])
     )
     bandwidth = calibration.weights_bandwidth
     streamed = streamed_bytes(samples, priced, calibration.weights_beyond) / bandwidth if bandwidth else np.zeros(len(work))
-    kernels = work + streamed + (calibration.launch or 0.0) * samples.kernel_launches
+    kernels = work + priced.traffic[priced.main] * traffic_slowness + streamed + (calibration.launch or 0.0) * samples.kernel_launches
     unseen = _unseen(samples, calibration, line, amount, samples.inner[priced.main]) & (samples.kernel_launches > 0)
     count = len(samples.segments)
     seconds = np.bincount(samples.kernel_segment, kernels, minlength=count) + (calibration.dispatch or 0.0)

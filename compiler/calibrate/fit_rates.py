@@ -9,34 +9,28 @@ its costliest member, which depends on the rates, so the fit is repeated; rows f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...targets.calibrated_cost import FEWEST, streamed_share
+from .fit_choice import CLOCK, enough, worthwhile
 from .fit_classes import CLASSES, LONELY
-from .fit_samples import MEASURES, Samples
+from .fit_price import Priced, price, stated_slowness, streamed_bytes
+from .fit_samples import Samples
 
 if TYPE_CHECKING:
-    from .fit_samples import Array, Flags, Numbers
+    from .fit_samples import Array, Flags
 
-MOST_LINES = 40
-LEAST_WORTH = 1e-3
-"""Share of a model's time below which a line of its own is not worth a number."""
-POWER = 1.5
-"""Exponent of the mean over models by which a line is weighed: above 1, much of one model is worth more than little of each."""
 HOT_WEIGHT = 0.1
 """Of a kernel that mostly reads its weights, and is alone: they then lie in a cache, where those of a model do not."""
 EVEN = 0.25
 """Share of a model's weight that its operators have alike; the rest is by their time."""
 ROUNDS = 4
-CLOCK = 2e-6
-"""Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
 KERNEL_BEND, LATENCY_BEND = 0.4, 0.25
 """Relative error from which a row's weight falls."""
 LATENCY_WEIGHT = 1.5
 """Of a whole latency, against all operators of its model together."""
-SINGLE_WEIGHT = 0.2
+SINGLE_WEIGHT = 0.1
 """Of a kernel of the grid, against a network."""
 
 
@@ -50,157 +44,39 @@ class Rates:
     dispatch: float
     weight_slowness: float
     """Seconds per byte of streamed weights; 0 where none were measured."""
+    traffic_slowness: float
+    """Seconds per byte that kernels counted in operations read and write besides weights."""
     beyond: float
     """Bytes of weights that stay in caches."""
     overhead: float
     """Seconds that the profiler adds to a kernel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """Seconds of every form and every kernel at some rates."""
-
-    line: Numbers
-    """[form]: place in Rates.lines, or -1."""
-    amount: Array
-    """[form]: work in the measure of its line."""
-    in_bytes: Flags
-    """[place in Rates.lines]: whether the line counts bytes, weights among them."""
-    main: Numbers
-    """[kernel]: the form that it costs."""
-
-
-def lines_of(samples: Samples, active: Sequence[int], place: int = 0) -> tuple[Numbers, Array]:
-    """(index in `active` or -1, work) of each form: the first of its classes that is active, or with `place` 1 the next behind it."""
-    import numpy as np
-
-    if not len(active):
-        return np.full(len(samples.forms), -1, np.int64), np.zeros(len(samples.forms))
-    columns, measured = np.array(active, np.int64), np.array([MEASURES.index(row.measure) for row in CLASSES])
-    holds, every = samples.matches[:, columns], np.arange(len(samples.forms))
-    for _ in range(place):
-        holds[every, np.argmax(holds, axis=1)] = False
-    first = np.argmax(holds, axis=1)
-    known = holds[every, first] & ~samples.free
-    return np.where(known, first, -1), np.where(known, samples.amounts[every, measured[columns][first]], 0.0)
-
-
-def price(samples: Samples, active: Sequence[int], slowness: Array) -> Priced:
-    """Which member of every kernel is the costliest at these rates; of equal ones the first."""
-    import numpy as np
-
-    line, amount = lines_of(samples, active)
-    seconds = np.where(line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free, 0.0, samples.roofline))
-    cost = seconds[samples.member_form]
-    order = np.lexsort((np.arange(len(cost)), -cost, samples.member_kernel))
-    in_bytes = np.array([CLASSES[index].measure == "bytes" for index in active], bool)
-    return Priced(line, amount, in_bytes, samples.member_form[order[samples.kernel_start]])
-
-
-def streamed_bytes(samples: Samples, priced: Priced, beyond: float) -> Array:
-    """[kernel]: bytes of weights that it reads from beyond the caches and that its line does not count itself."""
-    import numpy as np
-
-    share = np.array([streamed_share(beyond, weights) for weights in samples.weights])
-    counted = np.append(priced.in_bytes, False)[priced.line[priced.main]]
-    return np.where(counted | (samples.kernel_launches == 0), 0.0, samples.kernel_weights * share[samples.kernel_segment])
-
-
 def fit_rates(samples: Samples, chosen: Flags, beyond: float) -> Rates:
     """The rates that explain the `chosen` segments best. Lines to which nothing can be assigned (collinear classes, noise) are left out."""
     import numpy as np
 
-    active = _enough(samples, chosen, range(len(CLASSES)))
+    active = enough(samples, chosen, range(len(CLASSES)))
+    active = worthwhile(samples, chosen, active, _shared(samples, chosen, active, beyond))
     while True:
         solved = _solve(samples, chosen, active, beyond)
         dead = {active[k] for k, value in enumerate(solved[: len(active)]) if value <= 0.0 and active[k] not in LONELY}
-        kept = _enough(samples, chosen, [index for index in active if index not in dead])
+        kept = enough(samples, chosen, [index for index in active if index not in dead])
         if kept == active:
             break
         active = kept
     count = len(active)
-    slowness = np.maximum(solved[:count], _fastest(samples, chosen, active, float(solved[-1])) if count else solved[:0])
-    launch, dispatch, weight, overhead = map(float, solved[count:])
-    return Rates(tuple(active), tuple(map(float, slowness)), launch, dispatch, weight, beyond, overhead)
+    slowness = np.maximum(solved[:count], _fastest(samples, chosen, active, float(solved[len(active) + 3])) if count else solved[:0])
+    launch, dispatch, weight, overhead, traffic = map(float, solved[count:])
+    return Rates(tuple(active), tuple(map(float, slowness)), launch, dispatch, weight, traffic, beyond, overhead)
 
 
-def _enough(samples: Samples, chosen: Flags, classes: Iterable[int]) -> list[int]:
-    """Classes that enough measured operators fall to, once those with fewer are left out; of these at most MOST_LINES, without those whose
-    operators the next line that matches would price as well."""
-    import numpy as np
-
-    members = chosen[samples.kernel_segment][samples.member_kernel]
-    seen = np.unique(samples.member_form[members])
-    active = list(classes)
-    while True:
-        line, amount = lines_of(samples, active)
-        line = np.where(amount > 0, line, -1)
-        place = line[samples.member_form[members]]
-        counts = np.bincount(place[place >= 0], minlength=len(active))
-        forms = np.bincount(line[seen] + 1, minlength=len(active) + 1)[1:]
-        least = np.array([1 if index in LONELY else FEWEST for index in active])
-        kept = [index for k, index in enumerate(active) if counts[k] >= least[k] and forms[k] >= min(2, least[k])]
-        if len(kept) == len(active):
-            break
-        active = kept
-    worth = _worth(samples, chosen, active)
-    least_first = sorted(worth, key=lambda index: worth[index])
-    poor = sum(worth[index] < LEAST_WORTH for index in least_first)
-    if not least_first or (not poor and len(active) <= MOST_LINES):
-        return active
-    gone = least_first[: max(1, max(poor, len(active) - MOST_LINES) // 3)]
-    return _enough(samples, chosen, [index for index in active if index not in gone])
-
-
-def _worth(samples: Samples, chosen: Flags, active: Sequence[int]) -> dict[int, float]:
-    """By class that has others behind it: the share of a model's time by which its operators would be priced otherwise by
-    the next line (root of the mean square over models: a few per cent of one model weigh more than little of each)."""
-    import numpy as np
-
-    priced = price(samples, active, _stated(samples, active))
-    use = chosen[samples.kernel_segment] & (samples.kernel_seconds > CLOCK)
-    forms, seconds = priced.main[use], samples.kernel_seconds[use]
-    total = np.bincount(samples.kernel_segment[use], seconds, minlength=len(samples.segments))
-    models = ~np.array([s.single for s in samples.segments], bool) & (total > 0)
-    count = (models if models.any() else total > 0).astype(float)
-    share = seconds / total[samples.kernel_segment[use]]
-    slow = _medians(priced.line[forms], priced.amount[forms], seconds, len(active))
-    line, behind = priced.line[forms], lines_of(samples, active, 1)
-    next_line, next_amount = behind[0][forms], behind[1][forms]
-    own, other = priced.amount[forms] * slow[line], next_amount * slow[next_line]
-    off = share * np.minimum(np.abs(np.log(np.maximum(other, 1e-12) / np.maximum(own, 1e-12))), 1.0)
-    known = line >= 0
-    cells = samples.kernel_segment[use][known] * len(active) + line[known]
-    lost = np.bincount(cells, off[known], minlength=len(samples.segments) * len(active)).reshape(-1, len(active))
-    lost = ((lost**POWER * count[:, None]).sum(axis=0) / count.sum()) ** (1 / POWER)
-    alone = np.bincount(line[line >= 0], next_line[line >= 0] < 0, minlength=len(active))
-    return {index: float(lost[k]) for k, index in enumerate(active) if not alone[k] and index not in LONELY}
-
-
-def _medians(line: Numbers, amount: Array, seconds: Array, count: int) -> Array:
-    """Seconds per unit of work of each line: of the operators it has, the median by time."""
-    import numpy as np
-
-    found = np.zeros(count)
-    for place in range(count):
-        mine = (line == place) & (amount > 0)
-        if mine.any():
-            order = np.argsort(seconds[mine] / amount[mine], kind="stable")
-            half = int(np.searchsorted(np.cumsum(seconds[mine][order]), seconds[mine].sum() / 2))
-            found[place] = (seconds[mine] / amount[mine])[order[min(half, len(order) - 1)]]
-    return found
-
-
-def _stated(samples: Samples, active: Sequence[int]) -> Array:
-    """Seconds per unit of work by the roofline: the median of the operators of each line."""
-    import numpy as np
-
-    line, amount = lines_of(samples, active)
-    found = np.zeros(len(active))
-    for k in range(len(active)):
-        mine = (line == k) & (amount > 0)
-        found[k] = float(np.median(samples.roofline[mine] / amount[mine])) if mine.any() else 0.0
-    return found
+def _shared(samples: Samples, chosen: Flags, active: Sequence[int], beyond: float) -> Array:
+    """[kernel]: seconds that no line accounts for: what the profiler adds, streamed weights, and traffic. By a fit with every line."""
+    solved = _solve(samples, chosen, active, beyond)
+    weights, overhead, traffic = map(float, solved[len(active) + 2 :])
+    priced = price(samples, active, solved[: len(active)], traffic)
+    return streamed_bytes(samples, priced, beyond) * weights + priced.traffic[priced.main] * traffic + overhead
 
 
 def _fastest(samples: Samples, chosen: Flags, active: Sequence[int], overhead: float) -> Array:
@@ -208,7 +84,7 @@ def _fastest(samples: Samples, chosen: Flags, active: Sequence[int], overhead: f
     itself; a tenth of the roofline's where none did. No line is faster, whatever latencies of whole models seem to leave to it."""
     import numpy as np
 
-    stated = _stated(samples, active)
+    stated = stated_slowness(samples, active)
     priced, found = price(samples, active, stated), 0.1 * stated
     line, amount = priced.line[priced.main], priced.amount[priced.main]
     use = chosen[samples.kernel_segment] & (samples.kernel_seconds > 4.0 * overhead + CLOCK) & (amount > 0)
@@ -223,11 +99,11 @@ def _solve(samples: Samples, chosen: Flags, active: Sequence[int], beyond: float
     """Slowness of each line, then launch, dispatch, slowness of streamed weights and the profiler's overhead."""
     import numpy as np
 
-    slowness: Array = np.asarray(_stated(samples, active), np.float64)
-    solved: Array = np.zeros(len(active) + 4)
+    slowness: Array = np.asarray(stated_slowness(samples, active), np.float64)
+    solved: Array = np.zeros(len(active) + 5)
     trust: Array | None = None
     for _ in range(ROUNDS):
-        rows, goal, weight, bend = _rows(samples, chosen, price(samples, active, slowness), len(active), beyond)
+        rows, goal, weight, bend = _rows(samples, chosen, price(samples, active, slowness, float(solved[-1])), len(active), beyond)
         scale = weight if trust is None else weight * trust
         solved = _non_negative(rows * scale[:, None], goal * scale)
         slowness = solved[: len(active)]
@@ -250,13 +126,14 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     import numpy as np
 
     segment, main = samples.kernel_segment, priced.main
-    kernels = np.zeros((len(main), count + 4))
+    kernels = np.zeros((len(main), count + 5))
     known = priced.line[main] >= 0
     kernels[np.flatnonzero(known), priced.line[main][known]] = priced.amount[main][known]
     kernels[:, count + 2] = streamed_bytes(samples, priced, beyond)
+    kernels[:, count + 4] = priced.traffic[main]
     rest = np.where(known | samples.free[main], 0.0, samples.roofline[main])
-    whole = np.zeros((len(samples.latency), count + 4))
-    np.add.at(whole, segment, kernels)
+    whole = np.zeros((len(samples.latency), count + 5))
+    whole[np.unique(segment)] = np.add.reduceat(kernels, np.flatnonzero(np.diff(segment, prepend=-1)), axis=0)
     whole[:, count] = np.bincount(segment, samples.kernel_launches, minlength=len(whole))
     whole[:, count + 1] = 1.0
     left = samples.latency - np.bincount(segment, rest, minlength=len(whole))

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...targets.calibrated_cost import inner, name_of, runs_once, work
+from ...targets.calibrated_cost import activation_bytes, inner, name_of, runs_once, work
 from ...targets.calibration import Block
-from ...targets.cost import kernel_seconds, weight_bytes
+from ...targets.cost import kernel_seconds, weight_bytes, weights_read
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import guard_holds
 from .fit_classes import CLASSES
+from .fit_layouts import layout_seconds
 from .records import MeasuredKernel, MeasuredSegment
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Samples:
     """[form, class]: whether the line of CLASSES fits the operator."""
     amounts: Array
     """[form, measure]: work in operations, elements, bytes."""
+    traffic: Array
+    """[form]: bytes of its operands and results that are no constants."""
     inner: Array
     """[form]: its inner extent; 0 where it has none."""
     roofline: Array
@@ -51,7 +54,7 @@ class Samples:
     """Of each kernel: its first member."""
     kernel_segment: Numbers
     kernel_seconds: Array
-    """Profiled; nan where it was not."""
+    """Profiled, with its share of changes of layout; nan where it was not."""
     kernel_weights: Array
     """Bytes of constants read."""
     kernel_launches: Array
@@ -60,7 +63,7 @@ class Samples:
     latency: Array
     """[segment]; nan where it was not measured."""
     weights: Array
-    """[segment]: bytes of its weights."""
+    """[segment]: bytes of constants that a run reads."""
 
 
 def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Device) -> Samples:
@@ -72,6 +75,7 @@ def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Devi
     member_kernel: list[int] = []
     starts: list[int] = []
     kernels: list[tuple[int, float, float, float]] = []
+    layouts: list[float] = []
     for index, segment in enumerate(segments):
         for kernel in segment.kernels:
             starts.append(len(member_form))
@@ -81,18 +85,20 @@ def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Devi
             seconds = _seconds(segment, kernel)
             launches = float(any(not table.free[form] for form in forms))
             kernels.append((index, seconds, weight_bytes(kernel.views, kernel.compute_dtype), launches))
+        layouts += layout_seconds(segment)
     columns = list(zip(*kernels, strict=True)) or [(), (), (), ()]
     return Samples(
         opset=target.opset[1], forms=tuple(table.views), dtypes=tuple(table.dtypes),
         matches=np.array(table.matches, bool).reshape(-1, len(CLASSES)),
         amounts=np.array(table.amounts, float).reshape(-1, len(MEASURES)),
-        inner=np.array(table.inner, float), roofline=np.array(table.roofline, float), free=np.array(table.free, bool),
+        traffic=np.array(table.traffic, float), inner=np.array(table.inner, float), roofline=np.array(table.roofline, float),
+        free=np.array(table.free, bool),
         member_form=np.array(member_form, np.int64), member_kernel=np.array(member_kernel, np.int64),
         kernel_start=np.array(starts, np.int64), kernel_segment=np.array(columns[0], np.int64),
-        kernel_seconds=np.array(columns[1], float), kernel_weights=np.array(columns[2], float),
+        kernel_seconds=np.array(columns[1], float) + np.array(layouts, float), kernel_weights=np.array(columns[2], float),
         kernel_launches=np.array(columns[3], float), segments=tuple(segments),
         latency=np.array([float("nan") if s.latency is None else s.latency for s in segments], float),
-        weights=np.array([float(s.weight_bytes) for s in segments], float),
+        weights=np.array([weights_read(view for kernel in s.kernels for view in kernel.views) for s in segments], float),
     )  # fmt: skip
 
 
@@ -123,6 +129,7 @@ class _Forms:
         self.dtypes: list[str] = []
         self.matches: list[list[bool]] = []
         self.amounts: list[list[float]] = []
+        self.traffic: list[float] = []
         self.inner: list[float] = []
         self.roofline: list[float] = []
         self.free: list[bool] = []
@@ -142,6 +149,7 @@ class _Forms:
         self.dtypes.append(compute_dtype)
         self.matches.append([name in row.operators and guard_holds(self._device, view, row.where) for row in CLASSES])
         self.amounts.append([work(view, measure, (), compute_dtype) for measure in MEASURES])  # type: ignore[arg-type]
+        self.traffic.append(activation_bytes(view, compute_dtype))
         self.inner.append(inner(view) or 0.0)
         self.roofline.append(0.0 if free else kernel_seconds(self._target, self._device, (view,), compute_dtype))
         self.free.append(free)

@@ -60,6 +60,8 @@ def calibration_text(calibration: Calibration, indent: int = 4) -> str:
         rows.append(("dispatch", _seconds(calibration.dispatch)))
     if calibration.weights_bandwidth is not None:
         rows.append(("weights", f"{_scaled(calibration.weights_bandwidth, 'B/s')} beyond {_size(calibration.weights_beyond)}"))
+    if calibration.activations_bandwidth is not None:
+        rows.append(("activations", _scaled(calibration.activations_bandwidth, "B/s")))
     rows += [("block", f"{', '.join(b.operators)} {b.axis} {b.multiple}") for b in calibration.blocks]
     rows += [("rate", _rate(rate)) for rate in calibration.rates]
     rows += _models(calibration.memory, calibration.power)

@@ -22,7 +22,8 @@ from .measure.ort_source import OrtSource
 from .measure.overhead import measure_overhead
 from .measure.private_memory import private_memory
 from .measure.source import Source
-from .records import MeasuredSegment, Measurement
+from .measure.time_left import TimeLeft
+from .records import Measurement
 
 SOURCES: Mapping[str, Callable[[], Source]] = {"ort": OrtSource, "openvino": OpenVinoSource}
 EMULATED = ("qnn",)
@@ -30,6 +31,8 @@ EMULATED = ("qnn",)
 FAMILIES: Mapping[str, tuple[str, ...]] = {"arm": ("arm", "aarch", "cortex"), "x86": ("x86", "amd64", "i386", "i686")}
 """How words for a kind of processor begin: those of targets, and those of operating systems."""
 KERNELS, MODELS = Budget(latency=0.015, profile=0.03), Budget()
+COMPILING = 4.0
+"""Seconds in which a model of some 10 MB is compiled and its memory is measured."""
 Shapes = Mapping[str, int | tuple[int, ...]]
 Tell = Callable[[str], None]
 
@@ -97,15 +100,29 @@ def measure_here(
             raise UsageError(f"{one.path} is not a file", help="give the models to measure, as .onnx files")
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
         folder = Path(scratch)
+        singled = _grid_cases(folder) if kernels else ()
+        left = _planned(len(singled), len(subjects), models)
         tell("what the profiler takes")
         overhead = measure_overhead(source)
-        singles: tuple[MeasuredSegment, ...] = ()
-        if kernels:
-            singles, _ = measure_cases(_grid_cases(folder), target, device, source, overhead, KERNELS, tell)
-        cases, memory, failed = _compiled(target, device, subjects, folder, tell)
-        segments, refused = measure_cases(cases, target, device, source, overhead, models, tell)
+        singles, _ = measure_cases(singled, target, device, source, overhead, KERNELS, tell, left, "kernels")
+        cases, memory, failed = _compiled(target, device, subjects, folder, tell, left)
+        left.plan("models", (len(cases) - len(subjects)) * _of_all_passes(models))
+        segments, refused = measure_cases(cases, target, device, source, overhead, models, tell, left)
     found = Measurement(device=device.name, runtime=source.runtime, environment=environment, segments=(*singles, *segments))
     return MeasuredHere(measurement=found, refused=(*failed, *refused), memory=memory)
+
+
+def _planned(kernels: int, subjects: int, models: Budget) -> TimeLeft:
+    left = TimeLeft()
+    for stage, seconds in (
+        ("kernels", kernels * _of_all_passes(KERNELS)), ("compile", subjects * COMPILING), ("models", subjects * _of_all_passes(models))
+    ):  # fmt: skip
+        left.plan(stage, seconds)
+    return left
+
+
+def _of_all_passes(budget: Budget) -> float:
+    return sum(budget.planned(number) for number in range(budget.passes))
 
 
 def _grid_cases(folder: Path) -> tuple[Case, ...]:
@@ -121,13 +138,16 @@ def _grid_cases(folder: Path) -> tuple[Case, ...]:
 
 
 def _compiled(
-    target: Target, device: Device, subjects: Sequence[Subject], folder: Path, tell: Tell
+    target: Target, device: Device, subjects: Sequence[Subject], folder: Path, tell: Tell, left: TimeLeft
 ) -> tuple[list[Case], tuple[MeasuredMemory, ...], list[Refused]]:
     cases: list[Case] = []
     memory: list[MeasuredMemory] = []
     failed: list[Refused] = []
+    left.begin()
     for number, one in enumerate(subjects):
-        tell(f"compile {one.case} ({number + 1} of {len(subjects)})")
+        if number:
+            left.done("compile", COMPILING)
+        tell(f"compile {one.case} ({number + 1} of {len(subjects)}){left}")
         try:
             result = compile_model(one.path, target, shapes=one.shapes, output=folder / f"bundle_{number}", verify=False)
         except UserError as problem:
@@ -139,6 +159,8 @@ def _compiled(
             cases.append(Case(network=one.network, case=text, path=result.folder / segment.file))
         if len(mine) == len(result.manifest.segments):
             memory += memory_of(one, result, target)
+    if subjects:
+        left.done("compile", COMPILING)
     return cases, tuple(memory), failed
 
 

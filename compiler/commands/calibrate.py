@@ -176,6 +176,7 @@ def _profiled(
         tell(f"{case}: {share:.1%} of its time is of no operator of the bundle")
     if raw is not None:
         write_file(raw, raw_bytes(found.measurement))
+        tell(f"what was measured is kept in {raw}")
     return found.measurement
 
 
@@ -213,6 +214,7 @@ def _measured(
     here = measure_here(machine, chosen, subjects, _environment(), tell, kernels)
     if raw is not None:
         write_file(raw, raw_bytes(here.measurement))
+        tell(f"what was measured is kept in {raw}")
     return here.measurement, here.refused, here.memory
 
 
@@ -254,9 +256,11 @@ def _environment() -> dict[str, str]:
 
 
 def _fit(fit: Any, measured: Measurement, machine: Target, refused: Sequence[Refused]) -> Fitted:
+    from ..calibrate.fit import NothingMeasured
+
     try:
         found: Fitted = fit(measured, machine)
-    except ValueError as problem:
+    except NothingMeasured as problem:
         why = "; ".join(f"{one.case}: {one.why}" for one in refused[:MOST_TOLD])
         help = "--measure with more models, or on a quieter machine"
         raise UserError(f"{problem}{f' ({why})' if why else ''}", help=help) from problem

@@ -85,7 +85,11 @@ def _sections(target: Target) -> dict[str, dict[str, Stated]]:
         sections[f"device {device.name}"] = _device(device, numbers)
         if device.calibration is not None:
             entries = calibration_entries(device.calibration)
-            measured = {subject: Stated(text, value, origin) for subject, text, value, origin in entries}
+            known = f"device.{device.name}.calibration"
+            measured = {
+                subject: Stated(text, value, at.origin if (at := numbers.get(f"{known}.{subject.replace(' ', '.')}")) else origin)
+                for subject, text, value, origin in entries
+            }
             sections[f"calibration of {device.name}"] = {"": Stated("yes", None, device.calibration.origin), **measured}
     for link in target.links:
         sections[_link_name(link)] = _link(link, numbers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -13,6 +13,7 @@ from ...grammar.rule_facts import rule_facts
 from ...targets.model import Target
 from ...targets.stock import stock_names, stock_path
 from ..errors import UsageError, did_you_mean
+from .calibration_summary import CalibrationSummary, calibrations_of
 
 
 def load_target(target: str | PathLike[str], warn: Callable[[str], None] | None = None) -> Target:
@@ -58,7 +59,8 @@ def find_target(target: str | PathLike[str]) -> Path:
     if name in stock_names():
         return stock_path(name)
     if path.is_dir():
-        raise UsageError(f"'{target}' is a folder, not a .hw file")
+        help = "a bundle is for one target, which its manifest.json names" if (path / "manifest.json").is_file() else ""
+        raise UsageError(f"'{target}' is a folder, not a .hw file", help=help)
     raise UsageError(f"there is no target '{target}': neither a .hw file nor a stock target", help=did_you_mean(name, stock_names()))
 
 
@@ -72,16 +74,22 @@ class TargetSummary:
     numbers: int
     guesses: int
     """How many of its numbers are marked `@guess`."""
+    calibrations: tuple[CalibrationSummary, ...]
+    file: str
 
 
-def target_summaries() -> tuple[TargetSummary, ...]:
-    """One for each stock target."""
+def target_summaries(files: Sequence[Path] = ()) -> tuple[TargetSummary, ...]:
+    """One for each of the files, else for each stock target. Raises UsageError for a file that is not there, HwError for one with
+    errors."""
     found = []
-    for name in stock_names():
-        target = load_target(stock_path(name))
+    for path in [find_target(file) for file in files] or [stock_path(name) for name in stock_names()]:
+        target = load_target(path)
         guesses = sum(fact.provenance == "guess" for fact in target.facts)
         devices = tuple(device.name for device in target.devices)
-        found.append(TargetSummary(name, target.title, devices, target.confidence, len(target.facts), guesses))
+        summary = TargetSummary(
+            target.name, target.title, devices, target.confidence, len(target.facts), guesses, calibrations_of(target), str(path)
+        )
+        found.append(summary)
     return tuple(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ...targets.formula import Expression, render
@@ -13,6 +13,8 @@ from ...targets.origin import Origin
 from .difference import Difference, Stated
 from .stated_calibration import calibration_json
 
+OF_OPERATORS = ("rate", "measured")
+"""First words of what a calibration says of operators one by one."""
 SHORT = 60
 """Letters of two texts that fit on one line."""
 
@@ -109,13 +111,29 @@ def difference_lines(found: Iterable[Difference]) -> Iterator[str]:
             yield _line(differences[0])
             continue
         yield section
-        for one in differences:
+        for one in _alike(differences):
             if one.kind == "changed" or not one.subject.startswith("operator "):
                 yield from (f"  {line}" for line in _line(one).split("\n"))
         for sign, kind in (("+", "added"), ("-", "removed")):
             names = [d.subject.removeprefix("operator ") for d in differences if d.kind == kind and d.subject.startswith("operator ")]
             if names:
                 yield f"  {sign} operators {', '.join(names)}"
+
+
+def _alike(found: Sequence[Difference]) -> Iterator[Difference]:
+    """Rates of several operators that changed in the same way as one: "rate Gelu, Erf"."""
+    groups: dict[tuple[str, ...], list[Difference]] = {}
+    for number, one in enumerate(found):
+        word, _, rest = one.subject.partition(" ")
+        _, _, condition = rest.partition(" ")
+        texts = tuple(stated.text if stated is not None else "" for stated in (one.old, one.new))
+        key = (word, condition, *texts) if word in OF_OPERATORS and one.section.startswith("calibration ") else (str(number),)
+        groups.setdefault(key, []).append(one)
+    for group in groups.values():
+        names = ", ".join(one.subject.split(" ")[1] for one in group) if len(group) > 1 else ""
+        word, _, rest = group[0].subject.partition(" ")
+        _, gap, condition = rest.partition(" ")
+        yield dataclasses.replace(group[0], subject=f"{word} {names}{gap}{condition}") if names else group[0]
 
 
 def _line(one: Difference) -> str:

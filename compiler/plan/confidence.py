@@ -42,7 +42,7 @@ def _doubt(limit: LimitRecord, found: ConfidenceRecord) -> str:
     if limit.value is None or limit.kind not in TIMED:
         return ""
     if not found.calibrated:
-        return f"{NOT_CALIBRATED}: {percent(found.outside)} of the time is outside what was measured"
+        return f"{NOT_CALIBRATED}: {percent(found.outside)} of the latency is outside what was measured"
     if found.half_width is None:
         return "the calibration states no interval"
     worst = limit.value / (1 + found.half_width) if limit.kind == "fps" else limit.value * (1 + found.half_width)

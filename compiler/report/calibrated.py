@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ..quantities import count, size, time
+from ..quantities import count, reach, size, time
 from .layout import console, print_table, say
 from .printable import printable
 
@@ -46,7 +46,7 @@ def _holdout(facts: Facts) -> Iterator[str]:
     shares = ", ".join(f"{share * 100:.0f} % within {float(error) * 100:.0f} %" for error, share in facts["within"].items())
     tried = count(facts["predictions"], "prediction")
     yield f"{shares}, median {facts['median'] * 100:.2g} %, over {tried} of models that the fit had not seen"
-    width = "no interval: too few models" if facts["interval"] is None else f"90 % are within ±{facts['interval'] * 100:.2g} %"
+    width = "no interval: too few models" if facts["interval"] is None else f"90 % are within {reach(facts['interval'])}"
     yield f"{width}; {facts['refused'] * 100:.0f} % are refused, more than 10 % of their time being outside what was measured"
 
 
@@ -74,8 +74,9 @@ def _line(line: Facts) -> tuple[str, ...]:
 
 def _cliff(one: Facts) -> str:
     shapes = " ".join("x".join(map(str, shape or ())) or "1" for shape in one["shapes"])
+    more = "and is predicted to take nothing" if one["times"] is None else f"{one['times']:.0f} times what is predicted"
     return (
-        f"{one['operator']} on {shapes} takes {time(one['measured'])}, {one['times']:.0f} times its line ({printable(one['name'])} of "
+        f"{one['operator']} on {shapes} takes {time(one['measured'])}, {more} ({printable(one['name'])} of "
         f"{printable(one['case'])}): another spelling may pay, or the runtime is at fault"
     )
 

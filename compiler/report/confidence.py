@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import clipped
-from ..quantities import count, percent
+from ..quantities import count, percent, reach
 from .printable import printable
 
 MOST_REASONS = 3
@@ -16,7 +16,7 @@ Facts = Mapping[str, Any]
 
 def interval(facts: Facts | None) -> str:
     """` ±18 %` behind a latency, "" where none is known. facts: a ConfidenceRecord as plain data."""
-    return f" ±{facts['half_width'] * 100:.2g} %" if facts is not None and facts["half_width"] is not None else ""
+    return f" {reach(facts['half_width'])}" if facts is not None and facts["half_width"] is not None else ""
 
 
 def confidence_lines(facts: Facts | None) -> Iterator[str]:
@@ -24,12 +24,13 @@ def confidence_lines(facts: Facts | None) -> Iterator[str]:
     if facts is None:
         return
     notes = "; ".join(f"{one['device']}: {printable(one['note'])}" for one in facts["calibrations"])
+    beyond = f"{percent(facts['outside'])} of the latency is outside what was measured"
     if not facts["calibrated"]:
-        yield f"not calibrated for this model: {percent(facts['outside'])} of it is outside what was measured ({notes})"
+        yield f"not calibrated for this model: {beyond} ({notes})"
     elif facts["half_width"] is None:
-        yield f"calibrated ({notes}), without an interval; {percent(facts['outside'])} of it outside what was measured"
+        yield f"calibrated ({notes}), without an interval; {beyond}"
     else:
-        yield f"90 % of models are within the interval (calibrated, {notes}); {percent(facts['outside'])} of it outside what was measured"
+        yield f"90 % of models are within the interval (calibrated, {notes}); {beyond}"
     yield from _reasons(facts["uncovered"], facts["latency"])
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from ..quantities import count, size, time
+from ..quantities import count, percent, size, time
+from .confidence import interval
 from .gantt import columns_within, gantt
 from .layout import LABEL, console, print_table, say, short
 from .printable import printable
@@ -33,7 +34,24 @@ def print_ran(result: RunResult, verbose: bool = False, quiet: bool = False) -> 
     mark = emulation_mark(result.emulated)
     say(screen, "total", [f"{count(result.repeat, 'run')}: best {time(result.best)}, median {time(result.median)}{mark}"])
     if not quiet:
+        say(screen, "predicted", list(_predicted(result)))
         _print_timelines(screen, result)
+
+
+def _predicted(result: RunResult) -> Iterator[str]:
+    """Beside the times, where devices were measured and none is emulated."""
+    found = result.confidence
+    if found is None or result.emulated:
+        return
+    facts = {"half_width": found.half_width}
+    if found.half_width is None:
+        why = "without an interval" if found.calibrated else f"{percent(found.outside)} of it is outside what was measured"
+        yield f"{time(found.latency)}, {why}"
+    else:
+        off = result.median / found.latency - 1
+        where = "within" if abs(off) <= found.half_width else "outside of"
+        side = "above" if off > 0 else "below"
+        yield f"{time(found.latency)}{interval(facts)}: the median is {abs(off) * 100:.0f} % {side} it, {where} the interval"
 
 
 def _print_origin(screen: Console, result: RunResult, verbose: bool) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import to_builtins
+
+from ..bundle.confidence_record import ConfidenceRecord
 from ..bundle.manifest import Manifest
 from ..bundle.verification_record import VerificationRecord
 from ..devices.views import packed_bytes
@@ -116,6 +119,8 @@ class RunResult:
     """Whether the bundle has a signature, checked or not."""
     trusted: str = ""
     """The key that it was checked with; "" where it was not."""
+    confidence: ConfidenceRecord | None = None
+    """The latency that was predicted when it was made, and how far it may be off; None where no device in use is calibrated."""
 
     @property
     def repeat(self) -> int:
@@ -142,6 +147,7 @@ class RunResult:
             "notes": list(self.notes),
             "outputs": described,
             "seconds": list(self.seconds),
+            "confidence": to_builtins(self.confidence),
             "steps": [asdict(step) for step in self.steps],
             "emulated": list(self.emulated),
             "copied": list(self.copied),
@@ -168,6 +174,7 @@ def run_result(session: Session, runs: Sequence[Outputs], seconds: Sequence[floa
         verification=manifest.verification,
         pipelined=pipelined,
         notes=session.notes,
+        confidence=manifest.confidence,
     )
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from ...grammar.words.calibration_properties import CALIBRATION
 from ...grammar.words.units import written
-from ...targets.calibration import Calibration, Holdout, Measure, Range, Rate
+from ...targets.calibration import Calibration, Holdout, Measure, MemoryModel, PowerModel, Range, Rate
 from ...targets.formula import render
 from ...targets.model import Device
 from ...targets.origin import Fact, Origin
@@ -54,8 +54,8 @@ class _Block:
                 )
 
     def rates(self, of: Calibration) -> Iterator[Number]:
-        for operator in dict.fromkeys(name for rate in of.rates for name in rate.operators):
-            lines = _reached(of.rates, operator)
+        for operator in of.priced:
+            lines = of.lines(operator)
             names = [f"rate.{operator}{f'.{k}' if len(lines) > 1 else ''}" for k in range(1, len(lines) + 1)]
             template = [f"rate {operator} "]
             for name, rate in zip(names, lines, strict=True):
@@ -68,16 +68,11 @@ class _Block:
         if of.holdout is not None and of.holdout.interval is not None:
             part = ("holdout.interval", of.holdout.interval, "share", of.holdout.origin)
             yield self._number(part, _holdout(of.holdout))
-        for name, model in (("memory", of.memory), ("power", of.power)):
-            if model is None:
-                continue
-            fields = [one for one in CALIBRATION[name].numbers]
+        for name, parts in (("memory", _memory(of.memory)), ("power", _power(of.power))):
             template: list[str] = []
-            for one in fields:
-                template += [f"{', ' if template else f'{name} '}{one.word} ", f"{name}.{one.field}"]
-            for one in fields:
-                dimension = one.dimension or CALIBRATION[name].dimension
-                yield self._number((f"{name}.{one.field}", getattr(model, one.field), dimension, model.origin), tuple(template))
+            for words, path, _, _ in parts:
+                template += [f"{', ' if template else f'{name} '}{words} ", f"{name}.{path}"]
+            yield from (self._number((f"{name}.{path}", value, kind, of.origin), template) for _, path, value, kind in parts)
 
     def _number(self, part: Part, template: Sequence[str], condition: str = "", whole: bool = False) -> Number:
         name, value, dimension, begin = part
@@ -114,15 +109,24 @@ class _Block:
         return next((fact for fact in mine if (fact.origin.line, fact.origin.column) >= start), None)
 
 
-def _reached(rates: Sequence[Rate], operator: str) -> list[Rate]:
-    """The lines of an operator that may apply to one: none behind a line without a condition, nor a second one under the same condition."""
-    found: dict[str, Rate] = {}
-    for rate in rates:
-        if operator in rate.operators:
-            found.setdefault("" if rate.where is None else render(rate.where), rate)
-            if rate.where is None:
-                break
-    return list(found.values())
+Term = tuple[str, str, float, str]
+"""(words before the number, path below the statement, value, dimension)"""
+
+
+def _memory(of: MemoryModel | None) -> list[Term]:
+    if of is None:
+        return []
+    whole: list[Term] = [
+        ("base", "base", of.base, "size"),
+        ("weights", "weights", of.weights, "share"),
+        ("working", "working", of.working, "share"),
+    ]
+    own = ((word, pair) for word, pairs in (("weights", of.weights_of), ("buffers", of.buffers)) for pair in pairs)
+    return [*whole, *((f"{word} {name}", f"{name}.{word}", factor, "share") for word, (name, factor) in own)]
+
+
+def _power(of: PowerModel | None) -> list[Term]:
+    return [] if of is None else [("full", "full", of.full, "power"), ("exponent", "exponent", of.exponent, "plain number")]
 
 
 def _measured(rate: Rate) -> str:

@@ -69,6 +69,7 @@ def lower_calibration(statement: Statement, device: str, context: Context) -> Ca
         dispatch=lines.scalars.get("dispatch"),
         weights_bandwidth=lines.scalars.get("weights"),
         weights_beyond=lines.scalars.get("beyond", 0.0),
+        activations_bandwidth=lines.scalars.get("activations"),
         blocks=tuple(lines.blocks),
         rates=tuple(lines.rates),
         holdout=lines.holdout,
@@ -99,7 +100,7 @@ def _version(line: Line, lines: Lines) -> None:
 
 
 def _scalar(line: Line, lines: Lines) -> None:
-    """`launch 1 us;`, `dispatch 5 us;`"""
+    """`launch 1 us;`, `dispatch 5 us;`, `activations 80 GB/s;`"""
     value = line.number(line.row.number())
     lines.scalars |= {line.statement.head.text: value} if value is not None else {}
 
@@ -186,7 +187,7 @@ def _block(line: Line, lines: Lines) -> None:
 
 
 _READERS: Mapping[str, Callable[[Line, Lines], None]] = {
-    "version": _version, "holdout": _holdout, "launch": _scalar, "dispatch": _scalar, "weights": _weights, "block": _block, "rate": _rate,
-    "memory": _memory, "power": _power,
+    "version": _version, "holdout": _holdout, "launch": _scalar, "dispatch": _scalar, "weights": _weights,
+    "activations": _scalar, "block": _block, "rate": _rate, "memory": _memory, "power": _power,
 }  # fmt: skip
 assert set(_READERS) == set(PROPERTIES["calibration"])

@@ -33,6 +33,11 @@ CALIBRATION: Mapping[str, Property] = {
         "bandwidth", (NumberField("weights", predicts=TIME), NumberField("beyond", "beyond", "size", zero=True, predicts=TIME)),
         words=("beyond",), choice="a size", blank="",
     ),
+    "activations": Property(
+        "activations 85 GB/s;",
+        "Operators whose line counts operations also read and write what is no constant at this rate, and that time is added.",
+        "bandwidth", (NumberField("activations", predicts=TIME),), blank="",
+    ),
     "block": Property(
         "block Conv channels 16;", "The runtime rounds `channels`, `rows`, `columns` or `inner` up to this before it computes.",
         "plain number", tuple(NumberField(axis, axis, predicts=TIME) for axis in AXES),

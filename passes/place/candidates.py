@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...targets.calibrated_cost import Beyond, KernelTime, kernel_time
-from ...targets.cost import KEPT, limiting_memory, runs_once
+from ...targets.cost import KEPT, limiting_memory, runs_once, weights_read
 from ...targets.model import Device, RewriteLine, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import No, guard_holds, supports
@@ -74,7 +74,7 @@ class Candidates:
     def __init__(self, graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> None:
         """`rewrites` may serve a single operator; `families` maps the names a `rewrite` line may use to rewrites, cheapest first."""
         self._graph, self._target, self._families = graph, target, families
-        self._weights = stored_weights(graph, target)
+        self._weights = weights_of(graph, target)
         self._by_operator: dict[str, list[Rewrite]] = {}
         for rewrite in rewrites:
             for operator in rewrite.operators:
@@ -223,11 +223,11 @@ class Candidates:
         return KernelTime(seconds, outside), launches
 
 
-def stored_weights(graph: Graph, target: Target) -> float:
-    """Bytes of all constants that something reads, as they are stored; 0 where no device was measured, and nobody asks."""
+def weights_of(graph: Graph, target: Target) -> float:
+    """Bytes of constants that a run reads, as `weights_read` counts them; 0 where no device was measured, and nobody asks."""
     if all(device.calibration is None for device in target.devices):
         return 0.0
-    return float(sum(graph.tensor(name).bytes or 0 for name in graph.constants if graph.uses(name)))
+    return weights_read(graph.view(node) for node in graph.nodes)
 
 
 def _with_refusal(rewritten: Implementation, native: Answer) -> Implementation:

@@ -13,7 +13,7 @@ from ..solve.limits.conflict import Conflict
 from ..solve.price import Price
 from ..solve.problem import Problem
 from ..solve.solve import Solution
-from .candidates import Answer, Implementation, Refusal, stored_weights
+from .candidates import Answer, Implementation, Refusal, weights_of
 from .unlimited import Unlimited
 
 
@@ -43,8 +43,8 @@ class DeviceAnswers:
 
     @cached_property
     def weights(self) -> float:
-        """Bytes of all constants, as prices ask for them: `stored_weights`."""
-        return stored_weights(self.graph, self.target)
+        """Bytes of constants that a run reads, as prices ask for them: `weights_of`."""
+        return weights_of(self.graph, self.target)
 
     @cached_property
     def unplaceable(self) -> tuple[Unplaceable, ...]:

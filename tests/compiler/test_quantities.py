@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoglmc.compiler.quantities import amount, change, count, margin, size, time, times
+from autoglmc.compiler.quantities import amount, change, count, margin, percent, reach, size, time, times
 
 COMPILER = Path(__file__).parents[2] / "compiler"
 SCALE = {"ms": 1e-3, "W": 1.0, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -77,3 +77,16 @@ def test_no_other_file_formats_quantities(way: str) -> None:
     files = [path for path in COMPILER.rglob("*.py") if path.name != "quantities.py"]
     assert len(files) > 100
     assert not [path.relative_to(COMPILER) for path in files if re.search(way, path.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.18, "±18 %"), (0.0451, "±4.5 %"), (5.0, "±500 %"), (0.0, "±0 %"), (0.0996, "±10 %")])
+def test_the_reach_of_an_interval(share: float, text: str) -> None:
+    assert reach(share) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0 %"), (0.0004, "less than 0.1 %"), (0.031, "3.1 %"), (0.104, "10.4 %"), (0.12, "12 %"), (1.0, "100 %")],
+)
+def test_shares_have_the_digits_that_matter(share: float, text: str) -> None:
+    assert percent(share) == text

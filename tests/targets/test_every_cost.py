@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.load.infer_types import infer_types
 from autoglmc.passes.graph.graph import Graph
-from autoglmc.targets.cost import FREE, kernel_seconds, operator_bytes, operator_flops, runs_once
+from autoglmc.targets.cost import FREE, kernel_seconds, operator_bytes, operator_flops, runs_once, weights_read
 from autoglmc.targets.operator_view import AttributeValue, OperatorView, TensorView
 from autoglmc.targets.operators import operator_names, versions_of
 from autoglmc.targets.work.extents import HANDLES, bounded, is_bounded, open_tensors
@@ -180,3 +180,14 @@ def test_every_case_of_the_standard_is_costed_or_named() -> None:
             if not math.isfinite(found) or (found == 0 and not idle):
                 wrong[case.name] = (view.operator, found)
     assert not wrong
+
+
+def test_weights_that_a_run_reads_count_once_and_tables_by_what_is_taken() -> None:
+    table, weight = TensorView("table", "fp32", (30000, 64), True), TensorView("w", "fp32", (64, 64), True)
+    rows, out = TensorView("rows", "fp32", (1, 8, 64), False), TensorView("out", "fp32", (1, 8, 64), False)
+    gather = OperatorView("g", "", "Gather", 13, {}, {"data": table, "indices": TensorView("i", "int64", (1, 8), False)}, {"output": rows})
+    product = OperatorView("p", "", "MatMul", 13, {}, {"A": rows, "B": weight}, {"Y": out})
+    folded = OperatorView("f", "", "Cast", 13, {}, {"input": table}, {"output": replace(table, name="cast")})
+    assert weights_read([gather]) == 8 * 64 * 4
+    assert weights_read([product, replace(product, name="again")]) == 64 * 64 * 4
+    assert weights_read([gather, folded, product]) == 8 * 64 * 4 + 64 * 64 * 4

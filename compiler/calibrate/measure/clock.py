@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 LEAST_RUNS, MOST_RUNS = 15, 3000
+FEWEST, LONGEST = 3, 10.0
+"""Seconds that runs of a slow model may take instead, and how many it is run at least: ninety runs of a minute would be no answer."""
 SHORT = 100e-6
 """Runs are timed together until they last this long: the clock itself takes 0.3 us."""
 LOW = 0.1
@@ -27,9 +29,14 @@ def time_runs(run: Callable[[], object], budget: float, clock: Callable[[], int]
     run()
     first = _timed(run, 1, clock)
     together = max(1, min(1000, int(SHORT / first))) if first > 0 else 1000
-    wanted = min(MOST_RUNS, max(LEAST_RUNS, int(budget / max(first * together, 1e-9))))
+    wanted = min(MOST_RUNS, max(least_runs(LEAST_RUNS, first), int(budget / max(first * together, 1e-9))))
     times = sorted(_timed(run, together, clock) for _ in range(wanted))
     return Chunk(times[int(LOW * len(times))], wanted * together)
+
+
+def least_runs(least: int, seconds: float) -> int:
+    """`least`, or as many as LONGEST allows of a model that takes so long."""
+    return max(FEWEST, min(least, int(LONGEST / max(seconds, 1e-9))))
 
 
 def _timed(run: Callable[[], object], together: int, clock: Callable[[], int]) -> float:

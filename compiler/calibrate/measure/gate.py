@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...quantities import time
 from .overhead import Overhead
 from .source import Profile
 
@@ -36,8 +37,8 @@ def judge_chunks(chunks: Sequence[float]) -> Judged:
     few = len(best) < AGREEING
     fault = f"only {len(best)} of {AGREEING} passes were timed" if few else ""
     if apart > MOST_APART:
-        times = ", ".join(f"{seconds * 1e3:.4g}" for seconds in sorted(chunks))
-        fault = f"repeated passes differ by {apart:.0%}, above {MOST_APART:.0%} ({times} ms)"
+        times = ", ".join(map(time, sorted(chunks)))
+        fault = f"repeated passes differ by {apart:.0%}, above {MOST_APART:.0%} ({times})"
     return Judged(best[len(best) // 2], apart, fault)
 
 
@@ -48,6 +49,6 @@ def judge_profile(profile: Profile, latency: float, overhead: Overhead) -> str:
     if abs(off) <= MOST_OFF or abs(net - latency) <= ABSOLUTE + PER_CALL * profile.calls:
         return ""
     return (
-        f"the operators sum to {net * 1e3:.4g} ms without the profiler's own time, a run takes {latency * 1e3:.4g} ms: "
+        f"the operators sum to {time(net)} without the profiler's own time, a run takes {time(latency)}: "
         f"{off:+.0%}, above {MOST_OFF:.0%}"
     )

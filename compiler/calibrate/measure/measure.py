@@ -16,7 +16,11 @@ from .overhead import Overhead, refined
 from .ports import ports_of
 from .segment_kernels import SegmentKernels, segment_kernels
 from .source import Profile, Runnable, Source
+from .time_left import TimeLeft
 
+PROFILED = 2
+"""Passes that are profiled too."""
+PREPARING = 0.05
 RETRIES = 3
 """Further passes over what the gate refused."""
 LAYOUT = "Reorder"
@@ -41,6 +45,10 @@ class Budget:
     latency: float = 0.35
     profile: float = 0.6
     passes: int = AGREEING
+
+    def planned(self, number: int) -> float:
+        """Seconds of one case in a pass, that of preparing it included."""
+        return PREPARING + self.latency + (self.profile if number < PROFILED else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +77,35 @@ class _Job:
 
 
 def measure_cases(
-    cases: Sequence[Case], target: Target, device: Device, source: Source, overhead: Overhead, budget: Budget, tell: Tell
+    cases: Sequence[Case],
+    target: Target,
+    device: Device,
+    source: Source,
+    overhead: Overhead,
+    budget: Budget,
+    tell: Tell,
+    left: TimeLeft | None = None,
+    stage: str = "models",
 ) -> tuple[tuple[MeasuredSegment, ...], tuple[Refused, ...]]:
-    """Every case that could be measured, and those that could not with the reason; the order is that of `cases`."""
+    """Every case that could be measured, and those that could not with the reason; the order is that of `cases`. `left`: what the whole
+    measurement still takes, this one being its `stage`."""
+    left = left or TimeLeft()
     jobs, refused = _open(cases, target, device)
+    left.begin()
     for number in range(budget.passes):
         for job in jobs:
-            tell(f"pass {number + 1} of {budget.passes}: {job.case.case}")
-            _pass(job, source, budget, number < 2)
+            tell(f"pass {number + 1} of {budget.passes}: {job.case.case}{left}")
+            _pass(job, source, budget, number < PROFILED)
+            left.done(stage, budget.planned(number))
     overhead = refined(overhead, [(min(job.profiles, key=lambda one: one.seconds), min(job.chunks)) for job in jobs if job.profiles])
     for number in range(RETRIES):
         again = [job for job in jobs if not job.failed and job.judge(overhead)[2]]
+        left.plan(stage, len(again) * budget.planned(0))
+        left.begin()
         for job in again:
-            tell(f"measured again ({number + 1} of {RETRIES}): {job.case.case}: {job.judge(overhead)[2]}")
+            tell(f"measured again ({number + 1} of {RETRIES}): {job.case.case}: {job.judge(overhead)[2]}{left}")
             _pass(job, source, budget, True)
+            left.done(stage, budget.planned(0))
     made = []
     for job in jobs:
         judged, profile, fault = job.judge(overhead)

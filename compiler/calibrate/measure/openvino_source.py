@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...devices.openvino import PINNED, OpenVinoAdapter
 from ...devices.ort import as_bundle_error
 from ...errors import BundleError, first_line
-from .clock import Chunk, time_runs
+from .clock import Chunk, least_runs, time_runs
 from .join import Reported
 from .openvino_names import NAMELESS, Names, names_in
 from .source import Profile, Runnable
@@ -40,7 +40,7 @@ class OpenVinoSource:
         compiled, request = _opened(model, {"PERF_COUNT": "YES"})
         request.infer()
         first = {one.node_name: one.real_time for one in request.profiling_info}
-        runs = int(min(MOST_RUNS, max(LEAST_RUNS, budget / max(latency, 1e-7))))
+        runs = int(min(MOST_RUNS, max(least_runs(LEAST_RUNS, latency), budget / max(latency, 1e-7))))
         for _ in range(runs - 1):
             request.infer()
         names = names_in(compiled.get_runtime_model().get_ordered_ops())

@@ -13,7 +13,7 @@ import msgspec
 from ...devices.cpu_session import open_session
 from ...devices.ort import as_bundle_error, bound
 from ...devices.ort_settings import DEFAULT, OrtSettings
-from .clock import Chunk, time_runs
+from .clock import Chunk, least_runs, time_runs
 from .join import Reported
 from .source import Profile, Runnable, quietest
 
@@ -51,7 +51,7 @@ class OrtSource:
             with as_bundle_error(model.path):
                 session = open_session(model.path, threads=1, settings=self.settings, profile=Path(folder) / "p")
             segment = bound(model.path, session, model.ports.inputs, model.ports.outputs)
-            for _ in range(max(LEAST_RUNS, int(wanted))):
+            for _ in range(max(least_runs(LEAST_RUNS, latency), int(wanted))):
                 wall, own = time.perf_counter_ns(), time.thread_time_ns()
                 segment.run(model.ports.values)
                 own, wall = time.thread_time_ns() - own, time.perf_counter_ns() - wall

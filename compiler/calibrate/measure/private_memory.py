@@ -46,7 +46,10 @@ def private_bytes() -> int:
 
 def private_memory(bundle: Path) -> tuple[int, int]:
     """Bytes once it is loaded, and after three runs. Raises BundleError where the bundle does not run, or the system does not tell."""
-    done = subprocess.run([sys.executable, "-c", CHILD, str(bundle)], capture_output=True, text=True, timeout=LIMIT)
+    try:
+        done = subprocess.run([sys.executable, "-c", CHILD, str(bundle)], capture_output=True, text=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        raise BundleError(f"its memory cannot be measured: three runs take longer than {LIMIT:.0f} s", where=str(bundle)) from None
     found = done.stdout.split()
     if done.returncode or len(found) != 2 or not all(word.isdigit() for word in found) or found[1] == "0":
         raise BundleError(f"its memory cannot be measured: {(done.stderr or done.stdout).strip()[-300:]}", where=str(bundle))

@@ -26,6 +26,15 @@ def profile_of(text: str, name: str, model: str = "", latency: float | None = No
     """Any of the known forms. `model`: what its rows are said to be of; `latency`: seconds of one run, where the form does not say.
 
     Raises ProfileError for another form, or for numbers that are no times."""
+    try:
+        return _profile_of(text, name, model, latency)
+    except ProfileError as problem:
+        if problem.where:
+            raise
+        raise ProfileError(problem.message, where=name, help=problem.help) from None
+
+
+def _profile_of(text: str, name: str, model: str, latency: float | None) -> ProfileFile:
     start = text.lstrip()[:1]
     if start in ("{", "["):
         return _as_profile(_from_json(text, name, latency), name, model, latency)

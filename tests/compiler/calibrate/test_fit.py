@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic_measurements import BLOCK, UNITS, Truth, broken, measured, operator, truth_of, view
+from synthetic_measurements import BLOCK, UNITS, Truth, broken, measured, numbered, operator, truth_of, view
 
 from autoglmc.compiler.calibrate.fit import Fitted, fit
 from autoglmc.compiler.calibrate.fit_classes import CLASSES
@@ -18,6 +18,7 @@ from autoglmc.compiler.calibrate.records import MeasuredKernel, MeasuredSegment,
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.targets.calibrated_cost import kernel_time, rate_of, runs_once
 from autoglmc.targets.calibration import Rate
+from autoglmc.targets.cost import weights_read
 from autoglmc.targets.operator_view import OperatorView
 
 TARGET = load_target("x86_cpu")
@@ -51,7 +52,8 @@ def line_for(fitted: Fitted, op: OperatorView) -> Rate:
 def by_language(fitted: Fitted, segment: MeasuredSegment) -> float:
     """As a compiler that reads the calibration from a file predicts it: kernel by kernel."""
     device = replace(TARGET.device("cpu"), calibration=fitted.calibration)
-    times = [kernel_time(TARGET, device, k.views, k.compute_dtype, float(segment.weight_bytes)).seconds for k in segment.kernels]
+    weights = weights_read(view for kernel in segment.kernels for view in kernel.views)
+    times = [kernel_time(TARGET, device, k.views, k.compute_dtype, weights).seconds for k in segment.kernels]
     launches = sum(not all(map(runs_once, kernel.views)) for kernel in segment.kernels)
     return sum(times) + launches * device.kernel_launch + device.segment_dispatch
 
@@ -109,6 +111,16 @@ def test_bandwidth_of_weights_is_recovered() -> None:
     assert fitted.calibration.weights_bandwidth == pytest.approx(truth.bandwidth, rel=0.03)
 
 
+def test_bandwidth_of_activations_is_recovered() -> None:
+    """It shows in operators that compute little for what they read and write."""
+    truth = replace(truth_of(5), traffic=3e10)
+    fitted = fit(measured_with_small(truth, 0.005, 5), TARGET, with_holdout=False)
+    assert fitted.calibration.activations_bandwidth == pytest.approx(truth.traffic, rel=0.05)
+    exact = measured_with_small(truth, 0.0, 5)
+    off = sorted(abs(by_language(fitted, segment) / segment.latency - 1.0) for segment in exact.segments if segment.latency)
+    assert off[int(0.9 * len(off))] < 0.03
+
+
 def heavy_model(truth: Truth, number: int) -> MeasuredSegment:
     """Products of few rows and many weights."""
     count, wide, rows = 6 + 4 * number, 1536, 64
@@ -117,7 +129,8 @@ def heavy_model(truth: Truth, number: int) -> MeasuredSegment:
     read = wide * wide * 4 * max(0.0, weights - truth.beyond) / weights / truth.bandwidth
     seconds = 2.0 * rows * wide * wide / truth.rates["product"] + read
     kernels = tuple(
-        MeasuredKernel(name=f"product {k}", views=(op,), compute_dtype="fp32", seconds=seconds + truth.overhead) for k in range(count)
+        MeasuredKernel(name=f"product {k}", views=(numbered(op, k),), compute_dtype="fp32", seconds=seconds + truth.overhead)
+        for k in range(count)
     )
     latency = truth.dispatch + count * (seconds + truth.launch)
     return MeasuredSegment(

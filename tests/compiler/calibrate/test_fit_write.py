@@ -93,16 +93,17 @@ LINES = st.builds(lambda line, kind: replace(line, operators=kind[0], measure=ki
 @settings(max_examples=15, deadline=None)
 @given(
     lines=st.lists(LINES, min_size=1, max_size=4), launch=st.just(0.0) | digits(3, 1e-9, 1e-3), dispatch=digits(3, 1e-9, 2.0),
-    bandwidth=st.none() | digits(3, 1e6, 1e12), beyond=st.integers(0, 1 << 32), note=st.text("abc \"\\/;{}é", max_size=12),
+    bandwidth=st.none() | digits(3, 1e6, 1e12), traffic=st.none() | digits(3, 1e6, 1e12),
+    beyond=st.integers(0, 1 << 32), note=st.text("abc \"\\/;{}é", max_size=12),
     shares=st.lists(SHARES, max_size=3), interval=st.none() | SHARES, base=digits(3, -1e9, 1e9), factor=SHARES, watts=digits(3, 0.1, 500.0),
 )  # fmt: skip
 def test_any_numbers_read_back(
-    lines: list[Rate], launch: float, dispatch: float, bandwidth: float | None, beyond: int, note: str, shares: list[float],
-    interval: float | None, base: float, factor: float, watts: float, tmp_path_factory: pytest.TempPathFactory,
+    lines: list[Rate], launch: float, dispatch: float, bandwidth: float | None, traffic: float | None, beyond: int, note: str,
+    shares: list[float], interval: float | None, base: float, factor: float, watts: float, tmp_path_factory: pytest.TempPathFactory,
 ) -> None:  # fmt: skip
     calibration = Calibration(
         note=note or "x", version="onnxruntime 1.32.0", launch=launch, dispatch=dispatch, weights_bandwidth=bandwidth,
-        weights_beyond=float(beyond) if bandwidth else 0.0, blocks=(), rates=tuple(lines),
+        weights_beyond=float(beyond) if bandwidth else 0.0, blocks=(), rates=tuple(lines), activations_bandwidth=traffic,
         holdout=Holdout(within=tuple((share, 0.1) for share in shares[:1]), median=factor, interval=interval, models=7, origin=HERE),
         memory=MemoryModel(base=base, weights=factor, working=factor * 2, origin=HERE),
         power=PowerModel(full=watts, exponent=factor, origin=HERE), origin=HERE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,17 +18,20 @@ from onnx import TensorProto, helper, numpy_helper
 from autoglmc.compiler.calibrate.grid.grid import grid
 from autoglmc.compiler.calibrate.grid.kernel_model import KernelModel
 from autoglmc.compiler.calibrate.grid.narrow import quantised_convolution, quantised_product
+from autoglmc.compiler.calibrate.measure.clock import LEAST_RUNS, time_runs
 from autoglmc.compiler.calibrate.measure.expanded import join_expanded
 from autoglmc.compiler.calibrate.measure.gate import MOST_APART, judge_chunks, judge_profile
 from autoglmc.compiler.calibrate.measure.join import Joined, Reported, join
 from autoglmc.compiler.calibrate.measure.measure import RETRIES, Budget, Case, measure_cases
 from autoglmc.compiler.calibrate.measure.ort_source import OrtSource, runs_in
 from autoglmc.compiler.calibrate.measure.overhead import NONE, Overhead, refined
+from autoglmc.compiler.calibrate.measure.private_memory import private_memory
 from autoglmc.compiler.calibrate.measure.segment_kernels import Kernel, segment_kernels
 from autoglmc.compiler.calibrate.measure.source import Profile, Runnable, quietest
+from autoglmc.compiler.calibrate.measure.time_left import TimeLeft
 from autoglmc.compiler.calibrate.raw_file import raw_bytes, read_raw
 from autoglmc.compiler.calibrate.records import Measurement
-from autoglmc.compiler.errors import UsageError
+from autoglmc.compiler.errors import BundleError, UsageError
 from autoglmc.compiler.hw.load_target import load_target
 
 TARGET = load_target("x86_cpu")
@@ -175,6 +179,17 @@ def test_noise_is_measured_again_then_refused_with_its_numbers(tmp_path: Path) -
     assert sum("measured again" in line for line in told) == RETRIES
 
 
+def test_progress_says_how_long_it_still_takes(tmp_path: Path) -> None:
+    """Once a pass is done; work that is done again is added."""
+    source = FakeSource([1e-3, 2e-3, 3e-3, 4e-3], lambda model: [Reported("/conv/Conv", 1e-3)])
+    told: list[str] = []
+    left = TimeLeft()
+    left.plan("models", sum(QUICK.planned(number) for number in range(QUICK.passes)))
+    measure_cases(_cases(tmp_path), TARGET, DEVICE, source, NONE, QUICK, told.append, left)
+    assert "left" not in told[0] and all(re.search(r", about \d+ s left$", line) for line in told[1:])
+    assert left.seconds == pytest.approx(0.0, abs=1e-6)
+
+
 def test_a_profile_that_does_not_add_up_is_refused(tmp_path: Path) -> None:
     source = FakeSource([1e-3], lambda model: [Reported("/conv/Conv", 2e-3)])
     made, refused = measure_cases(_cases(tmp_path), TARGET, DEVICE, source, NONE, QUICK, lambda line: None)
@@ -251,3 +266,22 @@ def test_another_file_is_no_measurement(text: str, tmp_path: Path) -> None:
     (tmp_path / "raw.json").write_text(text)
     with pytest.raises(UsageError):
         read_raw(tmp_path / "raw.json")
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(60.0, 5), (1.0, 12), (0.01, 2 + LEAST_RUNS)])
+def test_a_slow_model_is_run_few_times(seconds: float, most: int) -> None:
+    """A minute a run: three runs say what ninety would, in an hour and a half less."""
+    now, runs = 0, 0
+
+    def run() -> None:
+        nonlocal now, runs
+        now, runs = now + int(seconds * 1e9), runs + 1
+
+    found = time_runs(run, 0.1, lambda: now)
+    assert found.seconds == pytest.approx(seconds) and 3 <= found.runs <= runs <= most
+
+
+def test_a_bundle_that_takes_too_long_has_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoglmc.compiler.calibrate.measure.private_memory.LIMIT", 0.001)
+    with pytest.raises(BundleError, match="its memory cannot be measured"):
+        private_memory(tmp_path)

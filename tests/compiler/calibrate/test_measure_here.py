@@ -11,6 +11,7 @@ import pytest
 from small_models import DYNAMIC, RELU, parse, save
 
 from autoglmc.compiler.calibrate.case_names import case_names
+from autoglmc.compiler.calibrate.fit import NothingMeasured
 from autoglmc.compiler.calibrate.measure.measure import Refused
 from autoglmc.compiler.calibrate.measure.ort_source import OrtSource
 from autoglmc.compiler.calibrate.measure_here import Subject, measure_here, source_of
@@ -62,7 +63,7 @@ def test_a_model_that_is_not_there_is_told_before_anything_is_measured(tmp_path:
 
 def test_where_nothing_was_measured_the_refusals_are_told() -> None:
     def nothing(*_: object) -> None:
-        raise ValueError("nothing was measured")
+        raise NothingMeasured("nothing was measured")
 
     empty = Measurement(device="cpu", runtime="", environment={}, segments=())
     with pytest.raises(UserError, match=r"nothing was measured \(m: it has no size\)"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -258,6 +259,14 @@ def test_any_text_is_a_profile_or_a_clear_error(text: str) -> None:
             profile_of(body, "p.csv", latency=1.0)
         except UserError as problem:
             assert problem.message
+
+
+@pytest.mark.parametrize("time", [math.nan, math.inf, -3])
+def test_a_time_that_no_clock_shows_is_refused_with_its_file(time: float) -> None:
+    found = {"execution_summary": {"estimated_inference_time": 400}, "execution_detail": [{"name": "a", "execution_time": time}]}
+    with pytest.raises(ProfileError, match="has a time, or a weight, of") as refused:
+        profile_of(json.dumps(found), "hub.json")
+    assert refused.value.where == "hub.json"
 
 
 KEYS = ("cat", "ts", "dur", "args", "name", "weight", "execution_detail", "execution_summary", "execution_time")

@@ -105,3 +105,50 @@ def test_stock_targets_differ_from_one_another() -> None:
     targets = [parse_target(stock_path(name).read_text("utf-8"), str(stock_path(name)), rule_facts()) for name in stock_names()]
     for target in targets:
         assert [differences(target, other) == () for other in targets].count(True) == 1
+
+
+def test_a_second_calibration_is_told_line_by_line() -> None:
+    """Which rates moved and by how much, operators that moved together in one line; the hold-out and the models number by number."""
+    from what_if_machines import MEASURED
+
+    from autoglmc.compiler.hw.show_target import difference_lines
+
+    def lines(*changes: tuple[str, str]) -> list[str]:
+        text = MEASURED
+        for old, new in changes:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        old, new = (parse_target(one, "board.hw", rule_facts()) for one in (MEASURED, text))
+        found = list(difference_lines(differences(old, new)))
+        assert not found or found.pop(0) == "calibration of cpu"
+        return [line.partition("  [")[0].strip() for line in found]
+
+    assert lines() == []
+    again = (
+        ("launch   1 us", "launch 1.5 us"),
+        ("MatMul 20 GFLOPS", "MatMul 22 GFLOPS"),
+        ("1.6 GE/s", "1.2 GE/s"),
+        ("interval 18 %", "interval 12 %"),
+        ("82 %", "90 %"),
+        ("weights 81 %", "weights 90 %"),
+        ("Attention 300 %", "Attention 150 %"),
+        ("full 3 W", "full 6 W"),
+    )
+    assert lines(*again) == [
+        "~ launch: 1 us -> 1.5 us (x 1.5)",
+        "~ rate MatMul: 20 GOPS -> 22 GOPS (x 1.1)",
+        "~ rate Relu, Add: 1.6 GE/s -> 1.2 GE/s (x 0.75)",
+        "~ holdout within 15 %: 82 % -> 90 % (x 1.1)",
+        "~ holdout interval: 18 % -> 12 % (x 0.667)",
+        "~ memory weights: 81 % -> 90 % (x 1.11)",
+        "~ memory Attention buffers: 300 % -> 150 % (x 0.5)",
+        "~ power full: 3 W -> 6 W (x 2)",
+    ]
+    assert lines(("n 120", "n 130")) == ["~ measured Softmax: seen 0 B..43 MB n 120 -> seen 0 B..43 MB n 130"]
+    assert lines(("rate     MatMul 21 GFLOPS where", "rate     MatMul 23 GFLOPS where")) == [], "a line that never applies"
+    assert lines(("rate     MatMul, Gemm 9", "rate     Gemm, MatMul 8")) == [
+        "~ rate MatMul, Gemm where dim(A, 0) == 1: 9 GOPS -> 8 GOPS (x 0.889)"
+    ]
+    assert any(line.startswith("- rate Softmax: 3 GB/s") for line in lines(("rate     Softmax 3 GB/s seen ..43000 kB n 120;", "")))
+    first = "where dim(A, 0) == 1;\n      rate     MatMul 20"
+    assert any(line.startswith("~ order MatMul") for line in lines((first, first.replace("== 1", "== 2"))))

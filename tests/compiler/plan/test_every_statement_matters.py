@@ -156,6 +156,7 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
         Case("weights 2 GB/s beyond 1 KiB;", "weights 1 GB/s beyond 1 KiB;"),
         Case("weights 2 GB/s beyond 1 KiB;", "weights 2 GB/s beyond 2 KiB;"),
     ],
+    ("calibration", "activations"): [Case("activations 2 MB/s;", "activations 1 MB/s;", {"calibration": ["rate MatMul 1 GOPS;"]})],
     ("calibration", "block"): [
         Case("block Conv channels 16;", "block Conv channels 32;", CONVOLVED, model="image"),
         *(Case(f"block Conv {axis} 16;", f"block Conv {axis} 32;") for axis in ("rows", "columns", "inner")),

@@ -10,6 +10,7 @@ from golden import Golden
 from msgspec.structs import replace
 from rich.cells import cell_len
 
+from autoglmc.compiler.bundle.confidence_record import ConfidenceRecord
 from autoglmc.compiler.bundle.verification_record import SegmentVerdict, StageVerdict, not_compared
 from autoglmc.compiler.report.ran import print_ran
 from autoglmc.compiler.report.verified import emulated_cell, print_verified
@@ -66,6 +67,33 @@ RAN = RunResult(
         timeline=TIMELINE,
     ),
 )
+
+
+@pytest.mark.parametrize(
+    ("half_width", "outside", "said"),
+    [
+        (0.18, 0.01, "8.10 ms ±18 %: the median is 2 % above it, within the interval"),
+        (0.01, 0.01, "8.10 ms ±1 %: the median is 2 % above it, outside of the interval"),
+        (None, 0.01, "8.10 ms, without an interval"),
+        (None, 0.31, "8.10 ms, 31 % of it is outside what was measured"),
+        (None, None, ""),
+    ],
+)
+@pytest.mark.parametrize("emulated", [(), ("0 (npu)",)])
+def test_a_run_has_its_prediction_beside_it(
+    half_width: float | None, outside: float | None, said: str, emulated: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where devices were measured; an emulator's times are not held against it."""
+    record = None
+    if outside is not None:
+        record = ConfidenceRecord(
+            latency=0.0081, half_width=half_width, outside=outside, calibrated=outside <= 0.1, calibrations=(), uncovered=()
+        )
+    ran = dataclasses.replace(RAN, confidence=record, emulated=emulated)
+    print_ran(ran)
+    shown = capsys.readouterr().out
+    assert ("predicted" in shown) == bool(said and not emulated) and (not said or bool(emulated) or said in shown)
+    assert (ran.as_json()["confidence"] or {}).get("latency") == (0.0081 if record else None)
 
 
 def difference(name: str, worst: float) -> TensorDifference:

@@ -205,6 +205,9 @@ def test_each_number_of_a_calibration_is_set_alone(machines: list[Machine]) -> N
             assert set(after) == set(before)
             assert after[number.path] == (si_value(text, number.dimension), number.condition)
             assert {path for path in before if after[path][0] != before[path]} == {number.path}
+            [told] = differences(machine.target, made)
+            assert told.section.startswith("calibration of ") and told.kind == "changed"
+            assert not number.value or told.ratio == pytest.approx(si_value(text, number.dimension) / number.value)
 
 
 def test_numbers_of_one_calibration_are_set_together(tmp_path: Path) -> None:

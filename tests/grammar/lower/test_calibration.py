@@ -127,13 +127,14 @@ def test_the_rest_is_read_as_it_is_written(
 ) -> None:
     found = read(f"""version "onnxruntime 1.32.0";
         holdout {share} % within {error} %, 88 % within 20 %, median 5 %, interval {interval} %, models {models};
-        launch {digits} us; dispatch {digits} ms; weights {digits} GB/s beyond {models} MiB;
+        launch {digits} us; dispatch {digits} ms; weights {digits} GB/s beyond {models} MiB; activations {digits} MB/s;
         block Conv, ConvTranspose channels {models + 1};
         memory base {base} MiB, weights {weights} %, working {interval} %; power full {digits} W, exponent 0.{models};
         rate Conv 1 GFLOPS;""")
     assert (found.version, found.note) == ("onnxruntime 1.32.0", NOTE)
     assert (found.launch, found.dispatch) == (scaled(digits, "1e-6"), scaled(digits, "1e-3"))
     assert (found.weights_bandwidth, found.weights_beyond) == (scaled(digits, "1e9"), models * 2.0**20)
+    assert found.activations_bandwidth == scaled(digits, "1e6")
     assert [(block.operators, block.axis, block.multiple) for block in found.blocks] == [
         (("Conv", "ConvTranspose"), "channels", models + 1)
     ]

@@ -138,8 +138,9 @@ def test_a_screen_says_it() -> None:
     facts = to_builtins(found)
     assert interval(facts) == " ±18 %"
     first, second = confidence_lines(facts)
-    assert first == "90 % of models are within the interval (calibrated, cpu: a clock); 1 % of it outside what was measured"
-    assert second == "outside: below 0.1 % on cpu: no rate for Tanh ('tanh_2')"
+    said = "90 % of models are within the interval (calibrated, cpu: a clock); less than 0.1 % of the latency is outside what was measured"
+    assert first == said
+    assert second == "outside: less than 0.1 % on cpu: no rate for Tanh ('tanh_2')"
 
 
 def test_kernels_of_one_reason_are_one_line_whatever_their_sizes() -> None:
@@ -164,6 +165,6 @@ def test_kernels_of_one_reason_are_one_line_whatever_their_sizes() -> None:
     assert [line.partition(" on cpu: ")[2] for line in lines[:3]] == [
         "Relu larger than any measured (3 places, most in 'relu_2': 1 ME, measured 1 E..100 E)",
         "Exp with a longer inner extent than any measured (2 places, most in 'exp_4': 9000, measured 2..8)",
-        "the rate for Abs rests on 1 operator ('abs_6')",
+        "the rate for Abs rests on 1 measured operator ('abs_6')",
     ]
     assert lines[3].endswith(" %: 1 more reason")
