@@ -132,7 +132,8 @@ def test_what_is_the_same_at_another_opset(text: str, written: int, opset: int, 
 def test_a_segment_declares_the_opset_that_says_what_rewrites_wrote() -> None:
     """GroupNormalization recovered from its parts, in a model of opset 18: scale and bias per channel are those of opset 21."""
     parts = """g (float[1,4,6] x) => (float[1,4,6] y)
-      <float[4,1] w = {1, 2, 3, 4}, float[4,1] b = {4, 3, 2, 1}, int64[3] three = {0, 2, -1}, float[2] one = {1, 1}, float[2] zero = {0, 0}, int64[3] back = {1, 4, 6}> {
+      <float[4,1] w = {1, 2, 3, 4}, float[4,1] b = {4, 3, 2, 1},
+       int64[3] three = {0, 2, -1}, float[2] one = {1, 1}, float[2] zero = {0, 0}, int64[3] back = {1, 4, 6}> {
       r = Reshape(x, three) n = InstanceNormalization(r, one, zero) h = Reshape(n, back) m = Mul(h, w) y = Add(m, b) }"""
     graph = Graph(onnx.shape_inference.infer_shapes(parse(parts, 18)))
     apply(graph, RECOVER)
