@@ -19,6 +19,7 @@ import argparse
 import itertools
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,13 +136,16 @@ def _verdict(runtime: str, every: list[Prediction], shares: Sequence[float], num
 
 
 def _orders(runtime: str, found: Measurement, target: object, again: bool) -> int:
+    """Forms of a network by a fit to all networks, and to the forms of the others."""
     forms = measured(runtime, "forms", lambda: forms_of(WITH_FORMS), again)
-    fitted = judge.trained(found, frozenset(s.network for s in found.segments))
-    calibrated = judge.through_the_language(fitted, TARGETS[runtime], target)  # type: ignore[arg-type]
     by_model: dict[str, list[tuple[str, Prediction, float]]] = {}
-    for segment in forms.segments:
-        name, _, kind = segment.case.partition(" ")
-        by_model.setdefault(name, []).append((kind, judge.predict(calibrated, segment), segment.floor))
+    for network in dict.fromkeys(segment.network for segment in forms.segments):
+        both = replace(found, segments=(*found.segments, *forms.segments))
+        fitted = judge.trained(both, frozenset(s.network for s in both.segments) - {network}, with_holdout=False)
+        calibrated = judge.through_the_language(fitted, TARGETS[runtime], target)  # type: ignore[arg-type]
+        for segment in (one for one in forms.segments if one.network == network):
+            name, _, kind = segment.case.partition(" ")
+            by_model.setdefault(name, []).append((kind, judge.predict(calibrated, segment), segment.floor))
     wrong = pairs = 0
     for name, rows in by_model.items():
         print(

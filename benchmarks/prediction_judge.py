@@ -50,11 +50,11 @@ def halves(networks: Sequence[str], count: int, training: float = 0.6, seed: int
     return [frozenset(generator.permutation(names)[: round(training * len(names))].tolist()) for _ in range(count)]
 
 
-def trained(measurement: Measurement, networks: frozenset[str]) -> Fitted:
+def trained(measurement: Measurement, networks: frozenset[str], with_holdout: bool = True) -> Fitted:
     """A fit to the kernels of the grid and to these networks, as `autoglmc calibrate` does it."""
     kept = tuple(s for s in measurement.segments if s.single or s.network in networks)
     only = Measurement(device=measurement.device, runtime=measurement.runtime, environment=measurement.environment, segments=kept)
-    return fit(only, _bare(measurement))
+    return fit(only, _bare(measurement), with_holdout=with_holdout)
 
 
 TARGET: dict[str, Target] = {}

@@ -57,8 +57,8 @@ def forms_of(names: Sequence[str]) -> list[Subject]:
 
     found = []
     for one in (network for network in networks() if network.name in names):
-        shapes = parse_shapes(one.shapes)
         for kind, form in forms(one).items():
+            shapes = parse_shapes(form.shapes)
             found.append(Subject(network=f"{one.name} forms", case=f"{one.name} {kind}", path=form.path(), shapes=shapes))
     return found
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .calibration import Block, Calibration, Measure, Range, Rate
-from .cost import kernel_seconds, operator_bytes, operator_flops, weight_bytes
+from .cost import computed_in, kernel_seconds, operator_bytes, operator_flops, weight_bytes
 from .cost import runs_once as runs_once
 from .model import Device, Target
 from .operator_view import OperatorView, TensorView
@@ -52,7 +52,7 @@ def kernel_time(
     decide what share of them no cache keeps from run to run."""
     if device.calibration is None:
         return KernelTime(kernel_seconds(target, device, views, compute_dtype))
-    calibration = device.calibration
+    calibration, compute_dtype = device.calibration, computed_in(device, compute_dtype)
     members = [_operator_time(target, device, calibration, view, compute_dtype) for view in views]
     slowest, in_bytes = max(members, key=lambda member: member[0].seconds)
     if not calibration.weights_bandwidth or in_bytes:

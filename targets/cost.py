@@ -120,6 +120,13 @@ def peak_rate(device: Device, dtype: str) -> float:
     return min(peak.rate for peak in device.peaks)
 
 
+def computed_in(device: Device, dtype: str) -> str:
+    """The dtype that a device computes floats of this one in: itself where the device states a peak for it, else fp32 if it states that. A
+    runtime widens them, constants once and for all, so that the bytes it moves are of the wider ones."""
+    stated = {peak.dtype for peak in device.peaks}
+    return "fp32" if dtype in FLOATS and dtype not in stated and "fp32" in stated else dtype
+
+
 def home_memory(target: Target, device: str) -> Memory:
     """The memory a device's activations live in: the largest budget of those that hold them. KeyError if it shares none."""
     return _largest(target.memories_of(device, "activations"), device)

@@ -102,8 +102,8 @@ ARROWS: dict[str, set[str]] = {
         "passes/graph", "passes/place", "passes/rule", "targets",
     },
     "compiler/calibrate": {
-        "compiler/bundle", "compiler/devices", "compiler/driver", "compiler/hw", "compiler/inputs", "compiler/run", "passes/graph",
-        "passes/place", "targets",
+        "compiler/bundle", "compiler/devices", "compiler/driver", "compiler/hw", "compiler/inputs", "compiler/plan", "compiler/run",
+        "passes/graph", "passes/place", "targets",
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",

@@ -25,6 +25,8 @@ GAIN = 0.04
 TRIED = (0.25, 0.5, 1.0, 2.0, 4.0)
 NUDGES = (0.8, 0.9, 0.95, 1.05, 1.1, 1.25)
 ROUNDS = 8
+ENOUGH = 0.01
+"""Mean relative error that needs no further explanation: numbers have two digits."""
 FAR = 0.5
 """Relative error beyond which more counts no more."""
 
@@ -42,11 +44,20 @@ class Running:
     """All private bytes: errors are relative to these."""
 
 
-def miss(off: Array) -> float:
+def misses(off: Array) -> Array:
     """Of relative errors: large ones count more, up to a bound."""
     import numpy as np
 
-    return float(np.mean(np.minimum(np.abs(off), FAR) ** 1.5))
+    return np.asarray(np.minimum(np.abs(off), FAR) ** 1.5)
+
+
+def gain(networks: Sequence[str], before: Array, after: Array) -> float:
+    """The share of all misses that goes, without the network that gains most: what explains one network alone is no rule."""
+    by_network: dict[str, float] = {}
+    for network, less in zip(networks, before - after, strict=True):
+        by_network[network] = by_network.get(network, 0.0) + float(less)
+    total = float(before.sum())
+    return (sum(by_network.values()) - max(by_network.values())) / total if total > ENOUGH**1.5 * len(before) else 0.0
 
 
 class _Bundles:
@@ -63,6 +74,7 @@ class _Bundles:
         self.handled: Array = np.array([float(moment.handled) for each in moments for moment in each])
         self.starts: Numbers = np.cumsum([0, *(len(each) for each in moments[:-1])])
         self.ends: Numbers = np.array([*self.starts[1:], len(self.live)])
+        self.networks = [one.network for one in measured]
         self.arena: Array = np.array([float(one.arena) for one in measured])
         self.added: Array = np.array([one.added for one in measured])
         self.private: Array = np.array([float(one.private) for one in measured])
@@ -72,12 +84,12 @@ class _Bundles:
                 networks.setdefault(moment.operator, set()).add(one.network)
         self.candidates = [k for k, name in enumerate(self.names) if len(networks.get(name, ())) >= LEAST_NETWORKS]
 
-    def error(self, factors: Array) -> float:
+    def misses(self, factors: Array) -> Array:
         """`factors`: of the tensors, then of each operator's buffers."""
         import numpy as np
 
         inside = np.maximum.reduceat(factors[0] * self.live + factors[1:][self.operator] * self.handled, self.starts)
-        return miss((factors[0] * self.arena + inside - self.added) / self.private)
+        return misses((factors[0] * self.arena + inside - self.added) / self.private)
 
     def fitted(self, factors: Array, chosen: Sequence[int]) -> Array:
         """Numbers that explain most at the moments that decide under `factors`."""
@@ -103,16 +115,18 @@ def fit_running(measured: Sequence[Running], most: int) -> tuple[float, tuple[tu
     factors: Array = np.zeros(len(bundles.names) + 1)
     factors[0] = 1.0
     chosen: list[int] = []
-    factors, error = _refined(bundles, factors, chosen)
+    factors = _refined(bundles, factors, chosen)
     while len(chosen) < most:
-        tried = [(bundles.error(_with(factors, k, value)), k, value) for k in bundles.candidates if k not in chosen for value in TRIED]
-        if not tried:
+        before = bundles.misses(factors)
+        tried = [(k, value) for k in bundles.candidates if k not in chosen for value in TRIED]
+        gains = [gain(bundles.networks, before, bundles.misses(_with(factors, k, value))) for k, value in tried]
+        if not tried or max(gains) <= 0:
             break
-        _, k, value = min(tried)
-        further, less = _refined(bundles, _with(factors, k, value), [*chosen, k])
-        if less > (1 - GAIN) * error:
+        k, value = tried[gains.index(max(gains))]
+        further = _refined(bundles, _with(factors, k, value), [*chosen, k])
+        if gain(bundles.networks, before, bundles.misses(further)) < GAIN:
             break
-        factors, error = further, less
+        factors = further
         chosen.append(k)
     return float(factors[0]), tuple((bundles.names[k], float(factors[k + 1])) for k in chosen if factors[k + 1] > 0)
 
@@ -123,9 +137,9 @@ def _with(factors: Array, operator: int, value: float) -> Array:
     return changed
 
 
-def _refined(bundles: _Bundles, factors: Array, chosen: Sequence[int]) -> tuple[Array, float]:
+def _refined(bundles: _Bundles, factors: Array, chosen: Sequence[int]) -> Array:
     """The numbers where neither a fit to what decides nor a nudge of one of them makes the error smaller."""
-    error = bundles.error(factors)
+    error = float(bundles.misses(factors).sum())
     for _ in range(ROUNDS):
         before = error
         trials = [bundles.fitted(factors, chosen)]
@@ -135,8 +149,8 @@ def _refined(bundles: _Bundles, factors: Array, chosen: Sequence[int]) -> tuple[
                 changed[at] *= nudge
                 trials.append(changed)
         for trial in trials:
-            if (new := bundles.error(trial)) < error:
+            if (new := float(bundles.misses(trial).sum())) < error:
                 factors, error = trial, new
         if error == before:
             break
-    return factors, error
+    return factors

@@ -180,6 +180,9 @@ CLASSES: tuple[Class, ...] = (
     Class(("Conv",), "operations"),
     Class(COMPUTE, "operations", general=True),
     # Functions of elements, norms and reductions, in elements.
+    Class(("Erf", "Softmax", "Tanh", "Exp"), "elements", dtype_in("input", *_BYTE)),
+    Class(("LayerNormalization", "Sigmoid", "Relu"), "elements", dtype_in("X", *_BYTE)),
+    Class(ARITHMETIC, "elements", dtype_in("A", *_BYTE)),
     *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt", "PRelu"),
     Class(("Mish", "Softplus"), "elements"),
     Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),

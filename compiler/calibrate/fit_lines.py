@@ -29,7 +29,8 @@ def calibration_of(
     """The lines, with what they were measured on: the `chosen` segments."""
     return Calibration(
         note=note, version=version, launch=rounded(rates.launch), dispatch=rounded(rates.dispatch),
-        weights_bandwidth=rounded(1.0 / rates.weight_slowness) if rates.weight_slowness > 0 else None, weights_beyond=rates.beyond,
+        weights_bandwidth=rounded(1.0 / rates.weight_slowness) if rates.weight_slowness > 0 else None,
+        weights_beyond=rates.beyond if rates.weight_slowness > 0 else 0.0,
         activations_bandwidth=rounded(1.0 / rates.traffic_slowness) if rates.traffic_slowness > 0 else None,
         blocks=tuple(blocks), rates=lines(samples, chosen, rates), holdout=holdout, memory=None, power=None, origin=HERE,
     )  # fmt: skip

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ...targets.calibration import MemoryModel
 from ..plan.memory_needs import Needs, held_inside, held_weights
-from .fit_buffers import GAIN, LEAST_NETWORKS, Running, fit_running, miss
+from .fit_buffers import GAIN, LEAST_NETWORKS, Running, fit_running, gain, misses
 from .fit_lines import HERE, rounded
+
+if TYPE_CHECKING:
+    from .fit_buffers import Array
 
 LEAST = 6
 """Bundles: three numbers are fitted."""
@@ -51,7 +55,7 @@ def fit_memory(measured: Sequence[MeasuredMemory]) -> MemoryModel | None:
     model = _fit_loaded(found, min(most, MOST_WEIGHTS))
     rest = [Running(one.network, one.needs.moments, one.arena, one.private - _loaded(model, one), one.private) for one in found]
     working, buffers = fit_running(rest, min(most, MOST_BUFFERS))
-    return replace(model, working=rounded(working, 2), buffers=tuple((kind, rounded(factor, 2)) for kind, factor in buffers))
+    return replace(model, working=rounded(working, 3), buffers=tuple((kind, rounded(factor, 3)) for kind, factor in buffers))
 
 
 def predicted(model: MemoryModel, one: MeasuredMemory) -> float:
@@ -67,18 +71,20 @@ def _fit_loaded(measured: Sequence[MeasuredMemory], most: int) -> MemoryModel:
     chosen: tuple[str, ...] = ()
     model = _with_own(measured, chosen)
     while len(chosen) < most:
+        before = _missed(measured, model)
         tried = [_with_own(measured, (*chosen, kind)) for kind in _candidates(measured, chosen)]
-        best = min(tried, key=lambda one: _missed(measured, one), default=model)
-        if _missed(measured, best) > (1 - GAIN) * _missed(measured, model):
+        gains = [gain([one.network for one in measured], before, _missed(measured, found)) for found in tried]
+        if not tried or max(gains) < GAIN:
             break
+        best = tried[gains.index(max(gains))]
         model, chosen = best, tuple(kind for kind, _ in best.weights_of)
     return model
 
 
-def _missed(measured: Sequence[MeasuredMemory], model: MemoryModel) -> float:
+def _missed(measured: Sequence[MeasuredMemory], model: MemoryModel) -> Array:
     import numpy as np
 
-    return miss(np.array([_loaded(model, one) / one.loaded - 1 for one in measured]))
+    return misses(np.array([_loaded(model, one) / one.loaded - 1 for one in measured]))
 
 
 def _candidates(measured: Sequence[MeasuredMemory], chosen: Sequence[str]) -> list[str]:
@@ -104,6 +110,6 @@ def _with_own(measured: Sequence[MeasuredMemory], own: Sequence[str]) -> MemoryM
     base, weights, *others = nnls(rows / scale, np.ones(len(measured)))[0] / scale
     whole = 2.0**16
     return MemoryModel(
-        base=round(float(base) / whole) * whole, weights=rounded(float(weights), 2), working=1.0, origin=HERE,
-        weights_of=tuple((kind, rounded(float(factor), 2)) for kind, factor in zip(own, others, strict=True)),
+        base=round(float(base) / whole) * whole, weights=rounded(float(weights), 3), working=1.0, origin=HERE,
+        weights_of=tuple((kind, rounded(float(factor), 3)) for kind, factor in zip(own, others, strict=True)),
     )  # fmt: skip

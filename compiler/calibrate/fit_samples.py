@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...targets.calibrated_cost import activation_bytes, inner, name_of, runs_once, work
 from ...targets.calibration import Block
-from ...targets.cost import kernel_seconds, weight_bytes, weights_read
+from ...targets.cost import computed_in, kernel_seconds, weight_bytes, weights_read
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import guard_holds
@@ -79,12 +79,13 @@ def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Devi
     for index, segment in enumerate(segments):
         for kernel in segment.kernels:
             starts.append(len(member_form))
-            forms = [table.number(view, kernel.compute_dtype) for view in kernel.views]
+            dtype = computed_in(device, kernel.compute_dtype)
+            forms = [table.number(view, dtype) for view in kernel.views]
             member_form += forms
             member_kernel += [len(kernels)] * len(forms)
             seconds = _seconds(segment, kernel)
             launches = float(any(not table.free[form] for form in forms))
-            kernels.append((index, seconds, weight_bytes(kernel.views, kernel.compute_dtype), launches))
+            kernels.append((index, seconds, weight_bytes(kernel.views, dtype), launches))
         layouts += layout_seconds(segment)
     columns = list(zip(*kernels, strict=True)) or [(), (), (), ()]
     return Samples(

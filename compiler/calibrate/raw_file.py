@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 
@@ -118,7 +118,9 @@ def _segment(raw: _Segment) -> MeasuredSegment:
 
 def _view(raw: _View) -> OperatorView:
     attributes: dict[str, AttributeValue] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in raw.attributes.items() if value is not None
+        name: cast(AttributeValue, tuple(value)) if isinstance(value, list) else value
+        for name, value in raw.attributes.items()
+        if value is not None
     }
     return OperatorView(
         name=raw.name,

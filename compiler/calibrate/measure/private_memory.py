@@ -1,8 +1,8 @@
 """Private memory that a bundle takes in a process of its own: what is loaded and run, less the process before it.
 
-Counted are pages that the process has written and shares with nobody: they need memory whatever else runs. Pages of files (weights that
-are mapped, the code of libraries) are not: they can be dropped, and are private only as long as no other process maps them. The end of the
-third run counts: an arena that grew in a run is kept.
+Counted are pages of no file, and the arena, which is shared memory: they need memory whatever else runs. Pages of files (weights that are
+mapped, the code of libraries) are not: they can be dropped, are private only as long as no other process maps them, and "dirty" until a
+file that was just written is on disk. The end of the third run counts: memory that a runtime took in a run it keeps.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from ...bundle.plan_records import ValueRecord
 from ...devices.views import numpy_dtype
 from ...errors import BundleError
+from ...run.resident import STATUS
 
 CHILD = """
 import sys
@@ -36,12 +37,12 @@ LIMIT = 120.0
 
 
 def private_bytes() -> int:
-    """Of this process (Linux: Private_Dirty of smaps_rollup). 0 where the system does not tell."""
+    """Of this process (Linux: RssAnon + RssShmem). 0 where the system does not tell."""
     try:
-        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+        lines = STATUS.read_text().splitlines()
     except OSError:
         return 0
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:"))
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
 
 
 def private_memory(bundle: Path) -> tuple[int, int]:

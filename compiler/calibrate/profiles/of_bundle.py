@@ -86,15 +86,15 @@ def _kernels(path: Path, target: Target, device: Device) -> SegmentKernels:
 def _measured(
     file: ProfileFile, rows: Sequence[Row], kernels: SegmentKernels, device: Device, network: str, case: str
 ) -> tuple[MeasuredSegment, float]:
-    whole, *more = [row for row in rows if row.kind == LATENCY] or [None]
-    if more and more[0] is not None:
-        raise ProfileError(f"{case} has two LATENCY rows", where=f"{file.name}:{more[0].line}", help="one for each model and segment")
-    if whole is None:
+    latencies = [row for row in rows if row.kind == LATENCY]
+    if len(latencies) > 1:
+        raise ProfileError(f"{case} has two LATENCY rows", where=f"{file.name}:{latencies[1].line}", help="one for each model and segment")
+    if not latencies:
         raise ProfileError(
             f"{case} has no LATENCY row: what one run takes without the profiler", where=f"{file.name}:{rows[0].line}",
             help="operators under a profiler are slower than without; add the row, or --latency TIME",
         )  # fmt: skip
-    operators = [row for row in rows if row.kind != LATENCY]
+    whole, operators = latencies[0], [row for row in rows if row.kind != LATENCY]
     extra = _profiler(file)
     _check_times(file, case, operators, whole, extra, device)
     reported = [Reported(row.operator, max(0.0, row.seconds_p10 - extra * row.calls), row.calls, kind=row.kind) for row in operators]

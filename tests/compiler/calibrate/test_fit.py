@@ -23,10 +23,8 @@ from autoglmc.targets.operator_view import OperatorView
 
 TARGET = load_target("x86_cpu")
 NETWORKS, SMALL = 30, 16
-COARSE = 1e-5
-"""Seconds of an operator below which 2 % and the microsecond of a profiler's clock are alike."""
-WORTH = 1e-3
-"""Share of all time that no line of its own is spent on."""
+WORTH = 2e-3
+"""Share of all time of a kind that shows in no model: 2 % of noise in one large operator are more than all of it."""
 
 
 def measured_with_small(truth: Truth, noise: float, seed: int, profiled: bool = True) -> Measurement:
@@ -61,8 +59,8 @@ def by_language(fitted: Fitted, segment: MeasuredSegment) -> float:
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_true_rates_launch_and_dispatch_are_recovered(seed: int) -> None:
-    """From times with 2 % noise: each kind of operator within 3 % (8 % where one takes but a few
-    microseconds), and models; launch and dispatch as far as they can be told apart."""
+    """From times with 2 % noise: each kind of operator within 3 %, however short (8 % of a kind that hardly any time is spent on), and
+    models; launch and dispatch as far as they can be told apart."""
     truth = truth_of(seed)
     measurement = measured_with_small(truth, 0.02, seed)
     fitted = fit(measurement, TARGET)
@@ -77,8 +75,7 @@ def test_true_rates_launch_and_dispatch_are_recovered(seed: int) -> None:
     every = sum(true for pairs in seconds.values() for true, _ in pairs)
     for kind, pairs in seconds.items():
         true = sum(one for one, _ in pairs)
-        near = max((0.03 if true > COARSE * len(pairs) else 0.08) * true, WORTH * every)
-        assert sum(one for _, one in pairs) == pytest.approx(true, abs=near), kind
+        assert sum(one for _, one in pairs) == pytest.approx(true, rel=0.03 if true > WORTH * every else 0.08), kind
     assert fitted.calibration.blocks == (replace(BLOCK, origin=fitted.calibration.blocks[0].origin),)
     exact = measured_with_small(truth, 0.0, seed)
     off = [abs(by_language(fitted, segment) / segment.latency - 1.0) for segment in exact.segments if segment.latency]

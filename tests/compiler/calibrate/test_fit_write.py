@@ -105,7 +105,10 @@ def test_any_numbers_read_back(
         note=note or "x", version="onnxruntime 1.32.0", launch=launch, dispatch=dispatch, weights_bandwidth=bandwidth,
         weights_beyond=float(beyond) if bandwidth else 0.0, blocks=(), rates=tuple(lines), activations_bandwidth=traffic,
         holdout=Holdout(within=tuple((share, 0.1) for share in shares[:1]), median=factor, interval=interval, models=7, origin=HERE),
-        memory=MemoryModel(base=base, weights=factor, working=factor * 2, origin=HERE),
+        memory=MemoryModel(
+            base=base, weights=factor, working=factor * 2, origin=HERE, weights_of=(("Gather", factor / 2),),
+            buffers=(("Attention", factor), ("com.microsoft::Attention", 0.0)),
+        ),
         power=PowerModel(full=watts, exponent=factor, origin=HERE), origin=HERE,
     )  # fmt: skip
     found = plain(read_back(replace(FITTED, calibration=calibration), tmp_path_factory.mktemp("hw")))

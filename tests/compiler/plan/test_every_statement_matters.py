@@ -173,6 +173,8 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
         Case("memory base 1 MiB, weights 100 %, working 100 %;", "memory base 2 MiB, weights 100 %, working 100 %;"),
         Case("memory base 1 MiB, weights 100 %, working 100 %;", "memory base 1 MiB, weights 200 %, working 100 %;"),
         Case("memory base 1 MiB, weights 100 %, working 100 %;", "memory base 1 MiB, weights 100 %, working 200 %;"),
+        Case("memory base 1 MiB, weights 100 %, working 100 %;", "memory base 1 MiB, weights 100 %, working 100 %, weights MatMul 50 %;"),
+        Case("memory base 1 MiB, weights 100 %, working 100 %;", "memory base 1 MiB, weights 100 %, working 100 %, buffers MatMul 400 %;"),
     ],
     ("calibration", "power"): [
         Case("power full 2 W, exponent 0.8;", "power full 3 W, exponent 0.8;"),
