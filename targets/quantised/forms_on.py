@@ -21,7 +21,8 @@ from ..model import Device
 from ..operator_view import OperatorView
 from ..operators import key_of
 from ..precision import FORMS, NO_PRECISION, Form, FormName, Keep, Prefer, WeightFormat
-from ..support import Yes, data_dtypes, device_dtypes, guard_holds, supports
+from ..support import Yes, data_dtypes, device_dtypes, environment_of, guard_holds, supports
+from .kept import kept_line
 from .views import in_float, in_form, weights_of
 
 FLOAT_FORMS: tuple[FormName, ...] = ("fp32", "fp16")
@@ -53,9 +54,9 @@ def choices_on(device: Device, view: OperatorView) -> tuple[Choice, ...]:
         return (Choice(FORMS["fp32"]),) if isinstance(supports(device, view, NO_PRECISION), Yes) else ()
     possible = {form.name: form for form in _possible(replace(device, precision=NO_PRECISION), view)}
     name = key_of(view.domain, view.operator)
-    for keep in device.precision.keeps:
-        if name in keep.operators and guard_holds(device, view, keep.where):
-            return (Choice(possible[keep.form], None, keep),) if keep.form in possible else ()
+    keep = kept_line(device, name, environment_of(view, device))
+    if keep is not None:
+        return (Choice(possible[keep.form], None, keep),) if keep.form in possible else ()
     preferred: dict[FormName, Choice] = {}
     for line in device.precision.prefers:
         about = (not line.operators or name in line.operators) and line.form in possible and line.form not in preferred
