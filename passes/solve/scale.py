@@ -19,7 +19,7 @@ def scaled(problem: Problem) -> Problem:
 
 
 def repriced(problem: Problem, units: tuple[Unit, ...], weights: Weights) -> Problem:
-    """The problem with these units, and with handoffs and dispatches at what their seconds weigh; forms only add to that and are left out."""
+    """The problem with these units, handoffs and dispatches at what their seconds weigh; forms only add to that and are left out."""
     nets = tuple(
         replace(
             net,
