@@ -71,7 +71,7 @@ def _digest(path: Path) -> str:
 
 def time_ratios(first: Run, others: Mapping[str, Run], sample: Sample, seconds: float) -> dict[str, Any]:
     """By name the ratios, pair by pair, of the first one's time through the other's: each other is timed between two runs of the first one,
-    in an order that rotates. Seconds of this thread on the processor."""
+    in an order that rotates. Seconds of this process on the processor, all threads."""
     feeds, names = sample.steps[0], list(others)
     ratios: dict[str, list[float]] = {name: [] for name in names}
     for run in (first, *others.values()):
@@ -86,6 +86,6 @@ def time_ratios(first: Run, others: Mapping[str, Run], sample: Sample, seconds: 
 
 
 def _seconds(run: Run, feeds: Arrays) -> float:
-    start = time.thread_time()
+    start = time.process_time()
     run(feeds)
-    return time.thread_time() - start
+    return time.process_time() - start

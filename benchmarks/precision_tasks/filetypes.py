@@ -17,11 +17,11 @@ from .packages import CACHE, MAGIKA
 from .task import Sample, Task
 
 ENDINGS = {
-    "python": ".py", "pythonbytecode": ".pyc", "elf": ".so", "gzip": ".gz", "perl": ".pm", "html": ".html", "javascript": ".js", "css": ".css",
-    "json": ".json", "xml": ".xml", "svg": ".svg", "png": ".png", "markdown": ".md", "rst": ".rst", "yaml": ".yaml", "ttf": ".ttf",
-    "cmake": ".cmake", "c": ".c", "shell": ".sh", "tcl": ".tcl", "gif": ".gif", "zip": ".whl", "jar": ".jar", "sql": ".sql", "wav": ".wav",
+    "python": ".py", "pythonbytecode": ".pyc", "elf": ".so", "gzip": ".gz", "perl": ".pm", "html": ".html", "javascript": ".js",
+    "css": ".css", "json": ".json", "xml": ".xml", "svg": ".svg", "png": ".png", "markdown": ".md", "rst": ".rst", "yaml": ".yaml",
+    "ttf": ".ttf", "cmake": ".cmake", "c": ".c", "shell": ".sh", "tcl": ".tcl", "gif": ".gif", "zip": ".whl", "jar": ".jar", "sql": ".sql",
 }  # fmt: skip
-"""magika's label by the ending that says so: the right answer does not come from magika. The first KINDS of which there are enough count."""
+"""magika's label by the ending that says so: the right answer does not come from magika. The first KINDS that have enough files count."""
 KINDS = 20
 A_KIND, CALIBRATED_A_KIND, LEAST_BYTES, LOOKED_AT = 40, 2, 200, 4000
 PADDING, SHOWN, BLOCK = 256, 1024, 4096
@@ -35,7 +35,9 @@ def filetypes() -> Task:
         _collect(kept)
     with np.load(kept) as held:
         coded, kinds = held["coded"], [str(k) for k in held["kinds"]]
-    labels = json.loads(MAGIKA.members("standard_v3_3/config.min.json")["magika/models/standard_v3_3/config.min.json"])["target_labels_space"]
+    labels = json.loads(MAGIKA.members("standard_v3_3/config.min.json")["magika/models/standard_v3_3/config.min.json"])[
+        "target_labels_space"
+    ]
     samples = [Sample(({"bytes": row[None]},), labels.index(kind)) for row, kind in zip(coded, kinds, strict=True)]
     places = [kinds[:i].count(kind) for i, kind in enumerate(kinds)]
     calibration = tuple(s.steps[0] for s, place in zip(samples, places, strict=True) if place < CALIBRATED_A_KIND)
@@ -69,7 +71,9 @@ def _collect(output: Path) -> None:
     coded, kinds, count = [], [], A_KIND + CALIBRATED_A_KIND
     enough = {kind: contents for kind, contents in _found().items() if len(contents) >= count}
     if len(enough) < KINDS:
-        raise SystemExit(f"this installation has {count} different files of {len(enough)} kinds only ({', '.join(enough)}); the task needs {KINDS}")
+        raise SystemExit(
+            f"this installation has {count} different files of {len(enough)} kinds only ({', '.join(enough)}); the task needs {KINDS}"
+        )
     for kind, contents in list(enough.items())[:KINDS]:
         for digest in sorted(contents)[:count]:
             coded.append(contents[digest])

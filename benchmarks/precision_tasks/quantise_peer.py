@@ -126,7 +126,9 @@ def _aimet(source: Path, batches: Batches, output: Path) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         model = onnx.load(prepared(source, Path(folder), fuse=False))
-        simulated = QuantizationSimModel(model, param_type="int8", activation_type="int8", quant_scheme="tf_enhanced", config_file="default", path=folder)
+        simulated = QuantizationSimModel(
+            model, param_type="int8", activation_type="int8", quant_scheme="tf_enhanced", config_file="default", path=folder
+        )
         simulated.compute_encodings(batches)
         onnx.save(simulated.to_onnx_qdq(prequantize_constants=True), output)
 

@@ -21,7 +21,8 @@ CLIPS, CALIBRATED_CLIPS, CALIBRATED, SEED = 120, 8, 128, 2
 RATE, WINDOW, CONTEXT, SECONDS = 16000, 512, 64, 4
 VOICES = ("en-us", "en-gb+f3", "de+m3", "fr-fr+f2", "es+m7", "it+f4")
 LOUD, QUIET, MARGIN = 0.05, 0.003, 3
-"""Of the loudest window's deviation: above LOUD is speech, below QUIET silence; between, and MARGIN windows around a change, is not judged."""
+"""Shares of the loudest window's deviation: above LOUD is speech, below QUIET silence. What is between, and MARGIN windows around a change,
+is not judged."""
 
 
 def speech() -> Task:
@@ -35,7 +36,9 @@ def speech() -> Task:
         metric="windows told right",
         model=model,
         calibration=(),
-        wrong_calibration=tuple({"input": np.zeros((1, CONTEXT + WINDOW), np.float32), "state": np.zeros((2, 1, 128), np.float32)} for _ in range(CALIBRATED)),
+        wrong_calibration=tuple(
+            {"input": np.zeros((1, CONTEXT + WINDOW), np.float32), "state": np.zeros((2, 1, 128), np.float32)} for _ in range(CALIBRATED)
+        ),
         held_out=tuple(samples[CALIBRATED_CLIPS:]),
         reduce=lambda feeds, outputs: outputs["output"].reshape(1),
         score=_told,
