@@ -20,7 +20,7 @@ def bound(source: Path, output: Path, shapes: Mapping[str, tuple[int, ...]], con
     del model.graph.input[:], model.graph.value_info[:]
     model.graph.input.extend(kept)
     model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in fixed.items())
-    for value in kept:
+    for value in model.graph.input:
         for dim, size in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True):
             dim.Clear()
             dim.dim_value = size

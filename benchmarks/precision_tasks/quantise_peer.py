@@ -117,7 +117,6 @@ def _folded(model: onnx.ModelProto, output: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(output)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
     onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .statistics import Interval, difference
+from .statistics import Interval, difference, mean
 
 FP32, OURS = "fp32", "ours "
 SMALLEST = 1e-9
@@ -56,7 +56,7 @@ def verdicts(task: str, least: float, rows: Sequence[Row], controls: Controls) -
     by_name = {row.name: row for row in rows}
     exact = by_name[FP32]
     yield Verdict(f"fp32 is right at least {least:.0%} of the time", exact.scores.mean() >= least, f"{exact.scores.mean():.3f}")
-    yield from _controls(by_name, controls)
+    yield from _controls(least, by_name, controls)
     peers = [row for row in rows if row.form == "int8" and not row.name.startswith(OURS)]
     yield _uniform(peers, by_name.get(OURS + "int8"))
     yield _mixed(rows, by_name.get(OURS + "auto"))
@@ -67,15 +67,13 @@ def verdicts(task: str, least: float, rows: Sequence[Row], controls: Controls) -
         yield _close(exact, by_name.get(OURS + "auto"), OCR_DROP, OCR_SHARE * exact.megabytes)
 
 
-def _controls(rows: Mapping[str, Row], controls: Controls) -> Iterator[Verdict]:
+def _controls(least: float, rows: Mapping[str, Row], controls: Controls) -> Iterator[Verdict]:
     for side, scores in controls.wrong.items():
         worse = difference(scores, rows[side].scores)
         yield Verdict(f"control: {side}, calibrated with data of another kind, does worse", worse.high < 0, signed(worse))
-    chance = difference(controls.shuffled, rows[FP32].scores)
+    chance = mean(controls.shuffled)
     yield Verdict(
-        "control: against shuffled labels fp32 is right less than half as often",
-        controls.shuffled.mean() < 0.5 * rows[FP32].scores.mean(),
-        signed(chance),
+        f"control: against shuffled labels fp32 is right less than {least:.0%} of the time", chance.high < least, f"{chance.middle:.3f}"
     )
 
 

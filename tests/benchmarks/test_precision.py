@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from precision_tasks import Sample, Task
+from precision_tasks.bound import bound
 from precision_tasks.filetypes import coded_bytes
 from precision_tasks.news import _nearest
 from precision_tasks.ocr import _decoded, _distance, _read_right
@@ -76,6 +78,18 @@ def test_pairs_tell_apart_what_means_do_not() -> None:
 
 def test_the_median_of_ratios_withstands_a_slow_run() -> None:
     assert median(np.array([2.0] * 20 + [0.01])) == Interval(2.0, 2.0, 2.0)
+
+
+def test_dims_are_bound_and_inputs_that_never_change_are_constants(tmp_path: Path) -> None:
+    value = onnx.helper.make_tensor_value_info
+    inputs = [value("x", onnx.TensorProto.FLOAT, ["n", 3]), value("r", onnx.TensorProto.FLOAT, [])]
+    node = onnx.helper.make_node("Mul", ["x", "r"], ["y"])
+    graph = onnx.helper.make_graph([node], "made", inputs, [value("y", onnx.TensorProto.FLOAT, ["n", 3])])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "free.onnx")
+    made = onnx.load(bound(tmp_path / "free.onnx", tmp_path / "bound.onnx", {"x": (2, 3)}, {"r": np.array(2, np.float32)}))
+    for held in (*made.graph.input, *made.graph.output):
+        assert [dim.dim_value for dim in held.type.tensor_type.shape.dim] == [2, 3]
+    assert [i.name for i in made.graph.input] == ["x"] and [i.name for i in made.graph.initializer] == ["r"]
 
 
 def _task(**changes: object) -> Task:
@@ -151,5 +165,5 @@ def test_bad_bundles_do_not_hold(demand: str, bad: Row) -> None:
 def test_controls_that_pass_are_a_fault() -> None:
     unharmed = _rows()[1].scores
     assert not next(v for v in verdicts("news", 0.9, _rows(), Controls({"ort": unharmed}, HALF)) if "another kind" in v.demand).holds
-    assert not next(v for v in verdicts("news", 0.9, _rows(), Controls({}, HALF)) if "shuffled" in v.demand).holds
+    assert not next(v for v in verdicts("news", 0.9, _rows(), Controls({}, RIGHT)) if "shuffled" in v.demand).holds
     assert not next(iter(verdicts("news", 0.9, [Row(FP32, FP32, 90, HALF)], Controls({}, HALF * 0)))).holds
