@@ -35,10 +35,9 @@ from precision_tasks.statistics import difference, mean, median
 from precision_tasks.task import Run
 from precision_tasks.verdicts import FP32, OURS, Controls, Row, Verdict, signed, verdicts
 
-from autoglmc.compiler.errors import UserError
-
 CONTROL = "ort-static-minmax"
 SHUFFLED = 7
+OWN_FORMS = {"auto": "mixed", "int16": "a16w8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +94,8 @@ def _sides(task: Task, tools: Sequence[str], pythons: Mapping[str, str]) -> tupl
             sides.append(Side(tool, FORMATS[tool], found.path))
     for precision in PRECISIONS:
         try:
-            sides.append(Side(OURS + precision, "mixed" if precision == "auto" else precision, bundle(task, precision).folder))
-        except (NotBuiltError, UserError) as problem:
+            sides.append(Side(OURS + precision, OWN_FORMS.get(precision, precision), bundle(task, precision)))
+        except NotBuiltError as problem:
             failures[OURS + precision] = str(problem).splitlines()[0]
     return _that_open(sides, failures), failures
 
@@ -129,7 +128,7 @@ def _controls(task: Task, measured: Sequence[str], pythons: Mapping[str, str]) -
             path = found.path
             wrong[CONTROL] = _scores(task, path, lambda: onnxruntime_run(path))
     if OURS + "int8" in measured:
-        folder = bundle(task, "int8", wrong=True).folder
+        folder = bundle(task, "int8", wrong=True)
         wrong[OURS + "int8"] = _scores(task, folder, lambda: session_run(folder))
     return Controls(wrong, _scores(task, task.model, lambda: onnxruntime_run(task.model), SHUFFLED))
 

@@ -1,48 +1,54 @@
-"""Our side: bundles compiled and run through the public API alone."""
+"""Our side: bundles that the command line compiles and that the public API runs."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
-
-import autoglmc
 
 from .packages import CACHE
 from .peers import calibration_folder
 from .task import Arrays, Run, Task
 
-TARGET, SETTLED = "x86_cpu", "fp32"
-PRECISIONS = ("fp32", "fp16", "int8", "auto")
+TARGET, AS_IT_IS = "x86_cpu", "fp32"
+PRECISIONS = ("fp32", "fp16", "int8", "int16", "auto")
+COMMAND = (sys.executable, "-c", "from autoglmc.compiler.cli import main; main()")
+NEEDED = ("--precision", "--calibration-data")
+TIMEOUT = 1200
 
 
 class NotBuiltError(Exception):
-    """The installed autoglmc does not have the options that this precision needs."""
+    """There is no bundle of this precision: the options do not exist, or the command refused them."""
 
 
-def bundle(task: Task, precision: str, wrong: bool = False) -> autoglmc.Bundle:
-    """The task's model compiled for TARGET in a precision, with the samples that every side calibrates with. Raises NotBuiltError, and
-    what `autoglmc.compile` raises."""
+def bundle(task: Task, precision: str, wrong: bool = False) -> Path:
+    """The folder of the task's model compiled for TARGET in a precision, with the samples that every side calibrates with. Raises
+    NotBuiltError."""
     output = CACHE / "ours" / f"{task.name}-{precision}{'-wrong' if wrong else ''}"
-    options = _options(task, precision, wrong)
+    command = ["compile", str(task.model), "--target", TARGET, "-o", str(output)]
+    if precision != AS_IT_IS:
+        known = _ran("compile", "--help").stdout
+        if missing := [option for option in NEEDED if option not in known]:
+            raise NotBuiltError(f"not built yet: autoglmc compile has no {' and no '.join(missing)}")
+        command += ["--precision", precision, "--calibration-data", str(calibration_folder(task, wrong))]
     shutil.rmtree(output, ignore_errors=True)
     output.parent.mkdir(parents=True, exist_ok=True)
-    return autoglmc.compile(task.model, TARGET, output=output, **options)
+    done = _ran(*command)
+    if done.returncode:
+        raise NotBuiltError(next((line for line in done.stderr.splitlines() if line.startswith("error")), f"exit code {done.returncode}"))
+    return output
 
 
-def _options(task: Task, precision: str, wrong: bool) -> dict[str, str | Path]:
-    if precision == SETTLED:
-        return {}
-    known = inspect.signature(autoglmc.compile).parameters
-    missing = [name for name in ("precision", "calibration_data") if name not in known]
-    if missing:
-        raise NotBuiltError(f"not built yet: autoglmc.compile has no {' and no '.join(missing)}")
-    return {"precision": precision, "calibration_data": calibration_folder(task, wrong)}
+def _ran(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=TIMEOUT)
 
 
 def session_run(folder: Path) -> Run:
     """The bundle's own run, in one session."""
+    import autoglmc
+
     session = autoglmc.Bundle.load(folder).session()
 
     def run(feeds: Arrays) -> Arrays:
