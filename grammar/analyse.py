@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..targets.collection import no_collection
-from ..targets.model import Bucket, Device, Limit, Link, Memory, Precision, Target
+from ..targets.model import Bucket, Device, Limit, Link, Memory, Target
 from ..targets.operators import dictionary_opset
+from ..targets.precision import Precision
 from ..targets.rule_formula import facts_of
 from ..targets.rule_spec import RuleFacts, RuleSpec
 from .check.calibration import check_calibrations

@@ -23,10 +23,11 @@ from .environment import Environment, axis_letter
 from .explain import explain
 from .expression import truth
 from .formula import Expression, Unary, render
-from .model import Device, Link, OperatorRule, Precision, SupportBlock
+from .model import Device, Link, OperatorRule, SupportBlock
 from .operator_view import OperatorView, TensorView
 from .operators import key_of, version_at
 from .origin import Origin
+from .precision import Precision
 
 ALL_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 

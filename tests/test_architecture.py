@@ -145,6 +145,7 @@ DATA_IN_FOLDERS = {
     "compiler/load/contrib_types": "compiler/load",
     "compiler/load/fold": "compiler/load",
     "compiler/load/known": "compiler/load",
+    "targets/quantised": "targets",
     "targets/work": "targets",
     "compiler/load/lift": "compiler/load",
     "compiler/reference/kernels/microsoft": "compiler/reference/kernels",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ...targets.dtypes import DTYPES
 from ...targets.formula import Expression
-from ...targets.model import Link, Memory, Precision
+from ...targets.model import Link, Memory
 from ...targets.origin import Origin
+from ...targets.precision import Precision
 from ..text.syntax import Statement
 from ..words.names import suggestion_or_list
 from ..words.properties import PROPERTIES, row

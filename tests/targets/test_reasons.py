@@ -6,8 +6,8 @@ import pytest
 
 from autoglmc.grammar import parse_target
 from autoglmc.targets.explain import witness
-from autoglmc.targets.model import Precision
 from autoglmc.targets.operator_view import AttributeValue, OperatorView, TensorView
+from autoglmc.targets.precision import Precision
 from autoglmc.targets.predicates import PREDICATES
 from autoglmc.targets.support import No, Yes, environment_of, supports
 
