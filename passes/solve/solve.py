@@ -93,8 +93,8 @@ def solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float = DE
     best = best_of(problem, _improved(problem, from_cuts(problem, cases)), best)
     prices: tuple[float, ...] = ()
     if limited(problem):
-        prices, plans = _prices(problem, cases, best)
-        best = best_of(problem, plans, best)
+        prices, tried = _prices(problem, cases, best)
+        best = best_of(problem, tried, best)
     best = best or _first(problem, seconds)
     if best is None:
         return None
