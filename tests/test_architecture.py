@@ -52,7 +52,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/solve/memory": {"passes/solve"},
     "passes/solve/limits": {"passes/solve"},
     "passes/solve/overlap": {"passes/solve"},
-    "passes/precision": {"passes/graph", "targets"},
+    "passes/precision": {"passes/graph", "passes/place", "passes/solve", "targets"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {
         "passes/graph", "passes/rule", "passes/solve", "passes/solve/limits", "passes/solve/memory", "passes/solve/overlap", "targets",
@@ -74,7 +74,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/pipeline": {"passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/stages.py", "targets"},
     "compiler/precision": {
         "compiler/bundle", "compiler/cache", "compiler/devices", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/run",
-        "passes/graph", "passes/precision", "targets",
+        "passes/graph", "passes/place", "passes/precision", "passes/rule", "targets",
     },
     "compiler/plan": {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/place",

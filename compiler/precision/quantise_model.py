@@ -6,6 +6,7 @@ every intermediate result would be rounded to 8 bits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,11 @@ from ..load.bind_shapes import real_inputs
 from ..load.load_model import LoadedModel
 from ..load.source import MemoryModel
 from ..pipeline.run_passes import Stage, run_passes
+from ..pipeline.work import Work
 from ..plan.plan_model import start
 from ..quantities import count
 from .calibration_data import CalibrationData, Census, InputType, census, open_data
+from .choose import MeasuredChoice, choose
 from .kept_ranges import keep_ranges, kept_ranges, key_of
 from .plain_model import plain_model
 from .quantised_already import check_float
@@ -68,8 +71,14 @@ def quantise_model(
             found = census(data)
             ranges = calibrated(graph, data, found, request.method)
     with stage("quantise"):
-        forms = kept_forms(graph, uniform(graph, target, FORM_OF[request.precision]), ranges)
-        if not forms:
+        chosen = None
+        if request.precision == "auto" and data is not None and found is not None:
+            chosen = _chosen(work, data, found, ranges, request.method)
+            wanted = chosen.forms
+        else:
+            wanted = uniform(graph, target, FORM_OF[request.precision])
+        forms = kept_forms(graph, wanted, ranges)
+        if not forms and chosen is None:
             message = f"no operator of the model can run in {request.precision} on '{target.name}'"
             raise UsageError(message, where=where, help=f"`autoglmc show {target.name}` lists what its devices support")
         before = _weight_bytes(graph)
@@ -84,6 +93,12 @@ def quantise_model(
     )
     split = None if found is None else Split(found.samples)
     return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(found))
+
+
+def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method) -> MeasuredChoice:
+    key = key_of(plain_model(work.graph), found.sha256, method)
+    samples = Split(found.samples).calibrated(data)
+    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key)
 
 
 def input_types(model: onnx.ModelProto) -> tuple[InputType, ...]:

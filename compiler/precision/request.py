@@ -11,10 +11,10 @@ from ...targets.precision import FormName
 from ..errors import UsageError, did_you_mean
 from .ranges import Method, check_method
 
-PrecisionName = Literal["fp32", "fp16", "int8", "int16"]
+PrecisionName = Literal["fp32", "fp16", "int8", "int16", "auto"]
 PRECISIONS: tuple[PrecisionName, ...] = get_args(PrecisionName)
 FORM_OF: Mapping[PrecisionName, FormName] = {"fp32": "fp32", "fp16": "fp16", "int8": "a8w8", "int16": "a16w8"}
-"""The form of every operator that a device of the target runs in it."""
+"""The form of every operator that a device of the target runs in it; "auto" chooses one for each."""
 Data = str | Path | Iterable[Mapping[str, Any]]
 
 
@@ -39,6 +39,9 @@ def request_of(precision: str | None, data: Data | None, method: str | None = No
                 raise UsageError(f"{option} needs --precision or --calibration-data")
         return None
     name = _checked(precision or "int8")
+    if data is None and name == "auto":
+        help = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
+        raise UsageError("--precision auto needs calibration data: what each operator loses is measured on it", help=help)
     if data is None and name.startswith("int"):
         help = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
         raise UsageError(f"--precision {name} needs calibration data: ranges of tensors are not known without", help=help)

@@ -45,7 +45,7 @@ def uniform(graph: Graph, target: Target, wanted: FormName) -> dict[str, Form]:
         form = next((form for device in order for form in forms.get(device.name, ()) if form.name == wanted), None)
         if form is not None:
             found[node.writes[0]] = form
-    return _without_idle_moves(graph, found)
+    return without_idle_moves(graph, found)
 
 
 def _forms(graph: Graph, node: Node, device: Device) -> tuple[Form, ...]:
@@ -57,7 +57,7 @@ def _forms(graph: Graph, node: Node, device: Device) -> tuple[Form, ...]:
     return forms
 
 
-def _without_idle_moves(graph: Graph, forms: Mapping[str, Form]) -> dict[str, Form]:
+def without_idle_moves(graph: Graph, forms: Mapping[str, Form]) -> dict[str, Form]:
     """Without what moves values between floats: from the front what reads integers stays, from the back what integers alone read."""
     computes = {name for name, form in forms.items() if form.quantised and not _moves(graph, name)}
     kept = dict(forms)
