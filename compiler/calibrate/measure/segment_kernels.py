@@ -12,6 +12,7 @@ from ....passes.place.candidates import Implementation
 from ....passes.place.kernels import group_kernels, reader_in
 from ....passes.place.place_operators import ask
 from ....passes.place.quantised import INTO, OUT, quantised_units
+from ....targets.cost import kernel_seconds, runs_once
 from ....targets.dtypes import FLOATS
 from ....targets.model import Device, Target
 from ....targets.operator_view import OperatorView
@@ -32,6 +33,8 @@ class Kernel:
     """The tensors that these write."""
     views: tuple[OperatorView, ...]
     compute_dtype: str
+    stated: float = 0.0
+    """Seconds by the target's roofline; 0 where it is done when the model is loaded, or only another view of its input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def segment_kernels(model: onnx.ModelProto, target: Target, device: Device) -> S
     carried = _carried(graph, asked.nodes, answers)
     free = {id(node) for nodes in carried.values() for node in nodes}
     nodes = [node for node in asked.nodes if id(node) not in free]
-    kernels = [_kernel(graph, device, group, answers, carried) for group in group_kernels(nodes, device.kernels, reader_in(graph))]
+    kernels = [_kernel(graph, target, device, group, answers, carried) for group in group_kernels(nodes, device.kernels, reader_in(graph))]
     read = {name for node in asked.nodes for name in node.reads}
     weights = sum(graph.tensor(name).bytes or 0 for name in read if name in graph.constants)
     return SegmentKernels(tuple(kernels), weights + sum(node.body_bytes for node in asked.nodes))
@@ -78,7 +81,12 @@ def _costs_nothing(answer: object) -> bool:
 
 
 def _kernel(
-    graph: Graph, device: Device, group: Sequence[Node], answers: Mapping[int, object], carried: Mapping[int, Sequence[Node]]
+    graph: Graph,
+    target: Target,
+    device: Device,
+    group: Sequence[Node],
+    answers: Mapping[int, object],
+    carried: Mapping[int, Sequence[Node]],
 ) -> Kernel:
     first, views = answers[id(group[0])], []
     for node in group:
@@ -89,4 +97,5 @@ def _kernel(
     dtype = first.compute_dtype if isinstance(first, Implementation) else device.peaks[0].dtype
     names = frozenset(node.name for node in members)
     writes = frozenset(name for node in members for name in node.writes)
-    return Kernel(name=group[0].name, names=names, writes=writes, views=tuple(views), compute_dtype=dtype)
+    stated = 0.0 if all(map(runs_once, views)) else kernel_seconds(target, device, views, dtype)
+    return Kernel(name=group[0].name, names=names, writes=writes, views=tuple(views), compute_dtype=dtype, stated=stated)
