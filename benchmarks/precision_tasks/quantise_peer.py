@@ -18,12 +18,14 @@ Batches = list[dict[str, np.ndarray]]
 BLOCK = 32
 
 
-def prepared(source: Path, folder: Path, fuse: bool = True) -> Path:
-    """Constants folded, constant branches taken, shapes inferred; with the fusions that quantisers want."""
+def prepared(source: Path, folder: Path, fuse: bool = True, keep_matmul: bool = False) -> Path:
+    """Constants folded, constant branches taken, shapes inferred; with the fusions that quantisers want. `keep_matmul`: onnxruntime's
+    optimiser, which joins MatMul and Add into a Gemm that weight-only and dynamic quantisers leave alone, only where branches need it."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     path = folder / "prepared.onnx"
-    quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
+    branches = any(node.op_type == "If" for node in onnx.load(source).graph.node)
+    quant_pre_process(str(source), str(path), skip_symbolic_shape=True, skip_optimization=keep_matmul and not branches)
     if fuse:
         from onnxruntime.transformers.fusion_fastgelu import FusionFastGelu
         from onnxruntime.transformers.fusion_gelu import FusionGelu
@@ -77,16 +79,22 @@ def _dynamic(source: Path, batches: Batches, output: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as folder:
-        quantize_dynamic(prepared(source, Path(folder)), output, per_channel=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            prepared(source, Path(folder), fuse=False, keep_matmul=True), output, per_channel=True, weight_type=QuantType.QInt8
+        )
 
 
-def _int4(source: Path, batches: Batches, output: Path) -> None:
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+def _int4(*kinds: str) -> Callable[[Path, Batches, Path], None]:
+    def quantise(source: Path, batches: Batches, output: Path) -> None:
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    with tempfile.TemporaryDirectory() as folder:
-        quantiser = MatMulNBitsQuantizer(onnx.load(prepared(source, Path(folder))), block_size=BLOCK, is_symmetric=False)
+        with tempfile.TemporaryDirectory() as folder:
+            model = onnx.load(prepared(source, Path(folder), fuse=False, keep_matmul=True))
+        quantiser = MatMulNBitsQuantizer(model, block_size=BLOCK, is_symmetric=False, op_types_to_quantize=kinds)
         quantiser.process()
         quantiser.model.save_model_to_file(str(output))
+
+    return quantise
 
 
 def _fp16(source: Path, batches: Batches, output: Path) -> None:
@@ -138,7 +146,8 @@ TOOLS: Mapping[str, Callable[[Path, Batches, Path], None]] = {
     "ort-static-percentile": _static("Percentile"),
     "ort-static-a16w8": _static("MinMax", sixteen=True),
     "ort-dynamic": _dynamic,
-    "ort-int4": _int4,
+    "ort-int4": _int4("MatMul"),
+    "ort-int4-gather": _int4("MatMul", "Gather"),
     "ort-fp16": _fp16,
     "nncf": _nncf(fuse=False),
     "nncf-fused": _nncf(fuse=True),
