@@ -89,7 +89,7 @@ def _int4(*kinds: str) -> Callable[[Path, Batches, Path], None]:
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
         with tempfile.TemporaryDirectory() as folder:
-            model = onnx.load(prepared(source, Path(folder), fuse=False, keep_matmul=True))
+            model = onnx.load(prepared(source, Path(folder), keep_matmul=True))
         quantiser = MatMulNBitsQuantizer(model, block_size=BLOCK, is_symmetric=False, op_types_to_quantize=kinds)
         quantiser.process()
         quantiser.model.save_model_to_file(str(output))
