@@ -16,8 +16,8 @@ from .task import Arrays, Task
 
 FORMATS: Mapping[str, str] = {
     "ort-static-minmax": "int8", "ort-static-entropy": "int8", "ort-static-percentile": "int8", "nncf": "int8", "nncf-fused": "int8",
-    "aimet": "int8", "ort-dynamic": "dynamic", "ort-static-a16w8": "a16w8", "ort-int4": "int4", "ort-int4-gather": "int4",
-    "ort-fp16": "fp16",
+    "aimet": "int8", "aimet-fused": "int8", "ort-dynamic": "dynamic", "ort-static-a16w8": "a16w8", "ort-int4": "int4",
+    "ort-int4-gather": "int4", "ort-fp16": "fp16",
 }  # fmt: skip
 """Which uniform format each peer makes; `int8` are activations and weights of 8 bits, ranges from the calibration samples."""
 TIMEOUT = 900
