@@ -59,7 +59,7 @@ class Side:
 
 def main() -> int:
     asked = _arguments()
-    pythons = {"aimet": asked.aimet} if asked.aimet else {}
+    pythons = dict.fromkeys(("aimet", "aimet-fused"), asked.aimet) if asked.aimet else {}
     held: list[Verdict] = []
     for name in asked.tasks or TASKS:
         task = TASKS[name]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from .task import Arrays, Task
 
 FORMATS: Mapping[str, str] = {
     "ort-static-minmax": "int8", "ort-static-entropy": "int8", "ort-static-percentile": "int8", "nncf": "int8", "nncf-fused": "int8",
-    "aimet": "int8", "ort-dynamic": "dynamic", "ort-static-a16w8": "a16w8", "ort-int4": "int4", "ort-fp16": "fp16",
+    "aimet": "int8", "aimet-fused": "int8", "ort-dynamic": "dynamic", "ort-static-a16w8": "a16w8", "ort-int4": "int4",
+    "ort-int4-gather": "int4", "ort-fp16": "fp16",
 }  # fmt: skip
 """Which uniform format each peer makes; `int8` are activations and weights of 8 bits, ranges from the calibration samples."""
 TIMEOUT = 900
+SCRIPT = Path(__file__).with_name("quantise_peer.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +35,19 @@ class Made:
 
 def made(task: Task, tool: str, pythons: Mapping[str, str], wrong: bool = False) -> Made:
     """What the peer makes of the task's model; with `wrong` from calibration data of another kind. `pythons`: an interpreter by tool."""
-    folder = CACHE / "peers" / f"{task.name}-{task.digest()}{'-wrong' if wrong else ''}"
-    output, problem = folder / f"{tool}.onnx", folder / f"{tool}.problem.txt"
-    if problem.exists():
-        return Made(None, problem.read_text())
+    folder = CACHE / "peers" / f"{task.name}-{task.digest()}-{_tools()}{'-wrong' if wrong else ''}"
+    output = folder / f"{tool}.onnx"
     if not output.exists():
         data = calibration_folder(task, wrong)
-        failed = _quantised([pythons.get(tool, sys.executable), tool, str(task.model), str(data), str(output)])
-        if failed:
-            problem.write_text(failed)
-            return Made(None, failed)
+        problem = _quantised([pythons.get(tool, sys.executable), tool, str(task.model), str(data), str(output)])
+        if problem:
+            return Made(None, problem)
     return Made(output)
+
+
+def _tools() -> str:
+    """Of how the peers are called: files that an older script made are not taken."""
+    return hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:8]
 
 
 def calibration_folder(task: Task, wrong: bool = False) -> Path:
@@ -62,7 +67,7 @@ def _quantised(arguments: list[str]) -> str:
     output = Path(rest[-1])
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        command = [python, str(Path(__file__).with_name("quantise_peer.py")), *rest]
+        command = [python, str(SCRIPT), *rest]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env={**os.environ, "OMP_NUM_THREADS": "1"})
     except subprocess.TimeoutExpired:
         return f"not done after {TIMEOUT} s"

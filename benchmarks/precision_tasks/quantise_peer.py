@@ -13,17 +13,25 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.version_converter
 
 Batches = list[dict[str, np.ndarray]]
 BLOCK = 32
 
 
-def prepared(source: Path, folder: Path, fuse: bool = True) -> Path:
-    """Constants folded, constant branches taken, shapes inferred; with the fusions that quantisers want."""
+def prepared(source: Path, folder: Path, fuse: bool = True, keep_matmul: bool = False, opset: int = 0) -> Path:
+    """Constants folded, constant branches taken, shapes inferred; with the fusions that quantisers want. `keep_matmul`: onnxruntime's
+    optimiser, which joins MatMul and Add into a Gemm that weight-only and dynamic quantisers leave alone, only where branches need it.
+    `opset`: lift the model to at least that one first."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     path = folder / "prepared.onnx"
-    quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
+    model = onnx.load(source)
+    if model.opset_import[0].version < opset:
+        source = folder / "lifted.onnx"
+        onnx.save(onnx.version_converter.convert_version(model, opset), source)
+    branches = any(node.op_type == "If" for node in model.graph.node)
+    quant_pre_process(str(source), str(path), skip_symbolic_shape=True, skip_optimization=keep_matmul and not branches)
     if fuse:
         from onnxruntime.transformers.fusion_fastgelu import FusionFastGelu
         from onnxruntime.transformers.fusion_gelu import FusionGelu
@@ -50,12 +58,19 @@ def _static(method: str, sixteen: bool = False) -> Callable[[Path, Batches, Path
     def quantise(source: Path, batches: Batches, output: Path) -> None:
         from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-        with tempfile.TemporaryDirectory() as folder:
+        def attempt(path: Path, **extra: bool) -> None:
             quantize_static(
-                prepared(source, Path(folder)), output, _reader(batches), quant_format=QuantFormat.QDQ, per_channel=True,
-                activation_type=QuantType.QUInt16 if sixteen else QuantType.QUInt8, weight_type=QuantType.QInt8,
-                calibrate_method=getattr(CalibrationMethod, method),
+                path, output, _reader(batches), quant_format=QuantFormat.QDQ, per_channel=True, weight_type=QuantType.QInt8,
+                activation_type=QuantType.QUInt16 if sixteen else QuantType.QUInt8, calibrate_method=getattr(CalibrationMethod, method),
+                extra_options=extra,
             )  # fmt: skip
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = prepared(source, Path(folder), opset=17 if sixteen else 0)
+            try:
+                attempt(path)
+            except ValueError:  # onnxruntime 1.32 compares the scales of a whole array where a channel's bias is small (magika)
+                attempt(path, QDQDisableWeightAdjustForInt32Bias=True)
 
     return quantise
 
@@ -77,16 +92,22 @@ def _dynamic(source: Path, batches: Batches, output: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as folder:
-        quantize_dynamic(prepared(source, Path(folder)), output, per_channel=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            prepared(source, Path(folder), fuse=False, keep_matmul=True), output, per_channel=True, weight_type=QuantType.QInt8
+        )
 
 
-def _int4(source: Path, batches: Batches, output: Path) -> None:
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+def _int4(*kinds: str) -> Callable[[Path, Batches, Path], None]:
+    def quantise(source: Path, batches: Batches, output: Path) -> None:
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    with tempfile.TemporaryDirectory() as folder:
-        quantiser = MatMulNBitsQuantizer(onnx.load(prepared(source, Path(folder))), block_size=BLOCK, is_symmetric=False)
+        with tempfile.TemporaryDirectory() as folder:
+            model = onnx.load(prepared(source, Path(folder), keep_matmul=True))
+        quantiser = MatMulNBitsQuantizer(model, block_size=BLOCK, is_symmetric=False, op_types_to_quantize=kinds)
         quantiser.process()
         quantiser.model.save_model_to_file(str(output))
+
+    return quantise
 
 
 def _fp16(source: Path, batches: Batches, output: Path) -> None:
@@ -120,16 +141,17 @@ def _folded(model: onnx.ModelProto, output: Path) -> None:
     onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def _aimet(source: Path, batches: Batches, output: Path) -> None:
-    from aimet_onnx import QuantizationSimModel
+def _aimet(fuse: bool, scheme: str) -> Callable[[Path, Batches, Path], None]:
+    def quantise(source: Path, batches: Batches, output: Path) -> None:
+        from aimet_onnx import QuantizationSimModel
 
-    with tempfile.TemporaryDirectory() as folder:
-        model = onnx.load(prepared(source, Path(folder), fuse=False))
-        simulated = QuantizationSimModel(
-            model, param_type="int8", activation_type="int8", quant_scheme="tf_enhanced", config_file="default", path=folder
-        )
-        simulated.compute_encodings(batches)
-        onnx.save(simulated.to_onnx_qdq(prequantize_constants=True), output)
+        with tempfile.TemporaryDirectory() as folder:
+            model = onnx.load(prepared(source, Path(folder), fuse))
+            simulated = QuantizationSimModel(model, param_type="int8", activation_type="int8", quant_scheme=scheme, path=folder)
+            simulated.compute_encodings(batches)
+            onnx.save(simulated.to_onnx_qdq(prequantize_constants=True), output)
+
+    return quantise
 
 
 TOOLS: Mapping[str, Callable[[Path, Batches, Path], None]] = {
@@ -138,11 +160,13 @@ TOOLS: Mapping[str, Callable[[Path, Batches, Path], None]] = {
     "ort-static-percentile": _static("Percentile"),
     "ort-static-a16w8": _static("MinMax", sixteen=True),
     "ort-dynamic": _dynamic,
-    "ort-int4": _int4,
+    "ort-int4": _int4("MatMul"),
+    "ort-int4-gather": _int4("MatMul", "Gather"),
     "ort-fp16": _fp16,
     "nncf": _nncf(fuse=False),
     "nncf-fused": _nncf(fuse=True),
-    "aimet": _aimet,
+    "aimet": _aimet(fuse=False, scheme="tf_enhanced"),
+    "aimet-fused": _aimet(fuse=True, scheme="min_max"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,16 @@ import onnx
 import pytest
 from precision_tasks import Sample, Task
 from precision_tasks.bound import bound
+from precision_tasks.execute import onnxruntime_run, size
 from precision_tasks.filetypes import coded_bytes
 from precision_tasks.news import _nearest
 from precision_tasks.ocr import _decoded, _distance, _read_right
+from precision_tasks.quantise_peer import TOOLS
 from precision_tasks.speech import _told, _truth
 from precision_tasks.statistics import Interval, difference, mean, median
 from precision_tasks.verdicts import FP32, Controls, Row, Verdict, verdicts
 
+ROOT = Path(__file__).resolve().parents[2]
 CHARACTERS = ["", "a", "b", " "]
 GENERATOR = np.random.default_rng(0)
 RIGHT = np.ones(400)
@@ -167,3 +171,42 @@ def test_controls_that_pass_are_a_fault() -> None:
     assert not next(v for v in verdicts("news", 0.9, _rows(), Controls({"ort": unharmed}, HALF)) if "another kind" in v.demand).holds
     assert not next(v for v in verdicts("news", 0.9, _rows(), Controls({}, RIGHT)) if "shuffled" in v.demand).holds
     assert not next(iter(verdicts("news", 0.9, [Row(FP32, FP32, 90, HALF)], Controls({}, HALF * 0)))).holds
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """bert_tiny with its dims bound: seven LayerNormalization and three GELU in parts."""
+    source = ROOT / "tests" / "models" / "bert_tiny.onnx"
+    shapes = {i.name: (1, 8) for i in onnx.load(source).graph.input}
+    return bound(source, tmp_path_factory.mktemp("encoder") / "bound.onnx", shapes)
+
+
+def _feeds(path: Path) -> dict[str, np.ndarray]:
+    return {i.name: np.ones((1, 8), np.int64) for i in onnx.load(path).graph.input}
+
+
+@pytest.mark.parametrize(
+    ("tool", "kinds"),
+    [("ort-static-minmax", {"LayerNormalization": 7, "Gelu": 3}), ("ort-dynamic", {"MatMulInteger": 12}), ("ort-fp16", {"Cast": 1})],
+)
+def test_a_peer_gets_its_own_fusions_and_answers(encoder: Path, tmp_path: Path, tool: str, kinds: Mapping[str, int]) -> None:
+    output = tmp_path / "made.onnx"
+    TOOLS[tool](encoder, [_feeds(encoder)] * 2, output)
+    found = Counter(node.op_type for node in onnx.load(output).graph.node)
+    assert all(found[kind] >= count for kind, count in kinds.items()), found
+    exact, here = (onnxruntime_run(path)(_feeds(encoder)) for path in (encoder, output))
+    for name, array in exact.items():
+        assert np.abs(here[name] - array).max() < 0.5 * array.std()
+    assert size(output) < 0.6 * size(encoder)
+
+
+def test_calibrated_with_something_else_a_peer_does_worse(encoder: Path, tmp_path: Path) -> None:
+    """The control can fail: ranges of one sample do not hold what another one gives."""
+    distances = []
+    other = {name: (np.arange(8)[None] * 31 + 5) if "ids" in name and "type" not in name else a for name, a in _feeds(encoder).items()}
+    for i, batches in enumerate(([other], [_feeds(encoder)])):
+        output = tmp_path / f"{i}.onnx"
+        TOOLS["ort-static-minmax"](encoder, batches, output)
+        exact, here = (onnxruntime_run(path)(other) for path in (encoder, output))
+        distances.append(sum(float(np.abs(here[name] - exact[name]).mean()) for name in exact))
+    assert distances[0] < distances[1]
