@@ -143,6 +143,17 @@ def test_a_screen_says_it() -> None:
     assert second == "outside: less than 0.1 % on cpu: no rate for Tanh ('tanh_2')"
 
 
+def test_a_kind_that_was_not_measured_is_outside_whatever_its_size() -> None:
+    """The line names the operator, and lists what keeps to its rate: another kind, and an operator that only shares the number, do not."""
+    across = rate("Relu", "Tanh", "Exp", value=1e9, measure="elements", seen=Range(1.0, 1e9), kinds=("Relu", "Exp fp16"))
+    found = plan(chain([("Relu", 5000), ("Tanh", 5000), ("Exp", 5000)]), host(calibration(across))).confidence
+    assert found is not None
+    assert {(one.reason, one.detail) for one in found.uncovered} == {
+        ("the rate for Tanh is that of other operators", ""),
+        ("Exp of a kind that was not measured", "plain, measured fp16"),
+    }
+
+
 def test_kernels_of_one_reason_are_one_line_whatever_their_sizes() -> None:
     """Largest share first, each with the operator that has most of it."""
     from msgspec import to_builtins
