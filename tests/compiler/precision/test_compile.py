@@ -83,7 +83,7 @@ def test_the_saved_model_is_what_the_bundle_computes(model: Path, data: Path, tm
         feeds = {"x": sample[None]}
         np.testing.assert_array_equal(session.run(None, feeds)[0], bundle.run(feeds)["y"])
     assert bundle.verify(tmp_path / "q.onnx").verified
-    with pytest.raises(VerifyError, match="compiled from a quantised form of this model"):
+    with pytest.raises(VerifyError, match="compiled from a quantised form of this model, so it is verified against that"):
         bundle.verify(model)
 
 
