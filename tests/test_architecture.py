@@ -133,8 +133,8 @@ ARROWS: dict[str, set[str]] = {
     "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/guard", "compiler/hw"},
     "passes/stages.py": {"passes/graph", "passes/layout", "passes/library.py", "passes/rule", "passes/simplify"},
     "compiler/api": {
-        "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/run", "compiler/surgery",
-        "compiler/verify", "targets",
+        "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/precision", "compiler/run",
+        "compiler/surgery", "compiler/verify", "targets",
     },
 }  # fmt: skip
 """A folder (or a file that lies beside folders), and what it may import besides itself. TYPE_CHECKING imports count."""

@@ -73,9 +73,9 @@ class Job:
         return made
 
     def of(self, model: Source) -> Job:
-        """The same for another model with the same inputs, on the same clock."""
+        """The same for a model that was made of the loaded one, whose dims are bound, on the same clock."""
         made = copy.copy(self)
-        made.model = model
+        made.model, made._shapes = model, None
         return made
 
     def load(self) -> LoadedModel:

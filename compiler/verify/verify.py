@@ -73,7 +73,10 @@ def verify(
 
 
 def _same_model(source: Source, bundle: Verifiable) -> None:
-    found = model_sha256(source)
+    found, precision = model_sha256(source), bundle.manifest.precision
+    if precision is not None and found == precision.source_sha256:
+        message = "the bundle was compiled from a quantised form of this model, so it is verified against that"
+        raise VerifyError(message, where=str(source), help="give the file of --save-quantized")
     if found != bundle.manifest.model.sha256:
         kind = "model" if isinstance(source, MemoryModel) else "file"
         hashes = f"model.sha256 is {bundle.manifest.model.sha256[:12]}…, this {kind}'s is {found[:12]}…"

@@ -43,7 +43,9 @@ def writable(graph: Graph, node: Node, form: Form) -> bool:
     weights = weight_operands(graph, node)
     if form.block:
         return any(inner_axis(graph, node, k) is not None for k in weights)
-    return bool(weights) and node.operator in ("Conv", "ConvTranspose", "Gemm", "MatMul", "Gather")
+    if node.operator == "Gather":
+        return bool(weights) and graph.attribute(node, "axis") in (None, 0) and len(graph.tensor(node.inputs[0]).shape or ()) == 2
+    return bool(weights) and node.operator in ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def _takes_half(graph: Graph, node: Node) -> bool:

@@ -15,6 +15,10 @@ Key = tuple[str, str]
 """A tensor, and the dtype that it is held in."""
 
 
+MASKED, FAR_BELOW = -1e4, 64.0
+"""Numbers below the first that Softmax reads are masked: its result is 0 as well where they lie so far below 0."""
+
+
 @dataclass(slots=True)
 class Sharing:
     """Sets of tensors of one scale."""
@@ -67,7 +71,11 @@ def range_of(graph: Graph, tensor: str, ranges: Mapping[str, Range]) -> Range | 
     value = graph.value(tensor)
     if value is not None:
         return Range(float(value.min()), float(value.max())) if value.size else Range(0.0, 0.0)
-    return ranges.get(tensor)
+    found = ranges.get(tensor)
+    users = graph.users(tensor)
+    if found is not None and found.low < MASKED and users and not graph.is_output(tensor) and all(user.kind == "Softmax" for user in users):
+        return Range(max(found.low, -max(FAR_BELOW, 4 * abs(found.high))), found.high)
+    return found
 
 
 def _of_all(graph: Graph, keys: Iterable[Key], ranges: Mapping[str, Range], symmetric: bool) -> Steps:
