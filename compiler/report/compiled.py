@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..quantities import amount, count, margin, size, time
+from ..quantities import amount, count, margin, shown, size, time
 from .confidence import confidence_lines, interval
 from .layout import console, print_table, say
 from .printable import printable
@@ -110,12 +110,12 @@ def _aim(objective: Facts) -> str:
     """What the plan was chosen for, where that is not latency."""
     kind = str(objective["name"])
     kind = {"overlap": "latency", "throughput": "latency"}.get(kind, kind)
-    shown, bound = (amount(kind, objective[key]) for key in ("value", "lower_bound"))
+    value, bound = (shown(kind, objective[key]) for key in ("value", "lower_bound"))
     what = {
-        "overlap": f"{shown} with devices at work at once",
-        "throughput": f"{shown} between pipelined requests",
-        "energy": f"{shown} a run",
-        "memory": f"{shown} of memory at once at least, as far as the placement decides it",
+        "overlap": f"{value} with devices at work at once",
+        "throughput": f"{value} between pipelined requests",
+        "energy": f"{value} a run",
+        "memory": f"{value} of memory at once at least, as far as the placement decides it",
     }[objective["name"]]
     proof = "proven optimal" if objective["proven_optimal"] else f"within {objective['gap'] * 100:.1f} % of the bound {bound}"
     return f"chosen for {objective['name']}: {what}; {proof}"
@@ -183,7 +183,7 @@ def _print_limits(screen: Console, rows: Sequence[Facts], source: SourceLines) -
         if facts["value"] is None:
             lines.append(Text(f"{facts['name']} {bound}: not measured ({facts['origin']})", style="yellow"))
         else:
-            value, left = amount(kind, facts["value"]), margin(kind, facts["margin"])
+            value, left = shown(kind, facts["value"]), margin(kind, facts["margin"])
             doubt = ", UNPROVEN" if facts["unproven"] else ""
             line = f"{facts['name']} {value} {bound}, margin {left} ({facts['basis']}, {facts['origin']}){doubt}"
             lines.append(Text(line, style="yellow" if doubt else ""))
