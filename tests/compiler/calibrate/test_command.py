@@ -188,7 +188,7 @@ def test_remarks_are_calibrate_s_and_check_s_and_one_line_elsewhere(capsys: pyte
     cli.run(["check", "few.hw"])
     listed = "".join(capsys.readouterr())
     assert listed.count("warning[HW0704]") == listed.count("info[HW0707]") == 3
-    Path("raw.json").write_bytes(raw_bytes(measured(truth_of(1), 12, 0.01)))
+    Path("raw.json").write_bytes(raw_bytes(measured(truth_of(1), 1, 0.01)))
     cli.run(["calibrate", "--target", "x86_cpu", "--raw", "raw.json", "--keep-failed", "--json"])
     remarks = json.loads(capsys.readouterr().out)["remarks"]
     codes = [found for found in analyse_target(Path("x86_cpu.measured.hw")).diagnostics if found.code in REMARKS]
