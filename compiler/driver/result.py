@@ -14,6 +14,7 @@ from ...passes.place.objectives import LATENCY
 from ...passes.place.placed import Placement
 from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
+from ..bundle.precision_record import PrecisionRecord
 from ..bundle.verification_record import SegmentVerdict
 from ..emit.facts import implementations
 from ..emit.package import parts
@@ -150,6 +151,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
             | {"value": r.value, "margin": r.margin, "origin": r.origin, "unproven": r.unproven}
             for r in result.manifest.limits
         ],
+        "precision": None if result.manifest.precision is None else _precision(result.manifest.precision),
         "rewrites": _rewrites(result),
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in result.manifest.guesses],
         "search": [structs.asdict(one) for one in result.manifest.search],
@@ -158,6 +160,13 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "passes": [asdict(checked) for checked in result.checked],
         "verification": {"skipped": verification} if isinstance(verification, str) else verification.as_json(),
     }
+
+
+def _precision(record: PrecisionRecord) -> dict[str, Any]:
+    """How many operators are in which form, where scales come from, and what became of weights and accuracy."""
+    facts: dict[str, Any] = to_builtins(record)
+    facts["operators"] = dict(sorted(Counter(record.forms.values()).items()))
+    return facts
 
 
 def _latency(result: CompileResult, placement: Placement) -> dict[str, Any]:

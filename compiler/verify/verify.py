@@ -25,7 +25,7 @@ from .evidence import Evidence
 from .expected import ExpectedOutput, check_asked, hold_expected, words
 from .grounds import grounds
 from .judge import judge
-from .limits import broken, held
+from .limits import JUDGED, broken, held
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
 from .stages import Stage, judge_stages
@@ -180,7 +180,7 @@ class _Comparison:
         terms = terms.at_last if self._last else terms
         if not self.approximated:
             return terms
-        stated = any(limit.kind in ("accuracy", "error") for limit in self.manifest.limits)
+        stated = any((limit.kind, limit.subject) in JUDGED for limit in self.manifest.limits)
         return replace(terms, free=True) if stated else replace(terms, loose=APPROXIMATE)
 
     def _answer(

@@ -20,6 +20,7 @@ from ..graph.constant_cone import CARRIES, cone
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
+from .scales import scales_of
 
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
 FORMS = CARRIES | {INTO, OUT}
@@ -160,12 +161,15 @@ def view_of(graph: Graph, node: Node, unit: QuantisedUnit) -> OperatorView:
     constant. int32 (a bias) counts as the dtype of the result."""
     dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
     sources = {member.outputs[0]: graph.tensor(member.inputs[0]) for member in unit.members if member.kind == OUT}
+    quantising = {member.outputs[0]: member for member in unit.members if member.kind == OUT}
+    quantising |= {member.inputs[0]: member for member in unit.members if member.kind == INTO}
 
     def seen(tensor: TensorView) -> TensorView:
-        source = sources.get(tensor.name)
+        source, by = sources.get(tensor.name), quantising.get(tensor.name)
+        scales = scales_of(graph, by) if by is not None else None
         if source is None:
-            return replace(tensor, dtype=dtype) if tensor.dtype in FLOATS else tensor
-        return replace(tensor, dtype=dtype if source.dtype == "int32" else source.dtype, const=source.const)
+            return replace(tensor, dtype=dtype, scales=scales) if tensor.dtype in FLOATS else tensor
+        return replace(tensor, dtype=dtype if source.dtype == "int32" else source.dtype, const=source.const, scales=scales)
 
     view = graph.view(node)
     inputs = {label: seen(tensor) for label, tensor in view.inputs.items()}

@@ -1,0 +1,132 @@
+"""From a float model and calibration data to a quantised model: recovered and simplified first, then calibrated, then written in its forms.
+
+What exporters scatter over many operators (GELU, LayerNorm) is one operator again before any range is taken: between the scattered ones
+every intermediate result would be rounded to 8 bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...passes.graph.graph import Graph
+from ...passes.precision.eligible import kept_forms
+from ...passes.precision.quantise import quantise
+from ...passes.precision.scales import Range
+from ...passes.precision.unit_forms import uniform
+from ...targets.model import Target
+from ..bundle.precision_record import CalibrationRecord, PrecisionRecord
+from ..errors import UsageError
+from ..load.bind_shapes import real_inputs
+from ..load.load_model import LoadedModel
+from ..load.source import MemoryModel
+from ..pipeline.run_passes import Stage, run_passes
+from ..plan.plan_model import start
+from ..quantities import count
+from .calibration_data import CalibrationData, Census, InputType, census, open_data
+from .kept_ranges import keep_ranges, kept_ranges, key_of
+from .plain_model import plain_model
+from .quantised_already import check_float
+from .ranges import Method, ranges_of
+from .request import FORM_OF, PrecisionRequest
+from .split import Split
+
+if TYPE_CHECKING:
+    import onnx
+
+SIMPLE = "simplify"
+"""The pass after which a graph is calibrated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantisedModel:
+    """A model that was written in other forms."""
+
+    model: MemoryModel
+    record: PrecisionRecord
+    """Without the accuracy, which the bundle's own run shows."""
+    data: CalibrationData | None
+    split: Split | None
+    notes: tuple[str, ...]
+
+
+def quantise_model(
+    loaded: LoadedModel, target: Target, request: PrecisionRequest, stage: Stage, without: frozenset[str] = frozenset()
+) -> QuantisedModel:
+    """The model in the forms that `request` asks for. Raises UsageError for a model that is quantised already, for data that does not fit,
+    and where no operator can be written in the form on the target; ModelError where the model does not run on the data."""
+    where = str(loaded.source)
+    with stage("graph"):
+        work = start(loaded, target, without=without)
+    check_float(work.graph, where)
+    data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
+    run_passes(work, stage, until=SIMPLE)
+    graph = work.graph
+    found, ranges = None, dict[str, Range]()
+    if data is not None:
+        with stage("calibrate"):
+            found = census(data)
+            ranges = calibrated(graph, data, found, request.method)
+    with stage("quantise"):
+        forms = kept_forms(graph, uniform(graph, target, FORM_OF[request.precision]), ranges)
+        if not forms:
+            message = f"no operator of the model can run in {request.precision} on '{target.name}'"
+            raise UsageError(message, where=where, help=f"`autoglmc show {target.name}` lists what its devices support")
+        before = _weight_bytes(graph)
+        quantise(graph, forms, ranges)
+        model = plain_model(graph)
+    record = PrecisionRecord(
+        source_sha256=loaded.sha256,
+        calibration=None if found is None else _calibration(found, request.method),
+        forms={name: form.name for name, form in sorted(forms.items())},
+        weight_bytes=(before, _weight_bytes(graph)),
+        accuracy=(),
+    )
+    split = None if found is None else Split(found.samples)
+    return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(found))
+
+
+def input_types(model: onnx.ModelProto) -> tuple[InputType, ...]:
+    """Of the inputs of a model. Raises UsageError for one that is no tensor."""
+    from onnx import helper
+
+    found = []
+    for value in real_inputs(model.graph):
+        if not value.type.HasField("tensor_type"):
+            raise UsageError(f"the input '{value.name}' is no tensor: no calibration data can be given for it")
+        kind = value.type.tensor_type
+        shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim) if kind.HasField("shape") else None
+        found.append(InputType(value.name, helper.tensor_dtype_to_np_dtype(kind.elem_type), shape))
+    return tuple(found)
+
+
+def calibrated(graph: Graph, data: CalibrationData, found: Census, method: Method) -> dict[str, Range]:
+    """Ranges of the graph's tensors, from the cache where the same were found before."""
+    key = key_of(plain_model(graph), found.sha256, method)
+    ranges = kept_ranges(key)
+    if ranges is None:
+        split = Split(found.samples)
+        ranges = ranges_of(graph, lambda: split.calibrated(data), method)
+        keep_ranges(key, ranges)
+    return ranges
+
+
+def _calibration(found: Census, method: Method) -> CalibrationRecord:
+    return CalibrationRecord(method=method, samples=Split(found.samples).calibrating, sha256=found.sha256)
+
+
+def _notes(found: Census | None) -> tuple[str, ...]:
+    if found is None or Split(found.samples).holds_out:
+        return ()
+    if found.samples == 1:
+        return (
+            "calibrated on one sample: other inputs may lie beyond its ranges, and accuracy is measured on the same one; give 50 or more",
+        )
+    return (
+        f"none of {count(found.samples, 'sample')} is held out: accuracy is measured on those that scales were made with; give 8 or more",
+    )
+
+
+def _weight_bytes(graph: Graph) -> int:
+    read = {name for node in graph.nodes for name in node.reads} | set(graph.outputs)
+    return sum(graph.tensor(name).bytes or 0 for name in graph.constants if name in read)
