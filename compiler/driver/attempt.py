@@ -190,6 +190,7 @@ class Attempt:
             work=planned.work,
             compiled=planned.compiled,
             predicted=planned.predicted,
+            times=planned.times,
             notes=(
                 *notes_of(state.routes, planned.compiled.segments),
                 *left_out,
