@@ -15,6 +15,7 @@ from ...passes.precision.eligible import kept_forms
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import uniform
+from ...targets.dtypes import FLOATS
 from ...targets.model import Target
 from ..bundle.precision_record import CalibrationRecord, PrecisionRecord
 from ..errors import UsageError
@@ -79,8 +80,7 @@ def quantise_model(
             wanted = uniform(graph, target, FORM_OF[request.precision])
         forms = kept_forms(graph, wanted, ranges)
         if not forms and chosen is None:
-            message = f"no operator of the model can run in {request.precision} on '{target.name}'"
-            raise UsageError(message, where=where, help=f"`autoglmc show {target.name}` lists what its devices support")
+            raise _nothing_to_write(graph, target, request, where)
         before = _weight_bytes(graph)
         quantise(graph, forms, ranges)
         model = plain_model(graph)
@@ -99,6 +99,15 @@ def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[st
     key = key_of(plain_model(work.graph), found.sha256, method)
     samples = Split(found.samples).calibrated(data)
     return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key)
+
+
+def _nothing_to_write(graph: Graph, target: Target, request: PrecisionRequest, where: str) -> UsageError:
+    dtypes = {graph.tensor(name).dtype for node in graph.nodes for name in node.writes}
+    if "fp32" not in dtypes:
+        message = f"the model computes in {', '.join(sorted(dtypes & FLOATS)) or 'no floats'}, and --precision takes models of fp32"
+        return UsageError(message, where=where, help="export the model in fp32")
+    message = f"no operator of the model can run in {request.precision} on '{target.name}'"
+    return UsageError(message, where=where, help=f"`autoglmc show {target.name}` lists what its devices support")
 
 
 def input_types(model: onnx.ModelProto) -> tuple[InputType, ...]:

@@ -159,6 +159,28 @@ def test_a_model_that_is_quantised_already(data: Path, tmp_path: Path) -> None:
         compiled(made, data, tmp_path)
 
 
+def test_a_model_in_halves_is_told_so(tmp_path: Path) -> None:
+    made = save(parse("g (float16[1,4] x) => (float16[1,4] y) { y = Relu(x) }"), tmp_path)
+    with pytest.raises(UsageError, match="the model computes in fp16, and --precision takes models of fp32"):
+        compiled(made, [{"x": np.ones((1, 4), np.float16)}] * 8, tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", [["--stop-after", "simplify"], ["--pareto", "latency,memory"], ["--pass", "PASS"]])
+def test_what_it_cannot_be_combined_with(
+    option: list[str], model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.py").write_text("def f(graph): pass\nf.contract = 'exact'\n")
+    words = [word.replace("PASS", f"{tmp_path / 'own.py'}:f") for word in option]
+    assert cli.run([str(model), "--target", "x86_cpu", "--calibration-data", str(data), "-o", str(tmp_path / "out"), *words]) == 2
+    assert "and --precision exclude each other" in capsys.readouterr().err
+
+
+def test_metadata_stays(data: Path, tmp_path: Path) -> None:
+    made = wide()
+    made.metadata_props.add(key="classes", value="cat,dog")
+    assert compiled(save(made, tmp_path), data, tmp_path).metadata == {"classes": "cat,dog"}
+
+
 def test_one_sample_is_told(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "one.npz", x=np.random.default_rng(0).standard_normal((1, 256)).astype(np.float32))
     code = cli.run([str(model), "--target", "x86_cpu", "--calibration-data", str(tmp_path / "one.npz"), "-o", str(tmp_path / "out")])
