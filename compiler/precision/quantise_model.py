@@ -17,6 +17,7 @@ from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import uniform
 from ...targets.dtypes import FLOATS
 from ...targets.model import Target
+from ...targets.precision import FORMS
 from ..bundle.precision_record import CalibrationRecord, PrecisionRecord
 from ..errors import UsageError
 from ..load.bind_shapes import real_inputs
@@ -66,11 +67,14 @@ def quantise_model(
     data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
     run_passes(work, stage, until=SIMPLE)
     graph = work.graph
-    found, ranges = None, dict[str, Range]()
+    split, ranges, calibration = None, dict[str, Range](), None
     if data is not None:
         with stage("calibrate"):
             found = census(data)
-            ranges = calibrated(graph, data, found, request.method)
+            split = Split(found.samples, calibrates=FORMS[FORM_OF[request.precision]].quantised)
+            if split.calibrates:
+                ranges = calibrated(graph, data, found, request.method)
+                calibration = CalibrationRecord(method=request.method, samples=split.calibrating, sha256=found.sha256)
     with stage("quantise"):
         chosen = None
         if request.precision == "auto" and data is not None and found is not None:
@@ -86,13 +90,12 @@ def quantise_model(
         model = plain_model(graph)
     record = PrecisionRecord(
         source_sha256=loaded.sha256,
-        calibration=None if found is None else _calibration(found, request.method),
+        calibration=calibration,
         forms={name: form.name for name, form in sorted(forms.items())},
         weight_bytes=(before, _weight_bytes(graph)),
         accuracy=(),
     )
-    split = None if found is None else Split(found.samples)
-    return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(found))
+    return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(split))
 
 
 def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method) -> MeasuredChoice:
@@ -135,19 +138,15 @@ def calibrated(graph: Graph, data: CalibrationData, found: Census, method: Metho
     return ranges
 
 
-def _calibration(found: Census, method: Method) -> CalibrationRecord:
-    return CalibrationRecord(method=method, samples=Split(found.samples).calibrating, sha256=found.sha256)
-
-
-def _notes(found: Census | None) -> tuple[str, ...]:
-    if found is None or Split(found.samples).holds_out:
+def _notes(split: Split | None) -> tuple[str, ...]:
+    if split is None or split.holds_out:
         return ()
-    if found.samples == 1:
+    if split.samples == 1:
         return (
             "calibrated on one sample: other inputs may lie beyond its ranges, and accuracy is measured on the same one; give 50 or more",
         )
     return (
-        f"none of {count(found.samples, 'sample')} is held out: accuracy is measured on those that scales were made with; give 8 or more",
+        f"none of {count(split.samples, 'sample')} is held out: accuracy is measured on those that scales were made with; give 8 or more",
     )
 
 
