@@ -73,9 +73,12 @@ def _rearranged() -> Iterator[KernelModel]:
         for mode in ("DCR", "CRD"):
             yield _one("DepthToSpace", shape, blocksize=2, mode=mode)
         yield _one("SpaceToDepth", shape, blocksize=2)
-    for shape, order in (((1, 64, 4, 32), (0, 2, 1, 3)), ((1, 8, 256, 64), (0, 2, 1, 3)), ((8, 50, 64), (1, 0, 2)), ((64, 128), (1, 0))):
-        yield KernelModel(f"Transpose {_spelled(shape)} to {order}", [Step("Transpose", ("x",), attributes={"perm": list(order)})], {
-            "x": ("float32", shape),
+    orders: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+        ((1, 64, 4, 32), (0, 2, 1, 3)), ((1, 8, 256, 64), (0, 2, 1, 3)), ((8, 50, 64), (1, 0, 2)), ((64, 128), (1, 0)),
+    )  # fmt: skip
+    for whole, order in orders:
+        yield KernelModel(f"Transpose {_spelled(whole)} to {order}", [Step("Transpose", ("x",), attributes={"perm": list(order)})], {
+            "x": ("float32", whole),
         })  # fmt: skip
     for mode in ("reflect", "edge"):
         yield _one("Pad", (1, 32, 64, 64), {"p": axes(0, 0, 1, 1, 0, 0, 1, 1)}, mode=mode)
