@@ -104,7 +104,8 @@ def _int4(*kinds: str) -> Callable[[Path, Batches, Path], None]:
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
         with tempfile.TemporaryDirectory() as folder:
-            model = onnx.load(prepared(source, Path(folder), keep_matmul=True))
+            lifted = 21 if "Gather" in kinds else PER_CHANNEL  # the quantiser of Gather writes opset 21 over operators as they are
+            model = onnx.load(prepared(source, Path(folder), keep_matmul=True, opset=lifted))
         quantiser = MatMulNBitsQuantizer(model, block_size=BLOCK, is_symmetric=False, op_types_to_quantize=kinds)
         quantiser.process()
         quantiser.model.save_model_to_file(str(output))
