@@ -125,7 +125,7 @@ def test_without_measurements_limits_are_as_they_were() -> None:
     planned = plan(chain([("Relu", 1024)]), target)
     limits = check_limits(target, planned.predicted)
     assert with_doubts(limits, None) == limits
-    assert confidence_of(planned.work.placement, planned.predicted.latency) is None  # type: ignore[arg-type]
+    assert confidence_of(target, planned.times, 0.0, planned.predicted.latency) is None
 
 
 def test_a_screen_says_it() -> None:
