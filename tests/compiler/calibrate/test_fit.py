@@ -146,8 +146,8 @@ def test_the_arrays_predict_what_the_language_predicts() -> None:
 
 @pytest.mark.parametrize(("factor", "listed"), [(1.0, True), (1.2, True), (3.0, False), (0.2, False)])
 def test_a_kind_that_is_far_off_its_line_is_not_listed_and_outside(factor: float, listed: bool) -> None:
-    """Kernels of the grid alone have it; sizes are those of operators that keep to the line, so that only the kind tells. The arrays and the
-    language agree on it."""
+    """Kernels of the grid alone have it; sizes are those of operators that keep to the line, so that only the kind tells. The arrays and
+    the language agree on it."""
     import random
 
     truth = truth_of(7)
