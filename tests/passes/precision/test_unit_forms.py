@@ -54,6 +54,11 @@ def test_a_residual_between_convolutions_is_in_integers() -> None:
 
 
 @pytest.mark.parametrize("form", ["a8w8", "a16w8", "fp16"])
-def test_a_target_of_floats_runs_nothing_else(form: FormName) -> None:
+def test_a_target_of_floats_computes_in_nothing_else(form: FormName) -> None:
+    """What it can have is a table of embeddings in 8 bits: Gather, Cast and Mul are enough for that."""
     target = make_target([make_cpu()], [])
-    assert unit_forms(encoder(), target) == {} and uniform(encoder(), target, form) == {}
+    assert uniform(encoder(), target, form) == {}
+    assert [(name, {one.name for one in next(iter(forms.values()))}) for name, forms in unit_forms(encoder(), target).items()] == [
+        ("t", {"fp32", "w8"})
+    ]
+    assert {name: one.name for name, one in uniform(encoder(), target, "w8").items()} == {"t": "w8"}
