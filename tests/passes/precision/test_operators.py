@@ -34,7 +34,9 @@ NETS: dict[str, tuple[str, tuple[int, ...], dict[str, tuple[int, ...]]]] = {
     "Softmax": ("y = Softmax(x)", X, {}),
     "Sigmoid and Tanh": ("s = Sigmoid(x)  t = Tanh(x)  y = Mul(s, t)", X, {}),
     "the same operand twice": ("y = Mul(x, x)", X, {}),
-    "Clip with open ends": ("c = Conv(x, w)  d = Clip(c, low)  e = Clip(d, , high)  y = Conv(e, v)", IMAGE, {"w": (4, 4, 1, 1), "v": (4, 4, 1, 1)}),
+    "Clip with open ends": (
+        "c = Conv(x, w)  d = Clip(c, low)  e = Clip(d, , high)  y = Conv(e, v)", IMAGE, {"w": (4, 4, 1, 1), "v": (4, 4, 1, 1)},
+    ),
     "Split": ("a, b = Split<axis=1, num_outputs=2>(x)  y = Add(a, b)", X, {}),
     "Resize": ("y = Resize<mode=\"linear\">(x, , scales)", IMAGE, {}),
     "Pad": ("y = Pad(x, pads)", IMAGE, {}),
@@ -103,7 +105,7 @@ def test_rows_of_a_table(form: FormName) -> None:
 
 
 def test_blocks_at_the_end_of_a_weight_are_shorter() -> None:
-    model, x = net("MatMul")  # 40 rows: a block of 32 and one of 8
+    model, _ = net("MatMul")  # 40 rows: a block of 32 and one of 8
     graph = Graph(model)
     assert set(kept_forms(graph, {"y": FORMS["w4"]}, {})) == {"y"}
     written = plain_model(quantise(graph, {"y": FORMS["w4"]}, {}))
