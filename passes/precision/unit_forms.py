@@ -67,15 +67,16 @@ def _flexible(target: Target) -> bool:
 def _where_it_pays(graph: Graph, forms: Mapping[str, Form]) -> dict[str, Form]:
     """Without what is not between integers: its operands and its readers are in integers, or it is a product."""
     kept = dict(forms)
-    nodes = [node for node in graph.nodes if node.writes and node.writes[0] in forms and node.operator not in PRODUCTS]
-    changed = True
-    while changed:
-        changed = False
-        for node in nodes:
-            name = node.writes[0]
-            if name in kept and kept[name].quantised and not (_reads_integers(graph, node, kept) and _read_by_integers(graph, node, kept)):
-                del kept[name]
-                changed = True
+    pending = list(reversed(graph.nodes))
+    while pending:
+        node = pending.pop()
+        if node.operator in PRODUCTS or not _is_integer(kept, node):
+            continue
+        if not (_reads_integers(graph, node, kept) and _read_by_integers(graph, node, kept)):
+            del kept[node.writes[0]]
+            makers = (graph.producer(name) for name in node.reads)
+            pending += [maker for maker in makers if maker is not None]
+            pending += [user for name in node.writes for user in graph.users(name)]
     return kept
 
 
