@@ -142,6 +142,7 @@ class _Writer:
         graph, table = self.graph, node.inputs[0]
         stored, scale, _ = self.constants.weight(table, Weight(weight.stored, weight.scale.reshape(-1, 1), 0, 0, weight.dtype))
         rows = graph.node("Gather", [stored, node.inputs[1]], axis=0, hint=f"{table}_rows")
+        rows.name = node.name  # reports and costs of forms find it by that
         scales = graph.node("Gather", [scale, node.inputs[1]], axis=0, hint=f"{table}_scales")
         real = graph.node("Cast", [rows.outputs[0]], to=ELEMENT["fp32"], hint=f"{table}_fp32")
         result = graph.node("Mul", [real.outputs[0], scales.outputs[0]], hint=f"{node.outputs[0]}_rows")

@@ -50,8 +50,10 @@ def uniform(graph: Graph, target: Target, wanted: FormName) -> dict[str, Form]:
     if not flexible:
         return without_idle_moves(graph, found)
     kept = _where_it_pays(graph, found)
-    tables = {name: FORMS["w8"] for name in found if name not in kept and _is_table(graph, name)}
-    return {**kept, **tables}
+    if not FORMS[wanted].quantised or not kept:
+        return kept
+    tables = (node.writes[0] for node in graph.nodes if node.writes and _is_table(graph, node))
+    return {**kept, **{name: FORMS["w8"] for name in tables if name not in kept}}
 
 
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "FusedMatMul"})
@@ -65,22 +67,22 @@ def _flexible(target: Target) -> bool:
 def _where_it_pays(graph: Graph, forms: Mapping[str, Form]) -> dict[str, Form]:
     """Without what is not between integers: its operands and its readers are in integers, or it is a product."""
     kept = dict(forms)
-    nodes = [node for node in graph.nodes if node.writes and node.writes[0] in forms and node.operator not in PRODUCTS]
-    changed = True
-    while changed:
-        changed = False
-        for node in nodes:
-            name = node.writes[0]
-            if name in kept and kept[name].quantised and not (_reads_integers(graph, node, kept) and _read_by_integers(graph, node, kept)):
-                del kept[name]
-                changed = True
+    pending = list(reversed(graph.nodes))
+    while pending:
+        node = pending.pop()
+        if node.operator in PRODUCTS or not _is_integer(kept, node):
+            continue
+        if not (_reads_integers(graph, node, kept) and _read_by_integers(graph, node, kept)):
+            del kept[node.writes[0]]
+            makers = (graph.producer(name) for name in node.reads)
+            pending += [maker for maker in makers if maker is not None]
+            pending += [user for name in node.writes for user in graph.users(name)]
     return kept
 
 
-def _is_table(graph: Graph, name: str) -> bool:
-    """Whether the tensor is rows of a constant: then they are stored in integers, each with its scale, whatever reads them."""
-    producer = graph.producer(name)
-    return producer is not None and producer.operator == "Gather" and writable(graph, producer, FORMS["w8"])
+def _is_table(graph: Graph, node: Node) -> bool:
+    """Whether it gathers rows of a constant: what runs Gather, Cast and Mul can have them in integers, each with its scale."""
+    return node.kind == "Gather" and writable(graph, node, FORMS["w8"])
 
 
 def _reads_integers(graph: Graph, node: Node, forms: Mapping[str, Form]) -> bool:
@@ -103,7 +105,11 @@ def _forms(graph: Graph, node: Node, device: Device) -> tuple[Form, ...]:
     everything = any(block.everything for block in device.supports)
     view = graph.view(node)
     forms = tuple(choice.form for choice in choices_on(device, view) if writable(graph, node, choice.form))
-    if everything and not moves(graph, node) and (node.domain or node.operator not in INTEGER_KERNELS):
+    if not everything:
+        return forms
+    if _is_table(graph, node) and not any(form.name == "w8" for form in forms):
+        forms = (*forms, FORMS["w8"])
+    if not moves(graph, node) and (node.domain or node.operator not in INTEGER_KERNELS):
         return tuple(form for form in forms if not form.quantised)
     return forms
 

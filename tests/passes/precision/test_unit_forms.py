@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import onnx
 import pytest
@@ -54,6 +56,26 @@ def test_a_residual_between_convolutions_is_in_integers() -> None:
 
 
 @pytest.mark.parametrize("form", ["a8w8", "a16w8", "fp16"])
-def test_a_target_of_floats_runs_nothing_else(form: FormName) -> None:
+def test_a_target_of_floats_computes_in_nothing_else(form: FormName) -> None:
+    """What it can have is a table of embeddings in 8 bits: Gather, Cast and Mul are enough for that."""
     target = make_target([make_cpu()], [])
-    assert unit_forms(encoder(), target) == {} and uniform(encoder(), target, form) == {}
+    assert uniform(encoder(), target, form) == {}
+    assert [(name, {one.name for one in next(iter(forms.values()))}) for name, forms in unit_forms(encoder(), target).items()] == [
+        ("t", {"fp32", "w8"})
+    ]
+    assert {name: one.name for name, one in uniform(encoder(), target, "w8").items()} == {"t": "w8"}
+
+
+def test_a_long_chain_before_floats_is_left_in_one_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of 2,000 operators is there because of the next one; counted in questions about neighbours, not in seconds."""
+    names = [f"t{k}" for k in range(2000)]
+    nodes = "  ".join(f"{after} = Add({before}, c)" for before, after in pairwise(names))
+    model = parse(f"g (float[1,4] x) => (float[1,4] y) {{ t0 = MatMul(x, w)  {nodes}  y = Exp({names[-1]}) }}")
+    weights = {"w": np.ones((4, 4), np.float32), "c": np.ones(4, np.float32)}
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in weights.items())
+    graph = Graph(onnx.shape_inference.infer_shapes(model))
+    asked = []
+    original = Graph.users
+    monkeypatch.setattr(Graph, "users", lambda self, name: asked.append(name) or original(self, name))
+    assert set(uniform(graph, load_target("x86_cpu"), "a8w8")) == {"t0"}
+    assert len(asked) < 30_000
