@@ -4,6 +4,7 @@
     python benchmarks/prediction.py --fresh         # a fit to all networks, and others that nobody looked at
     python benchmarks/prediction.py --orders        # fp32, fp16, int8, int4 of a network, in the right order?
     python benchmarks/prediction.py --memory        # private memory, each network left out of its fit
+    python benchmarks/prediction.py --minutes 7     # measure for seven minutes; the same command again goes on
     python benchmarks/prediction.py --second        # a second calibration: how far do predictions move?
 
 Thread CPU time of one thread, interleaved passes.
@@ -57,6 +58,7 @@ def main() -> int:
     parser.add_argument("--runtime", choices=list(TARGETS), default="ort")
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--minutes", type=float)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--orders", action="store_true")
     parser.add_argument("--memory", action="store_true")
@@ -66,12 +68,12 @@ def main() -> int:
     judge.TARGET.update({"onnxruntime": target, "openvino": target})
     if options.memory:
         return _memory(options.runtime, options.again)
-    found = measured(options.runtime, "networks", networks_of, options.again)
+    found = measured(options.runtime, "networks", networks_of, options.again, options.minutes)
     _print_floor(found)
     if options.fresh:
         return _fresh(options.runtime, found, target, options.again)
     if options.orders:
-        return _orders(options.runtime, found, target, options.again)
+        return _orders(options, found, target)
     if options.second:
         return _second(options.runtime, found, target, options.again)
     return _held_out(options.runtime, found, target, options.splits)
@@ -135,9 +137,10 @@ def _verdict(runtime: str, every: list[Prediction], shares: Sequence[float], num
     return 1 if wrong else 0
 
 
-def _orders(runtime: str, found: Measurement, target: object, again: bool) -> int:
+def _orders(options: argparse.Namespace, found: Measurement, target: object) -> int:
     """Forms of a network by a fit to all networks, and to the forms of the others."""
-    forms = measured(runtime, "forms", lambda: forms_of(WITH_FORMS), again)
+    runtime = options.runtime
+    forms = measured(runtime, "forms", lambda: forms_of(WITH_FORMS), options.again, options.minutes)
     by_model: dict[str, list[tuple[str, Prediction, float]]] = {}
     for network in dict.fromkeys(segment.network for segment in forms.segments):
         both = replace(found, segments=(*found.segments, *forms.segments))

@@ -3,6 +3,7 @@ language: a calibration is written as a file, read back, and every kernel is ask
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ def through_the_language(fitted: Fitted, given: str, target: Target) -> Target:
     """The calibrated target as a user gets it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "calibrated.hw"
+        if given.endswith(".hw"):  # a file includes only what is beside it
+            given = shutil.copy(given, folder)
         path.write_text(target_text(fitted, target, "cpu", "judged", given, path.parent), encoding="utf-8")
         return load_target(path)
 

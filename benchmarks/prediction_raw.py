@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -29,6 +30,10 @@ KEPT = Path(os.environ.get("AUTOGLMC_CACHE") or ROOT / ".cache") / "prediction"
 TARGETS = {"ort": "x86_cpu", "openvino": str(ROOT / "benchmarks" / "openvino_cpu.hw")}
 LARGEST = 100e-3
 """Seconds: longer networks are left out, as a benchmark has to end."""
+WITH_KERNELS = ("networks", "second")
+"""Of what is measured: that to which rates are fitted."""
+TOGETHER = 12
+"""Models whose passes are interleaved where a measurement is made in parts."""
 BUDGET = Budget(latency=0.12, profile=0.25)
 
 
@@ -63,20 +68,31 @@ def forms_of(names: Sequence[str]) -> list[Subject]:
     return found
 
 
-def measured(runtime: str, what: str, subjects: Callable[[], list[Subject]], again: bool = False) -> Measurement:
-    """What was kept of an earlier run, or measured now: on a machine that does nothing else."""
+def measured(
+    runtime: str, what: str, subjects: Callable[[], list[Subject]], again: bool = False, minutes: float | None = None
+) -> Measurement:
+    """What was kept of an earlier run, or measured now: on a machine that does nothing else. With `minutes`, `TOGETHER` models at a time,
+    of which each part is kept once it is measured; raises SystemExit where time was too short for all, and goes on when called again."""
     path = KEPT / f"{runtime}.{what}.json"
-    if not path.exists() or again:
-        target = load_target(TARGETS[runtime])
-        begun, environment = time.perf_counter(), {"threads": "1", "date": time.strftime("%Y-%m-%d")}
-
-        def tell(text: str) -> None:
-            print(f"{time.perf_counter() - begun:6.0f} s  {text[:100]}", file=sys.stderr)
-
-        here = measure_here(
-            target, target.device("cpu"), subjects(), environment, tell, kernels=what not in ("forms", "fresh"), models=BUDGET
-        )
-        _keep(path, here)
+    if path.exists() and not again:
+        return read_raw(path)
+    every = subjects()
+    kernels: list[list[Subject]] = [[]] if what in WITH_KERNELS else []
+    parts = [every] if minutes is None else kernels + [every[at : at + TOGETHER] for at in range(0, len(every), TOGETHER)]
+    here, until = [], None if minutes is None else time.monotonic() + 60.0 * minutes
+    for number, part in enumerate(parts):
+        place = path.with_suffix(f".{number}") if minutes is not None else None
+        if place is not None and not place.exists() and until is not None and time.monotonic() > until:
+            raise SystemExit(f"{sum(map(len, parts[:number]))} of {len(every)} models are measured: run it again to go on")
+        if place is None or not place.exists():
+            here.append(_measured(runtime, part, kernels=what in WITH_KERNELS and number == 0))
+            if place is not None:
+                _write(place, pickle.dumps(here[-1]))
+        else:
+            here.append(pickle.loads(place.read_bytes()))
+    _keep(path, here)
+    for number in range(len(parts)):
+        path.with_suffix(f".{number}").unlink(missing_ok=True)
     return read_raw(path)
 
 
@@ -97,9 +113,25 @@ def memory_measured(runtime: str, again: bool = False) -> list[MeasuredMemory]:
     return found
 
 
-def _keep(path: Path, here: MeasuredHere) -> None:
+def _measured(runtime: str, subjects: Sequence[Subject], kernels: bool) -> MeasuredHere:
+    target = load_target(TARGETS[runtime])
+    begun, environment = time.perf_counter(), {"threads": "1", "date": time.strftime("%Y-%m-%d")}
+
+    def tell(text: str) -> None:
+        print(f"{time.perf_counter() - begun:6.0f} s  {text[:100]}", file=sys.stderr)
+
+    return measure_here(target, target.device("cpu"), subjects, environment, tell, kernels=kernels, models=BUDGET)
+
+
+def _keep(path: Path, parts: Sequence[MeasuredHere]) -> None:
+    refused = [one for part in parts for one in part.refused]
+    _write(path.with_suffix(".refused"), json.dumps([asdict(one) for one in refused], indent=1).encode())
+    segments = tuple(segment for part in parts for segment in part.measurement.segments)
+    _write(path, raw_bytes(replace(parts[0].measurement, segments=segments)))
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".refused").write_text(json.dumps([asdict(one) for one in here.refused], indent=1))
     part = path.with_suffix(".part")
-    part.write_bytes(raw_bytes(here.measurement))
+    part.write_bytes(content)
     part.replace(path)

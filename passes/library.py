@@ -52,6 +52,8 @@ from .tune.fold_bias import FOLD_BIAS
 from .tune.local_response import LOCAL_RESPONSE
 from .tune.softmax_axes import SOFTMAX
 
+PAST_GRIDS: tuple[Rewrite, ...] = (RECOVER_GELU, RECOVER_GELU_TANH)
+"""Rules of RECOVER that also look for formulas which were quantised operator by operator: functions of one element."""
 RECOVER: tuple[Rewrite, ...] = in_order(
     RECOVER_LAYERNORM,
     RECOVER_INSTANCENORM,

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from .graph.graph import Graph
 from .layout import move_transposes
-from .library import RECOVER, REPEATED, SIMPLIFY
+from .library import PAST_GRIDS, RECOVER, REPEATED, SIMPLIFY
+from .rule.apply import apply
 from .rule.bodies import apply_everywhere
 from .rule.rewrite import Allow, Decision, Rewrite, anywhere
 from .simplify import merge_equal, split_dequantize
@@ -16,8 +17,12 @@ NONE: frozenset[str] = frozenset()
 
 
 def recover(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywhere) -> tuple[Decision, ...]:
-    """What exporters scattered becomes one operator again, in bodies too. Rules named in `without` are not used."""
-    return apply_everywhere(graph, _enabled(RECOVER, without), allow)
+    """What exporters scattered becomes one operator again, in bodies too; and functions that were quantised step by step. Rules named in
+    `without` are not used."""
+    decisions = apply_everywhere(graph, _enabled(RECOVER, without), allow)
+    if any(node.kind == "QuantizeLinear" for node in graph.nodes):
+        decisions += apply(graph, _enabled(PAST_GRIDS, without), allow, past_grids=True)
+    return decisions
 
 
 def simplify(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywhere) -> tuple[Decision, ...]:

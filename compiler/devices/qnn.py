@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import onnxruntime
 
 PROVIDER = "QNNExecutionProvider"
+INTEGERS = "offload_graph_io_quantization"
+"""Otherwise a QuantizeLinear that reads an input and a DequantizeLinear that writes an output are left to the CPU, which is refused."""
 STDOUT = 1
 """The emulator prints a line there when its first graph starts, whatever stands there (`--json`)."""
 
@@ -85,7 +87,7 @@ class QnnAdapter:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        chosen = {"backend_path": onnxruntime_qnn.get_qnn_htp_path(), "htp_arch": self._options["arch"]}
+        chosen = {"backend_path": onnxruntime_qnn.get_qnn_htp_path(), "htp_arch": self._options["arch"], INTEGERS: "0"}
         options.add_provider_for_devices([_device()], {**chosen, "soc_model": self._options["soc"]})
         return options
 

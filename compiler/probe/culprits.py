@@ -1,7 +1,8 @@
 """Which operator a runtime's own compiler refuses, or computes wrong, in a segment that the target's table allowed.
 
 A segment that was compiled is held against its own float64 evaluation first: where it is right up to what its precision explains, nobody is
-to blame. Else each kind of operator is tried alone, on the values that reach it. If all are fine alone, the shortest run of first
+to blame. Else each kind of operator is tried as a unit (units.py), on the values that reach it; one that is refused is tried again with the
+units next to it, since a compiler may take only in company what it computes anyway. If all are fine, the shortest run of first
 operators that is not fine ends with the culprit: something the compiler does to several together. What was found is tried again on
 fresh inputs: only what is at fault there too is worth a line in a target.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...targets.exact_condition import exact_condition
@@ -22,6 +24,7 @@ from .confirm import fresh_values
 from .fault import fault
 from .slice_model import all_values, only, signature
 from .try_models import ProbeResult, try_models
+from .units import Units
 
 if TYPE_CHECKING:
     import numpy
@@ -61,18 +64,20 @@ def find_culprits(
     `inputs`, or if `may_probe(number of models)` does not allow to find out. `model` has its weights inline. compiled: the runtime
     took the segment as a whole, so that refusing an operator alone proves nothing."""
     probe = _Probe(model, all_values(model, inputs), adapter, words, tell, may_probe)
-    nodes = probe.kinds()
+    parts = probe.kinds()
     if compiled and not (may_probe(1) and probe.faults([list(model.graph.node)])[0]):
         return ()
-    if not may_probe(len(nodes)):
+    if not may_probe(len(parts)):
         return ()
-    tell(f"ask {adapter.name} about {len(nodes)} operators")
-    said = probe.faults([[node] for node in nodes], ignoring=_no_evidence if compiled else _constant)
-    found = [([node], why) for node, why in zip(nodes, said, strict=True) if why]
+    tell(f"ask {adapter.name} about {len(parts)} operators")
+    said = probe.faults([part.nodes for part in parts], ignoring=_no_evidence if compiled else _constant)
+    found = [(part, why) for part, why in zip(parts, said, strict=True) if why]
+    if not compiled:
+        found = probe.refused_in_company(found)
     if not found:
         found = probe.together() if may_probe(len(model.graph.node).bit_length() + 1) else []
-    confirmed = probe.confirmed([part for part, _ in found], inputs)
-    return tuple(probe.culprit(part[-1], why, sure) for (part, why), sure in zip(found, confirmed, strict=True))
+    confirmed = probe.confirmed([part.nodes for part, _ in found], inputs)
+    return tuple(probe.culprit(part.operator, why, sure) for (part, why), sure in zip(found, confirmed, strict=True))
 
 
 def _no_evidence(small: onnx.ModelProto, tried: ProbeResult) -> bool:
@@ -86,6 +91,14 @@ def _constant(small: onnx.ModelProto, tried: ProbeResult) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """What is tried, and the operator that is to blame if it fails."""
+
+    operator: onnx.NodeProto
+    nodes: Sequence[onnx.NodeProto]
+
+
+@dataclass(frozen=True)
 class _Probe:
     """One segment and the runtime that is asked about parts of it."""
 
@@ -96,11 +109,25 @@ class _Probe:
     tell: Callable[[str], None]
     may_probe: Callable[[int], bool]
 
-    def kinds(self) -> list[onnx.NodeProto]:
-        """The first node of every kind that a compiler tells apart, in order."""
+    @cached_property
+    def units(self) -> Units:
+        return Units(self.model.graph.node, {tensor.name for tensor in self.model.graph.initializer})
+
+    def kinds(self) -> list[_Part]:
+        """The first unit of every kind that a compiler tells apart, in order."""
         weights = {tensor.name: tensor for tensor in self.model.graph.initializer}
-        kinds = {signature(node, self.values, weights): node for node in reversed(self.model.graph.node)}
-        return [node for node in self.model.graph.node if any(node is other for other in kinds.values())]
+        kinds: dict[tuple[str, ...], _Part] = {}
+        for node in self.units.computing():
+            nodes = self.units.whole(node)
+            kinds.setdefault(tuple(signature(member, self.values, weights) for member in nodes), _Part(node, nodes))
+        return list(kinds.values())
+
+    def refused_in_company(self, found: Sequence[tuple[_Part, str]]) -> list[tuple[_Part, str]]:
+        """Those of the faults that are still there when the unit is tried with the units next to it."""
+        if not found or not self.may_probe(len(found)):
+            return list(found)
+        said = self.faults([self.units.around(part.nodes) for part, _ in found])
+        return [fault for fault, why in zip(found, said, strict=True) if why]
 
     def faults(
         self,
@@ -115,13 +142,13 @@ class _Probe:
         pairs = zip(models, answers, strict=True)
         return ["" if ignoring(small, tried) else fault(small, values, tried, bool(self.adapter.narrow)) for small, tried in pairs]
 
-    def together(self) -> list[tuple[list[onnx.NodeProto], str]]:
+    def together(self) -> list[tuple[_Part, str]]:
         """The shortest run of first operators that is at fault, by bisection; none where the whole is fine."""
-        nodes = list(self.model.graph.node)
+        nodes = self.units.computing()
 
         def wrong(count: int) -> str:
             self.tell(f"ask {self.adapter.name} about the first {count} operators")
-            return self.faults([nodes[:count]])[0]
+            return self.faults([self.units.first(count) if count < len(nodes) else self.model.graph.node])[0]
 
         why = wrong(len(nodes))
         if not why:
@@ -131,7 +158,7 @@ class _Probe:
             middle = (good + bad) // 2
             said = wrong(middle)
             good, bad, why = (good, middle, said) if said else (middle, bad, why)
-        return [(nodes[:bad], f"after the operators before it, {why}")]
+        return [(_Part(nodes[bad - 1], self.units.first(bad)), f"after the operators before it, {why}")]
 
     def confirmed(self, parts: Sequence[Sequence[onnx.NodeProto]], inputs: Mapping[str, Array]) -> list[bool]:
         """Whether each part is at fault on every fresh set of inputs; no, where that may not be asked."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..reference.evaluate import Evaluator
-from ..reference.program import program_of
+from ..reference.float_source import float_nodes
+from ..reference.program import program_of, program_with
+from ..reference.rounding import exact as unrounded
 from ..reference.rounding import half, noisy
 from ..verify.compare import TensorDifference
 from ..verify.judge import judge
+from ..verify.quantised import judge_beside_floats
 from ..verify.terms import EXACT, NARROW, Sample
+from .in_steps import Grid, grids
 from .slice_model import run_on_cpu
 from .try_models import ProbeResult
 
@@ -27,21 +31,43 @@ COSINE = 0.999
 
 
 def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: ProbeResult, narrow: bool = True) -> str:
-    """Why the runtime cannot be trusted with this model; "" where it can. narrow: it may compute in fp16."""
+    """Why the runtime cannot be trusted with this model; "" where it can. narrow: it may compute in fp16. Integers that a QuantizeLinear
+    writes are judged as the numbers that they stand for, beside what was to be quantised."""
     if tried.outputs is None:
         return "" if tried.accepted else f"it is refused: {_first_line(tried.message)}"
-    evaluator = Evaluator(program_of(model))
+    program = program_of(model)
+    evaluator, ends = Evaluator(program), grids(model, values)
     fed = {value.name: values[value.name] for value in model.graph.input}
-    exact = evaluator.run(fed).values
-    halved = evaluator.run(fed, rounding=half).values
-    ways = (run_on_cpu(model, fed), evaluator.run(fed, rounding=noisy(0)).values, *((halved,) if narrow else ()))
-    for name, expected in exact.items():
-        got = tried.outputs[name]
-        found = judge(name, [Sample("the probe", expected, got, tuple(way[name] for way in ways))], NARROW if narrow else EXACT)
-        rounded = judge(name, [Sample("fp16", expected, halved[name])], NARROW) if narrow else None
-        if _wrong(found, rounded):
-            return f"it is computed wrong: {found.fault or _turned(found)}"
+    sources = tuple(dict.fromkeys(grid.source for grid in ends.values()))
+    exact, halved, noise = (evaluator.run(fed, sources, rounding).values for rounding in (unrounded, half, noisy(0)))
+    floated = float_nodes(model.graph.node)
+    floats = None if floated is None else Evaluator(program_with(model, floated, program)).run(fed, sources).values
+    own = run_on_cpu(model, fed)
+    for name in program.outputs:
+        grid = ends.get(name)
+        if grid is None:
+            ways = (own[name], noise[name], *((halved[name],) if narrow else ()))
+            sample = Sample("the probe", exact[name], tried.outputs[name], ways, floats=None if floats is None else floats[name])
+            rounded = halved[name]
+        else:
+            sample = _in_steps(grid, name, (exact, noise, *((halved,) if narrow else ())), tried.outputs[name], own, floats)
+            rounded = grid.reached(halved[grid.source])
+        found = judge(name, [sample], NARROW if narrow else EXACT)
+        if _wrong(found, judge(name, [Sample("fp16", sample.expected, rounded)], NARROW) if narrow else None):
+            beside = judge_beside_floats(name, [sample])
+            if beside is None or beside.fault:
+                return f"it is computed wrong: {found.fault or _turned(found)}"
     return ""
+
+
+def _in_steps(
+    grid: Grid, name: str, ways: Sequence[Mapping[str, Any]], got: Array, own: Mapping[str, Any], floats: Mapping[str, Any] | None
+) -> Sample:
+    """`ways`: the exact one first."""
+    steps = [grid.numbers(way[name]) for way in (*ways, own)]
+    before = [grid.reached(way[grid.source]) for way in ways]
+    source = None if floats is None else grid.reached(floats[grid.source])
+    return Sample("the probe", before[0], grid.numbers(got), (*steps, *before[1:]), floats=source)
 
 
 def _wrong(found: TensorDifference, rounded: TensorDifference | None) -> bool:

@@ -48,6 +48,8 @@ class Question:
     """Evaluated in float64."""
     half: bool = False
     """And with every number rounded to fp16."""
+    floats: bool = False
+    """And with activations as the floats that they were before they were quantised (float_source.py), in float64."""
     noise: int = 0
     """And that many times with random rounding in the declared dtypes."""
     first: int = 0
@@ -70,6 +72,8 @@ class Answer:
     work: int = 0
     """Elementary operations that evaluating it took."""
     half: Mapping[str, Any] | None = None
+    floats: Mapping[str, Any] | None = None
+    """None, too, where the model quantises no activations."""
     noise: tuple[Mapping[str, Any], ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)
     """Operators that onnxruntime computes wrong, and how."""

@@ -56,9 +56,17 @@ class Program:
 
 def program_of(model: onnx.ModelProto) -> Program:
     """The main graph. Its external weights must have been loaded."""
-    functions = {(f.domain, f.name, f.overload): f for f in model.functions}
-    imports = _imports(model.opset_import)
-    return _graph(model.graph, imports, functions, "")
+    return _graph(model.graph, _imports(model.opset_import), _functions(model), "")
+
+
+def program_with(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], program: Program) -> Program:
+    """The main graph of a model with other nodes; `program`: of the model as it is, whose weights both have."""
+    imports, functions = _imports(model.opset_import), _functions(model)
+    return _program(nodes, program.inputs, program.outputs, program.weights, imports, functions, "", {})
+
+
+def _functions(model: onnx.ModelProto) -> Functions:
+    return {(f.domain, f.name, f.overload): f for f in model.functions}
 
 
 def _imports(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:

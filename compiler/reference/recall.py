@@ -87,7 +87,7 @@ class Recalling:
         if isinstance(what, str):
             digest.update(what.encode())
             return str(digest.hexdigest())
-        options = (what.tensors, what.own, what.optimised, what.exact, what.half, what.noise, what.first)
+        options = (what.tensors, what.own, what.optimised, what.exact, what.half, what.floats, what.noise, what.first)
         digest.update(repr(options).encode())
         for name, value in sorted(what.inputs.items()):
             digest.update(name.encode())
@@ -105,7 +105,7 @@ def _add(digest: Any, value: Any) -> None:
 
 
 def _size(answer: Answer) -> int:
-    parts = [answer.own, answer.optimised, answer.exact, answer.half, *answer.noise]
+    parts = [answer.own, answer.optimised, answer.exact, answer.half, answer.floats, *answer.noise]
     return sum(_bytes(value) for part in parts if part is not None for value in part.values())
 
 

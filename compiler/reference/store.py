@@ -22,7 +22,7 @@ BETWEEN = 64
 LARGEST = 1 << 26
 """Bytes of an answer on disk; larger ones are computed again."""
 FACTS = "facts"
-PARTS = ("own", "optimised", "exact", "half")
+PARTS = ("own", "optimised", "exact", "half", "floats")
 
 
 class Store:
@@ -124,6 +124,7 @@ def _decoded(facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> Answer:
         optimised=part("optimised"),
         exact=part("exact"),
         half=part("half"),
+        floats=part("floats"),
         noise=tuple(part(f"noise{k}") or {} for k in range(facts["noise"])),
         own_problem=facts["own_problem"],
         exact_problem=facts["exact_problem"],

@@ -18,6 +18,7 @@ from .frames import Closed, receive, send
 from .messages import Answer, Open, Opened, Question
 
 if TYPE_CHECKING:
+    from .evaluate import Evaluator
     from .own import Own
 
 
@@ -120,6 +121,7 @@ class Untouched:
         run, check = self.evaluator.run, self.evaluator.check
         exact = run(question.inputs, question.tensors) if question.exact else None
         halved = run(question.inputs, question.tensors, half).values if question.half else None
+        floats = self._in_floats(question) if question.floats else None
         noise = tuple(run(question.inputs, question.tensors, noisy(question.first + k)).values for k in range(question.noise))
         return Answer(
             own=own,
@@ -128,10 +130,24 @@ class Untouched:
             points=frozenset() if exact is None else exact.points,
             work=0 if exact is None else exact.work,
             half=halved,
+            floats=floats,
             noise=noise,
             faults=dict(check.faults),
             unchecked=dict(check.unchecked),
         )
+
+    def _in_floats(self, question: Question) -> Mapping[str, Any] | None:
+        return None if self.float_source is None else self.float_source.run(question.inputs, question.tensors).values
+
+    @cached_property
+    def float_source(self) -> Evaluator | None:
+        """Of the model before its activations were quantised; None where they are not."""
+        from .evaluate import Evaluator
+        from .float_source import float_nodes
+        from .program import program_with
+
+        nodes = float_nodes(self._model.graph.node)
+        return None if nodes is None else Evaluator(program_with(self._model, nodes, self.program))
 
     @cached_property
     def optimised(self) -> Own:

@@ -22,18 +22,21 @@ class Expectation:
     roundings: tuple[Mapping[str, Any], ...]
     """`own` first, then the other ways to round."""
     optimised: Mapping[str, Any] | None
+    floats: Mapping[str, Any] | None = None
+    """Before activations were quantised; None where the model quantises none."""
 
     @staticmethod
     def of(label: str, answer: Answer, rounded: Answer) -> Expectation:
         """answer: of the untouched model; rounded: of the same inputs, rounded in other ways."""
         assert answer.own is not None
         half = () if rounded.half is None else (rounded.half,)
-        return Expectation(label, expected_of(answer), answer.own, (answer.own, *rounded.noise, *half), rounded.optimised)
+        return Expectation(label, expected_of(answer), answer.own, (answer.own, *rounded.noise, *half), rounded.optimised, rounded.floats)
 
     def sample(self, name: str, got: Any) -> Sample:
         """A tensor beside what was got for it."""
         other = None if self.optimised is None else self.optimised[name]
-        return Sample(self.label, self.expected[name], got, tuple(way[name] for way in self.roundings), other)
+        floats = None if self.floats is None else self.floats[name]
+        return Sample(self.label, self.expected[name], got, tuple(way[name] for way in self.roundings), other, floats)
 
 
 def expected_of(answer: Answer) -> Mapping[str, Any]:

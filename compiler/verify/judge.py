@@ -18,7 +18,7 @@ from ..differing_digits import differing
 from .compare import TensorDifference, Worst, cosine_of, difference, is_real, items
 from .places import channel_axis, index_of
 from .roundings import Allowance, Compared, compared, rms, saturated
-from .terms import COSINE, ENOUGH, EXACT, FAR, FEW, MANY, MOST_FAR, TINY, Sample, Terms
+from .terms import ENOUGH, EXACT, FAR, FEW, MANY, TINY, Sample, Terms
 from .whole_numbers import whole_fault
 
 
@@ -145,12 +145,12 @@ class _Judgement:
         got = np.asarray(sample.got).astype(np.float64)
         g = (np.moveaxis(got, self.axis, 0).reshape(c.gap.shape) if self.axis is not None else got.reshape(c.gap.shape))[counted]
         cosine = cosine_of(e, g)
-        if cosine < COSINE:
-            shown, least = differing(cosine, COSINE)
+        if cosine < self.terms.cosine:
+            shown, least = differing(cosine, self.terms.cosine)
             return f"{self.name} has cosine {shown} with what is expected on {sample.inputs}, below the minimum {least}"
         far = float((gap > FAR * e.std() + FEW * self.allowance.unit * self.allowance.scale).mean())
-        if e.size >= MANY and far > MOST_FAR:
-            most = f"{MOST_FAR:.0%} are the most"
+        if e.size >= MANY and far > self.terms.far:
+            most = f"{self.terms.far:.0%} are the most"
             return f"{far:.1%} of {self.name} are off by more than {FAR:g} standard deviations on {sample.inputs}, {most}"
         return ""
 

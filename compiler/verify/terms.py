@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+COSINE = 0.99
+"""Of each output with the expected one, at least: beyond that no rounding was measured, a model was destroyed."""
+FAR, MOST_FAR = 0.25, 0.02
+"""Standard deviations from which on an element is far off, and the share of an output that may be, for outputs of MANY elements."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -20,6 +25,8 @@ class Sample:
     optimised: Any = None
     """The untouched model in another order of its arithmetic, as onnxruntime's optimiser leaves it. That may be wrong, so it counts for
     no more than BELIEVED times what the others say of a place."""
+    floats: Any = None
+    """The model before its activations were quantised; None where they are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +47,10 @@ class Terms:
     pooled: bool = False
     """What rounding does on one input set, over the scale there, counts for all sets: for devices whose functions have coarse steps, which
     one set may miss."""
+    cosine: float = COSINE
+    """What every output must have with the expected one, at least."""
+    far: float = MOST_FAR
+    """Share of an output that may be far off."""
     rounding: str = "the model's own rounding"
     """What was measured, in words."""
 
@@ -67,10 +78,6 @@ UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat1
 """Unit roundoff (half the distance of 1 to the next number) by dtype."""
 FEW = 8.0
 """Unit roundoffs of the largest number of an output that turn no direction: beside a saturated output's spread they may be large."""
-COSINE = 0.99
-"""Of each output with the expected one, at least: beyond that no rounding was measured, a model was destroyed."""
-FAR, MOST_FAR = 0.25, 0.02
-"""Standard deviations from which on an element is far off, and the share of an output that may be, for outputs of MANY elements."""
 MANY = 50
 ENOUGH = 16
 """Elements of a place from which on its root mean square says something."""

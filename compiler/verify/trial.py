@@ -79,7 +79,7 @@ class Untouched:
         """The same inputs, rounded in other ways. noise: one of NOISE; what was asked for before is not computed again."""
         tensors = self.tensors if inside else ()
         plain: dict[str, Any] = {"inputs": inputs, "tensors": tensors, "own": False, "exact": False}
-        answer = self.oracle.ask(Question(**plain, optimised=True, half=half, noise=NOISE[0]))
+        answer = self.oracle.ask(Question(**plain, optimised=True, half=half, floats=True, noise=NOISE[0]))
         for few, more in pairwise(NOISE):
             if more <= noise:
                 further = self.oracle.ask(Question(**plain, noise=more - few, first=few))

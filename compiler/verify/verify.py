@@ -25,7 +25,8 @@ from .evidence import Evidence
 from .expected import ExpectedOutput, check_asked, hold_expected, words
 from .grounds import grounds
 from .judge import judge
-from .limits import broken, held
+from .limits import JUDGED, broken, held
+from .quantised import judge_beside_floats
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
 from .stages import Stage, judge_stages
@@ -73,7 +74,10 @@ def verify(
 
 
 def _same_model(source: Source, bundle: Verifiable) -> None:
-    found = model_sha256(source)
+    found, precision = model_sha256(source), bundle.manifest.precision
+    if precision is not None and found == precision.source_sha256:
+        message = "the bundle was compiled from a quantised form of this model, so it is verified against that"
+        raise VerifyError(message, where=str(source), help="give the file of --save-quantized")
     if found != bundle.manifest.model.sha256:
         kind = "model" if isinstance(source, MemoryModel) else "file"
         hashes = f"model.sha256 is {bundle.manifest.model.sha256[:12]}…, this {kind}'s is {found[:12]}…"
@@ -165,7 +169,8 @@ class _Comparison:
         if not found.fault or self.untouched.faults:
             return found
         own = judge(name, [own_where_equal(sample) for sample in samples], self._terms())
-        return own if own.fault else replace(found, fault="", excess=own.excess)
+        beside = judge_beside_floats(name, samples) if own.fault else own
+        return found if beside is None or beside.fault else replace(found, fault="", excess=beside.excess)
 
     def _expected(self, expect: Mapping[str, Any] | None) -> tuple[ExpectedOutput, ...]:
         """The given set, which comes first, against what the source framework computes for it."""
@@ -180,7 +185,7 @@ class _Comparison:
         terms = terms.at_last if self._last else terms
         if not self.approximated:
             return terms
-        stated = any(limit.kind in ("accuracy", "error") for limit in self.manifest.limits)
+        stated = any((limit.kind, limit.subject) in JUDGED for limit in self.manifest.limits)
         return replace(terms, free=True) if stated else replace(terms, loose=APPROXIMATE)
 
     def _answer(

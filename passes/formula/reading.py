@@ -108,7 +108,7 @@ class Reading:
     def _read(self, tensor: str, restored: Shape | None) -> Polynomial:
         if tensor == self.candidate:
             return self._leaf(tensor, restored)
-        if tensor in self.graph.constants:
+        if self.reader.is_constant(tensor):
             return self._constant(tensor, restored)
         node = self.graph.producer(tensor)
         if node is None or node.domain or node.operator not in READ:

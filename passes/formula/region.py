@@ -13,6 +13,7 @@ import numpy as np
 from ...targets.dtypes import FLOATS
 from ..graph.graph import Graph
 from ..graph.node import Node
+from .grids import Grids
 
 MAX_NODES = 48
 MAX_CHAIN = 8
@@ -63,11 +64,18 @@ class Step:
 class Reader:
     """Remembers, for one graph, which constants are one number; safe across edits since names are never reused."""
 
-    def __init__(self, graph: Graph, others: bool = True, calls: int = MAX_NODES, functions: frozenset[frozenset[str]] = ANY) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        others: bool = True,
+        calls: int = MAX_NODES,
+        functions: frozenset[frozenset[str]] = ANY,
+        grids: Grids | None = None,
+    ) -> None:
         """`others`: whether a formula may read tensors besides x; without, regions end where no x can lie further back. `calls`: how many
         calls stand one in another in the deepest formula that is looked for; nothing is read beyond that. `functions`: what each of them
-        holds; what has others is part of none."""
-        self.graph, self.others, self.calls, self.functions = graph, others, calls, functions
+        holds; what has others is part of none. `grids`: given where formulas are read as if nothing in them was quantised."""
+        self.graph, self.others, self.calls, self.functions, self.grids = graph, others, calls, functions, grids
         self._numbers: dict[str, float | None] = {}
         self._parts: dict[frozenset[str], bool] = {}
         self._steps: dict[Node, Step | None] = {}
@@ -89,9 +97,12 @@ class Reader:
         return self._held[functions] and (calls <= self.calls or self.others)
 
     def resolve(self, tensor: str) -> str:
-        """The tensor behind Identity, a Cast to the dtype it has, and inference Dropout."""
+        """The tensor behind Identity, a Cast to the dtype it has, and inference Dropout; and behind what is quantised and dequantised."""
         for _ in range(MAX_NODES):
             node = self.graph.producer(tensor)
+            if self.grids is not None and (source := self.grids.source(tensor)):
+                tensor = source
+                continue
             if node is None or node.operator not in THROUGH or not self._passes(node):
                 break
             tensor = node.inputs[0]
@@ -104,7 +115,8 @@ class Reader:
         return self._numbers[tensor]
 
     def is_constant(self, tensor: str) -> bool:
-        return tensor in self.graph.constants
+        """Whether it is a weight, or what one dequantises to."""
+        return tensor in self.graph.constants or (self.grids is not None and self.grids.weight(tensor) is not None)
 
     def step(self, node: Node) -> Step | None:
         """What the node adds to a region; None where regions end."""
@@ -134,10 +146,10 @@ class Reader:
         behind = []
         for tensor in operands(node):
             producer = self.graph.producer(tensor)
-            if producer is not None and producer.operator in THROUGH:
+            if producer is not None and (producer.operator in THROUGH or self.grids is not None):
                 tensor = self.resolve(tensor)
                 producer = self.graph.producer(tensor)
-            if producer is not None or tensor not in self.graph.constants:
+            if (producer is not None or tensor not in self.graph.constants) and (self.grids is None or not self.is_constant(tensor)):
                 behind.append((tensor, producer))
         function = FUNCTION_OF.get(node.operator)
         return Step(tuple(behind), function, BIT.get(function or "", 0), node.operator in CALLS, node.operator in CLIPS)
@@ -148,12 +160,16 @@ class Reader:
         graph = self.graph
         for tensor in operands(node):
             for _ in range(MAX_CHAIN):
-                if tensor in graph.constants or graph.uses(tensor) > 1:
+                if self.is_constant(tensor) or graph.uses(tensor) > 1:
                     break
+                if self.grids is not None and (source := self.grids.source(tensor)):
+                    if self.grids.shared(tensor):
+                        break
+                    tensor = source
                 producer = graph.producer(tensor)
                 if producer is None or producer.operator not in READ or producer.domain:
                     return True
-                inner = [name for name in operands(producer) if name not in graph.constants]
+                inner = [name for name in operands(producer) if not self.is_constant(name)]
                 if len(inner) != 1:
                     break
                 tensor = inner[0]
@@ -167,6 +183,8 @@ class Reader:
         return node.operator == "Identity" or not_training(self.graph, node)
 
     def _number(self, tensor: str) -> float | None:
+        if self.grids is not None and (stored := self.grids.weight(tensor)) is not None:
+            return stored if np.isfinite(stored) else None
         view = self.graph.tensor(tensor)
         if not view.const or view.dtype not in FLOATS or not view.elements or view.elements > MAX_UNIFORM:
             return None

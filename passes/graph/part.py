@@ -15,7 +15,7 @@ def part_of(graph: Graph, nodes: Sequence[Node], header: onnx.ModelProto) -> Gra
     """A graph of copies of `nodes`, written at the opset of `header`, which has its inputs, outputs and functions and no node yet.
     It shares attributes and constants with `graph`, which nothing edits in place; new names are new in the part only."""
     part = Graph(header)
-    part.newest = newest_among(nodes, part.opset)
+    part.newest = newest_among(nodes, part.opset, graph.version)
     names = dict.fromkeys(name for node in nodes for name in (*node.reads, *node.writes))
     part.reserve(name for name in names if name in graph.constants)
     for name in names:

@@ -9,7 +9,7 @@ exist, cannot be placed on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import onnx
 
@@ -48,22 +48,22 @@ NAMES_MORE_DTYPES = 25
 
 def newest(model: onnx.ModelProto, opset: int) -> int:
     """The newest opset that a graph of this opset may be declared at with every operator in it, bodies included, as it is and runnable."""
-    return _newest(((node.op_type, node.attribute) for node in _every(model.graph)), opset)
+    return _newest(((node.op_type, node.attribute, opset) for node in _every(model.graph)), opset)
 
 
-def newest_among(nodes: Sequence[Node], opset: int) -> int:
-    """The same of some nodes alone."""
-    inside = ((proto.op_type, proto.attribute) for node in nodes for body in node.bodies() for proto in _every(body))
-    return _newest((*((node.operator, node.attributes.values()) for node in nodes), *inside), opset)
+def newest_among(nodes: Sequence[Node], opset: int, written: Callable[[Node], int]) -> int:
+    """The same of some nodes alone, each `written` at an opset of its own: those of rewrites mean what the newest opset says."""
+    inside = ((proto.op_type, proto.attribute, opset) for node in nodes for body in node.bodies() for proto in _every(body))
+    return _newest((*((node.operator, node.attributes.values(), written(node)) for node in nodes), *inside), opset)
 
 
-def _newest(operators: Iterable[tuple[str, Iterable[onnx.AttributeProto]]], opset: int) -> int:
+def _newest(operators: Iterable[tuple[str, Iterable[onnx.AttributeProto], int]], opset: int) -> int:
     if opset < FORWARD_COMPATIBLE:
         return opset
     limits = [NEWEST]
-    for operator, given in operators:
-        for change in (reinterpreted(operator, given), UNREGISTERED.get(operator, 0)):
-            if opset < change:
+    for operator, given, written in operators:
+        for change, known in ((reinterpreted(operator, given), written), (UNREGISTERED.get(operator, 0), opset)):
+            if known < change:
                 limits.append(change - 1)
     return max(opset, min(limits))
 

@@ -10,7 +10,7 @@ from ..graph.graph import Graph
 from ..graph.node import Node, operators_in
 from ..graph.part import part_of
 from ..graph.schema import first_opset
-from ..graph.versions import declared, readable
+from ..graph.versions import declared, readable, reinterpreted
 from .kernels import group_kernels, reader_in
 from .memory.working_set import internal_peak
 from .placed import Part
@@ -73,8 +73,10 @@ def _name_nodes(graph: Graph, nodes: Sequence[Node]) -> None:
 
 
 def segment_opset(graph: Graph, nodes: Sequence[Node], readable: tuple[int, int] | None = None) -> int:
-    """The graph's opset, or the first one that has every operator of the segment; inside `readable` where a runtime reads only that."""
+    """The graph's opset, or the first one that has every operator of the segment in the meaning that it was written in; inside `readable`
+    where a runtime reads only that."""
     kinds = {node.operator for node in nodes if not node.domain}
     inside = {kind for node in nodes for kind in operators_in(node.bodies()) if "::" not in kind}
-    opset = max([graph.opset, *map(first_opset, kinds | inside)])
+    meant = [reinterpreted(node.operator, node.attributes.values()) for node in nodes if graph.version(node) > graph.opset]
+    opset = max([graph.opset, *map(first_opset, kinds | inside), *meant])
     return declared(opset, *readable) if readable else opset

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..formula.grids import Grids
 from ..formula.reach import Reach
 from ..formula.reading import Readings
 from ..formula.region import FUNCTION_OF, Reader
@@ -44,16 +45,17 @@ def name_stays(graph: Graph, tensor: str) -> bool:
     return graph.is_output(tensor) or any(tensor in user.captures for user in graph.users(tensor))
 
 
-def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere) -> tuple[Decision, ...]:
+def apply(graph: Graph, rules: Sequence[Rewrite], allow: Allow = anywhere, *, past_grids: bool = False) -> tuple[Decision, ...]:
     """Applies rules wherever they fit and `allow` lets them, until nothing changes: sweeps from the outputs back, so that the largest
-    reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep."""
+    reading of a formula is seen before its parts; at one root the first rule wins. Linear in the number of nodes per sweep.
+    past_grids: formulas are read as if nothing inside them was quantised and dequantised."""
     decisions: dict[tuple[str, str], Decision] = {}
     made: dict[str, set[str]] = defaultdict(set)
     abouts = [rule.about for rule in rules]
     others, calls = any(about.others for about in abouts), max((about.calls for about in abouts), default=0)
     functions = frozenset(needs for about in abouts for needs in about.functions)
     for _ in range(MAX_ROUNDS):
-        reader = Reader(graph, others, calls, functions)
+        reader = Reader(graph, others, calls, functions, Grids(graph) if past_grids else None)
         nodes, readings, changed = graph.nodes, Readings(reader), False
         by_root, reach = _by_root(rules, nodes), Reach(reader, nodes)
         for node in reversed(nodes):

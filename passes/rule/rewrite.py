@@ -260,8 +260,14 @@ def _find(site: Site, rule: Rewrite) -> Bindings | None:
         for formula in (f for f, needs, _ in formulas if needs == content.functions):
             pairing = Pairing(tolerance, frozenset(t for t in content.tensors if t in graph.constants))
             for values in pairing.pair(formula, reading.result, {"x": candidate}):
-                return Bindings(node, values)
+                return Bindings(node, _as_read(site.readings.reader, values))
     return None
+
+
+def _as_read(reader: Reader, values: Mapping[str, Value]) -> Mapping[str, Value]:
+    """What was read past its quantisation is read behind it again: only what lies inside the formula is no longer quantised."""
+    grids = reader.grids
+    return values if grids is None else {k: grids.behind(v) if isinstance(v, str) else v for k, v in values.items()}
 
 
 def _same_shape(graph: Graph, x: str, reading: Found) -> bool:

@@ -49,6 +49,5 @@ def judge_profile(profile: Profile, latency: float, overhead: Overhead) -> str:
     if abs(off) <= MOST_OFF or abs(net - latency) <= ABSOLUTE + PER_CALL * profile.calls:
         return ""
     return (
-        f"the operators sum to {time(net)} without the profiler's own time, a run takes {time(latency)}: "
-        f"{off:+.0%}, above {MOST_OFF:.0%}"
+        f"the operators sum to {time(net)} without the profiler's own time, a run takes {time(latency)}: {off:+.0%}, above {MOST_OFF:.0%}"
     )

@@ -24,6 +24,8 @@ class Reported:
     others: tuple[str, ...] = ()
     """Further names of it: the operators it was made of, the tensors it writes."""
     kind: str = ""
+    near: tuple[str, ...] = ()
+    """What operators beside it are called, nearest first: it belongs to the first of them that is known, where its own name is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +44,43 @@ class Joined:
 
 
 def join(kernels: Sequence[Kernel], reported: Iterable[Reported]) -> Joined:
-    """Each report goes to the one kernel that has its name, or that writes a tensor of that name."""
+    """Each report goes to the kernels that have its names, or that write tensors of these names; to several in the proportion of the time
+    that the target states for them."""
     by_name = {name: number for number, kernel in enumerate(kernels) for name in kernel.writes}
     by_name |= {name: number for number, kernel in enumerate(kernels) for name in kernel.names}
     seconds: dict[int, float] = {}
     unjoined: dict[str, float] = {}
     for one in reported:
-        number = next((by_name[name] for name in _names(one) if name in by_name), None)
-        if number is None:
+        found = _kernels_of(one, by_name)
+        stated = [kernels[number].stated for number in found]
+        if not found:
             unjoined[one.name] = unjoined.get(one.name, 0.0) + one.seconds
+        elif not sum(stated):
+            seconds[found[0]] = seconds.get(found[0], 0.0) + one.seconds
         else:
-            seconds[number] = seconds.get(number, 0.0) + one.seconds
+            for number, part in zip(found, stated, strict=True):
+                if part:
+                    seconds[number] = seconds.get(number, 0.0) + one.seconds * part / sum(stated)
     return Joined(seconds, unjoined)
 
 
-def _names(reported: Reported) -> Iterator[str]:
-    """What the operator may be called in the segment, likeliest first."""
-    for name in (reported.name, *reported.others):
-        yield name
-        plain = PREFIXES.sub("", name)
+def _kernels_of(reported: Reported, by_name: Mapping[str, int]) -> list[int]:
+    """The kernels that it ran, each once; of operators beside it only the first, and that where it is called nothing that is known."""
+    own = next((by_name[name] for name in _spellings(reported.name) if name in by_name), None)
+    made_of = [next((by_name[name] for name in _spellings(other) if name in by_name), None) for other in reported.others]
+    beside = (by_name[name] for other in reported.near for name in _spellings(other) if name in by_name)
+    first = next(beside, None) if own is None else own
+    return [number for number in dict.fromkeys((first, *made_of)) if number is not None]
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """What an operator of that name may be called in the segment, likeliest first."""
+    yield name
+    plain = PREFIXES.sub("", name)
+    yield plain
+    for _ in range(MOST_SUFFIXES):
+        shorter = SUFFIXES.sub("", plain)
+        if shorter in (plain, ""):
+            break
+        plain = shorter
         yield plain
-        for _ in range(MOST_SUFFIXES):
-            shorter = SUFFIXES.sub("", plain)
-            if shorter in (plain, ""):
-                break
-            plain = shorter
-            yield plain

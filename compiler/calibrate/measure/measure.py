@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ....targets.model import Device, Target
@@ -23,6 +23,8 @@ PROFILED = 2
 PREPARING = 0.05
 RETRIES = 3
 """Further passes over what the gate refused."""
+LAYOUT = "Reorder"
+"""What OpenVINO calls a change of layout: it has one on either side of a single convolution, and hardly any in a network."""
 Tell = Callable[[str], None]
 
 
@@ -142,14 +144,15 @@ def _pass(job: _Job, source: Source, budget: Budget, profiled: bool) -> None:
 def measured(case: Case, kernels: SegmentKernels, judged: Judged, profile: Profile | None, overhead: Overhead) -> MeasuredSegment:
     """The record of a case; seconds of operators without their launch and without what the profiler takes."""
     reported = () if profile is None else profile.reported
-    net = [type(one)(one.name, max(0.0, one.seconds - one.calls * overhead.profiler), one.calls, one.others, one.kind) for one in reported]
-    joined = join_expanded(kernels.kernels, join(kernels.kernels, net))
+    net = [replace(one, seconds=max(0.0, one.seconds - one.calls * overhead.profiler)) for one in reported]
+    alone = [one for one in net if case.single and one.kind == LAYOUT]
+    joined = join_expanded(kernels.kernels, join(kernels.kernels, [one for one in net if one not in alone]))
     return MeasuredSegment(
         network=case.network,
         case=case.case,
         kernels=tuple(_kernels(kernels, joined)),
         weight_bytes=kernels.weight_bytes,
-        latency=judged.seconds,
+        latency=judged.seconds - sum(one.seconds for one in alone),
         floor=judged.floor,
         unjoined=joined.unjoined,
         single=case.single,

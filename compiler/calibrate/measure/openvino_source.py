@@ -13,13 +13,14 @@ from ...devices.ort import as_bundle_error
 from ...errors import BundleError, first_line
 from .clock import Chunk, least_runs, time_runs
 from .join import Reported
+from .openvino_names import NAMELESS, Names, names_in
 from .source import Profile, Runnable
 
 if TYPE_CHECKING:
     import openvino
 
 LEAST_RUNS, MOST_RUNS = 30, 1000
-ORIGINAL = "originalLayersNames"
+HALF = 0.5e-6
 ONE_THREAD = {"INFERENCE_NUM_THREADS": "1", "NUM_STREAMS": "1", "PERFORMANCE_HINT": "LATENCY"}
 
 
@@ -42,31 +43,21 @@ class OpenVinoSource:
         runs = int(min(MOST_RUNS, max(least_runs(LEAST_RUNS, latency), budget / max(latency, 1e-7))))
         for _ in range(runs - 1):
             request.infer()
-        names = _original(compiled)
+        names = names_in(compiled.get_runtime_model().get_ordered_ops())
         found = [
-            _reported(one, first.get(one.node_name, timedelta()), runs, names)
+            _reported(one, first.get(one.node_name, timedelta()), runs, names.get(one.node_name, NAMELESS))
             for one in request.profiling_info
             if one.status.name == "EXECUTED"
         ]
         return Profile(tuple(found), runs)
 
 
-def _reported(counter: Any, first: timedelta, runs: int, names: Mapping[str, tuple[str, ...]]) -> Reported:
-    """Without the first run, which prepares."""
+def _reported(counter: Any, first: timedelta, runs: int, names: Names) -> Reported:
+    """Without the first run, which prepares. The counter of a run is cut to whole microseconds, and so is their mean: half of one is added
+    for each."""
     seconds = (counter.real_time * runs - first).total_seconds() / (runs - 1)
-    return Reported(counter.node_name, max(0.0, seconds), others=names.get(counter.node_name, ()), kind=counter.node_type)
-
-
-def _original(compiled: openvino.CompiledModel) -> dict[str, tuple[str, ...]]:
-    """What each executed operator was made of, by the segment's names."""
-    found = {}
-    for operator in compiled.get_runtime_model().get_ops():
-        facts = operator.get_rt_info()
-        if ORIGINAL in facts:
-            value = facts[ORIGINAL]
-            text = value if isinstance(value, str) else str(value.astype(str))
-            found[operator.get_friendly_name()] = tuple(filter(None, text.split(",")))
-    return found
+    cut = 2 * HALF if counter.real_time else HALF
+    return Reported(counter.node_name, max(0.0, seconds) + cut, others=names.made_of, kind=counter.node_type, near=names.near)
 
 
 def _opened(model: Runnable, more: Mapping[str, str]) -> tuple[openvino.CompiledModel, openvino.InferRequest]:

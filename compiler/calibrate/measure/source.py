@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -67,5 +67,5 @@ def quietest(runs: Sequence[Sequence[Reported]], share: float) -> Profile:
         for one in run:
             old = found.get(one.name)
             seconds, calls = (old.seconds, old.calls) if old else (0.0, 0.0)
-            found[one.name] = Reported(one.name, seconds + one.seconds / len(kept), calls + one.calls / len(kept), one.others, one.kind)
+            found[one.name] = replace(one, seconds=seconds + one.seconds / len(kept), calls=calls + one.calls / len(kept))
     return Profile(tuple(found.values()), len(kept))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...errors import first_line
 from ..structure import describe_node
 from ..versions import DEFAULT_DOMAINS, opset_of
+from .contrib_quantise import opset_needed, standardise
 from .old_nodes import has_old_functions, hide_old_nodes, show_old_nodes
 
 if TYPE_CHECKING:
@@ -21,9 +22,20 @@ IR_VERSION = 8
 
 def modernise(model: onnx.ModelProto, opset: int = OPSET) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The model without local functions, at `opset` if it was older, meaning what it meant; with notes of what was done or could not be.
+    com.microsoft's QuantizeLinear and DequantizeLinear are the standard's, at the opset that has them.
 
     Where onnx.version_converter fails or loses something, the model stays at its own opset.
     """
+    needed = opset_needed(model)
+    made, notes = _modernised(model, max(opset, needed))
+    if not needed:
+        return made, notes
+    if opset_of(made) < needed:
+        return _modernised(model, opset)
+    return made, (*notes, standardise(made))
+
+
+def _modernised(model: onnx.ModelProto, opset: int) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     hidden = hide_old_nodes(model)
     flat, inlining = inline_functions(hidden)
     if flat.functions and hidden is not model:

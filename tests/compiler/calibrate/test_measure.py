@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,12 +84,29 @@ def test_further_names_join_where_the_first_does_not() -> None:
     assert join(kernels, [Reported("Subgraph_7", 1.0, others=("nothing", "/mish/Mish"))]).seconds == {1: 1.0}
 
 
-@given(st.lists(st.tuples(st.text(max_size=40), st.floats(0, 1)), max_size=20))
-def test_no_time_is_lost_whatever_the_names(reported: Sequence[tuple[str, float]]) -> None:
+def test_what_was_fused_is_shared_by_the_time_that_the_target_states() -> None:
+    kernels = kernels_of(small_model("Abs"))
+    stated = [kernel.stated for kernel in kernels]
+    found = join(kernels, [Reported("Subgraph_7", 1.0, others=("/act/Relu", "/conv/Conv", "/0/Abs"))]).seconds
+    assert found == pytest.approx({0: stated[0] / (stated[0] + stated[2]), 2: stated[2] / (stated[0] + stated[2])})
+
+
+def test_what_has_no_name_belongs_to_what_is_nearest() -> None:
+    kernels = kernels_of(small_model())
+    reported = [Reported("MVN_3", 1.0, near=("input", "/mish/Mish", "/conv/Conv")), Reported("/conv/Conv", 2.0, near=("/mish/Mish",))]
+    assert join(kernels, reported) == Joined({1: 1.0, 0: 2.0}, {})
+
+
+NAMES = st.one_of(st.text(max_size=40), st.sampled_from(["/conv/Conv", "/act/Relu", "/mish/Mish", "r", "fused /conv/Conv"]))
+
+
+@given(st.lists(st.tuples(NAMES, st.floats(0, 1), st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3)), max_size=20))
+def test_no_time_is_lost_whatever_the_names(reported: Sequence[tuple[str, float, list[str], list[str]]]) -> None:
     kernels = KERNELS
-    joined = join_expanded(kernels, join(kernels, [Reported(name, seconds) for name, seconds in reported]))
+    rows = [Reported(name, seconds, others=tuple(others), near=tuple(near)) for name, seconds, others, near in reported]
+    joined = join_expanded(kernels, join(kernels, rows))
     total = sum(joined.seconds.values()) + sum(joined.unjoined.values())
-    assert total == pytest.approx(sum(seconds for _, seconds in reported))
+    assert total == pytest.approx(sum(row.seconds for row in rows))
 
 
 KERNELS = kernels_of(small_model())
@@ -176,6 +194,15 @@ def test_a_profile_that_does_not_add_up_is_refused(tmp_path: Path) -> None:
     source = FakeSource([1e-3], lambda model: [Reported("/conv/Conv", 2e-3)])
     made, refused = measure_cases(_cases(tmp_path), TARGET, DEVICE, source, NONE, QUICK, lambda line: None)
     assert not made and "+100%" in refused[0].why
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_change_of_layout_counts_in_networks_alone(single: bool, tmp_path: Path) -> None:
+    reported = [Reported("/conv/Conv", 0.8e-3), Reported("c_acdb_abcd", 0.2e-3, kind="Reorder", near=("/conv/Conv",))]
+    cases = [replace(case, single=single) for case in _cases(tmp_path)]
+    (made,), _ = measure_cases(cases, TARGET, DEVICE, FakeSource([1e-3], lambda model: reported), NONE, QUICK, lambda line: None)
+    assert made.kernels[0].seconds == pytest.approx(0.8e-3 if single else 1e-3)
+    assert made.latency == pytest.approx(made.kernels[0].seconds) and not made.unjoined
 
 
 def test_seconds_are_without_the_profiler(tmp_path: Path) -> None:

@@ -49,7 +49,10 @@ def test_a_segment_that_is_right_up_to_rounding_is_not_taken_apart(monkeypatch: 
 def test_refusing_an_operator_alone_is_no_evidence_where_the_segment_was_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (found,) = culprits(monkeypatch, tmp_path, "alone", "Abs", "wrong", "Neg", compiled=True)
     assert found.operator == "Neg"
-    assert {one.operator for one in culprits(monkeypatch, tmp_path, "alone", "Abs", "wrong", "Neg")} == {"Abs", "Neg"}
+
+
+def test_an_operator_that_is_taken_beside_its_neighbours_is_not_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert {one.operator for one in culprits(monkeypatch, tmp_path, "alone", "Abs", "refuse", "Neg")} == {"Neg"}
 
 
 def test_an_operator_without_inputs_is_no_evidence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from small_models import parse, save
 
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.passes.graph.graph import Graph
+from autoglmc.passes.graph.part import part_of
 from autoglmc.passes.graph.versions import FORWARD_COMPATIBLE, NEWEST, REINTERPRETED, newest, unlike
 from autoglmc.passes.library import RECOVER
+from autoglmc.passes.place.cut_segments import segment_opset
 from autoglmc.passes.rule.apply import apply
 
 WIDER = {
@@ -125,3 +127,19 @@ def test_what_is_the_same_at_another_opset(text: str, written: int, opset: int, 
     (node,) = graph.nodes
     reason = unlike(graph.view(node), written, opset, node.attributes)
     assert (why in reason) if why else not reason
+
+
+def test_a_segment_declares_the_opset_that_says_what_rewrites_wrote() -> None:
+    """GroupNormalization recovered from its parts, in a model of opset 18: scale and bias per channel are those of opset 21."""
+    parts = """g (float[1,4,6] x) => (float[1,4,6] y)
+      <float[4,1] w = {1, 2, 3, 4}, float[4,1] b = {4, 3, 2, 1},
+       int64[3] three = {0, 2, -1}, float[2] one = {1, 1}, float[2] zero = {0, 0}, int64[3] back = {1, 4, 6}> {
+      r = Reshape(x, three) n = InstanceNormalization(r, one, zero) h = Reshape(n, back) m = Mul(h, w) y = Add(m, b) }"""
+    graph = Graph(onnx.shape_inference.infer_shapes(parse(parts, 18)))
+    apply(graph, RECOVER)
+    (node,) = (node for node in graph.nodes if node.operator == "GroupNormalization")
+    assert segment_opset(graph, [node]) == REINTERPRETED["GroupNormalization"]
+    header = onnx.helper.make_model(graph.model.graph, opset_imports=[onnx.helper.make_opsetid("", 21)])
+    for name in ("node", "initializer"):
+        header.graph.ClearField(name)
+    assert part_of(graph, [node], header).newest >= REINTERPRETED["GroupNormalization"]

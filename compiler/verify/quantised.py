@@ -1,0 +1,69 @@
+"""Judging what quantised models compute: beside the float model that they were made of, by the error that quantising it made.
+
+Where activations are rounded to grids of 8 bits, two right ways to compute take different steps here and there, and everything behind a
+step differs: a device and the CPU each lie 0.15 of the spread from the float model, and 0.07 from each other (lightnet on Hexagon). So an
+output may be wrong beside the other way and right beside the floats: there it may be off by what the quantised model itself is off by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .compare import TensorDifference, cosine_of
+from .judge import judge
+from .terms import COSINE, FAR, MOST_FAR, Sample, Terms
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+MORE = 1.5
+"""How much further from the float model than the quantised one a bundle may turn, and how many more elements may be far off."""
+LOST = 0.9
+"""Cosine of a quantised model with its float source below which it tells nothing: what is as far from it may be anything."""
+QUANTISED = Terms(largest=2.0, channel=2.0, mean=1.25, pooled=True, rounding="what the model's own quantisation changes")
+
+
+def judge_beside_floats(name: str, samples: Sequence[Sample]) -> TensorDifference | None:
+    """The judgement of a tensor beside the float source; None where there is none, or the quantised model is too far from it."""
+    beside = [_beside(sample) for sample in samples]
+    if not all(beside):
+        return None
+    known = [sample for sample in beside if sample is not None]
+    turned = max(1.0 - _cosine(sample.expected, sample.roundings[0]) for sample in known)
+    if not turned < 1.0 - LOST:
+        return None
+    far = max(_far(sample.expected, sample.roundings[0]) for sample in known)
+    terms = replace(QUANTISED, cosine=min(COSINE, 1.0 - MORE * turned), far=max(MOST_FAR, MORE * far))
+    return judge(name, known, terms)
+
+
+def _beside(sample: Sample) -> Sample | None:
+    """The float source is expected, and the quantised model one of the ways that it may be computed in."""
+    floats, quantised = sample.floats, sample.expected
+    if floats is None or isinstance(floats, (list, tuple)) or np.asarray(sample.got).dtype.kind != "f":
+        return None
+    if np.shape(floats) != np.shape(quantised) or not np.asarray(floats).size:
+        return None
+    return Sample(sample.inputs, floats, sample.got, (quantised, *sample.roundings))
+
+
+def _cosine(a: Any, b: Any) -> float:
+    x, y = _flat(a, b)
+    return cosine_of(x, y) if x.size > 1 else 1.0
+
+
+def _far(a: Any, b: Any) -> float:
+    x, y = _flat(a, b)
+    return float((np.abs(x - y) > FAR * x.std()).mean()) if x.size else 0.0
+
+
+def _flat(a: Any, b: Any) -> tuple[Array, Array]:
+    x, y = np.asarray(a, np.float64).reshape(-1), np.asarray(b, np.float64).reshape(-1)
+    finite = np.isfinite(x) & np.isfinite(y)
+    return x[finite], y[finite]
