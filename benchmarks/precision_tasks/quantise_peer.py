@@ -17,9 +17,11 @@ import onnx.version_converter
 
 Batches = list[dict[str, np.ndarray]]
 BLOCK = 32
+PER_CHANNEL = 13
+"""The opset since which DequantizeLinear has an axis."""
 
 
-def prepared(source: Path, folder: Path, fuse: bool = True, keep_matmul: bool = False, opset: int = 0) -> Path:
+def prepared(source: Path, folder: Path, fuse: bool = True, keep_matmul: bool = False, opset: int = PER_CHANNEL) -> Path:
     """Constants folded, constant branches taken, shapes inferred; with the fusions that quantisers want. `keep_matmul`: onnxruntime's
     optimiser, which joins MatMul and Add into a Gemm that weight-only and dynamic quantisers leave alone, only where branches need it.
     `opset`: lift the model to at least that one first."""
@@ -66,7 +68,7 @@ def _static(method: str, sixteen: bool = False) -> Callable[[Path, Batches, Path
             )  # fmt: skip
 
         with tempfile.TemporaryDirectory() as folder:
-            path = prepared(source, Path(folder), opset=17 if sixteen else 0)
+            path = prepared(source, Path(folder), opset=17 if sixteen else PER_CHANNEL)
             try:
                 attempt(path)
             except ValueError:  # onnxruntime 1.32 compares the scales of a whole array where a channel's bias is small (magika)
@@ -102,7 +104,8 @@ def _int4(*kinds: str) -> Callable[[Path, Batches, Path], None]:
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
         with tempfile.TemporaryDirectory() as folder:
-            model = onnx.load(prepared(source, Path(folder), keep_matmul=True))
+            lifted = 21 if "Gather" in kinds else PER_CHANNEL  # the quantiser of Gather writes opset 21 over operators as they are
+            model = onnx.load(prepared(source, Path(folder), keep_matmul=True, opset=lifted))
         quantiser = MatMulNBitsQuantizer(model, block_size=BLOCK, is_symmetric=False, op_types_to_quantize=kinds)
         quantiser.process()
         quantiser.model.save_model_to_file(str(output))

@@ -106,6 +106,10 @@ def compile_command(
 
     if allow_unverified and required:
         raise UsageError("--allow-unverified and --require-verified exclude each other")
+    numbers = request_of(precision, calibration_data, calibration_method, save_quantized)
+    if numbers is not None and (pareto is not None or stop_after is not None):
+        option = "--pareto" if pareto is not None else "--stop-after"
+        raise UsageError(f"{option} and --precision exclude each other", help="give it the file of --save-quantized")
     if pareto is not None:
         _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
@@ -117,7 +121,7 @@ def compile_command(
         if stop_after is not None:
             facts = _stop(stop_after, model, machine, options)
         else:
-            options["precision"] = request_of(precision, calibration_data, calibration_method, save_quantized)
+            options["precision"] = numbers
             options |= {"objective": objective, "expect": None if expect is None else read_arrays(expect)}
             options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required, "sign": sign}
             if pareto is not None:

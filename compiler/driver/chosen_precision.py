@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,9 +50,14 @@ class ChosenPrecision:
         return structs.replace(manifest, precision=structs.replace(manifest.precision, accuracy=found))
 
 
-def check_with(request: PrecisionRequest | None, expect: object) -> None:
-    """Raises UsageError for what a compilation in other number formats cannot be held against."""
-    if request is not None and request.precision != "fp32" and expect is not None:
+def check_with(request: PrecisionRequest | None, expect: object, passes: Sequence[object]) -> None:
+    """Raises UsageError for what a compilation in other number formats cannot be held against or done with."""
+    if request is None or request.precision == "fp32":
+        return
+    if passes:
+        help = "rewrite the model with the passes first (autoglmc.rewrite), or compile the file of --save-quantized with them"
+        raise UsageError("passes of your own and --precision exclude each other", help=help)
+    if expect is not None:
         message = "--expect asks for what the source framework computes, which a quantised bundle comes near to only"
         raise UsageError(message, help="compile without --precision and --calibration-data, or without --expect")
 

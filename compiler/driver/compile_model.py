@@ -100,7 +100,7 @@ def compile_model(
     check_output(out)
     check_objective(objective, job.target)
     check_asked(expect, inputs, verify)
-    check_with(precision, expect)
+    check_with(precision, expect, passes)
     disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
     chosen = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..bundle.precision_record import AccuracyRecord
 from ..devices.cpu_session import open_session
+from ..errors import ModelError, first_line
 from ..load.source import Source
 from ..run.bundle import Bundle
 from .plain_model import write_model
@@ -24,7 +25,7 @@ def measure_accuracy(folder: Path, source: Source, samples: Iterable[Mapping[str
     reference = _float_session(source)
     names = [output.name for output in reference.get_outputs()]
     for sample in samples:
-        expected = dict(zip(names, reference.run(names, dict(sample)), strict=True))
+        expected = dict(zip(names, _run(reference, names, sample, source), strict=True))
         got = bundle.run(sample)
         for name in names:
             if _is_real(expected[name]):
@@ -33,12 +34,28 @@ def measure_accuracy(folder: Path, source: Source, samples: Iterable[Mapping[str
 
 
 def _float_session(source: Source) -> onnxruntime.InferenceSession:
-    if isinstance(source, Path):
-        return open_session(source, spin=False)
-    with tempfile.TemporaryDirectory(prefix="autoglmc-") as folder:
-        place = Path(folder) / "model.onnx"
-        write_model(source.proto, place)
-        return open_session(place, spin=False)
+    try:
+        if isinstance(source, Path):
+            return open_session(source, spin=False)
+        with tempfile.TemporaryDirectory(prefix="autoglmc-") as folder:
+            place = Path(folder) / "model.onnx"
+            write_model(source.proto, place)
+            return open_session(place, spin=False)
+    except Exception as problem:  # onnxruntime's exceptions share no base class
+        raise _unmeasured(source, problem) from None
+
+
+def _run(session: onnxruntime.InferenceSession, names: Sequence[str], sample: Mapping[str, Any], source: Source) -> Sequence[Any]:
+    try:
+        found: Sequence[Any] = session.run(list(names), dict(sample))
+    except Exception as problem:  # onnxruntime's exceptions share no base class
+        raise _unmeasured(source, problem) from None
+    return found
+
+
+def _unmeasured(source: Source, problem: Exception) -> ModelError:
+    message = f"accuracy cannot be measured: the float model does not run on onnxruntime: {first_line(problem)}"
+    return ModelError(message, where=str(source), help="--no-verify compiles without measuring it")
 
 
 def _is_real(value: Any) -> bool:

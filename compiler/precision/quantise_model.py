@@ -15,7 +15,9 @@ from ...passes.precision.eligible import kept_forms
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import uniform
+from ...targets.dtypes import FLOATS
 from ...targets.model import Target
+from ...targets.precision import FORMS
 from ..bundle.precision_record import CalibrationRecord, PrecisionRecord
 from ..errors import UsageError
 from ..load.bind_shapes import real_inputs
@@ -65,11 +67,14 @@ def quantise_model(
     data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
     run_passes(work, stage, until=SIMPLE)
     graph = work.graph
-    found, ranges = None, dict[str, Range]()
+    split, ranges, calibration = None, dict[str, Range](), None
     if data is not None:
         with stage("calibrate"):
             found = census(data)
-            ranges = calibrated(graph, data, found, request.method)
+            split = Split(found.samples, calibrates=FORMS[FORM_OF[request.precision]].quantised)
+            if split.calibrates:
+                ranges = calibrated(graph, data, found, request.method)
+                calibration = CalibrationRecord(method=request.method, samples=split.calibrating, sha256=found.sha256)
     with stage("quantise"):
         chosen = None
         if request.precision == "auto" and data is not None and found is not None:
@@ -79,26 +84,33 @@ def quantise_model(
             wanted = uniform(graph, target, FORM_OF[request.precision])
         forms = kept_forms(graph, wanted, ranges)
         if not forms and chosen is None:
-            message = f"no operator of the model can run in {request.precision} on '{target.name}'"
-            raise UsageError(message, where=where, help=f"`autoglmc show {target.name}` lists what its devices support")
+            raise _nothing_to_write(graph, target, request, where)
         before = _weight_bytes(graph)
         quantise(graph, forms, ranges)
         model = plain_model(graph)
     record = PrecisionRecord(
         source_sha256=loaded.sha256,
-        calibration=None if found is None else _calibration(found, request.method),
+        calibration=calibration,
         forms={name: form.name for name, form in sorted(forms.items())},
         weight_bytes=(before, _weight_bytes(graph)),
         accuracy=(),
     )
-    split = None if found is None else Split(found.samples)
-    return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(found))
+    return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(split))
 
 
 def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method) -> MeasuredChoice:
     key = key_of(plain_model(work.graph), found.sha256, method)
     samples = Split(found.samples).calibrated(data)
     return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key)
+
+
+def _nothing_to_write(graph: Graph, target: Target, request: PrecisionRequest, where: str) -> UsageError:
+    dtypes = {graph.tensor(name).dtype for node in graph.nodes for name in node.writes}
+    if "fp32" not in dtypes:
+        message = f"the model computes in {', '.join(sorted(dtypes & FLOATS)) or 'no floats'}, and --precision takes models of fp32"
+        return UsageError(message, where=where, help="export the model in fp32")
+    message = f"no operator of the model can run in {request.precision} on '{target.name}'"
+    return UsageError(message, where=where, help=f"`autoglmc show {target.name}` lists what its devices support")
 
 
 def input_types(model: onnx.ModelProto) -> tuple[InputType, ...]:
@@ -126,19 +138,15 @@ def calibrated(graph: Graph, data: CalibrationData, found: Census, method: Metho
     return ranges
 
 
-def _calibration(found: Census, method: Method) -> CalibrationRecord:
-    return CalibrationRecord(method=method, samples=Split(found.samples).calibrating, sha256=found.sha256)
-
-
-def _notes(found: Census | None) -> tuple[str, ...]:
-    if found is None or Split(found.samples).holds_out:
+def _notes(split: Split | None) -> tuple[str, ...]:
+    if split is None or split.holds_out:
         return ()
-    if found.samples == 1:
+    if split.samples == 1:
         return (
             "calibrated on one sample: other inputs may lie beyond its ranges, and accuracy is measured on the same one; give 50 or more",
         )
     return (
-        f"none of {count(found.samples, 'sample')} is held out: accuracy is measured on those that scales were made with; give 8 or more",
+        f"none of {count(split.samples, 'sample')} is held out: accuracy is measured on those that scales were made with; give 8 or more",
     )
 
 

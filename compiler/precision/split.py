@@ -18,10 +18,13 @@ class Split:
     """Which of the samples are calibrated with, and which are held out."""
 
     samples: int
+    calibrates: bool = True
+    """Whether scales are made with any: else all samples are held out."""
 
     @property
     def holds_out(self) -> bool:
-        return self.samples >= FEWEST
+        """Whether accuracy is measured on other samples than scales are made with."""
+        return not self.calibrates or self.samples >= FEWEST
 
     @property
     def calibrating(self) -> int:
@@ -37,4 +40,4 @@ class Split:
         return islice(chosen, MOST_HELD_OUT)
 
     def _out(self, k: int) -> bool:
-        return self.holds_out and k % EVERY == EVERY - 1 and k < EVERY * MOST_HELD_OUT
+        return not self.calibrates or (self.holds_out and k % EVERY == EVERY - 1 and k < EVERY * MOST_HELD_OUT)

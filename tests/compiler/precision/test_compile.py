@@ -119,6 +119,21 @@ def test_fp32_is_the_model_as_it_is(model: Path, data: Path, tmp_path: Path) -> 
     assert compiled(model, data, tmp_path / "1", precision="fp32").digest == compiled(model, None, tmp_path / "2").digest
 
 
+def test_halves_need_no_calibration(data: Path, tmp_path: Path) -> None:
+    """Nothing is calibrated, so accuracy is measured on every sample; Softmax stays in fp32."""
+    made = wide()
+    made.graph.node.append(onnx.helper.make_node("Softmax", ["y"], ["p"]))
+    made.graph.output[0].name = "p"
+    model = save(made, tmp_path)
+    bundle = compiled(model, data, tmp_path / "1", target="snapdragon_8gen3", precision="fp16", emulate=True)
+    precision = bundle.manifest.precision
+    assert precision is not None and precision.calibration is None and set(precision.forms.values()) == {"fp16"}
+    assert "p" not in precision.forms and precision.weight_bytes[1] <= 0.51 * precision.weight_bytes[0]
+    assert (precision.accuracy[0].samples, precision.accuracy[0].held_out) == (16, True) and precision.accuracy[0].least_cosine > 0.9999
+    without = compiled(model, None, tmp_path / "2", target="snapdragon_8gen3", precision="fp16", emulate=True)
+    assert without.manifest.precision is not None and without.manifest.precision.accuracy == ()
+
+
 def test_wrong_data_shows_in_the_accuracy(model: Path, tmp_path: Path) -> None:
     """The control: scales of inputs that are a hundred times smaller cut off everything."""
     small = [{"x": np.full((1, 256), 0.01 * (-1) ** k, np.float32)} for k in range(7)]
@@ -157,6 +172,28 @@ def test_a_model_that_is_quantised_already(data: Path, tmp_path: Path) -> None:
     made = quantise_by_onnxruntime(convolutions(), tmp_path, per_channel=True)
     with pytest.raises(UsageError, match="the model is quantised already: "):
         compiled(made, data, tmp_path)
+
+
+def test_a_model_in_halves_is_told_so(tmp_path: Path) -> None:
+    made = save(parse("g (float16[1,4] x) => (float16[1,4] y) { y = Relu(x) }"), tmp_path)
+    with pytest.raises(UsageError, match="the model computes in fp16, and --precision takes models of fp32"):
+        compiled(made, [{"x": np.ones((1, 4), np.float16)}] * 8, tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", [["--stop-after", "simplify"], ["--pareto", "latency,memory"], ["--pass", "PASS"]])
+def test_what_it_cannot_be_combined_with(
+    option: list[str], model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.py").write_text("def f(graph): pass\nf.contract = 'exact'\n")
+    words = [word.replace("PASS", f"{tmp_path / 'own.py'}:f") for word in option]
+    assert cli.run([str(model), "--target", "x86_cpu", "--calibration-data", str(data), "-o", str(tmp_path / "out"), *words]) == 2
+    assert "and --precision exclude each other" in capsys.readouterr().err
+
+
+def test_metadata_stays(data: Path, tmp_path: Path) -> None:
+    made = wide()
+    made.metadata_props.add(key="classes", value="cat,dog")
+    assert compiled(save(made, tmp_path), data, tmp_path).metadata == {"classes": "cat,dog"}
 
 
 def test_one_sample_is_told(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
