@@ -16,6 +16,7 @@ from .cost import runs_once as runs_once
 from .model import Device, Target
 from .operator_view import OperatorView, TensorView
 from .support import guard_holds
+from .work.integers import in_plain_spelling
 
 SLACK = 2.0
 """Work up to this many times beyond the largest that was measured, or this many times below the smallest, counts as measured."""
@@ -74,6 +75,9 @@ def _operator_time(
     if runs_once(view):
         return KernelTime(0.0), False
     rate = rate_of(calibration, device, view)
+    if rate is None:
+        view = in_plain_spelling(view)
+        rate = rate_of(calibration, device, view)
     if rate is None:
         return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), Beyond(f"no rate for {view.operator}")), False
     amount = work(view, rate.measure, calibration.blocks, compute_dtype)
