@@ -15,7 +15,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -41,13 +43,17 @@ class Count:
 
 
 def by_onnxruntime(path: Path) -> Count:
-    """Its own partitioning."""
+    """Its own partitioning, in a process of its own: autoglmc registers the library, too, and that may be done once."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_partitioned, path).result()
+
+
+def _partitioned(path: Path) -> Count:
     import onnxruntime
     import onnxruntime_qnn
 
     name = "QNNExecutionProvider"
-    if all(device.ep_name != name for device in onnxruntime.get_ep_devices()):
-        onnxruntime.register_execution_provider_library(name, onnxruntime_qnn.get_library_path())
+    onnxruntime.register_execution_provider_library(name, onnxruntime_qnn.get_library_path())
     device = next(device for device in onnxruntime.get_ep_devices() if device.ep_name == name)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

@@ -77,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
             flush_output()
             return code
     except (KeyboardInterrupt, click.Abort):
-        click.echo(NOTHING_WRITTEN, err=True)
+        click.echo(f"interrupted: {invocation.kept}" if invocation.kept else NOTHING_WRITTEN, err=True)
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as problem:
         return say(problem.format_message(), {}, UsageError.exit_code, as_json=False)

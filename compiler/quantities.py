@@ -84,11 +84,19 @@ def amount(kind: str, value: float) -> str:
     return f"{value:g}"
 
 
+def shown(kind: str, value: float) -> str:
+    """`amount` for a screen: a latency in the unit in which `time` writes it."""
+    if kind != "latency":
+        return amount(kind, value)
+    unit, name = (1.0, "s") if abs(value) >= 1 else (1e-3, "ms") if abs(value) >= 1e-3 else (1e-6, "us")
+    return f"{_up(value, unit)} {name}"
+
+
 def margin(kind: str, value: float) -> str:
-    """What is left below a limit, rounded down, where an amount is rounded up: 8 GiB less 933 KiB is not 8 GiB."""
+    """For a screen: what is left below a limit, rounded down, where an amount is rounded up: 8 GiB less 933 KiB is not 8 GiB."""
     if kind == "fps":
         return amount(kind, value)
-    text = amount(kind, -value) if value else amount(kind, 0.0)
+    text = shown(kind, -value) if value else shown(kind, 0.0)
     return text if not value else text[1:] if text.startswith("-") else f"-{text}"
 
 

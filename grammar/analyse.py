@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from ..targets.collection import no_collection
-from ..targets.model import Bucket, Device, Limit, Link, Memory, Precision, Target
+from ..targets.model import Bucket, Device, Limit, Link, Memory, Target
 from ..targets.operators import dictionary_opset
+from ..targets.precision import Precision
 from ..targets.rule_formula import facts_of
 from ..targets.rule_spec import RuleFacts, RuleSpec
 from .check.calibration import check_calibrations
 from .check.checks import check_names, check_sense
 from .check.effect import check_effect
+from .check.forms import check_forms
 from .check.guesses import check_guesses, check_provenance
 from .check.routes import check_routes
 from .check.unused import check_unused
@@ -23,7 +26,8 @@ from .lower.device import check_table, lower_device
 from .lower.digest import digest
 from .lower.limits import lower_limits
 from .lower.numbers import report_missing
-from .lower.parts import lower_link, lower_memory, lower_precision
+from .lower.parts import lower_link, lower_memory
+from .lower.precision import lower_precision, over
 from .lower.shapes import lower_shapes
 from .text.diagnostics import Diagnostic, Source, Span, first_of, note_includes, tidy
 from .text.syntax import Rule, Statement, read
@@ -54,7 +58,7 @@ class _Parts:
     memories: list[Memory] = dataclasses.field(default_factory=list)
     devices: list[Device] = dataclasses.field(default_factory=list)
     links: list[Link] = dataclasses.field(default_factory=list)
-    precision: Precision = dataclasses.field(default_factory=lambda: Precision(default=None, compute=(), keep=()))
+    precision: Precision = dataclasses.field(default_factory=Precision)
     limits: tuple[Limit, ...] = ()
     shapes: tuple[Bucket, ...] = ()
 
@@ -100,6 +104,7 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
         context.rules = (*(facts for facts in rules if facts.name not in resolved.rules), *map(facts_of, specs))
     for item in [item for item in body if item.head.text != "onnx"]:
         _block(item, parts, context, statement)
+    parts.devices = [over(device, parts.precision) for device in parts.devices]
     if specs:
         from .check.claims import check_claims
 
@@ -117,6 +122,7 @@ def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts],
         return None
     target = _target(statement, parts, specs, context)
     check_unused(target, context)
+    check_forms(target, context)
     return target
 
 
@@ -190,7 +196,7 @@ def _add(item: Statement, parts: _Parts, context: Context) -> None:
 def _limit_spans(item: Statement, context: Context) -> None:
     for line in item.body or ():
         if isinstance(line, Statement):
-            subject = line.args[0].text if line.args and line.args[0].kind == "word" else ""
+            subject = " ".join(arg.text for arg in takewhile(lambda arg: arg.kind == "word", line.args))
             context.spans[f"limits.{line.head.text}.{subject}"] = line.span
 
 

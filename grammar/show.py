@@ -14,7 +14,7 @@ from .text.diagnostics import Span
 from .text.format import format_text
 from .text.syntax import Item, Rule, Statement
 
-DEPEND_ON_OPSETS = frozenset({"supports", "deny", "rewrite"})
+DEPEND_ON_OPSETS = ("supports", "deny", "rewrite", "weights", "precision")
 
 
 def show_text(resolved: Resolved) -> str:
@@ -73,11 +73,15 @@ def _operators(supports: Statement, devices: Mapping[str, Statement]) -> Iterato
 
 
 def _divided(device: Statement, resolved: Resolved) -> tuple[list[Item], list[Item]]:
-    """(the device's own statements, those with lines from tables). A layer's rewrites stand before those of the layer below."""
+    """(the device's own statements, those with lines from tables). A layer's lines stand before those of the layer below, where order
+    counts."""
     own: list[Item] = []
     shared: list[Item] = []
-    rewrites = [_from_table(item, resolved) for item in device.body or () if isinstance(item, Statement) and item.head.text == "rewrite"]
-    kept = DEPEND_ON_OPSETS if rewrites == sorted(rewrites) else DEPEND_ON_OPSETS - {"rewrite"}
+    statements = [item for item in device.body or () if isinstance(item, Statement)]
+    kept = set(DEPEND_ON_OPSETS)
+    for head in ("rewrite", "weights"):
+        inherited = [_from_table(item, resolved) for item in statements if item.head.text == head]
+        kept -= {head} if inherited != sorted(inherited) else set()
     for item in device.body or ():
         if isinstance(item, Statement):
             lines = item.body or (item,)

@@ -9,10 +9,11 @@ from .dtypes import BITS, FLOATS
 from .environment import axis_letter
 from .expression import truth
 from .formula import Expression, render
-from .model import Device, OperatorRule, Precision, SupportBlock
+from .model import Device, OperatorRule, SupportBlock
 from .operator_view import OperatorView, TensorView
 from .operators import key_of, versions_of
 from .origin import Origin
+from .precision import Precision
 from .support import Yes, data_dtypes, environment_of, float_choices, lists, rules_for, same_operator, supports
 from .widen import widen
 

@@ -1,7 +1,7 @@
 """Predicted time of a kernel: from measured rates where a device has them, else its roofline; and whether that was measured.
 
 A kernel of several operators costs what its costliest member costs: a runtime fuses the others into it. An operator without a line falls
-back to the roofline and counts as outside what was measured, as does one whose size no measured operator was near.
+back to the roofline and counts as outside what was measured, as does one whose size no measured operator was near, or none of its kind.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .model import Device, Target
 from .operator_view import OperatorView, TensorView
 from .support import guard_holds
 from .work.integers import in_plain_spelling
+from .work.kind import name_of, of_kinds
 
 SLACK = 2.0
 """Work up to this many times beyond the largest that was measured, or this many times below the smallest, counts as measured."""
@@ -87,11 +88,6 @@ def _operator_time(
     return KernelTime(seconds, outside(rate, view, amount)), rate.measure == "bytes"
 
 
-def name_of(view: OperatorView) -> str:
-    """As the lines of a calibration name it: "Conv", "com.microsoft::FusedMatMul"."""
-    return f"{view.domain}::{view.operator}" if view.domain else view.operator
-
-
 def rate_of(calibration: Calibration, device: Device, view: OperatorView) -> Rate | None:
     """The first line that names the operator and whose condition holds."""
     name = name_of(view)
@@ -105,6 +101,8 @@ def outside(rate: Rate, view: OperatorView, amount: float) -> Beyond | None:
     """Why an operator is outside what the line was measured on; None if it is inside, or the line does not say what it was measured on."""
     if rate.samples is not None and rate.samples < FEWEST:
         return Beyond(f"the rate for {view.operator} rests on {rate.samples} measured operator{'' if rate.samples == 1 else 's'}")
+    if rate.kinds is not None and (unlike := of_kinds(view, rate.kinds)):
+        return Beyond(*unlike)
     if rate.seen is not None and amount and not _within(amount, rate.seen):
         word = "larger" if amount > rate.seen.high else "smaller"
         return Beyond(f"{view.operator} {word} than any measured", _beside(amount, rate.seen, UNITS[rate.measure]))

@@ -27,7 +27,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """`rate Conv 65 GFLOPS seen 0.01..29 MOP inner 8..576 n 231 within 22 % where attr.group > 1;`"""
+    """`rate Conv 65 GFLOPS seen 0.01..29 MOP inner 8..576 of "Conv 2-D" n 231 within 22 % where attr.group > 1;`"""
 
     operators: tuple[str, ...]
     """"Conv", "com.microsoft::FusedMatMul"."""
@@ -44,6 +44,9 @@ class Rate:
     """Share by which half of them, weighted by time, are off the line: 0.22."""
     where: Expression | None
     origin: Origin
+    kinds: tuple[str, ...] | None = None
+    """Kinds of operators that were measured to keep to this rate, as `kind_name` has them: "Conv 2-D"; None where the file does not
+    say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

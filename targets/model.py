@@ -12,6 +12,7 @@ from typing import Literal
 from .calibration import Calibration, PowerModel
 from .formula import Expression
 from .origin import Fact, Origin
+from .precision import NO_PRECISION, Precision, WeightFormat
 from .rule_spec import RuleSpec
 
 
@@ -136,6 +137,10 @@ class Device:
     """Order of the axes in memory of a tensor of rank 4 at its border: "nchw" as in ONNX, or "nhwc", channels last."""
     calibration: Calibration | None = None
     """What was measured of it; None where times are the roofline's."""
+    precision: Precision = NO_PRECISION
+    """Which forms it prefers and keeps operators in, by its own `precision` and its target's."""
+    weights: tuple[WeightFormat, ...] = ()
+    """Forms of constant weights that it reads as they are, beside activations in floats or wider integers."""
 
     @property
     def kernel_launch(self) -> float:
@@ -204,17 +209,6 @@ class Limit:
     """SI: seconds, bytes, watts, or a plain number."""
     text: str
     origin: Origin
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Precision:
-    """Which dtypes are computed in: `precision { … }`."""
-
-    default: str | None
-    compute: tuple[tuple[str, str], ...]
-    """(computed in, for operands of): `compute fp16 for fp32` is ("fp16", "fp32")."""
-    keep: tuple[tuple[str, str, str], ...]
-    """(dtype, operator, device or "")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

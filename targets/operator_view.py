@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .dtypes import BITS
+from .quantised.scales import Scales
 
 AttributeValue = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 
@@ -18,6 +19,8 @@ class TensorView:
     shape: tuple[int | None, ...] | None
     """None when even the rank is unknown; None inside for an unbound dim."""
     const: bool
+    scales: Scales | None = None
+    """Of an operand or result of a quantised operator: how it is quantised; None for any other."""
 
     @property
     def elements(self) -> int | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .environment import Absent, Answer, Environment, Every, Scalar, Value, axis_letter, axis_of_letter
 from .formula import Attribute, Call, Expression, Name, render
 from .operator_view import TensorView
+from .quantised import questions
 
 Ask = Callable[[Expression, Environment], Answer]
 """How to evaluate an argument: `expression.answer_of`."""
@@ -45,6 +46,26 @@ def _about(call: Call, environment: Environment, question: Callable[[TensorView]
     if len(tensors) == 1:
         return question(tensors[0])
     return Every(tuple((tensor.name, question(tensor)) for tensor in tensors))
+
+
+def _quantised(question: Callable[[TensorView], Answer]) -> Callable[[Call, Environment, Ask], Answer]:
+    """A question about how an operand is quantised; of a variadic one, of each of its tensors."""
+
+    def answer(call: Call, environment: Environment, ask: Ask) -> Answer:
+        tensors = _tensors(call, environment)
+        if not tensors:
+            return Absent(f"{render(call.arguments[0])} is left out")
+        if len(tensors) == 1:
+            return question(tensors[0][1])
+        return Every(tuple((tensor.name, scalar(question(tensor))) for _, tensor in tensors))
+
+    return answer
+
+
+def scalar(answer: Answer) -> Scalar | None:
+    """The one plain value of an answer."""
+    value = plain(answer)
+    return None if isinstance(value, tuple) else value
 
 
 def _rank(tensor: TensorView) -> int | None:
@@ -188,5 +209,14 @@ PREDICATES: Mapping[str, Predicate] = {
     "item": Predicate(("attribute", "number"), _item, "one item of a list attribute, counted from 0"),
     "length": Predicate(("attribute",), _length, "number of items of a list attribute"),
     "count": Predicate(("operand",), _count, "number of tensors of a variadic operand"),
+    "per_tensor": Predicate(("operand",), _quantised(questions.per_tensor), "a quantised operand has one scale"),
+    "per_channel": Predicate(
+        ("operand",), _quantised(questions.per_channel), "each index of one axis of a quantised operand has its scale"
+    ),
+    "channel_axis": Predicate(("operand",), _quantised(questions.channel_axis), "that axis, counted from 0"),
+    "block": Predicate(("operand",), _quantised(questions.block), "elements that share a scale, where an operand is quantised in blocks"),
+    "symmetric": Predicate(("operand",), _quantised(questions.symmetric), "its zero points are 0 (128 of uint8, 8 of uint4)"),
+    "zero_point": Predicate(("operand",), _quantised(questions.zero_point), "its zero point; a comparison must hold for each there is"),
+    "scale": Predicate(("operand",), _quantised(questions.scale), "its scale; a comparison must hold for each there is"),
     "native": Predicate(("operator",), _native, "the device supports this operator in some form"),
 }

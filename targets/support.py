@@ -8,7 +8,8 @@ How element types are read. The **data inputs** of an operator decide (those tha
 
 A float operand is computed in its own dtype where a block of that dtype lists the operator, unless `precision { compute fp16 for fp32; }`
 asks for another; else in `precision`'s default, else, on a device with no block of the operand's dtype at all, in the widest
-float dtype (fp16 before bf16) that the device lists the operator for. Where a `keep` names the operator, in that dtype or not at all.
+float dtype (fp16 before bf16) that the device lists the operator for. Where a `keep` names the operator, in that dtype or not at all;
+a `keep` in a form of integers leaves floats to other devices.
 
 `supports all` takes every operator of the domains that onnxruntime knows (ai.onnx, ai.onnx.ml, com.microsoft) in any dtype.
 """
@@ -23,10 +24,12 @@ from .environment import Environment, axis_letter
 from .explain import explain
 from .expression import truth
 from .formula import Expression, Unary, render
-from .model import Device, Link, OperatorRule, Precision, SupportBlock
+from .model import Device, Link, OperatorRule, SupportBlock
 from .operator_view import OperatorView, TensorView
 from .operators import key_of, version_at
 from .origin import Origin
+from .precision import Precision
+from .quantised.kept import kept_dtypes, kept_in_integers
 
 ALL_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 
@@ -199,14 +202,17 @@ def _listed(device: Device, view: OperatorView, precision: Precision, environmen
     floats = [dtype for dtype in dtypes if dtype in FLOATS]
     operand = floats[0] if floats else (dtypes[0] if dtypes else "unknown")
     name = key_of(view.domain, view.operator)
+    kept = kept_dtypes(device, name, precision, environment) if floats else ()
+    if floats and (line := kept_in_integers(device, name, environment)):
+        return No(f"`{name}` is kept in {line.form} on {device.name}, and these operands are floats", line.origin)
     if view.domain in ALL_DOMAINS and any(block.everything for block in device.supports):
-        return Yes(kept[0] if floats and (kept := kept_dtypes(device, name, precision)) else operand, None)
+        return Yes(kept[0] if kept else operand, None)
     if not any(same_operator(rule, view.domain, view.operator) for block in device.supports for rule in block.rules):
         return No(f"`{name}` is not in {device.name}'s table", device.origin)
     wanted = float_choices(device, floats, precision) if floats else tuple(dtype for dtype in dtypes if dtype in BITS)
     if not wanted:
         return No(f"`{name}` on {operand} is not something {device.name} computes", device.origin)
-    if floats and (kept := kept_dtypes(device, name, precision)):
+    if kept:
         answer = _first_listed(device, view, kept, kept[0], environment)
         return answer if isinstance(answer, Yes) else No(f"{answer.reason}, and it is kept in {', '.join(kept)}", answer.origin)
     if not floats and len(wanted) > 1:
@@ -223,12 +229,6 @@ def float_choices(device: Device, floats: list[str], precision: Precision) -> tu
     if widest not in own:
         choices += [dtype for dtype in WIDEST_FIRST if dtype in own]
     return tuple(dict.fromkeys(choice for choice in choices if choice is not None))
-
-
-def kept_dtypes(device: Device, operator: str, precision: Precision) -> tuple[str, ...]:
-    """The dtypes that `keep` lines demand of an operator ("Conv", "com.microsoft::Gelu") on floats; () where there are none."""
-    plain = operator.removeprefix("ai.onnx::")
-    return tuple(dtype for dtype, name, on in precision.keep if name.removeprefix("ai.onnx::") == plain and on in ("", device.name))
 
 
 def device_dtypes(device: Device) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ target box {
   device gpu : metal {
     peak fp32 1 TFLOPS @guess; peak fp16 2 TFLOPS; dispatch 50 us; launch 5 us;
     supports fp16, fp32 { inherit npu; Sin; } supports int64 { Slice; }
+    weights int4 block 32 MatMul; precision { prefer fp16 where loss <= 1 %; keep fp32 MatMul, Add; }
   }
   device cpu : arm { runtime ort; peak fp32 100 GFLOPS; dispatch 5 us; launch 1 us; supports all; }
   link npu <-> cpu { via shared; zero_copy where dtype in { fp16, int8 } else copy 20 GB/s @guess; row 64 B; handoff 30 us; }
@@ -46,7 +47,23 @@ MEASURED = st.lists(
     ),
     max_size=5,
 ).map(lambda lines: " ".join(_unique(lines)))
+FORMS = st.sampled_from(("fp32", "fp16", "a16w8", "a8w8", "int8", "w8", "w4"))
+ABOUT = st.sampled_from(("", " Conv", " Conv, MatMul", " MatMul where rank(A) == 2", " com.microsoft::Gelu, Add"))
+LINES = st.lists(
+    st.one_of(
+        st.tuples(FORMS, ABOUT).map(lambda p: f"prefer {p[0]}{p[1]};"),
+        st.tuples(FORMS, NUMBERS).map(lambda p: f"prefer {p[0]} where loss <= {p[1] / 10:g} % and opset >= 13;"),
+        st.tuples(FORMS, ABOUT.filter(bool), PROVENANCE).map(lambda p: f"keep {p[0]}{p[1] if 'where' in p[1] else p[1] + p[2]};"),
+    ),
+    max_size=3,
+).map(" ".join)
+STORED = st.tuples(
+    st.sampled_from(("int8", "uint8", "int4", "uint4")), st.sampled_from(("", " block 32", " block 64 symmetric", " symmetric")),
+    st.sampled_from(("", " for uint16")), st.sampled_from(("", " MatMul", " Conv, Gemm")), st.sampled_from(("", " where opset >= 17")),
+).map(lambda parts: f"weights {''.join(parts)};")  # fmt: skip
 ON_DEVICE = st.one_of(
+    LINES.map("precision {{ {} }}".format),
+    STORED,
     st.tuples(st.sampled_from(("", ' @measured("a bench")', ' @src("a page")')), MEASURED).map(lambda c: f"calibration{c[0]} {{ {c[1]} }}"),
     st.tuples(NUMBERS, PROVENANCE).map(lambda n: f"dispatch {n[0]} us{n[1]};"),
     st.tuples(NUMBERS, PROVENANCE).map(lambda n: f"peak fp16 {n[0]} TOPS{n[1]};"),
@@ -64,14 +81,17 @@ ON_DEVICE = st.one_of(
 
 def _unique(statements: list[str]) -> list[str]:
     """At most one of each property that may stand once."""
-    kept = {s if s.startswith(("supports", "deny", "rewrite", "kernel", "rate", "block")) else s.split(" ")[0]: s for s in statements}
+    kept = {
+        s if s.startswith(("supports", "deny", "rewrite", "kernel", "rate", "block", "weights int", "weights uint")) else s.split(" ")[0]: s
+        for s in statements
+    }
     return list(kept.values())
 
 
 BODIES = st.tuples(
     st.lists(ON_DEVICE, max_size=4).map(_unique),
     st.lists(NUMBERS.map("handoff {} us;".format), max_size=1),
-    st.lists(st.sampled_from(("latency <= 5 ms;", "latency <= 20 ms;", "error abs <= 1e-2;")), max_size=1),
+    st.lists(st.sampled_from(("latency <= 5 ms;", "error abs <= 1e-2;", "accuracy top1 drop <= 1 %;")), max_size=1),
     st.lists(st.tuples(NUMBERS, PROVENANCE).map(lambda n: f"bandwidth {n[0] + 20} GB/s{n[1]};"), max_size=1),
 ).map(
     lambda parts: (
@@ -84,6 +104,7 @@ DELETES = st.sampled_from(
     (
         "", "delete &box.npu.supports Relu, Conv;", "delete &box.gpu.supports Sin;", "delete &box.limits.latency;",
         "delete &box.npu.kernel;", "delete &box.npu.rewrite HardSwish;", "delete &box.npu.peak.int8;", "delete &box.npu.max.dim;",
+        "delete &box.gpu.precision.keep Add;", "delete &box.gpu.precision.prefer;", "delete &box.gpu.weights int4;",
         "delete &box.npu.calibration;", "delete &box.npu.calibration.rate Conv;", "delete &box.npu.calibration.memory;",
     )
 )  # fmt: skip

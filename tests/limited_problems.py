@@ -9,7 +9,7 @@ from itertools import combinations, product
 from hypothesis import strategies as st
 from placement_problems import MICRO, problems
 
-from autoglmc.passes.solve.problem import Bound, Option, Problem, Room, Unit, Weights
+from autoglmc.passes.solve.problem import Bound, Net, Option, Problem, Room, Unit, Weights
 
 
 def counted(problem: Problem, device: Sequence[int]) -> set[tuple[int, ...]]:
@@ -34,16 +34,32 @@ def segments(problem: Problem, mine: Sequence[int], done: frozenset[int]) -> Ite
                 yield after
 
 
-def handed_over(problem: Problem, device: Sequence[int]) -> float | None:
+def handed_over(problem: Problem, device: Sequence[int], options: Sequence[Option]) -> float | None:
     total = 0.0
     for net in problem.nets:
-        here = problem.host if net.producer < 0 else device[net.producer]
+        here, left = (problem.host, 0) if net.producer < 0 else (device[net.producer], options[net.producer].form)
         for there in {device[c] for c in net.consumers} | ({problem.host} if net.to_host else set()):
-            seconds = net.seconds[here][there]
+            seconds = (net.in_form[left] if net.in_form else net.seconds)[here][there]
             if seconds is None:
                 return None
             total += seconds
     return total
+
+
+def recoded(problem: Problem, device: Sequence[int], options: Sequence[Option]) -> list[float] | None:
+    """Seconds per device that changes of form take: each device brings a tensor into a form once."""
+    busy = [0.0] * len(problem.devices)
+    for net in problem.nets:
+        left = 0 if net.producer < 0 else options[net.producer].form
+        reads = {(device[c], options[c].form) for c in net.consumers}
+        if net.to_host:
+            reads.add((problem.host, 0))
+        for there, form in reads if net.recode else ():
+            seconds = net.recode[there][left][form]
+            if seconds is None:
+                return None
+            busy[there] += seconds
+    return busy
 
 
 def ways(problem: Problem) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -64,12 +80,12 @@ def best(problem: Problem) -> float:
     aim = problem.objective or Weights((1.0,) * len(problem.devices), 1.0)
     least = float("inf")
     for device, picks in ways(problem):
-        handoff = handed_over(problem, device)
         options = [option(u, d, j) for u, d, j in zip(problem.units, device, picks, strict=True)]
-        if handoff is None or not roomy(problem, device, options):
+        handoff, changes = handed_over(problem, device, options), recoded(problem, device, options)
+        if handoff is None or changes is None or not roomy(problem, device, options):
             continue
         for pieces in counted(problem, device):
-            busy = [problem.dispatch[d] * pieces[d] for d in range(len(pieces))]
+            busy = [problem.dispatch[d] * pieces[d] + changes[d] for d in range(len(pieces))]
             for d, chosen in zip(device, options, strict=True):
                 busy[d] += chosen.seconds
             cost = sum(w * s for w, s in zip(aim.busy, busy, strict=True)) + aim.handoff * handoff
@@ -138,3 +154,25 @@ def _with_options(draw: st.DrawFn, unit: Unit) -> Unit:
         return (Option(seconds, float(errors[0])), *sorted(more, key=lambda o: o.seconds))
 
     return replace(unit, options=tuple(map(on, unit.seconds)), touched_bytes=draw(st.integers(0, 6)), passing_bytes=draw(st.integers(0, 6)))
+
+
+@st.composite
+def in_forms(draw: st.DrawFn, most: int = 4) -> Problem:
+    """A problem with limits whose options have forms: changing one takes time, and tensors cross faster in some."""
+    plain, count = draw(limited(most=most)), draw(st.integers(2, 3))
+    units = tuple(
+        replace(u, options=tuple(tuple(replace(o, form=draw(st.integers(0, count - 1))) for o in on) for on in u.options))
+        for u in plain.units
+    )
+    return replace(plain, units=units, nets=tuple(_in_forms(draw, net, count) for net in plain.nets))
+
+
+def _in_forms(draw: st.DrawFn, net: Net, count: int) -> Net:
+    dearer = [0, *(draw(st.integers(0, 3)) for _ in range(count - 1))]
+    in_form = tuple(tuple(tuple(None if s is None else s * (1 + more) for s in row) for row in net.seconds) for more in dearer)
+
+    def change(f: int, g: int) -> float | None:
+        return 0.0 if f == g else draw(st.none() | st.integers(0, 25).map(lambda t: t * MICRO))
+
+    recode = tuple(tuple(tuple(change(f, g) for g in range(count)) for f in range(count)) for _ in net.seconds)
+    return replace(net, in_form=in_form if draw(st.booleans()) else (), recode=recode if draw(st.integers(0, 3)) else ())

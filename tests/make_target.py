@@ -13,13 +13,13 @@ from autoglmc.targets.model import (
     Memory,
     OperatorRule,
     Peak,
-    Precision,
     RewriteLine,
     Runtime,
     SupportBlock,
     Target,
 )
 from autoglmc.targets.origin import Origin
+from autoglmc.targets.precision import Precision
 
 HERE = Origin("test.hw", 1, 1)
 

@@ -20,7 +20,7 @@ LARGEST_MODULE, LARGEST_FOLDER = 300, 25
 """Lines of a module; modules of a folder (data apart)."""
 LEAVES = (
     "compiler/activity.py", "compiler/board.py", "compiler/differing_digits.py", "compiler/errors.py", "compiler/free_memory.py",
-    "compiler/output_file.py", "compiler/parent.py", "compiler/quantities.py",
+    "compiler/output_file.py", "compiler/own_script.py", "compiler/parent.py", "compiler/quantities.py",
 )  # fmt: skip
 """What can be told, how numbers are written, and what is under way: every folder of compiler/ may import these, and they import only each
 other."""
@@ -52,6 +52,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/solve/memory": {"passes/solve"},
     "passes/solve/limits": {"passes/solve"},
     "passes/solve/overlap": {"passes/solve"},
+    "passes/precision": {"passes/graph", "passes/place", "passes/solve", "targets"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {
         "passes/graph", "passes/rule", "passes/solve", "passes/solve/limits", "passes/solve/memory", "passes/solve/overlap", "targets",
@@ -71,6 +72,10 @@ ARROWS: dict[str, set[str]] = {
     "compiler/inputs": {"compiler/load"},
     "compiler/bundle": {"compiler/cache", "compiler/devices", "targets"},
     "compiler/pipeline": {"passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/stages.py", "targets"},
+    "compiler/precision": {
+        "compiler/bundle", "compiler/cache", "compiler/devices", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/run",
+        "passes/graph", "passes/place", "passes/precision", "passes/rule", "targets",
+    },
     "compiler/plan": {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/place",
         "passes/rule", "passes/solve", "passes/solve/memory", "targets",
@@ -107,7 +112,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",
-        "compiler/plan", "compiler/probe", "compiler/reference", "compiler/relax", "compiler/run",
+        "compiler/plan", "compiler/precision", "compiler/probe", "compiler/reference", "compiler/relax", "compiler/run",
         "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place",
         "passes/rule", "targets",
     },
@@ -119,8 +124,8 @@ ARROWS: dict[str, set[str]] = {
     "compiler/commands": {
         "compiler/cache", "compiler/calibrate",
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
-        "compiler/pipeline", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery", "compiler/verify", "compiler/watch",
-        "compiler/what_if",
+        "compiler/pipeline", "compiler/precision", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery",
+        "compiler/verify", "compiler/watch", "compiler/what_if",
         "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",
     },
     # A process that watches a command knows nothing of what the command does.
@@ -128,8 +133,8 @@ ARROWS: dict[str, set[str]] = {
     "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/guard", "compiler/hw"},
     "passes/stages.py": {"passes/graph", "passes/layout", "passes/library.py", "passes/rule", "passes/simplify"},
     "compiler/api": {
-        "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/run", "compiler/surgery",
-        "compiler/verify", "targets",
+        "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/precision", "compiler/run",
+        "compiler/surgery", "compiler/verify", "targets",
     },
 }  # fmt: skip
 """A folder (or a file that lies beside folders), and what it may import besides itself. TYPE_CHECKING imports count."""
@@ -145,6 +150,7 @@ DATA_IN_FOLDERS = {
     "compiler/load/contrib_types": "compiler/load",
     "compiler/load/fold": "compiler/load",
     "compiler/load/known": "compiler/load",
+    "targets/quantised": "targets",
     "targets/work": "targets",
     "compiler/load/lift": "compiler/load",
     "compiler/reference/kernels/microsoft": "compiler/reference/kernels",

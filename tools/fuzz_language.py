@@ -33,7 +33,8 @@ _SCRAPS = (
     b"where", b"else", b"rule", b"match", b"let", b"emit", b"and", b"or", b"not", b"in", b"inherit", b"include", b"extends", b"target",
     b"amend &box.npu", b"table", b"holds", b"delete &box.npu.supports Conv", b"1e999", b"-1", b"0", b"0.0000001", b"9" * 400, b"GBs",
     b"KiB", b"@src", b"@guess", b"\x00", b"\xff", b"\xc3\xa9", b"\xef\xbb\xbf", b"\r\n", b"\r", b"\xe2\x80\xa8", b"_", b"attr.",
-    b"attr.x", b"(" * 70, b"{" * 70, b"a or " * 140,
+    b"attr.x", b"loss", b"loss <= 0.1 %", b"prefer a8w8",
+    b"keep int8 Conv", b"weights int4 block 32", b"symmetric(W)", b"(" * 70, b"{" * 70, b"a or " * 140,
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from autoglmc.grammar.words.properties import PROPERTIES
 from autoglmc.grammar.words.reader import PROVENANCE
 from autoglmc.grammar.words.units import ALL_UNITS
 from autoglmc.targets.dtypes import DTYPES
+from autoglmc.targets.precision import FORMS
 from autoglmc.targets.predicates import PREDICATES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,7 +57,7 @@ def grammar() -> dict[str, Any]:
             {"name": "variable.other.attribute.hw", "match": r"\battr\.[A-Za-z_]\w*"},
             {"name": "keyword.control.hw", "match": f"\\b(?:{_any(control_words())})\\b"},
             {"name": "support.function.hw", "match": f"\\b(?:{_any(PREDICATES)})\\b(?=\\s*\\()"},
-            {"name": "storage.type.hw", "match": f"\\b(?:{_any(DTYPES)})\\b"},
+            {"name": "storage.type.hw", "match": f"\\b(?:{_any((*DTYPES, *FORMS))})\\b"},
             {"name": "keyword.other.hw", "match": f"(?:^|(?<=[;{{}}]))\\s*(?:{_any(block_words())})\\b"},
             {"name": "entity.name.function.operator.hw", "match": r"\b(?:[a-z][\w.]*::)?[A-Z][A-Za-z0-9]*[a-z0-9][A-Za-z0-9]*\b"},
         ],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...targets.model import Target
 from ..activity import Limits, limited
 from ..driver.compile_model import compile_model
 from ..inputs.samples import Given
+from ..precision.request import request_of
 from ..run.bundle import Bundle
 from .arguments import arrays_of, effort_of, given_of, names_of, sizes_of, target_of
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ..driver.search_budget import SearchBudget
     from ..load.bind_shapes import Shapes
     from ..load.source import Model
+    from ..precision.request import Data
     from ..surgery.user_pass import UserPass
 
 
@@ -39,6 +42,10 @@ def compile(
     progress: Callable[[str], None] | None = None,
     time_limit: float | None = None,
     objective: str = "latency",
+    precision: str | None = None,
+    calibration_data: Data | None = None,
+    calibration_method: str | None = None,
+    save_quantized: str | os.PathLike[str] | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
@@ -64,6 +71,13 @@ def compile(
     - progress: called with a line per stage.
     - objective: what the plan is chosen for within the target's limits: "latency" (one request, one device after another), "overlap" (one
       request, independent branches at once), "throughput" (the time between pipelined requests), "energy" or "memory".
+    - precision: write a float model in other number formats first, wherever a device of the target runs them: "int8" (activations and
+      weights of 8 bits), "int16" (activations of 16 bits, weights of 8), "fp16"; "fp32" leaves it as it is. How near the bundle is to the
+      float model is measured by its own run (`bundle.manifest.precision`).
+    - calibration_data: inputs as the model will meet them, which integers need: a folder of .npz or .npy files, one of them,
+      "script.py:function", or dicts of arrays. Without `precision` it asks for "int8".
+    - calibration_method: what ranges of tensors are: "minmax" (the default), "percentile" or "entropy".
+    - save_quantized: an .onnx file to write the quantised model to, as plain ONNX.
     - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
       TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
 
@@ -95,5 +109,7 @@ def compile(
             require_verified=require_verified,
             sign=sign,
             progress=progress,
+            objective=objective,
+            precision=request_of(precision, calibration_data, calibration_method, None if save_quantized is None else Path(save_quantized)),
         )
     return result.bundle

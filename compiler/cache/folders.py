@@ -27,7 +27,8 @@ BLOBS = Cache("blobs", "segments compiled ahead of time", 8192 * MIB)
 REFERENCE = Cache("reference", "what untouched models compute, by model, shapes and inputs", 2048 * MIB)
 GRAMMAR = Cache("grammar", "the parser's tables of .hw files, by version", 0)
 """grammar/text/table_cache.py keeps it: a file of 0.1 MiB a version."""
-CACHES = (BLOBS, REFERENCE, GRAMMAR)
+RANGES = Cache("ranges", "what tensors of float models range over, by model and calibration data", 256 * MIB)
+CACHES = (BLOBS, REFERENCE, RANGES, GRAMMAR)
 
 
 def cache_root() -> Path:

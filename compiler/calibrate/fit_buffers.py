@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LEAST_NETWORKS = 3
 """Networks that have an operator with buffers."""
-GAIN = 0.04
+GAIN = 0.025
 """Share of the error that an operator's buffers must explain."""
 TRIED = (0.25, 0.5, 1.0, 2.0, 4.0)
 NUDGES = (0.8, 0.9, 0.95, 1.05, 1.1, 1.25)

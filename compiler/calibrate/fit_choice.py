@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ...targets.calibrated_cost import FEWEST
-from .fit_classes import LONELY
+from .fit_classes import CLASSES, LONELY
 from .fit_price import lines_of, price, stated_slowness
 from .fit_samples import Samples
 
@@ -20,6 +20,8 @@ POWER = 1.5
 """Exponent of the mean over models by which a line is weighed: above 1, much of one model is worth more than little of each."""
 CLOCK = 2e-6
 """Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
+SINGLE_WORTH = 0.003
+"""Of a kernel of the grid, against a model: a kind of operator that no model at hand has may be most of another."""
 MOST_SHARED = 0.9
 """Share of a kernel's seconds that may be no line's."""
 
@@ -67,7 +69,7 @@ def _worth(samples: Samples, chosen: Flags, active: Sequence[int], shared: Array
     forms, seconds = priced.main[use], samples.kernel_seconds[use]
     total = np.bincount(samples.kernel_segment[use], seconds, minlength=len(samples.segments))
     models = ~np.array([s.single for s in samples.segments], bool) & (total > 0)
-    count = (models if models.any() else total > 0).astype(float)
+    count = np.where(models, 1.0, SINGLE_WORTH * (total > 0))
     share = seconds / total[samples.kernel_segment[use]]
     common = np.minimum(shared[use], MOST_SHARED * seconds)
     slow = _medians(priced.line[forms], priced.amount[forms], seconds - common, len(active))
@@ -80,7 +82,7 @@ def _worth(samples: Samples, chosen: Flags, active: Sequence[int], shared: Array
     lost = np.bincount(cells, off[known], minlength=len(samples.segments) * len(active)).reshape(-1, len(active))
     lost = ((lost**POWER * count[:, None]).sum(axis=0) / max(count.sum(), 1.0)) ** (1 / POWER)
     alone = np.bincount(line[line >= 0], next_line[line >= 0] < 0, minlength=len(active))
-    return {index: float(lost[k]) for k, index in enumerate(active) if not alone[k] and index not in LONELY}
+    return {index: float(lost[k]) for k, index in enumerate(active) if not alone[k] and index not in LONELY and not CLASSES[index].kept}
 
 
 def _medians(line: Numbers, amount: Array, seconds: Array, count: int) -> Array:

@@ -12,6 +12,7 @@ from ...targets.calibration import Measure
 from ...targets.exact_condition import number
 from ...targets.formula import Among, Attribute, Binary, Call, Expression, Name, Text, Unary
 from ...targets.operators import version_at
+from ...targets.work.kind import SHORT
 
 
 def known(operators: tuple[str, ...], opset: int) -> tuple[str, ...]:
@@ -28,6 +29,8 @@ class Class:
     where: Expression | None = None
     general: bool = False
     """Whether it is one of the few that all others could be merged into."""
+    kept: bool = False
+    """Whether it is a line though no model at hand needs one: runtimes compute it by other code, and it may be most of another model."""
 
 
 def signed(value: float) -> Expression:
@@ -86,6 +89,12 @@ _INNER_AXIS = both(compare(attribute("axis"), "!=", -1), compare(attribute("axis
 _GATED = both(compare(rank("C"), "==", 4), compare(dim("C", -1), ">", 1), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
 """A plane by a number, as squeeze-and-excitation does it: runtimes that compute in blocks of channels leave them for it."""
 _BROADCAST = both(compare(dim("C", -1), "<=", 4), Unary("not", Call("same_shape", (Name("A"), Name("B")))))
+_APART = both(_DEPTHWISE, Binary("or", compare(rank("W"), "!=", 4), _UNBLOCKED))
+"""Windows that runtimes have in blocks of channels on planes only."""
+_BATCH = compare(dim("X", 1), ">", 1)
+"""Sequences side by side, as layout 0 has them."""
+_SAMPLED = compare(attribute("mode"), "!=", "nearest")
+_ACROSS = both(compare(dim("data", -1), ">", 1), compare(dim("reduced", -1), "==", dim("data", -1)))
 _TURNS = compare(dim("data", -1), "!=", dim("transposed", -1))
 _HALF = ("fp16", "bf16")
 _BYTE = ("int8", "uint8")
@@ -114,6 +123,13 @@ CURVES = (
     "Celu", "Softsign", "Sqrt", "Reciprocal", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh",
     f"{MICROSOFT}Gelu", f"{MICROSOFT}FastGelu", f"{MICROSOFT}QuickGelu", f"{MICROSOFT}BiasGelu",
 )  # fmt: skip
+SCALAR = (
+    "PRelu", "Log", "Sin", "Cos", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh", "Elu", "Selu", "Celu",
+    "ReduceSumSquare", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "Hardmax", "Shrink",
+)  # fmt: skip
+"""What runtimes compute one element at a time."""
+SEVERAL = ("Mish", "Softplus", "LRN")
+"""And in several functions for each."""
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 LOGIC = (
     "And", "Or", "Xor", "Not", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Mod", "BitShift", "BitwiseAnd", "BitwiseOr",
@@ -123,9 +139,10 @@ PLAIN = (
     *ARITHMETIC, "Relu", "Clip", "LeakyRelu", "Abs", "Neg", "Max", "Min", "Sum", "Mean", "Floor", "Ceil", "Round", "Sign",
     "ThresholdedRelu", "BatchNormalization", "Dropout", "Shrink",
 )  # fmt: skip
+REDUCED = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ArgMax", "ArgMin")
 REDUCTIONS = (
     "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
-    "ReduceSumSquare", "ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "CumSum", "CumProd", "TopK",
+    "ReduceSumSquare", "ArgMax", "ArgMin", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "CumSum", "CumProd",
 )  # fmt: skip
 POOLS = ("MaxPool", "AveragePool", "LpPool", f"{MICROSOFT}QLinearAveragePool")
 GATHERS = ("Gather", "GatherElements", "GatherND", "ScatterND", "ScatterElements", "OneHot", "NonZero", "Compress")
@@ -145,22 +162,23 @@ CLASSES: tuple[Class, ...] = (
     # Arithmetic of matrices and windows, in operations.
     Class(("QLinearConv", "ConvInteger"), "operations"),
     Class(("Conv",), "operations", dtype_in("X", *_BYTE)),
-    Class(PRODUCTS, "operations", dtype_in("A", *_BYTE)),
+    Class((*PRODUCTS, "MatMulInteger"), "operations", dtype_in("A", *_BYTE), kept=True),
     Class(INTEGER_PRODUCTS, "operations"),
     Class((f"{MICROSOFT}MatMulNBits",), "operations"),
     Class(("Conv",), "operations", dtype_in("X", *_HALF)),
     Class(PRODUCTS, "operations", dtype_in("A", *_HALF)),
-    Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _UNBLOCKED)),
+    Class(("Conv",), "operations", _APART, kept=True),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _WIDE)),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, _STRIDED)),
     Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR, compare(dim("Y", -1), "<=", 14))),
-    Class(("Conv",), "operations", both(_DEPTHWISE, _PLANAR)),
     Class(("Conv",), "operations", _DEPTHWISE),
     Class(("Conv",), "operations", both(compare(attribute("group"), ">", 1), compare(dim("W", -1), "==", 1))),
     Class(("Conv",), "operations", both(compare(attribute("group"), ">", 1), compare(dim("W", 1), "<=", 8))),
     Class(("Conv",), "operations", compare(attribute("group"), ">", 1)),
     Class(("Conv",), "operations", both(compare(rank("W"), "==", 3), compare(dim("Y", -1), "<=", 8))),
-    Class(("Conv",), "operations", compare(rank("W"), "==", 3)),
+    Class(("Conv",), "operations", both(compare(rank("W"), "==", 3), compare(dim("W", 0), "<=", 32))),
+    Class(("Conv",), "operations", compare(rank("W"), "==", 3), kept=True),
+    Class(("Conv",), "operations", compare(rank("W"), "==", 5), kept=True),
     Class(("Conv",), "bytes", _ONE_PIXEL),
     Class(("Conv",), "operations", both(_IMAGE, compare(dim("W", 0), "<=", 16))),
     Class(("Conv",), "operations", _IMAGE),
@@ -173,7 +191,9 @@ CLASSES: tuple[Class, ...] = (
     Class(("ConvTranspose",), "operations"),
     Class(ATTENTION[:1], "operations", compare(dim("Q", -2), "<=", 50)),
     Class(ATTENTION, "operations"),
+    Class(RECURRENT, "operations", _BATCH, kept=True),
     Class(RECURRENT, "operations"),
+    Class(("TopK",), "operations"),
     Class(PRODUCTS, "bytes", _FEW_ROWS),
     Class(PRODUCTS, "operations", const("B")),
     Class(("MatMul", *FUSED_PRODUCTS, "Einsum"), "operations"),
@@ -183,17 +203,19 @@ CLASSES: tuple[Class, ...] = (
     Class(("Erf", "Softmax", "Tanh", "Exp"), "elements", dtype_in("input", *_BYTE)),
     Class(("LayerNormalization", "Sigmoid", "Relu"), "elements", dtype_in("X", *_BYTE)),
     Class(ARITHMETIC, "elements", dtype_in("A", *_BYTE)),
-    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt", "PRelu"),
-    Class(("Mish", "Softplus"), "elements"),
+    *_alone("Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Pow", "Sqrt"),
+    Class(SCALAR, "elements"),
+    Class(SEVERAL, "elements"),
     Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),
     Class(("Softmax", "LogSoftmax"), "elements", compare(dim("input", -1), "<=", 32)),
     Class(("Softmax", "LogSoftmax"), "elements"),
+    Class(("LayerNormalization",), "elements", compare(dim("X", -1), "<=", SHORT), kept=True),
     Class(SKIP_NORMS, "elements"),
     Class(("InstanceNormalization", "GroupNormalization"), "elements"),
     Class(NORMS, "elements"),
-    Class(("LRN",), "elements"),
-    Class(("Resize", "Upsample"), "elements", compare(attribute("mode"), "==", "nearest")),
+    Class(("Resize", "Upsample", "GridSample"), "elements", _SAMPLED),
     Class(("Resize", "Upsample", "GridSample"), "elements"),
+    Class(REDUCED, "elements", _ACROSS),
     Class(REDUCTIONS, "elements"),
     Class(POOLS[1:2], "operations"),
     Class(POOLS, "operations"),
@@ -205,11 +227,13 @@ CLASSES: tuple[Class, ...] = (
     Class(("DynamicQuantizeLinear",), "bytes"),
     Class(QUANTISERS, "bytes"),
     Class(INTEGER_PLAIN, "bytes"),
+    Class(("Transpose",), "bytes", compare(rank("data"), "==", 4)),
     Class(("Transpose",), "bytes", _TURNS),
     Class(("Transpose",), "bytes"),
     Class(("Concat",), "bytes"),
     Class(GATHERS, "bytes"),
     Class(("Cast", "CastLike"), "bytes"),
+    Class(("Where", "DepthToSpace"), "bytes", kept=True),
     Class(("Where", *LOGIC), "bytes"),
     Class(MOVERS, "bytes"),
     Class(PLAIN, "bytes"),

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context
 from typing import TYPE_CHECKING
 
-from ...targets.calibrated_cost import name_of
 from ...targets.calibration import Block, Calibration, Holdout, Range, Rate
 from ...targets.origin import Origin
+from ...targets.work.kind import name_of
 from .fit_classes import CLASSES
+from .fit_kinds import kinds_of
 from .fit_price import Priced, price, streamed_bytes
 from .fit_rates import Rates
 from .fit_samples import Samples
@@ -46,7 +47,8 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
     for place, index in enumerate(rates.lines):
         mine = use & (priced.line[priced.main] == place)
         forms = priced.main[mine]
-        off, count = _off(samples, rates, priced, mine, place)
+        expected = _expected(samples, rates, priced, mine, place)
+        off, count = _off(samples.kernel_seconds[mine], expected)
         row = CLASSES[index]
         found.append(
             Rate(
@@ -57,6 +59,7 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
                 inner=_range(samples.inner[forms]),
                 samples=count,
                 spread=off,
+                kinds=kinds_of(samples, forms, samples.kernel_seconds[mine], expected, samples.kernel_segment[mine]),
                 where=row.where,
                 origin=HERE,
             )
@@ -70,18 +73,24 @@ def _met(samples: Samples, forms: Numbers, operators: Sequence[str]) -> tuple[st
     return tuple(name for name in operators if name in met) or tuple(operators)
 
 
-def _off(samples: Samples, rates: Rates, priced: Priced, mine: Flags, place: int) -> tuple[float | None, int]:
+def _expected(samples: Samples, rates: Rates, priced: Priced, mine: Flags, place: int) -> Array:
+    """Seconds that a profiler should show of a line's kernels."""
+    import numpy as np
+
+    streamed = streamed_bytes(samples, priced, rates.beyond)[mine] * rates.weight_slowness
+    traffic = priced.traffic[priced.main[mine]] * rates.traffic_slowness
+    return np.asarray(priced.amount[priced.main[mine]] * rates.slowness[place] + traffic + streamed + rates.overhead)
+
+
+def _off(seconds: Array, expected: Array) -> tuple[float | None, int]:
     """(Share by which half of the operators, weighted by time, are off the line, operators measured)."""
     import numpy as np
 
-    seconds = samples.kernel_seconds[mine]
     measured = np.isfinite(seconds)
     if not measured.any():
-        return None, int(mine.sum())
-    streamed = streamed_bytes(samples, priced, rates.beyond)[mine] * rates.weight_slowness
-    traffic = priced.traffic[priced.main[mine]] * rates.traffic_slowness
-    expected = (priced.amount[priced.main[mine]] * rates.slowness[place] + traffic + streamed + rates.overhead)[measured]
-    return rounded(weighted_median(np.abs(seconds[measured] / expected - 1.0), seconds[measured]), 2), int(measured.sum())
+        return None, len(seconds)
+    seconds, expected = seconds[measured], expected[measured]
+    return rounded(weighted_median(np.abs(seconds / expected - 1.0), seconds), 2), len(seconds)
 
 
 def weighted_median(values: Array, weights: Array) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...targets.calibrated_cost import FEWEST, SLACK
 from ...targets.calibration import Calibration, Range
+from .fit_kinds import unlike
 from .fit_price import price, streamed_bytes
 from .fit_rates import Rates
 from .fit_samples import Samples
@@ -40,23 +41,24 @@ def predict_segments(samples: Samples, rates: Rates, calibration: Calibration) -
     bandwidth = calibration.weights_bandwidth
     streamed = streamed_bytes(samples, priced, calibration.weights_beyond) / bandwidth if bandwidth else np.zeros(len(work))
     kernels = work + priced.traffic[priced.main] * traffic_slowness + streamed + (calibration.launch or 0.0) * samples.kernel_launches
-    unseen = _unseen(samples, calibration, line, amount, samples.inner[priced.main]) & (samples.kernel_launches > 0)
+    unseen = _unseen(samples, calibration, line, amount, priced.main) & (samples.kernel_launches > 0)
     count = len(samples.segments)
     seconds = np.bincount(samples.kernel_segment, kernels, minlength=count) + (calibration.dispatch or 0.0)
     beyond = np.bincount(samples.kernel_segment, kernels * unseen, minlength=count)
     return Predicted(np.asarray(seconds, np.float64), np.asarray(beyond / np.maximum(seconds, 1e-12), np.float64), kernels)
 
 
-def _unseen(samples: Samples, calibration: Calibration, line: Numbers, amount: Array, extent: Array) -> Flags:
+def _unseen(samples: Samples, calibration: Calibration, line: Numbers, amount: Array, forms: Numbers) -> Flags:
     """Kernels without a line, or outside what it was measured on."""
     import numpy as np
 
+    extent = samples.inner[forms]
     work = _bounds([rate.seen for rate in calibration.rates])[line]
     inner = _bounds([rate.inner for rate in calibration.rates])[line]
     far = (amount > 0) & ((amount < work[:, 0] / SLACK) | (amount > work[:, 1] * SLACK))
     wide = (extent > 0) & ((extent < inner[:, 0] / SLACK) | (extent > inner[:, 1] * SLACK))
     few = np.array([rate.samples is not None and rate.samples < FEWEST for rate in calibration.rates] + [True])[line]
-    return np.asarray(few | far | wide)
+    return np.asarray(few | far | wide | unlike(samples, [rate.kinds for rate in calibration.rates], line, forms))
 
 
 def _bounds(ranges: list[Range | None]) -> Array:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...targets.calibrated_cost import activation_bytes, inner, name_of, runs_once, work
+from ...targets.calibrated_cost import activation_bytes, inner, runs_once, work
 from ...targets.calibration import Block
 from ...targets.cost import computed_in, kernel_seconds, weight_bytes, weights_read
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import guard_holds
+from ...targets.work.kind import kind_name, name_of
 from .fit_classes import CLASSES
 from .fit_layouts import layout_seconds
 from .records import MeasuredKernel, MeasuredSegment
@@ -43,6 +44,10 @@ class Samples:
     """[form]: bytes of its operands and results that are no constants."""
     inner: Array
     """[form]: its inner extent; 0 where it has none."""
+    kinds: tuple[str, ...]
+    """"Conv 2-D", "Add": distinct."""
+    kind: Numbers
+    """[form]: index of its kind."""
     roofline: Array
     """[form]: seconds where it has no line."""
     free: Flags
@@ -88,11 +93,14 @@ def samples_of(segments: Sequence[MeasuredSegment], target: Target, device: Devi
             kernels.append((index, seconds, weight_bytes(kernel.views, dtype), launches))
         layouts += layout_seconds(segment)
     columns = list(zip(*kernels, strict=True)) or [(), (), (), ()]
+    kinds = tuple(dict.fromkeys(map(kind_name, table.views)))
+    numbered = {name: number for number, name in enumerate(kinds)}
     return Samples(
         opset=target.opset[1], forms=tuple(table.views), dtypes=tuple(table.dtypes),
         matches=np.array(table.matches, bool).reshape(-1, len(CLASSES)),
         amounts=np.array(table.amounts, float).reshape(-1, len(MEASURES)),
-        traffic=np.array(table.traffic, float), inner=np.array(table.inner, float), roofline=np.array(table.roofline, float),
+        traffic=np.array(table.traffic, float), inner=np.array(table.inner, float), kinds=kinds,
+        kind=np.array([numbered[kind_name(view)] for view in table.views], np.int64), roofline=np.array(table.roofline, float),
         free=np.array(table.free, bool),
         member_form=np.array(member_form, np.int64), member_kernel=np.array(member_kernel, np.int64),
         kernel_start=np.array(starts, np.int64), kernel_segment=np.array(columns[0], np.int64),

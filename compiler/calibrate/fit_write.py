@@ -90,6 +90,8 @@ def _rate(rate: Rate) -> str:
         parts.append(f"seen {_range(rate.seen, WORK_UNITS[rate.measure])}")
     if rate.inner is not None:
         parts.append(f"inner {_plain(rate.inner.low)}..{_plain(rate.inner.high)}")
+    if rate.kinds is not None:
+        parts.append(f'of "{_quoted(", ".join(rate.kinds))}"')
     if rate.samples is not None:
         parts.append(f"n {rate.samples}")
     if rate.spread is not None:

@@ -30,7 +30,7 @@ EMULATED = ("qnn",)
 """Runtimes that are an emulator on this machine."""
 FAMILIES: Mapping[str, tuple[str, ...]] = {"arm": ("arm", "aarch", "cortex"), "x86": ("x86", "amd64", "i386", "i686")}
 """How words for a kind of processor begin: those of targets, and those of operating systems."""
-KERNELS, MODELS = Budget(latency=0.015, profile=0.03), Budget()
+KERNELS, MODELS = Budget(latency=0.012, profile=0.024), Budget()
 COMPILING = 4.0
 """Seconds in which a model of some 10 MB is compiled and its memory is measured."""
 Shapes = Mapping[str, int | tuple[int, ...]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -11,6 +11,7 @@ import msgspec
 
 from ...targets.operator_view import AttributeValue, OperatorView, TensorView
 from ..errors import UsageError, first_line
+from .fit_memory import MeasuredMemory
 from .records import MeasuredKernel, MeasuredSegment, Measurement
 
 VERSION = 1
@@ -61,6 +62,7 @@ class _Raw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     runtime: str
     environment: dict[str, str]
     segments: tuple[_Segment, ...]
+    memory: tuple[MeasuredMemory, ...] = ()
 
 
 def counting() -> str:
@@ -70,8 +72,8 @@ def counting() -> str:
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
 
 
-def raw_bytes(measurement: Measurement) -> bytes:
-    """The file's content."""
+def raw_bytes(measurement: Measurement, memory: Sequence[MeasuredMemory] = ()) -> bytes:
+    """The file's content. `memory`: of the bundles that were measured."""
     plain = {
         "autoglmc_measurement": VERSION,
         "counting": counting(),
@@ -79,12 +81,24 @@ def raw_bytes(measurement: Measurement) -> bytes:
         "runtime": measurement.runtime,
         "environment": dict(measurement.environment),
         "segments": measurement.segments,
+        "memory": list(memory),
     }
     return msgspec.json.encode(plain, enc_hook=_plain) + b"\n"
 
 
 def read_raw(path: Path) -> Measurement:
-    """What `raw_bytes` made. Raises UsageError for anything else."""
+    """What `raw_bytes` made, but for the memory. Raises UsageError for anything else."""
+    raw = _read(path)
+    segments = tuple(_segment(segment) for segment in raw.segments)
+    return Measurement(device=raw.device, runtime=raw.runtime, environment=raw.environment, segments=segments)
+
+
+def memory_in(path: Path) -> tuple[MeasuredMemory, ...]:
+    """The memory that a file of `raw_bytes` has. Raises UsageError likewise."""
+    return _read(path).memory
+
+
+def _read(path: Path) -> _Raw:
     if not path.is_file():  # a FIFO or a device would never end
         raise UsageError(f"{path} is not a file", where="--raw", help=HELP)
     try:
@@ -96,8 +110,7 @@ def read_raw(path: Path) -> Measurement:
     if raw.autoglmc_measurement != VERSION:
         found = raw.autoglmc_measurement
         raise UsageError(f"this is version {found} of a measurement's form, version {VERSION} is read", where=str(path), help=HELP)
-    segments = tuple(_segment(segment) for segment in raw.segments)
-    return Measurement(device=raw.device, runtime=raw.runtime, environment=raw.environment, segments=segments)
+    return raw
 
 
 def _plain(value: Any) -> Any:

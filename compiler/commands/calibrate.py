@@ -10,7 +10,7 @@ import click
 
 from ..errors import UsageError, UserError
 from .line.complete import complete_devices
-from .line.invocation import read_target
+from .line.invocation import keep, read_target
 from .line.options import FILE, shape_option, target_option
 from .line.output import Output, echo_json, output_options
 
@@ -27,6 +27,7 @@ RAW = "Keep the measurement in this file; without --measure, fit the one that is
 NAME = "What the new target is called: T_NAME, in T.NAME.hw."
 OUTPUT = "The new target's file instead of T.NAME.hw."
 DEVICE = "The device to calibrate; needed where the target has several that can be measured."
+UNUSED = "rows of private memory (MEMORY) are not fitted: a profile does not say what is held before the first run"
 MOST_TOLD = 3
 """Refused models that an error names."""
 KEEP = "Write the file though the calibration failed."
@@ -80,6 +81,7 @@ def calibrate_command(
     from ..calibrate.fit import fit
     from ..calibrate.write_target import NAME as VALID
     from ..calibrate.write_target import check_frame, check_uncalibrated, contradictions, target_text
+    from ..hw.load_target import text_remarks
     from ..output_file import check_file_place, write_file
 
     if VALID.fullmatch(name) is None:
@@ -101,19 +103,21 @@ def calibrate_command(
             check_file_place(raw, "a measurement", (".json",), "--raw")
         refused: Sequence[Refused] = ()
         memory: Sequence[MeasuredMemory] = ()
+        unused: tuple[str, ...] = ()
         if profiles:
-            measured = _profiled(profiles, bundles, latency, machine, device, raw, tell)
+            measured, unused = _profiled(profiles, bundles, latency, machine, device, raw, tell)
         else:
             measured, refused, memory = _measured(models, machine, measure, device, not no_kernels, raw, shapes, tell)
         check_uncalibrated(machine, measured.device)
         tell("fit")
         fitted = _with_memory(_fit(fit, measured, machine, refused), memory)
         text = target_text(fitted, machine, measured.device, name, target, path.parent)
-        fitted = replace(fitted, failures=(*fitted.failures, *contradictions(text, path)))
+        fitted = replace(fitted, failures=(*fitted.failures, *contradictions(text, path)), notes=(*fitted.notes, *unused))
+        remarks = list(text_remarks(text, path))
     written = not fitted.failures or keep_failed
     if written:
         write_file(path, text)
-    _print(fitted, refused, memory, path if written else None, out)
+    _print(fitted, refused, memory, remarks, path if written else None, out)
     return 0 if not fitted.failures else 1
 
 
@@ -165,7 +169,8 @@ def _profiled(
     device: str | None,
     raw: Path | None,
     tell: Progress,
-) -> Measurement:
+) -> tuple[Measurement, tuple[str, ...]]:
+    """What the profiles say, and what of them is not used."""
     from ..calibrate.profiles.read_all import parse_latency, read_all
     from ..calibrate.raw_file import raw_bytes
     from ..output_file import write_file
@@ -176,8 +181,13 @@ def _profiled(
         tell(f"{case}: {share:.1%} of its time is of no operator of the bundle")
     if raw is not None:
         write_file(raw, raw_bytes(found.measurement))
+        keep(_kept(raw))
         tell(f"what was measured is kept in {raw}")
-    return found.measurement
+    return found.measurement, (UNUSED,) if found.memory_rows else ()
+
+
+def _kept(raw: Path) -> str:
+    return f"{raw} has what was measured, and no target was written; `--raw {raw}` without --measure fits it"
 
 
 def _measured(
@@ -191,8 +201,9 @@ def _measured(
     tell: Progress,
 ) -> tuple[Measurement, Sequence[Refused], Sequence[MeasuredMemory]]:
     from ..calibrate.case_names import case_names
+    from ..calibrate.environment import environment
     from ..calibrate.measure_here import Subject, measure_here
-    from ..calibrate.raw_file import raw_bytes, read_raw
+    from ..calibrate.raw_file import memory_in, raw_bytes, read_raw
     from ..calibrate.write_target import check_uncalibrated
     from ..load.shapes_by_model import shapes_by_model
     from ..output_file import write_file
@@ -204,16 +215,17 @@ def _measured(
             raise UsageError(f"{raw} was measured on a device {found.device}, which {machine.name} does not have")
         if device is not None and _named(machine, device).name != found.device:
             raise UsageError(f"{raw} was measured on {found.device}, not on {device}")
-        return found, (), ()
+        return found, (), memory_in(raw)
     chosen, models = _device(machine, device), tuple(dict.fromkeys(models))
     check_uncalibrated(machine, chosen.name)
     sizes = shapes_by_model(models, shapes)
     subjects = [
         Subject(network=name, case=name, path=model, shapes=sizes[model]) for name, model in zip(case_names(models), models, strict=True)
     ]
-    here = measure_here(machine, chosen, subjects, _environment(), tell, kernels)
+    here = measure_here(machine, chosen, subjects, environment(), tell, kernels)
     if raw is not None:
-        write_file(raw, raw_bytes(here.measurement))
+        write_file(raw, raw_bytes(here.measurement, here.memory))
+        keep(_kept(raw))
         tell(f"what was measured is kept in {raw}")
     return here.measurement, here.refused, here.memory
 
@@ -245,16 +257,6 @@ def _named(machine: Target, name: str) -> Device:
     return found
 
 
-def _environment() -> dict[str, str]:
-    """What a measurement depends on besides the runtime."""
-    import datetime
-    import platform
-
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return {"processor": processor, "threads": "1", "date": datetime.date.today().isoformat()}
-
-
 def _fit(fit: Any, measured: Measurement, machine: Target, refused: Sequence[Refused]) -> Fitted:
     from ..calibrate.fit import NothingMeasured
 
@@ -277,11 +279,13 @@ def _with_memory(fitted: Fitted, memory: Sequence[MeasuredMemory]) -> Fitted:
     return replace(fitted, calibration=replace(fitted.calibration, memory=fit_memory(memory)))
 
 
-def _print(fitted: Fitted, refused: Sequence[Refused], memory: Sequence[MeasuredMemory], path: Path | None, out: Output) -> None:
+def _print(
+    fitted: Fitted, refused: Sequence[Refused], memory: Sequence[MeasuredMemory], remarks: Sequence[str], path: Path | None, out: Output
+) -> None:
     from ..calibrate.as_json import as_json
     from ..report.calibrated import print_calibrated
 
-    facts = as_json(fitted, refused, memory, path)
+    facts = as_json(fitted, refused, memory, path) | {"remarks": list(remarks)}
     if out.as_json:
         echo_json(facts)
     elif out.quiet:

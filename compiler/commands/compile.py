@@ -25,6 +25,7 @@ from .line.options import (
 )
 from .line.output import Output, echo_json, output_options
 from .line.pass_options import pass_arguments, pass_options
+from .line.precision_options import precision_options
 
 if TYPE_CHECKING:
     from ...targets.model import Target
@@ -60,6 +61,7 @@ QUIET = "Print only the bundle's folder, or the error."
 @shape_option
 @bucket_option
 @emulate_option
+@precision_options
 @pass_options
 @limit_options
 @output_options(VERBOSE, QUIET)
@@ -83,6 +85,10 @@ def compile_command(
     out: Output,
     stop_after: str | None,
     timings: bool,
+    precision: str | None,
+    calibration_data: str | None,
+    calibration_method: str | None,
+    save_quantized: Path | None,
     **watched: Any,
 ) -> int:
     """Compile MODEL for a target: an ONNX model into a folder of segments, weights and a schedule, verified against the model.
@@ -95,10 +101,15 @@ def compile_command(
     from ..driver.search_budget import MOST_ATTEMPTS, SearchBudget
     from ..hw.buckets import bucket_shapes
     from ..load.bind_shapes import parse_shapes
+    from ..precision.request import request_of
     from ..run.array_files import read_arrays
 
     if allow_unverified and required:
         raise UsageError("--allow-unverified and --require-verified exclude each other")
+    numbers = request_of(precision, calibration_data, calibration_method, save_quantized)
+    if numbers is not None and (pareto is not None or stop_after is not None):
+        option = "--pareto" if pareto is not None else "--stop-after"
+        raise UsageError(f"{option} and --precision exclude each other", help="give it the file of --save-quantized")
     if pareto is not None:
         _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
@@ -110,6 +121,7 @@ def compile_command(
         if stop_after is not None:
             facts = _stop(stop_after, model, machine, options)
         else:
+            options["precision"] = numbers
             options |= {"objective": objective, "expect": None if expect is None else read_arrays(expect)}
             options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required, "sign": sign}
             if pareto is not None:

@@ -26,6 +26,7 @@ from ..reference.recall import Recalling
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
 from ..watch.verify_each import PassVerifier
+from .chosen_precision import ChosenPrecision
 from .constraints import SettingsOfSegment
 from .describe import describe
 from .feeds import feeds_of
@@ -77,6 +78,8 @@ class Attempt:
     signing: SigningKey | None
     objective: str = "latency"
     """What plans are chosen for (`passes/place/objectives.py`)."""
+    precision: ChosenPrecision | None = None
+    """Where the model was written in other number formats."""
     diagnose: bool = True
     """Whether to find out by how much limits are broken that no plan keeps."""
 
@@ -89,7 +92,8 @@ class Attempt:
         planned.work.decisions.extend((*state.decisions, *(one.decision for one in settings.values())))
         with self.job.clock.stage("describe"):
             chosen = {index: one.settings for index, one in settings.items()}
-            described = describe(planned, attempted(state, log, "accepted"), chosen)
+            precision = None if self.precision is None else self.precision.record
+            described = describe(planned, attempted(state, log, "accepted"), chosen, precision)
         built = self._build(state, planned, described, settings, stages)
         if isinstance(built, Built):
             return Accepted(self._result(state, planned, built, tuple(one.decision.reason for one in settings.values())))
@@ -127,6 +131,9 @@ class Attempt:
                     return judged
                 check_met(judged.report, self.required, str(planned.loaded.source))
                 manifest, verification = write_manifest(staged.folder, judged.written_into(manifest)), judged.report
+            if self.verify and self.precision is not None:
+                with self.job.clock.stage("measure accuracy"):
+                    manifest = write_manifest(staged.folder, self.precision.measured(staged.folder, manifest))
             over = _too_large(state, planned, manifest)  # what was verified is part of it
             if over is None:
                 self._publish(staged)
@@ -183,10 +190,12 @@ class Attempt:
             work=planned.work,
             compiled=planned.compiled,
             predicted=planned.predicted,
+            times=planned.times,
             notes=(
                 *notes_of(state.routes, planned.compiled.segments),
                 *left_out,
                 *self.job.notes,
+                *(self.precision.notes if self.precision is not None else ()),
                 *planned.loaded.notes,
                 *planned.notes,
                 *(step.reason for step in state.steps),

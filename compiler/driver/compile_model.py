@@ -20,6 +20,7 @@ from ..load.source import Model, beside, source_of
 from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
 from ..plan.check_objective import check_objective
+from ..precision.request import PrecisionRequest
 from ..reference.recall import Recalling
 from ..reference.store import default_store
 from ..surgery.apply_pass import pass_rows
@@ -29,6 +30,7 @@ from ..verify.required import requirement_of
 from ..watch.verify_each import PassVerifier
 from .advise import Advisor
 from .attempt import Attempt
+from .chosen_precision import check_with, choose_precision
 from .constraints import Constraints
 from .job import Job, Progress
 from .result import CompileResult
@@ -59,6 +61,7 @@ def compile_model(
     sign: str | PathLike[str] | None = None,
     objective: str = LATENCY,
     plan: Placement | None = None,
+    precision: PrecisionRequest | None = None,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -81,6 +84,8 @@ def compile_model(
     objective: what the plan is chosen for within the limits: "latency", one request with devices one after another; "overlap", one request
     with independent branches at once; "throughput", the time between pipelined requests; "energy" or "memory".
     plan: a placement of the same model for the same target to take, as `pareto_front` gives them.
+    precision: write the model in integers or fp16 first; the quantised model is compiled and verified, and the bundle's accuracy against
+    the float model measured.
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
@@ -95,8 +100,13 @@ def compile_model(
     check_output(out)
     check_objective(objective, job.target)
     check_asked(expect, inputs, verify)
+    check_with(precision, expect, passes)
     disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
+    chosen = None
+    if precision is not None and precision.precision != "fp32":
+        chosen = choose_precision(job, precision, disabled)
+        job = job.of(chosen.model)
     with Recalling(job.model, default_store()) as oracle:
         attempt = Attempt(
             job=job,
@@ -115,6 +125,7 @@ def compile_model(
             tell=tell,
             signing=signing,
             objective=objective,
+            precision=chosen,
         )
         first, rules = State(constraints=Constraints(disabled=disabled, plan=plan)), library_of(job.target).every
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..bundle.manifest import AttemptRecord, Manifest, TargetRecord
+from ..bundle.precision_record import PrecisionRecord
 from ..devices.ort_settings import OrtSettings
 from ..emit.facts import decisions, errors, guesses
 from ..emit.manifest_of import manifest_of
@@ -12,7 +13,12 @@ from ..plan.plan_model import PlannedModel
 from ..plan.uncosted import uncosted_records
 
 
-def describe(planned: PlannedModel, search: tuple[AttemptRecord, ...], settings: Mapping[int, OrtSettings]) -> Manifest:
+def describe(
+    planned: PlannedModel,
+    search: tuple[AttemptRecord, ...],
+    settings: Mapping[int, OrtSettings],
+    precision: PrecisionRecord | None = None,
+) -> Manifest:
     """The manifest but for its files. `search`: all attempts, this one last. `settings`: what onnxruntime leaves out, by segment."""
     from importlib.metadata import version
 
@@ -35,4 +41,5 @@ def describe(planned: PlannedModel, search: tuple[AttemptRecord, ...], settings:
         settings=settings,
         model_defaults=loaded.defaults,
         model_metadata=loaded.metadata,
+        precision=precision,
     )

@@ -72,6 +72,12 @@ class Job:
         made.target, made.target_file, made.clock = target, None, Clock(lambda message: None)
         return made
 
+    def of(self, model: Source) -> Job:
+        """The same for a model that was made of the loaded one, whose dims are bound, on the same clock."""
+        made = copy.copy(self)
+        made.model, made._shapes = model, None
+        return made
+
     def load(self) -> LoadedModel:
         """A fresh copy of the model, with every dim bound."""
         with self.clock.stage("load"):

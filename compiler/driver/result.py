@@ -14,12 +14,15 @@ from ...passes.place.objectives import LATENCY
 from ...passes.place.placed import Placement
 from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
+from ..bundle.precision_record import PrecisionRecord
 from ..bundle.verification_record import SegmentVerdict
 from ..emit.facts import implementations
 from ..emit.package import parts
 from ..pipeline.work import Work
 from ..plan.held import weight_bytes
+from ..plan.operator_seconds import operator_seconds
 from ..plan.predict import Predictions
+from ..plan.segment_times import SegmentTime
 from ..plan.segments import Compiled
 from ..quantities import count, size, time
 from ..run.bundle import Bundle
@@ -49,6 +52,8 @@ class CompileResult:
     """Time, bytes and energy of the plan, term by term."""
     notes: tuple[str, ...]
     """What a user may want to know, a sentence each."""
+    times: tuple[SegmentTime, ...]
+    """Of every segment as it was emitted, kernel by kernel."""
     seconds: Mapping[str, float]
     """Wall time per stage of the compiler."""
     verification: VerifyReport | str
@@ -80,8 +85,8 @@ class CompileResult:
         """`Bundle.graph`, with the operators as they were placed: those of the model, before the rewrites for their devices.
 
         Instead of `kernel` they have `rule` (the rewrite by which their device runs them, "native" without one), and `seconds`: the
-        operator's share of its kernel's predicted time, launch included. A segment's `seconds` are those of its operators and one
-        dispatch. Raises UsageError for another level.
+        operator's share of the predicted time, launch included, of the kernel that was emitted for it. A segment's `seconds` are those of
+        its operators and one dispatch. Raises UsageError for another level.
 
         >>> result = autoglmc.compile_model("lightnet.onnx", "a16", shapes={"batch": 1}, verify=False)
         >>> graph = result.graph()
@@ -92,7 +97,8 @@ class CompileResult:
         """
         placement = self.work.placement
         assert placement is not None
-        return bundle_graph(self.manifest, *placed_operators(placement), level)
+        seconds = operator_seconds(placement, self.compiled, self.times)
+        return bundle_graph(self.manifest, *placed_operators(placement, seconds), level)
 
     def as_json(self) -> dict[str, Any]:
         """What `compile --json` prints: seconds, bytes, plain names."""
@@ -101,8 +107,9 @@ class CompileResult:
     def __repr__(self) -> str:
         facts = self.as_json()
         latency, devices = facts["latency"], [d for d in facts["devices"] if d["operators"]]
+        scale = latency["predicted"] / latency["placed"] if latency["placed"] else 1.0  # other plans are known as they were placed
         on = ", ".join(f"{d['operators']} on {d['name']}" for d in devices)
-        rest = "" if latency["all_host"] is None else f", all on the host {time(latency['all_host'])}"
+        rest = "" if latency["all_host"] is None else f", all on the host {time(latency['all_host'] * scale)}"
         report = self.verification
         verified = f"not verified: {report}" if isinstance(report, str) else report.summary
         lines = [
@@ -144,6 +151,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
             | {"value": r.value, "margin": r.margin, "origin": r.origin, "unproven": r.unproven}
             for r in result.manifest.limits
         ],
+        "precision": None if result.manifest.precision is None else _precision(result.manifest.precision),
         "rewrites": _rewrites(result),
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in result.manifest.guesses],
         "search": [structs.asdict(one) for one in result.manifest.search],
@@ -154,9 +162,17 @@ def summary(result: CompileResult) -> dict[str, Any]:
     }
 
 
+def _precision(record: PrecisionRecord) -> dict[str, Any]:
+    """How many operators are in which form, where scales come from, and what became of weights and accuracy."""
+    facts: dict[str, Any] = to_builtins(record)
+    facts["operators"] = dict(sorted(Counter(record.forms.values()).items()))
+    return facts
+
+
 def _latency(result: CompileResult, placement: Placement) -> dict[str, Any]:
-    """Where tensors have memories to choose from, there is no bound: what that saves depends on the whole plan, and operators were placed
-    by what it was expected to save."""
+    """`predicted` and its terms are of what was emitted. `placed` is what operators were placed by, before they were spelled for their
+    runtimes: other plans and the bound are of that kind, and are to be compared with it. Where tensors have memories to choose from, there
+    is no bound: what that saves depends on the whole plan, and operators were placed by what it was expected to save."""
     solution, chosen = placement.solution, any(segment.memories is not None for segment in result.manifest.segments)
     price, predicted = solution.price, result.predicted.latency
     return {
@@ -164,6 +180,7 @@ def _latency(result: CompileResult, placement: Placement) -> dict[str, Any]:
         "compute": price.compute + (predicted - price.total),
         "dispatch": price.dispatch,
         "handoff": price.handoff,
+        "placed": price.total,
         "all_host": placement.all_host.total if placement.all_host else None,
         "greedy": placement.greedy.total if placement.greedy else None,
         "lower_bound": None if chosen else solution.lower_bound,
@@ -174,9 +191,9 @@ def _latency(result: CompileResult, placement: Placement) -> dict[str, Any]:
 
 
 def _objective(result: CompileResult, placement: Placement) -> dict[str, Any]:
-    """What the plan was chosen for, its value in seconds, joules or bytes, and the bound that no plan goes below."""
+    """What the plan was chosen for, its value in seconds, joules or bytes as it was placed, and the bound that no plan goes below."""
     solution, name = placement.solution, result.work.objective
-    known = result.predicted.latency if name == LATENCY else solution.price.cost
+    known = solution.price.total if name == LATENCY else solution.price.cost
     return {"name": name, "value": known, "lower_bound": solution.lower_bound, "proven_optimal": solution.proven, "gap": solution.gap}
 
 

@@ -23,6 +23,7 @@ from ..bundle.manifest import (
     ToolRecord,
 )
 from ..bundle.plan_records import PortRecord, RuntimeRecord, SegmentRecord, ValueRecord
+from ..bundle.precision_record import PrecisionRecord
 from ..bundle.verification_record import not_compared
 from ..devices.ort_settings import DEFAULT, OrtSettings
 from ..plan.arena import ArenaPlan
@@ -51,6 +52,7 @@ def manifest_of(
     settings: Mapping[int, OrtSettings] = NO_SETTINGS,
     model_defaults: tuple[str, ...] = (),
     model_metadata: Mapping[str, str] = NO_METADATA,
+    precision: PrecisionRecord | None = None,
 ) -> Manifest:
     """Everything but `files`, what was compiled ahead of time, and what a comparison with the model gave. `model_…`: of the file that was
     compiled; `version`: of autoglmc; `settings`: by segment index, what onnxruntime's CPU leaves out."""
@@ -75,6 +77,7 @@ def manifest_of(
         limits=limits,
         guesses=guesses,
         errors=errors,
+        precision=precision,
         verification=not_compared(segment.device for segment in compiled.segments),
         decisions=decisions,
         search=search,

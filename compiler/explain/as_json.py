@@ -7,9 +7,10 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from ...passes.place.uncosted import uncosted
 from ..plan.forced import contradiction, forced_by_limits
 from ..plan.sensitivity import Decider
-from ..plan.uncosted import cost_lines, uncosted_of, uncosted_records
+from ..plan.uncosted import cost_lines, placed_parts, uncosted_records
 from .explain_model import GroupRow, Subject, Why
 from .groups import Extra
 from .plans import ExplainedPlan
@@ -65,8 +66,9 @@ def _costs(plan: ExplainedPlan) -> dict[str, Any]:
     """uncosted, cost_notes: operators without a cost, and what is to be said of costs."""
     if plan.placement is None:
         return {"uncosted": [], "cost_notes": []}
-    missing = uncosted_of(plan.placement.question)
-    return {"uncosted": to_builtins(uncosted_records(missing)), "cost_notes": cost_lines(plan.placement.question, missing)}
+    parts = placed_parts(plan.placement.question)
+    missing = uncosted(plan.work.graph, parts)
+    return {"uncosted": to_builtins(uncosted_records(missing)), "cost_notes": cost_lines(parts, missing)}
 
 
 def share(plan: ExplainedPlan, seconds: float) -> float | None:

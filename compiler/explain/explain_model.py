@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...passes.place.force_placement import all_on
+from ...passes.place.placed import Placement
 from ...targets.model import Target
 from ..bundle.manifest import GuessRecord
 from ..emit.facts import guesses
@@ -100,8 +101,13 @@ class _Explainer:
             rows.append(GroupRow(group=group, tried=tried))
         placement = self.plan.placement
         decided = () if placement is None else guesses(placement)
-        there = None if placement is None else all_on(placement, self.device)
+        there = None if placement is None else self._all_there(placement)
         return replace(head, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
+
+    def _all_there(self, placement: Placement) -> float | None:
+        """What the plan is predicted to take, and what the other would take more of what operators are placed by."""
+        there = all_on(placement, self.device)
+        return None if there is None or self.plan.total is None else self.plan.total + (there - placement.solution.price.total)
 
     def about(self, head: Why, word: str) -> Why:
         found = find_nodes(self.plan, self.source, word)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ...passes.graph.node import Node
 from ...passes.place.candidates import Answer, Implementation
-from ...passes.place.memory.expected_savings import seconds_in_memories
 from ...passes.place.memory.place_with_memories import fastest
 from ...passes.place.place_operators import ask, state
 from ...passes.place.placed import DeviceAnswers, Placement
 from ...passes.place.solve_placement import place_relaxing
 from ...targets.model import Target
 from ..bundle.confidence_record import ConfidenceRecord
+from ..pipeline.run_passes import run_passes
 from ..pipeline.work import Work
-from ..plan.confidence import confidence_of
+from ..plan.emitted_plan import EmittedPlan, emitted_plan
+from ..plan.operator_seconds import operator_seconds
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,23 @@ class ExplainedPlan:
         return self.asked.answers
 
     @cached_property
+    def emitted(self) -> EmittedPlan | None:
+        """The plan as `compile` would emit it."""
+        if self.placement is None:
+            return None
+        work = replace(self.work, question=self.placement.question, placement=self.placement).copy()
+        run_passes(work, lambda _: nullcontext(), after="place-operators")
+        return emitted_plan(work)
+
+    @property
     def total(self) -> float | None:
         """Predicted seconds of one run."""
-        return None if self.placement is None else seconds_in_memories(self.placement)
+        return None if self.emitted is None else self.emitted.latency
 
     @property
     def confidence(self) -> ConfidenceRecord | None:
         """How far measurements support `total`; None where no device in use is calibrated."""
-        return None if self.placement is None or self.total is None else confidence_of(self.placement, self.total)
+        return None if self.emitted is None else self.emitted.confidence
 
     @property
     def segments(self) -> int:
@@ -67,7 +78,9 @@ class ExplainedPlan:
     @cached_property
     def seconds(self) -> tuple[float, ...]:
         """Of every node where it runs; 0 without a placement."""
-        return (0.0,) * len(self.nodes) if self.placement is None else self.placement.seconds
+        if self.placement is None or self.emitted is None:
+            return (0.0,) * len(self.nodes)
+        return operator_seconds(self.placement, self.emitted.compiled, self.emitted.times)
 
     def native_refusal(self, number: int, device: int) -> str:
         """Why the device does not take the node as it is, where it could run a rewrite of it; else ""."""

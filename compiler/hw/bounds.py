@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from ...grammar.words.properties import PROPERTIES
-from ...grammar.words.property import Property
+from ...grammar.words.property import NumberField, Property
 from ...grammar.words.reader import exactly
 from ...grammar.words.units import DIMENSIONS
 from ...targets.model import Limit, Target
@@ -46,6 +46,10 @@ class Bound:
         return PROPERTIES["memory"]["budget"] if self.kind == "budget" else PROPERTIES["limits"][self.kind]
 
     @property
+    def number(self) -> NumberField:
+        return self.row.limited(self.subject)
+
+    @property
     def unlimited(self) -> float:
         """A value that nothing breaks; what a memory holds is in its size, which stays."""
         far = UNLIMITED * max(abs(self.value), ANY_BYTES / UNLIMITED if self.row.dimension == "size" else 1.0)
@@ -68,7 +72,7 @@ class Bound:
         """How far a value is from what the target says: 2 is twice, and half where the least is stated. A share is taken of what it lacks
         of its most: a cosine of 0.98 for 0.99 is twice."""
         wanted, new = self.value, value
-        top = self.row.numbers[0].most
+        top = self.number.most
         if not self.most and math.isfinite(top):
             wanted, new = top - self.value, top - value
         elif not self.most:
@@ -102,11 +106,11 @@ class Bound:
 
     def _unit(self, value: float) -> tuple[str, float]:
         """The unit that messages use for this kind, and its size in SI."""
-        units = DIMENSIONS[self.row.dimension]
+        units = DIMENSIONS[self.number.dimension or self.row.dimension]
         if self.row.dimension == "size" and value < 1024:
             return "B", 1.0
         word = amount(self.kind, value).rpartition(" ")[2]
-        return (word, units[word]) if word in units else (next(iter(units), ""), 1.0)
+        return (word, units[word]) if word in units else next(iter(units.items()), ("", 1.0))
 
     def _statement(self, number: str) -> str:
         if self.kind == "budget":
@@ -138,7 +142,7 @@ def permitted(target: Target) -> bool:
 
 
 def _sayable(limit: Limit) -> bool:
-    number = PROPERTIES["limits"][limit.kind].number()
+    number = PROPERTIES["limits"][limit.kind].limited(limit.subject)
     return limit.value <= number.most and (limit.value > 0 or (limit.value == 0 and number.zero))
 
 

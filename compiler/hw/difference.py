@@ -15,8 +15,10 @@ from ...grammar.words.units import written
 from ...targets.formula import Expression, render
 from ...targets.model import Bucket, Device, KernelChain, Limit, Link, Memory, OperatorRule, RewriteLine, Runtime, Target
 from ...targets.origin import Origin
+from ...targets.precision import Keep, Precision
 from ...targets.rule_spec import RuleSpec
 from .stated_calibration import calibration_entries
+from .stated_precision import Entry, precision_entries, weights_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,10 @@ def _sections(target: Target) -> dict[str, dict[str, Stated]]:
         fields = _fields(memory, "memory", memory.name, numbers)
         sections[f"memory {memory.name}"] = {"": Stated(memory.name, None, memory.origin), **dict(fields)}
     for device in target.devices:
-        sections[f"device {device.name}"] = _device(device, numbers)
+        own = [line for line in device.precision.prefers if line not in target.precision.prefers]
+        kept = [line for line in device.precision.keeps if line not in target.precision.keeps]
+        forms = _entries((*weights_entries(device.weights), *precision_entries(own, kept)))
+        sections[f"device {device.name}"] = {**_device(device, numbers), **forms}
         if device.calibration is not None:
             entries = calibration_entries(device.calibration)
             known = f"device.{device.name}.calibration"
@@ -100,6 +105,7 @@ def _sections(target: Target) -> dict[str, dict[str, Stated]]:
         **({"default": Stated(precision.default)} if precision.default else {}),
         **{f"compute {into} for {operand}": Stated("yes") for into, operand in precision.compute},
         **{f"keep {dtype} {operator}{f' on {device}' if device else ''}": Stated("yes") for dtype, operator, device in precision.keep},
+        **_entries(precision_entries(precision.prefers, [line for line in precision.keeps if not _plainly(line, precision)])),
     }
     if target.shapes:
         sections["shapes"] = {
@@ -109,6 +115,15 @@ def _sections(target: Target) -> dict[str, dict[str, Stated]]:
     for rule in target.rules:
         sections[f"rule {rule.name}"] = _rule(rule)
     return sections
+
+
+def _entries(found: Iterable[Entry]) -> dict[str, Stated]:
+    return {subject: Stated(text, None, origin) for subject, text, origin in found}
+
+
+def _plainly(line: Keep, precision: Precision) -> bool:
+    """Whether each operator of the line is an entry by itself: kept in a float dtype without a condition."""
+    return all((line.form, name, line.device) in precision.keep for name in line.operators)
 
 
 SKIPPED = frozenset(
@@ -125,6 +140,8 @@ SKIPPED = frozenset(
         "rewrites",
         "peaks",
         "calibration",
+        "precision",
+        "weights",
     }
 )
 

@@ -7,20 +7,26 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from ...grammar import HwError, Resolved, Result, analyse_file, analyse_text, render
+from ...grammar import Diagnostic, HwError, Resolved, Result, analyse_file, analyse_text
 from ...grammar import load_target as read_target
 from ...grammar.rule_facts import rule_facts
 from ...targets.model import Target
 from ...targets.stock import stock_names, stock_path
 from ..errors import UsageError, did_you_mean
 from .calibration_summary import CalibrationSummary, calibrations_of
+from .remarks import REMARKS, told
 
 
 def load_target(target: str | PathLike[str], warn: Callable[[str], None] | None = None) -> Target:
-    """The target of a .hw file or of a stock name ("a16", "a16.hw" where no such file is here); `warn` gets each warning about it.
+    """The target of a .hw file or of a stock name ("a16", "a16.hw" where no such file is here); `warn` gets what `told` says of it.
 
     Raises UsageError where there is no such file or name, grammar.HwError with every mistake of the file."""
-    return read_target(find_target(target), rule_facts(), None if warn is None else lambda found: warn(render(found).rstrip()))
+    warnings: list[Diagnostic] = []
+    found = read_target(find_target(target), rule_facts(), warnings.append)
+    if warn is not None:
+        for text in told(warnings):
+            warn(text)
+    return found
 
 
 def analyse_target(target: str | Path, strict: bool = False) -> Result:
@@ -32,6 +38,13 @@ def text_errors(text: str, path: Path) -> Iterator[str]:
     """Why a text would be refused if it stood in the file, which need not exist; what it includes is read from beside that."""
     for found in analyse_text(text, str(path), rule_facts()).diagnostics:
         if found.severity == "error":
+            yield f"{found.message}{f' ({found.help})' if found.help else ''}"
+
+
+def text_remarks(text: str, path: Path) -> Iterator[str]:
+    """What `check` would remark on the calibrations of the same."""
+    for found in analyse_text(text, str(path), rule_facts()).diagnostics:
+        if found.code in REMARKS:
             yield f"{found.message}{f' ({found.help})' if found.help else ''}"
 
 

@@ -30,7 +30,8 @@ SEVERITIES = {"error": lsp.DiagnosticSeverity.Error, "warning": lsp.DiagnosticSe
 COMPLETIONS = {
     "property": lsp.CompletionItemKind.Property, "operator": lsp.CompletionItemKind.Class, "operand": lsp.CompletionItemKind.Variable,
     "attribute": lsp.CompletionItemKind.Field, "predicate": lsp.CompletionItemKind.Function, "unit": lsp.CompletionItemKind.Unit,
-    "rule": lsp.CompletionItemKind.Method, "dtype": lsp.CompletionItemKind.TypeParameter, "device": lsp.CompletionItemKind.Module,
+    "rule": lsp.CompletionItemKind.Method, "dtype": lsp.CompletionItemKind.TypeParameter, "form": lsp.CompletionItemKind.TypeParameter,
+    "device": lsp.CompletionItemKind.Module,
 }  # fmt: skip
 SYMBOLS = {
     "target": lsp.SymbolKind.Module, "table": lsp.SymbolKind.Interface, "device": lsp.SymbolKind.Class, "memory": lsp.SymbolKind.Struct,

@@ -12,6 +12,7 @@ from ...targets.model import Device, Link, OperatorRule, Target
 from ...targets.origin import Origin
 from .difference import Difference, Stated
 from .stated_calibration import calibration_json
+from .stated_precision import precision_json, weights_json
 
 OF_OPERATORS = ("rate", "measured")
 """First words of what a calibration says of operators one by one."""
@@ -34,7 +35,7 @@ def target_json(target: Target) -> dict[str, Any]:
             {"between": [k.source, k.destination], "both": k.both, "via": k.via, "zero_copy": _zero_copy(k), "origin": _place(k.origin)}
             for k in target.links
         ],
-        "precision": dataclasses.asdict(target.precision),
+        "precision": precision_json(target.precision),
         "limits": [{**dataclasses.asdict(limit), "origin": _place(limit.origin)} for limit in target.limits],
         "shapes": [{"name": b.name, "sizes": dict(b.sizes), "origin": _place(b.origin)} for b in target.shapes],
         "rules": [{"name": rule.name, "origin": _place(rule.origin)} for rule in target.rules],
@@ -64,6 +65,8 @@ def _device(device: Device) -> dict[str, Any]:
         "kernels": [{"stages": [dataclasses.asdict(s) for s in chain.stages], "origin": _place(chain.origin)} for chain in device.kernels],
         "rewrites": rewrites,
         "calibration": None if device.calibration is None else calibration_json(device.calibration),
+        "precision": precision_json(device.precision),
+        "weights": weights_json(device.weights),
         "origin": _place(device.origin),
     }
 

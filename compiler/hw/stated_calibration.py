@@ -55,6 +55,7 @@ def _rates(operator: str, lines: Sequence[Rate]) -> Iterator[Entry]:
 def _seen(rate: Rate) -> str:
     words = [f"seen {_range(rate.seen, COUNTED[rate.measure])}"] if rate.seen else []
     words += [f"inner {_range(rate.inner, 'plain number')}"] if rate.inner else []
+    words += [f"of {', '.join(rate.kinds)}"] if rate.kinds else []
     words += [f"n {rate.samples}"] if rate.samples is not None else []
     words += [f"within {written(rate.spread, 'share')}"] if rate.spread is not None else []
     return " ".join(words)

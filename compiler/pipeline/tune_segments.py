@@ -15,7 +15,8 @@ from ...passes.rule.bodies import apply_everywhere
 from ...passes.rule.build import UnknownDtype
 from ...passes.rule.rewrite import UNFIT, Allow, Bindings, Decision, Rewrite, anywhere
 from ...passes.stages import share_masks
-from ...targets.model import Device, Precision, Target
+from ...targets.model import Device, Target
+from ...targets.precision import Precision
 from ...targets.support import No, supports
 
 Rules = Mapping[str, Sequence[Rewrite]]

@@ -8,19 +8,21 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from ...passes.place.confidence import confidence
-from ...passes.place.placed import Placement
+from ...targets.model import Target
 from ..bundle.confidence_record import CalibrationRecord, ConfidenceRecord, UncoveredRecord
 from ..bundle.manifest import LimitRecord
 from ..quantities import amount, percent
+from .segment_times import SegmentTime
 
 TIMED = ("latency", "energy", "fps")
 """Kinds of limit that rest on predicted seconds."""
 NOT_CALIBRATED = "the target is not calibrated for this model"
 
 
-def confidence_of(placement: Placement, latency: float) -> ConfidenceRecord | None:
-    """Of a plan predicted to take `latency` seconds; None where no device that it uses is calibrated."""
-    found = confidence(placement, latency)
+def confidence_of(target: Target, times: Sequence[SegmentTime], handoff: float, latency: float) -> ConfidenceRecord | None:
+    """Of a plan of these segments, predicted to take `latency` seconds, `handoff` of them between its segments; None where no device that
+    it uses is calibrated."""
+    found = confidence(target, times, handoff, latency)
     if found is None:
         return None
     return ConfidenceRecord(

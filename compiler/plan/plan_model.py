@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ...passes.graph.graph import Graph
 from ...passes.place.known_plans import other_placements
 from ...passes.place.placed import Placement
-from ...passes.place.uncosted import Uncosted
+from ...passes.place.uncosted import Uncosted, uncosted
 from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ..bundle.confidence_record import ConfidenceRecord
@@ -20,15 +20,14 @@ from ..pipeline.rules import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
 from .arena import ArenaPlan
-from .confidence import confidence_of, with_doubts
+from .confidence import with_doubts
+from .emitted_plan import emitted_plan
 from .forced import contradiction, forced_by_limits
-from .handoffs import assemble
-from .limits import OF_TIME, arena_room, broken, limit_records, loading_notes
-from .plan_memories import with_memories
+from .limits import OF_TIME, broken, limit_records, loading_notes
 from .predict import Predictions, predict
+from .segment_times import SegmentTime
 from .segments import Compiled
-from .uncosted import cost_lines, uncosted_of, unproven_without
-from .views import plan_with_views
+from .uncosted import cost_lines, emitted_parts, unproven_without
 
 PACKAGE = "package"
 
@@ -45,6 +44,8 @@ class PlannedModel:
     """Of the predicted latency; None where no device in use is calibrated."""
     uncosted: tuple[Uncosted, ...] = ()
     """Operators that have no cost: the predicted latency is a lower bound while there are any."""
+    times: tuple[SegmentTime, ...] = ()
+    """Of every segment, kernel by kernel."""
     notes: tuple[str, ...] = ()
 
 
@@ -135,27 +136,22 @@ def rules_for(target: Target, without: frozenset[str]) -> tuple[tuple[Rewrite, .
 def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions, after: str) -> PlannedModel:
     """Whether the plan keeps the limits is in its records."""
     run_passes(work, stage, options.watchers, inserted=options.inserted, after=after)
-    assert work.placement is not None
     with stage("plan"):
-        compiled = assemble(work.graph, work.target, work.segments)
-        room = arena_room(compiled, work.target)
-        compiled, arena = plan_with_views(compiled, work.target, room, work.effort)
-        compiled = with_memories(compiled, work.target, arena.arena.mapped, work.effort)
-        latency = work.placement.solution.price.total + sum(
-            new.seconds - old.seconds for new, old in zip(compiled.segments, work.segments, strict=True)
-        )
-        found = predict(compiled, work.target, latency=latency, arena=arena.arena.mapped)
-        confidence = confidence_of(work.placement, latency)
-        missing = uncosted_of(work.placement.question)
+        plan = emitted_plan(work)
+        found = predict(plan.compiled, work.target, latency=plan.latency, arena=plan.arena.arena.mapped)
+        confidence = plan.confidence
+        parts = emitted_parts(plan.compiled.segments)
+        missing = uncosted(work.graph, parts)
         limits = unproven_without(with_doubts(limit_records(work.target, found), confidence), missing)
     return PlannedModel(
         loaded=loaded,
         work=work,
-        compiled=compiled,
-        arena=arena,
+        compiled=plan.compiled,
+        arena=plan.arena,
         limits=limits,
         predicted=found,
         confidence=confidence,
         uncosted=missing,
-        notes=tuple(cost_lines(work.placement.question, missing)),
+        times=plan.times,
+        notes=tuple(cost_lines(parts, missing)),
     )

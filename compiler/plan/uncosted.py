@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from ...passes.place.placed import Question
-from ...passes.place.uncosted import Uncosted, UpperBound, uncosted, upper_bounds
+from ...passes.place.segment import Segment
+from ...passes.place.uncosted import Part, Uncosted, UpperBound, upper_bounds
 from ..bundle.confidence_record import UncostedRecord
 from ..bundle.manifest import LimitRecord
 from ..quantities import count
@@ -18,9 +19,14 @@ NAMED = 3
 """Causes, and operators of each, that a sentence names."""
 
 
-def uncosted_of(question: Question) -> tuple[Uncosted, ...]:
-    """The operators of a placement problem that have no cost."""
-    return uncosted(question.graph, question.nodes)
+def placed_parts(question: Question) -> tuple[Part, ...]:
+    """The operators of a placement problem, as its costs are asked for."""
+    return ((question.graph, question.nodes),)
+
+
+def emitted_parts(segments: Sequence[Segment]) -> tuple[Part, ...]:
+    """The operators of segments, likewise."""
+    return tuple((segment.graph, segment.part.nodes) for segment in segments)
 
 
 def uncosted_records(missing: Sequence[Uncosted]) -> tuple[UncostedRecord, ...]:
@@ -28,10 +34,9 @@ def uncosted_records(missing: Sequence[Uncosted]) -> tuple[UncostedRecord, ...]:
     return tuple(UncostedRecord(**dataclasses.asdict(one)) for one in missing)
 
 
-def cost_lines(question: Question, missing: Sequence[Uncosted]) -> list[str]:
-    """For a user: which operators have no cost and why (`missing`, as `uncosted_of` found them), and which are costed by an upper bound;
-    nothing where all have one."""
-    return [*_uncosted_line(missing), *_bounds_line(upper_bounds(question.graph, question.nodes))]
+def cost_lines(parts: Sequence[Part], missing: Sequence[Uncosted]) -> list[str]:
+    """For a user: which operators have no cost and why (`missing`), and which are costed by an upper bound; nothing where all have one."""
+    return [*_uncosted_line(missing), *_bounds_line(upper_bounds(parts))]
 
 
 def unproven_without(limits: Sequence[LimitRecord], missing: Sequence[Uncosted]) -> tuple[LimitRecord, ...]:

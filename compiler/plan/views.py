@@ -17,8 +17,6 @@ from ...passes.graph.graph import Graph
 from ...passes.graph.node import Node
 from ...passes.place.memory.working_set import internal_peak
 from ...passes.place.segment import Segment
-from ...targets.calibrated_cost import kernel_time
-from ...targets.cost import FREE
 from ...targets.model import Target
 from ...targets.operator_view import TensorView
 from ..devices.in_place import VIEWS
@@ -37,8 +35,8 @@ Found = tuple[View, Node]
 
 
 def plan_with_views(compiled: Compiled, target: Target | None, room: int | None = None, effort: float = 1.0) -> tuple[Compiled, ArenaPlan]:
-    """The model without the operators that places can stand for, and its arena, which is no larger than with them. Seconds and inner peaks
-    of segments change with them; without a target they stay, and are bounds."""
+    """The model without the operators that places can stand for, and its arena, which is no larger than with them. Inner peaks of segments
+    change with them; without a target they stay, and are bounds. Seconds are left as they are."""
     best, arena = compiled, plan_arena(compiled, room=room, effort=effort)
     found = [one for one in _candidates(compiled) if can_be_ranges(_without(compiled, [one], target))]
     for trial in [found, *([one] for one in found[:MOST_TRIED])] if found else []:
@@ -208,21 +206,6 @@ def _smaller(segment: Segment, found: Sequence[Found], target: Target | None) ->
     peak = segment.internal_peak
     if target is not None:
         device = target.device(part.device)
-        part = replace(part, seconds=max(part.seconds - sum(_seconds(segment, node, target) for _, node in found), 0.0))
         peak = internal_peak(segment.graph, part, nodes, {*inputs, *outputs}, device)
     groups = tuple(filter(None, (tuple(node for node in group if id(node) not in gone) for group in segment.groups)))
     return replace(segment, part=part, inputs=inputs, outputs=outputs, groups=groups, internal_peak=peak)
-
-
-def _seconds(segment: Segment, node: Node, target: Target) -> float:
-    """What the operator adds to its segment, launch included."""
-    if node.operator in FREE:
-        return 0.0
-    device = target.device(segment.device)
-    group = next(group for group in segment.groups if any(one is node for one in group))
-
-    def price(nodes: Sequence[Node]) -> float:
-        views = [segment.graph.view(one) for one in nodes]
-        return kernel_time(target, device, views, segment.compute_dtype).seconds + device.kernel_launch if nodes else 0.0
-
-    return price(group) - price([one for one in group if one is not node])

@@ -65,5 +65,5 @@ def _grid(node: onnx.NodeProto, known: Mapping[str, Any]) -> Grid | None:
     shape = [1] * np.ndim(x)
     if np.size(scale) > 1:
         shape[next((a.i for a in node.attribute if a.name == "axis"), 1)] = -1
-    spread = (np.asarray(part, np.float64).reshape(shape if np.size(part) > 1 else ()) for part in (scale, zero))
-    return Grid(node.input[0], *spread, float(ends.min), float(ends.max))
+    scales, zeros = (np.asarray(part, np.float64).reshape(shape if np.size(part) > 1 else ()) for part in (scale, zero))
+    return Grid(node.input[0], scales, zeros, float(ends.min), float(ends.max))

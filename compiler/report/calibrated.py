@@ -36,6 +36,8 @@ def print_calibrated(facts: Facts, verbose: bool = False) -> None:
     say(screen, "memory", list(_memory(facts["memory"])))
     refused = [f"{printable(one['case'])}: {printable(one['why'])}" for one in facts["refused"]]
     say(screen, "refused", refused if verbose or len(refused) <= WORST else [*refused[:WORST], f"and {len(refused) - WORST} more (-v)"])
+    remarks = list(map(printable, facts["remarks"]))
+    say(screen, "remarks", remarks if verbose or len(remarks) <= WORST else [*remarks[:WORST], f"and {len(remarks) - WORST} more (-v)"])
     say(screen, "file", [facts["file"] or "none was written (--keep-failed writes it)"])
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..quantities import amount, count, margin, size, time
+from ..quantities import amount, count, margin, shown, size, time
 from .confidence import confidence_lines, interval
 from .layout import console, print_table, say
+from .precision import precision_lines
 from .printable import printable
 from .quote import NO_SOURCE, SourceLines
 from .verified import print_judged, print_verdict
@@ -37,6 +38,8 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
     if facts["energy"]["joules"]:
         say(screen, "energy", [_energy(facts["energy"])])
     say(screen, "package", [_package(facts["package"])])
+    if facts["precision"] is not None:
+        say(screen, "precision", precision_lines(facts["precision"]))
     _print_limits(screen, facts["limits"], source)
     say(screen, "rewrites", list(_rewrites(facts["rewrites"])) or ["none"], source=source)
     say(screen, "guesses", _guesses(facts["guesses"], len(facts["guesses"]) if verbose else MOST_GUESSES), source=source)
@@ -93,7 +96,7 @@ def _latency(facts: Facts) -> Iterator[str | Text]:
     yield Text(shown, style="bold").append(f" predicted ({parts})", style="not bold")
     yield from confidence_lines(facts["confidence"])
     rivals = [(f"all on {facts['host']}", latency["all_host"]), ("greedy partitioning", latency["greedy"])]
-    yield f"against {', '.join(_against(name, value, latency['predicted']) for name, value in rivals)}"
+    yield f"against {', '.join(_against(name, value, latency) for name, value in rivals)}"
     if facts["objective"]["name"] != "latency":
         yield _aim(facts["objective"])
         return
@@ -101,7 +104,8 @@ def _latency(facts: Facts) -> Iterator[str | Text]:
     if latency["lower_bound"] is None:
         proof = "no bound, because what memories save depends on the whole plan; the best of the placements tried"
     elif not latency["proven_optimal"]:
-        proof = f"within {latency['gap'] * 100:.1f} % of the bound {time(latency['lower_bound'])} (--effort 10 searches longer for a proof)"
+        bound = time(latency["lower_bound"] * _emitted(latency))
+        proof = f"within {latency['gap'] * 100:.1f} % of the bound {bound} (--effort 10 searches longer for a proof)"
     yield f"{proof} over {count(latency['units'], 'unit')}"
 
 
@@ -109,21 +113,27 @@ def _aim(objective: Facts) -> str:
     """What the plan was chosen for, where that is not latency."""
     kind = str(objective["name"])
     kind = {"overlap": "latency", "throughput": "latency"}.get(kind, kind)
-    shown, bound = (amount(kind, objective[key]) for key in ("value", "lower_bound"))
+    value, bound = (shown(kind, objective[key]) for key in ("value", "lower_bound"))
     what = {
-        "overlap": f"{shown} with devices at work at once",
-        "throughput": f"{shown} between pipelined requests",
-        "energy": f"{shown} a run",
-        "memory": f"{shown} of memory at once at least, as far as the placement decides it",
+        "overlap": f"{value} with devices at work at once",
+        "throughput": f"{value} between pipelined requests",
+        "energy": f"{value} a run",
+        "memory": f"{value} of memory at once at least, as far as the placement decides it",
     }[objective["name"]]
     proof = "proven optimal" if objective["proven_optimal"] else f"within {objective['gap'] * 100:.1f} % of the bound {bound}"
     return f"chosen for {objective['name']}: {what}; {proof}"
 
 
-def _against(name: str, seconds: float | None, ours: float) -> str:
+def _against(name: str, seconds: float | None, latency: Facts) -> str:
     if seconds is None:
         return f"{name}: breaks a limit"
-    return f"{name} {time(seconds)} ({seconds / ours:.2f}x)" if ours else f"{name} {time(seconds)}"
+    ours, shown = latency["placed"], time(seconds * _emitted(latency))
+    return f"{name} {shown} ({seconds / ours:.2f}x)" if ours else f"{name} {shown}"
+
+
+def _emitted(latency: Facts) -> float:
+    """What other plans, which nobody emitted, are shown with: as many times slower as they were by what operators are placed by."""
+    return float(latency["predicted"] / latency["placed"]) if latency["placed"] else 1.0
 
 
 def _over(arena: Facts) -> str:
@@ -176,7 +186,7 @@ def _print_limits(screen: Console, rows: Sequence[Facts], source: SourceLines) -
         if facts["value"] is None:
             lines.append(Text(f"{facts['name']} {bound}: not measured ({facts['origin']})", style="yellow"))
         else:
-            value, left = amount(kind, facts["value"]), margin(kind, facts["margin"])
+            value, left = shown(kind, facts["value"]), margin(kind, facts["margin"])
             doubt = ", UNPROVEN" if facts["unproven"] else ""
             line = f"{facts['name']} {value} {bound}, margin {left} ({facts['basis']}, {facts['origin']}){doubt}"
             lines.append(Text(line, style="yellow" if doubt else ""))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import clipped
-from ..quantities import amount, count, margin, size, time
+from ..quantities import amount, count, margin, shown, size, time
 from .confidence import confidence_lines, interval
 from .layout import console, print_table, say
 from .printable import printable
@@ -105,7 +105,7 @@ def _limits(before: Facts, after: Facts) -> Iterator[Text]:
         if one["value"] is None:
             line.append("shows only in a bundle")
         else:
-            left = margin(kind, one["margin"]) if one["margin"] >= 0 else amount(kind, -one["margin"])
+            left = margin(kind, one["margin"]) if one["margin"] >= 0 else shown(kind, -one["margin"])
             said = f"kept, {left} left" if one["holds"] else f"broken by {left}"
             line.append(said, "" if one["holds"] else "red")
             line.append(f", UNPROVEN: {one['unproven']}" if one["unproven"] and one["holds"] else "", "yellow")

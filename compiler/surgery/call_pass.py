@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from ..load.hide_weights import hide_weights, restore_weights
 from ..load.infer_types import infer_types
 from ..load.node_names import name_nodes_apart
 from ..load.structure import check_structure
+from ..own_script import place_of
 from ..watch.pass_judge import refused_by_checker
 from .user_pass import UserPass
 
@@ -55,12 +55,6 @@ def call_pass(one: UserPass, before: onnx.ModelProto) -> onnx.ModelProto | None:
     except (AttributeError, TypeError, ValueError) as problem:
         # nodes and tensors are plain Python objects: anything may have been put into their lists
         raise _error(one, f"left a graph that cannot be written: {first_line(problem)}") from problem
-
-
-def place_of(problem: BaseException, file: str) -> str:
-    """file:line of the last frame of the user's file; "" where it has none."""
-    lines = [frame.lineno for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == file]
-    return f"{file}:{lines[-1]}" if lines else ""
 
 
 def _error(one: UserPass, told: str, *, where: str = "", help: str = "") -> UserPassError:

@@ -20,6 +20,10 @@ def measured(outputs: Sequence[TensorDifference]) -> dict[tuple[str, str], float
     }
 
 
+JUDGED = frozenset(measured(()))
+"""(kind, subject) of the limits that verification answers; others on accuracy need labelled samples."""
+
+
 def held(limits: Sequence[LimitRecord], outputs: Sequence[TensorDifference]) -> tuple[LimitRecord, ...]:
     """The target's accuracy and error limits with what was measured."""
     values = measured(outputs)

@@ -25,7 +25,7 @@ from .evidence import Evidence
 from .expected import ExpectedOutput, check_asked, hold_expected, words
 from .grounds import grounds
 from .judge import judge
-from .limits import broken, held
+from .limits import JUDGED, broken, held
 from .quantised import judge_beside_floats
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
@@ -74,7 +74,10 @@ def verify(
 
 
 def _same_model(source: Source, bundle: Verifiable) -> None:
-    found = model_sha256(source)
+    found, precision = model_sha256(source), bundle.manifest.precision
+    if precision is not None and found == precision.source_sha256:
+        message = "the bundle was compiled from a quantised form of this model, so it is verified against that"
+        raise VerifyError(message, where=str(source), help="give the file of --save-quantized")
     if found != bundle.manifest.model.sha256:
         kind = "model" if isinstance(source, MemoryModel) else "file"
         hashes = f"model.sha256 is {bundle.manifest.model.sha256[:12]}…, this {kind}'s is {found[:12]}…"
@@ -182,7 +185,7 @@ class _Comparison:
         terms = terms.at_last if self._last else terms
         if not self.approximated:
             return terms
-        stated = any(limit.kind in ("accuracy", "error") for limit in self.manifest.limits)
+        stated = any((limit.kind, limit.subject) in JUDGED for limit in self.manifest.limits)
         return replace(terms, free=True) if stated else replace(terms, loose=APPROXIMATE)
 
     def _answer(

@@ -133,6 +133,7 @@ def _measured(rate: Rate) -> str:
     """What stands behind the number: " seen 0.01..29 OP n 231 where attr.group > 1"."""
     words = [f"seen {_range(rate.seen)} {COUNTED[rate.measure]}"] if rate.seen is not None else []
     words += [f"inner {_range(rate.inner)}"] if rate.inner is not None else []
+    words += [f'of "{", ".join(rate.kinds)}"'] if rate.kinds is not None else []
     words += [f"n {rate.samples}"] if rate.samples is not None else []
     words += [f"within {written(rate.spread, 'share')}"] if rate.spread is not None else []
     words += [f"where {render(rate.where)}"] if rate.where is not None else []

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from ...targets.calibrated_cost import FEWEST
 from ...targets.calibration import Calibration, Rate
 from ...targets.cost import FREE, measures_of
-from ...targets.model import Device, Memory, Precision
+from ...targets.model import Device, Memory
 from ...targets.origin import Origin
+from ...targets.precision import Precision
 from ..lower.context import Context
 from ..lower.operators import split_name
 from ..text.diagnostics import Note, Span

@@ -6,7 +6,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...targets.dtypes import FLOATS
-from ...targets.model import Device, Limit, Link, Memory, Precision
+from ...targets.model import Device, Limit, Link, Memory
+from ...targets.precision import Precision
 from ...targets.support import device_dtypes
 from ..lower.context import Context
 from ..text.diagnostics import Diagnostic, Note, Span

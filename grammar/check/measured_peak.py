@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...targets.calibration import Rate
 from ...targets.dtypes import FLOATS, NARROW_INTEGERS
 from ...targets.formula import Among, Binary, Call, Expression, Name, Text, conjuncts
-from ...targets.model import Device, Peak, Precision
+from ...targets.model import Device, Peak
+from ...targets.precision import Precision
 from ..lower.context import Context
 from ..text.diagnostics import Note, Span
 from ..words.units import written

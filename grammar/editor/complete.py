@@ -8,9 +8,11 @@ from itertools import pairwise
 
 from ...targets.dtypes import DTYPES
 from ...targets.operators import operator_names, versions_of
+from ...targets.precision import FORMS, OTHER_FORM_NAMES
 from ...targets.predicates import PREDICATES
 from ...targets.rule_spec import RuleFacts
 from ..lower.expression import LINK_VARIABLES
+from ..lower.precision import OF_THE_TARGET
 from ..lower.runtime import RUNTIMES
 from ..text.pieces import Piece, split_pieces
 from ..words.properties import PROPERTIES, row
@@ -25,7 +27,7 @@ TABLES = ("operators", "kernel")
 class Completion:
     label: str
     kind: str
-    """property, operator, operand, attribute, predicate, unit, rule, dtype, device, word"""
+    """property, operator, operand, attribute, predicate, unit, rule, dtype, form, device, word"""
     detail: str = ""
 
 
@@ -52,8 +54,13 @@ def _candidates(text: str, place: Place, rules: Sequence[RuleFacts]) -> Iterable
     if place.block in TABLES:
         return _operators(("inherit", "all") if not before and place.block == "operators" else ())
     if not before:
-        return _properties(place.block)
+        return [found for found in _properties(place.block) if not _misplaced(found.label, place)]
     return _arguments(text, place, before)
+
+
+def _misplaced(name: str, place: Place) -> bool:
+    """Whether only the `precision` of the target itself has that statement."""
+    return place.block == "precision" and place.blocks[-2:-1] != ("target",) and name in OF_THE_TARGET
 
 
 def _properties(block: str) -> list[Completion]:
@@ -87,6 +94,9 @@ def _condition(place: Place, before: list[str]) -> list[Completion]:
     if place.block == "link":
         return [Completion(name, "word") for name in sorted(LINK_VARIABLES)] + [Completion(name, "dtype") for name in DTYPES]
     names = before[1:2] if before[0] == "rewrite" else _listed(place.before)
+    about_loss = (
+        [Completion("loss", "word", "the largest loss: `loss <= 0.1 %`")] if before[0] == "prefer" and before[-1] == "where" else []
+    )
     operands: dict[str, Completion] = {}
     attributes: dict[str, Completion] = {}
     for name in names:
@@ -101,7 +111,7 @@ def _condition(place: Place, before: list[str]) -> list[Completion]:
     if last in ("(", ",") and before.count("(") > before.count(")"):
         return [*operands.values(), *attributes.values()]
     predicates = [Completion(name, "predicate", known.meaning) for name, known in PREDICATES.items()]
-    return [*predicates, *attributes.values(), *(Completion(word, "word") for word in ("not", "and", "or", "in"))]
+    return [*about_loss, *predicates, *attributes.values(), *(Completion(word, "word") for word in ("not", "and", "or", "in"))]
 
 
 def _listed(before: Sequence[Piece]) -> list[str]:
@@ -114,8 +124,12 @@ def _arguments(text: str, place: Place, before: list[str]) -> list[Completion]:
     match before[0]:
         case "supports" if len(before) == 1:
             return [*_names("dtype", text), Completion("all", "dtype")]
-        case "keep" if before[-1] == "on":
+        case "keep" | "prefer" if before[-1] == "on":
             return _names("device", text)
+        case "keep" | "prefer" if len(before) == 1:
+            return _names("form", text)
+        case "keep" | "prefer":
+            return [*_operators(), *(Completion(word, "word") for word in ("on", "where"))]
         case "rewrite" if len(before) > 1:
             return [Completion(word, "word") for word in ("->", "tol", "keep", "where")]
         case "runtime" if len(before) > 1:
@@ -132,6 +146,9 @@ def _names(kind: str, text: str) -> list[Completion]:
     match kind:
         case "dtype":
             return [Completion(name, "dtype") for name in DTYPES]
+        case "form":
+            forms = [*FORMS.items(), *((name, FORMS[form]) for name, form in OTHER_FORM_NAMES.items())]
+            return [Completion(name, "form", f"{form.activations} beside weights in {form.weights}") for name, form in forms]
         case "operator":
             return _operators()
         case "runtime":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ...targets.dtypes import BITS
 from ...targets.operators import versions_of
+from ...targets.precision import FORMS, OTHER_FORM_NAMES
 from ...targets.predicates import PREDICATES
 from ..text.pieces import Piece
 from ..words.properties import row
@@ -42,7 +44,18 @@ def _word(text: str, piece: Piece, pieces: list[Piece], index: int) -> str:
     if piece.text in PREDICATES and index + 1 < len(pieces) and pieces[index + 1].text == "(":
         predicate = PREDICATES[piece.text]
         return f"`{piece.text}({', '.join(predicate.takes)}{', …' if predicate.repeats else ''})`\n\n{predicate.meaning}"
-    return operator_summary(piece.text)
+    head = statement_of(pieces, index)[0].text
+    return (form_summary(piece.text) if head in ("prefer", "keep") else "") or operator_summary(piece.text)
+
+
+def form_summary(word: str) -> str:
+    """What a form of `prefer` or `keep` is; "" for what is none."""
+    form = next((form for name, form in FORMS.items() if name == OTHER_FORM_NAMES.get(word, word)), None)
+    if form is None:
+        return ""
+    return f"`{form.name}`\n\nactivations in {form.activations if not form.quantised else f'{BITS[form.activations]}-bit integers'}, " + (
+        f"weights in {form.weights}" if form.weights != form.activations else "weights too"
+    )
 
 
 def operator_summary(name: str) -> str:

@@ -10,6 +10,8 @@ from ..words.properties import PROPERTIES, row_anywhere
 from ..words.reader import Report
 from ..words.schema import inner, property_key
 
+OF_FORMS = frozenset({"prefer", "keep", "weights"})
+"""Statements of a form or a dtype and, behind it, operators."""
 Layer = Callable[[tuple[Item, ...], str], tuple[Item, ...]]
 """The statements of an `amend`, written into a block of that kind, as a layer to merge: tidied, tables in place."""
 
@@ -120,6 +122,8 @@ def deleted(item: Statement, path: list[str], names: list[Arg], block: str, repo
 def _without(item: Item, names: set[str], found: set[str]) -> list[Item]:
     """A block less its lines for those operators, or nothing if it is itself a line for one of them."""
     assert isinstance(item, Statement)
+    if item.head.text in OF_FORMS:
+        return _without_operators(item, names, found)
     if item.body is None and (row := row_anywhere("calibration", item.head.text)) and row.listed:
         return _without_listed(item, names, found)
     if item.body is None:
@@ -138,6 +142,19 @@ def _without(item: Item, names: set[str], found: set[str]) -> list[Item]:
         elif stay:
             kept.append(replace(line, head=stay[0], args=tuple(_with_commas(stay[1:]))))
     return [replace(item, body=tuple(kept))]
+
+
+def _without_operators(line: Statement, names: set[str], found: set[str]) -> list[Item]:
+    """A line about forms without those of its operators, or nothing if it has no other or is one for that form or dtype."""
+    if hit := names.intersection(line.words[:1]):
+        found |= hit
+        return []
+    at = [index for index, arg in enumerate(line.args) if arg.kind == "word" and (arg.text[0].isupper() or "::" in arg.text)]
+    stay = [line.args[index] for index in at if line.args[index].text not in names]
+    found |= {line.args[index].text for index in at} & names
+    if not at or len(stay) == len(at):
+        return [line]
+    return [replace(line, args=(*line.args[: at[0]], *_with_commas(stay)[1:], *line.args[at[-1] + 1 :]))] if stay else []
 
 
 def _without_listed(line: Statement, names: set[str], found: set[str]) -> list[Item]:

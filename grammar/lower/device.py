@@ -8,6 +8,7 @@ from ...targets.calibration import Calibration
 from ...targets.dtypes import DTYPES
 from ...targets.environment import AXES
 from ...targets.model import Device, KernelChain, OperatorRule, Peak, RewriteLine, Runtime, SupportBlock
+from ...targets.precision import NO_PRECISION, Precision, WeightFormat
 from ..text.syntax import Statement
 from ..words.properties import PROPERTIES, row
 from ..words.property import Property
@@ -17,8 +18,10 @@ from .calibration import lower_calibration
 from .context import Context
 from .numbers import completed, read_numbers, report_missing
 from .operators import lower_deny, lower_kernel, lower_supports
+from .precision import lower_precision
 from .rewrite import check_rewrites, lower_rewrite
 from .runtime import lower_runtime
+from .weights import lower_weights
 
 LETTERS = tuple(AXES[5])
 
@@ -39,6 +42,8 @@ class _Parts:
     kernels: list[KernelChain] = field(default_factory=list)
     rewrites: list[RewriteLine] = field(default_factory=list)
     calibration: Calibration | None = None
+    precision: Precision = NO_PRECISION
+    weights: list[WeightFormat] = field(default_factory=list)
 
 
 def lower_device(statement: Statement, context: Context) -> Device | None:
@@ -99,6 +104,8 @@ def _build(statement: Statement, name: str, kind: str, parts: _Parts, context: C
         kernels=tuple(parts.kernels),
         rewrites=tuple(parts.rewrites),
         calibration=parts.calibration,
+        precision=parts.precision,
+        weights=tuple(parts.weights),
         origin=span.origin,
         **fields,
     )
@@ -126,6 +133,11 @@ def _property(item: Statement, device: str, parts: _Parts, context: Context) -> 
             parts.rewrites += [line] if line else []
         case "calibration":
             parts.calibration = lower_calibration(item, device, context)
+        case "precision":
+            parts.precision = lower_precision(item, context, device)
+        case "weights":
+            stored = lower_weights(item, found, context)
+            parts.weights += [stored] if stored else []
         case _:
             _plain(item, found, f"device.{device}", parts, context)
 

@@ -13,7 +13,23 @@ from ...targets.model import Target
 NOT_MEANING = frozenset({"origin", "zero_copy_origin", "facts", "digest", "text", "title", "confidence", "note"})
 """Fields about where or how something is written, not what it means."""
 ORDERED = frozenset(
-    {"rewrites", "rates", "stages", "let", "match", "emit", "parameters", "words", "opset", "arguments", "items", "keywords"}
+    {
+        "rewrites",
+        "rates",
+        "prefers",
+        "keeps",
+        "weights",
+        "stages",
+        "let",
+        "match",
+        "emit",
+        "parameters",
+        "words",
+        "opset",
+        "arguments",
+        "items",
+        "keywords",
+    }
 )
 """Fields whose order means something; the language is order-free elsewhere."""
 

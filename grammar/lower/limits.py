@@ -35,18 +35,21 @@ def _limit(item: Statement, context: Context) -> Limit | None:
     if comparison is None:
         reader.fail("a comparison, as in `latency <= 12 ms`")
         return None
-    number = found.number()
-    quantity = reader.take_number(found.dimension, number.zero)
+    if subject == "" and found.words:
+        return None
+    number, sign = found.limited(subject), found.sign_of(subject)
+    quantity = reader.take_number(number.dimension or found.dimension, number.zero)
     if found.dimension == "size":
         binary_unit(quantity, context)
     reader.end()
-    if comparison[0] != found.sign[0]:
-        context.report.error("HW0001", item.span, f"a limit on `{kind}` uses `{found.sign}`")
+    if comparison[0] != sign[0]:
+        context.report.error("HW0001", item.span, f"a limit on `{' '.join((kind, number.word)).strip()}` uses `{sign}`")
         return None
     if quantity is None or reader.failed:
         return None
     if quantity.value > number.most:
-        help = f"a cosine is at most 1: write `accuracy cosine >= {_share(quantity.value)}`"
+        help = "no more than all samples can change: write for example `accuracy top1 drop <= 1 %`"
+        help = f"a cosine is at most 1: write `accuracy cosine >= {_share(quantity.value)}`" if subject == "cosine" else help
         context.report.error("HW0108", quantity.span, f"`{quantity.text}` can never be reached", help)
         return None
     return Limit(
@@ -65,8 +68,13 @@ def _subject(reader: Reader, kind: str, found: Property, context: Context) -> st
         return None
     if not found.words:
         return ""
-    word = reader.take_choice(found.words, f"a kind of `{kind}` limit ({', '.join(found.words)})")
-    return word.text if word else ""
+    first = dict(word.partition(" ")[::2] for word in found.words)
+    word = reader.take_choice(first, f"a kind of `{kind}` limit ({', '.join(found.words)})")
+    second = first[word.text] if word else ""
+    if word and second and reader.take_word_if(second) is None:
+        reader.fail(f"`{second}` after `{word.text}`", f"write `{kind} {word.text} {second} …`")
+        return None
+    return f"{word.text} {second}".strip() if word else ""
 
 
 def _share(value: float) -> str:

@@ -86,13 +86,18 @@ def _condition(line: Line, operators: Sequence[Arg]) -> tuple[Expression | None,
 
 def _measured(line: Line, measure: Measure) -> dict[str, Any] | None:
     """The fields of a Rate that say what was measured; None if something was wrong, and reported."""
-    found: dict[str, Any] = {"seen": None, "inner": None, "samples": None, "spread": None}
+    found: dict[str, Any] = {"seen": None, "inner": None, "kinds": None, "samples": None, "spread": None}
     stated: set[str] = set()
     while line.reader.peek() is not None:
         word = line.reader.take_choice(line.row.words, line.row.choice)
         if word is None or not line.once(word, stated):
             return None
         stated.add(word.text)
+        if word.text == "of":
+            found["kinds"] = _kinds(line)
+            if found["kinds"] is None:
+                return None
+            continue
         number = line.row.number(word.text)
         match word.text:
             case "seen" | "inner":
@@ -104,6 +109,12 @@ def _measured(line: Line, measure: Measure) -> dict[str, Any] | None:
         if found[number.field] is None:
             return None
     return found
+
+
+def _kinds(line: Line) -> tuple[str, ...] | None:
+    """`"Conv 2-D, Conv 2-D dilated"`: kinds of operators, in quotes."""
+    text = line.reader.take("string", 'kinds of operators in quotes, as in `of "Conv 2-D, Conv 2-D dilated"`')
+    return None if text is None else tuple(dict.fromkeys(filter(None, (kind.strip() for kind in text.text.split(",")))))
 
 
 def _range(line: Line, number: NumberField, measure: Measure) -> Range | None:

@@ -1,20 +1,17 @@
-"""memory, link, precision: the smaller blocks of a target."""
+"""memory, link: the smaller blocks of a target."""
 
 from __future__ import annotations
 
-from ...targets.dtypes import DTYPES
 from ...targets.formula import Expression
-from ...targets.model import Link, Memory, Precision
+from ...targets.model import Link, Memory
 from ...targets.origin import Origin
 from ..text.syntax import Statement
-from ..words.names import suggestion_or_list
 from ..words.properties import PROPERTIES, row
 from ..words.reader import Reader
 from ..words.schema import unknown
 from .context import Context
 from .expression import LINK_VARIABLES, Scope, lower_condition
 from .numbers import completed, read_numbers, report_missing
-from .operators import check_operator
 
 LINK_SCOPE = Scope("a link", LINK_VARIABLES, predicates=False)
 
@@ -167,46 +164,3 @@ def _zero_copy(item: Statement, path: str, parts: _LinkParts, context: Context) 
         reader.end()
     else:
         reader.fail("`else copy` and a bandwidth")
-
-
-def lower_precision(statement: Statement, context: Context) -> Precision:
-    """`precision { default fp16; compute fp16 for fp32; keep fp32 Softmax on cpu; }`"""
-    default: str | None = None
-    compute: list[tuple[str, str]] = []
-    keep: list[tuple[str, str, str]] = []
-    for item in statements(statement, context):
-        reader = Reader(item, context.report)
-        if row("precision", item.head.text) is None:
-            unknown(item, "precision", "`precision`", context.report)
-            continue
-        dtype = reader.take_choice(DTYPES, "a dtype", "HW0306")
-        if dtype is None:
-            continue
-        if item.head.text == "default":
-            default = dtype.text
-            context.spans[f"precision.default {default}"] = item.span
-        elif item.head.text == "compute":
-            if reader.take_word_if("for") is None:
-                reader.fail("`for` and the dtype of the operands, as in `compute fp16 for fp32`")
-            elif operand := reader.take_choice(DTYPES, "a dtype", "HW0306"):
-                compute.append((dtype.text, operand.text))
-                context.spans[f"precision.compute {dtype.text} for {operand.text}"] = item.span
-        else:
-            kept = _keep(reader, dtype.text, context)
-            context.spans |= {f"precision.keep {' '.join(one)}": item.span for one in kept}
-            keep += kept
-        reader.end()
-    return Precision(default=default, compute=tuple(compute), keep=tuple(keep))
-
-
-def _keep(reader: Reader, dtype: str, context: Context) -> list[tuple[str, str, str]]:
-    names: list[str] = []
-    while name := reader.take("word", "an operator"):
-        if check_operator(name, context, in_range=False):
-            names.append(name.text)
-        if not reader.take_sign(","):
-            break
-    on = reader.take("word", "the name of a device after `on`") if reader.take_word_if("on") else None
-    if on is not None and on.text not in context.devices and not context.report.broken:
-        context.report.error("HW0202", on.span, f"no device `{on.text}`", suggestion_or_list(on.text, context.devices))
-    return [(dtype, name, on.text if on else "") for name in names]

@@ -9,7 +9,7 @@ from ...targets import formula as ex
 from ...targets.dtypes import BITS
 from ..words.names import suggested_dtype, suggestion_or_list
 
-COUNTS = frozenset({"rank", "dim", "all_dims", "elements", "length", "count"})
+COUNTS = frozenset({"rank", "dim", "all_dims", "elements", "length", "count", "channel_axis", "block", "zero_point"})
 """Questions that are answered with a whole number that is no number of bytes."""
 _AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 _LSTM = ("forward", "reverse", "bidirectional")
@@ -39,7 +39,7 @@ def kind_of(value: ex.Expression, types: Mapping[str, str]) -> str:
             return "list"
         case ex.Call(function="dtype") | ex.Name(name="dtype"):
             return "dtype"
-        case ex.Call(function=function) if function in COUNTS or function == "bytes":
+        case ex.Call(function=function) if function in COUNTS or function in ("bytes", "scale"):
             return "number"
         case ex.Name(name="rank" | "elements" | "bytes" | "last_dim" | "opset"):
             return "number"

@@ -44,18 +44,18 @@ CALIBRATION: Mapping[str, Property] = {
         words=AXES, choice="an extent", takes=("operator",), repeated=True, ordered=True, listed=True, blank="",
     ),
     "rate": Property(
-        "rate Conv 65 GFLOPS seen 0.01..29 MOP inner 8..576 n 231 within 22 % where attr.group > 1;",
+        'rate Conv 65 GFLOPS seen 0.01..29 MOP inner 8..576 of "Conv 2-D" n 231 within 22 % where attr.group > 1;',
         "Work a second of these operators, in operations, elements or bytes. The first line that applies counts. `seen`: the least and "
-        "most work measured, `inner`: the extent that one result is computed from, `n`: how many were measured, `within`: half of their "
-        "time is this near.",
+        "most work measured, `inner`: the extent that one result is computed from, `of`: the kinds that keep to the rate, `n`: how many "
+        "were measured, `within`: half of their time is this near.",
         "rate of work",
         (
             NumberField("value", predicts=TIME), NumberField("seen", "seen", "work"),
             NumberField("inner", "inner", "plain number"), NumberField("samples", "n", "plain number"),
             NumberField("spread", "within", "share", zero=True),
         ),
-        words=("seen", "inner", "n", "within"), choice="what was measured", takes=("operator",), repeated=True, ordered=True, listed=True,
-        blank="",
+        words=("seen", "inner", "of", "n", "within"), choice="what was measured", takes=("operator",), repeated=True, ordered=True,
+        listed=True, blank="",
     ),
     "memory": Property(
         "memory base 2 MiB, weights 102 %, working 110 %, weights Gather 0 %, buffers Attention 300 %;",

@@ -64,7 +64,8 @@ _TARGET: Mapping[str, Property] = {
         takes=("device",), opens="link", named=True, blank="",
     ),
     "precision": Property(
-        "precision { … }", "Which dtypes are computed in.", opens="precision", blank="precision { default fp16; }",
+        "precision { … }", "Which dtypes are computed in, which forms operators prefer or keep.",
+        opens="precision", blank="precision { default fp16; }",
     ),
     "limits": Property(
         "limits { … }", "What a deployment must keep.",
@@ -160,6 +161,18 @@ _DEVICE: Mapping[str, Property] = {
         takes=("operator",), repeated=True, in_table=True, ordered=True,
         blank="rewrite HardSwish -> decompose;",
     ),
+    "weights": Property(
+        "weights int4 block 32 symmetric MatMul, Gemm where opset >= 13;",
+        "A form of constant weights that it reads as it is. `block`: elements that share a scale, one scale a channel if not stated; "
+        "`symmetric`: zero points are 0; `for uint16`: beside activations of that dtype, beside floats if not stated. Without "
+        "operators, for all. The first line that applies counts.",
+        words=("block", "symmetric", "for"), choice="a property of weights", takes=("dtype", "operator"), repeated=True, ordered=True,
+        in_table=True, blank="weights int4 block ? symmetric MatMul, Gemm;",
+    ),
+    "precision": Property(
+        "precision { … }", "The forms it prefers and keeps operators in; its lines come before those of the target's `precision`.",
+        opens="precision", in_table=True, blank="precision { prefer a8w8 where loss <= ? %; keep fp16 Softmax; }",
+    ),
     "calibration": Property(
         'calibration @measured("onnxruntime 1.32.0, 1 thread, 2026-11-27") { … }',
         "What was measured of it: rates of kinds of operators, in place of the roofline. The note is that of every number in the block.",
@@ -193,9 +206,16 @@ _PRECISION: Mapping[str, Property] = {
     "compute": Property(
         "compute fp16 for fp32;", "Operands of the second dtype may be computed in the first.", takes=("dtype",), repeated=True,
     ),
+    "prefer": Property(
+        "prefer a8w8 Conv, MatMul on npu where loss <= 0.1 % and opset >= 13;",
+        "This form rather than those that no line prefers, where the loss is at most that. Without operators, for all. The first line that "
+        "applies counts.",
+        "share", takes=("form", "operator"), repeated=True, ordered=True,
+    ),
     "keep": Property(
-        "keep fp32 Softmax on cpu;", "These operators stay in that dtype, optionally on one device only.",
-        takes=("dtype", "operator"), repeated=True,
+        "keep fp32 Softmax, LayerNormalization on cpu where opset >= 17;",
+        "These operators stay in that form: in no other on the device, or on all of them. Stronger than `prefer`.",
+        takes=("form", "operator"), repeated=True, ordered=True,
     ),
 }  # fmt: skip
 _LIMITS: Mapping[str, Property] = {
@@ -219,8 +239,12 @@ _LIMITS: Mapping[str, Property] = {
         sign="<=",
     ),
     "accuracy": Property(
-        "accuracy cosine >= 0.999;", "Measured cosine similarity of every output.", "plain number", (NumberField("value", most=1.0),),
-        words=("cosine",), sign=">=",
+        "accuracy cosine >= 0.999;",
+        "Measured cosine similarity of every output. Or `accuracy top1 drop <= 1 %`: the share of samples whose first class is right with "
+        "the float model, less the share with the bundle.",
+        "plain number",
+        (NumberField("value", "cosine", most=1.0), NumberField("value", "top1 drop", "share", zero=True, most=1.0, sign="<=")),
+        words=("cosine", "top1 drop"), sign=">=",
     ),
     "error": Property(
         "error abs <= 1e-2;", "Measured error of every output, `abs` or `rel`.", "plain number", (NumberField("value", zero=True),),

@@ -32,6 +32,8 @@ class NumberField:
     most: float = float("inf")
     """In SI."""
     power_of_two: bool = False
+    sign: Literal["", "<=", ">="] = ""
+    """Of a limit, the comparison where it is not that of the property."""
     predicts: tuple[Predicted, ...] = ()
     """The predictions that are computed from it, so that limits on them rest on it."""
 
@@ -50,11 +52,11 @@ class Property:
     required: str = ""
     """What to do where it is missing; "" if it is optional."""
     words: tuple[str, ...] = ()
-    """The words that may follow its name."""
+    """The words that may follow its name; one may be of two words."""
     choice: str = ""
     """What such a word is, for messages: "a state"."""
     takes: tuple[str, ...] = ()
-    """Kinds of name that may follow it: dtype, device, operator, table, runtime."""
+    """Kinds of name that may follow it: dtype, form, device, operator, table, runtime."""
     sign: Literal["", "<=", ">="] = ""
     """The comparison of a limit."""
     opens: str = ""
@@ -80,3 +82,11 @@ class Property:
             if number.word == word:
                 return number
         raise KeyError(word)
+
+    def limited(self, subject: str) -> NumberField:
+        """The number of a limit on that subject: one of its own (`cosine`, `top1 drop`), or the one that all share."""
+        return next(number for number in self.numbers if number.word in ("", subject))
+
+    def sign_of(self, subject: str) -> Literal["", "<=", ">="]:
+        """The comparison of a limit on that subject."""
+        return self.limited(subject).sign or self.sign

@@ -7,7 +7,7 @@ forms within it, the one that takes the device least time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...targets.calibrated_cost import Beyond, KernelTime, kernel_time
@@ -74,19 +74,17 @@ class Candidates:
     def __init__(self, graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> None:
         """`rewrites` may serve a single operator; `families` maps the names a `rewrite` line may use to rewrites, cheapest first."""
         self._graph, self._target, self._families = graph, target, families
-        self._weights = weights_of(graph, target)
+        self._once = once_in(graph)
+        self._weights = weights_of(graph, target, self._once)
         self._by_operator: dict[str, list[Rewrite]] = {}
         for rewrite in rewrites:
             for operator in rewrite.operators:
                 self._by_operator.setdefault(operator, []).append(rewrite)
-        self._once = computed_once(graph.nodes, lambda name: graph.tensor(name).const, KEPT)
         self._known: dict[tuple[object, ...], Answer] = {}
 
     def ask(self, node: Node, device: Device) -> Answer:
         """How `device` would run `node`, or why it cannot."""
-        view = self._graph.view(node)
-        if self._once.issuperset(node.writes):
-            view = replace(view, inputs={label: replace(tensor, const=True) for label, tensor in view.inputs.items()})
+        view = with_constants(self._graph.view(node), self._once)
         key = (device.name, *_signature(self._graph, node, view))
         found = self._known.get(key)
         if found is None:
@@ -227,11 +225,23 @@ class Candidates:
         return KernelTime(seconds, outside), launches
 
 
-def weights_of(graph: Graph, target: Target) -> float:
+def with_constants(view: OperatorView, once: Collection[str]) -> OperatorView:
+    """An operator that is computed `once`, when a runtime loads the model, with all its operands constant."""
+    if not view.outputs or not all(tensor.name in once for tensor in view.outputs.values()):
+        return view
+    return replace(view, inputs={label: replace(tensor, const=True) for label, tensor in view.inputs.items()})
+
+
+def once_in(graph: Graph) -> frozenset[str]:
+    """Tensors that a runtime computes when it loads the graph."""
+    return computed_once(graph.nodes, lambda name: graph.tensor(name).const, KEPT)
+
+
+def weights_of(graph: Graph, target: Target, once: Collection[str]) -> float:
     """Bytes of constants that a run reads, as `weights_read` counts them; 0 where no device was measured, and nobody asks."""
     if all(device.calibration is None for device in target.devices):
         return 0.0
-    return weights_read(graph.view(node) for node in graph.nodes)
+    return weights_read(with_constants(graph.view(node), once) for node in graph.nodes)
 
 
 def _with_refusal(rewritten: Implementation, native: Answer) -> Implementation:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ...targets.calibrated_cost import Beyond
-from ...targets.model import Device
-from .placed import Placement
-from .unit_time import unit_time
+from ...targets.model import Device, Target
+from ..graph.node import Node
+from .device_kernels import PricedKernel
 
 MOST_OUTSIDE = 0.1
 """Share of predicted seconds outside what was measured from which on a target counts as not calibrated for the model."""
@@ -37,16 +38,27 @@ class Uncovered:
     """How large that one is, beside what was measured; "" where its size is not the reason."""
 
 
+class Run(Protocol):
+    """A segment as its device runs it."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def kernels(self) -> Sequence[PricedKernel]: ...
+    @property
+    def dispatch(self) -> float: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Predicted seconds of one kernel, unit or dispatch."""
+    """Predicted seconds of one kernel or dispatch."""
 
-    device: Device
+    device: str
     seconds: float
     why: Beyond | None
     """None inside what was measured."""
-    node: int | None = None
-    """The first operator, by number; None of a dispatch."""
+    node: Node | None = None
+    """The first operator; None of a dispatch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +92,22 @@ class Confidence:
         return self.interval * (1 - self.outside) + self.outside
 
 
-def confidence(placement: Placement, seconds: float) -> Confidence | None:
-    """Of the plan, predicted to take `seconds`; None where no device that it uses is calibrated."""
-    target, price = placement.question.target, placement.solution.price
-    used = [target.devices[d] for d in sorted(set(placement.solution.assignment))]
-    measured = [device for device in used if device.calibration is not None]
+def confidence(target: Target, runs: Sequence[Run], handoff: float, seconds: float) -> Confidence | None:
+    """Of a plan of these segments, predicted to take `seconds`, of which tensors are handed over for `handoff`; None where no device that
+    it uses is calibrated."""
+    devices = {run.device: target.device(run.device) for run in runs}
+    measured = [devices[name] for name in sorted(devices) if devices[name].calibration is not None]
     if not measured:
         return None
     busy: Counter[str] = Counter()
     found: dict[tuple[str, str], list[_Part]] = {}
-    for part in _parts(placement):
-        busy[part.device.name] += part.seconds  # type: ignore[assignment]
-        if part.why is not None:
-            found.setdefault((part.device.name, part.why.reason), []).append(part)
-    rows = [_uncovered(placement, parts) for parts in found.values()]
-    if price.handoff > 0:
-        rows.append(Uncovered("", "handoffs are not measured", price.handoff, 1))
+    for part in (part for run in runs for part in _parts(devices[run.device], run)):
+        busy[part.device] += part.seconds  # type: ignore[assignment]
+        if part.why is not None and part.seconds:
+            found.setdefault((part.device, part.why.reason), []).append(part)
+    rows = [_uncovered(parts) for parts in found.values()]
+    if handoff > 0:
+        rows.append(Uncovered("", "handoffs are not measured", handoff, 1))
     return Confidence(
         seconds,
         _interval(measured, busy),
@@ -104,36 +116,20 @@ def confidence(placement: Placement, seconds: float) -> Confidence | None:
     )
 
 
-def _uncovered(placement: Placement, parts: Sequence[_Part]) -> Uncovered:
+def _uncovered(parts: Sequence[_Part]) -> Uncovered:
     """Of parts with one device and one reason."""
-    most = max((part for part in parts if part.node is not None), key=lambda part: part.seconds, default=parts[0])
-    node = None if most.node is None else placement.question.nodes[most.node]
+    most = max(parts, key=lambda part: (part.node is not None, part.seconds))
     assert most.why is not None
-    return Uncovered(
-        most.device.name,
-        most.why.reason,
-        sum(part.seconds for part in parts),
-        len(parts),
-        "" if node is None else node.name or node.writes[0],
-        most.why.detail,
-    )
+    example = "" if most.node is None else most.node.name or most.node.writes[0]
+    return Uncovered(most.device, most.why.reason, sum(part.seconds for part in parts), len(parts), example, most.why.detail)
 
 
-def _parts(placement: Placement) -> Iterator[_Part]:
-    """Every kernel outside what was measured, the rest of every unit, and every dispatch."""
-    question, devices = placement.question, placement.question.target.devices
-    for unit, members, d in zip(question.problem.units, question.units, placement.solution.assignment, strict=True):
-        device, spent = devices[d], unit.seconds[d] or 0.0
-        if device.calibration is None:
-            yield _Part(device, spent, NOT_CALIBRATED, members[0])
-            continue
-        timed = unit_time(question, members, d)
-        beyond = timed.outside if timed is not None else ()
-        yield from (_Part(device, one.seconds, one.why, one.node) for one in beyond)
-        yield _Part(device, max(0.0, spent - sum(one.seconds for one in beyond)), None)
-    for piece in placement.solution.price.pieces:
-        device = devices[piece.device]
-        yield _Part(device, question.problem.dispatch[piece.device], None if device.calibration is not None else NOT_CALIBRATED)
+def _parts(device: Device, run: Run) -> Iterator[_Part]:
+    """Every kernel, and the dispatch."""
+    nobody = None if device.calibration is not None else NOT_CALIBRATED
+    for one in run.kernels:
+        yield _Part(device.name, one.seconds, nobody or one.outside, one.kernel.nodes[0])
+    yield _Part(device.name, run.dispatch, nobody)
 
 
 def _interval(measured: list[Device], busy: Counter[str]) -> float | None:

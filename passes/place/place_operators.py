@@ -6,7 +6,7 @@ tensor. Greedy in topological order (what partitioners usually do) is kept as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import pairwise
 
 from ...targets.model import Target
@@ -39,10 +39,19 @@ def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Map
 def state(asked: DeviceAnswers, share: float = 1.0) -> Question:
     """The placement problem of these answers. Every operator must have a device that runs it. `share`: of the memories besides the
     devices' own, what the problem may count on."""
-    device_sets = [tuple(isinstance(answer, Implementation) for answer in row) for row in asked.answers]
-    units = tuple(tuple(unit) for unit in coarsen(len(asked.nodes), _edges(asked), device_sets, _together(asked)))
+    units = gather(asked, device_sets(asked))
     saved = expected_savings(asked, units, share)
     return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units, saved), saved, share)
+
+
+def device_sets(asked: DeviceAnswers) -> list[tuple[bool, ...]]:
+    """Per operator, which devices run it."""
+    return [tuple(isinstance(answer, Implementation) for answer in row) for row in asked.answers]
+
+
+def gather(asked: DeviceAnswers, minds: Sequence[Hashable]) -> tuple[tuple[int, ...], ...]:
+    """Units of operators (numbers) that are placed together; whatever `minds` says of each is the same inside a unit."""
+    return tuple(tuple(unit) for unit in coarsen(len(asked.nodes), _edges(asked), minds, _together(asked)))
 
 
 def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]], saved: Sequence[Sequence[float]]) -> Problem:
@@ -112,7 +121,7 @@ def _weights(graph: Graph, nodes: Sequence[Node], units: Sequence[Sequence[int]]
 def _nets(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> tuple[Net, ...]:
     graph, number = asked.graph, asked.number
     of = {k: u for u, members in enumerate(units) for k in members}
-    times = _route_times(asked.target)
+    times = route_times(asked.target)
     constant, devices = constant_tensors(graph, asked.nodes), range(len(asked.target.devices))
     staying = tuple(tuple(0.0 if a == b else None for b in devices) for a in devices)
     nets = []
@@ -128,7 +137,8 @@ def _nets(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> tuple[Net, ..
     return tuple(nets)
 
 
-def _route_times(target: Target) -> Callable[[TensorView], tuple[tuple[float | None, ...], ...]]:
+def route_times(target: Target) -> Callable[[TensorView], tuple[tuple[float | None, ...], ...]]:
+    """Seconds that a tensor takes between any two devices of the target, None where no links carry it."""
     names = [device.name for device in target.devices]
     known: dict[tuple[object, ...], tuple[tuple[float | None, ...], ...]] = {}
 

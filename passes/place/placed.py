@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ...targets.model import Target
+from ...targets.operator_view import OperatorView
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..solve.limits.conflict import Conflict
 from ..solve.price import Price
 from ..solve.problem import Problem
 from ..solve.solve import Solution
-from .candidates import Answer, Implementation, Refusal, weights_of
+from .candidates import Answer, Implementation, Refusal, once_in, weights_of, with_constants
 from .unlimited import Unlimited
 
 
@@ -42,9 +43,18 @@ class DeviceAnswers:
         return {id(node): k for k, node in enumerate(self.nodes)}
 
     @cached_property
+    def computed_once(self) -> frozenset[str]:
+        """Tensors that a runtime computes when it loads the graph."""
+        return once_in(self.graph)
+
+    def view(self, node: Node) -> OperatorView:
+        """The operator as it is priced."""
+        return with_constants(self.graph.view(node), self.computed_once)
+
+    @cached_property
     def weights(self) -> float:
         """Bytes of constants that a run reads, as prices ask for them: `weights_of`."""
-        return weights_of(self.graph, self.target)
+        return weights_of(self.graph, self.target, self.computed_once)
 
     @cached_property
     def unplaceable(self) -> tuple[Unplaceable, ...]:

@@ -16,11 +16,13 @@ from ...targets.dtypes import BITS, FLOATS
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.operators import key_of, operator_names
+from ...targets.quantised.scales import Scales
 from ...targets.support import device_dtypes
 from ..graph.constant_cone import CARRIES, cone
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .candidates import NATIVE, Answer, Candidates, Implementation, Refusal
+from .scales import scales_of
 
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
 FORMS = CARRIES | {INTO, OUT}
@@ -177,16 +179,20 @@ def either_sign(device: Device) -> Device:
 
 def view_of(graph: Graph, node: Node, unit: QuantisedUnit, *, stored: bool = False) -> OperatorView:
     """The operator as an integer device sees it: operands and result in the dtypes they are quantised to, a dequantised constant as the
-    constant. int32 (a bias) counts as the dtype of the result, or with `stored` as what it takes in memory."""
+    constant. int32 (a bias) counts as the dtype of the result, or with `stored` as what it takes in memory; what is not quantised inside as
+    quantised by one scale."""
     dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
     sources = {member.outputs[0]: graph.tensor(member.inputs[0]) for member in unit.members if member.kind == OUT}
+    quantising = {member.outputs[0]: member for member in unit.members if member.kind == OUT}
+    quantising |= {member.inputs[0]: member for member in unit.members if member.kind == INTO}
 
     def seen(tensor: TensorView) -> TensorView:
-        source = sources.get(tensor.name)
+        source, by = sources.get(tensor.name), quantising.get(tensor.name)
+        scales = scales_of(graph, by) if by is not None else Scales()
         if source is None:
-            return replace(tensor, dtype=dtype) if tensor.dtype in FLOATS else tensor
+            return replace(tensor, dtype=dtype, scales=scales) if tensor.dtype in FLOATS else tensor
         wide = source.dtype == "int32" and not stored
-        return replace(tensor, dtype=dtype if wide else source.dtype, const=source.const)
+        return replace(tensor, dtype=dtype if wide else source.dtype, const=source.const, scales=scales)
 
     view = graph.view(node)
     inputs = {label: seen(tensor) for label, tensor in view.inputs.items()}

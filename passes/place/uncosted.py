@@ -10,6 +10,9 @@ from ...targets.work.extents import DATA_DEPENDENT, bounded, is_bounded, open_te
 from ..graph.graph import Graph
 from ..graph.node import Node
 
+Part = tuple[Graph, Sequence[Node]]
+"""A graph, and those of its nodes that are asked about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Uncosted:
@@ -40,30 +43,39 @@ class _Cause:
     shape: str = ""
 
 
-def uncosted(graph: Graph, nodes: Sequence[Node]) -> tuple[Uncosted, ...]:
-    """Those of `nodes` (in topological order) that have no cost, in order, each with the first thing that is at fault."""
-    causes = _of_inputs(graph)
-    found = []
-    for node in nodes:
-        view = graph.view(node)
-        open_results = [name for name in node.writes if graph.tensor(name).elements is None]
-        inherited = next((causes[name] for name in node.reads if name in causes), None)
-        cause = inherited or _Cause(_why(node))
-        sized = bounded(view)
-        for label, tensor in view.outputs.items():
-            if tensor.name in open_results:
-                # what reads an upper bound is not bounded itself: which of its extents follow, nobody says
-                causes[tensor.name] = cause if sized.outputs[label].elements is None else _Cause(_why(node))
-        missing = open_tensors(view)
-        if missing:
-            at_fault = next((causes[tensor.name] for tensor in missing if tensor.name in causes), cause)
-            found.append(Uncosted(node.name or node.kind, node.kind, missing[0].name, at_fault.because, at_fault.shape))
+def uncosted(whole: Graph, parts: Sequence[Part]) -> tuple[Uncosted, ...]:
+    """Those nodes of a model's parts (in order of execution, nodes in topological order) that have no cost, in order, each with the first
+    thing that is at fault. `whole`: the graph with the model's inputs."""
+    causes, found = _of_inputs(whole), []
+    for graph, nodes in parts:
+        inside = dict(causes)
+        for node in nodes:
+            found += _without_cost(graph, node, inside)
+        causes |= {name: inside[name] for name in graph.outputs if name in inside}
     return tuple(found)
 
 
-def upper_bounds(graph: Graph, nodes: Sequence[Node]) -> tuple[UpperBound, ...]:
-    """Those of `nodes` that are costed by an upper bound, in order."""
-    views = [(node, graph.view(node)) for node in nodes if node.kind in DATA_DEPENDENT]
+def _without_cost(graph: Graph, node: Node, causes: dict[str, _Cause]) -> list[Uncosted]:
+    """The node where it has no cost, else nothing; what it leaves open is entered into `causes`."""
+    view = graph.view(node)
+    open_results = [name for name in node.writes if graph.tensor(name).elements is None]
+    inherited = next((causes[name] for name in node.reads if name in causes), None)
+    cause = inherited or _Cause(_why(node))
+    sized = bounded(view)
+    for label, tensor in view.outputs.items():
+        if tensor.name in open_results:
+            # what reads an upper bound is not bounded itself: which of its extents follow, nobody says
+            causes[tensor.name] = cause if sized.outputs[label].elements is None else _Cause(_why(node))
+    missing = open_tensors(view)
+    if not missing:
+        return []
+    at_fault = next((causes[tensor.name] for tensor in missing if tensor.name in causes), cause)
+    return [Uncosted(node.name or node.kind, node.kind, missing[0].name, at_fault.because, at_fault.shape)]
+
+
+def upper_bounds(parts: Sequence[Part]) -> tuple[UpperBound, ...]:
+    """Those nodes that are costed by an upper bound, in order."""
+    views = [(node, graph.view(node)) for graph, nodes in parts for node in nodes if node.kind in DATA_DEPENDENT]
     return tuple(UpperBound(node.name or node.kind, node.kind, DATA_DEPENDENT[node.kind]) for node, view in views if is_bounded(view))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...targets.calibrated_cost import Beyond, kernel_time
+from ...targets.calibrated_cost import Beyond, kernel_time, runs_once
 from .candidates import NATIVE, Implementation
 from .kernels import group_kernels, reader_in
 from .placed import DeviceAnswers
@@ -44,8 +44,9 @@ def unit_time(asked: DeviceAnswers, unit: Sequence[int], column: int) -> UnitTim
         if len(group) == 1:
             seconds, why = first.alone(device), first.outside
         else:
-            views = [native[id(node)].view or asked.graph.view(node) for node in group]
+            views = [native[id(node)].view or asked.view(node) for node in group]
             kernel = kernel_time(asked.target, device, views, first.compute_dtype, asked.weights)
-            seconds, why = kernel.seconds + device.kernel_launch, kernel.outside
+            launch = 0.0 if all(map(runs_once, views)) else device.kernel_launch
+            seconds, why = kernel.seconds + launch, kernel.outside
         timed.append((number[id(group[0])], seconds, why))
     return UnitTime(sum(seconds for _, seconds, _ in timed), tuple(Outside(k, s, why) for k, s, why in timed if why is not None))

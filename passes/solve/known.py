@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .price import Price, price
-from .problem import Problem
+from .problem import Problem, Unit
 
 MAX_MOVES, MIN_MOVES, MAX_MOVED = 100, 10, 20_000
 """Plans tried in one descent: fewer where there are many units, so that about MAX_MOVED units are priced."""
@@ -63,6 +63,22 @@ def fastest_options(problem: Problem, assignment: Sequence[int]) -> tuple[int, .
         error += on[k][j].error - on[k][picked[k]].error
         picked[k] = j
     return tuple(picked)
+
+
+def in_one_form(problem: Problem, assignments: Iterable[Sequence[int]], best: Plan | None) -> Plan | None:
+    """The cheapest of `best` and the assignments with as much as possible in one form, for each form."""
+    forms = sorted({option.form for unit in problem.units for device in unit.devices for option in unit.on(device)})
+    if len(forms) < 2:
+        return best
+    plans = [(tuple(a), form) for a in dict.fromkeys(map(tuple, assignments)) for form in forms]
+    options = [tuple(_in_form(unit, d, form) for unit, d in zip(problem.units, a, strict=True)) for a, form in plans]
+    return best_of(problem, [a for a, _ in plans], best, options)
+
+
+def _in_form(unit: Unit, device: int, form: int) -> int:
+    """The first option of the form, or of the model's own."""
+    forms = [option.form for option in unit.on(device)]
+    return forms.index(form) if form in forms else forms.index(0) if 0 in forms else 0
 
 
 def improve(problem: Problem, assignment: Sequence[int]) -> list[int]:

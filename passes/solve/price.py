@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .partition import Piece, partition
-from .problem import Option, Problem, Room, Weights, wanted
+from .problem import Option, Problem, Room, Weights, read_as, wanted
 
 SLACK = 1e-9
 """Relative: what rounding in sums of times may take from a limit."""
@@ -95,17 +95,24 @@ def _excesses_of(problem: Problem, found: Price) -> Iterator[Excess]:
 
 
 def _unlimited(problem: Problem, assignment: Sequence[int], picked: Sequence[Option], cut: tuple[Piece, ...] | None = None) -> Price | None:
-    """None where a tensor has no route."""
-    handoff = _handoffs(problem, assignment)
-    if handoff is None:
+    """None where a tensor has no route, or its reader's device cannot bring it into the form that the reader takes."""
+    handoff, recoded = _handoffs(problem, assignment, picked), _recodings(problem, assignment, picked)
+    if handoff is None or recoded is None:
         return None
     costs = tuple(seconds * weight for seconds, weight in zip(problem.dispatch, problem.aim.busy, strict=True))
     pieces = partition(assignment, problem.predecessors, costs) if cut is None else cut
-    return _priced(problem, assignment, picked, handoff, pieces)
+    return _priced(problem, assignment, picked, handoff, pieces, recoded)
 
 
-def _priced(problem: Problem, assignment: Sequence[int], picked: Sequence[Option], handoff: float, pieces: tuple[Piece, ...]) -> Price:
-    compute, dispatch = [0.0] * len(problem.devices), [0.0] * len(problem.devices)
+def _priced(
+    problem: Problem,
+    assignment: Sequence[int],
+    picked: Sequence[Option],
+    handoff: float,
+    pieces: tuple[Piece, ...],
+    recoded: Sequence[float],
+) -> Price:
+    compute, dispatch = list(recoded), [0.0] * len(problem.devices)
     for option, device in zip(picked, assignment, strict=True):
         compute[device] += option.seconds
     for piece in pieces:
@@ -116,12 +123,25 @@ def _priced(problem: Problem, assignment: Sequence[int], picked: Sequence[Option
     return Price(found.compute, found.dispatch, handoff, pieces, busy, found.error, cost)
 
 
-def _handoffs(problem: Problem, assignment: Sequence[int]) -> float | None:
+def _recodings(problem: Problem, assignment: Sequence[int], picked: Sequence[Option]) -> list[float] | None:
+    """Seconds per device."""
+    found, forms = [0.0] * len(problem.devices), [option.form for option in picked]
+    for net in (net for net in problem.nets if net.recode):
+        left = 0 if net.producer < 0 else forms[net.producer]
+        for device, form in read_as(problem, net, assignment, forms):
+            seconds = net.recode[device][left][form]
+            if seconds is None:
+                return None
+            found[device] += seconds
+    return found
+
+
+def _handoffs(problem: Problem, assignment: Sequence[int], picked: Sequence[Option]) -> float | None:
     total = 0.0
     for net in problem.nets:
-        source = problem.host if net.producer < 0 else assignment[net.producer]
+        source, form = (problem.host, 0) if net.producer < 0 else (assignment[net.producer], picked[net.producer].form)
         for device in wanted(problem, net, assignment):
-            seconds = net.seconds[source][device]
+            seconds = net.time(source, device, form)
             if seconds is None:
                 return None
             total += seconds

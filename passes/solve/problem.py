@@ -25,6 +25,8 @@ class Option:
     """What it adds to the error that is allowed."""
     weight_bytes: int | None = None
     """None: the unit's."""
+    form: int = 0
+    """In which the unit leaves and takes its tensors: 0 is the model's own, others are numbered by whoever states the problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,15 @@ class Net:
     seconds: tuple[tuple[float | None, ...], ...]
     export: tuple[float, ...] = ()
     """Seconds per device that its producer's device pays once if any other needs the tensor, on top of `seconds`; () for none."""
+    in_form: tuple[tuple[tuple[float | None, ...], ...], ...] = ()
+    """`seconds` by the form in which the producer leaves the tensor, none below `seconds`; () where all forms take as long."""
+    recode: tuple[tuple[tuple[float | None, ...], ...], ...] = ()
+    """`recode[d][f][g]`: seconds that device d computes, once, where a unit of form g on it (the host for a graph output, in form 0) reads
+    what was left in form f; 0 for f = g, None where d cannot. () where forms do not matter."""
+
+    def time(self, here: int, there: int, form: int) -> float | None:
+        """Seconds from one device to another in a form."""
+        return (self.in_form[form] if self.in_form else self.seconds)[here][there]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +166,12 @@ class Problem:
                 for consumer in net.consumers:
                     found[consumer].append(net.producer)
         return found
+
+
+def read_as(problem: Problem, net: Net, assignment: Sequence[int], forms: Sequence[int]) -> list[tuple[int, int]]:
+    """(device, form) in which the tensor is read, each once."""
+    found = {(assignment[c], forms[c]) for c in net.consumers}
+    return sorted({*found, (problem.host, 0)} if net.to_host else found)
 
 
 def wanted(problem: Problem, net: Net, assignment: Sequence[int]) -> list[int]:

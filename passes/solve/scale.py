@@ -19,12 +19,14 @@ def scaled(problem: Problem) -> Problem:
 
 
 def repriced(problem: Problem, units: tuple[Unit, ...], weights: Weights) -> Problem:
-    """The problem with these units, and with handoffs and dispatches at what their seconds weigh."""
+    """The problem with these units, handoffs and dispatches at what their seconds weigh; forms only add to that and are left out."""
     nets = tuple(
         replace(
             net,
             seconds=tuple(tuple(None if s is None else s * weights.handoff for s in row) for row in net.seconds),
             export=tuple(s * weights.handoff for s in net.export),
+            in_form=(),
+            recode=(),
         )
         for net in problem.nets
     )

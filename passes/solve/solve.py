@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from .cases import Case, cases_of, from_cuts, reduce
-from .known import Plan, best_of, improve, limited
+from .known import Plan, best_of, improve, in_one_form, limited
 from .multipliers import best_prices, priced, rows
 from .price import Price
 from .problem import Problem, Unit
@@ -87,13 +87,14 @@ def solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float = DE
     found within the limits."""
     costs = scaled(problem)
     host_only = [problem.host] * len(problem.units)
-    best = best_of(problem, [*starts, *([host_only] if all(unit.seconds[problem.host] is not None for unit in problem.units) else [])])
+    plans = [*starts, *([host_only] if all(unit.seconds[problem.host] is not None for unit in problem.units) else [])]
+    best = in_one_form(problem, plans, best_of(problem, plans))
     cases = cases_of(costs, forced=False)
     best = best_of(problem, _improved(problem, from_cuts(problem, cases)), best)
     prices: tuple[float, ...] = ()
     if limited(problem):
-        prices, plans = _prices(problem, cases, best)
-        best = best_of(problem, plans, best)
+        prices, tried = _prices(problem, cases, best)
+        best = best_of(problem, tried, best)
     best = best or _first(problem, seconds)
     if best is None:
         return None

@@ -8,9 +8,9 @@ which is copy-once. Devices from which a handoff takes as long share one y.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from .cp_sat import TRUE, Answer, Model, Sum
+from .cp_sat import FALSE, TRUE, Answer, Model, Sum
 from .problem import Net, Problem, Room, Weights
 
 TICKS = 1e9
@@ -31,6 +31,8 @@ class Terms:
     """(device, literal) of every segment that may be there."""
     flows: list[tuple[int, float, int]]
     """(literal, seconds, device that spends them) of every handoff that may be needed: the one that reads, or that exports."""
+    recodings: list[tuple[int, float, int]] = field(default_factory=list)
+    """(literal, seconds, device that computes them) of every change of form that may be needed."""
 
 
 def terms(model: Model, problem: Problem, on: Sequence[Mapping[int, Sum]], used: list[tuple[int, int]]) -> Terms:
@@ -38,7 +40,8 @@ def terms(model: Model, problem: Problem, on: Sequence[Mapping[int, Sum]], used:
     negative = any(w < 0 for bound in problem.bounds for w in (*bound.weights.busy, bound.weights.handoff))
     found = Terms([_picks(model, problem, k, choices) for k, choices in enumerate(on)], used, [])
     for net in problem.nets:
-        found.flows.extend(_net_flows(model, problem, net, on, negative))
+        found.flows.extend(_net_flows(model, problem, net, on, negative, _left_as(problem, net, found.picks) if net.in_form else None))
+        found.recodings.extend(_recodings(model, problem, net, found.picks, negative) if net.recode else [])
     for bound in problem.bounds:
         model.at_most(_linear(problem, found, bound.weights), _ticks(bound.most, up=True))
     _limit_errors(model, problem, found)
@@ -93,6 +96,8 @@ def _linear(problem: Problem, found: Terms, weights: Weights) -> Sum:
         total.add(literal, _ticks(problem.dispatch[device] * weights.busy[device]))
     for literal, seconds, _ in found.flows:
         total.add(literal, _ticks(seconds * weights.handoff))
+    for literal, seconds, device in found.recodings:
+        total.add(literal, _ticks(seconds * weights.busy[device]))
     return total
 
 
@@ -132,8 +137,11 @@ def _limit_room(model: Model, problem: Problem, room: Room, found: Terms, on: Se
             model.at_most(row, room.bytes)
 
 
-def _net_flows(model: Model, problem: Problem, net: Net, on: Sequence[Mapping[int, Sum]], exact: bool) -> list[tuple[int, float, int]]:
-    """`exact`: a flow is 1 only where it is needed, which matters where a limit would gain from it."""
+def _net_flows(
+    model: Model, problem: Problem, net: Net, on: Sequence[Mapping[int, Sum]], exact: bool, left_as: Mapping[tuple[int, int], Sum] | None
+) -> list[tuple[int, float, int]]:
+    """`exact`: a flow is 1 only where it is needed, which matters where a limit would gain from it. `left_as`: of a net whose forms take
+    different times, the producer's device and form."""
     here_always, found = Sum([TRUE]), []
     source: Mapping[int, Sum] = {problem.host: here_always} if net.producer < 0 else on[net.producer]
     needs: dict[int, list[Sum]] = {}
@@ -144,7 +152,8 @@ def _net_flows(model: Model, problem: Problem, net: Net, on: Sequence[Mapping[in
         needs.setdefault(problem.host, []).append(here_always)
     for there, expressions in needs.items():
         flows = []
-        for seconds, presents in sharing(net, source, there).items():
+        shares = sharing(net, source, there) if left_as is None else _sharing_in_form(net, left_as, there)
+        for seconds, presents in shares.items():
             flow = model.boolean()
             model.at_least(_sum(presents).plus(Sum([flow]), -1), 0)
             if exact:
@@ -164,6 +173,59 @@ def sharing(net: Net, source: Mapping[int, Sum], there: int) -> dict[float, list
         if here != there and seconds is not None:
             shares.setdefault(seconds, []).append(present)
     return shares
+
+
+def _sharing_in_form(net: Net, left_as: Mapping[tuple[int, int], Sum], there: int) -> dict[float, list[Sum]]:
+    shares: dict[float, list[Sum]] = {}
+    for (here, form), present in left_as.items():
+        seconds = net.time(here, there, form)
+        if here != there and seconds is not None:
+            shares.setdefault(seconds, []).append(present)
+    return shares
+
+
+def _left_as(problem: Problem, net: Net, picks: Sequence[Mapping[int, Sequence[Sum]]]) -> dict[tuple[int, int], Sum]:
+    """Where and in which form the tensor is made: expressions of which one is 1."""
+    return {(problem.host, 0): Sum([TRUE])} if net.producer < 0 else _by_form(problem, net.producer, picks)
+
+
+def _by_form(problem: Problem, unit: int, picks: Sequence[Mapping[int, Sequence[Sum]]]) -> dict[tuple[int, int], Sum]:
+    found: dict[tuple[int, int], Sum] = {}
+    for device, each in picks[unit].items():
+        for option, pick in zip(problem.units[unit].on(device), each, strict=True):
+            found.setdefault((device, option.form), Sum()).plus(pick)
+    return found
+
+
+def _recodings(
+    model: Model, problem: Problem, net: Net, picks: Sequence[Mapping[int, Sequence[Sum]]], exact: bool
+) -> list[tuple[int, float, int]]:
+    """One literal for each device and form that the tensor may be read in, and form that it may be left in; a device reads a form once."""
+    left: dict[int, Sum] = {}
+    for (_, form), present in _left_as(problem, net, picks).items():
+        left.setdefault(form, Sum()).plus(present)
+    needs: dict[tuple[int, int], list[Sum]] = {}
+    for consumer in net.consumers:
+        for place, present in _by_form(problem, consumer, picks).items():
+            needs.setdefault(place, []).append(present)
+    if net.to_host:
+        needs.setdefault((problem.host, 0), []).append(Sum([TRUE]))
+    found = []
+    for (device, form), readers in needs.items():
+        for form_left, present in left.items():
+            seconds = net.recode[device][form_left][form]
+            if seconds == 0.0:
+                continue
+            literal = FALSE if seconds is None else model.boolean()
+            for reader in readers:
+                model.at_least(Sum([literal]).plus(present, -1).plus(reader, -1), -1)
+            if seconds is None:
+                continue
+            if exact:
+                model.at_least(Sum().plus(present).plus(Sum([literal]), -1), 0)
+                model.at_least(_sum(readers).plus(Sum([literal]), -1), 0)
+            found.append((literal, seconds, device))
+    return found
 
 
 def _exports(model: Model, problem: Problem, net: Net, on: Sequence[Mapping[int, Sum]], exact: bool) -> list[tuple[int, float, int]]:

@@ -90,6 +90,8 @@ FILLED = {
 }
 UNUSUAL = ("HW0301", "HW0303", "HW0307")
 """About numbers that are fine alone."""
+NOT_YET = {("device", "weights"), ("precision", "prefer")}
+"""Statements that nothing uses yet, of which the check says so."""
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,7 @@ def test_the_example_of_a_property_is_accepted(block: str, name: str) -> None:
             precision = example
             said["device"] = (
                 "runtime none; peak fp32 1 TFLOPS; dispatch 1 us; launch 1 us; supports fp16, fp32 { Softmax; } peak fp16 1 TFLOPS;"
+                " supports int8 { Conv, MatMul; } peak int8 1 TOPS;"
             )
         case "calibration":
             beside = {"rate": "rate Conv 65 GFLOPS;", "holdout": "holdout interval 18 %;", name: ""}
@@ -131,6 +134,9 @@ def test_the_example_of_a_property_is_accepted(block: str, name: str) -> None:
       limits {{ {limits} }}
     }}"""
     found = [item for item in analyse_text(text, "x.hw", rule_facts()).diagnostics if item.code not in UNUSUAL]
+    if (block, name) in NOT_YET:
+        assert [item.code for item in found] == ["HW0514"]
+        return
     assert not found, "\n".join(render(item) for item in found)
 
 

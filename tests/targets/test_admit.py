@@ -11,8 +11,8 @@ from autoglmc.targets.admit import admit
 from autoglmc.targets.environment import Environment
 from autoglmc.targets.expression import truth
 from autoglmc.targets.formula import render
-from autoglmc.targets.model import Precision
 from autoglmc.targets.operator_view import OperatorView, TensorView
+from autoglmc.targets.precision import Precision
 from autoglmc.targets.support import Yes, supports
 from autoglmc.targets.widen import widen
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from autoglmc.grammar import parse_target
 from autoglmc.targets.explain import witness
-from autoglmc.targets.model import Precision
 from autoglmc.targets.operator_view import AttributeValue, OperatorView, TensorView
+from autoglmc.targets.precision import Precision
 from autoglmc.targets.predicates import PREDICATES
+from autoglmc.targets.quantised.scales import Scales
 from autoglmc.targets.support import No, Yes, environment_of, supports
 
 FILE = """hw 1;
@@ -44,6 +47,12 @@ WEIGHT = t((8, 3, 3, 3), const=True)
 CONV = view("Conv", {"dilations": (1, 2), "group": 1, "auto_pad": "SAME_UPPER"}, X=IMAGE, W=t((8, 3, 3, 3)), B=t((8,), const=True))
 BARE = view("Conv", X=IMAGE, W=WEIGHT)
 BLIND = view("Conv", X=t((None, 3, 8, 8)), W=WEIGHT)
+SCALED = view(
+    "Conv",
+    X=replace(IMAGE, scales=Scales(zero_points=(3,), scale=(0.1, 0.1))),
+    W=replace(WEIGHT, scales=Scales(axis=0, zero_points=(0, 2), scale=(0.125, 0.5))),
+    B=replace(t((8, 8), const=True), scales=Scales(axis=0, block=16)),
+)
 CONCAT = OperatorView(
     "n", "", "Concat", 18, {"axis": 1}, {"inputs": t((1, 2), name="a"), "inputs.1": t((1, 2, 3), name="b")}, {"concat_result": t(None)}
 )
@@ -77,6 +86,19 @@ REASONS = [
     ("item", CONV, "item(attr.dilations, 2) == 1", "item(attr.dilations, 2) == 1 is false (attr.dilations has 2 items)"),
     ("length", CONV, "length(attr.dilations) == 1", "length(attr.dilations) == 1 is false (length(attr.dilations) = 2)"),
     ("count", CONCAT, "count(inputs) >= 3", "count(inputs) >= 3 is false (count(inputs) = 2)"),
+    ("per_tensor", SCALED, "per_tensor(W)", "per_tensor(W) is false (per_tensor(W) = no)"),
+    ("per_tensor", BARE, "per_tensor(W)", "per_tensor(W) cannot be decided (per_tensor(W) = unknown)"),
+    ("per_channel", SCALED, "per_channel(X)", "per_channel(X) is false (per_channel(X) = no)"),
+    ("per_channel", SCALED, "per_channel(W) and per_channel(B)", "per_channel(B) is false (per_channel(B) = no)"),
+    ("channel_axis", SCALED, "channel_axis(W) == 1", "channel_axis(W) == 1 is false (channel_axis(W) = 0)"),
+    ("channel_axis", SCALED, "channel_axis(X) == 1", "channel_axis(X) == 1 is false (`t` has no scale a channel)"),
+    ("block", SCALED, "block(B) == 32", "block(B) == 32 is false (block(B) = 16)"),
+    ("block", SCALED, "block(W) == 32", "block(W) == 32 is false (`t` is not quantised in blocks)"),
+    ("symmetric", SCALED, "symmetric(X)", "symmetric(X) is false (symmetric(X) = no)"),
+    ("symmetric", SCALED, "symmetric(B)", "symmetric(B) cannot be decided (symmetric(B) = unknown)"),
+    ("zero_point", SCALED, "zero_point(X) == 0", "zero_point(X) == 0 is false (zero_point(X) = 3)"),
+    ("zero_point", SCALED, "zero_point(W) == 0", "zero_point(W) == 0 is false (a zero point of t = 2)"),
+    ("scale", SCALED, "scale(W) <= 0.25", "scale(W) <= 0.25 is false (the largest scale of t = 0.5)"),
     ("native", CONV, "not native(Relu)", "not native(Relu) is false (native(Relu) = yes)"),
     # what is no predicate: attributes, several conjuncts, or
     ("", CONV, "rank(X) == 4 and attr.group > 1", "attr.group > 1 is false (attr.group = 1)"),

@@ -9,6 +9,8 @@ from autoglmc.grammar import HwError, analyse_file, analyse_text, load_target, r
 from autoglmc.passes.library import facts
 from autoglmc.targets.cost import home_memory, weights_memory
 from autoglmc.targets.operator_view import OperatorView, TensorView
+from autoglmc.targets.precision import Form
+from autoglmc.targets.quantised.forms_on import forms_on
 from autoglmc.targets.stock import FOLDER, stock_names, stock_path
 from autoglmc.targets.support import No, Yes, link_zero_copy, lists, supports
 
@@ -143,9 +145,14 @@ def operator(name: str, dtype: str, quantised: bool = False, **attributes: int |
 def test_ethos_computes_on_integers_alone() -> None:
     target = load_target(stock_path("ethos_u55_256"))
     npu = target.device("npu")
-    for name in ("Add", "Conv", "Softmax", "MaxPool"):
+    for name, dtypes in (
+        ("Add", "int8, uint8, int16"),
+        ("Conv", "int8, uint8, int16"),
+        ("MaxPool", "int8, uint8"),
+        ("PRelu", "int8, uint8"),
+    ):
         answer = supports(npu, operator(name, "fp32"), target.precision)
-        assert isinstance(answer, No) and answer.reason == f"`{name}` of fp32: npu's table lists it for int8, uint8 only"
+        assert isinstance(answer, No) and answer.reason == f"`{name}` of fp32: npu's table lists it for {dtypes} only"
     missing = [name for name in "Gelu Erf LayerNormalization Pow Sqrt Gather Where".split() if lists(npu, name)]
     assert missing == []
     plain = supports(npu, operator("Add", "int8"), target.precision)
@@ -158,3 +165,50 @@ def test_ethos_keeps_weights_in_flash_and_tensors_in_sram() -> None:
     for device in ("npu", "cpu"):
         assert home_memory(target, device).name == "sram"
         assert weights_memory(target, device).name == "flash"
+
+
+def weighted(name: str, **inputs: tuple[int, ...]) -> OperatorView:
+    """An operator of a float model whose operands but the first are constant."""
+    tensors = {label: TensorView(label, "fp32", shape, k > 0) for k, (label, shape) in enumerate(inputs.items())}
+    return OperatorView("n", "", name, 17, {}, tensors, {"Y": TensorView("y", "fp32", (1, 8, 14, 14), False)})
+
+
+CONV = weighted("Conv", X=(1, 8, 16, 16), W=(8, 8, 3, 3), B=(8,))
+MATMUL = weighted("MatMul", A=(1, 8), B=(8, 32))
+SOFTMAX = weighted("Softmax", input=(1, 8))
+
+
+@pytest.mark.parametrize(
+    ("name", "conv", "matmul", "softmax"),
+    [
+        ("snapdragon_8gen3", "fp16 a16w8 a8w8 w4", "fp16 a16w8 a8w8 w4", "fp16 a16w8 a8w8"),
+        ("tensor_g2", "fp16 a8w8", "fp16 a8w8", "fp16"),
+        ("ethos_u55_256", "a16w8 a8w8", "a16w8 a8w8", "a16w8 a8w8"),
+        ("a16", "fp16 w8", "fp16 w8", "fp16"),
+    ],
+)
+def test_forms_of_each_npu(name: str, conv: str, matmul: str, softmax: str) -> None:
+    npu = load_target(stock_path(name)).device("npu")
+    found = [" ".join(form.name for form in forms_on(npu, one)) for one in (CONV, MATMUL, SOFTMAX)]
+    assert found == [conv, matmul, softmax]
+
+
+def test_forms_are_scaled_as_each_npu_asks() -> None:
+    def form(name: str, one: OperatorView, wanted: str) -> Form:
+        return next(form for form in forms_on(load_target(stock_path(name)).device("npu"), one) if form.name == wanted)
+
+    htp, tpu, ethos = form("snapdragon_8gen3", CONV, "a8w8"), form("tensor_g2", CONV, "a8w8"), form("ethos_u55_256", CONV, "a8w8")
+    assert [(f.activations, f.per_channel, f.symmetric) for f in (htp, tpu, ethos)] == [
+        ("uint8", True, False), ("uint8", True, False), ("int8", True, False),
+    ]  # fmt: skip
+    assert form("snapdragon_8gen3", CONV, "a16w8").activations == "uint16" and form("ethos_u55_256", CONV, "a16w8").activations == "int16"
+    assert not form("tensor_g2", MATMUL, "a8w8").per_channel and not form("ethos_u55_256", MATMUL, "a8w8").per_channel
+    blocks = [(f.block, f.per_channel, f.activations) for f in (form("snapdragon_8gen3", one, "w4") for one in (MATMUL, CONV))]
+    assert blocks == [(32, False, "uint16"), (0, True, "uint16")]
+
+
+def test_the_host_reads_stored_weights() -> None:
+    host = load_target(stock_path("x86_cpu")).host
+    found = {form.name: form for form in forms_on(host, MATMUL)}
+    assert list(found) == ["fp32", "a8w8", "w8", "w4"] and (found["w4"].block, found["w8"].block) == (32, 128)
+    assert [form.name for form in forms_on(host, CONV)] == ["fp32", "a8w8", "w8"]

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from autoglmc.grammar import parse_target
-from autoglmc.targets.model import Precision
 from autoglmc.targets.operator_view import AttributeValue, OperatorView, TensorView
+from autoglmc.targets.precision import Precision
 from autoglmc.targets.support import No, Yes, guard_holds, link_zero_copy, lists, supports
 
 TARGET = parse_target(

@@ -9,12 +9,11 @@ from .kernel_model import MICROSOFT, KernelModel, Step, axes, scalar, weights
 CONVOLUTIONS = (
     # channels in, out, kernel, side, stride, groups
     (3, 32, 3, 96, 2, 1), (3, 64, 7, 112, 2, 1), (3, 16, 3, 224, 2, 1), (1, 32, 3, 64, 1, 1), (3, 48, 11, 96, 4, 1),
-    (16, 16, 3, 56, 1, 1), (32, 32, 3, 28, 1, 1), (32, 64, 3, 56, 2, 1), (64, 64, 3, 56, 1, 1), (64, 64, 3, 14, 1, 1),
-    (128, 128, 3, 28, 1, 1), (128, 256, 3, 14, 2, 1), (256, 256, 3, 14, 1, 1), (512, 512, 3, 7, 1, 1), (24, 40, 3, 20, 1, 1),
+    (16, 16, 3, 56, 1, 1), (32, 64, 3, 56, 2, 1), (64, 64, 3, 56, 1, 1), (128, 256, 3, 14, 2, 1), (512, 512, 3, 7, 1, 1),
+    (24, 40, 3, 20, 1, 1),
     (8, 12, 3, 40, 1, 1), (48, 48, 5, 20, 1, 1), (16, 32, 5, 28, 1, 1), (64, 32, 7, 14, 1, 1),
-    (16, 64, 1, 56, 1, 1), (24, 144, 1, 28, 1, 1), (64, 64, 1, 28, 1, 1), (64, 256, 1, 28, 1, 1), (256, 64, 1, 28, 1, 1),
-    (128, 512, 1, 14, 1, 1), (512, 128, 1, 14, 1, 1), (512, 512, 1, 7, 1, 1), (1024, 256, 1, 7, 1, 1), (96, 24, 1, 14, 1, 1),
-    (40, 10, 1, 1, 1, 1), (320, 1280, 1, 7, 1, 1), (20, 36, 1, 40, 1, 1), (8, 24, 1, 80, 1, 1), (256, 512, 1, 14, 2, 1),
+    (24, 144, 1, 28, 1, 1), (64, 256, 1, 28, 1, 1), (256, 64, 1, 28, 1, 1), (512, 128, 1, 14, 1, 1), (1024, 256, 1, 7, 1, 1),
+    (40, 10, 1, 1, 1, 1), (20, 36, 1, 40, 1, 1), (8, 24, 1, 80, 1, 1), (256, 512, 1, 14, 2, 1),
     (16, 16, 3, 112, 1, 16), (32, 32, 3, 56, 1, 32), (64, 64, 3, 56, 2, 64), (96, 96, 3, 28, 1, 96), (144, 144, 5, 28, 2, 144),
     (256, 256, 3, 14, 1, 256), (512, 512, 5, 7, 1, 512), (72, 72, 3, 20, 1, 72), (36, 36, 7, 28, 1, 36), (96, 96, 7, 14, 1, 96),
     (32, 32, 3, 28, 1, 4), (64, 64, 3, 28, 1, 8), (128, 128, 3, 28, 1, 32), (256, 256, 3, 14, 1, 32), (64, 128, 1, 28, 1, 4),
@@ -59,8 +58,6 @@ def dense() -> Iterator[KernelModel]:
     for channels, kernel in ((32, 3), (64, 1), (64, 3)):
         yield convolution(channels, channels, kernel, 28, 1, 1, ("Relu",))
         yield convolution(channels, channels, kernel, 28, 1, 1, ("Sigmoid",))
-    for into, out, kernel, length in ((40, 64, 3, 200), (64, 64, 5, 400), (64, 128, 1, 100), (1, 32, 10, 4000)):
-        yield signal_convolution(into, out, kernel, length)
     for into, out, kernel, side, stride in TRANSPOSED:
         yield transposed(into, out, kernel, side, stride)
     for rows, inner, columns in PRODUCTS:
@@ -91,14 +88,6 @@ def convolution(
     constants = {"w": weights(out, into // groups, kernel, kernel, dtype=dtype), "b": weights(out, dtype=dtype)}
     suffix = "".join(f" {operator}" for operator in activation) + (f" {dtype}" if dtype != "float32" else "")
     return KernelModel(name + suffix, steps, {"x": (dtype, (1, into, side, side))}, constants)
-
-
-def signal_convolution(into: int, out: int, kernel: int, length: int) -> KernelModel:
-    """Conv over one axis."""
-    constants = {"w": weights(out, into, kernel)}
-    return KernelModel(
-        f"Conv {kernel} {into}->{out} {length}", [Step("Conv", ("x", "w"))], {"x": ("float32", (1, into, length))}, constants
-    )
 
 
 def transposed(into: int, out: int, kernel: int, side: int, stride: int) -> KernelModel:

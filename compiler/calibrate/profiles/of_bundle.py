@@ -34,6 +34,8 @@ class Imported:
     measurement: Measurement
     unjoined: Mapping[str, float]
     """Per case, the share of its time that belongs to no operator of the bundle."""
+    memory_rows: int = 0
+    """Rows of private memory, which nothing here uses."""
 
 
 def import_profiles(files: Sequence[ProfileFile], folder: Path, manifest: Manifest, target: Target, device: Device) -> Imported:
@@ -52,7 +54,8 @@ def import_profiles(files: Sequence[ProfileFile], folder: Path, manifest: Manife
             shares[case] = share
     head = {key: value for file in files for key, value in file.head.items()}
     runtime = head.pop("runtime", device.runtime.adapter)
-    return Imported(Measurement(device=device.name, runtime=runtime, environment=head, segments=tuple(segments)), shares)
+    found = Measurement(device=device.name, runtime=runtime, environment=head, segments=tuple(segments))
+    return Imported(found, shares, sum(row.kind == MEMORY for file in files for row in file.rows))
 
 
 def _grouped(file: ProfileFile, records: Mapping[str, SegmentRecord]) -> dict[tuple[str, str], list[Row]]:

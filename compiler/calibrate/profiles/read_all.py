@@ -50,7 +50,8 @@ def read_all(profiles: Sequence[Path], bundles: Sequence[Path], latency: float |
     segments = tuple(segment for one in found for segment in one.measurement.segments)
     environment = {key: value for one in found for key, value in one.measurement.environment.items()}
     whole = Measurement(device=first.device, runtime=first.runtime, environment=environment, segments=segments)
-    return Imported(whole, {case: share for one in found for case, share in one.unjoined.items()})
+    unjoined = {case: share for one in found for case, share in one.unjoined.items()}
+    return Imported(whole, unjoined, sum(one.memory_rows for one in found))
 
 
 def _one(path: Path, bundle: Bundle, latency: float | None, target: Target, device: Device | None) -> Imported:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Invocation:
     target: Target | None = None
     """The target that the command read, whose lines an error may name."""
+    kept: str = ""
+    """What the command has written so far and leaves where it is, a sentence for who interrupts it."""
 
 
 def read_target(target: str | Path, tell: Progress) -> Target:
@@ -24,8 +26,19 @@ def read_target(target: str | Path, tell: Progress) -> Target:
     from ...hw.load_target import load_target
 
     found = load_target(target, warn=tell.warn)
-    context = click.get_current_context(silent=True)
-    invocation = context.find_object(Invocation) if context is not None else None
+    invocation = _current()
     if invocation is not None:
         invocation.target = found
     return found
+
+
+def keep(what: str) -> None:
+    """Something is written that stays if the command is interrupted from now on."""
+    invocation = _current()
+    if invocation is not None:
+        invocation.kept = what
+
+
+def _current() -> Invocation | None:
+    context = click.get_current_context(silent=True)
+    return context.find_object(Invocation) if context is not None else None

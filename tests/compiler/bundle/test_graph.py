@@ -40,14 +40,14 @@ def test_real_bundles(name: str, target: str, tmp_path: Path) -> None:
 
 def check_seconds(result: autoglmc.CompileResult) -> None:
     """Operators and one dispatch make a segment; segments and handoffs make the prediction of the plan."""
-    graph, price = result.graph(), result.work.placement.solution.price
+    graph, predicted = result.graph(), result.predicted.latency
     dispatch = {device.name: device.dispatch for device in result.work.target.devices}
     for index, facts in graph.graph["segments"].items():
         own = [data["seconds"] for _, data in graph.nodes(data=True) if data.get("segment") == index]
         assert sum(own) + dispatch[facts["device"]] == pytest.approx(facts["seconds"], abs=CLOSE)
     segments = result.graph("segments")
-    assert sum(data["seconds"] for _, data in segments.nodes(data=True)) == pytest.approx(price.total, rel=1e-9)
-    assert graph.graph["seconds"] == segments.graph["seconds"] == pytest.approx(price.total, rel=1e-9)
+    assert sum(data["seconds"] for _, data in segments.nodes(data=True)) == pytest.approx(predicted, rel=1e-9)
+    assert graph.graph["seconds"] == segments.graph["seconds"] == pytest.approx(predicted, rel=1e-9)
     assert all(data["rule"] for _, data in graph.nodes(data=True) if data["kind"] == "operator")
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from pathlib import Path
 
 import pytest
+from small_models import parse, save
 from synthetic_measurements import measured, truth_of
 
 from autoglmc.compiler import cli
-from autoglmc.compiler.calibrate.raw_file import raw_bytes
+from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory
+from autoglmc.compiler.calibrate.measure_here import MeasuredHere
+from autoglmc.compiler.calibrate.raw_file import memory_in, raw_bytes
 from autoglmc.compiler.calibrate.records import Measurement
+from autoglmc.compiler.hw.load_target import analyse_target, load_target
+from autoglmc.compiler.hw.remarks import REMARKS
+from autoglmc.compiler.plan.memory_needs import Moment, Needs
+
+MIB = 1 << 20
 
 CALIBRATED = """hw 1;
 
@@ -112,6 +121,78 @@ def test_the_calibrated_target_is_never_written_over(capsys: pytest.CaptureFixtu
         said = refused(capsys, "--target", "mine.hw", "--raw", raw_file(), "-o", output)
         assert f"cannot write {Path(output)}" in said
     assert (Path("base.hw").read_text(), Path("mine.hw").read_text()) == kept
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def measured_here(*_: object, **__: object) -> MeasuredHere:
+    return MeasuredHere(measurement=measured(truth_of(1), 6, 0.01), refused=(), memory=())
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_interruption_says_what_is_there(
+    kept: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Minutes of measuring are not lost where --raw keeps them."""
+    monkeypatch.setattr("autoglmc.compiler.calibrate.fit.fit", interrupted)
+    monkeypatch.setattr("autoglmc.compiler.calibrate.measure_here.measure_here", measured_here)
+    monkeypatch.setattr("autoglmc.compiler.calibrate.measure_here.source_of", lambda device: None)
+    raw = ["--raw", "raw.json"] if kept else []
+    assert cli.run(["calibrate", "--target", "x86_cpu", "--measure", *raw]) == 130
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == (["raw.json"] if kept else [])
+    if kept:
+        assert said.startswith("interrupted: raw.json has what was measured, and no target was written") and "nothing" not in said
+    else:
+        assert said == "interrupted: nothing was written"
+
+
+def test_what_was_there_before_is_not_said_to_be_written(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoglmc.compiler.calibrate.fit.fit", interrupted)
+    assert cli.run(["calibrate", "--target", "x86_cpu", "--raw", raw_file()]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted: nothing was written"
+
+
+def test_a_fit_of_a_kept_measurement_has_its_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same file as right after measuring: the line of memory is in it."""
+    bundles = [
+        MeasuredMemory(
+            f"m{k}", f"n{k}", Needs(((("Conv",), k * MIB),), (Moment("Relu", k * MIB, 0),)), 0, (5 + 2 * k) * MIB, (5 + 3 * k) * MIB
+        )
+        for k in range(1, 9)
+    ]
+    for name, memory in (("with", bundles), ("without", [])):
+        Path(f"{name}.json").write_bytes(raw_bytes(measured(truth_of(1), 12, 0.01), memory))
+        assert memory_in(Path(f"{name}.json")) == tuple(memory)
+        cli.run(["calibrate", "--target", "x86_cpu", "--raw", f"{name}.json", "--name", name, "--keep-failed", "-q"])
+    stated = load_target(Path("x86_cpu.with.hw")).device("cpu").calibration
+    assert stated is not None and stated.memory is not None
+    assert stated.memory.base == pytest.approx(5 * MIB, rel=0.02) and stated.memory.weights == pytest.approx(2.0, rel=0.02)
+    bare = load_target(Path("x86_cpu.without.hw")).device("cpu").calibration
+    assert bare is not None and bare.memory is None
+
+
+def test_remarks_are_calibrate_s_and_check_s_and_one_line_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    """How a calibration was made is no news at every compilation; what makes it wrong for this machine is."""
+    lines = "".join(f"rate {name} 1 GFLOPS seen 1..2 MOP n {n};" for name, n in (("Conv", 2), ("Gemm", 3), ("MatMul", 4)))
+    Path("few.hw").write_text(CALIBRATED.replace("rate     Conv, Gemm 65 GFLOPS seen 0.01..29 MOP n 231;", lines))
+    save(parse("g (float[1,4] x) => (float[1,4] y) { y = Relu(x) }"), Path())
+    assert cli.run(["why", "model.onnx", "--target", "few.hw"]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "remark" in line] == [
+        "calibration in few.hw: 6 remarks on how it was measured; `autoglmc check few.hw` lists them"
+    ]
+    assert not any("HW07" in line for line in told)
+    cli.run(["check", "few.hw"])
+    listed = "".join(capsys.readouterr())
+    assert listed.count("warning[HW0704]") == listed.count("info[HW0707]") == 3
+    Path("raw.json").write_bytes(raw_bytes(measured(truth_of(1), 1, 0.01)))
+    cli.run(["calibrate", "--target", "x86_cpu", "--raw", "raw.json", "--keep-failed", "--json"])
+    remarks = json.loads(capsys.readouterr().out)["remarks"]
+    codes = [found for found in analyse_target(Path("x86_cpu.measured.hw")).diagnostics if found.code in REMARKS]
+    assert len(remarks) == len(codes) > 0
 
 
 def test_rates_that_the_target_contradicts_are_a_failure(capsys: pytest.CaptureFixture[str]) -> None:

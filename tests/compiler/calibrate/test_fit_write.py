@@ -85,6 +85,7 @@ KINDS = st.sampled_from([
 PLAIN_LINES = st.builds(
     Rate, operators=st.just(()), value=digits(3, 1e3, 7e11), measure=st.just("bytes"), seen=st.none() | RANGES, inner=st.none() | EXTENTS,
     samples=st.none() | st.integers(1, 9999), spread=st.none() | SHARES, where=st.none(), origin=st.just(HERE),
+    kinds=st.none() | st.lists(st.sampled_from(("Conv 2-D", "Conv 3-D", "Add", "LSTM both-ways batch")), unique=True).map(tuple),
 )  # fmt: skip
 LINES = st.builds(lambda line, kind: replace(line, operators=kind[0], measure=kind[1]), PLAIN_LINES, KINDS)
 """Each in a unit that the language takes for its operators, below the peak of the target."""

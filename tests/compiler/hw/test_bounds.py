@@ -37,7 +37,7 @@ def read(statement: str) -> Target:
 
 def bound(kind: str, subject: str, value: float) -> Bound:
     row = PROPERTIES["memory"]["budget"] if kind == "budget" else PROPERTIES["limits"][kind]
-    return Bound(kind, subject, row.sign != ">=", value)
+    return Bound(kind, subject, row.sign_of(subject) != ">=", value)
 
 
 @pytest.mark.parametrize(("kind", "subject"), [("budget", "dram"), *KINDS])

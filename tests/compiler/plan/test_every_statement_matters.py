@@ -61,6 +61,7 @@ COUNTING = {
     "device": ["dispatch 1 ns;", "launch 1 ns;", "supports fp32 { NonZero, ReduceSum; }", "supports int64 { Cast; }"],
     "link": ["handoff 1 ns;"],
 }
+INTEGERS = {"device": ["supports int8, uint16 { MatMul where quantised; }", "peak int8 8 GOPS;"]}
 IMAGE = {"device": ["supports fp32 { Exp, Relu; }"], "link": ["copy 2 GB/s;"]}
 CONVOLVED = {"calibration": ["rate Conv 1 GOPS;"], "device": ["supports fp32 { Conv, Exp, Relu; }"], "link": ["handoff 1 ns;"]}
 WHOLE = {
@@ -131,16 +132,27 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
     ("link", "handoff"): [Case("handoff 1 us;", "handoff 2 us;")],
     ("precision", "default"): [Case("default fp16;", "default fp32;")],
     ("precision", "compute"): [Case("compute fp16 for fp32;", "compute fp16 for fp64;")],
-    ("precision", "keep"): [Case("keep fp32 Softmax;", "keep fp16 Softmax;"), Case("keep fp16 Relu on npu;", "keep fp16 Relu on cpu;")],
+    ("precision", "prefer"): [Case("prefer a8w8 where loss <= 0.1 %;", "prefer a8w8 where loss <= 1 %;")],
+    ("precision", "keep"): [
+        Case("keep fp32 Softmax;", "keep fp16 Softmax;"),
+        Case("keep fp16 Relu on npu;", "keep fp16 Relu on cpu;"),
+        Case("keep fp16 MatMul where rank(A) == 2;", "keep fp16 MatMul where rank(A) == 3;"),
+        Case("keep a8w8 MatMul on npu;", "keep a8w8 MatMul on cpu;", INTEGERS),
+    ],
     ("limits", "latency"): [Case("latency <= 1 s;", "latency <= 1 us;")],
     ("limits", "fps"): [Case("fps >= 1;", "fps >= 1000000;")],
     ("limits", "memory"): [Case("memory peak <= 1 MiB;", "memory peak <= 1 KiB;")],
     ("limits", "power"): [Case("power avg <= 9 W;", "power avg <= 1 mW;"), Case("power peak <= 9 W;", "power peak <= 1 mW;")],
     ("limits", "energy"): [Case("energy <= 1 J;", "energy <= 1 nJ;")],
     ("limits", "package"): [Case("package size <= 1 MiB;", "package size <= 1 KiB;")],
-    ("limits", "accuracy"): [Case("accuracy cosine >= 0.9;", "accuracy cosine >= 1;", verify=True)],
+    ("limits", "accuracy"): [
+        Case("accuracy cosine >= 0.9;", "accuracy cosine >= 1;", verify=True),
+        Case("accuracy top1 drop <= 1 %;", "accuracy top1 drop <= 2 %;"),
+    ],
     ("limits", "error"): [Case(f"error {kind} <= 0.1;", f"error {kind} <= 0;", verify=True) for kind in ("abs", "rel")],
     ("limits", "partitions"): [Case("partitions npu <= 4;", "partitions npu <= 0;")],
+    ("device", "weights"): [Case("weights int4 block 32 symmetric;", "weights int8 for uint16;", INTEGERS)],
+    ("device", "precision"): [Case("precision { keep fp16 MatMul; }", "precision { keep fp32 MatMul; }")],
     ("device", "calibration"): [Case("calibration { rate MatMul 1 GOPS; }", "calibration { rate MatMul 2 GOPS; }")],
     ("calibration", "version"): [Case('version "onnxruntime 1.32.0";', 'version "onnxruntime 1.33.0";', shown=True)],
     ("calibration", "holdout"): [

@@ -42,15 +42,15 @@ def plan(model: onnx.ModelProto, sizes: Sizes, target: str = "x86_cpu") -> Plann
 
 def test_what_reads_a_result_of_unknown_length_is_listed() -> None:
     graph = graph_of(picked(), {"batch": 6})
-    missing = uncosted(graph, graph.nodes)
+    missing = uncosted(graph, [(graph, graph.nodes)])
     assert [one.operator for one in missing] == ["Gather", "MatMul", "Relu"]
     assert all("NonZero" in one.because and not one.shape for one in missing)
-    assert [one.operator for one in upper_bounds(graph, graph.nodes)] == ["NonZero"]
+    assert [one.operator for one in upper_bounds([(graph, graph.nodes)])] == ["NonZero"]
 
 
 def test_an_input_without_a_size_is_named_with_what_would_give_it_one() -> None:
     graph = Graph(infer_types(picked()))
-    missing = uncosted(graph, graph.nodes)
+    missing = uncosted(graph, [(graph, graph.nodes)])
     assert missing[0].shape == "--shape batch=N" and "'batch' of input 'x'" in missing[0].because
 
 

@@ -82,7 +82,7 @@ def rates(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     digits = draw(DIGITS)
     text = f"rate {names} {digits} {A_SECOND.get(unit, f'{unit}/s')}"
     fields: dict[str, Any] = {"operators": tuple(names.split(", ")), "value": scaled(digits, units[unit]), "measure": measure}
-    fields |= {"seen": None, "inner": None, "samples": None, "spread": None, "where": None}
+    fields |= {"seen": None, "inner": None, "samples": None, "spread": None, "where": None, "kinds": None}
     parts: list[str] = []
     if draw(st.booleans()):
         low, high = sorted(draw(st.tuples(DIGITS, DIGITS)), key=Decimal)
@@ -93,6 +93,10 @@ def rates(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
         least, most = sorted(draw(st.tuples(st.integers(1, 4096), st.integers(1, 4096))))
         parts.append(f"inner {least}..{most}")
         fields["inner"] = (float(least), float(most))
+    if draw(st.booleans()):
+        kinds = draw(st.lists(st.sampled_from(("Conv 2-D", "Conv 1-D dilated", "Add", "com.x::Y both-ways batch")), unique=True))
+        parts.append(f'of "{", ".join(kinds)}"')
+        fields["kinds"] = tuple(kinds)
     if draw(st.booleans()):
         fields["samples"] = draw(st.integers(1, 10**6))
         parts.append(f"n {fields['samples']}")
@@ -243,6 +247,9 @@ def test_differences_are_told_line_by_line() -> None:
         ("rate Conv 1 GFLOPS seen 9 MOP;", "HW0001"),
         ("rate Conv 1 GFLOPS seen -1..9 MOP;", "HW0001"),
         ("rate Conv 1 GFLOPS inner 9;", "HW0001"),
+        ("rate Conv 1 GFLOPS of Conv;", "HW0001"),
+        ("rate Conv 1 GFLOPS of;", "HW0001"),
+        ('rate Conv 1 GFLOPS of "Conv 2-D" of "Conv 1-D";', "HW0103"),
         ("rate Conv 1 GFLOPS seen 1..9 kB;", "HW0106"),
         ("rate Conv 1 GFLOPS seen 1..9;", "HW0106"),
         ("rate Conv 1;", "HW0106"),
@@ -318,7 +325,7 @@ def test_completion_knows_the_block() -> None:
     assert {"MOP", "ME", "MB"} <= set(labels("rate Conv 5 GFLOPS seen 1..9 ")) and "us" not in labels("rate Conv 5 GFLOPS seen 1..9 ")
     assert labels("memory base 1 MiB, weights 8 ") == ["%"] and labels("launch 1 ")[0] == "s"
     assert {"attr.group", "const"} <= set(labels("rate Conv 5 GFLOPS where "))
-    assert {"seen", "inner", "n", "within"} <= set(labels("rate Conv 5 GFLOPS "))
+    assert {"seen", "inner", "of", "n", "within"} <= set(labels("rate Conv 5 GFLOPS "))
     assert "@measured" in [item.label for item in complete("hw 1; target t { name @", 23)]
 
 

@@ -125,7 +125,7 @@ def test_without_measurements_limits_are_as_they_were() -> None:
     planned = plan(chain([("Relu", 1024)]), target)
     limits = check_limits(target, planned.predicted)
     assert with_doubts(limits, None) == limits
-    assert confidence_of(planned.work.placement, planned.predicted.latency) is None  # type: ignore[arg-type]
+    assert confidence_of(target, planned.times, 0.0, planned.predicted.latency) is None
 
 
 def test_a_screen_says_it() -> None:
@@ -141,6 +141,17 @@ def test_a_screen_says_it() -> None:
     said = "90 % of models are within the interval (calibrated, cpu: a clock); less than 0.1 % of the latency is outside what was measured"
     assert first == said
     assert second == "outside: less than 0.1 % on cpu: no rate for Tanh ('tanh_2')"
+
+
+def test_a_kind_that_was_not_measured_is_outside_whatever_its_size() -> None:
+    """The line names the operator, and lists what keeps to its rate: another kind, and an operator that only shares the number, do not."""
+    across = rate("Relu", "Tanh", "Exp", value=1e9, measure="elements", seen=Range(1.0, 1e9), kinds=("Relu", "Exp fp16"))
+    found = plan(chain([("Relu", 5000), ("Tanh", 5000), ("Exp", 5000)]), host(calibration(across))).confidence
+    assert found is not None
+    assert {(one.reason, one.detail) for one in found.uncovered} == {
+        ("the rate for Tanh is that of other operators", ""),
+        ("Exp of a kind that was not measured", "plain, measured fp16"),
+    }
 
 
 def test_kernels_of_one_reason_are_one_line_whatever_their_sizes() -> None:

@@ -42,7 +42,7 @@ def test_each_objective_is_served_best_by_its_own_plan(name: str, tmp_path: Path
         assert facts["name"] == objective and 0 < facts["lower_bound"] <= facts["value"] * (1 + 1e-9)
     assert results["energy"].as_json()["objective"]["value"] == pytest.approx(joules["energy"], rel=1e-6)
     at_once = results["overlap"].as_json()["objective"]["value"]
-    assert at_once <= predicted["latency"].latency * (1 + 1e-9)
+    assert at_once <= results["latency"].as_json()["latency"]["placed"] * (1 + 1e-9)  # both as operators are placed
     assert results["throughput"].as_json()["objective"]["value"] <= at_once * (1 + 1e-9)
     if name == "bert_tiny":
         assert predicted["energy"].latency > predicted["latency"].latency, "the limits are no test where one plan is best in all"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from limited_problems import best, limited
+from limited_problems import best, in_forms, limited
 from placement_problems import MICRO
 
 from autoglmc.passes.solve.multipliers import priced, rows
@@ -15,6 +15,7 @@ from autoglmc.passes.solve.price import price
 from autoglmc.passes.solve.problem import Bound, Problem, Room, Unit, Weights
 from autoglmc.passes.solve.relaxed_model import relaxed_search
 from autoglmc.passes.solve.solve import GAP, Solution, solve
+from autoglmc.passes.solve.stage_model import search
 
 
 def cost(solution: Solution | None) -> float:
@@ -28,6 +29,29 @@ def test_the_answer_is_the_best_of_all_plans_within_the_limits(problem: Problem)
     least = best(problem)
     assert cost(solution) == pytest.approx(least, rel=2 * GAP, abs=2e-8)
     assert solution is None or solution.lower_bound <= least * (1 + 1e-6) + 1e-8
+
+
+@settings(max_examples=200, deadline=None)
+@given(in_forms())
+def test_forms_and_devices_are_chosen_together(problem: Problem) -> None:
+    solution = solve(problem, [[0] * len(problem.units)])
+    least = best(problem)
+    assert cost(solution) == pytest.approx(least, rel=2 * GAP, abs=2e-8)
+    assert solution is None or solution.lower_bound <= least * (1 + 1e-6) + 1e-8
+
+
+@settings(max_examples=100, deadline=None)
+@given(in_forms(most=3))
+def test_the_model_itself_knows_forms(problem: Problem) -> None:
+    """Without the plans that are enumerated or known before."""
+    found, least = search(problem, None, len(problem.units), 5.0), best(problem)
+    if not found.assignment:
+        assert least == float("inf")
+        return
+    plan = price(problem, found.assignment, found.options)
+    assert found.proven and plan is not None
+    assert plan.cost == pytest.approx(least, rel=2 * GAP, abs=2e-8)
+    assert found.bound == pytest.approx(least, rel=2 * GAP, abs=2e-8)
 
 
 @settings(max_examples=80, deadline=None)

@@ -17,7 +17,7 @@ from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import family
 from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.tune.fold_bias import FOLD_BIAS
-from autoglmc.targets.model import Precision
+from autoglmc.targets.precision import Precision
 
 W = "float[4,2] w = {1,2,3,4,5,6,7,8}, int64[2] s = {6,4}, int64[3] t = {2,3,2}"
 WIDE = "a = Reshape(x, s) p = Gemm(a, w) q = Reshape(p, t) y = Add(q, b)"

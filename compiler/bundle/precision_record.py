@@ -1,0 +1,48 @@
+"""How the numbers of a bundle were chosen, where it was compiled from a float model into integers or halves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from .record import Count, Positive, Record, Sha256
+
+
+class CalibrationRecord(Record, frozen=True, kw_only=True):
+    """Where scales come from."""
+
+    method: Literal["minmax", "percentile", "entropy"]
+    """What a range is: all values, all but 0.001 % of them, or the one that loses least information (Kullback-Leibler)."""
+    samples: Positive
+    sha256: Sha256
+    """Of the samples: names, shapes and numbers."""
+
+
+class AccuracyRecord(Record, frozen=True, kw_only=True):
+    """An output of the bundle against the float model, both run on samples."""
+
+    output: str
+    samples: Positive
+    held_out: bool
+    """Whether scales were made without these samples."""
+    cosine: float
+    """Mean over the samples; `least_cosine` of the worst one."""
+    least_cosine: float
+    top1: float | None
+    """The share of rows whose largest element is at the same place; null for an output without rows of several numbers."""
+
+
+class PrecisionRecord(Record, frozen=True, kw_only=True):
+    """What was chosen, and what it costs in accuracy."""
+
+    source_sha256: Sha256
+    """Of the float model."""
+    calibration: CalibrationRecord | None
+    """null where no scale depends on data."""
+    forms: Mapping[str, str]
+    """By the first tensor that an operator of the float model writes, the form it was written in: fp16, a16w8, a8w8, w8, w4. What has
+    none is in fp32."""
+    weight_bytes: tuple[Count, Count]
+    """Of the float model, and of what became of it."""
+    accuracy: tuple[AccuracyRecord, ...]
+    """() where the bundle was not run."""

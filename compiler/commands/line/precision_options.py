@@ -1,0 +1,33 @@
+"""The options of `autoglmc compile` that choose number formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from .options import FILE
+
+
+def precision_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds them to a command, as keyword arguments precision, calibration_data, calibration_method and save_quantized."""
+    options = (
+        click.option(
+            "--calibration-data",
+            metavar="DATA",
+            help="Inputs as the model will meet them: a folder of .npz or .npy files, one .npz of batches, or SCRIPT.py:FUNCTION "
+            "that yields dicts of arrays. Without --precision it asks for int8.",
+        ),
+        click.option(
+            "--precision",
+            metavar="P",
+            help="Compile the float model in fp16, int8 (8-bit activations and weights) or int16 (16-bit activations, 8-bit weights), "
+            "wherever a device of the target runs that; fp32 leaves it as it is.",
+        ),
+        click.option("--calibration-method", metavar="M", help="Ranges of tensors: minmax, percentile or entropy [default: minmax]."),
+        click.option("--save-quantized", type=FILE, help="Write the quantised model as plain ONNX, too: FILE.onnx."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command

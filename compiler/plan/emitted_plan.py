@@ -1,0 +1,41 @@
+"""A plan as it is emitted: segments in their runtimes' spelling, without views, their tensors in memories; and the time that this takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..bundle.confidence_record import ConfidenceRecord
+from ..pipeline.work import Work
+from .arena import ArenaPlan
+from .confidence import confidence_of
+from .handoffs import assemble
+from .limits import arena_room
+from .plan_memories import with_memories
+from .segment_times import SegmentTime, with_times
+from .segments import Compiled
+from .views import plan_with_views
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmittedPlan:
+    compiled: Compiled
+    arena: ArenaPlan
+    times: tuple[SegmentTime, ...]
+    """Of every segment, kernel by kernel, its tensors in the device's own memory."""
+    latency: float
+    """Predicted seconds of one run, handoffs included."""
+    confidence: ConfidenceRecord | None
+    """Of the latency; None where no device in use is calibrated."""
+
+
+def emitted_plan(work: Work) -> EmittedPlan:
+    """Of a work after its last pass."""
+    assert work.placement is not None
+    target, handoff = work.target, work.placement.solution.price.handoff
+    compiled = assemble(work.graph, target, work.segments)
+    compiled, arena = plan_with_views(compiled, target, arena_room(compiled, target), work.effort)
+    compiled, times = with_times(compiled, target)
+    compiled = with_memories(compiled, target, arena.arena.mapped, work.effort)
+    latency = handoff + sum(segment.seconds for segment in compiled.segments)
+    confidence = confidence_of(target, times, handoff, latency)
+    return EmittedPlan(compiled=compiled, arena=arena, times=times, latency=latency, confidence=confidence)

@@ -1,0 +1,147 @@
+"""The mixture of forms that makes a model fastest within its accuracy: losses are measured unit by unit, the solver chooses, the choice is
+measured as a whole, and where their sum was too hopeful or too cautious it is asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from ...passes.graph.graph import Graph
+from ...passes.place.place_operators import ask
+from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, form_question
+from ...passes.precision.form_costs import WrittenCopy
+from ...passes.precision.quantise import quantise
+from ...passes.precision.scales import Range
+from ...passes.precision.unit_forms import uniform, unit_forms
+from ...passes.rule.rewrite import Rewrite
+from ...targets.model import Target
+from ...targets.precision import FORMS, Form, FormName
+from ..activity import doing
+from ..errors import Infeasible
+from .losses import Judge, judge_of, keep_losses, kept_losses
+from .plain_model import plain_model
+
+SAMPLES = 16
+"""Calibration samples that losses are measured on."""
+LEAST_COSINE = 0.99
+"""Of the float model's outputs and the chosen one's, where the target states no limit on accuracy."""
+ROUNDS = 6
+"""Choices that are measured as a whole, at most."""
+NEAR = 1.1
+"""Limits on the sum of losses closer than this factor are not told apart."""
+Rules = tuple[Sequence[Rewrite], Mapping[str, Sequence[Rewrite]]]
+COST_FORMS: tuple[FormName, ...] = tuple(name for name in FORMS if name != "fp32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredChoice:
+    """A mixture of forms, and how accurate it is."""
+
+    forms: Mapping[str, Form]
+    """By the first tensor that an operator writes."""
+    cosine: float
+    """Mean over the calibration samples that it was chosen with."""
+    least: float
+    """What it had to be."""
+    units: tuple[tuple[str, FormName, float], ...]
+    """Of each unit that has a choice: its first operator, the form it got, and its loss in that form."""
+
+
+def choose(
+    graph: Graph,
+    target: Target,
+    rules: Rules,
+    ranges: Mapping[str, Range],
+    samples: Iterable[Mapping[str, Any]],
+    key: str,
+) -> MeasuredChoice:
+    """`rules`: that devices may substitute, and by family. `samples`: those that scales were made with. `key`: under which losses are kept.
+
+    Raises Infeasible where the target's limits leave no plan in any form: floats are accurate enough."""
+    _name(graph)
+    asked = ask(Graph(plain_model(graph)), target, *rules)
+    question = form_question(asked, unit_forms(asked.graph, target))
+    copies = {form: _copy(graph, target, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
+    judge = judge_of(graph, ranges, islice(samples, SAMPLES))
+    losses = _losses(question, judge, copies, key)
+    least = _least_cosine(target)
+    return _best(question, judge, lambda most: choose_forms(question, copies, losses, most), losses, least)
+
+
+def _best(
+    question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], losses: Losses, least: float
+) -> MeasuredChoice:
+    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough."""
+    most = (2 * (1 - least)) ** 0.5  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
+    low, high = 0.0, float("inf")
+    best: MeasuredChoice | None = None
+    tried: dict[tuple[FormName, ...], float] = {}
+    for _ in range(ROUNDS):
+        choice = solved(most)
+        if choice is None:
+            break
+        if choice.units not in tried:
+            tried[choice.units] = judge.cosine(choice.forms) if choice.forms else 1.0
+        cosine = tried[choice.units]
+        if cosine >= least:
+            low, best = most, MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=_told(question, choice, losses))
+        else:
+            high = most
+        if high <= low * NEAR or (cosine >= least and sum(one != "fp32" for one in choice.units) == _choices(question)):
+            break
+        most = (low * high) ** 0.5 if low and high < float("inf") else most * 2 if low else most / 2
+    if best is not None:
+        return best
+    floats = solved(0.0)
+    if floats is None:
+        raise Infeasible("placement", 0, 0, (), message="no placement of the operators keeps the limits in any precision")
+    return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
+
+
+def _told(question: FormQuestion, choice: FormChoice, losses: Losses) -> tuple[tuple[str, FormName, float], ...]:
+    units = [(k, form) for k, form in enumerate(choice.units) if question.forms(k)]
+    return tuple((question.asked.nodes[question.units[k][0]].name, form, losses.get((k, form), 0.0)) for k, form in units)
+
+
+def _choices(question: FormQuestion) -> int:
+    return sum(bool(question.forms(k)) for k in range(len(question.units)))
+
+
+def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, WrittenCopy], key: str) -> Losses:
+    kept, found = kept_losses(key), dict[tuple[int, FormName], float]()
+    wanted = [(unit, form) for unit in range(len(question.units)) for form in question.forms(unit) if form in copies]
+    names = {pair: f"{pair[1]} {' '.join(question.tensors(pair[0]))}" for pair in wanted}
+    for number, (unit, form) in enumerate(wanted, 1):
+        name = names[unit, form]
+        if name not in kept:
+            with doing(f"measuring what units lose in other forms ({number} of {len(wanted)})"):
+                kept[name] = judge.loss(question.anywhere(unit, form))
+        found[unit, form] = kept[name]
+    keep_losses(key, kept)
+    return found
+
+
+def _copy(graph: Graph, target: Target, rules: Rules, form: FormName, ranges: Mapping[str, Range]) -> WrittenCopy:
+    copy = Graph(plain_model(graph))
+    quantise(copy, uniform(copy, target, form), ranges)
+    return WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
+
+
+def _used(question: FormQuestion, form: FormName) -> bool:
+    return any(form in question.forms(unit) for unit in range(len(question.units)))
+
+
+def _least_cosine(target: Target) -> float:
+    stated: Sequence[float] = [limit.value for limit in target.limits if limit.kind == "accuracy" and limit.subject == "cosine"]
+    return max(stated, default=LEAST_COSINE)
+
+
+def _name(graph: Graph) -> None:
+    """A name of its own for every operator: copies are compared by them."""
+    seen: set[str] = set()
+    for node in graph.nodes:
+        if not node.name or node.name in seen:
+            node.name = graph.fresh(f"{node.operator.lower()}_form")
+        seen.add(node.name)

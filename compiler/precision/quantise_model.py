@@ -1,0 +1,155 @@
+"""From a float model and calibration data to a quantised model: recovered and simplified first, then calibrated, then written in its forms.
+
+What exporters scatter over many operators (GELU, LayerNorm) is one operator again before any range is taken: between the scattered ones
+every intermediate result would be rounded to 8 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...passes.graph.graph import Graph
+from ...passes.precision.eligible import kept_forms
+from ...passes.precision.quantise import quantise
+from ...passes.precision.scales import Range
+from ...passes.precision.unit_forms import uniform
+from ...targets.dtypes import FLOATS
+from ...targets.model import Target
+from ...targets.precision import FORMS
+from ..bundle.precision_record import CalibrationRecord, PrecisionRecord
+from ..errors import UsageError
+from ..load.bind_shapes import real_inputs
+from ..load.load_model import LoadedModel
+from ..load.source import MemoryModel
+from ..pipeline.run_passes import Stage, run_passes
+from ..pipeline.work import Work
+from ..plan.plan_model import start
+from ..quantities import count
+from .calibration_data import CalibrationData, Census, InputType, census, open_data
+from .choose import MeasuredChoice, choose
+from .kept_ranges import keep_ranges, kept_ranges, key_of
+from .plain_model import plain_model
+from .quantised_already import check_float
+from .ranges import Method, ranges_of
+from .request import FORM_OF, PrecisionRequest
+from .split import Split
+
+if TYPE_CHECKING:
+    import onnx
+
+SIMPLE = "simplify"
+"""The pass after which a graph is calibrated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantisedModel:
+    """A model that was written in other forms."""
+
+    model: MemoryModel
+    record: PrecisionRecord
+    """Without the accuracy, which the bundle's own run shows."""
+    data: CalibrationData | None
+    split: Split | None
+    notes: tuple[str, ...]
+
+
+def quantise_model(
+    loaded: LoadedModel, target: Target, request: PrecisionRequest, stage: Stage, without: frozenset[str] = frozenset()
+) -> QuantisedModel:
+    """The model in the forms that `request` asks for. Raises UsageError for a model that is quantised already, for data that does not fit,
+    and where no operator can be written in the form on the target; ModelError where the model does not run on the data."""
+    where = str(loaded.source)
+    with stage("graph"):
+        work = start(loaded, target, without=without)
+    check_float(work.graph, where)
+    data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
+    run_passes(work, stage, until=SIMPLE)
+    graph = work.graph
+    split, ranges, calibration = None, dict[str, Range](), None
+    if data is not None:
+        with stage("calibrate"):
+            found = census(data)
+            split = Split(found.samples, calibrates=FORMS[FORM_OF[request.precision]].quantised)
+            if split.calibrates:
+                ranges = calibrated(graph, data, found, request.method)
+                calibration = CalibrationRecord(method=request.method, samples=split.calibrating, sha256=found.sha256)
+    with stage("quantise"):
+        chosen = None
+        if request.precision == "auto" and data is not None and found is not None:
+            chosen = _chosen(work, data, found, ranges, request.method)
+            wanted = chosen.forms
+        else:
+            wanted = uniform(graph, target, FORM_OF[request.precision])
+        forms = kept_forms(graph, wanted, ranges)
+        if not forms and chosen is None:
+            raise _nothing_to_write(graph, target, request, where)
+        before = _weight_bytes(graph)
+        quantise(graph, forms, ranges)
+        model = plain_model(graph)
+    record = PrecisionRecord(
+        source_sha256=loaded.sha256,
+        calibration=calibration,
+        forms={name: form.name for name, form in sorted(forms.items())},
+        weight_bytes=(before, _weight_bytes(graph)),
+        accuracy=(),
+    )
+    return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(split))
+
+
+def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method) -> MeasuredChoice:
+    key = key_of(plain_model(work.graph), found.sha256, method)
+    samples = Split(found.samples).calibrated(data)
+    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key)
+
+
+def _nothing_to_write(graph: Graph, target: Target, request: PrecisionRequest, where: str) -> UsageError:
+    dtypes = {graph.tensor(name).dtype for node in graph.nodes for name in node.writes}
+    if "fp32" not in dtypes:
+        message = f"the model computes in {', '.join(sorted(dtypes & FLOATS)) or 'no floats'}, and --precision takes models of fp32"
+        return UsageError(message, where=where, help="export the model in fp32")
+    message = f"no operator of the model can run in {request.precision} on '{target.name}'"
+    return UsageError(message, where=where, help=f"`autoglmc show {target.name}` lists what its devices support")
+
+
+def input_types(model: onnx.ModelProto) -> tuple[InputType, ...]:
+    """Of the inputs of a model. Raises UsageError for one that is no tensor."""
+    from onnx import helper
+
+    found = []
+    for value in real_inputs(model.graph):
+        if not value.type.HasField("tensor_type"):
+            raise UsageError(f"the input '{value.name}' is no tensor: no calibration data can be given for it")
+        kind = value.type.tensor_type
+        shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim) if kind.HasField("shape") else None
+        found.append(InputType(value.name, helper.tensor_dtype_to_np_dtype(kind.elem_type), shape))
+    return tuple(found)
+
+
+def calibrated(graph: Graph, data: CalibrationData, found: Census, method: Method) -> dict[str, Range]:
+    """Ranges of the graph's tensors, from the cache where the same were found before."""
+    key = key_of(plain_model(graph), found.sha256, method)
+    ranges = kept_ranges(key)
+    if ranges is None:
+        split = Split(found.samples)
+        ranges = ranges_of(graph, lambda: split.calibrated(data), method)
+        keep_ranges(key, ranges)
+    return ranges
+
+
+def _notes(split: Split | None) -> tuple[str, ...]:
+    if split is None or split.holds_out:
+        return ()
+    if split.samples == 1:
+        return (
+            "calibrated on one sample: other inputs may lie beyond its ranges, and accuracy is measured on the same one; give 50 or more",
+        )
+    return (
+        f"none of {count(split.samples, 'sample')} is held out: accuracy is measured on those that scales were made with; give 8 or more",
+    )
+
+
+def _weight_bytes(graph: Graph) -> int:
+    read = {name for node in graph.nodes for name in node.reads} | set(graph.outputs)
+    return sum(graph.tensor(name).bytes or 0 for name in graph.constants if name in read)

@@ -1,0 +1,57 @@
+"""What a user asks of the numbers of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ...targets.precision import FormName
+from ..errors import UsageError, did_you_mean
+from .ranges import Method, check_method
+
+PrecisionName = Literal["fp32", "fp16", "int8", "int16", "auto"]
+PRECISIONS: tuple[PrecisionName, ...] = get_args(PrecisionName)
+FORM_OF: Mapping[PrecisionName, FormName] = {"fp32": "fp32", "fp16": "fp16", "int8": "a8w8", "int16": "a16w8"}
+"""The form of every operator that a device of the target runs in it; "auto" chooses one for each."""
+Data = str | Path | Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrecisionRequest:
+    """One of a compilation."""
+
+    precision: PrecisionName = "int8"
+    data: Data | None = None
+    """Samples to calibrate with (`calibration_data.open_data`)."""
+    method: Method = "minmax"
+    save: Path | None = None
+    """Where to write the plain quantised model."""
+
+
+def request_of(precision: str | None, data: Data | None, method: str | None = None, save: Path | None = None) -> PrecisionRequest | None:
+    """None where nothing is asked for. Calibration data alone asks for int8. Raises UsageError for a wrong word, and for integers without
+    data."""
+    if precision is None and data is None:
+        for given, option in ((method, "--calibration-method"), (save, "--save-quantized")):
+            if given is not None:
+                raise UsageError(f"{option} needs --precision or --calibration-data")
+        return None
+    name = _checked(precision or "int8")
+    if data is None and name == "auto":
+        help = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
+        raise UsageError("--precision auto needs calibration data: what each operator loses is measured on it", help=help)
+    if data is None and name.startswith("int"):
+        help = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
+        raise UsageError(f"--precision {name} needs calibration data: ranges of tensors are not known without", help=help)
+    if save is not None and name == "fp32":
+        raise UsageError("--precision fp32 makes no quantised model, so --save-quantized has nothing to write")
+    return PrecisionRequest(precision=name, data=data, method=check_method(method or "minmax"), save=save)
+
+
+def _checked(name: str) -> PrecisionName:
+    for known in PRECISIONS:
+        if known == name:
+            return known
+    raise UsageError(f"'{name}' is not a precision", help=did_you_mean(name, PRECISIONS) or f"one of {', '.join(PRECISIONS)}")

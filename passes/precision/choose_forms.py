@@ -1,0 +1,155 @@
+"""Which form every operator runs in: one placement problem in which a unit may run on any device in any form that the device takes.
+
+A form other than the model's own adds to the loss of the whole model. Losses are measured for each unit alone and their squares add up
+(rounding of one unit is taken to be uncorrelated with another's), so a limit on the loss is a limit on a sum (`Problem.most_error`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ...targets.operator_view import TensorView
+from ...targets.precision import FORMS, Form, FormName
+from ..place.known_plans import known_assignments
+from ..place.place_operators import build_problem, device_sets, gather, route_times
+from ..place.placed import DeviceAnswers
+from ..solve.problem import Net, Option, Problem, Unit
+from ..solve.solve import Solution, solve
+from .form_costs import WrittenCopy, change_seconds
+from .unit_forms import UnitForms, without_idle_moves
+
+FLOAT: FormName = "fp32"
+HELD: tuple[str, ...] = ("fp32", "fp16", "uint16", "uint8")
+"""Dtypes that activations are held in; a form of the solver's is a place here. Whether a device wants int8 or uint8 makes no difference to
+what a change costs."""
+PLACE: Mapping[str, int] = {"fp32": 0, "fp16": 1, "uint16": 2, "int16": 2, "uint8": 3, "int8": 3}
+SECONDS = 5.0
+"""Of the solver's deterministic clock."""
+OptionForms = list[list[list[FormName]]]
+"""By unit, device and option."""
+Losses = Mapping[tuple[int, FormName], float]
+"""By unit and form: how far the model's outputs move where this unit alone runs in the form (relative, root mean square)."""
+
+
+@dataclass(frozen=True)
+class FormQuestion:
+    """The units of a graph of floats, and what each may run in."""
+
+    asked: DeviceAnswers
+    units: tuple[tuple[int, ...], ...]
+    offered: UnitForms
+
+    def tensors(self, unit: int) -> list[str]:
+        """Of the unit's operators that have another form somewhere, the first tensor that each writes."""
+        names = (self.asked.nodes[k].writes for k in self.units[unit])
+        return [writes[0] for writes in names if writes and writes[0] in self.offered]
+
+    def forms(self, unit: int) -> list[FormName]:
+        """Those other than fp32 that some device may run the unit in."""
+        names = {form.name: None for tensor in self.tensors(unit) for forms in self.offered[tensor].values() for form in forms}
+        return [name for name in FORMS if name in names and name != FLOAT]
+
+    def on(self, unit: int, device: str) -> list[FormName]:
+        """Forms that the device takes its operators in, preferred ones first."""
+        tensors = self.tensors(unit)
+        return [form.name for form in self.offered[tensors[0]].get(device, ())] if tensors else [FLOAT]
+
+    def written(self, unit: int, device: str, form: FormName) -> dict[str, Form]:
+        """The unit in a form of the device's, for `quantise`."""
+        if form == FLOAT:
+            return {}
+        of = {tensor: self.offered[tensor].get(device, ()) for tensor in self.tensors(unit)}
+        return {tensor: one for tensor, forms in of.items() for one in forms if one.name == form}
+
+    def anywhere(self, unit: int, form: FormName) -> dict[str, Form]:
+        """The unit as the first device that takes it in the form would run it."""
+        devices = (device.name for device in self.asked.target.devices)
+        return next((found for device in devices if (found := self.written(unit, device, form))), {})
+
+
+@dataclass(frozen=True, slots=True)
+class FormChoice:
+    """What the solver chose."""
+
+    forms: Mapping[str, Form]
+    """Of operators, for `quantise`."""
+    units: tuple[FormName, ...]
+    solution: Solution
+
+
+def form_question(asked: DeviceAnswers, offered: UnitForms) -> FormQuestion:
+    """Units whose operators run on the same devices in the same forms."""
+    minds = []
+    for runs, node in zip(device_sets(asked), asked.nodes, strict=True):
+        forms = offered.get(node.writes[0], {}) if node.writes else {}
+        minds.append((runs, tuple((device, tuple(form.name for form in forms[device])) for device in sorted(forms))))
+    return FormQuestion(asked, gather(asked, minds), offered)
+
+
+def form_problem(question: FormQuestion, copies: Mapping[FormName, WrittenCopy], losses: Losses) -> tuple[Problem, OptionForms]:
+    """The problem, and for every unit and device the form of each option."""
+    plain = build_problem(question.asked, question.units, ())
+    units, names = [], []
+    for number, unit in enumerate(plain.units):
+        rows = [_options(question, copies, losses, number, column, unit) for column in range(len(plain.devices))]
+        names.append([[name for name, _ in row] for row in rows])
+        options = tuple(tuple(option for _, option in row) for row in rows)
+        units.append(replace(unit, seconds=tuple(row[0].seconds if row else None for row in options), options=options))
+    return replace(plain, units=tuple(units), nets=tuple(_in_forms(question, net) for net in plain.nets)), names
+
+
+def choose_forms(question: FormQuestion, copies: Mapping[FormName, WrittenCopy], losses: Losses, most_loss: float) -> FormChoice | None:
+    """The fastest plan whose loss is at most `most_loss`; None where there is none within the target's limits."""
+    problem, names = form_problem(question, copies, losses)
+    limited = replace(problem, most_error=most_loss**2)
+    found = solve(limited, known_assignments(limited), SECONDS)
+    if found is None:
+        return None
+    options = found.options or (0,) * len(problem.units)
+    chosen = [names[u][d][j] for u, (d, j) in enumerate(zip(found.assignment, options, strict=True))]
+    forms: dict[str, Form] = {}
+    for unit, (device, name) in enumerate(zip(found.assignment, chosen, strict=True)):
+        forms |= question.written(unit, problem.devices[device], name)
+    return FormChoice(without_idle_moves(question.asked.graph, forms), tuple(chosen), found)
+
+
+def _options(
+    question: FormQuestion, copies: Mapping[FormName, WrittenCopy], losses: Losses, number: int, column: int, unit: Unit
+) -> list[tuple[FormName, Option]]:
+    """The fastest first; none where the device cannot run the unit as it stands."""
+    device = question.asked.target.devices[column]
+    plain = unit.seconds[column]
+    names = [question.asked.nodes[k].name for k in question.units[number]]
+    allowed = question.on(number, device.name)
+    # a device that computes fp32 in fp16 takes the operator as it stands, which no form of its own says
+    as_it_stands = plain is not None and not {FLOAT, "fp16"}.isdisjoint(allowed)
+    found: list[tuple[FormName, Option]] = [(FLOAT, Option(plain))] if plain is not None and as_it_stands else []
+    for form in (form for form in allowed if form != FLOAT and form in copies):
+        members = copies[form].members(names)
+        seconds = copies[form].seconds(members, column)
+        if seconds is not None and members:
+            place = PLACE[FORMS[form].activations]
+            found.append((form, Option(seconds, losses.get((number, form), 0.0) ** 2, copies[form].weight_bytes(members), place)))
+    return sorted(found, key=lambda pair: pair[1].seconds)
+
+
+def _in_forms(question: FormQuestion, net: Net) -> Net:
+    """A tensor of floats that may be held in other dtypes."""
+    target = question.asked.target
+    tensor = question.asked.graph.tensor(net.tensor)
+    if tensor.dtype != "fp32" or tensor.const:
+        return net
+    crossing = route_times(target)
+    in_form = tuple(crossing(replace(tensor, dtype=dtype)) for dtype in HELD)
+    least = tuple(tuple(_least([form[a][b] for form in in_form]) for b in range(len(net.seconds))) for a in range(len(net.seconds)))
+    return replace(net, seconds=least, in_form=in_form, recode=_changes(question, tensor))
+
+
+def _changes(question: FormQuestion, tensor: TensorView) -> tuple[tuple[tuple[float | None, ...], ...], ...]:
+    target = question.asked.target
+    return tuple(tuple(tuple(change_seconds(target, d, tensor, f, g) for g in HELD) for f in HELD) for d in target.devices)
+
+
+def _least(values: Sequence[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)

@@ -1,0 +1,98 @@
+"""What units cost in each form, and what changing a tensor's form costs: read off copies of the graph that are written in one form each.
+
+A copy is what `quantise` makes of the graph, and devices are asked about it as about any model: so an option costs what the placement will
+charge once the choice is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ...targets.calibrated_cost import kernel_time
+from ...targets.model import Device, Target
+from ...targets.operator_view import OperatorView, TensorView
+from ...targets.support import Yes, supports
+from ..place.placed import DeviceAnswers
+from ..place.unit_time import unit_time
+
+INTO, OUT = "QuantizeLinear", "DequantizeLinear"
+AROUND = frozenset({INTO, OUT, "Cast"})
+"""What `quantise` puts around an operator."""
+GRID = 21
+"""The opset in whose terms quantisers are asked about: 16 and 4 bits are there."""
+
+
+@dataclass(frozen=True)
+class WrittenCopy:
+    """The graph in one form, and what devices say about it."""
+
+    asked: DeviceAnswers
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {node.name: k for k, node in enumerate(self.asked.nodes) if node.kind not in AROUND}
+
+    def members(self, names: Iterable[str]) -> list[int]:
+        """Numbers of the operators of these names, and of what was put around each alone."""
+        asked, graph = self.asked, self.asked.graph
+        found = dict.fromkeys(self._numbers[name] for name in names if name in self._numbers)
+        for number in list(found):
+            node = asked.nodes[number]
+            before = (graph.producer(name) for name in node.reads)
+            behind = (user for name in node.writes for user in graph.users(name) if user.kind == INTO)
+            found |= dict.fromkeys(asked.number[id(other)] for other in (*before, *behind) if other is not None and other.kind in AROUND)
+        return sorted(found)
+
+    def seconds(self, numbers: Sequence[int], column: int) -> float | None:
+        """None where the device refuses one."""
+        found = unit_time(self.asked, numbers, column)
+        return None if found is None else found.seconds
+
+    def weight_bytes(self, numbers: Iterable[int]) -> int:
+        """Of the constants that they read, each once."""
+        graph = self.asked.graph
+        read = {name for k in numbers for name in self.asked.nodes[k].reads if graph.tensor(name).const and name in graph.constants}
+        return sum(graph.tensor(name).bytes or 0 for name in read)
+
+
+def change_seconds(target: Target, device: Device, tensor: TensorView, before: str, after: str) -> float | None:
+    """Seconds that a device takes to bring a tensor of floats from one dtype into another, by way of fp32; None where it cannot."""
+    if before == after:
+        return 0.0
+    total = 0.0
+    for operator, source, result in _steps(tensor, before, after):
+        view = _view(operator, source, result)
+        answer = supports(device, view, target.precision)
+        if not isinstance(answer, Yes):
+            return None
+        total += kernel_time(target, device, [view], answer.compute_dtype).seconds + device.kernel_launch
+    return total
+
+
+def _steps(tensor: TensorView, before: str, after: str) -> list[tuple[str, TensorView, TensorView]]:
+    def held(dtype: str) -> TensorView:
+        return replace(tensor, dtype=dtype)
+
+    found = []
+    if before != "fp32":
+        found.append(("Cast" if before == "fp16" else OUT, held(before), held("fp32")))
+    if after != "fp32":
+        found.append(("Cast" if after == "fp16" else INTO, held("fp32"), held(after)))
+    return found
+
+
+def _view(operator: str, source: TensorView, result: TensorView) -> OperatorView:
+    scale = TensorView("scale", "fp32", (), True)
+    grid = {INTO: ("x", "y_scale", "y_zero_point"), OUT: ("x", "x_scale", "x_zero_point")}.get(operator)
+    inputs = (
+        {"input": source} if grid is None else {grid[0]: source, grid[1]: scale, grid[2]: replace(scale, dtype=_integer(source, result))}
+    )
+    outputs = {"output" if grid is None else "y": result}
+    attributes = {"saturate": 1} if operator == INTO else {}
+    return OperatorView("", "", operator, GRID, attributes, inputs, outputs, has_body=False, functions=frozenset())
+
+
+def _integer(source: TensorView, result: TensorView) -> str:
+    return result.dtype if source.dtype == "fp32" else source.dtype

@@ -1,0 +1,56 @@
+"""Constants in integers: per output channel, in blocks, as a bias of products; symmetric throughout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .scales import SMALLEST, limits, quantised
+
+MOST_BIAS = 2**30
+"""Largest stored bias: half of int32, so that the sum of products beside it has room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A constant in integers."""
+
+    stored: np.ndarray
+    scale: np.ndarray
+    """fp32: a scalar, one for each index of `axis`, or of the rank of the weight, one for each block along the axis."""
+    axis: int | None
+    block: int
+    dtype: str
+
+
+def per_channel(values: np.ndarray, axis: int | None, dtype: str, least_scale: np.ndarray | float = SMALLEST) -> Weight:
+    """axis None: one scale. The scales are no smaller than `least_scale`."""
+    others = tuple(k for k in range(values.ndim) if k != axis)
+    largest = np.abs(values.astype(np.float64)).max(axis=others) if values.size else np.zeros(())
+    scale = np.maximum(largest / limits(dtype)[1], least_scale).astype(np.float32)
+    along = scale if axis is None else scale.reshape([-1 if k == axis else 1 for k in range(values.ndim)])
+    return Weight(quantised(values, along.astype(np.float64), 0, dtype), scale, axis, 0, dtype)
+
+
+def in_blocks(values: np.ndarray, axis: int, block: int, dtype: str) -> Weight:
+    """A scale for each run of `block` elements along the axis; the last run may be shorter."""
+    moved = np.moveaxis(values.astype(np.float64), axis, -1)
+    runs = -(-moved.shape[-1] // block)
+    padded = np.concatenate([moved, np.zeros((*moved.shape[:-1], runs * block - moved.shape[-1]))], axis=-1)
+    split = padded.reshape(*moved.shape[:-1], runs, block)
+    # the largest of a run becomes the end of the grid that is one step longer: of int4, -8
+    extreme = np.take_along_axis(split, np.abs(split).argmax(-1, keepdims=True), -1)[..., 0]
+    scale = np.where(np.abs(extreme) > SMALLEST, extreme / limits(dtype)[0], SMALLEST).astype(np.float32)
+    stored = quantised(split, scale.astype(np.float64)[..., None], 0, dtype).reshape(padded.shape)[..., : moved.shape[-1]]
+    return Weight(np.moveaxis(stored, -1, axis), np.moveaxis(scale, -1, axis), axis, block, dtype)
+
+
+def bias_of(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """int32; `scale` is the product of the scales of input and weights."""
+    return np.asarray(np.clip(np.rint(values.astype(np.float64) / scale), -MOST_BIAS, MOST_BIAS), np.int32)
+
+
+def least_scale_for(bias: np.ndarray, input_scale: float) -> np.ndarray:
+    """The smallest scales of weights beside which the bias can be stored."""
+    return np.asarray(np.maximum(np.abs(bias.astype(np.float64)) / (MOST_BIAS * input_scale), SMALLEST))
