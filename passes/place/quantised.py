@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...targets.dtypes import BITS, FLOATS
+from ...targets.dtypes import BITS, FLOATS, other_sign
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.operators import key_of, operator_names
@@ -29,7 +29,6 @@ FORMS = CARRIES | {INTO, OUT}
 """A unit of more than one node has one of these."""
 MOST = 32
 """Members of a unit; a longer run of operators between two quantisations is not a unit."""
-OTHER_SIGN = {"int8": "uint8", "uint8": "int8", "int16": "uint16", "uint16": "int16"}
 AnswerRow = tuple[Answer, ...]
 
 
@@ -171,7 +170,7 @@ def either_sign(device: Device) -> Device:
     named, every = set(device_dtypes(device)), set(operator_names())
     added = []
     for block in device.supports:
-        others = tuple(OTHER_SIGN[dtype] for dtype in block.dtypes if dtype in OTHER_SIGN and OTHER_SIGN[dtype] not in named)
+        others = tuple(other for dtype in block.dtypes if (other := other_sign(dtype)) and other not in named)
         if others and every <= {key_of(rule.domain, rule.operator) for rule in block.rules if rule.where is None}:
             added.append(replace(block, dtypes=others))
     return replace(device, supports=(*device.supports, *added)) if added else device
