@@ -37,8 +37,7 @@ OF_INPUT: Mapping[str, float] = {
 }  # fmt: skip
 """Operations per element of the first operand."""
 RESIZING: Mapping[str, float] = {"nearest": 1, "linear": 8, "cubic": 40}
-SAMPLES = 4.0
-"""Points of a RoiAlign's bin along both axes where the model leaves it to the runtime."""
+SAMPLES = 4.0  # points of a RoiAlign's bin along both axes where the model leaves it to the runtime
 
 Counter = Callable[[OperatorView, int], float]
 
