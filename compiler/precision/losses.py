@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ...passes.graph.graph import Graph
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
+from ...targets.dtypes import PLAIN_FLOATS
 from ...targets.precision import Form
 from ..cache.entries import keep_below
 from ..cache.folders import RANGES, cache_folder
@@ -96,7 +97,7 @@ def keep_losses(key: str, found: Mapping[str, float]) -> None:
 
 
 def _floats(graph: Graph) -> Iterable[str]:
-    return (name for name in graph.outputs if graph.tensor(name).dtype in ("fp32", "fp16", "fp64"))
+    return (name for name in graph.outputs if graph.tensor(name).dtype in PLAIN_FLOATS)
 
 
 def _loss(expected: Sequence[Sequence[Any]], got: Sequence[Sequence[Any]]) -> float:

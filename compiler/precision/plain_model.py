@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
 from ...passes.precision.eligible import WIDE
+from ...targets.dtypes import BYTES, NARROW_INTEGERS
 from ..errors import UsageError
 from ..pipeline.whole_model import graph_model
 from ..quantities import size
@@ -37,7 +38,7 @@ def _is_wide(graph: Graph, operator: str, node: onnx.NodeProto) -> bool:
     if any(attribute.name == "block_size" and attribute.i for attribute in node.attribute):
         return True
     stored = node.output[0] if operator == "QuantizeLinear" else node.input[0]
-    return graph.tensor(stored).dtype in ("int16", "uint16", "int4", "uint4")
+    return graph.tensor(stored).dtype in NARROW_INTEGERS - BYTES
 
 
 def serialised(model: onnx.ModelProto, path: Path) -> bytes:

@@ -23,7 +23,7 @@ FLOAT: FormName = "fp32"
 HELD: tuple[str, ...] = ("fp32", "fp16", "uint16", "uint8")
 """Dtypes that activations are held in; a form of the solver's is a place here. Whether a device wants int8 or uint8 makes no difference to
 what a change costs."""
-PLACE: Mapping[str, int] = {"fp32": 0, "fp16": 1, "uint16": 2, "int16": 2, "uint8": 3, "int8": 3}
+PLACE: Mapping[str, int] = {name: place for place, held in enumerate(HELD) for name in (held, held.removeprefix("u"))}
 SECONDS = 5.0
 """Of the solver's deterministic clock."""
 OptionForms = list[list[list[FormName]]]

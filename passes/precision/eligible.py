@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...targets.dtypes import BITS
+from ...targets.dtypes import BITS, FLOATS
 from ...targets.operators import key_of, version_at
 from ...targets.precision import Form
 from ..graph.graph import Graph
@@ -17,6 +17,8 @@ FLOATS_ONLY = frozenset({"LayerNormalization", "RMSNormalization", "InstanceNorm
 """Operators that sum many numbers: in fp16 they lose what they are for, so they stay in fp32."""
 
 
+INDICES = ("int64", "int32")
+"""Dtypes that places and shapes are counted in, which what moves values may write beside them."""
 WIDE = 21
 """The opset from which on QuantizeLinear and DequantizeLinear take 16 and 4 bits, and blocks."""
 
@@ -62,11 +64,11 @@ def _in_integers(graph: Graph, node: Node) -> bool:
     """Something that varies must come in, and floats only."""
     if node.operator in NEVER or (node.domain and node.kind != "com.microsoft::FusedMatMul"):
         return False
-    if any(name and graph.tensor(name).dtype in ("fp16", "fp64", "bf16") for name in (*node.inputs, *node.writes)):
+    if any(name and graph.tensor(name).dtype in FLOATS - {"fp32"} for name in (*node.inputs, *node.writes)):
         return False
     operands = operands_of(graph, node)
     if moves(graph, node):
-        return bool(operands.moved) and all(graph.tensor(name).dtype in ("fp32", "int64", "int32") for name in node.writes)
+        return bool(operands.moved) and all((graph.tensor(name).dtype == "fp32" or graph.tensor(name).dtype in INDICES) for name in node.writes)
     varies = any(node.inputs[k] not in graph.constants for k in operands.others)
     return varies and all(graph.tensor(name).dtype == "fp32" for name in node.writes)
 
