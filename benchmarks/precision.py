@@ -10,8 +10,8 @@ nearest centroid; `ocr`, PP-OCRv4 on 500 rendered lines in six fonts with noise;
 kinds by their endings; `speech`, silero VAD on sentences that espeak-ng speaks, in noise. All sides start from the same fp32 file with
 bound dims, calibrate with the same samples and are judged on all held-out samples; peers run in onnxruntime on one thread, ours in the
 bundle's own run. Brackets hold 95 % of the means of 4,000 resamplings; differences are resampled sample by sample. A speed is the median
-of pairs: fp32's processor time, measured before and after each run of the other, through the other's; one thread, a bundle's only segment
-in onnxruntime as the peers' files.
+of pairs that take turns: fp32's processor time through the other's; one thread, a bundle's only segment in onnxruntime as the peers' files.
+fp32's own speed is that of a second session of it: how far it is from 1 is what the times are worth.
 
 Two controls must fail: models calibrated with data of another kind (empty articles, grey pictures, empty files, silence), and the labels
 of other samples. What is made and answered is kept in .cache/precision; times are measured anew. The exit code is 1 where a demand does
@@ -135,7 +135,7 @@ def _controls(task: Task, measured: Sequence[str], pythons: Mapping[str, str]) -
 
 def _timed(task: Task, sides: Sequence[Side], rows: Sequence[Row], seconds: float) -> list[Row]:
     runs = {side.name: run for side in sides if (run := side.timed()) is not None}
-    ratios = time_ratios(runs.pop(FP32), runs, task.held_out[0], seconds)
+    ratios = time_ratios(sides[0].open(), runs, task.held_out[0], seconds)
     return [replace(row, speed=median(ratios[row.name])) if row.name in ratios else row for row in rows]
 
 

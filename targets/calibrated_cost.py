@@ -16,6 +16,7 @@ from .cost import runs_once as runs_once
 from .model import Device, Target
 from .operator_view import OperatorView, TensorView
 from .support import guard_holds
+from .work.integers import in_plain_spelling
 from .work.kind import name_of, of_kinds
 
 SLACK = 2.0
@@ -75,6 +76,9 @@ def _operator_time(
     if runs_once(view):
         return KernelTime(0.0), False
     rate = rate_of(calibration, device, view)
+    if rate is None:
+        view = in_plain_spelling(view)
+        rate = rate_of(calibration, device, view)
     if rate is None:
         return KernelTime(kernel_seconds(target, device, (view,), compute_dtype), Beyond(f"no rate for {view.operator}")), False
     amount = work(view, rate.measure, calibration.blocks, compute_dtype)

@@ -17,6 +17,7 @@ from .model import Device, Memory, Target
 from .operator_view import OperatorView, TensorView
 from .work.extents import FREE as FREE
 from .work.extents import HANDLES, bounded
+from .work.integers import in_plain_spelling
 from .work.operations import CONTRACTIONS, COUNTERS, MOVES
 from .work.operations import operator_flops as operator_flops
 
@@ -54,7 +55,7 @@ def operator_bytes(view: OperatorView, compute_dtype: str) -> float:
         return (view.trips or 0) * max(sum(operator_bytes(inner, compute_dtype) for inner in body) for body in view.bodies)
     if (view.operator in FREE or view.operator in HANDLES) and not view.domain:
         return 0.0
-    view = bounded(view)
+    view = in_plain_spelling(bounded(view))
     written = sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values())
     operands = list(view.inputs.values())
     if view.operator in INDEXED and not view.domain and operands:
@@ -82,7 +83,7 @@ def kernel_seconds(target: Target, device: Device, views: Sequence[OperatorView]
 def weight_bytes(views: Sequence[OperatorView], compute_dtype: str) -> float:
     """Bytes of constants that the operators read, as `operator_bytes` counts them."""
     total = 0.0
-    for view in views:
+    for view in map(in_plain_spelling, views):
         operands = list(view.inputs.values())
         if view.operator in FREE and not view.domain:
             continue

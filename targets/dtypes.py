@@ -97,3 +97,9 @@ def packed_bytes(dtype: str, shape: Sequence[int]) -> int | None:
 
 WITHOUT_BITS = frozenset({"string", "sequence", "optional", "map", "sparse_tensor", "opaque", "unknown"})
 """What else the dtype of an operator may be called: values that are no arrays of numbers, or of which inference says nothing."""
+
+
+def other_sign(dtype: str) -> str:
+    """The integers of as many bits with a sign, or without: "uint8" for "int8"; "" where there are none."""
+    other = dtype[1:] if dtype.startswith("uint") else f"u{dtype}"
+    return other if dtype in DTYPES and other in DTYPES else ""

@@ -16,6 +16,8 @@ import onnxruntime
 from .packages import CACHE
 from .task import Arrays, Run, Sample, Task
 
+LEAST_PAIRS, TURNS = 5, 2
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -70,17 +72,17 @@ def _digest(path: Path) -> str:
 
 
 def time_ratios(first: Run, others: Mapping[str, Run], sample: Sample, seconds: float) -> dict[str, Any]:
-    """By name the ratios, pair by pair, of the first one's time through the other's: each other is timed between two runs of the first one,
-    in an order that rotates. Seconds of this process on the processor, all threads."""
+    """By name the ratios, pair by pair, of the first one's time through the other's. The two take turns, so that each finds the caches as
+    the other left them; which other one it is rotates. Seconds of this process on the processor, all threads."""
     feeds, names = sample.steps[0], list(others)
     ratios: dict[str, list[float]] = {name: [] for name in names}
-    for run in (first, *others.values()):
-        run(feeds)
     started, turn = time.perf_counter(), 0
-    while names and (turn < 5 or time.perf_counter() - started < seconds * len(names)):
+    while names and (turn < LEAST_PAIRS or time.perf_counter() - started < seconds * len(names)):
         for name in (*names[turn % len(names) :], *names[: turn % len(names)]):
-            before, here, after = _seconds(first, feeds), _seconds(others[name], feeds), _seconds(first, feeds)
-            ratios[name].append((before + after) / 2 / here)
+            for run in (first, others[name]):  # warms up: the pair before was with another one
+                run(feeds)
+            turns = [(_seconds(first, feeds), _seconds(others[name], feeds)) for _ in range(TURNS)]
+            ratios[name].append(sum(a for a, _ in turns) / sum(b for _, b in turns))
         turn += 1
     return {name: np.array(found) for name, found in ratios.items()}
 

@@ -93,10 +93,15 @@ def _reader(batches: Batches) -> Any:
 def _dynamic(source: Path, batches: Batches, output: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory() as folder:
-        quantize_dynamic(
-            prepared(source, Path(folder), fuse=False, keep_matmul=True), output, per_channel=True, weight_type=QuantType.QInt8
-        )
+    def attempt(keep_matmul: bool) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = prepared(source, Path(folder), fuse=False, keep_matmul=keep_matmul)
+            quantize_dynamic(path, output, per_channel=True, weight_type=QuantType.QInt8)
+
+    try:
+        attempt(keep_matmul=True)
+    except ValueError:  # weights that are no initializers before the optimiser folded them (PP-OCRv4)
+        attempt(keep_matmul=False)
 
 
 def _int4(*kinds: str) -> Callable[[Path, Batches, Path], None]:

@@ -9,7 +9,8 @@ over an error budget      the coarsest approximation is switched off (error_budg
 over a limit              another plan, or less is kept off (over_limit.py)
 rejected                  nothing the search could change: the reason goes to the user
 
-Where the budget is spent, or nothing is left to try, and a device was at fault: one attempt more, beyond the budget, gives up that device.
+Where the budget is spent, or nothing is left to try, and a device was at fault: one attempt more, beyond the budget, gives up that device
+(and another where onnxruntime's optimiser then computes the rest wrong).
 What comes of it is right or the search ends as it would have.
 """
 
@@ -64,6 +65,8 @@ def _last_resort(
     if last is not None:
         tell(f"again: {last.change}")
         found = attempt(last, log)
+        if isinstance(found, Misoptimised):  # of what is left no device is at fault: its optimiser may be
+            found = attempt(with_settings(last, found), attempted(last, log, found.kind, found.reason))
         if isinstance(found, Accepted):
             return found.result
     assert not isinstance(verdict, Accepted)

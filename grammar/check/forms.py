@@ -33,8 +33,8 @@ def check_forms(target: Target, context: Context) -> None:
         return
     for limit in target.limits:
         if limit.kind == "accuracy" and limit.subject != "cosine":
-            message = f"`accuracy {limit.subject}` has no effect yet: no samples with labels are measured by this version"
-            help = "`accuracy cosine` is measured of every bundle"
+            message = f"`accuracy {limit.subject}` has no effect yet: no sample has a label to be right or wrong about"
+            help = "`accuracy cosine` is measured of every bundle; `--calibration-data` says how often the first class stays the same"
             context.report.add("info", "HW0514", context.spans[f"limits.accuracy.{limit.subject}"], message, help)
     said: Counter[Origin] = Counter()
     about: Counter[Origin] = Counter()
@@ -132,15 +132,16 @@ def _form(line: Line) -> FormName:
 
 
 def _not_yet(device: Device) -> Found:
-    """What only the choice of forms will use: it is said, so that nobody takes a plan to keep to it."""
-    why, help = "has no effect yet: no form is chosen by this version", "no plan depends on it"
+    """What only the choice of forms uses, or not even that: it is said, so that nobody takes every plan to keep to it."""
+    chosen, help = "counts only where forms are chosen", "compile with `--precision auto --calibration-data …`"
     for line in device.precision.prefers:
-        yield "info", "HW0514", line.origin, f"`prefer {line.form}` {why}", help, None
+        message = f"`prefer {line.form}` has no effect yet: forms are chosen by time and loss alone"
+        yield "info", "HW0514", line.origin, message, "`keep` is used, and so are limits on `accuracy cosine`", None
     for stored in device.weights:
-        yield "info", "HW0514", stored.origin, f"`weights {stored.dtype}` {why}", help, None
+        yield "info", "HW0514", stored.origin, f"`weights {stored.dtype}` {chosen}", help, None
     for kept in device.precision.keeps:
         if kept.form in ("w8", "w4"):
-            yield "info", "HW0514", kept.origin, f"`keep {kept.form}` {why}", help, None
+            yield "info", "HW0514", kept.origin, f"`keep {kept.form}` {chosen}", help, None
 
 
 # --- what a device runs in a form, whatever the conditions say

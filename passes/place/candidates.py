@@ -91,11 +91,12 @@ class Candidates:
             found = self._known[key] = self._answer(node, view, device)
         return found
 
-    def ask_as(self, node: Node, view: OperatorView, device: Device) -> Answer:
-        """Whether `device` runs `node` natively on operands of the dtypes in `view`, which are not the graph's."""
+    def ask_as(self, node: Node, view: OperatorView, device: Device, stored: OperatorView) -> Answer:
+        """Whether `device` runs `node` natively on operands of the dtypes in `view`, which are not the graph's, and how long on those in
+        `stored`, where each is as it lies in memory."""
         reason = self._outside_opsets(node, self._graph.view(node), device)
-        answer = Refusal(device.name, (reason,)) if reason else self._listed(view, device)
-        return replace(answer, view=view) if isinstance(answer, Implementation) else answer
+        answer = Refusal(device.name, (reason,)) if reason else self._listed(view, device, stored=stored)
+        return replace(answer, view=stored) if isinstance(answer, Implementation) else answer
 
     def _answer(self, node: Node, view: OperatorView, device: Device) -> Answer:
         native = self._native(node, view, device)
@@ -148,13 +149,16 @@ class Candidates:
         reason = self._outside_opsets(node, view, device)
         return Refusal(device.name, (reason,)) if reason else self._listed(view, device, keep)
 
-    def _listed(self, view: OperatorView, device: Device, keep: Sequence[tuple[str, str]] = ()) -> Answer:
+    def _listed(
+        self, view: OperatorView, device: Device, keep: Sequence[tuple[str, str]] = (), stored: OperatorView | None = None
+    ) -> Answer:
         precision = self._target.precision
         if keep:
             precision = replace(precision, keep=(*((dtype, name, "") for dtype, name in keep), *precision.keep))
         answer = supports(device, view, precision)
         if isinstance(answer, No):
             return Refusal(device.name, (str(answer),))
+        view = stored or view
         kernel = kernel_time(self._target, device, (view,), answer.compute_dtype, self._weights)
         origin = str(answer.rule.origin) if answer.rule else str(device.origin)
         launches = 0 if runs_once(view) else 1

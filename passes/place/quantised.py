@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...targets.dtypes import BITS, FLOATS
+from ...targets.dtypes import BITS, FLOATS, other_sign
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
+from ...targets.operators import key_of, operator_names
 from ...targets.quantised.scales import Scales
 from ...targets.support import device_dtypes
 from ..graph.constant_cone import CARRIES, cone
@@ -107,9 +108,11 @@ def agree(
     """The answers, those for quantised operators per unit: a device runs all of it or nothing. Where none would, they stay as they are."""
     number = {id(node): k for k, node in enumerate(nodes)}
     settled = list(answers)
-    for unit in quantised_units(graph, nodes):
+    units = quantised_units(graph, nodes)
+    devices = [either_sign(device) for device in target.devices] if units else []
+    for unit in units:
         rows = [settled[number[id(node)]] for node in unit.members]
-        columns = [_settle(graph, target, candidates, unit, column, rows) for column in range(len(target.devices))]
+        columns = [_settle(graph, device, candidates, unit, column, rows) for column, device in enumerate(devices)]
         if any(all(isinstance(answer, Implementation) for answer in column) for column in columns):
             for node, row in zip(unit.members, zip(*columns, strict=True), strict=True):
                 settled[number[id(node)]] = row
@@ -127,15 +130,18 @@ def ties(graph: Graph, nodes: Sequence[Node]) -> list[tuple[int, int]]:
 
 
 def _settle(
-    graph: Graph, target: Target, candidates: Candidates, unit: QuantisedUnit, column: int, rows: Sequence[Sequence[Answer]]
+    graph: Graph, device: Device, candidates: Candidates, unit: QuantisedUnit, column: int, rows: Sequence[Sequence[Answer]]
 ) -> Sequence[Answer]:
     """Answers of one device for all members: computed in integers, as they stand, or refused for one member's sake."""
-    device = target.devices[column]
     integers = integer_dtypes(device)
     dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
     if unit.whole and dtype in integers:
         seen = [node if node.kind in (INTO, OUT) else view_of(graph, node, unit) for node in unit.members]
-        inside = [candidates.ask_as(n, v, device) for n, v in zip(unit.members, seen, strict=True) if isinstance(v, OperatorView)]
+        inside = [
+            candidates.ask_as(node, view, device, view_of(graph, node, unit, stored=True))
+            for node, view in zip(unit.members, seen, strict=True)
+            if isinstance(view, OperatorView)
+        ]
         if all(isinstance(answer, Implementation) for answer in inside):
             free = Implementation(device.name, NATIVE, 0.0, 0, dtype, 0.0, str(device.origin))
             rest = iter(inside)
@@ -157,9 +163,23 @@ def integer_dtypes(device: Device) -> frozenset[str]:
     return frozenset((*device_dtypes(device), *(name for name in rated if name in BITS))) - FLOATS
 
 
-def view_of(graph: Graph, node: Node, unit: QuantisedUnit) -> OperatorView:
+def either_sign(device: Device) -> Device:
+    """The device, with whatever it says of all operators in int8 said of uint8 too, and the other way round, unless it speaks of both: a
+    runtime that computes everything in bytes zero point and all takes either. A table that lists operators one by one means what it says.
+    """
+    named, every = set(device_dtypes(device)), set(operator_names())
+    added = []
+    for block in device.supports:
+        others = tuple(other for dtype in block.dtypes if (other := other_sign(dtype)) and other not in named)
+        if others and every <= {key_of(rule.domain, rule.operator) for rule in block.rules if rule.where is None}:
+            added.append(replace(block, dtypes=others))
+    return replace(device, supports=(*device.supports, *added)) if added else device
+
+
+def view_of(graph: Graph, node: Node, unit: QuantisedUnit, *, stored: bool = False) -> OperatorView:
     """The operator as an integer device sees it: operands and result in the dtypes they are quantised to, a dequantised constant as the
-    constant. int32 (a bias) counts as the dtype of the result, and what is not quantised inside as quantised by one scale."""
+    constant. int32 (a bias) counts as the dtype of the result, or with `stored` as what it takes in memory; what is not quantised inside as
+    quantised by one scale."""
     dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
     sources = {member.outputs[0]: graph.tensor(member.inputs[0]) for member in unit.members if member.kind == OUT}
     quantising = {member.outputs[0]: member for member in unit.members if member.kind == OUT}
@@ -170,7 +190,8 @@ def view_of(graph: Graph, node: Node, unit: QuantisedUnit) -> OperatorView:
         scales = scales_of(graph, by) if by is not None else Scales()
         if source is None:
             return replace(tensor, dtype=dtype, scales=scales) if tensor.dtype in FLOATS else tensor
-        return replace(tensor, dtype=dtype if source.dtype == "int32" else source.dtype, const=source.const, scales=scales)
+        wide = source.dtype == "int32" and not stored
+        return replace(tensor, dtype=dtype if wide else source.dtype, const=source.const, scales=scales)
 
     view = graph.view(node)
     inputs = {label: seen(tensor) for label, tensor in view.inputs.items()}

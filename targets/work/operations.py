@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from ..operator_view import OperatorView, TensorView
+from . import integers
 from .extents import FREE, HANDLES, bounded
 from .window import windows
 
@@ -23,21 +24,20 @@ PER_ELEMENT: Mapping[str, float] = {
     "RMSNormalization": 6, "SimplifiedLayerNormalization": 6, "InstanceNormalization": 8, "GroupNormalization": 8, "BatchNormalization": 2,
     "HardSwish": 4, "HardSigmoid": 3, "Swish": 7, "Mish": 12, "Softplus": 8, "Sqrt": 2, "Pow": 8, "Div": 2, "Sin": 8, "Cos": 8,
     "BiasGelu": 11, "FastGelu": 11, "QuickGelu": 7, "SkipLayerNormalization": 9, "SkipSimplifiedLayerNormalization": 7, "GroupNorm": 8,
-    "EmbedLayerNormalization": 10, "BiasSoftmax": 9, "QLinearSoftmax": 10, "QLinearAdd": 4, "QLinearMul": 4, "QLinearSigmoid": 2,
-    "QLinearLeakyRelu": 2, "RotaryEmbedding": 4, "SwiGLU": 8, "GridSample": 12, "RandomNormal": 20, "RandomNormalLike": 20,
-    "MeanVarianceNormalization": 8, "LpNormalization": 4, "QuantizeLinear": 3, "DequantizeLinear": 2, "DynamicQuantizeLinear": 5,
-    "Tan": 8, "Sinh": 8, "Cosh": 8, "Asin": 8, "Acos": 8, "Atan": 8, "Asinh": 10, "Acosh": 10, "Atanh": 10, "Elu": 6, "Selu": 7, "Celu": 7,
-    "AffineGrid": 6, "HannWindow": 10, "HammingWindow": 10, "BlackmanWindow": 18, "MelWeightMatrix": 6, "ImageDecoder": 20,
+    "EmbedLayerNormalization": 10, "BiasSoftmax": 9, "RotaryEmbedding": 4, "SwiGLU": 8, "GridSample": 12, "RandomNormal": 20,
+    "RandomNormalLike": 20, "MeanVarianceNormalization": 8, "LpNormalization": 4, "QuantizeLinear": 3, "DequantizeLinear": 2,
+    "DynamicQuantizeLinear": 5, "Tan": 8, "Sinh": 8, "Cosh": 8, "Asin": 8, "Acos": 8, "Atan": 8, "Asinh": 10, "Acosh": 10, "Atanh": 10,
+    "Elu": 6, "Selu": 7, "Celu": 7, "AffineGrid": 6, "HannWindow": 10, "HammingWindow": 10, "BlackmanWindow": 18, "MelWeightMatrix": 6,
+    "ImageDecoder": 20,
 }  # fmt: skip
 """Operations per output element, as a scalar libm-style implementation takes; everything else elementwise counts one."""
 OF_INPUT: Mapping[str, float] = {
     "Col2Im": 1, "CumSum": 1, "CumProd": 1, "NonZero": 1, "SoftmaxCrossEntropyLoss": 10, "NegativeLogLikelihoodLoss": 1,
-    "TfIdfVectorizer": 8, "RegexFullMatch": 1, "StringSplit": 1, "QLinearGlobalAveragePool": 1, "QLinearReduceMean": 1,
+    "TfIdfVectorizer": 8, "RegexFullMatch": 1, "StringSplit": 1, "QLinearReduceMean": 1,
 }  # fmt: skip
 """Operations per element of the first operand."""
 RESIZING: Mapping[str, float] = {"nearest": 1, "linear": 8, "cubic": 40}
-SAMPLES = 4.0
-"""Points of a RoiAlign's bin along both axes where the model leaves it to the runtime."""
+SAMPLES = 4.0  # points of a RoiAlign's bin along both axes where the model leaves it to the runtime
 
 Counter = Callable[[OperatorView, int], float]
 
@@ -46,8 +46,10 @@ def operator_flops(view: OperatorView) -> float:
     """Arithmetic operations of one evaluation; 0 where nothing is computed, and where `extents.open_tensors` names what is not known."""
     if view.bodies:
         return _bodies(view)
-    view = bounded(view)
+    view = integers.in_plain_spelling(bounded(view))
     out = _elements(_first(view.outputs))
+    if view.quantised and view.operator in integers.PER_ELEMENT:
+        return float(integers.PER_ELEMENT[view.operator] * out)
     count = COUNTERS.get(view.operator) if view.domain in ("", "com.microsoft", "ai.onnx.preview") else _OF_ML.get(view.operator)
     if count is not None:
         return float(count(view, out))
@@ -101,8 +103,7 @@ def _flag(view: OperatorView, name: str, default: int = 0) -> int:
 
 
 def _conv(view: OperatorView, out: int) -> float:
-    place = 3 if view.operator == "QLinearConv" else 1
-    weight = _dims(view, place, "W", "w", "weight")
+    weight = _dims(view, 1, "W", "w", "weight")
     return 2.0 * out * math.prod(weight[1:]) if weight else 0.0
 
 

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from precision_tasks import Sample, Task
 from precision_tasks.bound import bound
-from precision_tasks.execute import onnxruntime_run, size
+from precision_tasks.execute import onnxruntime_run, size, time_ratios
 from precision_tasks.filetypes import coded_bytes
 from precision_tasks.news import _nearest
 from precision_tasks.ocr import _decoded, _distance, _read_right
@@ -24,6 +24,7 @@ from precision_tasks.verdicts import FP32, Controls, Row, Verdict, verdicts
 ROOT = Path(__file__).resolve().parents[2]
 CHARACTERS = ["", "a", "b", " "]
 GENERATOR = np.random.default_rng(0)
+SAMPLE = Sample(({},), None)
 RIGHT = np.ones(400)
 HALF = np.tile([0.0, 1.0], 200)
 
@@ -94,6 +95,15 @@ def test_dims_are_bound_and_inputs_that_never_change_are_constants(tmp_path: Pat
     for held in (*made.graph.input, *made.graph.output):
         assert [dim.dim_value for dim in held.type.tensor_type.shape.dim] == [2, 3]
     assert [i.name for i in made.graph.input] == ["x"] and [i.name for i in made.graph.initializer] == ["r"]
+
+
+def test_every_side_is_timed_in_turns_with_the_first() -> None:
+    order: list[str] = []
+    found = time_ratios(
+        lambda feeds: order.append("first") or {}, {name: lambda feeds, n=name: order.append(n) or {} for name in "ab"}, SAMPLE, 0
+    )
+    assert {name: len(ratios) for name, ratios in found.items()} == {"a": 5, "b": 5}
+    assert order[::2] == ["first"] * (len(order) // 2) and order.count("a") == order.count("b") == len(order) // 4
 
 
 def _task(**changes: object) -> Task:

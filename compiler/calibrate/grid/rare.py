@@ -22,6 +22,12 @@ CURVES = (
     "Hardmax", "LogSoftmax",
 )  # fmt: skip
 COMPARED = ("Greater", "GreaterOrEqual", "LessOrEqual", "Equal")
+TURNED: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((1, 64, 4, 32), (0, 2, 1, 3)),
+    ((1, 8, 256, 64), (0, 2, 1, 3)),
+    ((8, 50, 64), (1, 0, 2)),
+    ((64, 128), (1, 0)),
+)
 SHAPE = (1, 128, 384)
 
 
@@ -73,12 +79,9 @@ def _rearranged() -> Iterator[KernelModel]:
         for mode in ("DCR", "CRD"):
             yield _one("DepthToSpace", shape, blocksize=2, mode=mode)
         yield _one("SpaceToDepth", shape, blocksize=2)
-    orders: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
-        ((1, 64, 4, 32), (0, 2, 1, 3)), ((1, 8, 256, 64), (0, 2, 1, 3)), ((8, 50, 64), (1, 0, 2)), ((64, 128), (1, 0)),
-    )  # fmt: skip
-    for whole, order in orders:
-        yield KernelModel(f"Transpose {_spelled(whole)} to {order}", [Step("Transpose", ("x",), attributes={"perm": list(order)})], {
-            "x": ("float32", whole),
+    for turned, order in TURNED:
+        yield KernelModel(f"Transpose {_spelled(turned)} to {order}", [Step("Transpose", ("x",), attributes={"perm": list(order)})], {
+            "x": ("float32", turned),
         })  # fmt: skip
     for mode in ("reflect", "edge"):
         yield _one("Pad", (1, 32, 64, 64), {"p": axes(0, 0, 1, 1, 0, 0, 1, 1)}, mode=mode)

@@ -20,6 +20,7 @@ from autoglmc.targets.calibrated_cost import kernel_time, rate_of, runs_once
 from autoglmc.targets.calibration import Rate
 from autoglmc.targets.cost import weights_read
 from autoglmc.targets.operator_view import OperatorView
+from autoglmc.targets.work.kind import kind_name
 
 TARGET = load_target("x86_cpu")
 NETWORKS, SMALL = 30, 16
@@ -141,6 +142,39 @@ def test_the_arrays_predict_what_the_language_predicts() -> None:
     fitted = fit(measurement, TARGET)
     for index, segment in enumerate(fitted.samples.segments):
         assert fitted.predicted.seconds[index] == pytest.approx(by_language(fitted, segment), rel=1e-9)
+
+
+@pytest.mark.parametrize(("factor", "listed"), [(1.0, True), (1.2, True), (3.0, False), (0.2, False)])
+def test_a_kind_that_is_far_off_its_line_is_not_listed_and_outside(factor: float, listed: bool) -> None:
+    """Kernels of the grid alone have it; sizes are those of operators that keep to the line, so that only the kind tells. The arrays and
+    the language agree on it."""
+    import random
+
+    truth = truth_of(7)
+    measurement = measured_with_small(truth, 0.02, 7)
+    plain = [kernel for s in measurement.segments for kernel in s.kernels if kernel.views[0].operator == "Conv"][:40:3]
+    plain = [kernel for kernel in plain if kernel.views[0].attributes.get("group", 1) == 1]
+    other = [
+        replace(kernel, views=(replace(op, attributes={**op.attributes, "dilations": (2, 2)}),), seconds=(kernel.seconds or 0.0) * factor)
+        for kernel, op in ((kernel, kernel.views[0]) for kernel in plain)
+    ]
+    random.Random(7).shuffle(other)
+    grid = tuple(
+        MeasuredSegment(
+            network=f"kernel {k}", case=f"kernel {k}", kernels=(kernel,), weight_bytes=0, latency=kernel.seconds, floor=0.01, unjoined={},
+            single=True,
+        )
+        for k, kernel in enumerate(other)
+    )  # fmt: skip
+    fitted = fit(replace(measurement, segments=(*measurement.segments, *grid)), TARGET, with_holdout=False)
+    device = replace(TARGET.device("cpu"), calibration=fitted.calibration)
+    dilated = other[0].views[0]
+    assert (kind_name(dilated) in (line_for(fitted, dilated).kinds or ())) == listed
+    for index, segment in enumerate(fitted.samples.segments):
+        times = [kernel_time(TARGET, device, k.views, k.compute_dtype) for k in segment.kernels]
+        if segment.single:
+            assert all((one.outside is None) == listed for one in times)
+        assert (fitted.predicted.outside[index] > 0) == any(one.outside is not None and one.seconds for one in times)
 
 
 def test_equal_input_gives_equal_output() -> None:

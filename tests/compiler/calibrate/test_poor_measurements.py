@@ -46,7 +46,7 @@ def test_an_odd_measurement_is_fitted_or_refused(seed: int, tmp_path: Path) -> N
             fitted = fit(odd(seed), TARGET)
         except NothingMeasured:
             return
-        facts = as_json(fitted, (), (), None)
+        facts = as_json(fitted, (), (), None) | {"remarks": []}
         json.dumps(facts, allow_nan=False)
         print_calibrated(facts, verbose=True)
     text = target_text(fitted, TARGET, "cpu", "odd", "x86_cpu", tmp_path)
@@ -68,7 +68,7 @@ def test_an_operator_that_is_predicted_to_take_nothing_is_a_cliff_that_can_be_sh
     free = OperatorView("copied", "", "Reshape", 21, {}, tensors, {"reshaped": TensorView("y", "fp32", (1, 1000000), False)})
     copied = MeasuredKernel(name="copied", views=(free,), compute_dtype="fp32", seconds=500e-6)
     segments = tuple(replace(one, kernels=(*one.kernels, copied)) for one in plain.segments)
-    facts = as_json(fit(replace(plain, segments=segments), TARGET), (), (), None)
+    facts = as_json(fit(replace(plain, segments=segments), TARGET), (), (), None) | {"remarks": []}
     assert [(one["operator"], one["times"]) for one in facts["cliffs"]] == [("Reshape", None)]
     print_calibrated(facts)
     assert "Reshape on 1x1000x1000 takes 500 us, and is predicted to take nothing" in " ".join(capsys.readouterr().out.split())

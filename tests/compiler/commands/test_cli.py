@@ -58,6 +58,7 @@ def test_a_first_word_that_is_no_command_is_a_model(compiled: list[dict[str, Any
         "require_verified": None,
         "expect": None,
         "sign": None,
+        "precision": None,
     }
     asked = {**compiled[0], "target": compiled[0]["target"].name}
     assert callable(asked.pop("progress")) and asked.pop("search").attempts == 32

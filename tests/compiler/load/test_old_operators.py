@@ -192,3 +192,27 @@ def test_broadcasting_of_before_opset_7(call: str, sizes: str) -> None:
     if call.startswith("Pow"):
         fed = {name: np.abs(value) for name, value in fed.items()}
     np.testing.assert_allclose(run(lifted, fed)[0], BEFORE_7[call](fed["x"], fed["s"]), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("zero", "needed"), [(np.uint8(3), 18), (np.uint16(3), 21), (np.int16(0), 21)])
+def test_quantising_of_com_microsoft_is_the_standards(zero: np.generic, needed: int) -> None:
+    """onnxruntime.quantization writes 16 bits so: the same numbers, in operators that devices list."""
+    from autoglmc.compiler.load.lift.lift_opset import modernise
+
+    nodes = [onnx.helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], domain="com.microsoft")]
+    nodes += [onnx.helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"], domain="com.microsoft")]
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4]) for name in "xy"]
+    weights = [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in (("s", np.float32(0.1)), ("z", zero))]
+    graph = onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:], weights)
+    opsets = [onnx.helper.make_opsetid("", 13), onnx.helper.make_opsetid("com.microsoft", 1)]
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    lifted, notes = modernise(model)
+    assert {(entry.domain, entry.version) for entry in lifted.opset_import} == {("", needed)}
+    assert [node.domain for node in lifted.graph.node] == ["", ""] and "became the standard's" in notes[-1]
+    onnx.checker.check_model(lifted, full_check=True)
+    x = {"x": np.array([-1, 0.06, 0.2, 9], np.float32)}
+    results = [
+        onnxruntime.InferenceSession(each.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, x)[0]
+        for each in (model, lifted)
+    ]
+    assert np.array_equal(*results)
