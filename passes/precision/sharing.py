@@ -18,6 +18,9 @@ Key = tuple[str, str]
 MASKED, FAR_BELOW = -1e4, 64.0
 """Numbers below the first that Softmax reads are masked: its result is 0 as well where they lie so far below 0."""
 
+NOT_REAL, MASK = -1e9, 128.0
+"""What lies below the first is added to what Softmax reads, so that its result is 0: the negative of the second does the same."""
+
 
 @dataclass(slots=True)
 class Sharing:
@@ -70,12 +73,17 @@ def range_of(graph: Graph, tensor: str, ranges: Mapping[str, Range]) -> Range | 
     """What calibration found; of a constant its values; of a function into a known interval that interval, its end aside."""
     value = graph.value(tensor)
     if value is not None:
-        return Range(float(value.min()), float(value.max())) if value.size else Range(0.0, 0.0)
+        return _without_masks(Range(float(value.min()), float(value.max()))) if value.size else Range(0.0, 0.0)
     found = ranges.get(tensor)
     users = graph.users(tensor)
     if found is not None and found.low < MASKED and users and not graph.is_output(tensor) and all(user.kind == "Softmax" for user in users):
         return Range(max(found.low, -max(FAR_BELOW, 4 * abs(found.high))), found.high)
-    return found
+    return None if found is None else _without_masks(found)
+
+
+def _without_masks(found: Range) -> Range:
+    """A mask's -3.4e38 or -inf would leave one step for everything else, of a size that integer hardware has no ratio for."""
+    return Range(-MASK, found.high) if found.low < NOT_REAL and found.high > NOT_REAL else found
 
 
 def _of_all(graph: Graph, keys: Iterable[Key], ranges: Mapping[str, Range], symmetric: bool) -> Steps:

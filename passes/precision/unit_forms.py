@@ -47,13 +47,15 @@ def uniform(graph: Graph, target: Target, wanted: FormName) -> dict[str, Form]:
         form = next((form for device in order for form in forms.get(device.name, ()) if form.name == wanted), None)
         if form is not None:
             found[node.writes[0]] = form
-    if not flexible:
-        return without_idle_moves(graph, found)
-    kept = _where_it_pays(graph, found)
+    kept = _where_it_pays(graph, found) if flexible else without_idle_moves(graph, found)
     if not FORMS[wanted].quantised or not kept:
         return kept
     tables = (node.writes[0] for node in graph.nodes if node.writes and _is_table(graph, node))
-    return {**kept, **{name: FORMS["w8"] for name in tables if name not in kept}}
+    return {**kept, **{name: FORMS["w8"] for name in tables if name not in kept and _may(offered, name, "w8")}}
+
+
+def _may(offered: UnitForms, name: str, wanted: FormName) -> bool:
+    return any(form.name == wanted for forms in offered.get(name, {}).values() for form in forms)
 
 
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "FusedMatMul"})

@@ -111,3 +111,18 @@ def test_blocks_at_the_end_of_a_weight_are_shorter() -> None:
     written = plain_model(quantise(graph, {"y": FORMS["w4"]}, {}))
     scales = {tensor.name: list(tensor.dims) for tensor in written.graph.initializer}
     assert [2, 12] in scales.values() and written.opset_import[0].version == 21
+
+
+@pytest.mark.parametrize("low", [-np.inf, float(np.finfo(np.float32).min), -1e9, -1e4])
+def test_a_mask_leaves_scores_their_steps(low: float) -> None:
+    """Scores, a mask that is added to them, Softmax: masked places stay 0, the others keep their probabilities."""
+    model = parse("g (float[1,4,6] x, float[1,1,6] mask) => (float[1,4,6] y) { s = Add(x, mask)  y = Softmax(s) }")
+    x = np.random.default_rng(0).standard_normal((1, 4, 6)).astype(np.float32)
+    mask = np.array([[[0, 0, 0, 0, low, low]]], np.float32)
+    graph = Graph(onnx.shape_inference.infer_shapes(model))
+    ranges = ranges_of(graph, lambda: [{"x": x, "mask": mask}])
+    written = plain_model(quantise(graph, {name: FORMS["a16w8"] for name in ("s", "y")}, ranges))
+    (got,) = onnxruntime.InferenceSession(written.SerializeToString()).run(None, {"x": x, "mask": mask})
+    e = np.exp(x[..., :4])
+    assert (got[..., 4:] == 0).all()
+    assert np.abs(got[..., :4] - e / e.sum(-1, keepdims=True)).max() < 0.01
