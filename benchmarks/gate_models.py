@@ -142,10 +142,14 @@ def _tell_biases_apart(model: onnx.ModelProto) -> None:
     from onnx import numpy_helper
 
     random = np.random.default_rng(0)
-    for tensor in model.graph.initializer:
-        value = numpy_helper.to_array(tensor)
-        if value.ndim == 1 and value.size > 1 and value.dtype == np.float32 and not value.any():
-            tensor.CopyFrom(numpy_helper.from_array((random.standard_normal(value.size) * 1e-2).astype(np.float32), tensor.name))
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    zero = {name for name, v in values.items() if v.ndim == 1 and v.size > 1 and v.dtype == np.float32 and not v.any()}
+    for k, node in enumerate(model.graph.node):
+        for place, name in enumerate(node.input):
+            if name in zero:
+                array = (random.standard_normal(values[name].size) * 1e-2).astype(np.float32)
+                model.graph.initializer.append(numpy_helper.from_array(array, f"{name}_{k}"))
+                node.input[place] = f"{name}_{k}"
 
 
 def _found(name: str) -> Path:
