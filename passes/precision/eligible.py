@@ -68,7 +68,8 @@ def _in_integers(graph: Graph, node: Node) -> bool:
         return False
     operands = operands_of(graph, node)
     if moves(graph, node):
-        return bool(operands.moved) and all((graph.tensor(name).dtype == "fp32" or graph.tensor(name).dtype in INDICES) for name in node.writes)
+        written = {graph.tensor(name).dtype for name in node.writes}
+        return bool(operands.moved) and written <= {"fp32", *INDICES}
     varies = any(node.inputs[k] not in graph.constants for k in operands.others)
     return varies and all(graph.tensor(name).dtype == "fp32" for name in node.writes)
 
