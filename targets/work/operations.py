@@ -27,8 +27,8 @@ PER_ELEMENT: Mapping[str, float] = {
     "EmbedLayerNormalization": 10, "BiasSoftmax": 9, "RotaryEmbedding": 4, "SwiGLU": 8, "GridSample": 12, "RandomNormal": 20,
     "RandomNormalLike": 20, "MeanVarianceNormalization": 8, "LpNormalization": 4, "QuantizeLinear": 3, "DequantizeLinear": 2,
     "DynamicQuantizeLinear": 5, "Tan": 8, "Sinh": 8, "Cosh": 8, "Asin": 8, "Acos": 8, "Atan": 8, "Asinh": 10, "Acosh": 10, "Atanh": 10,
-    "Elu": 6, "Selu": 7, "Celu": 7, "AffineGrid": 6, "HannWindow": 10, "HammingWindow": 10, "BlackmanWindow": 18, "MelWeightMatrix": 6,
-    "ImageDecoder": 20,
+    "Elu": 6, "Selu": 7, "Celu": 7, "AffineGrid": 6, "ImageDecoder": 20, "HannWindow": 10, "HammingWindow": 10, "BlackmanWindow": 18,
+    "MelWeightMatrix": 6,
 }  # fmt: skip
 """Operations per output element, as a scalar libm-style implementation takes; everything else elementwise counts one."""
 OF_INPUT: Mapping[str, float] = {
@@ -39,7 +39,6 @@ OF_INPUT: Mapping[str, float] = {
 RESIZING: Mapping[str, float] = {"nearest": 1, "linear": 8, "cubic": 40}
 SAMPLES = 4.0
 """Points of a RoiAlign's bin along both axes where the model leaves it to the runtime."""
-
 Counter = Callable[[OperatorView, int], float]
 
 
