@@ -71,7 +71,8 @@ def quantise_model(
     if data is not None:
         with stage("calibrate"):
             found = census(data)
-            split = Split(found.samples, calibrates=FORMS[FORM_OF[request.precision]].quantised)
+            form = FORM_OF.get(request.precision)
+            split = Split(found.samples, calibrates=form is None or FORMS[form].quantised)
             if split.calibrates:
                 ranges = calibrated(graph, data, found, request.method)
                 calibration = CalibrationRecord(method=request.method, samples=split.calibrating, sha256=found.sha256)
