@@ -17,6 +17,7 @@ from autoglmc.compiler import cli
 from autoglmc.compiler.api.compile import compile as compile_api
 from autoglmc.compiler.errors import UsageError, VerifyError
 from autoglmc.compiler.precision import quantise_model as flow
+from autoglmc.compiler.precision.losses import Judge
 from autoglmc.compiler.precision.ranges import METHODS
 from autoglmc.compiler.run.bundle import Bundle
 
@@ -72,6 +73,24 @@ def test_a_bundle_in_8_bits(model: Path, data: Path, tmp_path: Path) -> None:
         if node.op_type in ("MatMul", "Gemm"):
             makers = {name: other.op_type for other in segment.graph.node for name in other.output}
             assert [makers[name] for name in node.input[:2]] == ["DequantizeLinear"] * 2
+
+
+def test_forms_are_chosen(model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the solver, within the accuracy that the target asks for; losses are kept for the next target."""
+    calls: list[int] = []
+    loss = Judge.loss
+    monkeypatch.setattr(Judge, "loss", lambda judge, forms: calls.append(len(forms)) or loss(judge, forms))
+    bundle = compiled(model, data, tmp_path, precision="auto")
+    precision = bundle.manifest.precision
+    assert precision is not None and bundle.manifest.verification.verified and calls
+    assert set(precision.forms.values()) <= {"a8w8", "a16w8", "w8", "w4", "fp16"} and precision.forms
+    assert all(output.cosine >= 0.98 for output in precision.accuracy)
+    calls.clear()
+    exact = tmp_path / "exact.hw"
+    exact.write_text('hw 1;\ninclude "x86_cpu.hw";\ntarget exact extends x86_cpu { limits { accuracy cosine >= 0.9999999; } }\n')
+    strict = compiled(model, data, tmp_path / "strict", precision="auto", target=exact)
+    assert strict.manifest.precision is not None and not calls
+    assert len(strict.manifest.precision.forms) < len(precision.forms)
 
 
 def test_the_saved_model_is_what_the_bundle_computes(model: Path, data: Path, tmp_path: Path) -> None:
