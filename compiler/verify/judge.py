@@ -159,6 +159,8 @@ class _Judgement:
         why = f"{self.terms.largest:g} times {self.terms.rounding} there"
         if self.terms.loose:
             why += f", and {self.terms.loose:g} of its standard deviation for approximations"
+        if self.terms.step:
+            why += f", and a step of {self.terms.step:.3g} of its grid"
         return f"{self.name} is off by {off} {excess.worst}; allowed: {most} ({why})"
 
     def _dense(self, k: int, sample: Sample, c: Compared) -> str:

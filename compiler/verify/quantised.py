@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MORE = 1.5
 """How much further from the float model than the quantised one a bundle may turn, and how many more elements may be far off."""
+LONGEST, FULL, NEAR_GRID = 256, 4, 1e-3
+"""Places of a grid of 8 bits; how many numbers there must be for each that is taken; steps that one may be off its place."""
 LOST = 0.9
 """Cosine of a quantised model with its float source below which it tells nothing: what is as far from it may be anything."""
 LOST_TERMS = Terms(largest=1e9, channel=1e9, mean=1e9, cosine=LOST, far=1.0, rounding="what quantising has left of the model")
@@ -46,8 +48,20 @@ def judge_beside_floats(name: str, samples: Sequence[Sample]) -> TensorDifferenc
         if found.fault:
             return found
     far = max(_far(known[k].expected, known[k].roundings[0]) for k in told)
-    terms = replace(QUANTISED, cosine=min(COSINE, 1.0 - MORE * max(turns[k] for k in told)), far=max(MOST_FAR, MORE * far))
+    step = _step([known[k].roundings[0] for k in told])
+    terms = replace(QUANTISED, step=step, cosine=min(COSINE, 1.0 - MORE * max(turns[k] for k in told)), far=max(MOST_FAR, MORE * far))
     return judge(name, [known[k] for k in told], terms)
+
+
+def _step(quantised: Sequence[Any]) -> float:
+    """Distance of neighbours on the grid that all of these lie on; 0 where they show none: that takes more numbers than places."""
+    every = np.concatenate([np.asarray(array, np.float64).reshape(-1) for array in quantised])
+    places = np.unique(every[np.isfinite(every)])
+    if places.size < 2 or places.size > LONGEST or every.size < FULL * places.size:
+        return 0.0
+    step = float(np.diff(places).min())
+    on_grid = np.abs((places - places[0]) / step - np.round((places - places[0]) / step)).max()
+    return step if on_grid < NEAR_GRID else 0.0
 
 
 def _beside(sample: Sample) -> Sample | None:

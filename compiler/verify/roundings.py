@@ -163,7 +163,7 @@ class Allowance:
     def of_elements(self, k: int, sample: Sample, c: Compared) -> Array:
         """Per element of the k-th sample. A fill is judged by its own rounding."""
         r = self.roundings[k]
-        place = self._terms.largest * self._peaks[k] + ULPS * self.unit * r.scale + self._loose + TINY
+        place = self._terms.largest * self._peaks[k] + ULPS * self.unit * r.scale + self._loose + self._terms.step + TINY
         if not c.fill.any():
             return np.broadcast_to(place[:, None], c.gap.shape)
         ways = [_off(way, c.expected, self._axis) for way in sample.roundings if np.shape(way) == np.shape(sample.expected)]
@@ -175,5 +175,5 @@ class Allowance:
     def on_average(self, k: int, times: float) -> Array:
         """Per channel of the k-th sample: the root mean square that `times` the rounding allows."""
         r = self.roundings[k]
-        result: Array = times * self._means[k] + ULPS / 2 * self.unit * r.scale + self._loose + TINY
+        result: Array = times * self._means[k] + ULPS / 2 * self.unit * r.scale + self._loose + self._terms.step / 2 + TINY
         return result

@@ -48,3 +48,23 @@ def test_a_set_outside_the_grids_is_outvoted_and_must_still_be_near() -> None:
     near = Sample("seed", lost.expected, lost.expected.astype(np.float32), lost.roundings, floats=lost.floats)
     found = judge_beside_floats("y", [*right, near])
     assert found is not None and not found.fault
+
+
+def on_grid(seed: int, off: float) -> Sample:
+    """A softmax-like output that is nearly always 0, left on a grid of 1/256; `off`: steps that a few of its elements are off besides."""
+    random = np.random.default_rng(seed)
+    floats = np.exp(6 * random.standard_normal((8, 400)))
+    floats /= floats.sum(axis=1, keepdims=True)
+    noise = [0.1 / 256 * random.standard_normal(floats.shape) for _ in range(2)]
+    expected, got = (np.round((floats + one) * 256) / 256 for one in noise)
+    got.reshape(-1)[:: max(1, got.size // 5)] += off / 256
+    return Sample("seed", expected, got.astype(np.float32), (expected,), floats=floats)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 999))
+def test_a_step_of_a_coarse_grid_is_no_fault(seed: int) -> None:
+    found = judge_beside_floats("y", [on_grid(seed, 0.0)])
+    assert found is not None and not found.fault
+    far = judge_beside_floats("y", [on_grid(seed, 4.0)])
+    assert far is not None and far.fault
