@@ -43,8 +43,8 @@ class Terms:
     loose: float = 0.0
     """Standard deviations of its place that an element may be off besides, where approximations were taken."""
     step: float = 0.0
-    """Distance of neighbours on the grid that the tensor is left on: an element may be a step off besides (half by its own rounding, half where what
-    is rounded lies elsewhere), a channel half a step on average."""
+    """Distance of neighbours on the grid that the tensor is left on: an element may be a step off besides (half by its own rounding, half
+    where what is rounded lies elsewhere), a channel half a step on average."""
     free: bool = False
     """The target's own limits decide how far off numbers may be."""
     pooled: bool = False

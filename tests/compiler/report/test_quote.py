@@ -28,7 +28,8 @@ def test_every_file_that_a_target_comes_from_is_known() -> None:
     source = source_of(load_target("a16"))
     for path in (stock_path("a16"), stock_path("a16").parent / "std" / "coreml_mlprogram.hw"):
         lines = path.read_text("utf-8").splitlines()
-        assert source.line(path.name, 15) == lines[14].strip() != ""
+        number = next(k for k, line in enumerate(lines, 1) if line.startswith("  ") and line.strip())
+        assert source.line(path.name, number) == lines[number - 1].strip() != ""
 
 
 def test_two_files_of_one_name_are_not_quoted(tmp_path: Path) -> None:
