@@ -47,8 +47,7 @@ def test_a_quantised_network_is_right_on_every_target(target: str, signed: bool,
 @BOTH
 @pytest.mark.parametrize(("target", "least"), [("tensor_g2", 0.85), ("a16", 1.0), ("snapdragon_8gen3", 0.9)])
 def test_a_real_network_runs_on_the_npu(target: str, least: float, per_channel: bool, tmp_path: Path) -> None:
-    """All of it but the Erf of its Gelu, which neither NNAPI nor the Hexagon has in integers, and what is faster beside that: the classifier
-    behind it on the Pixel's CPU."""
+    """All of it but the Erf of its Gelu, which neither NNAPI nor the Hexagon has in integers, and what is faster beside that on the CPU."""
     result = compiled(quantise(lightnet(), tmp_path, per_channel=per_channel), target, tmp_path, verify=False)
     assert on_npu(result) >= least
     stored = {tensor.data_type for segment in result.work.segments for tensor in segment.model.graph.initializer}

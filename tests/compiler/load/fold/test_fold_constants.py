@@ -116,9 +116,9 @@ def test_a_quantised_constant_is_folded_and_stays_quantised() -> None:
 
 
 def test_an_operator_of_another_domain_keeps_it() -> None:
-    text = "g (float[4] x) => (float[4] y) { d = com.microsoft.DequantizeLinear(q, s, z) y = Add(x, d) }"
+    text = "g (float[1,4] x) => (float[1,4] y) { d = com.microsoft.MatMulIntegerToFloat(p, q, s, s) y = Add(x, d) }"
     model = parse(text, **{"com.microsoft": 1})
-    for name, array in {"q": np.arange(4, dtype=np.int8), "s": np.float32(0.5), "z": np.int8(1)}.items():
+    for name, array in {"p": np.ones((1, 2), np.int8), "q": np.ones((2, 4), np.int8), "s": np.float32(0.5)}.items():
         model.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
     loaded = load_model(MemoryModel(model, "m"))
     assert [node.domain for node in loaded.proto.graph.node] == ["com.microsoft", ""]
