@@ -14,6 +14,7 @@ from ...passes.place.objectives import LATENCY
 from ...passes.place.placed import Placement
 from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
+from ..bundle.memory_facts import schedule_of, transfers_of
 from ..bundle.precision_record import PrecisionRecord
 from ..bundle.verification_record import SegmentVerdict
 from ..emit.facts import implementations
@@ -29,7 +30,6 @@ from ..run.bundle import Bundle
 from ..verify.report import VerifyReport
 from ..verify.verdicts import elsewhere
 from ..watch.verify_each import Checked
-from .memory_facts import schedule_of, transfers_of
 from .placed_operators import placed_operators
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ...passes.place.memory.memory_use import Stretch
 from ...passes.place.memory.residency import UNBOUNDED, Item, Program, program_of
 from ...passes.solve.memory.choose_residency import choose, seconds, step_seconds
 from ...targets.model import Target
-from ...targets.traffic import PLACEABLE
+from ...targets.work.traffic import PLACEABLE
 from ..arena.pack import plan
 from ..arena.validate import violations
 from ..bundle.plan_records import MemoriesRecord, PlaceRecord, TransferRecord

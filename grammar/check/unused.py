@@ -12,7 +12,7 @@ from ...targets.cost import home_memory, weights_memory
 from ...targets.dtypes import FLOATS
 from ...targets.model import Device, Target
 from ...targets.support import device_dtypes, lists
-from ...targets.traffic import PLACEABLE
+from ...targets.work.traffic import PLACEABLE
 from ..lower.context import Context
 from ..text.diagnostics import Span
 from ..text.syntax import Statement

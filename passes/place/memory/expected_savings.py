@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ....targets.cost import home_memory
 from ....targets.model import Target
-from ....targets.traffic import has_choice
+from ....targets.work.traffic import has_choice
 from ...graph.graph import Graph
 from ...graph.node import Node
 from ...solve.memory.choose_residency import choose, seconds, step_seconds

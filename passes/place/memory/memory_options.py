@@ -20,7 +20,7 @@ from typing import Literal
 
 from ....targets.cost import home_memory, weights_memory
 from ....targets.model import Memory, Target
-from ....targets.traffic import PLACEABLE, other_memories, transfer_seconds
+from ....targets.work.traffic import PLACEABLE, other_memories, transfer_seconds
 from ...solve.memory.residency import Hold, Option
 from .memory_use import Stretch, Use
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ....targets.cost import FREE
 from ....targets.model import Target
 from ....targets.operator_view import OperatorView
-from ....targets.traffic import arithmetic_seconds, kernel_traffic
+from ....targets.work.traffic import arithmetic_seconds, kernel_traffic
 from ...graph.graph import Graph
 from ...graph.node import Node
 from ..placed import Part

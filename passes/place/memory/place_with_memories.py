@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ....targets.model import Target
-from ....targets.traffic import has_choice, other_memories
+from ....targets.work.traffic import has_choice, other_memories
 from ..place_operators import state
 from ..placed import Placement, Question
 from .expected_savings import seconds_in_memories

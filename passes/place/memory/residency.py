@@ -13,7 +13,7 @@ from functools import cached_property
 from ....targets.cost import home_memory
 from ....targets.model import Target
 from ....targets.support import No, supports
-from ....targets.traffic import has_choice
+from ....targets.work.traffic import has_choice
 from ...graph.node import Node
 from ...solve.memory.residency import Residency, Step
 from ..segment import Segment

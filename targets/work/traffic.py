@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .cost import INDEXED, home_memory, operator_flops, peak_rate, runs_once, tensor_bytes, weights_memory
-from .model import Device, Memory, Target
-from .operator_view import OperatorView
+from ..cost import INDEXED, home_memory, operator_flops, peak_rate, runs_once, tensor_bytes, weights_memory
+from ..model import Device, Memory, Target
+from ..operator_view import OperatorView
 
 PLACEABLE = 64
 """Bytes of a cache line. Tensors begin at one in each memory, and those that are smaller (scalars, axes, shapes) stay where a device has

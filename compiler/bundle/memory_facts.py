@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..bundle.manifest import Manifest
-from ..bundle.plan_records import MemoriesRecord, SegmentRecord
+from .manifest import Manifest
+from .plan_records import MemoriesRecord, SegmentRecord
 
 
 def transfers_of(manifest: Manifest) -> list[dict[str, Any]]:
