@@ -168,8 +168,8 @@ def in_forms(draw: st.DrawFn, most: int = 4) -> Problem:
 
 
 def _in_forms(draw: st.DrawFn, net: Net, count: int) -> Net:
-    dearer = [0, *(draw(st.integers(0, 3)) for _ in range(count - 1))]
-    in_form = tuple(tuple(tuple(None if s is None else s * (1 + more) for s in row) for row in net.seconds) for more in dearer)
+    more_costly = [0, *(draw(st.integers(0, 3)) for _ in range(count - 1))]
+    in_form = tuple(tuple(tuple(None if s is None else s * (1 + more) for s in row) for row in net.seconds) for more in more_costly)
 
     def change(f: int, g: int) -> float | None:
         return 0.0 if f == g else draw(st.none() | st.integers(0, 25).map(lambda t: t * MICRO))

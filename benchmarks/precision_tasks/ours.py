@@ -20,7 +20,7 @@ TIMEOUT = 1200
 
 
 class NotBuiltError(Exception):
-    """There is no bundle of this precision: the options do not exist, or the command refused them."""
+    """The command made no bundle in this precision: it lacks the options, or refused them."""
 
 
 def bundle(task: Task, precision: str, wrong: bool = False) -> Path:

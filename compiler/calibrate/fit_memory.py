@@ -1,8 +1,8 @@
 """Private memory of bundles to a model of it: base and factors of the weights to what is held once a bundle is loaded, the factor of its
 tensors and the buffers of operators to what running it adds. Non-negative least squares of relative errors.
 
-Operators get a number of their own one by one, each time the one that explains most, as long as it explains enough: a model of three
-numbers stays one where nothing speaks against it.
+Operators get a number of their own one by one, each time the one that explains most, as long as it explains enough; if
+none does, the model keeps its three numbers.
 """
 
 from __future__ import annotations

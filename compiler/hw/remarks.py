@@ -1,4 +1,4 @@
-"""What a user of a target is told of it: every warning, but for remarks on how a calibration was made, which are one line a file.
+"""Which diagnostics the user of a target sees: every warning; remarks on how a calibration was made are summed up in one line a file.
 
 What of them concerns a model, its screen says itself: operators without a rate, of a rate that rests on few, larger than any measured.
 """

@@ -19,7 +19,7 @@ INTO, OUT = "QuantizeLinear", "DequantizeLinear"
 
 
 class Units:
-    """The units of a segment's main graph. Nodes are told apart by identity."""
+    """The units of a segment's main graph. Nodes are compared by identity."""
 
     def __init__(self, nodes: Sequence[onnx.NodeProto], weights: Collection[str]) -> None:
         self._nodes = list(nodes)

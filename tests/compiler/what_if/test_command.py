@@ -86,7 +86,7 @@ def test_a_calibrated_target_has_intervals_everywhere(tmp_path: Path, capsys: Sc
 
 
 def test_a_change_within_the_interval_is_said_to_be(tmp_path: Path, capsys: Screen) -> None:
-    """And only that: a doubled time is told apart."""
+    """Nothing beyond it: twice the time is a difference."""
     from what_if_machines import MEASURED
 
     lonely = MEASURED[: MEASURED.index("  device npu")] + MEASURED[MEASURED.index("  device cpu") : MEASURED.index("  link")] + "}\n"
