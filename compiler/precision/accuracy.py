@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from ..devices.cpu_session import open_session
 from ..errors import ModelError, first_line
 from ..load.source import Source
 from ..run.bundle import Bundle
-from .plain_model import write_model
+from .plain_model import session_of
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -29,18 +28,13 @@ def measure_accuracy(folder: Path, source: Source, samples: Iterable[Mapping[str
         got = bundle.run(sample)
         for name in names:
             if _is_real(expected[name]):
-                pairs.setdefault(name, []).append((_cosine(expected[name], got[name]), _top1(expected[name], got[name])))
+                pairs.setdefault(name, []).append((cosine(expected[name], got[name]), _top1(expected[name], got[name])))
     return tuple(_record(name, rows, held_out) for name, rows in pairs.items())
 
 
 def _float_session(source: Source) -> onnxruntime.InferenceSession:
     try:
-        if isinstance(source, Path):
-            return open_session(source, spin=False)
-        with tempfile.TemporaryDirectory(prefix="autoglmc-") as folder:
-            place = Path(folder) / "model.onnx"
-            write_model(source.proto, place)
-            return open_session(place, spin=False)
+        return open_session(source, spin=False) if isinstance(source, Path) else session_of(source.proto)
     except Exception as problem:  # onnxruntime's exceptions share no base class
         raise _unmeasured(source, problem) from None
 
@@ -62,7 +56,7 @@ def _is_real(value: Any) -> bool:
     return hasattr(value, "dtype") and value.dtype.kind == "f" and value.size > 0
 
 
-def _cosine(expected: Any, got: Any) -> float:
+def cosine(expected: Any, got: Any) -> float:
     """1 of two arrays of zeros; of numbers that are not finite, -1."""
     import numpy as np
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...passes.graph.graph import Graph
 from ...passes.place.place_operators import ask
-from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, form_question
+from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, form_problem, form_question
 from ...passes.precision.form_costs import WrittenCopy
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
@@ -20,7 +20,8 @@ from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
 from ..activity import doing
 from ..errors import Infeasible
-from .losses import Judge, judge_of, keep_losses, kept_losses
+from .kept_ranges import keep_losses, kept_losses
+from .losses import Judge, judge_of
 from .plain_model import plain_model
 
 SAMPLES = 16
@@ -67,7 +68,8 @@ def choose(
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
     least = _least_cosine(target)
-    return _best(question, judge, lambda most: choose_forms(question, copies, losses, most), losses, least)
+    stated = form_problem(question, copies, losses)
+    return _best(question, judge, lambda most: choose_forms(question, stated, most), losses, least)
 
 
 def _best(
@@ -112,12 +114,12 @@ def _choices(question: FormQuestion) -> int:
 def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, WrittenCopy], key: str) -> Losses:
     kept, found = kept_losses(key), dict[tuple[int, FormName], float]()
     wanted = [(unit, form) for unit in range(len(question.units)) for form in question.forms(unit) if form in copies]
-    names = {pair: f"{pair[1]} {' '.join(question.tensors(pair[0]))}" for pair in wanted}
     for number, (unit, form) in enumerate(wanted, 1):
-        name = names[unit, form]
+        written = question.anywhere(unit, form)
+        name = " ".join(f"{tensor} {one}" for tensor, one in sorted(written.items()))  # scales differ from target to target
         if name not in kept:
             with doing(f"measuring what units lose in other forms ({number} of {len(wanted)})"):
-                kept[name] = judge.loss(question.anywhere(unit, form))
+                kept[name] = judge.loss(written)
         found[unit, form] = kept[name]
     keep_losses(key, kept)
     return found

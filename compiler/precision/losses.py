@@ -1,18 +1,14 @@
 """How far a model's outputs move where some of its operators run in another form: measured on calibration samples, against the float model.
 
 The loss of an output is the root mean square of the difference over that of the output, all samples together; that of a model is its worst
-output's (`targets/precision.Prefer`). Kept between runs by the model that was written and the samples.
+output's (`targets/precision.Prefer`). `kept_ranges.py` keeps them between runs.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...passes.graph.graph import Graph
@@ -20,18 +16,12 @@ from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...targets.dtypes import PLAIN_FLOATS
 from ...targets.precision import Form
-from ..cache.entries import keep_below
-from ..cache.folders import RANGES, cache_folder
-from ..cache.whole import keep_bytes, kept_bytes
-from ..devices.cpu_session import open_session
-from ..errors import ModelError, UserError, first_line
-from .plain_model import plain_model, write_model
+from ..errors import ModelError, first_line
+from .accuracy import cosine
+from .plain_model import plain_model, session_of
 
 if TYPE_CHECKING:
     import onnx
-
-VERSION = "1"
-"""Of how losses are measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +41,7 @@ class Judge:
     def cosine(self, forms: Mapping[str, Form]) -> float:
         """The mean over samples of the least of the outputs."""
         got = self.run(forms)
-        return sum(min(map(_cosine, own, other)) for own, other in zip(self.expected, got, strict=True)) / len(got)
+        return sum(min(map(cosine, own, other)) for own, other in zip(self.expected, got, strict=True)) / len(got)
 
     def run(self, forms: Mapping[str, Form]) -> tuple[tuple[Any, ...], ...]:
         """Outputs of floats, per sample."""
@@ -68,32 +58,11 @@ def judge_of(graph: Graph, ranges: Mapping[str, Range], samples: Iterable[Mappin
 
 def outputs_of(model: onnx.ModelProto, samples: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
     """By onnxruntime on the CPU."""
-    with tempfile.TemporaryDirectory(prefix="autoglmc-") as folder:
-        place = Path(folder) / "model.onnx"
-        write_model(model, place)
-        try:
-            session = open_session(place, spin=False)
-            return tuple(tuple(session.run(list(names), dict(sample))) for sample in samples)
-        except Exception as problem:  # onnxruntime's exceptions share no base class
-            raise ModelError(f"the model does not run on a calibration sample: {first_line(problem)}") from None
-
-
-def kept_losses(key: str) -> dict[str, float]:
-    """By a name of the unit and form; nothing where none are kept."""
-    with suppress(UserError, ValueError, TypeError, AttributeError):
-        data = kept_bytes(cache_folder(RANGES.name) / f"{key}.losses{VERSION}")
-        if data is not None:
-            return {name: float.fromhex(value) for name, value in json.loads(data).items()}
-    return {}
-
-
-def keep_losses(key: str, found: Mapping[str, float]) -> None:
-    """Where the cache cannot be written, they are measured again the next time."""
-    with suppress(UserError, OSError):
-        folder: Path = cache_folder(RANGES.name)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if keep_bytes(folder / f"{key}.losses{VERSION}", json.dumps({name: value.hex() for name, value in found.items()}).encode()):
-            keep_below(folder, RANGES.limit)
+    try:
+        session = session_of(model)
+        return tuple(tuple(session.run(list(names), dict(sample))) for sample in samples)
+    except Exception as problem:  # onnxruntime's exceptions share no base class
+        raise ModelError(f"the model does not run on a calibration sample: {first_line(problem)}") from None
 
 
 def _floats(graph: Graph) -> Iterable[str]:
@@ -109,11 +78,3 @@ def _loss(expected: Sequence[Sequence[Any]], got: Sequence[Sequence[Any]]) -> fl
         size = sum(float(np.square(a, dtype=np.float64).sum()) for a in own)
         worst = max(worst, math.sqrt(off / size) if size else float(off > 0)) if math.isfinite(off) else math.inf
     return worst
-
-
-def _cosine(expected: Any, got: Any) -> float:
-    import numpy as np
-
-    a, b = np.asarray(expected, np.float64).ravel(), np.asarray(got, np.float64).ravel()
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / size if size and math.isfinite(size) else float(not (a.any() or b.any()))

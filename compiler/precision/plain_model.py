@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
 from ...passes.precision.eligible import WIDE
 from ...targets.dtypes import BYTES, NARROW_INTEGERS
+from ..devices.cpu_session import open_session
 from ..errors import UsageError
 from ..pipeline.whole_model import graph_model
 from ..quantities import size
 
 if TYPE_CHECKING:
     import onnx
+    import onnxruntime
 
 LARGEST_MESSAGE = (1 << 31) - (1 << 20)
 """Bytes that a protobuf message may have."""
@@ -46,6 +49,14 @@ def serialised(model: onnx.ModelProto, path: Path) -> bytes:
     if model.ByteSize() >= LARGEST_MESSAGE:
         raise UsageError(f"the quantised model has {size(model.ByteSize())}, and {path} can have 2 GiB", help="quantise more of it")
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """Of onnxruntime on the CPU; raises what that raises."""
+    with tempfile.TemporaryDirectory(prefix="autoglmc-") as folder:
+        place = Path(folder) / "model.onnx"
+        write_model(model, place)
+        return open_session(place, spin=False)
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:

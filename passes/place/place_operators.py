@@ -27,6 +27,9 @@ from .placed import DeviceAnswers, Question
 from .quantised import agree, ties
 from .unit_time import unit_time
 
+RouteTimes = Callable[[TensorView], tuple[tuple[float | None, ...], ...]]
+"""Seconds of a tensor from each device (row) to each (column); None where no links carry it."""
+
 
 def ask(graph: Graph, target: Target, rewrites: Sequence[Rewrite], families: Mapping[str, Sequence[Rewrite]]) -> DeviceAnswers:
     """What every device says about every operator; rules as `Candidates` takes them."""
@@ -137,7 +140,7 @@ def _nets(asked: DeviceAnswers, units: Sequence[Sequence[int]]) -> tuple[Net, ..
     return tuple(nets)
 
 
-def route_times(target: Target) -> Callable[[TensorView], tuple[tuple[float | None, ...], ...]]:
+def route_times(target: Target) -> RouteTimes:
     """Seconds that a tensor takes between any two devices of the target, None where no links carry it."""
     names = [device.name for device in target.devices]
     known: dict[tuple[object, ...], tuple[tuple[float | None, ...], ...]] = {}

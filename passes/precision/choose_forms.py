@@ -6,13 +6,13 @@ A form other than the model's own adds to the loss of the whole model. Losses ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...targets.operator_view import TensorView
 from ...targets.precision import FORMS, Form, FormName
 from ..place.known_plans import known_assignments
-from ..place.place_operators import build_problem, device_sets, gather, route_times
+from ..place.place_operators import RouteTimes, build_problem, device_sets, gather, route_times
 from ..place.placed import DeviceAnswers
 from ..solve.problem import Net, Option, Problem, Unit
 from ..solve.solve import Solution, solve
@@ -50,17 +50,17 @@ class FormQuestion:
         names = {form.name: None for tensor in self.tensors(unit) for forms in self.offered[tensor].values() for form in forms}
         return [name for name in FORMS if name in names and name != FLOAT]
 
-    def on(self, unit: int, device: str) -> list[FormName]:
-        """Forms that the device takes its operators in, preferred ones first."""
+    def on(self, unit: int, device: str) -> dict[FormName, Form]:
+        """Forms that the device takes its operators in, preferred ones first; of one name the first."""
         tensors = self.tensors(unit)
-        return [form.name for form in self.offered[tensors[0]].get(device, ())] if tensors else [FLOAT]
+        return _by_name(self.offered[tensors[0]].get(device, ())) if tensors else {FLOAT: FORMS[FLOAT]}
 
     def written(self, unit: int, device: str, form: FormName) -> dict[str, Form]:
         """The unit in a form of the device's, for `quantise`."""
         if form == FLOAT:
             return {}
-        of = {tensor: self.offered[tensor].get(device, ()) for tensor in self.tensors(unit)}
-        return {tensor: one for tensor, forms in of.items() for one in forms if one.name == form}
+        of = {tensor: _by_name(self.offered[tensor].get(device, ())) for tensor in self.tensors(unit)}
+        return {tensor: forms[form] for tensor, forms in of.items() if form in forms}
 
     def anywhere(self, unit: int, form: FormName) -> dict[str, Form]:
         """The unit as the first device that takes it in the form would run it."""
@@ -89,19 +89,19 @@ def form_question(asked: DeviceAnswers, offered: UnitForms) -> FormQuestion:
 
 def form_problem(question: FormQuestion, copies: Mapping[FormName, WrittenCopy], losses: Losses) -> tuple[Problem, OptionForms]:
     """The problem, and for every unit and device the form of each option."""
-    plain = build_problem(question.asked, question.units, ())
+    plain, crossing = build_problem(question.asked, question.units, ()), route_times(question.asked.target)
     units, names = [], []
     for number, unit in enumerate(plain.units):
         rows = [_options(question, copies, losses, number, column, unit) for column in range(len(plain.devices))]
         names.append([[name for name, _ in row] for row in rows])
         options = tuple(tuple(option for _, option in row) for row in rows)
         units.append(replace(unit, seconds=tuple(row[0].seconds if row else None for row in options), options=options))
-    return replace(plain, units=tuple(units), nets=tuple(_in_forms(question, net) for net in plain.nets)), names
+    return replace(plain, units=tuple(units), nets=tuple(_in_forms(question, net, crossing) for net in plain.nets)), names
 
 
-def choose_forms(question: FormQuestion, copies: Mapping[FormName, WrittenCopy], losses: Losses, most_loss: float) -> FormChoice | None:
-    """The fastest plan whose loss is at most `most_loss`; None where there is none within the target's limits."""
-    problem, names = form_problem(question, copies, losses)
+def choose_forms(question: FormQuestion, stated: tuple[Problem, OptionForms], most_loss: float) -> FormChoice | None:
+    """The fastest plan whose loss is at most `most_loss`; None if the target's limits leave none. `stated`: what form_problem returned."""
+    problem, names = stated
     limited = replace(problem, most_error=most_loss**2)
     found = solve(limited, known_assignments(limited), SECONDS)
     if found is None:
@@ -117,7 +117,7 @@ def choose_forms(question: FormQuestion, copies: Mapping[FormName, WrittenCopy],
 def _options(
     question: FormQuestion, copies: Mapping[FormName, WrittenCopy], losses: Losses, number: int, column: int, unit: Unit
 ) -> list[tuple[FormName, Option]]:
-    """The fastest first; none where the device cannot run the unit as it stands."""
+    """The fastest first; none where the device runs the unit in no form."""
     device = question.asked.target.devices[column]
     plain = unit.seconds[column]
     names = [question.asked.nodes[k].name for k in question.units[number]]
@@ -125,22 +125,27 @@ def _options(
     # a device that computes fp32 in fp16 takes the operator as it stands, which no form of its own says
     as_it_stands = plain is not None and not {FLOAT, "fp16"}.isdisjoint(allowed)
     found: list[tuple[FormName, Option]] = [(FLOAT, Option(plain))] if plain is not None and as_it_stands else []
-    for form in (form for form in allowed if form != FLOAT and form in copies):
-        members = copies[form].members(names)
-        seconds = copies[form].seconds(members, column)
+    for name in (name for name in allowed if name != FLOAT and name in copies):
+        members = copies[name].members(names)
+        seconds = copies[name].seconds(members, column)
         if seconds is not None and members:
-            place = PLACE[FORMS[form].activations]
-            found.append((form, Option(seconds, losses.get((number, form), 0.0) ** 2, copies[form].weight_bytes(members), place)))
+            place = PLACE[allowed[name].activations]
+            found.append((name, Option(seconds, losses.get((number, name), 0.0) ** 2, copies[name].weight_bytes(members), place)))
     return sorted(found, key=lambda pair: pair[1].seconds)
 
 
-def _in_forms(question: FormQuestion, net: Net) -> Net:
+def _by_name(forms: Iterable[Form]) -> dict[FormName, Form]:
+    found: dict[FormName, Form] = {}
+    for form in forms:
+        found.setdefault(form.name, form)
+    return found
+
+
+def _in_forms(question: FormQuestion, net: Net, crossing: RouteTimes) -> Net:
     """A tensor of floats that may be held in other dtypes."""
-    target = question.asked.target
     tensor = question.asked.graph.tensor(net.tensor)
     if tensor.dtype != "fp32" or tensor.const:
         return net
-    crossing = route_times(target)
     in_form = tuple(crossing(replace(tensor, dtype=dtype)) for dtype in HELD)
     least = tuple(tuple(_least([form[a][b] for form in in_form]) for b in range(len(net.seconds))) for a in range(len(net.seconds)))
     return replace(net, seconds=least, in_form=in_form, recode=_changes(question, tensor))

@@ -127,7 +127,7 @@ def test_what_must_be_exact_stays_in_floats() -> None:
     question, problem, names = question_of(network_copy(model), machine, found)
     losses = {(unit, form): 0.5 for unit in range(len(question.units)) for form in question.forms(unit)}
     copies = {"a8w8": WrittenCopy(ask(Graph(network_copy(model)), machine, (), {}))}
-    choice = choosing.choose_forms(question, copies, losses, 0.4)
+    choice = choosing.choose_forms(question, form_problem(question, copies, losses), 0.4)
     assert choice is not None and not choice.forms and set(choice.units) == {FLOAT}
     assert any("a8w8" in row for unit in names for row in unit) and problem.units
 
@@ -144,7 +144,7 @@ def test_a_looser_limit_is_never_slower() -> None:
     losses = {(u, "a8w8"): judge.loss(question.anywhere(u, "a8w8")) for u in range(len(question.units)) if question.forms(u)}
     assert all(0 <= loss < 1 for loss in losses.values()) and any(losses.values())
     limits = (0.0, 0.003, 0.01, 0.03, 0.1, 1.0)
-    chosen = [choosing.choose_forms(question, copies, losses, most) for most in limits]
+    chosen = [choosing.choose_forms(question, form_problem(question, copies, losses), most) for most in limits]
     times = [choice.solution.price.total for choice in chosen if choice is not None]
     assert len(times) == len(limits) and times == sorted(times, reverse=True) and times[0] > times[-1]
     for choice, most in zip(chosen, limits, strict=True):

@@ -20,6 +20,7 @@ from autoglmc.compiler.precision import quantise_model as flow
 from autoglmc.compiler.precision.losses import Judge
 from autoglmc.compiler.precision.ranges import METHODS
 from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.targets.precision import Form
 
 WIDE = """g (float[1,256] x) => (float[1,16] y) {
     a = MatMul(x, w0)  b = Add(a, b0)  c = Relu(b)  d = MatMul(c, w1)  e = Add(d, b0)  f = Relu(e)  y = Gemm(f, w2, b2) }"""
@@ -91,6 +92,21 @@ def test_forms_are_chosen(model: Path, data: Path, tmp_path: Path, monkeypatch: 
     strict = compiled(model, data, tmp_path / "strict", precision="auto", target=exact)
     assert strict.manifest.precision is not None and not calls
     assert len(strict.manifest.precision.forms) < len(precision.forms)
+
+
+def test_losses_are_kept_by_the_scales_that_they_were_measured_with(
+    model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another target may take a form of the same name with other scales: what the first one lost says nothing of it."""
+    written: list[Form] = []
+    loss = Judge.loss
+    monkeypatch.setattr(Judge, "loss", lambda judge, forms: written.extend(forms.values()) or loss(judge, forms))
+    found = []
+    for number, target in enumerate(("x86_cpu", "tensor_g2", "x86_cpu")):
+        compiled(model, data, tmp_path / str(number), target=target, precision="auto", verify=False)
+        found.append({form.per_channel for form in written if form.name == "a8w8"})
+        written.clear()
+    assert found == [{True}, {False}, set()]
 
 
 def test_the_saved_model_is_what_the_bundle_computes(model: Path, data: Path, tmp_path: Path) -> None:
