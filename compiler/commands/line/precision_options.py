@@ -23,7 +23,8 @@ def precision_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--precision",
             metavar="P",
             help="Compile the float model in fp16, int8 (8-bit activations and weights) or int16 (16-bit activations, 8-bit weights), "
-            "wherever a device of the target runs that; fp32 leaves it as it is.",
+            "wherever a device of the target runs that; auto chooses a form for each operator, within the accuracy limit; fp32 leaves it "
+            "as it is.",
         ),
         click.option("--calibration-method", metavar="M", help="Ranges of tensors: minmax, percentile or entropy [default: minmax]."),
         click.option("--save-quantized", type=FILE, help="Write the quantised model as plain ONNX, too: FILE.onnx."),
