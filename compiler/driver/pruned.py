@@ -67,13 +67,21 @@ def prune(job: Job, request: PruneRequest, without: frozenset[str], effort: floa
         check_file_place(request.save, "the pruned model", (".onnx",), "--save-pruned")
     with job.clock.stage("plan without pruning"):
         before = _planned(job, without, effort)
-    made = prune_model(job.load(), job.target, request, job.clock.stage, without)
+    made = prune_model(job.load(), job.target, request, job.clock.stage, without, _seconds(before))
     if request.save is not None:
         write_file(request.save, serialised(made.model.proto, request.save))
     with job.clock.stage("plan with pruning"):
         after = _planned(job.of(made.model), without, effort)
     seconds = None if before is None or after is None else (before.predicted.latency, after.predicted.latency)
     return Pruned(job.model, made, structs.replace(made.record, seconds=seconds))
+
+
+def _seconds(planned: PlannedModel | None) -> dict[str, float]:
+    """Of every operator as it is placed, by the first tensor that it writes."""
+    placement = None if planned is None else planned.work.placement
+    if placement is None:
+        return {}
+    return {node.writes[0]: time for node, time in zip(placement.question.nodes, placement.seconds, strict=True) if node.writes}
 
 
 def _planned(job: Job, without: frozenset[str], effort: float) -> PlannedModel | None:
