@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...targets.dtypes import BITS, FLOATS, other_sign
+from ...targets.dtypes import FLOATS, other_sign
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.operators import key_of, operator_names
 from ...targets.quantised.scales import Scales
-from ...targets.support import device_dtypes
+from ...targets.support import device_dtypes, integer_dtypes
 from ..graph.constant_cone import CARRIES, cone
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -153,14 +153,6 @@ def _settle(
     node, refusal = refused
     why = Refusal(device.name, tuple(f"its quantised unit needs {node.kind}, and {reason}" for reason in refusal.reasons))
     return [answer if isinstance(answer, Refusal) else why for answer in here]
-
-
-def integer_dtypes(device: Device) -> frozenset[str]:
-    """Dtypes that it computes quantised units in: those of its table, and with `supports all` those that it states a peak for, with a sign
-    and without: multipliers take either, and so does their peak (`cost.peak_rate`)."""
-    everything = any(block.everything for block in device.supports)
-    rated = {name for peak in device.peaks if everything for name in (peak.dtype, f"u{peak.dtype}", peak.dtype.removeprefix("u"))}
-    return frozenset((*device_dtypes(device), *(name for name in rated if name in BITS))) - FLOATS
 
 
 def either_sign(device: Device) -> Device:

@@ -7,17 +7,12 @@ from collections.abc import Mapping
 from ...targets.model import Device, Target
 from ...targets.precision import FORMS, Form, FormName
 from ...targets.quantised.forms_on import choices_on
+from ...targets.support import takes_all
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .eligible import writable
 from .operators import moves, operands_of
 
-INTEGER_KERNELS = frozenset({
-    "Add", "AveragePool", "Clip", "Concat", "Conv", "ConvTranspose", "Gemm", "GlobalAveragePool", "LeakyRelu", "MatMul", "Mul", "Relu",
-    "Sigmoid", "Softmax", "Where",
-})  # fmt: skip
-"""Besides what moves values, the operators that a runtime which takes everything (onnxruntime on a CPU: QLinearConv, QLinearAdd …,
-onnxruntime/core/optimizer/qdq_transformer at v1.23) computes in integers; any other it would dequantise, compute in floats and quantise."""
 UnitForms = Mapping[str, Mapping[str, tuple[Form, ...]]]
 
 
@@ -63,7 +58,7 @@ PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "FusedMatMul"})
 
 
 def _flexible(target: Target) -> bool:
-    return all(any(block.everything for block in device.supports) for device in target.devices)
+    return all(map(takes_all, target.devices))
 
 
 def _where_it_pays(graph: Graph, forms: Mapping[str, Form]) -> dict[str, Form]:
@@ -104,15 +99,9 @@ def _is_integer(forms: Mapping[str, Form], node: Node) -> bool:
 
 
 def _forms(graph: Graph, node: Node, device: Device) -> tuple[Form, ...]:
-    everything = any(block.everything for block in device.supports)
-    view = graph.view(node)
-    forms = tuple(choice.form for choice in choices_on(device, view) if writable(graph, node, choice.form))
-    if not everything:
-        return forms
-    if _is_table(graph, node) and not any(form.name == "w8" for form in forms):
-        forms = (*forms, FORMS["w8"])
-    if not moves(graph, node) and (node.domain or node.operator not in INTEGER_KERNELS):
-        return tuple(form for form in forms if not form.quantised)
+    forms = tuple(choice.form for choice in choices_on(device, graph.view(node)) if writable(graph, node, choice.form))
+    if takes_all(device) and _is_table(graph, node) and not any(form.name == "w8" for form in forms):
+        return (*forms, FORMS["w8"])
     return forms
 
 
