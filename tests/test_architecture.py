@@ -120,9 +120,10 @@ ARROWS: dict[str, set[str]] = {
         "compiler/bundle", "compiler/driver", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/reference",
         "grammar/__init__.py", "grammar/words", "passes/place", "targets",
     },
-    "compiler/report": {"compiler/run", "targets"},
+    "compiler/bench": {"compiler/bundle", "compiler/devices", "compiler/run"},
+    "compiler/report": {"compiler/bench", "compiler/run", "targets"},
     "compiler/commands": {
-        "compiler/cache", "compiler/calibrate",
+        "compiler/bench", "compiler/cache", "compiler/calibrate",
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
         "compiler/pipeline", "compiler/precision", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery",
         "compiler/verify", "compiler/watch", "compiler/what_if",
