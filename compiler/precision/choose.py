@@ -61,10 +61,10 @@ def choose(
     """`rules`: that devices may substitute, and by family. `samples`: those that scales were made with. `key`: under which losses are kept.
 
     Raises Infeasible where the target's limits leave no plan in any form: floats are accurate enough."""
-    _name(graph)
+    name_operators(graph)
     asked = ask(Graph(plain_model(graph)), target, *rules)
     question = form_question(asked, unit_forms(asked.graph, target))
-    copies = {form: _copy(graph, target, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
+    copies = {form: written_copy(graph, target, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
     least = _least_cosine(target)
@@ -125,7 +125,8 @@ def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, Writ
     return found
 
 
-def _copy(graph: Graph, target: Target, rules: Rules, form: FormName, ranges: Mapping[str, Range]) -> WrittenCopy:
+def written_copy(graph: Graph, target: Target, rules: Rules, form: FormName, ranges: Mapping[str, Range]) -> WrittenCopy:
+    """The graph in one form, which tells what each unit costs in it."""
     copy = Graph(plain_model(graph))
     quantise(copy, uniform(copy, target, form), ranges)
     return WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
@@ -140,7 +141,7 @@ def _least_cosine(target: Target) -> float:
     return max(stated, default=LEAST_COSINE)
 
 
-def _name(graph: Graph) -> None:
+def name_operators(graph: Graph) -> None:
     """A name of its own for every operator: copies are compared by them."""
     seen: set[str] = set()
     for node in graph.nodes:
