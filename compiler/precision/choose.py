@@ -10,11 +10,11 @@ from typing import Any
 
 from ...passes.graph.graph import Graph
 from ...passes.place.place_operators import ask
-from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, form_problem, form_question
+from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, floats_alone, form_problem, form_question
 from ...passes.precision.form_costs import WrittenCopy
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
-from ...passes.precision.unit_forms import uniform, unit_forms
+from ...passes.precision.unit_forms import everywhere, unit_forms
 from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
@@ -69,13 +69,19 @@ def choose(
     losses = _losses(question, judge, copies, key)
     least = _least_cosine(target)
     stated = form_problem(question, copies, losses)
-    return _best(question, judge, lambda most: choose_forms(question, stated, most), losses, least)
+    best = _best(question, judge, lambda most: choose_forms(question, stated, most), losses, least)
+    if best is not None:
+        return best
+    floats = choose_forms(question, floats_alone(stated), 0.0)
+    if floats is None:
+        raise Infeasible("placement", 0, 0, (), message="no placement of the operators keeps the limits in any precision")
+    return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
 
 
 def _best(
     question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], losses: Losses, least: float
-) -> MeasuredChoice:
-    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough."""
+) -> MeasuredChoice | None:
+    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough; None if none is."""
     most = (2 * (1 - least)) ** 0.5  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
     low, high = 0.0, float("inf")
     best: MeasuredChoice | None = None
@@ -94,12 +100,7 @@ def _best(
         if high <= low * NEAR or (cosine >= least and sum(one != "fp32" for one in choice.units) == _choices(question)):
             break
         most = (low * high) ** 0.5 if low and high < float("inf") else most * 2 if low else most / 2
-    if best is not None:
-        return best
-    floats = solved(0.0)
-    if floats is None:
-        raise Infeasible("placement", 0, 0, (), message="no placement of the operators keeps the limits in any precision")
-    return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
+    return best
 
 
 def _told(question: FormQuestion, choice: FormChoice, losses: Losses) -> tuple[tuple[str, FormName, float], ...]:
@@ -128,7 +129,7 @@ def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, Writ
 def written_copy(graph: Graph, target: Target, rules: Rules, form: FormName, ranges: Mapping[str, Range]) -> WrittenCopy:
     """The graph in one form, which tells what each unit costs in it."""
     copy = Graph(plain_model(graph))
-    quantise(copy, uniform(copy, target, form), ranges)
+    quantise(copy, everywhere(copy, target, form), ranges)
     return WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
 
 

@@ -16,10 +16,11 @@ from ...targets.operator_view import OperatorView, TensorView
 from ...targets.support import Yes, supports
 from ..place.placed import DeviceAnswers
 from ..place.unit_time import unit_time
+from .quantise import GATHERED
 
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
-AROUND = frozenset({INTO, OUT, "Cast"})
-"""What `quantise` puts around an operator."""
+AROUND = frozenset({INTO, OUT})
+"""What `quantise` puts around an operator in integers, besides changes of form, which have a price of their own."""
 GRID = 21
 """The opset in whose terms quantisers are asked about: 16 and 4 bits are there."""
 
@@ -35,9 +36,11 @@ class WrittenCopy:
         return {node.name: k for k, node in enumerate(self.asked.nodes) if node.kind not in AROUND}
 
     def members(self, names: Iterable[str]) -> list[int]:
-        """Numbers of the operators of these names, and of what was put around each alone."""
+        """Numbers of the operators of these names, and of what was put around each alone: the DequantizeLinears in front of it and the
+        QuantizeLinear behind. Casts to fp16 and back are changes of form; the model's own are operators like any other."""
         asked, graph = self.asked, self.asked.graph
-        found = dict.fromkeys(self._numbers[name] for name in names if name in self._numbers)
+        parts = (name + suffix for name in names for suffix in ("", *GATHERED))
+        found = dict.fromkeys(self._numbers[part] for part in parts if part in self._numbers)
         for number in list(found):
             node = asked.nodes[number]
             before = (graph.producer(name) for name in node.reads)

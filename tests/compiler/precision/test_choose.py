@@ -18,7 +18,7 @@ from autoglmc.passes.precision.choose_forms import FLOAT, FormQuestion, OptionFo
 from autoglmc.passes.precision.form_costs import WrittenCopy
 from autoglmc.passes.precision.quantise import quantise
 from autoglmc.passes.precision.scales import Range
-from autoglmc.passes.precision.unit_forms import uniform, unit_forms
+from autoglmc.passes.precision.unit_forms import everywhere, unit_forms
 from autoglmc.passes.solve.price import price
 from autoglmc.passes.solve.problem import Problem
 from autoglmc.targets.model import Target
@@ -70,7 +70,7 @@ def question_of(model: onnx.ModelProto, target: Target, found: dict[str, Range])
     copies = {}
     for form in ("fp16", "a16w8", "a8w8", "w8", "w4"):
         copy = Graph(network_copy(model))
-        quantise(copy, uniform(copy, target, form), found)
+        quantise(copy, everywhere(copy, target, form), found)
         copies[form] = WrittenCopy(ask(copy, target, (), {}))
     return question, *form_problem(question, copies, {})
 
@@ -138,7 +138,7 @@ def test_a_looser_limit_is_never_slower() -> None:
     asked = ask(Graph(network_copy(model)), machine, (), {})
     question = form_question(asked, unit_forms(asked.graph, machine))
     copy = Graph(network_copy(model))
-    quantise(copy, uniform(copy, machine, "a8w8"), found)
+    quantise(copy, everywhere(copy, machine, "a8w8"), found)
     copies = {"a8w8": WrittenCopy(ask(copy, machine, (), {}))}
     judge = judge_of(Graph(network_copy(model)), found, samples(1))
     losses = {(u, "a8w8"): judge.loss(question.anywhere(u, "a8w8")) for u in range(len(question.units)) if question.forms(u)}
