@@ -26,7 +26,7 @@ from autoglmc.compiler.load.source import source_of
 from autoglmc.compiler.pipeline.run_passes import run_passes
 from autoglmc.compiler.pipeline.work import Work
 from autoglmc.compiler.plan.plan_model import start
-from autoglmc.compiler.precision.choose import COST_FORMS, name_operators, written_copy
+from autoglmc.compiler.precision.choose import COST_FORMS, name_operators, written_copies
 from autoglmc.compiler.precision.plain_model import plain_model
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.place.known_plans import known_assignments
@@ -109,7 +109,7 @@ def stated(work: Work) -> Stated:
     asked = ask(Graph(plain_model(work.graph)), work.target, *rules)
     question = form_question(asked, unit_forms(asked.graph, work.target))
     used = {form for unit in range(len(question.units)) for form in question.forms(unit)}
-    copies = {form: written_copy(work.graph, work.target, rules, form, ranges) for form in COST_FORMS if form in used}
+    copies = {form: written_copies(work.graph, question, rules, form, ranges) for form in COST_FORMS if form in used}
     problem, names = form_problem(question, copies, made_up_losses(question))
     return Stated(question, problem, names, ranges, time.perf_counter() - began)
 

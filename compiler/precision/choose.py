@@ -11,7 +11,7 @@ from typing import Any
 from ...passes.graph.graph import Graph
 from ...passes.place.place_operators import ask
 from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, floats_alone, form_problem, form_question
-from ...passes.precision.form_costs import WrittenCopy
+from ...passes.precision.form_costs import Copies, WrittenCopy
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import everywhere, unit_forms
@@ -64,7 +64,7 @@ def choose(
     name_operators(graph)
     asked = ask(Graph(plain_model(graph)), target, *rules)
     question = form_question(asked, unit_forms(asked.graph, target))
-    copies = {form: written_copy(graph, target, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
+    copies = {form: written_copies(graph, question, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
     least = _least_cosine(target)
@@ -112,7 +112,7 @@ def _choices(question: FormQuestion) -> int:
     return sum(bool(question.forms(k)) for k in range(len(question.units)))
 
 
-def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, WrittenCopy], key: str) -> Losses:
+def _losses(question: FormQuestion, judge: Judge, copies: Copies, key: str) -> Losses:
     kept, found = kept_losses(key), dict[tuple[int, FormName], float]()
     wanted = [(unit, form) for unit in range(len(question.units)) for form in question.forms(unit) if form in copies]
     for number, (unit, form) in enumerate(wanted, 1):
@@ -126,11 +126,18 @@ def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, Writ
     return found
 
 
-def written_copy(graph: Graph, target: Target, rules: Rules, form: FormName, ranges: Mapping[str, Range]) -> WrittenCopy:
-    """The graph in one form, which tells what each unit costs in it."""
-    copy = Graph(plain_model(graph))
-    quantise(copy, everywhere(copy, target, form), ranges)
-    return WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
+def written_copies(
+    graph: Graph, question: FormQuestion, rules: Rules, form: FormName, ranges: Mapping[str, Range]
+) -> tuple[WrittenCopy, ...]:
+    """The graph in one form as each device takes it, which tells what units cost in it. `question`: about the graph."""
+    target, made = question.asked.target, dict[frozenset[tuple[str, Form]], WrittenCopy]()
+    each = [frozenset(forms.items()) for forms in everywhere(question.asked.graph, target, question.offered, form)]
+    for forms in each:
+        if forms not in made:
+            copy = Graph(plain_model(graph))
+            quantise(copy, dict(forms), ranges)
+            made[forms] = WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
+    return tuple(made[forms] for forms in each)
 
 
 def _used(question: FormQuestion, form: FormName) -> bool:

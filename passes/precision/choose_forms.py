@@ -17,7 +17,7 @@ from ..place.place_operators import RouteTimes, build_problem, device_sets, gath
 from ..place.placed import DeviceAnswers
 from ..solve.problem import Net, Option, Problem, Unit
 from ..solve.solve import Solution, solve
-from .form_costs import WrittenCopy, change_seconds
+from .form_costs import Copies, change_seconds
 from .unit_forms import UnitForms, without_idle_moves
 
 FLOAT: FormName = "fp32"
@@ -109,7 +109,7 @@ def _offered_names(offered: UnitForms, tensor: str) -> frozenset[tuple[str, Form
     return frozenset((device, form.name) for device, forms in offered.get(tensor, {}).items() for form in forms)
 
 
-def form_problem(question: FormQuestion, copies: Mapping[FormName, WrittenCopy], losses: Losses) -> tuple[Problem, OptionForms]:
+def form_problem(question: FormQuestion, copies: Copies, losses: Losses) -> tuple[Problem, OptionForms]:
     """The problem, and for every unit and device the form of each option."""
     plain, crossing = build_problem(question.asked, question.units, ()), route_times(question.asked.target)
     units, names = [], []
@@ -154,9 +154,7 @@ def floats_alone(stated: tuple[Problem, OptionForms]) -> tuple[Problem, OptionFo
     return replace(problem, units=units), [[[FLOAT] * len(on) for on in each] for each in kept]
 
 
-def _options(
-    question: FormQuestion, copies: Mapping[FormName, WrittenCopy], losses: Losses, number: int, column: int, unit: Unit
-) -> list[tuple[FormName, Option]]:
+def _options(question: FormQuestion, copies: Copies, losses: Losses, number: int, column: int, unit: Unit) -> list[tuple[FormName, Option]]:
     """The fastest first; none where the device runs the unit in no form."""
     device = question.asked.target.devices[column]
     plain = unit.seconds[column]
@@ -168,11 +166,12 @@ def _options(
         lost = losses.get((number, "fp16"), 0.0) if question.rounds(number, column) else 0.0
         found.append((FLOAT, Option(plain, lost**2)))
     for name in (name for name in allowed if name != FLOAT and name in copies):
-        members = copies[name].members(names)
-        seconds = copies[name].seconds(members, column)
+        copy = copies[name][column]
+        members = copy.members(names)
+        seconds = copy.seconds(members, column)
         if seconds is not None and members:
             place = PLACE[allowed[name].activations]
-            found.append((name, Option(seconds, losses.get((number, name), 0.0) ** 2, copies[name].weight_bytes(members), place)))
+            found.append((name, Option(seconds, losses.get((number, name), 0.0) ** 2, copy.weight_bytes(members), place)))
     return sorted(found, key=lambda pair: pair[1].seconds)
 
 

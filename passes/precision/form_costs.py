@@ -6,13 +6,15 @@ charge once the choice is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ...targets.calibrated_cost import kernel_time
+from ...targets.dtypes import ELEMENT
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
+from ...targets.precision import FormName
 from ...targets.support import Yes, supports
 from ..place.placed import DeviceAnswers
 from ..place.unit_time import unit_time
@@ -60,6 +62,10 @@ class WrittenCopy:
         return sum(graph.tensor(name).bytes or 0 for name in read)
 
 
+Copies = Mapping[FormName, Sequence[WrittenCopy]]
+"""By form and device, the graph as far as possible in the form as that device takes it."""
+
+
 def change_seconds(target: Target, device: Device, tensor: TensorView, before: str, after: str) -> float | None:
     """Seconds that a device takes to bring a tensor of floats from one dtype into another, by way of fp32; None where it cannot."""
     if before == after:
@@ -93,7 +99,7 @@ def _view(operator: str, source: TensorView, result: TensorView) -> OperatorView
         {"input": source} if grid is None else {grid[0]: source, grid[1]: scale, grid[2]: replace(scale, dtype=_integer(source, result))}
     )
     outputs = {"output" if grid is None else "y": result}
-    attributes = {"saturate": 1} if operator == INTO else {}
+    attributes = {"saturate": 1} if operator == INTO else {"to": ELEMENT[result.dtype]} if operator == "Cast" else {}
     return OperatorView("", "", operator, GRID, attributes, inputs, outputs, has_body=False, functions=frozenset())
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoglmc.compiler.hw.load_target import load_target
-from autoglmc.compiler.precision.choose import COST_FORMS, name_operators, written_copy
+from autoglmc.compiler.precision.choose import COST_FORMS, name_operators, written_copies
 from autoglmc.compiler.precision.plain_model import plain_model
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.place.place_operators import ask, state
@@ -66,7 +66,7 @@ def counted_and_placed(graph: Graph, name: str, device: int, seed: int) -> tuple
     ranges |= {node.outputs[0]: Range(0.0, 1.0) for node in graph.nodes if node.operator == "Relu"}
     asked = ask(Graph(plain_model(graph)), target, (), {})
     question = form_question(asked, unit_forms(asked.graph, target))
-    problem, names = form_problem(question, {form: written_copy(graph, target, ((), {}), form, ranges) for form in COST_FORMS}, {})
+    problem, names = form_problem(question, {form: written_copies(graph, question, ((), {}), form, ranges) for form in COST_FORMS}, {})
     random = np.random.default_rng(seed)
     options = [int(random.integers(len(row[device]))) if row[device] else 0 for row in names]
     chosen = tuple(row[device][k] if row[device] else "" for row, k in zip(names, options, strict=True))
