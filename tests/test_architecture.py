@@ -152,6 +152,7 @@ DATA_IN_FOLDERS = {
     "compiler/calibrate/measure": "compiler/calibrate",
     "compiler/calibrate/profiles": "compiler/calibrate",
     "compiler/commands/line": "compiler/commands",
+    "compiler/report/sweeps": "compiler/report",
     "passes/place/memory": "passes/place",
     "compiler/devices/mil": "compiler/devices",
     "compiler/load/contrib_types": "compiler/load",

@@ -31,7 +31,8 @@ def print_benched(record: BenchRecord, quiet: bool = False) -> None:
     say(screen, "latency", [_latency(record.seconds) + mark, *_beside(record)])
     say(screen, "speed", [f"{record.frames_per_second:.1f} runs a second, one after the other{mark}"])
     cold = record.cold_start
-    say(screen, "cold", [f"{time(cold.total)} from start to first outputs: loaded in {time(cold.load)}, first run {time(cold.first_run)}{mark}"])
+    parts = f"loaded in {time(cold.load)}, first run {time(cold.first_run)}"
+    say(screen, "cold", [f"{time(cold.total)} from start to first outputs: {parts}{mark}"])
     say(screen, "memory", [_memory(record) + mark])
 
 
