@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from .commands.bench import bench_command
 from .commands.cache import cache_command
 from .commands.calibrate import calibrate_command
 from .commands.check import check_command
@@ -49,6 +50,7 @@ def autoglmc() -> None:
 for command in (
     compile_command,
     run_command,
+    bench_command,
     verify_command,
     check_command,
     targets_command,

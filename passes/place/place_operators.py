@@ -104,7 +104,7 @@ def tied(asked: DeviceAnswers) -> list[tuple[int, int]]:
     """Edges inside quantised units and kernel chains of any device, and from what is constant to its reader."""
     pairs = dict.fromkeys([*ties(asked.graph, asked.nodes), *constant_ties(asked.graph, asked.nodes)])
     for device in asked.target.devices:
-        for group in group_kernels(asked.nodes, device.kernels, reader_in(asked.graph)):
+        for group in group_kernels(asked.nodes, device.kernels, reader_in(asked.graph, device)):
             for a, b in pairwise(group):
                 pairs[asked.number[id(a)], asked.number[id(b)]] = None
     return list(pairs)

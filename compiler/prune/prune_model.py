@@ -1,0 +1,115 @@
+"""From a float model to a smaller one: channels and heads of the smallest magnitude removed from the graph, once it is recovered and
+simplified (a normalisation is in the weights then, and attention is one operator)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ...passes.graph.graph import Graph
+from ...passes.prune.groups import Group, channels_in, groups_of, reason
+from ...passes.prune.remove import remove
+from ...passes.prune.spread import Spread
+from ...passes.prune.turns import spread_of
+from ...passes.prune.unshare import unshare
+from ...targets.model import Target
+from ..bundle.pruning_record import PrunedLayerRecord, PruningRecord
+from ..errors import UsageError
+from ..load.load_model import LoadedModel
+from ..load.source import MemoryModel
+from ..pipeline.run_passes import Stage, run_passes
+from ..plan.plan_model import start
+from ..precision.calibration_data import CalibrationData, census, open_data
+from ..precision.plain_model import plain_model
+from ..precision.quantise_model import SIMPLE, input_types, weight_bytes
+from ..precision.split import Split
+from .layers import Layers, layers_of
+from .rates import gone
+from .request import PruneRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedModel:
+    """A model without some of its channels and heads."""
+
+    model: MemoryModel
+    record: PruningRecord
+    """Without the seconds, which plans show, and the accuracy, which the bundle's own run shows."""
+    data: CalibrationData | None
+    split: Split | None
+    notes: tuple[str, ...]
+
+
+def prune_model(
+    loaded: LoadedModel,
+    target: Target,
+    request: PruneRequest,
+    stage: Stage,
+    without: frozenset[str] = frozenset(),
+) -> PrunedModel:
+    """The model as `request` asks for it. Raises UsageError for a layer that the model does not have or that cannot be pruned, for a model
+    in which nothing can, and for data that does not fit."""
+    where = str(loaded.source)
+    with stage("graph"):
+        work = start(loaded, target, without=without)
+    data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
+    split = None if data is None else Split(census(data).samples, calibrates=request.rate == "auto")
+    run_passes(work, stage, until=SIMPLE)
+    with stage("prune"):
+        graph = work.graph
+        unshare(graph)
+        spread = spread_of(graph)
+        groups = groups_of(spread)
+        if not groups:
+            raise UsageError(f"nothing of the model can be pruned{_because(spread)}", where=where, help="compile it without --prune")
+        layers = layers_of(loaded.proto, spread, groups)
+        rates = _rates(layers, request)
+        before, records = weight_bytes(graph), _cut(graph, layers, rates)
+    record = PruningRecord(
+        source_sha256=loaded.sha256,
+        structured=records,
+        weight_bytes=(before, weight_bytes(graph)),
+        seconds=None,
+        samples=split.calibrating if split is not None and split.calibrates else 0,
+        accuracy=(),
+    )
+    model = MemoryModel(plain_model(graph), where)
+    return PrunedModel(model=model, record=record, data=data, split=split, notes=_notes(data, records))
+
+
+def _rates(layers: Layers, request: PruneRequest) -> list[float]:
+    """Of each group."""
+    assert request.rate != "auto"
+    rates = [request.rate] * len(layers.groups)
+    for name, rate in request.layers.items():
+        rates[layers.group(name)] = rate
+    return rates
+
+
+def _cut(graph: Graph, layers: Layers, rates: list[float]) -> tuple[PrunedLayerRecord, ...]:
+    """Takes out of the graph what goes."""
+    went = gone(layers.spread, layers.groups, rates)
+    lost = set(went.tolist())
+    remove(graph, layers.spread, lost)
+    return tuple(_record(layers, group, lost) for group in layers.groups if lost.intersection(group.roots.tolist()))
+
+
+def _record(layers: Layers, group: Group, lost: set[int]) -> PrunedLayerRecord:
+    whole = group.width if group.heads and group.channels == len(group.roots) * group.width else 1
+    left = group.channels - channels_in(layers.spread, group, lost)
+    kind: Literal["channels", "heads"] = "heads" if whole > 1 else "channels"
+    return PrunedLayerRecord(layers=layers.told(group), kind=kind, before=group.channels // whole, after=left // whole)
+
+
+def _because(spread: Spread) -> str:
+    if not spread.makers:
+        return ": it has no Conv, Gemm or MatMul with constant weights"
+    return f": of the channels of its first layer, {reason(spread, spread.makers[0])}"
+
+
+def _notes(data: CalibrationData | None, records: tuple[PrunedLayerRecord, ...]) -> tuple[str, ...]:
+    if not records:
+        return ("no layer has so many channels that one goes at these rates: the model is as it was",)
+    if data is None:
+        return ("what pruning costs in accuracy was not measured: give --calibration-data",)
+    return ()
