@@ -75,6 +75,14 @@ class FormQuestion:
         of = {tensor: _by_name(self.offered[tensor].get(device, ())) for tensor in self.tensors(unit)}
         return {tensor: forms[form] for tensor, forms in of.items() if form in forms}
 
+    def border(self, unit: int, device: str, form: FormName) -> tuple[int, int]:
+        """The places of what its first operator on floats reads and its last one writes, where those that have the form are in it."""
+        written = self.written(unit, device, form)
+        names = [n for k in self.units[unit] for n in self.asked.nodes[k].writes[:1] if self.asked.graph.tensor(n).dtype == "fp32"]
+        ends = (names[0], names[-1]) if names else ("", "")
+        first, last = (PLACE[written[name].activations] if name in written else 0 for name in ends)
+        return first, last
+
     def anywhere(self, unit: int, form: FormName) -> dict[str, Form]:
         """The unit as the first device that takes it in the form would run it."""
         devices = (device.name for device in self.asked.target.devices)
@@ -170,8 +178,9 @@ def _options(question: FormQuestion, copies: Copies, losses: Losses, number: int
         members = copy.members(names)
         seconds = copy.seconds(members, column)
         if seconds is not None and members:
-            place = PLACE[allowed[name].activations]
-            found.append((name, Option(seconds, losses.get((number, name), 0.0) ** 2, copy.weight_bytes(members), place)))
+            takes, leaves = question.border(number, device.name, name)
+            error = losses.get((number, name), 0.0) ** 2
+            found.append((name, Option(seconds, error, copy.weight_bytes(members), leaves, takes)))
     return sorted(found, key=lambda pair: pair[1].seconds)
 
 
