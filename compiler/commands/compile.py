@@ -167,7 +167,7 @@ def _pareto(quantities: str, model: Path, target: Target, options: Mapping[str, 
     """The front as a table, and with an output folder its bundles; unless `accept`, 4 where one of them is not verified."""
     from ..driver.compile_model import compile_model
     from ..driver.pareto import pareto_front, quantities_of
-    from ..report.pareto import print_front
+    from ..report.sweeps.pareto import print_front
 
     kept = {name: options[name] for name in ("shapes", "effort", "progress", "disable") if name in options}
     found, points = pareto_front(model, target, quantities_of(quantities), **kept)
