@@ -40,7 +40,7 @@ def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: ProbeResul
     fed = {value.name: values[value.name] for value in model.graph.input}
     sources = tuple(dict.fromkeys(grid.source for grid in ends.values()))
     exact, halved, noise = (evaluator.run(fed, sources, rounding).values for rounding in (unrounded, half, noisy(0)))
-    floated = float_nodes(model.graph.node)
+    floated = float_nodes(model.graph.node, program.weights)
     floats = None if floated is None else Evaluator(program_with(model, floated, program)).run(fed, sources).values
     own = run_on_cpu(model, fed)
     for name in program.outputs:

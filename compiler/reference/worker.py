@@ -146,7 +146,7 @@ class Untouched:
         from .float_source import float_nodes
         from .program import program_with
 
-        nodes = float_nodes(self._model.graph.node)
+        nodes = float_nodes(self._model.graph.node, self.program.weights)
         return None if nodes is None else Evaluator(program_with(self._model, nodes, self.program))
 
     @cached_property

@@ -26,6 +26,8 @@ MORE = 1.5
 """How much further from the float model than the quantised one a bundle may turn, and how many more elements may be far off."""
 LONGEST, FULL, NEAR_GRID = 256, 4, 1e-3
 """Places of a grid of 8 bits; how many numbers there must be for each that is taken; steps that one may be off its place."""
+ENOUGH = 6
+"""Sets that tell which are enough, however many others do not: generated inputs lie outside the ranges of some models, samples do not."""
 LOST = 0.9
 """Cosine of a quantised model with its float source below which it tells nothing: what is as far from it may be anything."""
 LOST_TERMS = Terms(largest=1e9, channel=1e9, mean=1e9, cosine=LOST, far=1.0, rounding="what quantising has left of the model")
@@ -33,15 +35,16 @@ QUANTISED = Terms(largest=2.0, channel=2.0, mean=1.25, pooled=True, rounding="wh
 
 
 def judge_beside_floats(name: str, samples: Sequence[Sample]) -> TensorDifference | None:
-    """The judgement of a tensor beside the float source; None where there is none, or the quantised model is too far from it on most sets.
-    A set on which it is, such as one far outside the range that the grids were made for, judges nobody but what is far from both."""
+    """The judgement of a tensor beside the float source; None where there is none, or where too few sets tell: those on which
+    the quantised model is near it. Another set, such as one far outside the range that the grids were made for, judges nobody but what is
+    far from both."""
     beside = [_beside(sample) for sample in samples]
     known = [sample for sample in beside if sample is not None]
     if len(known) < len(beside):
         return None
     turns = [1.0 - _cosine(sample.expected, sample.roundings[0]) for sample in known]
     told = [k for k, turn in enumerate(turns) if turn < 1.0 - LOST]
-    if 2 * len(told) < len(samples):
+    if len(told) < min(ENOUGH, len(samples) / 2):
         return None
     for k in set(range(len(samples))) - set(told):
         found = judge(name, [samples[k]], LOST_TERMS)
