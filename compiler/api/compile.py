@@ -11,6 +11,7 @@ from ...targets.model import Target
 from ..activity import Limits, limited
 from ..driver.compile_model import compile_model
 from ..inputs.samples import Given
+from ..precision.asked_accuracy import asked_accuracy
 from ..precision.request import request_of
 from ..run.bundle import Bundle
 from .arguments import arrays_of, effort_of, given_of, names_of, sizes_of, target_of
@@ -46,6 +47,7 @@ def compile(
     calibration_data: Data | None = None,
     calibration_method: str | None = None,
     save_quantized: str | os.PathLike[str] | None = None,
+    accuracy: str | Iterable[str] | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
@@ -78,6 +80,8 @@ def compile(
       "script.py:function", or dicts of arrays. Without `precision` it asks for "int8".
     - calibration_method: what ranges of tensors are: "minmax" (the default), "percentile" or "entropy".
     - save_quantized: an .onnx file to write the quantised model to, as plain ONNX.
+    - accuracy: one or several limits on how accurate the bundle has to be, by its own run: "cosine >= 0.99" or "top1 drop <= 1 %" against
+      the float model on held-out samples, "script.py:function >= 0.9" or "script.py:function drop <= 1 %" by what your function returns.
     - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
       TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
 
@@ -111,5 +115,6 @@ def compile(
             progress=progress,
             objective=objective,
             precision=request_of(precision, calibration_data, calibration_method, None if save_quantized is None else Path(save_quantized)),
+            accuracy=asked_accuracy(accuracy),
         )
     return result.bundle

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from msgspec import structs
-
-from ..bundle.manifest import Manifest
 from ..bundle.precision_record import PrecisionRecord
 from ..errors import UsageError
 from ..load.source import MemoryModel, Source
 from ..output_file import check_file_place, write_file
-from ..precision.accuracy import measure_accuracy
 from ..precision.plain_model import serialised
 from ..precision.quantise_model import QuantisedModel, quantise_model
 from ..precision.request import PrecisionRequest
@@ -41,14 +36,6 @@ class ChosenPrecision:
     def notes(self) -> tuple[str, ...]:
         return self.quantised.notes
 
-    def measured(self, folder: Path, manifest: Manifest) -> Manifest:
-        """The manifest with the accuracy of the bundle in the folder, by its own run."""
-        data, split = self.quantised.data, self.quantised.split
-        if data is None or split is None or manifest.precision is None:
-            return manifest
-        found = measure_accuracy(folder, self.source, split.judged(data), split.holds_out)
-        return structs.replace(manifest, precision=structs.replace(manifest.precision, accuracy=found))
-
 
 def check_with(request: PrecisionRequest | None, expect: object, passes: Sequence[object]) -> None:
     """Raises UsageError for what a compilation in other number formats cannot be held against or done with."""
@@ -62,11 +49,18 @@ def check_with(request: PrecisionRequest | None, expect: object, passes: Sequenc
         raise UsageError(message, help="compile without --precision and --calibration-data, or without --expect")
 
 
-def choose_precision(job: Job, request: PrecisionRequest, without: frozenset[str]) -> ChosenPrecision:
-    """The model of the job in the forms that were asked for, written where `request.save` says. Raises what `quantise_model` raises."""
+def choose_precision(job: Job, request: PrecisionRequest, without: frozenset[str], least: float) -> ChosenPrecision:
+    """The model of the job in the forms that were asked for; chosen ones within a cosine of `least`. Raises as `quantise_model` does."""
+    return ChosenPrecision(job.model, quantise_model(job.load(), job.target, request, job.clock.stage, without, least))
+
+
+def check_saved(request: PrecisionRequest) -> None:
+    """Raises UsageError where the quantised model cannot be written."""
     if request.save is not None:
         check_file_place(request.save, "the quantised model", (".onnx",), "--save-quantized")
-    made = quantise_model(job.load(), job.target, request, job.clock.stage, without)
+
+
+def save_quantised(request: PrecisionRequest, chosen: ChosenPrecision) -> None:
+    """Where `request.save` says, if it does."""
     if request.save is not None:
-        write_file(request.save, serialised(made.model.proto, request.save))
-    return ChosenPrecision(job.model, made)
+        write_file(request.save, serialised(chosen.model.proto, request.save))

@@ -20,6 +20,7 @@ from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
 from ..activity import doing
 from ..errors import Infeasible
+from .asked_accuracy import cosine_text
 from .kept_ranges import keep_losses, kept_losses
 from .losses import Judge, judge_of
 from .plain_model import plain_model
@@ -27,9 +28,13 @@ from .plain_model import plain_model
 SAMPLES = 16
 """Calibration samples that losses are measured on."""
 LEAST_COSINE = 0.99
-"""Of the float model's outputs and the chosen one's, where the target states no limit on accuracy."""
+"""Of the float model's outputs and the chosen one's, where nothing limits the accuracy."""
+ANY = 0.0
+"""Where other limits say how accurate a choice has to be: its outputs are finite, and have something in common with those of floats."""
 ROUNDS = 6
 """Choices that are measured as a whole, at most."""
+MOST = 1e3
+"""A loss that no model has."""
 NEAR = 1.1
 """Limits on the sum of losses closer than this factor are not told apart."""
 Rules = tuple[Sequence[Rewrite], Mapping[str, Sequence[Rewrite]]]
@@ -57,8 +62,10 @@ def choose(
     ranges: Mapping[str, Range],
     samples: Iterable[Mapping[str, Any]],
     key: str,
+    least: float,
 ) -> MeasuredChoice:
     """`rules`: that devices may substitute, and by family. `samples`: those that scales were made with. `key`: under which losses are kept.
+    `least`: what the cosine of the choice's outputs and the float model's has to be, on the samples.
 
     Raises Infeasible where the target's limits leave no plan in any form: floats are accurate enough."""
     _name(graph)
@@ -67,7 +74,6 @@ def choose(
     copies = {form: _copy(graph, target, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
-    least = _least_cosine(target)
     stated = form_problem(question, copies, losses)
     return _best(question, judge, lambda most: choose_forms(question, stated, most), losses, least)
 
@@ -76,7 +82,9 @@ def _best(
     question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], losses: Losses, least: float
 ) -> MeasuredChoice:
     """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough."""
-    most = (2 * (1 - least)) ** 0.5  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
+    most = (
+        (2 * (1 - least)) ** 0.5 if least > ANY else MOST
+    )  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
     low, high = 0.0, float("inf")
     best: MeasuredChoice | None = None
     tried: dict[tuple[FormName, ...], float] = {}
@@ -98,8 +106,34 @@ def _best(
         return best
     floats = solved(0.0)
     if floats is None:
-        raise Infeasible("placement", 0, 0, (), message="no placement of the operators keeps the limits in any precision")
+        raise _no_plan(question.asked.target, _closest(judge, solved, most), least)
     return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
+
+
+def _closest(judge: Judge, solved: Callable[[float], FormChoice | None], low: float) -> float | None:
+    """The cosine of the most accurate forms that keep the target's other limits; None where none do. `low`: a loss that leaves no plan."""
+    high, found = MOST, solved(MOST)
+    for _ in range(ROUNDS if found is not None else 0):
+        high = min(high, 1.0)
+        middle = (low * high) ** 0.5 if low else high / 4
+        better = solved(middle)
+        low, high, found = (middle, high, found) if better is None else (low, middle, better)
+    return None if found is None else judge.cosine(found.forms)
+
+
+def _no_plan(target: Target, cosine: float | None, least: float) -> Infeasible:
+    """Where no plan in floats keeps the target's limits. cosine: of the most accurate forms that keep them."""
+    others = [limit for limit in target.limits if limit.kind != "accuracy"]
+    where = ", ".join(str(limit.origin) for limit in others)
+    stated = ", ".join(f"`{' '.join(filter(None, (limit.kind, limit.subject)))} {limit.comparison} {limit.text}`" for limit in others)
+    if cosine is None:
+        help = "without --precision, the advice is what each limit would have to be"
+        message = f"no placement of the operators keeps {stated or 'the budgets of the memories'} in any precision"
+        return Infeasible("placement", 0, 0, (help,), message=message, where=where)
+    message = f"the most accurate forms that keep {stated} have a cosine of {cosine_text(cosine)} on the calibration samples"
+    message += f", below {least:.12g}"
+    help = f"`accuracy cosine >= {cosine_text(cosine)}`, or looser other limits"
+    return Infeasible("accuracy cosine", cosine, least, (help,), message=message, where=where)
 
 
 def _told(question: FormQuestion, choice: FormChoice, losses: Losses) -> tuple[tuple[str, FormName, float], ...]:
@@ -135,9 +169,11 @@ def _used(question: FormQuestion, form: FormName) -> bool:
     return any(form in question.forms(unit) for unit in range(len(question.units)))
 
 
-def _least_cosine(target: Target) -> float:
+def least_cosine(target: Target, others: bool = False) -> float:
+    """What a choice of forms begins with. `others`: whether other limits than on the cosine bound the accuracy."""
     stated: Sequence[float] = [limit.value for limit in target.limits if limit.kind == "accuracy" and limit.subject == "cosine"]
-    return max(stated, default=LEAST_COSINE)
+    others = others or any(limit.kind == "accuracy" and limit.subject != "cosine" for limit in target.limits)
+    return max(stated, default=ANY if others else LEAST_COSINE)
 
 
 def _name(graph: Graph) -> None:

@@ -28,7 +28,7 @@ from ..pipeline.work import Work
 from ..plan.plan_model import start
 from ..quantities import count
 from .calibration_data import CalibrationData, Census, InputType, census, open_data
-from .choose import MeasuredChoice, choose
+from .choose import LEAST_COSINE, MeasuredChoice, choose
 from .kept_ranges import keep_ranges, kept_ranges, key_of
 from .plain_model import plain_model
 from .quantised_already import check_float
@@ -50,16 +50,25 @@ class QuantisedModel:
     model: MemoryModel
     record: PrecisionRecord
     """Without the accuracy, which the bundle's own run shows."""
+    choice: MeasuredChoice | None
+    """None where one form was asked for."""
     data: CalibrationData | None
     split: Split | None
     notes: tuple[str, ...]
 
 
 def quantise_model(
-    loaded: LoadedModel, target: Target, request: PrecisionRequest, stage: Stage, without: frozenset[str] = frozenset()
+    loaded: LoadedModel,
+    target: Target,
+    request: PrecisionRequest,
+    stage: Stage,
+    without: frozenset[str] = frozenset(),
+    least: float = LEAST_COSINE,
 ) -> QuantisedModel:
-    """The model in the forms that `request` asks for. Raises UsageError for a model that is quantised already, for data that does not fit,
-    and where no operator can be written in the form on the target; ModelError where the model does not run on the data."""
+    """The model in the forms that `request` asks for; chosen ones within a cosine of `least`.
+
+    Raises UsageError for a model that is quantised already, for data that does not fit, and where no operator can be written in the form
+    on the target; ModelError where the model does not run on the data; Infeasible as `choose`."""
     where = str(loaded.source)
     with stage("graph"):
         work = start(loaded, target, without=without)
@@ -79,7 +88,7 @@ def quantise_model(
     with stage("quantise"):
         chosen = None
         if request.precision == "auto" and data is not None and found is not None:
-            chosen = _chosen(work, data, found, ranges, request.method)
+            chosen = _chosen(work, data, found, ranges, request.method, least)
             wanted = chosen.forms
         else:
             wanted = uniform(graph, target, FORM_OF[request.precision])
@@ -96,13 +105,13 @@ def quantise_model(
         weight_bytes=(before, _weight_bytes(graph)),
         accuracy=(),
     )
-    return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(split))
+    return QuantisedModel(model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=_notes(split))
 
 
-def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method) -> MeasuredChoice:
+def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method, least: float) -> MeasuredChoice:
     key = key_of(plain_model(work.graph), found.sha256, method)
     samples = Split(found.samples).calibrated(data)
-    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key)
+    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key, least)
 
 
 def _nothing_to_write(graph: Graph, target: Target, request: PrecisionRequest, where: str) -> UsageError:

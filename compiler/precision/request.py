@@ -9,12 +9,14 @@ from typing import Any, Literal, get_args
 
 from ...targets.precision import FormName
 from ..errors import UsageError, did_you_mean
+from .asked_accuracy import AskedAccuracy
 from .ranges import Method, check_method
 
 PrecisionName = Literal["fp32", "fp16", "int8", "int16", "auto"]
 PRECISIONS: tuple[PrecisionName, ...] = get_args(PrecisionName)
 FORM_OF: Mapping[PrecisionName, FormName] = {"fp32": "fp32", "fp16": "fp16", "int8": "a8w8", "int16": "a16w8"}
 """The form of every operator that a device of the target runs in it; "auto" chooses one for each."""
+GIVE_DATA = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
 Data = str | Path | Iterable[Mapping[str, Any]]
 
 
@@ -40,14 +42,24 @@ def request_of(precision: str | None, data: Data | None, method: str | None = No
         return None
     name = _checked(precision or "int8")
     if data is None and name == "auto":
-        help = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
-        raise UsageError("--precision auto needs calibration data: what each operator loses is measured on it", help=help)
+        raise UsageError("--precision auto needs calibration data: what each operator loses is measured on it", help=GIVE_DATA)
     if data is None and name.startswith("int"):
-        help = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
-        raise UsageError(f"--precision {name} needs calibration data: ranges of tensors are not known without", help=help)
+        raise UsageError(f"--precision {name} needs calibration data: ranges of tensors are not known without", help=GIVE_DATA)
     if save is not None and name == "fp32":
         raise UsageError("--precision fp32 makes no quantised model, so --save-quantized has nothing to write")
     return PrecisionRequest(precision=name, data=data, method=check_method(method or "minmax"), save=save)
+
+
+def check_measurable(asked: AskedAccuracy, request: PrecisionRequest | None, runs: bool) -> None:
+    """Raises UsageError for a limit on the accuracy that nothing would be measured for. runs: whether the bundle is run."""
+    if not asked:
+        return
+    if not runs:
+        raise UsageError("--accuracy and --no-verify exclude each other", help="the bundle's own run shows how accurate it is")
+    changed = request is not None and request.precision != "fp32"
+    without = [limit.subject for limit in asked.limits if limit.subject != "cosine" or changed]
+    if without and (request is None or request.data is None):
+        raise UsageError(f"--accuracy '{without[0]} …' needs calibration data: it is measured on samples", help=GIVE_DATA)
 
 
 def _checked(name: str) -> PrecisionName:
