@@ -24,7 +24,7 @@ Data = str | Path | Iterable[Mapping[str, Any]]
 class PrecisionRequest:
     """One of a compilation."""
 
-    precision: PrecisionName = "int8"
+    precision: PrecisionName = "auto"
     data: Data | None = None
     """Samples to calibrate with (`calibration_data.open_data`)."""
     method: Method = "minmax"
@@ -33,14 +33,14 @@ class PrecisionRequest:
 
 
 def request_of(precision: str | None, data: Data | None, method: str | None = None, save: Path | None = None) -> PrecisionRequest | None:
-    """None where nothing is asked for. Calibration data alone asks for int8. Raises UsageError for a wrong word, and for integers without
-    data."""
+    """None where nothing is asked for. Calibration data alone lets the solver choose. Raises UsageError for a wrong word, and for integers
+    without data."""
     if precision is None and data is None:
         for given, option in ((method, "--calibration-method"), (save, "--save-quantized")):
             if given is not None:
                 raise UsageError(f"{option} needs --precision or --calibration-data")
         return None
-    name = _checked(precision or "int8")
+    name = _checked(precision or "auto")
     if data is None and name == "auto":
         raise UsageError("--precision auto needs calibration data: what each operator loses is measured on it", help=GIVE_DATA)
     if data is None and name.startswith("int"):

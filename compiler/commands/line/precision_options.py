@@ -18,7 +18,7 @@ def precision_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--calibration-data",
             metavar="DATA",
             help="Inputs as the model will meet them: a folder of .npz or .npy files, one .npz of batches, or SCRIPT.py:FUNCTION "
-            "that yields dicts of arrays. Without --precision it asks for int8.",
+            "that yields dicts of arrays. A form is chosen for each operator then, unless --precision forces one.",
         ),
         click.option(
             "--precision",
