@@ -33,6 +33,7 @@ from .recover.space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOV
 from .recover.swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
 from .rule.order import in_order
 from .rule.rewrite import Rewrite
+from .simplify.coarse_masks import COARSE_MASKS
 from .simplify.fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .simplify.fold_channels_last import FOLD_CHANNELS_LAST
 from .simplify.fold_pad import FOLD_PAD
@@ -91,6 +92,7 @@ ON_FEWER_AXES: tuple[Rewrite, ...] = (LOWER_RANK,)
 SIMPLIFY: tuple[Rewrite, ...] = in_order(
     *REMOVALS,
     REMOVE_REQUANTIZE,
+    COARSE_MASKS,
     *MERGES,
     FOLD_BATCHNORM,
     FOLD_CHANNELWISE,
