@@ -12,6 +12,7 @@ from ..activity import Limits, limited
 from ..driver.compile_model import compile_model
 from ..inputs.samples import Given
 from ..precision.request import request_of
+from ..prune.request import precision_beside, prune_request
 from ..run.bundle import Bundle
 from .arguments import arrays_of, effort_of, given_of, names_of, sizes_of, target_of
 
@@ -46,6 +47,9 @@ def compile(
     calibration_data: Data | None = None,
     calibration_method: str | None = None,
     save_quantized: str | os.PathLike[str] | None = None,
+    prune: str | float | None = None,
+    prune_layers: Mapping[str, str | float] | None = None,
+    save_pruned: str | os.PathLike[str] | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
@@ -78,6 +82,10 @@ def compile(
       "script.py:function", or dicts of arrays. Without `precision` it asks for "int8".
     - calibration_method: what ranges of tensors are: "minmax" (the default), "percentile" or "entropy".
     - save_quantized: an .onnx file to write the quantised model to, as plain ONNX.
+    - prune: the share of its channels and heads that each layer loses, those of the smallest magnitude: "50%" or 0.5; "auto" takes as much
+      as calibration data allows. What is left is compiled, in the precision asked for (`bundle.manifest.pruning`).
+    - prune_layers: shares of single layers, by the name of the operator or of what it writes. save_pruned: an .onnx file to write the
+      pruned model to.
     - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
       TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
 
@@ -92,6 +100,10 @@ def compile(
     >>> bundle.run({"pixel_values": x}, emulate=True)["y"].shape
     (1, 100)
     """
+    pruned = prune_request(prune, prune_layers or {}, calibration_data, None if save_pruned is None else Path(save_pruned))
+    numbers = request_of(
+        precision_beside(pruned, precision), calibration_data, calibration_method, None if save_quantized is None else Path(save_quantized)
+    )
     with limited(Limits(time_limit)):
         result = compile_model(
             model,
@@ -110,6 +122,7 @@ def compile(
             sign=sign,
             progress=progress,
             objective=objective,
-            precision=request_of(precision, calibration_data, calibration_method, None if save_quantized is None else Path(save_quantized)),
+            precision=numbers,
+            prune=pruned,
         )
     return result.bundle

@@ -34,6 +34,7 @@ from .find_fault import find_fault, suspected_devices, unjudged_devices
 from .job import Job
 from .judge_bundle import Judged, judge_bundle
 from .optimiser_faults import Refused, find_optimiser_faults
+from .pruned import Pruned
 from .result import CompileResult
 from .route_around import notes_of
 from .search import Log, attempted
@@ -80,6 +81,8 @@ class Attempt:
     """What plans are chosen for (`passes/place/objectives.py`)."""
     precision: ChosenPrecision | None = None
     """Where the model was written in other number formats."""
+    pruned: Pruned | None = None
+    """Where channels were removed from the model."""
     diagnose: bool = True
     """Whether to find out by how much limits are broken that no plan keeps."""
 
@@ -93,7 +96,8 @@ class Attempt:
         with self.job.clock.stage("describe"):
             chosen = {index: one.settings for index, one in settings.items()}
             precision = None if self.precision is None else self.precision.record
-            described = describe(planned, attempted(state, log, "accepted"), chosen, precision)
+            pruning = None if self.pruned is None else self.pruned.record
+            described = describe(planned, attempted(state, log, "accepted"), chosen, precision, pruning)
         built = self._build(state, planned, described, settings, stages)
         if isinstance(built, Built):
             return Accepted(self._result(state, planned, built, tuple(one.decision.reason for one in settings.values())))
@@ -134,6 +138,9 @@ class Attempt:
             if self.verify and self.precision is not None:
                 with self.job.clock.stage("measure accuracy"):
                     manifest = write_manifest(staged.folder, self.precision.measured(staged.folder, manifest))
+            if self.verify and self.pruned is not None:
+                with self.job.clock.stage("measure accuracy"):
+                    manifest = write_manifest(staged.folder, self.pruned.measured(staged.folder, manifest))
             over = _too_large(state, planned, manifest)  # what was verified is part of it
             if over is None:
                 self._publish(staged)
@@ -196,6 +203,7 @@ class Attempt:
                 *left_out,
                 *self.job.notes,
                 *(self.precision.notes if self.precision is not None else ()),
+                *(self.pruned.notes if self.pruned is not None else ()),
                 *planned.loaded.notes,
                 *planned.notes,
                 *(step.reason for step in state.steps),

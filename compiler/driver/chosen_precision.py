@@ -76,11 +76,12 @@ def check_with(request: PrecisionRequest | None, expect: object, passes: Sequenc
         raise UsageError(message, help="compile without --precision and --calibration-data, or without --expect")
 
 
-def choose_precision(job: Job, request: PrecisionRequest, without: frozenset[str]) -> ChosenPrecision:
-    """The model of the job in the forms that were asked for, written where `request.save` says. Raises what `quantise_model` raises."""
+def choose_precision(job: Job, request: PrecisionRequest, without: frozenset[str], source: Source) -> ChosenPrecision:
+    """The model of the job in the forms that were asked for, written where `request.save` says. `source`: what its accuracy is measured
+    against, the float model that it was made of. Raises what `quantise_model` raises."""
     if request.save is not None:
         check_file_place(request.save, "the quantised model", (".onnx",), "--save-quantized")
     made = quantise_model(job.load(), job.target, request, job.clock.stage, without)
     if request.save is not None:
         write_file(request.save, serialised(made.model.proto, request.save))
-    return ChosenPrecision(job.model, made)
+    return ChosenPrecision(source, made)

@@ -21,6 +21,7 @@ from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
 from ..plan.check_objective import check_objective
 from ..precision.request import PrecisionRequest
+from ..prune.request import PruneRequest
 from ..reference.recall import Recalling
 from ..reference.store import default_store
 from ..surgery.apply_pass import pass_rows
@@ -33,6 +34,8 @@ from .attempt import Attempt
 from .chosen_precision import check_with, choose_precision
 from .constraints import Constraints
 from .job import Job, Progress
+from .pruned import check_pruned_with
+from .pruned import prune as prune_job
 from .result import CompileResult
 from .search import search as search_for
 from .search_budget import Meter, SearchBudget
@@ -62,6 +65,7 @@ def compile_model(
     objective: str = LATENCY,
     plan: Placement | None = None,
     precision: PrecisionRequest | None = None,
+    prune: PruneRequest | None = None,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -86,6 +90,7 @@ def compile_model(
     plan: a placement of the same model for the same target to take, as `pareto_front` gives them.
     precision: write the model in integers or fp16 first; the quantised model is compiled and verified, and the bundle's accuracy against
     the float model measured.
+    prune: remove channels and heads of the model first, by magnitude; what is left is compiled and verified, in the precision asked for.
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
@@ -101,11 +106,15 @@ def compile_model(
     check_objective(objective, job.target)
     check_asked(expect, inputs, verify)
     check_with(precision, expect, passes)
+    check_pruned_with(prune, expect, passes)
     disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
-    chosen = None
+    chosen, pruned, original = None, None, job.model
+    if prune is not None:
+        pruned = prune_job(job, prune, disabled, effort)
+        job = job.of(pruned.model)
     if precision is not None and precision.precision != "fp32":
-        chosen = choose_precision(job, precision, disabled)
+        chosen = choose_precision(job, precision, disabled, original)
         job, inputs = job.of(chosen.model), chosen.real_inputs(inputs)
     with Recalling(job.model, default_store()) as oracle:
         attempt = Attempt(
@@ -126,6 +135,7 @@ def compile_model(
             signing=signing,
             objective=objective,
             precision=chosen,
+            pruned=pruned,
         )
         first, rules = State(constraints=Constraints(disabled=disabled, plan=plan)), library_of(job.target).every
         try:

@@ -10,11 +10,11 @@ from typing import Any
 
 from ...passes.graph.graph import Graph
 from ...passes.place.place_operators import ask
-from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, form_problem, form_question
-from ...passes.precision.form_costs import WrittenCopy
+from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, floats_alone, form_problem, form_question
+from ...passes.precision.form_costs import Copies, WrittenCopy
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
-from ...passes.precision.unit_forms import uniform, unit_forms
+from ...passes.precision.unit_forms import everywhere, unit_forms
 from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
@@ -61,21 +61,27 @@ def choose(
     """`rules`: that devices may substitute, and by family. `samples`: those that scales were made with. `key`: under which losses are kept.
 
     Raises Infeasible where the target's limits leave no plan in any form: floats are accurate enough."""
-    _name(graph)
+    name_operators(graph)
     asked = ask(Graph(plain_model(graph)), target, *rules)
     question = form_question(asked, unit_forms(asked.graph, target))
-    copies = {form: _copy(graph, target, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
+    copies = {form: written_copies(graph, question, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
     least = _least_cosine(target)
     stated = form_problem(question, copies, losses)
-    return _best(question, judge, lambda most: choose_forms(question, stated, most), losses, least)
+    best = _best(question, judge, lambda most: choose_forms(question, stated, most), losses, least)
+    if best is not None:
+        return best
+    floats = choose_forms(question, floats_alone(stated), 0.0)
+    if floats is None:
+        raise Infeasible("placement", 0, 0, (), message="no placement of the operators keeps the limits in any precision")
+    return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
 
 
 def _best(
     question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], losses: Losses, least: float
-) -> MeasuredChoice:
-    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough."""
+) -> MeasuredChoice | None:
+    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough; None if none is."""
     most = (2 * (1 - least)) ** 0.5  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
     low, high = 0.0, float("inf")
     best: MeasuredChoice | None = None
@@ -94,12 +100,7 @@ def _best(
         if high <= low * NEAR or (cosine >= least and sum(one != "fp32" for one in choice.units) == _choices(question)):
             break
         most = (low * high) ** 0.5 if low and high < float("inf") else most * 2 if low else most / 2
-    if best is not None:
-        return best
-    floats = solved(0.0)
-    if floats is None:
-        raise Infeasible("placement", 0, 0, (), message="no placement of the operators keeps the limits in any precision")
-    return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
+    return best
 
 
 def _told(question: FormQuestion, choice: FormChoice, losses: Losses) -> tuple[tuple[str, FormName, float], ...]:
@@ -111,7 +112,7 @@ def _choices(question: FormQuestion) -> int:
     return sum(bool(question.forms(k)) for k in range(len(question.units)))
 
 
-def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, WrittenCopy], key: str) -> Losses:
+def _losses(question: FormQuestion, judge: Judge, copies: Copies, key: str) -> Losses:
     kept, found = kept_losses(key), dict[tuple[int, FormName], float]()
     wanted = [(unit, form) for unit in range(len(question.units)) for form in question.forms(unit) if form in copies]
     for number, (unit, form) in enumerate(wanted, 1):
@@ -125,10 +126,18 @@ def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, Writ
     return found
 
 
-def _copy(graph: Graph, target: Target, rules: Rules, form: FormName, ranges: Mapping[str, Range]) -> WrittenCopy:
-    copy = Graph(plain_model(graph))
-    quantise(copy, uniform(copy, target, form), ranges)
-    return WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
+def written_copies(
+    graph: Graph, question: FormQuestion, rules: Rules, form: FormName, ranges: Mapping[str, Range]
+) -> tuple[WrittenCopy, ...]:
+    """The graph in one form as each device takes it, which tells what units cost in it. `question`: about the graph."""
+    target, made = question.asked.target, dict[frozenset[tuple[str, Form]], WrittenCopy]()
+    each = [frozenset(forms.items()) for forms in everywhere(question.asked.graph, target, question.offered, form)]
+    for forms in each:
+        if forms not in made:
+            copy = Graph(plain_model(graph))
+            quantise(copy, dict(forms), ranges)
+            made[forms] = WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
+    return tuple(made[forms] for forms in each)
 
 
 def _used(question: FormQuestion, form: FormName) -> bool:
@@ -140,7 +149,7 @@ def _least_cosine(target: Target) -> float:
     return max(stated, default=LEAST_COSINE)
 
 
-def _name(graph: Graph) -> None:
+def name_operators(graph: Graph) -> None:
     """A name of its own for every operator: copies are compared by them."""
     seen: set[str] = set()
     for node in graph.nodes:

@@ -89,14 +89,14 @@ def quantise_model(
         forms = kept_forms(graph, wanted, ranges)
         if not forms and chosen is None:
             raise _nothing_to_write(graph, target, request, where)
-        before = _weight_bytes(graph)
+        before = weight_bytes(graph)
         quantise(graph, forms, ranges)
         model = plain_model(graph)
     record = PrecisionRecord(
         source_sha256=loaded.sha256,
         calibration=calibration,
         forms={name: form.name for name, form in sorted(forms.items())},
-        weight_bytes=(before, _weight_bytes(graph)),
+        weight_bytes=(before, weight_bytes(graph)),
         accuracy=(),
     )
     return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(split))
@@ -162,6 +162,7 @@ def _notes(split: Split | None) -> tuple[str, ...]:
     )
 
 
-def _weight_bytes(graph: Graph) -> int:
+def weight_bytes(graph: Graph) -> int:
+    """Of the constants that something reads."""
     read = {name for node in graph.nodes for name in node.reads} | set(graph.outputs)
     return sum(graph.tensor(name).bytes or 0 for name in graph.constants if name in read)

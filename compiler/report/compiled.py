@@ -14,6 +14,7 @@ from .confidence import confidence_lines, interval
 from .layout import console, print_table, say
 from .precision import precision_lines
 from .printable import printable
+from .pruning import pruning_lines
 from .quote import NO_SOURCE, SourceLines
 from .verified import print_judged, print_verdict
 
@@ -40,6 +41,8 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
     say(screen, "package", [_package(facts["package"])])
     if facts["precision"] is not None:
         say(screen, "precision", precision_lines(facts["precision"]))
+    if facts["pruning"] is not None:
+        say(screen, "pruning", pruning_lines(facts["pruning"]))
     _print_limits(screen, facts["limits"], source)
     say(screen, "rewrites", list(_rewrites(facts["rewrites"])) or ["none"], source=source)
     say(screen, "guesses", _guesses(facts["guesses"], len(facts["guesses"]) if verbose else MOST_GUESSES), source=source)

@@ -21,10 +21,11 @@ def precision_lines(facts: Facts) -> Iterator[str]:
         found = facts["calibration"]
         yield f"scales: {found['method']} of {count(found['samples'], 'sample')} (sha256 {found['sha256'][:12]}…)"
     for one in facts["accuracy"]:
-        yield _accuracy(one, len(facts["accuracy"]) > 1)
+        yield accuracy_line(one, len(facts["accuracy"]) > 1)
 
 
-def _accuracy(one: Facts, several: bool) -> str:
+def accuracy_line(one: Facts, several: bool) -> str:
+    """facts: an AccuracyRecord. several: whether its output is named."""
     samples = count(one["samples"], "held-out sample" if one["held_out"] else "calibration sample")
     mean, least = differing(one["cosine"], 1.0)[0], differing(one["least_cosine"], 1.0)[0]
     top = "" if one["top1"] is None else f", same largest element {one['top1']:.1%}"

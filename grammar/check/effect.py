@@ -66,7 +66,8 @@ def _beside_all(body: Iterable[Statement], context: Context) -> None:
         return
     for block in blocks:
         heads = [line.head for line in block.body or () if isinstance(line, Statement)]
-        if block is not everything and heads and not NARROW_INTEGERS.issuperset(block.words) and all(head.text.rpartition("::")[0] in ALL_DOMAINS for head in heads):
+        known = bool(heads) and all(head.text.rpartition("::")[0] in ALL_DOMAINS for head in heads)
+        if block is not everything and known and not NARROW_INTEGERS.issuperset(block.words):
             message, note = "this block adds nothing to `supports all`", Note("`supports all` is here", everything.head.span)
             _warn(block.head.span, message, "remove one of the two; list what it does not run in `deny { … }`", context, note)
 

@@ -17,7 +17,7 @@ from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.operators import key_of, operator_names
 from ...targets.quantised.scales import Scales
-from ...targets.support import device_dtypes, integer_dtypes
+from ...targets.support import device_dtypes, integer_dtypes, takes_all
 from ..graph.constant_cone import CARRIES, cone
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -27,6 +27,8 @@ from .scales import scales_of
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
 FORMS = CARRIES | {INTO, OUT}
 """A unit of more than one node has one of these."""
+ABSORBED = ("Relu", "Clip")
+"""What the quantisation behind it can do as well."""
 MOST = 32
 """Members of a unit; a longer run of operators between two quantisations is not a unit."""
 AnswerRow = tuple[Answer, ...]
@@ -135,7 +137,7 @@ def _settle(
     """Answers of one device for all members: computed in integers, as they stand, or refused for one member's sake."""
     integers = integer_dtypes(device)
     dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
-    if unit.whole and dtype in integers:
+    if unit.whole and dtype in integers and (not takes_all(device) or _each_quantised(graph, unit)):
         seen = [node if node.kind in (INTO, OUT) else view_of(graph, node, unit) for node in unit.members]
         inside = [
             candidates.ask_as(node, view, device, view_of(graph, node, unit, stored=True))
@@ -153,6 +155,15 @@ def _settle(
     node, refusal = refused
     why = Refusal(device.name, tuple(f"its quantised unit needs {node.kind}, and {reason}" for reason in refusal.reasons))
     return [answer if isinstance(answer, Refusal) else why for answer in here]
+
+
+def _each_quantised(graph: Graph, unit: QuantisedUnit) -> bool:
+    """Whether all that its operators compute on is dequantised for each: a runtime that runs everything in some way replaces single operators
+    with integer kernels, and leaves longer runs, and operators with an operand in floats, as they stand."""
+    stored = {name for node in unit.members if node.kind in CARRIES for name in node.writes}
+    computing = [node for node in unit.members if node.kind not in (INTO, *ABSORBED, *CARRIES)]
+    reads = (name for node in computing for name in (node.inputs[:1] if node.kind == "Resize" else node.inputs))
+    return all(name in stored or not name or not _is_float(graph, name) for name in reads)
 
 
 def either_sign(device: Device) -> Device:

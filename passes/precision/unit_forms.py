@@ -34,19 +34,30 @@ def uniform(graph: Graph, target: Target, wanted: FormName) -> dict[str, Form]:
     moves: alone it gains nothing by integers. Where every device of the target computes in floats as well, operators that are no products
     are in integers only between integers: a residual Add beside a normalisation in floats costs a transformer most of its accuracy (MiniLM
     in a8w8: cosine 0.71 with it, 0.88 without), and saves a conversion at best."""
-    offered, flexible = unit_forms(graph, target), _flexible(target)
-    order = sorted(target.devices, key=lambda device: device.name == target.host.name)
+    offered = unit_forms(graph, target)
+    found = _everywhere(graph, target, offered, wanted, "")
+    kept = _where_it_pays(graph, found) if _flexible(target) else without_idle_moves(graph, found)
+    if not FORMS[wanted].quantised or not kept:
+        return kept
+    tables = (node.writes[0] for node in graph.nodes if node.writes and _is_table(graph, node))
+    return {**kept, **{name: FORMS["w8"] for name in tables if name not in kept and _may(offered, name, "w8")}}
+
+
+def everywhere(graph: Graph, target: Target, offered: UnitForms, wanted: FormName) -> tuple[dict[str, Form], ...]:
+    """For each device, the form for every operator that some device runs in it, whether that pays or not: as that device takes it, else as
+    the first that does. Devices may want other dtypes or scales under one name."""
+    return tuple(_everywhere(graph, target, offered, wanted, device.name) for device in target.devices)
+
+
+def _everywhere(graph: Graph, target: Target, offered: UnitForms, wanted: FormName, first: str) -> dict[str, Form]:
+    order = sorted(target.devices, key=lambda device: (device.name != first, device.name == target.host.name))
     found: dict[str, Form] = {}
     for node in graph.nodes:
         forms = offered.get(node.writes[0], {}) if node.writes else {}
         form = next((form for device in order for form in forms.get(device.name, ()) if form.name == wanted), None)
         if form is not None:
             found[node.writes[0]] = form
-    kept = _where_it_pays(graph, found) if flexible else without_idle_moves(graph, found)
-    if not FORMS[wanted].quantised or not kept:
-        return kept
-    tables = (node.writes[0] for node in graph.nodes if node.writes and _is_table(graph, node))
-    return {**kept, **{name: FORMS["w8"] for name in tables if name not in kept and _may(offered, name, "w8")}}
+    return found
 
 
 def _may(offered: UnitForms, name: str, wanted: FormName) -> bool:

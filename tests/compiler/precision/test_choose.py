@@ -9,16 +9,15 @@ from onnx import helper, numpy_helper
 
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.precision import choose as choosing
-from autoglmc.compiler.precision.choose import choose
+from autoglmc.compiler.precision.choose import COST_FORMS, choose, written_copies
 from autoglmc.compiler.precision.losses import judge_of
 from autoglmc.compiler.precision.ranges import ranges_of
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.place.place_operators import ask
 from autoglmc.passes.precision.choose_forms import FLOAT, FormQuestion, OptionForms, form_problem, form_question
 from autoglmc.passes.precision.form_costs import WrittenCopy
-from autoglmc.passes.precision.quantise import quantise
 from autoglmc.passes.precision.scales import Range
-from autoglmc.passes.precision.unit_forms import uniform, unit_forms
+from autoglmc.passes.precision.unit_forms import unit_forms
 from autoglmc.passes.solve.price import price
 from autoglmc.passes.solve.problem import Problem
 from autoglmc.targets.model import Target
@@ -67,11 +66,7 @@ def ranges(model: onnx.ModelProto, seed: int) -> dict[str, Range]:
 def question_of(model: onnx.ModelProto, target: Target, found: dict[str, Range]) -> tuple[FormQuestion, Problem, OptionForms]:
     asked = ask(Graph(model), target, (), {})
     question = form_question(asked, unit_forms(asked.graph, target))
-    copies = {}
-    for form in ("fp16", "a16w8", "a8w8", "w8", "w4"):
-        copy = Graph(network_copy(model))
-        quantise(copy, uniform(copy, target, form), found)
-        copies[form] = WrittenCopy(ask(copy, target, (), {}))
+    copies = {form: written_copies(Graph(network_copy(model)), question, ((), {}), form, found) for form in COST_FORMS}
     return question, *form_problem(question, copies, {})
 
 
@@ -126,7 +121,7 @@ def test_what_must_be_exact_stays_in_floats() -> None:
     found = ranges(network_copy(model), 3)
     question, problem, names = question_of(network_copy(model), machine, found)
     losses = {(unit, form): 0.5 for unit in range(len(question.units)) for form in question.forms(unit)}
-    copies = {"a8w8": WrittenCopy(ask(Graph(network_copy(model)), machine, (), {}))}
+    copies = {"a8w8": [WrittenCopy(ask(Graph(network_copy(model)), machine, (), {}))]}
     choice = choosing.choose_forms(question, form_problem(question, copies, losses), 0.4)
     assert choice is not None and not choice.forms and set(choice.units) == {FLOAT}
     assert any("a8w8" in row for unit in names for row in unit) and problem.units
@@ -137,9 +132,7 @@ def test_a_looser_limit_is_never_slower() -> None:
     found = ranges(network_copy(model), 1)
     asked = ask(Graph(network_copy(model)), machine, (), {})
     question = form_question(asked, unit_forms(asked.graph, machine))
-    copy = Graph(network_copy(model))
-    quantise(copy, uniform(copy, machine, "a8w8"), found)
-    copies = {"a8w8": WrittenCopy(ask(copy, machine, (), {}))}
+    copies = {"a8w8": written_copies(Graph(network_copy(model)), question, ((), {}), "a8w8", found)}
     judge = judge_of(Graph(network_copy(model)), found, samples(1))
     losses = {(u, "a8w8"): judge.loss(question.anywhere(u, "a8w8")) for u in range(len(question.units)) if question.forms(u)}
     assert all(0 <= loss < 1 for loss in losses.values()) and any(losses.values())
