@@ -79,7 +79,7 @@ def quantise_model(
                 ranges = calibrated(graph, data, found, request.method)
                 calibration = CalibrationRecord(method=request.method, samples=split.calibrating, sha256=found.sha256)
     with stage("quantise"):
-        chosen = None
+        chosen, wanted = None, dict[str, Form]()
         if request.precision == "auto" and data is not None and found is not None:
             chosen = _chosen(work, data, found, ranges, request.method)
             samples = Split(found.samples).calibrated(data)
@@ -108,7 +108,7 @@ def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[st
     return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key)
 
 
-def _uniform(graph: Graph, target: Target, form: FormName) -> Mapping[str, Form]:
+def _uniform(graph: Graph, target: Target, form: FormName) -> dict[str, Form]:
     """Where activations are integers, weights of what stays in floats are too."""
     wanted = uniform(graph, target, form)
     if not FORMS[form].quantised or not wanted:
