@@ -63,6 +63,17 @@ def stored(s: Sketch) -> tuple[str, str]:
     return str(s.op("Mul", s.input(shape), weight)), weight
 
 
+def convolved(s: Sketch) -> tuple[str, str]:
+    """A convolution in floats whose weight is a dequantised constant."""
+    kind = s.pick(np.int8, np.uint8)
+    shape = (s.integer(1, 3), 2, s.pick(1, 3), s.pick(1, 3))
+    onto, axis = axes(s, shape, kind)
+    limits = np.iinfo(kind)
+    values = np.random.default_rng(s.integer(0, 9)).integers(limits.min, limits.max + 1, shape).astype(kind)
+    weight = str(s.op("DequantizeLinear", s.constant(values), *onto, **axis))
+    return str(s.op("Conv", s.input((1, 2, 4, 4), free=(0,)), weight)), weight
+
+
 def rounded_to_grid(s: Sketch) -> str:
     """Some of the values lie beyond the grid."""
     shape, kind = s.shape(0, 4), s.pick(np.int8, np.uint8, np.int16, np.uint16)
@@ -124,6 +135,7 @@ QUANTISED: Mapping[str, Entry] = {
     "remove_requantize": Entry(spell=again, dtypes=("float16", "float32"), opsets=(21, 24)),
     "gelu_table": Entry(spell=through_gelu, dtypes=("float32",), opsets=(21, 24)),
     "dequantize_weight": Entry(spell=stored, dtypes=("float16", "float32"), opsets=(21, 24), may_end=False),
+    "plain_weights": Entry(spell=convolved, dtypes=("float32",), opsets=(21, 24), may_end=False),
     "quantize_in_floats": Entry(spell=rounded_to_grid, dtypes=("float32",), opsets=(21, 24)),
     # in each term of the sums off by half a step of what DynamicQuantizeLinear rounds to
     "keep_in_floats": Entry(spell=quantised_on_the_run, dtypes=("float32",), opsets=(18, 21, 24), roundings=1 << 16),
