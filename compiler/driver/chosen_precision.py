@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from msgspec import structs
@@ -11,6 +12,7 @@ from msgspec import structs
 from ..bundle.manifest import Manifest
 from ..bundle.precision_record import PrecisionRecord
 from ..errors import UsageError
+from ..inputs.samples import Given, samples_of
 from ..load.source import MemoryModel, Source
 from ..output_file import check_file_place, write_file
 from ..precision.accuracy import measure_accuracy
@@ -18,6 +20,10 @@ from ..precision.plain_model import serialised
 from ..precision.quantise_model import QuantisedModel, quantise_model
 from ..precision.request import PrecisionRequest
 from .job import Job
+
+VERIFIED_ON = 8
+"""Samples that a bundle is compared with its model on, besides generated inputs: those lie outside the ranges of many a model, and how two
+runs of a quantised model differ there says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,14 @@ class ChosenPrecision:
     @property
     def notes(self) -> tuple[str, ...]:
         return self.quantised.notes
+
+    def real_inputs(self, inputs: Given | None) -> Given | None:
+        """What to compare the bundle on first: the caller's `inputs`, then samples of the calibration data, held out ones if there are."""
+        data, split = self.quantised.data, self.quantised.split
+        if data is None or split is None:
+            return inputs
+        judged = islice(split.judged(data), VERIFIED_ON)
+        return (*samples_of(inputs), *((f"calibration sample {number}", arrays) for number, arrays in enumerate(judged, 1)))
 
     def measured(self, folder: Path, manifest: Manifest) -> Manifest:
         """The manifest with the accuracy of the bundle in the folder, by its own run."""

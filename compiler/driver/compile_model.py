@@ -115,7 +115,7 @@ def compile_model(
         job = job.of(pruned.model)
     if precision is not None and precision.precision != "fp32":
         chosen = choose_precision(job, precision, disabled, original)
-        job = job.of(chosen.model)
+        job, inputs = job.of(chosen.model), chosen.real_inputs(inputs)
     with Recalling(job.model, default_store()) as oracle:
         attempt = Attempt(
             job=job,

@@ -19,10 +19,10 @@ from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
 from ..activity import doing
-from ..errors import Infeasible
 from .kept_ranges import keep_losses, kept_losses
 from .losses import Judge, judge_of
 from .plain_model import plain_model
+from .relaxed_choice import no_choice
 
 SAMPLES = 16
 """Calibration samples that losses are measured on."""
@@ -74,7 +74,7 @@ def choose(
         return best
     floats = choose_forms(question, floats_alone(stated), 0.0)
     if floats is None:
-        raise Infeasible("placement", 0, 0, (), message="no placement of the operators keeps the limits in any precision")
+        raise no_choice(question, stated, _most_loss(least), lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
     return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
 
 
@@ -82,14 +82,16 @@ def _best(
     question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], losses: Losses, least: float
 ) -> MeasuredChoice | None:
     """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough; None if none is."""
-    most = (2 * (1 - least)) ** 0.5  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
+    most = _most_loss(least)
     low, high = 0.0, float("inf")
     best: MeasuredChoice | None = None
     tried: dict[tuple[FormName, ...], float] = {}
     for _ in range(ROUNDS):
         choice = solved(most)
-        if choice is None:
-            break
+        if choice is None:  # within the target's limits; the sum of losses may be too cautious
+            low = most
+            most = (low * high) ** 0.5 if high < float("inf") else most * 2
+            continue
         if choice.units not in tried:
             tried[choice.units] = judge.cosine(choice.forms) if choice.forms else 1.0
         cosine = tried[choice.units]
@@ -101,6 +103,11 @@ def _best(
             break
         most = (low * high) ** 0.5 if low and high < float("inf") else most * 2 if low else most / 2
     return best
+
+
+def _most_loss(least: float) -> float:
+    """Of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2."""
+    return float((2 * (1 - least)) ** 0.5)
 
 
 def _told(question: FormQuestion, choice: FormChoice, losses: Losses) -> tuple[tuple[str, FormName, float], ...]:

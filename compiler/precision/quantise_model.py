@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
 from ...passes.precision.eligible import kept_forms
+from ...passes.precision.narrow_weights import narrow_weights
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import uniform
 from ...targets.dtypes import FLOATS
 from ...targets.model import Target
-from ...targets.precision import FORMS
+from ...targets.precision import FORMS, Form, FormName
 from ..bundle.precision_record import CalibrationRecord, PrecisionRecord
 from ..errors import UsageError
 from ..load.bind_shapes import real_inputs
@@ -30,6 +31,7 @@ from ..quantities import count
 from .calibration_data import CalibrationData, Census, InputType, census, open_data
 from .choose import MeasuredChoice, choose
 from .kept_ranges import keep_ranges, kept_ranges, key_of
+from .narrow_within import narrow_within
 from .plain_model import plain_model
 from .quantised_already import check_float
 from .ranges import Method, ranges_of
@@ -80,9 +82,10 @@ def quantise_model(
         chosen = None
         if request.precision == "auto" and data is not None and found is not None:
             chosen = _chosen(work, data, found, ranges, request.method)
-            wanted = chosen.forms
+            samples = Split(found.samples).calibrated(data)
+            wanted = narrow_within(graph, target, chosen.forms, ranges, samples, chosen.least)
         else:
-            wanted = uniform(graph, target, FORM_OF[request.precision])
+            wanted = _uniform(graph, target, FORM_OF[request.precision])
         forms = kept_forms(graph, wanted, ranges)
         if not forms and chosen is None:
             raise _nothing_to_write(graph, target, request, where)
@@ -103,6 +106,14 @@ def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[st
     key = key_of(plain_model(work.graph), found.sha256, method)
     samples = Split(found.samples).calibrated(data)
     return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key)
+
+
+def _uniform(graph: Graph, target: Target, form: FormName) -> Mapping[str, Form]:
+    """Where activations are integers, weights of what stays in floats are too."""
+    wanted = uniform(graph, target, form)
+    if not FORMS[form].quantised or not wanted:
+        return wanted
+    return {**wanted, **{name: narrow for name, (narrow, _) in narrow_weights(graph, target, wanted).items()}}
 
 
 def _nothing_to_write(graph: Graph, target: Target, request: PrecisionRequest, where: str) -> UsageError:
