@@ -8,6 +8,7 @@ from ..targets.rule_spec import RuleFacts
 from .decompose.activation import ACTIVATIONS
 from .decompose.arithmetic import ARITHMETIC
 from .decompose.attention import ATTENTION_SOFTMAX
+from .decompose.casts import CAST_BOOL
 from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
 from .decompose.lower_rank import LOWER_RANK
@@ -136,6 +137,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     ROTARY_SLICES,
     *ACTIVATIONS,
     *ARITHMETIC,
+    CAST_BOOL,
     *EXPANSIONS,
     *SHAPES,
     *POOLS,
