@@ -45,11 +45,13 @@ from .substitute.gelu_relu import RELU
 from .substitute.gelu_table import GELU_TABLE
 from .tune.activations import VECTOR_ACTIVATIONS
 from .tune.broadcast import BROADCAST
+from .tune.cast_weight import CAST_WEIGHT
 from .tune.closed_rows import KEEP_ROWS
 from .tune.flatten_attention import FLATTEN_ATTENTION
 from .tune.flatten_rows import FLATTEN
 from .tune.fold_bias import FOLD_BIAS
 from .tune.local_response import LOCAL_RESPONSE
+from .tune.packed_weights import MATMUL_BITS
 from .tune.softmax_axes import SOFTMAX
 
 PAST_GRIDS: tuple[Rewrite, ...] = (RECOVER_GELU, RECOVER_GELU_TANH)
@@ -102,7 +104,7 @@ FUSED_FOR_ORT = (*FUSE_ROTARIES, FUSE_ATTENTION, FLATTEN_ATTENTION)
 SLOW_IN_ORT = (*SOFTMAX, *BROADCAST, *VECTOR_ACTIVATIONS, LOCAL_RESPONSE)
 """Where onnxruntime's CPU has a kernel that takes several times as long as another spelling."""
 TUNE: Mapping[str, tuple[Rewrite, ...]] = {
-    "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *SLOW_IN_ORT, KEEP_ROWS, *FLATTEN)
+    "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, MATMUL_BITS, CAST_WEIGHT, *SLOW_IN_ORT, KEEP_ROWS, *FLATTEN)
 }
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
 REPEATED = frozenset({KEEP_ROWS.name})
