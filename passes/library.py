@@ -8,6 +8,7 @@ from ..targets.rule_spec import RuleFacts
 from .decompose.activation import ACTIVATIONS
 from .decompose.arithmetic import ARITHMETIC
 from .decompose.attention import ATTENTION_SOFTMAX
+from .decompose.casts import CAST_BOOL
 from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
 from .decompose.lower_rank import LOWER_RANK
@@ -33,6 +34,7 @@ from .recover.space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOV
 from .recover.swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
 from .rule.order import in_order
 from .rule.rewrite import Rewrite
+from .simplify.coarse_masks import COARSE_MASKS
 from .simplify.fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .simplify.fold_channels_last import FOLD_CHANNELS_LAST
 from .simplify.fold_pad import FOLD_PAD
@@ -91,6 +93,7 @@ ON_FEWER_AXES: tuple[Rewrite, ...] = (LOWER_RANK,)
 SIMPLIFY: tuple[Rewrite, ...] = in_order(
     *REMOVALS,
     REMOVE_REQUANTIZE,
+    COARSE_MASKS,
     *MERGES,
     FOLD_BATCHNORM,
     FOLD_CHANNELWISE,
@@ -134,6 +137,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     ROTARY_SLICES,
     *ACTIVATIONS,
     *ARITHMETIC,
+    CAST_BOOL,
     *EXPANSIONS,
     *SHAPES,
     *POOLS,

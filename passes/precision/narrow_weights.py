@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form
@@ -25,5 +26,12 @@ def narrow_weights(graph: Graph, target: Target, forms: Mapping[str, Form]) -> d
         w8 = [[form for form in own if form.name == FORMS["w8"].name] for own in devices.values()]
         size = sum(graph.tensor(node.inputs[k]).bytes or 0 for k in weight_operands(graph, node))
         if w8 and all(w8) and size >= LEAST_BYTES:
-            found[name] = (w8[0][0], size - size // 4)
+            found[name] = (_in_channels(node.operator, w8[0][0], target), size - size // 4)
     return dict(sorted(found.items(), key=lambda item: -item[1][1]))
+
+
+def _in_channels(operator: str, form: Form, target: Target) -> Form:
+    """With a scale for each channel, where that is a form of every device too: fewer scales than blocks have."""
+    lines = [[line for line in device.weights if not line.operators or operator in line.operators] for device in target.devices]
+    plain = all(any(not line.block and line.dtype == form.weights for line in own) for own in lines if own)
+    return replace(form, block=0, per_channel=True) if plain else form

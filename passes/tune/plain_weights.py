@@ -19,19 +19,20 @@ from ..rule.rewrite import Bindings, Contract, Rewrite
 
 PREPARED = frozenset({"Conv", "ConvTranspose", "LSTM", "GRU", "RNN"})
 """Operators whose constant weights onnxruntime brings into another layout when it loads a model."""
+PRODUCTS = frozenset({"MatMul", "Gemm"})
 GRIDS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
 def match(graph: Graph, node: Node) -> Bindings | None:
-    """Of fp32, and read by operators in floats alone."""
+    """Of fp32, read by one of PREPARED, and by none that takes it as it is."""
     stored, scale = node.inputs[0], node.inputs[1]
     zero = node.inputs[2] if len(node.inputs) > 2 else ""
     constants = all(name in graph.constants for name in (stored, scale, zero) if name)
     if not constants or graph.tensor(stored).dtype not in ("int8", "uint8") or graph.tensor(scale).dtype != "fp32":
         return None
-    readers = graph.users(node.outputs[0])
-    plain = all(reader.operator in PREPARED and not reader.domain and not _in_integers(graph, reader) for reader in readers)
-    if not readers or not plain or graph.is_output(node.outputs[0]) or graph.attribute(node, "block_size"):
+    readers, result = graph.users(node.outputs[0]), node.outputs[0]
+    kept = any(reader.domain or reader.operator in PRODUCTS or _in_integers(graph, reader) for reader in readers)
+    if kept or not any(reader.operator in PREPARED for reader in readers) or graph.is_output(result) or graph.attribute(node, "block_size"):
         return None
     return Bindings(node, {"zero": zero})
 
@@ -39,8 +40,11 @@ def match(graph: Graph, node: Node) -> Bindings | None:
 def _in_integers(graph: Graph, node: Node) -> bool:
     """Whether activations come or go in integers: onnxruntime then computes the whole unit in them."""
     before = graph.producer(node.inputs[0])
+    if node.kind in GRIDS:
+        return True
     behind = [user for name in node.writes for user in graph.users(name)]
-    return (before is not None and before.kind in GRIDS) or any(user.kind in GRIDS for user in behind)
+    stored = before is not None and before.kind in GRIDS and before.inputs[0] not in graph.constants
+    return stored or any(user.kind in GRIDS for user in behind)
 
 
 def build(b: Builder, found: Bindings) -> str:
