@@ -19,6 +19,7 @@ from .decompose.reshape_matmul import MATRIX
 from .decompose.rotary import ROTARY_SLICES
 from .decompose.shape import SHAPES
 from .decompose.space_to_depth import SHUFFLES
+from .decompose.weights_alone import WEIGHTS_ALONE
 from .recover.attention import FUSE_ATTENTION, RECOVER_ATTENTION
 from .recover.contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU, RECOVER_SKIP
 from .recover.gelu import RECOVER_GELU, RECOVER_GELU_TANH
@@ -32,6 +33,7 @@ from .recover.space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOV
 from .recover.swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
 from .rule.order import in_order
 from .rule.rewrite import Rewrite
+from .simplify.coarse_masks import COARSE_MASKS
 from .simplify.fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .simplify.fold_channels_last import FOLD_CHANNELS_LAST
 from .simplify.fold_pad import FOLD_PAD
@@ -83,11 +85,14 @@ OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_ATTENTION)
 """Recovered only where a device runs the operator and the whole is faster with it."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
 """A quantised model for devices that compute in floats, where the whole is faster so."""
+BESIDE_FLOATS: tuple[Rewrite, ...] = in_order(*WEIGHTS_ALONE)
+"""A quantised model for devices that compute in floats beside weights in integers, where the whole is faster so."""
 ON_FEWER_AXES: tuple[Rewrite, ...] = (LOWER_RANK,)
 """For devices with a limit on the rank, where the whole is faster so."""
 SIMPLIFY: tuple[Rewrite, ...] = in_order(
     *REMOVALS,
     REMOVE_REQUANTIZE,
+    COARSE_MASKS,
     *MERGES,
     FOLD_BATCHNORM,
     FOLD_CHANNELWISE,
@@ -144,7 +149,11 @@ SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 def every_rule() -> tuple[Rewrite, ...]:
     """Each once, in the order of the stages that use them."""
     tuning = (rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules)
-    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *ON_FEWER_AXES, *SUBSTITUTE, *tuning)}.values())
+    return tuple(
+        {
+            rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *BESIDE_FLOATS, *ON_FEWER_AXES, *SUBSTITUTE, *tuning)
+        }.values()
+    )
 
 
 def named(name: str) -> Rewrite:

@@ -29,7 +29,7 @@ from ..pipeline.work import Work
 from ..plan.plan_model import start
 from ..quantities import count
 from .calibration_data import CalibrationData, Census, InputType, census, open_data
-from .choose import MeasuredChoice, choose
+from .choose import LEAST_COSINE, MeasuredChoice, choose
 from .kept_ranges import keep_ranges, kept_ranges, key_of
 from .narrow_within import narrow_within
 from .plain_model import plain_model
@@ -52,16 +52,25 @@ class QuantisedModel:
     model: MemoryModel
     record: PrecisionRecord
     """Without the accuracy, which the bundle's own run shows."""
+    choice: MeasuredChoice | None
+    """None where one form was asked for."""
     data: CalibrationData | None
     split: Split | None
     notes: tuple[str, ...]
 
 
 def quantise_model(
-    loaded: LoadedModel, target: Target, request: PrecisionRequest, stage: Stage, without: frozenset[str] = frozenset()
+    loaded: LoadedModel,
+    target: Target,
+    request: PrecisionRequest,
+    stage: Stage,
+    without: frozenset[str] = frozenset(),
+    least: float = LEAST_COSINE,
 ) -> QuantisedModel:
-    """The model in the forms that `request` asks for. Raises UsageError for a model that is quantised already, for data that does not fit,
-    and where no operator can be written in the form on the target; ModelError where the model does not run on the data."""
+    """The model in the forms that `request` asks for; chosen ones within a cosine of `least`.
+
+    Raises UsageError for a model that is quantised already, for data that does not fit, and where no operator can be written in the form
+    on the target; ModelError where the model does not run on the data; Infeasible as `choose`."""
     where = str(loaded.source)
     with stage("graph"):
         work = start(loaded, target, without=without)
@@ -79,9 +88,10 @@ def quantise_model(
                 ranges = calibrated(graph, data, found, request.method)
                 calibration = CalibrationRecord(method=request.method, samples=split.calibrating, sha256=found.sha256)
     with stage("quantise"):
-        chosen, wanted = None, dict[str, Form]()
+        chosen: MeasuredChoice | None = None
+        wanted: Mapping[str, Form]
         if request.precision == "auto" and data is not None and found is not None:
-            chosen = _chosen(work, data, found, ranges, request.method)
+            chosen = _chosen(work, data, found, ranges, request.method, least)
             samples = Split(found.samples).calibrated(data)
             wanted = narrow_within(graph, target, chosen.forms, ranges, samples, chosen.least)
         else:
@@ -99,16 +109,16 @@ def quantise_model(
         weight_bytes=(before, weight_bytes(graph)),
         accuracy=(),
     )
-    return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(split))
+    return QuantisedModel(model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=_notes(split))
 
 
-def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method) -> MeasuredChoice:
+def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method, least: float) -> MeasuredChoice:
     key = key_of(plain_model(work.graph), found.sha256, method)
     samples = Split(found.samples).calibrated(data)
-    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key)
+    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key, least)
 
 
-def _uniform(graph: Graph, target: Target, form: FormName) -> dict[str, Form]:
+def _uniform(graph: Graph, target: Target, form: FormName) -> Mapping[str, Form]:
     """Where activations are integers, weights of what stays in floats are too."""
     wanted = uniform(graph, target, form)
     if not FORMS[form].quantised or not wanted:

@@ -40,8 +40,8 @@ QUANTISED = Terms(largest=2.0, channel=2.0, mean=1.25, pooled=True, rounding="wh
 
 def judge_in_steps(name: str, samples: Sequence[Sample]) -> TensorDifference | None:
     """The judgement of a tensor by the steps of the model's grids: the first one without a fault, else the last. None where the model has
-    no such steps, or they leave too little of it on all but a few sets. Such a set, maybe far outside the range that the grids were made
-    for, judges nobody but what is far from both."""
+    no such steps, or where too few sets tell: those of which they leave enough. Another set, such as one far outside the range that the
+    grids were made for, judges nobody but what is far from both."""
     found: TensorDifference | None = None
     for beside in (_other_steps, _without_steps):
         judged = _judged(name, samples, [beside(sample) for sample in samples])
