@@ -19,11 +19,13 @@ from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
 from ..activity import doing
+from ..bundle.precision_record import UnitRecord
 from ..errors import Infeasible
 from .asked_accuracy import cosine_text
 from .kept_ranges import keep_losses, kept_losses
 from .losses import Judge, judge_of
 from .plain_model import plain_model
+from .unit_table import UnitTable
 
 SAMPLES = 16
 """Calibration samples that losses are measured on."""
@@ -51,8 +53,8 @@ class MeasuredChoice:
     """Mean over the calibration samples that it was chosen with."""
     least: float
     """What it had to be."""
-    units: tuple[tuple[str, FormName, float], ...]
-    """Of each unit that has a choice: its first operator, the form it got, and its loss in that form."""
+    units: tuple[UnitRecord, ...]
+    """What it was made from."""
 
 
 def choose(
@@ -75,18 +77,27 @@ def choose(
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
     stated = form_problem(question, copies, losses)
-    return _best(question, judge, lambda most: choose_forms(question, stated, most), losses, least)
+
+    def made(choice: FormChoice, cosine: float, most: float) -> MeasuredChoice:
+        rows = UnitTable(question, *stated, losses, choice, most).rows()
+        return MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=rows)
+
+    return _best(question, judge, lambda most: choose_forms(question, stated, most), made, least)
 
 
 def _best(
-    question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], losses: Losses, least: float
+    question: FormQuestion,
+    judge: Judge,
+    solved: Callable[[float], FormChoice | None],
+    made: Callable[[FormChoice, float, float], MeasuredChoice],
+    least: float,
 ) -> MeasuredChoice:
     """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough."""
     most = (
         (2 * (1 - least)) ** 0.5 if least > ANY else MOST
     )  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
     low, high = 0.0, float("inf")
-    best: MeasuredChoice | None = None
+    best: tuple[FormChoice, float, float] | None = None
     tried: dict[tuple[FormName, ...], float] = {}
     for _ in range(ROUNDS):
         choice = solved(most)
@@ -96,18 +107,18 @@ def _best(
             tried[choice.units] = judge.cosine(choice.forms) if choice.forms else 1.0
         cosine = tried[choice.units]
         if cosine >= least:
-            low, best = most, MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=_told(question, choice, losses))
+            low, best = most, (choice, cosine, most)
         else:
             high = most
         if high <= low * NEAR or (cosine >= least and sum(one != "fp32" for one in choice.units) == _choices(question)):
             break
         most = (low * high) ** 0.5 if low and high < float("inf") else most * 2 if low else most / 2
     if best is not None:
-        return best
+        return made(*best)
     floats = solved(0.0)
     if floats is None:
         raise _no_plan(question.asked.target, _closest(judge, solved, most), least)
-    return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
+    return made(floats, 1.0, 0.0)
 
 
 def _closest(judge: Judge, solved: Callable[[float], FormChoice | None], low: float) -> float | None:
@@ -134,11 +145,6 @@ def _no_plan(target: Target, cosine: float | None, least: float) -> Infeasible:
     message += f", below {least:.12g}"
     help = f"`accuracy cosine >= {cosine_text(cosine)}`, or looser other limits"
     return Infeasible("accuracy cosine", cosine, least, (help,), message=message, where=where)
-
-
-def _told(question: FormQuestion, choice: FormChoice, losses: Losses) -> tuple[tuple[str, FormName, float], ...]:
-    units = [(k, form) for k, form in enumerate(choice.units) if question.forms(k)]
-    return tuple((question.asked.nodes[question.units[k][0]].name, form, losses.get((k, form), 0.0)) for k, form in units)
 
 
 def _choices(question: FormQuestion) -> int:

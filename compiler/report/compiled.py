@@ -15,6 +15,7 @@ from .layout import console, print_table, say
 from .precision import precision_lines, score_lines
 from .printable import printable
 from .quote import NO_SOURCE, SourceLines
+from .units import print_units
 from .verified import print_judged, print_verdict
 
 MOST_GUESSES = 6
@@ -39,7 +40,8 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
         say(screen, "energy", [_energy(facts["energy"])])
     say(screen, "package", [_package(facts["package"])])
     if facts["precision"] is not None:
-        say(screen, "precision", precision_lines(facts["precision"]))
+        say(screen, "precision", precision_lines(facts["precision"], facts["package"]["bytes"]))
+        print_units(screen, facts["precision"]["units"], verbose)
     if facts["scores"]:
         say(screen, "accuracy", score_lines(facts["scores"]))
     _print_limits(screen, facts["limits"], source)
