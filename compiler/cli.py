@@ -12,6 +12,7 @@ from .commands.bench import bench_command
 from .commands.cache import cache_command
 from .commands.calibrate import calibrate_command
 from .commands.check import check_command
+from .commands.compare import compare_command
 from .commands.compile import compile_command
 from .commands.completion import completion_command
 from .commands.diff import diff_command
@@ -57,6 +58,7 @@ for command in (
     rules_command,
     why_command,
     what_if_command,
+    compare_command,
     calibrate_command,
     fmt_command,
     show_command,

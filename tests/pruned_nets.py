@@ -6,10 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from autoglmc.passes.graph.graph import Graph
+from autoglmc.passes.prune.groups import Group, groups_of
 from autoglmc.passes.prune.spread import Spread
+from autoglmc.passes.prune.turns import spread_of
+from autoglmc.passes.prune.unshare import unshare
 
 
 class Net:
@@ -222,3 +226,18 @@ def silence(graph: Graph, spread: Spread, gone: set[int]) -> None:
         np.moveaxis(value, site.axis, 0)[np.isin(spread.cells.roots(cells), sorted(gone))] = 0
         graph.tensors.forget_constant(site.constant)
         graph.tensors.add_constant(site.constant, value)
+
+
+def run(model: onnx.ModelProto) -> np.ndarray:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level, options.intra_op_num_threads = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL, 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
+    return np.asarray(session.run(None, {"x": np.random.default_rng(0).standard_normal(shape).astype(np.float32)})[0])
+
+
+def groups(model: onnx.ModelProto) -> tuple[Graph, Spread, tuple[Group, ...]]:
+    graph = Graph(model)
+    unshare(graph)
+    spread = spread_of(graph)
+    return graph, spread, groups_of(spread)

@@ -126,9 +126,10 @@ ARROWS: dict[str, set[str]] = {
         "grammar/__init__.py", "grammar/words", "passes/place", "targets",
     },
     "compiler/bench": {"compiler/bundle", "compiler/devices", "compiler/run"},
-    "compiler/report": {"compiler/bench", "compiler/run", "targets"},
+    "compiler/compare": {"compiler/bench", "compiler/driver", "compiler/load", "targets"},
+    "compiler/report": {"compiler/bench", "compiler/compare", "compiler/run", "targets"},
     "compiler/commands": {
-        "compiler/bench", "compiler/cache", "compiler/calibrate",
+        "compiler/bench", "compiler/cache", "compiler/compare", "compiler/calibrate",
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
         "compiler/pipeline", "compiler/precision", "compiler/probe", "compiler/prune", "compiler/report", "compiler/run",
         "compiler/surgery",

@@ -30,6 +30,6 @@ class PruningRecord(Record, frozen=True, kw_only=True):
     seconds: tuple[Seconds, Seconds] | None
     """Predicted latency before and after, in the model's own precision; null where no plan keeps the target's limits."""
     samples: Count
-    """Of calibration data that rates were chosen on; 0 where they were given."""
+    """Of calibration data, by which channels that stay stand in for those that went, and by which rates were chosen; 0 without any."""
     accuracy: tuple[AccuracyRecord, ...]
     """Of the bundle against the model as it was given; () where it was not measured."""

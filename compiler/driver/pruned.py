@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from msgspec import structs
 
-from ..bundle.manifest import Manifest
 from ..bundle.pruning_record import PruningRecord
 from ..errors import UsageError
 from ..load.source import MemoryModel, Source
 from ..output_file import check_file_place, write_file
 from ..pipeline.run_passes import PassOptions
 from ..plan.plan_model import PlannedModel, plan_model
-from ..precision.accuracy import measure_accuracy
 from ..precision.plain_model import serialised
 from ..prune.prune_model import PrunedModel, prune_model
 from ..prune.request import PruneRequest
@@ -39,15 +36,6 @@ class Pruned:
     def notes(self) -> tuple[str, ...]:
         return self.made.notes
 
-    def measured(self, folder: Path, manifest: Manifest) -> Manifest:
-        """The manifest with the accuracy of the bundle in the folder, by its own run. Beside --precision both are one."""
-        data, split = self.made.data, self.made.split
-        if data is None or split is None or manifest.pruning is None:
-            return manifest
-        known = manifest.precision.accuracy if manifest.precision is not None else ()
-        found = known or measure_accuracy(folder, self.source, split.judged(data), split.holds_out)
-        return structs.replace(manifest, pruning=structs.replace(manifest.pruning, accuracy=found))
-
 
 def check_pruned_with(request: PruneRequest | None, expect: object, passes: object) -> None:
     """Raises UsageError for what the compilation of a pruned model cannot be held against or done with."""
@@ -67,13 +55,21 @@ def prune(job: Job, request: PruneRequest, without: frozenset[str], effort: floa
         check_file_place(request.save, "the pruned model", (".onnx",), "--save-pruned")
     with job.clock.stage("plan without pruning"):
         before = _planned(job, without, effort)
-    made = prune_model(job.load(), job.target, request, job.clock.stage, without)
+    made = prune_model(job.load(), job.target, request, job.clock.stage, without, _seconds(before))
     if request.save is not None:
         write_file(request.save, serialised(made.model.proto, request.save))
     with job.clock.stage("plan with pruning"):
         after = _planned(job.of(made.model), without, effort)
     seconds = None if before is None or after is None else (before.predicted.latency, after.predicted.latency)
     return Pruned(job.model, made, structs.replace(made.record, seconds=seconds))
+
+
+def _seconds(planned: PlannedModel | None) -> dict[str, float]:
+    """Of every operator as it is placed, by the first tensor that it writes."""
+    placement = None if planned is None else planned.work.placement
+    if placement is None:
+        return {}
+    return {node.writes[0]: time for node, time in zip(placement.question.nodes, placement.seconds, strict=True) if node.writes}
 
 
 def _planned(job: Job, without: frozenset[str], effort: float) -> PlannedModel | None:

@@ -20,8 +20,8 @@ SHORT, USUAL = 0.05, 1.0
 def no_choice(
     question: FormQuestion, stated: tuple[Problem, OptionForms], most: float, measured: Callable[[FormChoice], float], cosine: float
 ) -> Infeasible:
-    """What to raise where nothing keeps the limits with a loss of `most`: which limits contradict each other, and for each the least that it
-    would have to be while the others hold. `measured`: the cosine of a choice, which has to be `cosine`; what is not is not told."""
+    """What to raise where nothing keeps the limits with a loss of `most`: which limits contradict each other, and for each the least that
+    it would have to be while the others hold. `measured`: the cosine of a choice, which has to be `cosine`; what is not is not told."""
     problem = limited(stated, most)
     clash = conflict(problem, SHORT)
     texts = tuple(_relaxations(question, stated, problem, clash, measured, cosine))

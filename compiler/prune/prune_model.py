@@ -3,10 +3,13 @@ simplified (a normalisation is in the weights then, and attention is one operato
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
+from types import MappingProxyType
 from typing import Literal
 
-from ...passes.graph.graph import Graph
+from ...passes.prune.compensate import compensate
 from ...passes.prune.groups import Group, channels_in, groups_of, reason
 from ...passes.prune.remove import remove
 from ...passes.prune.spread import Spread
@@ -19,13 +22,24 @@ from ..load.load_model import LoadedModel
 from ..load.source import MemoryModel
 from ..pipeline.run_passes import Stage, run_passes
 from ..plan.plan_model import start
-from ..precision.calibration_data import CalibrationData, census, open_data
+from ..precision.calibration_data import CalibrationData, Sample, census, open_data
+from ..precision.kept_ranges import key_of
 from ..precision.plain_model import plain_model
 from ..precision.quantise_model import SIMPLE, input_types, weight_bytes
 from ..precision.split import Split
+from .choose_rates import choose_rates
 from .layers import Layers, layers_of
+from .moments import moments_of
 from .rates import gone
 from .request import PruneRequest
+from .savings import Savings
+from .sensitivity import judge_of
+
+LOSSES = "pruning 1"
+"""How losses are measured: others are not kept under one name with these."""
+MOST, FEWEST, JUDGING = 64, 8, 3
+"""Calibration samples that are looked at; of eight or more every third is for judging."""
+NO_SECONDS: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +60,18 @@ def prune_model(
     request: PruneRequest,
     stage: Stage,
     without: frozenset[str] = frozenset(),
+    seconds: Mapping[str, float] = NO_SECONDS,
 ) -> PrunedModel:
-    """The model as `request` asks for it. Raises UsageError for a layer that the model does not have or that cannot be pruned, for a model
-    in which nothing can, and for data that does not fit."""
+    """The model as `request` asks for it. seconds: what operators take as they are placed, by the first tensor that each writes.
+
+    Raises UsageError for a layer that the model does not have or that cannot be pruned, for a model in which nothing can, and for data that
+    does not fit; ModelError where the model does not run on the data."""
     where = str(loaded.source)
     with stage("graph"):
         work = start(loaded, target, without=without)
     data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
-    split = None if data is None else Split(census(data).samples, calibrates=request.rate == "auto")
+    found = None if data is None else census(data)
+    split = None if found is None else Split(found.samples)
     run_passes(work, stage, until=SIMPLE)
     with stage("prune"):
         graph = work.graph
@@ -63,35 +81,42 @@ def prune_model(
         if not groups:
             raise UsageError(f"nothing of the model can be pruned{_because(spread)}", where=where, help="compile it without --prune")
         layers = layers_of(loaded.proto, spread, groups)
-        rates = _rates(layers, request)
-        before, records = weight_bytes(graph), _cut(graph, layers, rates)
+        asked = {layers.group(name): rate for name, rate in request.layers.items()}
+        fitting, judging = _parts(data, split)
+        moments = moments_of(graph, spread, fitting) if fitting else {}
+        if request.rate != "auto":
+            rates = [asked.get(k, request.rate) for k in range(len(groups))]
+        else:
+            assert found is not None
+            judge = judge_of(graph, spread, judging, moments)
+            key = key_of(plain_model(graph), found.sha256, LOSSES)
+            rates = choose_rates(judge, groups, asked, Savings(spread, seconds), target, key)
+        before, went = weight_bytes(graph), gone(spread, groups, rates)
+        compensate(graph, spread, went, moments)
+        lost = set(went.tolist())
+        remove(graph, spread, lost)
+        records = tuple(_record(layers, group, lost) for group in groups if lost.intersection(group.roots.tolist()))
     record = PruningRecord(
         source_sha256=loaded.sha256,
         structured=records,
         weight_bytes=(before, weight_bytes(graph)),
         seconds=None,
-        samples=split.calibrating if split is not None and split.calibrates else 0,
+        samples=split.calibrating if split is not None else 0,
         accuracy=(),
     )
     model = MemoryModel(plain_model(graph), where)
     return PrunedModel(model=model, record=record, data=data, split=split, notes=_notes(data, records))
 
 
-def _rates(layers: Layers, request: PruneRequest) -> list[float]:
-    """Of each group."""
-    assert request.rate != "auto"
-    rates = [request.rate] * len(layers.groups)
-    for name, rate in request.layers.items():
-        rates[layers.group(name)] = rate
-    return rates
-
-
-def _cut(graph: Graph, layers: Layers, rates: list[float]) -> tuple[PrunedLayerRecord, ...]:
-    """Takes out of the graph what goes."""
-    went = gone(layers.spread, layers.groups, rates)
-    lost = set(went.tolist())
-    remove(graph, layers.spread, lost)
-    return tuple(_record(layers, group, lost) for group in layers.groups if lost.intersection(group.roots.tolist()))
+def _parts(data: CalibrationData | None, split: Split | None) -> tuple[list[Sample], list[Sample]]:
+    """Samples that weights are fitted on, and those that choices are judged on: others, where there are enough: a few samples are fitted
+    better than the next ones will be."""
+    if data is None or split is None:
+        return [], []
+    samples = list(islice(split.calibrated(data), MOST))
+    if len(samples) < FEWEST:
+        return samples, samples
+    return [one for k, one in enumerate(samples) if k % JUDGING], samples[::JUDGING]
 
 
 def _record(layers: Layers, group: Group, lost: set[int]) -> PrunedLayerRecord:

@@ -52,8 +52,8 @@ class FormQuestion:
         return [name for name in FORMS if name in names and name != FLOAT]
 
     def on(self, unit: int, device: str) -> dict[FormName, Form]:
-        """Forms other than fp32 that the device takes the unit in, preferred ones first; of one name the first. What has no such form stays as
-        it is."""
+        """Forms other than fp32 that the device takes the unit in, preferred ones first; of one name the first. What has no such form
+        stays as it is."""
         found: dict[FormName, Form] = {}
         for tensor in self.tensors(unit):
             for form in self.offered[tensor].get(device, ()):

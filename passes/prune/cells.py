@@ -70,7 +70,7 @@ class Cells:
 
     def free(self, cells: np.ndarray) -> np.ndarray:
         """Whether each can be removed."""
-        return np.logical_not(self._fixed[self.roots(cells)])
+        return np.asarray(~self._fixed[self.roots(cells)])
 
     def why(self, cell: int) -> str:
         """What fixes it; "" where nothing does."""

@@ -42,7 +42,7 @@ def test_no_one_form_for_all_is_faster_and_as_accurate(seed: int, target: str, m
         return choice
 
     monkeypatch.setattr(choosing, "choose_forms", kept)
-    choice = choose(Graph(network_copy(model)), machine, ((), {}), found, samples(seed), f"test {seed} {target}")
+    choice = choose(Graph(network_copy(model)), machine, ((), {}), found, samples(seed), f"test {seed} {target}", 0.99)
     assert choice.cosine >= choice.least == 0.99
     judge = judge_of(Graph(network_copy(model)), found, samples(seed))
     if choice.forms:

@@ -60,7 +60,7 @@ def test_channels_of_the_smallest_magnitude_go(model: Path, data: Path, tmp_path
     assert (48, 24) in weights and (24, 32) in weights
     assert pruning.weight_bytes == (4 * (48 * 64 + 64 * 32 + 32 + 320), 4 * (48 * 24 + 24 * 32 + 32 + 320))
     (accuracy,) = pruning.accuracy
-    assert (accuracy.samples, accuracy.held_out) == (16, True) and accuracy.least_cosine > 0.99999
+    assert (accuracy.samples, accuracy.held_out) == (4, True) and accuracy.least_cosine > 0.99999
     x = np.random.default_rng(2).standard_normal((1, 48)).astype(np.float32)
     whole = compiled(model, tmp_path / "whole").run({"x": x})
     name = next(iter(whole))
@@ -102,7 +102,7 @@ def test_the_screen_says_what_went(model: Path, data: Path, tmp_path: Path, caps
     assert cli.run(arguments) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "pruning structured, removed from the graph: 48 of 96 channels stay" in shown
-    assert "MatMul_0: 64 -> 32 channels" in shown and "smaller; predicted" in shown and "accuracy on 16 held-out samples" in shown
+    assert "MatMul_0: 64 -> 32 channels" in shown and "smaller; predicted" in shown and "accuracy on 4 held-out samples" in shown
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_the_screen_says_what_went(model: Path, data: Path, tmp_path: Path, caps
         ({"prune": "half"}, "--prune: 'half' is not a share"),
         ({"prune": "auto"}, "--prune auto needs calibration data"),
         ({"save_pruned": "p.onnx"}, "--save-pruned needs --prune"),
-        ({"prune": "50%", "prune_layers": {"MatMul_2": "30%"}}, "the model has no layer 'MatMul_2' with weights\n  help: did you mean 'MatMul_"),
+        ({"prune_layers": {"MatMul_2": "30%"}}, "the model has no layer 'MatMul_2' with weights\n  help: did you mean 'MatMul_"),
         ({"prune_layers": {"MatMul_4": "30%"}}, "no channel of the layer 'MatMul_4' can be removed: 't4_0' is an output of the model"),
         ({"prune_layers": {"MatMul_0": "-30%"}}, "--prune-layer MatMul_0: '-30%' is not a share"),
-        ({"prune": "50%", "expect": {"t4_0": np.zeros((1, 10), np.float32)}, "inputs": {"x": np.zeros((1, 48), np.float32)}}, "--expect asks for what the source framework computes"),
+        ({"prune": "50%", "expect": {"t4_0": np.zeros(10)}, "inputs": {"x": np.zeros(48)}}, "--expect asks for what the source"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_for(options: dict[str, Any], message: str, model: Path, tmp_path: Path) -> None:

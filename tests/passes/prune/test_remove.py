@@ -7,33 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pruned_nets import IMAGES, SIZE, TOKENS, Net, conv, image_net, silence, token_net
+from pruned_nets import IMAGES, SIZE, TOKENS, Net, conv, groups, image_net, run, silence, token_net
 
-from autoglmc.passes.graph.graph import Graph
-from autoglmc.passes.prune.groups import Group, groups_of, reason
+from autoglmc.passes.prune.groups import reason
 from autoglmc.passes.prune.remove import emptied, remove
-from autoglmc.passes.prune.spread import Spread
-from autoglmc.passes.prune.turns import spread_of
-from autoglmc.passes.prune.unshare import unshare
-
-
-def run(model: onnx.ModelProto) -> np.ndarray:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level, options.intra_op_num_threads = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL, 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
-    return np.asarray(session.run(None, {"x": np.random.default_rng(0).standard_normal(shape).astype(np.float32)})[0])
-
-
-def groups(model: onnx.ModelProto) -> tuple[Graph, Spread, tuple[Group, ...]]:
-    graph = Graph(model)
-    unshare(graph)
-    spread = spread_of(graph)
-    return graph, spread, groups_of(spread)
 
 
 def bytes_of(model: onnx.ModelProto) -> int:
