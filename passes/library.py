@@ -55,8 +55,9 @@ from .tune.fold_bias import FOLD_BIAS
 from .tune.local_response import LOCAL_RESPONSE
 from .tune.softmax_axes import SOFTMAX
 
-PAST_GRIDS: tuple[Rewrite, ...] = (RECOVER_GELU, RECOVER_GELU_TANH)
-"""Rules of RECOVER that also look for formulas which were quantised operator by operator: functions of one element."""
+PAST_GRIDS: tuple[Rewrite, ...] = (RECOVER_LAYERNORM, RECOVER_RMSNORM, RECOVER_GELU, RECOVER_GELU_TANH)
+"""Rules of RECOVER that also look for formulas which were quantised operator by operator. Scales and biases that are vectors in integers
+stay behind a normalisation."""
 RECOVER: tuple[Rewrite, ...] = in_order(
     RECOVER_LAYERNORM,
     RECOVER_INSTANCENORM,
