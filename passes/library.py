@@ -53,6 +53,8 @@ from .tune.flatten_attention import FLATTEN_ATTENTION
 from .tune.flatten_rows import FLATTEN
 from .tune.fold_bias import FOLD_BIAS
 from .tune.local_response import LOCAL_RESPONSE
+from .tune.packed_weights import MATMUL_BITS
+from .tune.plain_weights import PLAIN_WEIGHTS
 from .tune.softmax_axes import SOFTMAX
 
 PAST_GRIDS: tuple[Rewrite, ...] = (RECOVER_LAYERNORM, RECOVER_RMSNORM, RECOVER_GELU, RECOVER_GELU_TANH)
@@ -106,10 +108,10 @@ FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"),
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
 FUSED_FOR_ORT = (*FUSE_ROTARIES, FUSE_ATTENTION, FLATTEN_ATTENTION)
 """What onnxruntime's CPU runs faster as one operator, if the target lets its device run it."""
-SLOW_IN_ORT = (*SOFTMAX, *BROADCAST, *VECTOR_ACTIVATIONS, LOCAL_RESPONSE)
+SLOW_IN_ORT = (*SOFTMAX, *BROADCAST, *VECTOR_ACTIVATIONS, LOCAL_RESPONSE, PLAIN_WEIGHTS)
 """Where onnxruntime's CPU has a kernel that takes several times as long as another spelling."""
 TUNE: Mapping[str, tuple[Rewrite, ...]] = {
-    "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *SLOW_IN_ORT, KEEP_ROWS, *FLATTEN)
+    "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, MATMUL_BITS, *SLOW_IN_ORT, KEEP_ROWS, *FLATTEN)
 }
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
 REPEATED = frozenset({KEEP_ROWS.name})

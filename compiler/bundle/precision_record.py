@@ -30,6 +30,23 @@ class AccuracyRecord(Record, frozen=True, kw_only=True):
     least_cosine: float
     top1: float | None
     """The share of rows whose largest element is at the same place; null for an output without rows of several numbers."""
+    cosine_interval: tuple[float, float] | None = None
+    """95 %, by bootstrap over the samples; null of fewer than two."""
+    top1_interval: tuple[float, float] | None = None
+
+
+class ScoreRecord(Record, frozen=True, kw_only=True):
+    """What a function of the user's (`--accuracy script.py:function`) returned for the bundle's own run."""
+
+    script: str
+    before: float | None
+    """For the float model; null where the function compares the two itself."""
+    after: float
+    """For the bundle."""
+    samples: Positive
+    """Numbers that the function returned; a score is their mean."""
+    interval: tuple[float, float] | None = None
+    """95 %, of `after` less `before` (of `after` where that is null), by bootstrap over pairs; null of fewer than two numbers."""
 
 
 class PrecisionRecord(Record, frozen=True, kw_only=True):

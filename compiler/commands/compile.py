@@ -90,6 +90,7 @@ def compile_command(
     precision: str | None,
     calibration_data: str | None,
     calibration_method: str | None,
+    accuracy: Sequence[str],
     save_quantized: Path | None,
     prune: str | None,
     prune_layers: Sequence[str],
@@ -106,6 +107,7 @@ def compile_command(
     from ..driver.search_budget import MOST_ATTEMPTS, SearchBudget
     from ..hw.buckets import bucket_shapes
     from ..load.bind_shapes import parse_shapes
+    from ..precision.asked_accuracy import asked_accuracy
     from ..precision.request import request_of
     from ..prune.request import precision_beside, prune_request
     from ..run.array_files import read_arrays
@@ -118,6 +120,9 @@ def compile_command(
         option = "--pareto" if pareto is not None else "--stop-after"
         other, file = ("--prune", "--save-pruned") if pruned is not None else ("--precision", "--save-quantized")
         raise UsageError(f"{option} and {other} exclude each other", help=f"give it the file of {file}")
+    asked = asked_accuracy(accuracy)
+    if asked and (pareto is not None or stop_after is not None):
+        raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --accuracy exclude each other")
     if pareto is not None:
         _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
@@ -129,7 +134,7 @@ def compile_command(
         if stop_after is not None:
             facts = _stop(stop_after, model, machine, options)
         else:
-            options |= {"precision": numbers, "prune": pruned}
+            options |= {"precision": numbers, "prune": pruned, "accuracy": asked}
             options |= {"objective": objective, "expect": None if expect is None else read_arrays(expect)}
             options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required, "sign": sign}
             if pareto is not None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from msgspec import structs
 
-from ..bundle.manifest import Manifest
 from ..bundle.pruning_record import PruningRecord
 from ..errors import UsageError
 from ..load.source import MemoryModel, Source
 from ..output_file import check_file_place, write_file
 from ..pipeline.run_passes import PassOptions
 from ..plan.plan_model import PlannedModel, plan_model
-from ..precision.accuracy import measure_accuracy
 from ..precision.plain_model import serialised
 from ..prune.prune_model import PrunedModel, prune_model
 from ..prune.request import PruneRequest
@@ -38,15 +35,6 @@ class Pruned:
     @property
     def notes(self) -> tuple[str, ...]:
         return self.made.notes
-
-    def measured(self, folder: Path, manifest: Manifest) -> Manifest:
-        """The manifest with the accuracy of the bundle in the folder, by its own run. Beside --precision both are one."""
-        data, split = self.made.data, self.made.split
-        if data is None or split is None or manifest.pruning is None:
-            return manifest
-        known = manifest.precision.accuracy if manifest.precision is not None else ()
-        found = known or measure_accuracy(folder, self.source, split.judged(data), split.holds_out)
-        return structs.replace(manifest, pruning=structs.replace(manifest.pruning, accuracy=found))
 
 
 def check_pruned_with(request: PruneRequest | None, expect: object, passes: object) -> None:

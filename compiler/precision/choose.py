@@ -19,17 +19,21 @@ from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
 from ..activity import doing
-from ..errors import Infeasible
 from .kept_ranges import keep_losses, kept_losses
 from .losses import Judge, judge_of
 from .plain_model import plain_model
+from .relaxed_choice import no_choice
 
 SAMPLES = 16
 """Calibration samples that losses are measured on."""
 LEAST_COSINE = 0.99
-"""Of the float model's outputs and the chosen one's, where the target states no limit on accuracy."""
+"""Of the float model's outputs and the chosen one's, where nothing limits the accuracy."""
+ANY = 0.0
+"""Where other limits say how accurate a choice has to be: its outputs are finite, and have something in common with those of floats."""
 ROUNDS = 6
 """Choices that are measured as a whole, at most."""
+MOST = 1e3
+"""A loss that no model has."""
 NEAR = 1.1
 """Limits on the sum of losses closer than this factor are not told apart."""
 Rules = tuple[Sequence[Rewrite], Mapping[str, Sequence[Rewrite]]]
@@ -57,8 +61,10 @@ def choose(
     ranges: Mapping[str, Range],
     samples: Iterable[Mapping[str, Any]],
     key: str,
+    least: float,
 ) -> MeasuredChoice:
     """`rules`: that devices may substitute, and by family. `samples`: those that scales were made with. `key`: under which losses are kept.
+    `least`: what the cosine of the choice's outputs and the float model's has to be, on the samples.
 
     Raises Infeasible where the target's limits leave no plan in any form: floats are accurate enough."""
     name_operators(graph)
@@ -67,14 +73,13 @@ def choose(
     copies = {form: written_copies(graph, question, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
-    least = _least_cosine(target)
     stated = form_problem(question, copies, losses)
     best = _best(question, judge, lambda most: choose_forms(question, stated, most), losses, least)
     if best is not None:
         return best
     floats = choose_forms(question, floats_alone(stated), 0.0)
     if floats is None:
-        raise Infeasible("placement", 0, 0, (), message="no placement of the operators keeps the limits in any precision")
+        raise no_choice(question, stated, _most_loss(least), lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
     return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
 
 
@@ -82,14 +87,16 @@ def _best(
     question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], losses: Losses, least: float
 ) -> MeasuredChoice | None:
     """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough; None if none is."""
-    most = (2 * (1 - least)) ** 0.5  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
+    most = _most_loss(least)
     low, high = 0.0, float("inf")
     best: MeasuredChoice | None = None
     tried: dict[tuple[FormName, ...], float] = {}
     for _ in range(ROUNDS):
         choice = solved(most)
-        if choice is None:
-            break
+        if choice is None:  # within the target's limits; the sum of losses may be too cautious
+            low = most
+            most = (low * high) ** 0.5 if high < float("inf") else most * 2
+            continue
         if choice.units not in tried:
             tried[choice.units] = judge.cosine(choice.forms) if choice.forms else 1.0
         cosine = tried[choice.units]
@@ -101,6 +108,11 @@ def _best(
             break
         most = (low * high) ** 0.5 if low and high < float("inf") else most * 2 if low else most / 2
     return best
+
+
+def _most_loss(least: float) -> float:
+    """Of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2."""
+    return float((2 * (1 - least)) ** 0.5) if least > ANY else MOST
 
 
 def _told(question: FormQuestion, choice: FormChoice, losses: Losses) -> tuple[tuple[str, FormName, float], ...]:
@@ -144,9 +156,11 @@ def _used(question: FormQuestion, form: FormName) -> bool:
     return any(form in question.forms(unit) for unit in range(len(question.units)))
 
 
-def _least_cosine(target: Target) -> float:
+def least_cosine(target: Target, others: bool = False) -> float:
+    """What a choice of forms begins with. `others`: whether other limits than on the cosine bound the accuracy."""
     stated: Sequence[float] = [limit.value for limit in target.limits if limit.kind == "accuracy" and limit.subject == "cosine"]
-    return max(stated, default=LEAST_COSINE)
+    others = others or any(limit.kind == "accuracy" and limit.subject != "cosine" for limit in target.limits)
+    return max(stated, default=ANY if others else LEAST_COSINE)
 
 
 def name_operators(graph: Graph) -> None:

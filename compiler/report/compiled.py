@@ -12,7 +12,7 @@ from rich.text import Text
 from ..quantities import amount, count, margin, shown, size, time
 from .confidence import confidence_lines, interval
 from .layout import console, print_table, say
-from .precision import precision_lines
+from .precision import precision_lines, score_lines
 from .printable import printable
 from .pruning import pruning_lines
 from .quote import NO_SOURCE, SourceLines
@@ -43,6 +43,8 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
         say(screen, "precision", precision_lines(facts["precision"]))
     if facts["pruning"] is not None:
         say(screen, "pruning", pruning_lines(facts["pruning"]))
+    if facts["scores"]:
+        say(screen, "accuracy", score_lines(facts["scores"]))
     _print_limits(screen, facts["limits"], source)
     say(screen, "rewrites", list(_rewrites(facts["rewrites"])) or ["none"], source=source)
     say(screen, "guesses", _guesses(facts["guesses"], len(facts["guesses"]) if verbose else MOST_GUESSES), source=source)

@@ -30,6 +30,8 @@ MORE = 1.5
 """How much further from the float model than the quantised one a bundle may turn, and how many more elements may be far off."""
 LONGEST, FULL, NEAR_GRID = 256, 4, 1e-3
 """Places of a grid of 8 bits; how many numbers there must be for each that is taken; steps that one may be off its place."""
+ENOUGH = 6
+"""Sets that tell which are enough, however many others do not: generated inputs lie outside the ranges of some models, samples do not."""
 LOST = 0.9
 """Cosine of a quantised model with itself in other steps, or without, below which it tells nothing: what is as far off may be anything."""
 LOST_TERMS = Terms(largest=1e9, channel=1e9, mean=1e9, cosine=LOST, far=1.0, rounding="what quantising has left of the model")
@@ -38,8 +40,8 @@ QUANTISED = Terms(largest=2.0, channel=2.0, mean=1.25, pooled=True, rounding="wh
 
 def judge_in_steps(name: str, samples: Sequence[Sample]) -> TensorDifference | None:
     """The judgement of a tensor by the steps of the model's grids: the first one without a fault, else the last. None where the model has
-    no such steps, or they leave too little of it on most sets. A set on which they do, such as one far outside the range that the grids
-    were made for, judges nobody but what is far from both."""
+    no such steps, or where too few sets tell: those of which they leave enough. Another set, such as one far outside the range that the
+    grids were made for, judges nobody but what is far from both."""
     found: TensorDifference | None = None
     for beside in (_other_steps, _without_steps):
         judged = _judged(name, samples, [beside(sample) for sample in samples])
@@ -55,7 +57,7 @@ def _judged(name: str, samples: Sequence[Sample], beside: Sequence[Sample | None
         return None
     turns = [max(1.0 - _cosine(sample.expected, way) for way in sample.steps) for sample in known]
     told = [k for k, turn in enumerate(turns) if turn < 1.0 - LOST]
-    if 2 * len(told) < len(samples):
+    if len(told) < min(ENOUGH, len(samples) / 2):
         return None
     for k in set(range(len(samples))) - set(told):
         found = judge(name, [samples[k]], LOST_TERMS)

@@ -129,13 +129,21 @@ def form_problem(question: FormQuestion, copies: Copies, losses: Losses) -> tupl
     return replace(plain, units=tuple(units), nets=tuple(_in_forms(question, net, crossing) for net in plain.nets)), names
 
 
+def limited(stated: tuple[Problem, OptionForms], most_loss: float) -> Problem:
+    """The problem with a limit on what the choice may lose. `stated`: what form_problem returned."""
+    return replace(stated[0], most_error=most_loss**2)
+
+
 def choose_forms(question: FormQuestion, stated: tuple[Problem, OptionForms], most_loss: float) -> FormChoice | None:
     """The fastest plan whose loss is at most `most_loss`; None if the target's limits leave none. `stated`: what form_problem returned."""
+    problem = limited(stated, most_loss)
+    found = solve(problem, known_assignments(problem), SECONDS)
+    return None if found is None else choice_of(question, stated, found)
+
+
+def choice_of(question: FormQuestion, stated: tuple[Problem, OptionForms], found: Solution) -> FormChoice:
+    """What a solution of the problem means."""
     problem, names = stated
-    limited = replace(problem, most_error=most_loss**2)
-    found = solve(limited, known_assignments(limited), SECONDS)
-    if found is None:
-        return None
     options = found.options or (0,) * len(problem.units)
     chosen = [names[u][d][j] for u, (d, j) in enumerate(zip(found.assignment, options, strict=True))]
     forms: dict[str, Form] = {}

@@ -48,8 +48,9 @@ def _dequantize(node: MilNode) -> Any:
         return _affine(node.mb, data, _least(zero), _least(scale), axis if scale.size > 1 else 0)
     if block and data.shape[axis] % block:
         raise node.refuse(f"{data.shape[axis]} elements are no whole number of blocks of {block}, as Core ML wants them")
-    shaped = [value if block or value is None else _along(value, data.ndim, axis) for value in (scale, zero)]
-    return _blockwise(node.mb, data, *shaped)
+    if not block:
+        scale, zero = _along(scale, data.ndim, axis), None if zero is None else _along(zero, data.ndim, axis)
+    return _blockwise(node.mb, data, scale, zero)
 
 
 def turned(mb: Any, value: Any, factor: float, turn: bool) -> Any | None:
