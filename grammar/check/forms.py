@@ -59,7 +59,7 @@ def _device(device: Device) -> Found:
         yield from _preferred(line, device)
     for kept in device.precision.keeps:
         yield from _kept(kept, device)
-    for stored in device.weights:
+    for stored in (line for line in device.weights if line.activations):
         yield from _stored(stored, device)
     for lines in (device.precision.prefers, device.precision.keeps, device.weights):
         yield from _hidden(lines)

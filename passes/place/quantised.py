@@ -17,6 +17,7 @@ from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.operators import key_of, operator_names
 from ...targets.quantised.scales import Scales
+from ...targets.quantised.stored import reads_stored
 from ...targets.support import device_dtypes, integer_dtypes, takes_all
 from ..graph.constant_cone import CARRIES, cone
 from ..graph.graph import Graph
@@ -148,13 +149,32 @@ def _settle(
             free = Implementation(device.name, NATIVE, 0.0, 0, dtype, 0.0, str(device.origin))
             rest = iter(inside)
             return [next(rest) if isinstance(view, OperatorView) else free for view in seen]
-    here = [row[column] for row in rows]
+    here = _with_stored(graph, device, unit, [row[column] for row in rows])
     refused = next(((n, a) for n, a in zip(unit.members, here, strict=True) if isinstance(a, Refusal)), None)
     if refused is None:
         return here
     node, refusal = refused
     why = Refusal(device.name, tuple(f"its quantised unit needs {node.kind}, and {reason}" for reason in refusal.reasons))
     return [answer if isinstance(answer, Refusal) else why for answer in here]
+
+
+def _with_stored(graph: Graph, device: Device, unit: QuantisedUnit, here: Sequence[Answer]) -> list[Answer]:
+    """A DequantizeLinear of a weight costs nothing where the device reads the weight as it is stored, beside floats."""
+    readers = {name: node for node in unit.members for name in node.inputs}
+    answers = {id(node): answer for node, answer in zip(unit.members, here, strict=True)}
+    found: list[Answer] = []
+    for node, answer in zip(unit.members, here, strict=True):
+        reader = readers.get(node.outputs[0]) if node.kind == OUT and node.inputs[0] in graph.constants else None
+        run = None if reader is None else answers[id(reader)]
+        if isinstance(answer, Refusal) and reader is not None and isinstance(run, Implementation):
+            stored = graph.tensor(node.inputs[0]).dtype
+            view = graph.view(reader)
+            label = next(label for label, tensor in view.inputs.items() if tensor.name == node.outputs[0])
+            line = reads_stored(device, view, label, stored, scales_of(graph, node))
+            if line is not None:
+                answer = Implementation(device.name, NATIVE, 0.0, 0, stored, 0.0, str(line.origin))
+        found.append(answer)
+    return found
 
 
 def _each_quantised(graph: Graph, unit: QuantisedUnit) -> bool:
