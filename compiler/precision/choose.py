@@ -13,6 +13,7 @@ from ...passes.place.place_operators import ask
 from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, floats_alone, form_problem, form_question
 from ...passes.precision.form_costs import Copies, WrittenCopy
 from ...passes.precision.quantise import quantise
+from ...passes.precision.relax_forms import no_choice
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import everywhere, unit_forms
 from ...passes.rule.rewrite import Rewrite
@@ -22,7 +23,7 @@ from ..activity import doing
 from .kept_ranges import keep_losses, kept_losses
 from .losses import Judge, judge_of
 from .plain_model import plain_model
-from .relaxed_choice import no_choice
+from .relaxed_choice import infeasible
 
 SAMPLES = 16
 """Calibration samples that losses are measured on."""
@@ -79,7 +80,8 @@ def choose(
         return best
     floats = choose_forms(question, floats_alone(stated), 0.0)
     if floats is None:
-        raise no_choice(question, stated, _most_loss(least), lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
+        told = no_choice(question, stated, _most_loss(least))
+        raise infeasible(told, lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
     return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
 
 

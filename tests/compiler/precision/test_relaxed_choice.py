@@ -10,7 +10,7 @@ from form_nets import network, network_copy, ranges, samples
 
 from autoglmc.compiler.errors import Infeasible
 from autoglmc.compiler.hw.load_target import load_target
-from autoglmc.compiler.precision.choose import MeasuredChoice, choose
+from autoglmc.compiler.precision.choose import MeasuredChoice, choose, least_cosine
 from autoglmc.passes.graph.graph import Graph
 
 STOCK = Path(__file__).parents[3] / "targets" / "x86_cpu.hw"
@@ -24,10 +24,9 @@ def chosen(folder: Path, limits: str, seed: int = 0) -> MeasuredChoice:
     path.write_text(f"{text[:-1]}  limits {{ {limits} }}\n}}\n")
     (folder / "std").mkdir(exist_ok=True)
     (folder / "std" / "ort_cpu.hw").write_text((STOCK.parent / "std" / "ort_cpu.hw").read_text())
-    model = network(seed, 32)
-    return choose(
-        Graph(network_copy(model)), load_target(path), ((), {}), ranges(network_copy(model), seed), samples(seed), f"limits {seed}"
-    )
+    model, target = network(seed, 32), load_target(path)
+    found = ranges(network_copy(model), seed)
+    return choose(Graph(network_copy(model)), target, ((), {}), found, samples(seed), f"limits {seed}", least_cosine(target))
 
 
 LIMITS = {"latency": "latency <= 0.03 ms;", "package": "package size <= 12 KiB;"}
