@@ -158,8 +158,8 @@ def _settle(
 
 
 def _each_quantised(graph: Graph, unit: QuantisedUnit) -> bool:
-    """Whether all that its operators compute on is dequantised for each: a runtime that runs everything in some way replaces single operators
-    with integer kernels, and leaves longer runs, and operators with an operand in floats, as they stand."""
+    """Whether all that its operators compute on is dequantised for each: a runtime that runs everything in some way replaces single
+    operators with integer kernels, and leaves longer runs, and operators with an operand in floats, as they stand."""
     stored = {name for node in unit.members if node.kind in CARRIES for name in node.writes}
     computing = [node for node in unit.members if node.kind not in (INTO, *ABSORBED, *CARRIES)]
     reads = (name for node in computing for name in (node.inputs[:1] if node.kind == "Resize" else node.inputs))
