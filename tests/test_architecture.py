@@ -52,7 +52,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/solve/memory": {"passes/solve"},
     "passes/solve/limits": {"passes/solve"},
     "passes/solve/overlap": {"passes/solve"},
-    "passes/precision": {"passes/graph", "passes/place", "passes/solve", "targets"},
+    "passes/precision": {"passes/graph", "passes/place", "passes/solve", "passes/solve/limits", "targets"},
     "passes/prune": {"passes/graph", "targets"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {
