@@ -23,6 +23,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 TARGET, SOC, ARCH = "snapdragon_8gen3", "57", "75"
+NONE = 1 << 20
+"""Pieces of what is not there."""
 CARRIERS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -44,8 +46,11 @@ class Count:
 
 def by_onnxruntime(path: Path) -> Count:
     """Its own partitioning, in a process of its own: autoglmc registers the library, too, and that may be done once."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_partitioned, path).result()
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            return pool.submit(_partitioned, path).result()
+    except Exception as problem:  # of onnxruntime, which has many, or of a process that ended
+        return Count(0, 0, NONE, verified=False, reason=f"onnxruntime-qnn does not load it: {problem}"[:200])
 
 
 def _partitioned(path: Path) -> Count:
@@ -119,8 +124,10 @@ def main() -> int:
             theirs, ours = by_onnxruntime(path), by_autoglmc(path, Path(work))
             right = ours.verified and ours.share >= theirs.share and ours.segments <= theirs.segments
             held &= right
+            if not theirs.verified:
+                print(f"{model.name:18} {theirs.reason}", flush=True)
             print(
-                f"{model.name:18} {theirs.npu:8} {theirs.npu + theirs.elsewhere:5} {theirs.segments:6}  {ours.npu:8} "
+                f"{model.name:18} {theirs.npu:8} {theirs.npu + theirs.elsewhere:5} {theirs.segments % NONE:6}  {ours.npu:8} "
                 f"{ours.npu + ours.elsewhere:5} {ours.segments:6} {'yes' if ours.verified else 'no':>8} {ours.seconds:6.0f}"
                 + ("" if right else f"   FAILS {ours.reason}"),
                 flush=True,

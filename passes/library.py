@@ -8,6 +8,7 @@ from ..targets.rule_spec import RuleFacts
 from .decompose.activation import ACTIVATIONS
 from .decompose.arithmetic import ARITHMETIC
 from .decompose.attention import ATTENTION_SOFTMAX
+from .decompose.casts import CAST_BOOL
 from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
 from .decompose.lower_rank import LOWER_RANK
@@ -52,11 +53,13 @@ from .tune.flatten_attention import FLATTEN_ATTENTION
 from .tune.flatten_rows import FLATTEN
 from .tune.fold_bias import FOLD_BIAS
 from .tune.local_response import LOCAL_RESPONSE
+from .tune.packed_weights import MATMUL_BITS
 from .tune.plain_weights import PLAIN_WEIGHTS
 from .tune.softmax_axes import SOFTMAX
 
 PAST_GRIDS: tuple[Rewrite, ...] = (RECOVER_GELU, RECOVER_GELU_TANH)
-"""Rules of RECOVER that also look for formulas which were quantised operator by operator: functions of one element."""
+"""Rules of RECOVER that also look for formulas which were quantised operator by operator: functions of one element. Not normalisations,
+though they are found: on inputs beyond those that the grids were made for the grid of a variance ends, and another function is left."""
 RECOVER: tuple[Rewrite, ...] = in_order(
     RECOVER_LAYERNORM,
     RECOVER_INSTANCENORM,
@@ -105,7 +108,7 @@ FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"),
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
 FUSED_FOR_ORT = (*FUSE_ROTARIES, FUSE_ATTENTION, FLATTEN_ATTENTION)
 """What onnxruntime's CPU runs faster as one operator, if the target lets its device run it."""
-SLOW_IN_ORT = (*SOFTMAX, *BROADCAST, *VECTOR_ACTIVATIONS, LOCAL_RESPONSE, PLAIN_WEIGHTS)
+SLOW_IN_ORT = (*SOFTMAX, *BROADCAST, *VECTOR_ACTIVATIONS, LOCAL_RESPONSE, MATMUL_BITS, PLAIN_WEIGHTS)
 """Where onnxruntime's CPU has a kernel that takes several times as long as another spelling."""
 TUNE: Mapping[str, tuple[Rewrite, ...]] = {
     "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *SLOW_IN_ORT, KEEP_ROWS, *FLATTEN)
@@ -138,6 +141,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     ROTARY_SLICES,
     *ACTIVATIONS,
     *ARITHMETIC,
+    CAST_BOOL,
     *EXPANSIONS,
     *SHAPES,
     *POOLS,

@@ -52,14 +52,14 @@ class FormQuestion:
         return [name for name in FORMS if name in names and name != FLOAT]
 
     def on(self, unit: int, device: str) -> dict[FormName, Form]:
-        """Forms that the device takes the unit in, preferred ones first; of one name the first. What has no such form stays in floats."""
-        each = [_by_name(self.offered[tensor].get(device, ())) for tensor in self.tensors(unit)]
-        if not each:
-            return {FLOAT: FORMS[FLOAT]}
-        in_floats = [not {FLOAT, "fp16"}.isdisjoint(forms) for forms in each]
-        found = {name: form for forms in reversed(each) for name, form in forms.items()}
-        order = dict.fromkeys(name for forms in each for name in forms)
-        return {name: found[name] for name in order if all(name in forms or k for forms, k in zip(each, in_floats, strict=True))}
+        """Forms other than fp32 that the device takes the unit in, preferred ones first; of one name the first. What has no such form
+        stays as it is."""
+        found: dict[FormName, Form] = {}
+        for tensor in self.tensors(unit):
+            for form in self.offered[tensor].get(device, ()):
+                if form.name != FLOAT:
+                    found.setdefault(form.name, form)
+        return found
 
     def rounds(self, unit: int, column: int) -> bool:
         """Whether a device computes operators of fp32 in fp16 as they stand."""
@@ -177,11 +177,10 @@ def _options(question: FormQuestion, copies: Copies, losses: Losses, number: int
     names = [question.asked.nodes[k].name for k in question.units[number]]
     allowed = question.on(number, device.name)
     found: list[tuple[FormName, Option]] = []
-    if plain is not None and not {FLOAT, "fp16"}.isdisjoint(allowed):
-        # a device that computes fp32 in fp16 takes the operator as it stands, which no form of its own says
+    if plain is not None:
         lost = losses.get((number, "fp16"), 0.0) if question.rounds(number, column) else 0.0
         found.append((FLOAT, Option(plain, lost**2)))
-    for name in (name for name in allowed if name != FLOAT and name in copies):
+    for name in (name for name in allowed if name in copies):
         copy = copies[name][column]
         members = copy.members(names)
         seconds = copy.seconds(members, column)

@@ -76,7 +76,8 @@ class _Writer:
             twin.inputs = [name if k in floats else self._half(name) for k, name in enumerate(node.inputs)]
         else:
             for k, weight in weights_alone(self.graph, node, form).items():
-                twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight)
+                # without its zero point, which is 0: onnxruntime makes MatMulNBits only of the first of operators that share one
+                twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight, 2)
         self._new.append(twin)
         if form.quantised or form.name == HALF:
             for k, name in enumerate(node.outputs):
@@ -128,10 +129,10 @@ class _Writer:
         node = self.graph.node("DequantizeLinear", [stored, *self.constants.grid(steps)], hint=f"{name}_dequantized")
         return self._put(node, name, "fp32")
 
-    def _dequantised_weight(self, name: str, weight: Weight) -> str:
+    def _dequantised_weight(self, name: str, weight: Weight, operands: int = 3) -> str:
         attributes: dict[str, Any] = {} if weight.axis is None else {"axis": weight.axis}
         attributes |= {"block_size": weight.block} if weight.block else {}
-        node = self.graph.node("DequantizeLinear", self.constants.weight(name, weight), hint=f"{name}_dequantized", **attributes)
+        node = self.graph.node("DequantizeLinear", self.constants.weight(name, weight)[:operands], hint=f"{name}_dequantized", **attributes)
         return self._put(node, name, "fp32")
 
     def _converted(self, name: str, source: str, dtype: str) -> str:

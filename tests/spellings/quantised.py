@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 
@@ -83,6 +84,17 @@ def rounded_to_grid(s: Sketch) -> str:
     return str(s.op("DequantizeLinear", inner, *same, **axis))
 
 
+def in_blocks(s: Sketch) -> str:
+    """A product with a matrix of 4 bits, of which the last block may be shorter."""
+    block, n = s.pick(16, 32), s.integer(2, 5)
+    k, random = block * s.integer(1, 2) + s.pick(0, 4), np.random.default_rng(s.integer(0, 9))
+    scale = s.constant(random.uniform(-0.1, 0.1, (-(-k // block), n)).astype(s.dtype))
+    values = s.constant(random.integers(-8, 8, (k, n)).astype(ml_dtypes.int4))
+    zero = [s.constant(np.zeros((-(-k // block), n), ml_dtypes.int4))] if s.flip() else []
+    weight = s.once(s.op("DequantizeLinear", values, scale, *zero, axis=s.pick(0, -2), block_size=block))
+    return str(s.op("MatMul", s.input((*s.shape(0, 2), 2, k)), weight))
+
+
 def quantised_on_the_run(s: Sketch) -> str:
     """A product of what DynamicQuantizeLinear makes of an input, scaled back, the factors in any order."""
     convolved = s.flip()
@@ -135,6 +147,7 @@ QUANTISED: Mapping[str, Entry] = {
     "remove_requantize": Entry(spell=again, dtypes=("float16", "float32"), opsets=(21, 24)),
     "gelu_table": Entry(spell=through_gelu, dtypes=("float32",), opsets=(21, 24)),
     "dequantize_weight": Entry(spell=stored, dtypes=("float16", "float32"), opsets=(21, 24), may_end=False),
+    "matmul_nbits": Entry(spell=in_blocks, dtypes=("float32",), opsets=(21, 24), roundings=64),
     "plain_weights": Entry(spell=convolved, dtypes=("float32",), opsets=(21, 24), may_end=False),
     "quantize_in_floats": Entry(spell=rounded_to_grid, dtypes=("float32",), opsets=(21, 24)),
     # in each term of the sums off by half a step of what DynamicQuantizeLinear rounds to

@@ -22,6 +22,7 @@ WEIGHTS = {
     "Conv": ([(4, 3, 3, 3)], (1, 3, 8, 8), {}), "ConvTranspose": ([(3, 4, 3, 3)], (1, 3, 8, 8), {}),
     "LSTM": ([(1, 20, 6), (1, 20, 5)], (3, 1, 6), {"hidden_size": 5}), "GRU": ([(1, 15, 6), (1, 15, 5)], (3, 1, 6), {"hidden_size": 5}),
     "RNN": ([(1, 5, 6), (1, 5, 5)], (3, 1, 6), {"hidden_size": 5}), "MatMul": ([(8, 4)], (1, 3, 8, 8), {}),
+    "Gemm": ([(8, 4)], (3, 8), {}),
 }  # fmt: skip
 
 
@@ -82,8 +83,8 @@ def test_onnxruntime_is_left_with_constants(operator: str, tmp_path: Path) -> No
     assert [node.op_type for node in onnx.load(tmp_path / "executed.onnx").graph.node] == [operator]
 
 
-@pytest.mark.parametrize(("operator", "integers"), [("Conv", True), ("ConvTranspose", True), ("MatMul", False)])
-def test_units_and_products_keep_theirs(operator: str, integers: bool) -> None:
+@pytest.mark.parametrize(("operator", "integers"), [("Conv", True), ("ConvTranspose", True), ("MatMul", True), ("Gemm", True)])
+def test_units_in_integers_keep_theirs(operator: str, integers: bool) -> None:
     graph = Graph(model(operator, 0, True, False, None, integers))
     decisions = apply(graph, TUNE["ort"])
     assert "plain_weights" not in {decision.rule for decision in decisions if decision.taken}
