@@ -50,9 +50,9 @@ def networks_of(names: Sequence[str] = ()) -> list[Subject]:
 
 def fresh_of() -> list[Subject]:
     """The networks that nobody looked at; a fit never sees them."""
-    from networks.fresh import fresh_networks
+    from networks.unseen import unseen_networks
 
-    return [Subject(network=one.network, case=one.name, path=one.path(), shapes=parse_shapes(one.shapes)) for one in fresh_networks()]
+    return [Subject(network=one.network, case=one.name, path=one.path(), shapes=parse_shapes(one.shapes)) for one in unseen_networks()]
 
 
 def forms_of(names: Sequence[str]) -> list[Subject]:

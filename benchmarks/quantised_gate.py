@@ -1,6 +1,6 @@
 """Twelve quantised models on a phone's NPU: what autoglmc places there, beside what onnxruntime-qnn takes by itself.
 
-.venv-devices/bin/python benchmarks/quantised_gate.py [NAME ...] [--models FOLDER]
+.venv-devices/bin/python benchmarks/quantised_gate.py [NAME ...] [--unseen] [--models FOLDER]
 
 Counted are operators that compute: not QuantizeLinear and DequantizeLinear. Of onnxruntime-qnn, what its own partitioning of the same file
 assigns to it, with the CPU behind it and integers kept at the border, as onnxruntime reports it. Of autoglmc, what the verified bundle
@@ -92,12 +92,13 @@ def by_autoglmc(path: Path, folder: Path) -> Count:
 
 
 def main() -> int:
-    from gate_models import MODELS
+    from gate_models import MODELS, UNSEEN
 
     from autoglmc.compiler.devices.find_adapter import absence
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", help="models, by default all twelve")
+    parser.add_argument("--unseen", action="store_true", help="other networks, which nothing was tuned on")
     parser.add_argument("--models", type=Path, help="where the quantised models are kept")
     arguments = parser.parse_args()
     if lack := absence("qnn", ("htp", "soc", SOC, "arch", ARCH)):
@@ -108,7 +109,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         folder = arguments.models or Path(work)
         folder.mkdir(parents=True, exist_ok=True)
-        for model in (model for model in MODELS if not arguments.names or model.name in arguments.names):
+        for model in (model for model in (UNSEEN if arguments.unseen else MODELS) if not arguments.names or model.name in arguments.names):
             path = folder / f"{model.name}.onnx"
             try:
                 path = path if path.exists() else model.make(folder)

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 import click
 
+from .commands.bench import bench_command
 from .commands.cache import cache_command
 from .commands.calibrate import calibrate_command
 from .commands.check import check_command
+from .commands.compare import compare_command
 from .commands.compile import compile_command
 from .commands.completion import completion_command
 from .commands.diff import diff_command
@@ -49,12 +51,14 @@ def autoglmc() -> None:
 for command in (
     compile_command,
     run_command,
+    bench_command,
     verify_command,
     check_command,
     targets_command,
     rules_command,
     why_command,
     what_if_command,
+    compare_command,
     calibrate_command,
     fmt_command,
     show_command,

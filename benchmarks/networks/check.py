@@ -19,8 +19,8 @@ import onnx
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from networks import Network, networks
-from networks.fresh import fresh_networks
 from networks.run import bound, inputs_of, outputs_of, session, sizes_of
+from networks.unseen import unseen_networks
 
 LARGEST = 1e4
 """What an output may reach: more would say that activations grow from layer to layer."""
@@ -70,7 +70,7 @@ def _compiled(network: Network) -> list[str]:
 
 if __name__ == "__main__":
     wanted, wrong = sys.argv[1:], 0
-    known = (*networks(), *fresh_networks())
+    known = (*networks(), *unseen_networks())
     if unknown := set(wanted) - {network.name for network in known}:
         raise SystemExit(f"unknown: {', '.join(sorted(unknown))}")
     for network in known:

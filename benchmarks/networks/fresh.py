@@ -1,9 +1,5 @@
-"""Networks that nobody looked at while the calibration's classes were settled: `prediction.py --fresh` predicts them.
-
-They are not among `networks()`: the classes of a fit (which operators share a rate, on which conditions) were chosen by what predicts those
-best, so that splits of them are kinder than a model that a user brings. Keep these out of every fit and of every choice of classes; once
-somebody has tuned a fit with them in view, they belong into `networks()`, and others here.
-"""
+"""Networks that nobody looked at when the first classes of a calibration were settled; the fit has been changed with their errors in view
+since, so that they are among `networks()` now. Those that take their place are in `unseen.py`."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from networks import Network, networks
-from networks.fresh import fresh_networks
 from networks.run import bound, inputs_of, session, sizes_of
+from networks.unseen import unseen_networks
 
 SECONDS, FEWEST = 1.0, 5
 """How long one network is run, and at least how often."""
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="networks (default: all, fresh ones too)")
     parser.add_argument("--measure", action="store_true", help="also run each on onnxruntime")
     chosen = parser.parse_args()
-    known = {network.name: network for network in (*networks(), *fresh_networks())}
+    known = {network.name: network for network in (*networks(), *unseen_networks())}
     if unknown := sorted(set(chosen.names) - set(known)):
         parser.error(f"unknown: {', '.join(unknown)}")
     print(f"{'name':26} {'network':24} {'family':14} {'ops':>5} {'Mparams':>8} {'GFLOP':>8}{'       ms' if chosen.measure else ''}")

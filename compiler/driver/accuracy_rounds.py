@@ -177,6 +177,9 @@ def exhausted(missed: AccuracyMissed | VerifyError, precision: str, tried: int =
         ending = f"in fp32 as well: after {tried} choices of forms" if tried > 1 else "in fp32 as well"
     elif precision == "fp32":
         ending = "in fp32"
+    elif precision == "pruned":
+        ending = "without the channels that --prune removes"
+        ways.insert(0, "a smaller --prune, or --prune auto with calibration data, removes fewer")
     else:
         ending = f"in {precision}, which --precision forces"
         ways.insert(0, "--precision auto chooses forms that keep it")

@@ -35,6 +35,7 @@ from .find_fault import find_fault, suspected_devices, unjudged_devices
 from .job import Job
 from .judge_bundle import Judged, judge_bundle
 from .optimiser_faults import Refused, find_optimiser_faults
+from .pruned import Pruned
 from .result import CompileResult
 from .route_around import notes_of
 from .search import Log, attempted
@@ -81,6 +82,8 @@ class Attempt:
     """What plans are chosen for (`passes/place/objectives.py`)."""
     precision: ChosenPrecision | None = None
     """Where the model was written in other number formats."""
+    pruned: Pruned | None = None
+    """Where channels were removed from the model."""
     accuracy: AccuracyCheck | None = None
     """What is measured of a bundle beside its verification."""
     diagnose: bool = True
@@ -96,7 +99,8 @@ class Attempt:
         with self.job.clock.stage("describe"):
             chosen = {index: one.settings for index, one in settings.items()}
             precision = None if self.precision is None else self.precision.record
-            described = describe(planned, attempted(state, log, "accepted"), chosen, precision)
+            pruning = None if self.pruned is None else self.pruned.record
+            described = describe(planned, attempted(state, log, "accepted"), chosen, precision, pruning)
         built = self._build(state, planned, described, settings, stages)
         if isinstance(built, Built):
             return Accepted(self._result(state, planned, built, tuple(one.decision.reason for one in settings.values())))
@@ -145,7 +149,7 @@ class Attempt:
             return over or Built(manifest, verification, tuple(dict.fromkeys(notes)))
 
     def _measured(self, folder: Path, manifest: Manifest, check: AccuracyCheck) -> Manifest:
-        made = None if self.precision is None else self.precision.quantised
+        made = self.precision.quantised if self.precision is not None else self.pruned.made if self.pruned is not None else None
         with self.job.clock.stage("measure accuracy"):
             return check.measured(folder, manifest, None if made is None else made.data, None if made is None else made.split)
 
@@ -206,6 +210,7 @@ class Attempt:
                 *left_out,
                 *self.job.notes,
                 *(self.precision.notes if self.precision is not None else ()),
+                *(self.pruned.notes if self.pruned is not None else ()),
                 *planned.loaded.notes,
                 *planned.notes,
                 *(step.reason for step in state.steps),

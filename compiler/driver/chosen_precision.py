@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ..bundle.precision_record import PrecisionRecord
 from ..errors import UsageError
-from ..load.source import MemoryModel, Source
+from ..inputs.samples import Given, samples_of
+from ..load.source import MemoryModel
 from ..output_file import check_file_place, write_file
 from ..precision.plain_model import serialised
 from ..precision.quantise_model import QuantisedModel, quantise_model
 from ..precision.request import PrecisionRequest
 from .job import Job
 
+VERIFIED_ON = 8
+"""Samples that a bundle is compared with its model on, besides generated inputs: those lie outside the ranges of many a model, and how two
+runs of a quantised model differ there says nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenPrecision:
     """What became of the model."""
 
-    source: Source
-    """The float model."""
     quantised: QuantisedModel
 
     @property
@@ -35,6 +39,14 @@ class ChosenPrecision:
     @property
     def notes(self) -> tuple[str, ...]:
         return self.quantised.notes
+
+    def real_inputs(self, inputs: Given | None) -> Given | None:
+        """What to compare the bundle on first: the caller's `inputs`, then samples of the calibration data, held out ones if there are."""
+        data, split = self.quantised.data, self.quantised.split
+        if data is None or split is None:
+            return inputs
+        judged = islice(split.judged(data), VERIFIED_ON)
+        return (*samples_of(inputs), *((f"calibration sample {number}", arrays) for number, arrays in enumerate(judged, 1)))
 
 
 def check_with(request: PrecisionRequest | None, expect: object, passes: Sequence[object]) -> None:
@@ -51,7 +63,7 @@ def check_with(request: PrecisionRequest | None, expect: object, passes: Sequenc
 
 def choose_precision(job: Job, request: PrecisionRequest, without: frozenset[str], least: float) -> ChosenPrecision:
     """The model of the job in the forms that were asked for; chosen ones within a cosine of `least`. Raises as `quantise_model` does."""
-    return ChosenPrecision(job.model, quantise_model(job.load(), job.target, request, job.clock.stage, without, least))
+    return ChosenPrecision(quantise_model(job.load(), job.target, request, job.clock.stage, without, least))
 
 
 def check_saved(request: PrecisionRequest) -> None:

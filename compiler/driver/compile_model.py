@@ -23,6 +23,7 @@ from ..plan.check_objective import check_objective
 from ..precision.accuracy_check import accuracy_check
 from ..precision.asked_accuracy import NOTHING, AskedAccuracy
 from ..precision.request import PrecisionRequest, check_measurable
+from ..prune.request import PruneRequest
 from ..reference.recall import Recalling
 from ..reference.store import default_store
 from ..surgery.apply_pass import pass_rows
@@ -36,6 +37,8 @@ from .attempt import Attempt
 from .chosen_precision import ChosenPrecision, check_with
 from .constraints import Constraints
 from .job import Job, Progress
+from .pruned import check_pruned_with
+from .pruned import prune as prune_job
 from .result import CompileResult
 from .search import Log
 from .search import search as search_for
@@ -67,6 +70,7 @@ def compile_model(
     objective: str = LATENCY,
     plan: Placement | None = None,
     precision: PrecisionRequest | None = None,
+    prune: PruneRequest | None = None,
     accuracy: AskedAccuracy = NOTHING,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
@@ -92,6 +96,7 @@ def compile_model(
     plan: a placement of the same model for the same target to take, as `pareto_front` gives them.
     precision: write the model in integers or fp16 first; the quantised model is compiled and verified, and the bundle's accuracy against
     the float model measured.
+    prune: remove channels and heads of the model first, by magnitude; what is left is compiled and verified, in the precision asked for.
     accuracy: limits on that, beside or instead of the target's; forms are chosen until the bundle's own run keeps them.
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
@@ -109,15 +114,20 @@ def compile_model(
     check_objective(objective, job.target)
     check_asked(expect, inputs, verify)
     check_with(precision, expect, passes)
-    check_measurable(accuracy, precision, verify)
+    check_pruned_with(prune, expect, passes)
+    samples = any(request is not None and request.data is not None for request in (precision, prune))
+    check_measurable(accuracy, precision, verify, prune is not None, samples)
     disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
     rules = library_of(job.target).every
-    chooses = precision is not None and precision.precision != "fp32"
-    check = accuracy_check(accuracy, job.model) if accuracy or chooses else None
+    chooses, original = precision is not None and precision.precision != "fp32", job.model
+    pruned = None if prune is None else prune_job(job, prune, disabled, effort)
+    if pruned is not None:
+        job = job.of(pruned.model)
+    check = accuracy_check(accuracy, original) if accuracy or chooses or pruned is not None else None
 
     def compiled(chosen: ChosenPrecision | None, change: str, log: Log) -> CompileResult:
-        made = job if chosen is None else job.of(chosen.model)
+        made, given = (job, inputs) if chosen is None else (job.of(chosen.model), chosen.real_inputs(inputs))
         first = State(constraints=Constraints(disabled=disabled, plan=plan), change=change)
         with Recalling(made.model, default_store()) as oracle:
             attempt = Attempt(
@@ -128,16 +138,17 @@ def compile_model(
                 required=required,
                 emulate=emulate,
                 oracle=oracle,
-                inputs=inputs,
+                inputs=given,
                 expect=expect,
                 watchers=watchers,
                 own=pass_rows(passes, first_of(inputs)),
-                verifier=PassVerifier(made.model, repro_folder(out), first_of(inputs)) if verify_each else None,
+                verifier=PassVerifier(made.model, repro_folder(out), first_of(given)) if verify_each else None,
                 meter=meter,
                 tell=tell,
                 signing=signing,
                 objective=objective,
                 precision=chosen,
+                pruned=pruned,
                 accuracy=check,
             )
             try:
@@ -150,7 +161,7 @@ def compile_model(
     try:
         return compiled(None, "", ())
     except AccuracyMissed as missed:
-        raise exhausted(missed, "fp32") from missed
+        raise exhausted(missed, "fp32" if pruned is None else "pruned") from missed
 
 
 def stop_after(

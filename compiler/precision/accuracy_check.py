@@ -43,9 +43,9 @@ class AccuracyCheck:
     def measured(self, folder: Path, manifest: Manifest, data: CalibrationData | None, split: Split | None) -> Manifest:
         """The manifest with what a run of the bundle in the folder shows. `data`: samples, where there are any."""
         outputs: tuple[AccuracyRecord, ...] = ()
-        if data is not None and split is not None and manifest.precision is not None:
+        if data is not None and split is not None:
             outputs = measure_accuracy(folder, self.source, split.judged(data), split.holds_out)
-            manifest = structs.replace(manifest, precision=structs.replace(manifest.precision, accuracy=outputs))
+            manifest = _told(manifest, outputs)
         scores = tuple(self._scores(folder)) if self.scripts else ()
         limits = (*(_measured(limit, outputs) for limit in manifest.limits), *(_record(limit, scores) for limit in self.limits))
         return structs.replace(manifest, limits=limits, scores=scores)
@@ -107,6 +107,16 @@ def _differences(script: AccuracyScript, before: Score, after: Score) -> Sequenc
 
 def _score(words: str, before: float | None, found: Score, pairs: Sequence[float]) -> ScoreRecord:
     return ScoreRecord(script=words, before=before, after=found.mean, samples=len(found.values), interval=mean_interval(pairs))
+
+
+def _told(manifest: Manifest, outputs: tuple[AccuracyRecord, ...]) -> Manifest:
+    """What was measured in the records of what made the model another one."""
+    changed = {
+        name: structs.replace(record, accuracy=outputs)
+        for name, record in (("precision", manifest.precision), ("pruning", manifest.pruning))
+        if record is not None
+    }
+    return structs.replace(manifest, **changed)
 
 
 def _measured(limit: LimitRecord, outputs: Sequence[AccuracyRecord]) -> LimitRecord:

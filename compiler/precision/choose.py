@@ -10,21 +10,20 @@ from typing import Any
 
 from ...passes.graph.graph import Graph
 from ...passes.place.place_operators import ask
-from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, form_problem, form_question
-from ...passes.precision.form_costs import WrittenCopy
+from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, floats_alone, form_problem, form_question
+from ...passes.precision.form_costs import Copies, WrittenCopy
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
-from ...passes.precision.unit_forms import uniform, unit_forms
+from ...passes.precision.unit_forms import everywhere, unit_forms
 from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
 from ..activity import doing
 from ..bundle.precision_record import UnitRecord
-from ..errors import Infeasible
-from .asked_accuracy import cosine_text
 from .kept_ranges import keep_losses, kept_losses
 from .losses import Judge, judge_of
 from .plain_model import plain_model
+from .relaxed_choice import no_choice
 from .unit_table import UnitTable
 
 SAMPLES = 16
@@ -70,10 +69,10 @@ def choose(
     `least`: what the cosine of the choice's outputs and the float model's has to be, on the samples.
 
     Raises Infeasible where the target's limits leave no plan in any form: floats are accurate enough."""
-    _name(graph)
+    name_operators(graph)
     asked = ask(Graph(plain_model(graph)), target, *rules)
     question = form_question(asked, unit_forms(asked.graph, target))
-    copies = {form: _copy(graph, target, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
+    copies = {form: written_copies(graph, question, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
     stated = form_problem(question, copies, losses)
@@ -82,27 +81,30 @@ def choose(
         rows = UnitTable(question, *stated, losses, choice, most).rows()
         return MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=rows)
 
-    return _best(question, judge, lambda most: choose_forms(question, stated, most), made, least)
+    best = _best(question, judge, lambda most: choose_forms(question, stated, most), least)
+    if best is not None:
+        return made(*best)
+    floats = choose_forms(question, floats_alone(stated), 0.0)
+    if floats is None:
+        raise no_choice(question, stated, _most_loss(least), lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
+    return made(floats, 1.0, 0.0)
 
 
 def _best(
-    question: FormQuestion,
-    judge: Judge,
-    solved: Callable[[float], FormChoice | None],
-    made: Callable[[FormChoice, float, float], MeasuredChoice],
-    least: float,
-) -> MeasuredChoice:
-    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough."""
-    most = (
-        (2 * (1 - least)) ** 0.5 if least > ANY else MOST
-    )  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
+    question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], least: float
+) -> tuple[FormChoice, float, float] | None:
+    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough, with that and what
+    they might add up to; None if none is."""
+    most = _most_loss(least)
     low, high = 0.0, float("inf")
     best: tuple[FormChoice, float, float] | None = None
     tried: dict[tuple[FormName, ...], float] = {}
     for _ in range(ROUNDS):
         choice = solved(most)
-        if choice is None:
-            break
+        if choice is None:  # within the target's limits; the sum of losses may be too cautious
+            low = most
+            most = (low * high) ** 0.5 if high < float("inf") else most * 2
+            continue
         if choice.units not in tried:
             tried[choice.units] = judge.cosine(choice.forms) if choice.forms else 1.0
         cosine = tried[choice.units]
@@ -113,45 +115,19 @@ def _best(
         if high <= low * NEAR or (cosine >= least and sum(one != "fp32" for one in choice.units) == _choices(question)):
             break
         most = (low * high) ** 0.5 if low and high < float("inf") else most * 2 if low else most / 2
-    if best is not None:
-        return made(*best)
-    floats = solved(0.0)
-    if floats is None:
-        raise _no_plan(question.asked.target, _closest(judge, solved, most), least)
-    return made(floats, 1.0, 0.0)
+    return best
 
 
-def _closest(judge: Judge, solved: Callable[[float], FormChoice | None], low: float) -> float | None:
-    """The cosine of the most accurate forms that keep the target's other limits; None where none do. `low`: a loss that leaves no plan."""
-    high, found = MOST, solved(MOST)
-    for _ in range(ROUNDS if found is not None else 0):
-        high = min(high, 1.0)
-        middle = (low * high) ** 0.5 if low else high / 4
-        better = solved(middle)
-        low, high, found = (middle, high, found) if better is None else (low, middle, better)
-    return None if found is None else judge.cosine(found.forms)
-
-
-def _no_plan(target: Target, cosine: float | None, least: float) -> Infeasible:
-    """Where no plan in floats keeps the target's limits. cosine: of the most accurate forms that keep them."""
-    others = [limit for limit in target.limits if limit.kind != "accuracy"]
-    where = ", ".join(str(limit.origin) for limit in others)
-    stated = ", ".join(f"`{' '.join(filter(None, (limit.kind, limit.subject)))} {limit.comparison} {limit.text}`" for limit in others)
-    if cosine is None:
-        help = "without --precision, the advice is what each limit would have to be"
-        message = f"no placement of the operators keeps {stated or 'the budgets of the memories'} in any precision"
-        return Infeasible("placement", 0, 0, (help,), message=message, where=where)
-    message = f"the most accurate forms that keep {stated} have a cosine of {cosine_text(cosine)} on the calibration samples"
-    message += f", below {least:.12g}"
-    help = f"`accuracy cosine >= {cosine_text(cosine)}`, or looser other limits"
-    return Infeasible("accuracy cosine", cosine, least, (help,), message=message, where=where)
+def _most_loss(least: float) -> float:
+    """Of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2."""
+    return float((2 * (1 - least)) ** 0.5) if least > ANY else MOST
 
 
 def _choices(question: FormQuestion) -> int:
     return sum(bool(question.forms(k)) for k in range(len(question.units)))
 
 
-def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, WrittenCopy], key: str) -> Losses:
+def _losses(question: FormQuestion, judge: Judge, copies: Copies, key: str) -> Losses:
     kept, found = kept_losses(key), dict[tuple[int, FormName], float]()
     wanted = [(unit, form) for unit in range(len(question.units)) for form in question.forms(unit) if form in copies]
     for number, (unit, form) in enumerate(wanted, 1):
@@ -165,10 +141,18 @@ def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, Writ
     return found
 
 
-def _copy(graph: Graph, target: Target, rules: Rules, form: FormName, ranges: Mapping[str, Range]) -> WrittenCopy:
-    copy = Graph(plain_model(graph))
-    quantise(copy, uniform(copy, target, form), ranges)
-    return WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
+def written_copies(
+    graph: Graph, question: FormQuestion, rules: Rules, form: FormName, ranges: Mapping[str, Range]
+) -> tuple[WrittenCopy, ...]:
+    """The graph in one form as each device takes it, which tells what units cost in it. `question`: about the graph."""
+    target, made = question.asked.target, dict[frozenset[tuple[str, Form]], WrittenCopy]()
+    each = [frozenset(forms.items()) for forms in everywhere(question.asked.graph, target, question.offered, form)]
+    for forms in each:
+        if forms not in made:
+            copy = Graph(plain_model(graph))
+            quantise(copy, dict(forms), ranges)
+            made[forms] = WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
+    return tuple(made[forms] for forms in each)
 
 
 def _used(question: FormQuestion, form: FormName) -> bool:
@@ -182,7 +166,7 @@ def least_cosine(target: Target, others: bool = False) -> float:
     return max(stated, default=ANY if others else LEAST_COSINE)
 
 
-def _name(graph: Graph) -> None:
+def name_operators(graph: Graph) -> None:
     """A name of its own for every operator: copies are compared by them."""
     seen: set[str] = set()
     for node in graph.nodes:

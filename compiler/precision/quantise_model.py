@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
 from ...passes.precision.eligible import kept_forms
+from ...passes.precision.narrow_weights import narrow_weights
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import uniform
 from ...targets.dtypes import FLOATS
 from ...targets.model import Target
-from ...targets.precision import FORMS
+from ...targets.precision import FORMS, Form, FormName
 from ..bundle.precision_record import CalibrationRecord, PrecisionRecord
 from ..errors import UsageError
 from ..load.bind_shapes import real_inputs
@@ -31,6 +32,7 @@ from ..quantities import count
 from .calibration_data import CalibrationData, Census, InputType, census, open_data
 from .choose import LEAST_COSINE, MeasuredChoice, choose
 from .kept_ranges import keep_ranges, kept_ranges, key_of
+from .narrow_within import narrow_within
 from .plain_model import plain_model
 from .quantised_already import check_float
 from .ranges import Method, ranges_of
@@ -88,16 +90,18 @@ def quantise_model(
                 ranges = calibrated(graph, data, found, request.method)
                 calibration = CalibrationRecord(method=request.method, samples=split.calibrating, sha256=found.sha256)
     with stage("quantise"):
-        chosen = None
+        chosen: MeasuredChoice | None = None
+        wanted: Mapping[str, Form]
         if request.precision == "auto" and data is not None and found is not None:
             chosen = _chosen(work, data, found, ranges, request.method, least)
-            wanted = chosen.forms
+            samples = Split(found.samples).calibrated(data)
+            wanted = narrow_within(graph, target, chosen.forms, ranges, samples, chosen.least)
         else:
-            wanted = uniform(graph, target, FORM_OF[request.precision])
+            wanted = _uniform(graph, target, FORM_OF[request.precision])
         forms = kept_forms(graph, wanted, ranges)
         if not forms and chosen is None:
             raise _nothing_to_write(graph, target, request, where)
-        before = _weight_bytes(graph)
+        before = weight_bytes(graph)
         units = rows_of_one_form(graph, target, forms, request.precision) if chosen is None else chosen.units
         quantise(graph, forms, ranges)
         model = plain_model(graph)
@@ -105,7 +109,7 @@ def quantise_model(
         source_sha256=loaded.sha256,
         calibration=calibration,
         forms={name: form.name for name, form in sorted(forms.items())},
-        weight_bytes=(before, _weight_bytes(graph)),
+        weight_bytes=(before, weight_bytes(graph)),
         accuracy=(),
         model_bytes=model_bytes(loaded.source),
         units=units,
@@ -117,6 +121,14 @@ def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[st
     key = key_of(plain_model(work.graph), found.sha256, method)
     samples = Split(found.samples).calibrated(data)
     return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key, least)
+
+
+def _uniform(graph: Graph, target: Target, form: FormName) -> Mapping[str, Form]:
+    """Where activations are integers, weights of what stays in floats are too."""
+    wanted = uniform(graph, target, form)
+    if not FORMS[form].quantised or not wanted:
+        return wanted
+    return {**wanted, **{name: narrow for name, (narrow, _) in narrow_weights(graph, target, wanted).items()}}
 
 
 def _nothing_to_write(graph: Graph, target: Target, request: PrecisionRequest, where: str) -> UsageError:
@@ -165,6 +177,7 @@ def _notes(split: Split | None) -> tuple[str, ...]:
     )
 
 
-def _weight_bytes(graph: Graph) -> int:
+def weight_bytes(graph: Graph) -> int:
+    """Of the constants that something reads."""
     read = {name for node in graph.nodes for name in node.reads} | set(graph.outputs)
     return sum(graph.tensor(name).bytes or 0 for name in graph.constants if name in read)

@@ -50,15 +50,16 @@ def request_of(precision: str | None, data: Data | None, method: str | None = No
     return PrecisionRequest(precision=name, data=data, method=check_method(method or "minmax"), save=save)
 
 
-def check_measurable(asked: AskedAccuracy, request: PrecisionRequest | None, runs: bool) -> None:
-    """Raises UsageError for a limit on the accuracy that nothing would be measured for. runs: whether the bundle is run."""
+def check_measurable(asked: AskedAccuracy, request: PrecisionRequest | None, runs: bool, pruning: bool, samples: bool) -> None:
+    """Raises UsageError for a limit on the accuracy that nothing would be measured for. runs: whether the bundle is run; pruning: whether
+    the model loses channels; samples: whether there is calibration data."""
     if not asked:
         return
     if not runs:
         raise UsageError("--accuracy and --no-verify exclude each other", help="the bundle's own run shows how accurate it is")
-    changed = request is not None and request.precision != "fp32"
+    changed = pruning or (request is not None and request.precision != "fp32")
     without = [limit.subject for limit in asked.limits if limit.subject != "cosine" or changed]
-    if without and (request is None or request.data is None):
+    if without and not samples:
         raise UsageError(f"--accuracy '{without[0]} …' needs calibration data: it is measured on samples", help=GIVE_DATA)
 
 

@@ -14,6 +14,7 @@ from .confidence import confidence_lines, interval
 from .layout import console, print_table, say
 from .precision import precision_lines, score_lines
 from .printable import printable
+from .pruning import pruning_lines
 from .quote import NO_SOURCE, SourceLines
 from .units import print_units
 from .verified import print_judged, print_verdict
@@ -42,6 +43,8 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
     if facts["precision"] is not None:
         say(screen, "precision", precision_lines(facts["precision"], facts["package"]["bytes"]))
         print_units(screen, facts["precision"]["units"], verbose)
+    if facts["pruning"] is not None:
+        say(screen, "pruning", pruning_lines(facts["pruning"]))
     if facts["scores"]:
         say(screen, "accuracy", score_lines(facts["scores"]))
     _print_limits(screen, facts["limits"], source)

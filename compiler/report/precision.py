@@ -24,7 +24,7 @@ def precision_lines(facts: Facts, package: int) -> Iterator[str]:
         found = facts["calibration"]
         yield f"scales: {found['method']} of {count(found['samples'], 'sample')} (sha256 {found['sha256'][:12]}…)"
     for one in facts["accuracy"]:
-        yield _accuracy(one, len(facts["accuracy"]) > 1)
+        yield accuracy_line(one, len(facts["accuracy"]) > 1)
 
 
 def _smaller(before: int, after: int) -> str:
@@ -48,7 +48,7 @@ def _interval(found: Sequence[float] | None, digits: str) -> str:
     return "" if found is None else f" (95 %: {found[0]:{digits}} to {found[1]:{digits}})"
 
 
-def _accuracy(one: Facts, several: bool) -> str:
+def accuracy_line(one: Facts, several: bool) -> str:
     samples = count(one["samples"], "held-out sample" if one["held_out"] else "calibration sample")
     mean, least = differing(one["cosine"], 1.0)[0], differing(one["least_cosine"], 1.0)[0]
     return f"accuracy on {samples}{' of ' + one['output'] if several else ''}: cosine {mean} ({_sure(one)}min {least}){_top1(one)}"

@@ -51,7 +51,7 @@ def _segment(graph: Graph, k: int, part: Part, target: Target) -> Segment:
         graph=graph,
         inputs=inputs,
         outputs=outputs,
-        groups=group_kernels(nodes, device.kernels, reader_in(graph)),
+        groups=group_kernels(nodes, device.kernels, reader_in(graph, device)),
         opset=segment_opset(graph, nodes, readable(device, target)),
         internal_peak=internal_peak(graph, part, nodes, {*inputs, *outputs}, device),
     )

@@ -55,7 +55,7 @@ def device_kernels(graph: Graph, nodes: Sequence[Node], target: Target, device: 
     free = {id(node) for around in carried.values() for node in around}
     usual = _usual_dtype(device, list(answers.values()))
     found = []
-    for group in group_kernels([node for node in nodes if id(node) not in free], device.kernels, reader_in(graph)):
+    for group in group_kernels([node for node in nodes if id(node) not in free], device.kernels, reader_in(graph, device)):
         first = answers[id(group[0])]
         kernel = DeviceKernel(
             nodes=group,

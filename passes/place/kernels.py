@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from ...targets.model import KernelChain
+from ...targets.cost import computed_in
+from ...targets.dtypes import HALVES
+from ...targets.model import Device, KernelChain
 from ..graph.graph import Graph
 from ..graph.node import Node
 
@@ -34,12 +36,15 @@ def group_kernels(nodes: Sequence[Node], chains: Sequence[KernelChain], only_rea
     return tuple(groups)
 
 
-def reader_in(graph: Graph) -> Follow:
-    """Who reads what, in a graph."""
+def reader_in(graph: Graph, device: Device) -> Follow:
+    """Who reads what in a graph on a device; nobody a float that its runtime widens: it is cast in between, and nothing is fused."""
 
     def only_reader(node: Node) -> Node | None:
         written = node.writes
         if len(written) != 1 or graph.uses(written[0]) != 1:
+            return None
+        dtype = graph.tensor(written[0]).dtype
+        if dtype in HALVES and computed_in(device, dtype) != dtype:
             return None
         readers = graph.users(written[0])
         return readers[0] if readers and written[0] in readers[0].inputs else None

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...targets.dtypes import BITS, FLOATS, other_sign
+from ...targets.dtypes import FLOATS, other_sign
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.operators import key_of, operator_names
 from ...targets.quantised.scales import Scales
-from ...targets.support import device_dtypes
+from ...targets.support import device_dtypes, integer_dtypes, takes_all
 from ..graph.constant_cone import CARRIES, cone
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -27,6 +27,8 @@ from .scales import scales_of
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
 FORMS = CARRIES | {INTO, OUT}
 """A unit of more than one node has one of these."""
+ABSORBED = ("Relu", "Clip")
+"""What the quantisation behind it can do as well."""
 MOST = 32
 """Members of a unit; a longer run of operators between two quantisations is not a unit."""
 AnswerRow = tuple[Answer, ...]
@@ -135,7 +137,7 @@ def _settle(
     """Answers of one device for all members: computed in integers, as they stand, or refused for one member's sake."""
     integers = integer_dtypes(device)
     dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
-    if unit.whole and dtype in integers:
+    if unit.whole and dtype in integers and (not takes_all(device) or _each_quantised(graph, unit)):
         seen = [node if node.kind in (INTO, OUT) else view_of(graph, node, unit) for node in unit.members]
         inside = [
             candidates.ask_as(node, view, device, view_of(graph, node, unit, stored=True))
@@ -155,12 +157,13 @@ def _settle(
     return [answer if isinstance(answer, Refusal) else why for answer in here]
 
 
-def integer_dtypes(device: Device) -> frozenset[str]:
-    """Dtypes that it computes quantised units in: those of its table, and with `supports all` those that it states a peak for, with a sign
-    and without: multipliers take either, and so does their peak (`cost.peak_rate`)."""
-    everything = any(block.everything for block in device.supports)
-    rated = {name for peak in device.peaks if everything for name in (peak.dtype, f"u{peak.dtype}", peak.dtype.removeprefix("u"))}
-    return frozenset((*device_dtypes(device), *(name for name in rated if name in BITS))) - FLOATS
+def _each_quantised(graph: Graph, unit: QuantisedUnit) -> bool:
+    """Whether all that its operators compute on is dequantised for each: a runtime that runs everything in some way replaces single operators
+    with integer kernels, and leaves longer runs, and operators with an operand in floats, as they stand."""
+    stored = {name for node in unit.members if node.kind in CARRIES for name in node.writes}
+    computing = [node for node in unit.members if node.kind not in (INTO, *ABSORBED, *CARRIES)]
+    reads = (name for node in computing for name in (node.inputs[:1] if node.kind == "Resize" else node.inputs))
+    return all(name in stored or not name or not _is_float(graph, name) for name in reads)
 
 
 def either_sign(device: Device) -> Device:

@@ -39,7 +39,7 @@ def unit_time(asked: DeviceAnswers, unit: Sequence[int], column: int) -> UnitTim
     native = {id(asked.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
     timed = [(k, a.alone(device), a.outside) for k, a in zip(unit, chosen, strict=True) if a.rule != NATIVE]
     members = [asked.nodes[k] for k in unit if id(asked.nodes[k]) in native]
-    for group in group_kernels(members, device.kernels, reader_in(asked.graph)):
+    for group in group_kernels(members, device.kernels, reader_in(asked.graph, device)):
         first = native[id(group[0])]
         if len(group) == 1:
             seconds, why = first.alone(device), first.outside

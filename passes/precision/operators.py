@@ -22,6 +22,7 @@ FLOAT_OPERANDS: Mapping[str, frozenset[int]] = {
     "Resize": frozenset({1, 2}), "Clip": frozenset({1, 2}), "Pad": frozenset({2}),
 }  # fmt: skip
 """Operands that are attributes in the form of tensors."""
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 BIASES: Mapping[str, int] = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 """The operand that is added to sums of products: int32 with the product of their scales."""
 SCALED: Mapping[str, int] = {"LayerNormalization": 1, "RMSNormalization": 1, "InstanceNormalization": 1}
@@ -69,11 +70,13 @@ def moves(graph: Graph, node: Node) -> bool:
 
 
 def weight_operands(graph: Graph, node: Node) -> tuple[int, ...]:
-    """The inputs that are constant weights; the last operand of MatMul and Gemm, the second of convolutions."""
+    """The inputs that are constant weights; the last operand of MatMul and Gemm, the second of convolutions, both of recurrent cells."""
     if node.operator in SCALED:
         return tuple(k for k in (SCALED[node.operator],) if k < len(node.inputs) and node.inputs[k] in graph.constants)
     if key_of(node.domain, node.operator) not in WEIGHTS:
         return ()
+    if node.operator in RECURRENT:
+        return tuple(k for k in (1, 2) if node.inputs[k] in graph.constants)
     index = 0 if node.operator == "Gather" else 1
     return (index,) if index < len(node.inputs) and node.inputs[index] in graph.constants else ()
 
@@ -84,6 +87,8 @@ def channel_axis(graph: Graph, node: Node, index: int) -> int | None:
     match node.operator:
         case "Conv":
             return 0
+        case "LSTM" | "GRU" | "RNN":
+            return 1
         case "ConvTranspose":
             return 1 if graph.attribute(node, "group") in (None, 1) else None
         case "Gemm":

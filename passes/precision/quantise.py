@@ -27,6 +27,8 @@ from .stored_weights import constants_beside, weights_alone
 from .weights import Weight
 
 HALF = "fp16"
+GATHERED = ("/scales", "/fp32", "/result")
+"""What follows an operator's name in those of the operators that make rows of integers from its table."""
 
 
 def quantise(graph: Graph, forms: Mapping[str, Form], ranges: Mapping[str, Range]) -> Graph:
@@ -146,6 +148,8 @@ class _Writer:
         scales = graph.node("Gather", [scale, node.inputs[1]], axis=0, hint=f"{table}_scales")
         real = graph.node("Cast", [rows.outputs[0]], to=ELEMENT["fp32"], hint=f"{table}_fp32")
         result = graph.node("Mul", [real.outputs[0], scales.outputs[0]], hint=f"{node.outputs[0]}_rows")
+        for part, suffix in zip((scales, real, result), GATHERED, strict=True):
+            part.name = node.name and node.name + suffix
         self._new += [rows, scales, real, result]
         return result.outputs[0]
 

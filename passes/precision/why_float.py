@@ -10,8 +10,7 @@ from ...targets.quantised.forms_on import Choice, choices_on
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .eligible import first_opset_of, writable
-from .operators import NEVER, moves
-from .unit_forms import INTEGER_KERNELS
+from .operators import NEVER
 
 NOT_WRITTEN = "it is not written in"
 
@@ -37,8 +36,6 @@ def no_other_form(graph: Graph, node: Node, target: Target) -> str:
         if graph.newest < needed:
             return f"{names} need opset {needed}, and the model's operators end before"
         return f"this {kind} cannot be written in {names}: not all it reads are floats that vary, or its weights are no constant"
-    if not moves(graph, node) and node.operator not in INTEGER_KERNELS:
-        return f"a runtime that takes every operator computes {kind} in floats, also between integers"
     if node.operator in ("Relu", "Clip"):
         return "in integers it is part of the operator in front of it, whose range ends where it cuts off"
     return f"{NOT_WRITTEN} {names} on {target.name}"

@@ -55,7 +55,7 @@ def test_a_table_is_right_by_itself_and_in_a_device(table: str) -> None:
     assert [render(found) for found in result.diagnostics if found.code != unneeded_peak] == []
     assert result.target is not None
     rules = [rule for block in result.target.device("npu").supports for rule in block.rules]
-    assert {rule.origin.file.rsplit("/")[-1] for rule in rules} == ({f"{table}.hw"} if table != "ort_cpu" else set())
+    assert {rule.origin.file.rsplit("/")[-1] for rule in rules} == {f"{table}.hw"}
 
 
 @pytest.mark.parametrize("name", stock_names())

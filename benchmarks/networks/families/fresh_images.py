@@ -1,4 +1,4 @@
-"""Classifiers on images and clips, of the set that no class was settled with (../fresh.py): darknet, xception, dpn, levit, xcit …"""
+"""Classifiers on images and clips, of the first unseen set (../fresh.py): darknet, xception, dpn, levit, xcit …"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an image to planes, points or an image, of the set that no class was settled with (../fresh.py): yolo tiny, erfnet, blazeface …"""
+"""From an image to planes, points or an image, of the first unseen set (../fresh.py): yolo tiny, erfnet, blazeface …"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sound, text, lists and points, of the set that no class was settled with (../fresh.py): deep speech 2, hifi-gan, mobilebert, rwkv …"""
+"""Sound, text, lists and points, of the first unseen set (../fresh.py): deep speech 2, hifi-gan, mobilebert, rwkv …"""
 
 from __future__ import annotations
 

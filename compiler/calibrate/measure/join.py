@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from .segment_kernels import Kernel
 
 PREFIXES = re.compile(r"^(fused |fusedMatMul_|fused_|InsertedPrecisionFreeCast_)")
-SUFFIXES = re.compile(r"(/WithoutBiases|_nchwc|_nhwc|_quant|_token_\d+|/?\w*Fusion\w*/?|/\w*Transformer\w*/?)$")
+SUFFIXES = re.compile(r"(/WithoutBiases|_nchwc|_nhwc|_bn|_mul|_quant|_token_\d+|/?\w*Fusion\w*/?|/\w*Transformer\w*/?)$")
 MOST_SUFFIXES = 4
 
 

@@ -12,7 +12,7 @@ from ..records import MeasuredKernel, MeasuredSegment
 from .expanded import join_expanded
 from .gate import AGREEING, Judged, judge_chunks, judge_profile
 from .join import Joined, join
-from .overhead import Overhead, refined
+from .overhead import Overhead, of_model, refined
 from .ports import ports_of
 from .segment_kernels import SegmentKernels, segment_kernels
 from .source import Profile, Runnable, Source
@@ -144,6 +144,7 @@ def _pass(job: _Job, source: Source, budget: Budget, profiled: bool) -> None:
 def measured(case: Case, kernels: SegmentKernels, judged: Judged, profile: Profile | None, overhead: Overhead) -> MeasuredSegment:
     """The record of a case; seconds of operators without their launch and without what the profiler takes."""
     reported = () if profile is None else profile.reported
+    overhead = overhead if profile is None else of_model(overhead, profile, judged.seconds)
     net = [replace(one, seconds=max(0.0, one.seconds - one.calls * overhead.profiler)) for one in reported]
     alone = [one for one in net if case.single and one.kind == LAYOUT]
     joined = join_expanded(kernels.kernels, join(kernels.kernels, [one for one in net if one not in alone]))

@@ -22,6 +22,10 @@ LEAST_CALLS, LEAST_MODELS, SMALL, MOST = 20, 3, 15e-6, 3.0
 """Of models that tell the profiler's own time: operators, how many models, seconds of an operator; and what is believed at most."""
 
 
+OWN, TINY = 2.0, 5e-6
+"""Times what the profiler usually takes of an operator that it may take in one model, whose operators take fewer seconds than these."""
+
+
 @dataclass(frozen=True, slots=True)
 class Overhead:
     """Seconds that no operator is to blame for."""
@@ -51,13 +55,24 @@ def measure_overhead(source: Source) -> Overhead:
 def refined(overhead: Overhead, seen: Sequence[tuple[Profile, float]]) -> Overhead:
     """With what the profiler takes in real models, (profile, latency) each: more than in a chain, as it also writes down operands. The
     middle of those whose operators are so small that it shows; the chains' where there are too few."""
-    found = []
-    for profile, latency in seen:
-        if profile.calls >= LEAST_CALLS and latency < SMALL * profile.calls:
-            found.append((profile.seconds - (latency - overhead.dispatch)) / profile.calls + overhead.launch)
+    found = [_own(overhead, *one) for one in seen if one[0].calls >= LEAST_CALLS and one[1] < SMALL * one[0].calls]
     if len(found) < LEAST_MODELS:
         return overhead
     return replace(overhead, profiler=min(max(overhead.profiler, sorted(found)[len(found) // 2]), MOST * overhead.profiler))
+
+
+def of_model(overhead: Overhead, profile: Profile, latency: float) -> Overhead:
+    """With what the profiler takes in this model, which depends on how many operands it writes down, where the operators are so small that
+    it shows: as much as makes their sum the latency, within half and twice of what it usually takes."""
+    if not 0.0 < latency < TINY * profile.calls:
+        return overhead
+    usual = overhead.profiler
+    return replace(overhead, profiler=min(max(_own(overhead, profile, latency), usual / OWN), usual * OWN))
+
+
+def _own(overhead: Overhead, profile: Profile, latency: float) -> float:
+    """Seconds an operator that the profiler takes if the operators take all of the latency."""
+    return (profile.seconds - (latency - overhead.dispatch)) / profile.calls + overhead.launch
 
 
 def _chain(length: int, folder: Path) -> Runnable:

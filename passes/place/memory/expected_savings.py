@@ -92,7 +92,7 @@ def _groups(asked: DeviceAnswers, runs: Iterable[Sequence[int]], column: int) ->
     found: list[tuple[Node, ...]] = []
     for unit in runs:
         native = [asked.nodes[k] for k in unit if _chosen(asked, k, column).rule == NATIVE]
-        found += group_kernels(native, device.kernels, reader_in(asked.graph))
+        found += group_kernels(native, device.kernels, reader_in(asked.graph, device))
         found += [(asked.nodes[k],) for k in unit if _chosen(asked, k, column).rule != NATIVE]
     return sorted(found, key=lambda group: asked.number[id(group[0])])
 
