@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,7 @@ from ...passes.graph.graph import Graph
 from ...passes.place.place_operators import ask
 from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, floats_alone, form_problem, form_question
 from ...passes.precision.form_costs import Copies, WrittenCopy
+from ...passes.precision.preferences import with_preferences
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import everywhere, unit_forms
@@ -81,12 +83,16 @@ def choose(
         rows = UnitTable(question, *stated, losses, choice, most).rows()
         return MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=rows)
 
-    best = _best(question, judge, lambda most: choose_forms(question, stated, most), least)
-    if best is not None:
-        return made(*best)
+    for strict in (True, False):
+        asked_of = with_preferences(question, stated, losses, strict)
+        best = _best(question, judge, partial(choose_forms, question, asked_of), least)
+        if best is not None:
+            return made(*best)
+        if asked_of is stated:
+            break
     floats = choose_forms(question, floats_alone(stated), 0.0)
     if floats is None:
-        raise no_choice(question, stated, _most_loss(least), lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
+        raise no_choice(question, asked_of, _most_loss(least), lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
     return made(floats, 1.0, 0.0)
 
 
