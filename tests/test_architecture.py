@@ -52,7 +52,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/solve/memory": {"passes/solve"},
     "passes/solve/limits": {"passes/solve"},
     "passes/solve/overlap": {"passes/solve"},
-    "passes/precision": {"passes/graph", "passes/place", "passes/solve", "targets"},
+    "passes/precision": {"passes/graph", "passes/place", "passes/solve", "passes/solve/limits", "targets"},
     "passes/prune": {"passes/graph", "targets"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {
@@ -75,7 +75,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/pipeline": {"passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/stages.py", "targets"},
     "compiler/precision": {
         "compiler/bundle", "compiler/cache", "compiler/devices", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/run",
-        "passes/graph", "passes/place", "passes/precision", "passes/rule", "targets",
+        "passes/graph", "passes/place", "passes/precision", "passes/rule", "passes/solve", "passes/solve/limits", "targets",
     },
     "compiler/prune": {
         "compiler/bundle", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/precision", "passes/graph", "passes/prune",
@@ -127,7 +127,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/bench": {"compiler/bundle", "compiler/devices", "compiler/run"},
     "compiler/compare": {"compiler/bench", "compiler/driver", "compiler/load", "targets"},
-    "compiler/report": {"compiler/bench", "compiler/compare", "compiler/run", "targets"},
+    "compiler/report": {"compiler/bench", "compiler/bundle", "compiler/compare", "compiler/run", "targets"},
     "compiler/commands": {
         "compiler/bench", "compiler/cache", "compiler/compare", "compiler/calibrate",
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
@@ -153,6 +153,7 @@ DATA_IN_FOLDERS = {
     "compiler/calibrate/measure": "compiler/calibrate",
     "compiler/calibrate/profiles": "compiler/calibrate",
     "compiler/commands/line": "compiler/commands",
+    "compiler/report/page": "compiler/report",
     "compiler/report/sweeps": "compiler/report",
     "passes/place/memory": "passes/place",
     "compiler/devices/mil": "compiler/devices",
@@ -166,7 +167,9 @@ DATA_IN_FOLDERS = {
     "compiler/reference/kernels/quantised": "compiler/reference/kernels",
 }
 """Folders inside a room, which count as that room for arrows."""
-HEAVY = {"onnx", "onnxruntime", "onnxsim", "onnx_graphsurgeon", "ortools", "numpy", "networkx", "rich", "jsonschema", "lark", "sympy"}
+HEAVY = {
+    "onnx", "onnxruntime", "onnxsim", "onnx_graphsurgeon", "ortools", "numpy", "networkx", "rich", "jinja2", "jsonschema", "lark", "sympy",
+}  # fmt: skip
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "base.py", "manager.py"}
 
 
