@@ -23,6 +23,7 @@ from .commands.line.invocation import Invocation
 from .commands.lsp import lsp_command
 from .commands.new_target import new_target_command
 from .commands.probe import probe_command
+from .commands.report import report_command
 from .commands.rules import rules_command
 from .commands.run import run_command
 from .commands.show import show_command
@@ -53,6 +54,7 @@ for command in (
     run_command,
     bench_command,
     verify_command,
+    report_command,
     check_command,
     targets_command,
     rules_command,

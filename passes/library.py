@@ -58,7 +58,8 @@ from .tune.plain_weights import PLAIN_WEIGHTS
 from .tune.softmax_axes import SOFTMAX
 
 PAST_GRIDS: tuple[Rewrite, ...] = (RECOVER_GELU, RECOVER_GELU_TANH)
-"""Rules of RECOVER that also look for formulas which were quantised operator by operator: functions of one element."""
+"""Rules of RECOVER that also look for formulas which were quantised operator by operator: functions of one element. Not normalisations,
+though they are found: on inputs beyond those that the grids were made for the grid of a variance ends, and another function is left."""
 RECOVER: tuple[Rewrite, ...] = in_order(
     RECOVER_LAYERNORM,
     RECOVER_INSTANCENORM,

@@ -46,7 +46,7 @@ class Net:
         inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
         outputs = [helper.make_tensor_value_info(result, TensorProto.FLOAT, None)]
         graph = helper.make_graph(self.nodes, "net", inputs, outputs, self.constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11)
         return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
 
     def _constant(self, value: np.ndarray) -> str:
@@ -185,6 +185,20 @@ def _repeated(net: Net, x: str, few: int, times: int, width: int) -> str:
     return net.op("Reshape", y, net.ints(1, few * times, SIZE, width))
 
 
+def attended(net: Net, x: State) -> State:
+    """Attention as one operator: heads on an axis of their own, or in blocks; keys and values of fewer heads and a mask, at times."""
+    number, few, width = 4, net.pick(2, 4), 3
+    q, k, v = (net.op("MatMul", x[0], net.weight(x[1], many * width)) for many in (number, few, few))
+    mask = [net.weight(1, number, SIZE, SIZE)] if net.pick(0, 1) else []
+    if net.pick(0, 1):
+        mixed = net.op("Attention", q, k, v, *mask, q_num_heads=number, kv_num_heads=few)
+    else:
+        q, k, v = (_apart(net, one, many, width) for one, many in ((q, number), (k, few), (v, few)))
+        mixed = net.op("Transpose", net.op("Attention", q, k, v, *mask), perm=[0, 2, 1, 3])
+        mixed = net.op("Reshape", mixed, net.ints(0, 0, number * width))
+    return net.op("Add", x[0], net.op("MatMul", mixed, net.weight(number * width, x[1]))), x[1]
+
+
 def rows(net: Net, x: State) -> State:
     """Rows of a matrix, as exporters of classifiers write them."""
     flat = net.op("Reshape", x[0], net.ints(-1, x[1]))
@@ -192,7 +206,7 @@ def rows(net: Net, x: State) -> State:
     return net.op("Reshape", net.op("Relu", y), net.ints(1, SIZE, 8)), 8
 
 
-TOKENS: tuple[Callable[[Net, State], State], ...] = (linear, perceptron, heads, rows, activation)
+TOKENS: tuple[Callable[[Net, State], State], ...] = (linear, perceptron, heads, rows, activation, attended)
 
 
 def image_net(seed: int, parts: list[int]) -> onnx.ModelProto:

@@ -127,7 +127,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/bench": {"compiler/bundle", "compiler/devices", "compiler/run"},
     "compiler/compare": {"compiler/bench", "compiler/driver", "compiler/load", "targets"},
-    "compiler/report": {"compiler/bench", "compiler/compare", "compiler/run", "targets"},
+    "compiler/report": {"compiler/bench", "compiler/bundle", "compiler/compare", "compiler/run", "targets"},
     "compiler/commands": {
         "compiler/bench", "compiler/cache", "compiler/compare", "compiler/calibrate",
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
@@ -153,6 +153,7 @@ DATA_IN_FOLDERS = {
     "compiler/calibrate/measure": "compiler/calibrate",
     "compiler/calibrate/profiles": "compiler/calibrate",
     "compiler/commands/line": "compiler/commands",
+    "compiler/report/page": "compiler/report",
     "compiler/report/sweeps": "compiler/report",
     "passes/place/memory": "passes/place",
     "compiler/devices/mil": "compiler/devices",
@@ -166,7 +167,9 @@ DATA_IN_FOLDERS = {
     "compiler/reference/kernels/quantised": "compiler/reference/kernels",
 }
 """Folders inside a room, which count as that room for arrows."""
-HEAVY = {"onnx", "onnxruntime", "onnxsim", "onnx_graphsurgeon", "ortools", "numpy", "networkx", "rich", "jsonschema", "lark", "sympy"}
+HEAVY = {
+    "onnx", "onnxruntime", "onnxsim", "onnx_graphsurgeon", "ortools", "numpy", "networkx", "rich", "jinja2", "jsonschema", "lark", "sympy",
+}  # fmt: skip
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "base.py", "manager.py"}
 
 

@@ -25,6 +25,7 @@ from ..errors import UsageError
 from ..load.bind_shapes import real_inputs
 from ..load.load_model import LoadedModel
 from ..load.source import MemoryModel
+from ..load.weights import model_bytes
 from ..pipeline.run_passes import Stage, run_passes
 from ..pipeline.work import Work
 from ..plan.plan_model import start
@@ -38,6 +39,7 @@ from .quantised_already import check_float
 from .ranges import Method, ranges_of
 from .request import FORM_OF, PrecisionRequest
 from .split import Split
+from .unit_table import rows_of_one_form
 
 if TYPE_CHECKING:
     import onnx
@@ -101,6 +103,7 @@ def quantise_model(
         if not forms and chosen is None:
             raise _nothing_to_write(graph, target, request, where)
         before = weight_bytes(graph)
+        units = rows_of_one_form(graph, target, forms, request.precision) if chosen is None else chosen.units
         quantise(graph, forms, ranges)
         model = plain_model(graph)
     record = PrecisionRecord(
@@ -109,6 +112,8 @@ def quantise_model(
         forms={name: form.name for name, form in sorted(forms.items())},
         weight_bytes=(before, weight_bytes(graph)),
         accuracy=(),
+        model_bytes=model_bytes(loaded.source),
+        units=units,
     )
     return QuantisedModel(
         model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=(*_notes(split), *_notes_on(request))

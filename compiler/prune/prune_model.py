@@ -9,8 +9,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Literal
 
-from ...passes.prune.compensate import compensate
-from ...passes.prune.groups import Group, channels_in, groups_of, reason
+from ...passes.prune.compensate import compensate, remainders
+from ...passes.prune.groups import Group, channels_in, groups_of, ranked, reason
 from ...passes.prune.remove import remove
 from ...passes.prune.spread import Spread
 from ...passes.prune.turns import spread_of
@@ -26,6 +26,7 @@ from ..precision.calibration_data import CalibrationData, Sample, census, open_d
 from ..precision.kept_ranges import key_of
 from ..precision.plain_model import plain_model
 from ..precision.quantise_model import SIMPLE, input_types, weight_bytes
+from ..precision.quantised_already import check_float
 from ..precision.split import Split
 from .choose_rates import choose_rates
 from .layers import Layers, layers_of
@@ -35,7 +36,7 @@ from .request import PruneRequest
 from .savings import Savings
 from .sensitivity import judge_of
 
-LOSSES = "pruning 1"
+LOSSES = "pruning 2"
 """How losses are measured: others are not kept under one name with these."""
 MOST, FEWEST, JUDGING = 64, 8, 3
 """Calibration samples that are looked at; of eight or more every third is for judging."""
@@ -69,6 +70,7 @@ def prune_model(
     where = str(loaded.source)
     with stage("graph"):
         work = start(loaded, target, without=without)
+    check_float(work.graph, where)
     data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
     found = None if data is None else census(data)
     split = None if found is None else Split(found.samples)
@@ -84,6 +86,7 @@ def prune_model(
         asked = {layers.group(name): rate for name, rate in request.layers.items()}
         fitting, judging = _parts(data, split)
         moments = moments_of(graph, spread, fitting) if fitting else {}
+        groups = ranked(groups, remainders(graph, spread, moments))
         if request.rate != "auto":
             rates = [asked.get(k, request.rate) for k in range(len(groups))]
         else:

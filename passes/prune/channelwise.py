@@ -79,7 +79,7 @@ def attention(spread: Spread, node: Node, operands: list[Axes]) -> Results:
     blocks of the last of three."""
     q, k, v = operands[:3]
     why = called(node)
-    if len(node.writes) != 1 or any(node.inputs[4:]) or None in (q[1], k[1], v[1], q[-1], k[-1], v[-1]):
+    if len(node.writes) != 1 or any(node.inputs[4:]) or any(axis is None for axes in (q, k, v) for axis in (axes[1], axes[-1])):
         return None
     if len(q) == 3:
         queries, keys = spread.number(node, "q_num_heads", 1), spread.number(node, "kv_num_heads", 1)

@@ -18,8 +18,8 @@ from ..graph.graph import Graph
 from ..graph.node import Node
 from .spread import Site, Spread
 
-RIDGE = 1e-2
-"""Added to the diagonal, relative to its mean: few samples say little about many channels."""
+RIDGE, UNCERTAIN = 1e-2, 0.1
+"""What is added to the diagonal, relative to it: always, and for each channel by positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +60,51 @@ def compensate(graph: Graph, spread: Spread, gone: np.ndarray, moments: Mapping[
             _put(graph, site, found, lost)
 
 
-def _put(graph: Graph, site: Site, moments: Moments, lost: np.ndarray) -> None:
+def remainders(graph: Graph, spread: Spread, moments: Mapping[str, Moments]) -> np.ndarray:
+    """By root, what sums lose without a set once all others stand in for it, relative to what they are: w_c² / (C⁻¹)_cc of a channel c, C
+    being the covariance (Hassibi, Stork: Second order derivatives for network pruning: Optimal Brain Surgeon, NIPS 1992)."""
+    found = np.zeros(spread.cells.count)
+    for site in spread.sums:
+        summed, axes = summed_tensor(graph, site), spread.axes[site.constant]
+        own = None if summed is None else moments.get(summed[0])
+        cells = None if axes is None else axes[site.axis]
+        if own is None or cells is None:
+            continue
+        _, about, rows, _ = _stated(graph, site, own)
+        squares = np.square(rows.reshape(len(rows), -1)).sum(1)
+        whole = float(squares @ np.diag(about))
+        if whole > 0:
+            lost = squares / np.maximum(np.diag(np.linalg.inv(_ridged(about, own.number))), 1e-300)
+            np.add.at(found, spread.cells.roots(cells), np.maximum(lost, 0.0) / whole)
+    return found
+
+
+def _ridged(about: np.ndarray, number: int) -> np.ndarray:
+    """The covariance with a diagonal as much larger as it is uncertain: over few positions, channels seem to depend on each other."""
+    own = np.diag(about)
+    return about + np.diag((RIDGE + UNCERTAIN * len(about) / number) * own + 1e-9 * own.mean() + 1e-30)
+
+
+def _stated(graph: Graph, site: Site, moments: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, np.ndarray] | None]:
+    """The mean that a bias can take up, the covariance about it, the weights by channel, and the bias."""
     node, weights = graph.producer(site.node), graph.value(site.constant)
     assert node is not None and weights is not None
     bias = _bias(graph, node)
     mean = moments.first / moments.number if bias is not None else np.zeros_like(moments.first)
     about = moments.second / moments.number - np.outer(mean, mean)
-    kept = about[np.ix_(~lost, ~lost)]
-    kept = kept + np.eye(len(kept)) * (RIDGE * max(float(np.trace(kept)) / len(kept), 1e-30))
-    factors = np.linalg.solve(kept, about[np.ix_(~lost, lost)]).T
-    rows = np.moveaxis(np.array(weights, np.float64), site.axis, 0)
+    return mean, about, np.moveaxis(np.array(weights, np.float64), site.axis, 0), bias
+
+
+def _put(graph: Graph, site: Site, moments: Moments, lost: np.ndarray) -> None:
+    mean, about, rows, bias = _stated(graph, site, moments)
+    factors = np.linalg.solve(_ridged(about[np.ix_(~lost, ~lost)], moments.number), about[np.ix_(~lost, lost)]).T
     gone = rows[lost]
     rows[~lost] += np.tensordot(factors, gone, ((0,), (0,)))
-    _give(graph, site.constant, np.moveaxis(rows, 0, site.axis), weights.dtype)
+    _give(graph, site.constant, np.moveaxis(rows, 0, site.axis))
     if bias is not None:
         name, value = bias
         over = gone.reshape(len(gone), gone.shape[1], -1).sum(2)
-        _give(graph, name, value + ((mean[lost] - factors @ mean[~lost]) @ over).reshape(value.shape), value.dtype)
+        _give(graph, name, value + ((mean[lost] - factors @ mean[~lost]) @ over).reshape(value.shape))
 
 
 def _bias(graph: Graph, node: Node) -> tuple[str, np.ndarray] | None:
@@ -97,6 +125,10 @@ def _axis(graph: Graph, node: Node, place: int, rank: int) -> int | None:
     return (rank - 1 if place == 1 else rank - 2) if rank >= 2 else None
 
 
-def _give(graph: Graph, name: str, value: np.ndarray, dtype: np.dtype[np.generic]) -> None:
+def _give(graph: Graph, name: str, value: np.ndarray) -> None:
+    """In the dtype that the constant has."""
+    known = graph.value(name)
+    assert known is not None
+    dtype = known.dtype
     graph.tensors.forget_constant(name)
     graph.tensors.add_constant(name, np.ascontiguousarray(value, dtype))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Group:
     roots: np.ndarray
     """Of the sets of cells that can be removed, in the order of the first layer's channels."""
     magnitude: np.ndarray
-    """Of each set: the root of the sum of the squares of its weights, each tensor relative to its mean."""
+    """Of each set: the root of the sum of the squares of its weights, each tensor relative to its mean; or what `ranked` puts there."""
     channels: int
     """Of the first layer, those that stay in any case too."""
     width: int
@@ -44,6 +44,11 @@ def groups_of(spread: Spread) -> tuple[Group, ...]:
         if len(members[k]):
             found.setdefault(chain, []).append(k)
     return tuple(_group(spread, ks, members, sizes) for ks in found.values())
+
+
+def ranked(groups: Iterable[Group], remainders: np.ndarray) -> tuple[Group, ...]:
+    """The groups with what is lost of their sums (by root) in place of magnitudes, where anything is known of it."""
+    return tuple(replace(one, magnitude=np.sqrt(remainders[one.roots])) if remainders[one.roots].any() else one for one in groups)
 
 
 def channels_in(spread: Spread, group: Group, roots: Iterable[int]) -> int:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .cells import Axes
+from .channelwise import elementwise, first_operand
 from .contractions import Results
 from .spread import Signature, Spread
-from .table import RULES, Rule
+from .table import RULES
 from .words import called
 
 
@@ -46,14 +47,9 @@ def _results(spread: Spread, node: Node) -> Results:
         operands.append(axes)
     for name in node.inputs[data:]:
         _fix(spread, name, called(node))
-    return _answer(spread, node, rule, operands)
-
-
-def _answer(spread: Spread, node: Node, rule: Rule, operands: list[Axes]) -> Results:
-    try:
-        return rule.spread(spread, node, operands)
-    except (IndexError, ValueError, ZeroDivisionError):  # shapes that do not fit the operator: of a model that no runtime takes
-        return None
+    if not operands[0] and rule.spread not in (elementwise, first_operand):
+        return None  # a scalar, which has no axis to look at
+    return rule.spread(spread, node, operands)
 
 
 def _checked(spread: Spread, name: str, axes: Axes | None, why: str) -> Axes | None:

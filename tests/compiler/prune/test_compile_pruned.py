@@ -127,6 +127,26 @@ def test_what_cannot_be_asked_for(options: dict[str, Any], message: str, model: 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_in_integers_is_refused(tmp_path: Path) -> None:
+    net = Net(0)
+    scale, zero = net._constant(np.array(0.1, np.float32)), net._constant(np.array(0, np.int8))
+    x = net.op("DequantizeLinear", net.op("QuantizeLinear", "x", scale, zero), scale, zero)
+    path = save(net.model(net.op("MatMul", net.op("MatMul", x, net.weight(8, 8)), net.weight(8, 4)), (1, 8)), tmp_path)
+    with pytest.raises(UsageError, match="the model is quantised already: QuantizeLinear"):
+        compiled(path, tmp_path, prune="50%")
+
+
+def test_a_model_in_halves(tmp_path: Path) -> None:
+    net = Net(0)
+    x = net.op("Cast", "x", to=onnx.TensorProto.FLOAT16)
+    first, second = (net._constant((net.random.standard_normal(shape) / 8).astype(np.float16)) for shape in ((48, 64), (64, 8)))
+    y = net.op("Cast", net.op("MatMul", net.op("Relu", net.op("MatMul", x, first)), second), to=onnx.TensorProto.FLOAT)
+    data = [{"x": net.random.standard_normal((1, 48)).astype(np.float32)} for _ in range(8)]
+    manifest = compiled(save(net.model(y, (1, 48)), tmp_path), tmp_path, prune="50%", calibration_data=data).manifest
+    assert manifest.verification.verified and manifest.pruning is not None
+    assert manifest.pruning.weight_bytes == (2 * 56 * 64, 2 * 56 * 32)
+
+
 def test_a_layer_is_written_as_a_pair() -> None:
     assert prune_request(None, ["a=b=30%"], None) == prune_request(None, {"a=b": 0.3}, None)
     with pytest.raises(UsageError, match="is not NAME=SHARE"):

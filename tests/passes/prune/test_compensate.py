@@ -10,7 +10,8 @@ from pruned_nets import SIZE, Net, groups, run
 from autoglmc.compiler.precision.losses import outputs_of
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.prune import compensate as compensation
-from autoglmc.passes.prune.compensate import Moments, compensate, summed_tensor
+from autoglmc.passes.prune.compensate import Moments, compensate, remainders, summed_tensor
+from autoglmc.passes.prune.groups import ranked
 from autoglmc.passes.prune.remove import remove
 from autoglmc.passes.prune.spread import Spread
 
@@ -64,6 +65,7 @@ def measured(graph: Graph, spread: Spread) -> dict[str, Moments]:
 )
 def test_what_is_a_combination_of_others_goes_without_a_trace(made, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(compensation, "RIDGE", 1e-9)
+    monkeypatch.setattr(compensation, "UNCERTAIN", 0.0)
     graph, spread, found = groups(made(Net(3)))
     group = next(one for one in found if one.channels == 8)
     gone = group.roots[4:]
@@ -87,6 +89,22 @@ def test_a_constant_channel_goes_into_the_bias(monkeypatch: pytest.MonkeyPatch) 
     compensate(graph, spread, gone, measured(graph, spread))
     remove(graph, spread, gone.tolist())
     np.testing.assert_allclose(run(graph.to_model()), expected, atol=1e-4)
+
+
+def test_what_others_can_stand_in_for_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large it is: of eight channels the last two are twice the first two, and the others are small."""
+    monkeypatch.setattr(compensation, "RIDGE", 1e-6)
+    monkeypatch.setattr(compensation, "UNCERTAIN", 0.0)
+    net = Net(0)
+    first = net.random.standard_normal((6, 8)).astype(np.float32)
+    first[:, 2:6] *= 0.3
+    first[:, 6:] = 2 * first[:, :2]
+    x = net.op("MatMul", "x", net._constant(first))
+    graph, spread, found = groups(net.model(net.op("MatMul", x, net.weight(8, 6)), (6, 6)))
+    (better,) = ranked(found, remainders(graph, spread, measured(graph, spread)))
+    doubled = [0, 1, 6, 7]
+    assert better.magnitude[doubled].max() < 0.1 * better.magnitude[2:6].min()
+    assert found[0].magnitude[doubled].max() > 1.2 * found[0].magnitude[2:6].mean()
 
 
 def test_weights_that_two_operators_share_stay() -> None:

@@ -61,8 +61,10 @@ def test_something_goes_through_every_part_of_a_token_net(part: int) -> None:
     assert all(check(token_net(seed, [part]), lambda size: list(range(0, size, 2))) >= 1 for seed in range(4))
 
 
-def test_heads_go_as_a_whole() -> None:
-    _, _, found = groups(token_net(0, [2]))
+@pytest.mark.parametrize("part", [2, 5], ids=["written out", "one operator"])
+@pytest.mark.parametrize("seed", range(6))
+def test_heads_go_as_a_whole(part: int, seed: int) -> None:
+    _, _, found = groups(token_net(seed, [part]))
     head = [group for group in found if group.width > 1]
     assert head and all(group.channels == len(group.roots) * group.width for group in head)
     assert {group.width % 3 for group in head} == {0} and all(group.heads for group in head)
