@@ -17,6 +17,7 @@ from ...passes.precision.narrow_weights import narrow_weights
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import uniform
+from ...passes.stages import in_rows
 from ...targets.dtypes import FLOATS
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
@@ -81,6 +82,8 @@ def quantise_model(
     data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
     run_passes(work, stage, until=SIMPLE)
     graph = work.graph
+    if request.precision != "fp16" and all(device.runtime.adapter == "ort" for device in target.devices):
+        in_rows(graph, without)
     split, ranges, calibration = None, dict[str, Range](), None
     if data is not None:
         with stage("calibrate"):

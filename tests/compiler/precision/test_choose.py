@@ -36,8 +36,8 @@ def test_no_one_form_for_all_is_faster_and_as_accurate(seed: int, target: str, m
     prices: list[float] = []
     solved = choosing.choose_forms
 
-    def kept(*words: object) -> object:
-        choice = solved(*words)  # type: ignore[arg-type]
+    def kept(*words: object, **named: object) -> object:
+        choice = solved(*words, **named)  # type: ignore[arg-type]
         prices.append(choice.solution.price.total if choice is not None else 0.0)
         return choice
 
