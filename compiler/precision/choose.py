@@ -5,14 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from ...passes.graph.graph import Graph
+from ...passes.place.objectives import LATENCY
 from ...passes.place.place_operators import ask
-from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, floats_alone, form_problem, form_question
+from ...passes.precision.choose_forms import (
+    FormChoice,
+    FormQuestion,
+    Losses,
+    aimed_at,
+    choose_forms,
+    floats_alone,
+    form_problem,
+    form_question,
+)
 from ...passes.precision.form_costs import Copies, WrittenCopy
+from ...passes.precision.preferences import with_preferences
 from ...passes.precision.quantise import quantise
+from ...passes.precision.relax_forms import no_choice
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import everywhere, unit_forms
 from ...passes.rule.rewrite import Rewrite
@@ -23,7 +36,7 @@ from ..bundle.precision_record import UnitRecord
 from .kept_ranges import keep_losses, kept_losses
 from .losses import Judge, judge_of
 from .plain_model import plain_model
-from .relaxed_choice import no_choice
+from .relaxed_choice import infeasible
 from .unit_table import UnitTable
 
 SAMPLES = 16
@@ -64,9 +77,11 @@ def choose(
     samples: Iterable[Mapping[str, Any]],
     key: str,
     least: float,
+    objective: str = LATENCY,
 ) -> MeasuredChoice:
     """`rules`: that devices may substitute, and by family. `samples`: those that scales were made with. `key`: under which losses are kept.
-    `least`: what the cosine of the choice's outputs and the float model's has to be, on the samples.
+    `least`: what the cosine of the choice's outputs and the float model's has to be, on the samples. `objective`: what is best within the
+    limits (`passes/place/objectives.py`).
 
     Raises Infeasible where the target's limits leave no plan in any form: floats are accurate enough."""
     name_operators(graph)
@@ -75,18 +90,23 @@ def choose(
     copies = {form: written_copies(graph, question, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
-    stated = form_problem(question, copies, losses)
+    stated = aimed_at(question, form_problem(question, copies, losses), objective)
 
     def made(choice: FormChoice, cosine: float, most: float) -> MeasuredChoice:
         rows = UnitTable(question, *stated, losses, choice, most).rows()
         return MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=rows)
 
-    best = _best(question, judge, lambda most: choose_forms(question, stated, most), least)
-    if best is not None:
-        return made(*best)
-    floats = choose_forms(question, floats_alone(stated), 0.0)
+    for strict in (True, False):
+        asked_of = with_preferences(question, stated, losses, strict)
+        best = _best(question, judge, partial(choose_forms, question, asked_of, objective=objective), least)
+        if best is not None:
+            return made(*best)
+        if asked_of is stated:
+            break
+    floats = choose_forms(question, floats_alone(stated), 0.0, objective)
     if floats is None:
-        raise no_choice(question, stated, _most_loss(least), lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
+        told = no_choice(question, asked_of, _most_loss(least))
+        raise infeasible(told, lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
     return made(floats, 1.0, 0.0)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
+from ...passes.precision.choose_forms import OF_ONE_REQUEST
 from ...passes.precision.eligible import kept_forms
 from ...passes.precision.narrow_weights import narrow_weights
 from ...passes.precision.quantise import quantise
@@ -96,7 +97,7 @@ def quantise_model(
         chosen: MeasuredChoice | None = None
         wanted: Mapping[str, Form]
         if request.precision == "auto" and data is not None and found is not None:
-            chosen = _chosen(work, data, found, ranges, request.method, least)
+            chosen = _chosen(work, data, found, ranges, request, least)
             samples = Split(found.samples).calibrated(data)
             wanted = narrow_within(graph, target, chosen.forms, ranges, samples, chosen.least)
         else:
@@ -117,13 +118,17 @@ def quantise_model(
         model_bytes=model_bytes(loaded.source),
         units=units,
     )
-    return QuantisedModel(model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=_notes(split))
+    return QuantisedModel(
+        model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=(*_notes(split), *_notes_on(request))
+    )
 
 
-def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method, least: float) -> MeasuredChoice:
-    key = key_of(plain_model(work.graph), found.sha256, method)
+def _chosen(
+    work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], request: PrecisionRequest, least: float
+) -> MeasuredChoice:
+    key = key_of(plain_model(work.graph), found.sha256, request.method)
     samples = Split(found.samples).calibrated(data)
-    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key, least)
+    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key, least, request.objective)
 
 
 def _uniform(graph: Graph, target: Target, form: FormName) -> Mapping[str, Form]:
@@ -166,6 +171,12 @@ def calibrated(graph: Graph, data: CalibrationData, found: Census, method: Metho
         ranges = ranges_of(graph, lambda: split.calibrated(data), method)
         keep_ranges(key, ranges)
     return ranges
+
+
+def _notes_on(request: PrecisionRequest) -> tuple[str, ...]:
+    if request.precision != "auto" or request.objective not in OF_ONE_REQUEST:
+        return ()
+    return (f"precisions are chosen for the latency of one request, and only then the devices for {request.objective}",)
 
 
 def _notes(split: Split | None) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from ...passes.graph.graph import Graph
 from ...passes.graph.node import Node
 from ...passes.precision.choose_forms import FLOAT, FormChoice, FormQuestion, Losses, OptionForms
-from ...passes.precision.why_float import NOT_WRITTEN, no_other_form
+from ...passes.precision.why_float import NOT_WRITTEN, no_other_form, place
 from ...passes.solve.problem import Problem
 from ...targets.model import Target
-from ...targets.precision import FORMS, Form, FormName
+from ...targets.precision import FORMS, Form, FormName, Prefer
+from ...targets.quantised.forms_on import choices_on
 from ..bundle.precision_record import FormRecord, UnitRecord
 from ..quantities import percent, time
 
@@ -74,7 +75,17 @@ class UnitTable:
         others = [row for name, row in forms.items() if name != FLOAT]
         if not others:
             return no_other_form(self.question.asked.graph, nodes[0], self.question.asked.target)
-        return "; ".join(self._against(row, forms.get(FLOAT)) for row in others)
+        return "; ".join(self._line(unit, row) or self._against(row, forms.get(FLOAT)) for row in others)
+
+    def _line(self, unit: int, row: FormRecord) -> str:
+        """Where a `prefer` line bounds its loss."""
+        device = next(one for one in self.question.asked.target.devices if one.name == row.device)
+        graph, nodes = self.question.asked.graph, (self.question.asked.nodes[k] for k in self.question.units[unit])
+        for line in (choice.line for node in nodes for choice in choices_on(device, graph.view(node)) if choice.form.name == row.form):
+            if isinstance(line, Prefer) and line.most_loss is not None and row.loss > line.most_loss:
+                most = f"{line.most_loss * 100:.6g} %"
+                return f"{row.form} loses {_loss(row.loss)}, and the target prefers it up to {most} ({place(line.origin)})"
+        return ""
 
     def _against(self, row: FormRecord, floats: FormRecord | None) -> str:
         used = sum(self.losses.get((unit, name), 0.0) ** 2 for unit, name in enumerate(self.choice.units))

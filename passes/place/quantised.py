@@ -16,8 +16,9 @@ from ...targets.dtypes import FLOATS, other_sign
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.operators import key_of, operator_names
+from ...targets.quantised.integers_on import integer_dtypes
 from ...targets.quantised.scales import Scales
-from ...targets.support import device_dtypes, integer_dtypes, takes_all
+from ...targets.support import device_dtypes, takes_all
 from ..graph.constant_cone import CARRIES, cone
 from ..graph.graph import Graph
 from ..graph.node import Node
