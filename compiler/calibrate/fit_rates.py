@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 HOT_WEIGHT = 0.1
 """Of a kernel that mostly reads its weights, and is alone: they then lie in a cache, where those of a model do not."""
-EVEN = 0.25
+EVEN = 0.5
 """Share of a model's weight that its operators have alike; the rest is by their time."""
 ROUNDS = 4
 KERNEL_BEND, LATENCY_BEND = 0.4, 0.25
 """Relative error from which a row's weight falls."""
-LATENCY_WEIGHT = 0.75
+LATENCY_WEIGHT = 1.2
 """Of a whole latency, against all operators of its model together."""
 SINGLE_WEIGHT = 0.1
 """Of a kernel of the grid, against a network."""
