@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_LINES = 39
 LEAST_WORTH = 1e-3
 """Share of a model's time below which a line of its own is not worth a number."""
-POWER = 1.2
+POWER = 1.5
 """Exponent of the mean over models by which a line is weighed: above 1, much of one model is worth more than little of each."""
 CLOCK = 2e-6
 """Seconds: profilers count whole microseconds, so shorter kernels weigh less."""
