@@ -14,15 +14,19 @@ MAGIKA_SHAPE := --shape bytes=1x2048
 
 .PHONY: demo test test-devices lint bench fuzz fuzz-models fuzz-bundles conformance properties clean
 
+# Two processes, a file of tests in one of them.
+WORKERS ?= 2
+PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile
+
 test: $(READY)
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
 
 # The tests that run on other runtimes than onnxruntime's CPU, in an environment of their own (1.1 GB): with them installed, segments for
 # a Hexagon or Vulkan device really run there. Software Vulkan comes from Debian where that can be installed; what is missing is skipped.
 test-devices: $(DEVICES)/ready $(READY)
 	@ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && { $(VULKAN) || { timeout 60 apt-get update -qq && $(VULKAN); }; } >/dev/null 2>&1; } || \
 	  echo "no Vulkan driver, and mesa-vulkan-drivers could not be installed: tests on the GPU are skipped"
-	$(DEVICES)/bin/python -m pytest -q -rs tests/devices tests/docs/test_commands.py::test_a_page_holds_with_a_runtime $(ARGS)
+	$(DEVICES)/bin/python $(PYTEST) -rs tests/devices tests/docs/test_commands.py::test_a_page_holds_with_a_runtime $(ARGS)
 
 # mypy reads the checkout under the package's name, whatever the folder is called.
 lint: $(READY)

@@ -51,6 +51,13 @@ def _weight_only(source: Path, result: Path, rows: Callable[[], Iterator[Mapping
     onnx.save(model, result)
 
 
+def _blocks(source: Path, result: Path, rows: Callable[[], Iterator[Mapping[str, Any]]]) -> None:
+    """MatMulNBits: weights of 4 bits in blocks of 32."""
+    from networks.int4 import matmul_nbits
+
+    onnx.save(matmul_nbits(onnx.load(source)), result)
+
+
 def _weights_in_integers(model: onnx.ModelProto) -> None:
     import numpy as np
     from onnx import helper, numpy_helper
@@ -85,6 +92,7 @@ FORMS: Mapping[str, Form] = {
     "operators": partial(_static, operators=True),
     "dynamic": _dynamic,
     "weights": _weight_only,
+    "blocks": _blocks,
 }
 """How a model is quantised."""
 
@@ -96,7 +104,7 @@ class Quantised:
     name: str
     family: str
     source: str
-    """A file of `FOLDERS`, or a network that `_vit` makes."""
+    """A file of `FOLDERS`, or a network of MADE."""
     form: str
     shapes: Mapping[str, tuple[int, ...] | int]
 
@@ -106,7 +114,7 @@ class Quantised:
 
     def original(self) -> onnx.ModelProto:
         """The float model that it is made of, its shapes open."""
-        model = _vit() if self.source == "vit" else onnx.load(_found(self.source))
+        model = MADE[self.source]() if self.source in MADE else onnx.load(_found(self.source))
         _tell_biases_apart(model)
         return model
 
@@ -129,11 +137,43 @@ MODELS = (
 )
 
 
-def _vit() -> onnx.ModelProto:
-    """Four layers, GELU with Erf and attention in parts, as an exporter of opset 14 writes it."""
-    from networks.families.vision import vit
+_WORDS = {"batch": 1, "sequence": 16}
+UNSEEN = (
+    Quantised("yolo_tensor", "detector", "yolo", "tensor", {}),
+    Quantised("shuffle_channel", "CNN", "shufflenet", "channel", {}),
+    Quantised("blaze_operators", "detector", "blazeface", "operators", {}),
+    Quantised("res2net_operators", "CNN", "res2net", "operators", {}),
+    Quantised("xcit_a16w8", "ViT", "xcit", "a16w8", {}),
+    Quantised("gmlp_tensor", "MLP", "gmlp", "tensor", {}),
+    Quantised("gpt2_dynamic", "decoder", "gpt2", "dynamic", {}),
+    Quantised("llama_a16w8", "decoder", "llama", "a16w8", _WORDS),
+    Quantised("llama_blocks", "decoder", "llama", "blocks", _WORDS),
+)
+"""Quantised networks that nothing was tuned on: the same forms, other operators (--unseen)."""
 
-    return vit("vit_gate", 4, 96, 3, 64, 8, opset=14, fused=False)
+
+def _network(family: str, function: str, *sizes: int, **options: Any) -> Callable[[], onnx.ModelProto]:
+    def make() -> onnx.ModelProto:
+        from importlib import import_module
+
+        made: onnx.ModelProto = getattr(import_module(f"networks.families.{family}"), function)(function, *sizes, **options)
+        return made
+
+    return make
+
+
+MADE: Mapping[str, Callable[[], onnx.ModelProto]] = {
+    "vit": _network("vision", "vit", 4, 96, 3, 64, 8, opset=14, fused=False),
+    "yolo": _network("fresh_planes", "yolo_tiny", 96, 10),
+    "shufflenet": _network("fresh_images", "shufflenet_v1", 64),
+    "blazeface": _network("fresh_planes", "blazeface", 128),
+    "res2net": _network("fresh_images", "res2net", 64),
+    "xcit": _network("fresh_images", "xcit", 64, 64, 2),
+    "gmlp": _network("fresh_images", "gmlp", 64, 64, 3),
+    "gpt2": _network("decoders", "gpt2", 2, 64, 16, 200),
+    "llama": _network("decoders", "llama", 2, 64, 4, 2, 160, 16, 200),
+}
+"""The ViT: four layers, GELU with Erf and attention in parts, as an exporter of opset 14 writes it."""
 
 
 def _tell_biases_apart(model: onnx.ModelProto) -> None:

@@ -1,6 +1,6 @@
 """Twelve quantised models on a phone's NPU: what autoglmc places there, beside what onnxruntime-qnn takes by itself.
 
-.venv-devices/bin/python benchmarks/quantised_gate.py [NAME ...] [--models FOLDER]
+.venv-devices/bin/python benchmarks/quantised_gate.py [NAME ...] [--unseen] [--models FOLDER]
 
 Counted are operators that compute: not QuantizeLinear and DequantizeLinear. Of onnxruntime-qnn, what its own partitioning of the same file
 assigns to it, with the CPU behind it and integers kept at the border, as onnxruntime reports it. Of autoglmc, what the verified bundle
@@ -23,6 +23,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 TARGET, SOC, ARCH = "snapdragon_8gen3", "57", "75"
+NONE = 1 << 20
+"""Pieces of what is not there."""
 CARRIERS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -44,8 +46,11 @@ class Count:
 
 def by_onnxruntime(path: Path) -> Count:
     """Its own partitioning, in a process of its own: autoglmc registers the library, too, and that may be done once."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_partitioned, path).result()
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            return pool.submit(_partitioned, path).result()
+    except Exception as problem:  # of onnxruntime, which has many, or of a process that ended
+        return Count(0, 0, NONE, verified=False, reason=f"onnxruntime-qnn does not load it: {problem}"[:200])
 
 
 def _partitioned(path: Path) -> Count:
@@ -92,12 +97,13 @@ def by_autoglmc(path: Path, folder: Path) -> Count:
 
 
 def main() -> int:
-    from gate_models import MODELS
+    from gate_models import MODELS, UNSEEN
 
     from autoglmc.compiler.devices.find_adapter import absence
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", help="models, by default all twelve")
+    parser.add_argument("--unseen", action="store_true", help="other networks, which nothing was tuned on")
     parser.add_argument("--models", type=Path, help="where the quantised models are kept")
     arguments = parser.parse_args()
     if lack := absence("qnn", ("htp", "soc", SOC, "arch", ARCH)):
@@ -108,7 +114,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         folder = arguments.models or Path(work)
         folder.mkdir(parents=True, exist_ok=True)
-        for model in (model for model in MODELS if not arguments.names or model.name in arguments.names):
+        for model in (model for model in (UNSEEN if arguments.unseen else MODELS) if not arguments.names or model.name in arguments.names):
             path = folder / f"{model.name}.onnx"
             try:
                 path = path if path.exists() else model.make(folder)
@@ -118,8 +124,10 @@ def main() -> int:
             theirs, ours = by_onnxruntime(path), by_autoglmc(path, Path(work))
             right = ours.verified and ours.share >= theirs.share and ours.segments <= theirs.segments
             held &= right
+            if not theirs.verified:
+                print(f"{model.name:18} {theirs.reason}", flush=True)
             print(
-                f"{model.name:18} {theirs.npu:8} {theirs.npu + theirs.elsewhere:5} {theirs.segments:6}  {ours.npu:8} "
+                f"{model.name:18} {theirs.npu:8} {theirs.npu + theirs.elsewhere:5} {theirs.segments % NONE:6}  {ours.npu:8} "
                 f"{ours.npu + ours.elsewhere:5} {ours.segments:6} {'yes' if ours.verified else 'no':>8} {ours.seconds:6.0f}"
                 + ("" if right else f"   FAILS {ours.reason}"),
                 flush=True,

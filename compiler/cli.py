@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 import click
 
+from .commands.bench import bench_command
 from .commands.cache import cache_command
 from .commands.calibrate import calibrate_command
 from .commands.check import check_command
+from .commands.compare import compare_command
 from .commands.compile import compile_command
 from .commands.completion import completion_command
 from .commands.diff import diff_command
@@ -21,6 +23,7 @@ from .commands.line.invocation import Invocation
 from .commands.lsp import lsp_command
 from .commands.new_target import new_target_command
 from .commands.probe import probe_command
+from .commands.report import report_command
 from .commands.rules import rules_command
 from .commands.run import run_command
 from .commands.show import show_command
@@ -49,12 +52,15 @@ def autoglmc() -> None:
 for command in (
     compile_command,
     run_command,
+    bench_command,
     verify_command,
+    report_command,
     check_command,
     targets_command,
     rules_command,
     why_command,
     what_if_command,
+    compare_command,
     calibrate_command,
     fmt_command,
     show_command,

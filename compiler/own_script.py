@@ -47,7 +47,8 @@ def function_of(module: ModuleType, file: Path, name: str, spelling: str) -> Any
 
 def place_of(problem: BaseException, file: str) -> str:
     """file:line of the last frame of the user's file; "" where it has none."""
-    lines = [frame.lineno for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == file]
+    full = str(Path(file).resolve())
+    lines = [frame.lineno for frame in traceback.extract_tb(problem.__traceback__) if frame.filename in (file, full)]
     return f"{file}:{lines[-1]}" if lines else ""
 
 

@@ -8,6 +8,7 @@ from ..targets.rule_spec import RuleFacts
 from .decompose.activation import ACTIVATIONS
 from .decompose.arithmetic import ARITHMETIC
 from .decompose.attention import ATTENTION_SOFTMAX
+from .decompose.casts import CAST_BOOL
 from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
 from .decompose.lower_rank import LOWER_RANK
@@ -19,6 +20,7 @@ from .decompose.reshape_matmul import MATRIX
 from .decompose.rotary import ROTARY_SLICES
 from .decompose.shape import SHAPES
 from .decompose.space_to_depth import SHUFFLES
+from .decompose.weights_alone import WEIGHTS_ALONE
 from .recover.attention import FUSE_ATTENTION, RECOVER_ATTENTION
 from .recover.contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU, RECOVER_SKIP
 from .recover.gelu import RECOVER_GELU, RECOVER_GELU_TANH
@@ -32,6 +34,7 @@ from .recover.space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOV
 from .recover.swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
 from .rule.order import in_order
 from .rule.rewrite import Rewrite
+from .simplify.coarse_masks import COARSE_MASKS
 from .simplify.fold_batchnorm import FOLD_BATCHNORM, FOLD_CHANNELWISE
 from .simplify.fold_channels_last import FOLD_CHANNELS_LAST
 from .simplify.fold_pad import FOLD_PAD
@@ -50,10 +53,13 @@ from .tune.flatten_attention import FLATTEN_ATTENTION
 from .tune.flatten_rows import FLATTEN
 from .tune.fold_bias import FOLD_BIAS
 from .tune.local_response import LOCAL_RESPONSE
+from .tune.packed_weights import MATMUL_BITS
+from .tune.plain_weights import PLAIN_WEIGHTS
 from .tune.softmax_axes import SOFTMAX
 
 PAST_GRIDS: tuple[Rewrite, ...] = (RECOVER_GELU, RECOVER_GELU_TANH)
-"""Rules of RECOVER that also look for formulas which were quantised operator by operator: functions of one element."""
+"""Rules of RECOVER that also look for formulas which were quantised operator by operator: functions of one element. Not normalisations,
+though they are found: on inputs beyond those that the grids were made for the grid of a variance ends, and another function is left."""
 RECOVER: tuple[Rewrite, ...] = in_order(
     RECOVER_LAYERNORM,
     RECOVER_INSTANCENORM,
@@ -82,11 +88,14 @@ OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_ATTENTION)
 """Recovered only where a device runs the operator and the whole is faster with it."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
 """A quantised model for devices that compute in floats, where the whole is faster so."""
+BESIDE_FLOATS: tuple[Rewrite, ...] = in_order(*WEIGHTS_ALONE)
+"""A quantised model for devices that compute in floats beside weights in integers, where the whole is faster so."""
 ON_FEWER_AXES: tuple[Rewrite, ...] = (LOWER_RANK,)
 """For devices with a limit on the rank, where the whole is faster so."""
 SIMPLIFY: tuple[Rewrite, ...] = in_order(
     *REMOVALS,
     REMOVE_REQUANTIZE,
+    COARSE_MASKS,
     *MERGES,
     FOLD_BATCHNORM,
     FOLD_CHANNELWISE,
@@ -99,12 +108,14 @@ FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"),
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
 FUSED_FOR_ORT = (*FUSE_ROTARIES, FUSE_ATTENTION, FLATTEN_ATTENTION)
 """What onnxruntime's CPU runs faster as one operator, if the target lets its device run it."""
-SLOW_IN_ORT = (*SOFTMAX, *BROADCAST, *VECTOR_ACTIVATIONS, LOCAL_RESPONSE)
+SLOW_IN_ORT = (*SOFTMAX, *BROADCAST, *VECTOR_ACTIVATIONS, LOCAL_RESPONSE, MATMUL_BITS, PLAIN_WEIGHTS)
 """Where onnxruntime's CPU has a kernel that takes several times as long as another spelling."""
 TUNE: Mapping[str, tuple[Rewrite, ...]] = {
     "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *SLOW_IN_ORT, KEEP_ROWS, *FLATTEN)
 }
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
+ROWS: tuple[Rewrite, ...] = in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FLATTEN)
+"""Of these, what brings products and the sums of their biases into the form that has a kernel of integers: Gemm on rows."""
 REPEATED = frozenset({KEEP_ROWS.name})
 """Rules of TUNE that write the same in front of several layers."""
 FOLLOW: Mapping[str, tuple[Rewrite, ...]] = {
@@ -130,6 +141,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     ROTARY_SLICES,
     *ACTIVATIONS,
     *ARITHMETIC,
+    CAST_BOOL,
     *EXPANSIONS,
     *SHAPES,
     *POOLS,
@@ -143,7 +155,11 @@ SUBSTITUTE: tuple[Rewrite, ...] = (*GELU, *DECOMPOSE)
 def every_rule() -> tuple[Rewrite, ...]:
     """Each once, in the order of the stages that use them."""
     tuning = (rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules)
-    return tuple({rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *ON_FEWER_AXES, *SUBSTITUTE, *tuning)}.values())
+    return tuple(
+        {
+            rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *BESIDE_FLOATS, *ON_FEWER_AXES, *SUBSTITUTE, *tuning)
+        }.values()
+    )
 
 
 def named(name: str) -> Rewrite:

@@ -10,7 +10,7 @@ Provenance = Literal["stated", "measured", "src", "vendor", "proxy", "guess"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
-    """A place in a .hw file: 1-based line and column."""
+    """A place in a .hw file: 1-based line and column. Of what an option of the command line says: the option, and line 0."""
 
     file: str
     line: int
@@ -18,7 +18,8 @@ class Origin:
 
     def __str__(self) -> str:
         """`a16.hw:31`: the file's name without its folder, so that a manifest is the same on every machine."""
-        return f"{self.file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{self.line}"
+        name = self.file.replace(chr(92), "/").rsplit("/", 1)[-1]
+        return f"{name}:{self.line}" if self.line else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

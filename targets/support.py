@@ -11,7 +11,9 @@ asks for another; else in `precision`'s default, else, on a device with no block
 float dtype (fp16 before bf16) that the device lists the operator for. Where a `keep` names the operator, in that dtype or not at all;
 a `keep` in a form of integers leaves floats to other devices.
 
-`supports all` takes every operator of the domains that onnxruntime knows (ai.onnx, ai.onnx.ml, com.microsoft) in any dtype.
+`supports all` takes every operator of the domains that onnxruntime knows (ai.onnx, ai.onnx.ml, com.microsoft) in any dtype. Blocks of
+integers beside it say which of them it computes in integers where they stand between DequantizeLinear and QuantizeLinear; the others it
+runs as they stand: it dequantises, computes in floats and quantises. Without such blocks it computes all of them in integers.
 """
 
 from __future__ import annotations
@@ -119,7 +121,7 @@ def same_operator(rule: OperatorRule, domain: str, operator: str) -> bool:
 
 def _refused_body(device: Device, view: OperatorView) -> No | None:
     """A control-flow operator runs whole on one device: it and all its bodies contain must be supported by name."""
-    if not view.has_body or any(block.everything for block in device.supports):
+    if not view.has_body or takes_all(device):
         return None
     for name in (key_of(view.domain, view.operator), *sorted(view.functions)):
         if not lists(device, name):
@@ -205,7 +207,9 @@ def _listed(device: Device, view: OperatorView, precision: Precision, environmen
     kept = kept_dtypes(device, name, precision, environment) if floats else ()
     if floats and (line := kept_in_integers(device, name, environment)):
         return No(f"`{name}` is kept in {line.form} on {device.name}, and these operands are floats", line.origin)
-    if view.domain in ALL_DOMAINS and any(block.everything for block in device.supports):
+    if view.domain in ALL_DOMAINS and takes_all(device):
+        if view.quantised and not NARROW_INTEGERS.isdisjoint(device_dtypes(device)):
+            return _in_integers(device, view, environment)
         return Yes(kept[0] if kept else operand, None)
     if not any(same_operator(rule, view.domain, view.operator) for block in device.supports for rule in block.rules):
         return No(f"`{name}` is not in {device.name}'s table", device.origin)
@@ -218,6 +222,20 @@ def _listed(device: Device, view: OperatorView, precision: Precision, environmen
     if not floats and len(wanted) > 1:
         return _needs_each(device, view, wanted, environment)
     return _first_listed(device, view, wanted, operand, environment)
+
+
+def _in_integers(device: Device, view: OperatorView, environment: Environment) -> Yes | No:
+    """A quantised operator, on a device whose blocks beside `supports all` name those that it has integer kernels for."""
+    name, dtypes = key_of(view.domain, view.operator), tuple(dtype for dtype in data_dtypes(view) if dtype in BITS)
+    listing = [block.origin for block in device.supports if any(same_operator(rule, view.domain, view.operator) for rule in block.rules)]
+    if not listing:
+        return No(f"{device.name} has no integer kernel for `{name}`", device.origin)
+    return _needs_each(device, view, dtypes, environment)
+
+
+def takes_all(device: Device) -> bool:
+    """Whether it runs every operator in some way."""
+    return any(block.everything for block in device.supports)
 
 
 def float_choices(device: Device, floats: list[str], precision: Precision) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def recoded(problem: Problem, device: Sequence[int], options: Sequence[Option]) 
     busy = [0.0] * len(problem.devices)
     for net in problem.nets:
         left = 0 if net.producer < 0 else options[net.producer].form
-        reads = {(device[c], options[c].form) for c in net.consumers}
+        reads = {(device[c], options[c].form if options[c].takes is None else options[c].takes) for c in net.consumers}
         if net.to_host:
             reads.add((problem.host, 0))
         for there, form in reads if net.recode else ():
@@ -160,10 +160,12 @@ def _with_options(draw: st.DrawFn, unit: Unit) -> Unit:
 def in_forms(draw: st.DrawFn, most: int = 4) -> Problem:
     """A problem with limits whose options have forms: changing one takes time, and tensors cross faster in some."""
     plain, count = draw(limited(most=most)), draw(st.integers(2, 3))
-    units = tuple(
-        replace(u, options=tuple(tuple(replace(o, form=draw(st.integers(0, count - 1))) for o in on) for on in u.options))
-        for u in plain.units
-    )
+
+    def in_form(option: Option) -> Option:
+        takes = draw(st.none() | st.integers(0, count - 1)) if draw(st.booleans()) else None
+        return replace(option, form=draw(st.integers(0, count - 1)), takes=takes)
+
+    units = tuple(replace(u, options=tuple(tuple(map(in_form, on)) for on in u.options)) for u in plain.units)
     return replace(plain, units=units, nets=tuple(_in_forms(draw, net, count) for net in plain.nets))
 
 

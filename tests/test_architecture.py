@@ -52,7 +52,8 @@ ARROWS: dict[str, set[str]] = {
     "passes/solve/memory": {"passes/solve"},
     "passes/solve/limits": {"passes/solve"},
     "passes/solve/overlap": {"passes/solve"},
-    "passes/precision": {"passes/graph", "passes/place", "passes/solve", "targets"},
+    "passes/precision": {"passes/graph", "passes/place", "passes/solve", "passes/solve/limits", "targets"},
+    "passes/prune": {"passes/graph", "targets"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {
         "passes/graph", "passes/rule", "passes/solve", "passes/solve/limits", "passes/solve/memory", "passes/solve/overlap", "targets",
@@ -74,7 +75,11 @@ ARROWS: dict[str, set[str]] = {
     "compiler/pipeline": {"passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/stages.py", "targets"},
     "compiler/precision": {
         "compiler/bundle", "compiler/cache", "compiler/devices", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/run",
-        "passes/graph", "passes/place", "passes/precision", "passes/rule", "targets",
+        "passes/graph", "passes/place", "passes/precision", "passes/rule", "passes/solve", "passes/solve/limits", "targets",
+    },
+    "compiler/prune": {
+        "compiler/bundle", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/precision", "passes/graph", "passes/prune",
+        "targets",
     },
     "compiler/plan": {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/place",
@@ -112,7 +117,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",
-        "compiler/plan", "compiler/precision", "compiler/probe", "compiler/reference", "compiler/relax", "compiler/run",
+        "compiler/plan", "compiler/precision", "compiler/probe", "compiler/prune", "compiler/reference", "compiler/relax", "compiler/run",
         "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place",
         "passes/rule", "targets",
     },
@@ -120,11 +125,14 @@ ARROWS: dict[str, set[str]] = {
         "compiler/bundle", "compiler/driver", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/reference",
         "grammar/__init__.py", "grammar/words", "passes/place", "targets",
     },
-    "compiler/report": {"compiler/run", "targets"},
+    "compiler/bench": {"compiler/bundle", "compiler/devices", "compiler/run"},
+    "compiler/compare": {"compiler/bench", "compiler/driver", "compiler/load", "targets"},
+    "compiler/report": {"compiler/bench", "compiler/bundle", "compiler/compare", "compiler/run", "targets"},
     "compiler/commands": {
-        "compiler/cache", "compiler/calibrate",
+        "compiler/bench", "compiler/cache", "compiler/compare", "compiler/calibrate",
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
-        "compiler/pipeline", "compiler/precision", "compiler/probe", "compiler/report", "compiler/run", "compiler/surgery",
+        "compiler/pipeline", "compiler/precision", "compiler/probe", "compiler/prune", "compiler/report", "compiler/run",
+        "compiler/surgery",
         "compiler/verify", "compiler/watch", "compiler/what_if",
         "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",
     },
@@ -133,8 +141,8 @@ ARROWS: dict[str, set[str]] = {
     "compiler/cli.py": {"compiler/commands", "compiler/devices", "compiler/guard", "compiler/hw"},
     "passes/stages.py": {"passes/graph", "passes/layout", "passes/library.py", "passes/rule", "passes/simplify"},
     "compiler/api": {
-        "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/precision", "compiler/run",
-        "compiler/surgery", "compiler/verify", "targets",
+        "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/precision", "compiler/prune",
+        "compiler/run", "compiler/surgery", "compiler/verify", "targets",
     },
 }  # fmt: skip
 """A folder (or a file that lies beside folders), and what it may import besides itself. TYPE_CHECKING imports count."""
@@ -145,6 +153,8 @@ DATA_IN_FOLDERS = {
     "compiler/calibrate/measure": "compiler/calibrate",
     "compiler/calibrate/profiles": "compiler/calibrate",
     "compiler/commands/line": "compiler/commands",
+    "compiler/report/page": "compiler/report",
+    "compiler/report/sweeps": "compiler/report",
     "passes/place/memory": "passes/place",
     "compiler/devices/mil": "compiler/devices",
     "compiler/load/contrib_types": "compiler/load",
@@ -157,7 +167,9 @@ DATA_IN_FOLDERS = {
     "compiler/reference/kernels/quantised": "compiler/reference/kernels",
 }
 """Folders inside a room, which count as that room for arrows."""
-HEAVY = {"onnx", "onnxruntime", "onnxsim", "onnx_graphsurgeon", "ortools", "numpy", "networkx", "rich", "jsonschema", "lark", "sympy"}
+HEAVY = {
+    "onnx", "onnxruntime", "onnxsim", "onnx_graphsurgeon", "ortools", "numpy", "networkx", "rich", "jinja2", "jsonschema", "lark", "sympy",
+}  # fmt: skip
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "base.py", "manager.py"}
 
 

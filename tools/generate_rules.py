@@ -11,7 +11,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autoglmc.passes.layout import move_transposes
-from autoglmc.passes.library import DECOMPOSE, FOLLOW, GELU, IN_FLOATS, OFFER, ON_FEWER_AXES, RECOVER, SIMPLIFY, TUNE, every_rule
+from autoglmc.passes.library import (
+    BESIDE_FLOATS,
+    DECOMPOSE,
+    FOLLOW,
+    GELU,
+    IN_FLOATS,
+    OFFER,
+    ON_FEWER_AXES,
+    RECOVER,
+    SIMPLIFY,
+    TUNE,
+    every_rule,
+)
 from autoglmc.passes.rule.rewrite import Contract, Rewrite
 from autoglmc.passes.simplify import merge_equal, split_dequantize
 
@@ -50,6 +62,7 @@ STAGES: tuple[tuple[str, str, tuple[Rewrite, ...]], ...] = (
     ("Recover", "What exporters scattered becomes one operator again; the same for every target.", RECOVER),
     ("Simplify", "For every target; none takes away an operator that a device might want.", SIMPLIFY),
     ("Recover whole", "Only where a device of the target has the operator and the placement is cheaper with it.", OFFER),
+    ("Beside floats", "A quantised model, only where the placement is cheaper so.", BESIDE_FLOATS),
     ("In floats", "A quantised model, only where the placement is cheaper so.", IN_FLOATS),
     ("On fewer axes", "For devices with a limit on the rank, only where the placement is cheaper so.", ON_FEWER_AXES),
     (

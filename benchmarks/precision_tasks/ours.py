@@ -17,6 +17,8 @@ PRECISIONS = ("fp32", "fp16", "int8", "int16", "auto")
 COMMAND = (sys.executable, "-c", "from autoglmc.compiler.cli import main; main()")
 NEEDED = ("--precision", "--calibration-data")
 TIMEOUT = 1200
+ONE_STEP = ("--time-limit", "600")
+"""Seconds for one thing that is done with a model, where other programs keep the machine busy."""
 
 
 class NotBuiltError(Exception):
@@ -27,7 +29,7 @@ def bundle(task: Task, precision: str, wrong: bool = False) -> Path:
     """The folder of the task's model compiled for TARGET in a precision, with the samples that every side calibrates with. Raises
     NotBuiltError."""
     output = CACHE / "ours" / f"{task.name}-{precision}{'-wrong' if wrong else ''}"
-    command = ["compile", str(task.model), "--target", TARGET, "-o", str(output)]
+    command = ["compile", str(task.model), "--target", TARGET, "-o", str(output), *ONE_STEP]
     if precision != AS_IT_IS:
         known = _ran("compile", "--help").stdout
         if missing := [option for option in NEEDED if option not in known]:

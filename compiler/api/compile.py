@@ -11,7 +11,9 @@ from ...targets.model import Target
 from ..activity import Limits, limited
 from ..driver.compile_model import compile_model
 from ..inputs.samples import Given
+from ..precision.asked_accuracy import asked_accuracy
 from ..precision.request import request_of
+from ..prune.request import precision_beside, prune_request
 from ..run.bundle import Bundle
 from .arguments import arrays_of, effort_of, given_of, names_of, sizes_of, target_of
 
@@ -46,6 +48,10 @@ def compile(
     calibration_data: Data | None = None,
     calibration_method: str | None = None,
     save_quantized: str | os.PathLike[str] | None = None,
+    prune: str | float | None = None,
+    prune_layers: Mapping[str, str | float] | None = None,
+    save_pruned: str | os.PathLike[str] | None = None,
+    accuracy: str | Iterable[str] | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
@@ -72,12 +78,19 @@ def compile(
     - objective: what the plan is chosen for within the target's limits: "latency" (one request, one device after another), "overlap" (one
       request, independent branches at once), "throughput" (the time between pipelined requests), "energy" or "memory".
     - precision: write a float model in other number formats first, wherever a device of the target runs them: "int8" (activations and
-      weights of 8 bits), "int16" (activations of 16 bits, weights of 8), "fp16"; "fp32" leaves it as it is. How near the bundle is to the
+      weights of 8 bits), "int16" (activations of 16 bits, weights of 8), "fp16"; "auto" chooses for each operator what makes the model
+      fastest within the accuracy that is asked for; "fp32" leaves it as it is. How near the bundle is to the
       float model is measured by its own run (`bundle.manifest.precision`).
     - calibration_data: inputs as the model will meet them, which integers need: a folder of .npz or .npy files, one of them,
-      "script.py:function", or dicts of arrays. Without `precision` it asks for "int8".
+      "script.py:function", or dicts of arrays. Without `precision` a form is chosen for each operator ("auto").
     - calibration_method: what ranges of tensors are: "minmax" (the default), "percentile" or "entropy".
     - save_quantized: an .onnx file to write the quantised model to, as plain ONNX.
+    - prune: the share of its channels and heads that each layer loses, those of the smallest magnitude: "50%" or 0.5; "auto" takes as much
+      as calibration data allows. What is left is compiled, in the precision asked for (`bundle.manifest.pruning`).
+    - prune_layers: shares of single layers, by the name of the operator or of what it writes. save_pruned: an .onnx file to write the
+      pruned model to.
+    - accuracy: one or several limits on how accurate the bundle has to be, by its own run: "cosine >= 0.99" or "top1 drop <= 1 %" against
+      the float model on held-out samples, "script.py:function >= 0.9" or "script.py:function drop <= 1 %" by what your function returns.
     - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
       TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
 
@@ -92,6 +105,10 @@ def compile(
     >>> bundle.run({"pixel_values": x}, emulate=True)["y"].shape
     (1, 100)
     """
+    pruned = prune_request(prune, prune_layers or {}, calibration_data, None if save_pruned is None else Path(save_pruned))
+    numbers = request_of(
+        precision_beside(pruned, precision), calibration_data, calibration_method, None if save_quantized is None else Path(save_quantized)
+    )
     with limited(Limits(time_limit)):
         result = compile_model(
             model,
@@ -110,6 +127,8 @@ def compile(
             sign=sign,
             progress=progress,
             objective=objective,
-            precision=request_of(precision, calibration_data, calibration_method, None if save_quantized is None else Path(save_quantized)),
+            precision=numbers,
+            prune=pruned,
+            accuracy=asked_accuracy(accuracy),
         )
     return result.bundle

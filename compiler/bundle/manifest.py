@@ -14,7 +14,8 @@ from msgspec import Meta
 from ..quantities import count, size
 from .confidence_record import ConfidenceRecord, UncostedRecord
 from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
-from .precision_record import PrecisionRecord
+from .precision_record import PrecisionRecord, ScoreRecord
+from .pruning_record import PruningRecord
 from .record import BundlePath, Count, Positive, Record, Sha256
 from .verification_record import VerificationRecord
 
@@ -178,10 +179,14 @@ class Manifest(Record, frozen=True, kw_only=True):
     errors: ErrorsRecord
     precision: PrecisionRecord | None
     """null where the model was taken in the precision that it has."""
+    scores: tuple[ScoreRecord, ...] = ()
+    """Accuracy by functions of the user's."""
     verification: VerificationRecord
     decisions: tuple[DecisionRecord, ...]
     search: tuple[AttemptRecord, ...]
     """The attempts of the search for this bundle; the last one is the bundle."""
+    pruning: PruningRecord | None = None
+    """null where the model has all its channels."""
 
     def __repr__(self) -> str:
         """Short: all of it is thousands of lines, and is the bundle's manifest.json."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from .record import Count, Positive, Record, Sha256
+from .record import Count, Positive, Record, Seconds, Sha256
 
 
 class CalibrationRecord(Record, frozen=True, kw_only=True):
@@ -30,6 +30,52 @@ class AccuracyRecord(Record, frozen=True, kw_only=True):
     least_cosine: float
     top1: float | None
     """The share of rows whose largest element is at the same place; null for an output without rows of several numbers."""
+    cosine_interval: tuple[float, float] | None = None
+    """95 %, by bootstrap over the samples; null of fewer than two."""
+    top1_interval: tuple[float, float] | None = None
+
+
+class ScoreRecord(Record, frozen=True, kw_only=True):
+    """What a function of the user's (`--accuracy script.py:function`) returned for the bundle's own run."""
+
+    script: str
+    before: float | None
+    """For the float model; null where the function compares the two itself."""
+    after: float
+    """For the bundle."""
+    samples: Positive
+    """Numbers that the function returned; a score is their mean."""
+    interval: tuple[float, float] | None = None
+    """95 %, of `after` less `before` (of `after` where that is null), by bootstrap over pairs; null of fewer than two numbers."""
+
+
+class FormRecord(Record, frozen=True, kw_only=True):
+    """What operators that are chosen for together would be in one form."""
+
+    form: str
+    device: str
+    """The one that is fastest in it, of those that may run them; for the form that was chosen, the one they were placed on then."""
+    loss: float
+    """By how much the outputs of the model change where these operators alone run in the form: root mean square over that of outputs."""
+    seconds: Seconds
+    """Predicted, without conversions between forms."""
+    weight_bytes: Count
+
+
+class UnitRecord(Record, frozen=True, kw_only=True):
+    """Operators of the float model that a form was chosen for together."""
+
+    operators: tuple[str, ...]
+    """Names of nodes."""
+    kind: str
+    """Of the first: Conv."""
+    chosen: str
+    """A form; fp32."""
+    forms: tuple[FormRecord, ...]
+    """Of what stays in fp32 all that it was chosen from, else fp32 and the chosen one; () where one form was asked for, or there is no
+    other."""
+    because: str
+    """Why they stay in fp32; "" where they do not."""
 
 
 class PrecisionRecord(Record, frozen=True, kw_only=True):
@@ -46,3 +92,7 @@ class PrecisionRecord(Record, frozen=True, kw_only=True):
     """Of the float model, and of what became of it."""
     accuracy: tuple[AccuracyRecord, ...]
     """() where the bundle was not run."""
+    model_bytes: Count | None = None
+    """Of the float model's files."""
+    units: tuple[UnitRecord, ...] = ()
+    """Largest gains of time first."""

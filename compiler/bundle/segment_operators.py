@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 def segment_operators(folder: Path, manifest: Manifest) -> tuple[dict[int, tuple[Operator, ...]], dict[str, int | None]]:
     """The operators of every segment by its index, and the bytes of their tensors. Raises BundleError for a file that cannot be read."""
-    models = {segment.index: _read(folder / segment.file) for segment in manifest.segments}
+    models = {segment.index: read_segment(folder / segment.file) for segment in manifest.segments}
     sizes = {name: size for model in models.values() for name, size in _sizes(model)}
     return {s.index: tuple(_operator(node, s) for node in models[s.index].node) for s in manifest.segments}, sizes
 
 
-def _read(file: Path) -> onnx.GraphProto:
+def read_segment(file: Path) -> onnx.GraphProto:
+    """The graph of a segment's file; its weights stay where they are. Raises BundleError for a file that cannot be read."""
     import onnx
 
     try:
@@ -38,16 +39,16 @@ def _operator(node: onnx.NodeProto, segment: SegmentRecord) -> Operator:
     kernel = next((number for number, group in enumerate(segment.kernels) if name in group), None)
     writes = tuple(name for name in node.output if name)
     facts = {"kernel": kernel, "seconds": None}
-    return Operator(name=name, kind=node.op_type, domain=node.domain, reads=tuple(_reads(node)), writes=writes, facts=facts)
+    return Operator(name=name, kind=node.op_type, domain=node.domain, reads=tuple(reads_of(node)), writes=writes, facts=facts)
 
 
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
+def reads_of(node: onnx.NodeProto) -> Iterator[str]:
     """The tensors that a node reads, its bodies included; what a body makes itself is not a tensor of the graph around it."""
     yield from (name for name in node.input if name)
     for attribute in node.attribute:
         for body in (attribute.g, *attribute.graphs):
             own = {value.name for value in (*body.input, *body.initializer)} | {name for inner in body.node for name in inner.output}
-            inside = [name for inner in body.node for name in _reads(inner)]
+            inside = [name for inner in body.node for name in reads_of(inner)]
             yield from (name for name in (*inside, *(value.name for value in body.output)) if name not in own)
 
 

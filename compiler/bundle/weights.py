@@ -60,8 +60,7 @@ def externalised(model: onnx.ModelProto, weights: WeightsFile, initializers: Ite
         if field.name != "graph":
             _assign(copy, field.name, value)
     _copy_graph(model.graph, copy.graph, weights)
-    for tensor in initializers:
-        _place(tensor, copy.graph.initializer.add(), weights)
+    _place_all(initializers, copy.graph, weights)
     return copy
 
 
@@ -81,8 +80,7 @@ def _copy_graph(source: onnx.GraphProto, destination: onnx.GraphProto, weights: 
             _assign(destination, field.name, value)
     for node in source.node:
         _copy_node(node, destination.node.add(), weights)
-    for tensor in source.initializer:
-        _place(tensor, destination.initializer.add(), weights)
+    _place_all(source.initializer, destination, weights)
 
 
 def _copy_node(source: onnx.NodeProto, destination: onnx.NodeProto, weights: WeightsFile) -> None:
@@ -104,11 +102,23 @@ def _copy_node(source: onnx.NodeProto, destination: onnx.NodeProto, weights: Wei
             copied.CopyFrom(attribute)
 
 
-def _place(source: onnx.TensorProto, destination: onnx.TensorProto, weights: WeightsFile) -> None:
-    data = _raw(source)
-    if data is None or len(data) < INLINE_BELOW:
-        destination.CopyFrom(source)
-        return
+def _place_all(sources: Iterable[onnx.TensorProto], destination: onnx.GraphProto, weights: WeightsFile) -> None:
+    """In their order, but in the file those of a page or more come first: each smaller one between them would leave a gap of up to a page.
+    Of `sources`, which may be made one by one, only smaller ones are held meanwhile."""
+    smaller: list[tuple[bytes, onnx.TensorProto, onnx.TensorProto]] = []
+    for source in sources:
+        placed, data = destination.initializer.add(), _raw(source)
+        if data is None or len(data) < INLINE_BELOW:
+            placed.CopyFrom(source)
+        elif len(data) < PAGE:
+            smaller.append((data, source, placed))
+        else:
+            _place(data, source, placed, weights)
+    for data, source, placed in smaller:
+        _place(data, source, placed, weights)
+
+
+def _place(data: bytes, source: onnx.TensorProto, destination: onnx.TensorProto, weights: WeightsFile) -> None:
     destination.name, destination.data_type = source.name, source.data_type
     destination.dims.extend(source.dims)
     destination.data_location = destination.EXTERNAL

@@ -26,6 +26,7 @@ from .line.options import (
 from .line.output import Output, echo_json, output_options
 from .line.pass_options import pass_arguments, pass_options
 from .line.precision_options import precision_options
+from .line.prune_options import prune_options
 
 if TYPE_CHECKING:
     from ...targets.model import Target
@@ -62,6 +63,7 @@ QUIET = "Print only the bundle's folder, or the error."
 @bucket_option
 @emulate_option
 @precision_options
+@prune_options
 @pass_options
 @limit_options
 @output_options(VERBOSE, QUIET)
@@ -88,7 +90,11 @@ def compile_command(
     precision: str | None,
     calibration_data: str | None,
     calibration_method: str | None,
+    accuracy: Sequence[str],
     save_quantized: Path | None,
+    prune: str | None,
+    prune_layers: Sequence[str],
+    save_pruned: Path | None,
     **watched: Any,
 ) -> int:
     """Compile MODEL for a target: an ONNX model into a folder of segments, weights and a schedule, verified against the model.
@@ -101,15 +107,22 @@ def compile_command(
     from ..driver.search_budget import MOST_ATTEMPTS, SearchBudget
     from ..hw.buckets import bucket_shapes
     from ..load.bind_shapes import parse_shapes
+    from ..precision.asked_accuracy import asked_accuracy
     from ..precision.request import request_of
+    from ..prune.request import precision_beside, prune_request
     from ..run.array_files import read_arrays
 
     if allow_unverified and required:
         raise UsageError("--allow-unverified and --require-verified exclude each other")
-    numbers = request_of(precision, calibration_data, calibration_method, save_quantized)
-    if numbers is not None and (pareto is not None or stop_after is not None):
+    pruned = prune_request(prune, prune_layers, calibration_data, save_pruned)
+    numbers = request_of(precision_beside(pruned, precision), calibration_data, calibration_method, save_quantized)
+    if (numbers is not None or pruned is not None) and (pareto is not None or stop_after is not None):
         option = "--pareto" if pareto is not None else "--stop-after"
-        raise UsageError(f"{option} and --precision exclude each other", help="give it the file of --save-quantized")
+        other, file = ("--prune", "--save-pruned") if pruned is not None else ("--precision", "--save-quantized")
+        raise UsageError(f"{option} and {other} exclude each other", help=f"give it the file of {file}")
+    asked = asked_accuracy(accuracy)
+    if asked and (pareto is not None or stop_after is not None):
+        raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --accuracy exclude each other")
     if pareto is not None:
         _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
@@ -121,7 +134,7 @@ def compile_command(
         if stop_after is not None:
             facts = _stop(stop_after, model, machine, options)
         else:
-            options["precision"] = numbers
+            options |= {"precision": numbers, "prune": pruned, "accuracy": asked}
             options |= {"objective": objective, "expect": None if expect is None else read_arrays(expect)}
             options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required, "sign": sign}
             if pareto is not None:
@@ -159,7 +172,7 @@ def _pareto(quantities: str, model: Path, target: Target, options: Mapping[str, 
     """The front as a table, and with an output folder its bundles; unless `accept`, 4 where one of them is not verified."""
     from ..driver.compile_model import compile_model
     from ..driver.pareto import pareto_front, quantities_of
-    from ..report.pareto import print_front
+    from ..report.sweeps.pareto import print_front
 
     kept = {name: options[name] for name in ("shapes", "effort", "progress", "disable") if name in options}
     found, points = pareto_front(model, target, quantities_of(quantities), **kept)

@@ -119,7 +119,7 @@ def _check(
 
 def _list(targets: Sequence[str], out: Output) -> int:
     from ..hw.load_target import load_target
-    from ..report.what_if import print_numbers
+    from ..report.sweeps.what_if import print_numbers
     from ..what_if.all_numbers import all_numbers
     from ..what_if.compare import number_json
 
@@ -133,7 +133,7 @@ def _list(targets: Sequence[str], out: Output) -> int:
 def _compare(given: Given, out: Output) -> int:
     """One model, one target, settings: the plan before and after."""
     from ..hw.load_target import find_target
-    from ..report.what_if import latencies, print_what_if
+    from ..report.sweeps.what_if import latencies, print_what_if
     from ..what_if.compare import compare
     from ..what_if.setting import check_apart, machine_of, read_setting
     from ..what_if.task import sizes_of
@@ -175,7 +175,7 @@ def _maker_of(jobs: int, cluster: str | None) -> Iterator[Make]:
 
 
 def _sweep(given: Given, made_by: Any, plot: Path | None, save: Path | None, out: Output) -> int:
-    from ..report.sweep import print_sweep
+    from ..report.sweeps.sweep import print_sweep
 
     results: Results | None = None
     try:

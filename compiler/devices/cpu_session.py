@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import onnxruntime
 
 NO_WEIGHTS: Mapping[str, onnxruntime.OrtValue] = MappingProxyType({})
+FLOAT_ACTIVATIONS = ("session.qdq_matmulnbits_accuracy_level", "1")
+"""Of a MatMul whose weights of 4 bits are dequantised in the model: by default onnxruntime also rounds what it is multiplied with to 8."""
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -42,6 +44,7 @@ def open_session(
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.enable_mem_pattern = False  # or the second run takes one block for all tensors, beside those of the first run that are kept
+    options.add_session_config_entry(*FLOAT_ACTIVATIONS)
     options.graph_optimization_level = _level(settings if optimise else OFF)
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

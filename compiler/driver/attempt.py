@@ -20,8 +20,9 @@ from ..emit.package import PACKAGE, write_manifest
 from ..errors import VerifyError
 from ..inputs.samples import Given, first_of
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
-from ..plan.limits import broken
+from ..plan.limits import broken, holds
 from ..plan.plan_model import PlannedModel, Unplanned, other_plans, plan_model
+from ..precision.accuracy_check import AccuracyCheck
 from ..reference.recall import Recalling
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
@@ -34,13 +35,14 @@ from .find_fault import find_fault, suspected_devices, unjudged_devices
 from .job import Job
 from .judge_bundle import Judged, judge_bundle
 from .optimiser_faults import Refused, find_optimiser_faults
+from .pruned import Pruned
 from .result import CompileResult
 from .route_around import notes_of
 from .search import Log, attempted
 from .search_budget import Meter
 from .stages import Stages
 from .state import State
-from .verdict import Accepted, Fault, Inexact, Misoptimised, OverLimit, Rejected, Verdict
+from .verdict import Accepted, Fault, Inaccurate, Inexact, Misoptimised, OverLimit, Rejected, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,10 @@ class Attempt:
     """What plans are chosen for (`passes/place/objectives.py`)."""
     precision: ChosenPrecision | None = None
     """Where the model was written in other number formats."""
+    pruned: Pruned | None = None
+    """Where channels were removed from the model."""
+    accuracy: AccuracyCheck | None = None
+    """What is measured of a bundle beside its verification."""
     diagnose: bool = True
     """Whether to find out by how much limits are broken that no plan keeps."""
 
@@ -93,11 +99,12 @@ class Attempt:
         with self.job.clock.stage("describe"):
             chosen = {index: one.settings for index, one in settings.items()}
             precision = None if self.precision is None else self.precision.record
-            described = describe(planned, attempted(state, log, "accepted"), chosen, precision)
+            pruning = None if self.pruned is None else self.pruned.record
+            described = describe(planned, attempted(state, log, "accepted"), chosen, precision, pruning)
         built = self._build(state, planned, described, settings, stages)
         if isinstance(built, Built):
             return Accepted(self._result(state, planned, built, tuple(one.decision.reason for one in settings.values())))
-        if isinstance(built, Misoptimised | OverLimit):
+        if isinstance(built, Misoptimised | Inaccurate | OverLimit):
             return built
         with self.job.clock.stage("find culprits"):
             return self._find_fault(planned, built)
@@ -114,7 +121,7 @@ class Attempt:
 
     def _build(
         self, state: State, planned: PlannedModel, described: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages
-    ) -> Built | Refusal | Judged | Misoptimised | OverLimit:
+    ) -> Built | Refusal | Judged | Misoptimised | Inaccurate | OverLimit:
         """The bundle, published; or the refusal, the judgement, the fault or the limit for which it was not. Raises VerifyError where it
         is not verified as required."""
         with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
@@ -131,13 +138,20 @@ class Attempt:
                     return judged
                 check_met(judged.report, self.required, str(planned.loaded.source))
                 manifest, verification = write_manifest(staged.folder, judged.written_into(manifest)), judged.report
-            if self.verify and self.precision is not None:
-                with self.job.clock.stage("measure accuracy"):
-                    manifest = write_manifest(staged.folder, self.precision.measured(staged.folder, manifest))
+            if self.verify and self.accuracy is not None:
+                manifest = write_manifest(staged.folder, self._measured(staged.folder, manifest, self.accuracy))
+                missed = tuple(limit for limit in manifest.limits if limit.kind == "accuracy" and not holds(limit))
+                if missed:
+                    return Inaccurate(missed, str(planned.loaded.source))
             over = _too_large(state, planned, manifest)  # what was verified is part of it
             if over is None:
                 self._publish(staged)
             return over or Built(manifest, verification, tuple(dict.fromkeys(notes)))
+
+    def _measured(self, folder: Path, manifest: Manifest, check: AccuracyCheck) -> Manifest:
+        made = self.precision.quantised if self.precision is not None else self.pruned.made if self.pruned is not None else None
+        with self.job.clock.stage("measure accuracy"):
+            return check.measured(folder, manifest, None if made is None else made.data, None if made is None else made.split)
 
     def _publish(self, staged: Staged) -> None:
         """Signed as it is now, where that was asked for, the bundle takes its place."""
@@ -196,6 +210,7 @@ class Attempt:
                 *left_out,
                 *self.job.notes,
                 *(self.precision.notes if self.precision is not None else ()),
+                *(self.pruned.notes if self.pruned is not None else ()),
                 *planned.loaded.notes,
                 *planned.notes,
                 *(step.reason for step in state.steps),

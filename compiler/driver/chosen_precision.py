@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 
-from msgspec import structs
-
-from ..bundle.manifest import Manifest
 from ..bundle.precision_record import PrecisionRecord
 from ..errors import UsageError
-from ..load.source import MemoryModel, Source
+from ..inputs.samples import Given, samples_of
+from ..load.source import MemoryModel
 from ..output_file import check_file_place, write_file
-from ..precision.accuracy import measure_accuracy
 from ..precision.plain_model import serialised
 from ..precision.quantise_model import QuantisedModel, quantise_model
 from ..precision.request import PrecisionRequest
 from .job import Job
+
+VERIFIED_ON = 8
+"""Samples that a bundle is compared with its model on, besides generated inputs: those lie outside the ranges of many a model, and how two
+runs of a quantised model differ there says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenPrecision:
     """What became of the model."""
 
-    source: Source
-    """The float model."""
     quantised: QuantisedModel
 
     @property
@@ -41,13 +40,13 @@ class ChosenPrecision:
     def notes(self) -> tuple[str, ...]:
         return self.quantised.notes
 
-    def measured(self, folder: Path, manifest: Manifest) -> Manifest:
-        """The manifest with the accuracy of the bundle in the folder, by its own run."""
+    def real_inputs(self, inputs: Given | None) -> Given | None:
+        """What to compare the bundle on first: the caller's `inputs`, then samples of the calibration data, held out ones if there are."""
         data, split = self.quantised.data, self.quantised.split
-        if data is None or split is None or manifest.precision is None:
-            return manifest
-        found = measure_accuracy(folder, self.source, split.judged(data), split.holds_out)
-        return structs.replace(manifest, precision=structs.replace(manifest.precision, accuracy=found))
+        if data is None or split is None:
+            return inputs
+        judged = islice(split.judged(data), VERIFIED_ON)
+        return (*samples_of(inputs), *((f"calibration sample {number}", arrays) for number, arrays in enumerate(judged, 1)))
 
 
 def check_with(request: PrecisionRequest | None, expect: object, passes: Sequence[object]) -> None:
@@ -62,11 +61,18 @@ def check_with(request: PrecisionRequest | None, expect: object, passes: Sequenc
         raise UsageError(message, help="compile without --precision and --calibration-data, or without --expect")
 
 
-def choose_precision(job: Job, request: PrecisionRequest, without: frozenset[str]) -> ChosenPrecision:
-    """The model of the job in the forms that were asked for, written where `request.save` says. Raises what `quantise_model` raises."""
+def choose_precision(job: Job, request: PrecisionRequest, without: frozenset[str], least: float) -> ChosenPrecision:
+    """The model of the job in the forms that were asked for; chosen ones within a cosine of `least`. Raises as `quantise_model` does."""
+    return ChosenPrecision(quantise_model(job.load(), job.target, request, job.clock.stage, without, least))
+
+
+def check_saved(request: PrecisionRequest) -> None:
+    """Raises UsageError where the quantised model cannot be written."""
     if request.save is not None:
         check_file_place(request.save, "the quantised model", (".onnx",), "--save-quantized")
-    made = quantise_model(job.load(), job.target, request, job.clock.stage, without)
+
+
+def save_quantised(request: PrecisionRequest, chosen: ChosenPrecision) -> None:
+    """Where `request.save` says, if it does."""
     if request.save is not None:
-        write_file(request.save, serialised(made.model.proto, request.save))
-    return ChosenPrecision(job.model, made)
+        write_file(request.save, serialised(chosen.model.proto, request.save))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from ..load.source import Model, beside, source_of
 from ..pipeline.rules import check_rules, library_of
 from ..pipeline.run_passes import PassOptions, Watcher, check_pass
 from ..plan.check_objective import check_objective
-from ..precision.request import PrecisionRequest
+from ..precision.accuracy_check import accuracy_check
+from ..precision.asked_accuracy import NOTHING, AskedAccuracy
+from ..precision.request import PrecisionRequest, check_measurable
+from ..prune.request import PruneRequest
 from ..reference.recall import Recalling
 from ..reference.store import default_store
 from ..surgery.apply_pass import pass_rows
@@ -28,15 +32,20 @@ from ..surgery.user_pass import UserPass
 from ..verify.expected import check_asked
 from ..verify.required import requirement_of
 from ..watch.verify_each import PassVerifier
+from .accuracy_rounds import chosen_within, exhausted
 from .advise import Advisor
 from .attempt import Attempt
-from .chosen_precision import check_with, choose_precision
+from .chosen_precision import ChosenPrecision, check_with
 from .constraints import Constraints
 from .job import Job, Progress
+from .pruned import check_pruned_with
+from .pruned import prune as prune_job
 from .result import CompileResult
+from .search import Log
 from .search import search as search_for
 from .search_budget import Meter, SearchBudget
 from .state import State
+from .verdict import AccuracyMissed
 from .write_after import Stopped, check_model_place, write_after
 
 
@@ -62,6 +71,8 @@ def compile_model(
     objective: str = LATENCY,
     plan: Placement | None = None,
     precision: PrecisionRequest | None = None,
+    prune: PruneRequest | None = None,
+    accuracy: AskedAccuracy = NOTHING,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -86,6 +97,8 @@ def compile_model(
     plan: a placement of the same model for the same target to take, as `pareto_front` gives them.
     precision: write the model in integers or fp16 first; the quantised model is compiled and verified, and the bundle's accuracy against
     the float model measured.
+    prune: remove channels and heads of the model first, by magnitude; what is left is compiled and verified, in the precision asked for.
+    accuracy: limits on that, beside or instead of the target's; forms are chosen until the bundle's own run keeps them.
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
@@ -96,42 +109,60 @@ def compile_model(
     """
     begun, signing = time.process_time(), None if sign is None else signing_key(sign)
     job = Job(source_of(model), target, shapes, progress, inputs)
+    job.target = accuracy.within(job.target)
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
     check_objective(objective, job.target)
     check_asked(expect, inputs, verify)
     check_with(precision, expect, passes)
+    check_pruned_with(prune, expect, passes)
+    samples = any(request is not None and request.data is not None for request in (precision, prune))
+    check_measurable(accuracy, precision, verify, prune is not None, samples)
     disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
-    chosen = None
-    if precision is not None and precision.precision != "fp32":
-        chosen = choose_precision(job, precision, disabled)
-        job = job.of(chosen.model)
-    with Recalling(job.model, default_store()) as oracle:
-        attempt = Attempt(
-            job=job,
-            out=out,
-            effort=effort,
-            verify=verify,
-            required=required,
-            emulate=emulate,
-            oracle=oracle,
-            inputs=inputs,
-            expect=expect,
-            watchers=watchers,
-            own=pass_rows(passes, first_of(inputs)),
-            verifier=PassVerifier(job.model, repro_folder(out), first_of(inputs)) if verify_each else None,
-            meter=meter,
-            tell=tell,
-            signing=signing,
-            objective=objective,
-            precision=chosen,
-        )
-        first, rules = State(constraints=Constraints(disabled=disabled, plan=plan)), library_of(job.target).every
-        try:
-            return search_for(attempt, first, rules, meter, tell)
-        except Infeasible as problem:
-            raise Advisor(attempt, first, rules, begun).advised(problem) from problem
+    rules = library_of(job.target).every
+    chooses, original = precision is not None and precision.precision != "fp32", job.model
+    pruned = None if prune is None else prune_job(job, prune, disabled, effort)
+    if pruned is not None:
+        job = job.of(pruned.model)
+    check = accuracy_check(accuracy, original) if accuracy or chooses or pruned is not None else None
+
+    def compiled(chosen: ChosenPrecision | None, change: str, log: Log) -> CompileResult:
+        made, given = (job, inputs) if chosen is None else (job.of(chosen.model), chosen.real_inputs(inputs))
+        first = State(constraints=Constraints(disabled=disabled, plan=plan), change=change)
+        with Recalling(made.model, default_store()) as oracle:
+            attempt = Attempt(
+                job=made,
+                out=out,
+                effort=effort,
+                verify=verify,
+                required=required,
+                emulate=emulate,
+                oracle=oracle,
+                inputs=given,
+                expect=expect,
+                watchers=watchers,
+                own=pass_rows(passes, first_of(inputs)),
+                verifier=PassVerifier(made.model, repro_folder(out), first_of(given)) if verify_each else None,
+                meter=meter,
+                tell=tell,
+                signing=signing,
+                objective=objective,
+                precision=chosen,
+                pruned=pruned,
+                accuracy=check,
+            )
+            try:
+                return search_for(attempt, first, rules, meter, tell, log)
+            except Infeasible as problem:
+                raise Advisor(attempt, first, rules, begun).advised(problem) from problem
+
+    if precision is not None and chooses:
+        return chosen_within(job, replace(precision, objective=objective), disabled, bool(accuracy.scripts), compiled)
+    try:
+        return compiled(None, "", ())
+    except AccuracyMissed as missed:
+        raise exhausted(missed, "fp32" if pruned is None else "pruned") from missed
 
 
 def stop_after(

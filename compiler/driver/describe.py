@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..bundle.manifest import AttemptRecord, Manifest, TargetRecord
 from ..bundle.precision_record import PrecisionRecord
+from ..bundle.pruning_record import PruningRecord
 from ..devices.ort_settings import OrtSettings
 from ..emit.facts import decisions, errors, guesses
 from ..emit.manifest_of import manifest_of
@@ -18,6 +19,7 @@ def describe(
     search: tuple[AttemptRecord, ...],
     settings: Mapping[int, OrtSettings],
     precision: PrecisionRecord | None = None,
+    pruning: PruningRecord | None = None,
 ) -> Manifest:
     """The manifest but for its files. `search`: all attempts, this one last. `settings`: what onnxruntime leaves out, by segment."""
     from importlib.metadata import version
@@ -42,4 +44,5 @@ def describe(
         model_defaults=loaded.defaults,
         model_metadata=loaded.metadata,
         precision=precision,
+        pruning=pruning,
     )

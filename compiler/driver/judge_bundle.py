@@ -26,6 +26,11 @@ from .verdict import Inexact, Rejected
 TRIES = 3
 """Generated inputs that the untouched model is given before it counts as one that does not run."""
 
+
+class Differs(VerifyError):
+    """The bundle computes something else than the model it was compiled from."""
+
+
 EXPORT = "look for what the export changed; without --expect the bundle is held against the model alone"
 
 
@@ -92,7 +97,7 @@ def _against(report: VerifyReport, bounds: tuple[BoundRecord, ...], where: str) 
         return None
     report_it = "please report this, with the model if you can: --verify-each names the rule at fault"
     help = "loosen the limit, or the `tol` of a rewrite line in the target" if report.approximated or over else report_it
-    return Rejected(VerifyError(f"the bundle differs from the model: {'; '.join(wrong)}", where=where, help=help))
+    return Rejected(Differs(f"the bundle differs from the model: {'; '.join(wrong)}", where=where, help=help))
 
 
 def _blame_the_model(folder: Path, source: Source) -> None:

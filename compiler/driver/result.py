@@ -152,6 +152,8 @@ def summary(result: CompileResult) -> dict[str, Any]:
             for r in result.manifest.limits
         ],
         "precision": None if result.manifest.precision is None else _precision(result.manifest.precision),
+        "pruning": to_builtins(result.manifest.pruning),
+        "scores": to_builtins(result.manifest.scores),
         "rewrites": _rewrites(result),
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in result.manifest.guesses],
         "search": [structs.asdict(one) for one in result.manifest.search],

@@ -7,6 +7,7 @@ wrong by a runtime's
 optimiser                 onnxruntime leaves it out for that segment (optimiser_faults.py)
 over an error budget      the coarsest approximation is switched off (error_budget.py)
 over a limit              another plan, or less is kept off (over_limit.py)
+over an accuracy limit    the model is written in other forms, and searched for again (accuracy_rounds.py)
 rejected                  nothing the search could change: the reason goes to the user
 
 Where the budget is spent, or nothing is left to try, and a device was at fault: one attempt more, beyond the budget, gives up that device
@@ -29,19 +30,21 @@ from .result import CompileResult
 from .route_around import around, without_devices
 from .search_budget import Meter
 from .state import State
-from .verdict import Accepted, Faulty, Inexact, Misoptimised, OverLimit, Rejected, Verdict
+from .verdict import Accepted, AccuracyMissed, Faulty, Inaccurate, Inexact, Misoptimised, OverLimit, Rejected, Verdict
 
 Log = tuple[AttemptRecord, ...]
 Attempt = Callable[[State, Log], Verdict]
 """Plans, emits and verifies under the state's constraints; the log of earlier attempts goes into the manifest."""
 
 
-def search(attempt: Attempt, first: State, rules: Sequence[Rewrite], meter: Meter, tell: Callable[[str], None]) -> CompileResult:
-    """The result of the first attempt that is accepted. `rules`: all of the compilation.
+def search(
+    attempt: Attempt, first: State, rules: Sequence[Rewrite], meter: Meter, tell: Callable[[str], None], log: Log = ()
+) -> CompileResult:
+    """The result of the first attempt that is accepted. `rules`: all of the compilation; `log`: of attempts with the model in other forms.
 
     Raises the user error that the last verdict holds where nothing is left to try, SearchEnded where the budget is spent first.
     """
-    state, log = first, tuple[AttemptRecord, ...]()
+    state = first
     while True:
         if meter.attempts:
             tell(Message(f"again: {state.change}", meter.next_attempt()))
@@ -50,6 +53,8 @@ def search(attempt: Attempt, first: State, rules: Sequence[Rewrite], meter: Mete
         if isinstance(verdict, Accepted):
             return verdict.result
         log = attempted(state, log, verdict.kind, verdict.reason)
+        if isinstance(verdict, Inaccurate):
+            raise AccuracyMissed(verdict.limits, verdict.reason, verdict.where, log)
         spent = meter.spent()
         if spent or isinstance(verdict, Rejected):
             ending = SearchEnded(spent, meter.remedy(), verdict.kind, verdict.problem) if spent else verdict.problem

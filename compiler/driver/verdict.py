@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ...passes.place.placed import Placement
-from ..bundle.manifest import BoundRecord, LimitRecord, Outcome
+from ..bundle.manifest import AttemptRecord, BoundRecord, LimitRecord, Outcome
 from ..differing_digits import differing
 from ..errors import Infeasible, TargetError, UserError, VerifyError
 from ..probe.culprits import Culprit
@@ -91,6 +91,36 @@ class Inexact:
 
 
 @dataclass(frozen=True, slots=True)
+class Inaccurate:
+    """The bundle computes what it was compiled from, in forms that lose more than limits on the accuracy allow."""
+
+    limits: tuple[LimitRecord, ...]
+    """Those that are broken, with what the bundle's own run showed."""
+    where: str
+    kind: ClassVar[Outcome] = "over an error budget"
+
+    @property
+    def reason(self) -> str:
+        return "; ".join(map(measured_against, self.limits))
+
+    @property
+    def problem(self) -> UserError:
+        return UserError(self.reason, where=self.where)
+
+
+class AccuracyMissed(UserError):
+    """Limits on the accuracy that a bundle breaks: another choice of forms may keep them.
+
+    limits: those, with what was measured; log: the attempts so far."""
+
+    kind = "accuracy"
+
+    def __init__(self, limits: tuple[LimitRecord, ...], message: str, where: str, log: tuple[AttemptRecord, ...] = ()) -> None:
+        super().__init__(message, where=where)
+        self.limits, self.log = limits, log
+
+
+@dataclass(frozen=True, slots=True)
 class OverLimit:
     """The plan breaks a limit of the target, or there is none: a device is missing for an operator."""
 
@@ -123,10 +153,10 @@ class Rejected:
         return self.problem.message
 
 
-Verdict = Accepted | Faulty | Misoptimised | Inexact | OverLimit | Rejected
+Verdict = Accepted | Faulty | Misoptimised | Inexact | Inaccurate | OverLimit | Rejected
 
 
 def measured_against(limit: LimitRecord) -> str:
     """`error abs: measured 0.013, and the target allows <= 0.001`; as many digits as make the two differ."""
-    value = differing(limit.value or 0.0, limit.limit)[0]
-    return f"{limit.kind} {limit.subject}: measured {value}, and the target allows {limit.comparison} {limit.text}"
+    value, who = differing(limit.value or 0.0, limit.limit)[0], "--accuracy" if limit.origin == "--accuracy" else "the target"
+    return f"{limit.kind} {limit.subject}: measured {value}, and {who} allows {limit.comparison} {limit.text}"

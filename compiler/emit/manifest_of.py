@@ -24,6 +24,7 @@ from ..bundle.manifest import (
 )
 from ..bundle.plan_records import PortRecord, RuntimeRecord, SegmentRecord, ValueRecord
 from ..bundle.precision_record import PrecisionRecord
+from ..bundle.pruning_record import PruningRecord
 from ..bundle.verification_record import not_compared
 from ..devices.ort_settings import DEFAULT, OrtSettings
 from ..plan.arena import ArenaPlan
@@ -53,6 +54,7 @@ def manifest_of(
     model_defaults: tuple[str, ...] = (),
     model_metadata: Mapping[str, str] = NO_METADATA,
     precision: PrecisionRecord | None = None,
+    pruning: PruningRecord | None = None,
 ) -> Manifest:
     """Everything but `files`, what was compiled ahead of time, and what a comparison with the model gave. `model_…`: of the file that was
     compiled; `version`: of autoglmc; `settings`: by segment index, what onnxruntime's CPU leaves out."""
@@ -78,6 +80,7 @@ def manifest_of(
         guesses=guesses,
         errors=errors,
         precision=precision,
+        pruning=pruning,
         verification=not_compared(segment.device for segment in compiled.segments),
         decisions=decisions,
         search=search,

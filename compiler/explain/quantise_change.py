@@ -13,7 +13,7 @@ from ...passes.graph.node import Node
 from ...targets.dtypes import FLOATS
 from ...targets.model import Device
 from ...targets.operator_view import OperatorView
-from ...targets.support import data_dtypes, device_dtypes
+from ...targets.support import data_dtypes, device_dtypes, takes_all
 from .change import Change
 from .model_changes import on_each
 
@@ -22,7 +22,7 @@ def quantise_change(views: Sequence[OperatorView], device: Device) -> Iterator[C
     """int8 between QuantizeLinear and DequantizeLinear, where the device has int8 and no float dtype at all."""
     dtypes = device_dtypes(device)
     floats = all(FLOATS.intersection(data_dtypes(view)) for view in views)
-    if floats and "int8" in dtypes and not FLOATS.intersection(dtypes):
+    if floats and "int8" in dtypes and not FLOATS.intersection(dtypes) and not takes_all(device):
         text = "quantise to int8 (QuantizeLinear and DequantizeLinear around each)"
         yield Change("dtype", text, "", "verify measures what that does to the outputs", partial(on_each, _quantise))
 

@@ -85,6 +85,7 @@ def _stages(library: RuleLibrary | None) -> dict[str, set[str]]:
         "simplify": built_in.SIMPLIFY,
         "recover-whole": built_in.OFFER,
         "write-in-floats": built_in.IN_FLOATS,
+        "keep-floats": built_in.BESIDE_FLOATS,
         "lower-ranks": built_in.ON_FEWER_AXES,
         "realise-placement": built_in.SUBSTITUTE,
         "tune-segments": tuning,

@@ -4,6 +4,9 @@ model's own unless the other is clearly cheaper.
 In floats: a device without integers (the Neural Engine) can run nothing of a model between QuantizeLinear and DequantizeLinear as it
 stands. With weights stored as floats and roundings written as arithmetic it can, for a larger bundle.
 
+In floats beside weights in integers: a device without DynamicQuantizeLinear, or without Gather on bytes (Hexagon), runs MatMul and Gather
+on what DequantizeLinear makes of a weight.
+
 On fewer axes: a device of rank 4 refuses each layer of a decoder whose exporter repeats keys and values over five.
 """
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...passes.library import IN_FLOATS, ON_FEWER_AXES
+from ...passes.library import BESIDE_FLOATS, IN_FLOATS, ON_FEWER_AXES
 from ...passes.rule.rewrite import Rewrite
 from .take_cheaper import take_cheaper
 from .work import Work
@@ -24,6 +27,13 @@ def write_in_floats(work: Work) -> None:
     """Leaves the work as it is where the model is not quantised, only one device is there, or the placement is no cheaper."""
     if len(work.target.devices) > 1:
         _spell(work, work.enabled(IN_FLOATS))
+
+
+def keep_floats(work: Work) -> None:
+    """Leaves the work as it is where nothing is quantised on the run and no table is in integers, only one device is there, or the
+    placement is no cheaper."""
+    if len(work.target.devices) > 1:
+        _spell(work, work.enabled(BESIDE_FLOATS))
 
 
 def lower_ranks(work: Work) -> None:

@@ -17,7 +17,7 @@ from .bodies import (
     tune_segments,
 )
 from .recover_whole import recover_whole
-from .spellings import lower_ranks, write_in_floats
+from .spellings import keep_floats, lower_ranks, write_in_floats
 from .work import Run
 
 
@@ -36,6 +36,8 @@ class Fact(Enum):
     """Operators that only few devices have are recovered where the placement is cheaper with them."""
     IN_FLOATS = auto()
     """A quantised model is written in floats where the placement is cheaper so."""
+    BESIDE_FLOATS = auto()
+    """What is quantised on the run, or gathered in integers, is in floats where the placement is cheaper so."""
     ON_FEWER_AXES = auto()
     """What has many axes is written on fewer where the placement is cheaper so."""
     ASKED = auto()
@@ -78,7 +80,8 @@ PIPELINE: tuple[Pass, ...] = (
     _row("fuse-formulas",     fuse_formulas,      "TYPED SIMPLE",    "FUSED",     "",      "bounded"),
     _row("recover-whole",     recover_whole,      "TYPED SIMPLE FUSED", "WHOLE",  "",      "reassociates"),
     _row("write-in-floats",   write_in_floats,    "TYPED SIMPLE WHOLE", "IN_FLOATS", "",   "reassociates"),
-    _row("lower-ranks",       lower_ranks,        "TYPED SIMPLE IN_FLOATS", "ON_FEWER_AXES", "", "reassociates"),
+    _row("keep-floats",       keep_floats,        "TYPED SIMPLE IN_FLOATS", "BESIDE_FLOATS", "", "reassociates"),
+    _row("lower-ranks",       lower_ranks,        "TYPED SIMPLE BESIDE_FLOATS", "ON_FEWER_AXES", "", "reassociates"),
     _row("ask-devices",       ask_devices,        "TYPED SIMPLE ON_FEWER_AXES", "ASKED", "", "exact"),
     _row("place-operators",   place_operators,    "ASKED",           "PLACED",    "",      "exact"),
     _row("realise-placement", realise_placement,  "PLACED",          "REALISED",  "SIMPLE", "bounded"),

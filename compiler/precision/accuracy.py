@@ -11,6 +11,7 @@ from ..devices.cpu_session import open_session
 from ..errors import ModelError, first_line
 from ..load.source import Source
 from ..run.bundle import Bundle
+from .interval import mean_interval
 from .plain_model import session_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def measure_accuracy(folder: Path, source: Source, samples: Iterable[Mapping[str
     """A record for each output of numbers. Devices that are not here are stood in for by the CPU."""
     bundle = Bundle.load(folder).session(emulate=True)
     pairs: dict[str, list[tuple[float, float | None]]] = {}
-    reference = _float_session(source)
+    reference = float_session(source)
     names = [output.name for output in reference.get_outputs()]
     for sample in samples:
         expected = dict(zip(names, _run(reference, names, sample, source), strict=True))
@@ -32,7 +33,8 @@ def measure_accuracy(folder: Path, source: Source, samples: Iterable[Mapping[str
     return tuple(_record(name, rows, held_out) for name, rows in pairs.items())
 
 
-def _float_session(source: Source) -> onnxruntime.InferenceSession:
+def float_session(source: Source) -> onnxruntime.InferenceSession:
+    """The float model on onnxruntime. Raises ModelError where that refuses it."""
     try:
         return open_session(source, spin=False) if isinstance(source, Path) else session_of(source.proto)
     except Exception as problem:  # onnxruntime's exceptions share no base class
@@ -82,4 +84,6 @@ def _record(name: str, rows: Sequence[tuple[float, float | None]], held_out: boo
         cosine=sum(cosines) / len(rows),
         least_cosine=min(cosines),
         top1=sum(tops) / len(tops) if tops else None,
+        cosine_interval=mean_interval(cosines),
+        top1_interval=mean_interval(tops),
     )

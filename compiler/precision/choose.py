@@ -5,31 +5,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from ...passes.graph.graph import Graph
+from ...passes.place.objectives import LATENCY
 from ...passes.place.place_operators import ask
-from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, form_problem, form_question
-from ...passes.precision.form_costs import WrittenCopy
+from ...passes.precision.choose_forms import (
+    FormChoice,
+    FormQuestion,
+    Losses,
+    aimed_at,
+    choose_forms,
+    floats_alone,
+    form_problem,
+    form_question,
+)
+from ...passes.precision.form_costs import Copies, WrittenCopy
+from ...passes.precision.preferences import with_preferences
 from ...passes.precision.quantise import quantise
+from ...passes.precision.relax_forms import no_choice
 from ...passes.precision.scales import Range
-from ...passes.precision.unit_forms import uniform, unit_forms
+from ...passes.precision.unit_forms import everywhere, unit_forms
 from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
 from ..activity import doing
-from ..errors import Infeasible
+from ..bundle.precision_record import UnitRecord
 from .kept_ranges import keep_losses, kept_losses
 from .losses import Judge, judge_of
 from .plain_model import plain_model
+from .relaxed_choice import infeasible
+from .unit_table import UnitTable
 
 SAMPLES = 16
 """Calibration samples that losses are measured on."""
 LEAST_COSINE = 0.99
-"""Of the float model's outputs and the chosen one's, where the target states no limit on accuracy."""
+"""Of the float model's outputs and the chosen one's, where nothing limits the accuracy."""
+ANY = 0.0
+"""Where other limits say how accurate a choice has to be: its outputs are finite, and have something in common with those of floats."""
 ROUNDS = 6
 """Choices that are measured as a whole, at most."""
+MOST = 1e3
+"""A loss that no model has."""
 NEAR = 1.1
 """Limits on the sum of losses closer than this factor are not told apart."""
 Rules = tuple[Sequence[Rewrite], Mapping[str, Sequence[Rewrite]]]
@@ -46,8 +65,8 @@ class MeasuredChoice:
     """Mean over the calibration samples that it was chosen with."""
     least: float
     """What it had to be."""
-    units: tuple[tuple[str, FormName, float], ...]
-    """Of each unit that has a choice: its first operator, the form it got, and its loss in that form."""
+    units: tuple[UnitRecord, ...]
+    """What it was made from."""
 
 
 def choose(
@@ -57,61 +76,78 @@ def choose(
     ranges: Mapping[str, Range],
     samples: Iterable[Mapping[str, Any]],
     key: str,
+    least: float,
+    objective: str = LATENCY,
 ) -> MeasuredChoice:
     """`rules`: that devices may substitute, and by family. `samples`: those that scales were made with. `key`: under which losses are kept.
+    `least`: what the cosine of the choice's outputs and the float model's has to be, on the samples. `objective`: what is best within the
+    limits (`passes/place/objectives.py`).
 
     Raises Infeasible where the target's limits leave no plan in any form: floats are accurate enough."""
-    _name(graph)
+    name_operators(graph)
     asked = ask(Graph(plain_model(graph)), target, *rules)
     question = form_question(asked, unit_forms(asked.graph, target))
-    copies = {form: _copy(graph, target, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
+    copies = {form: written_copies(graph, question, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
-    least = _least_cosine(target)
-    stated = form_problem(question, copies, losses)
-    return _best(question, judge, lambda most: choose_forms(question, stated, most), losses, least)
+    stated = aimed_at(question, form_problem(question, copies, losses), objective)
+
+    def made(choice: FormChoice, cosine: float, most: float) -> MeasuredChoice:
+        rows = UnitTable(question, *stated, losses, choice, most).rows()
+        return MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=rows)
+
+    for strict in (True, False):
+        asked_of = with_preferences(question, stated, losses, strict)
+        best = _best(question, judge, partial(choose_forms, question, asked_of, objective=objective), least)
+        if best is not None:
+            return made(*best)
+        if asked_of is stated:
+            break
+    floats = choose_forms(question, floats_alone(stated), 0.0, objective)
+    if floats is None:
+        told = no_choice(question, asked_of, _most_loss(least))
+        raise infeasible(told, lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
+    return made(floats, 1.0, 0.0)
 
 
 def _best(
-    question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], losses: Losses, least: float
-) -> MeasuredChoice:
-    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough."""
-    most = (2 * (1 - least)) ** 0.5  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
+    question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], least: float
+) -> tuple[FormChoice, float, float] | None:
+    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough: the choice, its cosine
+    and that sum. None if none is."""
+    most = _most_loss(least)
     low, high = 0.0, float("inf")
-    best: MeasuredChoice | None = None
+    best: tuple[FormChoice, float, float] | None = None
     tried: dict[tuple[FormName, ...], float] = {}
     for _ in range(ROUNDS):
         choice = solved(most)
-        if choice is None:
-            break
+        if choice is None:  # within the target's limits; the sum of losses may be too cautious
+            low = most
+            most = (low * high) ** 0.5 if high < float("inf") else most * 2
+            continue
         if choice.units not in tried:
             tried[choice.units] = judge.cosine(choice.forms) if choice.forms else 1.0
         cosine = tried[choice.units]
         if cosine >= least:
-            low, best = most, MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=_told(question, choice, losses))
+            low, best = most, (choice, cosine, most)
         else:
             high = most
         if high <= low * NEAR or (cosine >= least and sum(one != "fp32" for one in choice.units) == _choices(question)):
             break
         most = (low * high) ** 0.5 if low and high < float("inf") else most * 2 if low else most / 2
-    if best is not None:
-        return best
-    floats = solved(0.0)
-    if floats is None:
-        raise Infeasible("placement", 0, 0, (), message="no placement of the operators keeps the limits in any precision")
-    return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
+    return best
 
 
-def _told(question: FormQuestion, choice: FormChoice, losses: Losses) -> tuple[tuple[str, FormName, float], ...]:
-    units = [(k, form) for k, form in enumerate(choice.units) if question.forms(k)]
-    return tuple((question.asked.nodes[question.units[k][0]].name, form, losses.get((k, form), 0.0)) for k, form in units)
+def _most_loss(least: float) -> float:
+    """Of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2."""
+    return float((2 * (1 - least)) ** 0.5) if least > ANY else MOST
 
 
 def _choices(question: FormQuestion) -> int:
     return sum(bool(question.forms(k)) for k in range(len(question.units)))
 
 
-def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, WrittenCopy], key: str) -> Losses:
+def _losses(question: FormQuestion, judge: Judge, copies: Copies, key: str) -> Losses:
     kept, found = kept_losses(key), dict[tuple[int, FormName], float]()
     wanted = [(unit, form) for unit in range(len(question.units)) for form in question.forms(unit) if form in copies]
     for number, (unit, form) in enumerate(wanted, 1):
@@ -125,22 +161,32 @@ def _losses(question: FormQuestion, judge: Judge, copies: Mapping[FormName, Writ
     return found
 
 
-def _copy(graph: Graph, target: Target, rules: Rules, form: FormName, ranges: Mapping[str, Range]) -> WrittenCopy:
-    copy = Graph(plain_model(graph))
-    quantise(copy, uniform(copy, target, form), ranges)
-    return WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
+def written_copies(
+    graph: Graph, question: FormQuestion, rules: Rules, form: FormName, ranges: Mapping[str, Range]
+) -> tuple[WrittenCopy, ...]:
+    """The graph in one form as each device takes it, which tells what units cost in it. `question`: about the graph."""
+    target, made = question.asked.target, dict[frozenset[tuple[str, Form]], WrittenCopy]()
+    each = [frozenset(forms.items()) for forms in everywhere(question.asked.graph, target, question.offered, form)]
+    for forms in each:
+        if forms not in made:
+            copy = Graph(plain_model(graph))
+            quantise(copy, dict(forms), ranges)
+            made[forms] = WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
+    return tuple(made[forms] for forms in each)
 
 
 def _used(question: FormQuestion, form: FormName) -> bool:
     return any(form in question.forms(unit) for unit in range(len(question.units)))
 
 
-def _least_cosine(target: Target) -> float:
+def least_cosine(target: Target, others: bool = False) -> float:
+    """What a choice of forms begins with. `others`: whether other limits than on the cosine bound the accuracy."""
     stated: Sequence[float] = [limit.value for limit in target.limits if limit.kind == "accuracy" and limit.subject == "cosine"]
-    return max(stated, default=LEAST_COSINE)
+    others = others or any(limit.kind == "accuracy" and limit.subject != "cosine" for limit in target.limits)
+    return max(stated, default=ANY if others else LEAST_COSINE)
 
 
-def _name(graph: Graph) -> None:
+def name_operators(graph: Graph) -> None:
     """A name of its own for every operator: copies are compared by them."""
     seen: set[str] = set()
     for node in graph.nodes:

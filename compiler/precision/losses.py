@@ -36,7 +36,7 @@ class Judge:
 
     def loss(self, forms: Mapping[str, Form]) -> float:
         """Of the model with these operators in these forms, the others in fp32; infinite where its outputs are not finite."""
-        return _loss(self.expected, self.run(forms))
+        return loss_of(self.expected, self.run(forms))
 
     def cosine(self, forms: Mapping[str, Form]) -> float:
         """The mean over samples of the least of the outputs."""
@@ -47,13 +47,13 @@ class Judge:
         """Outputs of floats, per sample."""
         copy = Graph(plain_model(self.graph))
         quantise(copy, forms, self.ranges)
-        return outputs_of(plain_model(copy), self.samples, tuple(_floats(self.graph)))
+        return outputs_of(plain_model(copy), self.samples, tuple(float_outputs(self.graph)))
 
 
 def judge_of(graph: Graph, ranges: Mapping[str, Range], samples: Iterable[Mapping[str, Any]]) -> Judge:
     """Runs the graph. Raises ModelError where it does not run."""
     kept = tuple(samples)
-    return Judge(graph, ranges, kept, outputs_of(plain_model(graph), kept, tuple(_floats(graph))))
+    return Judge(graph, ranges, kept, outputs_of(plain_model(graph), kept, tuple(float_outputs(graph))))
 
 
 def outputs_of(model: onnx.ModelProto, samples: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
@@ -65,11 +65,13 @@ def outputs_of(model: onnx.ModelProto, samples: Sequence[Mapping[str, Any]], nam
         raise ModelError(f"the model does not run on a calibration sample: {first_line(problem)}") from None
 
 
-def _floats(graph: Graph) -> Iterable[str]:
+def float_outputs(graph: Graph) -> Iterable[str]:
+    """Names of the outputs that losses are of."""
     return (name for name in graph.outputs if graph.tensor(name).dtype in PLAIN_FLOATS)
 
 
-def _loss(expected: Sequence[Sequence[Any]], got: Sequence[Sequence[Any]]) -> float:
+def loss_of(expected: Sequence[Sequence[Any]], got: Sequence[Sequence[Any]]) -> float:
+    """Of outputs per sample; infinite where they are not finite."""
     import numpy as np
 
     worst = 0.0

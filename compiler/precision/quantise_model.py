@@ -11,30 +11,36 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
+from ...passes.precision.choose_forms import OF_ONE_REQUEST
 from ...passes.precision.eligible import kept_forms
+from ...passes.precision.narrow_weights import narrow_weights
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import uniform
+from ...passes.stages import in_rows
 from ...targets.dtypes import FLOATS
 from ...targets.model import Target
-from ...targets.precision import FORMS
+from ...targets.precision import FORMS, Form, FormName
 from ..bundle.precision_record import CalibrationRecord, PrecisionRecord
 from ..errors import UsageError
 from ..load.bind_shapes import real_inputs
 from ..load.load_model import LoadedModel
 from ..load.source import MemoryModel
+from ..load.weights import model_bytes
 from ..pipeline.run_passes import Stage, run_passes
 from ..pipeline.work import Work
 from ..plan.plan_model import start
 from ..quantities import count
 from .calibration_data import CalibrationData, Census, InputType, census, open_data
-from .choose import MeasuredChoice, choose
+from .choose import LEAST_COSINE, MeasuredChoice, choose
 from .kept_ranges import keep_ranges, kept_ranges, key_of
+from .narrow_within import narrow_within
 from .plain_model import plain_model
 from .quantised_already import check_float
 from .ranges import Method, ranges_of
 from .request import FORM_OF, PrecisionRequest
 from .split import Split
+from .unit_table import rows_of_one_form
 
 if TYPE_CHECKING:
     import onnx
@@ -50,16 +56,25 @@ class QuantisedModel:
     model: MemoryModel
     record: PrecisionRecord
     """Without the accuracy, which the bundle's own run shows."""
+    choice: MeasuredChoice | None
+    """None where one form was asked for."""
     data: CalibrationData | None
     split: Split | None
     notes: tuple[str, ...]
 
 
 def quantise_model(
-    loaded: LoadedModel, target: Target, request: PrecisionRequest, stage: Stage, without: frozenset[str] = frozenset()
+    loaded: LoadedModel,
+    target: Target,
+    request: PrecisionRequest,
+    stage: Stage,
+    without: frozenset[str] = frozenset(),
+    least: float = LEAST_COSINE,
 ) -> QuantisedModel:
-    """The model in the forms that `request` asks for. Raises UsageError for a model that is quantised already, for data that does not fit,
-    and where no operator can be written in the form on the target; ModelError where the model does not run on the data."""
+    """The model in the forms that `request` asks for; chosen ones within a cosine of `least`.
+
+    Raises UsageError for a model that is quantised already, for data that does not fit, and where no operator can be written in the form
+    on the target; ModelError where the model does not run on the data; Infeasible as `choose`."""
     where = str(loaded.source)
     with stage("graph"):
         work = start(loaded, target, without=without)
@@ -67,6 +82,8 @@ def quantise_model(
     data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
     run_passes(work, stage, until=SIMPLE)
     graph = work.graph
+    if request.precision != "fp16" and all(device.runtime.adapter == "ort" for device in target.devices):
+        in_rows(graph, without)
     split, ranges, calibration = None, dict[str, Range](), None
     if data is not None:
         with stage("calibrate"):
@@ -77,32 +94,49 @@ def quantise_model(
                 ranges = calibrated(graph, data, found, request.method)
                 calibration = CalibrationRecord(method=request.method, samples=split.calibrating, sha256=found.sha256)
     with stage("quantise"):
-        chosen = None
+        chosen: MeasuredChoice | None = None
+        wanted: Mapping[str, Form]
         if request.precision == "auto" and data is not None and found is not None:
-            chosen = _chosen(work, data, found, ranges, request.method)
-            wanted = chosen.forms
+            chosen = _chosen(work, data, found, ranges, request, least)
+            samples = Split(found.samples).calibrated(data)
+            wanted = narrow_within(graph, target, chosen.forms, ranges, samples, chosen.least)
         else:
-            wanted = uniform(graph, target, FORM_OF[request.precision])
+            wanted = _uniform(graph, target, FORM_OF[request.precision])
         forms = kept_forms(graph, wanted, ranges)
         if not forms and chosen is None:
             raise _nothing_to_write(graph, target, request, where)
-        before = _weight_bytes(graph)
+        before = weight_bytes(graph)
+        units = rows_of_one_form(graph, target, forms, request.precision) if chosen is None else chosen.units
         quantise(graph, forms, ranges)
         model = plain_model(graph)
     record = PrecisionRecord(
         source_sha256=loaded.sha256,
         calibration=calibration,
         forms={name: form.name for name, form in sorted(forms.items())},
-        weight_bytes=(before, _weight_bytes(graph)),
+        weight_bytes=(before, weight_bytes(graph)),
         accuracy=(),
+        model_bytes=model_bytes(loaded.source),
+        units=units,
     )
-    return QuantisedModel(model=MemoryModel(model, where), record=record, data=data, split=split, notes=_notes(split))
+    return QuantisedModel(
+        model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=(*_notes(split), *_notes_on(request))
+    )
 
 
-def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method) -> MeasuredChoice:
-    key = key_of(plain_model(work.graph), found.sha256, method)
+def _chosen(
+    work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], request: PrecisionRequest, least: float
+) -> MeasuredChoice:
+    key = key_of(plain_model(work.graph), found.sha256, request.method)
     samples = Split(found.samples).calibrated(data)
-    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key)
+    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key, least, request.objective)
+
+
+def _uniform(graph: Graph, target: Target, form: FormName) -> Mapping[str, Form]:
+    """Where activations are integers, weights of what stays in floats are too."""
+    wanted = uniform(graph, target, form)
+    if not FORMS[form].quantised or not wanted:
+        return wanted
+    return {**wanted, **{name: narrow for name, (narrow, _) in narrow_weights(graph, target, wanted).items()}}
 
 
 def _nothing_to_write(graph: Graph, target: Target, request: PrecisionRequest, where: str) -> UsageError:
@@ -139,6 +173,12 @@ def calibrated(graph: Graph, data: CalibrationData, found: Census, method: Metho
     return ranges
 
 
+def _notes_on(request: PrecisionRequest) -> tuple[str, ...]:
+    if request.precision != "auto" or request.objective not in OF_ONE_REQUEST:
+        return ()
+    return (f"precisions are chosen for the latency of one request, and only then the devices for {request.objective}",)
+
+
 def _notes(split: Split | None) -> tuple[str, ...]:
     if split is None or split.holds_out:
         return ()
@@ -151,6 +191,7 @@ def _notes(split: Split | None) -> tuple[str, ...]:
     )
 
 
-def _weight_bytes(graph: Graph) -> int:
+def weight_bytes(graph: Graph) -> int:
+    """Of the constants that something reads."""
     read = {name for node in graph.nodes for name in node.reads} | set(graph.outputs)
     return sum(graph.tensor(name).bytes or 0 for name in graph.constants if name in read)

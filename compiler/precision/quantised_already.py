@@ -19,4 +19,5 @@ def check_float(graph: Graph, where: str) -> None:
         if node.kind in FORMS:
             name = node.name or (node.outputs[0] if node.outputs else "")
             message = f"the model is quantised already: {node.kind} '{name}'"
-            raise UsageError(message, where=where, help="compile it without --precision and --calibration-data, or give the float model")
+            help = "compile it without --precision, --prune and --calibration-data, or give the float model"
+            raise UsageError(message, where=where, help=help)

@@ -70,6 +70,13 @@ def ranges_of(graph: Graph, samples: Samples, method: Method = "minmax") -> dict
     return found
 
 
+def values_of(graph: Graph, names: Sequence[str], samples: Samples) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number of the sample, arrays) of tensors that the graph computes, a group of them at a time."""
+    with _written(graph) as open_with:
+        for group in _groups(graph, names):
+            yield from _arrays(open_with, group, (), samples)
+
+
 Open = Callable[[Sequence[str]], "_Runner"]
 
 

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ...passes.place.objectives import LATENCY
 from ...targets.precision import FormName
 from ..errors import UsageError, did_you_mean
+from .asked_accuracy import AskedAccuracy
 from .ranges import Method, check_method
 
 PrecisionName = Literal["fp32", "fp16", "int8", "int16", "auto"]
 PRECISIONS: tuple[PrecisionName, ...] = get_args(PrecisionName)
 FORM_OF: Mapping[PrecisionName, FormName] = {"fp32": "fp32", "fp16": "fp16", "int8": "a8w8", "int16": "a16w8"}
 """The form of every operator that a device of the target runs in it; "auto" chooses one for each."""
+GIVE_DATA = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
 Data = str | Path | Iterable[Mapping[str, Any]]
 
 
@@ -22,32 +25,45 @@ Data = str | Path | Iterable[Mapping[str, Any]]
 class PrecisionRequest:
     """One of a compilation."""
 
-    precision: PrecisionName = "int8"
+    precision: PrecisionName = "auto"
     data: Data | None = None
     """Samples to calibrate with (`calibration_data.open_data`)."""
     method: Method = "minmax"
     save: Path | None = None
     """Where to write the plain quantised model."""
+    objective: str = LATENCY
+    """What "auto" makes best within the limits."""
 
 
 def request_of(precision: str | None, data: Data | None, method: str | None = None, save: Path | None = None) -> PrecisionRequest | None:
-    """None where nothing is asked for. Calibration data alone asks for int8. Raises UsageError for a wrong word, and for integers without
-    data."""
+    """None where nothing is asked for. Calibration data alone lets the solver choose. Raises UsageError for a wrong word, and for integers
+    without data."""
     if precision is None and data is None:
         for given, option in ((method, "--calibration-method"), (save, "--save-quantized")):
             if given is not None:
                 raise UsageError(f"{option} needs --precision or --calibration-data")
         return None
-    name = _checked(precision or "int8")
+    name = _checked(precision or "auto")
     if data is None and name == "auto":
-        help = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
-        raise UsageError("--precision auto needs calibration data: what each operator loses is measured on it", help=help)
+        raise UsageError("--precision auto needs calibration data: what each operator loses is measured on it", help=GIVE_DATA)
     if data is None and name.startswith("int"):
-        help = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
-        raise UsageError(f"--precision {name} needs calibration data: ranges of tensors are not known without", help=help)
+        raise UsageError(f"--precision {name} needs calibration data: ranges of tensors are not known without", help=GIVE_DATA)
     if save is not None and name == "fp32":
         raise UsageError("--precision fp32 makes no quantised model, so --save-quantized has nothing to write")
     return PrecisionRequest(precision=name, data=data, method=check_method(method or "minmax"), save=save)
+
+
+def check_measurable(asked: AskedAccuracy, request: PrecisionRequest | None, runs: bool, pruning: bool, samples: bool) -> None:
+    """Raises UsageError for a limit on the accuracy that nothing would be measured for. runs: whether the bundle is run; pruning: whether
+    the model loses channels; samples: whether there is calibration data."""
+    if not asked:
+        return
+    if not runs:
+        raise UsageError("--accuracy and --no-verify exclude each other", help="the bundle's own run shows how accurate it is")
+    changed = pruning or (request is not None and request.precision != "fp32")
+    without = [limit.subject for limit in asked.limits if limit.subject != "cosine" or changed]
+    if without and not samples:
+        raise UsageError(f"--accuracy '{without[0]} …' needs calibration data: it is measured on samples", help=GIVE_DATA)
 
 
 def _checked(name: str) -> PrecisionName:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..reference.evaluate import Evaluator
-from ..reference.float_source import float_nodes
-from ..reference.program import program_of, program_with
+from ..reference.float_source import quantises, unstepped
+from ..reference.program import program_of
 from ..reference.rounding import exact as unrounded
 from ..reference.rounding import half, noisy
 from ..verify.compare import TensorDifference
 from ..verify.judge import judge
-from ..verify.quantised import judge_beside_floats
+from ..verify.quantised import judge_in_steps
 from ..verify.terms import EXACT, NARROW, Sample
 from .in_steps import Grid, grids
 from .slice_model import run_on_cpu
@@ -40,8 +40,8 @@ def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: ProbeResul
     fed = {value.name: values[value.name] for value in model.graph.input}
     sources = tuple(dict.fromkeys(grid.source for grid in ends.values()))
     exact, halved, noise = (evaluator.run(fed, sources, rounding).values for rounding in (unrounded, half, noisy(0)))
-    floated = float_nodes(model.graph.node)
-    floats = None if floated is None else Evaluator(program_with(model, floated, program)).run(fed, sources).values
+    quantised = quantises(model.graph.node)
+    floats = evaluator.run(fed, sources, unstepped).values if quantised else None
     own = run_on_cpu(model, fed)
     for name in program.outputs:
         grid = ends.get(name)
@@ -54,7 +54,7 @@ def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: ProbeResul
             rounded = grid.reached(halved[grid.source])
         found = judge(name, [sample], NARROW if narrow else EXACT)
         if _wrong(found, judge(name, [Sample("fp16", sample.expected, rounded)], NARROW) if narrow else None):
-            beside = judge_beside_floats(name, [sample])
+            beside = judge_in_steps(name, [sample])
             if beside is None or beside.fault:
                 return f"it is computed wrong: {found.fault or _turned(found)}"
     return ""

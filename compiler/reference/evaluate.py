@@ -11,8 +11,9 @@ import numpy as np
 from .bodies import CONTROL, run_control
 from .cross_check import CrossCheck, Settled
 from .device_functions import DeviceFunctions
+from .float_source import steps_of
 from .held import Held, hold, is_float, name_of, narrow, widen
-from .kernels.call import Call
+from .kernels.call import Call, Steps
 from .kernels.table import KERNELS
 from .opinions import by_onnx, float_dtype
 from .program import Program, Step
@@ -150,11 +151,11 @@ class _Run:
 
     def _operator(self, step: Step, operands: Sequence[Held]) -> list[Held]:
         kernel = KERNELS.get((step.domain, step.operator))
-        check = self.evaluator.check
+        check, steps = self.evaluator.check, steps_of(self.rounding)
 
         def evaluate(values: Sequence[Held]) -> list[Held]:
             assert kernel is not None
-            call = _call(step, values)
+            call = _call(step, values, steps)
             results = kernel(call)
             return _held(step, values, results, check.settled.get(step.path))
 
@@ -193,7 +194,7 @@ class _Scope(Mapping[str, Held]):
         return len({*self._own, *self._program.weights, *self._outer})
 
 
-def _call(step: Step, operands: Sequence[Held]) -> Call:
+def _call(step: Step, operands: Sequence[Held], steps: Steps | None = None) -> Call:
     return Call(
         operator=step.operator,
         domain=step.domain,
@@ -202,6 +203,7 @@ def _call(step: Step, operands: Sequence[Held]) -> Call:
         inputs=tuple(held.value for held in operands),
         dtypes=tuple(held.dtype for held in operands),
         outputs=len(step.node.output),
+        steps=steps,
     )
 
 

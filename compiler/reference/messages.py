@@ -49,7 +49,7 @@ class Question:
     half: bool = False
     """And with every number rounded to fp16."""
     floats: bool = False
-    """And with activations as the floats that they were before they were quantised (float_source.py), in float64."""
+    """And with the steps that activations were quantised to left out, and taken otherwise (float_source.py), in float64."""
     noise: int = 0
     """And that many times with random rounding in the declared dtypes."""
     first: int = 0
@@ -74,6 +74,8 @@ class Answer:
     half: Mapping[str, Any] | None = None
     floats: Mapping[str, Any] | None = None
     """None, too, where the model quantises no activations."""
+    steps: tuple[Mapping[str, Any], ...] = ()
+    """With the steps of activations taken otherwise; asked for by `floats`, too."""
     noise: tuple[Mapping[str, Any], ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)
     """Operators that onnxruntime computes wrong, and how."""

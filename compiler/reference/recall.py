@@ -105,7 +105,7 @@ def _add(digest: Any, value: Any) -> None:
 
 
 def _size(answer: Answer) -> int:
-    parts = [answer.own, answer.optimised, answer.exact, answer.half, answer.floats, *answer.noise]
+    parts = [answer.own, answer.optimised, answer.exact, answer.half, answer.floats, *answer.noise, *answer.steps]
     return sum(_bytes(value) for part in parts if part is not None for value in part.values())
 
 

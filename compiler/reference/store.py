@@ -96,6 +96,7 @@ def _encoded(answer: Answer) -> dict[str, Any] | None:
     facts = {
         "index": index,
         "noise": len(answer.noise),
+        "steps": len(answer.steps),
         "own_problem": answer.own_problem,
         "exact_problem": answer.exact_problem,
         "work": answer.work,
@@ -112,6 +113,7 @@ def _parts(answer: Answer) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if values is not None:
             yield part, values
     yield from ((f"noise{k}", values) for k, values in enumerate(answer.noise))
+    yield from ((f"steps{k}", values) for k, values in enumerate(answer.steps))
 
 
 def _decoded(facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> Answer:
@@ -126,6 +128,7 @@ def _decoded(facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> Answer:
         half=part("half"),
         floats=part("floats"),
         noise=tuple(part(f"noise{k}") or {} for k in range(facts["noise"])),
+        steps=tuple(part(f"steps{k}") or {} for k in range(facts["steps"])),
         own_problem=facts["own_problem"],
         exact_problem=facts["exact_problem"],
         work=facts["work"],

@@ -17,9 +17,12 @@ from ..parent import end_with_parent
 from .frames import Closed, receive, send
 from .messages import Answer, Open, Opened, Question
 
+STEPPED = 3
+"""Draws of other steps, for models that quantise activations."""
+
 if TYPE_CHECKING:
-    from .evaluate import Evaluator
     from .own import Own
+    from .rounding import Rounding
 
 
 def main() -> int:
@@ -121,7 +124,7 @@ class Untouched:
         run, check = self.evaluator.run, self.evaluator.check
         exact = run(question.inputs, question.tensors) if question.exact else None
         halved = run(question.inputs, question.tensors, half).values if question.half else None
-        floats = self._in_floats(question) if question.floats else None
+        floats, steps = self._stepped(question) if question.floats else (None, ())
         noise = tuple(run(question.inputs, question.tensors, noisy(question.first + k)).values for k in range(question.noise))
         return Answer(
             own=own,
@@ -131,23 +134,27 @@ class Untouched:
             work=0 if exact is None else exact.work,
             half=halved,
             floats=floats,
+            steps=steps,
             noise=noise,
             faults=dict(check.faults),
             unchecked=dict(check.unchecked),
         )
 
-    def _in_floats(self, question: Question) -> Mapping[str, Any] | None:
-        return None if self.float_source is None else self.float_source.run(question.inputs, question.tensors).values
+    def _stepped(self, question: Question) -> tuple[Mapping[str, Any] | None, tuple[Mapping[str, Any], ...]]:
+        """Without steps, and with others; None where the model quantises no activations, or goes on with them in a way that takes none but
+        whole numbers."""
+        from .float_source import quantises, restepped, unstepped
 
-    @cached_property
-    def float_source(self) -> Evaluator | None:
-        """Of the model before its activations were quantised; None where they are not."""
-        from .evaluate import Evaluator
-        from .float_source import float_nodes
-        from .program import program_with
-
-        nodes = float_nodes(self._model.graph.node)
-        return None if nodes is None else Evaluator(program_with(self._model, nodes, self.program))
+        if not quantises(self._model.graph.node):
+            return None, ()
+        if not self.evaluator.check.settled:  # on what the operators are meant to get
+            self.evaluator.run(question.inputs)
+        ways: list[Rounding] = [unstepped, *(restepped(k) for k in range(STEPPED))]
+        try:
+            floats, *others = (self.evaluator.run(question.inputs, question.tensors, way).values for way in ways)
+        except Exception:  # of numpy, about indices that are no integers; the exact evaluation told what is wrong with the model
+            return None, ()
+        return floats, tuple(others)
 
     @cached_property
     def optimised(self) -> Own:

@@ -12,9 +12,11 @@ from rich.text import Text
 from ..quantities import amount, count, margin, shown, size, time
 from .confidence import confidence_lines, interval
 from .layout import console, print_table, say
-from .precision import precision_lines
+from .precision import precision_lines, score_lines
 from .printable import printable
+from .pruning import pruning_lines
 from .quote import NO_SOURCE, SourceLines
+from .units import print_units
 from .verified import print_judged, print_verdict
 
 MOST_GUESSES = 6
@@ -39,7 +41,12 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
         say(screen, "energy", [_energy(facts["energy"])])
     say(screen, "package", [_package(facts["package"])])
     if facts["precision"] is not None:
-        say(screen, "precision", precision_lines(facts["precision"]))
+        say(screen, "precision", precision_lines(facts["precision"], facts["package"]["bytes"]))
+        print_units(screen, facts["precision"]["units"], verbose)
+    if facts["pruning"] is not None:
+        say(screen, "pruning", pruning_lines(facts["pruning"]))
+    if facts["scores"]:
+        say(screen, "accuracy", score_lines(facts["scores"]))
     _print_limits(screen, facts["limits"], source)
     say(screen, "rewrites", list(_rewrites(facts["rewrites"])) or ["none"], source=source)
     say(screen, "guesses", _guesses(facts["guesses"], len(facts["guesses"]) if verbose else MOST_GUESSES), source=source)

@@ -24,19 +24,23 @@ class Expectation:
     optimised: Mapping[str, Any] | None
     floats: Mapping[str, Any] | None = None
     """Before activations were quantised; None where the model quantises none."""
+    steps: tuple[Mapping[str, Any], ...] = ()
+    """And with their steps taken otherwise."""
 
     @staticmethod
     def of(label: str, answer: Answer, rounded: Answer) -> Expectation:
         """answer: of the untouched model; rounded: of the same inputs, rounded in other ways."""
         assert answer.own is not None
         half = () if rounded.half is None else (rounded.half,)
-        return Expectation(label, expected_of(answer), answer.own, (answer.own, *rounded.noise, *half), rounded.optimised, rounded.floats)
+        ways = (answer.own, *rounded.noise, *half)
+        return Expectation(label, expected_of(answer), answer.own, ways, rounded.optimised, rounded.floats, rounded.steps)
 
     def sample(self, name: str, got: Any) -> Sample:
         """A tensor beside what was got for it."""
         other = None if self.optimised is None else self.optimised[name]
         floats = None if self.floats is None else self.floats[name]
-        return Sample(self.label, self.expected[name], got, tuple(way[name] for way in self.roundings), other, floats)
+        steps = tuple(way[name] for way in self.steps)
+        return Sample(self.label, self.expected[name], got, tuple(way[name] for way in self.roundings), other, floats, steps)
 
 
 def expected_of(answer: Answer) -> Mapping[str, Any]:

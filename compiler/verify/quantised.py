@@ -1,8 +1,12 @@
-"""Judging what quantised models compute: beside the float model that they were made of, by the error that quantising it made.
+"""Judging what quantised models compute: by what other steps of the grids change, and beside the model without steps.
 
 Where activations are rounded to grids of 8 bits, two right ways to compute take different steps here and there, and everything behind a
-step differs: a device and the CPU each lie 0.15 of the spread from the float model, and 0.07 from each other (lightnet on Hexagon). So an
-output may be wrong beside the other way and right beside the floats: there it may be off by what the quantised model itself is off by.
+step differs: a device and the CPU each lie 0.15 of the spread from the float model, and 0.07 from each other (lightnet on Hexagon). No
+rounding of floats explains that. So an output is right, too,
+- where it is as far from the quantised model as that is from itself with each number on a step next to its own by a draw: a unit of
+  integers that is right up to a step does just that;
+- or where it is as far from the model without steps as the quantised one is: a device may round less often.
+How far that may be is measured on the model, and never on what is judged.
 """
 
 from __future__ import annotations
@@ -26,29 +30,41 @@ MORE = 1.5
 """How much further from the float model than the quantised one a bundle may turn, and how many more elements may be far off."""
 LONGEST, FULL, NEAR_GRID = 256, 4, 1e-3
 """Places of a grid of 8 bits; how many numbers there must be for each that is taken; steps that one may be off its place."""
+ENOUGH = 6
+"""Sets that tell which are enough, however many others do not: generated inputs lie outside the ranges of some models, samples do not."""
 LOST = 0.9
-"""Cosine of a quantised model with its float source below which it tells nothing: what is as far from it may be anything."""
+"""Cosine of a quantised model with itself in other steps, or without, below which it tells nothing: what is as far off may be anything."""
 LOST_TERMS = Terms(largest=1e9, channel=1e9, mean=1e9, cosine=LOST, far=1.0, rounding="what quantising has left of the model")
 QUANTISED = Terms(largest=2.0, channel=2.0, mean=1.25, pooled=True, rounding="what the model's own quantisation changes")
 
 
-def judge_beside_floats(name: str, samples: Sequence[Sample]) -> TensorDifference | None:
-    """The judgement of a tensor beside the float source; None where there is none, or the quantised model is too far from it on most sets.
-    A set on which it is, such as one far outside the range that the grids were made for, judges nobody but what is far from both."""
-    beside = [_beside(sample) for sample in samples]
+def judge_in_steps(name: str, samples: Sequence[Sample]) -> TensorDifference | None:
+    """The judgement of a tensor by the steps of the model's grids: the first one without a fault, else the last. None where the model has
+    no such steps, or where too few sets tell: those of which they leave enough. Another set, such as one far outside the range that the
+    grids were made for, judges nobody but what is far from both."""
+    found: TensorDifference | None = None
+    for beside in (_other_steps, _without_steps):
+        judged = _judged(name, samples, [beside(sample) for sample in samples])
+        if judged is not None and not judged.fault:
+            return judged
+        found = judged or found
+    return found
+
+
+def _judged(name: str, samples: Sequence[Sample], beside: Sequence[Sample | None]) -> TensorDifference | None:
     known = [sample for sample in beside if sample is not None]
     if len(known) < len(beside):
         return None
-    turns = [1.0 - _cosine(sample.expected, sample.roundings[0]) for sample in known]
+    turns = [max(1.0 - _cosine(sample.expected, way) for way in sample.steps) for sample in known]
     told = [k for k, turn in enumerate(turns) if turn < 1.0 - LOST]
-    if 2 * len(told) < len(samples):
+    if len(told) < min(ENOUGH, len(samples) / 2):
         return None
     for k in set(range(len(samples))) - set(told):
         found = judge(name, [samples[k]], LOST_TERMS)
         if found.fault:
             return found
-    far = max(_far(known[k].expected, known[k].roundings[0]) for k in told)
-    step = _step([known[k].roundings[0] for k in told])
+    far = max(_far(known[k].expected, way) for k in told for way in known[k].steps)
+    step = _step([samples[k].expected for k in told])
     terms = replace(QUANTISED, step=step, cosine=min(COSINE, 1.0 - MORE * max(turns[k] for k in told)), far=max(MOST_FAR, MORE * far))
     return judge(name, [known[k] for k in told], terms)
 
@@ -64,14 +80,27 @@ def _step(quantised: Sequence[Any]) -> float:
     return step if on_grid < NEAR_GRID else 0.0
 
 
-def _beside(sample: Sample) -> Sample | None:
-    """The float source is expected, and the quantised model one of the ways that it may be computed in."""
-    floats, quantised = sample.floats, sample.expected
-    if floats is None or isinstance(floats, (list, tuple)) or np.asarray(sample.got).dtype.kind != "f":
+def _other_steps(sample: Sample) -> Sample | None:
+    """The quantised model is expected, and in other steps it may be computed, too."""
+    if not sample.steps or not _comparable(sample, sample.steps[0]):
         return None
-    if np.shape(floats) != np.shape(quantised) or not np.asarray(floats).size:
+    return replace(sample, roundings=(*sample.steps, *sample.roundings))
+
+
+def _without_steps(sample: Sample) -> Sample | None:
+    """The model without steps is expected, and in steps it may be computed, too."""
+    if not _comparable(sample, sample.floats):
         return None
-    return Sample(sample.inputs, floats, sample.got, (quantised, *sample.roundings))
+    steps = (sample.expected, *sample.steps)
+    return Sample(sample.inputs, sample.floats, sample.got, (*steps, *sample.roundings), steps=steps)
+
+
+def _comparable(sample: Sample, other: Any) -> bool:
+    """Whether what was got are real numbers, and this is another way to compute them: it has a number wherever one is expected."""
+    if other is None or isinstance(other, (list, tuple)) or np.asarray(sample.got).dtype.kind != "f":
+        return False
+    expected, numbers = np.asarray(sample.expected, np.float64), np.asarray(other, np.float64)
+    return numbers.shape == expected.shape and bool(numbers.size) and bool(np.isfinite(numbers[np.isfinite(expected)]).all())
 
 
 def _cosine(a: Any, b: Any) -> float:

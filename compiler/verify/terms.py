@@ -27,6 +27,8 @@ class Sample:
     no more than BELIEVED times what the others say of a place."""
     floats: Any = None
     """The model before its activations were quantised; None where they are not."""
+    steps: tuple[Any, ...] = ()
+    """The untouched model with activations on other steps of their grids, next to those that they are on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from .expected import ExpectedOutput, check_asked, hold_expected, words
 from .grounds import grounds
 from .judge import judge
 from .limits import JUDGED, broken, held
-from .quantised import judge_beside_floats
+from .quantised import judge_in_steps
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
 from .stages import Stage, judge_stages
@@ -169,7 +169,7 @@ class _Comparison:
         if not found.fault or self.untouched.faults:
             return found
         own = judge(name, [own_where_equal(sample) for sample in samples], self._terms())
-        beside = judge_beside_floats(name, samples) if own.fault else own
+        beside = judge_in_steps(name, samples) if own.fault else own
         return found if beside is None or beside.fault else replace(found, fault="", excess=beside.excess)
 
     def _expected(self, expect: Mapping[str, Any] | None) -> tuple[ExpectedOutput, ...]:

@@ -8,7 +8,7 @@ from ...targets.dtypes import FLOATS, NARROW_INTEGERS
 from ...targets.formula import COMPARISONS, Between, Binary, Call, Expression, Number, conjuncts, render
 from ...targets.model import Device, OperatorRule
 from ...targets.operators import operator_names
-from ...targets.support import ALL_DOMAINS, device_dtypes, lists
+from ...targets.support import ALL_DOMAINS, device_dtypes, lists, takes_all
 from ..lower.context import Context
 from ..lower.operators import ALL
 from ..text.diagnostics import Note, Span
@@ -41,10 +41,8 @@ def _peaks(device: Device, body: Iterable[Statement], context: Context) -> None:
     """HW0104: a dtype of `supports` without its peak would be costed at the rate of another.
 
     The integer blocks of tables are left out: a chip may inherit them without quantised models in mind, at its slowest rate."""
-    if any(block.everything for block in device.supports):
-        return
     stated = {peak.dtype for peak in device.peaks}
-    lacking = [dtype for dtype in device_dtypes(device) if dtype in FLOATS and dtype not in stated]
+    lacking = [dtype for dtype in device_dtypes(device) if dtype in FLOATS and dtype not in stated and not takes_all(device)]
     own = [item for item in body if item.head.text == "supports" and not context.in_table(item.head.span)]
     narrow = [word for item in own for word in item.words if word in NARROW_INTEGERS]
     if narrow and not stated & NARROW_INTEGERS:
@@ -60,14 +58,16 @@ def _warn(span: Span, message: str, help: str, context: Context, note: Note | No
 
 
 def _beside_all(body: Iterable[Statement], context: Context) -> None:
-    """A block of operators beside `supports all`, which has them already; operators of other domains it does not have."""
+    """A block of operators beside `supports all`, which has them already; operators of other domains it does not have, and blocks of
+    integers say which ones it computes in integers between DequantizeLinear and QuantizeLinear."""
     blocks = [item for item in body if item.head.text == "supports"]
     everything = next((item for item in blocks if item.words[:1] == ("all",)), None)
     if everything is None:
         return
     for block in blocks:
         heads = [line.head for line in block.body or () if isinstance(line, Statement)]
-        if block is not everything and heads and all(head.text.rpartition("::")[0] in ALL_DOMAINS for head in heads):
+        known = bool(heads) and all(head.text.rpartition("::")[0] in ALL_DOMAINS for head in heads)
+        if block is not everything and known and not NARROW_INTEGERS.issuperset(block.words):
             message, note = "this block adds nothing to `supports all`", Note("`supports all` is here", everything.head.span)
             _warn(block.head.span, message, "remove one of the two; list what it does not run in `deny { … }`", context, note)
 

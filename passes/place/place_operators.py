@@ -54,7 +54,7 @@ def device_sets(asked: DeviceAnswers) -> list[tuple[bool, ...]]:
 
 def gather(asked: DeviceAnswers, minds: Sequence[Hashable]) -> tuple[tuple[int, ...], ...]:
     """Units of operators (numbers) that are placed together; whatever `minds` says of each is the same inside a unit."""
-    return tuple(tuple(unit) for unit in coarsen(len(asked.nodes), _edges(asked), minds, _together(asked)))
+    return tuple(tuple(unit) for unit in coarsen(len(asked.nodes), _edges(asked), minds, tied(asked)))
 
 
 def build_problem(asked: DeviceAnswers, units: Sequence[Sequence[int]], saved: Sequence[Sequence[float]]) -> Problem:
@@ -100,7 +100,7 @@ def _edges(asked: DeviceAnswers) -> list[tuple[int, int]]:
     return list(found)
 
 
-def _together(asked: DeviceAnswers) -> list[tuple[int, int]]:
+def tied(asked: DeviceAnswers) -> list[tuple[int, int]]:
     """Edges inside quantised units and kernel chains of any device, and from what is constant to its reader."""
     pairs = dict.fromkeys([*ties(asked.graph, asked.nodes), *constant_ties(asked.graph, asked.nodes)])
     for device in asked.target.devices:

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 
 from ...targets.operator_view import TensorView
 from ...targets.precision import FORMS, Form, FormName
+from ..place.candidates import Implementation
 from ..place.known_plans import known_assignments
-from ..place.place_operators import RouteTimes, build_problem, device_sets, gather, route_times
+from ..place.objectives import LATENCY, OVERLAP, THROUGHPUT, aimed_problem, solver_for
+from ..place.place_operators import RouteTimes, build_problem, device_sets, gather, route_times, tied
 from ..place.placed import DeviceAnswers
 from ..solve.problem import Net, Option, Problem, Unit
-from ..solve.solve import Solution, solve
-from .form_costs import WrittenCopy, change_seconds
+from ..solve.solve import Solution
+from .form_costs import Copies, change_seconds
 from .unit_forms import UnitForms, without_idle_moves
 
 FLOAT: FormName = "fp32"
@@ -24,10 +26,14 @@ HELD: tuple[str, ...] = ("fp32", "fp16", "uint16", "uint8")
 """Dtypes that activations are held in; a form of the solver's is a place here. Whether a device wants int8 or uint8 makes no difference to
 what a change costs."""
 PLACE: Mapping[str, int] = {name: place for place, held in enumerate(HELD) for name in (held, held.removeprefix("u"))}
+OF_ONE_REQUEST = (OVERLAP, THROUGHPUT)
+"""Objectives for which forms are chosen as for latency."""
 SECONDS = 5.0
 """Of the solver's deterministic clock."""
 OptionForms = list[list[list[FormName]]]
 """By unit, device and option."""
+Stated = tuple[Problem, OptionForms]
+"""What form_problem returns."""
 Losses = Mapping[tuple[int, FormName], float]
 """By unit and form: how far the model's outputs move where this unit alone runs in the form (relative, root mean square)."""
 
@@ -51,9 +57,21 @@ class FormQuestion:
         return [name for name in FORMS if name in names and name != FLOAT]
 
     def on(self, unit: int, device: str) -> dict[FormName, Form]:
-        """Forms that the device takes its operators in, preferred ones first; of one name the first."""
-        tensors = self.tensors(unit)
-        return _by_name(self.offered[tensors[0]].get(device, ())) if tensors else {FLOAT: FORMS[FLOAT]}
+        """Forms other than fp32 that the device takes the unit in, preferred ones first; of one name the first. What has no such form
+        stays as it is."""
+        found: dict[FormName, Form] = {}
+        for tensor in self.tensors(unit):
+            for form in self.offered[tensor].get(device, ()):
+                if form.name != FLOAT:
+                    found.setdefault(form.name, form)
+        return found
+
+    def rounds(self, unit: int, column: int) -> bool:
+        """Whether a device computes operators of fp32 in fp16 as they stand."""
+        answers = (
+            self.asked.answers[k][column] for k in self.units[unit] if not self.offered.keys().isdisjoint(self.asked.nodes[k].writes[:1])
+        )
+        return any(isinstance(answer, Implementation) and answer.compute_dtype == "fp16" for answer in answers)
 
     def written(self, unit: int, device: str, form: FormName) -> dict[str, Form]:
         """The unit in a form of the device's, for `quantise`."""
@@ -61,6 +79,14 @@ class FormQuestion:
             return {}
         of = {tensor: _by_name(self.offered[tensor].get(device, ())) for tensor in self.tensors(unit)}
         return {tensor: forms[form] for tensor, forms in of.items() if form in forms}
+
+    def border(self, unit: int, device: str, form: FormName) -> tuple[int, int]:
+        """The places of what its first operator on floats reads and its last one writes, where those that have the form are in it."""
+        written = self.written(unit, device, form)
+        names = [n for k in self.units[unit] for n in self.asked.nodes[k].writes[:1] if self.asked.graph.tensor(n).dtype == "fp32"]
+        ends = (names[0], names[-1]) if names else ("", "")
+        first, last = (PLACE[written[name].activations] if name in written else 0 for name in ends)
+        return first, last
 
     def anywhere(self, unit: int, form: FormName) -> dict[str, Form]:
         """The unit as the first device that takes it in the form would run it."""
@@ -79,15 +105,24 @@ class FormChoice:
 
 
 def form_question(asked: DeviceAnswers, offered: UnitForms) -> FormQuestion:
-    """Units whose operators run on the same devices in the same forms."""
-    minds = []
-    for runs, node in zip(device_sets(asked), asked.nodes, strict=True):
-        forms = offered.get(node.writes[0], {}) if node.writes else {}
-        minds.append((runs, tuple((device, tuple(form.name for form in forms[device])) for device in sorted(forms))))
-    return FormQuestion(asked, gather(asked, minds), offered)
+    """Units whose operators run on the same devices in the same forms; or are one kernel of some device, whatever their forms."""
+    runs = device_sets(asked)
+    forms = [_offered_names(offered, node.writes[0]) if node.writes else frozenset() for node in asked.nodes]
+    joined = list(range(len(runs)))
+    for before, behind in sorted(tied(asked), reverse=True):  # a tree each, whose root is its last operator
+        if runs[before] == runs[behind]:
+            joined[before] = joined[behind]
+    every: dict[int, frozenset[tuple[str, FormName]]] = {}
+    for k, own in zip(joined, forms, strict=True):
+        every[k] = every.get(k, frozenset()) | own
+    return FormQuestion(asked, gather(asked, [(devices, every[k]) for devices, k in zip(runs, joined, strict=True)]), offered)
 
 
-def form_problem(question: FormQuestion, copies: Mapping[FormName, WrittenCopy], losses: Losses) -> tuple[Problem, OptionForms]:
+def _offered_names(offered: UnitForms, tensor: str) -> frozenset[tuple[str, FormName]]:
+    return frozenset((device, form.name) for device, forms in offered.get(tensor, {}).items() for form in forms)
+
+
+def form_problem(question: FormQuestion, copies: Copies, losses: Losses) -> Stated:
     """The problem, and for every unit and device the form of each option."""
     plain, crossing = build_problem(question.asked, question.units, ()), route_times(question.asked.target)
     units, names = [], []
@@ -99,13 +134,27 @@ def form_problem(question: FormQuestion, copies: Mapping[FormName, WrittenCopy],
     return replace(plain, units=tuple(units), nets=tuple(_in_forms(question, net, crossing) for net in plain.nets)), names
 
 
-def choose_forms(question: FormQuestion, stated: tuple[Problem, OptionForms], most_loss: float) -> FormChoice | None:
-    """The fastest plan whose loss is at most `most_loss`; None if the target's limits leave none. `stated`: what form_problem returned."""
+def limited(stated: Stated, most_loss: float) -> Problem:
+    """The problem with a limit on what the choice may lose."""
+    return replace(stated[0], most_error=most_loss**2)
+
+
+def aimed_at(question: FormQuestion, stated: Stated, objective: str) -> Stated:
+    """The problem for an objective."""
+    return aimed_problem(stated[0], question.asked.target, objective), stated[1]
+
+
+def choose_forms(question: FormQuestion, stated: Stated, most_loss: float, objective: str = LATENCY) -> FormChoice | None:
+    """The best plan, in terms of an objective that the problem was aimed at, whose loss is at most `most_loss`; None if the target's limits
+    leave none. What devices compute at once is known of segments only: for OF_ONE_REQUEST the fastest plan of one request is the answer."""
+    problem = limited(stated, most_loss)
+    found = solver_for(LATENCY if objective in OF_ONE_REQUEST else objective)(problem, known_assignments(problem), SECONDS)
+    return None if found is None else choice_of(question, stated, found)
+
+
+def choice_of(question: FormQuestion, stated: Stated, found: Solution) -> FormChoice:
+    """What a solution of the problem means."""
     problem, names = stated
-    limited = replace(problem, most_error=most_loss**2)
-    found = solve(limited, known_assignments(limited), SECONDS)
-    if found is None:
-        return None
     options = found.options or (0,) * len(problem.units)
     chosen = [names[u][d][j] for u, (d, j) in enumerate(zip(found.assignment, options, strict=True))]
     forms: dict[str, Form] = {}
@@ -114,23 +163,42 @@ def choose_forms(question: FormQuestion, stated: tuple[Problem, OptionForms], mo
     return FormChoice(without_idle_moves(question.asked.graph, forms), tuple(chosen), found)
 
 
-def _options(
-    question: FormQuestion, copies: Mapping[FormName, WrittenCopy], losses: Losses, number: int, column: int, unit: Unit
-) -> list[tuple[FormName, Option]]:
+def floats_alone(stated: Stated) -> Stated:
+    """The same with every unit as it stands, whatever that loses."""
+    problem, names = stated
+    kept = [
+        [[option for option, name in zip(on, row, strict=True) if name == FLOAT] for on, row in zip(unit.options, rows, strict=True)]
+        for unit, rows in zip(problem.units, names, strict=True)
+    ]
+    units = tuple(
+        replace(
+            unit,
+            seconds=tuple(on[0].seconds if on else None for on in each),
+            options=tuple(tuple(replace(o, error=0.0) for o in on) for on in each),
+        )
+        for unit, each in zip(problem.units, kept, strict=True)
+    )
+    return replace(problem, units=units), [[[FLOAT] * len(on) for on in each] for each in kept]
+
+
+def _options(question: FormQuestion, copies: Copies, losses: Losses, number: int, column: int, unit: Unit) -> list[tuple[FormName, Option]]:
     """The fastest first; none where the device runs the unit in no form."""
     device = question.asked.target.devices[column]
     plain = unit.seconds[column]
     names = [question.asked.nodes[k].name for k in question.units[number]]
     allowed = question.on(number, device.name)
-    # a device that computes fp32 in fp16 takes the operator as it stands, which no form of its own says
-    as_it_stands = plain is not None and not {FLOAT, "fp16"}.isdisjoint(allowed)
-    found: list[tuple[FormName, Option]] = [(FLOAT, Option(plain))] if plain is not None and as_it_stands else []
-    for name in (name for name in allowed if name != FLOAT and name in copies):
-        members = copies[name].members(names)
-        seconds = copies[name].seconds(members, column)
+    found: list[tuple[FormName, Option]] = []
+    if plain is not None:
+        lost = losses.get((number, "fp16"), 0.0) if question.rounds(number, column) else 0.0
+        found.append((FLOAT, Option(plain, lost**2)))
+    for name in (name for name in allowed if name in copies):
+        copy = copies[name][column]
+        members = copy.members(names)
+        seconds = copy.seconds(members, column)
         if seconds is not None and members:
-            place = PLACE[allowed[name].activations]
-            found.append((name, Option(seconds, losses.get((number, name), 0.0) ** 2, copies[name].weight_bytes(members), place)))
+            takes, leaves = question.border(number, device.name, name)
+            error = losses.get((number, name), 0.0) ** 2
+            found.append((name, Option(seconds, error, copy.weight_bytes(members), leaves, takes)))
     return sorted(found, key=lambda pair: pair[1].seconds)
 
 

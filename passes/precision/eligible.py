@@ -9,7 +9,7 @@ from ...targets.operators import key_of, version_at
 from ...targets.precision import Form
 from ..graph.graph import Graph
 from ..graph.node import RANDOM, Node
-from .operators import NEVER, inner_axis, moves, operands_of, weight_operands
+from .operators import NEVER, RECURRENT, inner_axis, moves, operands_of, weight_operands
 from .scales import Range
 from .sharing import range_of
 
@@ -47,7 +47,7 @@ def writable(graph: Graph, node: Node, form: Form) -> bool:
         return any(inner_axis(graph, node, k) is not None for k in weights)
     if node.operator == "Gather":
         return bool(weights) and graph.attribute(node, "axis") in (None, 0) and len(graph.tensor(node.inputs[0]).shape or ()) == 2
-    return bool(weights) and node.operator in ("Conv", "ConvTranspose", "Gemm", "MatMul")
+    return bool(weights) and (node.operator in RECURRENT or node.operator in ("Conv", "ConvTranspose", "Gemm", "MatMul"))
 
 
 def _takes_half(graph: Graph, node: Node) -> bool:

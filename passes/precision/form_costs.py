@@ -6,20 +6,23 @@ charge once the choice is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ...targets.calibrated_cost import kernel_time
+from ...targets.dtypes import ELEMENT
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
+from ...targets.precision import FormName
 from ...targets.support import Yes, supports
 from ..place.placed import DeviceAnswers
 from ..place.unit_time import unit_time
+from .quantise import GATHERED
 
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
-AROUND = frozenset({INTO, OUT, "Cast"})
-"""What `quantise` puts around an operator."""
+AROUND = frozenset({INTO, OUT})
+"""What `quantise` puts around an operator in integers, besides changes of form, which have a price of their own."""
 GRID = 21
 """The opset in whose terms quantisers are asked about: 16 and 4 bits are there."""
 
@@ -35,9 +38,11 @@ class WrittenCopy:
         return {node.name: k for k, node in enumerate(self.asked.nodes) if node.kind not in AROUND}
 
     def members(self, names: Iterable[str]) -> list[int]:
-        """Numbers of the operators of these names, and of what was put around each alone."""
+        """Numbers of the operators of these names, and of what was put around each alone: the DequantizeLinears in front of it and the
+        QuantizeLinear behind. Casts to fp16 and back are changes of form; the model's own are operators like any other."""
         asked, graph = self.asked, self.asked.graph
-        found = dict.fromkeys(self._numbers[name] for name in names if name in self._numbers)
+        parts = (name + suffix for name in names for suffix in ("", *GATHERED))
+        found = dict.fromkeys(self._numbers[part] for part in parts if part in self._numbers)
         for number in list(found):
             node = asked.nodes[number]
             before = (graph.producer(name) for name in node.reads)
@@ -55,6 +60,10 @@ class WrittenCopy:
         graph = self.asked.graph
         read = {name for k in numbers for name in self.asked.nodes[k].reads if graph.tensor(name).const and name in graph.constants}
         return sum(graph.tensor(name).bytes or 0 for name in read)
+
+
+Copies = Mapping[FormName, Sequence[WrittenCopy]]
+"""By form and device, the graph as far as possible in the form as that device takes it."""
 
 
 def change_seconds(target: Target, device: Device, tensor: TensorView, before: str, after: str) -> float | None:
@@ -90,7 +99,7 @@ def _view(operator: str, source: TensorView, result: TensorView) -> OperatorView
         {"input": source} if grid is None else {grid[0]: source, grid[1]: scale, grid[2]: replace(scale, dtype=_integer(source, result))}
     )
     outputs = {"output" if grid is None else "y": result}
-    attributes = {"saturate": 1} if operator == INTO else {}
+    attributes = {"saturate": 1} if operator == INTO else {"to": ELEMENT[result.dtype]} if operator == "Cast" else {}
     return OperatorView("", "", operator, GRID, attributes, inputs, outputs, has_body=False, functions=frozenset())
 
 

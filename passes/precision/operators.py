@@ -22,6 +22,7 @@ FLOAT_OPERANDS: Mapping[str, frozenset[int]] = {
     "Resize": frozenset({1, 2}), "Clip": frozenset({1, 2}), "Pad": frozenset({2}),
 }  # fmt: skip
 """Operands that are attributes in the form of tensors."""
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 BIASES: Mapping[str, int] = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 """The operand that is added to sums of products: int32 with the product of their scales."""
 SCALED: Mapping[str, int] = {"LayerNormalization": 1, "RMSNormalization": 1, "InstanceNormalization": 1}
@@ -61,6 +62,16 @@ def operands_of(graph: Graph, node: Node) -> Operands:
     return Operands((), weights, bias, tuple(k for k in floats if k not in weights and k != bias))
 
 
+def leaves_floats(graph: Graph, node: Node) -> bool:
+    """Whether onnxruntime's CPU computes the product in integers and writes it in floats, which spares a rounding: MatMulIntegerToFloat,
+    and QGemm with its bias in int32. Not where an Add of a constant follows: it first joins the two to a Gemm whose bias is in floats."""
+    if node.kind == "Gemm":
+        bias = node.inputs[BIASES["Gemm"]] if len(node.inputs) > BIASES["Gemm"] else ""
+        return not bias or _adds_plainly(graph, node, BIASES["Gemm"])
+    adds = (user for name in node.writes for user in graph.users(name) if user.kind == "Add")
+    return node.kind == "MatMul" and not any(name in graph.constants for user in adds for name in user.inputs)
+
+
 def moves(graph: Graph, node: Node) -> bool:
     """Whether its results are values of its operands."""
     if node.domain or node.operator not in MOVES:
@@ -69,11 +80,13 @@ def moves(graph: Graph, node: Node) -> bool:
 
 
 def weight_operands(graph: Graph, node: Node) -> tuple[int, ...]:
-    """The inputs that are constant weights; the last operand of MatMul and Gemm, the second of convolutions."""
+    """The inputs that are constant weights; the last operand of MatMul and Gemm, the second of convolutions, both of recurrent cells."""
     if node.operator in SCALED:
         return tuple(k for k in (SCALED[node.operator],) if k < len(node.inputs) and node.inputs[k] in graph.constants)
     if key_of(node.domain, node.operator) not in WEIGHTS:
         return ()
+    if node.operator in RECURRENT:
+        return tuple(k for k in (1, 2) if node.inputs[k] in graph.constants)
     index = 0 if node.operator == "Gather" else 1
     return (index,) if index < len(node.inputs) and node.inputs[index] in graph.constants else ()
 
@@ -84,6 +97,8 @@ def channel_axis(graph: Graph, node: Node, index: int) -> int | None:
     match node.operator:
         case "Conv":
             return 0
+        case "LSTM" | "GRU" | "RNN":
+            return 1
         case "ConvTranspose":
             return 1 if graph.attribute(node, "group") in (None, 1) else None
         case "Gemm":

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import onnx
 
 from ...targets.dtypes import ELEMENT
@@ -27,6 +28,8 @@ from .stored_weights import constants_beside, weights_alone
 from .weights import Weight
 
 HALF = "fp16"
+GATHERED = ("/scales", "/fp32", "/result", "/factors")
+"""What follows an operator's name in those of the operators that make rows of integers from its table."""
 
 
 def quantise(graph: Graph, forms: Mapping[str, Form], ranges: Mapping[str, Range]) -> Graph:
@@ -73,11 +76,12 @@ class _Writer:
             twin.inputs = [name if k in floats else self._half(name) for k, name in enumerate(node.inputs)]
         else:
             for k, weight in weights_alone(self.graph, node, form).items():
-                twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight)
+                # without its zero point, which is 0: onnxruntime makes MatMulNBits only of the first of operators that share one
+                twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight, 2)
         self._new.append(twin)
         if form.quantised or form.name == HALF:
             for k, name in enumerate(node.outputs):
-                if name and self.graph.tensor(name).dtype == "fp32":
+                if name and self.graph.tensor(name).dtype == "fp32" and not (form.float_results and self._floats_alone(name)):
                     self._write_result(twin, k, form.activations if form.quantised else HALF, kept)
         self.graph.replace(node, self._new, kept)
 
@@ -125,10 +129,10 @@ class _Writer:
         node = self.graph.node("DequantizeLinear", [stored, *self.constants.grid(steps)], hint=f"{name}_dequantized")
         return self._put(node, name, "fp32")
 
-    def _dequantised_weight(self, name: str, weight: Weight) -> str:
+    def _dequantised_weight(self, name: str, weight: Weight, operands: int = 3) -> str:
         attributes: dict[str, Any] = {} if weight.axis is None else {"axis": weight.axis}
         attributes |= {"block_size": weight.block} if weight.block else {}
-        node = self.graph.node("DequantizeLinear", self.constants.weight(name, weight), hint=f"{name}_dequantized", **attributes)
+        node = self.graph.node("DequantizeLinear", self.constants.weight(name, weight)[:operands], hint=f"{name}_dequantized", **attributes)
         return self._put(node, name, "fp32")
 
     def _converted(self, name: str, source: str, dtype: str) -> str:
@@ -145,8 +149,14 @@ class _Writer:
         rows.name = node.name  # reports and costs of forms find it by that
         scales = graph.node("Gather", [scale, node.inputs[1]], axis=0, hint=f"{table}_scales")
         real = graph.node("Cast", [rows.outputs[0]], to=ELEMENT["fp32"], hint=f"{table}_fp32")
-        result = graph.node("Mul", [real.outputs[0], scales.outputs[0]], hint=f"{node.outputs[0]}_rows")
-        self._new += [rows, scales, real, result]
+        factors, cast = scales.outputs[0], []
+        if weight.scale.dtype == np.float16:
+            cast = [graph.node("Cast", [factors], to=ELEMENT["fp32"], hint=f"{table}_scales_fp32")]
+            factors = cast[0].outputs[0]
+        result = graph.node("Mul", [real.outputs[0], factors], hint=f"{node.outputs[0]}_rows")
+        for part, suffix in zip((scales, real, result, *cast), GATHERED, strict=False):
+            part.name = node.name and node.name + suffix
+        self._new += [rows, scales, real, *cast, result]
         return result.outputs[0]
 
     # ---- what is written -----------------------------------------------------------------------------------------
@@ -163,6 +173,10 @@ class _Writer:
         self._stored[name, dtype] = made if dtype == HALF else self._converted(name, made, dtype)
         if name in self._in_floats:
             kept[name] = self._back(name, dtype)
+
+    def _floats_alone(self, name: str) -> bool:
+        """Whether nobody reads the tensor in another dtype, nor a function of it that its quantisation stands for."""
+        return name not in self.absorbed and all(self._reads_floats(user, name) for user in self.graph.users(name))
 
     def _read_in_floats(self, name: str) -> bool:
         return self.graph.is_output(name) or any(self._reads_floats(user, name) for user in self.graph.users(name))

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ...targets.model import Device, Target
 from ...targets.precision import FORMS, Form, FormName
 from ...targets.quantised.forms_on import choices_on
+from ...targets.support import takes_all
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .eligible import writable
-from .operators import moves, operands_of
+from .operators import leaves_floats, moves, operands_of
 
-INTEGER_KERNELS = frozenset({
-    "Add", "AveragePool", "Clip", "Concat", "Conv", "ConvTranspose", "Gemm", "GlobalAveragePool", "LeakyRelu", "MatMul", "Mul", "Relu",
-    "Sigmoid", "Softmax", "Where",
-})  # fmt: skip
-"""Besides what moves values, the operators that a runtime which takes everything (onnxruntime on a CPU: QLinearConv, QLinearAdd …,
-onnxruntime/core/optimizer/qdq_transformer at v1.23) computes in integers; any other it would dequantise, compute in floats and quantise."""
 UnitForms = Mapping[str, Mapping[str, tuple[Form, ...]]]
 
 
@@ -39,19 +35,30 @@ def uniform(graph: Graph, target: Target, wanted: FormName) -> dict[str, Form]:
     moves: alone it gains nothing by integers. Where every device of the target computes in floats as well, operators that are no products
     are in integers only between integers: a residual Add beside a normalisation in floats costs a transformer most of its accuracy (MiniLM
     in a8w8: cosine 0.71 with it, 0.88 without), and saves a conversion at best."""
-    offered, flexible = unit_forms(graph, target), _flexible(target)
-    order = sorted(target.devices, key=lambda device: device.name == target.host.name)
+    offered = unit_forms(graph, target)
+    found = _everywhere(graph, target, offered, wanted, "")
+    kept = _where_it_pays(graph, found) if _flexible(target) else without_idle_moves(graph, found)
+    if not FORMS[wanted].quantised or not kept:
+        return kept
+    tables = (node.writes[0] for node in graph.nodes if node.writes and _is_table(graph, node))
+    return {**kept, **{name: FORMS["w8"] for name in tables if name not in kept and _may(offered, name, "w8")}}
+
+
+def everywhere(graph: Graph, target: Target, offered: UnitForms, wanted: FormName) -> tuple[dict[str, Form], ...]:
+    """For each device, the form for every operator that some device runs in it, whether that pays or not: as that device takes it, else as
+    the first that does. Devices may want other dtypes or scales under one name."""
+    return tuple(_everywhere(graph, target, offered, wanted, device.name) for device in target.devices)
+
+
+def _everywhere(graph: Graph, target: Target, offered: UnitForms, wanted: FormName, first: str) -> dict[str, Form]:
+    order = sorted(target.devices, key=lambda device: (device.name != first, device.name == target.host.name))
     found: dict[str, Form] = {}
     for node in graph.nodes:
         forms = offered.get(node.writes[0], {}) if node.writes else {}
         form = next((form for device in order for form in forms.get(device.name, ()) if form.name == wanted), None)
         if form is not None:
             found[node.writes[0]] = form
-    kept = _where_it_pays(graph, found) if flexible else without_idle_moves(graph, found)
-    if not FORMS[wanted].quantised or not kept:
-        return kept
-    tables = (node.writes[0] for node in graph.nodes if node.writes and _is_table(graph, node))
-    return {**kept, **{name: FORMS["w8"] for name in tables if name not in kept and _may(offered, name, "w8")}}
+    return found
 
 
 def _may(offered: UnitForms, name: str, wanted: FormName) -> bool:
@@ -63,7 +70,7 @@ PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "FusedMatMul"})
 
 
 def _flexible(target: Target) -> bool:
-    return all(any(block.everything for block in device.supports) for device in target.devices)
+    return all(map(takes_all, target.devices))
 
 
 def _where_it_pays(graph: Graph, forms: Mapping[str, Form]) -> dict[str, Form]:
@@ -104,15 +111,11 @@ def _is_integer(forms: Mapping[str, Form], node: Node) -> bool:
 
 
 def _forms(graph: Graph, node: Node, device: Device) -> tuple[Form, ...]:
-    everything = any(block.everything for block in device.supports)
-    view = graph.view(node)
-    forms = tuple(choice.form for choice in choices_on(device, view) if writable(graph, node, choice.form))
-    if not everything:
-        return forms
-    if _is_table(graph, node) and not any(form.name == "w8" for form in forms):
-        forms = (*forms, FORMS["w8"])
-    if not moves(graph, node) and (node.domain or node.operator not in INTEGER_KERNELS):
-        return tuple(form for form in forms if not form.quantised)
+    forms = tuple(choice.form for choice in choices_on(device, graph.view(node)) if writable(graph, node, choice.form))
+    if takes_all(device) and leaves_floats(graph, node):
+        forms = tuple(replace(form, float_results=form.quantised) for form in forms)
+    if takes_all(device) and _is_table(graph, node) and not any(form.name == "w8" for form in forms):
+        return (*forms, FORMS["w8"])
     return forms
 
 

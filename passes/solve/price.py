@@ -125,9 +125,9 @@ def _priced(
 
 def _recodings(problem: Problem, assignment: Sequence[int], picked: Sequence[Option]) -> list[float] | None:
     """Seconds per device."""
-    found, forms = [0.0] * len(problem.devices), [option.form for option in picked]
+    found, forms = [0.0] * len(problem.devices), [option.reads for option in picked]
     for net in (net for net in problem.nets if net.recode):
-        left = 0 if net.producer < 0 else forms[net.producer]
+        left = 0 if net.producer < 0 else picked[net.producer].form
         for device, form in read_as(problem, net, assignment, forms):
             seconds = net.recode[device][left][form]
             if seconds is None:

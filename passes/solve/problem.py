@@ -26,7 +26,14 @@ class Option:
     weight_bytes: int | None = None
     """None: the unit's."""
     form: int = 0
-    """In which the unit leaves and takes its tensors: 0 is the model's own, others are numbered by whoever states the problem."""
+    """In which the unit leaves its tensors: 0 is the model's own, others are numbered by whoever states the problem."""
+    takes: int | None = None
+    """In which it reads them; None: as it leaves them."""
+
+    @property
+    def reads(self) -> int:
+        """The form in which it reads tensors."""
+        return self.form if self.takes is None else self.takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +176,7 @@ class Problem:
 
 
 def read_as(problem: Problem, net: Net, assignment: Sequence[int], forms: Sequence[int]) -> list[tuple[int, int]]:
-    """(device, form) in which the tensor is read, each once."""
+    """(device, form) in which the tensor is read, each once; `forms`: those that units read in."""
     found = {(assignment[c], forms[c]) for c in net.consumers}
     return sorted({*found, (problem.host, 0)} if net.to_host else found)
 

@@ -7,11 +7,11 @@ which is copy-once. Devices from which a handoff takes as long share one y.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .cp_sat import FALSE, TRUE, Answer, Model, Sum
-from .problem import Net, Problem, Room, Weights
+from .problem import Net, Option, Problem, Room, Weights
 
 TICKS = 1e9
 """CP-SAT counts in integers: nanoseconds, or nanojoules."""
@@ -186,14 +186,16 @@ def _sharing_in_form(net: Net, left_as: Mapping[tuple[int, int], Sum], there: in
 
 def _left_as(problem: Problem, net: Net, picks: Sequence[Mapping[int, Sequence[Sum]]]) -> dict[tuple[int, int], Sum]:
     """Where and in which form the tensor is made: expressions of which one is 1."""
-    return {(problem.host, 0): Sum([TRUE])} if net.producer < 0 else _by_form(problem, net.producer, picks)
+    return {(problem.host, 0): Sum([TRUE])} if net.producer < 0 else _by_form(problem, net.producer, picks, lambda option: option.form)
 
 
-def _by_form(problem: Problem, unit: int, picks: Sequence[Mapping[int, Sequence[Sum]]]) -> dict[tuple[int, int], Sum]:
+def _by_form(
+    problem: Problem, unit: int, picks: Sequence[Mapping[int, Sequence[Sum]]], form: Callable[[Option], int]
+) -> dict[tuple[int, int], Sum]:
     found: dict[tuple[int, int], Sum] = {}
     for device, each in picks[unit].items():
         for option, pick in zip(problem.units[unit].on(device), each, strict=True):
-            found.setdefault((device, option.form), Sum()).plus(pick)
+            found.setdefault((device, form(option)), Sum()).plus(pick)
     return found
 
 
@@ -206,7 +208,7 @@ def _recodings(
         left.setdefault(form, Sum()).plus(present)
     needs: dict[tuple[int, int], list[Sum]] = {}
     for consumer in net.consumers:
-        for place, present in _by_form(problem, consumer, picks).items():
+        for place, present in _by_form(problem, consumer, picks, lambda option: option.reads).items():
             needs.setdefault(place, []).append(present)
     if net.to_host:
         needs.setdefault((problem.host, 0), []).append(Sum([TRUE]))

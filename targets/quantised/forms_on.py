@@ -7,7 +7,8 @@ An operator on floats may run in
   alike, zero points where calibration puts them before symmetric ones;
 - w8 or w4, where a `weights` line of the device is about it.
 
-`supports all` lists every operator in fp32 and in the dtypes for which the device states a `peak`. Then a `keep` of the device leaves one
+`supports all` lists every operator in fp32 and in the dtypes for which the device states a `peak`; blocks of integers beside it
+say which ones in integers. Then a `keep` of the device leaves one
 form at most, and what a `prefer` is about comes first, in the order of the lines; the rest follows, the most exact first.
 """
 
@@ -21,7 +22,8 @@ from ..model import Device
 from ..operator_view import OperatorView
 from ..operators import key_of
 from ..precision import FORMS, NO_PRECISION, Form, FormName, Keep, Prefer, WeightFormat
-from ..support import Yes, data_dtypes, device_dtypes, environment_of, guard_holds, supports
+from ..support import Yes, data_dtypes, environment_of, guard_holds, supports, takes_all
+from .integers_on import integer_dtypes
 from .kept import kept_line
 from .views import in_float, in_form, weights_of
 
@@ -81,12 +83,8 @@ def _possible(device: Device, view: OperatorView) -> Iterator[Form]:
             yield found
 
 
-def _takes_all(device: Device) -> bool:
-    return any(block.everything for block in device.supports)
-
-
 def _runs_in_float(device: Device, view: OperatorView, dtype: FormName) -> bool:
-    if _takes_all(device) and dtype != "fp32" and all(peak.dtype != dtype for peak in device.peaks):
+    if takes_all(device) and dtype != "fp32" and all(peak.dtype != dtype for peak in device.peaks):
         return False
     answer = supports(device, in_float(view, dtype), NO_PRECISION)
     return isinstance(answer, Yes) and answer.compute_dtype == dtype
@@ -97,10 +95,7 @@ def _runs_in_integers(device: Device, view: OperatorView, form: Form) -> bool:
 
 
 def _integer_forms(device: Device, usual: Form, width: int) -> Iterator[Form]:
-    """Dtypes in the order of the table, or, under `supports all`, those of the peaks with a sign and without."""
-    plain = [peak.dtype.removeprefix("u") for peak in device.peaks if _takes_all(device)]
-    rated = [name for dtype in plain for name in (f"u{dtype}", dtype)]
-    for dtype in dict.fromkeys((*device_dtypes(device), *rated)):
+    for dtype in integer_dtypes(device):
         if dtype in NARROW_INTEGERS and BITS[dtype] == width:
             for per_channel in (True, False):
                 for symmetric in (False, True):

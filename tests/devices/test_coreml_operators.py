@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,10 +102,13 @@ def model_of(inputs: str, body: str) -> onnx.ModelProto:
         model.graph.input.remove(value)
     named = {name for node in model.graph.node for name in node.input}
     model.graph.initializer.extend(onnx.numpy_helper.from_array(CONSTANTS[name], name) for name in sorted(named & CONSTANTS.keys()))
-    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    return inferred(model)
+
+
+def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With all shapes, that of the output too."""
     model.graph.output[0].type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    return inferred
+    return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
 
 
 def feed_of(model: onnx.ModelProto) -> dict[str, Array]:
@@ -136,8 +140,98 @@ def test_converted_operators_compute_what_onnxruntime_does(inputs: str, body: st
 
 
 def test_every_converter_has_a_case() -> None:
+    from autoglmc.compiler.devices.mil.packed import PACKED
     from autoglmc.compiler.devices.mil.program import CONVERTERS
 
     covered = {node.op_type for inputs, body in CASES for node in model_of(inputs, body).graph.node}
-    elsewhere = {"And", "Equal", "GreaterOrEqual", "GroupNormalization", "Less", "LessOrEqual", "Not", "Or", "Swish", "Xor"}
+    elsewhere = {"And", "Equal", "GreaterOrEqual", "GroupNormalization", "Less", "LessOrEqual", "Not", "Or", "Swish", "Xor"} | PACKED.keys()
     assert CONVERTERS.keys() - covered == elsewhere
+
+
+PACKED_CASES = [
+    ("float[2,6] x", "int8[6,8] cw, float[8] cps, int8[8] cz", "w = DequantizeLinear <axis = 1> (cw, cps, cz) z = MatMul(x, w)"),
+    ("float[2,6] x", "int8[6,8] cw, float[8] cps", "w = DequantizeLinear(cw, cps) z = Gemm <alpha = 0.5> (x, w)"),
+    ("float[2,6] x", "uint8[8,6] cw, float cps, uint8 cz", "w = DequantizeLinear(cw, cps, cz) z = Gemm <transB = 1> (x, w)"),
+    ("float[6,2] x", "uint8[8,6] cw, float cps, uint8 cz", "w = DequantizeLinear(cw, cps, cz) z = Gemm <transA = 1, transB = 1> (x, w)"),
+    ("float[1,4,7,9] x", "int8[6,4,3,3] cw, float[6] cps", "w = DequantizeLinear <axis = 0> (cw, cps) z = Conv(x, w)"),
+    ("float[1,4,5,6] x", "int8[4,3,3,3] cw, float[3] cps", "w = DequantizeLinear <axis = -3> (cw, cps) z = ConvTranspose(x, w)"),
+    ("int64[2,3] i", "int8[5,8] cw, float[5] cps", "w = DequantizeLinear <axis = 0> (cw, cps) z = Gather(w, i)"),
+    ("float[2,8] x", "int4[8,6] cw, float[6] cps, int4[6] cz", "w = DequantizeLinear(cw, cps, cz) z = MatMul(x, w)"),
+    ("float[2,8] x", "int4[8,6] cw, float[2,6] cps", "w = DequantizeLinear <axis = 0, block_size = 4> (cw, cps) z = MatMul(x, w)"),
+    ("float[2,8] x", "uint4[8,6] cw, float[2,6] cps, uint4[2,6] cz",
+     "w = DequantizeLinear <axis = 0, block_size = 4> (cw, cps, cz) z = Gemm <alpha = 2.0> (x, w)"),
+    ("float[2,8] x", "int8[6,8] cw, float[6,2] cps", "w = DequantizeLinear <block_size = 4> (cw, cps) z = Gemm <transB = 1> (x, w)"),
+    ("float[2,6] x", "float[6,8] cw, int32[8] cq, float cps", "b = DequantizeLinear(cq, cps) z = Gemm(x, cw, b)"),
+]  # fmt: skip
+
+
+def packed_model(inputs: str, constants: str, body: str) -> onnx.ModelProto:
+    model = parse(f"g ({inputs}, {constants}) => (float z) {{ {body} }}", opset=21)
+    rng = np.random.default_rng(5)
+    for value in [value for value in model.graph.input if value.name.startswith("c")]:
+        kind, dims = value.type.tensor_type.elem_type, [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        name = onnx.TensorProto.DataType.Name(kind).lower()
+        least, most = (-8, 8) if name == "int4" else (0, 16) if name == "uint4" else (0, 256) if name == "uint8" else (-128, 128)
+        data = 0.01 + rng.random(dims) if name == "float" else rng.integers(least, most, dims)
+        model.graph.initializer.append(onnx.helper.make_tensor(value.name, kind, dims, np.reshape(data, -1).tolist()))
+        model.graph.input.remove(value)
+    return inferred(model)
+
+
+@pytest.mark.parametrize(("inputs", "constants", "body"), PACKED_CASES, ids=[f"{body} {constants}" for _, constants, body in PACKED_CASES])
+def test_constants_of_few_bits_stay_so(inputs: str, constants: str, body: str) -> None:
+    """They are in the program in their bits, and it computes what onnx's own reference does."""
+    import coremltools
+    from mil_reference import run_program
+    from onnx.reference import ReferenceEvaluator
+
+    from autoglmc.compiler.devices.mil.program import build_program
+
+    model = packed_model(inputs, constants, body)
+    feed = feed_of(model)
+    (expected,) = ReferenceEvaluator(model).run(["z"], feed)
+    program = build_program(model, coremltools.target.iOS18).program
+    np.testing.assert_allclose(run_program(program, feed)["z"], expected, rtol=1e-4, atol=1e-4)
+    kinds = [op.op_type for op in program.functions["main"].operations]
+    assert any(kind.startswith("constexpr_") for kind in kinds) == ("int32" not in constants)
+    assert not any(kind == "matmul" and "Gemm" in body and "transA" not in body for kind in kinds)
+
+
+def test_blocks_need_ios_18_and_say_so() -> None:
+    import coremltools
+
+    from autoglmc.compiler.devices.mil.node import Refused
+    from autoglmc.compiler.devices.mil.program import build_program
+
+    model = packed_model(*PACKED_CASES[8])
+    with pytest.raises(Refused, match=r"DequantizeLinear .*iOS18"):
+        build_program(model, coremltools.target.iOS17)
+
+
+def test_integers_that_vary_are_refused() -> None:
+    import coremltools
+
+    from autoglmc.compiler.devices.mil.node import Refused
+    from autoglmc.compiler.devices.mil.program import build_program
+
+    model = packed_model("int32[2,4] x", "float cps", "z = DequantizeLinear(x, cps)")
+    with pytest.raises(Refused, match=r"DequantizeLinear .*input 0 must be constant"):
+        build_program(model, coremltools.target.iOS17)
+
+
+def test_a_package_holds_the_bytes_as_they_are(tmp_path: Path) -> None:
+    """Read back from disk: one byte a weight, and what the package computes beside the model."""
+    from mil_reference import run_package
+    from onnx.reference import ReferenceEvaluator
+
+    body = "w = DequantizeLinear(cw, cps) y = MatMul(x, w) z = Relu(y)"
+    model = packed_model("float[2,256] x", "int8[256,512] cw, float[512] cps", body)
+    onnx.save_model(model, tmp_path / "segment.onnx")
+    assert ADAPTER is not None
+    ADAPTER.compile(tmp_path / "segment.onnx", tmp_path / "segment.mlpackage")
+    stored = (tmp_path / "segment.mlpackage" / "Data" / "com.apple.CoreML" / "weights" / "weight.bin").stat().st_size
+    assert 256 * 512 < stored < 1.1 * 256 * 512
+    feed = feed_of(model)
+    (expected,) = ReferenceEvaluator(model).run(["z"], feed)
+    got = run_package(tmp_path / "segment.mlpackage", feed)["z"]
+    assert np.abs(got - expected).max() < 3e-3 * expected.std()

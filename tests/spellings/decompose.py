@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from math import inf
 
 import numpy as np
+import onnx
 from hypothesis import strategies as st
 
 from .entry import Entry, Spelling, operator
-from .sketch import Sketch
+from .sketch import ELEMENT, Sketch
 
+INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.INT8)
 NEW = (24,)
 """Swish and RMSNormalization exist, and everything else."""
 
@@ -156,6 +158,15 @@ def signed(s: Sketch, axis: int, rank: int) -> int:
     return axis - rank if s.flip() else axis
 
 
+def truth_of_integers(s: Sketch) -> str:
+    """Of either sign, some of them 0; what they are is told by a float again."""
+    shape = s.shape()
+    integers = s.op("Cast", s.input(shape, free=range(len(shape))), to=s.pick(*INTEGERS))
+    seen = s.op("Cast", integers, to=onnx.TensorProto.BOOL)
+    s.hidden.update((integers, seen))
+    return str(s.op("Cast", seen, to=ELEMENT[s.dtype]))
+
+
 def expanded(s: Sketch) -> str:
     """One axis grows; the shape says so for this axis, and 1 or the extent for the others."""
     shape = list(s.shape(1, 5))
@@ -254,6 +265,7 @@ DECOMPOSE: Mapping[str, Entry] = {
     "clip_relu": Entry(spell=clip((0.0, inf))),
     "clip_minmax": Entry(spell=clip(*FINITE, *OPEN)),
     "clip_relus": Entry(spell=clip(*FINITE)),
+    "cast_bool": Entry(spell=truth_of_integers),
     "expand_concat": Entry(spell=expanded),
     "expand_mul": Entry(spell=grown),
     "squeeze_reshape": Entry(spell=squeezed),

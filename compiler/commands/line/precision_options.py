@@ -11,13 +11,14 @@ from .options import FILE
 
 
 def precision_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds them to a command, as keyword arguments precision, calibration_data, calibration_method and save_quantized."""
+    """Adds them to a command, as keyword arguments precision, accuracy, calibration_data, calibration_method and
+    save_quantized."""
     options = (
         click.option(
             "--calibration-data",
             metavar="DATA",
             help="Inputs as the model will meet them: a folder of .npz or .npy files, one .npz of batches, or SCRIPT.py:FUNCTION "
-            "that yields dicts of arrays. Without --precision it asks for int8.",
+            "that yields dicts of arrays. A form is chosen for each operator then, unless --precision forces one.",
         ),
         click.option(
             "--precision",
@@ -25,6 +26,14 @@ def precision_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Compile the float model in fp16, int8 (8-bit activations and weights) or int16 (16-bit activations, 8-bit weights), "
             "wherever a device of the target runs that; auto chooses a form for each operator, within the accuracy limit; fp32 leaves it "
             "as it is.",
+        ),
+        click.option(
+            "--accuracy",
+            multiple=True,
+            metavar="LIMIT",
+            help='How accurate the bundle has to be, by its own run: "cosine >= 0.99" or "top1 drop <= 1 %" against the float model on '
+            'held-out samples; "SCRIPT.py:FUNCTION >= 0.9" or "… drop <= 1 %" by what your function returns. --precision auto chooses '
+            "forms until all are kept. Repeatable.",
         ),
         click.option("--calibration-method", metavar="M", help="Ranges of tensors: minmax, percentile or entropy [default: minmax]."),
         click.option("--save-quantized", type=FILE, help="Write the quantised model as plain ONNX, too: FILE.onnx."),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .node import Converter, MilNode, axes_of, float_type
+from .packed import turned
 
 if TYPE_CHECKING:
     import numpy
@@ -22,9 +23,8 @@ def _gemm(node: MilNode) -> Any:
     turn_a, turn_b = bool(node.attribute("transA", 0)), bool(node.attribute("transB", 0))
     kind = float_type(node.operand(0))
     bias = _bias(node, beta)
-    if node.is_constant(1) and not turn_a and (bias is not None or not node.has(2)):
-        matrix = node.constant(1)
-        weight = (alpha * (matrix if turn_b else matrix.T)).astype(kind)
+    weight = None if turn_a or (bias is None and node.has(2)) else _rows(node, alpha, turn=not turn_b)
+    if weight is not None:
         return node.mb.linear(x=node.operand(0), weight=weight, bias=bias)
     product = node.mb.matmul(x=node.operand(0), y=node.operand(1), transpose_x=turn_a, transpose_y=turn_b)
     if alpha != 1.0:
@@ -33,6 +33,14 @@ def _gemm(node: MilNode) -> Any:
         return product
     added = node.operand(2) if beta == 1.0 else node.mb.mul(x=node.operand(2), y=kind(beta))
     return node.mb.add(x=product, y=added)
+
+
+def _rows(node: MilNode, alpha: float, turn: bool) -> Any | None:
+    """The constant matrix of a Gemm times alpha, a row for each column of the result; None where it is computed."""
+    if not node.is_constant(1):
+        return turned(node.mb, node.operand(1), alpha, turn)
+    matrix = node.constant(1)
+    return (alpha * (matrix.T if turn else matrix)).astype(float_type(node.operand(0)))
 
 
 def _bias(node: MilNode, beta: float) -> numpy.ndarray[Any, Any] | None:

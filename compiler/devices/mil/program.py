@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from .elementwise import ELEMENTWISE
 from .movement import MOVEMENT
 from .node import Converter, MilNode, Refused, as_constant, shape_of
+from .packed import PACKED, packed_constant
 from .products import PRODUCTS
 from .spatial import SPATIAL
 
 if TYPE_CHECKING:
     import onnx
 
-CONVERTERS: Mapping[str, Converter] = {**ELEMENTWISE, **MOVEMENT, **PRODUCTS, **SPATIAL}
+CONVERTERS: Mapping[str, Converter] = {**ELEMENTWISE, **MOVEMENT, **PACKED, **PRODUCTS, **SPATIAL}
 MOST_RANK = 5
 PORT_TYPES = {1: "fp32", 10: "fp16", 6: "int32", 7: "int32"}
 """TensorProto.DataType of an input or output -> MIL's type."""
@@ -84,10 +85,13 @@ def _weights(graph: onnx.GraphProto) -> dict[str, Any]:
 
     found = {}
     for tensor in graph.initializer:
+        readers = [node for node in graph.node if tensor.name in node.input]
+        array = numpy_helper.to_array(tensor)
+        packed = packed_constant(array) if all(node.op_type in PACKED for node in readers) else None
         try:
-            found[tensor.name] = as_constant(numpy_helper.to_array(tensor))
+            found[tensor.name] = as_constant(array) if packed is None else packed
         except ValueError as error:
-            reader = next((node for node in graph.node if tensor.name in node.input), None)
+            reader = next(iter(readers), None)
             who = f"{reader.op_type} (node {reader.name or reader.output[0]}): " if reader is not None else ""
             raise Refused(f"{who}{tensor.name}: {error}") from None
     return found

@@ -56,7 +56,7 @@ def _conv_transpose(node: MilNode) -> Any:
     settings: dict[str, Any] = {"bias": node.constant(2)} if node.has(2) else {}
     return node.mb.conv_transpose(
         x=node.operand(0),
-        weight=node.constant(1),
+        weight=node.operand(1),
         strides=_ones(node, "strides"),
         dilations=_ones(node, "dilations"),
         groups=node.attribute("group", 1),

@@ -10,6 +10,7 @@ from ..structure import describe_node
 from ..versions import DEFAULT_DOMAINS, opset_of
 from .contrib_quantise import opset_needed, standardise
 from .old_nodes import has_old_functions, hide_old_nodes, show_old_nodes
+from .quantised_operators import write_in_pairs
 
 if TYPE_CHECKING:
     import onnx
@@ -22,10 +23,17 @@ IR_VERSION = 8
 
 def modernise(model: onnx.ModelProto, opset: int = OPSET) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The model without local functions, at `opset` if it was older, meaning what it meant; with notes of what was done or could not be.
-    com.microsoft's QuantizeLinear and DequantizeLinear are the standard's, at the opset that has them.
+    com.microsoft's QuantizeLinear and DequantizeLinear are the standard's, at the opset that has them; operators with their quantisation in
+    their name stand between those.
 
     Where onnx.version_converter fails or loses something, the model stays at its own opset.
     """
+    made, notes = _in_standard_grids(model, opset)
+    note = write_in_pairs(made)
+    return made, (*notes, note) if note else notes
+
+
+def _in_standard_grids(model: onnx.ModelProto, opset: int) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     needed = opset_needed(model)
     made, notes = _modernised(model, max(opset, needed))
     if not needed:

@@ -6,8 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 Value = Any
 """A numpy array; a list of arrays for a sequence; None for an optional operand that is absent."""
+Steps = Callable[[Value], Value]
+"""From numbers in steps of a grid to what is kept of them; no whole numbers where steps are to be left out."""
+
+
+def nearest(steps: Value) -> Value:
+    """Models hold numbers and scales in fp32 at most: a quotient within its rounding of a half is meant to be one, so it is rounded so."""
+    return np.rint(steps.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +41,8 @@ class Call:
     """The declared dtype of each input, as numpy names it ("float16", "int64", "bfloat16"); "" for an absent one."""
     outputs: int
     """How many results the node lists."""
+    steps: Steps | None = None
+    """How what is quantised becomes whole steps; None for the nearest ones, halves to even."""
 
     def input(self, index: int) -> Value:
         """That operand; None where it is absent."""

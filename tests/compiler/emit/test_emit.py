@@ -77,6 +77,17 @@ def test_pages_for_large_weights_lines_for_smaller_ones() -> None:
     assert data[9152:] == b"c" * 1030 and set(data[1030:4096]) == {0}
 
 
+def test_small_weights_between_large_ones_leave_no_gaps(tmp_path: Path) -> None:
+    sizes = (4096, 1030, 8192, 2000, 4100, 1500)
+    tensors = [numpy_helper.from_array(np.full(size, number, np.int8), f"w{number}") for number, size in enumerate(sizes)]
+    with (tmp_path / "weights.bin").open("wb") as stream:
+        written = externalised(onnx.ModelProto(), WeightsFile(stream), iter(tensors))
+    assert [tensor.name for tensor in written.graph.initializer] == [tensor.name for tensor in tensors]
+    for before, after in zip(tensors, written.graph.initializer, strict=True):
+        np.testing.assert_array_equal(numpy_helper.to_array(after, str(tmp_path)), numpy_helper.to_array(before))
+    assert (tmp_path / "weights.bin").stat().st_size < sum(sizes) + 64 * len(sizes)
+
+
 def test_every_dtype_and_storage_form_survives(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     kinds = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.INT8, TensorProto.BOOL)

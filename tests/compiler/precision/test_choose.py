@@ -2,83 +2,30 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
 import pytest
-from onnx import helper, numpy_helper
+from form_nets import network, network_copy, ranges, samples
 
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.precision import choose as choosing
-from autoglmc.compiler.precision.choose import choose
+from autoglmc.compiler.precision.choose import COST_FORMS, choose, written_copies
 from autoglmc.compiler.precision.losses import judge_of
-from autoglmc.compiler.precision.ranges import ranges_of
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.place.place_operators import ask
 from autoglmc.passes.precision.choose_forms import FLOAT, FormQuestion, OptionForms, form_problem, form_question
 from autoglmc.passes.precision.form_costs import WrittenCopy
-from autoglmc.passes.precision.quantise import quantise
 from autoglmc.passes.precision.scales import Range
-from autoglmc.passes.precision.unit_forms import uniform, unit_forms
+from autoglmc.passes.precision.unit_forms import unit_forms
 from autoglmc.passes.solve.price import price
 from autoglmc.passes.solve.problem import Problem
 from autoglmc.targets.model import Target
 
 
-def network(seed: int, channels: int = 16) -> onnx.ModelProto:
-    """Convolutions with a residual, one of which has a few large weights that 8 bits hold badly, and a classifier."""
-    random = np.random.default_rng(seed)
-    weights: dict[str, np.ndarray] = {}
-
-    def weight(name: str, *shape: int) -> str:
-        values = random.normal(size=shape) / np.sqrt(np.prod(shape[1:]))
-        if random.random() < 0.3:
-            values.reshape(-1)[:: max(1, values.size // 5)] *= 40
-        weights[name] = values.astype(np.float32)
-        return name
-
-    nodes = [
-        helper.make_node("Conv", ["x", weight("w0", channels, 3, 3, 3)], ["a"], "c0", pads=[1] * 4),
-        helper.make_node("Relu", ["a"], ["b"], "r0"),
-        helper.make_node("Conv", ["b", weight("w1", channels, channels, 3, 3)], ["c"], "c1", pads=[1] * 4),
-        helper.make_node("Add", ["b", "c"], ["d"], "add"),
-        helper.make_node("Sigmoid", ["d"], ["e"], "s"),
-        helper.make_node("Conv", ["e", weight("w2", 2 * channels, channels, 1, 1)], ["f"], "c2"),
-        helper.make_node("GlobalAveragePool", ["f"], ["g"], "pool"),
-        helper.make_node("Flatten", ["g"], ["h"], "flat"),
-        helper.make_node("Gemm", ["h", weight("w3", 2 * channels, 10)], ["y"], "fc"),
-    ]
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes, "g", [value("x", 1, [1, 3, 24, 24])], [value("y", 1, [1, 10])], [numpy_helper.from_array(w, n) for n, w in weights.items()]
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
-    return onnx.shape_inference.infer_shapes(model)
-
-
-def samples(seed: int) -> list[dict[str, np.ndarray]]:
-    random = np.random.default_rng(seed + 1000)
-    return [{"x": random.normal(size=(1, 3, 24, 24)).astype(np.float32)} for _ in range(8)]
-
-
-def ranges(model: onnx.ModelProto, seed: int) -> dict[str, Range]:
-    return ranges_of(Graph(model), lambda: samples(seed))
-
-
 def question_of(model: onnx.ModelProto, target: Target, found: dict[str, Range]) -> tuple[FormQuestion, Problem, OptionForms]:
     asked = ask(Graph(model), target, (), {})
     question = form_question(asked, unit_forms(asked.graph, target))
-    copies = {}
-    for form in ("fp16", "a16w8", "a8w8", "w8", "w4"):
-        copy = Graph(network_copy(model))
-        quantise(copy, uniform(copy, target, form), found)
-        copies[form] = WrittenCopy(ask(copy, target, (), {}))
+    copies = {form: written_copies(Graph(network_copy(model)), question, ((), {}), form, found) for form in COST_FORMS}
     return question, *form_problem(question, copies, {})
-
-
-def network_copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 @pytest.mark.parametrize("target", ["x86_cpu", "snapdragon_8gen3"])
@@ -95,7 +42,7 @@ def test_no_one_form_for_all_is_faster_and_as_accurate(seed: int, target: str, m
         return choice
 
     monkeypatch.setattr(choosing, "choose_forms", kept)
-    choice = choose(Graph(network_copy(model)), machine, ((), {}), found, samples(seed), f"test {seed} {target}")
+    choice = choose(Graph(network_copy(model)), machine, ((), {}), found, samples(seed), f"test {seed} {target}", 0.99)
     assert choice.cosine >= choice.least == 0.99
     judge = judge_of(Graph(network_copy(model)), found, samples(seed))
     if choice.forms:
@@ -126,7 +73,7 @@ def test_what_must_be_exact_stays_in_floats() -> None:
     found = ranges(network_copy(model), 3)
     question, problem, names = question_of(network_copy(model), machine, found)
     losses = {(unit, form): 0.5 for unit in range(len(question.units)) for form in question.forms(unit)}
-    copies = {"a8w8": WrittenCopy(ask(Graph(network_copy(model)), machine, (), {}))}
+    copies = {"a8w8": [WrittenCopy(ask(Graph(network_copy(model)), machine, (), {}))]}
     choice = choosing.choose_forms(question, form_problem(question, copies, losses), 0.4)
     assert choice is not None and not choice.forms and set(choice.units) == {FLOAT}
     assert any("a8w8" in row for unit in names for row in unit) and problem.units
@@ -137,9 +84,7 @@ def test_a_looser_limit_is_never_slower() -> None:
     found = ranges(network_copy(model), 1)
     asked = ask(Graph(network_copy(model)), machine, (), {})
     question = form_question(asked, unit_forms(asked.graph, machine))
-    copy = Graph(network_copy(model))
-    quantise(copy, uniform(copy, machine, "a8w8"), found)
-    copies = {"a8w8": WrittenCopy(ask(copy, machine, (), {}))}
+    copies = {"a8w8": written_copies(Graph(network_copy(model)), question, ((), {}), "a8w8", found)}
     judge = judge_of(Graph(network_copy(model)), found, samples(1))
     losses = {(u, "a8w8"): judge.loss(question.anywhere(u, "a8w8")) for u in range(len(question.units)) if question.forms(u)}
     assert all(0 <= loss < 1 for loss in losses.values()) and any(losses.values())

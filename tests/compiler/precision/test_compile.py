@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def compiled(model: Path, data: Path | None, folder: Path, **options: Any) -> Bundle:
+    """In int8 where there is data, unless another precision is given."""
+    if data is not None:
+        options.setdefault("precision", "int8")
     return compile_api(model, options.pop("target", "x86_cpu"), output=folder / "out", calibration_data=data, **options)
 
 
@@ -94,13 +98,23 @@ def test_forms_are_chosen(model: Path, data: Path, tmp_path: Path, monkeypatch: 
     assert len(strict.manifest.precision.forms) < len(precision.forms)
 
 
+def test_data_alone_lets_the_solver_choose(model: Path, data: Path, tmp_path: Path) -> None:
+    asked, alone = (compile_api(model, "x86_cpu", output=tmp_path / str(p), calibration_data=data, precision=p) for p in ("auto", None))
+    assert alone.digest == asked.digest and alone.manifest.precision is not None and alone.manifest.precision.forms
+
+
 def test_losses_are_kept_by_the_scales_that_they_were_measured_with(
     model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another target may take a form of the same name with other scales: what the first one lost says nothing of it."""
     written: list[Form] = []
     loss = Judge.loss
-    monkeypatch.setattr(Judge, "loss", lambda judge, forms: written.extend(forms.values()) or loss(judge, forms))
+
+    def measured(judge: Judge, forms: Mapping[str, Form]) -> float:
+        written.extend(form for name, form in forms.items() if name in {"a", "d", "y"})  # those with weights; others have no channels
+        return loss(judge, forms)
+
+    monkeypatch.setattr(Judge, "loss", measured)
     found = []
     for number, target in enumerate(("x86_cpu", "tensor_g2", "x86_cpu")):
         compiled(model, data, tmp_path / str(number), target=target, precision="auto", verify=False)
@@ -233,13 +247,25 @@ def test_metadata_stays(data: Path, tmp_path: Path) -> None:
 
 def test_one_sample_is_told(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "one.npz", x=np.random.default_rng(0).standard_normal((1, 256)).astype(np.float32))
-    code = cli.run([str(model), "--target", "x86_cpu", "--calibration-data", str(tmp_path / "one.npz"), "-o", str(tmp_path / "out")])
+    code = cli.run(
+        [
+            str(model),
+            "--target",
+            "x86_cpu",
+            "--precision",
+            "int8",
+            "--calibration-data",
+            str(tmp_path / "one.npz"),
+            "-o",
+            str(tmp_path / "out"),
+        ]
+    )
     shown = " ".join(capsys.readouterr().out.split())
     assert code == 0 and "calibrated on one sample" in shown and "accuracy on 1 calibration sample: cosine" in shown
 
 
 def test_the_screen_shows_what_it_costs(model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = cli.run([str(model), "--target", "x86_cpu", "--calibration-data", str(data), "-o", str(tmp_path / "out")])
+    code = cli.run([str(model), "--target", "x86_cpu", "--precision", "int8", "--calibration-data", str(data), "-o", str(tmp_path / "out")])
     shown = " ".join(capsys.readouterr().out.split())
     assert code == 0 and "in a8w8; weights" in shown and "scales: minmax of 12 samples" in shown
     assert "accuracy on 4 held-out samples: cosine 0.99" in shown

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
+import onnx
+import onnxruntime
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
+from quantised_models import FORMS, convolutions, quantised_as
 
+from autoglmc.compiler.reference.evaluate import Evaluator
+from autoglmc.compiler.reference.float_source import restepped, unstepped
+from autoglmc.compiler.reference.program import program_of
+from autoglmc.compiler.reference.rounding import exact
 from autoglmc.compiler.verify.judge import judge
-from autoglmc.compiler.verify.quantised import judge_beside_floats
+from autoglmc.compiler.verify.quantised import judge_in_steps
 from autoglmc.compiler.verify.terms import NARROW, Sample
 
 
@@ -26,27 +38,27 @@ def test_two_ways_to_quantise_are_both_right(seed: int, error: float) -> None:
     """Each is as far from the floats as the other, and further from the other than any rounding."""
     one = sample(seed, error, error)
     assert judge("y", [one], NARROW).fault, "beside the other way it is wrong"
-    found = judge_beside_floats("y", [one])
+    found = judge_in_steps("y", [one])
     assert found is not None and not found.fault
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 999), st.floats(0.05, 0.3))
 def test_what_is_further_from_the_floats_is_wrong(seed: int, error: float) -> None:
-    found = judge_beside_floats("y", [sample(seed, error, error, turned=2 * error)])
+    found = judge_in_steps("y", [sample(seed, error, error, turned=2 * error)])
     assert found is not None and found.fault
 
 
 def test_a_model_that_quantising_destroyed_vouches_for_nobody() -> None:
-    assert judge_beside_floats("y", [sample(0, 1.0, 1.0)]) is None
+    assert judge_in_steps("y", [sample(0, 1.0, 1.0)]) is None
 
 
 def test_a_set_outside_the_grids_is_outvoted_and_must_still_be_near() -> None:
     right, lost = [sample(k, 0.1, 0.1) for k in range(3)], sample(9, 1.0, 1.0)
-    far = judge_beside_floats("y", [*right, lost])
+    far = judge_in_steps("y", [*right, lost])
     assert far is not None and far.fault, "far from the quantised model, too"
     near = Sample("seed", lost.expected, lost.expected.astype(np.float32), lost.roundings, floats=lost.floats)
-    found = judge_beside_floats("y", [*right, near])
+    found = judge_in_steps("y", [*right, near])
     assert found is not None and not found.fault
 
 
@@ -64,7 +76,71 @@ def on_grid(seed: int, off: float) -> Sample:
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 999))
 def test_a_step_of_a_coarse_grid_is_no_fault(seed: int) -> None:
-    found = judge_beside_floats("y", [on_grid(seed, 0.0)])
+    found = judge_in_steps("y", [on_grid(seed, 0.0)])
     assert found is not None and not found.fault
-    far = judge_beside_floats("y", [on_grid(seed, 4.0)])
+    far = judge_in_steps("y", [on_grid(seed, 4.0)])
     assert far is not None and far.fault
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 999), st.floats(0.02, 0.3))
+def test_as_far_off_as_other_steps_are_is_right_and_further_is_wrong(seed: int, error: float) -> None:
+    """Also where nothing is known of the floats."""
+    random = np.random.default_rng(seed)
+    expected = random.standard_normal((4, 250))
+    others = [expected + error * random.standard_normal(expected.shape) for _ in range(4)]
+    for times, right in ((1.0, True), (2.5, False)):
+        got = (expected + times * (others[3] - expected)).astype(np.float32)
+        found = judge_in_steps("y", [Sample("seed", expected, got, (expected,), steps=tuple(others[:3]))])
+        assert found is not None and (not found.fault) == right
+
+
+def without_biases(model: onnx.ModelProto) -> None:
+    """As a device forgets them."""
+    for tensor in model.graph.initializer:
+        if tensor.dims and (tensor.data_type == onnx.TensorProto.INT32 or tensor.name in ("b0", "b1", "b2", "b3")):
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros_like(numpy_helper.to_array(tensor)), tensor.name))
+
+
+def with_swapped_channels(model: onnx.ModelProto) -> None:
+    """Two filters of the first convolution."""
+    weight = next(t for t in model.graph.initializer if len(t.dims) == 4 and t.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8))
+    array = numpy_helper.to_array(weight).copy()
+    array[[0, 1]] = array[[1, 0]]
+    weight.CopyFrom(numpy_helper.from_array(array, weight.name))
+
+
+def with_a_wrong_scale(model: onnx.ModelProto) -> None:
+    """Of one weight, by a fifth."""
+    scale = next(t for t in model.graph.initializer if t.name.startswith("w2") and t.name.endswith("scale"))
+    scale.CopyFrom(numpy_helper.from_array((numpy_helper.to_array(scale) * 1.2).astype(np.float32), scale.name))
+
+
+def run(model: onnx.ModelProto, x: np.ndarray, optimised: bool) -> np.ndarray:
+    options = onnxruntime.SessionOptions()
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"x": x})[0])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "plant", [None, without_biases, with_swapped_channels, with_a_wrong_scale], ids=lambda plant: getattr(plant, "__name__", "right")
+)
+def test_a_planted_fault_is_found_in_every_form(form: str, plant: Callable[[onnx.ModelProto], None] | None, tmp_path: Path) -> None:
+    """Of a small network on six input sets; onnxruntime's optimised kernels, which take other steps, are right."""
+    model = onnx.load(quantised_as(form, convolutions(), tmp_path))
+    wrong = onnx.ModelProto.FromString(model.SerializeToString())
+    if plant is not None:
+        plant(wrong)
+    evaluator, samples = Evaluator(program_of(model)), []
+    for seed in range(6):
+        x = np.random.default_rng(seed).standard_normal((1, 3, 24, 24)).astype(np.float32)
+        expected, floats, *steps = (
+            evaluator.run({"x": x}, (), way).values["y"] for way in (exact, unstepped, *(restepped(k) for k in range(3)))
+        )
+        got = run(wrong, x, optimised=plant is None)
+        samples.append(Sample(f"seed {seed}", expected, got, (run(model, x, optimised=False),), floats=floats, steps=tuple(steps)))
+    found = judge_in_steps("y", samples)
+    assert found is not None and bool(found.fault) == (plant is not None)

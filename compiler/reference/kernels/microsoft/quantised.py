@@ -29,7 +29,8 @@ def _result(call: Call, y: Value, index: int, name: str = "") -> tuple[Value, ..
     """y quantised by the scale and zero point there; of the first operand's dtype where there is no zero point."""
     zero = call.input(index + 1)
     name = name or (call.dtypes[0] if zero is None else call.dtypes[index + 1])
-    return (quantised(y, np.asarray(call.inputs[index]).reshape(()), 0 if zero is None else wide(zero).reshape(()), name),)
+    scale, offset = np.asarray(call.inputs[index]).reshape(()), 0 if zero is None else wide(zero).reshape(())
+    return (quantised(y, scale, offset, name, steps=call.steps),)
 
 
 def _binary(function: Any) -> Kernel:
@@ -97,7 +98,7 @@ def matmul_to_float(call: Call) -> tuple[Value, ...]:
 
 def dynamic_matmul(call: Call) -> tuple[Value, ...]:
     """A, quantised to uint8 over its range, times B with its scale, zero point; a bias."""
-    a, scale_a, zero_a = dynamically_quantised(call.inputs[0])
+    a, scale_a, zero_a = dynamically_quantised(call.inputs[0], call.steps)
     b, scale_b, zero_b, bias = call.inputs[1], call.inputs[2], call.input(3), call.input(4)
     y = np.matmul(centred(a, zero_a), centred(b, zero_b)) * scale_a * scale_b
     return (y if bias is None else y + bias,)

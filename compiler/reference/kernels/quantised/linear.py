@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..call import Call, Kernel, Value
+from ..call import Call, Kernel, Steps, Value, nearest
 from ..conversion import DTYPES, NARROW, dtype_of, limits_of, rounded
 from ..operands import along, axis_of
 
@@ -30,16 +30,14 @@ def wide(x: Value) -> Value:
     return x if x.dtype.kind == "f" else x.astype(np.int64)
 
 
-def quantised(x: Value, scale: Value, zero: Value, name: str, saturate: bool = True) -> Value:
-    """saturate(round(x / scale) + zero) in that dtype, halves to even; NaN gives the zero point.
-
-    Models hold x and scale in fp32 at most: a quotient within its rounding of a half is meant to be one, so the quotient is rounded to it.
-    """
+def quantised(x: Value, scale: Value, zero: Value, name: str, saturate: bool = True, steps: Steps | None = None) -> Value:
+    """saturate(round(x / scale) + zero) in that dtype, halves to even; NaN gives the zero point. With `steps` of its own, in float64."""
     if name in NARROW:
         return rounded(x / scale + zero, name, saturate)
     low, high = limits_of(name)
-    y = np.clip(np.rint((x / scale).astype(np.float32)) + zero, low, high)
-    return np.where(np.isnan(y), zero, y).astype(np.int64).astype(dtype_of(name))
+    y = np.clip((steps or nearest)(x / scale) + zero, low, high)
+    y = np.where(np.isnan(y), zero, y)
+    return y.astype(np.int64).astype(dtype_of(name)) if steps is None else y
 
 
 def dequantised(x: Value, scale: Value, zero: Value) -> Value:
@@ -58,7 +56,7 @@ def quantize(call: Call) -> tuple[Value, ...]:
     axis, block = int(call.attributes.get("axis", 1)), int(call.attributes.get("block_size", 0))
     scale = spread(call.inputs[1], x, axis, block)
     zero = 0 if call.input(2) is None else spread(wide(call.input(2)), x, axis, block)
-    return (quantised(x, scale, zero, _target(call), bool(call.attributes.get("saturate", 1))),)
+    return (quantised(x, scale, zero, _target(call), bool(call.attributes.get("saturate", 1)), call.steps),)
 
 
 def dequantize(call: Call) -> tuple[Value, ...]:
@@ -71,15 +69,15 @@ def dequantize(call: Call) -> tuple[Value, ...]:
 
 def dynamic_quantize(call: Call) -> tuple[Value, ...]:
     """DynamicQuantizeLinear: uint8 over the operand's own range, which holds 0; y, scale, zero point."""
-    return dynamically_quantised(call.inputs[0])
+    return dynamically_quantised(call.inputs[0], call.steps)
 
 
-def dynamically_quantised(x: Value) -> tuple[Value, Value, Value]:
+def dynamically_quantised(x: Value, steps: Steps | None = None) -> tuple[Value, Value, Value]:
     """The scale is an fp32 number by definition, and the integers depend on it."""
     low, high = min(float(np.min(x, initial=0)), 0.0), max(float(np.max(x, initial=0)), 0.0)
     scale = float(np.float32((high - low) / 255)) or 1.0
     zero = np.clip(np.rint(-low / scale), 0, 255)
-    return quantised(x, scale, zero, "uint8"), np.asarray(scale), np.asarray(zero, np.uint8)
+    return quantised(x, scale, zero, "uint8", steps=steps), np.asarray(scale), np.asarray(zero, np.uint8)
 
 
 KERNELS: Mapping[str, Kernel] = {

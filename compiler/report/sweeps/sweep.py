@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..quantities import amount, count, size, time
+from ...quantities import amount, count, size, time
+from ..confidence import interval
+from ..layout import console, print_table, say
+from ..printable import printable
 from .chart import chart
-from .confidence import interval
-from .layout import console, print_table, say
-from .printable import printable
 
 Facts = Mapping[str, Any]
 NOTHING = "-"

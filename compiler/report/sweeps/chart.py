@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..quantities import time
+from ...quantities import time
 
 HEIGHT, WIDEST, LABEL = 10, 72, 10
 """Lines of a chart, its columns at most, and those of the times on its left."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..quantities import amount, time
-from .layout import console, print_table
+from ...quantities import amount, time
+from ..layout import console, print_table
 
 
 def print_front(facts: dict[str, Any]) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import clipped
-from ..quantities import amount, count, margin, shown, size, time
-from .confidence import confidence_lines, interval
-from .layout import console, print_table, say
-from .printable import printable
+from ...errors import clipped
+from ...quantities import amount, count, margin, shown, size, time
+from ..confidence import confidence_lines, interval
+from ..layout import console, print_table, say
+from ..printable import printable
 
 Facts = Mapping[str, Any]
 MOST_MOVES = 12

@@ -1,0 +1,43 @@
+"""`autoglmc report`: a bundle as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .line.options import FILE, trust_option
+from .line.output import Output, output_options
+
+OUTPUT = "The page to write [default: BUNDLE.html in the current folder]."
+OPEN = "Open the page in the browser."
+
+
+@click.command("report", short_help="Show a bundle as one HTML page.")
+@click.argument("bundle", type=FILE)
+@click.option("-o", "--output", type=FILE, help=OUTPUT)
+@click.option("--open", "shown", is_flag=True, help=OPEN)
+@trust_option
+@output_options(quiet="Print nothing.")
+def report_command(bundle: Path, output: Path | None, shown: bool, trust: tuple[Path, ...], out: Output) -> int:
+    """Write a compiled BUNDLE as one HTML file that needs no network: verdict and limits, partition, timeline, memory, numbers, decisions.
+
+    Everything on it comes from the bundle, the model is not needed. --json prints the data of the page.
+    """
+    from ..output_file import check_file_place, write_file
+    from ..report.page.page_data import page_data
+    from ..report.page.render import render_page
+    from ..run.bundle import Bundle
+    from .line.output import echo_json
+
+    place = Path(f"{bundle.resolve().name}.html") if output is None else output
+    check_file_place(place, "the page", (".html", ".htm"))
+    data = page_data(Bundle.load(bundle, trust=trust))
+    write_file(place, render_page(data))
+    if out.as_json:
+        echo_json(data)
+    else:
+        out.note(f"wrote {place}")
+    if shown:
+        click.launch(place.resolve().as_uri())
+    return 0

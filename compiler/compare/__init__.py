@@ -1,0 +1,1 @@
+"""Models beside targets: what each would take."""

@@ -1,0 +1,79 @@
+"""A compilation of a pruned model: it is compiled and verified; the model as it was says how accurate it is, and how fast it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import structs
+
+from ..bundle.pruning_record import PruningRecord
+from ..errors import UsageError
+from ..load.source import MemoryModel, Source
+from ..output_file import check_file_place, write_file
+from ..pipeline.run_passes import PassOptions
+from ..plan.plan_model import PlannedModel, plan_model
+from ..precision.plain_model import serialised
+from ..prune.prune_model import PrunedModel, prune_model
+from ..prune.request import PruneRequest
+from .job import Clock, Job
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What became of the model."""
+
+    source: Source
+    """The model as it was."""
+    made: PrunedModel
+    record: PruningRecord
+
+    @property
+    def model(self) -> MemoryModel:
+        """The model that is compiled."""
+        return self.made.model
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.made.notes
+
+
+def check_pruned_with(request: PruneRequest | None, expect: object, passes: object) -> None:
+    """Raises UsageError for what the compilation of a pruned model cannot be held against or done with."""
+    if request is None:
+        return
+    if passes:
+        help = "rewrite the model with the passes first (autoglmc.rewrite), or compile the file of --save-pruned with them"
+        raise UsageError("passes of your own and --prune exclude each other", help=help)
+    if expect is not None:
+        message = "--expect asks for what the source framework computes, which a pruned bundle comes near to only"
+        raise UsageError(message, help="compile without --prune, or without --expect")
+
+
+def prune(job: Job, request: PruneRequest, without: frozenset[str], effort: float) -> Pruned:
+    """The model of the job as it was asked for, written where `request.save` says. Raises what `prune_model` raises."""
+    if request.save is not None:
+        check_file_place(request.save, "the pruned model", (".onnx",), "--save-pruned")
+    with job.clock.stage("plan without pruning"):
+        before = _planned(job, without, effort)
+    made = prune_model(job.load(), job.target, request, job.clock.stage, without, _seconds(before))
+    if request.save is not None:
+        write_file(request.save, serialised(made.model.proto, request.save))
+    with job.clock.stage("plan with pruning"):
+        after = _planned(job.of(made.model), without, effort)
+    seconds = None if before is None or after is None else (before.predicted.latency, after.predicted.latency)
+    return Pruned(job.model, made, structs.replace(made.record, seconds=seconds))
+
+
+def _seconds(planned: PlannedModel | None) -> dict[str, float]:
+    """Of every operator as it is placed, by the first tensor that it writes."""
+    placement = None if planned is None else planned.work.placement
+    if placement is None:
+        return {}
+    return {node.writes[0]: time for node, time in zip(placement.question.nodes, placement.seconds, strict=True) if node.writes}
+
+
+def _planned(job: Job, without: frozenset[str], effort: float) -> PlannedModel | None:
+    """The plan of a model; None where none keeps the limits of the target."""
+    silent = Clock(lambda message: None)
+    found = plan_model(job.load(), job.target, effort, silent.stage, PassOptions(without=without), diagnose=False)
+    return found if isinstance(found, PlannedModel) else found.breaking

@@ -1,0 +1,53 @@
+"""Everything that the page shows of a bundle: its manifest, the operators of its segment files, and sums of those."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ...bundle.manifest import Manifest
+from ...bundle.manifest_json import to_json
+from ...run.bundle import Bundle
+from .operators import operators_of
+from .predicted import predicted
+from .segment_graph import segment_graph
+
+PageData = Mapping[str, Any]
+"""Plain data, as JSON has it: "name", "manifest" (all of it), and what is computed from it."""
+
+
+def page_data(bundle: Bundle) -> PageData:
+    """What the page is made of. Raises BundleError for a segment's file that cannot be read.
+
+    - name: of the bundle's folder; digest: sha256 of its manifest.
+    - manifest: manifest.json as it is.
+    - package: bytes of the files, by what they are; the manifest itself is not counted.
+    - predicted: the schedule in seconds (predicted.py).
+    - graph: segments and what goes between them (segment_graph.py).
+    - tensors, operators: of the segments (operators.py).
+    """
+    manifest = bundle.manifest
+    return {
+        "name": bundle.folder.resolve().name,
+        "digest": bundle.digest,
+        "signed": bundle.signed,
+        "manifest": json.loads(to_json(manifest)),
+        "package": _package(manifest),
+        "predicted": predicted(manifest),
+        "graph": segment_graph(manifest),
+        **operators_of(bundle.folder, manifest),
+    }
+
+
+def _package(manifest: Manifest) -> list[dict[str, Any]]:
+    """The largest first."""
+    models = {segment.file for segment in manifest.segments}
+    found: dict[str, dict[str, Any]] = {}
+    for path, file in manifest.files.items():
+        compiled = file.compiled_from is not None
+        what = "compiled ahead of time" if compiled else "segment graphs" if path in models else "weights and other data"
+        entry = found.setdefault(what, {"what": what, "files": 0, "bytes": 0})
+        entry["files"] += 1
+        entry["bytes"] += file.size
+    return sorted(found.values(), key=lambda one: (-one["bytes"], one["what"]))

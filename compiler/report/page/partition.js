@@ -1,0 +1,362 @@
+"use strict";
+// The graph of the partition: segments first, the operators of one segment when it is opened.
+/* global cytoscape, dagre, DATA, MANIFEST, DEVICES, byId, element, named, clipped, seconds, bytes, shape, plural */
+
+const [SEGMENT, KERNEL, KIND, DOMAIN, NAME, READS, WRITES] = [0, 1, 2, 3, 4, 5, 6];
+const MOST_ARRANGED = 700; // operators that the layout library arranges in well under a second
+const MOST_LISTED = 200;
+const READABLE = 0.5; // zoom below which labels cannot be read
+const DTYPES = [...new Set([...MANIFEST.segments.map((one) => one.compute_dtype), ...DATA.tensors.map((one) => one[1])])].filter(Boolean).sort();
+const FORMS = MANIFEST.precision ? MANIFEST.precision.forms : {};
+const TIME_STEPS = 4;
+const longest = Math.max(...MANIFEST.segments.map((one) => one.predicted_seconds), 1e-30);
+const state = { segment: null, colour: "device", chosen: null, graph: null };
+
+const colourOf = (number) => getComputedStyle(document.documentElement).getPropertyValue(`--c${number % 8}`).trim();
+const TIMES = ["#5b6673", "#4f6d9a", "#7a4fa0", "#b3262f"];
+const timeStep = (value) => Math.min(Math.floor((value / longest) * TIME_STEPS), TIME_STEPS - 1);
+
+/** What an operator computes in: the form that was chosen for it, or the type of what it writes. */
+function dtypeOf(operator) {
+  const tensor = operator[WRITES].length ? DATA.tensors[operator[WRITES][0]] : null;
+  return tensor ? FORMS[tensor[0]] || tensor[1] || "unknown" : "unknown";
+}
+
+function dtypeNames() {
+  return state.segment === null ? [...new Set(MANIFEST.segments.map((one) => one.compute_dtype))].sort() : [...new Set(operators().map((one) => dtypeOf(one[1])))].sort();
+}
+
+/** [its number, the operator] of the segment shown. */
+function operators() {
+  return DATA.operators.map((one, number) => [number, one]).filter(([, one]) => one[SEGMENT] === state.segment);
+}
+
+function fill(segment, dtype) {
+  if (state.colour === "time") return TIMES[timeStep(segment.predicted_seconds)];
+  return colourOf(state.colour === "device" ? DEVICES.indexOf(segment.device) : Math.max(dtypeNames().indexOf(dtype), 0));
+}
+
+function segmentElements() {
+  const nodes = DATA.graph.nodes.map((node) => {
+    if (node.kind === "segment") {
+      const segment = MANIFEST.segments[node.index];
+      const label = `${node.index}  ${clipped(segment.device, 20)}\n${plural(DATA.operators.filter((one) => one[SEGMENT] === node.index).length, "operator")}\n${seconds(segment.predicted_seconds)}`;
+      return { id: node.id, label, width: 130, height: 62, css: "segment", fill: fill(segment, segment.compute_dtype) };
+    }
+    const label = node.kind === "range" ? clipped(node.operator, 24) : clipped(node.tensor, 24);
+    return { id: node.id, label, width: Math.max(60, label.length * 7.2 + 14), height: 28, css: "value" };
+  });
+  const edges = DATA.graph.edges.map((edge, number) => {
+    const handoff = edge.handoff === null ? null : MANIFEST.handoffs[edge.handoff];
+    const label = handoff ? `${handoff.mode.replace("_", " ")} ${bytes(handoff.bytes)}\n${seconds(handoff.seconds)}` : "";
+    return { id: `edge ${number}`, source: edge.source, target: edge.target, label, css: handoff ? handoff.mode : "stays" };
+  });
+  return { nodes, edges };
+}
+
+function operatorElements() {
+  const segment = MANIFEST.segments[state.segment];
+  const own = operators();
+  const writer = new Map(own.flatMap(([number, one]) => one[WRITES].map((tensor) => [tensor, `op ${number}`])));
+  const entering = new Set(segment.inputs.map((port) => port.tensor));
+  const leaving = new Set(segment.outputs.map((port) => port.tensor));
+  const nodes = [];
+  const edges = [];
+  const ports = new Set();
+  const port = (tensor, side) => {
+    const id = `${side} ${tensor}`;
+    const label = clipped(DATA.tensors[tensor][0], 24);
+    if (!ports.has(id)) nodes.push({ id, label, width: Math.max(60, label.length * 7.2 + 14), height: 26, css: "value" });
+    ports.add(id);
+    return id;
+  };
+  for (const [number, one] of own) {
+    for (const tensor of one[READS]) {
+      const source = writer.get(tensor) || (entering.has(DATA.tensors[tensor][0]) ? port(tensor, "in") : null);
+      if (source) edges.push({ id: `e${edges.length}`, source, target: `op ${number}`, label: "", css: "stays" });
+    }
+    nodes.push({ id: `op ${number}`, label: clipped(one[KIND], 26), width: Math.max(70, one[KIND].length * 7.4 + 18), height: 30, css: "operator", fill: fill(segment, dtypeOf(one)) });
+    for (const tensor of one[WRITES]) {
+      if (leaving.has(DATA.tensors[tensor][0])) edges.push({ id: `e${edges.length}`, source: `op ${number}`, target: port(tensor, "out"), label: "", css: "stays" });
+    }
+  }
+  return { nodes, edges };
+}
+
+/** Places for all nodes, from top to bottom. */
+function arranged({ nodes, edges }) {
+  if (nodes.length > MOST_ARRANGED) return inRows(nodes, edges);
+  const graph = new dagre.graphlib.Graph({ multigraph: true });
+  const labels = edges.some((one) => one.label);
+  graph.setGraph({ rankdir: "TB", nodesep: 34, ranksep: labels ? 74 : 34 });
+  for (const one of nodes) graph.setNode(one.id, { width: one.width, height: one.height });
+  for (const one of edges) graph.setEdge(one.source, one.target, one.label ? { width: 96, height: 30, labelpos: "c" } : {}, one.id);
+  dagre.layout(graph);
+  return Object.fromEntries(nodes.map((one) => [one.id, { x: graph.node(one.id).x, y: graph.node(one.id).y }]));
+}
+
+/** Each node a row below the last one that it reads: linear in the size of the graph, for thousands of operators. */
+function inRows(nodes, edges) {
+  const into = new Map(nodes.map((one) => [one.id, []]));
+  for (const edge of edges) into.get(edge.target).push(edge.source);
+  const row = new Map();
+  const filled = new Map();
+  const places = {};
+  const first = nodes.filter((one) => !into.get(one.id).length);
+  const later = nodes.filter((one) => into.get(one.id).length);
+  for (const { id } of [...first, ...later]) {
+    const above = into.get(id).map((one) => row.get(one) ?? 0);
+    const mine = above.length ? Math.max(...above) + 1 : 0;
+    row.set(id, mine);
+    const column = filled.get(mine) ?? 0;
+    filled.set(mine, column + 1);
+    places[id] = { x: (column % 2 ? 1 : -1) * Math.ceil(column / 2) * 190, y: mine * 70 };
+  }
+  return places;
+}
+
+function look() {
+  const css = getComputedStyle(document.documentElement);
+  const [ink, faint, ground, link] = ["--ink", "--faint", "--ground", "--link"].map((one) => css.getPropertyValue(one).trim());
+  const node = { label: "data(label)", width: "data(width)", height: "data(height)", "font-size": 12, "text-wrap": "wrap", "text-valign": "center", "min-zoomed-font-size": 5 };
+  const edge = { width: 1.5, "line-color": faint, "target-arrow-color": faint, "target-arrow-shape": "triangle", "arrow-scale": 0.8, "curve-style": "bezier" };
+  const mode = (name, colour) => ({ selector: `edge.${name}`, style: { width: 3, "line-color": colour, "target-arrow-color": colour } });
+  return [
+    { selector: "node", style: { ...node, shape: "round-rectangle", "background-color": ground, color: ink, "border-width": 1, "border-color": faint } },
+    { selector: "node.segment, node.operator", style: { "background-color": "data(fill)", color: "#fff", "border-width": 0 } },
+    { selector: "edge", style: edge },
+    { selector: "edge[label != '']", style: { label: "data(label)", "font-size": 10, color: ink, "text-wrap": "wrap", "text-background-color": ground, "text-background-opacity": 0.9, "text-background-padding": 2, "min-zoomed-font-size": 5 } },
+    mode("zero_copy", "#5b6673"),
+    mode("copy", "#b77900"),
+    mode("convert", "#9a5fc0"),
+    { selector: ".chosen", style: { "border-width": 4, "border-color": link, "line-color": link, "target-arrow-color": link } },
+  ];
+}
+
+/** Draws the level that `state` names, anew. */
+function draw() {
+  const shown = state.segment === null ? segmentElements() : operatorElements();
+  const places = arranged(shown);
+  const large = shown.nodes.length > MOST_ARRANGED;
+  if (state.graph) state.graph.destroy();
+  state.graph = cytoscape({
+    container: byId("graph"),
+    elements: [
+      ...shown.nodes.map(({ css, ...data }) => ({ group: "nodes", data, classes: css, position: places[data.id] })),
+      ...shown.edges.map(({ css, ...data }) => ({ group: "edges", data, classes: css })),
+    ],
+    style: look(),
+    layout: { name: "preset", fit: true, padding: 24 },
+    minZoom: 0.005,
+    maxZoom: 3,
+    autoungrabify: true,
+    boxSelectionEnabled: false,
+    hideEdgesOnViewport: large,
+    textureOnViewport: large,
+    pixelRatio: large ? 1 : "auto",
+  });
+  state.graph.on("tap", "node, edge", (event) => choose(event.target.id()));
+  state.graph.on("dbltap", "node.segment", (event) => open(segmentOf(event.target.id())));
+  if (state.graph.zoom() > 1.2) {
+    state.graph.zoom(1.2);
+    state.graph.center();
+  }
+  if (state.graph.zoom() < READABLE) begin(shown, places);
+  byId("up").disabled = state.segment === null;
+  byId("graph-told").textContent =
+    state.segment === null
+      ? `${plural(MANIFEST.segments.length, "segment")} on ${plural(DEVICES.length, "device")}, ${plural(MANIFEST.handoffs.length, "handoff")}.`
+      : `Segment ${state.segment} on ${clipped(MANIFEST.segments[state.segment].device, 40)}: ${plural(operators().length, "operator")}.`;
+  legend();
+}
+
+/** Where all of it would be too small to read: the first node at the top; the button Fit shows all. */
+function begin(shown, places) {
+  const box = byId("graph");
+  const first = shown.nodes.map((one) => places[one.id]).reduce((a, b) => (b.y < a.y ? b : a));
+  state.graph.viewport({ zoom: 0.9, pan: { x: box.clientWidth / 2 - first.x * 0.9, y: 40 - first.y * 0.9 } });
+}
+
+function legend() {
+  const entry = (colour, text) => {
+    const mark = element("i");
+    mark.style.background = colour;
+    return element("span", "", "", [mark, named(clipped(text))]);
+  };
+  const entries = {
+    device: () => DEVICES.map((one, number) => entry(colourOf(number), one)),
+    dtype: () => dtypeNames().map((one, number) => entry(colourOf(number), one)),
+    time: () => TIMES.map((colour, step) => entry(colour, `${seconds((step / TIME_STEPS) * longest)} to ${seconds(((step + 1) / TIME_STEPS) * longest)} a segment`)),
+  };
+  byId("graph-legend").replaceChildren(...entries[state.colour]());
+}
+
+const segmentOf = (id) => Number(id.slice("segment ".length));
+
+function open(segment) {
+  Object.assign(state, { segment, chosen: null });
+  byId("find").value = "";
+  draw();
+  list();
+  details();
+}
+
+function choose(id) {
+  state.chosen = id;
+  state.graph.elements(".chosen").removeClass("chosen");
+  const found = state.graph.getElementById(id).addClass("chosen");
+  if (found.nonempty() && found.isNode()) {
+    const box = byId("graph");
+    if (state.graph.zoom() < READABLE) state.graph.zoom({ level: 0.9, position: found.position() });
+    const at = found.renderedPosition();
+    if (at.x < 0 || at.y < 0 || at.x > box.clientWidth || at.y > box.clientHeight) state.graph.center(found);
+  }
+  for (const button of byId("list").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.id === id));
+  details();
+}
+
+/** What is listed: [id, words, remark]. */
+function entries() {
+  if (state.segment !== null) return operators().map(([number, one]) => [`op ${number}`, one[NAME], one[KIND]]);
+  return [
+    ...MANIFEST.segments.map((one) => [`segment ${one.index}`, `segment ${one.index} on ${one.device}`, seconds(one.predicted_seconds)]),
+    ...DATA.graph.edges.flatMap((edge, number) => {
+      const handoff = edge.handoff === null ? null : MANIFEST.handoffs[edge.handoff];
+      return handoff ? [[`edge ${number}`, `${handoff.producer} to ${handoff.consumer}: ${handoff.tensor}`, handoff.mode.replace("_", " ")]] : [];
+    }),
+  ];
+}
+
+function list() {
+  const text = byId("find").value.toLowerCase();
+  // From the segments, a search looks at the operators of all of them.
+  const everywhere = text && state.segment === null;
+  const all = everywhere ? DATA.operators.map((one, number) => [`op ${number}`, one[NAME], one[KIND]]) : [];
+  const found = [...entries(), ...all].filter((one) => !text || `${one[1]} ${one[2]}`.toLowerCase().includes(text));
+  byId("list").replaceChildren(
+    ...found.slice(0, MOST_LISTED).map(([id, words, remark]) => {
+      const button = element("button", "", "", [named(clipped(words)), element("span", remark, "small isolate")]);
+      Object.assign(button, { type: "button", title: clipped(words, 400) });
+      Object.assign(button.dataset, { id });
+      button.setAttribute("aria-pressed", String(id === state.chosen));
+      button.addEventListener("click", () => {
+        const operator = id.startsWith("op ") ? DATA.operators[Number(id.slice(3))] : null;
+        if (operator && operator[SEGMENT] !== state.segment) open(operator[SEGMENT]);
+        choose(id);
+      });
+      return element("li", "", "", [button]);
+    }),
+  );
+  byId("list-more").textContent = found.length > MOST_LISTED ? `${found.length - MOST_LISTED} more: narrow the search.` : found.length ? "" : "Nothing has that name.";
+}
+
+function facts(pairs) {
+  const made = element("dl");
+  for (const [term, value] of pairs) {
+    if (value === null || value === "" || (Array.isArray(value) && !value.length)) continue;
+    made.append(element("dt", term));
+    for (const one of [value].flat()) made.append(element("dd", "", "", [named(String(one))]));
+  }
+  return made;
+}
+
+function details() {
+  const id = state.chosen;
+  const shown = byId("details");
+  if (id === null) return shown.replaceChildren(element("p", "Nothing is chosen.", "small"));
+  if (id.startsWith("segment ")) return shown.replaceChildren(...segmentDetails(segmentOf(id)));
+  if (id.startsWith("op ")) return shown.replaceChildren(...operatorDetails(Number(id.slice(3))));
+  if (id.startsWith("edge ")) return shown.replaceChildren(...edgeDetails(DATA.graph.edges[Number(id.slice(5))]));
+  const words = id.startsWith("in ") || id.startsWith("out ") ? DATA.tensors[Number(id.split(" ")[1])] : null;
+  if (words) return shown.replaceChildren(element("h3", "", "", [named(words[0])]), facts([["Type", words[1]], ["Shape", shape(words[2])]]));
+  const value = [...MANIFEST.model.inputs, ...MANIFEST.model.outputs].find((one) => id.endsWith(` ${one.name}`));
+  return shown.replaceChildren(element("h3", "", "", [named(id)]), facts(value ? [["Type", value.dtype], ["Shape", shape(value.shape)]] : []));
+}
+
+function segmentDetails(index) {
+  const one = MANIFEST.segments[index];
+  const judged = MANIFEST.verification.segments.find((verdict) => verdict.index === index);
+  const button = element("button", "Show its operators");
+  button.type = "button";
+  button.id = "open";
+  button.addEventListener("click", () => open(index));
+  return [
+    element("h3", "", "", [named(`Segment ${index} on ${one.device}`)]),
+    button,
+    facts([
+      ["Runtime", `${one.runtime.adapter} ${one.runtime.options.join(" ")}`],
+      ["Computes in", one.compute_dtype],
+      ["Predicted", one.predicted_joules === null ? seconds(one.predicted_seconds) : `${seconds(one.predicted_seconds)}, ${(one.predicted_joules * 1e3).toPrecision(4)} mJ`],
+      ["Kernels", one.kernels.length],
+      ["Largest sum of live tensors", bytes(one.peak_internal_bytes)],
+      ["Judged", judged ? `${judged.judged}${judged.reason ? `: ${judged.reason}` : ""}` : null],
+      ["Reads", one.inputs.map((port) => port.tensor)],
+      ["Writes", one.outputs.map((port) => port.tensor)],
+      ["File", one.file],
+    ]),
+  ];
+}
+
+function edgeDetails(edge) {
+  const one = edge.handoff === null ? null : MANIFEST.handoffs[edge.handoff];
+  if (!one) return [element("h3", "Stays on its device"), facts([["Tensors", edge.tensors]])];
+  return [
+    element("h3", "", "", [named(one.tensor)]),
+    facts([
+      ["From", one.producer],
+      ["To", one.consumer],
+      ["Mode", `${one.mode.replace("_", " ")} via ${one.mechanism}`],
+      ["Bytes", `${bytes(one.bytes)} (${one.bytes})`],
+      ["Predicted", seconds(one.seconds)],
+      ["Type on the device", one.device_dtype],
+      ["Alignment", `${one.align} B, rows ${one.row_align} B, length ${one.length_multiple} B`],
+      ["Where the mechanism is missing", one.fallback_seconds === null ? one.fallback : `${one.fallback}, ${seconds(one.fallback_seconds)}`],
+      ["Decided at", one.origin],
+    ]),
+  ];
+}
+
+function operatorDetails(number) {
+  const one = DATA.operators[number];
+  const segment = MANIFEST.segments[one[SEGMENT]];
+  const tensor = (index) => {
+    const [name, dtype, extents] = DATA.tensors[index];
+    return `${name}: ${dtype || "type unknown"}, ${shape(extents)}`;
+  };
+  const mine = new Set([one[NAME], ...one[WRITES].map((index) => DATA.tensors[index][0])]);
+  const made = MANIFEST.decisions.filter((decision) => mine.has(decision.site));
+  const uncosted = MANIFEST.uncosted.filter((record) => record.node === one[NAME]);
+  const group = one[KERNEL] === null ? [] : segment.kernels[one[KERNEL]].filter((name) => name !== one[NAME]);
+  return [
+    element("h3", "", "", [named(one[NAME])]),
+    facts([
+      ["Operator", one[DOMAIN] ? `${one[DOMAIN]} ${one[KIND]}` : one[KIND]],
+      ["On", `${segment.device}, segment ${segment.index} (${seconds(segment.predicted_seconds)} in all)`],
+      ["Form", one[WRITES].map((index) => FORMS[DATA.tensors[index][0]]).filter(Boolean)],
+      ["Reads", one[READS].map(tensor)],
+      ["Writes", one[WRITES].map(tensor)],
+      ["Runs as one kernel with", group],
+      ["Decisions here", made.map((decision) => `${decision.rule}, ${decision.taken ? "taken" : "declined"}: ${decision.reason}`)],
+      ["Without a cost", uncosted.map((record) => `${record.tensor}: ${record.because}`)],
+    ]),
+  ];
+}
+
+function start() {
+  byId("up").addEventListener("click", () => open(null));
+  byId("colour").addEventListener("change", (event) => {
+    state.colour = event.target.value;
+    draw();
+    if (state.chosen) choose(state.chosen);
+  });
+  byId("find").addEventListener("input", list);
+  const zoom = (factor) => state.graph.zoom({ level: state.graph.zoom() * factor, renderedPosition: { x: byId("graph").clientWidth / 2, y: byId("graph").clientHeight / 2 } });
+  byId("zoom-in").addEventListener("click", () => zoom(1.4));
+  byId("zoom-out").addEventListener("click", () => zoom(1 / 1.4));
+  byId("fit").addEventListener("click", () => state.graph.fit(undefined, 24));
+  document.addEventListener("theme", () => state.graph.style(look()));
+  draw();
+  list();
+}
+
+start();
