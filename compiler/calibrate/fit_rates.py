@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HOT_WEIGHT = 0.1
 """Of a kernel that mostly reads its weights, and is alone: they then lie in a cache, where those of a model do not."""
-EVEN = 0.5
+EVEN = 0.25
 """Share of a model's weight that its operators have alike; the rest is by their time."""
 ROUNDS = 4
 KERNEL_BEND, LATENCY_BEND = 0.4, 0.25
