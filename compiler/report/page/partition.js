@@ -119,7 +119,7 @@ function look() {
   const css = getComputedStyle(document.documentElement);
   const [ink, faint, ground, link] = ["--ink", "--faint", "--ground", "--link"].map((one) => css.getPropertyValue(one).trim());
   const node = { label: "data(label)", width: "data(width)", height: "data(height)", "font-size": 12, "text-wrap": "wrap", "text-valign": "center", "min-zoomed-font-size": 5 };
-  const edge = { width: 1.5, "line-color": faint, "target-arrow-color": faint, "target-arrow-shape": "triangle", "arrow-scale": 0.8, "curve-style": "bezier" };
+  const edge = { width: 1.5, "line-color": faint, "target-arrow-color": faint, "target-arrow-shape": "triangle", "arrow-scale": 0.8, "curve-style": "bezier", "control-point-step-size": 110 };
   const mode = (name, colour) => ({ selector: `edge.${name}`, style: { width: 3, "line-color": colour, "target-arrow-color": colour } });
   return [
     { selector: "node", style: { ...node, shape: "round-rectangle", "background-color": ground, color: ink, "border-width": 1, "border-color": faint } },
