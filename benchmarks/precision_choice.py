@@ -2,10 +2,10 @@
 
     python benchmarks/precision_choice.py [--targets x86_cpu,snapdragon_8gen3] [MODEL.onnx ...]
 
-Ranges are made up, and so are losses (by a hash of each unit: what is measured on data changes the numbers, not the work). For each model and
-target: units, seconds until the choice is known, predicted seconds of fp32, of each form for all, of the choice, and of the placement of the
-model that is written from the choice. Ends with 1 where the choice is slower than one form within the same limit on the loss, or the
-placement is further than TOLERANCE from what the choice counted on.
+Ranges are made up, and so are losses (by a hash of each unit: what is measured on data changes the numbers, not the work). For each
+model and target: units, seconds until the choice is known (stating it, solving it), predicted milliseconds of the choice, of the placement
+of the model that is written from it, and of each form for all. Ends with 1 where the choice is slower than one form within the same limit
+on the loss, or the placement is further than TOLERANCE from what the choice counted on.
 """
 
 from __future__ import annotations
@@ -157,9 +157,10 @@ def rows(paths: Sequence[Path], targets: Sequence[str], most: float) -> Iterator
             least, written = min(alone.values()), placed(found, work, choice)
             right = mine <= least * (1 + 1e-6) and abs(written - mine) <= TOLERANCE * mine
             each = " ".join(f"{form} {1e3 * seconds:.3f}" for form, seconds in alone.items())
+            off = f"({written / mine - 1:+.1%})"
             shown = f"{path.stem:26} {name:18} {len(found.problem.units):5} units {found.stating:5.1f} + {took:4.1f} s  "
             yield (
-                f"{shown}chosen {1e3 * mine:.3f} placed {1e3 * written:.3f} ({written / mine - 1:+.1%}) | {each}{'' if right else '  WRONG'}",
+                f"{shown}chosen {1e3 * mine:.3f} placed {1e3 * written:.3f} {off} | {each}{'' if right else '  WRONG'}",
                 right,
             )
 

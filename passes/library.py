@@ -58,7 +58,8 @@ from .tune.plain_weights import PLAIN_WEIGHTS
 from .tune.softmax_axes import SOFTMAX
 
 PAST_GRIDS: tuple[Rewrite, ...] = (RECOVER_GELU, RECOVER_GELU_TANH)
-"""Rules of RECOVER that also look for formulas which were quantised operator by operator: functions of one element."""
+"""Rules of RECOVER that also look for formulas which were quantised operator by operator: functions of one element. Not normalisations,
+though they are found: on inputs beyond those that the grids were made for the grid of a variance ends, and another function is left."""
 RECOVER: tuple[Rewrite, ...] = in_order(
     RECOVER_LAYERNORM,
     RECOVER_INSTANCENORM,
@@ -107,12 +108,14 @@ FUSED_BY_ORT = (*(rule for rule in ACTIVATIONS if rule.name == "swish_sigmoid"),
 """Operators without a kernel in onnxruntime's CPU, which fuses the one and expands the other into more."""
 FUSED_FOR_ORT = (*FUSE_ROTARIES, FUSE_ATTENTION, FLATTEN_ATTENTION)
 """What onnxruntime's CPU runs faster as one operator, if the target lets its device run it."""
-SLOW_IN_ORT = (*SOFTMAX, *BROADCAST, *VECTOR_ACTIVATIONS, LOCAL_RESPONSE, PLAIN_WEIGHTS)
+SLOW_IN_ORT = (*SOFTMAX, *BROADCAST, *VECTOR_ACTIVATIONS, LOCAL_RESPONSE, MATMUL_BITS, PLAIN_WEIGHTS)
 """Where onnxruntime's CPU has a kernel that takes several times as long as another spelling."""
 TUNE: Mapping[str, tuple[Rewrite, ...]] = {
-    "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, MATMUL_BITS, *SLOW_IN_ORT, KEEP_ROWS, *FLATTEN)
+    "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *SLOW_IN_ORT, KEEP_ROWS, *FLATTEN)
 }
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
+ROWS: tuple[Rewrite, ...] = in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FLATTEN)
+"""Of these, what brings products and the sums of their biases into the form that has a kernel of integers: Gemm on rows."""
 REPEATED = frozenset({KEEP_ROWS.name})
 """Rules of TUNE that write the same in front of several layers."""
 FOLLOW: Mapping[str, tuple[Rewrite, ...]] = {

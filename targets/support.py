@@ -238,15 +238,6 @@ def takes_all(device: Device) -> bool:
     return any(block.everything for block in device.supports)
 
 
-def integer_dtypes(device: Device) -> tuple[str, ...]:
-    """Dtypes that it may compute quantised operators in: those of its table, in the order of the file. With `supports all` those that it
-    states a peak for, with a sign and without, since multipliers take either and so does their peak (`cost.peak_rate`)."""
-    if not takes_all(device):
-        return tuple(dtype for dtype in device_dtypes(device) if dtype not in FLOATS)
-    plain = [peak.dtype.removeprefix("u") for peak in device.peaks]
-    return tuple(dict.fromkeys(name for dtype in plain for name in (f"u{dtype}", dtype) if name in BITS and name not in FLOATS))
-
-
 def float_choices(device: Device, floats: list[str], precision: Precision) -> tuple[str, ...]:
     """Compute dtypes to try for operands of these float dtypes, best first."""
     own = device_dtypes(device)

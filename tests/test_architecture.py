@@ -52,7 +52,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/solve/memory": {"passes/solve"},
     "passes/solve/limits": {"passes/solve"},
     "passes/solve/overlap": {"passes/solve"},
-    "passes/precision": {"passes/graph", "passes/place", "passes/solve", "targets"},
+    "passes/precision": {"passes/graph", "passes/place", "passes/solve", "passes/solve/limits", "targets"},
     "passes/prune": {"passes/graph", "targets"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {
@@ -75,7 +75,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/pipeline": {"passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/stages.py", "targets"},
     "compiler/precision": {
         "compiler/bundle", "compiler/cache", "compiler/devices", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/run",
-        "passes/graph", "passes/place", "passes/precision", "passes/rule", "targets",
+        "passes/graph", "passes/place", "passes/precision", "passes/rule", "passes/solve", "passes/solve/limits", "targets",
     },
     "compiler/prune": {
         "compiler/bundle", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/precision", "passes/graph", "passes/prune",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from .record import Count, Positive, Record, Sha256
+from .record import Count, Positive, Record, Seconds, Sha256
 
 
 class CalibrationRecord(Record, frozen=True, kw_only=True):
@@ -49,6 +49,35 @@ class ScoreRecord(Record, frozen=True, kw_only=True):
     """95 %, of `after` less `before` (of `after` where that is null), by bootstrap over pairs; null of fewer than two numbers."""
 
 
+class FormRecord(Record, frozen=True, kw_only=True):
+    """What operators that are chosen for together would be in one form."""
+
+    form: str
+    device: str
+    """The one that is fastest in it, of those that may run them; for the form that was chosen, the one they were placed on then."""
+    loss: float
+    """By how much the outputs of the model change where these operators alone run in the form: root mean square over that of outputs."""
+    seconds: Seconds
+    """Predicted, without conversions between forms."""
+    weight_bytes: Count
+
+
+class UnitRecord(Record, frozen=True, kw_only=True):
+    """Operators of the float model that a form was chosen for together."""
+
+    operators: tuple[str, ...]
+    """Names of nodes."""
+    kind: str
+    """Of the first: Conv."""
+    chosen: str
+    """A form; fp32."""
+    forms: tuple[FormRecord, ...]
+    """Of what stays in fp32 all that it was chosen from, else fp32 and the chosen one; () where one form was asked for, or there is no
+    other."""
+    because: str
+    """Why they stay in fp32; "" where they do not."""
+
+
 class PrecisionRecord(Record, frozen=True, kw_only=True):
     """What was chosen, and what it costs in accuracy."""
 
@@ -63,3 +92,7 @@ class PrecisionRecord(Record, frozen=True, kw_only=True):
     """Of the float model, and of what became of it."""
     accuracy: tuple[AccuracyRecord, ...]
     """() where the bundle was not run."""
+    model_bytes: Count | None = None
+    """Of the float model's files."""
+    units: tuple[UnitRecord, ...] = ()
+    """Largest gains of time first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def compile_model(
                 raise Advisor(attempt, first, rules, begun).advised(problem) from problem
 
     if precision is not None and chooses:
-        return chosen_within(job, precision, disabled, bool(accuracy.scripts), compiled)
+        return chosen_within(job, replace(precision, objective=objective), disabled, bool(accuracy.scripts), compiled)
     try:
         return compiled(None, "", ())
     except AccuracyMissed as missed:

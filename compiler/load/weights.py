@@ -82,6 +82,15 @@ def model_sha256(source: Source) -> str:
     return hash_model(data, check_weights(model, source))
 
 
+def model_bytes(source: Source) -> int:
+    """Of the model's files, those of external weights included; of a model in memory, those that its file would have. Raises as reading it
+    does."""
+    if not isinstance(source, Path):
+        return sum(map(len, source.serialised()))
+    files = {place.file.resolve() for place in check_weights(peek_model(source)[0], source)}
+    return source.stat().st_size + sum(file.stat().st_size for file in files)
+
+
 def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every tensor with data of its own: initializers and tensor attributes, bodies and local functions included."""
     nodes = [node for function in model.functions for node in function.node]

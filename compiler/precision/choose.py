@@ -5,24 +5,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from ...passes.graph.graph import Graph
+from ...passes.place.objectives import LATENCY
 from ...passes.place.place_operators import ask
-from ...passes.precision.choose_forms import FormChoice, FormQuestion, Losses, choose_forms, floats_alone, form_problem, form_question
+from ...passes.precision.choose_forms import (
+    FormChoice,
+    FormQuestion,
+    Losses,
+    aimed_at,
+    choose_forms,
+    floats_alone,
+    form_problem,
+    form_question,
+)
 from ...passes.precision.form_costs import Copies, WrittenCopy
+from ...passes.precision.preferences import with_preferences
 from ...passes.precision.quantise import quantise
+from ...passes.precision.relax_forms import no_choice
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import everywhere, unit_forms
 from ...passes.rule.rewrite import Rewrite
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
 from ..activity import doing
+from ..bundle.precision_record import UnitRecord
 from .kept_ranges import keep_losses, kept_losses
 from .losses import Judge, judge_of
 from .plain_model import plain_model
-from .relaxed_choice import no_choice
+from .relaxed_choice import infeasible
+from .unit_table import UnitTable
 
 SAMPLES = 16
 """Calibration samples that losses are measured on."""
@@ -50,8 +65,8 @@ class MeasuredChoice:
     """Mean over the calibration samples that it was chosen with."""
     least: float
     """What it had to be."""
-    units: tuple[tuple[str, FormName, float], ...]
-    """Of each unit that has a choice: its first operator, the form it got, and its loss in that form."""
+    units: tuple[UnitRecord, ...]
+    """What it was made from."""
 
 
 def choose(
@@ -62,9 +77,11 @@ def choose(
     samples: Iterable[Mapping[str, Any]],
     key: str,
     least: float,
+    objective: str = LATENCY,
 ) -> MeasuredChoice:
     """`rules`: that devices may substitute, and by family. `samples`: those that scales were made with. `key`: under which losses are kept.
-    `least`: what the cosine of the choice's outputs and the float model's has to be, on the samples.
+    `least`: what the cosine of the choice's outputs and the float model's has to be, on the samples. `objective`: what is best within the
+    limits (`passes/place/objectives.py`).
 
     Raises Infeasible where the target's limits leave no plan in any form: floats are accurate enough."""
     name_operators(graph)
@@ -73,23 +90,34 @@ def choose(
     copies = {form: written_copies(graph, question, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
     judge = judge_of(graph, ranges, islice(samples, SAMPLES))
     losses = _losses(question, judge, copies, key)
-    stated = form_problem(question, copies, losses)
-    best = _best(question, judge, lambda most: choose_forms(question, stated, most), losses, least)
-    if best is not None:
-        return best
-    floats = choose_forms(question, floats_alone(stated), 0.0)
+    stated = aimed_at(question, form_problem(question, copies, losses), objective)
+
+    def made(choice: FormChoice, cosine: float, most: float) -> MeasuredChoice:
+        rows = UnitTable(question, *stated, losses, choice, most).rows()
+        return MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=rows)
+
+    for strict in (True, False):
+        asked_of = with_preferences(question, stated, losses, strict)
+        best = _best(question, judge, partial(choose_forms, question, asked_of, objective=objective), least)
+        if best is not None:
+            return made(*best)
+        if asked_of is stated:
+            break
+    floats = choose_forms(question, floats_alone(stated), 0.0, objective)
     if floats is None:
-        raise no_choice(question, stated, _most_loss(least), lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
-    return MeasuredChoice(forms=floats.forms, cosine=1.0, least=least, units=_told(question, floats, losses))
+        told = no_choice(question, asked_of, _most_loss(least))
+        raise infeasible(told, lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
+    return made(floats, 1.0, 0.0)
 
 
 def _best(
-    question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], losses: Losses, least: float
-) -> MeasuredChoice | None:
-    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough; None if none is."""
+    question: FormQuestion, judge: Judge, solved: Callable[[float], FormChoice | None], least: float
+) -> tuple[FormChoice, float, float] | None:
+    """Bisection on how much the losses may add up to, for the fastest choice whose measured cosine is high enough: the choice, its cosine
+    and that sum. None if none is."""
     most = _most_loss(least)
     low, high = 0.0, float("inf")
-    best: MeasuredChoice | None = None
+    best: tuple[FormChoice, float, float] | None = None
     tried: dict[tuple[FormName, ...], float] = {}
     for _ in range(ROUNDS):
         choice = solved(most)
@@ -101,7 +129,7 @@ def _best(
             tried[choice.units] = judge.cosine(choice.forms) if choice.forms else 1.0
         cosine = tried[choice.units]
         if cosine >= least:
-            low, best = most, MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=_told(question, choice, losses))
+            low, best = most, (choice, cosine, most)
         else:
             high = most
         if high <= low * NEAR or (cosine >= least and sum(one != "fp32" for one in choice.units) == _choices(question)):
@@ -113,11 +141,6 @@ def _best(
 def _most_loss(least: float) -> float:
     """Of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2."""
     return float((2 * (1 - least)) ** 0.5) if least > ANY else MOST
-
-
-def _told(question: FormQuestion, choice: FormChoice, losses: Losses) -> tuple[tuple[str, FormName, float], ...]:
-    units = [(k, form) for k, form in enumerate(choice.units) if question.forms(k)]
-    return tuple((question.asked.nodes[question.units[k][0]].name, form, losses.get((k, form), 0.0)) for k, form in units)
 
 
 def _choices(question: FormQuestion) -> int:

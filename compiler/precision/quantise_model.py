@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
+from ...passes.precision.choose_forms import OF_ONE_REQUEST
 from ...passes.precision.eligible import kept_forms
 from ...passes.precision.narrow_weights import narrow_weights
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...passes.precision.unit_forms import uniform
+from ...passes.stages import in_rows
 from ...targets.dtypes import FLOATS
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
@@ -24,6 +26,7 @@ from ..errors import UsageError
 from ..load.bind_shapes import real_inputs
 from ..load.load_model import LoadedModel
 from ..load.source import MemoryModel
+from ..load.weights import model_bytes
 from ..pipeline.run_passes import Stage, run_passes
 from ..pipeline.work import Work
 from ..plan.plan_model import start
@@ -37,6 +40,7 @@ from .quantised_already import check_float
 from .ranges import Method, ranges_of
 from .request import FORM_OF, PrecisionRequest
 from .split import Split
+from .unit_table import rows_of_one_form
 
 if TYPE_CHECKING:
     import onnx
@@ -78,6 +82,8 @@ def quantise_model(
     data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
     run_passes(work, stage, until=SIMPLE)
     graph = work.graph
+    if request.precision != "fp16" and all(device.runtime.adapter == "ort" for device in target.devices):
+        in_rows(graph, without)
     split, ranges, calibration = None, dict[str, Range](), None
     if data is not None:
         with stage("calibrate"):
@@ -91,7 +97,7 @@ def quantise_model(
         chosen: MeasuredChoice | None = None
         wanted: Mapping[str, Form]
         if request.precision == "auto" and data is not None and found is not None:
-            chosen = _chosen(work, data, found, ranges, request.method, least)
+            chosen = _chosen(work, data, found, ranges, request, least)
             samples = Split(found.samples).calibrated(data)
             wanted = narrow_within(graph, target, chosen.forms, ranges, samples, chosen.least)
         else:
@@ -100,6 +106,7 @@ def quantise_model(
         if not forms and chosen is None:
             raise _nothing_to_write(graph, target, request, where)
         before = weight_bytes(graph)
+        units = rows_of_one_form(graph, target, forms, request.precision) if chosen is None else chosen.units
         quantise(graph, forms, ranges)
         model = plain_model(graph)
     record = PrecisionRecord(
@@ -108,14 +115,20 @@ def quantise_model(
         forms={name: form.name for name, form in sorted(forms.items())},
         weight_bytes=(before, weight_bytes(graph)),
         accuracy=(),
+        model_bytes=model_bytes(loaded.source),
+        units=units,
     )
-    return QuantisedModel(model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=_notes(split))
+    return QuantisedModel(
+        model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=(*_notes(split), *_notes_on(request))
+    )
 
 
-def _chosen(work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], method: Method, least: float) -> MeasuredChoice:
-    key = key_of(plain_model(work.graph), found.sha256, method)
+def _chosen(
+    work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], request: PrecisionRequest, least: float
+) -> MeasuredChoice:
+    key = key_of(plain_model(work.graph), found.sha256, request.method)
     samples = Split(found.samples).calibrated(data)
-    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key, least)
+    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key, least, request.objective)
 
 
 def _uniform(graph: Graph, target: Target, form: FormName) -> Mapping[str, Form]:
@@ -158,6 +171,12 @@ def calibrated(graph: Graph, data: CalibrationData, found: Census, method: Metho
         ranges = ranges_of(graph, lambda: split.calibrated(data), method)
         keep_ranges(key, ranges)
     return ranges
+
+
+def _notes_on(request: PrecisionRequest) -> tuple[str, ...]:
+    if request.precision != "auto" or request.objective not in OF_ONE_REQUEST:
+        return ()
+    return (f"precisions are chosen for the latency of one request, and only then the devices for {request.objective}",)
 
 
 def _notes(split: Split | None) -> tuple[str, ...]:

@@ -1,64 +1,37 @@
-"""Where no mixture of forms keeps a target's limits: how little of each would have to give, as a choice that was found and measured."""
+"""What to say where no mixture of forms keeps a target's limits: which of them, and changes that were found and measured to be enough."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 
-from ...passes.place.known_plans import known_assignments
-from ...passes.precision.choose_forms import FormChoice, FormQuestion, OptionForms, choice_of, limited
-from ...passes.solve.limits.conflict import Conflict, Least, conflict, least
-from ...passes.solve.limits.limit_rows import ERROR
-from ...passes.solve.problem import Problem
+from ...passes.precision.choose_forms import FormChoice
+from ...passes.precision.relax_forms import LOSS, NoChoice
 from ..errors import Infeasible
 from ..quantities import amount
 
-SHORT, USUAL = 0.05, 1.0
-"""Of the solver's deterministic clock: for each of many questions, and for the plan that is told."""
 
-
-def no_choice(
-    question: FormQuestion, stated: tuple[Problem, OptionForms], most: float, measured: Callable[[FormChoice], float], cosine: float
-) -> Infeasible:
-    """What to raise where nothing keeps the limits with a loss of `most`: which limits contradict each other, and for each the least that
-    it would have to be while the others hold. `measured`: the cosine of a choice, which has to be `cosine`; what is not is not told."""
-    problem = limited(stated, most)
-    clash = conflict(problem, SHORT)
-    texts = tuple(_relaxations(question, stated, problem, clash, measured, cosine))
-    names = [f"`{_name(name)}`" for name in clash.limits]
+def infeasible(found: NoChoice, measured: Callable[[FormChoice], float], cosine: float) -> Infeasible:
+    """`measured`: the cosine of a choice. Of changes to other limits, those are told whose choice has the `cosine` that is asked for."""
+    names = [f"`{'accuracy cosine' if name == LOSS else name}`" for name in found.limits]
     together = f"{', '.join(names[:-1])} and {names[-1]} together" if len(names) > 1 else names[0] if names else "the limits"
-    none = "no choice of devices and precisions keeps" if clash.proven else "no choice of devices and precisions was found that keeps"
-    return Infeasible(clash.limits[0] if clash.limits else "placement", 0, 0, texts, message=f"{none} {together}")
+    none = "no choice of devices and precisions keeps" if found.proven else "no choice of devices and precisions was found that keeps"
+    resource = found.limits[0] if found.limits else "placement"
+    return Infeasible(resource, 0, 0, _changes(found, measured, cosine), message=f"{none} {together}")
 
 
-def _relaxations(
-    question: FormQuestion,
-    stated: tuple[Problem, OptionForms],
-    problem: Problem,
-    clash: Conflict,
-    measured: Callable[[FormChoice], float],
-    cosine: float,
-) -> Iterator[str]:
-    for name in clash.limits:
-        found = least(problem, name, known_assignments(problem), SHORT, USUAL)
-        if found is None:
-            continue
-        got = measured(choice_of(question, stated, found.solution))
-        if name == ERROR:
+def _changes(found: NoChoice, measured: Callable[[FormChoice], float], cosine: float) -> Iterator[str]:
+    for one in found.relaxed:
+        got = measured(one.choice)
+        if one.limit == LOSS:
             yield f"`accuracy cosine >= {_down(got)}`"
         elif got >= cosine:
-            yield f"`{_limit(name, found)}`"
+            yield f"`{_limit(one.limit, one.value)}`"
 
 
-def _limit(name: str, found: Least) -> str:
+def _limit(name: str, value: float) -> str:
     kind = name.partition(" ")[0]
-    if kind == "fps":
-        return f"fps >= {amount(kind, 1 / found.value)}"
-    return f"{name} <= {amount(kind, found.value)}"
-
-
-def _name(name: str) -> str:
-    return "accuracy cosine" if name == ERROR else name
+    return f"fps >= {amount(kind, 1 / value)}" if kind == "fps" else f"{name} <= {amount(kind, value)}"
 
 
 def _down(cosine: float) -> str:

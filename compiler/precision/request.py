@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ...passes.place.objectives import LATENCY
 from ...targets.precision import FormName
 from ..errors import UsageError, did_you_mean
 from .asked_accuracy import AskedAccuracy
@@ -30,6 +31,8 @@ class PrecisionRequest:
     method: Method = "minmax"
     save: Path | None = None
     """Where to write the plain quantised model."""
+    objective: str = LATENCY
+    """What "auto" makes best within the limits."""
 
 
 def request_of(precision: str | None, data: Data | None, method: str | None = None, save: Path | None = None) -> PrecisionRequest | None:

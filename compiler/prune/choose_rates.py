@@ -11,7 +11,7 @@ from functools import cache
 
 from ...passes.prune.groups import Group
 from ...targets.model import Target
-from ..precision.choose import LEAST_COSINE
+from ..precision.choose import LEAST_COSINE, least_cosine
 from .rates import gone
 from .savings import Savings
 from .sensitivity import LADDER, Judge, sensitivities
@@ -26,7 +26,7 @@ def choose_rates(
     judge: Judge, groups: Sequence[Group], given: Mapping[int, float], savings: Savings, target: Target, key: str
 ) -> list[float]:
     """Of each group, 0 where it stays as it is. given: rates that were asked for, which count whatever they lose."""
-    least = _least_cosine(target)
+    least = least_cosine(target) or LEAST_COSINE
     most = (2 * (1 - least)) ** 0.5  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
     losses = sensitivities(judge, groups, 2 * most, key)
     steps = [{} if k in given else one for k, one in enumerate(losses)]
@@ -90,8 +90,3 @@ def within(
 
 def _all_taken(rates: Sequence[float], losses: Sequence[Mapping[float, float]]) -> bool:
     return all(not one or rate >= max(one) for rate, one in zip(rates, losses, strict=True))
-
-
-def _least_cosine(target: Target) -> float:
-    stated = [limit.value for limit in target.limits if limit.kind == "accuracy" and limit.subject == "cosine"]
-    return max(stated, default=LEAST_COSINE)

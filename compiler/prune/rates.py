@@ -19,8 +19,8 @@ def gone(spread: Spread, groups: Sequence[Group], rates: Sequence[float]) -> np.
     """The sets that go, by rates of the groups. Of no axis everything goes."""
     found = np.concatenate([*(_smallest(group, rate) for group, rate in zip(groups, rates, strict=True)), np.array([], np.int64)])
     magnitude = {int(root): float(size) for group in groups for root, size in zip(group.roots, group.magnitude, strict=True)}
-    while empty := emptied(spread, found):
-        spared = max(empty[0].tolist(), key=lambda root: (magnitude.get(root, 0.0), -root))
+    while empty := emptied(spread, found.tolist()):
+        spared = max(empty[0], key=lambda root: (magnitude.get(root, 0.0), -root))
         found = found[found != spared]
     return found
 

@@ -46,9 +46,11 @@ class Judge:
         return loss_of(self.expected, self._run(went))
 
     def cosine(self, went: np.ndarray) -> float:
-        """The mean over samples of the least of the outputs."""
-        got = self._run(went)
-        return sum(min(map(cosine, own, other)) for own, other in zip(self.expected, got, strict=True)) / len(got)
+        """The mean over samples of the least of the outputs, less its standard error: other samples may lose more than these."""
+        with doing("measuring a choice of rates"):
+            got = self._run(went)
+        found = np.array([min(map(cosine, own, other)) for own, other in zip(self.expected, got, strict=True)])
+        return float(found.mean() - (found.std(ddof=1) / len(found) ** 0.5 if len(found) > 1 else 0.0))
 
     def _run(self, went: np.ndarray) -> tuple[tuple[Any, ...], ...]:
         copy, _ = self.graph.copy()
@@ -67,13 +69,12 @@ def sensitivities(judge: Judge, groups: Sequence[Group], most: float, key: str) 
     """Per group, losses by rate: up to the first that is above `most`, which no choice would take. They are kept under `key`."""
     kept, found = kept_losses(key), list[dict[float, float]]()
     for number, group in enumerate(groups, 1):
-        with doing(f"measuring what layers lose without some channels ({number} of {len(groups)})"):
-            found.append(_ladder(judge, group, most, kept))
+        found.append(_ladder(judge, group, most, kept, f"{number} of {len(groups)}"))
     keep_losses(key, kept)
     return found
 
 
-def _ladder(judge: Judge, group: Group, most: float, kept: dict[str, float]) -> dict[float, float]:
+def _ladder(judge: Judge, group: Group, most: float, kept: dict[str, float], place: str) -> dict[float, float]:
     found: dict[float, float] = {}
     seen: set[int] = set()
     for rate in LADDER:
@@ -83,7 +84,8 @@ def _ladder(judge: Judge, group: Group, most: float, kept: dict[str, float]) -> 
         seen.add(number)
         name = f"{group.makers[0].node} {number}"
         if name not in kept:
-            kept[name] = judge.loss(gone(judge.spread, (group,), (rate,)))
+            with doing(f"measuring what layers lose without some channels ({place})"):
+                kept[name] = judge.loss(gone(judge.spread, (group,), (rate,)))
         if kept[name] > most:
             break
         found[rate] = kept[name]

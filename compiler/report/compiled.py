@@ -16,6 +16,7 @@ from .precision import precision_lines, score_lines
 from .printable import printable
 from .pruning import pruning_lines
 from .quote import NO_SOURCE, SourceLines
+from .units import print_units
 from .verified import print_judged, print_verdict
 
 MOST_GUESSES = 6
@@ -40,7 +41,8 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
         say(screen, "energy", [_energy(facts["energy"])])
     say(screen, "package", [_package(facts["package"])])
     if facts["precision"] is not None:
-        say(screen, "precision", precision_lines(facts["precision"]))
+        say(screen, "precision", precision_lines(facts["precision"], facts["package"]["bytes"]))
+        print_units(screen, facts["precision"]["units"], verbose)
     if facts["pruning"] is not None:
         say(screen, "pruning", pruning_lines(facts["pruning"]))
     if facts["scores"]:

@@ -13,17 +13,22 @@ NO_LOSS = 1e-9
 """An interval as narrow is none."""
 
 
-def precision_lines(facts: Facts) -> Iterator[str]:
-    """facts: the summary of a PrecisionRecord."""
+def precision_lines(facts: Facts, package: int) -> Iterator[str]:
+    """facts: the summary of a PrecisionRecord; package: bytes of the bundle's folder."""
     listed = ", ".join(f"{number} in {form}" for form, number in facts["operators"].items()) or "all in fp32"
     before, after = facts["weight_bytes"]
-    saved = f", {1 - after / before:.0%} smaller" if 0 < after < before else ""
-    yield f"operators: {listed}; weights {size(before)} -> {size(after)}{saved}"
+    yield f"operators: {listed}; weights {size(before)} -> {size(after)}{_smaller(before, after)}"
+    if facts["model_bytes"]:
+        yield f"files: model {size(facts['model_bytes'])} -> bundle {size(package)}{_smaller(facts['model_bytes'], package)}"
     if facts["calibration"] is not None:
         found = facts["calibration"]
         yield f"scales: {found['method']} of {count(found['samples'], 'sample')} (sha256 {found['sha256'][:12]}…)"
     for one in facts["accuracy"]:
         yield accuracy_line(one, len(facts["accuracy"]) > 1)
+
+
+def _smaller(before: int, after: int) -> str:
+    return f", {1 - after / before:.0%} smaller" if 0 < after < before else ""
 
 
 def score_lines(scores: Sequence[Facts]) -> Iterator[str]:

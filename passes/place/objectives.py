@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ...targets.model import Target
 from ..solve.limits.conflict import least
 from ..solve.overlap.solve_overlap import solve_latency, solve_throughput
 from ..solve.problem import Problem, Room
@@ -22,14 +23,18 @@ Solver = Callable[[Problem, Sequence[Sequence[int]], float], Solution | None]
 
 def aimed(question: Question, objective: str) -> Question:
     """The question for an objective. `energy` needs every device's power."""
-    problem = question.problem
+    return replace(question, problem=aimed_problem(question.problem, question.target, objective))
+
+
+def aimed_problem(problem: Problem, target: Target, objective: str) -> Problem:
+    """The problem for an objective that is a matter of its numbers; for others, of its solver, as it is."""
     if objective == ENERGY:
-        return replace(question, problem=replace(problem, objective=energy_weights(question.target)))
+        return replace(problem, objective=energy_weights(target))
     if objective == MEMORY:
-        size = sum(memory.size for memory in question.target.memories)
-        room = Room(PEAK, working_devices(question.target), size, tuple(range(len(problem.devices))))
-        return replace(question, problem=replace(problem, rooms=(*problem.rooms, room)))
-    return question
+        size = sum(memory.size for memory in target.memories)
+        room = Room(PEAK, working_devices(target), size, tuple(range(len(problem.devices))))
+        return replace(problem, rooms=(*problem.rooms, room))
+    return problem
 
 
 def solver_for(objective: str) -> Solver:

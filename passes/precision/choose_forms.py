@@ -13,10 +13,11 @@ from ...targets.operator_view import TensorView
 from ...targets.precision import FORMS, Form, FormName
 from ..place.candidates import Implementation
 from ..place.known_plans import known_assignments
+from ..place.objectives import LATENCY, OVERLAP, THROUGHPUT, aimed_problem, solver_for
 from ..place.place_operators import RouteTimes, build_problem, device_sets, gather, route_times, tied
 from ..place.placed import DeviceAnswers
 from ..solve.problem import Net, Option, Problem, Unit
-from ..solve.solve import Solution, solve
+from ..solve.solve import Solution
 from .form_costs import Copies, change_seconds
 from .unit_forms import UnitForms, without_idle_moves
 
@@ -25,10 +26,14 @@ HELD: tuple[str, ...] = ("fp32", "fp16", "uint16", "uint8")
 """Dtypes that activations are held in; a form of the solver's is a place here. Whether a device wants int8 or uint8 makes no difference to
 what a change costs."""
 PLACE: Mapping[str, int] = {name: place for place, held in enumerate(HELD) for name in (held, held.removeprefix("u"))}
+OF_ONE_REQUEST = (OVERLAP, THROUGHPUT)
+"""Objectives for which forms are chosen as for latency."""
 SECONDS = 5.0
 """Of the solver's deterministic clock."""
 OptionForms = list[list[list[FormName]]]
 """By unit, device and option."""
+Stated = tuple[Problem, OptionForms]
+"""What form_problem returns."""
 Losses = Mapping[tuple[int, FormName], float]
 """By unit and form: how far the model's outputs move where this unit alone runs in the form (relative, root mean square)."""
 
@@ -52,14 +57,14 @@ class FormQuestion:
         return [name for name in FORMS if name in names and name != FLOAT]
 
     def on(self, unit: int, device: str) -> dict[FormName, Form]:
-        """Forms that the device takes the unit in, preferred ones first; of one name the first. What has no such form stays in floats."""
-        each = [_by_name(self.offered[tensor].get(device, ())) for tensor in self.tensors(unit)]
-        if not each:
-            return {FLOAT: FORMS[FLOAT]}
-        in_floats = [not {FLOAT, "fp16"}.isdisjoint(forms) for forms in each]
-        found = {name: form for forms in reversed(each) for name, form in forms.items()}
-        order = dict.fromkeys(name for forms in each for name in forms)
-        return {name: found[name] for name in order if all(name in forms or k for forms, k in zip(each, in_floats, strict=True))}
+        """Forms other than fp32 that the device takes the unit in, preferred ones first; of one name the first. What has no such form
+        stays as it is."""
+        found: dict[FormName, Form] = {}
+        for tensor in self.tensors(unit):
+            for form in self.offered[tensor].get(device, ()):
+                if form.name != FLOAT:
+                    found.setdefault(form.name, form)
+        return found
 
     def rounds(self, unit: int, column: int) -> bool:
         """Whether a device computes operators of fp32 in fp16 as they stand."""
@@ -117,7 +122,7 @@ def _offered_names(offered: UnitForms, tensor: str) -> frozenset[tuple[str, Form
     return frozenset((device, form.name) for device, forms in offered.get(tensor, {}).items() for form in forms)
 
 
-def form_problem(question: FormQuestion, copies: Copies, losses: Losses) -> tuple[Problem, OptionForms]:
+def form_problem(question: FormQuestion, copies: Copies, losses: Losses) -> Stated:
     """The problem, and for every unit and device the form of each option."""
     plain, crossing = build_problem(question.asked, question.units, ()), route_times(question.asked.target)
     units, names = [], []
@@ -129,19 +134,25 @@ def form_problem(question: FormQuestion, copies: Copies, losses: Losses) -> tupl
     return replace(plain, units=tuple(units), nets=tuple(_in_forms(question, net, crossing) for net in plain.nets)), names
 
 
-def limited(stated: tuple[Problem, OptionForms], most_loss: float) -> Problem:
-    """The problem with a limit on what the choice may lose. `stated`: what form_problem returned."""
+def limited(stated: Stated, most_loss: float) -> Problem:
+    """The problem with a limit on what the choice may lose."""
     return replace(stated[0], most_error=most_loss**2)
 
 
-def choose_forms(question: FormQuestion, stated: tuple[Problem, OptionForms], most_loss: float) -> FormChoice | None:
-    """The fastest plan whose loss is at most `most_loss`; None if the target's limits leave none. `stated`: what form_problem returned."""
+def aimed_at(question: FormQuestion, stated: Stated, objective: str) -> Stated:
+    """The problem for an objective."""
+    return aimed_problem(stated[0], question.asked.target, objective), stated[1]
+
+
+def choose_forms(question: FormQuestion, stated: Stated, most_loss: float, objective: str = LATENCY) -> FormChoice | None:
+    """The best plan, in terms of an objective that the problem was aimed at, whose loss is at most `most_loss`; None if the target's limits
+    leave none. What devices compute at once is known of segments only: for OF_ONE_REQUEST the fastest plan of one request is the answer."""
     problem = limited(stated, most_loss)
-    found = solve(problem, known_assignments(problem), SECONDS)
+    found = solver_for(LATENCY if objective in OF_ONE_REQUEST else objective)(problem, known_assignments(problem), SECONDS)
     return None if found is None else choice_of(question, stated, found)
 
 
-def choice_of(question: FormQuestion, stated: tuple[Problem, OptionForms], found: Solution) -> FormChoice:
+def choice_of(question: FormQuestion, stated: Stated, found: Solution) -> FormChoice:
     """What a solution of the problem means."""
     problem, names = stated
     options = found.options or (0,) * len(problem.units)
@@ -152,7 +163,7 @@ def choice_of(question: FormQuestion, stated: tuple[Problem, OptionForms], found
     return FormChoice(without_idle_moves(question.asked.graph, forms), tuple(chosen), found)
 
 
-def floats_alone(stated: tuple[Problem, OptionForms]) -> tuple[Problem, OptionForms]:
+def floats_alone(stated: Stated) -> Stated:
     """The same with every unit as it stands, whatever that loses."""
     problem, names = stated
     kept = [
@@ -177,11 +188,10 @@ def _options(question: FormQuestion, copies: Copies, losses: Losses, number: int
     names = [question.asked.nodes[k].name for k in question.units[number]]
     allowed = question.on(number, device.name)
     found: list[tuple[FormName, Option]] = []
-    if plain is not None and not {FLOAT, "fp16"}.isdisjoint(allowed):
-        # a device that computes fp32 in fp16 takes the operator as it stands, which no form of its own says
+    if plain is not None:
         lost = losses.get((number, "fp16"), 0.0) if question.rounds(number, column) else 0.0
         found.append((FLOAT, Option(plain, lost**2)))
-    for name in (name for name in allowed if name != FLOAT and name in copies):
+    for name in (name for name in allowed if name in copies):
         copy = copies[name][column]
         members = copy.members(names)
         seconds = copy.seconds(members, column)

@@ -31,17 +31,10 @@ def remove(graph: Graph, spread: Spread, gone: Iterable[int]) -> None:
             _narrow(graph, name, kept)
 
 
-def emptied(spread: Spread, gone: np.ndarray) -> list[np.ndarray]:
+def emptied(spread: Spread, gone: Iterable[int]) -> list[frozenset[int]]:
     """The roots of each axis of which nothing would be left."""
-    kept = Kept(spread, np.sort(gone))
-    found = []
-    for axes in spread.axes.values():
-        for cells in axes or ():
-            if cells is not None and len(cells):
-                roots = spread.cells.roots(cells)
-                if np.isin(roots, kept.gone).all():
-                    found.append(np.unique(roots))
-    return found
+    lost = set(gone)
+    return [roots for roots in spread.loose_axes() if roots <= lost]
 
 
 def _cut(graph: Graph, name: str, kept: Kept, axes: Iterable[int]) -> None:

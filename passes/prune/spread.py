@@ -40,6 +40,8 @@ class Spread:
     sums: list[Site] = field(default_factory=list)
     heads: list[int] = field(default_factory=list)
     """Cells of products of activations that are computed side by side: heads of attention."""
+    loose: list[frozenset[int]] | None = None
+    """What `loose_axes` found."""
     seen: dict[Signature, None] = field(default_factory=dict)
     """Where there is a choice of turns."""
 
@@ -84,6 +86,15 @@ class Spread:
                 first = self.join(first, other, why)
             found.append(first)
         return tuple(found)
+
+    def loose_axes(self) -> list[frozenset[int]]:
+        """The sets that each axis is made of which nothing keeps from being removed as a whole. Asked for once all is walked over."""
+        if self.loose is None:
+            whole = (
+                one for axes in self.axes.values() for one in axes or () if one is not None and len(one) and self.cells.free(one).all()
+            )
+            self.loose = list(dict.fromkeys(frozenset(self.cells.roots(one).tolist()) for one in whole))
+        return self.loose
 
     def integers(self, name: str) -> tuple[int, ...] | None:
         """The value of a constant of whole numbers."""

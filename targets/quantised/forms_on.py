@@ -22,7 +22,8 @@ from ..model import Device
 from ..operator_view import OperatorView
 from ..operators import key_of
 from ..precision import FORMS, NO_PRECISION, Form, FormName, Keep, Prefer, WeightFormat
-from ..support import Yes, data_dtypes, environment_of, guard_holds, integer_dtypes, supports, takes_all
+from ..support import Yes, data_dtypes, environment_of, guard_holds, supports, takes_all
+from .integers_on import integer_dtypes
 from .kept import kept_line
 from .views import in_float, in_form, weights_of
 

@@ -84,6 +84,17 @@ def rounded_to_grid(s: Sketch) -> str:
     return str(s.op("DequantizeLinear", inner, *same, **axis))
 
 
+def in_blocks(s: Sketch) -> str:
+    """A product with a matrix of 4 bits, of which the last block may be shorter."""
+    block, n = s.pick(16, 32), s.integer(2, 5)
+    k, random = block * s.integer(1, 2) + s.pick(0, 4), np.random.default_rng(s.integer(0, 9))
+    scale = s.constant(random.uniform(-0.1, 0.1, (-(-k // block), n)).astype(s.dtype))
+    values = s.constant(random.integers(-8, 8, (k, n)).astype(ml_dtypes.int4))
+    zero = [s.constant(np.zeros((-(-k // block), n), ml_dtypes.int4))] if s.flip() else []
+    weight = s.once(s.op("DequantizeLinear", values, scale, *zero, axis=s.pick(0, -2), block_size=block))
+    return str(s.op("MatMul", s.input((*s.shape(0, 2), 2, k)), weight))
+
+
 def quantised_on_the_run(s: Sketch) -> str:
     """A product of what DynamicQuantizeLinear makes of an input, scaled back, the factors in any order."""
     convolved = s.flip()
@@ -132,40 +143,12 @@ def grid_of(s: Sketch, kind: type[np.integer[Any]]) -> tuple[str, ...]:
     return s.constant(np.array(s.pick(*SCALES), s.dtype)), s.constant(np.array(s.integer(0, 20), kind))
 
 
-def beside_floats(s: Sketch) -> str:
-    """A matrix of 8 bits, its scales for all, for each row or for each column, perhaps with zero points of 0."""
-    k, n, kind = s.integer(2, 5), s.integer(2, 4), s.pick(np.int8, np.uint8)
-    axis = s.pick(None, 0, 1, -1)
-    count = () if axis is None else ((k, n)[axis],)
-    scale = s.constant(np.random.default_rng(s.integer(0, 9)).uniform(0.02, 0.1, count).astype(s.dtype))
-    zero = [s.constant(np.zeros(count, kind))] if s.flip() or kind == np.uint8 else []
-    values = np.random.default_rng(s.integer(0, 9)).integers(np.iinfo(kind).min, np.iinfo(kind).max + 1, (k, n)).astype(kind)
-    weight = str(s.op("DequantizeLinear", s.constant(values), scale, *zero, **({} if axis is None else {"axis": axis})))
-    s.hidden.add(weight)
-    return str(s.op("MatMul", s.input((3, k)), s.once(weight)))
-
-
-def widened(s: Sketch) -> str | tuple[str, str]:
-    return convolved(s) if s.flip() else beside_floats(s)
-
-
-def in_blocks(s: Sketch) -> str:
-    """A product with a matrix of 4 bits, of which the last block may be shorter."""
-    block, n = s.pick(16, 32), s.integer(2, 5)
-    k, random = block * s.integer(1, 2) + s.pick(0, 4), np.random.default_rng(s.integer(0, 9))
-    scale = s.constant(random.uniform(-0.1, 0.1, (-(-k // block), n)).astype(s.dtype))
-    values = s.constant(random.integers(-8, 8, (k, n)).astype(ml_dtypes.int4))
-    zero = [s.constant(np.zeros((-(-k // block), n), ml_dtypes.int4))] if s.flip() else []
-    weight = s.once(s.op("DequantizeLinear", values, scale, *zero, axis=s.pick(0, -2), block_size=block))
-    return str(s.op("MatMul", s.input((*s.shape(0, 2), 2, k)), weight))
-
-
 QUANTISED: Mapping[str, Entry] = {
     "remove_requantize": Entry(spell=again, dtypes=("float16", "float32"), opsets=(21, 24)),
     "gelu_table": Entry(spell=through_gelu, dtypes=("float32",), opsets=(21, 24)),
     "dequantize_weight": Entry(spell=stored, dtypes=("float16", "float32"), opsets=(21, 24), may_end=False),
-    "plain_weights": Entry(spell=widened, dtypes=("float32",), opsets=(21, 24), may_end=False),
     "matmul_nbits": Entry(spell=in_blocks, dtypes=("float32",), opsets=(21, 24), roundings=64),
+    "plain_weights": Entry(spell=convolved, dtypes=("float32",), opsets=(21, 24), may_end=False),
     "quantize_in_floats": Entry(spell=rounded_to_grid, dtypes=("float32",), opsets=(21, 24)),
     # in each term of the sums off by half a step of what DynamicQuantizeLinear rounds to
     "keep_in_floats": Entry(spell=quantised_on_the_run, dtypes=("float32",), opsets=(18, 21, 24), roundings=1 << 16),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from models import SHAPES
-from quantised_models import convolutions, quantise
+from quantised_models import convolutions, quantise, quantised_as
+from small_models import parse
 
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.result import CompileResult
@@ -82,3 +84,29 @@ def test_where_nothing_is_gained_the_model_stays_as_it_is_written(tmp_path: Path
     )
     assert [segment.device for segment in result.work.segments] == ["cpu"]
     assert not any(decision.taken for decision in result.work.decisions if decision.rule == "lower_rank")
+
+
+def products() -> onnx.ModelProto:
+    """Four products of 512 with a Relu between."""
+    text = """g (float[64,512] x) => (float[64,512] y) {
+        a = MatMul(x, w0) b = Relu(a) c = MatMul(b, w1) d = Relu(c) e = MatMul(d, w2) f = Relu(e) y = MatMul(f, w3) }"""
+    made, random = parse(text, opset=18), np.random.default_rng(0)
+    arrays = {f"w{k}": (random.standard_normal((512, 512)) / 16).astype(np.float32) for k in range(4)}
+    made.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in arrays.items())
+    return made
+
+
+@pytest.mark.parametrize(("target", "kept"), [("snapdragon_8gen3", False), ("x86_cpu", True)])
+def test_what_is_quantised_on_the_run_stays_floats_where_that_is_faster(target: str, kept: bool, tmp_path: Path) -> None:
+    """An NPU without DynamicQuantizeLinear, with weights in integers; a CPU alone computes the model as it is."""
+    result = compiled(quantised_as("dynamic", products(), tmp_path), target, tmp_path)
+    kinds = {node.kind for segment in result.work.segments for node in segment.graph.nodes}
+    assert ("DynamicQuantizeLinear" in kinds) == kept and (kept or on_npu(result) == 1.0)
+    stored = {tensor.data_type for segment in result.work.segments for tensor in segment.model.graph.initializer}
+    assert onnx.TensorProto.INT8 in stored
+    assert not isinstance(result.verification, str) and result.verification.verified
+
+
+def test_operators_named_by_their_quantisation_reach_the_npu_whole(tmp_path: Path) -> None:
+    result = compiled(quantised_as("operators", lightnet(), tmp_path), "snapdragon_8gen3", tmp_path, verify=False)
+    assert on_npu(result) >= 0.9 and len(result.work.segments) <= 3

@@ -64,7 +64,7 @@ def test_recurrent_weights_are_stored_in_8_bits(cell: str, precision: str, tmp_p
     assert found is not None and bundle.manifest.verification.verified
     before, after = found.weight_bytes
     assert after < 0.35 * before and "w8" in found.forms.values()
-    assert found.accuracy[0].cosine > 0.999
+    assert found.accuracy[0].cosine > (0.99 if precision == "auto" else 0.999)
     assert "calibration sample 4" in given, "verified on the four that are held out"
 
 

@@ -10,13 +10,13 @@ from form_nets import network, network_copy, ranges, samples
 
 from autoglmc.compiler.errors import Infeasible
 from autoglmc.compiler.hw.load_target import load_target
-from autoglmc.compiler.precision.choose import MeasuredChoice, choose
+from autoglmc.compiler.precision.choose import MeasuredChoice, choose, least_cosine
 from autoglmc.passes.graph.graph import Graph
 
 STOCK = Path(__file__).parents[3] / "targets" / "x86_cpu.hw"
 
 
-def chosen(folder: Path, limits: str, seed: int = 0) -> MeasuredChoice:
+def chosen(folder: Path, limits: str, seed: int = 0, objective: str = "latency") -> MeasuredChoice:
     """For onnxruntime's CPU under the limits, of a net of 32 channels."""
     text = STOCK.read_text().rstrip()
     assert text.endswith("}")
@@ -24,10 +24,9 @@ def chosen(folder: Path, limits: str, seed: int = 0) -> MeasuredChoice:
     path.write_text(f"{text[:-1]}  limits {{ {limits} }}\n}}\n")
     (folder / "std").mkdir(exist_ok=True)
     (folder / "std" / "ort_cpu.hw").write_text((STOCK.parent / "std" / "ort_cpu.hw").read_text())
-    model = network(seed, 32)
-    return choose(
-        Graph(network_copy(model)), load_target(path), ((), {}), ranges(network_copy(model), seed), samples(seed), f"limits {seed}"
-    )
+    model, target = network(seed, 32), load_target(path)
+    found = ranges(network_copy(model), seed)
+    return choose(Graph(network_copy(model)), target, ((), {}), found, samples(seed), f"limits {seed}", least_cosine(target), objective)
 
 
 LIMITS = {"latency": "latency <= 0.03 ms;", "package": "package size <= 12 KiB;"}
@@ -53,3 +52,14 @@ def test_a_limit_on_the_package_makes_weights_smaller(tmp_path: Path) -> None:
     free, small = chosen(tmp_path, "accuracy cosine >= 0.99;"), chosen(tmp_path, "accuracy cosine >= 0.99; package size <= 20 KiB;")
     assert {form for _, form, _ in small.units} != {"fp32"} and small.cosine >= 0.99 and free.cosine >= 0.99
     assert not re.search("fp32", str([form for name, form, _ in small.units if name == "c1"]))
+
+
+@pytest.mark.parametrize("objective", ["latency", "energy", "memory", "throughput"])
+def test_a_choice_is_the_best_for_its_objective(tmp_path: Path, objective: str) -> None:
+    """None that was found for another objective is better, and all keep the limit; on one device energy is time."""
+    found = {name: chosen(tmp_path, "accuracy cosine >= 0.99;", objective=name) for name in (objective, "latency", "memory")}
+    assert all(one.cosine >= 0.99 for one in found.values())
+    if objective != "memory":
+        assert found[objective].forms == found["latency"].forms
+    narrow = {name: sum(form in ("a8w8", "w8", "w4") for _, form, _ in one.units) for name, one in found.items()}
+    assert narrow["memory"] >= max(narrow.values())

@@ -54,8 +54,8 @@ def graph_of(images: bool, steps: list[tuple[int, int]]) -> Graph:
         f'<ir_version: 10, opset_import: ["": 21]> g ({kind} x) => ({kind} {values[-1]}) {{ {" ".join(lines)} }}'
     )
     arrays = {
-        "conv": random.standard_normal((16, 16, 1, 1)), "each": random.standard_normal((16, 1, 1, 1)), "bias": np.ones(16), "zero": np.zeros(()),
-        "six": np.array(6.0), "square": random.standard_normal((64, 64)), "row": np.ones(64),
+        "conv": random.standard_normal((16, 16, 1, 1)), "each": random.standard_normal((16, 1, 1, 1)), "bias": np.ones(16),
+        "zero": np.zeros(()), "six": np.array(6.0), "square": random.standard_normal((64, 64)), "row": np.ones(64),
     }  # fmt: skip
     read = {name for node in model.graph.node for name in node.input}
     model.graph.initializer.extend(onnx.numpy_helper.from_array(a.astype(np.float32), n) for n, a in arrays.items() if n in read)
@@ -65,8 +65,8 @@ def graph_of(images: bool, steps: list[tuple[int, int]]) -> Graph:
 
 
 def between_integers(graph: Graph, forms: Mapping[str, Form]) -> bool:
-    """Whether an operator in floats computes on nothing but what was in integers, for readers in integers: then a runtime sees an operator in
-    integers, which takes less time than was counted."""
+    """Whether an operator in floats computes on nothing but what was in integers, for readers in integers: then a runtime sees an operator
+    in integers, which takes less time than was counted."""
     quantised = {name for name, form in forms.items() if form.quantised}
     for node in graph.nodes:
         made = [name for name in node.inputs if name not in graph.constants]

@@ -25,8 +25,8 @@ def check(model: onnx.ModelProto, choose: Callable[[int], list[int]]) -> int:
     graph, spread, found = groups(model)
     roots = sorted({int(root) for group in found for root in group.roots})
     gone = {roots[k] for k in choose(len(roots))}
-    while empty := emptied(spread, np.array(sorted(gone), np.int64)):
-        gone.discard(int(empty[0][0]))
+    while empty := emptied(spread, gone):
+        gone.discard(min(empty[0]))
     less, more = graph.copy()[0], graph.copy()[0]
     remove(less, spread, gone)
     silence(more, spread, gone)

@@ -16,11 +16,13 @@ from run_model import emitted, feeds, infer, run
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.library import TUNE
 from autoglmc.passes.rule.apply import apply
+from autoglmc.passes.tune.plain_weights import PREPARED
 
 WEIGHTS = {
     "Conv": ([(4, 3, 3, 3)], (1, 3, 8, 8), {}), "ConvTranspose": ([(3, 4, 3, 3)], (1, 3, 8, 8), {}),
     "LSTM": ([(1, 20, 6), (1, 20, 5)], (3, 1, 6), {"hidden_size": 5}), "GRU": ([(1, 15, 6), (1, 15, 5)], (3, 1, 6), {"hidden_size": 5}),
     "RNN": ([(1, 5, 6), (1, 5, 5)], (3, 1, 6), {"hidden_size": 5}), "MatMul": ([(8, 4)], (1, 3, 8, 8), {}),
+    "Gemm": ([(8, 4)], (3, 8), {}),
 }  # fmt: skip
 
 
@@ -60,7 +62,7 @@ def model(operator: str, seed: int, signed: bool, zero: bool, axis: int | None, 
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.sampled_from(sorted(WEIGHTS)), st.integers(0, 99), st.booleans(), st.booleans(), st.sampled_from([None, 0, 1]))
+@given(st.sampled_from(sorted(PREPARED)), st.integers(0, 99), st.booleans(), st.booleans(), st.sampled_from([None, 0, 1]))
 def test_the_same_numbers(operator: str, seed: int, signed: bool, zero: bool, axis: int | None) -> None:
     before = model(operator, seed, signed, zero, axis)
     graph = Graph(before)
@@ -70,7 +72,7 @@ def test_the_same_numbers(operator: str, seed: int, signed: bool, zero: bool, ax
     np.testing.assert_array_equal(run(emitted(graph), fed)[0], run(before, fed)[0])
 
 
-@pytest.mark.parametrize("operator", sorted(WEIGHTS))
+@pytest.mark.parametrize("operator", sorted(PREPARED))
 def test_onnxruntime_is_left_with_constants(operator: str, tmp_path: Path) -> None:
     graph = Graph(model(operator, 0, True, False, 1))
     apply(graph, TUNE["ort"])
@@ -81,8 +83,8 @@ def test_onnxruntime_is_left_with_constants(operator: str, tmp_path: Path) -> No
     assert [node.op_type for node in onnx.load(tmp_path / "executed.onnx").graph.node] == [operator]
 
 
-@pytest.mark.parametrize("operator", ["Conv", "ConvTranspose", "MatMul"])
-def test_units_keep_theirs(operator: str) -> None:
-    graph = Graph(model(operator, 0, True, False, None, integers=True))
+@pytest.mark.parametrize(("operator", "integers"), [("Conv", True), ("ConvTranspose", True), ("MatMul", True), ("Gemm", True)])
+def test_units_in_integers_keep_theirs(operator: str, integers: bool) -> None:
+    graph = Graph(model(operator, 0, True, False, None, integers))
     decisions = apply(graph, TUNE["ort"])
     assert "plain_weights" not in {decision.rule for decision in decisions if decision.taken}
