@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...quantities import amount, count, margin, percent, shown, size, time
 from ..printable import printable
-from .drawings import Drawing, device_colours, draw_arena, draw_places, draw_timeline
+from .drawings import device_colours, draw_arena, draw_places, draw_timeline
 from .limit_bars import limit_bars
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ def _drawn(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def render_drawing(drawing: Drawing) -> str:
-    """An SVG file."""
+def render_svg(data: Mapping[str, Any], which: str) -> str:
+    """A drawing of the page as an SVG file; `which` is timeline (the predicted schedule) or memory (the arena)."""
+    drawing = _drawn(data)["timeline" if which == "timeline" else "arena"]
     return _environment().get_template("drawing.svg").render(drawing=drawing, standalone=_markup(_text("drawing.css"))) + "\n"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import onnx
 import pytest
@@ -14,7 +15,7 @@ from page_bundles import BUNDLES, made
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.report.page.page_data import PageData, page_data
-from autoglmc.compiler.report.page.render import embedded, render_page
+from autoglmc.compiler.report.page.render import embedded, render_page, render_svg
 from autoglmc.compiler.run.bundle import Bundle
 
 
@@ -118,6 +119,17 @@ def test_embedded_json_cannot_end_its_script() -> None:
     text = embedded({"name": "</script><!--<script>&\u2028\u202e", "n": [1.5, None, True]})
     assert not set("<>&") & set(text) and text.isascii()
     assert json.loads(text) == {"name": "</script><!--<script>&\u2028\u202e", "n": [1.5, None, True]}
+
+
+@pytest.mark.parametrize("drawing", ["timeline", "memory"])
+def test_a_drawing_is_a_file_of_its_own(drawing: str, bundle: Path, data: PageData, tmp_path: Path) -> None:
+    """XML, with a box for each span or slot."""
+    file = tmp_path / "drawing.svg"
+    assert cli.run(["report", str(bundle), "--svg", drawing, "-o", str(file), "--quiet"]) == 0
+    root = ElementTree.parse(file).getroot()
+    boxes = data["predicted"]["spans"] if drawing == "timeline" else data["manifest"]["arena"]["slots"]
+    assert len(root.findall("{*}g[@class='box']")) == len(boxes)
+    assert file.read_text(encoding="utf-8") == render_svg(data, drawing)
 
 
 def test_the_command_writes_the_page(bundle: Path, data: PageData, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
