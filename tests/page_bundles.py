@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
+from memory_boards import board, random_net
 from onnx import helper
 from small_models import parse
 
 from autoglmc.compiler.driver.compile_model import compile_model
 
-BUNDLES = (("gelu", "x86_cpu"), ("gelu", "tensor_g2"), ("gelu", "snapdragon_8gen3"), ("lightnet", "a16"))
+BUNDLES = (("memories", "board"), ("gelu", "x86_cpu"), ("gelu", "tensor_g2"), ("gelu", "snapdragon_8gen3"), ("lightnet", "a16"))
 MODELS = Path(__file__).parent / "models"
 GELU = """g (float[1,8,16,16] x, int64[2] i) => (float[1,8,16,16] z, float[2] w) {
   a = Conv<kernel_shape=[1,1]>(x, k) b = Gelu(a) c = Conv<kernel_shape=[1,1]>(b, k) d = Relu(c) z = Add(d, x)
@@ -45,10 +46,12 @@ def hostile() -> onnx.ModelProto:
 
 
 def made(model: str, target: str, folder: Path) -> Path:
-    """A bundle in `folder`, not verified but for lightnet's."""
+    """A bundle in `folder`, not verified but for lightnet's; "memories" is for a board with two."""
     place = folder / f"{model}.{target}"
     if model == "lightnet":
         compile_model(MODELS / "lightnet.onnx", target, output=place, shapes={"batch": 1}, emulate=True)
+    elif model == "memories":
+        compile_model(random_net(1), board(16), output=place, verify=False)
     else:
         compile_model({"gelu": gelu, "hostile": hostile}[model](), target, output=place, verify=False)
     return place

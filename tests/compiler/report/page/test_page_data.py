@@ -14,6 +14,7 @@ import pytest
 from page_bundles import BUNDLES, made
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.report.page.drawings import HEIGHT, device_colours, draw_arena, draw_places, draw_timeline
 from autoglmc.compiler.report.page.page_data import PageData, page_data
 from autoglmc.compiler.report.page.render import embedded, render_page, render_svg
 from autoglmc.compiler.run.bundle import Bundle
@@ -109,6 +110,27 @@ def test_the_graph_joins_what_the_manifest_joins(bundle: Path, data: PageData) -
         assert {edge["source"], edge["target"]} <= names
         if edge["handoff"] is not None:
             assert edge["tensors"] == [manifest["handoffs"][edge["handoff"]]["tensor"]]
+
+
+def test_everything_is_drawn_within_its_drawing(data: PageData) -> None:
+    """A box for each span, slot and place; as wide as it lasts, as high as it is large; none over the edge."""
+    manifest = data["manifest"]
+    colours = device_colours(manifest)
+    timeline = draw_timeline(data["predicted"], colours)
+    arena = draw_arena(manifest["arena"], len(manifest["schedule"]), colours)
+    places = [drawing for segment in manifest["segments"] for drawing in draw_places(segment)]
+    several = [segment["memories"]["places"] for segment in manifest["segments"] if segment["memories"]]
+    assert len(timeline.boxes) == len(data["predicted"]["spans"]) and len(arena.boxes) == len(manifest["arena"]["slots"])
+    assert sum(len(one.boxes) for one in places) == sum(map(len, several))
+    assert bool(places) == ("board" in data["name"])
+    for drawing in (timeline, arena, *places):
+        assert drawing.left_out == 0
+        for box in drawing.boxes:
+            assert drawing.left - 0.01 <= box.x and box.x + box.width <= drawing.right + 1
+            assert box.y >= 0 and box.y + box.height <= drawing.height
+    for box, slot in zip(arena.boxes, manifest["arena"]["slots"], strict=True):
+        if slot["bytes"] * HEIGHT / manifest["arena"]["total"] > 1:
+            assert box.height == pytest.approx(slot["bytes"] * HEIGHT / manifest["arena"]["total"], abs=0.01)
 
 
 def test_equal_bundles_give_equal_bytes(bundle: Path, data: PageData) -> None:
