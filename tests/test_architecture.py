@@ -75,7 +75,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/pipeline": {"passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/stages.py", "targets"},
     "compiler/precision": {
         "compiler/bundle", "compiler/cache", "compiler/devices", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/run",
-        "passes/graph", "passes/place", "passes/precision", "passes/rule", "passes/solve", "passes/solve/limits", "targets",
+        "passes/graph", "passes/place", "passes/precision", "passes/rule", "targets",
     },
     "compiler/prune": {
         "compiler/bundle", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/precision", "passes/graph", "passes/prune",
@@ -154,6 +154,7 @@ DATA_IN_FOLDERS = {
     "compiler/calibrate/profiles": "compiler/calibrate",
     "compiler/commands/line": "compiler/commands",
     "compiler/report/page": "compiler/report",
+    "compiler/driver/smaller": "compiler/driver",
     "compiler/report/sweeps": "compiler/report",
     "passes/place/memory": "passes/place",
     "compiler/devices/mil": "compiler/devices",

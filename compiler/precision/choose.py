@@ -49,6 +49,8 @@ ROUNDS = 6
 """Choices that are measured as a whole, at most."""
 MOST = 1e3
 """A loss that no model has."""
+KEPT_EVERY = 16
+"""Losses that are measured before those known are kept: what is cut short goes on from there."""
 NEAR = 1.1
 """Limits on the sum of losses closer than this factor are not told apart."""
 Rules = tuple[Sequence[Rewrite], Mapping[str, Sequence[Rewrite]]]
@@ -93,7 +95,7 @@ def choose(
     stated = aimed_at(question, form_problem(question, copies, losses), objective)
 
     def made(choice: FormChoice, cosine: float, most: float) -> MeasuredChoice:
-        rows = UnitTable(question, *stated, losses, choice, most).rows()
+        rows = UnitTable(question, stated, losses, choice, most).rows()
         return MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=rows)
 
     for strict in (True, False):
@@ -156,6 +158,8 @@ def _losses(question: FormQuestion, judge: Judge, copies: Copies, key: str) -> L
         if name not in kept:
             with doing(f"measuring what units lose in other forms ({number} of {len(wanted)})"):
                 kept[name] = judge.loss(written)
+            if number % KEPT_EVERY == 0:
+                keep_losses(key, kept)
         found[unit, form] = kept[name]
     keep_losses(key, kept)
     return found
