@@ -3,9 +3,9 @@
     python benchmarks/precision_choice.py [--targets x86_cpu,snapdragon_8gen3] [MODEL.onnx ...]
 
 Ranges are made up, and so are losses (by a hash of each unit: what is measured on data changes the numbers, not the work). For each
-model and target: units, seconds until the choice is known (stating it, solving it), predicted milliseconds of the choice, of the placement
-of the model that is written from it, and of each form for all. Ends with 1 where the choice is slower than one form within the same limit
-on the loss, or the placement is further than TOLERANCE from what the choice counted on.
+model and target: units, processor seconds until the choice is known (stating it, solving it), predicted milliseconds of the choice, of
+the placement of the model that is written from it, and of each form for all. Ends with 1 where the choice is slower than one form within
+the same limit on the loss, or the placement is further than TOLERANCE from what the choice counted on.
 """
 
 from __future__ import annotations
@@ -104,14 +104,14 @@ def made_up_losses(question: FormQuestion) -> Losses:
 
 
 def stated(work: Work) -> Stated:
-    began = time.perf_counter()
+    began = time.process_time()
     ranges, rules = made_up_ranges(work.graph), (work.substitutes, work.families)
     asked = ask(Graph(plain_model(work.graph)), work.target, *rules)
     question = form_question(asked, unit_forms(asked.graph, work.target))
     used = {form for unit in range(len(question.units)) for form in question.forms(unit)}
     copies = {form: written_copies(work.graph, question, rules, form, ranges) for form in COST_FORMS if form in used}
     problem, names = form_problem(question, copies, made_up_losses(question))
-    return Stated(question, problem, names, ranges, time.perf_counter() - began)
+    return Stated(question, problem, names, ranges, time.process_time() - began)
 
 
 def in_one_form(found: Stated, most: float) -> dict[FormName, float]:
@@ -147,9 +147,9 @@ def rows(paths: Sequence[Path], targets: Sequence[str], most: float) -> Iterator
         for name in targets:
             work = simplified(path, load_target(name))
             found = stated(work)
-            began = time.perf_counter()
+            began = time.process_time()
             choice = choose_forms(found.question, (found.problem, found.names), most)
-            took = time.perf_counter() - began
+            took = time.process_time() - began
             if choice is None:
                 yield f"{path.stem:26} {name:18} no plan", False
                 continue

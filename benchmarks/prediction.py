@@ -210,7 +210,9 @@ def _errors(ratios: Sequence[float]) -> np.ndarray:
 
 def _second(runtime: str, found: Measurement, target: object, again: bool) -> int:
     other = measured(runtime, "second", networks_of, again)
-    everyone = frozenset(s.network for s in (*found.segments, *other.segments))
+    both = {s.case for s in found.segments} & {s.case for s in other.segments}  # what one alone has would move the other's rates
+    found, other = (replace(one, segments=tuple(s for s in one.segments if s.case in both)) for one in (found, other))
+    everyone = frozenset(s.network for s in found.segments)
     targets = [judge.through_the_language(judge.trained(one, everyone), TARGETS[runtime], target) for one in (found, other)]  # type: ignore[arg-type]
     whole = [s for s in found.segments if not s.single and s.latency]
     floor = float(np.median([s.floor for s in whole]))

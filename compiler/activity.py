@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import count
 from types import TracebackType
 
 from .board import STEPS, Board, beat_at
@@ -103,6 +104,11 @@ def _show_limits() -> None:
         _Process.board.limit(limits().seconds or 0.0, limits().memory or 0)
 
 
+_LINES = count(1)
+LINE_STEPS = 24
+"""Bits that count what one line says; those above count lines, so that what follows on a line of the board is something new."""
+
+
 class Line:
     """A line of the board. `numbers[at] = value` says that something new began, 0 that it ended; the low bits of the value are the number
     of a label, from 1. Where nobody watches, the numbers are a list that nobody reads."""
@@ -110,7 +116,7 @@ class Line:
     __slots__ = ("_begun", "_board", "_line", "at", "numbers", "text")
 
     def __init__(self, text: str, labels: Sequence[str] = (), size: int = 0) -> None:
-        self.text, self._begun, self._board = text, 0, _Process.board
+        self.text, self._begun, self._board = text, next(_LINES) << LINE_STEPS + STEPS, _Process.board
         self._line = None if self._board is None else self._board.claim(text, labels, size)
         self.numbers: memoryview[int] | list[int] = [0]
         self.at = 0

@@ -114,6 +114,8 @@ TUNE: Mapping[str, tuple[Rewrite, ...]] = {
     "ort": in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FUSED_BY_ORT, *FUSED_FOR_ORT, *SLOW_IN_ORT, KEEP_ROWS, *FLATTEN)
 }
 """By runtime, what is done to a segment once it is cut, for that runtime only."""
+ROWS: tuple[Rewrite, ...] = in_order(*REMOVALS, *MERGES, MERGE_SHAPING, *FLATTEN)
+"""Of these, what brings products and the sums of their biases into the form that has a kernel of integers: Gemm on rows."""
 REPEATED = frozenset({KEEP_ROWS.name})
 """Rules of TUNE that write the same in front of several layers."""
 FOLLOW: Mapping[str, tuple[Rewrite, ...]] = {

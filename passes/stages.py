@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from .graph.graph import Graph
 from .layout import move_transposes
-from .library import PAST_GRIDS, RECOVER, REPEATED, SIMPLIFY
+from .library import PAST_GRIDS, RECOVER, REPEATED, ROWS, SIMPLIFY
 from .rule.apply import apply
 from .rule.bodies import apply_everywhere
 from .rule.rewrite import Allow, Decision, Rewrite, anywhere
@@ -38,6 +38,13 @@ def simplify(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywhe
     decisions += name_outputs(graph)
     graph.sweep()
     return tuple(decisions)
+
+
+def in_rows(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywhere) -> tuple[Decision, ...]:
+    """For onnxruntime's CPU alone, before activations become integers: a product and its bias are one Gemm, rounded once."""
+    decisions = apply(graph, _enabled(ROWS, without), allow)
+    graph.sweep()
+    return decisions
 
 
 def share_masks(graph: Graph, tuned: Sequence[Decision], allow: Allow = anywhere) -> tuple[Decision, ...]:

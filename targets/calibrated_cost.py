@@ -21,6 +21,8 @@ from .work.kind import name_of, of_kinds
 
 SLACK = 2.0
 """Work up to this many times beyond the largest that was measured, or this many times below the smallest, counts as measured."""
+LONGER = 16.0
+"""But operations up to so many times beyond: a loop that goes on for longer keeps its rate, where elements and bytes leave a cache."""
 
 UNITS: Mapping[Measure, str] = {"operations": "OP", "elements": "E", "bytes": "B"}
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -103,7 +105,7 @@ def outside(rate: Rate, view: OperatorView, amount: float) -> Beyond | None:
         return Beyond(f"the rate for {view.operator} rests on {rate.samples} measured operator{'' if rate.samples == 1 else 's'}")
     if rate.kinds is not None and (unlike := of_kinds(view, rate.kinds)):
         return Beyond(*unlike)
-    if rate.seen is not None and amount and not _within(amount, rate.seen):
+    if rate.seen is not None and amount and not _within(amount, rate.seen, beyond(rate.measure)):
         word = "larger" if amount > rate.seen.high else "smaller"
         return Beyond(f"{view.operator} {word} than any measured", _beside(amount, rate.seen, UNITS[rate.measure]))
     extent = inner(view)
@@ -126,8 +128,13 @@ def _short(value: float, unit: str) -> str:
     return f"{float(f'{value / scale:.3g}'):g} {prefix}{unit}"
 
 
-def _within(value: float, seen: Range) -> bool:
-    return seen.low / SLACK <= value <= seen.high * SLACK
+def beyond(measure: Measure) -> float:
+    """How many times larger than the largest that was measured work may be that counts as measured."""
+    return LONGER if measure == "operations" else SLACK
+
+
+def _within(value: float, seen: Range, beyond: float = SLACK) -> bool:
+    return seen.low / SLACK <= value <= seen.high * beyond
 
 
 def work(view: OperatorView, measure: Measure, blocks: Sequence[Block], compute_dtype: str) -> float:

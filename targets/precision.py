@@ -33,6 +33,8 @@ class Form:
     """Whether each output channel of the weights has a scale of its own."""
     symmetric: bool = False
     """Whether the device wants activations whose zero point is 0 (128 of uint8): else theirs is where calibration puts it."""
+    float_results: bool = False
+    """Whether it computes in integers and writes floats, where no integers are read: no QuantizeLinear behind."""
 
     @property
     def quantised(self) -> bool:

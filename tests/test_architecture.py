@@ -154,6 +154,7 @@ DATA_IN_FOLDERS = {
     "compiler/calibrate/profiles": "compiler/calibrate",
     "compiler/commands/line": "compiler/commands",
     "compiler/report/page": "compiler/report",
+    "compiler/driver/smaller": "compiler/driver",
     "compiler/report/sweeps": "compiler/report",
     "passes/place/memory": "passes/place",
     "compiler/devices/mil": "compiler/devices",

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 BLOCKS = (1, 4, 8, 16, 32)
 """Of channels of a convolution: which one a runtime computes in shows in the times."""
 PADDED = ("Conv",)
-CACHES = (4, 8, 12, 16, 24, 32, 48)
-"""MiB of weights that may stay in caches."""
+CACHES, USUAL = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48), 16
+"""MiB of weights that may stay in caches, and what is supposed until blocks are known."""
 LEAST_GAIN = 2e-3
 """Of the mean error, by which a bandwidth of activations has to lower it."""
 ONE_RATE = "no operator has a time of its own: one factor was fitted to whole latencies, on the rates that the target states"
@@ -101,7 +101,7 @@ def _best(segments: Sequence[MeasuredSegment], target: Target, device: Device, c
     for multiple in BLOCKS:
         blocks = (Block(operators=PADDED, axis="channels", multiple=multiple, origin=HERE),) if multiple > 1 else ()
         samples = with_blocks(plain, blocks)
-        rates = _rates(samples, chosen, device, CACHES[3] * 2.0**20)
+        rates = _rates(samples, chosen, device, USUAL * 2.0**20)
         tried.append((misfit(samples, chosen, rates), multiple, samples, rates, blocks))
     _, _, samples, rates, blocks = min(tried, key=lambda one: (round(one[0], 3), one[1]))
     if rates.weight_slowness > 0:

@@ -128,8 +128,8 @@ SCALAR = (
     "ReduceSumSquare", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "Hardmax", "Shrink",
 )  # fmt: skip
 """What runtimes compute one element at a time."""
-SEVERAL = ("Mish", "Softplus", "LRN")
-"""And in several functions for each."""
+SEVERAL = ("Mish", "Softplus", "LRN", "TopK")
+"""And in several steps for each."""
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 LOGIC = (
     "And", "Or", "Xor", "Not", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Mod", "BitShift", "BitwiseAnd", "BitwiseOr",
@@ -193,10 +193,9 @@ CLASSES: tuple[Class, ...] = (
     Class(ATTENTION, "operations"),
     Class(RECURRENT, "operations", _BATCH, kept=True),
     Class(RECURRENT, "operations"),
-    Class(("TopK",), "operations"),
     Class(PRODUCTS, "bytes", _FEW_ROWS),
     Class(PRODUCTS, "operations", const("B")),
-    Class(("MatMul", *FUSED_PRODUCTS, "Einsum"), "operations"),
+    Class(("MatMul", *FUSED_PRODUCTS, f"{MICROSOFT}MatMulNBits", "Einsum"), "operations"),
     Class(("Conv",), "operations"),
     Class(COMPUTE, "operations", general=True),
     # Functions of elements, norms and reductions, in elements.
@@ -209,7 +208,7 @@ CLASSES: tuple[Class, ...] = (
     Class(("Softmax", "LogSoftmax"), "elements", both(compare(Name("opset"), ">=", 13), _INNER_AXIS)),
     Class(("Softmax", "LogSoftmax"), "elements", compare(dim("input", -1), "<=", 32)),
     Class(("Softmax", "LogSoftmax"), "elements"),
-    Class(("LayerNormalization",), "elements", compare(dim("X", -1), "<=", SHORT), kept=True),
+    Class(("LayerNormalization",), "elements", compare(dim("X", -1), "<=", SHORT)),
     Class(SKIP_NORMS, "elements"),
     Class(("InstanceNormalization", "GroupNormalization"), "elements"),
     Class(NORMS, "elements"),
@@ -233,7 +232,7 @@ CLASSES: tuple[Class, ...] = (
     Class(("Concat",), "bytes"),
     Class(GATHERS, "bytes"),
     Class(("Cast", "CastLike"), "bytes"),
-    Class(("Where", "DepthToSpace"), "bytes", kept=True),
+    Class(("Where", "DepthToSpace"), "bytes"),
     Class(("Where", *LOGIC), "bytes"),
     Class(MOVERS, "bytes"),
     Class(PLAIN, "bytes"),

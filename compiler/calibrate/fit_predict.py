@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...targets.calibrated_cost import FEWEST, SLACK
+from ...targets.calibrated_cost import FEWEST, SLACK, beyond
 from ...targets.calibration import Calibration, Range
 from .fit_kinds import unlike
 from .fit_price import price, streamed_bytes
@@ -55,7 +55,8 @@ def _unseen(samples: Samples, calibration: Calibration, line: Numbers, amount: A
     extent = samples.inner[forms]
     work = _bounds([rate.seen for rate in calibration.rates])[line]
     inner = _bounds([rate.inner for rate in calibration.rates])[line]
-    far = (amount > 0) & ((amount < work[:, 0] / SLACK) | (amount > work[:, 1] * SLACK))
+    most = np.array([beyond(rate.measure) for rate in calibration.rates] + [SLACK])[line]
+    far = (amount > 0) & ((amount < work[:, 0] / SLACK) | (amount > work[:, 1] * most))
     wide = (extent > 0) & ((extent < inner[:, 0] / SLACK) | (extent > inner[:, 1] * SLACK))
     few = np.array([rate.samples is not None and rate.samples < FEWEST for rate in calibration.rates] + [True])[line]
     return np.asarray(few | far | wide | unlike(samples, [rate.kinds for rate in calibration.rates], line, forms))

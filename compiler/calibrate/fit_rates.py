@@ -28,7 +28,7 @@ EVEN = 0.25
 ROUNDS = 4
 KERNEL_BEND, LATENCY_BEND = 0.4, 0.25
 """Relative error from which a row's weight falls."""
-LATENCY_WEIGHT = 0.75
+LATENCY_WEIGHT = 1.2
 """Of a whole latency, against all operators of its model together."""
 SINGLE_WEIGHT = 0.1
 """Of a kernel of the grid, against a network."""

@@ -9,7 +9,8 @@ import click
 from .line.options import FILE, trust_option
 from .line.output import Output, output_options
 
-OUTPUT = "The page to write [default: BUNDLE.html in the current folder]."
+OUTPUT = "The file to write [default: BUNDLE.html, or BUNDLE.svg, in the current folder]."
+SVG = "Write only this drawing of the page, as an SVG file: the predicted schedule, or the arena."
 OPEN = "Open the page in the browser."
 
 
@@ -17,23 +18,25 @@ OPEN = "Open the page in the browser."
 @click.argument("bundle", type=FILE)
 @click.option("-o", "--output", type=FILE, help=OUTPUT)
 @click.option("--open", "shown", is_flag=True, help=OPEN)
+@click.option("--svg", "drawing", type=click.Choice(["timeline", "memory"]), help=SVG)
 @trust_option
 @output_options(quiet="Print nothing.")
-def report_command(bundle: Path, output: Path | None, shown: bool, trust: tuple[Path, ...], out: Output) -> int:
+def report_command(bundle: Path, output: Path | None, shown: bool, drawing: str | None, trust: tuple[Path, ...], out: Output) -> int:
     """Write a compiled BUNDLE as one HTML file that needs no network: verdict and limits, partition, timeline, memory, numbers, decisions.
 
     Everything on it comes from the bundle, the model is not needed. --json prints the data of the page.
     """
     from ..output_file import check_file_place, write_file
     from ..report.page.page_data import page_data
-    from ..report.page.render import render_page
+    from ..report.page.render import render_page, render_svg
     from ..run.bundle import Bundle
     from .line.output import echo_json
 
-    place = Path(f"{bundle.resolve().name}.html") if output is None else output
-    check_file_place(place, "the page", (".html", ".htm"))
+    suffix = ".html" if drawing is None else ".svg"
+    place = Path(f"{bundle.resolve().name}{suffix}") if output is None else output
+    check_file_place(place, "the page" if drawing is None else "the drawing", (suffix,))
     data = page_data(Bundle.load(bundle, trust=trust))
-    write_file(place, render_page(data))
+    write_file(place, render_page(data) if drawing is None else render_svg(data, drawing))
     if out.as_json:
         echo_json(data)
     else:

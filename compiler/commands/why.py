@@ -20,9 +20,9 @@ QUIET = "Print only the plan and the change with the largest gain."
 
 
 @click.command("why", short_help="Explain why operators are not on an accelerator.")
-@click.argument("model", type=FILE)
+@click.argument("model", type=FILE, metavar="MODEL|BUNDLE")
 @click.argument("node", required=False, default="", metavar="[NODE|OPERATOR]")
-@target_option()
+@target_option(required=False)
 @shape_option
 @bucket_option
 @click.option("--device", metavar="NAME", help=DEVICE, shell_complete=complete_devices)
@@ -33,7 +33,7 @@ QUIET = "Print only the plan and the change with the largest gain."
 def why_command(
     model: Path,
     node: str,
-    target: str,
+    target: str | None,
     shapes: Sequence[str],
     bucket: str | None,
     device: str | None,
@@ -45,7 +45,14 @@ def why_command(
 
     With the name of a node (as in the file), a tensor or an operator: what every device says of it. Changes are tried, not
     guessed: a rewrite, another dtype, a size, a frozen input, or a line of the target's table; then the model is planned again.
+
+    Of a BUNDLE whose number formats were chosen: why operators stayed in fp32, and what they would be in other forms.
     """
+    if model.is_dir():
+        return _forms(model, node, out)
+    if target is None:
+        context = click.get_current_context()
+        raise click.MissingParameter(ctx=context, param=next(one for one in context.command.params if one.name == "target"))
     from ..explain.as_json import as_json
     from ..explain.explain_model import explain_model
     from ..hw.buckets import bucket_shapes
@@ -63,4 +70,18 @@ def why_command(
         from ..report.why import print_why
 
         print_why(facts, source_of(machine), out.verbose, out.quiet)
+    return 0
+
+
+def _forms(folder: Path, node: str, out: Output) -> int:
+    from ..explain.bundle_forms import forms_of_bundle
+    from ..run.bundle import Bundle
+
+    facts = forms_of_bundle(Bundle.load(folder).manifest, node, str(folder))
+    if out.as_json:
+        echo_json(facts)
+    else:
+        from ..report.units import print_forms
+
+        print_forms(facts, out.verbose)
     return 0

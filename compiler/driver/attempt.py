@@ -27,7 +27,6 @@ from ..reference.recall import Recalling
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
 from ..watch.verify_each import PassVerifier
-from .chosen_precision import ChosenPrecision
 from .constraints import SettingsOfSegment
 from .describe import describe
 from .feeds import feeds_of
@@ -35,11 +34,12 @@ from .find_fault import find_fault, suspected_devices, unjudged_devices
 from .job import Job
 from .judge_bundle import Judged, judge_bundle
 from .optimiser_faults import Refused, find_optimiser_faults
-from .pruned import Pruned
 from .result import CompileResult
 from .route_around import notes_of
 from .search import Log, attempted
 from .search_budget import Meter
+from .smaller.chosen_precision import ChosenPrecision
+from .smaller.pruned import Pruned
 from .stages import Stages
 from .state import State
 from .verdict import Accepted, Fault, Inaccurate, Inexact, Misoptimised, OverLimit, Rejected, Verdict

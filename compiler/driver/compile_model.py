@@ -32,18 +32,18 @@ from ..surgery.user_pass import UserPass
 from ..verify.expected import check_asked
 from ..verify.required import requirement_of
 from ..watch.verify_each import PassVerifier
-from .accuracy_rounds import chosen_within, exhausted
 from .advise import Advisor
 from .attempt import Attempt
-from .chosen_precision import ChosenPrecision, check_with
 from .constraints import Constraints
 from .job import Job, Progress
-from .pruned import check_pruned_with
-from .pruned import prune as prune_job
 from .result import CompileResult
 from .search import Log
 from .search import search as search_for
 from .search_budget import Meter, SearchBudget
+from .smaller.accuracy_rounds import chosen_within, exhausted
+from .smaller.chosen_precision import ChosenPrecision, check_with
+from .smaller.pruned import check_pruned_with
+from .smaller.pruned import prune as prune_job
 from .state import State
 from .verdict import AccuracyMissed
 from .write_after import Stopped, check_model_place, write_after

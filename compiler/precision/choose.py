@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -22,6 +23,7 @@ from ...passes.precision.choose_forms import (
     form_question,
 )
 from ...passes.precision.form_costs import Copies, WrittenCopy
+from ...passes.precision.preferences import with_preferences
 from ...passes.precision.quantise import quantise
 from ...passes.precision.relax_forms import no_choice
 from ...passes.precision.scales import Range
@@ -47,6 +49,8 @@ ROUNDS = 6
 """Choices that are measured as a whole, at most."""
 MOST = 1e3
 """A loss that no model has."""
+KEPT_EVERY = 16
+"""Losses that are measured before those known are kept: what is cut short goes on from there."""
 NEAR = 1.1
 """Limits on the sum of losses closer than this factor are not told apart."""
 Rules = tuple[Sequence[Rewrite], Mapping[str, Sequence[Rewrite]]]
@@ -91,15 +95,19 @@ def choose(
     stated = aimed_at(question, form_problem(question, copies, losses), objective)
 
     def made(choice: FormChoice, cosine: float, most: float) -> MeasuredChoice:
-        rows = UnitTable(question, *stated, losses, choice, most).rows()
+        rows = UnitTable(question, stated, losses, choice, most).rows()
         return MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=rows)
 
-    best = _best(question, judge, lambda most: choose_forms(question, stated, most, objective), least)
-    if best is not None:
-        return made(*best)
+    for strict in (True, False):
+        asked_of = with_preferences(question, stated, losses, strict)
+        best = _best(question, judge, partial(choose_forms, question, asked_of, objective=objective), least)
+        if best is not None:
+            return made(*best)
+        if asked_of is stated:
+            break
     floats = choose_forms(question, floats_alone(stated), 0.0, objective)
     if floats is None:
-        told = no_choice(question, stated, _most_loss(least))
+        told = no_choice(question, asked_of, _most_loss(least))
         raise infeasible(told, lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
     return made(floats, 1.0, 0.0)
 
@@ -150,6 +158,8 @@ def _losses(question: FormQuestion, judge: Judge, copies: Copies, key: str) -> L
         if name not in kept:
             with doing(f"measuring what units lose in other forms ({number} of {len(wanted)})"):
                 kept[name] = judge.loss(written)
+            if number % KEPT_EVERY == 0:
+                keep_losses(key, kept)
         found[unit, form] = kept[name]
     keep_losses(key, kept)
     return found

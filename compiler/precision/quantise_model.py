@@ -26,6 +26,7 @@ from ..load.bind_shapes import real_inputs
 from ..load.load_model import LoadedModel
 from ..load.source import MemoryModel
 from ..load.weights import model_bytes
+from ..pipeline.rows import products_in_rows
 from ..pipeline.run_passes import Stage, run_passes
 from ..pipeline.work import Work
 from ..plan.plan_model import start
@@ -81,6 +82,8 @@ def quantise_model(
     data = None if request.data is None else open_data(request.data, input_types(loaded.proto))
     run_passes(work, stage, until=SIMPLE)
     graph = work.graph
+    if request.precision != "fp16":
+        products_in_rows(work, without)
     split, ranges, calibration = None, dict[str, Range](), None
     if data is not None:
         with stage("calibrate"):

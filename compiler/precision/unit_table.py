@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from ...passes.graph.graph import Graph
 from ...passes.graph.node import Node
-from ...passes.precision.choose_forms import FLOAT, FormChoice, FormQuestion, Losses, OptionForms
-from ...passes.precision.why_float import NOT_WRITTEN, no_other_form
-from ...passes.solve.problem import Problem
+from ...passes.precision.choose_forms import FLOAT, FormChoice, FormQuestion, Losses, Stated
+from ...passes.precision.why_float import NOT_WRITTEN, no_other_form, place
 from ...targets.model import Target
-from ...targets.precision import FORMS, Form, FormName
+from ...targets.precision import FORMS, Form, FormName, Prefer
+from ...targets.quantised.forms_on import choices_on
 from ..bundle.precision_record import FormRecord, UnitRecord
 from ..quantities import percent, time
 
@@ -25,8 +25,7 @@ class UnitTable:
     """Of a choice."""
 
     question: FormQuestion
-    problem: Problem
-    names: OptionForms
+    stated: Stated
     losses: Losses
     choice: FormChoice
     most: float
@@ -34,7 +33,7 @@ class UnitTable:
 
     def rows(self) -> tuple[UnitRecord, ...]:
         """Largest gains of time first, then of bytes."""
-        return tuple(sorted((self._row(unit) for unit in range(len(self.problem.units))), key=_gain))
+        return tuple(sorted((self._row(unit) for unit in range(len(self.stated[0].units))), key=_gain))
 
     def _row(self, unit: int) -> UnitRecord:
         nodes = [self.question.asked.nodes[k] for k in self.question.units[unit]]
@@ -48,15 +47,15 @@ class UnitTable:
     def _forms(self, unit: int) -> dict[FormName, FormRecord]:
         """All of a unit, the most exact first; of a form on several devices the fastest, or the one that was chosen."""
         found: dict[FormName, FormRecord] = {}
-        for device, row in enumerate(self.names[unit]):
+        for device, row in enumerate(self.stated[1][unit]):
             for number, name in enumerate(row):
-                option = self.problem.units[unit].options[device][number]
+                option = self.stated[0].units[unit].options[device][number]
                 made = FormRecord(
                     form=name,
-                    device=self.problem.devices[device],
+                    device=self.stated[0].devices[device],
                     loss=_rounded(self.losses.get((unit, name), 0.0)),
                     seconds=_rounded(option.seconds),
-                    weight_bytes=self.problem.units[unit].stored(option),
+                    weight_bytes=self.stated[0].units[unit].stored(option),
                 )
                 here = self.choice.units[unit] == name and self.choice.solution.assignment[unit] == device
                 before = found.get(name)
@@ -65,7 +64,7 @@ class UnitTable:
         return {name: found[name] for name in FORMS if name in found}
 
     def _is_chosen(self, unit: int, row: FormRecord) -> bool:
-        chosen = self.problem.devices[self.choice.solution.assignment[unit]]
+        chosen = self.stated[0].devices[self.choice.solution.assignment[unit]]
         return self.choice.units[unit] == row.form and row.device == chosen
 
     def _because(self, unit: int, nodes: list[Node], forms: Mapping[FormName, FormRecord]) -> str:
@@ -74,7 +73,17 @@ class UnitTable:
         others = [row for name, row in forms.items() if name != FLOAT]
         if not others:
             return no_other_form(self.question.asked.graph, nodes[0], self.question.asked.target)
-        return "; ".join(self._against(row, forms.get(FLOAT)) for row in others)
+        return "; ".join(self._line(unit, row) or self._against(row, forms.get(FLOAT)) for row in others)
+
+    def _line(self, unit: int, row: FormRecord) -> str:
+        """Where a `prefer` line bounds its loss."""
+        device = next(one for one in self.question.asked.target.devices if one.name == row.device)
+        graph, nodes = self.question.asked.graph, (self.question.asked.nodes[k] for k in self.question.units[unit])
+        for line in (choice.line for node in nodes for choice in choices_on(device, graph.view(node)) if choice.form.name == row.form):
+            if isinstance(line, Prefer) and line.most_loss is not None and row.loss > line.most_loss:
+                most = f"{line.most_loss * 100:.6g} %"
+                return f"{row.form} loses {_loss(row.loss)}, and the target prefers it up to {most} ({place(line.origin)})"
+        return ""
 
     def _against(self, row: FormRecord, floats: FormRecord | None) -> str:
         used = sum(self.losses.get((unit, name), 0.0) ** 2 for unit, name in enumerate(self.choice.units))

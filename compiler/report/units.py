@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from ..quantities import count, percent, size, time
-from .layout import print_table, say, short
+from .layout import console, print_table, say, short
 
 MOST = 5
 """Rows unless everything is to be printed."""
@@ -42,3 +42,34 @@ def cells(unit: Facts) -> tuple[str, ...]:
     if floats is not None and floats is not chosen:
         times, sizes = f"{time(floats['seconds'])} -> {times}", f"{size(floats['weight_bytes'])} -> {sizes}"
     return f"{name}{more}", f"{unit['chosen']} on {chosen['device']}", percent(chosen["loss"]), times, sizes
+
+
+def print_forms(facts: Facts, verbose: bool) -> None:
+    """The screen of `autoglmc why BUNDLE`. facts: what `forms_of_bundle` returns."""
+    screen = console()
+    units = facts["units"]
+    if not facts["asked"]:
+        say(screen, "bundle", [f"{facts['bundle']} for {facts['target']}: {count(len(units), 'unit')} in fp32"])
+        for because, names in _alike(units).items():
+            more = f" and {len(names) - MOST} more (-v)" if len(names) > MOST and not verbose else ""
+            say(screen, "in fp32", [f"{', '.join(names if verbose else names[:MOST])}{more}", f"because {because}"])
+        return
+    for unit in units if verbose else units[:MOST]:
+        names = unit["operators"] if verbose else unit["operators"][:MOST]
+        say(screen, "operator", [f"{unit['kind']}  {', '.join(map(short, names))}"])
+        say(screen, "form", [unit["chosen"]] + ([f"because {unit['because']}"] if unit["because"] else []))
+        if unit["forms"]:
+            rows = [
+                (one["form"], one["device"], percent(one["loss"]), time(one["seconds"]), size(one["weight_bytes"])) for one in unit["forms"]
+            ]
+            print_table(screen, ("form", "device"), ("loss", "time", "weights"), rows)
+    if len(units) > MOST and not verbose:
+        say(screen, "", [f"and {count(len(units) - MOST, 'more unit')} (-v)"], style="dim")
+
+
+def _alike(units: Sequence[Facts]) -> dict[str, list[str]]:
+    """Names of operators by why they are in fp32."""
+    found: dict[str, list[str]] = {}
+    for unit in units:
+        found.setdefault(unit["because"], []).extend(f"{unit['kind']} {short(name)}" for name in unit["operators"])
+    return found

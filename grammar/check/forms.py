@@ -1,5 +1,5 @@
 """HW0512 to HW0514 about `prefer`, `keep` and `weights`: lines that apply to nothing, that an earlier line hides, that contradict one
-another, and those that nothing uses yet.
+another, and those that count only where forms are chosen.
 
 Said of lines of the target's own files, as for other statements; a table serves many devices.
 """
@@ -31,11 +31,6 @@ def check_forms(target: Target, context: Context) -> None:
     """Reports each line once, though one of the target's `precision` is about several devices."""
     if context.report.broken or any(found.severity == "error" for found in context.report.found):
         return
-    for limit in target.limits:
-        if limit.kind == "accuracy" and limit.subject != "cosine":
-            message = f"`accuracy {limit.subject}` has no effect yet: no sample has a label to be right or wrong about"
-            help = "`accuracy cosine` is measured of every bundle; `--calibration-data` says how often the first class stays the same"
-            context.report.add("info", "HW0514", context.spans[f"limits.accuracy.{limit.subject}"], message, help)
     said: Counter[Origin] = Counter()
     about: Counter[Origin] = Counter()
     for one in target.devices:
@@ -43,7 +38,7 @@ def check_forms(target: Target, context: Context) -> None:
         about.update(line.origin for line in lines)
     for device in target.devices:
         first: dict[Origin, Message] = {}
-        for found in (*_device(device), *_not_yet(device)):
+        for found in (*_device(device), *_choice_alone(device)):
             first.setdefault(found[2], found)
         for severity, code, origin, message, help, other in first.values():
             said[origin] += 1
@@ -131,12 +126,9 @@ def _form(line: Line) -> FormName:
     return ("w4" if BITS[line.dtype] == 4 else "w8") if isinstance(line, WeightFormat) else line.form
 
 
-def _not_yet(device: Device) -> Found:
-    """What only the choice of forms uses, or not even that: it is said, so that nobody takes every plan to keep to it."""
-    chosen, help = "counts only where forms are chosen", "compile with `--precision auto --calibration-data …`"
-    for line in device.precision.prefers:
-        message = f"`prefer {line.form}` has no effect yet: forms are chosen by time and loss alone"
-        yield "info", "HW0514", line.origin, message, "`keep` is used, and so are limits on `accuracy cosine`", None
+def _choice_alone(device: Device) -> Found:
+    """What only the choice of forms uses: it is said, so that nobody takes every plan to keep to it."""
+    chosen, help = "counts only where forms are chosen", "compile with `--calibration-data …`"
     for stored in device.weights:
         yield "info", "HW0514", stored.origin, f"`weights {stored.dtype}` {chosen}", help, None
     for kept in device.precision.keeps:

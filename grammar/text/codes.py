@@ -68,7 +68,7 @@ CODES: Mapping[str, Code] = {
     "HW0511": Code("info", "A rule replaces a built-in rule of the same name."),
     "HW0512": Code("warning", "A line without effect: it repeats what already holds, or depends on something that is missing."),
     "HW0513": Code("warning", "A statement without effect: nothing that is planned, predicted or checked depends on it."),
-    "HW0514": Code("info", "A statement that nothing uses yet, or only where a compilation is given more than the model."),
+    "HW0514": Code("info", "A statement that only a compilation uses that is given more than the model, as calibration data."),
     "HW0701": Code("error", "A measured rate above the peak of the device: no operator computes faster than what it runs on."),
     "HW0702": Code("warning", "A measured rate above the bandwidth of the memory, of work that no cache holds."),
     "HW0703": Code("warning", "A line of a calibration that is never reached: an earlier one applies wherever it would."),

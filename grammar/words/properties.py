@@ -240,8 +240,8 @@ _LIMITS: Mapping[str, Property] = {
     ),
     "accuracy": Property(
         "accuracy cosine >= 0.999;",
-        "Measured cosine similarity of every output. Or `accuracy top1 drop <= 1 %`: the share of samples whose first class is right with "
-        "the float model, less the share with the bundle.",
+        "Measured cosine similarity of every output. Or `accuracy top1 drop <= 1 %`: the share of held-out samples of calibration data "
+        "whose first class is not that of the float model.",
         "plain number",
         (NumberField("value", "cosine", most=1.0), NumberField("value", "top1 drop", "share", zero=True, most=1.0, sign="<=")),
         words=("cosine", "top1 drop"), sign=">=",

@@ -31,6 +31,8 @@ FORMS = CARRIES | {INTO, OUT}
 """A unit of more than one node has one of these."""
 ABSORBED = ("Relu", "Clip")
 """What the quantisation behind it can do as well."""
+OPEN = ("MatMul", "Gemm")
+"""Products that may leave integers by themselves."""
 MOST = 32
 """Members of a unit; a longer run of operators between two quantisations is not a unit."""
 AnswerRow = tuple[Answer, ...]
@@ -123,6 +125,18 @@ def agree(
     return tuple(settled)
 
 
+def _computed_in(graph: Graph, device: Device, unit: QuantisedUnit) -> str:
+    """The dtype that the unit is quantised to, if it is one: what its last operator writes; of a product that a runtime which runs
+    everything computes in integers and writes in floats (onnxruntime's MatMulIntegerToFloat and QGemm), what its first operand is."""
+    root = unit.members[-1]
+    if unit.whole:
+        return graph.tensor(root.outputs[0]).dtype
+    made = {node.outputs[0]: node for node in unit.members if node.kind == OUT}
+    if root.kind in OPEN and takes_all(device) and all(name in made for name in root.inputs if name):
+        return graph.tensor(made[root.inputs[0]].inputs[0]).dtype
+    return ""
+
+
 def ties(graph: Graph, nodes: Sequence[Node]) -> list[tuple[int, int]]:
     """The edges that hold quantised units together: from each member to its only reader."""
     number = {id(node): k for k, node in enumerate(nodes)}
@@ -138,11 +152,11 @@ def _settle(
 ) -> Sequence[Answer]:
     """Answers of one device for all members: computed in integers, as they stand, or refused for one member's sake."""
     integers = integer_dtypes(device)
-    dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
-    if unit.whole and dtype in integers and (not takes_all(device) or _each_quantised(graph, unit)):
-        seen = [node if node.kind in (INTO, OUT) else view_of(graph, node, unit) for node in unit.members]
+    dtype = _computed_in(graph, device, unit)
+    if dtype in integers and (not takes_all(device) or _each_quantised(graph, unit)):
+        seen = [node if node.kind in (INTO, OUT) else view_of(graph, node, unit, dtype) for node in unit.members]
         inside = [
-            candidates.ask_as(node, view, device, view_of(graph, node, unit, stored=True))
+            candidates.ask_as(node, view, device, view_of(graph, node, unit, dtype, stored=True))
             for node, view in zip(unit.members, seen, strict=True)
             if isinstance(view, OperatorView)
         ]
@@ -200,11 +214,11 @@ def either_sign(device: Device) -> Device:
     return replace(device, supports=(*device.supports, *added)) if added else device
 
 
-def view_of(graph: Graph, node: Node, unit: QuantisedUnit, *, stored: bool = False) -> OperatorView:
-    """The operator as an integer device sees it: operands and result in the dtypes they are quantised to, a dequantised constant as the
-    constant. int32 (a bias) counts as the dtype of the result, or with `stored` as what it takes in memory; what is not quantised inside as
-    quantised by one scale."""
-    dtype = graph.tensor(unit.members[-1].outputs[0]).dtype
+def view_of(graph: Graph, node: Node, unit: QuantisedUnit, dtype: str = "", *, stored: bool = False) -> OperatorView:
+    """The operator as a device sees it that computes in the integers `dtype`, by default those that the unit writes: operands and result in
+    the dtypes they are quantised to, a dequantised constant as the constant. int32 (a bias) counts as `dtype`, or with `stored` as what it
+    takes in memory; what is not quantised inside as quantised by one scale."""
+    dtype = dtype or graph.tensor(unit.members[-1].outputs[0]).dtype
     sources = {member.outputs[0]: graph.tensor(member.inputs[0]) for member in unit.members if member.kind == OUT}
     quantising = {member.outputs[0]: member for member in unit.members if member.kind == OUT}
     quantising |= {member.inputs[0]: member for member in unit.members if member.kind == INTO}

@@ -6,9 +6,10 @@ A form other than the model's own adds to the loss of the whole model. Losses ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ...targets.model import Target
 from ...targets.operator_view import TensorView
 from ...targets.precision import FORMS, Form, FormName
 from ..place.candidates import Implementation
@@ -30,6 +31,8 @@ OF_ONE_REQUEST = (OVERLAP, THROUGHPUT)
 """Objectives for which forms are chosen as for latency."""
 SECONDS = 5.0
 """Of the solver's deterministic clock."""
+Changes = Callable[[TensorView], tuple[tuple[tuple[float | None, ...], ...], ...]]
+"""Seconds of a tensor on each device, from each form of HELD into each."""
 OptionForms = list[list[list[FormName]]]
 """By unit, device and option."""
 Stated = tuple[Problem, OptionForms]
@@ -124,14 +127,15 @@ def _offered_names(offered: UnitForms, tensor: str) -> frozenset[tuple[str, Form
 
 def form_problem(question: FormQuestion, copies: Copies, losses: Losses) -> Stated:
     """The problem, and for every unit and device the form of each option."""
-    plain, crossing = build_problem(question.asked, question.units, ()), route_times(question.asked.target)
+    target = question.asked.target
+    plain, crossing, changes = build_problem(question.asked, question.units, ()), route_times(target), _changes(target)
     units, names = [], []
     for number, unit in enumerate(plain.units):
         rows = [_options(question, copies, losses, number, column, unit) for column in range(len(plain.devices))]
         names.append([[name for name, _ in row] for row in rows])
         options = tuple(tuple(option for _, option in row) for row in rows)
         units.append(replace(unit, seconds=tuple(row[0].seconds if row else None for row in options), options=options))
-    return replace(plain, units=tuple(units), nets=tuple(_in_forms(question, net, crossing) for net in plain.nets)), names
+    return replace(plain, units=tuple(units), nets=tuple(_in_forms(question, net, crossing, changes) for net in plain.nets)), names
 
 
 def limited(stated: Stated, most_loss: float) -> Problem:
@@ -209,19 +213,28 @@ def _by_name(forms: Iterable[Form]) -> dict[FormName, Form]:
     return found
 
 
-def _in_forms(question: FormQuestion, net: Net, crossing: RouteTimes) -> Net:
+def _in_forms(question: FormQuestion, net: Net, crossing: RouteTimes, changes: Changes) -> Net:
     """A tensor of floats that may be held in other dtypes."""
     tensor = question.asked.graph.tensor(net.tensor)
     if tensor.dtype != "fp32" or tensor.const:
         return net
     in_form = tuple(crossing(replace(tensor, dtype=dtype)) for dtype in HELD)
     least = tuple(tuple(_least([form[a][b] for form in in_form]) for b in range(len(net.seconds))) for a in range(len(net.seconds)))
-    return replace(net, seconds=least, in_form=in_form, recode=_changes(question, tensor))
+    return replace(net, seconds=least, in_form=in_form, recode=changes(tensor))
 
 
-def _changes(question: FormQuestion, tensor: TensorView) -> tuple[tuple[tuple[float | None, ...], ...], ...]:
-    target = question.asked.target
-    return tuple(tuple(tuple(change_seconds(target, d, tensor, f, g) for g in HELD) for f in HELD) for d in target.devices)
+def _changes(target: Target) -> Changes:
+    """Remembered by shapes."""
+    known: dict[tuple[int | None, ...] | None, tuple[tuple[tuple[float | None, ...], ...], ...]] = {}
+
+    def changes(tensor: TensorView) -> tuple[tuple[tuple[float | None, ...], ...], ...]:
+        if tensor.shape not in known:
+            known[tensor.shape] = tuple(
+                tuple(tuple(change_seconds(target, d, tensor, f, g) for g in HELD) for f in HELD) for d in target.devices
+            )
+        return known[tensor.shape]
+
+    return changes
 
 
 def _least(values: Sequence[float | None]) -> float | None:

@@ -62,6 +62,16 @@ def operands_of(graph: Graph, node: Node) -> Operands:
     return Operands((), weights, bias, tuple(k for k in floats if k not in weights and k != bias))
 
 
+def leaves_floats(graph: Graph, node: Node) -> bool:
+    """Whether onnxruntime's CPU computes the product in integers and writes it in floats, which spares a rounding: MatMulIntegerToFloat,
+    and QGemm with its bias in int32. Not where an Add of a constant follows: it first joins the two to a Gemm whose bias is in floats."""
+    if node.kind == "Gemm":
+        bias = node.inputs[BIASES["Gemm"]] if len(node.inputs) > BIASES["Gemm"] else ""
+        return not bias or _adds_plainly(graph, node, BIASES["Gemm"])
+    adds = (user for name in node.writes for user in graph.users(name) if user.kind == "Add")
+    return node.kind == "MatMul" and not any(name in graph.constants for user in adds for name in user.inputs)
+
+
 def moves(graph: Graph, node: Node) -> bool:
     """Whether its results are values of its operands."""
     if node.domain or node.operator not in MOVES:

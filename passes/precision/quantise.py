@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import onnx
 
 from ...targets.dtypes import ELEMENT
@@ -27,7 +28,7 @@ from .stored_weights import constants_beside, weights_alone
 from .weights import Weight
 
 HALF = "fp16"
-GATHERED = ("/scales", "/fp32", "/result")
+GATHERED = ("/scales", "/fp32", "/result", "/factors")
 """What follows an operator's name in those of the operators that make rows of integers from its table."""
 
 
@@ -80,7 +81,7 @@ class _Writer:
         self._new.append(twin)
         if form.quantised or form.name == HALF:
             for k, name in enumerate(node.outputs):
-                if name and self.graph.tensor(name).dtype == "fp32":
+                if name and self.graph.tensor(name).dtype == "fp32" and not (form.float_results and self._floats_alone(name)):
                     self._write_result(twin, k, form.activations if form.quantised else HALF, kept)
         self.graph.replace(node, self._new, kept)
 
@@ -148,10 +149,14 @@ class _Writer:
         rows.name = node.name  # reports and costs of forms find it by that
         scales = graph.node("Gather", [scale, node.inputs[1]], axis=0, hint=f"{table}_scales")
         real = graph.node("Cast", [rows.outputs[0]], to=ELEMENT["fp32"], hint=f"{table}_fp32")
-        result = graph.node("Mul", [real.outputs[0], scales.outputs[0]], hint=f"{node.outputs[0]}_rows")
-        for part, suffix in zip((scales, real, result), GATHERED, strict=True):
+        factors, cast = scales.outputs[0], []
+        if weight.scale.dtype == np.float16:
+            cast = [graph.node("Cast", [factors], to=ELEMENT["fp32"], hint=f"{table}_scales_fp32")]
+            factors = cast[0].outputs[0]
+        result = graph.node("Mul", [real.outputs[0], factors], hint=f"{node.outputs[0]}_rows")
+        for part, suffix in zip((scales, real, result, *cast), GATHERED, strict=False):
             part.name = node.name and node.name + suffix
-        self._new += [rows, scales, real, result]
+        self._new += [rows, scales, real, *cast, result]
         return result.outputs[0]
 
     # ---- what is written -----------------------------------------------------------------------------------------
@@ -168,6 +173,10 @@ class _Writer:
         self._stored[name, dtype] = made if dtype == HALF else self._converted(name, made, dtype)
         if name in self._in_floats:
             kept[name] = self._back(name, dtype)
+
+    def _floats_alone(self, name: str) -> bool:
+        """Whether nobody reads the tensor in another dtype, nor a function of it that its quantisation stands for."""
+        return name not in self.absorbed and all(self._reads_floats(user, name) for user in self.graph.users(name))
 
     def _read_in_floats(self, name: str) -> bool:
         return self.graph.is_output(name) or any(self._reads_floats(user, name) for user in self.graph.users(name))

@@ -9,7 +9,7 @@ from ..graph.graph import Graph
 from ..graph.node import Node
 from .operators import channel_axis, inner_axis, operands_of, weight_operands
 from .scales import SMALLEST
-from .weights import Weight, bias_of, in_blocks, least_scale_for, per_channel
+from .weights import Weight, bias_of, in_blocks, in_rows, least_scale_for, per_channel
 
 
 def constants_beside(graph: Graph, node: Node, form: Form, input_scale: float) -> dict[int, Weight]:
@@ -35,9 +35,10 @@ def weights_alone(graph: Graph, node: Node, form: Form) -> dict[int, Weight]:
         inner = inner_axis(graph, node, k)
         if form.block and inner is not None:
             found[k] = in_blocks(_value(graph, node, k), inner, form.block, form.weights)
+        elif node.operator == "Gather":
+            found[k] = in_rows(_value(graph, node, k), form.weights)
         else:
-            axis = 0 if node.operator == "Gather" else channel_axis(graph, node, k)
-            found[k] = per_channel(_value(graph, node, k), axis, form.weights)
+            found[k] = per_channel(_value(graph, node, k), channel_axis(graph, node, k), form.weights)
     return found
 
 

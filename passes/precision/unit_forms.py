@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ...targets.model import Device, Target
 from ...targets.precision import FORMS, Form, FormName
@@ -11,7 +12,7 @@ from ...targets.support import takes_all
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .eligible import writable
-from .operators import moves, operands_of
+from .operators import leaves_floats, moves, operands_of
 
 UnitForms = Mapping[str, Mapping[str, tuple[Form, ...]]]
 
@@ -111,6 +112,8 @@ def _is_integer(forms: Mapping[str, Form], node: Node) -> bool:
 
 def _forms(graph: Graph, node: Node, device: Device) -> tuple[Form, ...]:
     forms = tuple(choice.form for choice in choices_on(device, graph.view(node)) if writable(graph, node, choice.form))
+    if takes_all(device) and leaves_floats(graph, node):
+        forms = tuple(replace(form, float_results=form.quantised) for form in forms)
     if takes_all(device) and _is_table(graph, node) and not any(form.name == "w8" for form in forms):
         return (*forms, FORMS["w8"])
     return forms

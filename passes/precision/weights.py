@@ -33,6 +33,18 @@ def per_channel(values: np.ndarray, axis: int | None, dtype: str, least_scale: n
     return Weight(quantised(values, along.astype(np.float64), 0, dtype), scale, axis, 0, dtype)
 
 
+def in_rows(values: np.ndarray, dtype: str) -> Weight:
+    """A matrix with a scale for each row, in fp16 where all scales are normal numbers of it: a table of embeddings has as many as words."""
+    found = per_channel(values, 0, dtype)
+    half = np.finfo(np.float16)
+    if not found.scale.size or found.scale.min() < half.tiny or found.scale.max() > half.max / 2:
+        return found
+    largest = np.abs(values.astype(np.float64)).max(axis=1) / limits(dtype)[1]
+    scale = found.scale.astype(np.float16)
+    scale = np.where(scale < largest, np.nextafter(scale, np.float16(np.inf)), scale)  # or the largest of a row is cut off
+    return Weight(quantised(values, scale.astype(np.float64)[:, None], 0, dtype), scale, 0, 0, dtype)
+
+
 def in_blocks(values: np.ndarray, axis: int, block: int, dtype: str) -> Weight:
     """A scale for each run of `block` elements along the axis; the last run may be shorter."""
     moved = np.moveaxis(values.astype(np.float64), axis, -1)

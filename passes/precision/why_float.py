@@ -9,7 +9,7 @@ from ...targets.precision import FORMS, Keep
 from ...targets.quantised.forms_on import Choice, choices_on
 from ..graph.graph import Graph
 from ..graph.node import Node
-from .eligible import first_opset_of, writable
+from .eligible import FLOATS_ONLY, first_opset_of, writable
 from .operators import NEVER
 
 NOT_WRITTEN = "it is not written in"
@@ -31,6 +31,8 @@ def no_other_form(graph: Graph, node: Node, target: Target) -> str:
     names = ", ".join(name for name in FORMS if name in others)
     if node.operator in NEVER:
         return f"{kind} has no integer form that is known here: it takes more than one step inside"
+    if node.operator in FLOATS_ONLY and others == {"fp16"}:
+        return f"{kind} adds up many numbers, which halves are too coarse for: it stays in fp32 in every compilation"
     needed = max(first_opset_of(FORMS[name]) for name in others)
     if not any(writable(graph, node, FORMS[name]) for name in others):
         if graph.newest < needed:

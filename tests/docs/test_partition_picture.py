@@ -45,3 +45,11 @@ def test_the_readme_says_what_the_picture_shows(result: autoglmc.CompileResult) 
     plan, host, greedy = (result.as_json()["latency"][key] for key in ("predicted", "all_host", "greedy"))
     assert "twice as fast as the CPU alone" in text and 1.95 < host / plan < 2.15
     assert "1.4 times as fast as giving the NPU all that it can run" in text and 1.35 < greedy / plan < 1.45
+
+
+@pytest.mark.parametrize(("drawing", "file"), [("timeline", "timeline.svg"), ("memory", "arena.svg")])
+def test_the_drawings_of_the_page_are_up_to_date(drawing: str, file: str, result: autoglmc.CompileResult, golden: Golden) -> None:
+    from autoglmc.compiler.report.page.page_data import page_data
+    from autoglmc.compiler.report.page.render import render_svg
+
+    golden(ROOT / "docs" / file, render_svg(page_data(result.bundle), drawing))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,15 +64,16 @@ class Drawing:
     right: float = WIDTH - RIGHT
 
 
-def device_colours(lanes: Iterable[str]) -> Mapping[str, str]:
-    """The class of each device's colour."""
-    return {name: f"c{number % COLOURS}" for number, name in enumerate(lanes)}
+def device_colours(manifest: Mapping[str, Any]) -> Mapping[str, str]:
+    """The class of each device's colour: those that run segments first, then those that only hold tensors."""
+    names = [one["device"] for one in (*manifest["segments"], *manifest["arena"]["slots"])]
+    return {name: f"c{number % COLOURS}" for number, name in enumerate(dict.fromkeys(names))}
 
 
-def draw_timeline(data: Mapping[str, Any]) -> Drawing:
-    """Of page data's "predicted"."""
+def draw_timeline(data: Mapping[str, Any], colours: Mapping[str, str]) -> Drawing:
+    """Of page data's "predicted"; colours: of devices."""
     lanes, seconds = data["lanes"], data["seconds"] or 1.0
-    colours, scale = device_colours(lanes), (WIDTH - LEFT - RIGHT) / seconds
+    scale = (WIDTH - LEFT - RIGHT) / seconds
     spans, boxes = data["spans"], []
     for span in spans[:MOST]:
         lasts = span["end"] - span["begin"]
@@ -86,9 +87,8 @@ def draw_timeline(data: Mapping[str, Any]) -> Drawing:
     return Drawing("Predicted schedule", height + AXIS, boxes, rows, ticks, max(len(spans) - MOST, 0))
 
 
-def draw_arena(arena: Mapping[str, Any], steps: int) -> Drawing:
+def draw_arena(arena: Mapping[str, Any], steps: int, colours: Mapping[str, str]) -> Drawing:
     """Of the manifest's "arena": time is its steps. What lies inside another tensor is drawn inside it."""
-    colours = device_colours(dict.fromkeys(slot["device"] for slot in arena["slots"]))
     ranges = [
         (slot["lifetime"], slot["offset"], slot["bytes"], colours[slot["device"]], f"{slot['tensor']} on {slot['device']}", slot["inside"])
         for slot in arena["slots"]

@@ -3,14 +3,15 @@
 /* global cytoscape, dagre, DATA, MANIFEST, DEVICES, byId, element, named, clipped, seconds, bytes, shape, plural */
 
 const [SEGMENT, KERNEL, KIND, DOMAIN, NAME, READS, WRITES] = [0, 1, 2, 3, 4, 5, 6];
-const MOST_ARRANGED = 700; // operators that the layout library arranges in well under a second
+const MOST_ARRANGED = 400; // operators that the layout library arranges in well under a second
+const PART = 1000; // operators that are drawn at once
 const MOST_LISTED = 200;
 const READABLE = 0.5; // zoom below which labels cannot be read
 const DTYPES = [...new Set([...MANIFEST.segments.map((one) => one.compute_dtype), ...DATA.tensors.map((one) => one[1])])].filter(Boolean).sort();
 const FORMS = MANIFEST.precision ? MANIFEST.precision.forms : {};
 const TIME_STEPS = 4;
 const longest = Math.max(...MANIFEST.segments.map((one) => one.predicted_seconds), 1e-30);
-const state = { segment: null, colour: "device", chosen: null, graph: null };
+const state = { segment: null, part: 0, colour: "device", chosen: null, graph: null };
 
 const colourOf = (number) => getComputedStyle(document.documentElement).getPropertyValue(`--c${number % 8}`).trim();
 const TIMES = ["#5b6673", "#4f6d9a", "#7a4fa0", "#b3262f"];
@@ -56,9 +57,10 @@ function segmentElements() {
 
 function operatorElements() {
   const segment = MANIFEST.segments[state.segment];
-  const own = operators();
+  const all = operators();
+  const own = all.slice(state.part * PART, (state.part + 1) * PART);
   const writer = new Map(own.flatMap(([number, one]) => one[WRITES].map((tensor) => [tensor, `op ${number}`])));
-  const entering = new Set(segment.inputs.map((port) => port.tensor));
+  const entering = new Set([...segment.inputs.map((port) => port.tensor), ...all.flatMap(([, one]) => one[WRITES].map((tensor) => DATA.tensors[tensor][0]))]);
   const leaving = new Set(segment.outputs.map((port) => port.tensor));
   const nodes = [];
   const edges = [];
@@ -95,36 +97,34 @@ function arranged({ nodes, edges }) {
   return Object.fromEntries(nodes.map((one) => [one.id, { x: graph.node(one.id).x, y: graph.node(one.id).y }]));
 }
 
-/** Each node a row below the last one that it reads: linear in the size of the graph, for thousands of operators. */
+/** Each node a row below the last one that it reads, and what reads nothing above its first reader: linear in the size of the graph. */
 function inRows(nodes, edges) {
   const into = new Map(nodes.map((one) => [one.id, []]));
   for (const edge of edges) into.get(edge.target).push(edge.source);
   const row = new Map();
+  for (const { id } of nodes) row.set(id, Math.max(0, ...into.get(id).map((one) => (row.get(one) ?? 0) + 1)));
+  for (const { target, source } of [...edges].reverse()) if (!into.get(source).length) row.set(source, Math.max(row.get(target) - 1, 0));
   const filled = new Map();
   const places = {};
-  const first = nodes.filter((one) => !into.get(one.id).length);
-  const later = nodes.filter((one) => into.get(one.id).length);
-  for (const { id } of [...first, ...later]) {
-    const above = into.get(id).map((one) => row.get(one) ?? 0);
-    const mine = above.length ? Math.max(...above) + 1 : 0;
-    row.set(id, mine);
+  for (const one of [...nodes.filter((each) => into.get(each.id).length), ...nodes.filter((each) => !into.get(each.id).length)]) {
+    const mine = row.get(one.id);
     const column = filled.get(mine) ?? 0;
     filled.set(mine, column + 1);
-    places[id] = { x: (column % 2 ? 1 : -1) * Math.ceil(column / 2) * 190, y: mine * 70 };
+    places[one.id] = { x: (column % 2 ? 1 : -1) * Math.ceil(column / 2) * 190, y: mine * 70 };
   }
   return places;
 }
 
-function look() {
+function look(large) {
   const css = getComputedStyle(document.documentElement);
   const [ink, faint, ground, link] = ["--ink", "--faint", "--ground", "--link"].map((one) => css.getPropertyValue(one).trim());
   const node = { label: "data(label)", width: "data(width)", height: "data(height)", "font-size": 12, "text-wrap": "wrap", "text-valign": "center", "min-zoomed-font-size": 5 };
-  const edge = { width: 1.5, "line-color": faint, "target-arrow-color": faint, "target-arrow-shape": "triangle", "arrow-scale": 0.8, "curve-style": "bezier" };
+  const edge = { width: 1.5, "line-color": faint, "target-arrow-color": faint, "target-arrow-shape": "triangle", "arrow-scale": 0.8, "curve-style": "bezier", "control-point-step-size": 110 };
   const mode = (name, colour) => ({ selector: `edge.${name}`, style: { width: 3, "line-color": colour, "target-arrow-color": colour } });
   return [
     { selector: "node", style: { ...node, shape: "round-rectangle", "background-color": ground, color: ink, "border-width": 1, "border-color": faint } },
     { selector: "node.segment, node.operator", style: { "background-color": "data(fill)", color: "#fff", "border-width": 0 } },
-    { selector: "edge", style: edge },
+    { selector: "edge", style: large ? { ...edge, width: 1, "curve-style": "haystack", "target-arrow-shape": "none" } : edge },
     { selector: "edge[label != '']", style: { label: "data(label)", "font-size": 10, color: ink, "text-wrap": "wrap", "text-background-color": ground, "text-background-opacity": 0.9, "text-background-padding": 2, "min-zoomed-font-size": 5 } },
     mode("zero_copy", "#5b6673"),
     mode("copy", "#b77900"),
@@ -145,7 +145,7 @@ function draw() {
       ...shown.nodes.map(({ css, ...data }) => ({ group: "nodes", data, classes: css, position: places[data.id] })),
       ...shown.edges.map(({ css, ...data }) => ({ group: "edges", data, classes: css })),
     ],
-    style: look(),
+    style: look(large),
     layout: { name: "preset", fit: true, padding: 24 },
     minZoom: 0.005,
     maxZoom: 3,
@@ -163,6 +163,11 @@ function draw() {
   }
   if (state.graph.zoom() < READABLE) begin(shown, places);
   byId("up").disabled = state.segment === null;
+  const parts = state.segment === null ? 1 : Math.ceil(operators().length / PART);
+  byId("parts").hidden = parts < 2;
+  byId("part").textContent = `part ${state.part + 1} of ${parts}`;
+  byId("before").disabled = state.part === 0;
+  byId("after").disabled = state.part === parts - 1;
   byId("graph-told").textContent =
     state.segment === null
       ? `${plural(MANIFEST.segments.length, "segment")} on ${plural(DEVICES.length, "device")}, ${plural(MANIFEST.handoffs.length, "handoff")}.`
@@ -194,15 +199,22 @@ function legend() {
 const segmentOf = (id) => Number(id.slice("segment ".length));
 
 function open(segment) {
-  Object.assign(state, { segment, chosen: null });
+  Object.assign(state, { segment, part: 0, chosen: null });
   byId("find").value = "";
   draw();
   list();
   details();
 }
 
+function turnTo(part) {
+  if (part === state.part) return;
+  state.part = part;
+  draw();
+}
+
 function choose(id) {
   state.chosen = id;
+  if (id.startsWith("op ")) turnTo(Math.floor(operators().findIndex(([number]) => `op ${number}` === id) / PART));
   state.graph.elements(".chosen").removeClass("chosen");
   const found = state.graph.getElementById(id).addClass("chosen");
   if (found.nonempty() && found.isNode()) {
@@ -349,12 +361,14 @@ function start() {
     draw();
     if (state.chosen) choose(state.chosen);
   });
+  byId("before").addEventListener("click", () => turnTo(state.part - 1));
+  byId("after").addEventListener("click", () => turnTo(state.part + 1));
   byId("find").addEventListener("input", list);
   const zoom = (factor) => state.graph.zoom({ level: state.graph.zoom() * factor, renderedPosition: { x: byId("graph").clientWidth / 2, y: byId("graph").clientHeight / 2 } });
   byId("zoom-in").addEventListener("click", () => zoom(1.4));
   byId("zoom-out").addEventListener("click", () => zoom(1 / 1.4));
   byId("fit").addEventListener("click", () => state.graph.fit(undefined, 24));
-  document.addEventListener("theme", () => state.graph.style(look()));
+  document.addEventListener("theme", () => state.graph.style(look(state.graph.nodes().length > MOST_ARRANGED)));
   draw();
   list();
 }

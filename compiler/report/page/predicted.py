@@ -63,5 +63,5 @@ def _holders(slots: Sequence[Any]) -> set[str]:
 
 
 def _handoff(number: int, one: HandoffRecord, step: int) -> dict[str, Any]:
-    what = f"{one.mode} {one.tensor}"
+    what = f"{one.mode.replace('_', ' ')} {one.tensor}"
     return {"lane": HANDOFFS, "kind": one.mode, "what": what, "handoff": number, "step": step, "seconds": one.seconds}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...quantities import amount, count, margin, percent, shown, size, time
 from ..printable import printable
-from .drawings import Drawing, device_colours, draw_arena, draw_places, draw_timeline
+from .drawings import device_colours, draw_arena, draw_places, draw_timeline
 from .limit_bars import limit_bars
 
 if TYPE_CHECKING:
@@ -30,31 +30,34 @@ MOST_MAPS = 12
 def render_page(data: Mapping[str, Any]) -> str:
     """The HTML of one file that needs no other: equal data, equal bytes."""
     scripts = [MAP_COMMENT.sub("\n", _text(name)) for name in SCRIPTS]
+    files = {
+        "scripts": [_markup(script) for script in scripts],
+        "digests": [_digest(script) for script in scripts],
+        "style": _markup(_text("drawing.css") + _text("page.css")),
+        "licences": [_text(name) for name in LICENCES],
+    }
+    page = _environment().get_template("page.html")
+    return page.render(data=data, m=data["manifest"], json_data=_markup(embedded(data)), **files, **_drawn(data))
+
+
+def _drawn(data: Mapping[str, Any]) -> dict[str, Any]:
     manifest = data["manifest"]
+    colours = device_colours(manifest)
     maps = [drawing for segment in manifest["segments"] for drawing in draw_places(segment)]
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            data=data,
-            m=manifest,
-            json_data=_markup(embedded(data)),
-            scripts=[_markup(script) for script in scripts],
-            digests=[_digest(script) for script in scripts],
-            style=_markup(_text("drawing.css") + _text("page.css")),
-            licences=[_text(name) for name in LICENCES],
-            limits=limit_bars(manifest["limits"]),
-            timeline=draw_timeline(data["predicted"]),
-            arena=draw_arena(manifest["arena"], len(manifest["schedule"])),
-            maps=maps[:MOST_MAPS],
-            maps_left=max(len(maps) - MOST_MAPS, 0),
-            colours=device_colours(data["predicted"]["lanes"]),
-        )
-    )
+    return {
+        "limits": limit_bars(manifest["limits"]),
+        "timeline": draw_timeline(data["predicted"], colours),
+        "arena": draw_arena(manifest["arena"], len(manifest["schedule"]), colours),
+        "maps": maps[:MOST_MAPS],
+        "maps_left": max(len(maps) - MOST_MAPS, 0),
+        "colours": colours,
+        "modes": sorted({handoff["mode"] for handoff in manifest["handoffs"]}),
+    }
 
 
-def render_drawing(drawing: Drawing) -> str:
-    """An SVG file."""
+def render_svg(data: Mapping[str, Any], which: str) -> str:
+    """A drawing of the page as an SVG file; `which` is timeline (the predicted schedule) or memory (the arena)."""
+    drawing = _drawn(data)["timeline" if which == "timeline" else "arena"]
     return _environment().get_template("drawing.svg").render(drawing=drawing, standalone=_markup(_text("drawing.css"))) + "\n"
 
 

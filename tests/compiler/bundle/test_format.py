@@ -20,7 +20,7 @@ SHAPES = {
     3: "e289372e2f82efefed29a1fec1817613ffce9ee3ae4963ac70e94715b1400813",
     4: "a6dd2198d607f50cb412ecda1d075d4f70f23e4a1414c64ec49968881ea11109",
     5: "a52d2c2bd2cacdb70e738bdd16c2b7912bc16b53e8d7d8dbe17efacbcc7f6d43",
-    6: "70c2e98eeb85112db098728c6c21814d5681152cca1c3ad2b733aa0b9254f034",
+    6: "59212290aedd34bff4dd4c1ca816af91ad3951ae7cc513d641b28797bbd31417",
 }
 """Format -> digest of the records of that format."""
 

@@ -19,7 +19,7 @@ from autoglmc.compiler import cli
 from autoglmc.compiler.activity import TimeLimit
 from autoglmc.compiler.api.compile import compile as compile_api
 from autoglmc.compiler.bundle.manifest import LimitRecord
-from autoglmc.compiler.driver.accuracy_rounds import GENTLE, HARSH, MOST_ROUNDS, looser, tighter
+from autoglmc.compiler.driver.smaller.accuracy_rounds import GENTLE, HARSH, MOST_ROUNDS, looser, tighter
 from autoglmc.compiler.driver.verdict import AccuracyMissed
 from autoglmc.compiler.errors import Infeasible, UsageError, UserError
 from autoglmc.compiler.hw.load_target import load_target

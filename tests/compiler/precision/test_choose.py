@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx
 import pytest
 from form_nets import network, network_copy, ranges, samples
@@ -36,8 +38,8 @@ def test_no_one_form_for_all_is_faster_and_as_accurate(seed: int, target: str, m
     prices: list[float] = []
     solved = choosing.choose_forms
 
-    def kept(*words: object) -> object:
-        choice = solved(*words)  # type: ignore[arg-type]
+    def kept(*words: Any, **named: Any) -> Any:
+        choice = solved(*words, **named)
         prices.append(choice.solution.price.total if choice is not None else 0.0)
         return choice
 

@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_target import make_cpu, make_device, make_link, make_target
 from small_models import parse, save
+from synthetic_measurements import view
 
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.plan.confidence import confidence_of, with_doubts
 from autoglmc.compiler.plan.limits import check_limits
 from autoglmc.compiler.plan.plan_model import PlannedModel, plan_model
-from autoglmc.targets.calibration import Calibration, Range
+from autoglmc.targets.calibrated_cost import LONGER, SLACK, outside
+from autoglmc.targets.calibration import Calibration, Measure, Range
 from autoglmc.targets.model import Limit, Target
 
 OPERATORS = ("Relu", "Sigmoid", "Tanh", "Exp", "Abs")
@@ -152,6 +154,18 @@ def test_a_kind_that_was_not_measured_is_outside_whatever_its_size() -> None:
         ("the rate for Tanh is that of other operators", ""),
         ("Exp of a kind that was not measured", "plain, measured fp16"),
     }
+
+
+@given(st.sampled_from(["operations", "elements", "bytes"]), st.floats(-6.0, 6.0))
+def test_operations_may_be_many_times_more_than_measured_and_nothing_else(measure: Measure, power: float) -> None:
+    """A loop that goes on for longer keeps its rate; more elements or bytes leave a cache, and less of anything is another regime."""
+    relu, amount = view("Relu", {"X": ((64,), False)}, ("Y", (64,))), 1e6 * 2.0**power
+    line = rate("Relu", value=1e9, measure=measure, seen=Range(1e6, 1e6))
+    most = LONGER if measure == "operations" else SLACK
+    found = outside(line, relu, amount)
+    assert (found is None) == (1e6 / SLACK <= amount <= most * 1e6)
+    assert found is None or ("larger" if amount > 1e6 else "smaller") in found.reason
+    assert LONGER > 4 * SLACK
 
 
 def test_kernels_of_one_reason_are_one_line_whatever_their_sizes() -> None:

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from ..bundle.pruning_record import PruningRecord
-from ..errors import UsageError
-from ..load.source import MemoryModel, Source
-from ..output_file import check_file_place, write_file
-from ..pipeline.run_passes import PassOptions
-from ..plan.plan_model import PlannedModel, plan_model
-from ..precision.plain_model import serialised
-from ..prune.prune_model import PrunedModel, prune_model
-from ..prune.request import PruneRequest
-from .job import Clock, Job
+from ...bundle.pruning_record import PruningRecord
+from ...errors import UsageError
+from ...load.source import MemoryModel, Source
+from ...output_file import check_file_place, write_file
+from ...pipeline.run_passes import PassOptions
+from ...plan.plan_model import PlannedModel, plan_model
+from ...precision.plain_model import serialised
+from ...prune.prune_model import PrunedModel, prune_model
+from ...prune.request import PruneRequest
+from ..job import Clock, Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from ..bundle.precision_record import PrecisionRecord
-from ..errors import UsageError
-from ..inputs.samples import Given, samples_of
-from ..load.source import MemoryModel
-from ..output_file import check_file_place, write_file
-from ..precision.plain_model import serialised
-from ..precision.quantise_model import QuantisedModel, quantise_model
-from ..precision.request import PrecisionRequest
-from .job import Job
+from ...bundle.precision_record import PrecisionRecord
+from ...errors import UsageError
+from ...inputs.samples import Given, samples_of
+from ...load.source import MemoryModel
+from ...output_file import check_file_place, write_file
+from ...precision.plain_model import serialised
+from ...precision.quantise_model import QuantisedModel, quantise_model
+from ...precision.request import PrecisionRequest
+from ..job import Job
 
 VERIFIED_ON = 8
 """Samples that a bundle is compared with its model on, besides generated inputs: those lie outside the ranges of many a model, and how two

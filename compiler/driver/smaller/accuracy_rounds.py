@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..bundle.manifest import AttemptRecord, LimitRecord
-from ..errors import Infeasible, UserError, VerifyError
-from ..precision.asked_accuracy import cosine_text, three_digits
-from ..precision.choose import least_cosine
-from ..precision.request import PrecisionRequest
+from ...bundle.manifest import AttemptRecord, LimitRecord
+from ...errors import Infeasible, UserError, VerifyError
+from ...precision.asked_accuracy import cosine_text, three_digits
+from ...precision.choose import least_cosine
+from ...precision.request import PrecisionRequest
+from ..job import Job
+from ..judge_bundle import Differs
+from ..result import CompileResult
+from ..search import Log
+from ..verdict import AccuracyMissed
 from .chosen_precision import ChosenPrecision, check_saved, choose_precision, save_quantised
-from .job import Job
-from .judge_bundle import Differs
-from .result import CompileResult
-from .search import Log
-from .verdict import AccuracyMissed
 
 MOST_ROUNDS = 6
 """Choices that are compiled, at most."""
