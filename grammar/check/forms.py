@@ -54,7 +54,7 @@ def _device(device: Device) -> Found:
         yield from _preferred(line, device)
     for kept in device.precision.keeps:
         yield from _kept(kept, device)
-    for stored in (line for line in device.weights if line.activations):
+    for stored in device.weights:
         yield from _stored(stored, device)
     for lines in (device.precision.prefers, device.precision.keeps, device.weights):
         yield from _hidden(lines)
@@ -129,7 +129,7 @@ def _form(line: Line) -> FormName:
 def _choice_alone(device: Device) -> Found:
     """What only the choice of forms uses: it is said, so that nobody takes every plan to keep to it."""
     chosen, help = "counts only where forms are chosen", "compile with `--calibration-data …`"
-    for stored in device.weights:
+    for stored in (line for line in device.weights if line.activations):
         yield "info", "HW0514", stored.origin, f"`weights {stored.dtype}` {chosen}", help, None
     for kept in device.precision.keeps:
         if kept.form in ("w8", "w4"):

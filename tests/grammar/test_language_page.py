@@ -90,8 +90,6 @@ FILLED = {
 }
 UNUSUAL = ("HW0301", "HW0303", "HW0307")
 """About numbers that are fine alone."""
-NOT_YET = {("device", "weights")}
-"""Statements that only the choice of forms uses, of which the check says so."""
 
 
 @pytest.mark.parametrize(
@@ -134,9 +132,6 @@ def test_the_example_of_a_property_is_accepted(block: str, name: str) -> None:
       limits {{ {limits} }}
     }}"""
     found = [item for item in analyse_text(text, "x.hw", rule_facts()).diagnostics if item.code not in UNUSUAL]
-    if (block, name) in NOT_YET:
-        assert [item.code for item in found] == ["HW0514"]
-        return
     assert not found, "\n".join(render(item) for item in found)
 
 

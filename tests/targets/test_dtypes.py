@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ABOUT_RUNTIMES = {
     "compiler/devices/openvino.py": "what OpenVINO computes without widening or narrowing",
     "compiler/devices/mil/elementwise.py": "what Core ML casts to",
+    "compiler/devices/mil/packed.py": "what Core ML keeps constants in",
     "compiler/devices/mil/program.py": "what Core ML takes as an input or gives as an output",
     "compiler/load/runtime_gap.py": "what hardly any kernel of onnxruntime lacks, in its own words",
     "compiler/explain/model_changes.py": "the narrower dtype that a change of the model proposes",
