@@ -230,7 +230,8 @@ def _in_integers(device: Device, view: OperatorView, environment: Environment) -
     listing = [block.origin for block in device.supports if any(same_operator(rule, view.domain, view.operator) for rule in block.rules)]
     if not listing:
         return No(f"{device.name} has no integer kernel for `{name}`", device.origin)
-    return _needs_each(device, view, dtypes, environment)
+    answer = _needs_each(device, view, dtypes, environment)
+    return Yes(dtypes[0], answer.rule) if isinstance(answer, Yes) else answer
 
 
 def takes_all(device: Device) -> bool:
