@@ -151,7 +151,7 @@ def why(
     {'npu': 33, 'gpu': 0, 'cpu': 20}
     >>> group = report.groups[0]
     >>> f"{len(group.nodes)} {group.operator} on {group.runs_on}: {group.reason}"
-    '4 Gelu on cpu: runs on npu, but costs 636 us more: compute +1.25 ms, dispatch -415 us, handoffs -200 us'
+    '4 Gelu on cpu: runs on npu, but costs 646 us more: compute +1.26 ms, dispatch -415 us, handoffs -200 us'
     """
     source, machine = source_of(model), target if isinstance(target, Target) else load_target(os.fspath(target))
     sizes, effort = sizes_of(shapes), effort_of(effort)

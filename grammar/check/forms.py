@@ -23,6 +23,7 @@ Message = tuple[Severity, str, Origin, str, str, Origin | None]
 """(severity, code, place, message, help, place of another line)"""
 Found = Iterator[Message]
 Line = Prefer | Keep | WeightFormat
+GIVE_DATA = "compile with `--calibration-data …`"
 MOST_COMPARED = 64
 """Earlier lines of a kind that a line is compared with, so that a long block takes no longer than it is."""
 
@@ -31,6 +32,10 @@ def check_forms(target: Target, context: Context) -> None:
     """Reports each line once, though one of the target's `precision` is about several devices."""
     if context.report.broken or any(found.severity == "error" for found in context.report.found):
         return
+    for limit in target.limits:
+        if limit.kind == "accuracy" and limit.subject != "cosine":
+            message = f"`accuracy {limit.subject}` is measured on calibration samples alone"
+            context.report.add("info", "HW0514", context.spans[f"limits.accuracy.{limit.subject}"], message, GIVE_DATA)
     said: Counter[Origin] = Counter()
     about: Counter[Origin] = Counter()
     for one in target.devices:
@@ -128,12 +133,12 @@ def _form(line: Line) -> FormName:
 
 def _choice_alone(device: Device) -> Found:
     """What only the choice of forms uses: it is said, so that nobody takes every plan to keep to it."""
-    chosen, help = "counts only where forms are chosen", "compile with `--calibration-data …`"
+    chosen = "counts only where forms are chosen"
     for stored in (line for line in device.weights if line.activations):
-        yield "info", "HW0514", stored.origin, f"`weights {stored.dtype}` {chosen}", help, None
+        yield "info", "HW0514", stored.origin, f"`weights {stored.dtype}` {chosen}", GIVE_DATA, None
     for kept in device.precision.keeps:
         if kept.form in ("w8", "w4"):
-            yield "info", "HW0514", kept.origin, f"`keep {kept.form}` {chosen}", help, None
+            yield "info", "HW0514", kept.origin, f"`keep {kept.form}` {chosen}", GIVE_DATA, None
 
 
 # --- what a device runs in a form, whatever the conditions say

@@ -151,7 +151,7 @@ QUANTISED: Mapping[str, Entry] = {
     "plain_weights": Entry(spell=convolved, dtypes=("float32",), opsets=(21, 24), may_end=False),
     "quantize_in_floats": Entry(spell=rounded_to_grid, dtypes=("float32",), opsets=(21, 24)),
     # in each term of the sums off by half a step of what DynamicQuantizeLinear rounds to
-    "keep_in_floats": Entry(spell=quantised_on_the_run, dtypes=("float32",), opsets=(18, 21, 24), roundings=1 << 16),
+    "keep_in_floats": Entry(spell=quantised_on_the_run, dtypes=("float32",), opsets=(18, 21, 24), roundings=1 << 17),
     "coarse_masks": Entry(spell=masked_with_its_fill, dtypes=("float32",), opsets=(18, 21, 24)),
     "dequantize_table": Entry(spell=gathered_table, dtypes=("float16", "float32"), opsets=(21, 24), may_end=False),
 }

@@ -17,6 +17,7 @@ from small_models import RELU, parse, save
 from autoglmc.compiler import cli
 from autoglmc.compiler.commands.line.failures import INTERNAL, INTERRUPTED
 from autoglmc.compiler.errors import Infeasible, ModelError
+from autoglmc.compiler.precision.asked_accuracy import NOTHING
 from autoglmc.targets.stock import stock_path
 
 CALLS = "autoglmc.compiler.driver.compile_model"
@@ -59,6 +60,8 @@ def test_a_first_word_that_is_no_command_is_a_model(compiled: list[dict[str, Any
         "expect": None,
         "sign": None,
         "precision": None,
+        "prune": None,
+        "accuracy": NOTHING,
     }
     asked = {**compiled[0], "target": compiled[0]["target"].name}
     assert callable(asked.pop("progress")) and asked.pop("search").attempts == 32

@@ -14,9 +14,25 @@ from small_models import RELU, parse, save
 from autoglmc.compiler import cli
 
 Screen = pytest.CaptureFixture[str]
-QUIET = {"calibrate", "compile", "run", "verify", "check", "why", "rules", "targets", "diff", "new-target", "fmt", "probe", "what-if"}
+QUIET = {
+    "bench",
+    "report",
+    "calibrate",
+    "compile",
+    "run",
+    "verify",
+    "check",
+    "why",
+    "rules",
+    "targets",
+    "diff",
+    "new-target",
+    "fmt",
+    "probe",
+    "what-if",
+}
 VERBOSE = {"calibrate", "compile", "run", "verify", "check", "why", "rules", "targets", "probe", "what-if"}
-JSON = QUIET | {"show", "cache"}
+JSON = QUIET | {"show", "cache", "compare"}
 NEITHER = {"lsp", "completion"}
 """What they print is for another program."""
 

@@ -63,7 +63,7 @@ def test_it_compiles_and_computes_what_the_model_does(name: str, target: str, tm
     assert placement is not None and placement.all_host is not None
     assert placement.solution.price.total <= placement.all_host.total
     assert placement.greedy is None or placement.solution.price.total <= placement.greedy.total
-    if target in WITH_NPU and placement.all_host.total > 2 * result.work.target.device("npu").dispatch:
+    if target in WITH_NPU and placement.all_host.total > 3 * result.work.target.device("npu").dispatch:
         assert any(segment.device == "npu" for segment in result.manifest.segments)
 
 

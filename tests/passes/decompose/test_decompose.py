@@ -33,6 +33,10 @@ def one(body: str, constants: str = "", x: str = X, y: str = "float[2,3,4,5] y")
 
 
 FIRES: Mapping[str, tuple[str, ...]] = {
+    "cast_bool": (
+        one("y = Cast <to = 9> (x)", x="int64[16,16] x", y="bool[16,16] y"),
+        one("y = Cast <to = 9> (x)", x="uint8[256] x", y="bool[256] y"),
+    ),
     "gelu_erf": (one("y = Gelu(x)"),),
     **{
         f"layernorm_{name}": (
