@@ -28,6 +28,8 @@ Change = Literal["", "drop", "rise"]
 Sign = Literal["<=", ">=", "<", ">"]
 _WORDS = re.compile(r"(?P<what>.*?)\s*(?P<sign><=|>=|=<|=>|<|>|==?)\s*(?P<number>[^<>=]*)", re.DOTALL)
 _CHANGE = re.compile(r"(?P<script>.*\S)\s+(?P<change>drop|rise)", re.DOTALL)
+LEAST_PERCENT = 50
+"""A cosine above it is meant in percent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +101,10 @@ def _limit(text: object) -> Limit | ScriptLimit:
     sign = _sign(match["sign"], words, ">" if what == "cosine" else "<")
     value = _number(match["number"], words)
     if value > 1 or value < 0:
-        allowed = f"write {what} {sign} {value / 100:g}" if 1 < value <= 100 else "a cosine is at most 1, and a share too"
-        raise UsageError(f"--accuracy '{words}' can never be reached", help=allowed)
+        percent = 1 < value <= 100 and (what != "cosine" or value > LEAST_PERCENT)
+        example = "cosine >= 0.99" if what == "cosine" else "top1 drop <= 1 %"
+        help = f"write {what} {sign} {value / 100:g}" if percent else f"it is between 0 and 1, for example `{example}`"
+        raise UsageError(f"--accuracy '{words}' can never be reached", help=help)
     return Limit(kind="accuracy", subject=what, comparison=sign, value=value, text=match["number"].strip(), origin=OPTION)
 
 
