@@ -47,7 +47,7 @@ def prune_request(
 
 
 def precision_beside(request: PruneRequest | None, precision: str | None) -> str | None:
-    """Calibration data without --precision asks for int8, but not beside pruning, which it is good for alone."""
+    """Calibration data without --precision asks for a choice of forms, but not beside pruning, which it is good for alone."""
     return "fp32" if request is not None and precision is None else precision
 
 
