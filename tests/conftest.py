@@ -12,6 +12,8 @@ import pytest
 from golden import Golden, compare, refuse_in_ci
 from hypothesis import HealthCheck, Phase, settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # pytest-xdist tells its processes the width of its own terminal; screens would take it for theirs
+    os.environ.pop("COLUMNS", None)
 SLOW_CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, suppress_health_check=SLOW_CHECKS)
