@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(bool(LACKS), reason="; ".join(f"{lack.reason}: {
 TARGET = Path(__file__).with_name("three_devices.hw")
 NAMES = ("bert_tiny", "glm_tiny", "ppocr2_cls", "lightnet")
 CHAINS = ("ppocr2_cls", "lightnet")
-"""Those that go npu -> gpu -> cpu and no further."""
+"""Those that go npu -> gpu -> cpu and no further; of the others Hexagon runs what was left to the CPU, masks included."""
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -52,7 +52,7 @@ def test_every_device_takes_part_and_the_outputs_are_right(compiled: tuple[str, 
     assert not isinstance(report, str)
     assert report.verified, report.reason
     assert not report.emulated and not report.unresponsive
-    assert {segment.device for segment in result.manifest.segments} == {"npu", "gpu", "cpu"}
+    assert {segment.device for segment in result.manifest.segments} >= {"npu", "gpu"}
     if name in CHAINS:
         assert [segment.device for segment in result.manifest.segments] == ["npu", "gpu", "cpu"]
     assert all(row.blob for row in result.manifest.segments if row.device != "cpu")
@@ -65,7 +65,8 @@ def test_the_run_says_what_ran_where_and_what_was_copied(compiled: tuple[str, Co
     told = run_bundle(result.folder, inputs_of(name))
     assert not told.emulated and not told.copied
     on = {step.device: step.hardware for step in told.steps}
-    assert "Hexagon" in on["npu"] and "Vulkan" in on["gpu"] and on["cpu"] == "CPU"
+    assert "Hexagon" in on["npu"] and "Vulkan" in on["gpu"]
+    assert on.get("cpu") == ("CPU" if name in CHAINS else None)
     assert all(step.copied == 0 and step.bound > 0 for step in told.steps)
     assert told.zero_copy == len(result.manifest.handoffs) == sum(handoff.mode == "zero_copy" for handoff in result.manifest.handoffs)
 
