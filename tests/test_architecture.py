@@ -125,7 +125,7 @@ ARROWS: dict[str, set[str]] = {
         "compiler/bundle", "compiler/driver", "compiler/hw", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/reference",
         "grammar/__init__.py", "grammar/words", "passes/place", "targets",
     },
-    "compiler/bench": {"compiler/bundle", "compiler/devices", "compiler/run"},
+    "compiler/bench": {"compiler/bundle", "compiler/run"},
     "compiler/compare": {"compiler/bench", "compiler/driver", "compiler/load", "targets"},
     "compiler/report": {"compiler/bench", "compiler/bundle", "compiler/compare", "compiler/run", "targets"},
     "compiler/commands": {

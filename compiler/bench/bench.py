@@ -16,10 +16,9 @@ from typing import Any
 from ..activity import limits
 from ..errors import BundleError, UserError
 from ..run.bundle import Bundle
+from ..run.processor import processor
 from .messages import Answer, Request
 from .record import FORMAT, BenchRecord, ColdStart, times_of
-
-PROCESSOR = Path("/proc/cpuinfo")
 
 
 def bench(
@@ -40,7 +39,6 @@ def bench(
     given = None if inputs is None else dict(inputs)
     answer = _asked(Request(folder.absolute(), given, warmup, repeat, emulate, recompile, trust, os.getpid()))
     manifest = bundle.manifest
-    predicted = sum(s.predicted_seconds for s in manifest.segments) + sum(h.seconds for h in manifest.handoffs)
     seconds = times_of(answer.seconds)
     record = BenchRecord(
         format=FORMAT,
@@ -59,7 +57,7 @@ def bench(
         handoffs=answer.handoffs,
         cold_start=ColdStart(load=answer.load, first_run=answer.first_run, total=answer.load + answer.first_run),
         memory=answer.memory,
-        predicted=predicted or None,
+        predicted=manifest.predicted_seconds or None,
     )
     return record, answer.notes
 
@@ -95,8 +93,6 @@ def _last_words(done: subprocess.CompletedProcess[str]) -> str:
 def _environment(bundle: Bundle, emulated: tuple[str, ...]) -> dict[str, str]:
     from importlib.metadata import version
 
-    lines = PROCESSOR.read_text(encoding="utf-8", errors="replace").splitlines() if PROCESSOR.exists() else []
-    processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
     runtimes = {
         name: number
         for segment in bundle.manifest.segments
@@ -104,7 +100,7 @@ def _environment(bundle: Bundle, emulated: tuple[str, ...]) -> dict[str, str]:
         for name, number in segment.runtime.versions.items()
     }
     return {
-        "processor": processor,
+        "processor": processor(),
         "cores": str(os.cpu_count() or 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),

@@ -19,8 +19,6 @@ from .record import Memory, SegmentTimes, times_of
 if TYPE_CHECKING:
     from ..run.session import Session
 
-STATUS = Path("/proc/self/status")
-
 
 def measure(request: Request) -> Answer:
     """Loads the bundle, runs it cold, warm, and `repeat` times on the clock. Raises UserError as `Bundle.load` and `Session.run` do."""
@@ -29,12 +27,14 @@ def measure(request: Request) -> Answer:
 
     from ..run import session as _session  # noqa: F401
     from ..run.bundle import Bundle
+    from ..run.resident import status_bytes
+    from ..run.zero_inputs import zeros_for
 
-    before, start = _pages(), time.perf_counter()
+    before, start = status_bytes(), time.perf_counter()
     bundle = Bundle.load(request.bundle, trust=request.trust)
     session = bundle.session(emulate=request.emulate, recompile=request.recompile)
     loaded = time.perf_counter()
-    inputs = request.inputs if request.inputs is not None else zeros(bundle.manifest.model.inputs)
+    inputs = request.inputs if request.inputs is not None else zeros_for(bundle.manifest.model.inputs)
     begun = time.perf_counter()
     session.run(inputs)
     first = time.perf_counter() - begun
@@ -48,19 +48,10 @@ def measure(request: Request) -> Answer:
         seconds=seconds,
         segments=segments,
         handoffs=handoffs,
-        memory=_memory(before, _pages()),
+        memory=_memory(before, status_bytes()),
         emulated=session.emulated,
         notes=(*bundle.notes, *session.notes),
     )
-
-
-def zeros(inputs: Any) -> dict[str, Any]:
-    """For every input of a bundle: right for indices and masks too."""
-    import numpy as np
-
-    from ..devices.views import numpy_dtype
-
-    return {one.name: np.zeros(one.shape or (), numpy_dtype(one.dtype)) for one in inputs}
 
 
 def _timed(session: Session, inputs: dict[str, Any], repeat: int) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
@@ -77,35 +68,25 @@ def _by_segment(session: Session, steps: list[tuple[float, ...]]) -> tuple[tuple
     """Of every segment, and the median of all copies of a run together."""
     import statistics
 
+    from ..run.result import runtime_of
+
     manifest, found = session.manifest, []
     schedule = manifest.schedule
     for number, step in enumerate(schedule):
         if step.segment is None:
             continue
         segment = manifest.segments[step.segment]
-        adapter = segment.runtime.adapter
-        stood_in = f"{segment.index} ({segment.device})" in session.emulated
         found.append(
             SegmentTimes(
                 segment=segment.index,
                 device=segment.device,
-                runtime=f"ort for {adapter}" if stood_in else adapter,
+                runtime=runtime_of(segment, session.emulated),
                 hardware=session.devices[segment.index],
                 seconds=times_of([run[number] for run in steps]),
             )
         )
     copies = [number for number, step in enumerate(schedule) if step.segment is None]
     return tuple(found), statistics.median(sum(run[number] for number in copies) for run in steps)
-
-
-def _pages() -> dict[str, int] | None:
-    """Bytes of this process by kind; None where the system does not tell."""
-    try:
-        lines = STATUS.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = {name: 1024 * int(words.split()[0]) for name, _, words in (line.partition(":") for line in lines) if name[:3] in ("Rss", "VmH")}
-    return found if {"RssAnon", "RssFile", "RssShmem", "VmHWM"} <= found.keys() else None
 
 
 def _memory(before: dict[str, int] | None, after: dict[str, int] | None) -> Memory | None:

@@ -74,7 +74,7 @@ class _Builder:
             self.reads.append((value.name, host, self._value("output", value)))
         for tensor, device, node in self.reads:
             self._edge(self.there.get((tensor, device)) or self.origin.get(tensor), node, tensor)
-        total = sum(s.predicted_seconds for s in self.manifest.segments) + sum(h.seconds for h in self.manifest.handoffs)
+        total = self.manifest.predicted_seconds
         segments = {segment.index: self._facts(segment) for segment in self.manifest.segments}
         self.graph.graph.update(target=self.manifest.target.name, level=self.level, seconds=total, segments=segments)
         return self.graph

@@ -188,6 +188,11 @@ class Manifest(Record, frozen=True, kw_only=True):
     pruning: PruningRecord | None = None
     """null where the model has all its channels."""
 
+    @property
+    def predicted_seconds(self) -> float:
+        """Of one request, a step after the other."""
+        return sum(segment.predicted_seconds for segment in self.segments) + sum(handoff.seconds for handoff in self.handoffs)
+
     def __repr__(self) -> str:
         """Short: all of it is thousands of lines, and is the bundle's manifest.json."""
         parts = (count(len(self.segments), "segment"), count(len(self.handoffs), "handoff"), f"arena of {size(self.arena.total)}")

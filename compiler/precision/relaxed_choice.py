@@ -12,7 +12,7 @@ from ..quantities import amount
 
 
 def infeasible(found: NoChoice, measured: Callable[[FormChoice], float], cosine: float) -> Infeasible:
-    """`measured`: the cosine of a choice. Of changes to other limits, those are told whose choice has the `cosine` that is asked for."""
+    """`measured`: the cosine of a choice. A change to another limit is reported only where its choice reaches the `cosine` asked for."""
     names = [f"`{'accuracy cosine' if name == LOSS else name}`" for name in found.limits]
     together = f"{', '.join(names[:-1])} and {names[-1]} together" if len(names) > 1 else names[0] if names else "the limits"
     none = "no choice of devices and precisions keeps" if found.proven else "no choice of devices and precisions was found that keeps"

@@ -31,12 +31,17 @@ def measure_resident(action: Callable[[], Result]) -> tuple[Result, Resident | N
     return result, None if before is None or after is None else Resident(after.own - before.own, after.mapped - before.mapped)
 
 
-def _now() -> Resident | None:
+def status_bytes() -> dict[str, int] | None:
+    """Bytes of this process by kind (RssAnon, RssFile, RssShmem, VmHWM …); None where the system does not tell."""
     try:
         lines = STATUS.read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    kibibytes = {name: int(words.split()[0]) for name, _, words in (line.partition(":") for line in lines) if name.startswith("Rss")}
-    if not {"RssAnon", "RssFile"} <= kibibytes.keys():
-        return None
-    return Resident(kibibytes["RssAnon"] << 10, kibibytes["RssFile"] << 10)
+    kinds = ((name, words) for name, _, words in (line.partition(":") for line in lines) if name.startswith(("Rss", "VmHWM")))
+    found = {name: int(words.split()[0]) << 10 for name, words in kinds}
+    return found if {"RssAnon", "RssFile"} <= found.keys() else None
+
+
+def _now() -> Resident | None:
+    found = status_bytes()
+    return None if found is None else Resident(found["RssAnon"], found["RssFile"])

@@ -11,6 +11,7 @@ from msgspec import to_builtins
 
 from ..bundle.confidence_record import ConfidenceRecord
 from ..bundle.manifest import Manifest
+from ..bundle.plan_records import SegmentRecord
 from ..bundle.verification_record import VerificationRecord
 from ..devices.views import packed_bytes
 from ..verify.verdicts import elsewhere
@@ -182,16 +183,20 @@ def _memory(session: Session) -> Iterator[SegmentMemory]:
     for record, added in zip(session.manifest.segments, session.resident, strict=True):
         if added is not None:
             segment = f"{record.index} ({record.device})"
-            runtime = f"ort for {record.runtime.adapter}" if segment in session.emulated else record.runtime.adapter
-            yield SegmentMemory(segment=segment, runtime=runtime, own=added.own, mapped=added.mapped)
+            yield SegmentMemory(segment=segment, runtime=runtime_of(record, session.emulated), own=added.own, mapped=added.mapped)
+
+
+def runtime_of(segment: SegmentRecord, emulated: Sequence[str]) -> str:
+    """What runs it here: "ort", or "ort for qnn" for a stand-in."""
+    adapter = segment.runtime.adapter
+    return f"ort for {adapter}" if f"{segment.index} ({segment.device})" in emulated else adapter
 
 
 def _step(manifest: Manifest, index: int, times: Sequence[float], session: Session) -> StepTimes:
     step = manifest.schedule[index]
     if step.segment is not None:
         segment = manifest.segments[step.segment]
-        adapter = segment.runtime.adapter
-        runtime = f"ort for {adapter}" if f"{segment.index} ({segment.device})" in session.emulated else adapter
+        runtime = runtime_of(segment, session.emulated)
         what, device, hardware = f"run {segment.index}", segment.device, session.devices[segment.index]
         bound, copied = session.traffic(segment.index)
     else:

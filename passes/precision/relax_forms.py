@@ -10,7 +10,7 @@ from ..solve.limits.limit_rows import ERROR
 from .choose_forms import FormChoice, FormQuestion, Stated, choice_of, limited
 
 SHORT, USUAL = 0.05, 1.0
-"""Of the solver's deterministic clock: for each of many questions, and for the plan that is told."""
+"""Of the solver's deterministic clock: for each of many questions, and for the plan that is reported."""
 LOSS = ERROR
 """The limit on what a choice may lose, among the others."""
 

@@ -159,7 +159,7 @@ def signed(s: Sketch, axis: int, rank: int) -> int:
 
 
 def truth_of_integers(s: Sketch) -> str:
-    """Of either sign, some of them 0; what they are is told by a float again."""
+    """Of either sign, some of them 0; cast back to floats."""
     shape = s.shape()
     integers = s.op("Cast", s.input(shape, free=range(len(shape))), to=s.pick(*INTEGERS))
     seen = s.op("Cast", integers, to=onnx.TensorProto.BOOL)

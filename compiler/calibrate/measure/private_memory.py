@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ...bundle.plan_records import ValueRecord
-from ...devices.views import numpy_dtype
 from ...errors import BundleError
-from ...run.resident import STATUS
+from ...run.resident import status_bytes
 
 CHILD = """
 import sys
 import numpy, onnxruntime
 from autoglmc.compiler.calibrate.measure.private_memory import private_bytes
 from autoglmc.compiler.run.bundle import Bundle
-from autoglmc.compiler.calibrate.measure.private_memory import zeros_for
+from autoglmc.compiler.run.zero_inputs import zeros_for
 bundle = Bundle.load(sys.argv[1])
 inputs = zeros_for(bundle.manifest.model.inputs)
 before = private_bytes()
@@ -38,11 +34,8 @@ LIMIT = 120.0
 
 def private_bytes() -> int:
     """Of this process (Linux: RssAnon + RssShmem). 0 where the system does not tell."""
-    try:
-        lines = STATUS.read_text().splitlines()
-    except OSError:
-        return 0
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
+    found = status_bytes() or {}
+    return found.get("RssAnon", 0) + found.get("RssShmem", 0)
 
 
 def private_memory(bundle: Path) -> tuple[int, int]:
@@ -55,10 +48,3 @@ def private_memory(bundle: Path) -> tuple[int, int]:
     if done.returncode or len(found) != 2 or not all(word.isdigit() for word in found) or found[1] == "0":
         raise BundleError(f"its memory cannot be measured: {(done.stderr or done.stdout).strip()[-300:]}", where=str(bundle))
     return int(found[0]), int(found[1])
-
-
-def zeros_for(inputs: Sequence[ValueRecord]) -> dict[str, Any]:
-    """Zeros for every input of a bundle: right for indices and masks too."""
-    import numpy as np
-
-    return {one.name: np.zeros(one.shape or (), numpy_dtype(one.dtype)) for one in inputs}

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from ...bundle.pruning_record import PruningRecord
 from ...errors import UsageError
-from ...load.source import MemoryModel, Source
+from ...load.source import MemoryModel
 from ...output_file import check_file_place, write_file
 from ...pipeline.run_passes import PassOptions
 from ...plan.plan_model import PlannedModel, plan_model
@@ -22,8 +22,6 @@ from ..job import Clock, Job
 class Pruned:
     """What became of the model."""
 
-    source: Source
-    """The model as it was."""
     made: PrunedModel
     record: PruningRecord
 
@@ -61,7 +59,7 @@ def prune(job: Job, request: PruneRequest, without: frozenset[str], effort: floa
     with job.clock.stage("plan with pruning"):
         after = _planned(job.of(made.model), without, effort)
     seconds = None if before is None or after is None else (before.predicted.latency, after.predicted.latency)
-    return Pruned(job.model, made, structs.replace(made.record, seconds=seconds))
+    return Pruned(made, structs.replace(made.record, seconds=seconds))
 
 
 def _seconds(planned: PlannedModel | None) -> dict[str, float]:

@@ -20,7 +20,7 @@ LETTER = 6.6
 """Width of a letter, about: a label that does not fit is left out, the box's title has it."""
 LANE_LETTERS = 15
 COLOURS = 8
-"""Of devices; further ones repeat them, and are told apart by their lanes."""
+"""Of devices; further devices reuse them, and their lanes tell them apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def predicted(manifest: Manifest) -> dict[str, Any]:
     joules = [segment.predicted_joules for segment in manifest.segments]
     lanes = list(dict.fromkeys(segment.device for segment in manifest.segments))
     return {
-        "seconds": sum(s.predicted_seconds for s in manifest.segments) + sum(h.seconds for h in manifest.handoffs),
+        "seconds": manifest.predicted_seconds,
         "segment_seconds": sum(segment.predicted_seconds for segment in manifest.segments),
         "handoff_seconds": sum(handoff.seconds for handoff in manifest.handoffs),
         "joules": None if None in joules else sum(one for one in joules if one is not None),

@@ -1,4 +1,4 @@
-"""Limits that no mixture of forms keeps: which contradict each other is told, and each change that is told is enough."""
+"""Limits that no mixture of forms keeps: those that contradict each other are named, and each change that is reported is enough."""
 
 from __future__ import annotations
 
