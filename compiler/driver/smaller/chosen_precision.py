@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ...bundle.precision_record import PrecisionRecord
-from ...errors import UsageError
 from ...inputs.samples import Given, samples_of
 from ...load.source import MemoryModel
 from ...output_file import check_file_place, write_file
@@ -15,6 +14,7 @@ from ...precision.plain_model import serialised
 from ...precision.quantise_model import QuantisedModel, quantise_model
 from ...precision.request import PrecisionRequest
 from ..job import Job
+from .check_alone import check_alone
 
 VERIFIED_ON = 8
 """Samples that a bundle is compared with its model on, besides generated inputs: those lie outside the ranges of many a model, and how two
@@ -51,14 +51,8 @@ class ChosenPrecision:
 
 def check_with(request: PrecisionRequest | None, expect: object, passes: Sequence[object]) -> None:
     """Raises UsageError for what a compilation in other number formats cannot be held against or done with."""
-    if request is None or request.precision == "fp32":
-        return
-    if passes:
-        help = "rewrite the model with the passes first (autoglmc.rewrite), or compile the file of --save-quantized with them"
-        raise UsageError("passes of your own and --precision exclude each other", help=help)
-    if expect is not None:
-        message = "--expect asks for what the source framework computes, which a quantised bundle comes near to only"
-        raise UsageError(message, help="compile without --precision and --calibration-data, or without --expect")
+    if request is not None and request.precision != "fp32":
+        check_alone("--precision", "--save-quantized", "quantised", "--precision and --calibration-data", expect, passes)
 
 
 def choose_precision(job: Job, request: PrecisionRequest, without: frozenset[str], least: float) -> ChosenPrecision:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from ...bundle.pruning_record import PruningRecord
-from ...errors import UsageError
 from ...load.source import MemoryModel
 from ...output_file import check_file_place, write_file
 from ...pipeline.run_passes import PassOptions
@@ -16,6 +15,7 @@ from ...precision.plain_model import serialised
 from ...prune.prune_model import PrunedModel, prune_model
 from ...prune.request import PruneRequest
 from ..job import Clock, Job
+from .check_alone import check_alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,8 @@ class Pruned:
 
 def check_pruned_with(request: PruneRequest | None, expect: object, passes: object) -> None:
     """Raises UsageError for what the compilation of a pruned model cannot be held against or done with."""
-    if request is None:
-        return
-    if passes:
-        help = "rewrite the model with the passes first (autoglmc.rewrite), or compile the file of --save-pruned with them"
-        raise UsageError("passes of your own and --prune exclude each other", help=help)
-    if expect is not None:
-        message = "--expect asks for what the source framework computes, which a pruned bundle comes near to only"
-        raise UsageError(message, help="compile without --prune, or without --expect")
+    if request is not None:
+        check_alone("--prune", "--save-pruned", "pruned", "--prune", expect, passes)
 
 
 def prune(job: Job, request: PruneRequest, without: frozenset[str], effort: float) -> Pruned:
