@@ -37,3 +37,8 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     """See tests/golden.py. Read the diff of an update before you commit it."""
     update = request.config.getoption("--update-golden")
     return lambda name, text: compare(request.path.parent / name, text, update)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A test is not named by bytes: pytest-xdist refuses names that differ between processes, as bytes that hold the time do."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None

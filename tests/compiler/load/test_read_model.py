@@ -42,7 +42,7 @@ def test_empty_file(tmp_path: Path) -> None:
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         (b"PK\x03\x04" + bytes(60), "torch.onnx.export"),
-        (gzip.compress(b"model"), "unpack"),
+        (gzip.compress(b"model", mtime=0), "unpack"),
         (b"\x1c\0\0\0TFL3" + bytes(60), "tf2onnx"),
         (b"#!/bin/sh\nexit 0\n", "export the model to ONNX"),
     ],
