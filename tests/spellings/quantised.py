@@ -89,8 +89,9 @@ def in_blocks(s: Sketch) -> str:
     block, n = s.pick(16, 32), s.integer(2, 5)
     k, random = block * s.integer(1, 2) + s.pick(0, 4), np.random.default_rng(s.integer(0, 9))
     scale = s.constant(random.uniform(-0.1, 0.1, (-(-k // block), n)).astype(s.dtype))
-    values = s.constant(random.integers(-8, 8, (k, n)).astype(ml_dtypes.int4))
-    zero = [s.constant(np.zeros((-(-k // block), n), ml_dtypes.int4))] if s.flip() else []
+    low, kind = s.pick((-8, ml_dtypes.int4), (0, ml_dtypes.uint4))
+    values = s.constant(random.integers(low, low + 16, (k, n)).astype(kind))
+    zero = [s.constant(random.integers(low, low + 16, (-(-k // block), n)).astype(kind))] if s.flip() else []
     weight = s.once(s.op("DequantizeLinear", values, scale, *zero, axis=s.pick(0, -2), block_size=block))
     return str(s.op("MatMul", s.input((*s.shape(0, 2), 2, k)), weight))
 
