@@ -73,7 +73,8 @@ def _nibbles(values: np.ndarray, middle: int, multiple: int) -> np.ndarray:
     rows, columns = values.shape
     filled = np.full((columns, -(-rows // multiple) * multiple), middle, np.uint8)
     filled[:, :rows] = np.asarray(values).astype(np.int8).T + np.int8(middle)
-    return filled[:, ::2] | (filled[:, 1::2] << 4)
+    packed: np.ndarray = filled[:, ::2] | (filled[:, 1::2] << 4)
+    return packed
 
 
 MATMUL_BITS = Rewrite(

@@ -40,6 +40,11 @@ def render_page(data: Mapping[str, Any]) -> str:
     return page.render(data=data, m=data["manifest"], json_data=_markup(embedded(data)), **files, **_drawn(data))
 
 
+def render(template: str, **values: Any) -> str:
+    """Another page in the same style, without scripts."""
+    return _environment().get_template(template).render(style=_markup(_text("drawing.css") + _text("page.css")), **values)
+
+
 def _drawn(data: Mapping[str, Any]) -> dict[str, Any]:
     manifest = data["manifest"]
     colours = device_colours(manifest)

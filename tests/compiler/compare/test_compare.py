@@ -14,11 +14,13 @@ from small_models import parse, save
 from autoglmc.compiler import cli
 from autoglmc.compiler.bench.bench import bench
 from autoglmc.compiler.compare.compare import Asked, compare, sizes_of
-from autoglmc.compiler.compare.rows import Row, read_measured
+from autoglmc.compiler.compare.rows import Measured, Row, read_measured
 from autoglmc.compiler.compare.table import HEAD, csv_of
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.hw.load_target import load_target
+from autoglmc.compiler.quantities import time
+from autoglmc.compiler.report.page.compared_page import compared_page
 
 SMALL = "g (float[n,8] x) => (float[n,8] z) { y = Gelu(x) z = Softmax(y) }"
 OTHER = "g (float[2,m] x) => (float[2,m] z) { z = Tanh(x) }"
@@ -107,3 +109,26 @@ def test_a_cell_is_never_a_formula() -> None:
     read = list(csv.reader(io.StringIO(csv_of(rows))))
     assert read[0] == list(HEAD) and read[1][:3] == ["'=cmd.onnx", "'@x", "'-1"] and read[1][-1] == "'+1"
     assert read[2][:3] == ['a",b.onnx', "t", "c\nd"]
+
+
+def test_the_page_shows_every_row_and_keeps_measurements_apart(models: tuple[Path, Path], tmp_path: Path) -> None:
+    bad = "<script>alert(1)</script>"
+    measured = Measured(file="a.json", processor="p", latency=2e-3, frames_per_second=500.0, cold_start=0.1, memory=None)
+    rows = [
+        Row(model=bad, target="t", chip="chip", latency=1e-3, frames_per_second=1000.0, peak_memory=4096, energy=0.0, package=10,
+            operators=(("cpu", 3),), verified=True, half_width=0.15, measured=(measured,)),
+        Row(model=bad, target="u", chip="chip", latency=2e-3, frames_per_second=500.0, peak_memory=2048, package=20, verified=False),
+        Row(model="other", target="t", chip="chip", problem="no device runs <Foo>"),
+    ]  # fmt: skip
+    page = compared_page(rows)
+    assert bad not in page and "no device runs &lt;Foo&gt;" in page and page == compared_page(rows)
+    predicted, apart = page.split("<h3>Measured</h3>")
+    assert f"{time(1e-3)} ±15 %" in predicted and 'width="50"' in predicted and "p</td>" not in predicted
+    assert "measured is 2.00 times it" in apart and "a.json" in apart
+
+
+def test_the_page_is_written_beside_the_table(models: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["compare", str(models[0]), "--target", "x86_cpu", "--shape", "n=2", "--no-verify", "--html"]
+    assert cli.run([*command, str(tmp_path / "page.html")]) == 0
+    assert "small.onnx" in (tmp_path / "page.html").read_text() and "wrote" in capsys.readouterr().err
+    assert cli.run([*command, str(tmp_path / "page.txt")]) == 2 and "--html" in capsys.readouterr().err
