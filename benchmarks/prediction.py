@@ -4,13 +4,13 @@
     python benchmarks/prediction.py --fresh         # a fit to all networks, and others that nobody looked at
     python benchmarks/prediction.py --orders        # fp32, fp16, int8, int4 of a network, in the right order?
     python benchmarks/prediction.py --memory        # private memory, each network left out of its fit
+    python benchmarks/prediction.py --compile       # only compile what will be measured, which needs no quiet machine
     python benchmarks/prediction.py --minutes 7     # measure for seven minutes; the same command again goes on
     python benchmarks/prediction.py --second        # a second calibration: how far do predictions move?
 
 Thread CPU time of one thread, interleaved passes.
-Measurements are kept in .cache/prediction;
---again measures anew (ten minutes on
-a machine that does nothing else). The machine's own floor, repeated passes of one model, stands
+Measurements and the bundles that are measured are kept in .cache/prediction; --again measures anew (ten minutes on a machine that does
+nothing else), --compile compiles anew. The machine's own floor, repeated passes of one model, stands
 beside. Exit code 1: something is beyond its bound.
 """
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import prediction_judge as judge
 from prediction_judge import Prediction
-from prediction_raw import TARGETS, forms_of, fresh_of, measured, memory_measured, networks_of
+from prediction_raw import KEPT, TARGETS, forms_of, fresh_of, measured, memory_measured, networks_of, prepared
 
 from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory, fit_memory
 from autoglmc.compiler.calibrate.fit_memory import predicted as predicted_memory
@@ -59,6 +60,7 @@ def main() -> int:
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--minutes", type=float)
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--orders", action="store_true")
     parser.add_argument("--memory", action="store_true")
@@ -68,15 +70,28 @@ def main() -> int:
     judge.TARGET.update({"onnxruntime": target, "openvino": target})
     if options.memory:
         return _memory(options.runtime, options.again)
-    found = measured(options.runtime, "networks", networks_of, options.again, options.minutes)
+    if options.compile:
+        return _compile(options.runtime)
+    again = options.again and not (options.fresh or options.orders or options.second)  # those measure something else anew
+    found = measured(options.runtime, "networks", networks_of, again, options.minutes)
     _print_floor(found)
     if options.fresh:
-        return _fresh(options.runtime, found, target, options.again)
+        return _fresh(options, found, target)
     if options.orders:
         return _orders(options, found, target)
     if options.second:
-        return _second(options.runtime, found, target, options.again)
+        return _second(options, found, target)
     return _held_out(options.runtime, found, target, options.splits)
+
+
+def _compile(runtime: str) -> int:
+    for what, subjects in (("networks", networks_of), ("fresh", fresh_of), ("forms", lambda: forms_of(WITH_FORMS))):
+        shutil.rmtree(KEPT / f"{runtime}.{what}.bundles", ignore_errors=True)
+        made = prepared(runtime, what, subjects)
+        print(f"{what}: {len(made.models)} models, {len(made.kernels)} kernels")
+        for one in made.failed:
+            print(f"  not {one.case}: {one.why}")
+    return 0
 
 
 def _print_floor(found: Measurement) -> None:
@@ -101,9 +116,10 @@ def _held_out(runtime: str, found: Measurement, target: object, splits: int) -> 
     return _verdict(runtime, every, np.mean(shares, axis=0), max(numbers))
 
 
-def _fresh(runtime: str, found: Measurement, target: object, again: bool) -> int:
+def _fresh(options: argparse.Namespace, found: Measurement, target: object) -> int:
     """Once: a fit to every network of the benchmark, and the networks that no class was settled with."""
-    others = measured(runtime, "fresh", fresh_of, again)
+    runtime = options.runtime
+    others = measured(runtime, "fresh", fresh_of, options.again, options.minutes)
     fitted = judge.trained(found, frozenset(s.network for s in found.segments))
     calibrated = judge.through_the_language(fitted, TARGETS[runtime], target)  # type: ignore[arg-type]
     made = [judge.predict(calibrated, s) for s in others.segments if s.latency]
@@ -208,8 +224,9 @@ def _errors(ratios: Sequence[float]) -> np.ndarray:
     return np.array([max(ratio, 1 / ratio) - 1 for ratio in ratios])
 
 
-def _second(runtime: str, found: Measurement, target: object, again: bool) -> int:
-    other = measured(runtime, "second", networks_of, again)
+def _second(options: argparse.Namespace, found: Measurement, target: object) -> int:
+    runtime = options.runtime
+    other = measured(runtime, "second", networks_of, options.again, options.minutes)
     both = {s.case for s in found.segments} & {s.case for s in other.segments}  # what one alone has would move the other's rates
     found, other = (replace(one, segments=tuple(s for s in one.segments if s.case in both)) for one in (found, other))
     everyone = frozenset(s.network for s in found.segments)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -17,10 +19,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import msgspec
 
 from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory
-from autoglmc.compiler.calibrate.measure.measure import Budget
-from autoglmc.compiler.calibrate.measure_here import MeasuredHere, Subject, measure_here, memory_of
+from autoglmc.compiler.calibrate.measure.measure import Budget, Case, Passes, Refused
+from autoglmc.compiler.calibrate.measure.overhead import Overhead, measure_overhead
+from autoglmc.compiler.calibrate.measure.source import Source
+from autoglmc.compiler.calibrate.measure.time_left import TimeLeft
+from autoglmc.compiler.calibrate.measure_here import KERNELS, Subject, compile_subjects, grid_cases, memory_of, source_of
 from autoglmc.compiler.calibrate.raw_file import raw_bytes, read_raw
-from autoglmc.compiler.calibrate.records import Measurement
+from autoglmc.compiler.calibrate.records import MeasuredSegment, Measurement
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.load.bind_shapes import parse_shapes
@@ -32,8 +37,8 @@ LARGEST = 100e-3
 """Seconds: longer networks are left out, as a benchmark has to end."""
 WITH_KERNELS = ("networks", "second")
 """Of what is measured: that to which rates are fitted."""
-TOGETHER = 12
-"""Models whose passes are interleaved where a measurement is made in parts."""
+PASSES = 5
+"""Of which the gate takes three that agree."""
 BUDGET = Budget(latency=0.12, profile=0.25)
 
 
@@ -71,29 +76,99 @@ def forms_of(names: Sequence[str]) -> list[Subject]:
 def measured(
     runtime: str, what: str, subjects: Callable[[], list[Subject]], again: bool = False, minutes: float | None = None
 ) -> Measurement:
-    """What was kept of an earlier run, or measured now: on a machine that does nothing else. With `minutes`, `TOGETHER` models at a time,
-    of which each part is kept once it is measured; raises SystemExit where time was too short for all, and goes on when called again."""
-    path = KEPT / f"{runtime}.{what}.json"
+    """What was kept of an earlier run, or measured now: on a machine that does nothing else. Every pass goes over all models, so that a
+    machine that is slow for some minutes is slow for none in all passes. With `minutes`, raises SystemExit where they were too short for
+    all passes, and goes on with those left when called again."""
+    path, running = KEPT / f"{runtime}.{what}.json", KEPT / f"{runtime}.{what}.passes"
     if path.exists() and not again:
         return read_raw(path)
-    every = subjects()
-    kernels: list[list[Subject]] = [[]] if what in WITH_KERNELS else []
-    parts = [every] if minutes is None else kernels + [every[at : at + TOGETHER] for at in range(0, len(every), TOGETHER)]
-    here, until = [], None if minutes is None else time.monotonic() + 60.0 * minutes
-    for number, part in enumerate(parts):
-        place = path.with_suffix(f".{number}") if minutes is not None else None
-        if place is not None and not place.exists() and until is not None and time.monotonic() > until:
-            raise SystemExit(f"{sum(map(len, parts[:number]))} of {len(every)} models are measured: run it again to go on")
-        if place is None or not place.exists():
-            here.append(_measured(runtime, part, kernels=what in WITH_KERNELS and number == 0))
-            if place is not None:
-                _write(place, pickle.dumps(here[-1]))
-        else:
-            here.append(pickle.loads(place.read_bytes()))
-    _keep(path, here)
-    for number in range(len(parts)):
-        path.with_suffix(f".{number}").unlink(missing_ok=True)
+    cases = prepared(runtime, "networks" if what == "second" else what, subjects)
+    passes = pickle.loads(running.read_bytes()) if running.exists() else begun_passes(runtime, cases, what in WITH_KERNELS)
+    until = None if minutes is None else time.monotonic() + 60.0 * minutes
+    source, took = source_of(load_target(TARGETS[runtime]).device("cpu")), 0.0
+    while passes.done < PASSES:
+        if until is not None and took and time.monotonic() + took > until:
+            raise SystemExit(f"{passes.done} of {PASSES} passes are done: run it again to go on")
+        begun = time.monotonic()
+        passes.run(source)
+        took = time.monotonic() - begun
+        print(f"pass {passes.done} of {PASSES}: {took:.0f} s", file=sys.stderr)
+        _write(running, pickle.dumps(passes))
+    _keep(path, runtime, passes.settled(source), [*cases.failed, *passes.refused])
+    running.unlink()
     return read_raw(path)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Bundles that are compiled, and the kernels of the grid, in a folder that stays."""
+
+    kernels: tuple[Case, ...]
+    models: tuple[Case, ...]
+    failed: tuple[Refused, ...]
+    code: str
+    """By what they were compiled."""
+
+
+def code() -> str:
+    """A digest of all that decides what a bundle is."""
+    digest = hashlib.sha256()
+    for folder in ("compiler", "grammar", "passes", "targets"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".py", ".hw", ".lark", ".json"):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def prepared(runtime: str, what: str, subjects: Callable[[], list[Subject]]) -> Prepared:
+    """Compiled once for this state of the code, which needs no quiet machine."""
+    folder = KEPT / f"{runtime}.{what}.bundles"
+    index = folder / "index"
+    if index.exists():
+        found: Prepared = pickle.loads(index.read_bytes())
+        if found.code != code():
+            print(f"the bundles of {what} were compiled by other code: --compile makes them anew", file=sys.stderr)
+        return found
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    target = load_target(TARGETS[runtime])
+    kernels = grid_cases(folder) if what in WITH_KERNELS else ()
+    models, _, failed = compile_subjects(target, target.device("cpu"), subjects(), folder, _tell, TimeLeft(), with_memory=False)
+    found = Prepared(tuple(kernels), tuple(models), tuple(failed), code())
+    _write(index, pickle.dumps(found))
+    return found
+
+
+@dataclass
+class Running:
+    """Passes over kernels and models, as far as they are done."""
+
+    kernels: Passes
+    models: Passes
+    overhead: Overhead
+
+    @property
+    def done(self) -> int:
+        return self.models.done
+
+    def run(self, source: Source) -> None:
+        """One pass over all."""
+        self.kernels.run(source, KERNELS, lambda case: None)
+        self.models.run(source, BUDGET, lambda case: None)
+
+    def settled(self, source: Source) -> tuple[MeasuredSegment, ...]:
+        kernels, _ = self.kernels.settled(self.kernels.refined(self.overhead))
+        models, self.refused = self.models.settled(self.models.refined(self.overhead))
+        return (*kernels, *models)
+
+    refused: tuple[Refused, ...] = ()
+
+
+def begun_passes(runtime: str, cases: Prepared, kernels: bool) -> Running:
+    target = load_target(TARGETS[runtime])
+    device = target.device("cpu")
+    over = [Passes.over(some, target, device) for some in (cases.kernels if kernels else (), cases.models)]
+    return Running(over[0], over[1], measure_overhead(source_of(device)))
 
 
 def memory_measured(runtime: str, again: bool = False) -> list[MeasuredMemory]:
@@ -113,21 +188,16 @@ def memory_measured(runtime: str, again: bool = False) -> list[MeasuredMemory]:
     return found
 
 
-def _measured(runtime: str, subjects: Sequence[Subject], kernels: bool) -> MeasuredHere:
-    target = load_target(TARGETS[runtime])
-    begun, environment = time.perf_counter(), {"threads": "1", "date": time.strftime("%Y-%m-%d")}
-
-    def tell(text: str) -> None:
-        print(f"{time.perf_counter() - begun:6.0f} s  {text[:100]}", file=sys.stderr)
-
-    return measure_here(target, target.device("cpu"), subjects, environment, tell, kernels=kernels, models=BUDGET)
+def _tell(text: str) -> None:
+    print(text[:100], file=sys.stderr)
 
 
-def _keep(path: Path, parts: Sequence[MeasuredHere]) -> None:
-    refused = [one for part in parts for one in part.refused]
+def _keep(path: Path, runtime: str, segments: Sequence[MeasuredSegment], refused: Sequence[Refused]) -> None:
+    device = load_target(TARGETS[runtime]).device("cpu")
     _write(path.with_suffix(".refused"), json.dumps([asdict(one) for one in refused], indent=1).encode())
-    segments = tuple(segment for part in parts for segment in part.measurement.segments)
-    _write(path, raw_bytes(replace(parts[0].measurement, segments=segments)))
+    environment = {"threads": "1", "date": time.strftime("%Y-%m-%d")}
+    found = Measurement(device=device.name, runtime=source_of(device).runtime, environment=environment, segments=tuple(segments))
+    _write(path, raw_bytes(found))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -100,12 +100,12 @@ def measure_here(
             raise UsageError(f"{one.path} is not a file", help="give the models to measure, as .onnx files")
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
         folder = Path(scratch)
-        singled = _grid_cases(folder) if kernels else ()
+        singled = grid_cases(folder) if kernels else ()
         left = _planned(len(singled), len(subjects), models)
         tell("what the profiler takes")
         overhead = measure_overhead(source)
         singles, _ = measure_cases(singled, target, device, source, overhead, KERNELS, tell, left, "kernels")
-        cases, memory, failed = _compiled(target, device, subjects, folder, tell, left)
+        cases, memory, failed = compile_subjects(target, device, subjects, folder, tell, left)
         left.plan("models", (len(cases) - len(subjects)) * _of_all_passes(models))
         segments, refused = measure_cases(cases, target, device, source, overhead, models, tell, left)
     found = Measurement(device=device.name, runtime=source.runtime, environment=environment, segments=(*singles, *segments))
@@ -125,7 +125,7 @@ def _of_all_passes(budget: Budget) -> float:
     return sum(budget.planned(number) for number in range(budget.passes))
 
 
-def _grid_cases(folder: Path) -> tuple[Case, ...]:
+def grid_cases(folder: Path) -> tuple[Case, ...]:
     """Writes the kernels of the grid into the folder."""
     import onnx
 
@@ -137,9 +137,10 @@ def _grid_cases(folder: Path) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def _compiled(
-    target: Target, device: Device, subjects: Sequence[Subject], folder: Path, tell: Tell, left: TimeLeft
+def compile_subjects(
+    target: Target, device: Device, subjects: Sequence[Subject], folder: Path, tell: Tell, left: TimeLeft, with_memory: bool = True
 ) -> tuple[list[Case], tuple[MeasuredMemory, ...], list[Refused]]:
+    """Bundles of the subjects in the folder: their segments of the device, what memory they take, and what cannot be compiled."""
     cases: list[Case] = []
     memory: list[MeasuredMemory] = []
     failed: list[Refused] = []
@@ -157,7 +158,7 @@ def _compiled(
         for segment in mine:
             text = one.case if len(mine) == 1 else f"{one.case} segment {segment.index}"
             cases.append(Case(network=one.network, case=text, path=result.folder / segment.file))
-        if len(mine) == len(result.manifest.segments):
+        if with_memory and len(mine) == len(result.manifest.segments):
             memory += memory_of(one, result, target)
     if subjects:
         left.done("compile", COMPILING)

@@ -76,6 +76,48 @@ class _Job:
         return judged, profile, self.failed or fault
 
 
+@dataclass(slots=True)
+class Passes:
+    """Cases that are being measured, pass by pass. It can be pickled between two passes, and goes on in another process."""
+
+    jobs: list[_Job]
+    refused: list[Refused]
+    done: int = 0
+
+    @classmethod
+    def over(cls, cases: Sequence[Case], target: Target, device: Device) -> Passes:
+        """Before the first pass; a case whose file cannot be read is refused."""
+        return cls(*_open(cases, target, device))
+
+    def run(self, source: Source, budget: Budget, tell: Callable[[Case], None], ended: Callable[[], None] = lambda: None) -> None:
+        """One pass over all: `tell` before each case, `ended` after it."""
+        for job in self.jobs:
+            tell(job.case)
+            _pass(job, source, budget, self.done < PROFILED)
+            ended()
+        self.done += 1
+
+    def refined(self, overhead: Overhead) -> Overhead:
+        """With what the profiler took of these."""
+        seen = [(min(job.profiles, key=lambda one: one.seconds), min(job.chunks)) for job in self.jobs if job.profiles]
+        return refined(overhead, seen)
+
+    def doubtful(self, overhead: Overhead) -> list[_Job]:
+        """What the gate would refuse now, and another pass may mend."""
+        return [job for job in self.jobs if not job.failed and job.judge(overhead)[2]]
+
+    def settled(self, overhead: Overhead) -> tuple[tuple[MeasuredSegment, ...], tuple[Refused, ...]]:
+        """Every case that could be measured, and those that could not with the reason."""
+        made, refused = [], list(self.refused)
+        for job in self.jobs:
+            judged, profile, fault = job.judge(overhead)
+            if fault:
+                refused.append(Refused(job.case.case, fault))
+            else:
+                made.append(measured(job.case, job.kernels, judged, profile, overhead))
+        return tuple(made), tuple(refused)
+
+
 def measure_cases(
     cases: Sequence[Case],
     target: Target,
@@ -90,30 +132,25 @@ def measure_cases(
     """Every case that could be measured, and those that could not with the reason; the order is that of `cases`. `left`: what the whole
     measurement still takes, this one being its `stage`."""
     left = left or TimeLeft()
-    jobs, refused = _open(cases, target, device)
+    passes = Passes.over(cases, target, device)
     left.begin()
     for number in range(budget.passes):
-        for job in jobs:
-            tell(f"pass {number + 1} of {budget.passes}: {job.case.case}{left}")
-            _pass(job, source, budget, number < PROFILED)
-            left.done(stage, budget.planned(number))
-    overhead = refined(overhead, [(min(job.profiles, key=lambda one: one.seconds), min(job.chunks)) for job in jobs if job.profiles])
+        passes.run(
+            source,
+            budget,
+            lambda case, number=number: tell(f"pass {number + 1} of {budget.passes}: {case.case}{left}"),
+            lambda number=number: left.done(stage, budget.planned(number)),
+        )
+    overhead = passes.refined(overhead)
     for number in range(RETRIES):
-        again = [job for job in jobs if not job.failed and job.judge(overhead)[2]]
+        again = passes.doubtful(overhead)
         left.plan(stage, len(again) * budget.planned(0))
         left.begin()
         for job in again:
             tell(f"measured again ({number + 1} of {RETRIES}): {job.case.case}: {job.judge(overhead)[2]}{left}")
             _pass(job, source, budget, True)
             left.done(stage, budget.planned(0))
-    made = []
-    for job in jobs:
-        judged, profile, fault = job.judge(overhead)
-        if fault:
-            refused.append(Refused(job.case.case, fault))
-        else:
-            made.append(measured(job.case, job.kernels, judged, profile, overhead))
-    return tuple(made), tuple(refused)
+    return passes.settled(overhead)
 
 
 def _open(cases: Sequence[Case], target: Target, device: Device) -> tuple[list[_Job], list[Refused]]:
