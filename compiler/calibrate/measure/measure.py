@@ -13,7 +13,6 @@ from .expanded import join_expanded
 from .gate import AGREEING, Judged, judge_chunks, judge_profile
 from .join import Joined, join
 from .overhead import Overhead, of_model, refined
-from .ports import ports_of
 from .segment_kernels import SegmentKernels, segment_kernels
 from .source import Profile, Runnable, Source
 from .time_left import TimeLeft
@@ -159,9 +158,7 @@ def _open(cases: Sequence[Case], target: Target, device: Device) -> tuple[list[_
     jobs, refused = [], []
     for case in cases:
         try:
-            model = onnx.load_model(case.path)
-            runnable = Runnable(case.path, ports_of(model), len(model.graph.node))
-            jobs.append(_Job(case, runnable, segment_kernels(model, target, device)))
+            jobs.append(_Job(case, Runnable.of(case.path), segment_kernels(onnx.load_model(case.path), target, device)))
         except UserError as problem:
             refused.append(Refused(case.case, problem.message))
     return jobs, refused

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from .clock import Chunk
 from .join import Reported
-from .ports import Ports
+from .ports import Ports, ports_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,18 @@ class Runnable:
     ports: Ports
     operators: int
     """In it."""
+
+    @classmethod
+    def of(cls, path: Path) -> Runnable:
+        """With memory of its own for inputs and outputs. Raises ModelError for an input that no values can be made for."""
+        import onnx
+
+        model = onnx.load_model(path)
+        return cls(path, ports_of(model), len(model.graph.node))
+
+    def __reduce__(self) -> tuple[Callable[[Path], Runnable], tuple[Path]]:
+        """Pickled without its memory: ports hold addresses of this process."""
+        return Runnable.of, (self.path,)
 
 
 class Source(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from autoglmc.compiler.calibrate.measure.clock import LEAST_RUNS, time_runs
 from autoglmc.compiler.calibrate.measure.expanded import join_expanded
 from autoglmc.compiler.calibrate.measure.gate import MOST_APART, judge_chunks, judge_profile
 from autoglmc.compiler.calibrate.measure.join import Joined, Reported, join
-from autoglmc.compiler.calibrate.measure.measure import RETRIES, Budget, Case, measure_cases
+from autoglmc.compiler.calibrate.measure.measure import RETRIES, Budget, Case, Passes, measure_cases
 from autoglmc.compiler.calibrate.measure.ort_source import OrtSource, runs_in
 from autoglmc.compiler.calibrate.measure.overhead import NONE, Overhead, of_model, refined
 from autoglmc.compiler.calibrate.measure.private_memory import private_memory
@@ -306,3 +307,14 @@ def test_a_bundle_that_takes_too_long_has_no_memory(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("autoglmc.compiler.calibrate.measure.private_memory.LIMIT", 0.001)
     with pytest.raises(BundleError, match="its memory cannot be measured"):
         private_memory(tmp_path)
+
+
+def test_passes_go_on_in_another_process(tmp_path: Path) -> None:
+    """What is pickled holds no addresses: of the memory that a run reads and writes there is a new one."""
+    passes = Passes.over(_cases(tmp_path), TARGET, DEVICE)
+    again = pickle.loads(pickle.dumps(passes))
+    for before, after in zip(passes.jobs, again.jobs, strict=True):
+        assert after.case == before.case and after.model.path == before.model.path
+        for port, memory in zip(after.model.ports.inputs, after.model.ports.memory, strict=False):
+            assert port.address == memory.ctypes.data
+        assert {p.address for p in after.model.ports.inputs}.isdisjoint(p.address for p in before.model.ports.inputs)
