@@ -95,7 +95,7 @@ def measured(
         print(f"pass {passes.done} of {PASSES}: {took:.0f} s", file=sys.stderr)
         _write(running, pickle.dumps(passes))
     _keep(path, runtime, passes.settled(source), [*cases.failed, *passes.refused])
-    running.unlink()
+    running.replace(running.with_suffix(".done"))
     return read_raw(path)
 
 

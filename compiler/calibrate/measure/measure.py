@@ -70,7 +70,7 @@ class _Job:
     def judge(self, overhead: Overhead) -> tuple[Judged, Profile | None, str]:
         """What its chunks say, the quietest profile, and why they cannot be believed."""
         judged = judge_chunks(self.chunks)
-        profile = min(self.profiles, key=lambda one: one.seconds, default=None)
+        profile = min((one.at(judged.seconds) for one in self.profiles), key=lambda one: one.seconds, default=None)
         fault = judged.fault or (judge_profile(profile, judged.seconds, overhead) if profile else "")
         return judged, profile, self.failed or fault
 
@@ -170,7 +170,7 @@ def _pass(job: _Job, source: Source, budget: Budget, profiled: bool) -> None:
     try:
         job.chunks.append(source.latency(job.model, budget.latency).seconds)
         if profiled:
-            job.profiles.append(source.profile(job.model, job.chunks[-1], budget.profile))
+            job.profiles.append(replace(source.profile(job.model, job.chunks[-1], budget.profile), beside=job.chunks[-1]))
     except UserError as problem:
         job.failed = problem.message
 

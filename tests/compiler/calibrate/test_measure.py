@@ -318,3 +318,17 @@ def test_passes_go_on_in_another_process(tmp_path: Path) -> None:
         for port, memory in zip(after.model.ports.inputs, after.model.ports.memory, strict=False):
             assert port.address == memory.ctypes.data
         assert {p.address for p in after.model.ports.inputs}.isdisjoint(p.address for p in before.model.ports.inputs)
+
+
+@given(st.floats(0.6, 1.8), st.floats(1e-4, 1e-2))
+def test_a_machine_that_changes_its_speed_between_two_passes(drift: float, seconds: float) -> None:
+    """Operators are timed in one pass, the run in another: their shares stay, and their sum is the run's."""
+    profile = Profile((Reported("a", 0.7 * seconds * drift), Reported("b", 0.3 * seconds * drift)), 10, beside=seconds * drift)
+    assert judge_profile(profile.at(seconds), seconds, NONE) == ""
+    assert [one.seconds / seconds for one in profile.at(seconds).reported] == pytest.approx([0.7, 0.3])
+
+
+def test_a_profile_that_disagrees_with_the_run_beside_it_is_refused() -> None:
+    profile = Profile((Reported("a", 1.4e-3),), 10, beside=1e-3)
+    assert "+40%" in judge_profile(profile.at(0.8e-3), 0.8e-3, NONE)
+    assert profile.at(1e-4) == profile and profile.at(0.0) == profile
