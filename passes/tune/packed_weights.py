@@ -1,12 +1,16 @@
 """Products with 4-bit weights as onnxruntime's CPU has a kernel for them, which reads them as they are stored.
 
-A · DequantizeLinear(B, s, z)  ->  com.microsoft MatMulNBits(A, B', s', z')          B of int4 or uint4, in blocks along its first axis
+A · DequantizeLinear(B, s, z)  ->  com.microsoft MatMulNBits(A, B', s', z')      B of int4 or uint4, in blocks along the axis summed over
+
+The same of a Gemm that scales nothing; its bias is added behind.
 
 As DequantizeLinear and MatMul it takes ten times as long, since the weights are dequantised in every run; where onnxruntime's own optimiser
 writes MatMulNBits, it rounds the activations to 8 bits as well. Weights of 8 bits have no such kernel that computes in floats and is fast.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -17,6 +21,8 @@ from ..rule.rewrite import Bindings, Contract, Rewrite
 
 BITS, SMALLEST, LARGEST = 4, 16, 256
 """Of a weight; the blocks that MatMulNBits takes are powers of two."""
+PLAIN: Mapping[str, float] = {"transA": 0, "alpha": 1.0, "beta": 1.0}
+"""What a Gemm has that is a product and a sum."""
 MIDDLE = {"int4": 8, "uint4": 0}
 """What is added to a stored integer to make it 0 to 15, as MatMulNBits has it. Where it is given no zero points, it takes 8 for them."""
 
@@ -36,11 +42,14 @@ def unless(graph: Graph, found: Bindings) -> str | None:
         return "the weight is no constant matrix of int4 or uint4"
     if graph.tensor(found["a"]).dtype != "fp32" or graph.tensor(found.root.outputs[0]).dtype != "fp32":
         return "the product is not computed in fp32"
-    block, axis = graph.attribute(stored, "block_size"), graph.attribute(stored, "axis")
-    if axis not in (0, -2) or not isinstance(block, int) or block & (block - 1) or not SMALLEST <= block <= LARGEST:
+    block, along = graph.attribute(stored, "block_size"), (1, -1) if _turned(graph, found.root) else (0, -2)
+    kernel = isinstance(block, int) and SMALLEST <= block <= LARGEST and not block & (block - 1)
+    if graph.attribute(stored, "axis") not in along or not kernel:
         return "the weight is not in blocks along the axis that is summed over"
     if found["zero"] and graph.value(found["zero"]) is None:
         return "the zero points of the weight are no constant"
+    if found.root.kind == "Gemm" and any(graph.attribute(found.root, name) not in (plain, None) for name, plain in PLAIN.items()):
+        return "the product is scaled, or its operand is turned"
     return None if (graph.tensor(found["a"]).shape or ()) else "the rank of the operand is not known"
 
 
@@ -50,6 +59,8 @@ def build(b: Builder, found: Bindings) -> str:
     assert stored is not None and weight is not None and scale is not None, "unless() has seen them"
     block = graph.attribute(stored, "block_size")
     assert isinstance(block, int)
+    if turned := _turned(graph, found.root):
+        weight, scale = weight.T, scale.T
     rows, columns = weight.shape
     middle = MIDDLE[graph.tensor(found["weight"]).dtype]
     operands = [
@@ -59,13 +70,19 @@ def build(b: Builder, found: Bindings) -> str:
     if found["zero"]:
         zero = graph.value(found["zero"])
         assert zero is not None, "unless() has seen it"
-        operands.append(b.array(_nibbles(zero, middle, 2), "uint8", "zeros"))
+        operands.append(b.array(_nibbles(zero.T if turned else zero, middle, 2), "uint8", "zeros"))
     elif middle == 0:
         operands.append(b.array(np.zeros((columns, -(-scale.shape[0] // 2)), np.uint8), "uint8", "zeros"))
     kind = {"K": rows, "N": columns, "bits": BITS, "block_size": block}
     node = graph.node("MatMulNBits", [found["a"], *operands], domain="com.microsoft", hint=b.hint, **kind)
     b.nodes.append(node)
-    return node.outputs[0]
+    bias = found.root.inputs[2] if len(found.root.inputs) > 2 else ""
+    return b.add(node.outputs[0], bias) if bias else node.outputs[0]
+
+
+def _turned(graph: Graph, node: Node) -> bool:
+    """Whether the weight is [N, K]."""
+    return node.kind == "Gemm" and bool(graph.attribute(node, "transB"))
 
 
 def _nibbles(values: np.ndarray, middle: int, multiple: int) -> np.ndarray:
@@ -80,8 +97,8 @@ def _nibbles(values: np.ndarray, middle: int, multiple: int) -> np.ndarray:
 MATMUL_BITS = Rewrite(
     name="matmul_nbits",
     summary="A · DequantizeLinear(B) -> com.microsoft MatMulNBits(A, B)   B of int4 or uint4 in blocks",
-    operators=("MatMul",),
-    emits=("com.microsoft::MatMulNBits",),
+    operators=("MatMul", "Gemm"),
+    emits=("com.microsoft::MatMulNBits", "Add"),
     contract=Contract("reassociates"),
     match=match,
     unless=unless,

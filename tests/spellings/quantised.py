@@ -85,15 +85,19 @@ def rounded_to_grid(s: Sketch) -> str:
 
 
 def in_blocks(s: Sketch) -> str:
-    """A product with a matrix of 4 bits, of which the last block may be shorter."""
-    block, n = s.pick(16, 32), s.integer(2, 5)
-    k, random = block * s.integer(1, 2) + s.pick(0, 4), np.random.default_rng(s.integer(0, 9))
-    scale = s.constant(random.uniform(-0.1, 0.1, (-(-k // block), n)).astype(s.dtype))
+    """A product with a matrix of 4 bits, of which the last block may be shorter; as a Gemm also with the matrix turned, and a bias."""
+    block, n, gemm = s.pick(16, 32), s.integer(2, 5), s.flip()
+    k, random, turned = block * s.integer(1, 2) + s.pick(0, 4), np.random.default_rng(s.integer(0, 9)), gemm and s.flip()
+    blocks = -(-k // block)
+    scale = random.uniform(-0.1, 0.1, (blocks, n)).astype(s.dtype)
     low, kind = s.pick((-8, ml_dtypes.int4), (0, ml_dtypes.uint4))
-    values = s.constant(random.integers(low, low + 16, (k, n)).astype(kind))
-    zero = [s.constant(random.integers(low, low + 16, (-(-k // block), n)).astype(kind))] if s.flip() else []
-    weight = s.once(s.op("DequantizeLinear", values, scale, *zero, axis=s.pick(0, -2), block_size=block))
-    return str(s.op("MatMul", s.input((*s.shape(0, 2), 2, k)), weight))
+    values, zeros = (random.integers(low, low + 16, (rows, n)).astype(kind) for rows in (k, blocks))
+    given = [s.constant(array.T if turned else array) for array in (values, scale, *([zeros] if s.flip() else []))]
+    weight = s.once(s.op("DequantizeLinear", *given, axis=s.pick(1, -1) if turned else s.pick(0, -2), block_size=block))
+    if not gemm:
+        return str(s.op("MatMul", s.input((*s.shape(0, 2), 2, k)), weight))
+    bias = [s.constant(random.normal(size=s.pick((n,), (1, n), (1,))).astype(s.dtype))] if s.flip() else []
+    return str(s.op("Gemm", s.input((2, k)), weight, *bias, **({"transB": 1} if turned else {})))
 
 
 def quantised_on_the_run(s: Sketch) -> str:
