@@ -6,11 +6,29 @@ Needs the extra `litert`: its schema writes the file. Nothing is run here.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from .elementwise import ELEMENTWISE
+from .file import TYPES, write_file
+from .layout import GraphFacts, decide_layout
+from .movement import MOVEMENT
+from .node import Converter, TfliteNode
+from .normalise import NORMALISE
+from .order import channels_last, plain, stored
+from .products import PRODUCTS, products_of_columns
+from .program import Program, Refused, Tensor
+from .reductions import REDUCTIONS
+from .resize import RESIZE
+from .spatial import SPATIAL
+from .values import Values
 
 if TYPE_CHECKING:
     import onnx
+
+CONVERTERS: Mapping[str, Converter] = {**ELEMENTWISE, **MOVEMENT, **NORMALISE, **PRODUCTS, **REDUCTIONS, **RESIZE, **SPATIAL}
+MOST_RANK = 8
+"""LiteRT's tensors of more dims cannot be bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +39,9 @@ class Refusal:
     operator: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.operator} (node {self.node}): {self.reason}" if self.operator else self.reason
+
 
 def write_tflite(
     model: onnx.ModelProto, *, channels_last: Collection[str] = (), metadata: Mapping[str, str] | None = None
@@ -30,9 +51,137 @@ def write_tflite(
     Inputs and outputs have the model's names, order, dtypes and shapes; those of rank 4 that `channels_last` names are NHWC instead of NCHW.
     `metadata` goes into the file as it is. The same model gives the same bytes. Raises Refused naming operator, node and reason.
     """
-    raise NotImplementedError
+    built = _Builder(model, channels_last)
+    built.convert()
+    if built.refused:
+        raise Refused(str(built.refused[0]))
+    return write_file(built.program, built.inputs, built.outputs, metadata or {})
 
 
 def refusals(model: onnx.ModelProto) -> tuple[Refusal, ...]:
     """Every node that `write_tflite` would refuse, by the same code; empty where it writes the file."""
-    raise NotImplementedError
+    built = _Builder(model, ())
+    built.convert()
+    return tuple(built.refused)
+
+
+class _Builder:
+    """Converts node by node; what follows a refused node sees its outputs as if they came from outside."""
+
+    def __init__(self, model: onnx.ModelProto, ports_last: Collection[str]) -> None:
+        from onnx import numpy_helper
+
+        graph = model.graph
+        self.graph, self.ports_last = graph, frozenset(ports_last)
+        self.opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
+        constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        self.given = [value for value in graph.input if value.name not in constants]
+        shapes, dtypes = _types(graph)
+        self.program = Program()
+        self.values = Values(self.program, shapes, dtypes, constants)
+        self.refused: list[Refusal] = []
+        self.inputs: list[tuple[str, Tensor]] = []
+        self.outputs: list[tuple[str, Tensor]] = []
+
+    def convert(self) -> None:
+        values, graph = self.values, self.graph
+        facts = GraphFacts(
+            nodes=graph.node,
+            inputs=[value.name for value in self.given],
+            outputs=[value.name for value in graph.output],
+            shapes=values.shapes,
+            constants=values.constants,
+            columns=products_of_columns(graph, values),
+            ports_last=self.ports_last,
+        )
+        layout = decide_layout(facts)
+        values.channel_axes = layout.channel_axes
+        values.taken.update(value.name for value in (*self.given, *graph.output))
+        for value in self.given:
+            self._input(value)
+        for number, proto in enumerate(graph.node):
+            node = TfliteNode(proto, self.program, values, number in layout.last, self.opset)
+            try:
+                self._node(node)
+            except Refused as refused:
+                self.refused.append(Refusal(proto.name or node.hint, proto.op_type, str(refused)))
+                self._stand_in(proto)
+        for value in graph.output:
+            self._output(value)
+        self.program.sweep(tensor for _, tensor in self.outputs)
+
+    def _node(self, node: TfliteNode) -> None:
+        proto = node.proto
+        converter = CONVERTERS.get(proto.op_type) if proto.domain in ("", "ai.onnx") else None
+        if converter is None:
+            raise Refused("it is not converted to LiteRT's operators")
+        for name in (*proto.input, *proto.output):
+            if name and 0 in self.values.shape(name) and name not in self.values.constants:
+                raise Refused(f"{name} has no elements")
+        before = len(self.program.operators)
+        try:
+            converter(node)
+        except Exception:
+            del self.program.operators[before:]
+            raise
+
+    def _stand_in(self, proto: onnx.NodeProto) -> None:
+        for name in proto.output:
+            if name in self.values.shapes and name in self.values.dtypes:
+                shape = self.values.shapes[name]
+                self.values.made[name] = {plain(len(shape)): Tensor(name, shape, self.values.dtypes[name])}
+
+    def _order(self, name: str) -> tuple[int, ...]:
+        rank = len(self.values.shape(name))
+        return channels_last(rank) if name in self.ports_last else plain(rank)
+
+    def _input(self, value: onnx.ValueInfoProto) -> None:
+        name = value.name
+        try:
+            shape, dtype = self.values.shape(name), self.values.dtype(name)
+            if dtype not in TYPES or 0 in shape or len(shape) > MOST_RANK:
+                raise Refused(f"input {name}: {dtype}{list(shape)} is no tensor of LiteRT")
+        except Refused as refused:
+            self.refused.append(Refusal("", "", str(refused)))
+            return
+        order = self._order(name)
+        tensor = Tensor(name, stored(shape, order), dtype)
+        self.values.write(name, order, tensor)
+        self.inputs.append((name, tensor))
+
+    def _output(self, value: onnx.ValueInfoProto) -> None:
+        """Under its own name; through a RESHAPE where the tensor has another one already, as an input or constant that is passed on."""
+        name, values = value.name, self.values
+        try:
+            tensor = values.read(name, self._order(name))
+            if tensor.dtype not in TYPES or 0 in tensor.shape or tensor.rank > MOST_RANK:
+                raise Refused(f"output {name}: {tensor.dtype}{list(tensor.shape)} is no tensor of LiteRT")
+            kept = [other for _, other in (*self.inputs, *self.outputs)]
+            if tensor.data is not None or any(tensor is other for other in kept):
+                tensor = self._copy(tensor, name)
+        except Refused as refused:
+            if not self.refused:
+                self.refused.append(Refusal("", "", str(refused)))
+            return
+        tensor.name = name
+        self.outputs.append((name, tensor))
+
+    def _copy(self, tensor: Tensor, name: str) -> Tensor:
+        import numpy
+
+        shape = self.program.constant(numpy.array(tensor.shape, numpy.int32), self.values.fresh(f"{name}.shape"))
+        return self.program.emit("RESHAPE", [tensor, shape], tensor.shape, name, newShape=list(tensor.shape))
+
+
+def _types(graph: onnx.GraphProto) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
+    """Shapes that are known, and dtypes, of inputs, outputs and what lies between."""
+    from onnx import helper
+
+    shapes, dtypes = {}, {}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        kind: Any = value.type.tensor_type
+        if kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim):
+            shapes[value.name] = tuple(dim.dim_value for dim in kind.shape.dim)
+        if kind.elem_type:
+            dtypes[value.name] = helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    return shapes, dtypes

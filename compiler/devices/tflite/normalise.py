@@ -1,0 +1,167 @@
+"""Normalisations, in means, differences and reciprocal square roots; and softmax, along the last stored axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .elementwise import joined, shifted
+from .node import FLOAT, Converter, TfliteNode, axes_of
+from .order import Order
+from .program import Tensor
+from .reductions import reduced
+
+
+def _on_last_axis(code: str, **options: float) -> Converter:
+    """Turned there and back where the axis is another one."""
+
+    def convert(node: TfliteNode) -> None:
+        order = node.order
+        axis = node.place(node.attribute("axis", -1), order)
+        if axis != len(order) - 1:
+            order = (*order[:axis], *order[axis + 1 :], order[axis])
+        node.write(node.emit(code, [node.read(0, order)], **options), order=order)
+
+    return convert
+
+
+def standardised(node: TfliteNode, x: Tensor, axes: Sequence[int], epsilon: float, centred: bool = True) -> Tensor:
+    """(x - mean) / sqrt(variance + epsilon) over stored axes; without the mean where not `centred`."""
+    axes = list(axes)
+    if centred:
+        mean = reduced(node, "MEAN", x, axes)
+        squares = joined(node, "SQUARED_DIFFERENCE", x, mean)
+        x = joined(node, "SUB", x, mean)
+    else:
+        squares = joined(node, "MUL", x, x)
+    spread = node.emit("RSQRT", [shifted(node, reduced(node, "MEAN", squares, axes), epsilon)])
+    return joined(node, "MUL", x, spread)
+
+
+def _layer_norm(node: TfliteNode) -> None:
+    """LayerNormalization and, without the mean, RMSNormalization."""
+    if sum(bool(name) for name in node.proto.output) > 1:
+        raise node.refuse("its mean and deviation are not converted")
+    if node.dtype(0) != FLOAT:
+        raise node.refuse(f"{node.dtype(0)} is not converted")
+    order, rank = node.order, len(node.order)
+    first = axes_of([node.attribute("axis", -1)], rank)[0]
+    axes = [order.index(axis) for axis in range(first, rank)]
+    centred = node.proto.op_type == "LayerNormalization"
+    x = standardised(node, node.read(0), axes, node.attribute("epsilon", 1e-5), centred)
+    for index, code in ((1, "MUL"), (2, "ADD")):
+        if node.has(index):
+            x = joined(node, code, x, node.beside(index, order))
+    node.write(x)
+
+
+def _per_channel(node: TfliteNode, index: int, order: Order) -> Tensor:
+    """A vector of one value a channel, as it broadcasts to a tensor stored in `order`."""
+    import numpy
+
+    shape = [1] * len(order)
+    size = node.shape(index)[0]
+    shape[order.index(1)] = size
+    if node.is_constant(index):
+        return node.numbers(numpy.asarray(node.constant(index)).reshape(shape), node.dtype(index))
+    return node.reshape(node.read(index), shape)
+
+
+def _instance_norm(node: TfliteNode) -> None:
+    order = node.order
+    axes = [order.index(axis) for axis in range(2, len(order))]
+    x = standardised(node, node.read(0), axes, node.attribute("epsilon", 1e-5))
+    x = joined(node, "MUL", x, _per_channel(node, 1, order))
+    node.write(joined(node, "ADD", x, _per_channel(node, 2, order)))
+
+
+def _group_norm(node: TfliteNode) -> None:
+    """Scale and bias are one for each channel, or before opset 21 one for each group."""
+    import numpy
+
+    shape, groups, order = node.shape(0), node.attribute("num_groups"), node.order
+    x = node.read(0)
+    place = order.index(1)
+    wide = (*x.shape[:place], groups, shape[1] // groups, *x.shape[place + 1 :])
+    axes = [k for k in range(len(wide)) if k not in (order.index(0) + (order.index(0) > place), place)]
+    x = standardised(node, node.reshape(x, wide), axes, node.attribute("epsilon", 1e-5))
+    x = node.reshape(x, tuple(shape[axis] for axis in order))
+    for index, code in ((1, "MUL"), (2, "ADD")):
+        values = node.constant(index)
+        if values.size != shape[1]:
+            values = numpy.repeat(values, shape[1] // values.size)
+        per_channel = values.reshape([shape[1] if k == place else 1 for k in range(len(order))])
+        x = joined(node, code, x, node.numbers(per_channel, x.dtype))
+    node.write(x)
+
+
+def _batch_norm(node: TfliteNode) -> None:
+    """As a product and a sum, whose constants are computed here; in operators where they are computed by the model."""
+    import numpy
+
+    if node.attribute("training_mode", 0) or sum(bool(name) for name in node.proto.output) > 1:
+        raise node.refuse("training is not converted")
+    order, epsilon = node.order, node.attribute("epsilon", 1e-5)
+    x = node.read(0)
+    if all(node.is_constant(index) for index in range(1, 5)):
+        scale, bias, mean, variance = (numpy.asarray(node.constant(index), numpy.float64) for index in range(1, 5))
+        factor = scale / numpy.sqrt(variance + epsilon)
+        shape = [factor.size if axis == 1 else 1 for axis in order]
+        x = joined(node, "MUL", x, node.numbers(factor.reshape(shape), x.dtype))
+        node.write(joined(node, "ADD", x, node.numbers((bias - mean * factor).reshape(shape), x.dtype)))
+        return
+    scale_, bias_, mean_, variance_ = (_per_channel(node, index, order) for index in range(1, 5))
+    spread = node.emit("RSQRT", [shifted(node, variance_, epsilon)])
+    x = joined(node, "MUL", joined(node, "SUB", x, mean_), joined(node, "MUL", spread, scale_))
+    node.write(joined(node, "ADD", x, bias_))
+
+
+def _lp_norm(node: TfliteNode) -> None:
+    """x / |x| along one axis; 0 where that is 0."""
+    x, axis = node.read(0), node.place(node.attribute("axis", -1))
+    if node.attribute("p", 2) == 1:
+        size = reduced(node, "SUM", node.emit("ABS", [x]), [axis])
+    else:
+        size = node.emit("SQRT", [reduced(node, "SUM", joined(node, "MUL", x, x), [axis])])
+    nothing = joined(node, "EQUAL", size, node.like(0, size), "bool")
+    divisor = node.emit("SELECT_V2", [nothing, node.like(1, size), size], size.shape, dtype=size.dtype)
+    node.write(joined(node, "DIV", x, divisor))
+
+
+def _lrn(node: TfliteNode) -> None:
+    """LiteRT sums over a radius to both sides, and its alpha is not divided by their number."""
+    size = node.attribute("size")
+    if size % 2 == 0:
+        raise node.refuse("an even size is not converted")
+    options = {
+        "radius": size // 2,
+        "bias": node.attribute("bias", 1.0),
+        "alpha": node.attribute("alpha", 1e-4) / size,
+        "beta": node.attribute("beta", 0.75),
+    }
+    if len(node.shape(0)) != 4:
+        raise node.refuse("other ranks than 4 are not converted")
+    node.write(node.emit("LOCAL_RESPONSE_NORMALIZATION", [node.read(0)], **options))
+
+
+def _mean_variance(node: TfliteNode) -> None:
+    """(x - mean) / (deviation + 1e-9), as ONNX defines it."""
+    order = node.order
+    axes = [order.index(axis) for axis in axes_of(node.attribute("axes", [0, 2, 3]), len(order))]
+    x = node.read(0)
+    mean = reduced(node, "MEAN", x, axes)
+    spread = node.emit("SQRT", [reduced(node, "MEAN", joined(node, "SQUARED_DIFFERENCE", x, mean), axes)])
+    node.write(joined(node, "DIV", joined(node, "SUB", x, mean), shifted(node, spread, 1e-9)))
+
+
+NORMALISE: Mapping[str, Converter] = {
+    "BatchNormalization": _batch_norm,
+    "GroupNormalization": _group_norm,
+    "InstanceNormalization": _instance_norm,
+    "LRN": _lrn,
+    "LayerNormalization": _layer_norm,
+    "LogSoftmax": _on_last_axis("LOG_SOFTMAX"),
+    "LpNormalization": _lp_norm,
+    "MeanVarianceNormalization": _mean_variance,
+    "RMSNormalization": _layer_norm,
+    "Softmax": _on_last_axis("SOFTMAX", beta=1.0),
+}
