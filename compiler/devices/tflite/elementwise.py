@@ -91,11 +91,9 @@ def _pow(node: TfliteNode) -> None:
         node.write(joined(node, "POW", x, node.like(wide, x)))
         return
     y = node.beside(1, node.order)
-    if x.dtype != y.dtype:
-        raise node.refuse("base and exponent have different dtypes")
     if x.dtype in INTEGERS:
         raise node.refuse("whole numbers to a power that is computed are not converted: it may be negative")
-    node.write(joined(node, "POW", x, y))
+    node.write(joined(node, "POW", x, cast(node, y, x.dtype)))
 
 
 def _stored_out(node: TfliteNode) -> tuple[int, ...]:
@@ -113,9 +111,9 @@ def _mod(node: TfliteNode) -> None:
 
 
 def _div(node: TfliteNode) -> None:
-    """Raises Refused for whole numbers whose divisor is computed, or 0: LiteRT stops there."""
-    if node.dtype(0) in INTEGERS and not (node.is_constant(1) and node.constant(1).all()):
-        raise node.refuse("whole numbers are divided by a constant other than 0 only")
+    """Raises Refused for whole numbers over a constant 0; over a computed one LiteRT stops with an error, onnxruntime with a signal."""
+    if node.dtype(0) in INTEGERS and node.is_constant(1) and not node.constant(1).all():
+        raise node.refuse("whole numbers are divided by 0")
     node.write(joined(node, "DIV", node.beside(0, node.order), node.beside(1, node.order)))
 
 
@@ -168,19 +166,29 @@ def _hard_sigmoid(node: TfliteNode) -> None:
     node.write(node.emit("RELU_0_TO_1", [shifted(node, x, node.attribute("beta", 0.5))]))
 
 
-def softplus(node: TfliteNode, x: Tensor) -> Tensor:
-    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), which does not overflow."""
-    inner = node.emit("EXP", [node.emit("NEG", [node.emit("ABS", [x])])])
-    return joined(node, "ADD", node.emit("RELU", [x]), node.emit("LOG", [shifted(node, inner, 1)]))
-
-
 def _softplus(node: TfliteNode) -> None:
-    node.write(softplus(node, node.read(0)))
+    """log(1 + exp(x)) = max(x, 0) + log1p(e), e = exp(-|x|), which does not overflow. log1p(e) = e · log(u) / (u - 1) with u = 1 + e, which
+    does not lose a small e (W. Kahan; HP-15C Advanced Functions Handbook, appendix)."""
+    x = node.read(0)
+    e = node.emit("EXP", [node.emit("NEG", [node.emit("ABS", [x])])])
+    u = shifted(node, e, 1)
+    above = shifted(node, u, -1)
+    nothing = joined(node, "EQUAL", above, node.like(0, above), "bool")
+    divisor = node.emit("SELECT_V2", [nothing, node.like(1, above), above], above.shape, dtype=x.dtype)
+    slope = node.emit("SELECT_V2", [nothing, node.like(1, above), joined(node, "DIV", node.emit("LOG", [u]), divisor)], x.shape, dtype=x.dtype)
+    node.write(joined(node, "ADD", node.emit("RELU", [x]), joined(node, "MUL", e, slope)))
+
+
+MISH_IS_LINEAR = 20.0
+"""From here on tanh(log(1 + exp(x))) is 1 in float32, and exp(x)^2 is far from infinite."""
 
 
 def _mish(node: TfliteNode) -> None:
+    """x · tanh(log(1 + exp(x))) = x · n / (n + 2) with n = w · (w + 2), w = exp(x)."""
     x = node.read(0)
-    node.write(joined(node, "MUL", x, node.emit("TANH", [softplus(node, x)])))
+    w = node.emit("EXP", [joined(node, "MINIMUM", x, node.like(MISH_IS_LINEAR, x))])
+    n = joined(node, "MUL", w, shifted(node, w, 2))
+    node.write(joined(node, "MUL", x, joined(node, "DIV", n, shifted(node, n, 2))))
 
 
 def _softsign(node: TfliteNode) -> None:

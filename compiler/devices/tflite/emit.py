@@ -21,12 +21,13 @@ from .program import Program, Refused, Tensor
 from .reductions import REDUCTIONS
 from .resize import RESIZE
 from .spatial import SPATIAL
+from .transposed import TRANSPOSED
 from .values import Values
 
 if TYPE_CHECKING:
     import onnx
 
-CONVERTERS: Mapping[str, Converter] = {**ELEMENTWISE, **MOVEMENT, **NORMALISE, **PRODUCTS, **REDUCTIONS, **RESIZE, **SPATIAL}
+CONVERTERS: Mapping[str, Converter] = {**ELEMENTWISE, **MOVEMENT, **NORMALISE, **PRODUCTS, **REDUCTIONS, **RESIZE, **SPATIAL, **TRANSPOSED}
 MOST_RANK = 8
 """LiteRT's tensors of more dims cannot be bound."""
 

@@ -24,9 +24,9 @@ def _on_last_axis(code: str, **options: float) -> Converter:
     return convert
 
 
-def standardised(node: TfliteNode, x: Tensor, axes: Sequence[int], epsilon: float, centred: bool = True) -> Tensor:
-    """(x - mean) / sqrt(variance + epsilon) over stored axes; without the mean where not `centred`."""
-    axes = list(axes)
+def standardised(node: TfliteNode, x: Tensor, axes: Sequence[int], epsilon: float, centred: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """(x - mean) / sqrt(variance + epsilon) over stored axes, without the mean where not `centred`; the mean; and 1 / sqrt(…)."""
+    axes, mean = list(axes), x
     if centred:
         mean = reduced(node, "MEAN", x, axes)
         squares = joined(node, "SQUARED_DIFFERENCE", x, mean)
@@ -34,24 +34,25 @@ def standardised(node: TfliteNode, x: Tensor, axes: Sequence[int], epsilon: floa
     else:
         squares = joined(node, "MUL", x, x)
     spread = node.emit("RSQRT", [shifted(node, reduced(node, "MEAN", squares, axes), epsilon)])
-    return joined(node, "MUL", x, spread)
+    return joined(node, "MUL", x, spread), mean, spread
 
 
 def _layer_norm(node: TfliteNode) -> None:
     """LayerNormalization and, without the mean, RMSNormalization."""
-    if sum(bool(name) for name in node.proto.output) > 1:
-        raise node.refuse("its mean and deviation are not converted")
     if node.dtype(0) != FLOAT:
         raise node.refuse(f"{node.dtype(0)} is not converted")
     order, rank = node.order, len(node.order)
     first = axes_of([node.attribute("axis", -1)], rank)[0]
     axes = [order.index(axis) for axis in range(first, rank)]
     centred = node.proto.op_type == "LayerNormalization"
-    x = standardised(node, node.read(0), axes, node.attribute("epsilon", 1e-5), centred)
+    x, *more = standardised(node, node.read(0), axes, node.attribute("epsilon", 1e-5), centred)
     for index, code in ((1, "MUL"), (2, "ADD")):
         if node.has(index):
             x = joined(node, code, x, node.beside(index, order))
     node.write(x)
+    for index, name in enumerate(node.proto.output[1:], 1):
+        if name:
+            node.write(more[index - 1], index, order)
 
 
 def _per_channel(node: TfliteNode, index: int, order: Order) -> Tensor:
@@ -69,7 +70,7 @@ def _per_channel(node: TfliteNode, index: int, order: Order) -> Tensor:
 def _instance_norm(node: TfliteNode) -> None:
     order = node.order
     axes = [order.index(axis) for axis in range(2, len(order))]
-    x = standardised(node, node.read(0), axes, node.attribute("epsilon", 1e-5))
+    x, *_ = standardised(node, node.read(0), axes, node.attribute("epsilon", 1e-5))
     x = joined(node, "MUL", x, _per_channel(node, 1, order))
     node.write(joined(node, "ADD", x, _per_channel(node, 2, order)))
 
@@ -83,7 +84,7 @@ def _group_norm(node: TfliteNode) -> None:
     place = order.index(1)
     wide = (*x.shape[:place], groups, shape[1] // groups, *x.shape[place + 1 :])
     axes = [k for k in range(len(wide)) if k not in (order.index(0) + (order.index(0) > place), place)]
-    x = standardised(node, node.reshape(x, wide), axes, node.attribute("epsilon", 1e-5))
+    x, *_ = standardised(node, node.reshape(x, wide), axes, node.attribute("epsilon", 1e-5))
     x = node.reshape(x, tuple(shape[axis] for axis in order))
     for index, code in ((1, "MUL"), (2, "ADD")):
         values = node.constant(index)

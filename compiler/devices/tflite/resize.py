@@ -129,13 +129,12 @@ def _nearest(node: TfliteNode, x: Tensor, resized: Mapping[int, Axis]) -> None:
 
 
 def _kernel_places(form: Axis, halfPixelCenters: bool = False, alignCorners: bool = False) -> Array:
-    """As LiteRT's kernel computes them, in float32."""
-    i, one = numpy.arange(form.out, dtype=numpy.float32), numpy.float32(1)
+    """As LiteRT's kernel computes them, in float32; halves are rounded up."""
+    i, half = numpy.arange(form.out, dtype=numpy.float32), numpy.float32(0.5)
     if alignCorners and form.out > 1:
-        places = numpy.round(i * (numpy.float32(form.size - 1) / numpy.float32(form.out - 1)))
+        places = numpy.floor(i * (numpy.float32(form.size - 1) / numpy.float32(form.out - 1)) + half)
     else:
-        scale = numpy.float32(form.size) / numpy.float32(form.out)
-        places = numpy.floor((i + (one / 2 if halfPixelCenters else 0)) * scale)
+        places = numpy.floor((i + (half if halfPixelCenters else 0)) * (numpy.float32(form.size) / numpy.float32(form.out)))
     return numpy.minimum(places, form.size - 1).astype(int)
 
 

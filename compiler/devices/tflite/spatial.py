@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .movement import gathered, padded, sliced
-from .node import FLOAT, Converter, TfliteNode
-from .order import channels_last, stored
-from .program import Tensor
 from .elementwise import joined
-from .movement import split
+from .movement import padded, sliced
+from .node import FLOAT, Converter, TfliteNode
+from .order import channels_last, plain, stored
+from .products import connected
+from .program import Tensor
 
 if TYPE_CHECKING:
     import numpy
@@ -117,8 +117,11 @@ def _enclosed(node: TfliteNode, x: Tensor, w: Window, value: float = 0) -> Tenso
 def _conv(node: TfliteNode) -> None:
     if node.dtype(0) != FLOAT:
         raise node.refuse(f"{node.dtype(0)} is not converted")
-    shape = node.shape(1)
-    w, groups = window(node, shape[2:]), node.attribute("group", 1)
+    shape, groups = node.shape(1), node.attribute("group", 1)
+    if _is_one_product(node, groups):
+        _conv_as_product(node)
+        return
+    w = window(node, shape[2:])
     x = plane(node)
     padding = SAME if w.is_same else VALID
     x = x if padding == SAME else _enclosed(node, x, w)
@@ -127,10 +130,24 @@ def _conv(node: TfliteNode) -> None:
     kernel = _kernel(node, 1, (3, 1, 2, 0) if depthwise else (0, 2, 3, 1), depthwise)
     options = {**w.options(padding), **w.dilation_options()}
     if depthwise:
-        made = node.emit("DEPTHWISE_CONV_2D", [x, kernel, _bias(node, shape[0])], target, depthMultiplier=shape[0] // groups, **options)
+        made = node.emit("DEPTHWISE_CONV_2D", [x, kernel, bias_of(node, shape[0])], target, depthMultiplier=shape[0] // groups, **options)
     else:
-        made = node.emit("CONV_2D", [x, kernel, _bias(node, shape[0])], target, **options)
+        made = node.emit("CONV_2D", [x, kernel, bias_of(node, shape[0])], target, **options)
     write_plane(node, made)
+
+
+def _is_one_product(node: TfliteNode, groups: int) -> bool:
+    """A window that is the whole input, of more spatial axes than LiteRT's convolutions have: patches that were cut before."""
+    pads = node.attribute("pads", [0])
+    return len(node.shape(0)) > 4 and groups == 1 and node.is_constant(1) and node.shape(0)[1:] == node.shape(1)[1:] and not any(pads)
+
+
+def _conv_as_product(node: TfliteNode) -> None:
+    shape = node.shape(0)
+    weights = node.constant(1).reshape(node.shape(1)[0], -1).T
+    x = node.reshape(node.read(0, plain(len(shape))), (shape[0], weights.shape[0]))
+    made = connected(node, x, weights, node.constant(2) if node.has(2) else None)
+    node.write(node.reshape(made, node.out_shape()), order=plain(len(shape)))
 
 
 def _kernel(node: TfliteNode, index: int, order: tuple[int, ...], depthwise: bool = False) -> Tensor:
@@ -145,94 +162,13 @@ def _kernel(node: TfliteNode, index: int, order: tuple[int, ...], depthwise: boo
     return node.transpose(weights, (1, 2, 3, 0) if depthwise else order)
 
 
-def _bias(node: TfliteNode, size: int) -> Tensor:
+def bias_of(node: TfliteNode, size: int) -> Tensor:
     """Zeros where there is none: LiteRT's convolutions refuse to go without."""
     import numpy
 
     if node.has(2) and not node.is_constant(2):
         return node.read(2)
     return node.numbers(node.constant(2) if node.has(2) else numpy.zeros(size), FLOAT)
-
-
-def _conv_transpose(node: TfliteNode) -> None:
-    """Computed whole and cut to size, unless LiteRT's SAME is the same; a group at a time; dilated by zeros in the kernel."""
-    values, groups = node.constant(1), node.attribute("group", 1)
-    if node.dtype(0) != FLOAT:
-        raise node.refuse(f"{node.dtype(0)} is not converted")
-    sizes, out = node.shape(0)[2:], node.out_shape()[2:]
-    if len(sizes) not in (1, 2):
-        raise node.refuse(f"{len(sizes)} spatial dims are not converted, only 1 and 2")
-    values, lead = (values if values.ndim == 4 else values[:, :, None, :]), (1,) * (2 - len(sizes))
-    strides = (*lead, *node.attribute("strides", [1] * len(sizes)))
-    values = _dilated(values, (*lead, *node.attribute("dilations", [1] * len(sizes))))
-    begins = (*(0 for _ in lead), *_begins_of_transposed(node, sizes, out, values.shape[4 - len(sizes) :], strides[2 - len(sizes) :]))
-    sizes, out, kernel = (*lead, *sizes), (*lead, *out), values.shape[2:]
-    x, per = plane(node), node.shape(0)[1] // groups
-    bias = node.constant(2) if node.has(2) else None
-    made = []
-    for group, part in enumerate([x] if groups == 1 else split(node, x, 3, [per] * groups)):
-        weights = values[group * per : (group + 1) * per]
-        own = None if bias is None else bias[group * weights.shape[1] : (group + 1) * weights.shape[1]]
-        made.append(_transposed(node, part, weights, own, Grown(sizes, out, strides, kernel, begins)))  # type: ignore[arg-type]
-    whole = made[0] if groups == 1 else node.emit("CONCATENATION", made, (x.shape[0], *out, values.shape[1] * groups), axis=3)
-    write_plane(node, whole)
-
-
-@dataclass(frozen=True, slots=True)
-class Grown:
-    """A transposed convolution's two spatial axes; `begins`: rows and columns that are cut off in front."""
-
-    sizes: tuple[int, int]
-    out: tuple[int, int]
-    strides: tuple[int, int]
-    kernel: tuple[int, int]
-    begins: tuple[int, int]
-
-
-def _transposed(node: TfliteNode, x: Tensor, weights: Array, bias: Array | None, g: Grown) -> Tensor:
-    import numpy
-
-    channels = weights.shape[1]
-    axes = list(zip(g.sizes, g.out, g.strides, g.kernel, g.begins, strict=True))
-    same = all(out == n * s and max((n - 1) * s + k - out, 0) // 2 == b and k >= s for n, out, s, k, b in axes)
-    full = [out if same else max((n - 1) * s + k, out + b) for n, out, s, k, b in axes]
-    if not same and any(size >= (n - 1) * s + k + s for size, (n, _, s, k, _) in zip(full, axes, strict=True)):
-        raise node.refuse("an output padding of a stride or more is not converted")
-    shape = (x.shape[0], *full, channels)
-    operands = [node.numbers(list(shape)), node.numbers(weights.transpose(1, 2, 3, 0), FLOAT), x]
-    operands.append(node.numbers(numpy.zeros(channels) if bias is None else bias, FLOAT))
-    made = node.emit(
-        "TRANSPOSE_CONV", operands, shape, dtype=x.dtype, padding=SAME if same else VALID, strideH=g.strides[0], strideW=g.strides[1]
-    )
-    cut = [range(0, size) if same else range(b, b + out) for size, (_, out, _, _, b) in zip(full, axes, strict=True)]
-    return sliced(node, made, [range(shape[0]), *cut, range(channels)])
-
-
-def _dilated(values: Array, dilations: Sequence[int]) -> Array:
-    import numpy
-
-    if set(dilations) == {1}:
-        return values
-    height, width = ((k - 1) * d + 1 for k, d in zip(values.shape[2:], dilations, strict=True))
-    wide = numpy.zeros((*values.shape[:2], height, width), values.dtype)
-    wide[:, :, :: dilations[0], :: dilations[1]] = values
-    return wide
-
-
-def _begins_of_transposed(node: TfliteNode, sizes: Any, out: Any, kernel: Any, strides: Any) -> list[int]:
-    """What is cut off in front. With output_shape or SAME the total follows from the size; ONNX puts the larger half at the end with
-    SAME_UPPER, in front else."""
-    mode = node.attribute("auto_pad", "NOTSET")
-    if mode == "NOTSET" and node.attribute("output_shape") is None:
-        return list(node.attribute("pads", [0] * (2 * len(sizes))))[: len(sizes)]
-    if mode == "VALID":
-        return [0] * len(sizes)
-    extra = node.attribute("output_padding", [0] * len(sizes))
-    found = []
-    for n, o, k, s, e in zip(sizes, out, kernel, strides, extra, strict=True):
-        total = max((n - 1) * s + k + e - o, 0)
-        found.append(total // 2 if mode == "SAME_UPPER" else total - total // 2)
-    return found
 
 
 def _max_pool(node: TfliteNode) -> None:
@@ -303,30 +239,8 @@ def _factors(node: TfliteNode, w: Window, inside: bool) -> Array:
     return numpy.outer(*per_axis).reshape(1, *w.out, 1)
 
 
-def _depth_to_space(node: TfliteNode) -> None:
-    """LiteRT's order is DCR; for CRD the channels are gathered in front."""
-    import numpy
-
-    block, x = node.attribute("blocksize"), node.read(0, channels_last(4))
-    if node.attribute("mode", "DCR") == "CRD":
-        channels = x.shape[3]
-        places = numpy.arange(channels).reshape(-1, block * block).T.reshape(-1)
-        x = gathered(node, x, 3, [int(place) for place in places])
-    shape = stored(node.out_shape(), channels_last(4))
-    node.write(node.emit("DEPTH_TO_SPACE", [x], shape, blockSize=block), order=channels_last(4))
-
-
-def _space_to_depth(node: TfliteNode) -> None:
-    shape = stored(node.out_shape(), channels_last(4))
-    made = node.emit("SPACE_TO_DEPTH", [node.read(0, channels_last(4))], shape, blockSize=node.attribute("blocksize"))
-    node.write(made, order=channels_last(4))
-
-
 SPATIAL: Mapping[str, Converter] = {
     "AveragePool": _average_pool,
     "Conv": _conv,
-    "ConvTranspose": _conv_transpose,
-    "DepthToSpace": _depth_to_space,
     "MaxPool": _max_pool,
-    "SpaceToDepth": _space_to_depth,
 }
