@@ -158,6 +158,7 @@ DATA_IN_FOLDERS = {
     "compiler/report/sweeps": "compiler/report",
     "passes/place/memory": "passes/place",
     "compiler/devices/mil": "compiler/devices",
+    "compiler/devices/tflite": "compiler/devices",
     "compiler/load/contrib_types": "compiler/load",
     "compiler/load/fold": "compiler/load",
     "compiler/load/known": "compiler/load",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autoglmc.compiler.devices.silence import silenced
-from autoglmc.compiler.devices.tflite.file import TYPES, write_file
+from autoglmc.compiler.devices.tflite.file import write_file
 from autoglmc.compiler.devices.tflite.program import Operator, Program, Tensor
 
 DTYPES = ("float32", "int32", "int64", "bool", "int16", "int8", "uint8", "float16", "float64", "uint16", "uint32", "uint64")
@@ -79,13 +79,13 @@ def kernels() -> Iterator[Kernel]:
     yield from (Kernel(code, compute, 2) for code, compute in BINARY.items())
     yield from (Kernel(code, compute, 2, result="bool") for code, compute in COMPARISONS.items())
     for code, reduce in REDUCED.items():
-        yield Kernel(code, lambda x, f=reduce: f(x, axis=-1, keepdims=True), 1, lambda rank: (None, np.int32([rank - 1])), {"keepDims": True})
+        yield Kernel(
+            code, lambda x, f=reduce: f(x, axis=-1, keepdims=True), 1, lambda rank: (None, np.int32([rank - 1])), {"keepDims": True}
+        )
     yield from moves()
 
 
 def moves() -> Iterator[Kernel]:
-    whole = lambda rank: slice(None)  # noqa: E731
-    del whole
     yield Kernel("RESHAPE", np.ravel, 1, lambda rank: (None, np.int32([-1])))
     yield Kernel("TRANSPOSE", lambda x: x.T, 1, lambda rank: (None, np.arange(rank)[::-1].astype(np.int32)))
     yield Kernel("SLICE", lambda x: x[(slice(1, None),) * x.ndim], 1, lambda r: (None, np.ones(r, np.int32), np.full(r, -1, np.int32)))
@@ -103,11 +103,12 @@ def moves() -> Iterator[Kernel]:
     yield Kernel("SELECT_V2", lambda a, b: np.where(np.array([True, False]), a, b), 2, lambda r: (np.array([True, False]), None, None))
     yield Kernel("PADV2", lambda x: np.pad(x, 1, constant_values=x.dtype.type(1)), 1, lambda r: (None, np.ones((r, 2), np.int32), 1))
     yield Kernel("BATCH_MATMUL", np.matmul, 2)
-    yield Kernel("FULLY_CONNECTED", lambda x: x @ np.ones((2, 3), x.dtype), 1, lambda r: (None, 1.0 * np.ones((3, 2))), {"keepNumDims": True})
+    yield Kernel(
+        "FULLY_CONNECTED", lambda x: x @ np.ones((2, 3), x.dtype), 1, lambda r: (None, 1.0 * np.ones((3, 2))), {"keepNumDims": True}
+    )
     yield Kernel("TOPK_V2", lambda x: np.sort(x, -1)[..., ::-1], 1, lambda rank: (None, np.int32(2)))
     yield Kernel("ONE_HOT", lambda x: np.eye(4, dtype=np.float32)[x], 1, one_hot, {"axis": -1}, "float32")
     yield Kernel("SPACE_TO_DEPTH", lambda x: x.reshape(*x.shape[:1], 1, 1, -1), 1, options={"blockSize": 2}, rank=4)
-    yield Kernel("DEPTH_TO_SPACE", lambda x: x.reshape(2, 2, 2, 2)[:0], 1, options={"blockSize": 1}, rank=0)
 
 
 def strided(rank: int) -> Sequence[Any]:
@@ -151,7 +152,9 @@ def runs(kernel: Kernel, dtype: str, rank: int, broadcast: bool) -> bool:
             interpreter.set_tensor(tensor["index"], value)
         interpreter.invoke()
         got = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-        if got.shape != want.shape or not np.allclose(got.astype(np.float64), want.astype(np.float64), 1e-3 if dtype == "float16" else 1e-5):
+        if got.shape != want.shape or not np.allclose(
+            got.astype(np.float64), want.astype(np.float64), 1e-3 if dtype == "float16" else 1e-5
+        ):
             return False
     return True
 
@@ -165,8 +168,6 @@ def constant(value: Any, dtype: str, number: int) -> Tensor:
 
 def questions() -> Iterator[tuple[Kernel, str, int, bool]]:
     for kernel in kernels():
-        if kernel.rank == 0 and kernel.code == "DEPTH_TO_SPACE":
-            continue
         for dtype in DTYPES:
             yield kernel, dtype, kernel.rank or 2, False
         for rank in RANKS if not kernel.rank else ():
@@ -230,5 +231,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    assert TYPES
     sys.exit(main())

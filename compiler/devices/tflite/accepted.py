@@ -37,7 +37,8 @@ TAKEN = {
     "SQUARED_DIFFERENCE": "float32 int32", "STRIDED_SLICE": ANY, "SUB": NUMBERS, "SUM": NUMBERS, "TANH": FLOAT, "TILE": ANY,
     "TOPK_V2": EXTREMES, "TRANSPOSE": ANY, "TRANSPOSE_CONV": "int32",
 }  # fmt: skip
-"""Dtypes of the first operand. Sums, products and functions of fp16 are left out although some kernels take it: they round otherwise than ONNX."""
+"""Dtypes of the first operand. Sums, products and functions of fp16 are left out although some kernels take it: they round
+otherwise than ONNX."""
 MOST_RANK = {
     "SOFTMAX": 6, "SUM": 6, "MEAN": 6, "REDUCE_MAX": 6, "REDUCE_MIN": 6, "PAD": 5, "PADV2": 5, "CONCATENATION": 6, "BATCH_MATMUL": 5,
     "FULLY_CONNECTED": 6, "STRIDED_SLICE": 5, "SLICE": 5,

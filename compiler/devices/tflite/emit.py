@@ -6,11 +6,14 @@ Needs the extra `litert`: its schema writes the file. Nothing is run here.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .activations import ACTIVATIONS
 from .elementwise import ELEMENTWISE
 from .file import TYPES, write_file
+from .fuse import fuse
+from .indices import INDICES
 from .layout import GraphFacts, decide_layout
 from .movement import MOVEMENT
 from .node import Converter, TfliteNode
@@ -18,6 +21,7 @@ from .normalise import NORMALISE
 from .order import channels_last, plain, stored
 from .products import PRODUCTS, products_of_columns
 from .program import Program, Refused, Tensor
+from .recurrent import RECURRENT
 from .reductions import REDUCTIONS
 from .resize import RESIZE
 from .spatial import SPATIAL
@@ -27,7 +31,19 @@ from .values import Values
 if TYPE_CHECKING:
     import onnx
 
-CONVERTERS: Mapping[str, Converter] = {**ELEMENTWISE, **MOVEMENT, **NORMALISE, **PRODUCTS, **REDUCTIONS, **RESIZE, **SPATIAL, **TRANSPOSED}
+CONVERTERS: Mapping[str, Converter] = {
+    **ACTIVATIONS,
+    **ELEMENTWISE,
+    **INDICES,
+    **MOVEMENT,
+    **NORMALISE,
+    **PRODUCTS,
+    **RECURRENT,
+    **REDUCTIONS,
+    **RESIZE,
+    **SPATIAL,
+    **TRANSPOSED,
+}
 MOST_RANK = 8
 """LiteRT's tensors of more dims cannot be bound."""
 
@@ -44,12 +60,10 @@ class Refusal:
         return f"{self.operator} (node {self.node}): {self.reason}" if self.operator else self.reason
 
 
-def write_tflite(
-    model: onnx.ModelProto, *, channels_last: Collection[str] = (), metadata: Mapping[str, str] | None = None
-) -> bytes:
+def write_tflite(model: onnx.ModelProto, *, channels_last: Collection[str] = (), metadata: Mapping[str, str] | None = None) -> bytes:
     """The file of a model whose weights are inline and whose shapes are all known.
 
-    Inputs and outputs have the model's names, order, dtypes and shapes; those of rank 4 that `channels_last` names are NHWC instead of NCHW.
+    Inputs and outputs have the model's names, order, dtypes and shapes; those that `channels_last` names are NHWC instead of NCHW.
     `metadata` goes into the file as it is. The same model gives the same bytes. Raises Refused naming operator, node and reason.
     """
     built = _Builder(model, channels_last)
@@ -109,7 +123,9 @@ class _Builder:
                 self._stand_in(proto)
         for value in graph.output:
             self._output(value)
-        self.program.sweep(tensor for _, tensor in self.outputs)
+        kept = [tensor for _, tensor in self.outputs]
+        self.program.sweep(kept)
+        fuse(self.program, kept)
 
     def _node(self, node: TfliteNode) -> None:
         proto = node.proto

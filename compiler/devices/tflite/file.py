@@ -22,8 +22,9 @@ TYPES = {
 }  # fmt: skip
 """numpy's name of a dtype -> the schema's."""
 OPTIONS = {
-    "ABS": "Abs", "ADD": "Add", "ARG_MAX": "ArgMax", "ARG_MIN": "ArgMin", "ATAN2": "ATan2", "AVERAGE_POOL_2D": "Pool2D", "BATCH_MATMUL": "BatchMatMul",
-    "BROADCAST_TO": "BroadcastTo", "CAST": "Cast", "CONCATENATION": "Concatenation", "CONV_2D": "Conv2D", "CONV_3D": "Conv3D",
+    "ABS": "Abs", "ADD": "Add", "ARG_MAX": "ArgMax", "ARG_MIN": "ArgMin", "ATAN2": "ATan2", "AVERAGE_POOL_2D": "Pool2D",
+    "BATCH_MATMUL": "BatchMatMul", "BROADCAST_TO": "BroadcastTo", "CAST": "Cast", "CONCATENATION": "Concatenation",
+    "CONV_2D": "Conv2D", "CONV_3D": "Conv3D",
     "COS": "Cos", "CUMSUM": "Cumsum", "DEPTHWISE_CONV_2D": "DepthwiseConv2D", "DEPTH_TO_SPACE": "DepthToSpace",
     "DEQUANTIZE": "Dequantize", "DIV": "Div", "EQUAL": "Equal", "EXP": "Exp", "FLOOR_DIV": "FloorDiv", "FLOOR_MOD": "FloorMod",
     "FULLY_CONNECTED": "FullyConnected", "GATHER": "Gather", "GATHER_ND": "GatherNd", "GELU": "Gelu", "GREATER": "Greater",
@@ -40,6 +41,7 @@ OPTIONS = {
     "TRANSPOSE_CONV": "TransposeConv",
 }  # fmt: skip
 """The table of options that an operator has; the others have none."""
+
 
 def write_file(program: Program, inputs: Ports, outputs: Ports, metadata: Mapping[str, str]) -> bytes:
     """`inputs` and `outputs`: names in the signature, in their order, with the tensors."""

@@ -78,7 +78,7 @@ def _side(graph: GraphFacts, node: onnx.NodeProto, number: int, channel_axes: Ma
         return PLAIN
     if node.op_type == "Reshape" and number not in graph.columns:
         return None if _reshapes_in_place(graph, node, channel_axes) else PLAIN
-    if node.op_type == "Gather" and _rank(graph, node.input[1]) != 1 and not (node.input[1] in graph.constants):
+    if node.op_type == "Gather" and _rank(graph, node.input[1]) != 1 and node.input[1] not in graph.constants:
         return PLAIN
     if node.op_type == "Gather" and _rank(graph, node.input[0]) != _rank(graph, node.output[0]):
         return PLAIN
@@ -183,7 +183,8 @@ def _cut(graph: GraphFacts, sides: Sequence[str | None], channel_axes: Mapping[s
     for number, side in enumerate(sides):
         if side is None:
             for towards, cost in _preference(graph, graph.nodes[number]):
-                join(*((CHANNELS_LAST, number) if towards == CHANNELS_LAST else (number, PLAIN)), cost)
+                a, b = (CHANNELS_LAST, number) if towards == CHANNELS_LAST else (number, PLAIN)
+                join(a, b, cost)
     for name, (writer, readers) in _edges(graph, sides, channel_axes).items():
         cost = _cost(graph.shapes[name], channel_axes.get(name, 1))
         first, second = (readers[0], readers[0]) if len(readers) == 1 else (("any", name), ("all", name))

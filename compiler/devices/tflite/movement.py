@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .elementwise import cast, joined
+from .indices import gathered
 from .node import Converter, TfliteNode, axes_of
 from .order import after_reshape, after_transpose, blocks_of, plain, stored
-from .program import Operator, Tensor
+from .pieces import padded, sliced, split
 
 if TYPE_CHECKING:
     import numpy
@@ -70,15 +70,6 @@ def _split(node: TfliteNode) -> None:
             node.write(tensor, index)
 
 
-def split(node: TfliteNode, x: Tensor, axis: int, sizes: Sequence[int]) -> list[Tensor]:
-    """A stored tensor in pieces along a stored axis."""
-    shapes = [(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes]
-    made = [Tensor(node.values.fresh(node.hint), shape, x.dtype, None, x.scales) for shape in shapes]
-    operands = (x, node.numbers(list(sizes)), node.numbers(axis))
-    node.program.add(Operator("SPLIT_V", operands, tuple(made), {"numSplits": len(sizes)}))
-    return made
-
-
 def _slice(node: TfliteNode) -> None:
     """Starts and ends are clamped as ONNX says; an end before the first element is a mask, since -1 would be the last."""
     shape = node.shape(0)
@@ -90,106 +81,6 @@ def _slice(node: TfliteNode) -> None:
         spans[axis] = range(shape[axis])[slice(first, last, step)]
     order = node.order_of(node.name(0))
     node.write(sliced(node, node.read(0), [spans[axis] for axis in order]))
-
-
-def sliced(node: TfliteNode, x: Tensor, spans: Sequence[range]) -> Tensor:
-    """The elements of a stored tensor at one range for each stored axis."""
-    shape = [len(span) for span in spans]
-    if all(span == range(size) for span, size in zip(spans, x.shape, strict=True)):
-        return x
-    begin = node.numbers([span.start for span in spans])
-    if all(span.step == 1 for span in spans):
-        return node.emit("SLICE", [x, begin, node.numbers(shape)], shape, scales=x.scales)
-    mask = sum(1 << axis for axis, span in enumerate(spans) if span.stop < 0)
-    stop, step = node.numbers([max(span.stop, 0) for span in spans]), node.numbers([span.step for span in spans])
-    return node.emit("STRIDED_SLICE", [x, begin, stop, step], shape, scales=x.scales, endMask=mask)
-
-
-def positive(node: TfliteNode, index: int, length: int) -> Tensor:
-    """Indices from the front: LiteRT takes no others."""
-    import numpy
-
-    if node.is_constant(index):
-        given = node.constant(index)
-        return node.numbers(numpy.where(given < 0, given + length, given), "int32")
-    given_tensor = node.read(index, plain(len(node.shape(index))))
-    below = joined(node, "LESS", given_tensor, node.like(0, given_tensor), "bool")
-    behind = joined(node, "ADD", given_tensor, node.like(length, given_tensor))
-    return node.emit("SELECT_V2", [below, behind, given_tensor], given_tensor.shape, dtype=given_tensor.dtype)
-
-
-def _gather(node: TfliteNode) -> None:
-    shape = node.shape(0)
-    axis = axes_of([node.attribute("axis", 0)], len(shape))[0]
-    if node.is_constant(1) and node.constant(1).ndim == 0:
-        _take_one(node, axis)
-        return
-    indices = positive(node, 1, shape[axis])
-    if node.last:
-        order = node.order_of(node.name(0))
-        place = node.place(axis)
-        made = node.emit("GATHER", [node.read(0), indices], stored(node.out_shape(), order), axis=place)
-        node.write(made, order=order)
-        return
-    x = node.read(0, plain(len(shape)))
-    made = node.emit("GATHER", [x, indices], node.out_shape(), axis=axis)
-    node.write(made, order=plain(len(node.out_shape())))
-
-
-def _take_one(node: TfliteNode, axis: int) -> None:
-    """One constant index: a slice, without that axis."""
-    shape = node.shape(0)
-    index = int(node.constant(1))
-    index += shape[axis] if index < 0 else 0
-    x = node.read(0, plain(len(shape)))
-    spans = [range(index, index + 1) if k == axis else range(size) for k, size in enumerate(x.shape)]
-    node.write(node.reshape(sliced(node, x, spans), node.out_shape()), order=plain(len(node.out_shape())))
-
-
-def gathered(node: TfliteNode, x: Tensor, axis: int, indices: Sequence[int]) -> Tensor:
-    """Constant places along a stored axis."""
-    if list(indices) == list(range(x.shape[axis])):
-        return x
-    shape = (*x.shape[:axis], len(indices), *x.shape[axis + 1 :])
-    return node.emit("GATHER", [x, node.numbers(list(indices))], shape, scales=x.scales, axis=axis)
-
-
-def _gather_elements(node: TfliteNode) -> None:
-    """As GATHER_ND: the places along the other axes are constants."""
-    import numpy
-
-    shape, target = node.shape(0), node.shape(1)
-    axis = axes_of([node.attribute("axis", 0)], len(shape))[0]
-    indices = positive(node, 1, shape[axis])
-    grid = numpy.stack(numpy.indices(target), -1)
-    if indices.data is not None:
-        grid[..., axis] = indices.data
-        places = node.numbers(grid)
-    else:
-        column = cast(node, node.reshape(indices, (*target, 1)), "int32")
-        parts = [node.numbers(grid[..., :axis]), column, node.numbers(grid[..., axis + 1 :])]
-        parts = [part for part in parts if part.shape[-1]]
-        places = column if len(parts) == 1 else node.emit("CONCATENATION", parts, grid.shape, axis=len(target))
-    x = node.read(0, plain(len(shape)))
-    node.write(node.emit("GATHER_ND", [x, places], target), order=plain(len(target)))
-
-
-def _gather_nd(node: TfliteNode) -> None:
-    import numpy
-
-    if node.attribute("batch_dims", 0):
-        raise node.refuse("batch_dims is not converted")
-    shape = node.shape(0)
-    sizes = numpy.array(shape[: node.shape(1)[-1]])
-    if node.is_constant(1):
-        given = node.constant(1)
-        indices = node.numbers(numpy.where(given < 0, given + sizes, given))
-    else:
-        read = node.read(1, plain(len(node.shape(1))))
-        below = joined(node, "LESS", read, node.like(0, read), "bool")
-        indices = node.emit("SELECT_V2", [below, joined(node, "ADD", read, node.like(sizes, read)), read], read.shape, dtype=read.dtype)
-    x = node.read(0, plain(len(shape)))
-    node.write(node.emit("GATHER_ND", [x, indices], node.out_shape()), order=plain(len(node.out_shape())))
 
 
 def _tile(node: TfliteNode) -> None:
@@ -227,17 +118,6 @@ def _pad(node: TfliteNode) -> None:
     node.write(padded(node, x, [(max(a, 0), max(b, 0)) for a, b in both], value))
 
 
-def padded(node: TfliteNode, x: Tensor, pads: Sequence[tuple[int, int]], value: float = 0) -> Tensor:
-    """A constant around a stored tensor: begin and end of each stored axis."""
-    if not any(a or b for a, b in pads):
-        return x
-    shape = [a + size + b for size, (a, b) in zip(x.shape, pads, strict=True)]
-    amounts = node.numbers([list(pair) for pair in pads])
-    if value == 0:
-        return node.emit("PAD", [x, amounts], shape, scales=x.scales)
-    return node.emit("PADV2", [x, amounts, node.like(value, x)], shape, scales=x.scales)
-
-
 def _trilu(node: TfliteNode) -> None:
     import numpy
 
@@ -250,23 +130,10 @@ def _trilu(node: TfliteNode) -> None:
     node.write(node.emit("SELECT_V2", [mask, x, node.like(0, x)], shape, dtype=x.dtype), order=plain(len(shape)))
 
 
-def _one_hot(node: TfliteNode) -> None:
-    depth = int(node.constant(1).item())
-    rank = len(node.out_shape())
-    axis = axes_of([node.attribute("axis", -1)], rank)[0]
-    off, on = (node.numbers(value, node.dtype(2)) for value in node.constant(2).reshape(-1))
-    if node.dtype(0) not in ("int32", "int64"):
-        raise node.refuse("indices that are not int32 or int64 are not converted")
-    indices = positive(node, 0, depth)
-    operands = [indices, node.numbers(depth), on, off]
-    made = node.emit("ONE_HOT", operands, node.out_shape(), dtype=on.dtype, axis=axis)
-    node.write(made, order=plain(rank))
-
-
 def _cumsum(node: TfliteNode) -> None:
     axis = node.place(int(node.constant(1).item()))
     x = node.read(0)
-    options = {"exclusive": bool(node.attribute("exclusive", 0)), "reverse": bool(node.attribute("reverse", 0))}
+    options: dict[str, Any] = {"exclusive": bool(node.attribute("exclusive", 0)), "reverse": bool(node.attribute("reverse", 0))}
     node.write(node.emit("CUMSUM", [x, node.numbers(axis)], **options))
 
 
@@ -280,10 +147,6 @@ MOVEMENT: Mapping[str, Converter] = {
     "CumSum": _cumsum,
     "Expand": _expand,
     "Flatten": _reshape,
-    "Gather": _gather,
-    "GatherElements": _gather_elements,
-    "GatherND": _gather_nd,
-    "OneHot": _one_hot,
     "Pad": _pad,
     "Reshape": _reshape,
     "Shape": _shape,

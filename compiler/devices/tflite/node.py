@@ -53,7 +53,7 @@ class TfliteNode:
         """Of an operand. Raises Refused where it is left out."""
         if not self.has(index):
             raise self.refuse(f"input {index} is missing")
-        return self.proto.input[index]
+        return str(self.proto.input[index])
 
     def shape(self, index: int) -> tuple[int, ...]:
         """Of an operand, as ONNX has it. Raises Refused where it is left out or not known."""
@@ -116,7 +116,7 @@ class TfliteNode:
     @property
     def hint(self) -> str:
         """What tensors inside this node's conversion are named after."""
-        return next(name for name in self.proto.output if name)
+        return str(next(name for name in self.proto.output if name))
 
     def numbers(self, values: Any, dtype: str = "int32", scales: Scales | None = None) -> Tensor:
         """A constant operand."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .elementwise import joined, shifted
 from .node import FLOAT, Converter, TfliteNode, axes_of
@@ -11,7 +12,7 @@ from .program import Tensor
 from .reductions import reduced
 
 
-def _on_last_axis(code: str, **options: float) -> Converter:
+def _on_last_axis(code: str, **options: Any) -> Converter:
     """Turned there and back where the axis is another one."""
 
     def convert(node: TfliteNode) -> None:

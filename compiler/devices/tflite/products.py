@@ -22,7 +22,7 @@ FLATTENING = frozenset({"Flatten", "Reshape"})
 
 
 def products_of_columns(graph: onnx.GraphProto, values: Values) -> frozenset[int]:
-    """Numbers of the nodes that flatten [N, C, H, W] to [N, C·H·W] for products with constants alone, whose rows can be permuted instead."""
+    """Numbers of the nodes that flatten [N, C, H, W] to [N, C·H·W] for products with constants alone, whose rows can be permuted."""
     readers: dict[str, list[tuple[onnx.NodeProto, int]]] = {}
     for node in graph.node:
         for index, name in enumerate(node.input):
@@ -90,7 +90,8 @@ def multiplied(node: TfliteNode, x: Tensor, y: Tensor, adj_x: bool = False, adj_
     if len(batches) > 3:
         if x.shape[:-2] != batches or y.shape[:-2] != batches:
             raise node.refuse("batches of more than 3 dims that broadcast are not converted")
-        flat = multiplied(node, *(node.reshape(t, (math.prod(batches), *t.shape[-2:])) for t in (x, y)), adj_x, adj_y)
+        x, y = (node.reshape(tensor, (math.prod(batches), *tensor.shape[-2:])) for tensor in (x, y))
+        flat = multiplied(node, x, y, adj_x, adj_y)
         return node.reshape(flat, (*batches, rows, columns))
     return node.emit("BATCH_MATMUL", [x, y], (*batches, rows, columns), adjX=adj_x, adjY=adj_y)
 

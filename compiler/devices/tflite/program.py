@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """What is not converted: the reason, and once it is known the operator and node."""
 
 

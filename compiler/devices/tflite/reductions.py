@@ -122,7 +122,7 @@ def _top_k(node: TfliteNode) -> None:
     shape = node.shape(0)
     rank, k = len(shape), int(node.constant(1).item())
     axis = axes_of([node.attribute("axis", -1)], rank)[0]
-    order = tuple(other for other in range(rank) if other != axis) + (axis,)
+    order = (*tuple(other for other in range(rank) if other != axis), axis)
     x = node.read(0, order)
     largest = bool(node.attribute("largest", 1))
     x = x if largest else node.emit("NEG", [x])

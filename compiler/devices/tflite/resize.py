@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from .movement import gathered
+from .indices import gathered
 from .node import FLOAT, Converter, TfliteNode, axes_of
 from .order import channels_last, stored
 from .products import connected
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CLOSE = 2e-6
 """How far two matrices may be apart that are the same rule, in float32."""
-FORMS = ({"halfPixelCenters": True}, {"alignCorners": True}, {})
+FORMS: tuple[dict[str, Any], ...] = ({"halfPixelCenters": True}, {"alignCorners": True}, {})
 """What LiteRT's two kernels know."""
 
 
@@ -135,7 +135,8 @@ def _kernel_places(form: Axis, halfPixelCenters: bool = False, alignCorners: boo
         places = numpy.floor(i * (numpy.float32(form.size - 1) / numpy.float32(form.out - 1)) + half)
     else:
         places = numpy.floor((i + (half if halfPixelCenters else 0)) * (numpy.float32(form.size) / numpy.float32(form.out)))
-    return numpy.minimum(places, form.size - 1).astype(int)
+    made: Array = numpy.minimum(places, form.size - 1).astype(int)
+    return made
 
 
 def _by_kernel(node: TfliteNode, code: str, x: Tensor, options: Mapping[str, bool]) -> None:

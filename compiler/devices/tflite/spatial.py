@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .elementwise import joined
-from .movement import padded, sliced
 from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, plain, stored
+from .pieces import padded, sliced
 from .products import connected
 from .program import Tensor
 
@@ -73,11 +73,14 @@ def window(node: TfliteNode, kernel: Sequence[int]) -> Window:
     pads = list(zip(begins, ends, strict=True))
     if min(begins) < 0:
         raise node.refuse("negative pads are not converted")
-    lead = 2 - len(sizes)
-    return Window(
-        (*(1,) * lead, *kernel), (*(1,) * lead, *strides), (*(1,) * lead, *dilations), (*((0, 0),) * lead, *pads),
-        (*(1,) * lead, *sizes), (*(1,) * lead, *out),
-    )  # type: ignore[arg-type] # fmt: skip
+    if len(sizes) == 1:
+        pads, axes = [(0, 0), *pads], [(1, 1, 1, 1, 0, 1), *axes]
+    size, k, stride, dilation, _, o = zip(*axes, strict=True)
+    return Window(_two(k), _two(stride), _two(dilation), (pads[0], pads[1]), _two(size), _two(o))
+
+
+def _two(values: Sequence[int]) -> tuple[int, int]:
+    return values[0], values[1]
 
 
 def _begins(node: TfliteNode, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[int]:
@@ -236,7 +239,8 @@ def _factors(node: TfliteNode, w: Window, inside: bool) -> Array:
         starts = numpy.arange(w.out[axis]) * w.strides[axis] - begin
         counted = numpy.minimum(starts + w.kernel[axis], stop) - numpy.maximum(starts, first)
         per_axis.append(w.kernel[axis] / numpy.maximum(counted, 1))
-    return numpy.outer(*per_axis).reshape(1, *w.out, 1)
+    made: Array = numpy.outer(*per_axis).reshape(1, *w.out, 1)
+    return made
 
 
 SPATIAL: Mapping[str, Converter] = {

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .movement import gathered, sliced, split
+from .indices import gathered
 from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, plain, stored
+from .pieces import sliced, split
 from .program import Tensor
 from .spatial import SAME, VALID, bias_of, plane, write_plane
 

@@ -38,7 +38,7 @@ class Values:
 
     def dtype(self, name: str) -> str:
         if name in self.constants:
-            return self.constants[name].dtype.name
+            return str(self.constants[name].dtype.name)
         if name not in self.dtypes:
             raise Refused(f"the type of {name} is not known")
         return self.dtypes[name]

@@ -90,5 +90,6 @@ def _by_form(operator: Operator, first: Tensor) -> int:
 
 def _grows(operator: Operator) -> bool:
     """An integer product whose rescaling is 1 or more."""
-    scales = [tensor.scales.scale[0] for tensor in (*operator.inputs, *operator.outputs) if tensor is not None and tensor.scales is not None]
+    tensors = [tensor for tensor in (*operator.inputs, *operator.outputs) if tensor is not None]
+    scales = [tensor.scales.scale[0] for tensor in tensors if tensor.scales is not None]
     return len(scales) == 3 and scales[0] * scales[1] / scales[2] >= 1

@@ -1,0 +1,41 @@
+"""Parts of stored tensors, and what is put around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .node import TfliteNode
+from .program import Operator, Tensor
+
+
+def split(node: TfliteNode, x: Tensor, axis: int, sizes: Sequence[int]) -> list[Tensor]:
+    """A stored tensor in pieces along a stored axis."""
+    shapes = [(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes]
+    made = [Tensor(node.values.fresh(node.hint), shape, x.dtype, None, x.scales) for shape in shapes]
+    operands = (x, node.numbers(list(sizes)), node.numbers(axis))
+    node.program.add(Operator("SPLIT_V", operands, tuple(made), {"numSplits": len(sizes)}))
+    return made
+
+
+def sliced(node: TfliteNode, x: Tensor, spans: Sequence[range]) -> Tensor:
+    """The elements of a stored tensor at one range for each stored axis."""
+    shape = [len(span) for span in spans]
+    if all(span == range(size) for span, size in zip(spans, x.shape, strict=True)):
+        return x
+    begin = node.numbers([span.start for span in spans])
+    if all(span.step == 1 for span in spans):
+        return node.emit("SLICE", [x, begin, node.numbers(shape)], shape, scales=x.scales)
+    mask = sum(1 << axis for axis, span in enumerate(spans) if span.stop < 0)
+    stop, step = node.numbers([max(span.stop, 0) for span in spans]), node.numbers([span.step for span in spans])
+    return node.emit("STRIDED_SLICE", [x, begin, stop, step], shape, scales=x.scales, endMask=mask)
+
+
+def padded(node: TfliteNode, x: Tensor, pads: Sequence[tuple[int, int]], value: float = 0) -> Tensor:
+    """A constant around a stored tensor: begin and end of each stored axis."""
+    if not any(a or b for a, b in pads):
+        return x
+    shape = [a + size + b for size, (a, b) in zip(x.shape, pads, strict=True)]
+    amounts = node.numbers([list(pair) for pair in pads])
+    if value == 0:
+        return node.emit("PAD", [x, amounts], shape, scales=x.scales)
+    return node.emit("PADV2", [x, amounts, node.like(value, x)], shape, scales=x.scales)
