@@ -16,7 +16,8 @@ import numpy as np
 
 from autoglmc.compiler.devices.silence import silenced
 from autoglmc.compiler.devices.tflite.file import write_file
-from autoglmc.compiler.devices.tflite.program import Operator, Program, Tensor
+from autoglmc.compiler.devices.tflite.program import Program
+from autoglmc.compiler.devices.tflite.records import Operator, Tensor
 
 DTYPES = ("float32", "int32", "int64", "bool", "int16", "int8", "uint8", "float16", "float64", "uint16", "uint32", "uint64")
 RANKS = range(1, 9)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .program import Operator, Tensor
+    from .records import Operator, Tensor
 
 FLOAT = "float32"
 NUMBERS = "float32 int32 int64"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .elementwise import joined, scaled, shifted
 from .node import FLOAT, Converter, TfliteNode
-from .program import Tensor
+from .records import Tensor
 
 
 def _prelu(node: TfliteNode) -> None:

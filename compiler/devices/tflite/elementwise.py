@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ....targets.dtypes import DTYPES
 from .node import FLOAT, Converter, TfliteNode
-from .program import Tensor
+from .records import Tensor
 
-INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
+INTEGERS = frozenset(row.numpy for row in DTYPES.values() if row.kind in ("int", "uint") and row.numpy)
 
 
 def unary(code: str) -> Converter:

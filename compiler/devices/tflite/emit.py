@@ -20,7 +20,8 @@ from .node import Converter, TfliteNode
 from .normalise import NORMALISE
 from .order import channels_last, plain, stored
 from .products import PRODUCTS, products_of_columns
-from .program import Program, Refused, Tensor
+from .program import Program
+from .records import Refused, Tensor
 from .recurrent import RECURRENT
 from .reductions import REDUCTIONS
 from .resize import RESIZE

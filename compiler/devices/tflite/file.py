@@ -10,16 +10,15 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .program import Operator, Program, Scales, Tensor
+from ....targets.dtypes import DTYPES
+from .program import Program
+from .records import Operator, Scales, Tensor
 from .versions import version_of
 
 MOST_INSIDE = 1_900_000_000
 """Bytes of constants up to which they are in the flatbuffer, whose offsets have 31 bits."""
 ALIGNED = 64
-TYPES = {
-    "float32": "FLOAT32", "float16": "FLOAT16", "float64": "FLOAT64", "int64": "INT64", "int32": "INT32", "int16": "INT16",
-    "int8": "INT8", "uint64": "UINT64", "uint32": "UINT32", "uint16": "UINT16", "uint8": "UINT8", "bool": "BOOL",
-}  # fmt: skip
+TYPES = {row.numpy: row.numpy.upper() for row in DTYPES.values() if row.numpy and row.kind != "complex"}
 """numpy's name of a dtype -> the schema's."""
 OPTIONS = {
     "ABS": "Abs", "ADD": "Add", "ARG_MAX": "ArgMax", "ARG_MIN": "ArgMin", "ATAN2": "ATan2", "AVERAGE_POOL_2D": "Pool2D",

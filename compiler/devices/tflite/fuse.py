@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .program import Operator, Program, Tensor
+from .program import Program
+from .records import Operator, Tensor
 
 ACTIVATIONS = {"RELU": 1, "RELU6": 3}
 """Numbers of the schema's ActivationFunctionType."""

@@ -8,7 +8,7 @@ from .elementwise import cast, joined
 from .node import Converter, TfliteNode, axes_of
 from .order import plain, stored
 from .pieces import sliced
-from .program import Tensor
+from .records import Tensor
 
 
 def positive(node: TfliteNode, index: int, length: int) -> Tensor:

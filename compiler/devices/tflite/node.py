@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .order import Order, channels_last, plain, stored
-from .program import Program, Refused, Scales, Tensor
+from .program import Program
+from .records import Refused, Scales, Tensor
 from .values import Values
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 from .elementwise import joined, shifted
 from .node import FLOAT, Converter, TfliteNode, axes_of
 from .order import Order
-from .program import Tensor
+from .records import Tensor
 from .reductions import reduced
 
 

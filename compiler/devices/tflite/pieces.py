@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .node import TfliteNode
-from .program import Operator, Tensor
+from .records import Operator, Tensor
 
 
 def split(node: TfliteNode, x: Tensor, axis: int, sizes: Sequence[int]) -> list[Tensor]:

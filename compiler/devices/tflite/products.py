@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .elementwise import joined, scaled
 from .node import FLOAT, Converter, TfliteNode
 from .order import Order, plain
-from .program import Tensor
+from .records import Tensor
 from .values import Values
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from .node import FLOAT, Converter, TfliteNode
 from .order import plain
 from .pieces import split
 from .products import connected
-from .program import Tensor
+from .records import Tensor
 
 if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]

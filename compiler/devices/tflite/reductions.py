@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from .elementwise import cast, joined
 from .node import Converter, TfliteNode, axes_of
 from .order import Order, stored
-from .program import Operator, Tensor
+from .records import Operator, Tensor
 
 
 def reduced(node: TfliteNode, code: str, x: Tensor, axes: list[int], keep: bool = True) -> Tensor:

@@ -17,7 +17,7 @@ from .indices import gathered
 from .node import FLOAT, Converter, TfliteNode, axes_of
 from .order import channels_last, stored
 from .products import connected
-from .program import Tensor
+from .records import Tensor
 
 if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
@@ -86,7 +86,8 @@ def coordinates(form: Axis, rule: str) -> Array:
     if rule == "asymmetric":
         return i / form.scale
     if rule == "align_corners":
-        return i * (form.size - 1) / (form.out - 1) if form.out > 1 else i * 0
+        last = form.scale * form.size - 1  # ONNX does not round the size that a scale leads to
+        return i * (form.size - 1) / last if form.out > 1 else i * 0
     if rule == "half_pixel_symmetric":
         return form.size / 2 * (1 - form.out / (form.scale * form.size)) + half
     raise LookupError(rule)

@@ -15,7 +15,7 @@ from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, plain, stored
 from .pieces import padded, sliced
 from .products import connected
-from .program import Tensor
+from .records import Tensor
 
 if TYPE_CHECKING:
     import numpy
@@ -174,10 +174,18 @@ def bias_of(node: TfliteNode, size: int) -> Tensor:
     return node.numbers(node.constant(2) if node.has(2) else numpy.zeros(size), FLOAT)
 
 
+def _pool_window(node: TfliteNode) -> Window:
+    """Raises Refused where one sees nothing of the input: ONNX's ceil_mode has some that onnxruntime leaves out."""
+    w = window(node, node.attribute("kernel_shape"))
+    if any((o - 1) * s >= size + pads[0] for o, s, size, pads in zip(w.out, w.strides, w.sizes, w.pads, strict=True)):
+        raise node.refuse("a window that lies wholly in the padding is not converted")
+    return w
+
+
 def _max_pool(node: TfliteNode) -> None:
     if len(node.proto.output) > 1 and node.proto.output[1]:
         raise node.refuse("the places of the largest elements are not converted")
-    w = window(node, node.attribute("kernel_shape"))
+    w = _pool_window(node)
     x = plane(node)
     if set(w.dilations) != {1}:
         write_plane(node, _dilated_pool(node, x, w))
@@ -212,7 +220,7 @@ def _pooled(node: TfliteNode, code: str, x: Tensor, w: Window, padding: int) -> 
 def _average_pool(node: TfliteNode) -> None:
     """LiteRT's SAME counts what is inside alone. Else all of a padded window is averaged, times what makes it the average of those that
     ONNX counts."""
-    w = window(node, node.attribute("kernel_shape"))
+    w = _pool_window(node)
     if set(w.dilations) != {1}:
         raise node.refuse("dilations are not converted")
     x, inside = plane(node), not node.attribute("count_include_pad", 0)

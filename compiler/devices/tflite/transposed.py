@@ -10,7 +10,7 @@ from .indices import gathered
 from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, plain, stored
 from .pieces import sliced, split
-from .program import Tensor
+from .records import Tensor
 from .spatial import SAME, VALID, bias_of, plane, write_plane
 
 if TYPE_CHECKING:

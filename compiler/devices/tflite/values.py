@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .order import Order, after_reshape, blocks_of, moves_data, plain, stored, turn
-from .program import Program, Refused, Tensor
+from .program import Program
+from .records import Refused, Tensor
 
 if TYPE_CHECKING:
     import numpy

@@ -6,7 +6,7 @@ bool, int8 and int16.
 
 from __future__ import annotations
 
-from .program import Operator, Tensor
+from .records import Operator, Tensor
 
 INT8 = {
     "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "TILE": 3, "REVERSE_V2": 3, "BROADCAST_TO": 3, "CAST": 3,
