@@ -37,6 +37,7 @@ RUNTIMES: Mapping[str, Mapping[str, Form]] = {
         "gpu": PLAIN,
     },
     "iree": {"vulkan": PLAIN, "cpu": PLAIN},
+    "litert": {"": PLAIN},
     "openvino": {"cpu": PLAIN, "gpu": PLAIN, "npu": PLAIN},
 }
 
