@@ -23,6 +23,7 @@ from .probe import refusal
 
 if TYPE_CHECKING:
     import numpy
+    import onnx
 
 RELEASE = "2.3"
 """Of ai-edge-litert: the C interface of another may differ without saying so."""
@@ -60,9 +61,15 @@ class LiteRtAdapter:
     def compile(self, model: Path, blob: Path) -> None:
         import onnx
 
+        blob.write_bytes(self.written(onnx.load_model(model)))
+
+    def written(self, model: onnx.ModelProto) -> bytes:
+        """The .tflite file of a segment. Raises ValueError naming what LiteRT cannot run."""
+        import onnx
+
         from ..tflite.emit import write_tflite
 
-        blob.write_bytes(write_tflite(onnx.load_model(model)))
+        return write_tflite(onnx.shape_inference.infer_shapes(model))
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         assert blob is not None
