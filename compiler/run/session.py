@@ -268,8 +268,7 @@ class Session:
         with doing(f"loading segment {segment.index} ({segment.device})", size=self._size):
             loaded = adapter.load(self._folder / segment.file, blob, inputs, outputs)
             give_back()
-            if isinstance(loaded, Remarking):
-                self._notes += loaded.remarks
+            self._notes += loaded.remarks if isinstance(loaded, Remarking) else ()
             over = results_over_inputs(self.manifest, segment)
             if not over or not (unknown := unproved(adapter, self._folder / segment.file, over)):
                 return loaded
