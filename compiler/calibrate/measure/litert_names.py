@@ -3,7 +3,8 @@ order alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ...devices.litert.operators import FileOperator
@@ -19,7 +20,7 @@ KINDS: Mapping[str, frozenset[str]] = {
         "Copy": "RESHAPE CONCATENATION SPLIT SPLIT_V EXPAND_DIMS SQUEEZE", "Cosine": "COS", "Deconvolution": "TRANSPOSE_CONV",
         "Depth To Space": "DEPTH_TO_SPACE", "Divide": "DIV", "Dynamic Fully Connected": "FULLY_CONNECTED", "ELU": "ELU", "Exp": "EXP",
         "Floor": "FLOOR", "Fully Connected": "FULLY_CONNECTED", "GELU": "GELU", "HardSwish": "HARD_SWISH", "LeakyReLU": "LEAKY_RELU",
-        "Log": "LOG", "Max Pooling": "MAX_POOL_2D", "Maximum": "MAXIMUM", "Mean": "MEAN", "Minimum": "MINIMUM", "Multiply": "MUL",
+        "Log": "LOG", "Max Pooling": "MAX_POOL_2D", "Maximum": "MAXIMUM", "Mean": "MEAN", "Mean Squared": "MEAN", "Minimum": "MINIMUM", "Multiply": "MUL",
         "Negate": "NEG", "PReLU": "PRELU", "Power": "POW", "Reciprocal Square Root": "RSQRT", "Reduce Max": "REDUCE_MAX",
         "Reduce Min": "REDUCE_MIN", "Resize Bilinear": "RESIZE_BILINEAR", "Sigmoid": "LOGISTIC", "Sign": "SIGN", "Sine": "SIN",
         "Slice": "SLICE STRIDED_SLICE SPLIT SPLIT_V", "Softmax": "SOFTMAX", "Space To Depth": "SPACE_TO_DEPTH", "Square": "SQUARE",
@@ -28,6 +29,10 @@ KINDS: Mapping[str, frozenset[str]] = {
     }.items()
 }  # fmt: skip
 """XNNPACK's name of an operator, up to the bracket, and what LiteRT calls what it computes."""
+ADDED = re.compile(r"(\.\d+|\.reshaped|\.transposed)+$")
+"""What the emitter puts behind the name of the ONNX tensor that a tensor helps to compute."""
+FOLLOWING = 4
+"""Operators behind one that writes no tensor of the segment (a transposed input), to the first of which that is known it belongs."""
 
 
 def reported(events: Sequence[Event], operators: Sequence[FileOperator]) -> list[Reported]:
@@ -39,11 +44,19 @@ def reported(events: Sequence[Event], operators: Sequence[FileOperator]) -> list
         index = taken[number]
         own = Reported(f"{event.kind} {number}", event.microseconds * 1e-6, kind=event.kind)
         if index is not None:
-            found.append(replace(own, others=operators[index].writes))
+            behind = operators[index + 1 : index + 1 + FOLLOWING]
+            found.append(replace(own, others=tuple(_names([operators[index]])), near=tuple(_names(behind))))
         else:
-            near = (name for k in _beside(number, taken, len(operators)) for name in operators[k].writes)
-            found.append(replace(own, near=tuple(near)))
+            beside = [operators[k] for k in _beside(number, taken, len(operators))]
+            found.append(replace(own, near=tuple(_names(beside))))
     return found
+
+
+def _names(operators: Sequence[FileOperator]) -> Iterator[str]:
+    """Of the tensors that they write, and of the ONNX tensors that these help to compute."""
+    for operator in operators:
+        for name in operator.writes:
+            yield from dict.fromkeys((name, ADDED.sub("", name)))
 
 
 def _aligned(events: Sequence[Event], operators: Sequence[FileOperator]) -> list[int | None]:
