@@ -82,7 +82,8 @@ def test_the_host_overwrites_what_is_handed_over(alternating: Bundle) -> None:
     before = session.run(given)
     made = {port.tensor: segment.device for segment in alternating.manifest.segments for port in segment.outputs}
     for producer, consumer in (("xnn", "cpu"), ("cpu", "xnn")):
-        handed = next(h.tensor for h in alternating.manifest.handoffs if (h.producer, h.consumer) == (producer, consumer) and h.tensor in made)
+        crossing = (h.tensor for h in alternating.manifest.handoffs if (h.producer, h.consumer) == (producer, consumer))
+        handed = next(tensor for tensor in crossing if tensor in made)
 
         def overwrite(tensor: str, device: str, value: np.ndarray, handed: str = handed) -> None:
             if tensor == handed:
