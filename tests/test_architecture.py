@@ -157,6 +157,7 @@ DATA_IN_FOLDERS = {
     "compiler/driver/smaller": "compiler/driver",
     "compiler/report/sweeps": "compiler/report",
     "passes/place/memory": "passes/place",
+    "compiler/devices/litert": "compiler/devices",
     "compiler/devices/mil": "compiler/devices",
     "compiler/devices/tflite": "compiler/devices",
     "compiler/load/contrib_types": "compiler/load",

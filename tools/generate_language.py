@@ -12,7 +12,7 @@ from pathlib import Path
 
 from autoglmc.compiler.hw.explain_code import explain_code, messages_text
 from autoglmc.grammar.lower.expression import LINK_VARIABLES
-from autoglmc.grammar.lower.runtime import RUNTIMES
+from autoglmc.grammar.lower.runtime import RUNTIMES, Form
 from autoglmc.grammar.text.codes import CODES
 from autoglmc.grammar.words.properties import PROPERTIES
 from autoglmc.grammar.words.units import DIMENSIONS, EXAMPLES
@@ -74,10 +74,14 @@ def _runtimes() -> str:
     rows = []
     for adapter, forms in RUNTIMES.items():
         for backend, form in forms.items():
-            options = [*(f"`{name} N` (required)" for name in form.needed), *(f"`{name} N`" for name in form.optional)]
+            options = [*(f"`{name} {_value(form, name)}` (required)" for name in form.needed), *(f"`{name} N`" for name in form.optional)]
             options += [f"`{name} >= N`" for name in form.floors]
             rows.append((f"`runtime {adapter}{' ' + backend if backend else ''};`", ", ".join(options)))
     return _table(("written", "options"), rows)
+
+
+def _value(form: Form, name: str) -> str:
+    return "WORD" if name in form.values else "N"
 
 
 def _predicates() -> str:

@@ -16,6 +16,7 @@ from ..errors import UsageError, UserError
 from ..plan.memory_needs import needs_of
 from .fit_memory import MeasuredMemory
 from .grid.grid import grid
+from .measure.litert_source import LiteRtSource
 from .measure.measure import Budget, Case, Refused, measure_cases
 from .measure.openvino_source import OpenVinoSource
 from .measure.ort_source import OrtSource
@@ -25,7 +26,7 @@ from .measure.source import Source
 from .measure.time_left import TimeLeft
 from .records import Measurement
 
-SOURCES: Mapping[str, Callable[[], Source]] = {"ort": OrtSource, "openvino": OpenVinoSource}
+SOURCES: Mapping[str, Callable[[], Source]] = {"ort": OrtSource, "openvino": OpenVinoSource, "litert": LiteRtSource}
 EMULATED = ("qnn",)
 """Runtimes that are an emulator on this machine."""
 FAMILIES: Mapping[str, tuple[str, ...]] = {"arm": ("arm", "aarch", "cortex"), "x86": ("x86", "amd64", "i386", "i686")}

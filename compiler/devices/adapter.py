@@ -70,6 +70,14 @@ class Haltable(Protocol):
         ...
 
 
+@runtime_checkable
+class Remarking(Protocol):
+    """A loaded segment about which the user should know something."""
+
+    remarks: Sequence[str]
+    """Whole sentences, each told once."""
+
+
 class Adapter(Protocol):
     """One runtime with the options of a target's `runtime` line."""
 

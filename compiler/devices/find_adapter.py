@@ -30,6 +30,10 @@ def adapter_for(runtime: str, words: Sequence[str] = ()) -> Adapter | None:
         from .openvino import OpenVinoAdapter
 
         return OpenVinoAdapter(tuple(words))
+    if runtime == "litert":
+        from .litert.adapter import LiteRtAdapter
+
+        return LiteRtAdapter()
     if runtime == "coreml":
         from .coreml import CoreMlAdapter
 

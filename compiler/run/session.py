@@ -15,7 +15,7 @@ from typing import Any
 from ..activity import Limits, Line, doing, limited, unwatched_seconds
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import SegmentRecord
-from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable
+from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable, Remarking
 from ..devices.views import packed_bytes, view_at
 from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
@@ -268,6 +268,7 @@ class Session:
         with doing(f"loading segment {segment.index} ({segment.device})", size=self._size):
             loaded = adapter.load(self._folder / segment.file, blob, inputs, outputs)
             give_back()
+            self._notes += loaded.remarks if isinstance(loaded, Remarking) else ()
             over = results_over_inputs(self.manifest, segment)
             if not over or not (unknown := unproved(adapter, self._folder / segment.file, over)):
                 return loaded

@@ -169,6 +169,8 @@ def _blanks(before: Bit, bit: Bit, index: int, chain: bool) -> int:
         return int(before.kind in ("WORD", "NAME"))
     if bit.kind in _TIGHT or before.kind in ("LPAR", "LSQB"):
         return 0
+    if bit.kind == "MINUS" and before.kind == "WORD" and not bit.binary and bit.column == before.column + len(before.text):
+        return 0  # a word with a hyphen, `u55-256`
     if bit.kind == "COLON":
         return 0 if index == 1 else 1
     if bit.kind == "LPAR":

@@ -14,8 +14,8 @@ from autoglmc.targets.quantised.forms_on import forms_on
 from autoglmc.targets.stock import FOLDER, stock_names, stock_path
 from autoglmc.targets.support import No, Yes, link_zero_copy, lists, supports
 
-NAMES = ("a16", "ethos_u55_256", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "workstation", "x86_cpu")
-TABLES = ("coreml_mlprogram", "coreml_neuralnetwork", "ethos_u55", "iree_vulkan", "nnapi", "ort_cpu", "qnn_htp")
+NAMES = ("a16", "android_cpu", "ethos_u55_256", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "workstation", "x86_cpu")
+TABLES = ("coreml_mlprogram", "coreml_neuralnetwork", "ethos_u55", "iree_vulkan", "litert_builtin", "nnapi", "ort_cpu", "qnn_htp")
 WITH_TABLE = """hw 1;
 include "std/{table}.hw";
 target t {{
@@ -127,12 +127,15 @@ def test_snapdragon_8gen2_is_the_8gen3_but_for_what_it_says() -> None:
     assert older.links == newer.links
 
 
-def test_workstation_runs_all_three_on_the_same_pages() -> None:
+def test_workstation_runs_all_four_on_the_same_pages() -> None:
     target = load_target(stock_path("workstation"))
-    assert [device.runtime.adapter for device in target.devices] == ["qnn", "iree", "ort"]
+    assert [device.runtime.adapter for device in target.devices] == ["qnn", "iree", "litert", "ort"]
     assert len(target.memories) == 1 and all(link.zero_copy for link in target.links)
     aligned = {(link.source, link.destination): (link.align, link.length_multiple) for link in target.links}
-    assert aligned == {("npu", "cpu"): (4, 1), ("gpu", "cpu"): (4096, 4096), ("npu", "gpu"): (4096, 4096)}
+    assert aligned == {
+        ("npu", "cpu"): (4, 1), ("gpu", "cpu"): (4096, 4096), ("npu", "gpu"): (4096, 4096),
+        ("xnn", "cpu"): (64, 1), ("npu", "xnn"): (64, 1), ("gpu", "xnn"): (4096, 4096),
+    }  # fmt: skip
     assert {fact.provenance for fact in target.facts if fact.path.startswith("device.npu") and "rank" not in fact.path} == {"guess"}
 
 

@@ -1,0 +1,95 @@
+"""Which operators of a .tflite file the events of LiteRT's profiler are about: its own say so by number, XNNPACK's by their kinds and their
+order alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ...devices.litert.operators import FileOperator
+from ...devices.litert.profiler import Event
+from .join import Reported
+
+KINDS: Mapping[str, frozenset[str]] = {
+    tag: frozenset(codes.split())
+    for tag, codes in {
+        "Abs": "ABS", "Add": "ADD", "ApproxGELU": "GELU", "Average Pooling": "AVERAGE_POOL_2D MEAN", "Bankders Rounding": "ROUND",
+        "Batch Matrix Multiply": "BATCH_MATMUL", "Ceiling": "CEIL", "Clamp": "RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1",
+        "Constant Pad": "PAD PADV2", "Convert": "QUANTIZE DEQUANTIZE CAST", "Convolution": "CONV_2D DEPTHWISE_CONV_2D",
+        "Copy": "RESHAPE CONCATENATION SPLIT SPLIT_V EXPAND_DIMS SQUEEZE", "Cosine": "COS", "Deconvolution": "TRANSPOSE_CONV",
+        "Depth To Space": "DEPTH_TO_SPACE", "Divide": "DIV", "Dynamic Fully Connected": "FULLY_CONNECTED", "ELU": "ELU", "Exp": "EXP",
+        "Floor": "FLOOR", "Fully Connected": "FULLY_CONNECTED", "GELU": "GELU", "HardSwish": "HARD_SWISH", "LeakyReLU": "LEAKY_RELU",
+        "Log": "LOG", "Max Pooling": "MAX_POOL_2D", "Maximum": "MAXIMUM", "Mean": "MEAN", "Mean Squared": "MEAN", "Minimum": "MINIMUM",
+        "Multiply": "MUL", "Negate": "NEG", "PReLU": "PRELU", "Power": "POW", "Reciprocal Square Root": "RSQRT", "Reduce Max": "REDUCE_MAX",
+        "Reduce Min": "REDUCE_MIN", "Resize Bilinear": "RESIZE_BILINEAR", "Sigmoid": "LOGISTIC", "Sign": "SIGN", "Sine": "SIN",
+        "Slice": "SLICE STRIDED_SLICE SPLIT SPLIT_V", "Softmax": "SOFTMAX", "Space To Depth": "SPACE_TO_DEPTH", "Square": "SQUARE",
+        "Square Root": "SQRT", "Squared Difference": "SQUARED_DIFFERENCE", "Static Reshape": "RESHAPE", "Subtract": "SUB", "Sum": "SUM",
+        "TanH": "TANH", "Transpose": "TRANSPOSE",
+    }.items()
+}  # fmt: skip
+"""XNNPACK's name of an operator, up to the bracket, and what LiteRT calls what it computes."""
+ADDED = re.compile(r"(\.\d+|\.reshaped|\.transposed)+$")
+"""What the emitter puts behind the name of the ONNX tensor that a tensor helps to compute."""
+FOLLOWING = 4
+"""Operators behind one that writes no tensor of the segment (a transposed input), to the first of which that is known it belongs."""
+
+
+def reported(events: Sequence[Event], operators: Sequence[FileOperator]) -> list[Reported]:
+    """The events of one run under the names of the tensors that their operators write. One that is no operator of the file (XNNPACK adds
+    transposes and copies) is near to those between which it ran."""
+    taken = _aligned(events, operators)
+    found = []
+    for number, event in enumerate(events):
+        index = taken[number]
+        own = Reported(f"{event.kind} {number}", event.microseconds * 1e-6, kind=event.kind)
+        if index is not None:
+            behind = operators[index + 1 : index + 1 + FOLLOWING]
+            found.append(replace(own, others=tuple(_names([operators[index]])), near=tuple(_names(behind))))
+        else:
+            beside = [operators[k] for k in _beside(number, taken, len(operators))]
+            found.append(replace(own, near=tuple(_names(beside))))
+    return found
+
+
+def _names(operators: Sequence[FileOperator]) -> Iterator[str]:
+    """Of the tensors that they write, and of the ONNX tensors that these help to compute."""
+    for operator in operators:
+        for name in operator.writes:
+            yield from dict.fromkeys((name, ADDED.sub("", name)))
+
+
+def _aligned(events: Sequence[Event], operators: Sequence[FileOperator]) -> list[int | None]:
+    """The operator of each event. XNNPACK's are paired in order with those that LiteRT does not report itself: as many as have the same
+    kind, the longest common subsequence."""
+    found: list[int | None] = [None if event.delegated else event.index for event in events]
+    own = {event.index for event in events if not event.delegated}
+    rest = [index for index in range(len(operators)) if index not in own]
+    theirs = [number for number, event in enumerate(events) if event.delegated]
+    fits = [[operators[index].code in _codes(events[number]) for index in rest] for number in theirs]
+    best = [[0] * (len(rest) + 1) for _ in range(len(theirs) + 1)]
+    for i in reversed(range(len(theirs))):
+        for j in reversed(range(len(rest))):
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + 1 if fits[i][j] else 0)
+    i = j = 0
+    while i < len(theirs) and j < len(rest):
+        if fits[i][j] and best[i][j] == best[i + 1][j + 1] + 1:
+            found[theirs[i]], i, j = rest[j], i + 1, j + 1
+        elif best[i][j] == best[i][j + 1]:
+            j += 1
+        else:
+            i += 1
+    return found
+
+
+def _codes(event: Event) -> frozenset[str]:
+    return KINDS.get(event.kind.split(" (")[0], frozenset())
+
+
+def _beside(number: int, taken: Sequence[int | None], operators: int) -> list[int]:
+    """Operators that the event may belong to: those that no event is about, from the one before to the one behind, then these two."""
+    known = {index for index in taken if index is not None}
+    before = next((index for index in reversed(taken[:number]) if index is not None), -1)
+    behind = next((index for index in taken[number:] if index is not None), operators)
+    between = [index for index in range(before + 1, behind) if index not in known]
+    return [*between, *(index for index in (behind, before) if 0 <= index < operators)]
