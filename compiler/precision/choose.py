@@ -170,13 +170,23 @@ def written_copies(
 ) -> tuple[WrittenCopy, ...]:
     """The graph in one form as each device takes it, which tells what units cost in it. `question`: about the graph."""
     target, made = question.asked.target, dict[frozenset[tuple[str, Form]], WrittenCopy]()
-    each = [frozenset(forms.items()) for forms in everywhere(question.asked.graph, target, question.offered, form)]
+    in_form = everywhere(question.asked.graph, target, question.offered, form)
+    each = [_as_written(question, forms, device.name, form) for forms, device in zip(in_form, target.devices, strict=True)]
     for forms in each:
         if forms not in made:
             copy = Graph(plain_model(graph))
             quantise(copy, dict(forms), ranges)
             made[forms] = WrittenCopy(ask(Graph(plain_model(copy)), target, *rules))
     return tuple(made[forms] for forms in each)
+
+
+def _as_written(question: FormQuestion, forms: Mapping[str, Form], device: str, form: FormName) -> frozenset[tuple[str, Form]]:
+    """Units of which the device has some operators in the form leave the others as they are: so they would be written for it."""
+    left: set[str] = set()
+    for unit in range(len(question.units)):
+        if own := question.written(unit, device, form):
+            left |= {tensor for tensor in question.tensors(unit) if tensor not in own}
+    return frozenset((tensor, kept) for tensor, kept in forms.items() if tensor not in left)
 
 
 def _used(question: FormQuestion, form: FormName) -> bool:

@@ -6,7 +6,7 @@ charge once the choice is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -39,7 +39,8 @@ class WrittenCopy:
 
     def members(self, names: Iterable[str]) -> list[int]:
         """Numbers of the operators of these names, and of what was put around each alone: the DequantizeLinears in front of it and the
-        QuantizeLinear behind. Casts to fp16 and back are changes of form; the model's own are operators like any other."""
+        QuantizeLinear behind. Casts to fp16 and back are changes of form, which count between two of them; the model's own are operators
+        like any other."""
         asked, graph = self.asked, self.asked.graph
         parts = (name + suffix for name in names for suffix in ("", *GATHERED))
         found = dict.fromkeys(self._numbers[part] for part in parts if part in self._numbers)
@@ -48,7 +49,20 @@ class WrittenCopy:
             before = (graph.producer(name) for name in node.reads)
             behind = (user for name in node.writes for user in graph.users(name) if user.kind == INTO)
             found |= dict.fromkeys(asked.number[id(other)] for other in (*before, *behind) if other is not None and other.kind in AROUND)
+        for number in list(found):
+            found |= dict.fromkeys(self._changes_between(found, number))
         return sorted(found)
+
+    def _changes_between(self, members: Container[int], reader: int) -> list[int]:
+        """The changes of form between operators of one unit, of which a device has some in the form and others not."""
+        asked, found = self.asked, []
+        for name in asked.nodes[reader].reads:
+            chain, node = [], asked.graph.producer(name)
+            while node is not None and asked.number[id(node)] not in members and (node.kind == "Cast" or node.kind in AROUND):
+                chain.append(asked.number[id(node)])
+                node = asked.graph.producer(node.inputs[0])
+            found += chain if node is not None and asked.number[id(node)] in members else []
+        return found
 
     def seconds(self, numbers: Sequence[int], column: int) -> float | None:
         """None where the device refuses one."""

@@ -21,6 +21,7 @@ from ..rule.rewrite import Bindings, Contract, Rewrite
 PREPARED = frozenset({"Conv", "ConvTranspose", "LSTM", "GRU", "RNN", "MatMul", "Gemm"})
 """Operators whose constant weights onnxruntime brings into another layout when it loads a model."""
 STORED = frozenset({"int8", "uint8", "int4", "uint4"})
+"""Of weights; int32 is a bias, which onnxruntime takes as it is."""
 GRIDS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 

@@ -45,6 +45,7 @@ ABOUT_RUNTIMES = {
     "targets/precision.py": "the number formats of forms, and other names of them",
     "targets/work/kind.py": "dtypes for which runtimes have kernels of their own",
     "passes/recover/space_to_depth.py": "what onnxruntime has kernels for",
+    "passes/tune/plain_weights.py": "weights that onnxruntime leaves behind a DequantizeLinear",
     "passes/tune/flatten_rows.py": "what onnxruntime has kernels for",
     "passes/simplify/remove_requantize.py": "integers that a float of that width holds exactly",
 }
