@@ -19,7 +19,7 @@ from .pruning_record import PruningRecord
 from .record import BundlePath, Count, Positive, Record, Sha256
 from .verification_record import VerificationRecord
 
-FORMAT = 6
+FORMAT = 7
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
@@ -159,7 +159,7 @@ class AttemptRecord(Record, frozen=True, kw_only=True):
 
 
 class Manifest(Record, frozen=True, kw_only=True):
-    """What a runtime needs to execute the bundle, and what was decided and why. Canonical: sorted keys, two spaces, UTF-8."""
+    """What a runtime needs to execute the bundle, and what was decided and why. Canonical: sorted keys, short values on one line, UTF-8."""
 
     model: ModelRecord
     target: TargetRecord

@@ -1,4 +1,4 @@
-"""The manifest as canonical JSON: sorted keys, two spaces, no timestamps, no absolute paths. Equal manifests are equal bytes."""
+"""The manifest as canonical JSON (`canonical_json.py`): no timestamps, no absolute paths. Equal manifests are equal bytes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 
 from ..errors import BundleError
 from ..quantities import amount
+from .canonical_json import canonical
 from .manifest import FORMAT, MANIFEST, SEGMENTS, SIGNATURE, TOOL, FileRecord, Manifest
 
 LARGEST_MANIFEST = 64 << 20
@@ -29,7 +30,7 @@ class OtherFormat(BundleError):
 
 
 def to_json(manifest: Manifest) -> str:
-    return json.dumps(manifest, default=msgspec.structs.asdict, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return canonical(msgspec.to_builtins(manifest))
 
 
 def from_json(text: str, where: str) -> Manifest:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
+
+from msgspec import structs
 
 from .record import Count, Positive, Record, Seconds, Sha256
 
@@ -49,8 +51,9 @@ class ScoreRecord(Record, frozen=True, kw_only=True):
     """95 %, of `after` less `before` (of `after` where that is null), by bootstrap over pairs; null of fewer than two numbers."""
 
 
-class FormRecord(Record, frozen=True, kw_only=True):
-    """What operators that are chosen for together would be in one form."""
+class FormRecord(Record, frozen=True, kw_only=True, array_like=True):
+    """What operators that are chosen for together would be in one form: in the manifest an array of its fields, since there are several for
+    each unit."""
 
     form: str
     device: str
@@ -62,8 +65,9 @@ class FormRecord(Record, frozen=True, kw_only=True):
     weight_bytes: Count
 
 
-class UnitRecord(Record, frozen=True, kw_only=True):
-    """Operators of the float model that a form was chosen for together."""
+class UnitRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """Operators of the float model that a form was chosen for together; or all of one kind that stay in fp32 for one reason, where there
+    was nothing to choose from."""
 
     operators: tuple[str, ...]
     """Names of nodes."""
@@ -71,11 +75,15 @@ class UnitRecord(Record, frozen=True, kw_only=True):
     """Of the first: Conv."""
     chosen: str
     """A form; fp32."""
-    forms: tuple[FormRecord, ...]
+    forms: tuple[FormRecord, ...] = ()
     """Of what stays in fp32 all that it was chosen from, else fp32 and the chosen one; () where one form was asked for, or there is no
     other."""
-    because: str
+    because: str = ""
     """Why they stay in fp32; "" where they do not."""
+
+    def as_json(self) -> dict[str, Any]:
+        """With the fields of its forms by name, for programs."""
+        return {**structs.asdict(self), "operators": list(self.operators), "forms": [structs.asdict(one) for one in self.forms]}
 
 
 class PrecisionRecord(Record, frozen=True, kw_only=True):
@@ -85,9 +93,9 @@ class PrecisionRecord(Record, frozen=True, kw_only=True):
     """Of the float model."""
     calibration: CalibrationRecord | None
     """null where no scale depends on data."""
-    forms: Mapping[str, str]
-    """By the first tensor that an operator of the float model writes, the form it was written in: fp16, a16w8, a8w8, w8, w4. What has
-    none is in fp32."""
+    forms: Mapping[str, tuple[str, ...]]
+    """By form (fp16, a16w8, a8w8, w8, w4) the operators that were written in it: of each the first tensor that it writes in the float
+    model. What is in none is in fp32."""
     weight_bytes: tuple[Count, Count]
     """Of the float model, and of what became of it."""
     accuracy: tuple[AccuracyRecord, ...]

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 WEIGHTS = "weights.bin"
 INLINE_BELOW = 1024
 PAGE = 4096
-"""Alignment of a weight of at least a page, so that a device can import its mapping."""
+"""Alignment of a large weight, so that a device can import its mapping."""
+LARGE = 16 * PAGE
+"""Bytes of a large one, of which the gap in front of it is a sixteenth at most."""
 LINE = 64
 """Alignment of a smaller one."""
 
@@ -34,11 +36,14 @@ class WeightsFile:
         """The offset of `data`, which is written if no equal bytes were before."""
         key = hashlib.sha256(data).digest()
         if key not in self._known:
-            align = PAGE if len(data) >= PAGE else LINE
-            self._write(b"\0" * (-self.size % align))
+            self._write(b"\0" * self.gap(len(data)))
             self._known[key] = self.size
             self._write(data)
         return self._known[key]
+
+    def gap(self, size: int) -> int:
+        """Bytes that would be left free in front of a tensor of `size` bytes."""
+        return -self.size % (PAGE if size >= LARGE else LINE)
 
     def _write(self, data: bytes) -> None:
         self._stream.write(data)
@@ -103,19 +108,31 @@ def _copy_node(source: onnx.NodeProto, destination: onnx.NodeProto, weights: Wei
 
 
 def _place_all(sources: Iterable[onnx.TensorProto], destination: onnx.GraphProto, weights: WeightsFile) -> None:
-    """In their order, but in the file those of a page or more come first: each smaller one between them would leave a gap of up to a page.
-    Of `sources`, which may be made one by one, only smaller ones are held meanwhile."""
+    """In their order; in the file smaller ones fill the gaps in front of large ones, as far as they fit, and the rest of them follows. Of
+    `sources`, which may be made one by one, only smaller ones are held meanwhile."""
     smaller: list[tuple[bytes, onnx.TensorProto, onnx.TensorProto]] = []
     for source in sources:
         placed, data = destination.initializer.add(), _raw(source)
         if data is None or len(data) < INLINE_BELOW:
             placed.CopyFrom(source)
-        elif len(data) < PAGE:
+        elif len(data) < LARGE:
             smaller.append((data, source, placed))
         else:
+            _fill(weights.gap(len(data)), smaller, weights)
             _place(data, source, placed, weights)
     for data, source, placed in smaller:
         _place(data, source, placed, weights)
+
+
+def _fill(room: int, pending: list[tuple[bytes, onnx.TensorProto, onnx.TensorProto]], weights: WeightsFile) -> None:
+    """Takes those out of `pending` that fit into `room` bytes behind what was written."""
+    end, left = weights.size + room, []
+    for one in pending:
+        if weights.size + weights.gap(len(one[0])) + len(one[0]) <= end:
+            _place(*one, weights)
+        else:
+            left.append(one)
+    pending[:] = left
 
 
 def _place(data: bytes, source: onnx.TensorProto, destination: onnx.TensorProto, weights: WeightsFile) -> None:

@@ -167,8 +167,8 @@ def summary(result: CompileResult) -> dict[str, Any]:
 def _precision(record: PrecisionRecord) -> dict[str, Any]:
     """How many operators are in which form, where scales come from, and what became of weights and accuracy."""
     facts: dict[str, Any] = to_builtins(record)
-    facts["operators"] = dict(sorted(Counter(record.forms.values()).items()))
-    return facts
+    operators = {form: len(names) for form, names in record.forms.items()}
+    return facts | {"operators": operators, "units": [one.as_json() for one in record.units]}
 
 
 def _latency(result: CompileResult, placement: Placement) -> dict[str, Any]:

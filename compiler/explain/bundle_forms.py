@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import to_builtins
+from msgspec import structs
 
 from ..bundle.manifest import Manifest
 from ..bundle.precision_record import PrecisionRecord, UnitRecord
@@ -28,13 +28,13 @@ def forms_of_bundle(manifest: Manifest, word: str, where: str) -> dict[str, Any]
     if word and not units:
         known = sorted({name for unit in precision.units for name in (*unit.operators, unit.kind)})
         raise UsageError(f"no operator of the bundle's model is called '{word}'", where=where, help=did_you_mean(word, known))
-    return {"bundle": where, "target": manifest.target.name, "asked": word, "units": [to_builtins(one) for one in units]}
+    return {"bundle": where, "target": manifest.target.name, "asked": word, "units": [one.as_json() for one in units]}
 
 
 def _about(precision: PrecisionRecord, word: str) -> Sequence[UnitRecord]:
     """Those with a node of that name; else those of that operator; else those with the word in a name."""
-    exact = [one for one in precision.units if word in one.operators]
-    if exact or (word in precision.forms and not precision.units):
+    exact = [one if one.forms else structs.replace(one, operators=(word,)) for one in precision.units if word in one.operators]
+    if exact:
         return exact
     alike = [one for one in precision.units if one.kind == word]
     inside = [one for one in precision.units if len(word) >= FEWEST and any(word in name for name in one.operators)]

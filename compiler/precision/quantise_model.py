@@ -112,7 +112,7 @@ def quantise_model(
     record = PrecisionRecord(
         source_sha256=loaded.sha256,
         calibration=calibration,
-        forms={name: form.name for name, form in sorted(forms.items())},
+        forms=by_form(forms),
         weight_bytes=(before, weight_bytes(graph)),
         accuracy=(),
         model_bytes=model_bytes(loaded.source),
@@ -121,6 +121,12 @@ def quantise_model(
     return QuantisedModel(
         model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=(*_notes(split), *_notes_on(request))
     )
+
+
+def by_form(forms: Mapping[str, Form]) -> dict[str, tuple[str, ...]]:
+    """The tensors of each form, sorted."""
+    used = sorted({form.name for form in forms.values()})
+    return {name: tuple(sorted(tensor for tensor, form in forms.items() if form.name == name)) for name in used}
 
 
 def _chosen(

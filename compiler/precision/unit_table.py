@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+from msgspec import structs
 
 from ...passes.graph.graph import Graph
 from ...passes.graph.node import Node
@@ -33,7 +35,7 @@ class UnitTable:
 
     def rows(self) -> tuple[UnitRecord, ...]:
         """Largest gains of time first, then of bytes."""
-        return tuple(sorted((self._row(unit) for unit in range(len(self.stated[0].units))), key=_gain))
+        return tuple(sorted(merged(self._row(unit) for unit in range(len(self.stated[0].units))), key=_gain))
 
     def _row(self, unit: int) -> UnitRecord:
         nodes = [self.question.asked.nodes[k] for k in self.question.units[unit]]
@@ -100,7 +102,17 @@ class UnitTable:
 
 def rows_of_one_form(graph: Graph, target: Target, forms: Mapping[str, Form], wanted: str) -> tuple[UnitRecord, ...]:
     """Where one form was asked for: what stays in fp32, and why."""
-    return tuple(_left(graph, target, forms, wanted))
+    return merged(_left(graph, target, forms, wanted))
+
+
+def merged(rows: Iterable[UnitRecord]) -> tuple[UnitRecord, ...]:
+    """Those that had nothing to choose from as one for each kind of operator and reason, where its first one stood."""
+    found: dict[tuple[object, ...], UnitRecord] = {}
+    for number, row in enumerate(rows):
+        key: tuple[object, ...] = (number,) if row.forms else (row.kind, row.chosen, row.because)
+        before = found.get(key)
+        found[key] = row if before is None else structs.replace(before, operators=before.operators + row.operators)
+    return tuple(found.values())
 
 
 def _left(graph: Graph, target: Target, forms: Mapping[str, Form], wanted: str) -> Iterator[UnitRecord]:

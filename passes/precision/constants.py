@@ -37,18 +37,18 @@ class Constants:
         """A constant of fp32 in the steps of the activations beside it."""
         value = self._graph.value(tensor)
         assert value is not None
-        return self.array(quantised(value, steps.scale, steps.zero, steps.dtype), f"{tensor}_quantized", steps.dtype)
+        return self.array(quantised(value, steps.scale, steps.zero, steps.dtype), f"{tensor}_q", steps.dtype)
 
     def grid(self, steps: Steps) -> tuple[str, str]:
         """Scale and zero point of activations."""
         scale = self.array(np.array(steps.scale, np.float32), "scale")
-        return scale, self.array(quantised(np.zeros(()), 1.0, steps.zero, steps.dtype), "zero_point", steps.dtype)
+        return scale, self.array(quantised(np.zeros(()), 1.0, steps.zero, steps.dtype), "zero", steps.dtype)
 
     def weight(self, tensor: str, weight: Weight) -> tuple[str, str, str]:
         """What is stored, its scale and its zero point, which is 0."""
-        stored = self.array(weight.stored, f"{tensor}_quantized", weight.dtype)
+        stored = self.array(weight.stored, f"{tensor}_q", weight.dtype)
         zero = np.zeros(weight.scale.shape, np.int32 if weight.dtype == "int32" else np.int8)
-        return stored, self.array(weight.scale, f"{tensor}_scale"), self.array(zero, f"{tensor}_zero_point", weight.dtype)
+        return stored, self.array(weight.scale, f"{tensor}_scale"), self.array(zero, f"{tensor}_zero", weight.dtype)
 
     def _packed(self, value: np.ndarray, hint: str, dtype: str) -> str:
         name = self._graph.fresh(hint)

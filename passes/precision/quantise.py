@@ -28,6 +28,8 @@ from .stored_weights import constants_beside, weights_alone
 from .weights import Weight
 
 HALF = "fp16"
+BIAS = "int32"
+"""Its zero point is left out: it is 0, and would take as many bytes as the bias."""
 GATHERED = ("/scales", "/fp32", "/result", "/factors")
 """What follows an operator's name in those of the operators that make rows of integers from its table."""
 
@@ -95,7 +97,7 @@ class _Writer:
         if operands.weights:
             scale = self.steps[node.inputs[0], form.activations].scale if operands.bias is not None else 1.0
             for k, weight in constants_beside(self.graph, node, form, scale).items():
-                twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight)
+                twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight, 2 if weight.dtype == BIAS else 3)
 
     def _half(self, name: str) -> str:
         if not name or self.graph.tensor(name).dtype != "fp32":
@@ -126,20 +128,20 @@ class _Writer:
 
     def _dequantised(self, stored: str, name: str, steps: Steps) -> str:
         """By a DequantizeLinear of its own."""
-        node = self.graph.node("DequantizeLinear", [stored, *self.constants.grid(steps)], hint=f"{name}_dequantized")
+        node = self.graph.node("DequantizeLinear", [stored, *self.constants.grid(steps)], hint=f"{name}_dq")
         return self._put(node, name, "fp32")
 
     def _dequantised_weight(self, name: str, weight: Weight, operands: int = 3) -> str:
         attributes: dict[str, Any] = {} if weight.axis is None else {"axis": weight.axis}
         attributes |= {"block_size": weight.block} if weight.block else {}
-        node = self.graph.node("DequantizeLinear", self.constants.weight(name, weight)[:operands], hint=f"{name}_dequantized", **attributes)
+        node = self.graph.node("DequantizeLinear", self.constants.weight(name, weight)[:operands], hint=f"{name}_dq", **attributes)
         return self._put(node, name, "fp32")
 
     def _converted(self, name: str, source: str, dtype: str) -> str:
         if dtype == HALF:
             return self._put(self.graph.node("Cast", [source], to=ELEMENT[HALF], hint=f"{name}_fp16"), name, HALF)
         grid = self.constants.grid(self.steps[name, dtype])
-        return self._put(self.graph.node("QuantizeLinear", [source, *grid], hint=f"{name}_quantized"), name, dtype)
+        return self._put(self.graph.node("QuantizeLinear", [source, *grid], hint=f"{name}_q"), name, dtype)
 
     def _gathered(self, node: Node, weight: Weight) -> str:
         """Rows of a table in integers, each times its scale."""

@@ -8,7 +8,9 @@ const PART = 1000; // operators that are drawn at once
 const MOST_LISTED = 200;
 const READABLE = 0.5; // zoom below which labels cannot be read
 const DTYPES = [...new Set([...MANIFEST.segments.map((one) => one.compute_dtype), ...DATA.tensors.map((one) => one[1])])].filter(Boolean).sort();
-const FORMS = MANIFEST.precision ? MANIFEST.precision.forms : {};
+const FORMS = {};
+for (const [form, tensors] of Object.entries(MANIFEST.precision ? MANIFEST.precision.forms : {}))
+  for (const tensor of tensors) FORMS[tensor] = form;
 const TIME_STEPS = 4;
 const longest = Math.max(...MANIFEST.segments.map((one) => one.predicted_seconds), 1e-30);
 const state = { segment: null, part: 0, colour: "device", chosen: null, graph: null };

@@ -20,6 +20,7 @@ from slicing import ABSENT, bundle_of, cut
 from small_models import parse
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.bundle.canonical_json import canonical
 from autoglmc.compiler.bundle.manifest import BoundRecord
 from autoglmc.compiler.bundle.manifest_json import from_json, read_manifest, to_json
 from autoglmc.compiler.bundle.plan_records import SlotRecord, ValueRecord
@@ -62,7 +63,7 @@ def test_text_and_back(good: Path) -> None:
     manifest = from_json(text, "here")
     assert to_json(manifest) == text
     assert read_manifest(good) == manifest
-    assert text == json.dumps(json.loads(text), sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+    assert text == canonical(json.loads(text))
     assert isinstance(manifest.schedule[0].needs, tuple) and isinstance(manifest.files, dict)
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, numpy_helper
 from slicing import ABSENT, cut, emit, facts
 from small_models import parse
 
 from autoglmc.compiler.bundle.manifest import Manifest
 from autoglmc.compiler.bundle.manifest_json import read_manifest
-from autoglmc.compiler.bundle.weights import WeightsFile, externalised, tensors_of
+from autoglmc.compiler.bundle.weights import LARGE, WeightsFile, externalised, tensors_of
 from autoglmc.compiler.emit.emit import check_output
 from autoglmc.compiler.errors import BundleError
 
@@ -71,21 +73,30 @@ def test_weights_are_written_once_aligned_and_whole(tmp_path: Path) -> None:
 def test_pages_for_large_weights_lines_for_smaller_ones() -> None:
     stream = io.BytesIO()
     weights = WeightsFile(stream)
-    assert [weights.add(b"a" * 1030), weights.add(b"b" * 5000), weights.add(b"c" * 1030), weights.add(b"a" * 1030)] == [0, 4096, 9152, 0]
+    added = (b"a" * 1030, b"b" * LARGE, b"c" * 1030, b"d" * (LARGE - 1), b"a" * 1030)
+    assert [weights.add(data) for data in added] == [0, 4096, 4096 + LARGE, 4096 + LARGE + 1088, 0]
     data = stream.getvalue()
     assert weights.size == len(data) and weights.sha256 == hashlib.sha256(data).hexdigest()
-    assert data[9152:] == b"c" * 1030 and set(data[1030:4096]) == {0}
+    assert set(data[1030:4096]) == {0}
 
 
-def test_small_weights_between_large_ones_leave_no_gaps(tmp_path: Path) -> None:
-    sizes = (4096, 1030, 8192, 2000, 4100, 1500)
+@given(st.lists(st.sampled_from((1024, 1030, 2000, 4096, 5000, 40_000, LARGE - 1, LARGE, LARGE + 1, LARGE + 4095)), max_size=12))
+def test_small_weights_fill_the_gaps_between_large_ones(sizes: list[int]) -> None:
     tensors = [numpy_helper.from_array(np.full(size, number, np.int8), f"w{number}") for number, size in enumerate(sizes)]
-    with (tmp_path / "weights.bin").open("wb") as stream:
-        written = externalised(onnx.ModelProto(), WeightsFile(stream), iter(tensors))
+    stream = io.BytesIO()
+    weights = WeightsFile(stream)
+    written = externalised(onnx.ModelProto(), weights, iter(tensors))
+    data, ends, taken = stream.getvalue(), 0, 0
     assert [tensor.name for tensor in written.graph.initializer] == [tensor.name for tensor in tensors]
-    for before, after in zip(tensors, written.graph.initializer, strict=True):
-        np.testing.assert_array_equal(numpy_helper.to_array(after, str(tmp_path)), numpy_helper.to_array(before))
-    assert (tmp_path / "weights.bin").stat().st_size < sum(sizes) + 64 * len(sizes)
+    for number, (size, tensor) in enumerate(zip(sizes, written.graph.initializer, strict=True)):
+        facts = entries(tensor)
+        offset = int(facts["offset"])
+        assert offset % (4096 if size >= LARGE else 64) == 0 and int(facts["length"]) == size
+        assert set(data[offset : offset + size]) == {number}
+        ends, taken = max(ends, offset + size), taken + size
+    assert ends == len(data) == weights.size
+    large, small = sum(size >= LARGE for size in sizes), sum(size < LARGE for size in sizes)
+    assert len(data) - taken <= large * 4095 + small * 63
 
 
 def test_every_dtype_and_storage_form_survives(tmp_path: Path) -> None:
