@@ -52,6 +52,7 @@ def compile(
     prune_layers: Mapping[str, str | float] | None = None,
     save_pruned: str | os.PathLike[str] | None = None,
     accuracy: str | Iterable[str] | None = None,
+    compress: bool = False,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
@@ -91,6 +92,7 @@ def compile(
       pruned model to.
     - accuracy: one or several limits on how accurate the bundle has to be, by its own run: "cosine >= 0.99" or "top1 drop <= 1 %" against
       the float model on held-out samples, "script.py:function >= 0.9" or "script.py:function drop <= 1 %" by what your function returns.
+    - compress: keep the weights deflated in the bundle: a smaller package, unpacked whenever it is loaded for runs, and not mapped.
     - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
       TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
 
@@ -130,5 +132,6 @@ def compile(
             precision=numbers,
             prune=pruned,
             accuracy=asked_accuracy(accuracy),
+            compress=compress,
         )
     return result.bundle

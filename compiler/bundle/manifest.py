@@ -69,14 +69,31 @@ class ToolRecord(Record, frozen=True, kw_only=True):
     format: Positive
 
 
+class PackedRecord(Record, frozen=True, kw_only=True):
+    """A file that is kept deflated (RFC 1950, zlib)."""
+
+    file: BundlePath
+    """The one that is there."""
+    sha256: Sha256
+    size: Count
+
+
 class FileRecord(Record, frozen=True, kw_only=True):
     """A file of the bundle."""
 
     sha256: Sha256
     size: Count
+    """Unpacked, as the sha256."""
     compiled_from: Sha256 | None
     """Of a file compiled ahead of time: the digest of the segment, weights and runtime that it was compiled from (bundle.md);
     null for any other."""
+    packed: PackedRecord | None = None
+    """What is in the package in place of the file; null where that is there itself."""
+
+    @property
+    def stored(self) -> int:
+        """Bytes that it takes in the package."""
+        return self.size if self.packed is None else self.packed.size
 
 
 class LimitRecord(Record, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from typing import Any
 from ...targets.collection import no_collection
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
+from ..bundle.packed import pack, packed_note
 from ..bundle.publish import Staged, stage
 from ..bundle.signature import SigningKey
 from ..bundle.verification_record import NOT_ASKED
@@ -86,6 +87,8 @@ class Attempt:
     """Where channels were removed from the model."""
     accuracy: AccuracyCheck | None = None
     """What is measured of a bundle beside its verification."""
+    compress: bool = False
+    """Whether the weights are kept deflated."""
     diagnose: bool = True
     """Whether to find out by how much limits are broken that no plan keeps."""
 
@@ -143,6 +146,9 @@ class Attempt:
                 missed = tuple(limit for limit in manifest.limits if limit.kind == "accuracy" and not holds(limit))
                 if missed:
                     return Inaccurate(missed, str(planned.loaded.source))
+            if self.compress:
+                manifest = write_manifest(staged.folder, pack(staged.folder, manifest))
+                notes.append(packed_note(manifest))
             over = _too_large(state, planned, manifest)  # what was verified is part of it
             if over is None:
                 self._publish(staged)

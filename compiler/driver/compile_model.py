@@ -73,6 +73,7 @@ def compile_model(
     precision: PrecisionRequest | None = None,
     prune: PruneRequest | None = None,
     accuracy: AskedAccuracy = NOTHING,
+    compress: bool = False,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -100,6 +101,7 @@ def compile_model(
     prune: remove channels and heads of the model first, by magnitude; what is left is compiled and verified, in the precision asked for.
     accuracy: limits on that, beside or instead of the target's; forms are chosen until the bundle's own run keeps them.
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
+    compress: keep the weights deflated; whoever loads the bundle unpacks them first.
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.
@@ -151,6 +153,7 @@ def compile_model(
                 precision=chosen,
                 pruned=pruned,
                 accuracy=check,
+                compress=compress,
             )
             try:
                 return search_for(attempt, first, rules, meter, tell, log)

@@ -63,7 +63,7 @@ def _answered(manifest: Manifest, total: int) -> Manifest:
 def parts(manifest: Manifest) -> dict[str, int]:
     """Bytes of the bundle by what they are, which add up to the whole: weights, segments, compiled, manifest."""
     answered = [limit.value for limit in manifest.limits if limit.kind == PACKAGE and limit.value is not None]
-    files = {name: record.size for name, record in manifest.files.items()}
+    files = {name: record.stored for name, record in manifest.files.items()}
     models = {segment.file for segment in manifest.segments}
     found = {"weights": 0, "segments": 0, "compiled": 0}
     for name, size in files.items():

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..activity import Limits, Line, doing, limited, unwatched_seconds
 from ..bundle.manifest import Manifest
+from ..bundle.packed import files_for
 from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable, Remarking
 from ..devices.views import packed_bytes, view_at
@@ -59,6 +60,7 @@ class Session:
         arena_fd: int | None = None,
     ) -> None:
         self.manifest, self._folder, self._poison = manifest, folder, poison
+        self._files = files_for(self, folder, manifest)
         self._scratch = Path(tempfile.mkdtemp(prefix="autoglmc-")) if recompile else None
         if self._scratch is not None:
             weakref.finalize(self, shutil.rmtree, self._scratch, True)
@@ -263,14 +265,14 @@ class Session:
         return Outputs(values, self._about, marks)
 
     def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[Port]) -> LoadedSegment:
-        blob = find_blob(self._folder, segment, adapter, self._scratch, self._notes.append) if adapter.suffix else None
+        blob = find_blob(self._files, segment, adapter, self._scratch, self._notes.append) if adapter.suffix else None
         inputs, outputs = ports_of(segment.inputs, slots, self._dtypes), ports_of(segment.outputs, slots, self._dtypes)
         with doing(f"loading segment {segment.index} ({segment.device})", size=self._size):
-            loaded = adapter.load(self._folder / segment.file, blob, inputs, outputs)
+            loaded = adapter.load(self._files / segment.file, blob, inputs, outputs)
             give_back()
             self._notes += loaded.remarks if isinstance(loaded, Remarking) else ()
             over = results_over_inputs(self.manifest, segment)
-            if not over or not (unknown := unproved(adapter, self._folder / segment.file, over)):
+            if not over or not (unknown := unproved(adapter, self._files / segment.file, over)):
                 return loaded
             what = f"segment {segment.index} ({segment.device}) computes {', '.join(over)} apart and copies them over its inputs"
             self._notes.append(f"{what}: the runtime here is not known to do so with {', '.join(unknown)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...bundle.blob_source import source_digest
 from ...bundle.files import files_of, inside, sha256_of
-from ...bundle.manifest import FileRecord, Manifest
+from ...bundle.manifest import Manifest
 from ...bundle.plan_records import SegmentRecord
 from ...errors import BundleError
 
@@ -16,7 +16,11 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     """Raises BundleError naming the file that is missing, outside the folder, not what the manifest says, or was compiled from another
     segment than the one it stands beside."""
     for name, record in manifest.files.items():
-        _check_file(folder, name, record)
+        packed = record.packed
+        if packed is None:
+            _check_file(folder, name, f"files[{name!r}]", record.size, record.sha256)
+        else:  # what it unpacks to is looked at then: it may be much larger
+            _check_file(folder, packed.file, f"files[{name!r}].packed", packed.size, packed.sha256)
     compiled: set[str] = set()
     for segment in manifest.segments:
         if segment.file not in manifest.files:
@@ -27,22 +31,22 @@ def check_files(folder: Path, manifest: Manifest) -> None:
             raise BundleError(f"files[{name!r}].compiled_from is given, and no segment's blob is there", where=str(folder))
 
 
-def _check_file(folder: Path, name: str, record: FileRecord) -> None:
-    path, field = inside(folder, name), f"files[{name!r}]"
+def _check_file(folder: Path, name: str, field: str, size: int, sha256: str) -> None:
+    path = inside(folder, name)
     try:
         status = path.lstat()
     except OSError as error:
         raise BundleError(f"{name} is missing: {error.strerror}", where=str(folder)) from None
     if not stat.S_ISREG(status.st_mode):
         raise BundleError(f"{name} is not a regular file", where=str(folder))
-    if status.st_size != record.size:
-        raise BundleError(f"{name} has {status.st_size} bytes, {field}.size says {record.size}", where=str(folder))
+    if status.st_size != size:
+        raise BundleError(f"{name} has {status.st_size} bytes, {field}.size says {size}", where=str(folder))
     try:
         found = sha256_of(path)
     except OSError as error:
         raise BundleError(f"{name} cannot be read: {error.strerror or error}", where=str(folder)) from None
-    if found != record.sha256:
-        raise BundleError(f"{name} has sha256 {found}, {field}.sha256 says {record.sha256}", where=str(folder))
+    if found != sha256:
+        raise BundleError(f"{name} has sha256 {found}, {field}.sha256 says {sha256}", where=str(folder))
 
 
 def _check_blob(folder: Path, segment: SegmentRecord, manifest: Manifest) -> tuple[str, ...]:
