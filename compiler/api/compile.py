@@ -53,6 +53,7 @@ def compile(
     save_pruned: str | os.PathLike[str] | None = None,
     accuracy: str | Iterable[str] | None = None,
     compress: bool = False,
+    no_fallback: bool = False,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
@@ -93,6 +94,8 @@ def compile(
     - accuracy: one or several limits on how accurate the bundle has to be, by its own run: "cosine >= 0.99" or "top1 drop <= 1 %" against
       the float model on held-out samples, "script.py:function >= 0.9" or "script.py:function drop <= 1 %" by what your function returns.
     - compress: keep the weights deflated in the bundle: a smaller package, unpacked whenever it is loaded for runs, and not mapped.
+    - no_fallback: leave out the weights of segments that were compiled ahead of time, which have them in the compiled file: such a
+      segment runs only on the runtime and the versions that it was compiled for, and no CPU can take its place.
     - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
       TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
 
@@ -133,5 +136,6 @@ def compile(
             prune=pruned,
             accuracy=asked_accuracy(accuracy),
             compress=compress,
+            no_fallback=no_fallback,
         )
     return result.bundle

@@ -89,11 +89,13 @@ class FileRecord(Record, frozen=True, kw_only=True):
     null for any other."""
     packed: PackedRecord | None = None
     """What is in the package in place of the file; null where that is there itself."""
+    left_out: bool = False
+    """Whether the package is without it: weights that only a CPU in place of a compiled segment would read."""
 
     @property
     def stored(self) -> int:
         """Bytes that it takes in the package."""
-        return self.size if self.packed is None else self.packed.size
+        return 0 if self.left_out else self.size if self.packed is None else self.packed.size
 
 
 class LimitRecord(Record, frozen=True, kw_only=True):

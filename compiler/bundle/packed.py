@@ -78,6 +78,8 @@ def unpacked(folder: Path, manifest: Manifest) -> Path:
     made = Path(tempfile.mkdtemp(prefix="autoglmc-"))
     try:
         for name, record in manifest.files.items():
+            if record.left_out:
+                continue
             place = made / name
             place.parent.mkdir(parents=True, exist_ok=True)
             if record.packed is None:

@@ -25,10 +25,15 @@ def segment_operators(folder: Path, manifest: Manifest) -> tuple[dict[int, tuple
 
 def read_segment(file: Path) -> onnx.GraphProto:
     """The graph of a segment's file; its weights stay where they are. Raises BundleError for a file that cannot be read."""
+    return read_model(file).graph
+
+
+def read_model(file: Path) -> onnx.ModelProto:
+    """The whole model, as `read_segment`."""
     import onnx
 
     try:
-        return onnx.load_model(str(file), load_external_data=False).graph
+        return onnx.load_model(str(file), load_external_data=False)
     except Exception as problem:  # protobuf's own error types differ between its back ends
         message = f"cannot read a segment's model: {first_line(problem)}"
         raise BundleError(message, where=str(file), help="compile the model again") from None

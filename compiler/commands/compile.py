@@ -60,6 +60,11 @@ QUIET = "Print only the bundle's folder, or the error."
     is_flag=True,
     help="Keep the weights deflated: a smaller package, unpacked into a temporary folder whenever it is loaded, instead of mapped.",
 )
+@click.option(
+    "--no-fallback",
+    is_flag=True,
+    help="Leave out weights of segments that were compiled ahead of time: they run only as compiled, and no CPU can take their place.",
+)
 @click.option("--no-verify", is_flag=True, help="Do not compare the bundle with the model; ends with 4.")
 @click.option("--allow-unverified", is_flag=True, help="End with 0 instead of 4 where the bundle is made, but not verified.")
 @require_option
@@ -83,6 +88,7 @@ def compile_command(
     search_time: float | None,
     sign: Path | None,
     compress: bool,
+    no_fallback: bool,
     no_verify: bool,
     allow_unverified: bool,
     required: str | None,
@@ -143,7 +149,7 @@ def compile_command(
             options |= {"precision": numbers, "prune": pruned, "accuracy": asked}
             options |= {"objective": objective, "expect": None if expect is None else read_arrays(expect)}
             options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required, "sign": sign}
-            options |= {"compress": compress}
+            options |= {"compress": compress, "no_fallback": no_fallback}
             if pareto is not None:
                 return _pareto(pareto, model, machine, options, out, bool(allow_unverified or required))
             facts = compile_model(model, machine, **options).as_json()

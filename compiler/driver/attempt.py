@@ -11,6 +11,7 @@ from typing import Any
 from ...targets.collection import no_collection
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
+from ..bundle.no_fallback import leave_out_fallbacks, no_fallback_note
 from ..bundle.packed import pack, packed_note
 from ..bundle.publish import Staged, stage
 from ..bundle.signature import SigningKey
@@ -87,6 +88,8 @@ class Attempt:
     """Where channels were removed from the model."""
     accuracy: AccuracyCheck | None = None
     """What is measured of a bundle beside its verification."""
+    no_fallback: bool = False
+    """Whether weights that only a fallback reads are left out."""
     compress: bool = False
     """Whether the weights are kept deflated."""
     diagnose: bool = True
@@ -146,6 +149,9 @@ class Attempt:
                 missed = tuple(limit for limit in manifest.limits if limit.kind == "accuracy" and not holds(limit))
                 if missed:
                     return Inaccurate(missed, str(planned.loaded.source))
+            if self.no_fallback:
+                manifest = write_manifest(staged.folder, leave_out_fallbacks(staged.folder, manifest))
+                notes.append(no_fallback_note(manifest))
             if self.compress:
                 manifest = write_manifest(staged.folder, pack(staged.folder, manifest))
                 notes.append(packed_note(manifest))

@@ -74,6 +74,7 @@ def compile_model(
     prune: PruneRequest | None = None,
     accuracy: AskedAccuracy = NOTHING,
     compress: bool = False,
+    no_fallback: bool = False,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -102,6 +103,7 @@ def compile_model(
     accuracy: limits on that, beside or instead of the target's; forms are chosen until the bundle's own run keeps them.
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     compress: keep the weights deflated; whoever loads the bundle unpacks them first.
+    no_fallback: leave out weights that only a CPU in place of a segment compiled ahead of time would read.
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.
@@ -154,6 +156,7 @@ def compile_model(
                 pruned=pruned,
                 accuracy=check,
                 compress=compress,
+                no_fallback=no_fallback,
             )
             try:
                 return search_for(attempt, first, rules, meter, tell, log)

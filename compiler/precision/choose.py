@@ -16,6 +16,7 @@ from ...passes.precision.choose_forms import (
     FormChoice,
     FormQuestion,
     Losses,
+    Stated,
     aimed_at,
     choose_forms,
     floats_alone,
@@ -69,6 +70,8 @@ class MeasuredChoice:
     """What it had to be."""
     units: tuple[UnitRecord, ...]
     """What it was made from."""
+    devices: Mapping[str, str]
+    """That operators were placed on then, by the first tensor that each writes."""
 
 
 def choose(
@@ -96,7 +99,8 @@ def choose(
 
     def made(choice: FormChoice, cosine: float, most: float) -> MeasuredChoice:
         rows = UnitTable(question, stated, losses, choice, most).rows()
-        return MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=rows)
+        devices = _placed_on(question, stated, choice)
+        return MeasuredChoice(forms=choice.forms, cosine=cosine, least=least, units=rows, devices=devices)
 
     for strict in (True, False):
         asked_of = with_preferences(question, stated, losses, strict)
@@ -110,6 +114,12 @@ def choose(
         told = no_choice(question, asked_of, _most_loss(least))
         raise infeasible(told, lambda choice: judge.cosine(choice.forms) if choice.forms else 1.0, least)
     return made(floats, 1.0, 0.0)
+
+
+def _placed_on(question: FormQuestion, stated: Stated, choice: FormChoice) -> dict[str, str]:
+    each = zip(question.units, choice.solution.assignment, strict=True)
+    found = [(question.asked.nodes[k], stated[0].devices[device]) for members, device in each for k in members]
+    return {node.writes[0]: device for node, device in found if node.writes}
 
 
 def _best(

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from ...passes.graph.graph import Graph
-from ...passes.precision.narrow_weights import narrow_weights
+from ...passes.precision.narrow_weights import NOWHERE, narrow_weights
 from ...passes.precision.scales import Range
 from ...targets.model import Target
 from ...targets.precision import Form
@@ -26,10 +26,13 @@ def narrow_within(
     ranges: Mapping[str, Range],
     samples: Iterable[Mapping[str, Any]],
     least: float,
+    devices: Mapping[str, str] = NOWHERE,
 ) -> dict[str, Form]:
-    """The forms, and of operators in floats weights in 8 bits: of all of them, or of the largest half of them, and so on, as long as the
+    """devices: that operators were placed on, by the first tensor that each writes.
+
+    The forms, and of operators in floats weights in 8 bits: of all of them, or of the largest half of them, and so on, as long as the
     cosine with the float model is at least `least` on the calibration samples."""
-    offered = {name: form for name, (form, _) in narrow_weights(graph, target, forms).items()}
+    offered = {name: form for name, (form, _) in narrow_weights(graph, target, forms, devices).items()}
     judge = judge_of(graph, ranges, islice(samples, SAMPLES)) if offered else None
     kept, pending = dict(forms), [list(offered)] if offered else []
     for _ in range(TRIES):

@@ -99,7 +99,7 @@ def quantise_model(
         if request.precision == "auto" and data is not None and found is not None:
             chosen = _chosen(work, data, found, ranges, request, least)
             samples = Split(found.samples).calibrated(data)
-            wanted = narrow_within(graph, target, chosen.forms, ranges, samples, chosen.least)
+            wanted = narrow_within(graph, target, chosen.forms, ranges, samples, chosen.least, chosen.devices)
         else:
             wanted = _uniform(graph, target, FORM_OF[request.precision])
         forms = kept_forms(graph, wanted, ranges)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..bundle.blob_cache import blob_key, build
 from ..bundle.manifest import Manifest
+from ..bundle.no_fallback import versions_of, without_fallback
 from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Absent, Adapter
 from ..devices.find_adapter import PLAN_ONLY, UNCOMPILED, absence, adapter_for
@@ -16,7 +17,8 @@ from ..errors import BundleError, UserError
 
 
 def choose_adapters(manifest: Manifest, emulate: bool, recompile: bool = False) -> tuple[list[Adapter], Mapping[int, str]]:
-    """An adapter per segment, and why a segment cannot run on its runtime, by index. Raises UserError for those unless `emulate`.
+    """An adapter per segment, and why a segment cannot run on its runtime, by index. Raises UserError for those unless `emulate`,
+    and BundleError for one whose weights were left out.
 
     recompile: what was not compiled ahead of time will be."""
     adapters: list[Adapter] = []
@@ -28,6 +30,8 @@ def choose_adapters(manifest: Manifest, emulate: bool, recompile: bool = False) 
             lack = Absent(UNCOMPILED, "compile it here with --recompile")
         if lack is not None:
             absent[segment.index] = lack
+        if (lack is not None or recompile) and without_fallback(segment, manifest):
+            raise _only_as_compiled(segment, "" if lack is None else lack.reason)
         adapters.append(_on_cpu(segment) if lack is not None or adapter is None or adapter.name == "ort" else adapter)
     if absent and not emulate:
         reasons = dict.fromkeys(lack.reason for lack in absent.values())
@@ -43,6 +47,12 @@ def choose_adapters(manifest: Manifest, emulate: bool, recompile: bool = False) 
             if isinstance(adapter, OrtAdapter):
                 adapter.spin = False
     return adapters, {index: lack.reason for index, lack in absent.items()}
+
+
+def _only_as_compiled(segment: SegmentRecord, reason: str) -> BundleError:
+    what = f"segment {segment.index} ({segment.device}) runs only as it was compiled, for {versions_of([segment])}"
+    why = f"; {reason}" if reason else ""
+    return BundleError(f"{what}: its weights were left out (--no-fallback){why}", help="compile the model again without --no-fallback")
 
 
 def _on_cpu(segment: SegmentRecord) -> OrtAdapter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form
@@ -11,19 +12,24 @@ from ..graph.graph import Graph
 from .operators import weight_operands
 from .unit_forms import unit_forms
 
+NOWHERE: Mapping[str, str] = MappingProxyType({})
 LEAST_BYTES = 4096
 """A smaller weight is left: its scale and the operators around it take as much."""
 
 
-def narrow_weights(graph: Graph, target: Target, forms: Mapping[str, Form]) -> dict[str, tuple[Form, int]]:
+def narrow_weights(
+    graph: Graph, target: Target, forms: Mapping[str, Form], devices: Mapping[str, str] = NOWHERE
+) -> dict[str, tuple[Form, int]]:
     """By the first tensor that an operator in floats writes: the form that keeps its weights in 8 bits, and the bytes that this saves, the
-    most first. Only where every device that runs the operator reads such weights, so that no operator must leave its device."""
+    most first. Only where the device that the operator was placed on reads such weights (`devices`, by the same tensor), or where that is
+    not known every device that runs it: so that no operator must leave its device."""
     found: dict[str, tuple[Form, int]] = {}
     offered = unit_forms(graph, target)
     for node in graph.nodes:
         name = node.writes[0] if node.writes else ""
-        devices = offered.get(name, {}) if name not in forms else {}
-        w8 = [[form for form in own if form.name == FORMS["w8"].name] for own in devices.values()]
+        each = offered.get(name, {}) if name not in forms else {}
+        asked = [each.get(devices[name], ())] if name in devices else each.values()
+        w8 = [[form for form in own if form.name == FORMS["w8"].name] for own in asked]
         size = sum(graph.tensor(node.inputs[k]).bytes or 0 for k in weight_operands(graph, node))
         if w8 and all(w8) and size >= LEAST_BYTES:
             found[name] = (_in_channels(node.operator, w8[0][0], target), size - size // 4)

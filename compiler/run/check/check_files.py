@@ -17,6 +17,8 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     segment than the one it stands beside."""
     for name, record in manifest.files.items():
         packed = record.packed
+        if record.left_out:
+            continue
         if packed is None:
             _check_file(folder, name, f"files[{name!r}]", record.size, record.sha256)
         else:  # what it unpacks to is looked at then: it may be much larger
