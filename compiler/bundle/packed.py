@@ -71,6 +71,13 @@ def files_for(owner: object, folder: Path, manifest: Manifest) -> Path:
     return made
 
 
+def folder_of(owner: object) -> Path:
+    """A new temporary folder that is there as long as `owner` lives."""
+    made = Path(tempfile.mkdtemp(prefix="autoglmc-"))
+    weakref.finalize(owner, shutil.rmtree, made, True)
+    return made
+
+
 def unpacked(folder: Path, manifest: Manifest) -> Path:
     """A new temporary folder with all files of the bundle as they were before packing, but for its manifest; the caller removes it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,7 @@ from .search import search as search_for
 from .search_budget import Meter, SearchBudget
 from .smaller.accuracy_rounds import chosen_within, exhausted
 from .smaller.chosen_precision import ChosenPrecision, check_with
-from .smaller.pruned import check_pruned_with
-from .smaller.pruned import prune as prune_job
+from .smaller.pruned import Pruned, check_pruned_with, pruned_within
 from .state import State
 from .verdict import AccuracyMissed
 from .write_after import Stopped, check_model_place, write_after
@@ -125,13 +125,10 @@ def compile_model(
     disabled, required = check_rules(disable, job.target), requirement_of(require_verified, verify)
     tell, meter = progress or (lambda message: None), Meter(search or SearchBudget())
     rules = library_of(job.target).every
-    chooses, original = precision is not None and precision.precision != "fp32", job.model
-    pruned = None if prune is None else prune_job(job, prune, disabled, effort)
-    if pruned is not None:
-        job = job.of(pruned.model)
-    check = accuracy_check(accuracy, original) if accuracy or chooses or pruned is not None else None
+    chooses = precision is not None and precision.precision != "fp32"
+    check = accuracy_check(accuracy, job.model) if accuracy or chooses or prune is not None else None
 
-    def compiled(chosen: ChosenPrecision | None, change: str, log: Log) -> CompileResult:
+    def compiled(job: Job, pruned: Pruned | None, chosen: ChosenPrecision | None, change: str, log: Log) -> CompileResult:
         made, given = (job, inputs) if chosen is None else (job.of(chosen.model), chosen.real_inputs(inputs))
         first = State(constraints=Constraints(disabled=disabled, plan=plan), change=change)
         with Recalling(made.model, default_store()) as oracle:
@@ -163,12 +160,18 @@ def compile_model(
             except Infeasible as problem:
                 raise Advisor(attempt, first, rules, begun).advised(problem) from problem
 
-    if precision is not None and chooses:
-        return chosen_within(job, replace(precision, objective=objective), disabled, bool(accuracy.scripts), compiled)
+    def of_model(job: Job, pruned: Pruned | None, change: str, log: Log) -> CompileResult:
+        if precision is not None and chooses:
+            rounds = partial(compiled, job, pruned)
+            return chosen_within(job, replace(precision, objective=objective), disabled, bool(accuracy.scripts), rounds)
+        return compiled(job, pruned, None, change, log)
+
+    if prune is not None:
+        return pruned_within(job, prune, disabled, effort, lambda pruned, *words: of_model(job.of(pruned.model), pruned, *words))
     try:
-        return compiled(None, "", ())
+        return of_model(job, None, "", ())
     except AccuracyMissed as missed:
-        raise exhausted(missed, "fp32" if pruned is None else "pruned") from missed
+        raise exhausted(missed, "fp32") from missed
 
 
 def stop_after(

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from ...passes.prune.groups import Group
-from ...targets.model import Target
-from ..precision.choose import LEAST_COSINE, least_cosine
 from .rates import gone
 from .savings import Savings
 from .sensitivity import LADDER, Judge, sensitivities
@@ -23,10 +21,10 @@ NEAR = 1.05
 
 
 def choose_rates(
-    judge: Judge, groups: Sequence[Group], given: Mapping[int, float], savings: Savings, target: Target, key: str
+    judge: Judge, groups: Sequence[Group], given: Mapping[int, float], savings: Savings, least: float, key: str
 ) -> list[float]:
-    """Of each group, 0 where it stays as it is. given: rates that were asked for, which count whatever they lose."""
-    least = least_cosine(target) or LEAST_COSINE
+    """Of each group, 0 where it stays. given: rates that were asked for, which count whatever they lose. least: what the cosine has
+    to be, on the samples that choices are judged on."""
     most = (2 * (1 - least)) ** 0.5  # of two vectors of one length whose relative distance is e, the cosine is 1 - e²/2
     losses = sensitivities(judge, groups, 2 * most, key)
     steps = [{} if k in given else one for k, one in enumerate(losses)]

@@ -23,6 +23,7 @@ from ..load.source import MemoryModel
 from ..pipeline.run_passes import Stage, run_passes
 from ..plan.plan_model import start
 from ..precision.calibration_data import CalibrationData, Sample, census, open_data
+from ..precision.choose import LEAST_COSINE
 from ..precision.kept_ranges import key_of
 from ..precision.plain_model import plain_model
 from ..precision.quantise_model import SIMPLE, input_types, weight_bytes
@@ -62,8 +63,10 @@ def prune_model(
     stage: Stage,
     without: frozenset[str] = frozenset(),
     seconds: Mapping[str, float] = NO_SECONDS,
+    least: float = LEAST_COSINE,
 ) -> PrunedModel:
-    """The model as `request` asks for it. seconds: what operators take as they are placed, by the first tensor that each writes.
+    """The model as `request` asks for it. seconds: what operators take as they are placed, by the first tensor that each writes. least: the
+    cosine that rates which nobody stated have to keep.
 
     Raises UsageError for a layer that the model does not have or that cannot be pruned, for a model in which nothing can, and for data that
     does not fit; ModelError where the model does not run on the data."""
@@ -93,7 +96,7 @@ def prune_model(
             assert found is not None
             judge = judge_of(graph, spread, judging, moments)
             key = key_of(plain_model(graph), found.sha256, LOSSES)
-            rates = choose_rates(judge, groups, asked, Savings(spread, seconds), target, key)
+            rates = choose_rates(judge, groups, asked, Savings(spread, seconds), least, key)
         before, went = weight_bytes(graph), gone(spread, groups, rates)
         compensate(graph, spread, went, moments)
         lost = set(went.tolist())

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import tempfile
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +11,7 @@ from typing import Any
 
 from ..activity import Limits, Line, doing, limited, unwatched_seconds
 from ..bundle.manifest import Manifest
-from ..bundle.packed import files_for
+from ..bundle.packed import files_for, folder_of
 from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable, Remarking
 from ..devices.views import packed_bytes, view_at
@@ -60,12 +57,9 @@ class Session:
         arena_fd: int | None = None,
     ) -> None:
         self.manifest, self._folder, self._poison = manifest, folder, poison
-        self._files = files_for(self, folder, manifest)
-        self._scratch = Path(tempfile.mkdtemp(prefix="autoglmc-")) if recompile else None
-        if self._scratch is not None:
-            weakref.finalize(self, shutil.rmtree, self._scratch, True)
         self._notes: list[str] = []
         self._adapters, self.absent = choose_adapters(manifest, emulate, recompile)
+        self._files, self._scratch = files_for(self, folder, manifest), folder_of(self) if recompile else None
         self.emulated = tuple(f"{index} ({manifest.segments[index].device})" for index in self.absent)
         self._memory = [ArenaMemory(manifest.arena.total, manifest.arena.align, shared=shared, fd=arena_fd)]
         self.base, self.arena_fd = self._memory[0].base, self._memory[0].fd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -11,11 +12,20 @@ from ...load.source import MemoryModel
 from ...output_file import check_file_place, write_file
 from ...pipeline.run_passes import PassOptions
 from ...plan.plan_model import PlannedModel, plan_model
+from ...precision.asked_accuracy import cosine_text
+from ...precision.choose import LEAST_COSINE, least_cosine
 from ...precision.plain_model import serialised
 from ...prune.prune_model import PrunedModel, prune_model
 from ...prune.request import PruneRequest
 from ..job import Clock, Job
+from ..result import CompileResult
+from ..search import Log
+from ..verdict import AccuracyMissed
+from .accuracy_rounds import exhausted, tighter
 from .check_alone import check_alone
+
+MOST_ROUNDS = 4
+"""Choices of rates that are compiled, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +51,35 @@ def check_pruned_with(request: PruneRequest | None, expect: object, passes: obje
         check_alone("--prune", "--save-pruned", "pruned", "--prune", expect, passes)
 
 
-def prune(job: Job, request: PruneRequest, without: frozenset[str], effort: float) -> Pruned:
-    """The model of the job as it was asked for, written where `request.save` says. Raises what `prune_model` raises."""
+def pruned_within(
+    job: Job, request: PruneRequest, without: frozenset[str], effort: float, compiled: Callable[[Pruned, str, Log], CompileResult]
+) -> CompileResult:
+    """The bundle of the pruned model. Where rates may be chosen (`auto`) and the bundle's own run breaks a limit on the accuracy, they are
+    chosen again that lose less. compiled: with what it does differently from the attempt before, and the log until then.
+
+    Raises Infeasible with what would do where none keeps the limits, and what `prune` and `compiled` raise."""
+    log: Log
+    least, change, log = least_cosine(job.target) or LEAST_COSINE, "", ()
+    for left in reversed(range(MOST_ROUNDS)):
+        pruned = prune(job, request, without, effort, least)
+        try:
+            return compiled(pruned, change, log)
+        except AccuracyMissed as missed:
+            if not left or request.rate != "auto" or not pruned.record.structured:
+                raise exhausted(missed, "pruned" if pruned.record.structured else "fp32") from missed
+            log, least = missed.log, tighter(least, missed)
+            change = f"rates that keep a cosine of {cosine_text(least)} on the calibration samples, since {missed.message}"
+    raise AssertionError("the last round returns or raises")
+
+
+def prune(job: Job, request: PruneRequest, without: frozenset[str], effort: float, least: float = LEAST_COSINE) -> Pruned:
+    """The model of the job as it was asked for, written where `request.save` says. least: the cosine that chosen rates have to keep, on the
+    calibration samples. Raises what `prune_model` raises."""
     if request.save is not None:
         check_file_place(request.save, "the pruned model", (".onnx",), "--save-pruned")
     with job.clock.stage("plan without pruning"):
         before = _planned(job, without, effort)
-    made = prune_model(job.load(), job.target, request, job.clock.stage, without, _seconds(before))
+    made = prune_model(job.load(), job.target, request, job.clock.stage, without, _seconds(before), least)
     if request.save is not None:
         write_file(request.save, serialised(made.model.proto, request.save))
     with job.clock.stage("plan with pruning"):

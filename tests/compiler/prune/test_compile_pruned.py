@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from msgspec import structs
 from pruned_nets import Net, image_net, token_net
 from small_models import save
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.api.compile import compile as compile_api
-from autoglmc.compiler.errors import UsageError
+from autoglmc.compiler.bundle.manifest import Manifest
+from autoglmc.compiler.errors import Infeasible, UsageError
+from autoglmc.compiler.precision.accuracy_check import AccuracyCheck
+from autoglmc.compiler.prune import prune_model
+from autoglmc.compiler.prune.choose_rates import choose_rates
 from autoglmc.compiler.prune.request import prune_request
 from autoglmc.compiler.run.bundle import Bundle
 
@@ -103,6 +108,38 @@ def test_the_screen_says_what_went(model: Path, data: Path, tmp_path: Path, caps
     shown = " ".join(capsys.readouterr().out.split())
     assert "pruning structured, removed from the graph: 48 of 96 channels stay" in shown
     assert "MatMul_0: 64 -> 32 channels" in shown and "smaller; predicted" in shown and "accuracy on 4 held-out samples" in shown
+
+
+@pytest.mark.parametrize("worse", [0, 1, 2])
+def test_rates_are_chosen_again_where_the_bundle_breaks_a_limit(
+    worse: int, model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the first choices the held-out samples show less than they have; the one that is kept removes no more."""
+    asked, measured = list[float](), AccuracyCheck.measured
+
+    def pessimistic(check: AccuracyCheck, *words: Any) -> Manifest:
+        found = measured(check, *words)
+        low = structs.replace
+        limits = tuple(low(one, value=0.5, margin=-0.4) if one.kind == "accuracy" else one for one in found.limits)
+        return low(found, limits=limits) if len(asked) <= worse else found
+
+    def watched(*words: Any) -> list[float]:
+        asked.append(words[4])
+        return choose_rates(*words)
+
+    monkeypatch.setattr(AccuracyCheck, "measured", pessimistic)
+    monkeypatch.setattr(prune_model, "choose_rates", watched)
+    bundle = compiled(model, tmp_path, prune="auto", calibration_data=data, accuracy="cosine >= 0.9")
+    assert len(asked) == worse + 1 and asked == sorted(asked) and len(set(asked)) == len(asked)
+    assert [one.verdict for one in bundle.manifest.search] == ["over an error budget"] * worse + ["accepted"]
+    assert all("rates that keep a cosine of" in one.change for one in bundle.manifest.search[1:])
+
+
+def test_where_no_rate_keeps_the_limit_nothing_is_written(model: Path, data: Path, tmp_path: Path) -> None:
+    """Rates that were stated are not chosen again."""
+    with pytest.raises(Infeasible, match="without the channels that --prune removes"):
+        compiled(model, tmp_path, prune="80%", calibration_data=data, accuracy="cosine >= 0.9999999")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
