@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VERSION = "1"
 """Of how ranges are found: another one finds nothing that was kept before."""
-LOSSES = "2"
+LOSSES = "3"
 """Of how losses are measured."""
 
 

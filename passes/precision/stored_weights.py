@@ -21,11 +21,20 @@ def constants_beside(graph: Graph, node: Node, form: Form, input_scale: float) -
     for k in operands.weights:
         axis = channel_axis(graph, node, k) if form.per_channel else None
         least = np.full((), SMALLEST) if bias is None else least_scale_for(bias, input_scale)
-        found[k] = per_channel(_value(graph, node, k), axis, form.weights, least.max() if axis is None else least)
+        inner = inner_axis(graph, node, k) if form.block else None
+        if inner is not None:
+            found[k] = in_blocks(_value(graph, node, k), inner, form.block, form.weights, float(least.max()))
+        else:
+            found[k] = per_channel(_value(graph, node, k), axis, form.weights, least.max() if axis is None else least)
     if bias is not None and operands.bias is not None:
-        scale = input_scale * found[operands.weights[0]].scale.astype(np.float64)
+        scale = input_scale * _of_channels(found[operands.weights[0]]).astype(np.float64)
         found[operands.bias] = Weight(bias_of(bias, scale), scale.astype(np.float32), 0 if scale.ndim else None, 0, "int32")
     return found
+
+
+def _of_channels(weight: Weight) -> np.ndarray:
+    """Scales of a bias beside the weights: of blocks the largest of each channel."""
+    return weight.scale.max(axis=weight.axis) if weight.block else weight.scale
 
 
 def weights_alone(graph: Graph, node: Node, form: Form) -> dict[int, Weight]:

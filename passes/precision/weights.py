@@ -45,15 +45,19 @@ def in_rows(values: np.ndarray, dtype: str) -> Weight:
     return Weight(quantised(values, scale.astype(np.float64)[:, None], 0, dtype), scale, 0, 0, dtype)
 
 
-def in_blocks(values: np.ndarray, axis: int, block: int, dtype: str) -> Weight:
-    """A scale for each run of `block` elements along the axis; the last run may be shorter."""
+def in_blocks(values: np.ndarray, axis: int, block: int, dtype: str, least_scale: float | None = None) -> Weight:
+    """A scale for each run of `block` elements along the axis; the last run may be shorter. least_scale: what scales are at least; without
+    it they may be negative, where that uses one step more of the grid."""
     moved = np.moveaxis(values.astype(np.float64), axis, -1)
     runs = -(-moved.shape[-1] // block)
     padded = np.concatenate([moved, np.zeros((*moved.shape[:-1], runs * block - moved.shape[-1]))], axis=-1)
     split = padded.reshape(*moved.shape[:-1], runs, block)
     # the largest of a run becomes the end of the grid that is one step longer: of int4, -8
     extreme = np.take_along_axis(split, np.abs(split).argmax(-1, keepdims=True), -1)[..., 0]
-    scale = np.where(np.abs(extreme) > SMALLEST, extreme / limits(dtype)[0], SMALLEST).astype(np.float32)
+    if least_scale is None:
+        scale = np.where(np.abs(extreme) > SMALLEST, extreme / limits(dtype)[0], SMALLEST).astype(np.float32)
+    else:
+        scale = np.maximum(np.abs(extreme) / limits(dtype)[1], least_scale).astype(np.float32)
     stored = quantised(split, scale.astype(np.float64)[..., None], 0, dtype).reshape(padded.shape)[..., : moved.shape[-1]]
     return Weight(np.moveaxis(stored, -1, axis), np.moveaxis(scale, -1, axis), axis, block, dtype)
 
