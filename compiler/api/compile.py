@@ -47,6 +47,7 @@ def compile(
     precision: str | None = None,
     calibration_data: Data | None = None,
     calibration_method: str | None = None,
+    weights_method: str | None = None,
     save_quantized: str | os.PathLike[str] | None = None,
     prune: str | float | None = None,
     prune_layers: Mapping[str, str | float] | None = None,
@@ -86,6 +87,8 @@ def compile(
     - calibration_data: inputs as the model will meet them, which integers need: a folder of .npz or .npy files, one of them,
       "script.py:function", or dicts of arrays. Without `precision` a form is chosen for each operator ("auto").
     - calibration_method: what ranges of tensors are: "minmax" (the default), "percentile" or "entropy".
+    - weights_method: how weights in blocks are rounded: "rtn", to the nearest step (the default), or "gptq", so that products with the
+      calibration samples change least.
     - save_quantized: an .onnx file to write the quantised model to, as plain ONNX.
     - prune: the share of its channels and heads that each layer loses, those of the smallest magnitude: "50%" or 0.5; "auto" takes as much
       as calibration data allows. What is left is compiled, in the precision asked for (`bundle.manifest.pruning`).
@@ -112,7 +115,11 @@ def compile(
     """
     pruned = prune_request(prune, prune_layers or {}, calibration_data, None if save_pruned is None else Path(save_pruned))
     numbers = request_of(
-        precision_beside(pruned, precision), calibration_data, calibration_method, None if save_quantized is None else Path(save_quantized)
+        precision_beside(pruned, precision),
+        calibration_data,
+        calibration_method,
+        None if save_quantized is None else Path(save_quantized),
+        weights_method,
     )
     with limited(Limits(time_limit)):
         result = compile_model(

@@ -102,6 +102,7 @@ def compile_command(
     precision: str | None,
     calibration_data: str | None,
     calibration_method: str | None,
+    weights_method: str | None,
     accuracy: Sequence[str],
     save_quantized: Path | None,
     prune: str | None,
@@ -127,7 +128,7 @@ def compile_command(
     if allow_unverified and required:
         raise UsageError("--allow-unverified and --require-verified exclude each other")
     pruned = prune_request(prune, prune_layers, calibration_data, save_pruned)
-    numbers = request_of(precision_beside(pruned, precision), calibration_data, calibration_method, save_quantized)
+    numbers = request_of(precision_beside(pruned, precision), calibration_data, calibration_method, save_quantized, weights_method)
     if (numbers is not None or pruned is not None) and (pareto is not None or stop_after is not None):
         option = "--pareto" if pareto is not None else "--stop-after"
         other, file = ("--prune", "--save-pruned") if pruned is not None else ("--precision", "--save-quantized")

@@ -12,6 +12,7 @@ from typing import Any
 from ...passes.graph.graph import Graph
 from ...passes.place.objectives import LATENCY
 from ...passes.place.place_operators import ask
+from ...passes.precision.block_rounding import TO_NEAREST, BlockRounding
 from ...passes.precision.choose_forms import (
     FormChoice,
     FormQuestion,
@@ -83,17 +84,18 @@ def choose(
     key: str,
     least: float,
     objective: str = LATENCY,
+    rounding: BlockRounding = TO_NEAREST,
 ) -> MeasuredChoice:
     """`rules`: that devices may substitute, and by family. `samples`: those that scales were made with. `key`: under which losses are kept.
     `least`: what the cosine of the choice's outputs and the float model's has to be, on the samples. `objective`: what is best within the
-    limits (`passes/place/objectives.py`).
+    limits (`passes/place/objectives.py`). `rounding`: of weights in blocks.
 
     Raises Infeasible where the target's limits leave no plan in any form: floats are accurate enough."""
     name_operators(graph)
     asked = ask(Graph(plain_model(graph)), target, *rules)
     question = form_question(asked, unit_forms(asked.graph, target))
     copies = {form: written_copies(graph, question, rules, form, ranges) for form in COST_FORMS if _used(question, form)}
-    judge = judge_of(graph, ranges, islice(samples, SAMPLES))
+    judge = judge_of(graph, ranges, islice(samples, SAMPLES), rounding)
     losses = _losses(question, judge, copies, key)
     stated = aimed_at(question, form_problem(question, copies, losses), objective)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...passes.graph.graph import Graph
+from ...passes.precision.block_rounding import TO_NEAREST, BlockRounding
 from ...passes.precision.quantise import quantise
 from ...passes.precision.scales import Range
 from ...targets.dtypes import PLAIN_FLOATS
@@ -33,6 +34,8 @@ class Judge:
     samples: Sequence[Mapping[str, Any]]
     expected: tuple[tuple[Any, ...], ...]
     """Per sample and output."""
+    rounding: BlockRounding = TO_NEAREST
+    """Of weights in blocks."""
 
     def loss(self, forms: Mapping[str, Form]) -> float:
         """Of the model with these operators in these forms, the others in fp32; infinite where its outputs are not finite."""
@@ -46,14 +49,16 @@ class Judge:
     def run(self, forms: Mapping[str, Form]) -> tuple[tuple[Any, ...], ...]:
         """Outputs of floats, per sample."""
         copy = Graph(plain_model(self.graph))
-        quantise(copy, forms, self.ranges)
+        quantise(copy, forms, self.ranges, self.rounding)
         return outputs_of(plain_model(copy), self.samples, tuple(float_outputs(self.graph)))
 
 
-def judge_of(graph: Graph, ranges: Mapping[str, Range], samples: Iterable[Mapping[str, Any]]) -> Judge:
+def judge_of(
+    graph: Graph, ranges: Mapping[str, Range], samples: Iterable[Mapping[str, Any]], rounding: BlockRounding = TO_NEAREST
+) -> Judge:
     """Runs the graph. Raises ModelError where it does not run."""
     kept = tuple(samples)
-    return Judge(graph, ranges, kept, outputs_of(plain_model(graph), kept, tuple(float_outputs(graph))))
+    return Judge(graph, ranges, kept, outputs_of(plain_model(graph), kept, tuple(float_outputs(graph))), rounding)
 
 
 def outputs_of(model: onnx.ModelProto, samples: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[tuple[Any, ...], ...]:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from ...passes.graph.graph import Graph
+from ...passes.precision.block_rounding import TO_NEAREST, BlockRounding
 from ...passes.precision.narrow_weights import NOWHERE, narrow_weights
 from ...passes.precision.scales import Range
 from ...targets.model import Target
@@ -27,13 +28,14 @@ def narrow_within(
     samples: Iterable[Mapping[str, Any]],
     least: float,
     devices: Mapping[str, str] = NOWHERE,
+    rounding: BlockRounding = TO_NEAREST,
 ) -> dict[str, Form]:
-    """devices: that operators were placed on, by the first tensor that each writes.
+    """devices: that operators were placed on, by the first tensor that each writes. rounding: of weights in blocks.
 
     The forms, and of operators in floats weights in 8 bits: of all of them, or of the largest half of them, and so on, as long as the
     cosine with the float model is at least `least` on the calibration samples."""
     offered = {name: form for name, (form, _) in narrow_weights(graph, target, forms, devices).items()}
-    judge = judge_of(graph, ranges, islice(samples, SAMPLES)) if offered else None
+    judge = judge_of(graph, ranges, islice(samples, SAMPLES), rounding) if offered else None
     kept, pending = dict(forms), [list(offered)] if offered else []
     for _ in range(TRIES):
         if not pending or judge is None:

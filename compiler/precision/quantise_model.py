@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
+from ...passes.precision.block_rounding import TO_NEAREST, BlockRounding
 from ...passes.precision.choose_forms import OF_ONE_REQUEST
 from ...passes.precision.eligible import kept_forms
 from ...passes.precision.narrow_weights import narrow_weights
@@ -41,10 +43,13 @@ from .ranges import Method, ranges_of
 from .request import FORM_OF, PrecisionRequest
 from .split import Split
 from .unit_table import rows_of_one_form
+from .weight_rounding import block_rounding
 
 if TYPE_CHECKING:
     import onnx
 
+MOST_FITTED = 64
+"""Calibration samples that weights are fitted on."""
 SIMPLE = "simplify"
 """The pass after which a graph is calibrated."""
 
@@ -95,11 +100,14 @@ def quantise_model(
                 calibration = CalibrationRecord(method=request.method, samples=split.calibrating, sha256=found.sha256)
     with stage("quantise"):
         chosen: MeasuredChoice | None = None
+        rounding = TO_NEAREST
         wanted: Mapping[str, Form]
         if request.precision == "auto" and data is not None and found is not None:
-            chosen = _chosen(work, data, found, ranges, request, least)
-            samples = Split(found.samples).calibrated(data)
-            wanted = narrow_within(graph, target, chosen.forms, ranges, samples, chosen.least, chosen.devices)
+            samples = Split(found.samples).calibrated
+            if request.weights_method == "gptq":
+                rounding = block_rounding(graph, target, islice(samples(data), MOST_FITTED)) or TO_NEAREST
+            chosen = _chosen(work, data, found, ranges, request, least, rounding)
+            wanted = narrow_within(graph, target, chosen.forms, ranges, samples(data), chosen.least, chosen.devices, rounding)
         else:
             wanted = _uniform(graph, target, FORM_OF[request.precision])
         forms = kept_forms(graph, wanted, ranges)
@@ -107,7 +115,7 @@ def quantise_model(
             raise _nothing_to_write(graph, target, request, where)
         before = weight_bytes(graph)
         units = rows_of_one_form(graph, target, forms, request.precision) if chosen is None else chosen.units
-        quantise(graph, forms, ranges)
+        quantise(graph, forms, ranges, rounding)
         model = plain_model(graph)
     record = PrecisionRecord(
         source_sha256=loaded.sha256,
@@ -130,11 +138,18 @@ def by_form(forms: Mapping[str, Form]) -> dict[str, tuple[str, ...]]:
 
 
 def _chosen(
-    work: Work, data: CalibrationData, found: Census, ranges: Mapping[str, Range], request: PrecisionRequest, least: float
+    work: Work,
+    data: CalibrationData,
+    found: Census,
+    ranges: Mapping[str, Range],
+    request: PrecisionRequest,
+    least: float,
+    rounding: BlockRounding,
 ) -> MeasuredChoice:
-    key = key_of(plain_model(work.graph), found.sha256, request.method)
+    method = request.method if rounding is TO_NEAREST else f"{request.method} {request.weights_method}"
+    key = key_of(plain_model(work.graph), found.sha256, method)
     samples = Split(found.samples).calibrated(data)
-    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key, least, request.objective)
+    return choose(work.graph, work.target, (work.substitutes, work.families), ranges, samples, key, least, request.objective, rounding)
 
 
 def _uniform(graph: Graph, target: Target, form: FormName) -> Mapping[str, Form]:

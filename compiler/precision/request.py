@@ -12,6 +12,7 @@ from ...targets.precision import FormName
 from ..errors import UsageError, did_you_mean
 from .asked_accuracy import AskedAccuracy
 from .ranges import Method, check_method
+from .weight_rounding import WeightsMethod, check_weights_method
 
 PrecisionName = Literal["fp32", "fp16", "int8", "int16", "auto"]
 PRECISIONS: tuple[PrecisionName, ...] = get_args(PrecisionName)
@@ -29,17 +30,21 @@ class PrecisionRequest:
     data: Data | None = None
     """Samples to calibrate with (`calibration_data.open_data`)."""
     method: Method = "minmax"
+    weights_method: WeightsMethod = "rtn"
+    """How weights in blocks are rounded."""
     save: Path | None = None
     """Where to write the plain quantised model."""
     objective: str = LATENCY
     """What "auto" makes best within the limits."""
 
 
-def request_of(precision: str | None, data: Data | None, method: str | None = None, save: Path | None = None) -> PrecisionRequest | None:
+def request_of(
+    precision: str | None, data: Data | None, method: str | None = None, save: Path | None = None, weights_method: str | None = None
+) -> PrecisionRequest | None:
     """None where nothing is asked for. Calibration data alone lets the solver choose. Raises UsageError for a wrong word, and for integers
     without data."""
     if precision is None and data is None:
-        for given, option in ((method, "--calibration-method"), (save, "--save-quantized")):
+        for given, option in ((method, "--calibration-method"), (save, "--save-quantized"), (weights_method, "--weights-method")):
             if given is not None:
                 raise UsageError(f"{option} needs --precision or --calibration-data")
         return None
@@ -50,7 +55,10 @@ def request_of(precision: str | None, data: Data | None, method: str | None = No
         raise UsageError(f"--precision {name} needs calibration data: ranges of tensors are not known without", help=GIVE_DATA)
     if save is not None and name == "fp32":
         raise UsageError("--precision fp32 makes no quantised model, so --save-quantized has nothing to write")
-    return PrecisionRequest(precision=name, data=data, method=check_method(method or "minmax"), save=save)
+    rounds = check_weights_method(weights_method or "rtn")
+    if rounds != "rtn" and (data is None or name != "auto"):
+        raise UsageError(f"--weights-method {rounds} is for weights in blocks, which --precision auto alone chooses", help=GIVE_DATA)
+    return PrecisionRequest(precision=name, data=data, method=check_method(method or "minmax"), weights_method=rounds, save=save)
 
 
 def check_measurable(asked: AskedAccuracy, request: PrecisionRequest | None, runs: bool, pruning: bool, samples: bool) -> None:

@@ -19,6 +19,7 @@ from ...targets.precision import Form
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .absorb import absorbed_activations
+from .block_rounding import TO_NEAREST, BlockRounding
 from .constants import Constants
 from .eligible import kept_forms
 from .operators import FLOAT_OPERANDS, operands_of
@@ -34,15 +35,16 @@ GATHERED = ("/scales", "/fp32", "/result", "/factors")
 """What follows an operator's name in those of the operators that make rows of integers from its table."""
 
 
-def quantise(graph: Graph, forms: Mapping[str, Form], ranges: Mapping[str, Range]) -> Graph:
+def quantise(graph: Graph, forms: Mapping[str, Form], ranges: Mapping[str, Range], rounding: BlockRounding = TO_NEAREST) -> Graph:
     """Writes the graph, in place, in the given forms; what has no entry stays in fp32, and so does what cannot stand in its form or has
     no range.
 
-    forms: of operators, by the first tensor that each writes. ranges: of the tensors that operators in integers read and write."""
+    forms: of operators, by the first tensor that each writes. ranges: of the tensors that operators in integers read and write.
+    rounding: of weights in blocks."""
     kept = kept_forms(graph, forms, ranges)
     integers = {name: form for name, form in kept.items() if form.quantised}
     steps = steps_of_tensors(graph, integers, ranges)
-    writer = _Writer(graph, kept, steps, absorbed_activations(graph, integers, steps))
+    writer = _Writer(graph, kept, steps, absorbed_activations(graph, integers, steps), rounding)
     for node in graph.nodes:
         if node.live and node.writes and node.writes[0] in kept:
             writer.write(node, kept[node.writes[0]])
@@ -53,8 +55,10 @@ def quantise(graph: Graph, forms: Mapping[str, Form], ranges: Mapping[str, Range
 class _Writer:
     """Nodes are written in topological order."""
 
-    def __init__(self, graph: Graph, forms: Mapping[str, Form], steps: Mapping[Key, Steps], absorbed: Mapping[str, Node]) -> None:
-        self.graph, self.forms, self.steps, self.absorbed = graph, forms, steps, absorbed
+    def __init__(
+        self, graph: Graph, forms: Mapping[str, Form], steps: Mapping[Key, Steps], absorbed: Mapping[str, Node], rounding: BlockRounding
+    ) -> None:
+        self.graph, self.forms, self.steps, self.absorbed, self.rounding = graph, forms, steps, absorbed, rounding
         self.constants = Constants(graph)
         self._stored: dict[Key, str] = {}
         """The tensor that holds a tensor in a dtype other than fp32."""
@@ -77,7 +81,7 @@ class _Writer:
             floats = FLOAT_OPERANDS["Resize"] if node.operator == "Resize" else ()
             twin.inputs = [name if k in floats else self._half(name) for k, name in enumerate(node.inputs)]
         else:
-            for k, weight in weights_alone(self.graph, node, form).items():
+            for k, weight in weights_alone(self.graph, node, form, self.rounding).items():
                 # without its zero point, which is 0: onnxruntime makes MatMulNBits only of the first of operators that share one
                 twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight, 2)
         self._new.append(twin)
@@ -96,7 +100,7 @@ class _Writer:
             twin.inputs[k] = self._dequantised(self._in(name, form.activations), name, self.steps[name, form.activations])
         if operands.weights:
             scale = self.steps[node.inputs[0], form.activations].scale if operands.bias is not None else 1.0
-            for k, weight in constants_beside(self.graph, node, form, scale).items():
+            for k, weight in constants_beside(self.graph, node, form, scale, self.rounding).items():
                 twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight, 2 if weight.dtype == BIAS else 3)
 
     def _half(self, name: str) -> str:

@@ -11,8 +11,8 @@ from .options import FILE
 
 
 def precision_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds them to a command, as keyword arguments precision, accuracy, calibration_data, calibration_method and
-    save_quantized."""
+    """Adds them to a command, as keyword arguments precision, accuracy, calibration_data, calibration_method,
+    weights_method and save_quantized."""
     options = (
         click.option(
             "--calibration-data",
@@ -36,6 +36,12 @@ def precision_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "forms until all are kept. Repeatable.",
         ),
         click.option("--calibration-method", metavar="M", help="Ranges of tensors: minmax, percentile or entropy [default: minmax]."),
+        click.option(
+            "--weights-method",
+            metavar="M",
+            help="How weights in blocks (4 bits) are rounded: rtn, to the nearest step, or gptq, so that products with the calibration "
+            "samples change least [default: rtn].",
+        ),
         click.option("--save-quantized", type=FILE, help="Write the quantised model as plain ONNX, too: FILE.onnx."),
     )
     for option in reversed(options):
