@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 
 from autoglmc.compiler.bench import record as bench_record
-from autoglmc.compiler.bundle import confidence_record, manifest, plan_records
+from autoglmc.compiler.bundle import confidence_record, manifest, plan_records, precision_record
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMAS: dict[str, tuple[str, type[msgspec.Struct], tuple[ModuleType, ...]]] = {
-    "manifest.schema.json": ("autoglmc bundle manifest", manifest.Manifest, (manifest, confidence_record, plan_records)),
+    "manifest.schema.json": ("autoglmc bundle manifest", manifest.Manifest, (manifest, confidence_record, plan_records, precision_record)),
     "bench.schema.json": ("autoglmc bench record", bench_record.BenchRecord, (bench_record,)),
 }
 """File -> title, the outermost record, and the modules whose docstrings describe fields."""
@@ -32,20 +32,34 @@ def schema(name: str) -> dict[str, Any]:
     """The schema in a file; descriptions are the docstrings of the records and of their fields."""
     title, outermost, modules = SCHEMAS[name]
     made = msgspec.json.schema(outermost)
-    for record, field, text in _described(modules):
+    for record, number, field, text in _described(modules):
         if record in made["$defs"]:
-            made["$defs"][record]["properties"][field]["description"] = text
+            found = _field(made["$defs"][record], field, number)
+            found |= {"description": text} if text else {}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **made}
 
 
-def _described(modules: tuple[ModuleType, ...]) -> Iterator[tuple[str, str, str]]:
-    """Every docstring that stands below a field: (record, field, text)."""
+def _field(record: dict[str, Any], name: str, number: int) -> dict[str, Any]:
+    """Of an object by its name; of an array, which does not know names, by its number, with the name as its title."""
+    if "properties" in record:
+        found: dict[str, Any] = record["properties"][name]
+        return found
+    item: dict[str, Any] = record["prefixItems"][number]
+    item["title"] = name
+    return item
+
+
+def _described(modules: tuple[ModuleType, ...]) -> Iterator[tuple[str, int, str, str]]:
+    """Every field: (record, number of the field, its name, the docstring that stands below it or "")."""
     for record in (item for module in modules for item in ast.parse(inspect.getsource(module)).body):
-        if isinstance(record, ast.ClassDef):
-            for field, below in zip(record.body, record.body[1:], strict=False):
-                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-                    assert isinstance(below.value, ast.Constant)
-                    yield record.name, field.target.id, str(below.value.value)
+        if not isinstance(record, ast.ClassDef):
+            continue
+        number = 0
+        for field, below in zip(record.body, (*record.body[1:], None), strict=True):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                text = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""
+                yield record.name, number, field.target.id, str(text)
+                number += 1
 
 
 def page(name: str) -> str:
