@@ -9,6 +9,7 @@ from ..quantities import count, size, times
 from .precision import accuracy_line
 
 Facts = Mapping[str, Any]
+UNSTRUCTURED = "unstructured: no single weights are set to zero, since no device is priced by how many there are"
 MOST_LAYERS = 6
 """Layers that are listed; the others are counted."""
 
@@ -19,6 +20,7 @@ def pruning_lines(facts: Facts) -> Iterator[str]:
     kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in ("channels", "heads")}
     listed = [f"{_sum(found, 'after')} of {_sum(found, 'before')} {kind} stay" for kind, found in kinds.items() if found]
     yield f"structured, removed from the graph: {', '.join(listed) or 'nothing'}"
+    yield UNSTRUCTURED
     largest = sorted(rows, key=lambda row: row["after"] / row["before"])
     for row in largest[:MOST_LAYERS]:
         yield f"{_names(row['layers'])}: {row['before']} -> {row['after']} {row['kind']}"

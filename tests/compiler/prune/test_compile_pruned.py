@@ -107,6 +107,7 @@ def test_the_screen_says_what_went(model: Path, data: Path, tmp_path: Path, caps
     assert cli.run(arguments) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "pruning structured, removed from the graph: 48 of 96 channels stay" in shown
+    assert "unstructured: no single weights are set to zero" in shown
     assert "MatMul_0: 64 -> 32 channels" in shown and "smaller; predicted" in shown and "accuracy on 4 held-out samples" in shown
 
 
