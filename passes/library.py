@@ -11,6 +11,7 @@ from .decompose.attention import ATTENTION_SOFTMAX
 from .decompose.casts import CAST_BOOL
 from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
+from .decompose.indices import GATHER_FROM_START
 from .decompose.lower_rank import LOWER_RANK
 from .decompose.normalization import NORMALIZATIONS
 from .decompose.pool import POOLS
@@ -142,6 +143,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     *ACTIVATIONS,
     *ARITHMETIC,
     CAST_BOOL,
+    GATHER_FROM_START,
     *EXPANSIONS,
     *SHAPES,
     *POOLS,
