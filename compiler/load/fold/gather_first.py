@@ -38,7 +38,8 @@ def gather_first(model: onnx.ModelProto) -> int:
     commuter, quantised = Commuter(graph, makers), _quantised(graph, gathers, makers)
     moved = {}
     for node in gathers:
-        if id(node) not in quantised and readers[node.input[0]] == tables[node.input[0]] and _costly(node.input[0], commuter, makers, readers):
+        whole = readers[node.input[0]] > tables[node.input[0]]
+        if not whole and id(node) not in quantised and _costly(node.input[0], commuter, makers, readers):
             try:
                 moved[id(node)] = commuter.write(node)
             except Unmovable:
