@@ -6,10 +6,10 @@ Counted are operators that compute: not QuantizeLinear and DequantizeLinear. Of 
 assigns to it, with the CPU behind it and integers kept at the border, as onnxruntime reports it. Of autoglmc, what the verified bundle
 runs on `npu`; recovery makes fewer operators, so shares are compared, and segments of all devices on both sides.
 
-onnxruntime-qnn gives the NPU all that it can take; autoglmc leaves to the CPU what is faster there by the target's numbers. So where its share
-is smaller, the model is compiled once more for a Snapdragon whose CPU takes SLOW a kernel, which asks what the NPU can take: that row, "could",
-has to hold, and to be no faster by the target's own numbers. Exits with 1 where a row does not hold, or a bundle is not verified;
-with 2 where the NPU's compiler is not here.
+onnxruntime-qnn gives the NPU all that it can take; autoglmc leaves to the CPU what is faster there by the target's numbers. So where its
+share is smaller, the model is compiled once more for a Snapdragon whose CPU takes SLOW a kernel, which asks what the NPU can take: that row,
+"could", has to hold, and to be no faster by the target's own numbers. Exits with 1 where a row does not hold, or a bundle is not
+verified; with 2 where the NPU's compiler is not here.
 """
 
 from __future__ import annotations
@@ -125,12 +125,9 @@ def _holds(ours: Count, theirs: Count) -> bool:
 
 
 def _row(name: str, theirs: Count, ours: Count, right: bool) -> None:
-    print(
-        f"{name:18} {theirs.npu:8} {theirs.npu + theirs.elsewhere:5} {theirs.segments % NONE:6}  {ours.npu:8} {ours.npu + ours.elsewhere:5} "
-        f"{ours.segments:6} {'yes' if ours.verified else 'no':>8} {ours.predicted * 1e6:8.0f} {ours.seconds:6.0f}"
-        + (f"   {'FAILS ' * (not right)}{ours.reason}"),
-        flush=True,
-    )
+    known = f"{theirs.npu:8} {theirs.npu + theirs.elsewhere:5} {theirs.segments % NONE:6}"
+    found = f"{ours.npu:8} {ours.npu + ours.elsewhere:5} {ours.segments:6} {'yes' if ours.verified else 'no':>8}"
+    print(f"{name:18} {known}  {found} {ours.predicted * 1e6:8.0f} {ours.seconds:6.0f}   {'FAILS ' * (not right)}{ours.reason}", flush=True)
 
 
 def main() -> int:
@@ -147,9 +144,19 @@ def main() -> int:
         print(lack.reason)
         return 2
     held = True
-    print(
-        f"{'model':18} {'ort-qnn':>8} {'of':>5} {'pieces':>6}  {'autoglmc':>8} {'of':>5} {'pieces':>6} {'verified':>8} {'us':>8} {'s':>6}"
+    heads = (
+        ("ort-qnn", 8),
+        ("of", 5),
+        ("pieces", 6),
+        ("", 0),
+        ("autoglmc", 8),
+        ("of", 5),
+        ("pieces", 6),
+        ("verified", 8),
+        ("us", 8),
+        ("s", 6),
     )
+    print(f"{'model':18}", *(f"{head:>{width}}" for head, width in heads))
     with tempfile.TemporaryDirectory() as work:
         folder = arguments.models or Path(work)
         folder.mkdir(parents=True, exist_ok=True)
