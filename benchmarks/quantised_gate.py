@@ -7,9 +7,9 @@ assigns to it, with the CPU behind it and integers kept at the border, as onnxru
 runs on `npu`; recovery makes fewer operators, so shares are compared, and segments of all devices on both sides.
 
 onnxruntime-qnn gives the NPU all that it can take; autoglmc leaves to the CPU what is faster there by the target's numbers. So where its
-share is smaller, the model is compiled once more for a Snapdragon whose CPU takes SLOW a kernel, which asks what the NPU can take: that row,
-"could", has to hold, and to be no faster by the target's own numbers. Exits with 1 where a row does not hold, or a bundle is not
-verified; with 2 where the NPU's compiler is not here.
+share is smaller, the model is compiled once more for a Snapdragon whose CPU takes SLOW a kernel, which asks what the NPU can take:
+that row, "could", has to hold, and to be no faster by the target's own numbers. Exits with 1 where a row does not hold, or a bundle
+is not verified; with 2 where the NPU's compiler is not here.
 """
 
 from __future__ import annotations
