@@ -42,6 +42,8 @@ ENOUGH = ceil(log(MISSED) / log(1 - SHOWN))
 some models, samples do not."""
 ERRORS = 3.0
 """Standard errors by which an output that has nothing to do with the model must be further off than what is allowed."""
+LOST_TERMS = Terms(largest=1e9, channel=1e9, mean=1e9, cosine=LOST, far=1.0, rounding="what quantising has left of the model")
+"""Of an output of few numbers on a set that does not tell: by how they turn nothing but a direction can be told."""
 QUANTISED = Terms(largest=2.0, channel=2.0, mean=1.25, rounding="what the model's own quantisation changes")
 
 
@@ -65,20 +67,18 @@ def _judged(name: str, samples: Sequence[Sample], beside: Sequence[Sample | None
     told = [sample for sample in known if _turn(sample) < 1.0 - LOST]
     if len(told) < min(ENOUGH, len(known) / 2):
         return None
+    few = min(np.size(sample.expected) for sample in told) < MANY
+    groups = [told] if few else [[sample] for sample in told]
+    lost = [sample for sample in known if _turn(sample) >= 1.0 - LOST]
+    groups += [[sample] for sample in lost if few or _refuses_anything(sample)]
     step = _step([sample.expected for sample in samples])
     found: TensorDifference | None = None
-    for group in _groups(told, [sample for sample in known if _turn(sample) >= 1.0 - LOST and _refuses_anything(sample)]):
-        judged = judge(name, group, _terms(group, step))
+    for group in groups:
+        judged = judge(name, group, _terms(group, step) if group is told or not few else LOST_TERMS)
         if judged.fault:
             return judged
         found = judged if found is None or judged.excess > found.excess else found
     return found
-
-
-def _groups(told: Sequence[Sample], lost: Sequence[Sample]) -> list[list[Sample]]:
-    """Sets that are judged by what steps do to all of them: each alone, those that tell together where an output has few numbers."""
-    few = min(np.size(sample.expected) for sample in told) < MANY
-    return [*([list(told)] if few else [[sample] for sample in told]), *([sample] for sample in lost)]
 
 
 def _terms(group: Sequence[Sample], step: float) -> Terms:

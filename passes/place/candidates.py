@@ -96,7 +96,7 @@ class Candidates:
         """Whether `device` runs `node` on operands of the dtypes in `view`, which are not the graph's, and how long on those in `stored`,
         where each is as it lies in memory: natively, or by a rule that is exact and changes its indices alone."""
         reason = self._outside_opsets(node, self._graph.view(node), device)
-        answer: Answer = Refusal(device.name, (reason,)) if reason else self._listed(view, device, stored=stored)
+        answer = Refusal(device.name, (reason,)) if reason else self._listed(view, device, stored=stored)
         for rewrite in self._by_operator.get(node.kind, ()) if isinstance(answer, Refusal) else ():
             other = self._rewritten(rewrite, node, device, "", seen=view) if rewrite.contract.kind == "exact" else ""
             answer = _with_refusal(other, answer) if isinstance(other, Implementation) else answer
@@ -199,8 +199,7 @@ class Candidates:
         views = proposed_views(self._graph, proposal.nodes)
         self._graph.discard(proposal.nodes)
         if seen is not None:
-            views = [as_quantised(view, seen) for view in views]
-            if any(map(computes_on_floats, views)):
+            if any(map(computes_on_floats, views := [as_quantised(view, seen) for view in views])):
                 return "floats come in between"
         parts: list[Implementation] = []
         for new, view in zip(proposal.nodes, views, strict=True):

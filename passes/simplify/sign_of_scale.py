@@ -10,24 +10,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...targets.dtypes import DTYPES, other_sign
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
 from ..rule.rewrite import Bindings, Contract, Rewrite
 
 OUT = "DequantizeLinear"
-TURNED = {("uint8", "int8"): ("uint8", 128), ("uint16", "int8"): ("uint8", 128), ("int8", "uint8"): ("int8", -128)}
-"""By the dtypes of the input and of the scale: the dtype that the scale gets, and what is added to it."""
+NARROW = 8
+"""Bits of the scale."""
 
 
 def match(graph: Graph, node: Node) -> Bindings | None:
     data, scale = (graph.producer(name) for name in node.inputs[:2])
     if data is None or scale is None or data.kind != OUT or scale.kind != OUT or scale.inputs[0] not in graph.constants:
         return None
-    turned = TURNED.get((graph.tensor(data.inputs[0]).dtype, graph.tensor(scale.inputs[0]).dtype))
-    zeros = scale.inputs[2:]
-    known = all(name in graph.constants for name in zeros if name)
-    return Bindings(node, {"dtype": turned[0], "added": turned[1]}) if turned is not None and known else None
+    beside, dtype = (DTYPES.get(graph.tensor(maker.inputs[0]).dtype) for maker in (data, scale))
+    known = all(name in graph.constants for name in scale.inputs[2:] if name)
+    if beside is None or dtype is None or not known or dtype.bits != NARROW or {beside.kind, dtype.kind} != {"int", "uint"}:
+        return None
+    half = 1 << (NARROW - 1)
+    return Bindings(node, {"dtype": other_sign(graph.tensor(scale.inputs[0]).dtype), "added": half if beside.kind == "uint" else -half})
 
 
 def build(b: Builder, found: Bindings) -> str:
