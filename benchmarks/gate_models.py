@@ -145,7 +145,7 @@ UNSEEN = (
     Quantised("res2net_operators", "CNN", "res2net", "operators", {}),
     Quantised("xcit_a16w8", "ViT", "xcit", "a16w8", {}),
     Quantised("gmlp_tensor", "MLP", "gmlp", "tensor", {}),
-    Quantised("gpt2_dynamic", "decoder", "gpt2", "dynamic", {}),
+    Quantised("gpt2_dynamic", "decoder", "gpt2", "dynamic", _WORDS),
     Quantised("llama_a16w8", "decoder", "llama", "a16w8", _WORDS),
     Quantised("llama_blocks", "decoder", "llama", "blocks", _WORDS),
 )

@@ -11,6 +11,7 @@ from .decompose.attention import ATTENTION_SOFTMAX
 from .decompose.casts import CAST_BOOL
 from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
+from .decompose.indices import GATHER_FROM_START
 from .decompose.lower_rank import LOWER_RANK
 from .decompose.normalization import NORMALIZATIONS
 from .decompose.pool import POOLS
@@ -43,6 +44,7 @@ from .simplify.global_pool import GLOBAL_POOLS
 from .simplify.merge_reshape import MERGE_SHAPING, MERGES
 from .simplify.remove_identity import REMOVALS
 from .simplify.remove_requantize import REMOVE_REQUANTIZE
+from .simplify.sign_of_scale import SIGN_OF_SCALE
 from .substitute.gelu import GELU_ERF, RELU_TANH, SIGMOID, TANH
 from .substitute.gelu_relu import RELU
 from .substitute.gelu_table import GELU_TABLE
@@ -96,6 +98,7 @@ SIMPLIFY: tuple[Rewrite, ...] = in_order(
     *REMOVALS,
     REMOVE_REQUANTIZE,
     COARSE_MASKS,
+    SIGN_OF_SCALE,
     *MERGES,
     FOLD_BATCHNORM,
     FOLD_CHANNELWISE,
@@ -142,6 +145,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     *ACTIVATIONS,
     *ARITHMETIC,
     CAST_BOOL,
+    GATHER_FROM_START,
     *EXPANSIONS,
     *SHAPES,
     *POOLS,

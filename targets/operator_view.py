@@ -21,6 +21,8 @@ class TensorView:
     const: bool
     scales: Scales | None = None
     """Of an operand or result of a quantised operator: how it is quantised; None for any other."""
+    nonnegative: bool = False
+    """Of an operand of integers: whether the graph shows that no element is below 0."""
 
     @property
     def elements(self) -> int | None:

@@ -200,6 +200,11 @@ PREDICATES: Mapping[str, Predicate] = {
     ),
     "all_dims": Predicate(("operand",), _all_dims, "all extents of the operands at once; a comparison must hold for each", repeats=True),
     "dtype": Predicate(("operand",), lambda c, e, _: _about(c, e, lambda t: None if t.dtype == "unknown" else t.dtype), "element type"),
+    "nonnegative": Predicate(
+        ("operand",),
+        lambda c, e, _: _about(c, e, lambda t: t.nonnegative),
+        "the graph shows that no element of an operand of integers is below 0: indices that do not count from the end",
+    ),
     "elements": Predicate(("operand",), lambda c, e, _: _about(c, e, lambda t: t.elements), "number of elements"),
     "bytes": Predicate(("operand",), lambda c, e, _: _about(c, e, lambda t: t.bytes), "packed size in bytes"),
     "shape": Predicate(("operand",), _shape, "the extents as a list, to compare with [1, 1]"),

@@ -30,6 +30,7 @@ SAMPLES = {
     "all_dims": "all_dims(X, W, Y) <= 16384", "dtype": "dtype(X) == fp16", "elements": "elements(slope) == 1", "bytes": "bytes(W) <= 4 MiB",
     "shape": "shape(B) == [1, 1]", "static": "static(data)", "same_shape": "same_shape(A, B)", "all": "all(attr.dilations) == 1",
     "item": "item(attr.pads, 0) == item(attr.pads, 1)", "length": "length(attr.pads) == 4", "count": "count(inputs) >= 2",
+    "nonnegative": "nonnegative(indices)",
     "per_tensor": "per_tensor(B)", "per_channel": "per_tensor(W) or per_channel(W)", "channel_axis": "channel_axis(W) == 0",
     "block": "block(B) in { 16, 32 }",
     "symmetric": "symmetric(W)", "zero_point": "zero_point(X) == 0", "scale": "scale(output) == 0.00390625",

@@ -6,20 +6,23 @@ rounding of floats explains that. So an output is right, too,
 - where it is as far from the quantised model as that is from itself with each number on a step next to its own by a draw: a unit of
   integers that is right up to a step does just that;
 - or where it is as far from the model without steps as the quantised one is: a device may round less often.
-How far that may be is measured on the model, and never on what is judged.
+How far that may be is measured on the model, and never on what is judged. It is measured on each input set, for that set alone: steps are
+as wide on small numbers as on large ones, so that on some sets little is left of the model, and what is allowed there must not be
+allowed elsewhere. Outputs of few numbers are the exception: there one set shows too little of what steps do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil, log
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .compare import TensorDifference, cosine_of
 from .judge import judge
-from .terms import COSINE, FAR, MOST_FAR, Sample, Terms
+from .terms import COSINE, FAR, MANY, MOST_FAR, Sample, Terms
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,18 +33,24 @@ MORE = 1.5
 """How much further from the float model than the quantised one a bundle may turn, and how many more elements may be far off."""
 LONGEST, FULL, NEAR_GRID = 256, 4, 1e-3
 """Places of a grid of 8 bits; how many numbers there must be for each that is taken; steps that one may be off its place."""
-ENOUGH = 6
-"""Sets that tell which are enough, however many others do not: generated inputs lie outside the ranges of some models, samples do not."""
 LOST = 0.9
-"""Cosine of a quantised model with itself in other steps, or without, below which it tells nothing: what is as far off may be anything."""
+"""Cosine of a quantised model with itself in other steps, or without, below which a set does not tell: little is left of the model."""
+SHOWN, MISSED = 0.4, 0.05
+"""A fault that shows on this share of inputs may go unseen by all sets that tell with this chance."""
+ENOUGH = ceil(log(MISSED) / log(1 - SHOWN))
+"""Sets that tell which are enough, however many others do not: (1 - SHOWN)^ENOUGH <= MISSED. Generated inputs lie outside the ranges of
+some models, samples do not."""
+ERRORS = 3.0
+"""Standard errors by which an output that has nothing to do with the model must be further off than what is allowed."""
 LOST_TERMS = Terms(largest=1e9, channel=1e9, mean=1e9, cosine=LOST, far=1.0, rounding="what quantising has left of the model")
-QUANTISED = Terms(largest=2.0, channel=2.0, mean=1.25, pooled=True, rounding="what the model's own quantisation changes")
+"""Of an output of few numbers on a set that does not tell: by how they turn nothing but a direction can be told."""
+QUANTISED = Terms(largest=2.0, channel=2.0, mean=1.25, rounding="what the model's own quantisation changes")
 
 
 def judge_in_steps(name: str, samples: Sequence[Sample]) -> TensorDifference | None:
     """The judgement of a tensor by the steps of the model's grids: the first one without a fault, else the last. None where the model has
     no such steps, or where too few sets tell: those of which they leave enough. Another set, such as one far outside the range that the
-    grids were made for, judges nobody but what is far from both."""
+    grids were made for, is judged by what steps do to it as well, but nobody is right for its sake."""
     found: TensorDifference | None = None
     for beside in (_other_steps, _without_steps):
         judged = _judged(name, samples, [beside(sample) for sample in samples])
@@ -55,18 +64,43 @@ def _judged(name: str, samples: Sequence[Sample], beside: Sequence[Sample | None
     known = [sample for sample in beside if sample is not None]
     if len(known) < len(beside):
         return None
-    turns = [max(1.0 - _cosine(sample.expected, way) for way in sample.steps) for sample in known]
-    told = [k for k, turn in enumerate(turns) if turn < 1.0 - LOST]
-    if len(told) < min(ENOUGH, len(samples) / 2):
+    told = [sample for sample in known if _turn(sample) < 1.0 - LOST]
+    if len(told) < min(ENOUGH, len(known) / 2):
         return None
-    for k in set(range(len(samples))) - set(told):
-        found = judge(name, [samples[k]], LOST_TERMS)
-        if found.fault:
-            return found
-    far = max(_far(known[k].expected, way) for k in told for way in known[k].steps)
-    step = _step([samples[k].expected for k in told])
-    terms = replace(QUANTISED, step=step, cosine=min(COSINE, 1.0 - MORE * max(turns[k] for k in told)), far=max(MOST_FAR, MORE * far))
-    return judge(name, [known[k] for k in told], terms)
+    few = min(np.size(sample.expected) for sample in told) < MANY
+    groups = [told] if few else [[sample] for sample in told]
+    lost = [sample for sample in known if _turn(sample) >= 1.0 - LOST]
+    groups += [[sample] for sample in lost if few or _refuses_anything(sample)]
+    step = _step([sample.expected for sample in samples])
+    found: TensorDifference | None = None
+    for group in groups:
+        judged = judge(name, group, _terms(group, step) if group is told or not few else LOST_TERMS)
+        if judged.fault:
+            return judged
+        found = judged if found is None or judged.excess > found.excess else found
+    return found
+
+
+def _terms(group: Sequence[Sample], step: float) -> Terms:
+    turn, far = max(map(_turn, group)), max(_far(sample.expected, way) for sample in group for way in sample.steps)
+    return replace(QUANTISED, pooled=len(group) > 1, step=step, cosine=min(COSINE, 1.0 - MORE * turn), far=max(MOST_FAR, MORE * far))
+
+
+def _turn(sample: Sample) -> float:
+    """How far the model turns in other steps on a set."""
+    return max(1.0 - _cosine(sample.expected, way) for way in sample.steps)
+
+
+def _refuses_anything(sample: Sample) -> bool:
+    """Whether an output of the same spread that has nothing to do with what is expected would be refused, with ERRORS standard errors.
+
+    The mean square of its distance is 2 var, and that of n independent numbers is 2 var chi^2(n) / n, of which the cube root is nearly
+    normal with mean 1 - 2/9n and variance 2/9n (Wilson and Hilferty 1931)."""
+    pairs = [_flat(sample.expected, way) for way in sample.steps]
+    allowed = max(float(((x - y) ** 2).mean()) if x.size else 0.0 for x, y in pairs) * QUANTISED.mean**2
+    spread, few = pairs[0][0], 2 / (9 * max(pairs[0][0].size, 1))
+    least = max(1 - few - ERRORS * few**0.5, 0.0) ** 3
+    return bool(spread.size) and allowed < 2 * float(spread.var()) * least
 
 
 def _step(quantised: Sequence[Any]) -> float:

@@ -128,7 +128,8 @@ class Graph:
 
     def view(self, node: Node) -> OperatorView:
         """What predicates, cost and support questions see of the node; an operand that is a constant in another form is one."""
-        return operator_view(node, self.tensors, self.opset, self.version(node), carried(self._links, self.tensors, self._results))
+        made = carried(self._links, self.tensors, self._results)
+        return operator_view(node, self.tensors, self.opset, self.version(node), made, self.producer)
 
     # ---- editing -------------------------------------------------------------------------------------------------
 

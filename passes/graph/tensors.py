@@ -14,6 +14,8 @@ from ...targets.operator_view import TensorView
 
 LONGEST = 1 << 14
 """Elements of a vector up to which inference may follow values: onnx keeps 77 bytes of each (measured, 1.23)."""
+SMALL = 4096
+"""Elements of a constant whose numbers are looked at one by one."""
 
 
 class Tensors:
@@ -63,6 +65,11 @@ class Tensors:
             return None
         array = self.value(name)
         return None if array is None or np.iscomplexobj(array) else float(array.reshape(()))
+
+    def small(self, name: str) -> np.ndarray | None:
+        """The value of a constant of SMALL elements at most; None of all else."""
+        view = self.view(name)
+        return self.value(name) if view.const and (view.elements or 0) <= SMALL else None
 
     def short(self, names: Iterable[str]) -> bool:
         """Whether none of the tensors is a long vector."""

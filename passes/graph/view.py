@@ -10,18 +10,31 @@ import onnx
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.work.extents import MOST_TRIPS
 from .node import Node, free_names, without_captures
+from .nonnegative import nonnegative
 from .schema import operand_names, schema
 from .tensors import Tensors
 
+WHOLE = frozenset({"int32", "int64"})
+"""Dtypes of indices."""
 
-def operator_view(node: Node, tensors: Tensors, opset: int, version: int, carried: Callable[[str], bool]) -> OperatorView:
+
+def operator_view(
+    node: Node,
+    tensors: Tensors,
+    opset: int,
+    version: int,
+    carried: Callable[[str], bool],
+    producer: Callable[[str], Node | None] = lambda name: None,
+) -> OperatorView:
     """The node with its operands by their names in the schema, attributes completed by the schema's defaults.
 
     opset: of the graph. version: the opset of its domain in whose terms the node is written. carried: whether a tensor is a constant in
-    another form (constant_cone.py), which counts as one."""
+    another form (constant_cone.py), which counts as one. producer: who writes a tensor in the same graph, as far as that is asked."""
 
     def operand(name: str) -> TensorView:
         view = tensors.view(name)
+        if view.dtype in WHOLE and nonnegative(name, producer, tensors.small, lambda other: tensors.view(other).dtype):
+            view = replace(view, nonnegative=True)
         return replace(view, const=True) if not view.const and carried(name) else view
 
     facts = schema(node.operator, node.domain, version)

@@ -21,6 +21,7 @@ from ..graph.node import Node
 from ..graph.versions import declared, readable, unlike
 from ..rule.rewrite import Declined, Replacement, Rewrite
 from .kernels import group_kernels, reader_among
+from .proposed import as_quantised, computes_on_floats, proposed_views
 
 NATIVE = "native"
 
@@ -92,10 +93,13 @@ class Candidates:
         return found
 
     def ask_as(self, node: Node, view: OperatorView, device: Device, stored: OperatorView) -> Answer:
-        """Whether `device` runs `node` natively on operands of the dtypes in `view`, which are not the graph's, and how long on those in
-        `stored`, where each is as it lies in memory."""
+        """Whether `device` runs `node` on operands of the dtypes in `view`, which are not the graph's, and how long on those in `stored`,
+        where each is as it lies in memory: natively, or by a rule that is exact and changes its indices alone."""
         reason = self._outside_opsets(node, self._graph.view(node), device)
         answer = Refusal(device.name, (reason,)) if reason else self._listed(view, device, stored=stored)
+        for rewrite in self._by_operator.get(node.kind, ()) if isinstance(answer, Refusal) else ():
+            other = self._rewritten(rewrite, node, device, "", seen=view) if rewrite.contract.kind == "exact" else ""
+            answer = _with_refusal(other, answer) if isinstance(other, Implementation) else answer
         return replace(answer, view=stored) if isinstance(answer, Implementation) else answer
 
     def _answer(self, node: Node, view: OperatorView, device: Device) -> Answer:
@@ -178,16 +182,25 @@ class Candidates:
         return f"{reason}; {self._target.name} reads opsets {opsets[0]}..{opsets[1]}" if reason else ""
 
     def _rewritten(
-        self, rewrite: Rewrite, node: Node, device: Device, origin: str, keep: Sequence[tuple[str, str]] = ()
+        self,
+        rewrite: Rewrite,
+        node: Node,
+        device: Device,
+        origin: str,
+        keep: Sequence[tuple[str, str]] = (),
+        seen: OperatorView | None = None,
     ) -> Implementation | str:
         """The node as `rewrite` would spell it, if the device runs every operator of that; else the first reason, "" if no match.
-        `keep`: (dtype, operator) pairs that are to be computed in that dtype."""
+        `keep`: (dtype, operator) pairs that are to be computed in that dtype. seen: the node in integers, which it is to stay."""
         proposal = rewrite.propose(self._graph, node)
         if proposal is None or isinstance(proposal, Declined):
             return proposal.reason if isinstance(proposal, Declined) else ""
         self._graph.infer(proposal.nodes)
-        views = [self._graph.view(new) for new in proposal.nodes]
+        views = proposed_views(self._graph, proposal.nodes)
         self._graph.discard(proposal.nodes)
+        if seen is not None:
+            if any(map(computes_on_floats, views := [as_quantised(view, seen) for view in views])):
+                return "floats come in between"
         parts: list[Implementation] = []
         for new, view in zip(proposal.nodes, views, strict=True):
             answer = self._native(new, view, device, keep)

@@ -33,6 +33,8 @@ ABSORBED = ("Relu", "Clip")
 """What the quantisation behind it can do as well."""
 OPEN = ("MatMul", "Gemm")
 """Products that may leave integers by themselves."""
+MOVES = CARRIES - {"DequantizeLinear", "Cast"} | {"Gather", "Slice", "Expand", "Tile", "Split", "DepthToSpace"}
+"""What leaves every number as it is."""
 MOST = 32
 """Members of a unit; a longer run of operators between two quantisations is not a unit."""
 AnswerRow = tuple[Answer, ...]
@@ -151,9 +153,10 @@ def _settle(
     graph: Graph, device: Device, candidates: Candidates, unit: QuantisedUnit, column: int, rows: Sequence[Sequence[Answer]]
 ) -> Sequence[Answer]:
     """Answers of one device for all members: computed in integers, as they stand, or refused for one member's sake."""
-    integers = integer_dtypes(device)
     dtype = _computed_in(graph, device, unit)
-    if dtype in integers and (not takes_all(device) or _each_quantised(graph, unit)):
+    if (dtype in integer_dtypes(device) or _only_moves(graph, device, unit, dtype)) and (
+        not takes_all(device) or _each_quantised(graph, unit)
+    ):
         seen = [node if node.kind in (INTO, OUT) else view_of(graph, node, unit, dtype) for node in unit.members]
         inside = [
             candidates.ask_as(node, view, device, view_of(graph, node, unit, dtype, stored=True))
@@ -171,6 +174,21 @@ def _settle(
     node, refusal = refused
     why = Refusal(device.name, tuple(f"its quantised unit needs {node.kind}, and {reason}" for reason in refusal.reasons))
     return [answer if isinstance(answer, Refusal) else why for answer in here]
+
+
+def _only_moves(graph: Graph, device: Device, unit: QuantisedUnit, dtype: str) -> bool:
+    """Whether a runtime that runs everything lists in the integers `dtype` what only moves numbers from one grid to the same: for that it
+    needs no multipliers, of which a peak speaks."""
+    if not takes_all(device) or not unit.whole or not any(dtype in block.dtypes for block in device.supports):
+        return False
+    grids = [tuple(_small(graph, name) for name in node.inputs[1:]) for node in unit.members if node.kind in (INTO, OUT)]
+    moving = all(node.kind in MOVES or node.kind in (INTO, OUT) for node in unit.members)
+    return moving and None not in grids[0] and all(grid == grids[0] for grid in grids)
+
+
+def _small(graph: Graph, name: str) -> bytes | None:
+    value = graph.tensors.small(name)
+    return None if value is None else value.tobytes()
 
 
 def _with_stored(graph: Graph, device: Device, unit: QuantisedUnit, here: Sequence[Answer]) -> list[Answer]:

@@ -167,6 +167,16 @@ def truth_of_integers(s: Sketch) -> str:
     return str(s.op("Cast", seen, to=ELEMENT[s.dtype]))
 
 
+def gathered_rows(s: Sketch) -> str:
+    """Rows of a table, by numbers that a search found and then counted from the end."""
+    rows, width = s.integer(2, 5), s.integer(1, 3)
+    table = s.constant(np.random.default_rng(s.integer(0, 9)).standard_normal((rows, width)).astype(s.dtype))
+    found = str(s.op("ArgMax", s.input((3, rows)), axis=1, keepdims=0))
+    index = str(s.op("Sub", found, s.ints(*(s.pick(0, rows) for _ in range(3)))))
+    s.hidden.update((found, index))
+    return str(s.op("Gather", table, index, axis=0))
+
+
 def expanded(s: Sketch) -> str:
     """One axis grows; the shape says so for this axis, and 1 or the extent for the others."""
     shape = list(s.shape(1, 5))
@@ -266,6 +276,7 @@ DECOMPOSE: Mapping[str, Entry] = {
     "clip_minmax": Entry(spell=clip(*FINITE, *OPEN)),
     "clip_relus": Entry(spell=clip(*FINITE)),
     "cast_bool": Entry(spell=truth_of_integers),
+    "gather_from_start": Entry(spell=gathered_rows),
     "expand_concat": Entry(spell=expanded),
     "expand_mul": Entry(spell=grown),
     "squeeze_reshape": Entry(spell=squeezed),

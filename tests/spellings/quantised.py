@@ -144,6 +144,19 @@ def masked_with_its_fill(s: Sketch) -> tuple[str, str]:
     return str(s.op("Mul", s.input((rows, columns)), found)), found
 
 
+def scaled_in_another_sign(s: Sketch) -> tuple[str, str]:
+    """A LayerNormalization of bytes whose scale is in bytes of the other sign, its zero point 0 or left out where that is 0."""
+    rows, width = s.integer(1, 3), s.integer(2, 5)
+    kind, other = s.pick((np.uint8, np.int8), (np.int8, np.uint8))
+    step = grid_of(s, kind)
+    x = s.op("DequantizeLinear", quantised(s, s.input((rows, width)), *step), *step)
+    weights = np.random.default_rng(s.integer(0, 9)).integers(np.iinfo(other).min, np.iinfo(other).max + 1, width).astype(other)
+    scale = s.op("DequantizeLinear", s.constant(weights), *grid_of(s, other)[: s.integer(1, 2)])
+    s.hidden.add(str(scale))
+    found = str(s.op("LayerNormalization", x, scale, axis=-1))
+    return str(s.op("Mul", s.input((rows, width)), found)), found
+
+
 def grid_of(s: Sketch, kind: type[np.integer[Any]]) -> tuple[str, ...]:
     return s.constant(np.array(s.pick(*SCALES), s.dtype)), s.constant(np.array(s.integer(0, 20), kind))
 
@@ -158,5 +171,6 @@ QUANTISED: Mapping[str, Entry] = {
     # in each term of the sums off by half a step of what DynamicQuantizeLinear rounds to
     "keep_in_floats": Entry(spell=quantised_on_the_run, dtypes=("float32",), opsets=(18, 21, 24), roundings=1 << 17),
     "coarse_masks": Entry(spell=masked_with_its_fill, dtypes=("float32",), opsets=(18, 21, 24)),
+    "sign_of_scale": Entry(spell=scaled_in_another_sign, dtypes=("float32",), opsets=(18, 21, 24)),
     "dequantize_table": Entry(spell=gathered_table, dtypes=("float16", "float32"), opsets=(21, 24), may_end=False),
 }

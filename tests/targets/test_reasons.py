@@ -76,6 +76,12 @@ REASONS = [
     ("all_dims", CONV, "all_dims(X, W) <= 16384", "all_dims(X, W) <= 16384 is false (H of X = 20000)"),
     ("dtype", CONV, "dtype(X) == fp16", "dtype(X) == fp16 is false (dtype(X) = fp32)"),
     ("dtype", CONV, "dtype(X) in { fp16, int8 }", "dtype(X) in {fp16, int8} is false (dtype(X) = fp32)"),
+    (
+        "nonnegative",
+        view("Gather", indices=t((3,), "int64")),
+        "nonnegative(indices)",
+        "nonnegative(indices) is false (nonnegative(indices) = no)",
+    ),
     ("elements", CONV, "elements(W) <= 64", "elements(W) <= 64 is false (elements(W) = 216)"),
     ("bytes", CONV, "bytes(W) <= 512 B", "bytes(W) <= 512 B is false (bytes(W) = 864)"),
     ("shape", CONV, "shape(B) == [4]", "shape(B) == [4] is false (shape(B) = [8])"),

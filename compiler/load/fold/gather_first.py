@@ -3,7 +3,8 @@
     Gather(f(T, c), i)  ->  f(Gather(T, i), c)        f element by element: Cast, Mul, DequantizeLinear …
 
 The same numbers to the last bit, of a few rows in place of the whole table. Done where the table would otherwise be computed on every run,
-or kept beside T: it is dequantised, or folding it makes the model larger. Tables that something else reads whole are left.
+or kept beside T: it is dequantised, or folding it makes the model larger. Tables that something else reads whole are left, and those whose
+rows are quantised again right away: that Gather is one of integers, between grids as its device wants it.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ def gather_first(model: onnx.ModelProto) -> int:
     readers = Counter(name for part in all_graphs(graph) for node in part.node for name in node.input if name)
     readers.update(value.name for part in all_graphs(graph) for value in part.output)
     tables = Counter(node.input[0] for node in gathers)
-    commuter = Commuter(graph, makers)
+    commuter, quantised = Commuter(graph, makers), _quantised(graph, gathers, makers)
     moved = {}
     for node in gathers:
-        if readers[node.input[0]] == tables[node.input[0]] and _costly(node.input[0], commuter, makers, readers):
+        whole = readers[node.input[0]] > tables[node.input[0]]
+        if not whole and id(node) not in quantised and _costly(node.input[0], commuter, makers, readers):
             try:
                 moved[id(node)] = commuter.write(node)
             except Unmovable:
@@ -45,6 +47,20 @@ def gather_first(model: onnx.ModelProto) -> int:
     if moved:
         _replace(graph, moved)
     return len(moved)
+
+
+def _quantised(graph: onnx.GraphProto, gathers: Iterable[onnx.NodeProto], makers: dict[str, onnx.NodeProto]) -> set[int]:
+    """Gathers between a DequantizeLinear and nothing but QuantizeLinears, each on one grid."""
+    after: dict[str, list[onnx.NodeProto | None]] = {value.name: [None] for value in graph.output}
+    for node in graph.node:
+        for name in node.input[:1]:
+            after.setdefault(name, []).append(node)
+    return {
+        id(node)
+        for node in gathers
+        if makers[node.input[0]].op_type == "DequantizeLinear"
+        and all(reader is not None and reader.op_type == "QuantizeLinear" for reader in after.get(node.output[0], [None]))
+    }
 
 
 def _costly(table: str, commuter: Commuter, makers: dict[str, onnx.NodeProto], readers: Counter[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +54,45 @@ def test_a_model_that_quantising_destroyed_vouches_for_nobody() -> None:
     assert judge_in_steps("y", [sample(0, 1.0, 1.0)]) is None
 
 
-def test_a_set_outside_the_grids_is_outvoted_and_must_still_be_near() -> None:
-    right, lost = [sample(k, 0.1, 0.1) for k in range(3)], sample(9, 1.0, 1.0)
-    far = judge_in_steps("y", [*right, lost])
-    assert far is not None and far.fault, "far from the quantised model, too"
-    near = Sample("seed", lost.expected, lost.expected.astype(np.float32), lost.roundings, floats=lost.floats)
-    found = judge_in_steps("y", [*right, near])
+def on_small_numbers(seed: int, size: float, off: float = 0.0) -> Sample:
+    """A set on which the model's numbers are of this size, and what steps do is as large as ever, 0.1; `off`: of the device besides."""
+    random = np.random.default_rng(seed)
+    floats = size * random.standard_normal((4, 250))
+    ways = [floats + 0.1 * random.standard_normal(floats.shape) for _ in range(5)]
+    got = ways[4] + off * random.standard_normal(floats.shape)
+    return Sample("seed", ways[0], got.astype(np.float32), (ways[0],), floats=floats, steps=tuple(ways[1:4]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 999), st.floats(0.1, 0.3))
+def test_a_set_that_steps_leave_little_of_is_judged_by_them_and_loosens_nothing(seed: int, size: float) -> None:
+    """A detector's numbers on an image that is nearly black: other steps turn them by a sixth, and a device as well."""
+    small, usual = on_small_numbers(seed, size), [on_small_numbers(seed + 1000 + k, 2.0) for k in range(6)]
+    right = judge_in_steps("y", [*usual, small])
+    assert right is not None and not right.fault
+    for wrong in ([*usual, on_small_numbers(seed, size, off=0.35)], [*usual[:5], on_small_numbers(seed, 2.0, off=0.35), small]):
+        found = judge_in_steps("y", wrong)
+        assert found is not None and found.fault
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 999), st.floats(0.02, 0.35))
+def test_an_output_that_has_nothing_to_do_with_the_model_is_refused_on_every_set(seed: int, error: float) -> None:
+    """Also where the others are right, and where little is left of the model."""
+    random = np.random.default_rng(seed)
+    usual = [on_small_numbers(seed + k, 2.0) for k in range(6)]
+    one = on_small_numbers(seed + 9, 0.1 / error)
+    unrelated = replace(one, got=(np.std(one.expected) * random.standard_normal(np.shape(one.expected))).astype(np.float32))
+    found = judge_in_steps("y", [*usual, unrelated])
+    assert found is not None and found.fault
+
+
+def test_where_nothing_is_left_of_the_model_nobody_is_judged() -> None:
+    """Only by sets that tell; and too few of these are none."""
+    lost = [on_small_numbers(k, 0.02, off=0.1) for k in range(3)]
+    found = judge_in_steps("y", [*(on_small_numbers(9 + k, 2.0) for k in range(3)), *lost])
     assert found is not None and not found.fault
+    assert judge_in_steps("y", [on_small_numbers(9, 2.0), *lost]) is None
 
 
 def on_grid(seed: int, off: float) -> Sample:

@@ -24,6 +24,8 @@ Q = "float[2,4,5,8] x"
 CHANNELS = "<float[3] s = {1,2,3}, float[3] b = {3,-2,1}, float[3] m = {0.1,0.2,0.3}, float[3] v = {1,0.5,2}>"
 MATRIX = "<float[4,2] w = {1,2,3,4,5,6,7,8}, float[2,4] t = {1,2,3,4,5,6,7,8}, float[2] c = {9,-9}>"
 
+TABLE = f"<float[9,2] t = {{{','.join(map(str, range(18)))}}}, float[2,9] u = {{{','.join(map(str, range(18)))}}}>"
+"""For indices in -8..8."""
 POINTWISE = """<float[3,4,1,1] k = {1,-2,3,4,5,6,-7,8,9,1,2,3}, float[3,4,1] l = {1,-2,3,4,5,6,-7,8,9,1,2,3}, float[3] c = {1,2,-3},
     float[4,1,1,1] d = {1,2,3,4}>"""
 
@@ -36,6 +38,11 @@ FIRES: Mapping[str, tuple[str, ...]] = {
     "cast_bool": (
         one("y = Cast <to = 9> (x)", x="int64[16,16] x", y="bool[16,16] y"),
         one("y = Cast <to = 9> (x)", x="uint8[256] x", y="bool[256] y"),
+    ),
+    "gather_from_start": (
+        one("y = Gather(t, x)", TABLE, "int64[3,2] x", "float[3,2,2] y"),
+        one("y = Gather<axis=-1>(u, x)", TABLE, "int32[4] x", "float[2,4] y"),
+        "g (int64[3] x, float[4,9,2] t) => (float[4,3,2] y) { y = Gather<axis=1>(t, x) }",
     ),
     "gelu_erf": (one("y = Gelu(x)"),),
     **{
@@ -242,6 +249,10 @@ STAYS: Mapping[str, str] = {
     "attention_softmax": f"g ({Q}) => (float[2,4,5,8] y, float[2,4,5,5] s) {{ y, , , s = Attention(x, x, x) }}",
     "rotary_slices": "g (float[2,n,5,8] x, float[2,5,4] c) => (float[2,n,5,8] y) { y = RotaryEmbedding(x, c, c) }",
     "activations": one("y = Softsign(x)"),
+    "gather_from_start": "g (int64[3] x, float[n,2] t) => (float[3,2] y) { y = Gather(t, x) }",
+    "gather_from_start_constant": one("y = Gather(x, i)", "<int64[2] i = {-1, 0}>", "float[3,2] x", "float[2,2] y"),
+    "gather_from_start_found": "g (float[3,4] x, float[4,2] t) => (float[3,2] y) { i = ArgMax<axis=1, keepdims=0>(x) y = Gather(t, i) }",
+    "gather_from_start_unsigned": "g (uint8[3] x, float[9,2] t) => (float[3,2] y) { i = Cast<to=7>(x) y = Gather(t, i) }",
 }
 
 

@@ -74,6 +74,13 @@ def test_a_computed_table_is_gathered_first(table: str, indices: str) -> None:
     np.testing.assert_array_equal(run(loaded.proto, fed)[0], run(model, fed)[0])
 
 
+def test_rows_that_are_quantised_again_are_left_between_their_grids() -> None:
+    """A device of integers takes them as one Gather of integers, and no other."""
+    table = {"T": RNG.integers(-99, 99, (ROWS, WIDTH)).astype(np.int8), "s": np.float32(0.1), "z": np.int8(3)}
+    text = f"g (int64[7] i) => (int8[7,{WIDTH}] y) {{ p = DequantizeLinear(T, s, z) r = Gather(p, i) y = QuantizeLinear(r, s, z) }}"
+    assert [node.op_type for node in load(text, **table)[0].proto.graph.node] == ["DequantizeLinear", "Gather", "QuantizeLinear"]
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 @pytest.mark.parametrize("shape", [[64, 80, 96], [1, 80, 96], [80, 1], [96], [], [1, 1, 1], [64, 1, 96]])
 def test_operands_of_any_shape_give_the_same_numbers(shape: list[int], axis: int) -> None:
