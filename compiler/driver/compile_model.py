@@ -73,6 +73,7 @@ def compile_model(
     precision: PrecisionRequest | None = None,
     prune: PruneRequest | None = None,
     accuracy: AskedAccuracy = NOTHING,
+    states: tuple[tuple[str, str], ...] = (),
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -100,6 +101,7 @@ def compile_model(
     prune: remove channels and heads of the model first, by magnitude; what is left is compiled and verified, in the precision asked for.
     accuracy: limits on that, beside or instead of the target's; forms are chosen until the bundle's own run keeps them.
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
+    states: inputs that stay in the arena from run to run, each with the output that takes its place there (`compile_entries`).
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.
@@ -109,7 +111,7 @@ def compile_model(
     """
     begun, signing = time.process_time(), None if sign is None else signing_key(sign)
     job = Job(source_of(model), target, shapes, progress, inputs)
-    job.target = accuracy.within(job.target)
+    job.target, job.states = accuracy.within(job.target), states
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
     check_objective(objective, job.target)

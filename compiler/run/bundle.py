@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..activity import Limits, limited
+from ..bundle.entries import entry_view
 from ..bundle.manifest import SIGNATURE, TOOL, Manifest
 from ..bundle.manifest_json import OtherFormat, manifest_bytes, manifest_in
 from ..bundle.signature import check_signature, trusted_keys
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..inputs.samples import Given
     from ..load.source import Model
     from ..verify.report import VerifyReport
+    from .decoder import Decoder
     from .outputs import Outputs
     from .session import Session
 
@@ -124,6 +126,18 @@ class Bundle:
         from .session import Session
 
         return Session(self.folder, self.manifest, emulate=emulate, poison=poison, recompile=recompile, shared=shared, arena_fd=arena_fd)
+
+    def entry(self, name: str) -> Bundle:
+        """The bundle as if it had that entry alone, for `session`, `run` and `graph`. Raises UsageError for a name that it does not have."""
+        return replace(self, manifest=entry_view(self.manifest, name))
+
+    def decoder(self, *, emulate: bool = False, recompile: bool = False) -> Decoder:
+        """A session of a bundle with caches: `decoder.step("prefill", inputs)`, `decoder.step("decode", inputs)`, `reset`, `truncate`, `fork`.
+
+        The arguments are those of `session`. Raises UsageError for a bundle that keeps no caches."""
+        from .decoder import Decoder
+
+        return Decoder(self.folder, self.manifest, emulate=emulate, recompile=recompile)
 
     def run(self, inputs: Mapping[str, Any], *, emulate: bool = False, time_limit: float | None = None) -> Outputs:
         """The graph's outputs by name, numpy arrays, for one set of inputs: arrays of the dtype and shape that the model declares.
