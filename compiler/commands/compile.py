@@ -177,7 +177,9 @@ def _check_entries(**given: Any) -> None:
     """Raises UsageError for an option that is about a bundle of one entry."""
     for name, value in given.items():
         if value:
-            raise UsageError(f"--{name.replace('_', '-')} and several entries exclude each other", help="compile them one by one, with --shape")
+            raise UsageError(
+                f"--{name.replace('_', '-')} and several entries exclude each other", help="compile them one by one, with --shape"
+            )
 
 
 FRONTLESS = {

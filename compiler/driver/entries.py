@@ -23,14 +23,13 @@ from ..hw.load_target import load_target
 from ..load.bind_shapes import Shapes
 from ..load.source import Model, Source, beside, source_of
 from ..load.weights import model_sha256
-from ..reference.recall import Recalling
-from ..reference.store import default_store
 from ..run.bundle import Bundle
 from ..state.fixed_models import FixedModels, fixed_models
 from ..state.request import StateRequest
 from ..verify.report import VerifyReport
 from ..verify.verify_decoder import verify_decoder
 from .compile_model import compile_model
+from .entries_result import EntriesResult
 from .job import Clock, Progress
 from .result import CompileResult
 
@@ -43,34 +42,6 @@ class Asked:
     """Of its dims."""
     tokens: int | None = None
     """That a run takes, of a decoder."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntriesResult:
-    """What compiling several entries decided, beside the bundle that it wrote."""
-
-    folder: Path
-    manifest: Manifest
-    results: Mapping[str, CompileResult]
-    """Of each entry, as it was compiled alone."""
-    verification: Mapping[str, VerifyReport | str]
-    seconds: Mapping[str, float]
-
-    @property
-    def verified(self) -> bool:
-        """Whether every entry is."""
-        return all(not isinstance(one, str) and one.verified for one in self.verification.values())
-
-    @property
-    def bundle(self) -> Bundle:
-        """The bundle, loaded."""
-        return Bundle.load(self.folder)
-
-    def as_json(self) -> dict[str, Any]:
-        """What `compile --json` prints: `entries` has what a compilation of each alone would say."""
-        from .describe_entries import entries_summary
-
-        return entries_summary(self)
 
 
 def compile_entries(
@@ -104,7 +75,7 @@ def compile_entries(
             if fixed is not None:
                 own = {"verify": False, "states": fixed.states}
             given = source if fixed is None else fixed.steps[name].model
-            results[name] = compile_model(given, machine, output=Path(scratch) / name, **common, **own)  # type: ignore[arg-type]
+            results[name] = compile_model(given, machine, output=Path(scratch) / name, **common, **own)
         return _published(source, out, entries, results, fixed, verify=verify, emulate=emulate, clock=clock, tell=tell)
 
 
@@ -155,11 +126,14 @@ def _parts(entries: Mapping[str, Asked], results: Mapping[str, CompileResult], f
 
 def _judged(source: Source, folder: Path, emulate: bool, tell: Callable[[str], None]) -> Mapping[str, VerifyReport]:
     bundle = Bundle.load(folder)
-    with Recalling(source, default_store()) as oracle:
-        reports = verify_decoder(source, bundle.manifest, bundle.decoder(emulate=True), oracle, emulate=emulate, tell=tell)
+    reports = verify_decoder(source, bundle.manifest, bundle.decoder(emulate=True), emulate=emulate, tell=tell)
     wrong = next((report.differences for report in reports.values() if report.differences), ())
     if wrong:
-        raise VerifyError(f"the bundle differs from the model: {'; '.join(wrong)}", where=str(source), help="please report this, with the model if you can")
+        raise VerifyError(
+            f"the bundle differs from the model: {'; '.join(wrong)}",
+            where=str(source),
+            help="please report this, with the model if you can",
+        )
     return reports
 
 

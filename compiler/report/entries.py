@@ -23,12 +23,18 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
         say(screen, "entry", [name])
         print_compiled(one, verbose=True)
     print_judged(screen, facts)
-    what = Text(printable(facts["bundle"]), style="bold").append(f" for {facts['target']}: {count(len(entries), 'entry')}", style="not bold")
+    what = Text(printable(facts["bundle"]), style="bold").append(
+        f" for {facts['target']}: {count(len(entries), 'entry')}", style="not bold"
+    )
     say(screen, "bundle", [what])
     rows = [(name, _sizes(one), *_numbers(one)) for name, one in entries.items()]
     print_table(screen, ("entry", "sizes"), ("operators", "segments", "time", "arena"), rows)
     arena, package = facts["arena"], facts["package"]
-    say(screen, "arena", [f"{size(arena['bytes'])} for all entries" + (f", {size(arena['states'])} of it caches" if facts["states"] else "")])
+    say(
+        screen,
+        "arena",
+        [f"{size(arena['bytes'])} for all entries" + (f", {size(arena['states'])} of it caches" if facts["states"] else "")],
+    )
     if facts["states"]:
         say(screen, "caches", list(_caches(facts["states"])))
     parts = " + ".join(f"{package[part]:,} {part}" for part in ("weights", "segments", "compiled", "manifest") if package[part])

@@ -20,7 +20,7 @@ from ..bundle.entries import entry_view
 from ..bundle.manifest import SIGNATURE, TOOL, Manifest
 from ..bundle.manifest_json import OtherFormat, manifest_bytes, manifest_in
 from ..bundle.signature import check_signature, trusted_keys
-from ..errors import BundleError
+from ..errors import BundleError, UsageError
 from ..quantities import count
 from .check.check_bundle import check_bundle
 
@@ -125,14 +125,21 @@ class Bundle:
         """
         from .session import Session
 
+        if self.manifest.entries:
+            names = [entry.name for entry in self.manifest.entries]
+            kept = "; decoder() steps through them" if self.manifest.states else ""
+            help = f"bundle.entry({names[0]!r}).session(), or --entry {names[0]}{kept}"
+            raise UsageError(f"the bundle has the entries {', '.join(names)}: which one?", where=str(self.folder), help=help)
         return Session(self.folder, self.manifest, emulate=emulate, poison=poison, recompile=recompile, shared=shared, arena_fd=arena_fd)
 
     def entry(self, name: str) -> Bundle:
-        """The bundle as if it had that entry alone, for `session`, `run` and `graph`. Raises UsageError for a name that it does not have."""
-        return replace(self, manifest=entry_view(self.manifest, name))
+        """The bundle as if it had that entry alone, for `session`, `run` and `graph`; "" for the bundle itself. Raises UsageError for a
+        name that it does not have."""
+        return replace(self, manifest=entry_view(self.manifest, name)) if name else self
 
     def decoder(self, *, emulate: bool = False, recompile: bool = False) -> Decoder:
-        """A session of a bundle with caches: `decoder.step("prefill", inputs)`, `decoder.step("decode", inputs)`, `reset`, `truncate`, `fork`.
+        """A session of a bundle with caches: `decoder.step("prefill", inputs)`, then `decoder.step("decode", inputs)`, `reset`, `truncate`,
+        `fork`.
 
         The arguments are those of `session`. Raises UsageError for a bundle that keeps no caches."""
         from .decoder import Decoder
@@ -182,11 +189,11 @@ class Bundle:
         """
         from ..load.source import source_of
         from ..verify.required import check_met, requirement_of
-        from ..verify.verify import verify
+        from .verify_entries import verify_entries
 
         required = requirement_of(require_verified)
         with limited(Limits(time_limit)):
-            report = verify(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
+            report = verify_entries(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
         check_met(report, required, str(self.folder))
         return report
 

@@ -10,6 +10,7 @@ from ..devices.adapter import Port
 from ..devices.views import view_at
 from ..errors import BundleError
 
+
 class Caches:
     """Of all entries of a bundle: `slots` are those of any of them, which have the caches at the same places."""
 
@@ -44,7 +45,9 @@ class Caches:
 
     def filled(self, rows: int) -> dict[str, Any]:
         """Copies of the filled rows, by number."""
-        return {str(k): view[_rows(axis, slice(0, rows))].copy() for k, (view, axis) in enumerate(zip(self._pasts, self._axes, strict=True))}
+        return {
+            str(k): view[_rows(axis, slice(0, rows))].copy() for k, (view, axis) in enumerate(zip(self._pasts, self._axes, strict=True))
+        }
 
 
 def _rows(axis: int, rows: slice) -> tuple[slice, ...]:

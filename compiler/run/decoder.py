@@ -34,7 +34,9 @@ class Decoder:
     def __init__(self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False) -> None:
         """Raises UsageError for a bundle without caches, and what loading its segments raises."""
         if not manifest.states:
-            raise UsageError("the bundle keeps no caches: it has nothing to step through", where=str(folder), help="use session().run(inputs)")
+            raise UsageError(
+                "the bundle keeps no caches: it has nothing to step through", where=str(folder), help="use session().run(inputs)"
+            )
         self.manifest, self.length, self._turn = manifest, 0, Turn()
         self.entries = {entry.name: entry for entry in manifest.entries}
         plans = {name: entry_view(manifest, name) for name in self.entries}
@@ -116,11 +118,15 @@ class Decoder:
 
         record = self.entries.get(entry)
         if record is None:
-            raise UsageError(f"the bundle has no entry {entry!r}", help=did_you_mean(entry, self.entries) or f"it has {', '.join(self.entries)}")
+            raise UsageError(
+                f"the bundle has no entry {entry!r}", help=did_you_mean(entry, self.entries) or f"it has {', '.join(self.entries)}"
+            )
         wanted = {value.name: value for value in self._taken(entry)}
         if wanted.keys() != inputs.keys():
             odd = next(iter(sorted(wanted.keys() ^ inputs.keys())))
-            raise UsageError(f"{'missing input' if odd in wanted else 'the entry takes no input'} {odd!r}", help=f"it takes {', '.join(wanted)}")
+            raise UsageError(
+                f"{'missing input' if odd in wanted else 'the entry takes no input'} {odd!r}", help=f"it takes {', '.join(wanted)}"
+            )
         arrays, lengths = {}, set()
         for name, value in wanted.items():
             axis, array = record.token_axes.get(name), numpy.asarray(inputs[name])
@@ -133,7 +139,9 @@ class Decoder:
                 raise UsageError(f"input {name!r} is {array.dtype}{list(array.shape)}, the entry takes {asked}")
             arrays[name] = array
         if len(lengths) != 1 or 0 in lengths:
-            raise UsageError(f"the inputs have {' and '.join(map(str, sorted(lengths)))} tokens", help="give each the same number, at least one")
+            raise UsageError(
+                f"the inputs have {' and '.join(map(str, sorted(lengths)))} tokens", help="give each the same number, at least one"
+            )
         return arrays, lengths.pop()
 
     def _taken(self, entry: str) -> list[Any]:

@@ -15,6 +15,7 @@ from ..load.bind_shapes import Shapes, real_inputs
 if TYPE_CHECKING:
     import onnx
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepInputs:
     """What the inputs of a decoder are, and the sizes of their dims."""
@@ -49,9 +50,21 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
     named = [dim.dim_param for value in others if value.name not in followed for dim in _dims(value) if dim.dim_param]
     free = [name for name in dict.fromkeys(named) if name not in {batch, past, *shapes}]
     if len(free) != 1:
-        said = f"more than one dim may be that of the tokens: {', '.join(free)}" if free else "no input has a dim that may be that of the tokens"
-        raise UsageError(said, where=where, help="give the others a size with --shape" if free else "export the model with a dynamic sequence")
-    axes = {value.name: axis for value in others if value.name not in followed for axis, dim in enumerate(_dims(value)) if dim.dim_param == free[0]}
+        said = (
+            f"more than one dim may be that of the tokens: {', '.join(free)}"
+            if free
+            else "no input has a dim that may be that of the tokens"
+        )
+        raise UsageError(
+            said, where=where, help="give the others a size with --shape" if free else "export the model with a dynamic sequence"
+        )
+    axes = {
+        value.name: axis
+        for value in others
+        if value.name not in followed
+        for axis, dim in enumerate(_dims(value))
+        if dim.dim_param == free[0]
+    }
     given = {name: size for name, size in shapes.items() if name != batch}
     return StepInputs(caches=caches, batch=batch, tokens=free[0], past=past, given=given, followed=followed, axes=axes)
 

@@ -113,10 +113,14 @@ def _stepped(decoder: Steps, plan: Script, given: Mapping[str, Any], axes: Mappi
     begin = 0
     for entry, number in plan.steps:
         decoder.poison()
-        cut = {name: value if name not in axes else np.take(value, range(begin, begin + number), axes[name]) for name, value in given.items()}
+        cut = {
+            name: value if name not in axes else np.take(value, range(begin, begin + number), axes[name]) for name, value in given.items()
+        }
         parts.append(decoder.step(entry, cut))
         begin += number
-    found = {name: np.concatenate([part[name] for part in parts], axes[name]) if name in axes else value for name, value in parts[-1].items()}
+    found = {
+        name: np.concatenate([part[name] for part in parts], axes[name]) if name in axes else value for name, value in parts[-1].items()
+    }
     return {**found, **decoder.filled()}
 
 

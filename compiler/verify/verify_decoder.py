@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..bundle.entries import views
 from ..load.source import Source
 from ..reference.recall import Recalling
+from ..reference.store import default_store
 from .grounds import grounds
 from .reference import read_graph
 from .report import VerifyReport, differences
@@ -29,11 +30,18 @@ class Sessions(Steps, Protocol):
 
 
 def verify_decoder(
-    source: Source, manifest: Manifest, decoder: Sessions, oracle: Recalling, *, emulate: bool, tell: Callable[[str], None]
+    source: Source, manifest: Manifest, decoder: Sessions, *, emulate: bool, tell: Callable[[str], None]
 ) -> Mapping[str, VerifyReport]:
     """A report for each entry: outputs and caches are compared for all of them together, segments are its own."""
     tell("evaluating the untouched model")
-    untouched, entries = Untouched(oracle, ()), {entry.name: entry for entry in manifest.entries}
+    with Recalling(source, default_store()) as oracle:
+        return _reports(source, manifest, decoder, Untouched(oracle, ()), emulate, tell)
+
+
+def _reports(
+    source: Source, manifest: Manifest, decoder: Sessions, untouched: Untouched, emulate: bool, tell: Callable[[str], None]
+) -> Mapping[str, VerifyReport]:
+    entries = {entry.name: entry for entry in manifest.entries}
     sizes = {name: entry.tokens or 1 for name, entry in entries.items()}
     length = min(state.length for state in manifest.states)
     narrow = any(session.narrow for session in decoder.sessions.values())

@@ -51,8 +51,16 @@ def attended(graph: Graph, caches: tuple[Cache, ...]) -> tuple[Attended, ...]:
         read = [name for name in node.reads if name in made]
         if not read:
             continue
-        if node.kind != "Attention" or node.inputs[1] not in made or node.inputs[2] not in made or any(node.inputs[4:]) or len(node.writes) != 1:
-            raise NotFixable("a cache is read by something that is no attention", f"{read[0]!r}, read by {node.kind} {node.name or node.outputs[0]}")
+        if (
+            node.kind != "Attention"
+            or node.inputs[1] not in made
+            or node.inputs[2] not in made
+            or any(node.inputs[4:])
+            or len(node.writes) != 1
+        ):
+            raise NotFixable(
+                "a cache is read by something that is no attention", f"{read[0]!r}, read by {node.kind} {node.name or node.outputs[0]}"
+            )
         k, v = made[node.inputs[1]], made[node.inputs[2]]
         found.append(Attended(node, k, v, new[k.present], new[v.present]))
     left = [cache for cache in caches if not any(cache in (one.keys, one.values) for one in found)]
@@ -119,10 +127,9 @@ def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], bi
     if cap := _number(graph, node, "softcap", 0.0):
         attributes["softcap"] = cap
     caches = (one.keys.past, one.values.past, inputs["last"], inputs["total"])
-    made = graph.node(
-        "GroupQueryAttention", [*rows, *caches, "", "", "", bias] if bias else [*rows, *caches],
-        outputs=[graph.fresh(f"{node.outputs[0]}_rows"), one.keys.present, one.values.present], domain=MICROSOFT, hint=node.outputs[0], **attributes,
-    )  # fmt: skip
+    operands = [*rows, *caches, *(("", "", "", bias) if bias else ())]
+    results = [graph.fresh(f"{node.outputs[0]}_rows"), one.keys.present, one.values.present]
+    made = graph.node("GroupQueryAttention", operands, outputs=results, domain=MICROSOFT, hint=node.outputs[0], **attributes)
     b.nodes.append(made)
     graph.tensors.learn(helper.make_tensor_value_info(made.outputs[0], ELEMENT[b.dtype], (q[0], q[2], q[1] * v[3])))
     split = b.reshape(made.outputs[0], (q[0], q[2], q[1], v[3]))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..graph.graph import Graph
 from ..graph.node import Node
 from .errors import NotFixable
 from .places import Sizes, Unrolled
 
 SHAPING: Mapping[str, tuple[int, ...]] = {
-    "Reshape": (1,), "Expand": (1,), "ConstantOfShape": (0,), "Tile": (1,), "Slice": (2,), "Split": (1,), "Resize": (3,), "CenterCropPad": (1,),
+    "Reshape": (1,), "Expand": (1,), "ConstantOfShape": (0,), "Tile": (1,), "Slice": (2,), "Split": (1,), "Resize": (3,),
+    "CenterCropPad": (1,),
 }  # fmt: skip
 """By operator, operands that are extents: with a cache of fixed length they are what they are when it is full."""
 
@@ -72,7 +72,9 @@ def _counts_total(here: np.ndarray, earlier: np.ndarray, sizes: Sizes) -> bool:
 def _row_of(found: Varying, here: np.ndarray, earlier: np.ndarray, sizes: Sizes, where: str) -> Varying:
     """The operand with the axis of its table that positions are along. It is seen at two positions that its rows are those of the table."""
     table = found.table
-    axes = [k for k, extent in enumerate(table.shape) if table.ndim == here.ndim and (extent, here.shape[k]) == (sizes.length, sizes.tokens)]
+    axes = [
+        k for k, extent in enumerate(table.shape) if table.ndim == here.ndim and (extent, here.shape[k]) == (sizes.length, sizes.tokens)
+    ]
     for axis in axes:
         for value, past in ((here, sizes.past), (earlier, sizes.past - 1)):
             rows = np.take(table, range(past, past + sizes.tokens), axis=axis)

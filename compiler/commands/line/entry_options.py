@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ...driver.entries import Asked
 
 BUCKET = (
-    "Sizes that the target's `shapes` block names: decode, or prefill=64 where it names several. --shape wins. Repeatable: a bundle with an "
-    "entry for each. With --state a number is tokens at once, and decode is 1. NAME:seq=32 names sizes here."
+    "Sizes that the target's `shapes` block names: decode, or prefill=64 where it names several. --shape wins. Repeatable: a bundle with "
+    "an entry for each. With --state a number is tokens at once, and decode is 1. NAME:seq=32 names sizes here."
 )
 STATE = (
     "Inputs that are caches, and the outputs that take their place: 'past.*=present.*'. They stay in the bundle's memory from run to run, "

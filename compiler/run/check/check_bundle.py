@@ -1,8 +1,9 @@
 """Whether a bundle can be trusted before anything of it runs, as far as it says so itself. A bundle is hostile input: it may come from
 anywhere. What hashes and these checks cannot know is said in docs/trust.md.
 
-In this order: files against their hashes (check_files), entries and caches against each other (check_entries), the plan of memory (check_arena, check_memories), the flow of values
-(check_schedule), the segments against all of it (check_segments). Each check costs little more than reading what it checks.
+In this order: files against their hashes (check_files), entries and caches against each other (check_entries), then entry by entry the plan
+of memory (check_arena, check_memories), the flow of values (check_schedule), the segments against all of it (check_segments). Each check
+costs little more than reading what it checks.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Whether the entries of a bundle belong together: names, plans, and caches that lie at one place in all of them and apart from the rest."""
+"""Whether the entries of a bundle belong together: names, plans, and caches that lie at one place in all of them, apart from the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from ...bundle.entries import views
 from ...bundle.manifest import EntryRecord, Manifest
@@ -65,8 +66,13 @@ def _wrong_state(manifest: Manifest, state: StateRecord, both: tuple[Manifest, M
         yield f"{at}: {state.past!r} is no input with a slot, or {state.present!r} no output with one"
         return
     past, present = view
-    if (past.dtype, past.shape) != (present.dtype, present.shape) or state.axis >= len(past.shape) or past.shape[state.axis] != state.length:
-        yield f"{at}: {past.dtype}{list(past.shape)} goes out as {present.dtype}{list(present.shape)}, with {state.length} rows along axis {state.axis}"
+    if (
+        (past.dtype, past.shape) != (present.dtype, present.shape)
+        or state.axis >= len(past.shape)
+        or past.shape[state.axis] != state.length
+    ):
+        both_shapes = f"{past.dtype}{list(past.shape)} goes out as {present.dtype}{list(present.shape)}"
+        yield f"{at}: {both_shapes}, with {state.length} rows along axis {state.axis}"
     elif past.packed_on_cpu or present.packed_on_cpu:
         yield f"{at}: its rows are padded or converted"
     elif (past.offset, past.bytes) != (first[0].offset, first[0].bytes) or past.bytes != state.bytes:
@@ -94,6 +100,6 @@ def _shared_bytes(view: Manifest, at: str) -> Iterator[str]:
                 yield f"{at}: {slot.tensor!r} has bytes of the cache {name!r}"
                 return
     partner = {state.present: state.past for state in view.states}
-    for (_, end, one), (begin, _, other) in zip(kept, kept[1:], strict=False):
+    for (_, end, one), (begin, _, other) in pairwise(kept):
         if begin < end and other not in (partner.get(one), one) and one != partner.get(other):
             yield f"{at}: the caches {one!r} and {other!r} share bytes"

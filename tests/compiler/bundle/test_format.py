@@ -21,6 +21,7 @@ SHAPES = {
     4: "a6dd2198d607f50cb412ecda1d075d4f70f23e4a1414c64ec49968881ea11109",
     5: "a52d2c2bd2cacdb70e738bdd16c2b7912bc16b53e8d7d8dbe17efacbcc7f6d43",
     6: "59212290aedd34bff4dd4c1ca816af91ad3951ae7cc513d641b28797bbd31417",
+    7: "8b91081023e88b317e74991c5a28c24e043c8128ba631772a6fe6186c618fc98",
 }
 """Format -> digest of the records of that format."""
 

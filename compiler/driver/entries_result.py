@@ -1,30 +1,63 @@
-"""The summary of a compilation of several entries, as plain data for screens and programs."""
+"""What compiling several entries returns, and its summary as plain data for screens and programs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from msgspec import to_builtins
 
 from ..bundle.entries import views
-from ..bundle.manifest import SEGMENTS
+from ..bundle.manifest import SEGMENTS, Manifest
 from ..bundle.manifest_json import to_json
 from ..bundle.weights import WEIGHTS
+from ..run.bundle import Bundle
+from ..verify.report import VerifyReport
 from ..verify.verdicts import elsewhere
-from .result import summary
-
-if TYPE_CHECKING:
-    from .entries import EntriesResult
+from .result import CompileResult, summary
 
 
-def entries_summary(result: EntriesResult) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntriesResult:
+    """What compiling several entries decided, beside the bundle that it wrote."""
+
+    folder: Path
+    manifest: Manifest
+    results: Mapping[str, CompileResult]
+    """Of each entry, as it was compiled alone."""
+    verification: Mapping[str, VerifyReport | str]
+    seconds: Mapping[str, float]
+
+    @property
+    def verified(self) -> bool:
+        """Whether every entry is."""
+        return all(not isinstance(one, str) and one.verified for one in self.verification.values())
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle, loaded."""
+        return Bundle.load(self.folder)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `compile --json` prints: `entries` has what a compilation of each alone would say."""
+        return summary_of(self)
+
+
+def summary_of(result: EntriesResult) -> dict[str, Any]:
     """Bytes of the whole, and for each entry what a compilation of it alone says, with the verdict on it in the bundle."""
     manifest, plans = result.manifest, views(result.manifest)
     reasons = {name: list(plan.verification.reasons) for name, plan in zip(result.results, plans, strict=True)}
     sizes = {name: record.size for name, record in manifest.files.items()}
     weights = sizes[f"{SEGMENTS}/{WEIGHTS}"]
     models = sum(sizes[segment.file] for plan in plans for segment in plan.segments)
-    whole = {"weights": weights, "segments": models, "compiled": sum(sizes.values()) - weights - models, "manifest": len(to_json(manifest).encode())}
+    whole = {
+        "weights": weights,
+        "segments": models,
+        "compiled": sum(sizes.values()) - weights - models,
+        "manifest": len(to_json(manifest).encode()),
+    }
     return {
         "bundle": str(result.folder),
         "target": manifest.target.name,
