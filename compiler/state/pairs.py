@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from ...passes.state.places import Cache
 from ..errors import ModelError, UsageError
 from ..load.bind_shapes import real_inputs
-from .request import StateRequest
+from .request import FORM, StateRequest
 
 if TYPE_CHECKING:
     import onnx
 
 MOST_NAMED = 12
+UNALIKE = "leave it out of --state, or export the model with one type for both"
 
 
 def caches_of(model: onnx.ModelProto, request: StateRequest, where: str) -> tuple[Cache, ...]:
@@ -31,10 +32,10 @@ def caches_of(model: onnx.ModelProto, request: StateRequest, where: str) -> tupl
                 what = f"--state: the input '{name}' has no output '{partner}'"
                 raise UsageError(what, where=where, help=_candidates(inputs, outputs))
             if found.setdefault(name, partner) != partner:
-                raise UsageError(f"--state gives the input '{name}' two outputs, '{found[name]}' and '{partner}'", where=where)
+                raise UsageError(f"--state gives the input '{name}' two outputs, '{found[name]}' and '{partner}'", where=where, help=FORM)
     if len(set(found.values())) < len(found):
         twice = next(name for name in found.values() if list(found.values()).count(name) > 1)
-        raise UsageError(f"--state gives two inputs the output '{twice}'", where=where)
+        raise UsageError(f"--state gives two inputs the output '{twice}'", where=where, help=FORM)
     for past, present in found.items():
         _check_alike(inputs[past], outputs[present], where)
     return tuple(Cache(name, found[name]) for name in inputs if name in found)
@@ -69,7 +70,7 @@ def _check_alike(past: onnx.ValueInfoProto, present: onnx.ValueInfoProto, where:
         from ...targets.dtypes import DTYPE
 
         what = f"{DTYPE.get(a.elem_type, '?')} and {DTYPE.get(b.elem_type, '?')}"
-        raise ModelError(f"the cache '{past.name}' goes out as '{present.name}' in another dtype: {what}", where=where)
+        raise ModelError(f"the cache '{past.name}' goes out as '{present.name}' in another dtype: {what}", where=where, help=UNALIKE)
     if len(a.shape.dim) != len(b.shape.dim):
         ranks = f"{len(a.shape.dim)} and {len(b.shape.dim)} dims"
-        raise ModelError(f"the cache '{past.name}' goes out as '{present.name}' with another rank: {ranks}", where=where)
+        raise ModelError(f"the cache '{past.name}' goes out as '{present.name}' with another rank: {ranks}", where=where, help=UNALIKE)

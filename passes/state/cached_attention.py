@@ -3,7 +3,7 @@
     k, v = Concat(past_k, k'), Concat(past_v, v')
     Attention(q, k, v, mask)  ->  GroupQueryAttention(q, k', v', past_k, past_v, …)                 com.microsoft, version 1
 
-The mask must close every position behind the query's own, which the operator does by itself; what else it says is added to the scores.
+The mask must close every position behind the query's own, and may close those before a window: the operator does both by itself.
 Where past and present are one buffer, onnxruntime (1.32, CPU) writes the new rows there and reads no other row than those that are filled.
 """
 
@@ -92,31 +92,36 @@ def _passed(graph: Graph, tensor: str) -> str:
     return _passed(graph, node.inputs[0]) if node is not None and node.kind == "Concat" and len(node.inputs) == 1 else tensor
 
 
-def bias_of(graph: Graph, node: Node, sizes: Sizes) -> bool:
-    """Whether the mask of an attention says more than that nothing is seen before it is there. Raises NotFixable where it says less."""
+def window_of(graph: Graph, node: Node, sizes: Sizes) -> int:
+    """How many positions a token sees by the mask of an attention, its own included; 0 where it sees all up to its own. Raises NotFixable
+    for any other mask."""
     where = f"Attention {node.name or node.outputs[0]}"
     if graph.attribute(node, "is_causal"):
         raise NotFixable("the operator masks by itself, from the first row of the cache", where)
-    mask = None if len(node.inputs) < 4 or not node.inputs[3] else graph.value(node.inputs[3])
+    named = node.inputs[3] if len(node.inputs) > 3 else ""
+    mask = graph.value(named) if named else None
+    if named and mask is None:
+        raise NotFixable("the mask is computed from an input", f"{where}, mask {named!r}")
+    distance = np.arange(sizes.tokens)[:, None] + sizes.past - np.arange(sizes.length)
     if mask is None:
-        if len(node.inputs) > 3 and node.inputs[3]:
-            raise NotFixable("the mask is computed from an input", f"{where}, mask {node.inputs[3]!r}")
-        if sizes.tokens > 1:
-            raise NotFixable("attention is not causal: a token sees those behind it", where)
-        return False
-    closed = ~mask if mask.dtype == bool else mask <= CLOSED
-    rows, columns = np.arange(sizes.tokens)[:, None] + sizes.past, np.arange(sizes.length)
-    behind = np.broadcast_to(columns > rows, closed.shape) if closed.ndim >= 2 else columns > rows
-    if np.any(behind & ~closed):
+        closed = np.zeros(distance.shape, bool)
+    else:
+        closed = ~mask if mask.dtype == bool else mask <= CLOSED
+        if mask.ndim < 2 or (mask.dtype != bool and np.any(mask[~closed])):
+            raise NotFixable("the mask adds numbers to scores", f"{where}, mask {named!r}")
+    if (mask is not None and np.any(~closed & (distance < 0))) or (mask is None and sizes.tokens > 1):
         raise NotFixable("attention is not causal: a token sees those behind it", where)
-    rest = closed & ~behind if mask.dtype == bool else np.where(behind, 0, mask)
-    return bool(np.any(rest))
+    window = int(np.max(np.where(closed, 0, distance + 1))) if np.any(closed & (distance >= 0)) else 0
+    if np.any(closed != ((distance < 0) | ((distance >= window) & (window > 0)))):
+        raise NotFixable("the mask closes more than what is behind a token, or before a window", f"{where}, mask {named!r}")
+    return window
 
 
-def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], bias: str) -> None:
+def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], window: int) -> None:
     """The operator that extends its caches. inputs: tensors "last" (int32 [1]: index of the last row filled after the step) and "total"
-    (int32 [1]: rows filled then)."""
-    node = one.node
+    (int32 [1]: rows filled then). window: as `window_of` says."""
+    node = graph.producer(one.node.outputs[0])
+    assert node is not None, "attended() has seen it"
     shapes = [extents(graph, name) for name in (node.inputs[0], one.new_keys, one.new_values)]
     q, k, v = shapes
     if q is None or k is None or v is None or any(len(shape) != 4 for shape in (q, k, v)) or q[0] != 1:
@@ -126,10 +131,11 @@ def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], bi
     attributes = {"num_heads": q[1], "kv_num_heads": k[1], "scale": _number(graph, node, "scale", q[3] ** -0.5)}
     if cap := _number(graph, node, "softcap", 0.0):
         attributes["softcap"] = cap
+    if window:
+        attributes["local_window_size"] = window
     caches = (one.keys.past, one.values.past, inputs["last"], inputs["total"])
-    operands = [*rows, *caches, *(("", "", "", bias) if bias else ())]
     results = [graph.fresh(f"{node.outputs[0]}_rows"), one.keys.present, one.values.present]
-    made = graph.node("GroupQueryAttention", operands, outputs=results, domain=MICROSOFT, hint=node.outputs[0], **attributes)
+    made = graph.node("GroupQueryAttention", [*rows, *caches], outputs=results, domain=MICROSOFT, hint=node.outputs[0], **attributes)
     b.nodes.append(made)
     graph.tensors.learn(helper.make_tensor_value_info(made.outputs[0], ELEMENT[b.dtype], (q[0], q[2], q[1] * v[3])))
     split = b.reshape(made.outputs[0], (q[0], q[2], q[1], v[3]))

@@ -16,7 +16,7 @@ from onnx import helper
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from .cached_attention import Attended, attended, bias_of, replace_attention
+from .cached_attention import attended, replace_attention, window_of
 from .errors import NotFixable
 from .places import Cache, Sizes, Unrolled
 from .varying import Varying, varying
@@ -33,18 +33,17 @@ def fix_length(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes) -> Gra
     """`graphs.last`, edited. Raises NotFixable where it cannot be written so."""
     graph, found = graphs.last, varying(graphs, sizes)
     readers = attended(graph, caches)
-    biased = [one for one in readers if bias_of(graph, one.node, sizes)]
+    windows = {one.node.outputs[0]: window_of(graph, one.node, sizes) for one in readers}
     counts = _counts(graph, sizes)
     tables = _Tables(graph, counts["positions"])
     masks = {(one.node.outputs[0], MASK) for one in readers}
     _turn_by_position(graph, found, tables)
     for one in found:
-        node = graph.producer(one.reader)
-        if node is not None and (one.reader, one.operand) not in masks and not _turned(node, one):
-            graph.set_input(node, one.operand, tables.rows(one, before=one.reader))
-    biases = {one.node.outputs[0]: _bias(graph, one, found, tables) for one in biased}
+        if (one.reader, one.operand) not in masks and not _turned(_maker(graph, one.reader), one):
+            rows = tables.rows(one, before=one.reader)  # puts another node into the place of the reader
+            graph.set_input(_maker(graph, one.reader), one.operand, rows)
     for reader in readers:
-        replace_attention(graph, reader, counts, biases.get(reader.node.outputs[0], ""))
+        replace_attention(graph, reader, counts, windows[reader.node.outputs[0]])
     graph.sweep()
     for name, length in ((cache.past, sizes.length) for cache in caches):
         _give_length(graph, name, length)
@@ -66,10 +65,15 @@ def _counts(graph: Graph, sizes: Sizes) -> dict[str, str]:
     return {"positions": positions, "last": last, "total": total}
 
 
+def _maker(graph: Graph, tensor: str) -> Node:
+    node = graph.producer(tensor)
+    assert node is not None, tensor
+    return node
+
+
 def _insert(graph: Graph, before: str, b: Builder) -> None:
     """The builder's nodes in front of the node that writes the tensor `before`."""
-    node = graph.producer(before)
-    assert node is not None, before
+    node = _maker(graph, before)
     graph.replace(node, [*b.nodes, node.copy()])
 
 
@@ -111,18 +115,6 @@ def _turn_by_position(graph: Graph, found: Sequence[Varying], tables: _Tables) -
         if operand == TURNS[0] and node is not None and node.kind == "RotaryEmbedding" and len(node.inputs) == 3 and None not in pair:
             caches = [tables.whole(one.table[0], reader) for one in pair if one is not None]
             graph.set_inputs(node, [node.inputs[0], *caches, tables.positions])
-
-
-def _bias(graph: Graph, reader: Attended, found: Sequence[Varying], tables: _Tables) -> str:
-    """What is added to the scores besides: rows of the mask of all positions, or the mask where it is the same at all of them."""
-    name = reader.node.outputs[0]
-    node = graph.producer(name)
-    assert node is not None
-    one = next((one for one in found if (one.reader, one.operand) == (name, MASK)), None)
-    mask = graph.tensor(node.inputs[MASK])
-    if one is None or one.table.dtype == bool or one.table.ndim != 4:
-        raise NotFixable(f"a mask of {mask.dtype} {list(mask.shape or ())} that closes more than what is behind", f"Attention {name}")
-    return tables.rows(one, before=name)
 
 
 def _give_length(graph: Graph, name: str, length: int) -> None:
