@@ -104,7 +104,7 @@ def test_a_good_bundle_loads(good: Path) -> None:
             '{"tool": {"name": "autoglmc", "version": "9", "format": 999}}',
             "the bundle has format 999, written by autoglmc '9', and this version",
         ),
-        ('{"tool": {"name": "autoglmc", "version": "0", "format": 6}}', "the manifest: Object missing required field `model`"),
+        ('{"tool": {"name": "autoglmc", "version": "0", "format": 7}}', "the manifest: Object missing required field `model`"),
     ],
 )
 def test_what_is_no_manifest(folder: Path, text: str, says: str) -> None:
