@@ -100,7 +100,8 @@ def equal(growing: Growing, fixed: Fixed, prompt: Sequence[int], count: int) -> 
     (expected, gaps), (got, _) = greedy(growing, prompt, count), greedy(fixed, prompt, count)
     first = next((k for k in range(count) if expected[k] != got[k]), None)
     print(
-        f"prompt of {len(prompt):>3}: {count if first is None else first} of {count} tokens equal, the two best logits {min(gaps):.2g} apart at least"
+        f"prompt of {len(prompt):>3}: {count if first is None else first} of {count} tokens equal, "
+        f"the two best logits {min(gaps):.2g} apart at least"
     )
     return first is None or gaps[first] < CLOSE
 
@@ -145,7 +146,8 @@ def measured(given: argparse.Namespace, place: Path) -> int:
     print(f"compiled in {time.perf_counter() - begun:.1f} s, {'verified' if made.verified else 'NOT verified'}")
     weights, original = made.manifest.files["segments/weights.bin"].size, given.model.stat().st_size
     print(
-        f"weights of both entries {weights:,} B, the model {original:,} B; cache bytes copied a step: {sum(s.copied for s in made.manifest.states)}"
+        f"weights of both entries {weights:,} B, the model {original:,} B; "
+        f"cache bytes copied a step: {sum(s.copied for s in made.manifest.states)}"
     )
     fixed, growing = Fixed(made.bundle), Growing(given.model)
     draw = np.random.default_rng(0)
