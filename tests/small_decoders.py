@@ -21,6 +21,8 @@ class Decoder:
     causal: bool = True
     mask_input: bool = True
     positions_input: bool = False
+    last: bool = False
+    """Logits of the last token alone."""
     learned: bool = False
     """A table of positions, as GPT-2 has one."""
 
@@ -69,6 +71,8 @@ def decoder(spec: Decoder = Decoder()) -> onnx.ModelProto:
     turns = _turns(w, spec, positions)
     for layer in range(spec.layers):
         x = _layer(w, spec, x, layer, mask, turns, total)
+    if spec.last:
+        x = w("Slice", x, [-1], [2**31 - 1], [1])
     w("MatMul", x, w.weight(spec.hidden, spec.vocabulary), name="logits")
     return _model(w, spec)
 
@@ -134,7 +138,7 @@ def _model(w: Writer, spec: Decoder) -> onnx.ModelProto:
         inputs.append(helper.make_tensor_value_info("position_ids", TensorProto.INT64, ["batch", "seq"]))
     names = [f"{layer}.{kind}" for layer in range(spec.layers) for kind in "kv"]
     inputs += [helper.make_tensor_value_info(f"past.{name}", TensorProto.FLOAT, cache) for name in names]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "seq", spec.vocabulary])]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1 if spec.last else "seq", spec.vocabulary])]
     grown = ["batch", spec.groups, "total", spec.width]
     outputs += [helper.make_tensor_value_info(f"present.{name}", TensorProto.FLOAT, grown) for name in names]
     graph = helper.make_graph(w.nodes, "decoder", inputs, outputs, w.constants)

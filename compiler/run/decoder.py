@@ -14,11 +14,13 @@ from typing import Any
 
 from ..bundle.entries import entry_view
 from ..bundle.manifest import EntryRecord, Manifest
+from ..bundle.plan_records import ValueRecord
 from ..devices.views import numpy_dtype
 from ..errors import UsageError, did_you_mean
 from ..quantities import count
 from .arena_memory import ArenaMemory
 from .caches import Caches
+from .generation import of_caller
 from .session import Session
 from .turn import Turn
 
@@ -45,11 +47,15 @@ class Decoder:
         options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "memory": memory}
         self.sessions = {name: Session(folder, plan, **options) for name, plan in plans.items()}
         self._caches = self._caches_by_entry()
+        self._most = min(state.length for state in manifest.states)
+        self._wanted = {name: {value.name: value for value in self._taken(name)} for name in self.entries}
+        self._pads = all(value.name in entry.token_axes for entry in self.entries.values() for value in self._given(entry.name))
+        """Whether runs may be filled up: not where an output is of the last token alone."""
 
     @property
     def room(self) -> int:
         """Tokens that still fit."""
-        return min(state.length for state in self.manifest.states) - self.length
+        return self._most - self.length
 
     def step(self, entry: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs for the tokens given, any number of them, which are then in the caches.
@@ -60,9 +66,11 @@ class Decoder:
         Raises UsageError for an unknown entry, for inputs that do not fit, and where the caches cannot hold the tokens: then nothing was
         run, and the session can be used on, after `truncate` or `reset`."""
         with self._turn:
+            if self._fits(entry, inputs):
+                return self._run(entry, inputs)
             arrays, tokens = self._checked(entry, inputs)
             self._check_room(tokens)
-            parts = [self._run(name, arrays, begin, end) for name, begin, end in self._runs(entry, tokens)]
+            parts = [self._part(name, arrays, begin, end) for name, begin, end in self._runs(entry, tokens)]
             return self._joined(self.entries[entry], parts)
 
     def reset(self) -> None:
@@ -121,7 +129,7 @@ class Decoder:
             raise UsageError(
                 f"the bundle has no entry {entry!r}", help=did_you_mean(entry, self.entries) or f"it has {', '.join(self.entries)}"
             )
-        wanted = {value.name: value for value in self._taken(entry)}
+        wanted = self._wanted[entry]
         if wanted.keys() != inputs.keys():
             odd = next(iter(sorted(wanted.keys() ^ inputs.keys())))
             raise UsageError(
@@ -144,9 +152,22 @@ class Decoder:
             )
         return arrays, lengths.pop()
 
-    def _taken(self, entry: str) -> list[Any]:
-        model, pasts = self.sessions[entry].manifest.model, {state.past for state in self.manifest.states}
-        return [value for value in model.inputs if value.name not in pasts and value.name != CACHE_LENGTH]
+    def _taken(self, entry: str) -> list[ValueRecord]:
+        return [value for value in of_caller(self.sessions[entry].manifest)[0] if value.name != CACHE_LENGTH]
+
+    def _given(self, entry: str) -> list[ValueRecord]:
+        return list(of_caller(self.sessions[entry].manifest)[1])
+
+    def _fits(self, entry: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether the inputs are just what one run takes, as those of nearly every step are."""
+        wanted = self._wanted.get(entry)
+        if wanted is None or len(inputs) != len(wanted) or (self.entries[entry].tokens or 1) > self.room:
+            return False
+        for name, value in wanted.items():
+            array = inputs.get(name)
+            if getattr(array, "shape", None) != value.shape or array.dtype != numpy_dtype(value.dtype):  # type: ignore[union-attr]
+                return False
+        return True
 
     def _check_room(self, tokens: int) -> None:
         if tokens > self.room:
@@ -158,7 +179,8 @@ class Decoder:
         found, begin, room = [], 0, self.room
         sizes = {name: record.tokens or 1 for name, record in self.entries.items()}
         while begin < tokens:
-            name = entry if sizes[entry] <= room else max((n for n in sizes if sizes[n] <= room), key=lambda n: sizes[n], default="")
+            most = room if self._pads else min(room, tokens - begin)
+            name = entry if sizes[entry] <= most else max((n for n in sizes if sizes[n] <= most), key=lambda n: sizes[n], default="")
             if not name:
                 what = f"the last {count(room, 'place')} of the caches can only be filled by an entry of so few tokens, and there is none"
                 raise UsageError(what, help="compile with --bucket decode=1 too, or a larger --max-length")
@@ -167,19 +189,22 @@ class Decoder:
             room, begin = room - (end - begin), end
         yield from found
 
-    def _run(self, entry: str, arrays: Mapping[str, Any], begin: int, end: int) -> dict[str, Any]:
-        """One run on some of the tokens: its outputs without what it was filled up with."""
+    def _run(self, entry: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """One run on as many tokens as it takes."""
         import numpy
 
-        record, session = self.entries[entry], self.sessions[entry]
-        fed: dict[str, Any] = {CACHE_LENGTH: numpy.array([self.length], numpy.int64)}
-        for value in self._taken(entry):
-            fed[value.name] = _part(arrays[value.name], record.token_axes.get(value.name), begin, end, record.tokens or 1)
-        outputs = session.run(fed)
+        outputs = self.sessions[entry].run({**inputs, CACHE_LENGTH: numpy.array([self.length], numpy.int64)})
         self._caches[entry].settle()
-        self.length += end - begin
-        kept = {name: record.token_axes.get(name) for name in outputs}
-        return {name: _first(value, kept[name], end - begin) for name, value in outputs.items()}
+        self.length += self.entries[entry].tokens or 1
+        return outputs
+
+    def _part(self, entry: str, arrays: Mapping[str, Any], begin: int, end: int) -> dict[str, Any]:
+        """One run on some of the tokens: its outputs without what it was filled up with."""
+        record, before = self.entries[entry], self.length
+        axes, size = record.token_axes, record.tokens or 1
+        outputs = self._run(entry, {name: _part(array, axes.get(name), begin, end, size) for name, array in arrays.items()})
+        self.length = before + end - begin
+        return {name: _first(value, axes.get(name), end - begin) for name, value in outputs.items()}
 
     def _joined(self, record: EntryRecord, parts: list[dict[str, Any]]) -> dict[str, Any]:
         import numpy

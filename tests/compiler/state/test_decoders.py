@@ -26,6 +26,7 @@ SPECS = {
     "positions from outside": Spec(positions_input=True),
     "a table of positions": Spec(learned=True),
     "no mask from outside": Spec(mask_input=False),
+    "logits of the last token": Spec(last=True),
 }
 LENGTH = 64
 CLOSE = 1e-4
