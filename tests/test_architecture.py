@@ -54,6 +54,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/solve/overlap": {"passes/solve"},
     "passes/precision": {"passes/graph", "passes/place", "passes/solve", "passes/solve/limits", "targets"},
     "passes/prune": {"passes/graph", "targets"},
+    "passes/state": {"passes/formula", "passes/graph", "passes/rule", "targets"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {
         "passes/graph", "passes/rule", "passes/solve", "passes/solve/limits", "passes/solve/memory", "passes/solve/overlap", "targets",
@@ -80,6 +81,10 @@ ARROWS: dict[str, set[str]] = {
     "compiler/prune": {
         "compiler/bundle", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/precision", "passes/graph", "passes/prune",
         "targets",
+    },
+    "compiler/state": {
+        "compiler/inputs", "compiler/load", "compiler/pipeline", "passes/graph", "passes/library.py", "passes/rule", "passes/stages.py",
+        "passes/state", "targets",
     },
     "compiler/plan": {
         "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/place",
@@ -118,7 +123,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",
         "compiler/plan", "compiler/precision", "compiler/probe", "compiler/prune", "compiler/reference", "compiler/relax", "compiler/run",
-        "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place",
+        "compiler/state", "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place",
         "passes/rule", "targets",
     },
     "compiler/what_if": {
@@ -132,7 +137,7 @@ ARROWS: dict[str, set[str]] = {
         "compiler/bench", "compiler/cache", "compiler/compare", "compiler/calibrate",
         "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
         "compiler/pipeline", "compiler/precision", "compiler/probe", "compiler/prune", "compiler/report", "compiler/run",
-        "compiler/surgery",
+        "compiler/state", "compiler/surgery",
         "compiler/verify", "compiler/watch", "compiler/what_if",
         "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",
     },

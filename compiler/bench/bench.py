@@ -31,13 +31,15 @@ def bench(
     emulate: bool = False,
     recompile: bool = False,
     trust: tuple[Path, ...] = (),
+    entry: str = "",
 ) -> tuple[BenchRecord, tuple[str, ...]]:
-    """The measurement, in a process of its own, and notes on the bundle. inputs: None for zeros; named: where they come from.
+    """The measurement, in a process of its own, and notes on the bundle. inputs: None for zeros; named: where they come from; entry: of a
+    bundle that has several.
 
     Raises BundleError where the bundle does not load or its process dies, UserError where it does not run."""
-    bundle = Bundle.load(folder, trust=trust)
+    bundle = Bundle.load(folder, trust=trust).entry(entry)
     given = None if inputs is None else dict(inputs)
-    answer = _asked(Request(folder.absolute(), given, warmup, repeat, emulate, recompile, trust, os.getpid()))
+    answer = _asked(Request(folder.absolute(), given, warmup, repeat, emulate, recompile, trust, os.getpid(), entry))
     manifest = bundle.manifest
     seconds = times_of(answer.seconds)
     record = BenchRecord(

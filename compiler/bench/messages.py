@@ -22,6 +22,8 @@ class Request:
     recompile: bool
     trust: tuple[Path, ...]
     parent: int
+    entry: str = ""
+    """Of a bundle that has several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

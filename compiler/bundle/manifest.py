@@ -16,7 +16,8 @@ from .confidence_record import ConfidenceRecord, UncostedRecord
 from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
 from .precision_record import PrecisionRecord, ScoreRecord
 from .pruning_record import PruningRecord
-from .record import BundlePath, Count, Positive, Record, Sha256
+from .record import BundlePath, Count, EntryName, Positive, Record, Sha256
+from .state_record import StateRecord
 from .verification_record import VerificationRecord
 
 FORMAT = 7
@@ -177,6 +178,40 @@ class AttemptRecord(Record, frozen=True, kw_only=True):
     """What spoke against it; "" for the last."""
 
 
+class PlanRecord(Record, frozen=True, kw_only=True):
+    """What a further entry has of its own; fields are those of the manifest, and `inputs` and `outputs` those of its model."""
+
+    inputs: tuple[ValueRecord, ...]
+    outputs: tuple[ValueRecord, ...]
+    segments: tuple[SegmentRecord, ...]
+    schedule: Annotated[tuple[StepRecord, ...], Meta(max_length=10_000)]
+    arena: ArenaRecord
+    """In the same memory as that of the other entries; states lie at the same offsets."""
+    handoffs: tuple[HandoffRecord, ...]
+    confidence: ConfidenceRecord | None
+    uncosted: tuple[UncostedRecord, ...]
+    limits: tuple[LimitRecord, ...]
+    guesses: tuple[GuessRecord, ...]
+    errors: ErrorsRecord
+    verification: VerificationRecord
+    decisions: tuple[DecisionRecord, ...]
+    search: tuple[AttemptRecord, ...]
+
+
+class EntryRecord(Record, frozen=True, kw_only=True):
+    """A way to run the bundle: the model with its dims bound to other sizes."""
+
+    name: EntryName
+    shapes: Mapping[str, Positive]
+    """Sizes by dim, those that were asked for."""
+    tokens: Positive | None
+    """Tokens that one run takes; null for a model without states."""
+    token_axes: Mapping[str, Count]
+    """By input and output, the axis that tokens are along; empty for a model without states."""
+    plan: PlanRecord | None
+    """null for the first entry, whose plan is the manifest's own."""
+
+
 class Manifest(Record, frozen=True, kw_only=True):
     """What a runtime needs to execute the bundle, and what was decided and why. Canonical: sorted keys, short values on one line, UTF-8."""
 
@@ -206,6 +241,10 @@ class Manifest(Record, frozen=True, kw_only=True):
     """The attempts of the search for this bundle; the last one is the bundle."""
     pruning: PruningRecord | None = None
     """null where the model has all its channels."""
+    entries: Annotated[tuple[EntryRecord, ...], Meta(max_length=100)] = ()
+    """Where the bundle can be run in several ways: each of them, the first one with the plan of this manifest. Empty where there is one."""
+    states: Annotated[tuple[StateRecord, ...], Meta(max_length=10_000)] = ()
+    """Tensors that stay in the arena from run to run: caches of a decoder, which all entries share."""
 
     @property
     def predicted_seconds(self) -> float:

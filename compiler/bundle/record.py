@@ -19,6 +19,8 @@ BundlePath = Annotated[str, Meta(pattern=r"^segments/[A-Za-z0-9_.-]+(/[A-Za-z0-9
 """A file of the bundle, from the bundle's folder, with `/`."""
 RuntimeWord = Annotated[str, Meta(pattern="^[A-Za-z0-9_.+<>=-]{1,80}$")]
 """A word of a target's `runtime` line: an adapter, or an option of one."""
+EntryName = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+"""Of a way to run a bundle: "prefill", "decode"."""
 OptimizerName = Annotated[str, Meta(pattern="^[A-Za-z0-9_]{1,80}$")]
 SegmentPath = Annotated[str, Meta(pattern=r"^segments/[A-Za-z0-9_.-]+$")]
 """A file or folder that lies in `segments/` itself."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .line.limit_options import limit_options
-from .line.options import FILE, emulate_option, trust_option
+from .line.options import FILE, emulate_option, entry_option, trust_option
 from .line.output import Output, output_options
 
 RECORD = "Write the measurement to a JSON file (docs/bench.schema.json), which may come from any machine."
@@ -22,6 +23,7 @@ INPUT = "An .npz file with one array per input [default: zeros]."
 @click.option("--repeat", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="Runs that are timed.")
 @click.option("--record", type=FILE, help=RECORD)
 @click.option("--recompile", is_flag=True, help=RECOMPILE)
+@entry_option
 @trust_option
 @emulate_option
 @limit_options
@@ -33,6 +35,7 @@ def bench_command(
     repeat: int,
     record: Path | None,
     recompile: bool,
+    entry: str,
     trust: tuple[Path, ...],
     emulate: bool,
     out: Output,
@@ -51,7 +54,8 @@ def bench_command(
         check_file_place(record, "the measurement", (".json",), "--record")
     inputs = None if source is None else read_arrays(source)
     named = "zeros" if source is None else source.name
-    found, notes = bench(bundle, inputs, named=named, warmup=warmup, repeat=repeat, emulate=emulate, recompile=recompile, trust=trust)
+    options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "trust": trust, "entry": entry}
+    found, notes = bench(bundle, inputs, named=named, warmup=warmup, repeat=repeat, **options)
     for note in notes:
         out.note(note)
     if record is not None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
+from .line.entry_options import asked_entries, entry_options
 from .line.failures import NOT_VERIFIED
 from .line.invocation import read_target
 from .line.limit_options import limit_options
 from .line.options import (
     FILE,
-    bucket_option,
     effort_option,
     emulate_option,
     expect_option,
@@ -30,6 +30,8 @@ from .line.prune_options import prune_options
 
 if TYPE_CHECKING:
     from ...targets.model import Target
+    from ..driver.entries import Asked
+    from ..state.request import StateRequest
 
 VERBOSE = "Print every stage with its time, every guess that decided and every tensor compared."
 QUIET = "Print only the bundle's folder, or the error."
@@ -70,7 +72,7 @@ QUIET = "Print only the bundle's folder, or the error."
 @require_option
 @expect_option
 @shape_option
-@bucket_option
+@entry_options
 @emulate_option
 @precision_options
 @prune_options
@@ -94,7 +96,9 @@ def compile_command(
     required: str | None,
     expect: Path | None,
     shapes: Sequence[str],
-    bucket: str | None,
+    buckets: Sequence[str],
+    states: Sequence[str],
+    max_length: int | None,
     emulate: bool,
     out: Output,
     stop_after: str | None,
@@ -124,6 +128,7 @@ def compile_command(
     from ..precision.request import request_of
     from ..prune.request import precision_beside, prune_request
     from ..run.array_files import read_arrays
+    from ..state.request import state_request
 
     if allow_unverified and required:
         raise UsageError("--allow-unverified and --require-verified exclude each other")
@@ -136,12 +141,17 @@ def compile_command(
     asked = asked_accuracy(accuracy)
     if asked and (pareto is not None or stop_after is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --accuracy exclude each other")
+    state = state_request(states, max_length)
+    several = state is not None or len(buckets) > 1
+    if several:
+        _check_entries(pareto=pareto, stop_after=stop_after, precision=numbers, prune=pruned, accuracy=asked, expect=expect)
     if pareto is not None:
         _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
     with out.progress() as tell:
         machine = read_target(target, tell)
-        sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
+        alone = "" if several or not buckets else buckets[0]
+        sizes = {**(bucket_shapes(machine, alone) if alone else {}), **parse_shapes(shapes)}
         options: dict[str, Any] = {"shapes": sizes, "output": output, "effort": effort, "progress": tell}
         options |= pass_arguments(**watched, show=tell.show)
         if stop_after is not None:
@@ -153,7 +163,10 @@ def compile_command(
             options |= {"compress": compress, "no_fallback": no_fallback}
             if pareto is not None:
                 return _pareto(pareto, model, machine, options, out, bool(allow_unverified or required))
-            facts = compile_model(model, machine, **options).as_json()
+            if several:
+                facts = _entries(model, machine, asked_entries(buckets, machine, state is not None), state, options)
+            else:
+                facts = compile_model(model, machine, **options).as_json()
     _print(facts, machine, out, timings or out.verbose)
     unverified = "bundle" in facts and not facts["verified"]
     return NOT_VERIFIED if unverified and not (allow_unverified or required) else 0
@@ -163,6 +176,24 @@ def _stop(name: str, model: Path, target: Target, options: Mapping[str, Any]) ->
     from ..driver.compile_model import stop_after
 
     return stop_after(name, model, target, **options).as_json()
+
+
+def _entries(
+    model: Path, machine: Target, entries: Mapping[str, Asked], state: StateRequest | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    from ..driver.entries import compile_entries
+
+    alone = ("precision", "prune", "accuracy", "expect")
+    return compile_entries(model, machine, entries, state=state, **{k: v for k, v in options.items() if k not in alone}).as_json()
+
+
+def _check_entries(**given: Any) -> None:
+    """Raises UsageError for an option that is about a bundle of one entry."""
+    for name, value in given.items():
+        if value:
+            raise UsageError(
+                f"--{name.replace('_', '-')} and several entries exclude each other", help="compile them one by one, with --shape"
+            )
 
 
 FRONTLESS = {
@@ -211,6 +242,10 @@ def _print(facts: dict[str, Any], target: Target, out: Output, timings: bool) ->
         click.echo(facts["model"] if out.quiet else f"{facts['model']}  {facts['operators']} operators, after {facts['after']}")
     elif out.quiet:
         click.echo(facts["bundle"])
+    elif "entries" in facts:
+        from ..report.entries import print_entries
+
+        print_entries(facts, out.verbose)
     else:
         from ..report.compiled import print_compiled
         from ..report.quote import source_of

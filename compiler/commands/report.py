@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .line.options import FILE, trust_option
+from .line.options import FILE, entry_option, trust_option
 from .line.output import Output, output_options
 
 OUTPUT = "The file to write [default: BUNDLE.html, or BUNDLE.svg, in the current folder]."
@@ -19,9 +19,12 @@ OPEN = "Open the page in the browser."
 @click.option("-o", "--output", type=FILE, help=OUTPUT)
 @click.option("--open", "shown", is_flag=True, help=OPEN)
 @click.option("--svg", "drawing", type=click.Choice(["timeline", "memory"]), help=SVG)
+@entry_option
 @trust_option
 @output_options(quiet="Print nothing.")
-def report_command(bundle: Path, output: Path | None, shown: bool, drawing: str | None, trust: tuple[Path, ...], out: Output) -> int:
+def report_command(
+    bundle: Path, output: Path | None, shown: bool, drawing: str | None, entry: str, trust: tuple[Path, ...], out: Output
+) -> int:
     """Write a compiled BUNDLE as one HTML file that needs no network: verdict and limits, partition, timeline, memory, numbers, decisions.
 
     Everything on it comes from the bundle, the model is not needed. --json prints the data of the page.
@@ -35,7 +38,12 @@ def report_command(bundle: Path, output: Path | None, shown: bool, drawing: str 
     suffix = ".html" if drawing is None else ".svg"
     place = Path(f"{bundle.resolve().name}{suffix}") if output is None else output
     check_file_place(place, "the page" if drawing is None else "the drawing", (suffix,))
-    data = page_data(Bundle.load(bundle, trust=trust))
+    whole = Bundle.load(bundle, trust=trust)
+    entry = entry or next((one.name for one in whole.manifest.entries), "")
+    data = page_data(whole.entry(entry))
+    if entry:
+        others = [one.name for one in whole.manifest.entries if one.name != entry]
+        out.note(f"the page is about the entry {entry}" + (f"; --entry shows {', '.join(others)}" if others else ""))
     write_file(place, render_page(data) if drawing is None else render_svg(data, drawing))
     if out.as_json:
         echo_json(data)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .line.limit_options import limit_options
-from .line.options import FILE, emulate_option, trust_option
+from .line.options import FILE, emulate_option, entry_option, trust_option
 from .line.output import Output, echo_json, output_options
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ QUIET = "Print only the time of the whole run."
 @click.option("--step-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help=STEP_LIMIT)
 @click.option("--timeline", type=FILE, help=TIMELINE)
 @click.option("--recompile", is_flag=True, help="Compile segments on this machine instead of loading the compiled ones of the bundle.")
+@entry_option
 @trust_option
 @emulate_option
 @limit_options
@@ -49,6 +50,7 @@ def run_command(
     step_limit: float | None,
     timeline: Path | None,
     recompile: bool,
+    entry: str,
     trust: tuple[Path, ...],
     emulate: bool,
     out: Output,
@@ -74,11 +76,10 @@ def run_command(
         out.note(note)
     if several:
         count = requests or len(inputs)
-        result = run_requests(
-            bundle, inputs, requests=count, pipeline=pipeline, step_limit=step_limit, emulate=emulate, recompile=recompile, trust=trust
-        )
+        options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "trust": trust, "entry": entry}
+        result = run_requests(bundle, inputs, requests=count, pipeline=pipeline, step_limit=step_limit, **options)
     else:
-        result = run_bundle(bundle, inputs[0], repeat=repeat, emulate=emulate, recompile=recompile, trust=trust)
+        result = run_bundle(bundle, inputs[0], repeat=repeat, emulate=emulate, recompile=recompile, trust=trust, entry=entry)
     _write(result, output, timeline, out)
     if out.as_json:
         echo_json(result.as_json())

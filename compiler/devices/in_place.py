@@ -61,6 +61,24 @@ def proof_of(model: onnx.ModelProto, source: str, result: str) -> str:
     return ""
 
 
+CACHES = {3: 1, 4: 2}
+"""Operands of com.microsoft's GroupQueryAttention that are caches, and the results that they become."""
+
+
+def extends_cache(model: onnx.ModelProto, past: str, present: str) -> str:
+    """Why a cache that comes in as `past` may go out as `present` at the same address, for people; "" where that is not known.
+
+    onnxruntime (1.32, CPU) then writes the new rows, reads rows that are filled, and leaves all others as they are: tested with NaN there.
+    """
+    for node in model.graph.node:
+        if present in node.output and node.op_type == "GroupQueryAttention" and node.domain == "com.microsoft":
+            places = [k for k, name in enumerate(node.input) if name == past]
+            alone = sum(past in _reads(other) for other in model.graph.node) == 1
+            if alone and len(places) == 1 and CACHES.get(places[0]) == list(node.output).index(present):
+                return f"{node.op_type} writes the new rows behind those that {past!r} has"
+    return ""
+
+
 def _element_by_element(
     node: onnx.NodeProto, names: set[str], shapes: Mapping[str, tuple[int, tuple[int, ...]]], source: str, result: str
 ) -> bool:

@@ -75,6 +75,7 @@ def compile_model(
     accuracy: AskedAccuracy = NOTHING,
     compress: bool = False,
     no_fallback: bool = False,
+    states: tuple[tuple[str, str], ...] = (),
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -104,6 +105,7 @@ def compile_model(
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     compress: keep the weights deflated; whoever loads the bundle unpacks them first.
     no_fallback: leave out weights that only a CPU in place of a segment compiled ahead of time would read.
+    states: inputs that stay in the arena from run to run, each with the output that takes its place there (`compile_entries`).
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.
@@ -113,7 +115,7 @@ def compile_model(
     """
     begun, signing = time.process_time(), None if sign is None else signing_key(sign)
     job = Job(source_of(model), target, shapes, progress, inputs)
-    job.target = accuracy.within(job.target)
+    job.target, job.states = accuracy.within(job.target), states
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
     check_objective(objective, job.target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -60,6 +61,8 @@ class Job:
         inputs: Given | None,
     ) -> None:
         self.model, self._shapes, self._inputs = model, shapes, inputs
+        self.states: tuple[tuple[str, str], ...] = ()
+        """Inputs that stay from run to run, each with the output that takes its place."""
         self.clock = Clock(progress or (lambda message: None))
         with self.clock.stage("read-target"):
             self.target = target if isinstance(target, Target) else load_target(target)
@@ -85,7 +88,7 @@ class Job:
             _require_bound(loaded, self.target)
             for _, arrays in samples_of(self._inputs):
                 check_given(loaded.proto, arrays)
-        return loaded
+        return replace(loaded, states=self.states)
 
 
 class Clock:

@@ -53,6 +53,8 @@ class LoadedModel:
     """Graph inputs with default values, which became constants."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The model's own, by key (metadata.py)."""
+    states: tuple[tuple[str, str], ...] = ()
+    """Inputs that stay from run to run, each with the output that takes its place."""
     notes: tuple[str, ...]
     """What was done, or could not be done, that a user may want to know."""
 

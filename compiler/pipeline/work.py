@@ -32,6 +32,8 @@ class Work:
     """Rules of the target's file that stand for several operators."""
     without: frozenset[str] = frozenset()
     """Names of rules that are not to be used."""
+    states: tuple[tuple[str, str], ...] = ()
+    """Inputs that stay from run to run, each with the output that takes its place."""
     allow: Allow = anywhere
     decisions: list[Decision] = field(default_factory=list)
     own_passes: tuple[Decision, ...] = ()

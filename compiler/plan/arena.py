@@ -16,7 +16,7 @@ from msgspec import structs
 from ...targets.dtypes import BITS
 from ...targets.forms import CHANNELS_FIRST, stored_shape
 from ...targets.operator_view import TensorView
-from ..arena.pack import Plan, plan
+from ..arena.pack import Plan
 from ..arena.validate import violations
 from ..bundle.plan_records import ArenaRecord, HandoffRecord, HostValueRecord, InPlaceRecord, InsideRecord, SlotRecord, StepRecord
 from ..devices.adapter import Needs
@@ -24,6 +24,7 @@ from ..devices.find_adapter import adapter_for
 from .in_place import Pair, bodies, choose
 from .schedule import Place, Schedule, schedule
 from .segments import Compiled, View
+from .states import caches_in_place, places_of_states, plan_behind
 
 BASE_ALIGN = 64
 """A cache line: no two slots share one, and what onnxruntime's shared-memory allocators insist on."""
@@ -53,14 +54,20 @@ def plan_arena(compiled: Compiled, *, room: int | None = None, effort: float = 1
     default effort. `in_place`: results may take the bytes of their segment's inputs where that is proved (in_place.py)."""
     made, slots = _unplaced(compiled)
 
-    def pack(pairs: Sequence[Pair], harder: float = FIRST_EFFORT, enough: int = 0) -> Plan:
-        return plan(bodies(slots, pairs)[0], page=compiled.page, effort=math.ceil(effort * harder), enough=enough)
+    held = places_of_states(compiled, made)
+    states = caches_in_place(compiled, slots, held)
 
-    over = choose(compiled, made, slots, lambda pairs: pack(pairs).total) if in_place else {}
+    def pack(pairs: Sequence[Pair], harder: float = FIRST_EFFORT, enough: int = 0) -> Plan:
+        joined, lies_in = bodies(slots, (*pairs, *states))
+        first = dict.fromkeys(lies_in[k] for k in held)
+        return plan_behind(joined, first, page=compiled.page, effort=math.ceil(effort * harder), enough=enough)
+
+    over = choose(compiled, made, slots, lambda pairs: pack(pairs).total, frozenset(held)) if in_place else {}
     found = pack(tuple(over))
+    over |= states
     within = 0 if room is None else room // compiled.page * compiled.page
     if room is not None and found.lower_bound <= within < found.total:
-        found = pack(tuple(over), LAST_EFFORT, within)
+        found = pack([pair for pair in over if pair not in states], LAST_EFFORT, within)
     placed = _placed(slots, found, over)
     arena = ArenaRecord(
         total=found.total,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..bundle.confidence_record import ConfidenceRecord
 from ..pipeline.work import Work
@@ -32,7 +32,7 @@ def emitted_plan(work: Work) -> EmittedPlan:
     """Of a work after its last pass."""
     assert work.placement is not None
     target, handoff = work.target, work.placement.solution.price.handoff
-    compiled = assemble(work.graph, target, work.segments)
+    compiled = replace(assemble(work.graph, target, work.segments), states=work.states)
     compiled, arena = plan_with_views(compiled, target, arena_room(compiled, target), work.effort)
     compiled, times = with_times(compiled, target)
     compiled = with_memories(compiled, target, arena.arena.mapped, work.effort)

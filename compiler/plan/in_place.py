@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...passes.place.segment import Segment
 from ...targets.dtypes import DTYPE, packed_bytes
@@ -18,6 +19,9 @@ from ..devices.in_place import TellsExecution, proof_of
 from ..errors import BundleError
 from .schedule import Place, Schedule
 from .segments import Compiled
+
+if TYPE_CHECKING:
+    import onnx
 
 LARGEST_WEIGHTS = 256 << 20
 """Bytes; the weights of a segment that is loaded to see what its runtime makes of it."""
@@ -50,9 +54,11 @@ class Body:
     """0 as long as it is not placed."""
 
 
-def choose(compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord], measure: Measure) -> dict[Pair, str]:
-    """The pairs without any of which the arena would be larger, and why each is safe."""
-    left = _candidates(compiled, made, slots)
+def choose(
+    compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord], measure: Measure, held: frozenset[int] = frozenset()
+) -> dict[Pair, str]:
+    """The pairs without any of which the arena would be larger, and why each is safe. held: slots that are no part of any."""
+    left = _candidates(compiled, made, slots, held)
     proofs: dict[Pair, str] = {}
     while left:
         chosen = _needed(left, measure)
@@ -77,14 +83,14 @@ def _needed(pairs: Sequence[Pair], measure: Measure) -> list[Pair]:
     return kept
 
 
-def _candidates(compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord]) -> list[Pair]:
+def _candidates(compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord], held: frozenset[int]) -> list[Pair]:
     """Pairs that the lifetimes and the segments' own edges allow; each slot takes over one, and is taken over once."""
     found: list[Pair] = []
     ran = {step.segment: index for index, step in enumerate(made.steps) if step.segment is not None}
     behind = _behind(made)
     ranges = {k for k, slot in enumerate(slots) if slot.inside is not None}
     for segment in compiled.segments:
-        taken = set(ranges)
+        taken = ranges | held
         if not _tells(compiled, segment):
             continue
         model, looked = None, 0
@@ -121,7 +127,7 @@ def _fitting(segment: Segment, made: Schedule, slots: Sequence[SlotRecord], step
         result = made.at.get((tensor, segment.device))
         for source in dying if result is not None else ():
             assert result is not None
-            if _alike(slots[source], slots[result]):
+            if alike(slots[source], slots[result]):
                 yield result, source
 
 
@@ -130,7 +136,7 @@ def _dies(place: Place, step: int, behind: int) -> bool:
     return not place.kept and len(others) == len(place.reads) - 1 and all(behind >> other & 1 for other in others)
 
 
-def _alike(a: SlotRecord, b: SlotRecord) -> bool:
+def alike(a: SlotRecord, b: SlotRecord) -> bool:
     """Contiguous in both, element for element of one width."""
     plain = not a.packed_on_cpu and not b.packed_on_cpu and a.device_dtype == a.dtype == b.dtype == b.device_dtype
     return plain and a.packed == b.packed and a.bytes == b.bytes and bool(a.packed)
@@ -143,18 +149,23 @@ def _tells(compiled: Compiled, segment: Segment) -> bool:
 
 def _proof(compiled: Compiled, slots: Sequence[SlotRecord], pair: Pair) -> str:
     """Over what the runtime executes; "" where it refuses the segment, or that is too large to ask."""
-    segment = next(s for s in compiled.segments if s.index == pair.segment)
+    executed = executed_by(compiled, pair.segment)
+    return "" if executed is None else proof_of(executed, slots[pair.source].tensor, slots[pair.result].tensor)
+
+
+def executed_by(compiled: Compiled, index: int) -> onnx.ModelProto | None:
+    """What the runtime of a segment makes of it; None where it does not tell, refuses the segment, or that is too large to ask."""
+    segment = next(s for s in compiled.segments if s.index == index)
     runtime = compiled.runtimes[segment.device]
     adapter = adapter_for(runtime.adapter, runtime.words)
     weights = sum(packed_bytes(DTYPE.get(t.data_type, ""), t.dims) or 0 for t in segment.constants)
     if not isinstance(adapter, TellsExecution) or weights > LARGEST_WEIGHTS:
-        return ""
+        return None
     try:
         with doing(f"asking the runtime what it makes of segment {segment.index} ({segment.device})"):
-            executed = adapter.executed(segment.model.SerializeToString())
+            return adapter.executed(segment.model.SerializeToString())
     except BundleError:
-        return ""  # whoever loads the bundle reports it
-    return proof_of(executed, slots[pair.source].tensor, slots[pair.result].tensor)
+        return None  # whoever loads the bundle reports it
 
 
 def bodies(slots: Sequence[SlotRecord], pairs: Iterable[Pair]) -> tuple[list[Body], list[int]]:

@@ -73,6 +73,8 @@ class Compiled:
     """Operators that no segment has; no tensor is in two of them."""
     page: int = 4096
     """Page size of the memory that holds the arena."""
+    states: tuple[tuple[str, str], ...] = ()
+    """Graph inputs that stay in the arena from run to run, each with the output that takes its place."""
     layouts: Mapping[str, str] = field(default_factory=dict)
     """Order of the axes, "nchw" or "nhwc", in which a device holds tensors of rank 4; nchw where it is not stated."""
 

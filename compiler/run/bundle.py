@@ -11,15 +11,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..activity import Limits, limited
+from ..bundle.entries import entry_view
 from ..bundle.manifest import SIGNATURE, TOOL, Manifest
 from ..bundle.manifest_json import OtherFormat, manifest_bytes, manifest_in
 from ..bundle.signature import check_signature, trusted_keys
-from ..errors import BundleError
+from ..errors import BundleError, UsageError
 from ..quantities import count
 from .check.check_bundle import check_bundle
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..inputs.samples import Given
     from ..load.source import Model
     from ..verify.report import VerifyReport
+    from .decoder import Decoder
     from .outputs import Outputs
     from .session import Session
 
@@ -123,7 +125,26 @@ class Bundle:
         """
         from .session import Session
 
+        if self.manifest.entries:
+            names = [entry.name for entry in self.manifest.entries]
+            kept = "; decoder() steps through them" if self.manifest.states else ""
+            help = f"bundle.entry({names[0]!r}).session(), or --entry {names[0]}{kept}"
+            raise UsageError(f"the bundle has the entries {', '.join(names)}: which one?", where=str(self.folder), help=help)
         return Session(self.folder, self.manifest, emulate=emulate, poison=poison, recompile=recompile, shared=shared, arena_fd=arena_fd)
+
+    def entry(self, name: str) -> Bundle:
+        """The bundle as if it had that entry alone, for `session`, `run` and `graph`; "" for the bundle itself. Raises UsageError for a
+        name that it does not have."""
+        return replace(self, manifest=entry_view(self.manifest, name)) if name else self
+
+    def decoder(self, *, emulate: bool = False, recompile: bool = False) -> Decoder:
+        """A session of a bundle with caches: `decoder.step("prefill", inputs)`, then `decoder.step("decode", inputs)`, `reset`, `truncate`,
+        `fork`.
+
+        The arguments are those of `session`. Raises UsageError for a bundle that keeps no caches."""
+        from .decoder import Decoder
+
+        return Decoder(self.folder, self.manifest, emulate=emulate, recompile=recompile)
 
     def run(self, inputs: Mapping[str, Any], *, emulate: bool = False, time_limit: float | None = None) -> Outputs:
         """The graph's outputs by name, numpy arrays, for one set of inputs: arrays of the dtype and shape that the model declares.
@@ -168,11 +189,11 @@ class Bundle:
         """
         from ..load.source import source_of
         from ..verify.required import check_met, requirement_of
-        from ..verify.verify import verify
+        from .verify_entries import verify_entries
 
         required = requirement_of(require_verified)
         with limited(Limits(time_limit)):
-            report = verify(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
+            report = verify_entries(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
         check_met(report, required, str(self.folder))
         return report
 

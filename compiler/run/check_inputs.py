@@ -16,7 +16,8 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, Any]) -> dict[str, Any
     """The inputs as arrays; raises UsageError naming what is missing, unknown, or of another dtype or shape."""
     import numpy
 
-    wanted = {value.name: value for value in manifest.model.inputs}
+    pasts = {state.past for state in manifest.states}
+    wanted = {value.name: value for value in manifest.model.inputs if value.name not in pasts}
     unknown = [name for name in inputs if name not in wanted]
     if unknown:
         raise UsageError(f"the model has no input {unknown[0]!r}", help=did_you_mean(unknown[0], wanted))

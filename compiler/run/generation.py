@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..bundle.manifest import Manifest
-from ..bundle.plan_records import ArenaRecord, PortRecord, SegmentRecord
+from ..bundle.plan_records import ArenaRecord, PortRecord, SegmentRecord, ValueRecord
 from ..devices.adapter import LoadedSegment, Port
 from ..devices.marks import elements_at, run_marked
 from ..devices.views import numpy_dtype, view_at
@@ -26,6 +26,13 @@ StepCall = Callable[[dict[str, Any]], object]
 def slots_at(arena: ArenaRecord, base: int) -> list[Port]:
     """The arena's slots, in their order, for an arena that begins at the address `base`."""
     return [Port(slot.tensor, slot.dtype, slot.shape, base + slot.offset) for slot in arena.slots]
+
+
+def of_caller(manifest: Manifest) -> tuple[tuple[ValueRecord, ...], tuple[ValueRecord, ...]]:
+    """Inputs that a caller gives and outputs that it gets: all but those that stay in the arena."""
+    pasts, presents = {state.past for state in manifest.states}, {state.present for state in manifest.states}
+    model = manifest.model
+    return tuple(v for v in model.inputs if v.name not in pasts), tuple(v for v in model.outputs if v.name not in presents)
 
 
 def ports_of(records: Sequence[PortRecord], slots: Sequence[Port], dtypes: Mapping[str, str]) -> list[Port]:
@@ -83,9 +90,11 @@ class Generation:
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
         self.notes: list[str] = []
         """What the first runs showed."""
-        self.inputs = [(v.name, *self._view(v.slot)) for v in manifest.model.inputs]
-        self.by_name = tuple(v.name for v in manifest.model.inputs if v.slot is None)
-        self.outputs = [(v.name, self._view(v.slot)[0]) for v in manifest.model.outputs]
+        inputs, outputs = of_caller(manifest)
+        self._caches = frozenset(state.present for state in manifest.states)
+        self.inputs = [(v.name, *self._view(v.slot)) for v in inputs]
+        self.by_name = tuple(v.name for v in inputs if v.slot is None)
+        self.outputs = [(v.name, self._view(v.slot)[0]) for v in outputs]
         self.calls: list[StepCall] = [self._call(k) for k in range(len(manifest.schedule))]
 
     def _view(self, slot: int | None) -> tuple[Any, Any, tuple[int, ...] | None]:
@@ -107,7 +116,9 @@ class Generation:
     def _first_run(self, index: int, number: int, named: dict[str, Any]) -> None:
         record, segment = self._manifest.segments[number], self.segments[number]
         trial = self._apart(record, segment)
-        outputs = {port.tensor: elements_at(self.slots[port.slot]) for port in record.outputs if port.slot is not None}
+        # marks would be written over what a cache holds, and a run writes only its new rows
+        written = [port for port in record.outputs if port.tensor not in self._caches]
+        outputs = {port.tensor: elements_at(self.slots[port.slot]) for port in written if port.slot is not None}
         if trial is not None:
             outputs |= {port.name: elements_at(port) for port in trial.ports}
         run = self._caller(record, segment.run)

@@ -13,7 +13,7 @@ from typing import Any
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable
-from ..devices.in_place import TellsExecution, proof_of
+from ..devices.in_place import TellsExecution, extends_cache, proof_of
 from ..devices.views import packed_bytes
 from ..errors import BundleError
 from .arena_memory import ArenaMemory
@@ -22,10 +22,28 @@ ALIGN = 64
 
 
 def results_over_inputs(manifest: Manifest, segment: SegmentRecord) -> dict[str, str]:
-    """Tensors that the segment writes over the input named beside them."""
+    """Tensors that the segment writes over the input named beside them. Not caches, which have no other place (check_caches)."""
+    caches = {state.present for state in manifest.states}
+    return {result: source for result, source in _over(manifest, segment).items() if result not in caches}
+
+
+def _over(manifest: Manifest, segment: SegmentRecord) -> dict[str, str]:
     slots = manifest.arena.slots
     written = ((port.tensor, slots[port.slot].in_place) for port in segment.outputs if port.slot is not None)
     return {tensor: slots[record.slot].tensor for tensor, record in written if record is not None}
+
+
+def check_caches(manifest: Manifest, segment: SegmentRecord, adapter: Adapter, folder: Path) -> None:
+    """Raises BundleError where the runtime that is here is not known to extend a cache in place that the manifest has there."""
+    pasts = {state.past for state in manifest.states}
+    over = {result: source for result, source in _over(manifest, segment).items() if source in pasts}
+    if not over:
+        return
+    executed = adapter.executed(folder / segment.file) if isinstance(adapter, TellsExecution) else None
+    for result, source in over.items():
+        if executed is None or not extends_cache(executed, source, result):
+            what = f"segment {segment.index} ({segment.device}): the runtime here is not known to extend the cache {source!r} in place"
+            raise BundleError(what, where=str(folder), help="compile the model again with the runtime that is here")
 
 
 def unproved(adapter: Adapter, model: Path, over: Mapping[str, str]) -> tuple[str, ...]:

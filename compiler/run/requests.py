@@ -32,11 +32,12 @@ def run_requests(
     emulate: bool = False,
     recompile: bool = False,
     trust: Iterable[str | os.PathLike[str]] = (),
+    entry: str = "",
 ) -> RunResult:
     """`requests` requests, the i-th on the i-th inputs, round and round. With `pipeline` they run twice, after a warm-up of every
     generation. Raises BundleError where overlapping changes a bit of an output, and as `Bundle.load` (`trust`: its keys) and
     `Session.run_many` do."""
-    bundle = Bundle.load(path, trust=trust)
+    bundle = Bundle.load(path, trust=trust).entry(entry)
     session = bundle.session(emulate=emulate, recompile=recompile)
     each = [inputs[k % len(inputs)] for k in range(requests)]
     if pipeline:
@@ -108,9 +109,10 @@ def run_bundle(
     emulate: bool = False,
     recompile: bool = False,
     trust: Iterable[str | os.PathLike[str]] = (),
+    entry: str = "",
 ) -> RunResult:
     """Loads a bundle once and runs it `repeat` times. Raises as `Bundle.load` (`trust`: its keys) and `Bundle.run` do."""
-    bundle = Bundle.load(path, trust=trust)
+    bundle = Bundle.load(path, trust=trust).entry(entry)
     session = bundle.session(emulate=emulate, recompile=recompile)
     seconds: list[float] = []
     runs: list[Outputs] = []

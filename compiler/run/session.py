@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -21,9 +22,10 @@ from .check_inputs import check_inputs
 from .choose_adapters import choose_adapters, find_blob
 from .generation import Generation, made_by_steps, ports_of, slots_at, step_words
 from .give_back import give_back
-from .in_place import Apart, results_over_inputs, unproved
+from .in_place import Apart, check_caches, results_over_inputs, unproved
 from .outputs import About, Outputs, Spans
 from .resident import measure_resident
+from .shared_addresses import shared_addresses
 from .turn import Turn
 
 Observe = Callable[[str, str, Any], None]
@@ -55,13 +57,15 @@ class Session:
         recompile: bool = False,
         shared: bool = False,
         arena_fd: int | None = None,
+        memory: ArenaMemory | None = None,
     ) -> None:
+        """memory: that of another session of the same bundle, which runs at other times."""
         self.manifest, self._folder, self._poison = manifest, folder, poison
         self._notes: list[str] = []
         self._adapters, self.absent = choose_adapters(manifest, emulate, recompile)
         self._files, self._scratch = files_for(self, folder, manifest), folder_of(self) if recompile else None
         self.emulated = tuple(f"{index} ({manifest.segments[index].device})" for index in self.absent)
-        self._memory = [ArenaMemory(manifest.arena.total, manifest.arena.align, shared=shared, fd=arena_fd)]
+        self._memory = [memory or ArenaMemory(manifest.arena.total, manifest.arena.align, shared=shared, fd=arena_fd)]
         self.base, self.arena_fd = self._memory[0].base, self._memory[0].fd
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
         self._slots = slots_at(manifest.arena, self.base)
@@ -81,7 +85,7 @@ class Session:
         self.native = tuple(f"{r.index} ({r.device}): {a.name} on {s.device}" for r, a, s in each if a.name != "ort")
         self.narrow = tuple(f"{r.index} ({r.device}): {a.narrow} on {s.device}" for r, a, s in each if a.narrow)
         self.copied = tuple(f"{r.index} ({r.device})" for r, _, s in each if s.copies)
-        self.zero_copy = self._shared_addresses()
+        self.zero_copy = shared_addresses(self.manifest, self._slots, self._folder)
         self._about = About(self.emulated, self.copied, self.narrow)
         self._beats = Line(f"running the bundle for {self.manifest.target.name}", step_words(self.manifest), self._size)
 
@@ -90,21 +94,6 @@ class Session:
         record = self.manifest.segments[index]
         total = sum(packed_bytes(self._slots[p.slot]) for p in (*record.inputs, *record.outputs) if p.slot is not None)
         return (0, total) if self._segments[index].copies else (total, 0)
-
-    def _shared_addresses(self) -> int:
-        """How many zero-copy handoffs there are; raises BundleError where the two sides are bound to different addresses."""
-        at: dict[tuple[str, str], int | None] = {}
-        for record in self.manifest.segments:
-            for port in (*record.inputs, *record.outputs):
-                if port.slot is not None:
-                    at[port.tensor, record.device] = self._slots[port.slot].address
-        found = [handoff for handoff in self.manifest.handoffs if handoff.mode == "zero_copy"]
-        for handoff in found:
-            here, there = at.get((handoff.tensor, handoff.producer)), at.get((handoff.tensor, handoff.consumer))
-            if here is not None and there is not None and here != there:
-                sides = f"{handoff.producer} and {handoff.consumer}"
-                raise BundleError(f"the zero-copy handoff of {handoff.tensor} has two addresses, of {sides}", where=str(self._folder))
-        return len(found)
 
     def run(self, inputs: Mapping[str, Any], observe: Observe | None = None, *, time_limit: float | None = None) -> Outputs:
         """One request. Raises UserError for inputs that are not the model's, BundleError where a runtime fails or writes elsewhere.
@@ -188,6 +177,16 @@ class Session:
             segments = [self._again(k, slots) for k in range(len(self._segments))]
             self.generations.append(Generation(manifest, base, slots, segments, str(self._folder)))
 
+    def beside(self, memory: ArenaMemory) -> Session:
+        """The same segments, bound to another arena; weights are shared where the runtime can be bound again."""
+        made = copy(self)
+        made._memory, made.base, made.arena_fd = [memory], memory.base, memory.fd
+        made._slots = slots_at(self.manifest.arena, memory.base)
+        segments = [self._again(k, made._slots) for k in range(len(self._segments))]
+        made.generations = [Generation(self.manifest, memory.base, made._slots, segments, str(self._folder))]
+        made._named, made._turn, made._beats = {}, Turn(), self.line()
+        return made
+
     def abandon(self) -> None:
         """A thread that could not be stopped still runs a segment: from now on every use is a BundleError."""
         self.generations.clear()
@@ -265,6 +264,7 @@ class Session:
             loaded = adapter.load(self._files / segment.file, blob, inputs, outputs)
             give_back()
             self._notes += loaded.remarks if isinstance(loaded, Remarking) else ()
+            check_caches(self.manifest, segment, adapter, self._folder)
             over = results_over_inputs(self.manifest, segment)
             if not over or not (unknown := unproved(adapter, self._files / segment.file, over)):
                 return loaded

@@ -63,7 +63,7 @@ def verify(
     either raises. A difference raises nothing: `verified` is False, and `reason` says why.
     """
     check_asked(expect, inputs)
-    _same_model(source, bundle)
+    check_same_model(source, bundle)
     given = samples_of(inputs)
     tell = progress or (lambda message: None)
     sizes = {**(shapes or {}), **_bound(bundle)}
@@ -73,7 +73,8 @@ def verify(
         return _Comparison(source, bundle, opened, sizes, given, stages, tell).report(emulate, expect)
 
 
-def _same_model(source: Source, bundle: Verifiable) -> None:
+def check_same_model(source: Source, bundle: Verifiable) -> None:
+    """Raises VerifyError where the bundle was not made from this model."""
     found, precision = model_sha256(source), bundle.manifest.precision
     if precision is not None and found == precision.source_sha256:
         message = "the bundle was compiled from a quantised form of this model, so it is verified against that"

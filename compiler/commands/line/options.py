@@ -42,6 +42,10 @@ def bucket_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--bucket", metavar="NAME[=SIZE]", help=text, shell_complete=complete_buckets)(command)
 
 
+def entry_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--entry", default="", metavar="NAME", help="Which entry, of a bundle that has several.")(command)
+
+
 def inputs_option(command: Callable[..., Any]) -> Callable[..., Any]:
     text = "An .npz file with one array per input, or a folder of them, compared before generated ones. Repeatable."
     return click.option("--inputs", multiple=True, type=FILE, help=text)(command)

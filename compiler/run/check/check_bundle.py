@@ -1,8 +1,9 @@
 """Whether a bundle can be trusted before anything of it runs, as far as it says so itself. A bundle is hostile input: it may come from
 anywhere. What hashes and these checks cannot know is said in docs/trust.md.
 
-In this order: files against their hashes (check_files), the plan of memory (check_arena, check_memories), the flow of values
-(check_schedule), the segments against all of it (check_segments). Each check costs little more than reading what it checks.
+In this order: files against their hashes (check_files), entries and caches against each other (check_entries), then entry by entry the plan
+of memory (check_arena, check_memories), the flow of values (check_schedule), the segments against all of it (check_segments). Each check
+costs little more than reading what it checks.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ....targets.dtypes import BITS, WITHOUT_BITS
+from ...bundle.entries import views
 from ...bundle.manifest import Manifest
 from ...bundle.plan_records import HandoffRecord, SegmentRecord
 from ...devices.find_adapter import adapter_for
 from ...devices.ort_settings import OPTIMISERS
 from ...errors import BundleError
 from .check_arena import check_arena
+from .check_entries import check_entries
 from .check_files import check_files
 from .check_in_place import wrong_in_place
 from .check_memories import check_memories
@@ -27,8 +30,10 @@ from .check_segments import check_segments
 def check_bundle(folder: Path, manifest: Manifest) -> None:
     """Raises BundleError naming the first field or file at fault."""
     check_files(folder, manifest)
-    check_plan(manifest, str(folder))
-    check_segments(folder, manifest)
+    check_entries(manifest, str(folder))
+    for view in views(manifest):
+        check_plan(view, str(folder))
+        check_segments(folder, view)
 
 
 def check_plan(manifest: Manifest, where: str) -> None:

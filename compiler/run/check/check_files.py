@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from ...bundle.blob_source import source_digest
+from ...bundle.entries import views
 from ...bundle.files import files_of, inside, sha256_of
 from ...bundle.manifest import Manifest
 from ...bundle.plan_records import SegmentRecord
@@ -24,7 +25,7 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         else:  # what it unpacks to is looked at then: it may be much larger
             _check_file(folder, packed.file, f"files[{name!r}].packed", packed.size, packed.sha256)
     compiled: set[str] = set()
-    for segment in manifest.segments:
+    for segment in (segment for view in views(manifest) for segment in view.segments):
         if segment.file not in manifest.files:
             raise BundleError(f"segments[{segment.index}] names {segment.file}, which is not among files", where=str(folder))
         compiled.update(_check_blob(folder, segment, manifest))

@@ -1,0 +1,22 @@
+"""The record of a tensor that stays in the arena from run to run."""
+
+from __future__ import annotations
+
+from .record import Count, Positive, Record
+
+
+class StateRecord(Record, frozen=True, kw_only=True):
+    """A cache that every run reads as one input and leaves, with its new rows, as one output."""
+
+    past: str
+    """The input."""
+    present: str
+    """The output."""
+    axis: Count
+    """Along which rows are added."""
+    length: Positive
+    """Rows that it holds at most."""
+    bytes: Positive
+    """That it takes in the arena."""
+    copied: Count
+    """Bytes that a run copies besides the new rows: 0 where input and output are one place in the arena."""

@@ -1,0 +1,93 @@
+"""The options of `autoglmc compile` that make a bundle of several entries, and of a decoder one that keeps its caches."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...errors import UsageError
+from .complete import complete_buckets
+
+if TYPE_CHECKING:
+    from ....targets.model import Target
+    from ...driver.entries import Asked
+
+BUCKET = (
+    "Sizes that the target's `shapes` block names: decode, or prefill=64 where it names several. --shape wins. Repeatable: a bundle with "
+    "an entry for each. With --state a number is tokens at once, and decode is 1. NAME:seq=32 names sizes here."
+)
+STATE = (
+    "Inputs that are caches, and the outputs that take their place: 'past.*=present.*'. They stay in the bundle's memory from run to run, "
+    "and a run is a step. Repeatable."
+)
+LENGTH = "Tokens that the caches of --state hold at most."
+STEP = "decode"
+"""The entry that takes one token, where nothing else is said."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+def entry_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds them to a command, as keyword arguments buckets, states and max_length."""
+    options = (
+        click.option("--bucket", "buckets", metavar="NAME[=SIZE]", multiple=True, help=BUCKET, shell_complete=complete_buckets),
+        click.option("--state", "states", metavar="INPUT=OUTPUT", multiple=True, help=STATE),
+        click.option("--max-length", type=click.IntRange(2, 1 << 24), metavar="TOKENS", help=LENGTH),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def asked_entries(words: Sequence[str], machine: Target, stateful: bool) -> dict[str, Asked]:
+    """The entries that the words of --bucket name, in their order. Raises UsageError."""
+    from ...driver.entries import Asked
+
+    if not words:
+        raise UsageError("--state needs the steps that are to be taken", help="--bucket prefill=128 --bucket decode")
+    often = Counter(_name(word) for word in words)
+    found: dict[str, Asked] = {}
+    for word in words:
+        name, sizes = _name(word), _sizes(word, machine, stateful)
+        tokens = _tokens(word, sizes) if stateful else None
+        label = name if often[name] == 1 else f"{name}-{tokens if stateful else '-'.join(map(str, sizes.values()))}"
+        if not NAME.fullmatch(label):
+            raise UsageError(f"--bucket {word}: '{label}' is no name of an entry", help="letters, digits, - and _, at most 40")
+        if label in found:
+            raise UsageError(f"--bucket {word}: this entry is there already")
+        found[label] = Asked(shapes={} if stateful else sizes, tokens=tokens)
+    return found
+
+
+def _name(word: str) -> str:
+    return re.split("[:=]", word, maxsplit=1)[0]
+
+
+def _sizes(word: str, machine: Target, stateful: bool) -> dict[str, Any]:
+    """By dim; of a decoder, "" for tokens where no dim is named."""
+    from ...hw.buckets import bucket_shapes
+    from ...load.bind_shapes import parse_shapes
+
+    name, colon, rest = word.partition(":")
+    if colon:
+        return dict(parse_shapes([rest]))
+    name, equals, size = word.partition("=")
+    if any(bucket.name == name for bucket in machine.shapes):
+        return dict(bucket_shapes(machine, word))
+    if stateful and (size.isdecimal() if equals else name == STEP):
+        return {"": int(size) if equals else 1}
+    if stateful:
+        help = f"write --bucket {name}=128: tokens that a run takes"
+        raise UsageError(f"--bucket {word} does not say how many tokens it takes", help=help)
+    help = f"write --bucket {name}:seq=128, or `shapes {{ {name}: seq 128; }}` into the target"
+    raise UsageError(f"the target '{machine.name}' has no shape bucket '{name}'", where=f"--bucket {word}", help=help)
+
+
+def _tokens(word: str, sizes: dict[str, Any]) -> int:
+    numbers = [size for size in sizes.values() if isinstance(size, int)]
+    if len(numbers) != 1 or len(sizes) != 1 or not numbers[0]:
+        raise UsageError(f"--bucket {word}: a step of a decoder has one size, its tokens, at least one")
+    return numbers[0]

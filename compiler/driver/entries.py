@@ -1,0 +1,155 @@
+"""One bundle of several entries: the model compiled for each of several sizes, with caches that stay where it is a decoder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from ...targets.model import Target
+from ..bundle.manifest import Manifest
+from ..bundle.manifest_json import claims_bundle
+from ..bundle.publish import stage
+from ..emit.emit import check_output
+from ..emit.join_entries import Part, join_entries
+from ..emit.package import write_manifest
+from ..errors import UsageError, VerifyError
+from ..hw.load_target import load_target
+from ..load.bind_shapes import Shapes
+from ..load.source import Model, Source, beside, source_of
+from ..load.weights import model_sha256
+from ..run.bundle import Bundle
+from ..state.fixed_models import FixedModels, fixed_models
+from ..state.request import StateRequest
+from ..verify.report import VerifyReport
+from ..verify.verify_decoder import verify_decoder
+from .compile_model import compile_model
+from .entries_result import EntriesResult
+from .job import Clock, Progress
+from .result import CompileResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An entry that is to be made."""
+
+    shapes: Shapes
+    """Of its dims."""
+    tokens: int | None = None
+    """That a run takes, of a decoder."""
+
+
+def compile_entries(
+    model: Model,
+    target: str | PathLike[str] | Target,
+    entries: Mapping[str, Asked],
+    *,
+    state: StateRequest | None = None,
+    shapes: Shapes | None = None,
+    output: str | PathLike[str] | None = None,
+    verify: bool = True,
+    emulate: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> EntriesResult:
+    """state: which inputs are caches, and how long they are; each entry is then a step of so many tokens. shapes: sizes that all entries
+    share. The others are those of `compile_model`, which this raises the errors of, too; then no bundle is written."""
+    if not entries:
+        raise UsageError("no entry is asked for", help="--bucket decode, or --bucket prefill=128 --bucket decode")
+    source, machine = source_of(model), target if isinstance(target, Target) else load_target(target)
+    out = Path(output) if output is not None else beside(source, machine.name)
+    check_output(out)
+    clock, tell = Clock(progress or (lambda message: None)), progress or (lambda message: None)
+    fixed = None if state is None else fixed_models(source, state, _tokens(entries), shapes or {}, clock.stage)
+    common: dict[str, Any] = {"emulate": emulate, "progress": progress, **options}
+    with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
+        results: dict[str, CompileResult] = {}
+        for name, asked in entries.items():
+            tell(f"entry {name}")
+            own: dict[str, Any] = {"shapes": {**(shapes or {}), **asked.shapes}, "verify": verify}
+            if fixed is not None:
+                own = {"verify": False, "states": fixed.states}
+            given = source if fixed is None else fixed.steps[name].model
+            results[name] = compile_model(given, machine, output=Path(scratch) / name, **common, **own)
+        return _published(source, out, entries, results, fixed, verify=verify, emulate=emulate, clock=clock, tell=tell)
+
+
+def _tokens(entries: Mapping[str, Asked]) -> dict[str, int]:
+    missing = next((name for name, asked in entries.items() if asked.tokens is None), None)
+    if missing is not None:
+        raise UsageError(f"the entry '{missing}' does not say how many tokens it takes", help=f"--bucket {missing}=16")
+    return {name: asked.tokens or 1 for name, asked in entries.items()}
+
+
+def _published(
+    source: Source,
+    out: Path,
+    entries: Mapping[str, Asked],
+    results: Mapping[str, CompileResult],
+    fixed: FixedModels | None,
+    *,
+    verify: bool,
+    emulate: bool,
+    clock: Clock,
+    tell: Callable[[str], None],
+) -> EntriesResult:
+    with stage(out, claims_bundle) as staged:
+        with clock.stage("join entries"):
+            joined = join_entries(_parts(entries, results, fixed), fixed.states if fixed else (), fixed.axis if fixed else 0, staged.folder)
+            model = structs.replace(joined.model, sha256=model_sha256(source))
+            manifest = write_manifest(staged.folder, structs.replace(joined, model=model))
+        reports: Mapping[str, VerifyReport | str] = {name: result.verification for name, result in results.items()}
+        if fixed is not None and verify:
+            with clock.stage("verify steps"):
+                reports = _judged(source, staged.folder, emulate, tell)
+            manifest = write_manifest(staged.folder, _with_verdicts(manifest, reports))
+        staged.publish()
+    return EntriesResult(folder=out, manifest=manifest, results=results, verification=reports, seconds=clock.seconds)
+
+
+def _parts(entries: Mapping[str, Asked], results: Mapping[str, CompileResult], fixed: FixedModels | None) -> list[Part]:
+    parts = []
+    for name, result in results.items():
+        step = None if fixed is None else fixed.steps[name]
+        sizes = {dim: size for dim, size in entries[name].shapes.items() if isinstance(size, int)}
+        if fixed is not None and step is not None:
+            sizes = {fixed.inputs.tokens: step.tokens}
+        facts: dict[str, Any] = {"shapes": sizes, "tokens": step and step.tokens, "token_axes": {} if step is None else step.token_axes}
+        parts.append(Part(name=name, folder=result.folder, manifest=result.manifest, **facts))
+    return parts
+
+
+def _judged(source: Source, folder: Path, emulate: bool, tell: Callable[[str], None]) -> Mapping[str, VerifyReport]:
+    bundle = Bundle.load(folder)
+    reports = verify_decoder(source, bundle.manifest, bundle.decoder(emulate=True), emulate=emulate, tell=tell)
+    wrong = next((report.differences for report in reports.values() if report.differences), ())
+    if wrong:
+        raise VerifyError(
+            f"the bundle differs from the model: {'; '.join(wrong)}",
+            where=str(source),
+            help="please report this, with the model if you can",
+        )
+    return reports
+
+
+def _with_verdicts(manifest: Manifest, reports: Mapping[str, VerifyReport | str]) -> Manifest:
+    """With what came of comparing each entry."""
+    entries = []
+    for k, entry in enumerate(manifest.entries):
+        report = reports[entry.name]
+        if isinstance(report, str):
+            entries.append(entry)
+            continue
+        measured = structs.replace(manifest.errors if entry.plan is None else entry.plan.errors, measured=report.records())
+        if entry.plan is None:
+            assert k == 0, "the first entry's plan is the manifest's own"
+            manifest = structs.replace(manifest, verification=report.verification(), errors=measured)
+            entries.append(entry)
+        else:
+            entries.append(structs.replace(entry, plan=structs.replace(entry.plan, verification=report.verification(), errors=measured)))
+    return structs.replace(manifest, entries=tuple(entries))

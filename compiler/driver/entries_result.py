@@ -1,0 +1,86 @@
+"""What compiling several entries returns, and its summary as plain data for screens and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msgspec import to_builtins
+
+from ..bundle.entries import views
+from ..bundle.manifest import SEGMENTS, Manifest
+from ..bundle.manifest_json import to_json
+from ..bundle.weights import WEIGHTS
+from ..run.bundle import Bundle
+from ..verify.report import VerifyReport
+from ..verify.verdicts import elsewhere
+from .result import CompileResult, summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntriesResult:
+    """What compiling several entries decided, beside the bundle that it wrote."""
+
+    folder: Path
+    manifest: Manifest
+    results: Mapping[str, CompileResult]
+    """Of each entry, as it was compiled alone."""
+    verification: Mapping[str, VerifyReport | str]
+    seconds: Mapping[str, float]
+
+    @property
+    def verified(self) -> bool:
+        """Whether every entry is."""
+        return all(not isinstance(one, str) and one.verified for one in self.verification.values())
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle, loaded."""
+        return Bundle.load(self.folder)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `compile --json` prints: `entries` has what a compilation of each alone would say."""
+        return summary_of(self)
+
+
+def summary_of(result: EntriesResult) -> dict[str, Any]:
+    """Bytes of the whole, and for each entry what a compilation of it alone says, with the verdict on it in the bundle."""
+    manifest, plans = result.manifest, views(result.manifest)
+    reasons = {name: list(plan.verification.reasons) for name, plan in zip(result.results, plans, strict=True)}
+    sizes = {name: record.size for name, record in manifest.files.items()}
+    weights = sizes[f"{SEGMENTS}/{WEIGHTS}"]
+    models = sum(sizes[segment.file] for plan in plans for segment in plan.segments)
+    whole = {
+        "weights": weights,
+        "segments": models,
+        "compiled": sum(sizes.values()) - weights - models,
+        "manifest": len(to_json(manifest).encode()),
+    }
+    return {
+        "bundle": str(result.folder),
+        "target": manifest.target.name,
+        "verified": result.verified,
+        "reasons": list(dict.fromkeys(reason for each in reasons.values() for reason in each)),
+        "elsewhere": list(dict.fromkeys(line for plan in plans for line in elsewhere(plan.verification.segments))),
+        "entries": {name: _entry(result, name) for name in result.results},
+        "states": to_builtins(manifest.states),
+        "arena": {"bytes": max(plan.arena.total for plan in plans), "states": _kept(result)},
+        "package": {"bytes": sum(whole.values()), **whole},
+        "notes": list(dict.fromkeys(note for one in result.results.values() for note in one.notes)),
+        "seconds": dict(result.seconds),
+    }
+
+
+def _kept(result: EntriesResult) -> int:
+    """Bytes of the arena that caches take."""
+    return sum(state.bytes * (2 if state.copied else 1) for state in result.manifest.states)
+
+
+def _entry(result: EntriesResult, name: str) -> dict[str, Any]:
+    record = next(entry for entry in result.manifest.entries if entry.name == name)
+    report = result.verification[name]
+    verdict = {"skipped": report} if isinstance(report, str) else report.as_json()
+    facts = summary(result.results[name])
+    return {**facts, "tokens": record.tokens, "shapes": dict(record.shapes), "verification": verdict}

@@ -1,0 +1,103 @@
+"""Bundles of one model, each for other sizes, joined to one: an entry each, weights once by content, one memory for all arenas."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from msgspec import structs
+
+from ..bundle.blob_source import source_digest
+from ..bundle.entries import plan_of
+from ..bundle.files import files_of, sha256_of
+from ..bundle.manifest import SEGMENTS, EntryRecord, FileRecord, Manifest
+from ..bundle.plan_records import SegmentRecord
+from ..bundle.state_record import StateRecord
+from ..bundle.weights import WEIGHTS, WeightsFile, externalised
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A bundle that becomes an entry."""
+
+    name: str
+    folder: Path
+    manifest: Manifest
+    shapes: Mapping[str, int]
+    tokens: int | None = None
+    token_axes: Mapping[str, int]
+
+
+def join_entries(parts: Sequence[Part], states: Sequence[tuple[str, str]], axis: int, folder: Path) -> Manifest:
+    """Writes the files of all parts into the empty `folder`; returns the manifest of the whole, which is not written. states: inputs that
+    stay from run to run, with their outputs; axis: along which they grow."""
+    files: dict[str, FileRecord] = {}
+    (folder / SEGMENTS).mkdir()
+    with (folder / SEGMENTS / WEIGHTS).open("wb") as stream:
+        weights = WeightsFile(stream)
+        renamed = [_write_segments(part, weights, folder, files) for part in parts]
+    files[f"{SEGMENTS}/{WEIGHTS}"] = FileRecord(sha256=weights.sha256, size=weights.size, compiled_from=None)
+    for part, segments in zip(parts, renamed, strict=True):
+        for old, new in zip(part.manifest.segments, segments, strict=True):
+            _copy_blob(part, old, new, folder, files)
+    joined = [structs.replace(part.manifest, segments=segments) for part, segments in zip(parts, renamed, strict=True)]
+    entries = tuple(_entry(part, made, first=k == 0) for k, (part, made) in enumerate(zip(parts, joined, strict=True)))
+    return structs.replace(joined[0], files=files, entries=entries, states=states_of(joined, states, axis))
+
+
+def _entry(part: Part, made: Manifest, *, first: bool) -> EntryRecord:
+    return EntryRecord(
+        name=part.name,
+        shapes=dict(part.shapes),
+        tokens=part.tokens,
+        token_axes=dict(part.token_axes),
+        plan=None if first else plan_of(made),
+    )
+
+
+def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], axis: int) -> tuple[StateRecord, ...]:
+    """Of the entries together: in place where it is so in each of them."""
+    found = []
+    for past, present in states:
+        each = [{slot.tensor: slot for slot in manifest.arena.slots if slot.tensor in (past, present)} for manifest in manifests]
+        slot = each[0][past]
+        assert all(one[past].offset == slot.offset for one in each), "caches lie at the same places in every arena (plan/states.py)"
+        copied = 0 if all(one[present].offset == slot.offset for one in each) else slot.bytes
+        found.append(StateRecord(past=past, present=present, axis=axis, length=slot.shape[axis], bytes=slot.bytes, copied=copied))
+    return tuple(found)
+
+
+def _write_segments(part: Part, weights: WeightsFile, folder: Path, files: dict[str, FileRecord]) -> tuple[SegmentRecord, ...]:
+    import onnx
+
+    made = []
+    for segment in part.manifest.segments:
+        name = _named(part, segment.file)
+        model = externalised(onnx.load_model(part.folder / segment.file), weights)
+        data = model.SerializeToString(deterministic=True)
+        (folder / name).write_bytes(data)
+        files[name] = FileRecord(sha256=hashlib.sha256(data).hexdigest(), size=len(data), compiled_from=None)
+        blob = None if segment.blob is None else _named(part, segment.blob)
+        made.append(structs.replace(segment, file=name, blob=blob))
+    return tuple(made)
+
+
+def _copy_blob(part: Part, old: SegmentRecord, new: SegmentRecord, folder: Path, files: dict[str, FileRecord]) -> None:
+    if old.blob is None or new.blob is None:
+        return
+    source, place = part.folder / old.blob, folder / new.blob
+    if source.is_dir():
+        shutil.copytree(source, place)
+    else:
+        shutil.copyfile(source, place)
+    for name in files_of(folder, new.blob):
+        path = folder / name
+        files[name] = FileRecord(sha256=sha256_of(path), size=path.stat().st_size, compiled_from=source_digest(new, files))
+
+
+def _named(part: Part, file: str) -> str:
+    path = PurePosixPath(file)
+    return str(path.with_name(f"{part.name}-{path.name}"))

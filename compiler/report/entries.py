@@ -1,0 +1,77 @@
+"""The screen of `autoglmc compile` for a bundle of several entries: what --json prints, laid out for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.text import Text
+
+from ..quantities import count, size, time
+from .compiled import print_compiled
+from .layout import console, print_table, say
+from .printable import printable
+from .verified import print_judged, print_verdict
+
+Facts = Mapping[str, Any]
+
+
+def print_entries(facts: Facts, verbose: bool = False) -> None:
+    """facts: a compilation of several entries as plain data. verbose: everything about each of them first."""
+    screen, entries = console(), facts["entries"]
+    for name, one in entries.items() if verbose else ():
+        say(screen, "entry", [name])
+        print_compiled(one, verbose=True)
+    print_judged(screen, facts)
+    what = Text(printable(facts["bundle"]), style="bold").append(
+        f" for {facts['target']}: {count(len(entries), 'entry')}", style="not bold"
+    )
+    say(screen, "bundle", [what])
+    rows = [(name, _sizes(one), *_numbers(one)) for name, one in entries.items()]
+    print_table(screen, ("entry", "sizes"), ("operators", "segments", "time", "arena"), rows)
+    arena, package = facts["arena"], facts["package"]
+    say(
+        screen,
+        "arena",
+        [f"{size(arena['bytes'])} for all entries" + (f", {size(arena['states'])} of it caches" if facts["states"] else "")],
+    )
+    if facts["states"]:
+        say(screen, "caches", list(_caches(facts["states"])))
+    parts = " + ".join(f"{package[part]:,} {part}" for part in ("weights", "segments", "compiled", "manifest") if package[part])
+    say(screen, "package", [f"{size(package['bytes'])} = {parts} = {package['bytes']:,} B"])
+    if facts["notes"]:
+        say(screen, "note", facts["notes"])
+    _print_verdicts(screen, entries, bool(facts["states"]), verbose)
+
+
+def _sizes(one: Facts) -> str:
+    if one["tokens"] is not None:
+        return count(one["tokens"], "token")
+    return ", ".join(f"{dim} {extent}" for dim, extent in one["shapes"].items())
+
+
+def _numbers(one: Facts) -> tuple[str, ...]:
+    devices = one["devices"]
+    operators, segments = (str(sum(device[key] for device in devices)) for key in ("operators", "segments"))
+    return operators, segments, time(one["latency"]["predicted"]), size(one["arena"]["bytes"])
+
+
+def _caches(states: list[Facts]) -> Iterator[str]:
+    total, copied = sum(state["bytes"] for state in states), sum(state["copied"] for state in states)
+    yield f"{count(len(states), 'tensor')} of {states[0]['length']} rows, {size(total)}, in place from run to run"
+    if copied:
+        yield f"{size(copied)} of them are copied after every run: a device does not extend them in place"
+
+
+def _print_verdicts(screen: Any, entries: Facts, together: bool, verbose: bool) -> None:
+    """Steps of a decoder were compared together; other entries each for itself."""
+    for name, one in entries.items():
+        verification = one["verification"]
+        if "skipped" in verification:
+            say(screen, "verify", [f"NOT verified: {verification['skipped']}"], style="yellow")
+        else:
+            if not together:
+                say(screen, "entry", [name])
+            print_verdict(screen, verification, verbose)
+        if together:
+            return

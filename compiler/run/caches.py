@@ -1,0 +1,54 @@
+"""The caches of a decoder in one arena: where their rows lie, which of them are filled, and copies of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..bundle.manifest import Manifest
+from ..devices.adapter import Port
+from ..devices.views import view_at
+from ..errors import BundleError
+
+
+class Caches:
+    """Of all entries of a bundle: `slots` are those of any of them, which have the caches at the same places."""
+
+    def __init__(self, manifest: Manifest, slots: Sequence[Port]) -> None:
+        at = {slot.tensor: slots[k] for k, slot in enumerate(manifest.arena.slots)}
+        self._pasts = [view_at(at[state.past]) for state in manifest.states]
+        self._presents = [view_at(at[state.present]) for state in manifest.states]
+        self._axes = [state.axis for state in manifest.states]
+        self._moved = [k for k, state in enumerate(manifest.states) if state.copied]
+        self.addresses = tuple((at[state.past].address or 0, at[state.present].address or 0) for state in manifest.states)
+        """Of each, where it comes in and where it goes out."""
+        for state in manifest.states:
+            if not state.copied and at[state.past].address != at[state.present].address:
+                raise BundleError(f"the cache {state.past!r} comes in and goes out at two addresses, and the manifest has it at one")
+
+    def settle(self) -> None:
+        """After a run: caches that went out at another place than they come in are brought back."""
+        for k in self._moved:
+            self._pasts[k][...] = self._presents[k]
+
+    def copy_to(self, other: Caches, rows: int) -> None:
+        """The filled rows."""
+        for mine, theirs, axis in zip(self._pasts, other._pasts, self._axes, strict=True):
+            cut = _rows(axis, slice(0, rows))
+            theirs[cut] = mine[cut]
+
+    def poison(self, rows: int) -> None:
+        """All rows but the first `rows` become NaN."""
+        for view, axis in zip(self._pasts, self._axes, strict=True):
+            part = view[_rows(axis, slice(rows, None))]
+            part.view(f"u{part.dtype.itemsize}")[...] = (1 << 8 * part.dtype.itemsize) - 1
+
+    def filled(self, rows: int) -> dict[str, Any]:
+        """Copies of the filled rows, by number."""
+        return {
+            str(k): view[_rows(axis, slice(0, rows))].copy() for k, (view, axis) in enumerate(zip(self._pasts, self._axes, strict=True))
+        }
+
+
+def _rows(axis: int, rows: slice) -> tuple[slice, ...]:
+    return (slice(None),) * axis + (rows,)

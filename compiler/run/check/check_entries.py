@@ -1,0 +1,105 @@
+"""Whether the entries of a bundle belong together: names, plans, and caches that lie at one place in all of them, apart from the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from ...bundle.entries import views
+from ...bundle.manifest import EntryRecord, Manifest
+from ...bundle.plan_records import SlotRecord
+from ...bundle.state_record import StateRecord
+from ...errors import BundleError
+
+CACHE_LENGTH = "cache_length"
+"""The input that says how many rows of the caches are filled."""
+
+
+def check_entries(manifest: Manifest, where: str) -> None:
+    """Raises BundleError naming the entry or state that contradicts the others."""
+    for problem in (*_wrong_names(manifest), *_wrong_states(manifest)):
+        raise BundleError(problem, where=where)
+
+
+def _wrong_names(manifest: Manifest) -> Iterator[str]:
+    names = [entry.name for entry in manifest.entries]
+    if len(set(names)) < len(names):
+        yield "entries: two have one name"
+    for k, entry in enumerate(manifest.entries):
+        if (entry.plan is None) != (k == 0):
+            yield f"entries[{k}].plan is {'missing' if k else 'given'}: the first entry, and no other, has the plan of the manifest"
+            return
+    if manifest.states and not manifest.entries:
+        yield "states: a bundle without entries has none"
+
+
+def _wrong_states(manifest: Manifest) -> Iterator[str]:
+    if len({name for state in manifest.states for name in (state.past, state.present)}) < 2 * len(manifest.states):
+        yield "states: a tensor is in two of them"
+        return
+    found = views(manifest)
+    for k, (entry, view) in enumerate(zip(manifest.entries, found, strict=True) if manifest.states else ()):
+        yield from _wrong_tokens(entry, view, f"entries[{k}]")
+        for number, state in enumerate(manifest.states):
+            yield from _wrong_state(manifest, state, (found[0], view), f"states[{number}], in the entry {entry.name!r}")
+        yield from _shared_bytes(view, f"entries[{k}]")
+
+
+def _wrong_tokens(entry: EntryRecord, view: Manifest, at: str) -> Iterator[str]:
+    shapes = {value.name: value.shape for value in (*view.model.inputs, *view.model.outputs)}
+    if entry.tokens is None:
+        yield f"{at}.tokens is missing: the bundle has states"
+    for name, axis in entry.token_axes.items():
+        shape = shapes.get(name)
+        if shape is None or axis >= len(shape) or shape[axis] != entry.tokens:
+            yield f"{at}.token_axes: {name!r} has no axis {axis} of {entry.tokens} tokens"
+    if not any(value.name in entry.token_axes for value in view.model.inputs):
+        yield f"{at}.token_axes names no input"
+    length = next((value for value in view.model.inputs if value.name == CACHE_LENGTH), None)
+    if length is None or (length.dtype, length.shape) != ("int64", (1,)):
+        yield f"{at} has no input {CACHE_LENGTH!r}, int64[1]"
+
+
+def _wrong_state(manifest: Manifest, state: StateRecord, both: tuple[Manifest, Manifest], at: str) -> Iterator[str]:
+    first, view = (_slots_of(one, state) for one in both)
+    if first is None or view is None:
+        yield f"{at}: {state.past!r} is no input with a slot, or {state.present!r} no output with one"
+        return
+    past, present = view
+    if (
+        (past.dtype, past.shape) != (present.dtype, present.shape)
+        or state.axis >= len(past.shape)
+        or past.shape[state.axis] != state.length
+    ):
+        both_shapes = f"{past.dtype}{list(past.shape)} goes out as {present.dtype}{list(present.shape)}"
+        yield f"{at}: {both_shapes}, with {state.length} rows along axis {state.axis}"
+    elif past.packed_on_cpu or present.packed_on_cpu:
+        yield f"{at}: its rows are padded or converted"
+    elif (past.offset, past.bytes) != (first[0].offset, first[0].bytes) or past.bytes != state.bytes:
+        yield f"{at}: it lies at {past.offset}, and at {first[0].offset} in the entry {manifest.entries[0].name!r}"
+    elif not state.copied and past.offset != present.offset:
+        yield f"{at}: it comes in at {past.offset} and goes out at {present.offset}, and nothing says that it is copied"
+
+
+def _slots_of(view: Manifest, state: StateRecord) -> tuple[SlotRecord, SlotRecord] | None:
+    slots = view.arena.slots
+    past = next((value.slot for value in view.model.inputs if value.name == state.past), None)
+    present = next((value.slot for value in view.model.outputs if value.name == state.present), None)
+    if past is None or present is None or max(past, present) >= len(slots):
+        return None
+    return slots[past], slots[present]
+
+
+def _shared_bytes(view: Manifest, at: str) -> Iterator[str]:
+    """A slot that has bytes of a cache at any time: caches stay from run to run."""
+    own = {name for state in view.states for name in (state.past, state.present)}
+    kept = sorted((slot.offset, slot.offset + slot.bytes, slot.tensor) for slot in view.arena.slots if slot.tensor in own)
+    for slot in view.arena.slots:
+        for begin, end, name in kept if slot.tensor not in own else ():
+            if slot.offset < end and begin < slot.offset + slot.bytes:
+                yield f"{at}: {slot.tensor!r} has bytes of the cache {name!r}"
+                return
+    partner = {state.present: state.past for state in view.states}
+    for (_, end, one), (begin, _, other) in pairwise(kept):
+        if begin < end and other not in (partner.get(one), one) and one != partner.get(other):
+            yield f"{at}: the caches {one!r} and {other!r} share bytes"

@@ -1,0 +1,231 @@
+"""A session of a bundle with entries and caches: tokens go in, outputs come out, and the caches stay where they are.
+
+>>> decoder = autoglmc.Bundle.load("decoder.x86_cpu").decoder()
+>>> logits = decoder.step("prefill", {"input_ids": prompt})["logits"]     # any number of tokens, in as many runs as it takes
+>>> logits = decoder.step("decode", {"input_ids": token})["logits"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from ..bundle.entries import entry_view
+from ..bundle.manifest import EntryRecord, Manifest
+from ..bundle.plan_records import ValueRecord
+from ..devices.views import numpy_dtype
+from ..errors import UsageError, did_you_mean
+from ..quantities import count
+from .arena_memory import ArenaMemory
+from .caches import Caches
+from .generation import of_caller
+from .session import Session
+from .turn import Turn
+
+CACHE_LENGTH = "cache_length"
+"""The input that says how many rows of the caches are filled."""
+
+
+class Decoder:
+    """Every entry of a bundle loaded, all in one arena. `length` tokens are in the caches.
+
+    Calls from several threads wait for each other."""
+
+    def __init__(self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False) -> None:
+        """Raises UsageError for a bundle without caches, and what loading its segments raises."""
+        if not manifest.states:
+            raise UsageError(
+                "the bundle keeps no caches: it has nothing to step through", where=str(folder), help="use session().run(inputs)"
+            )
+        self.manifest, self.length, self._turn = manifest, 0, Turn()
+        self.entries = {entry.name: entry for entry in manifest.entries}
+        plans = {name: entry_view(manifest, name) for name in self.entries}
+        self._size = max(plan.arena.total for plan in plans.values()), max(plan.arena.align for plan in plans.values())
+        memory = ArenaMemory(*self._size)
+        options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "memory": memory}
+        self.sessions = {name: Session(folder, plan, **options) for name, plan in plans.items()}
+        self._caches = self._caches_by_entry()
+        self._most = min(state.length for state in manifest.states)
+        self._wanted = {name: {value.name: value for value in self._taken(name)} for name in self.entries}
+        self._pads = all(value.name in entry.token_axes for entry in self.entries.values() for value in self._given(entry.name))
+        """Whether runs may be filled up: not where an output is of the last token alone."""
+
+    @property
+    def room(self) -> int:
+        """Tokens that still fit."""
+        return self._most - self.length
+
+    def step(self, entry: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Outputs for the tokens given, any number of them, which are then in the caches.
+
+        More tokens than a run of the entry takes are several runs; the last one is filled up, and what that computes is dropped. Where
+        fewer places are left than a run writes, entries of fewer tokens do the rest.
+
+        Raises UsageError for an unknown entry, for inputs that do not fit, and where the caches cannot hold the tokens: then nothing was
+        run, and the session can be used on, after `truncate` or `reset`."""
+        with self._turn:
+            if self._fits(entry, inputs):
+                return self._run(entry, inputs)
+            arrays, tokens = self._checked(entry, inputs)
+            self._check_room(tokens)
+            parts = [self._part(name, arrays, begin, end) for name, begin, end in self._runs(entry, tokens)]
+            return self._joined(self.entries[entry], parts)
+
+    def reset(self) -> None:
+        """The caches are empty."""
+        self.truncate(0)
+
+    def truncate(self, length: int) -> None:
+        """The caches hold the first `length` tokens, as if the others had never been there. Raises UsageError for more than there are."""
+        with self._turn:
+            if not 0 <= length <= self.length:
+                raise UsageError(f"the caches hold {count(self.length, 'token')}: they cannot be cut to {length}")
+            self.length = length
+
+    def fork(self) -> Decoder:
+        """Another session that goes on from here with caches of its own; weights are shared where the runtimes allow it."""
+        with self._turn:
+            made = copy(self)
+            memory = ArenaMemory(*self._size)
+            made.sessions, made._turn = {name: one.beside(memory) for name, one in self.sessions.items()}, Turn()
+            made._caches = made._caches_by_entry()
+            self._own.copy_to(made._own, self.length)
+            return made
+
+    def poison(self) -> None:
+        """Fills every place of the caches that holds no token with NaN: whoever reads one, shows."""
+        with self._turn:
+            self._own.poison(self.length)
+
+    def filled(self) -> dict[str, Any]:
+        """What the caches hold, by the name of the output."""
+        with self._turn:
+            found = self._own.filled(self.length)
+            return {state.present: found[str(k)] for k, state in enumerate(self.manifest.states)}
+
+    def addresses(self) -> dict[str, tuple[int, ...]]:
+        """Of every cache, by its input, the addresses at which entries read and write it; one where they extend it in place."""
+        found: dict[str, tuple[int, ...]] = {}
+        for caches in self._caches.values():
+            for state, both in zip(self.manifest.states, caches.addresses, strict=True):
+                found[state.past] = tuple(dict.fromkeys((*found.get(state.past, ()), *both)))
+        return found
+
+    @property
+    def _own(self) -> Caches:
+        return next(iter(self._caches.values()))
+
+    def _caches_by_entry(self) -> dict[str, Caches]:
+        return {name: Caches(session.manifest, session.generations[0].slots) for name, session in self.sessions.items()}
+
+    def _checked(self, entry: str, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+        """The inputs as arrays, and how many tokens they are."""
+        import numpy
+
+        record = self.entries.get(entry)
+        if record is None:
+            raise UsageError(
+                f"the bundle has no entry {entry!r}", help=did_you_mean(entry, self.entries) or f"it has {', '.join(self.entries)}"
+            )
+        wanted = self._wanted[entry]
+        if wanted.keys() != inputs.keys():
+            odd = next(iter(sorted(wanted.keys() ^ inputs.keys())))
+            raise UsageError(
+                f"{'missing input' if odd in wanted else 'the entry takes no input'} {odd!r}", help=f"it takes {', '.join(wanted)}"
+            )
+        arrays, lengths = {}, set()
+        for name, value in wanted.items():
+            axis, array = record.token_axes.get(name), numpy.asarray(inputs[name])
+            shape = list(value.shape or ())
+            if axis is not None and axis < array.ndim:
+                shape[axis] = array.shape[axis]
+                lengths.add(array.shape[axis])
+            if array.dtype != numpy_dtype(value.dtype) or list(array.shape) != shape:
+                asked = f"{numpy_dtype(value.dtype)}{['tokens' if k == axis else n for k, n in enumerate(value.shape or ())]}"
+                raise UsageError(f"input {name!r} is {array.dtype}{list(array.shape)}, the entry takes {asked}")
+            arrays[name] = array
+        if len(lengths) != 1 or 0 in lengths:
+            raise UsageError(
+                f"the inputs have {' and '.join(map(str, sorted(lengths)))} tokens", help="give each the same number, at least one"
+            )
+        return arrays, lengths.pop()
+
+    def _taken(self, entry: str) -> list[ValueRecord]:
+        return [value for value in of_caller(self.sessions[entry].manifest)[0] if value.name != CACHE_LENGTH]
+
+    def _given(self, entry: str) -> list[ValueRecord]:
+        return list(of_caller(self.sessions[entry].manifest)[1])
+
+    def _fits(self, entry: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether the inputs are just what one run takes, as those of nearly every step are."""
+        wanted = self._wanted.get(entry)
+        if wanted is None or len(inputs) != len(wanted) or (self.entries[entry].tokens or 1) > self.room:
+            return False
+        for name, value in wanted.items():
+            array = inputs.get(name)
+            if getattr(array, "shape", None) != value.shape or array.dtype != numpy_dtype(value.dtype):  # type: ignore[union-attr]
+                return False
+        return True
+
+    def _check_room(self, tokens: int) -> None:
+        if tokens > self.room:
+            what = f"{count(tokens, 'more token')} do not fit: the caches hold {self.length} of {self.length + self.room}"
+            raise UsageError(what, help="truncate or reset the session, or compile with a larger --max-length")
+
+    def _runs(self, entry: str, tokens: int) -> Iterator[tuple[str, int, int]]:
+        """(entry, first token, end) of each run; all are known before the first one is done."""
+        found, begin, room = [], 0, self.room
+        sizes = {name: record.tokens or 1 for name, record in self.entries.items()}
+        while begin < tokens:
+            most = room if self._pads else min(room, tokens - begin)
+            name = entry if sizes[entry] <= most else max((n for n in sizes if sizes[n] <= most), key=lambda n: sizes[n], default="")
+            if not name:
+                what = f"the last {count(room, 'place')} of the caches can only be filled by an entry of so few tokens, and there is none"
+                raise UsageError(what, help="compile with --bucket decode=1 too, or a larger --max-length")
+            end = min(begin + sizes[name], tokens)
+            found.append((name, begin, end))
+            room, begin = room - (end - begin), end
+        yield from found
+
+    def _run(self, entry: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """One run on as many tokens as it takes."""
+        import numpy
+
+        outputs = self.sessions[entry].run({**inputs, CACHE_LENGTH: numpy.array([self.length], numpy.int64)})
+        self._caches[entry].settle()
+        self.length += self.entries[entry].tokens or 1
+        return outputs
+
+    def _part(self, entry: str, arrays: Mapping[str, Any], begin: int, end: int) -> dict[str, Any]:
+        """One run on some of the tokens: its outputs without what it was filled up with."""
+        record, before = self.entries[entry], self.length
+        axes, size = record.token_axes, record.tokens or 1
+        outputs = self._run(entry, {name: _part(array, axes.get(name), begin, end, size) for name, array in arrays.items()})
+        self.length = before + end - begin
+        return {name: _first(value, axes.get(name), end - begin) for name, value in outputs.items()}
+
+    def _joined(self, record: EntryRecord, parts: list[dict[str, Any]]) -> dict[str, Any]:
+        import numpy
+
+        if len(parts) == 1:
+            return parts[0]
+        axes = record.token_axes
+        return {
+            name: numpy.concatenate([part[name] for part in parts], axis=axes[name]) if name in axes else value
+            for name, value in parts[-1].items()
+        }
+
+
+def _part(array: Any, axis: int | None, begin: int, end: int, size: int) -> Any:
+    """Tokens of the array from `begin` to `end`, filled up to `size` with the last of them."""
+    import numpy
+
+    if axis is None:
+        return array
+    return numpy.take(array, [min(k, end - 1) for k in range(begin, begin + size)], axis=axis)
+
+
+def _first(array: Any, axis: int | None, tokens: int) -> Any:
+    return array if axis is None else array[(slice(None),) * axis + (slice(0, tokens),)]

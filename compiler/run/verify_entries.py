@@ -1,0 +1,70 @@
+"""A bundle held against its model, whatever entries it has: as one report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from ..errors import UsageError
+from ..inputs.samples import Given
+from ..load.source import Source
+from ..verify.report import VerifyReport
+from ..verify.verifiable import Verifiable
+from ..verify.verify import check_same_model, verify
+from ..verify.verify_decoder import Sessions, verify_decoder
+
+
+class WithEntries(Verifiable, Protocol):
+    """A bundle that may have several entries (bundle.py)."""
+
+    def entry(self, name: str) -> Verifiable: ...
+
+    def decoder(self, *, emulate: bool = False) -> Sessions: ...
+
+
+def verify_entries(
+    source: Source,
+    bundle: WithEntries,
+    *,
+    emulate: bool,
+    inputs: Given | None,
+    expect: Mapping[str, Any] | None,
+    progress: Callable[[str], None] | None,
+) -> VerifyReport:
+    """Entries one by one, each with tensors named after it; those of a decoder together. Raises as `verify`, and UsageError for inputs or
+    outputs that are given for several entries at once."""
+    entries = [entry.name for entry in bundle.manifest.entries]
+    if not entries:
+        return verify(source, bundle, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
+    if inputs is not None or expect is not None:
+        what = f"the bundle has the entries {', '.join(entries)}: inputs fit one of them at most"
+        raise UsageError(what, help="compare on generated inputs, or Bundle.entry(name).verify(…)")
+    tell = progress or (lambda message: None)
+    if not bundle.manifest.states:
+        return _joined(entries, [verify(source, bundle.entry(name), emulate=emulate, progress=progress) for name in entries], named=True)
+    check_same_model(source, bundle)
+    reports = verify_decoder(source, bundle.manifest, bundle.decoder(emulate=True), emulate=emulate, tell=tell)
+    return _joined(entries, list(reports.values()), named=False)
+
+
+def _joined(entries: Sequence[str], reports: Sequence[VerifyReport], *, named: bool) -> VerifyReport:
+    """named: tensors are those of one entry each; else all reports are about the same ones."""
+    first, reasons = reports[0], list(dict.fromkeys(reason for report in reports for reason in report.reasons))
+    if named:
+        outputs = tuple(replace(d, name=f"{name}: {d.name}") for name, report in zip(entries, reports, strict=True) for d in report.outputs)
+        grounds = "; ".join(f"{name}: {report.reason}" for name, report in zip(entries, reports, strict=True))
+    else:
+        outputs, grounds = first.outputs, first.reason
+    return replace(
+        first,
+        verified=all(report.verified for report in reports),
+        reasons=tuple(reasons),
+        reason="; ".join(reasons) or grounds,
+        outputs=outputs,
+        boundaries=(),
+        segments=tuple(verdict for report in reports for verdict in report.segments),
+        emulated=tuple(dict.fromkeys(name for report in reports for name in report.emulated)),
+        exercised=min(report.exercised for report in reports),
+        not_exercised=tuple(dict.fromkeys(one for report in reports for one in report.not_exercised)),
+    )

@@ -1,0 +1,116 @@
+"""A decoder's steps as models with caches of fixed length: one for each number of tokens that a step may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...passes import stages
+from ...passes.graph.graph import Graph
+from ...passes.library import OFFER
+from ...passes.rule.apply import apply
+from ...passes.state.cached_attention import ROWS_AXIS
+from ...passes.state.errors import NotFixable
+from ...passes.state.fixed_length import fix_length
+from ...passes.state.places import Cache, Sizes, Unrolled
+from ..errors import ModelError, UsageError
+from ..load.bind_shapes import Shapes
+from ..load.load_model import load_model
+from ..load.read_model import read_model
+from ..load.source import MemoryModel, Source
+from ..load.weights import check_weights, load_external
+from ..pipeline.run_passes import Stage
+from ..pipeline.whole_model import graph_model
+from .pairs import caches_of
+from .request import StateRequest
+from .step_inputs import StepInputs, bound, step_inputs
+
+if TYPE_CHECKING:
+    import onnx
+
+HELP = "compile its steps one by one with --shape, or export the model with a plain cache: Concat(past, new), attention, causal mask"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedModel:
+    """One step of a decoder."""
+
+    model: MemoryModel
+    tokens: int
+    token_axes: Mapping[str, int]
+    """By input and output, the axis that tokens are along."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedModels:
+    """All steps of one decoder."""
+
+    steps: Mapping[str, FixedModel]
+    """By entry."""
+    inputs: StepInputs
+    length: int
+    axis: int = ROWS_AXIS
+    """Of the caches, that their rows are along."""
+
+    @property
+    def states(self) -> tuple[tuple[str, str], ...]:
+        return tuple((cache.past, cache.present) for cache in self.inputs.caches)
+
+
+def fixed_models(source: Source, request: StateRequest, tokens: Mapping[str, int], shapes: Shapes, stage: Stage) -> FixedModels:
+    """tokens: of a run, by entry. shapes: sizes of dims that are neither batch nor tokens.
+
+    Raises UsageError for a request that the model does not fit, ModelError where it cannot be written with caches of fixed length."""
+    where = str(source)
+    for name, number in tokens.items():
+        if not 0 < number < request.length:
+            raise UsageError(f"the entry '{name}' takes {number} tokens at once, and the caches hold {request.length}", where=where)
+    with stage("find caches"):
+        model, _ = read_model(source)
+        if check_weights(model, source):
+            load_external(model, source)
+        inputs = step_inputs(model, caches_of(model, request, where), shapes, where)
+    with stage("fix caches"):
+        unroller = _Unroller(model, inputs, request.length, where)
+        steps = {name: unroller.step(name, number) for name, number in tokens.items()}
+    return FixedModels(steps=steps, inputs=inputs, length=request.length)
+
+
+class _Unroller:
+    """Loads the model for one length of the past after the other."""
+
+    def __init__(self, model: onnx.ModelProto, inputs: StepInputs, length: int, where: str) -> None:
+        self._model, self._inputs, self._length, self._where = model, inputs, length, where
+        self._first = self._graph(0, length)
+
+    def step(self, name: str, tokens: int) -> FixedModel:
+        sizes = Sizes(tokens=tokens, length=self._length)
+        last, before = (self._graph(past, tokens) for past in (sizes.past, sizes.past - 1))
+        axes = {**self._inputs.axes, **self._output_axes(last)}
+        caches: tuple[Cache, ...] = self._inputs.caches
+        try:
+            graph = fix_length(Unrolled(last=last, before=before, first=self._first), caches, sizes)
+        except NotFixable as problem:
+            raise ModelError(f"{problem.message}: no cache of fixed length", where=f"{self._where}, {problem.where}", help=HELP) from None
+        return FixedModel(model=MemoryModel(graph_model(graph), f"{self._where} ({name})"), tokens=tokens, token_axes=axes)
+
+    def _graph(self, past: int, tokens: int) -> Graph:
+        """Recovered and simplified, attention and rotations included."""
+        model, shapes = bound(self._model, self._inputs, past, tokens)
+        graph = Graph(load_model(MemoryModel(model, self._where), shapes).proto)
+        stages.recover(graph)
+        stages.simplify(graph)
+        apply(graph, OFFER)
+        stages.simplify(graph)
+        return graph
+
+    def _output_axes(self, graph: Graph) -> dict[str, int]:
+        """The first axis of each output that is longer where more tokens go in."""
+        presents, found = {cache.present for cache in self._inputs.caches}, {}
+        for name in graph.outputs:
+            few, many = graph.tensor(name).shape or (), self._first.tensor(name).shape or ()
+            axis = next((k for k, (a, b) in enumerate(zip(few, many, strict=False)) if a != b), None)
+            if name not in presents and axis is not None:
+                found[name] = axis
+        return found

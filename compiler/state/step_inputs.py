@@ -1,0 +1,101 @@
+"""Inputs of a decoder besides its caches: tokens, and what follows from how many tokens there are (masks of ones, positions)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...passes.state.cached_attention import ROWS_AXIS
+from ...passes.state.places import Cache
+from ..errors import ModelError, UsageError
+from ..inputs.followed import followed_value, follows
+from ..load.bind_shapes import Shapes, real_inputs
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepInputs:
+    """What the inputs of a decoder are, and the sizes of their dims."""
+
+    caches: tuple[Cache, ...]
+    batch: str
+    """The dim that is 1; "" where the model has it fixed."""
+    tokens: str
+    """The dim that tokens are along."""
+    past: str
+    """The dim that the rows of the caches are along; "" where it has no name."""
+    given: Mapping[str, int | tuple[int, ...]]
+    """Sizes that the user gave."""
+    followed: tuple[str, ...]
+    """Inputs that follow from how many tokens there are, which a session makes."""
+    axes: Mapping[str, int]
+    """By input of tokens, the axis that they are along."""
+
+
+def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shapes, where: str) -> StepInputs:
+    """Raises UsageError where the dim of the tokens cannot be told, or the batch is not 1; ModelError for caches of unknown heads."""
+    values = {value.name: value for value in real_inputs(model.graph)}
+    kept = {cache.past for cache in caches}
+    others = [value for name, value in values.items() if name not in kept]
+    followed = tuple(value.name for value in others if follows(value))
+    first = _dims(values[caches[0].past])
+    for cache in caches:
+        _check_cache(values[cache.past], where)
+    batch, past = first[0].dim_param, first[ROWS_AXIS].dim_param
+    if shapes.get(batch, 1) != 1 or (not batch and first[0].dim_value not in (0, 1)):
+        raise UsageError("a session has one sequence: the batch must be 1", where=where, help=f"leave out --shape {batch or 'batch'}")
+    named = [dim.dim_param for value in others if value.name not in followed for dim in _dims(value) if dim.dim_param]
+    free = [name for name in dict.fromkeys(named) if name not in {batch, past, *shapes}]
+    if len(free) != 1:
+        said = (
+            f"more than one dim may be that of the tokens: {', '.join(free)}"
+            if free
+            else "no input has a dim that may be that of the tokens"
+        )
+        raise UsageError(
+            said, where=where, help="give the others a size with --shape" if free else "export the model with a dynamic sequence"
+        )
+    axes = {
+        value.name: axis
+        for value in others
+        if value.name not in followed
+        for axis, dim in enumerate(_dims(value))
+        if dim.dim_param == free[0]
+    }
+    given = {name: size for name, size in shapes.items() if name != batch}
+    return StepInputs(caches=caches, batch=batch, tokens=free[0], past=past, given=given, followed=followed, axes=axes)
+
+
+def _check_cache(value: onnx.ValueInfoProto, where: str) -> None:
+    dims = _dims(value)
+    if len(dims) != 4 or not all(dims[k].dim_value for k in (1, 3)):
+        said = [dim.dim_param or dim.dim_value or "?" for dim in dims]
+        what = f"the cache '{value.name}' is {said}: only [batch, heads, rows, width] with heads and width known is supported"
+        raise ModelError(what, where=where, help="leave it out of --state, or export the model so")
+
+
+def bound(model: onnx.ModelProto, inputs: StepInputs, past: int, tokens: int) -> tuple[onnx.ModelProto, Shapes]:
+    """A copy of the model, in which what follows from the number of tokens is a constant, and sizes for its dims."""
+    from onnx import numpy_helper
+
+    copy = type(model)()
+    copy.CopyFrom(model)
+    sizes = {inputs.tokens: tokens, inputs.batch: 1}
+    for name in inputs.followed:
+        value = next(value for value in copy.graph.input if value.name == name)
+        copy.graph.initializer.append(numpy_helper.from_array(followed_value(value, sizes, past, tokens), name))
+        copy.graph.input.remove(value)
+    shapes: dict[str, int | tuple[int, ...]] = {**inputs.given, inputs.tokens: tokens}
+    if inputs.batch:
+        shapes[inputs.batch] = 1
+    for cache in inputs.caches:
+        dims = _dims(next(value for value in copy.graph.input if value.name == cache.past))
+        shapes[cache.past] = (1, dims[1].dim_value, past, dims[3].dim_value)
+    return copy, shapes
+
+
+def _dims(value: onnx.ValueInfoProto) -> Sequence[onnx.TensorShapeProto.Dimension]:
+    return list(value.type.tensor_type.shape.dim)

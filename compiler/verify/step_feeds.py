@@ -1,0 +1,73 @@
+"""Inputs for comparing a decoder step by step: random tokens, and what goes with them for the untouched model, whose past is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..inputs.followed import followed_value, follows
+from ..load.bind_shapes import real_inputs
+
+if TYPE_CHECKING:
+    import onnx
+
+    from ..bundle.manifest import Manifest
+
+FEWEST = 2
+"""Whole numbers that any table has, for an input that is looked up in none."""
+
+
+class StepFeeds:
+    """Of one model and its bundle."""
+
+    def __init__(self, model: onnx.ModelProto, manifest: Manifest) -> None:
+        self._model = model
+        self._axes = manifest.entries[0].token_axes
+        self._pasts = {state.past: state.axis for state in manifest.states}
+        self._tables = _tables(model)
+
+    def __call__(self, seed: int, tokens: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Inputs that a session takes, and all that the model takes, for so many tokens."""
+        import numpy as np
+        from onnx import helper
+
+        draw = np.random.default_rng(seed)
+        given: dict[str, Any] = {}
+        whole: dict[str, Any] = {}
+        for value in real_inputs(self._model.graph):
+            dims, name = list(value.type.tensor_type.shape.dim), value.name
+            dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+            shape = [dim.dim_value or 1 for dim in dims]
+            if name in self._pasts:
+                shape[self._pasts[name]] = 0
+                whole[name] = np.zeros(shape, dtype)
+            elif name in self._axes:
+                shape[self._axes[name]] = tokens
+                whole[name] = given[name] = self._drawn(draw, name, shape, dtype)
+            elif follows(value):
+                whole[name] = followed_value(value, self._sizes(tokens), 0, tokens)
+            else:
+                whole[name] = given[name] = np.ones(shape, dtype)
+        return given, whole
+
+    def _drawn(self, draw: Any, name: str, shape: list[int], dtype: Any) -> Any:
+        if dtype.kind == "f":
+            return draw.standard_normal(shape).astype(dtype)
+        return draw.integers(0, self._tables.get(name, FEWEST), shape).astype(dtype)
+
+    def _sizes(self, tokens: int) -> dict[str, int]:
+        """Of named dims: that of the tokens, and all others that token inputs have, which are 1."""
+        found: dict[str, int] = {}
+        for value in real_inputs(self._model.graph):
+            if value.name in self._axes:
+                for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+                    if dim.dim_param:
+                        found[dim.dim_param] = tokens if axis == self._axes[value.name] else 1
+        return found
+
+
+def _tables(model: onnx.ModelProto) -> dict[str, int]:
+    """Rows of the table in which an input is looked up."""
+    rows = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
+    looked = [node for node in model.graph.node if node.op_type == "Gather" and node.input[0] in rows]
+    return {node.input[1]: rows[node.input[0]] for node in looked}

@@ -1,0 +1,132 @@
+"""A decoder's bundle, step by step, against the untouched model on all tokens at once: with an empty past, so that no cache of the model's
+own takes part. Places of the caches that hold no token are NaN before every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .compare import TensorDifference
+from .expectation import Expectation
+from .judge import judge
+from .terms import EXACT, NARROW, Sample, Terms
+from .trial import NOISE, Untouched, own_where_equal
+
+AGAIN = 8.0
+"""Times what is allowed up to which a difference may be rounding that was measured too small."""
+
+
+class Steps(Protocol):
+    """A decoder with its caches (run/decoder.py)."""
+
+    length: int
+
+    def step(self, entry: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+    def filled(self) -> Mapping[str, Any]: ...
+
+    def poison(self) -> None: ...
+
+    def reset(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """Steps from an empty cache on: which entry takes how many tokens."""
+
+    label: str
+    steps: tuple[tuple[str, int], ...]
+
+    @property
+    def tokens(self) -> int:
+        return sum(number for _, number in self.steps)
+
+
+def scripts(sizes: Mapping[str, int], length: int) -> tuple[Script, ...]:
+    """Every entry from an empty cache and behind the others, with runs that are full and, where it takes several tokens, one that is not.
+    sizes: tokens of a run by entry; length: tokens that the caches hold."""
+    found = []
+    order = sorted(sizes, key=lambda name: -sizes[name])
+    for first in order:
+        steps = [(name, number) for name in (first, *(other for other in order if other != first)) for number in _numbers(sizes[name])]
+        kept, left = [], length
+        for name, number in steps:
+            if sizes[name] <= left:
+                kept.append((name, number))
+                left -= number
+        found.append(Script(label=f"{' + '.join(str(n) for _, n in kept)} tokens", steps=tuple(kept)))
+    return tuple(found)
+
+
+def _numbers(size: int) -> tuple[int, ...]:
+    return (size, size // 2 + 1) if size > 1 else (1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped:
+    """What was seen."""
+
+    outputs: tuple[TensorDifference, ...]
+    labels: tuple[str, ...]
+    terms: Terms
+
+
+def compare_steps(
+    untouched: Untouched,
+    decoder: Steps,
+    plans: Sequence[Script],
+    inputs: Callable[[int, int], tuple[Mapping[str, Any], Mapping[str, Any]]],
+    axes: Mapping[str, int],
+    *,
+    narrow: bool,
+    tell: Callable[[str], None],
+) -> Stepped:
+    """inputs: of a seed and a number of tokens, those that a session takes, and all that the model takes. axes: by input and output, the
+    axis of tokens. narrow: whether a device computes in fp16."""
+    seen: list[tuple[str, Mapping[str, Any], dict[str, Any]]] = []
+    for seed, plan in enumerate(plans):
+        tell(f"comparing {plan.label}")
+        given, whole = inputs(seed, plan.tokens)
+        seen.append((plan.label, whole, _stepped(decoder, plan, given, axes)))
+    terms = NARROW if narrow else EXACT
+    outputs: tuple[TensorDifference, ...] = ()
+    for noise in NOISE[1:]:
+        samples: dict[str, list[Sample]] = {}
+        for label, whole, got in seen:
+            expectation = Expectation.of(label, untouched.answer(whole), untouched.roundings(whole, half=narrow, noise=noise))
+            for name in got:
+                samples.setdefault(name, []).append(expectation.sample(name, got[name]))
+        terms = terms if noise == NOISE[1] else terms.at_last
+        outputs = tuple(_judged(name, samples[name], terms, untouched) for name in samples)
+        if not any(d.fault for d in outputs) or max(d.excess for d in outputs) > AGAIN:
+            break
+    return Stepped(outputs=outputs, labels=tuple(plan.label for plan in plans), terms=terms)
+
+
+def _stepped(decoder: Steps, plan: Script, given: Mapping[str, Any], axes: Mapping[str, int]) -> dict[str, Any]:
+    """Outputs of all steps, joined along the tokens, and what the caches hold at the end."""
+    import numpy as np
+
+    decoder.reset()
+    parts: list[Mapping[str, Any]] = []
+    begin = 0
+    for entry, number in plan.steps:
+        decoder.poison()
+        cut = {
+            name: value if name not in axes else np.take(value, range(begin, begin + number), axes[name]) for name, value in given.items()
+        }
+        parts.append(decoder.step(entry, cut))
+        begin += number
+    found = {
+        name: np.concatenate([part[name] for part in parts], axes[name]) if name in axes else value for name, value in parts[-1].items()
+    }
+    return {**found, **decoder.filled()}
+
+
+def _judged(name: str, samples: Sequence[Sample], terms: Terms, untouched: Untouched) -> TensorDifference:
+    found = judge(name, samples, terms)
+    if not found.fault or untouched.faults:
+        return found
+    own = judge(name, [own_where_equal(sample) for sample in samples], terms)
+    return found if own.fault else own

@@ -1,0 +1,77 @@
+"""A decoder's bundle held against the untouched model: every entry, from an empty cache and behind the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from ..bundle.entries import views
+from ..load.source import Source
+from ..reference.recall import Recalling
+from ..reference.store import default_store
+from .grounds import grounds
+from .reference import read_graph
+from .report import VerifyReport, differences
+from .step_feeds import StepFeeds
+from .steps import Steps, compare_steps, scripts
+from .trial import Untouched
+from .verdicts import elsewhere, segment_verdicts
+
+if TYPE_CHECKING:
+    from ..bundle.manifest import Manifest
+    from .verifiable import Runnable
+
+
+class Sessions(Steps, Protocol):
+    """A decoder, and the session of each entry."""
+
+    @property
+    def sessions(self) -> Mapping[str, Runnable]: ...
+
+
+def verify_decoder(
+    source: Source, manifest: Manifest, decoder: Sessions, *, emulate: bool, tell: Callable[[str], None]
+) -> Mapping[str, VerifyReport]:
+    """A report for each entry: outputs and caches are compared for all of them together, segments are its own."""
+    tell("evaluating the untouched model")
+    with Recalling(source, default_store()) as oracle:
+        return _reports(source, manifest, decoder, Untouched(oracle, ()), emulate, tell)
+
+
+def _reports(
+    source: Source, manifest: Manifest, decoder: Sessions, untouched: Untouched, emulate: bool, tell: Callable[[str], None]
+) -> Mapping[str, VerifyReport]:
+    entries = {entry.name: entry for entry in manifest.entries}
+    sizes = {name: entry.tokens or 1 for name, entry in entries.items()}
+    length = min(state.length for state in manifest.states)
+    narrow = any(session.narrow for session in decoder.sessions.values())
+    plans = scripts(sizes, length)
+    axes = next(iter(entries.values())).token_axes
+    found = compare_steps(untouched, decoder, plans, StepFeeds(read_graph(source), manifest), axes, narrow=narrow, tell=tell)
+    decoder.reset()
+    wrong = differences(found.outputs, ())
+    rests = grounds(found.outputs, found.labels, found.terms, untouched.unchecked)
+    reports = {}
+    for view, (name, session) in zip(views(manifest), decoder.sessions.items(), strict=True):
+        segments = segment_verdicts(view, session)
+        away = () if emulate else elsewhere(segments)
+        reasons = (*wrong, *away)
+        reports[name] = VerifyReport(
+            verified=not reasons,
+            reason="; ".join(reasons or (rests,)),
+            reasons=reasons,
+            outputs=found.outputs,
+            boundaries=(),
+            constant=(),
+            unresponsive=(),
+            inputs=found.labels,
+            approximated=False,
+            limits=(),
+            emulated=session.emulated,
+            narrow=session.narrow,
+            native=session.native,
+            segments=segments,
+            runtime_faults=tuple(f"{path}: {said}" for path, said in untouched.faults.items()),
+            unchecked=tuple(f"{path}: {said}" if path else said for path, said in untouched.unchecked.items()),
+        )
+    return reports

@@ -1,0 +1,124 @@
+"""A step of a decoder, written with caches of fixed length.
+
+Constants that depend on the position become rows of a table, taken at the positions of the step; caches are written at their position by
+the attention that reads them. The new input CACHE_LENGTH says how many rows of the caches are filled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from ..graph.graph import Graph
+from ..graph.node import Node
+from ..rule.build import Builder
+from .cached_attention import attended, replace_attention, window_of
+from .errors import NotFixable
+from .places import Cache, Sizes, Unrolled
+from .varying import Varying, varying
+
+CACHE_LENGTH = "cache_length"
+"""int64 [1], an input: rows of the caches that are filled before the step."""
+MASK = 3
+"""The operand of Attention that is added to the scores."""
+TURNS = (1, 2)
+"""The operands of RotaryEmbedding that are cosines and sines."""
+
+
+def fix_length(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes) -> Graph:
+    """`graphs.last`, edited. Raises NotFixable where it cannot be written so."""
+    graph, found = graphs.last, varying(graphs, sizes)
+    readers = attended(graph, caches)
+    windows = {one.node.outputs[0]: window_of(graph, one.node, sizes) for one in readers}
+    counts = _counts(graph, sizes)
+    tables = _Tables(graph, counts["positions"])
+    masks = {(one.node.outputs[0], MASK) for one in readers}
+    _turn_by_position(graph, found, tables)
+    for one in found:
+        if (one.reader, one.operand) not in masks and not _turned(_maker(graph, one.reader), one):
+            rows = tables.rows(one, before=one.reader)  # puts another node into the place of the reader
+            graph.set_input(_maker(graph, one.reader), one.operand, rows)
+    for reader in readers:
+        replace_attention(graph, reader, counts, windows[reader.node.outputs[0]])
+    graph.sweep()
+    for name, length in ((cache.past, sizes.length) for cache in caches):
+        _give_length(graph, name, length)
+    return graph
+
+
+def _counts(graph: Graph, sizes: Sizes) -> dict[str, str]:
+    """Tensors that are there before all others: "positions" (int64 [1, tokens]), "last" and "total" (int32 [1])."""
+    if CACHE_LENGTH in graph.inputs or graph.producer(CACHE_LENGTH) is not None or CACHE_LENGTH in graph.constants:
+        raise NotFixable("the model has a tensor of this name already", CACHE_LENGTH)
+    value = helper.make_tensor_value_info(CACHE_LENGTH, onnx.TensorProto.INT64, [1])
+    graph.model.graph.input.append(value)
+    graph.inputs.append(CACHE_LENGTH)
+    graph.tensors.learn(value)
+    b = Builder(graph, "int64", CACHE_LENGTH)
+    positions = b.op("Add", CACHE_LENGTH, b.array(np.arange(sizes.tokens)[None]))
+    last, total = (b.cast(b.op("Add", CACHE_LENGTH, b.array(np.array([more]))), "int32") for more in (sizes.tokens - 1, sizes.tokens))
+    _insert(graph, graph.nodes[0].outputs[0], b)
+    return {"positions": positions, "last": last, "total": total}
+
+
+def _maker(graph: Graph, tensor: str) -> Node:
+    node = graph.producer(tensor)
+    assert node is not None, tensor
+    return node
+
+
+def _insert(graph: Graph, before: str, b: Builder) -> None:
+    """The builder's nodes in front of the node that writes the tensor `before`."""
+    node = _maker(graph, before)
+    graph.replace(node, [*b.nodes, node.copy()])
+
+
+class _Tables:
+    """Constants with a row for every position, and the rows of the step, each once."""
+
+    def __init__(self, graph: Graph, positions: str) -> None:
+        self.positions = positions
+        self._graph = graph
+        self._whole: dict[bytes, str] = {}
+        self._rows: dict[tuple[str, int], str] = {}
+
+    def whole(self, table: np.ndarray, hint: str) -> str:
+        key = hashlib.sha256(f"{table.dtype.str}{table.shape}".encode() + np.ascontiguousarray(table).tobytes()).digest()
+        if key not in self._whole:
+            self._whole[key] = self._graph.constant(table, f"{hint}_positions")
+        return self._whole[key]
+
+    def rows(self, one: Varying, before: str) -> str:
+        """Those of the step; where they are new, in front of the node that writes `before`."""
+        whole = self.whole(one.table, one.reader)
+        if (whole, one.axis) not in self._rows:
+            b = Builder(self._graph, "int64", one.reader)
+            flat = b.reshape(self.positions, (-1,))
+            self._rows[whole, one.axis] = b.op("Gather", whole, flat, axis=one.axis)
+            _insert(self._graph, before, b)
+        return self._rows[whole, one.axis]
+
+
+def _turned(node: Node, one: Varying) -> bool:
+    return node.kind == "RotaryEmbedding" and one.operand in TURNS and len(node.inputs) > 3
+
+
+def _turn_by_position(graph: Graph, found: Sequence[Varying], tables: _Tables) -> None:
+    """RotaryEmbedding takes whole tables of [positions, width], and positions."""
+    turning = {(one.reader, one.operand): one for one in found if one.operand in TURNS and one.table.ndim == 3 and one.axis == 1}
+    for reader, operand in turning:
+        node, pair = graph.producer(reader), [turning.get((reader, k)) for k in TURNS]
+        if operand == TURNS[0] and node is not None and node.kind == "RotaryEmbedding" and len(node.inputs) == 3 and None not in pair:
+            caches = [tables.whole(one.table[0], reader) for one in pair if one is not None]
+            graph.set_inputs(node, [node.inputs[0], *caches, tables.positions])
+
+
+def _give_length(graph: Graph, name: str, length: int) -> None:
+    for value in graph.model.graph.input:
+        if value.name == name:
+            value.type.tensor_type.shape.dim[2].dim_value = length
+            graph.tensors.learn(value)

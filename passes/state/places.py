@@ -1,0 +1,44 @@
+"""Sizes of a step: how many tokens were there before it, how many it adds, and how many fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..graph.graph import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A tensor that a step reads and gives back longer by its tokens."""
+
+    past: str
+    """Name of the graph input."""
+    present: str
+    """Name of the graph output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """In tokens."""
+
+    tokens: int
+    """That one step takes."""
+    length: int
+    """That the cache holds at most, those of the step included."""
+
+    @property
+    def past(self) -> int:
+        """Tokens in a cache that the step fills to the last place."""
+        return self.length - self.tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrolled:
+    """One model, loaded for three lengths of its past, recovered and simplified."""
+
+    last: Graph
+    """A step that fills the cache: `tokens` after `length - tokens`."""
+    before: Graph
+    """The same step one place earlier: what differs depends on the position."""
+    first: Graph
+    """All `length` tokens after nothing: what depends on the position, for every position."""

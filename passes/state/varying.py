@@ -1,0 +1,86 @@
+"""Which constants of a graph depend on the position of a step: those that differ one place earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..graph.node import Node
+from .errors import NotFixable
+from .places import Sizes, Unrolled
+
+SHAPING: Mapping[str, tuple[int, ...]] = {
+    "Reshape": (1,), "Expand": (1,), "ConstantOfShape": (0,), "Tile": (1,), "Slice": (2,), "Split": (1,), "Resize": (3,),
+    "CenterCropPad": (1,),
+}  # fmt: skip
+"""By operator, operands that are extents: with a cache of fixed length they are what they are when it is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Varying:
+    """An operand of a node that is another constant at another position."""
+
+    reader: str
+    """The first tensor that the node writes."""
+    operand: int
+    table: np.ndarray
+    """Its values for every position from 0 on, those of the step along `axis`."""
+    axis: int
+
+
+def varying(graphs: Unrolled, sizes: Sizes) -> tuple[Varying, ...]:
+    """In graph order. Raises NotFixable where the graph itself changes with the position, or a constant does so in a way that is no row of
+    a table."""
+    mine, theirs = graphs.last.nodes, graphs.before.nodes
+    if len(mine) != len(theirs):
+        raise NotFixable(f"the graph has {len(mine)} operators at one length of the past and {len(theirs)} at another", "the whole graph")
+    whole = {node.outputs[0]: node for node in graphs.first.nodes}
+    found: list[Varying] = []
+    for a, b in zip(mine, theirs, strict=True):
+        if (a.kind, a.outputs, len(a.inputs)) != (b.kind, b.outputs, len(b.inputs)):
+            raise NotFixable("the graph is another one at another length of the past", f"{a.kind} {a.name or a.outputs[0]}")
+        for k in range(len(a.inputs)):
+            one = _operand(graphs, sizes, (a, b, whole.get(a.outputs[0])), k)
+            if one is not None:
+                found.append(one)
+    return tuple(found)
+
+
+def _operand(graphs: Unrolled, sizes: Sizes, nodes: tuple[Node, Node, Node | None], k: int) -> Varying | None:
+    a, b, c = nodes
+    here, earlier = graphs.last.value(a.inputs[k]), graphs.before.value(b.inputs[k])
+    if here is None or earlier is None or (here.shape == earlier.shape and np.array_equal(here, earlier)):
+        return None
+    where = f"{a.kind} {a.name or a.outputs[0]}, operand {a.inputs[k]!r}"
+    if k in SHAPING.get(a.kind, ()):
+        if here.shape == earlier.shape and _counts_total(here, earlier, sizes):
+            return None
+        raise NotFixable("an extent depends on the position", where)
+    if c is None or c.kind != a.kind or len(c.inputs) != len(a.inputs) or (table := graphs.first.value(c.inputs[k])) is None:
+        raise NotFixable("a constant depends on the position, and is none where all positions are computed at once", where)
+    return _row_of(Varying(a.outputs[0], k, table, 0), here, earlier, sizes, where)
+
+
+def _counts_total(here: np.ndarray, earlier: np.ndarray, sizes: Sizes) -> bool:
+    """Whether every number that changes is the length of past and step together."""
+    changed = here != earlier
+    return bool(np.all(here[changed] == sizes.length) and np.all(earlier[changed] == sizes.length - 1))
+
+
+def _row_of(found: Varying, here: np.ndarray, earlier: np.ndarray, sizes: Sizes, where: str) -> Varying:
+    """The operand with the axis of its table that positions are along. It is seen at two positions that its rows are those of the table."""
+    table = found.table
+    axes = [
+        k for k, extent in enumerate(table.shape) if table.ndim == here.ndim and (extent, here.shape[k]) == (sizes.length, sizes.tokens)
+    ]
+    for axis in axes:
+        for value, past in ((here, sizes.past), (earlier, sizes.past - 1)):
+            rows = np.take(table, range(past, past + sizes.tokens), axis=axis)
+            cut = rows[tuple(slice(0, extent) for extent in value.shape)]  # one place earlier there is one column less
+            if cut.shape != value.shape or not np.array_equal(cut, value, equal_nan=value.dtype.kind == "f"):
+                break
+        else:
+            return Varying(found.reader, found.operand, table, axis)
+    raise NotFixable(f"a constant of shape {list(here.shape)} depends on the position, and is no row of a table of positions", where)

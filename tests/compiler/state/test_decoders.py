@@ -1,0 +1,162 @@
+"""Bundles of decoders: every token equals that of onnxruntime with a growing cache, whatever the steps were, and caches stay in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from growing_cache import GrowingCache
+from small_decoders import Decoder as Spec
+from small_decoders import decoder
+
+from autoglmc.compiler.driver.entries import Asked, compile_entries
+from autoglmc.compiler.driver.entries_result import EntriesResult
+from autoglmc.compiler.errors import UsageError
+from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.compiler.run.decoder import Decoder
+from autoglmc.compiler.state.request import StateRequest
+
+PAIRS = (("past.*", "present.*"),)
+SPECS = {
+    "grouped heads": Spec(),
+    "two layers, a head for each": Spec(layers=2, groups=4),
+    "sliding window": Spec(window=5),
+    "positions from outside": Spec(positions_input=True),
+    "a table of positions": Spec(learned=True),
+    "no mask from outside": Spec(mask_input=False),
+    "logits of the last token": Spec(last=True),
+}
+LENGTH = 64
+CLOSE = 1e-4
+"""Logits closer than this may change places: some hundred times what rounding does to them here."""
+
+
+def compiled(spec: Spec, folder: Path, length: int = LENGTH, prefill: int = 8) -> EntriesResult:
+    entries = {"prefill": Asked(shapes={}, tokens=prefill), "decode": Asked(shapes={}, tokens=1)}
+    return compile_entries(decoder(spec), "x86_cpu", entries, state=StateRequest(PAIRS, length), output=folder / "bundle")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return compiled(Spec(layers=2), tmp_path_factory.mktemp("decoder")).bundle
+
+
+def greedy(session: Decoder, prompt: Sequence[int], count: int) -> list[int]:
+    logits, found = session.step("prefill", {"input_ids": np.array([prompt], np.int64)})["logits"], []
+    for _ in range(count):
+        found.append(int(logits[0, -1].argmax()))
+        session.poison()
+        if len(found) < count:
+            logits = session.step("decode", {"input_ids": np.array([found[-1:]], np.int64)})["logits"]
+    return found
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_tokens_equal_those_of_a_growing_cache(spec: Spec, tmp_path: Path) -> None:
+    result = compiled(spec, tmp_path)
+    assert result.verified, result.verification
+    session, reference = result.bundle.decoder(), GrowingCache(decoder(spec))
+    for length in (1, 7, 8, 9, 20):
+        prompt = np.random.default_rng(length).integers(0, spec.vocabulary, length).tolist()
+        expected, closest = reference.greedy(prompt, 40)
+        session.reset()
+        session.poison()
+        assert greedy(session, prompt, 40) == expected or closest < CLOSE
+    assert all(len(addresses) == 1 for addresses in session.addresses().values())
+
+
+def test_tokens_do_not_depend_on_how_they_are_cut_into_steps(bundle: Bundle) -> None:
+    tokens = np.random.default_rng(0).integers(0, 32, 40)[None]
+    whole = bundle.decoder().step("prefill", {"input_ids": tokens})["logits"]
+    for seed in range(5):
+        draw, session, parts, begin = np.random.default_rng(seed), bundle.decoder(), [], 0
+        while begin < 40:
+            end = min(begin + int(draw.integers(1, 20)), 40)
+            session.poison()
+            parts.append(session.step(("prefill", "decode")[int(draw.integers(2))], {"input_ids": tokens[:, begin:end]})["logits"])
+            begin = end
+        assert np.allclose(np.concatenate(parts, axis=1), whole, atol=2e-5)
+
+
+def test_two_sessions_and_a_fork_do_not_mix(bundle: Bundle) -> None:
+    draw = np.random.default_rng(3)
+    sessions = [bundle.decoder(), bundle.decoder()]
+    prompts = [draw.integers(0, 32, (1, n)) for n in (11, 5)]
+    for session, prompt in zip(sessions, prompts, strict=True):
+        session.step("prefill", {"input_ids": prompt})
+    sessions.append(sessions[0].fork())
+    prompts.append(prompts[0])
+    for _ in range(6):
+        for k, session in enumerate(sessions):
+            token = draw.integers(0, 32, (1, 1))
+            prompts[k] = np.concatenate([prompts[k], token], axis=1)
+            session.poison()
+            got = session.step("decode", {"input_ids": token})["logits"][0, -1]
+            alone = bundle.decoder().step("prefill", {"input_ids": prompts[k]})["logits"][0, -1]
+            assert np.allclose(got, alone, atol=2e-5)
+    assert len({session.addresses()["past.0.k"] for session in sessions}) == 3
+
+
+def test_a_session_goes_on_after_truncate(bundle: Bundle) -> None:
+    session, tokens = bundle.decoder(), np.random.default_rng(5).integers(0, 32, (1, 30))
+    session.step("prefill", {"input_ids": tokens})
+    session.truncate(12)
+    session.poison()
+    other = np.random.default_rng(6).integers(0, 32, (1, 9))
+    got = session.step("prefill", {"input_ids": other})["logits"]
+    alone = bundle.decoder().step("prefill", {"input_ids": np.concatenate([tokens[:, :12], other], axis=1)})["logits"]
+    assert np.allclose(got, alone[:, 12:], atol=2e-5)
+    with pytest.raises(UsageError, match="the caches hold 21 tokens: they cannot be cut to 22"):
+        session.truncate(22)
+
+
+def test_more_tokens_than_fit_are_refused_and_change_nothing(bundle: Bundle) -> None:
+    session, tokens = bundle.decoder(), np.random.default_rng(8).integers(0, 32, (1, 64))
+    session.step("prefill", {"input_ids": tokens[:, :60]})
+    with pytest.raises(UsageError, match="5 more tokens do not fit: the caches hold 60 of 64"):
+        session.step("prefill", {"input_ids": tokens[:, :5]})
+    got = session.step("prefill", {"input_ids": tokens[:, 60:]})["logits"]  # 4 places, one token after the other
+    assert (session.length, session.room) == (64, 0)
+    assert np.allclose(got[0, -1], bundle.decoder().step("prefill", {"input_ids": tokens})["logits"][0, -1], atol=2e-5)
+    with pytest.raises(UsageError, match="1 more token do not fit"):
+        session.step("decode", {"input_ids": tokens[:, :1]})
+
+
+@pytest.mark.parametrize(
+    ("entry", "inputs", "said"),
+    [
+        ("decod", {}, "no entry 'decod'"),
+        ("decode", {}, "missing input 'input_ids'"),
+        ("decode", {"input_ids": np.ones((1, 1), np.int64), "x": np.ones(1)}, "takes no input 'x'"),
+        ("decode", {"input_ids": np.ones((1, 1), np.int32)}, r"int32\[1, 1\], the entry takes int64"),
+        ("decode", {"input_ids": np.ones((2, 1), np.int64)}, "the entry takes int64"),
+        ("decode", {"input_ids": np.ones((1, 0), np.int64)}, "0 tokens"),
+    ],
+)
+def test_wrong_inputs_of_a_step_are_named(bundle: Bundle, entry: str, inputs: dict[str, np.ndarray], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        bundle.decoder().step(entry, inputs)
+
+
+def test_weights_are_there_once_and_caches_apart(bundle: Bundle, tmp_path: Path) -> None:
+    manifest = bundle.manifest
+    assert [state.copied for state in manifest.states] == [0] * 4
+    one = compile_entries(
+        decoder(Spec(layers=2)),
+        "x86_cpu",
+        {"decode": Asked(shapes={}, tokens=1)},
+        state=StateRequest(PAIRS, LENGTH),
+        output=tmp_path / "one",
+    )
+    sizes = [made.files["segments/weights.bin"].size for made in (manifest, one.manifest)]
+    assert sizes[0] <= 1.01 * sizes[1]
+
+
+def test_a_bundle_of_entries_says_which_one_is_to_be_chosen(bundle: Bundle) -> None:
+    with pytest.raises(UsageError, match="the entries prefill, decode: which one"):
+        bundle.session()
+    outputs = bundle.entry("decode").run({"input_ids": np.ones((1, 1), np.int64), "cache_length": np.zeros(1, np.int64)})
+    assert list(outputs) == ["logits"]
+    assert bundle.verify(decoder(Spec(layers=2))).verified

@@ -1,0 +1,48 @@
+"""A decoder run by onnxruntime as it was exported, its cache longer by every step: what a session of a bundle is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+
+class GrowingCache:
+    """`step` takes tokens and returns logits [tokens, vocabulary]."""
+
+    def __init__(self, model: onnx.ModelProto | str) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 1, 3
+        self._session = onnxruntime.InferenceSession(model if isinstance(model, str) else model.SerializeToString(), options)
+        self._inputs = {value.name: value for value in self._session.get_inputs()}
+        self.reset()
+
+    def reset(self) -> None:
+        self.length = 0
+        pasts = {name: value.shape for name, value in self._inputs.items() if name.startswith("past.")}
+        self._cache: dict[str, Any] = {name: np.zeros((1, shape[1], 0, shape[3]), np.float32) for name, shape in pasts.items()}
+
+    def step(self, tokens: Sequence[int]) -> np.ndarray:
+        end = self.length + len(tokens)
+        fed = {"input_ids": np.array([tokens], np.int64), "attention_mask": np.ones((1, end), np.int64)}
+        fed["position_ids"] = np.arange(self.length, end, dtype=np.int64)[None]
+        names = [value.name for value in self._session.get_outputs()]
+        got = dict(zip(names, self._session.run(None, {**{k: v for k, v in fed.items() if k in self._inputs}, **self._cache}), strict=True))
+        self._cache = {name: got[name.replace("past", "present", 1)] for name in self._cache}
+        self.length = end
+        return np.asarray(got["logits"][0])
+
+    def greedy(self, prompt: Sequence[int], count: int) -> tuple[list[int], float]:
+        """The tokens that follow, and how far apart the two best were at the closest."""
+        self.reset()
+        found, closest, step = [], np.inf, list(prompt)
+        for _ in range(count):
+            logits = self.step(step)[-1]
+            first, second = np.sort(logits)[:-3:-1]
+            closest = min(closest, float(first - second))
+            found.append(int(logits.argmax()))
+            step = [found[-1]]
+        return found, closest
