@@ -16,9 +16,7 @@ from ..words.units import ALL_UNITS, BYTES, suggested_unit
 from .contradiction import contradiction
 from .value_kinds import mismatch, never_equal
 
-_BOOLEAN_CALLS = frozenset(
-    {"const", "present", "static", "same_shape", "native", "nonnegative", "per_tensor", "per_channel", "symmetric"}
-)
+_BOOLEAN_CALLS = frozenset({"const", "present", "static", "same_shape", "native", "nonnegative", "per_tensor", "per_channel", "symmetric"})
 _BOOLEAN_NAMES = frozenset({"last_dim_is_row", "quantised"})
 LINK_VARIABLES = frozenset({"dtype", "rank", "elements", "bytes", "last_dim", "last_dim_is_row"})
 _AN = {"number": "a number", "operand-or-attribute": "an operand or an attribute"}

@@ -21,7 +21,7 @@ SHAPES = {
     4: "a6dd2198d607f50cb412ecda1d075d4f70f23e4a1414c64ec49968881ea11109",
     5: "a52d2c2bd2cacdb70e738bdd16c2b7912bc16b53e8d7d8dbe17efacbcc7f6d43",
     6: "59212290aedd34bff4dd4c1ca816af91ad3951ae7cc513d641b28797bbd31417",
-    7: "d3fc1df6d5572dcf00e9cc5c4fe45993828f0a6f24853f2daeb081bcbaaaa822",
+    7: "a83385e6781ac24b8d29b68596401520cd43935a6bfe116d7237859d0639c9a9",
 }
 """Format -> digest of the records of that format."""
 
