@@ -46,7 +46,8 @@ def build(b: Builder, found: Bindings) -> str:
 
 def _zeros(b: Builder, scale: Node) -> np.ndarray:
     """The zero point that was left out."""
-    return np.zeros(b.graph.tensor(scale.inputs[1]).shape or (), np.int8)
+    scales = b.graph.value(scale.inputs[1])
+    return np.zeros(() if scales is None else scales.shape, np.int8)
 
 
 SIGN_OF_SCALE = Rewrite(

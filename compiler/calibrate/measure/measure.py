@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from ....targets.model import Device, Target
@@ -134,12 +135,8 @@ def measure_cases(
     passes = Passes.over(cases, target, device)
     left.begin()
     for number in range(budget.passes):
-        passes.run(
-            source,
-            budget,
-            lambda case, number=number: tell(f"pass {number + 1} of {budget.passes}: {case.case}{left}"),
-            lambda number=number: left.done(stage, budget.planned(number)),
-        )
+        text, planned = f"pass {number + 1} of {budget.passes}", budget.planned(number)
+        passes.run(source, budget, partial(_tell_case, tell, text, left), partial(left.done, stage, planned))
     overhead = passes.refined(overhead)
     for number in range(RETRIES):
         again = passes.doubtful(overhead)
@@ -150,6 +147,10 @@ def measure_cases(
             _pass(job, source, budget, True)
             left.done(stage, budget.planned(0))
     return passes.settled(overhead)
+
+
+def _tell_case(tell: Tell, text: str, left: TimeLeft, case: Case) -> None:
+    tell(f"{text}: {case.case}{left}")
 
 
 def _open(cases: Sequence[Case], target: Target, device: Device) -> tuple[list[_Job], list[Refused]]:
