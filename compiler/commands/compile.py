@@ -145,6 +145,7 @@ def compile_command(
     several = state is not None or len(buckets) > 1
     if several:
         _check_entries(pareto=pareto, stop_after=stop_after, precision=numbers, prune=pruned, accuracy=asked, expect=expect)
+        _check_entries(sign=sign, compress=compress, no_fallback=no_fallback)
     if pareto is not None:
         _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
@@ -183,7 +184,7 @@ def _entries(
 ) -> dict[str, Any]:
     from ..driver.entries import compile_entries
 
-    alone = ("precision", "prune", "accuracy", "expect")
+    alone = ("precision", "prune", "accuracy", "expect", "sign", "compress", "no_fallback")
     return compile_entries(model, machine, entries, state=state, **{k: v for k, v in options.items() if k not in alone}).as_json()
 
 

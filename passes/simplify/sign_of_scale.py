@@ -26,7 +26,7 @@ def match(graph: Graph, node: Node) -> Bindings | None:
     if data is None or scale is None or data.kind != OUT or scale.kind != OUT or scale.inputs[0] not in graph.constants:
         return None
     beside, dtype = (DTYPES.get(graph.tensor(maker.inputs[0]).dtype) for maker in (data, scale))
-    known = all(name in graph.constants for name in scale.inputs[2:] if name)
+    known = all(name in graph.constants for name in scale.inputs[1:] if name)
     if beside is None or dtype is None or not known or dtype.bits != NARROW or {beside.kind, dtype.kind} != {"int", "uint"}:
         return None
     half = 1 << (NARROW - 1)
@@ -46,8 +46,8 @@ def build(b: Builder, found: Bindings) -> str:
 
 def _zeros(b: Builder, scale: Node) -> np.ndarray:
     """The zero point that was left out."""
-    scales = b.graph.value(scale.inputs[1])
-    return np.zeros(() if scales is None else scales.shape, np.int8)
+    steps = b.graph.value(scale.inputs[1])
+    return np.zeros(1 if steps is None else steps.shape, np.int8)
 
 
 SIGN_OF_SCALE = Rewrite(
