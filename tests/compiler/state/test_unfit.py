@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import onnx
 import pytest
 from small_decoders import Decoder, decoder
 
+from autoglmc.compiler import cli
 from autoglmc.compiler.errors import UserError
 from autoglmc.compiler.load.source import MemoryModel
 from autoglmc.compiler.state.fixed_models import FixedModels, fixed_models
@@ -92,3 +94,14 @@ def test_a_step_that_fills_all_of_the_caches_is_refused() -> None:
 def test_a_batch_of_two_is_refused() -> None:
     with pytest.raises(UserError, match="the batch must be 1"):
         fixed(decoder(Decoder()), batch=2)
+
+
+@pytest.mark.parametrize(
+    "option", [["--sign", "key.pem"], ["--compress"], ["--no-fallback"], ["--precision", "fp16"], ["--pareto", "latency,energy"]]
+)
+def test_options_of_one_entry_are_refused(option: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """None is left out in silence."""
+    (tmp_path / "m.onnx").write_bytes(b"never read")
+    command = ["compile", str(tmp_path / "m.onnx"), "--target", "x86_cpu", "--bucket", "a:n=1", "--bucket", "b:n=2", *option]
+    assert cli.run(command) == 2
+    assert option[0] in capsys.readouterr().err
