@@ -16,6 +16,7 @@ from ..load.bind_shapes import Shapes
 from ..load.source import Source
 from ..output_file import check_file_place, write_file
 from ..verify.compare import same
+from ..verify.terms import EXACT, OTHER_KERNELS, Terms
 from . import core_ml_package, tflite_file
 from .metadata import file_metadata
 from .parity import Converted, Parity, parity
@@ -122,11 +123,11 @@ class _Asked:
     tell: Callable[[str], None] | None
     """None where nothing is to be compared."""
 
-    def compared(self, converted: Converted, model: onnx.ModelProto) -> Parity | None:
+    def compared(self, converted: Converted, model: onnx.ModelProto, terms: Terms) -> Parity | None:
         if self.tell is None:
             return None
         sizes = {v.name: tuple(dim.dim_value for dim in v.type.tensor_type.shape.dim) for v in model.graph.output}
-        return parity(self.source, converted, self.prepared.shapes, sizes, self.tell, self.inputs)
+        return parity(self.source, converted, self.prepared.shapes, sizes, terms, self.tell, self.inputs)
 
 
 def _tflite(asked: _Asked) -> tuple[Parity | None, bytes]:
@@ -141,7 +142,7 @@ def _tflite(asked: _Asked) -> tuple[Parity | None, bytes]:
         return tflite_file.open_tflite(data, prepared.model, last)
 
     plain = written(None)
-    found = asked.compared(opened(plain), prepared.model)
+    found = asked.compared(opened(plain), prepared.model, OTHER_KERNELS)
     if found is None:
         return None, plain
     data = written(found)
@@ -156,7 +157,7 @@ def _onnx(asked: _Asked) -> tuple[Parity | None, bytes]:
 
     model = asked.prepared.model
     reference = Reference(None, model)
-    found = asked.compared(_Subset(reference), model)
+    found = asked.compared(_Subset(reference), model, EXACT)
     try:
         return found, model.SerializeToString(deterministic=True)
     except ValueError as problem:  # protobuf's limit of 2 GiB

@@ -17,7 +17,7 @@ from ..verify.compare import TensorDifference, items, numeric
 from ..verify.evidence import Evidence
 from ..verify.look import judge_output, look
 from ..verify.reference import fixed_outputs, random_tensors, read_graph
-from ..verify.terms import EXACT, Sample
+from ..verify.terms import Sample, Terms
 from ..verify.trial import Trial, Untouched
 
 DIGITS = 3
@@ -79,11 +79,12 @@ def parity(
     converted: Converted,
     shapes: Mapping[str, tuple[int, ...]],
     outputs: Mapping[str, tuple[int, ...]],
+    terms: Terms,
     tell: Callable[[str], None],
     given: Given | None = None,
 ) -> Parity:
     """Raises VerifyError where the two differ by more than rounding explains, or the comparison proves nothing; and what running either
-    raises. shapes: of the inputs; outputs: of the outputs."""
+    raises. shapes: of the inputs; outputs: shapes of the outputs."""
     graph = read_graph(source)
     for _, values in samples_of(given):
         check_given(graph, values)
@@ -97,8 +98,8 @@ def parity(
         random = random_tensors(graph.graph)
 
         def judged(samples: Mapping[str, Sequence[Sample]], last: bool) -> tuple[TensorDifference, ...]:
-            terms, own = EXACT.at_last if last else EXACT, not untouched.faults
-            return tuple(judge_output(name, seen, terms, own) for name, seen in samples.items() if name not in random)
+            strict, own = terms.at_last if last else terms, not untouched.faults
+            return tuple(judge_output(name, seen, strict, own) for name, seen in samples.items() if name not in random)
 
         wrong = [d.fault for d in look(trial, judged, tell) if d.fault]
         lacking = Evidence(trial, trials, fixed_outputs(graph.graph), random).lacking
