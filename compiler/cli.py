@@ -16,6 +16,7 @@ from .commands.compare import compare_command
 from .commands.compile import compile_command
 from .commands.completion import completion_command
 from .commands.diff import diff_command
+from .commands.export import export_command
 from .commands.fmt import fmt_command
 from .commands.line.failures import INTERRUPTED, answer_failure, flush_output, say
 from .commands.line.groups import Commands
@@ -54,6 +55,7 @@ for command in (
     run_command,
     bench_command,
     verify_command,
+    export_command,
     report_command,
     check_command,
     targets_command,

@@ -131,11 +131,15 @@ ARROWS: dict[str, set[str]] = {
         "grammar/__init__.py", "grammar/words", "passes/place", "targets",
     },
     "compiler/bench": {"compiler/bundle", "compiler/run"},
+    "compiler/export": {
+        "compiler/devices", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/reference", "compiler/verify",
+        "passes/graph", "passes/stages.py",
+    },
     "compiler/compare": {"compiler/bench", "compiler/driver", "compiler/load", "targets"},
     "compiler/report": {"compiler/bench", "compiler/bundle", "compiler/compare", "compiler/run", "targets"},
     "compiler/commands": {
         "compiler/bench", "compiler/cache", "compiler/compare", "compiler/calibrate",
-        "compiler/devices", "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load",
+        "compiler/devices", "compiler/driver", "compiler/explain", "compiler/export", "compiler/hw", "compiler/inputs", "compiler/load",
         "compiler/pipeline", "compiler/precision", "compiler/probe", "compiler/prune", "compiler/report", "compiler/run",
         "compiler/state", "compiler/surgery",
         "compiler/verify", "compiler/watch", "compiler/what_if",

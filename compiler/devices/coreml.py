@@ -9,14 +9,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BundleError
 from .adapter import Absent, LoadedSegment, Needs, Port
 
+if TYPE_CHECKING:
+    import onnx
+
 TARGETS = {("ios", 16): "iOS16", ("ios", 17): "iOS17", ("ios", 18): "iOS18", ("macos", 13): "macOS13", ("macos", 14): "macOS14"}
 TARGETS |= {("macos", 15): "macOS15"}
 """System and its oldest version -> coremltools' name. Between two of them the older one is emitted: newer systems read it."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 ELSEWHERE = Absent("Core ML segments are emitted as .mlpackage and run only in an app on an Apple machine")
 
 
@@ -59,24 +64,34 @@ class CoreMlAdapter:
     def compile(self, model: Path, blob: Path) -> None:
         import onnx
 
-        logging.disable(logging.WARNING)  # coremltools warns that Core ML itself is not here
-        import coremltools
-
-        from .mil.package import write_package
-        from .mil.program import build_program
-
-        target: Any = getattr(coremltools.target, str(self._target_name()))
-        built = build_program(onnx.load_model(model), target)
-        write_package(built, blob, target)
+        emit_package(onnx.load_model(model), blob, self._words)
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         raise BundleError(ELSEWHERE.reason, where=str(path))
 
     def _target_name(self) -> str | None:
-        """The newest deployment target that the `ios >= 17` of the line allows; iOS 16 where it says nothing."""
-        words = [word for word in self._words[1:] if word != ">="]
-        floors = dict(zip(words[::2], words[1::2], strict=False))
-        system = "macos" if "macos" in floors and "ios" not in floors else "ios"
-        stated = int(float(floors.get(system, "16" if system == "ios" else "13")))
-        known = [version for name, version in TARGETS if name == system and version <= stated]
-        return TARGETS[system, max(known)] if known else None
+        return target_name(self._words)
+
+
+def target_name(words: tuple[str, ...]) -> str | None:
+    """The newest deployment target that the `ios >= 17` of the line allows; iOS 16 where it says nothing."""
+    given = [word for word in words[1:] if word != ">="]
+    floors = dict(zip(given[::2], given[1::2], strict=False))
+    system = "macos" if "macos" in floors and "ios" not in floors else "ios"
+    stated = int(float(floors.get(system, "16" if system == "ios" else "13")))
+    known = [version for name, version in TARGETS if name == system and version <= stated]
+    return TARGETS[system, max(known)] if known else None
+
+
+def emit_package(model: onnx.ModelProto, folder: Path, words: tuple[str, ...], metadata: Mapping[str, str] = NOTHING) -> None:
+    """The model as an .mlpackage folder for the system that `words` name. metadata: the model's own, which the package keeps.
+
+    Raises mil.node.Refused naming the operator and node that is not converted."""
+    logging.disable(logging.WARNING)  # coremltools warns that Core ML itself is not here
+    import coremltools
+
+    from .mil.package import write_package
+    from .mil.program import build_program
+
+    target: Any = getattr(coremltools.target, str(target_name(words)))
+    write_package(build_program(model, target), folder, target, metadata)

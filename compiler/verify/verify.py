@@ -17,29 +17,24 @@ from ..inputs.trials import Trials
 from ..load.given_inputs import check_given
 from ..load.source import MemoryModel, Source
 from ..load.weights import model_sha256
-from ..quantities import count
 from ..reference.recall import Recalling
 from ..reference.store import default_store
 from .compare import TensorDifference, difference
 from .evidence import Evidence
 from .expected import ExpectedOutput, check_asked, hold_expected, words
 from .grounds import grounds
-from .judge import judge
 from .limits import JUDGED, broken, held
-from .quantised import judge_in_steps
+from .look import judge_output, look
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
 from .stages import Stage, judge_stages
 from .terms import APPROXIMATE, EXACT, NARROW, Sample, Terms
-from .trial import NOISE, Trial, Untouched, own_where_equal
+from .trial import Trial, Untouched
 from .verdicts import elsewhere, segment_verdicts
 
 if TYPE_CHECKING:
     from ..bundle.manifest import LimitRecord
     from .verifiable import Verifiable
-
-AGAIN = 8.0
-"""Times what is allowed up to which a difference may be rounding that was measured too small: then it is measured more often."""
 
 
 def verify(
@@ -127,29 +122,12 @@ class _Comparison:
         for trial in self.trials.sets():
             self._tell(f"comparing on {trial.label}")
             self.trial.compare(trial.label, trial.values, trial.usual)
-        outputs = self._looked_at()
+        outputs = look(self.trial, self._looked_at, self._tell)
         boundaries = self._boundaries(outputs)
         limits = held(self.manifest.limits, tuple(self.trial.likely(d.name) for d in outputs)) if outputs else ()
         evidence = Evidence(self.trial, self.trials, self.fixed, self.random)
         expected = self._expected(expect)
         return self._answer(emulate, evidence, outputs, boundaries, limits, expected)
-
-    def _looked_at(self) -> tuple[TensorDifference, ...]:
-        """The outputs, judged; where one is a little too far off, again with rounding measured more often on the sets that show it."""
-        outputs = self._judged(self.trial.samples)
-        for noise in NOISE[1:]:
-            if not any(d.fault for d in outputs) or max(d.excess for d in outputs) > AGAIN:
-                break
-            suspects = [k for k in range(len(self.trial.labels)) if self._shows(k)] or range(len(self.trial.labels))
-            self._tell(f"measuring rounding {noise} times on {count(len(suspects), 'input set')}")
-            self.trial.look_again(suspects, noise)
-            self._last = noise == NOISE[-1]
-            outputs = self._judged(self.trial.samples)
-        return outputs
-
-    def _shows(self, k: int) -> bool:
-        """Whether a set alone shows a fault of an output."""
-        return any(d.fault for d in self._judged({name: [seen[k]] for name, seen in self.trial.samples.items()}))
 
     def _boundaries(self, outputs: Sequence[TensorDifference]) -> tuple[TensorDifference, ...]:
         """Tensors between segments: measured on the first set, or where an output is at fault judged on the set that shows it."""
@@ -161,17 +139,13 @@ class _Comparison:
             return self._judged({name: [sample] for name, sample in found.items()})
         return tuple(difference(name, [(s.expected, s.got)]) for name, s in found.items() if name not in self.random)
 
-    def _judged(self, samples: Mapping[str, Sequence[Sample]]) -> tuple[TensorDifference, ...]:
-        return tuple(self._judge(name, seen) for name, seen in samples.items() if name not in self.random)
+    def _looked_at(self, samples: Mapping[str, Sequence[Sample]], last: bool) -> tuple[TensorDifference, ...]:
+        self._last = last
+        return self._judged(samples)
 
-    def _judge(self, name: str, samples: Sequence[Sample]) -> TensorDifference:
-        """Against the float64 evaluation; what is off there may still be the untouched model's own number to the last bit."""
-        found = judge(name, samples, self._terms())
-        if not found.fault or self.untouched.faults:
-            return found
-        own = judge(name, [own_where_equal(sample) for sample in samples], self._terms())
-        beside = judge_in_steps(name, samples) if own.fault else own
-        return found if beside is None or beside.fault else replace(found, fault="", excess=beside.excess)
+    def _judged(self, samples: Mapping[str, Sequence[Sample]]) -> tuple[TensorDifference, ...]:
+        terms, own = self._terms(), not self.untouched.faults
+        return tuple(judge_output(name, seen, terms, own) for name, seen in samples.items() if name not in self.random)
 
     def _expected(self, expect: Mapping[str, Any] | None) -> tuple[ExpectedOutput, ...]:
         """The given set, which comes first, against what the source framework computes for it."""

@@ -20,8 +20,8 @@ PORTS = "autoglmc.ports"
 """User-defined metadata: JSON, names in the segment -> names in the package, where they differ."""
 
 
-def write_package(built: Built, folder: Path, target: Any) -> None:
-    """Computes in fp16, with inputs and outputs in the segment's own dtypes (int64 as int32)."""
+def write_package(built: Built, folder: Path, target: Any, own: Mapping[str, str]) -> None:
+    """`own`: user-defined metadata. Computes in fp16, with inputs and outputs in the segment's own dtypes (int64 as int32)."""
     import coremltools
 
     model = coremltools.convert(
@@ -37,6 +37,8 @@ def write_package(built: Built, folder: Path, target: Any) -> None:
     metadata = spec.description.metadata.userDefined
     for name in [name for name in metadata if name.endswith("conversion_date")]:
         del metadata[name]
+    for name, text in own.items():
+        metadata[name] = text
     renamed = {a: b for a, b in {**built.inputs, **built.outputs}.items() if a != b}
     if renamed:
         metadata[PORTS] = json.dumps(renamed, sort_keys=True)

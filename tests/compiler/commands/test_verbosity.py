@@ -17,6 +17,7 @@ Screen = pytest.CaptureFixture[str]
 QUIET = {
     "bench",
     "report",
+    "export",
     "calibrate",
     "compile",
     "run",

@@ -129,5 +129,5 @@ def test_a_stock_target_is_checked_by_its_name(capsys: pytest.CaptureFixture[str
     monkeypatch.setattr(QnnAdapter, "missing", lambda self: Absent("onnxruntime-qnn is not installed", "pip install onnxruntime-qnn"))
     assert cli.run(["check", "workstation"]) == 0
     said = capsys.readouterr().out
-    assert "'workstation' with npu, gpu, cpu" in said
+    assert "'workstation' with npu, gpu, xnn, cpu" in said
     assert "npu: qnn htp soc 57 arch 75 does not run here: onnxruntime-qnn is not installed (pip install onnxruntime-qnn)" in said

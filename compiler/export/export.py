@@ -1,0 +1,185 @@
+"""One file of another format from a model: converted, compared with the model, then put in its place."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..activity import half_written
+from ..errors import UsageError, VerifyError
+from ..inputs.samples import Given
+from ..load.bind_shapes import Shapes
+from ..load.source import Source
+from ..output_file import check_file_place, write_file
+from ..verify.compare import same
+from ..verify.terms import EXACT, OTHER_KERNELS, Terms
+from . import core_ml_package, tflite_file
+from .metadata import file_metadata
+from .parity import Converted, Parity, parity
+from .prepare import Prepared, prepare
+
+if TYPE_CHECKING:
+    import onnx
+
+SUFFIXES = (".tflite", ".onnx", ".mlpackage")
+LAYOUTS = ("nchw", "nhwc")
+NOT_ASKED = "--no-verify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What was written."""
+
+    path: Path
+    format: str
+    """tflite, onnx or mlpackage."""
+    layout: str
+    """nchw, as in the model, or nhwc."""
+    operators: int
+    """Of the converted graph, in ONNX's operators."""
+    source_operators: int
+    bytes: int
+    parity: Parity | None
+    """None where it was not compared."""
+    unverified: str
+    """Why not; "" where it was."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verified(self) -> bool:
+        return not self.unverified
+
+    def as_json(self) -> dict[str, Any]:
+        facts = {name: getattr(self, name) for name in ("format", "layout", "operators", "source_operators", "bytes", "verified")}
+        compared = None if self.parity is None else self.parity.as_json()
+        return {"file": str(self.path), **facts, "parity": compared, "unverified": self.unverified, "notes": list(self.notes)}
+
+
+def check_export_place(output: Path, source: Source, layout: str) -> None:
+    """To be asked before the work begins. Raises UsageError where nothing can be written there, UserError where an extra is missing."""
+    check_file_place(output, "the model", SUFFIXES)
+    if isinstance(source, Path) and output.exists() and source.exists() and output.samefile(source):
+        raise UsageError(f"{output} is the model itself", help="name another file with -o")
+    if layout == "nhwc" and output.suffix.lower() != ".tflite":
+        raise UsageError(f"--nhwc is for .tflite files: {output.suffix} has ONNX's layout", help="leave it out")
+    if output.suffix.lower() == ".tflite":
+        tflite_file.check_extra()
+    if output.suffix.lower() == ".mlpackage":
+        core_ml_package.check_extra()
+
+
+def export_model(
+    source: Source,
+    output: Path,
+    *,
+    shapes: Shapes | None = None,
+    layout: str = "nchw",
+    verify: bool = True,
+    inputs: Given | None = None,
+    tell: Callable[[str], None] = lambda message: None,
+) -> Exported:
+    """Writes the model in the format of the suffix of `output`; the source is only read.
+
+    A .tflite or .onnx file is compared with the untouched model first, on `inputs` and on generated ones. Inputs and outputs keep their
+    names, order, dtypes and layout; with the layout "nhwc" those with four dims are NHWC.
+
+    Raises UsageError for a wrong path or an open dim, ModelError for a model that is damaged or not converted, VerifyError where the
+    converted model computes something else; then nothing is written.
+    """
+    check_export_place(output, source, layout)
+    tell("load")
+    prepared, format = prepare(source, shapes), output.suffix.lower().lstrip(".")
+    tell("convert")
+    if format == "mlpackage":
+        found, why, size = None, core_ml_package.UNVERIFIED, _package(prepared, output, str(source))
+    else:
+        write = _tflite if format == "tflite" else _onnx
+        found, data = write(_Asked(source, prepared, layout, inputs, tell) if verify else _Asked(source, prepared, layout, None, None))
+        why, size = "" if verify else NOT_ASKED, len(data)
+        write_file(output, data)
+    return Exported(
+        path=output,
+        format=format,
+        layout=layout,
+        operators=len(prepared.model.graph.node),
+        source_operators=prepared.operators,
+        bytes=size,
+        parity=found,
+        unverified=why,
+        notes=prepared.notes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    source: Source
+    prepared: Prepared
+    layout: str
+    inputs: Given | None
+    tell: Callable[[str], None] | None
+    """None where nothing is to be compared."""
+
+    def compared(self, converted: Converted, model: onnx.ModelProto, terms: Terms) -> Parity | None:
+        if self.tell is None:
+            return None
+        sizes = {v.name: tuple(dim.dim_value for dim in v.type.tensor_type.shape.dim) for v in model.graph.output}
+        return parity(self.source, converted, self.prepared.shapes, sizes, terms, self.tell, self.inputs)
+
+
+def _tflite(asked: _Asked) -> tuple[Parity | None, bytes]:
+    """The parity is in the file, so that the file is written twice: the second one has to compute the same bits."""
+    prepared, where = asked.prepared, str(asked.source)
+    last = tflite_file.images(prepared.model) if asked.layout == "nhwc" else frozenset[str]()
+
+    def written(found: Parity | None) -> bytes:
+        return tflite_file.tflite_bytes(prepared, last, file_metadata(prepared, asked.layout, found), where)
+
+    def opened(data: bytes) -> tflite_file.Checked:
+        return tflite_file.open_tflite(data, prepared.model, last)
+
+    plain = written(None)
+    found = asked.compared(opened(plain), prepared.model, OTHER_KERNELS)
+    if found is None:
+        return None, plain
+    data = written(found)
+    again = opened(data).run(found.first)
+    if not all(same(again[name], found.made[name]) for name in found.made):
+        raise VerifyError("the file computes other bits with its parity than without", where=where, help="please report it")
+    return found, data
+
+
+def _onnx(asked: _Asked) -> tuple[Parity | None, bytes]:
+    from ..verify.reference import Reference
+
+    model = asked.prepared.model
+    reference = Reference(None, model)
+    found = asked.compared(_Subset(reference), model, EXACT)
+    try:
+        return found, model.SerializeToString(deterministic=True)
+    except ValueError as problem:  # protobuf's limit of 2 GiB
+        raise UsageError(f"the converted model cannot be written: {problem}", where=str(asked.source)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Subset:
+    """A model that simplifying may have left without some inputs."""
+
+    reference: Any
+
+    def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.reference.run({name: value for name, value in values.items() if name in self.reference.inputs})
+        return found
+
+
+def _package(prepared: Prepared, output: Path, where: str) -> int:
+    """A folder that is built beside its place; its bytes."""
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".autoglmc-") as work, half_written(work):
+        made = Path(work) / output.name
+        core_ml_package.write_core_ml(prepared, made, where)
+        size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
+        os.replace(made, output)
+    return size

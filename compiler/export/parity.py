@@ -1,0 +1,142 @@
+"""How far a converted model is from the untouched one, on inputs made to reach all of it; judged as `verify` judges a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from ..errors import VerifyError
+from ..inputs.samples import Given, samples_of
+from ..inputs.trials import Trials
+from ..load.given_inputs import check_given
+from ..load.source import Source
+from ..reference.recall import Recalling
+from ..reference.store import default_store
+from ..verify.compare import TensorDifference, items, numeric
+from ..verify.evidence import Evidence
+from ..verify.look import judge_output, look
+from ..verify.reference import fixed_outputs, random_tensors, read_graph
+from ..verify.terms import Sample, Terms
+from ..verify.trial import Trial, Untouched
+
+DIGITS = 3
+"""Of the numbers: what is beyond those is the machine's."""
+
+
+class Converted(Protocol):
+    """A converted model that runs here."""
+
+    def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Outputs by name, in the model's own layout."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputParity:
+    """An output on the input set where it is furthest off, against the float64 evaluation of the untouched model."""
+
+    name: str
+    difference: float
+    """The largest of an element."""
+    range: float
+    """Largest minus smallest expected value."""
+    relative: float
+    """The difference over the range; over the largest number where the range is 0, and 0 where both are."""
+    inputs: str
+    """Label of the set: "seed 0"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """What was compared."""
+
+    outputs: tuple[OutputParity, ...]
+    inputs: tuple[str, ...]
+    """Labels of the input sets."""
+    first: Mapping[str, Any]
+    """The first set, and what the converted model made of it."""
+    made: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"inputs": list(self.inputs), "outputs": [asdict(one) for one in self.outputs]}
+
+
+class _Session:
+    """What `verify` asks of a bundle."""
+
+    devices = absent = emulated = narrow = native = ()
+
+    def __init__(self, converted: Converted) -> None:
+        self._converted = converted
+
+    def run(self, inputs: Mapping[str, Any], observe: object = None) -> Mapping[str, Any]:
+        return self._converted.run(inputs)
+
+
+def parity(
+    source: Source,
+    converted: Converted,
+    shapes: Mapping[str, tuple[int, ...]],
+    outputs: Mapping[str, tuple[int, ...]],
+    terms: Terms,
+    tell: Callable[[str], None],
+    given: Given | None = None,
+) -> Parity:
+    """Raises VerifyError where the two differ by more than rounding explains, or the comparison proves nothing; and what running either
+    raises. shapes: of the inputs; outputs: shapes of the outputs."""
+    graph = read_graph(source)
+    for _, values in samples_of(given):
+        check_given(graph, values)
+    with Recalling(source, default_store()) as oracle:
+        untouched = Untouched(oracle, (), tell)
+        trial = Trial(untouched, _Session(converted))  # type: ignore[arg-type]
+        trials = Trials(graph, untouched, shapes, tuple(shapes), outputs, samples_of(given))
+        for one in trials.sets():
+            tell(f"comparing on {one.label}")
+            trial.compare(one.label, one.values, one.usual)
+        random = random_tensors(graph.graph)
+
+        def judged(samples: Mapping[str, Sequence[Sample]], last: bool) -> tuple[TensorDifference, ...]:
+            strict, own = terms.at_last if last else terms, not untouched.faults
+            return tuple(judge_output(name, seen, strict, own) for name, seen in samples.items() if name not in random)
+
+        wrong = [d.fault for d in look(trial, judged, tell) if d.fault]
+        lacking = Evidence(trial, trials, fixed_outputs(graph.graph), random).lacking
+    if wrong:
+        raise VerifyError(
+            f"the converted model differs: {'; '.join(wrong)}", where=str(source), help="nothing was written; please report it"
+        )
+    if lacking:
+        help = "give inputs with --inputs FILE.npz, or write it unverified with --no-verify"
+        raise VerifyError(f"the comparison proves nothing: {'; '.join(lacking)}", where=str(source), help=help)
+    found = tuple(worst for name, samples in trial.samples.items() if (worst := _worst(name, samples)) is not None)
+    return Parity(outputs=found, inputs=tuple(trial.labels), first=trial.fed[0], made=trial.got[0])
+
+
+def _worst(name: str, samples: Sequence[Sample]) -> OutputParity | None:
+    """None where it is never an array of numbers."""
+    seen = [
+        _of(name, one.inputs, expected, got)
+        for one in samples
+        for expected, got in items(one.expected, one.got)
+        if expected is not None and numeric(expected)
+    ]
+    return max(seen, key=lambda one: one.relative, default=None)
+
+
+def _of(name: str, label: str, expected: Any, got: Any) -> OutputParity:
+    import numpy
+
+    x, y = (numpy.asarray(value).astype(numpy.float64).ravel() for value in (expected, got))
+    finite = numpy.isfinite(x) & numpy.isfinite(y)
+    x, y = x[finite], y[finite]
+    gap = float(numpy.abs(x - y).max()) if x.size else 0.0
+    range = float(x.max() - x.min()) if x.size else 0.0
+    over = range or (float(numpy.abs(x).max()) if x.size else 0.0)
+    relative = gap / over if over else gap
+    return OutputParity(name=name, difference=_rounded(gap), range=_rounded(range), relative=_rounded(relative), inputs=label)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")

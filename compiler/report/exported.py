@@ -1,0 +1,41 @@
+"""The screen of `autoglmc export`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..quantities import count, size
+from .layout import console, print_table, say, short
+
+
+def print_exported(facts: Mapping[str, Any], quiet: bool = False) -> None:
+    """quiet: the file's name alone."""
+    screen = console()
+    if quiet:
+        screen.print(facts["file"], soft_wrap=True, markup=False)
+        return
+    say(screen, "file", [f"{facts['file']}  {size(facts['bytes'])}"])
+    say(screen, "graph", [_graph(facts)])
+    if facts["notes"]:
+        say(screen, "notes", facts["notes"])
+    say(screen, "verified", list(_verdict(facts)))
+    if facts["parity"] is not None:
+        rows = [
+            (short(one["name"]), one["inputs"], f"{one['difference']:.3g}", f"{one['range']:.3g}", f"{one['relative']:.2g}")
+            for one in facts["parity"]["outputs"]
+        ]
+        print_table(screen, ("output", "furthest off on"), ("largest difference", "range", "of range"), rows)
+
+
+def _graph(facts: Mapping[str, Any]) -> str:
+    layout = "; inputs and outputs with four dims are NHWC" if facts["layout"] == "nhwc" else ""
+    return f"{count(facts['source_operators'], 'operator')} of ONNX, {facts['operators']} after simplifying{layout}"
+
+
+def _verdict(facts: Mapping[str, Any]) -> Iterator[str]:
+    if not facts["verified"]:
+        yield f"no: {facts['unverified']}"
+    else:
+        compared = count(len(facts["parity"]["inputs"]), "input set")
+        yield f"yes, on {compared}: within the rounding of the model itself, against its evaluation in float64"
