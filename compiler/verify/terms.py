@@ -75,7 +75,8 @@ Hexagon emulator, 14 models of 7 input sets or so each: the largest difference i
 numbers, which nearly vanish in its steps, 8 times. A wrong kernel gives tens of times."""
 OTHER_KERNELS = Terms(largest=3.0, channel=3.0, mean=2.4)
 """Where another runtime than onnxruntime computed all of a model in fp32: kernels round in ways of their own (exp and tanh are the likely
-ones; it was not traced to single kernels). Measured on right files of eight models on LiteRT 2.3 (XNNPACK): at the last look, at most 2.4 times the largest rounding of a place."""
+ones; it was not traced to single kernels). Measured on right files of eight models on LiteRT 2.3 (XNNPACK): at the last look, at most 2.4
+times the largest rounding of a place."""
 APPROXIMATE = 0.1
 """`loose` where approximations were taken and the target states no limit: beyond it something is wrong, not approximate."""
 BELIEVED = 4.0
