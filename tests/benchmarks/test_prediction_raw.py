@@ -1,64 +1,80 @@
-"""A measurement in parts: what is measured is kept, and goes on where it ended."""
+"""A measurement in passes: those that are done are kept, and it goes on where it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import prediction_raw
 import pytest
 
-from autoglmc.compiler.calibrate.measure_here import MeasuredHere, Subject
-from autoglmc.compiler.calibrate.records import MeasuredSegment, Measurement
+from autoglmc.compiler.calibrate.records import MeasuredSegment
+
+NOTHING = prediction_raw.Prepared((), (), (), "code")
 
 
-def subjects(count: int) -> list[Subject]:
-    return [Subject(network=f"n{k}", case=f"n{k}", path=Path("none"), shapes={}) for k in range(count)]
+class Source:
+    runtime = "openvino 1"
 
 
-def segment(one: Subject) -> MeasuredSegment:
-    return MeasuredSegment(network=one.network, case=one.case, kernels=(), weight_bytes=0, latency=1.0, floor=0.0, unjoined={})
+@dataclass
+class Passes:
+    """Counts them in a file, as it is pickled between two runs."""
+
+    counted: Path
+    done: int = 0
+    refused: tuple[Any, ...] = ()
+
+    def run(self, source: Any) -> None:
+        self.done += 1
+        with self.counted.open("a") as file:
+            file.write(f"{self.done}\n")
+
+    def settled(self, source: Any) -> tuple[MeasuredSegment, ...]:
+        return (MeasuredSegment(network="n", case="n", kernels=(), weight_bytes=0, latency=float(self.done), floor=0.0, unjoined={}),)
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
-    made: list[int] = []
-
-    def measure(target: Any, device: Any, some: Sequence[Subject], environment: Any, tell: Any, **more: Any) -> MeasuredHere:
-        made.append(len(some))
-        found = Measurement(device="cpu", runtime="openvino 1", environment=environment, segments=tuple(map(segment, some)))
-        return MeasuredHere(measurement=found, refused=(), memory=())
-
-    monkeypatch.setattr(prediction_raw, "measure_here", measure)
-    monkeypatch.setattr(prediction_raw, "KEPT", tmp_path)
-    return made
+def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    path = tmp_path / "passes"
+    path.touch()
+    (tmp_path / "kept").mkdir()
+    monkeypatch.setattr(prediction_raw, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(prediction_raw, "prepared", lambda runtime, what, subjects: NOTHING)
+    monkeypatch.setattr(prediction_raw, "begun_passes", lambda runtime, cases, kernels: Passes(path))
+    monkeypatch.setattr(prediction_raw, "source_of", lambda device: Source())
+    return path
 
 
-def test_all_at_once_where_no_time_is_given(calls: list[int]) -> None:
-    found = prediction_raw.measured("openvino", "networks", lambda: subjects(30))
-    assert [s.case for s in found.segments] == [f"n{k}" for k in range(30)]
-    assert calls == [30]
+def passes_of(counted: Path) -> list[int]:
+    return [int(line) for line in counted.read_text().split()]
 
 
-def test_parts_go_on_where_they_ended(calls: list[int], tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="of 30 models are measured"):
-        prediction_raw.measured("openvino", "networks", lambda: subjects(30), minutes=-1.0)
-    assert not (tmp_path / "openvino.networks.json").exists()
-    found = prediction_raw.measured("openvino", "networks", lambda: subjects(30), minutes=1.0)
-    assert [s.case for s in found.segments] == [f"n{k}" for k in range(30)]
-    assert calls == [0, 12, 12, 6]
-    prediction_raw.measured("openvino", "networks", lambda: subjects(30), minutes=1.0)
-    assert calls == [0, 12, 12, 6], "kept"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"openvino.networks.{end}" for end in ("json", "refused")]
+EVERY = list(range(1, prediction_raw.PASSES + 1))
 
 
-def test_what_was_measured_before_the_time_was_over_is_not_measured_again(calls: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_at_once_where_no_time_is_given(counted: Path) -> None:
+    found = prediction_raw.measured("openvino", "networks", list)
+    assert [s.latency for s in found.segments] == [float(prediction_raw.PASSES)] and passes_of(counted) == EVERY
+    prediction_raw.measured("openvino", "networks", list)
+    assert passes_of(counted) == EVERY, "kept"
+
+
+def test_passes_go_on_where_they_ended(counted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(float(k) for k in range(1000))
     monkeypatch.setattr(prediction_raw.time, "monotonic", lambda: next(clock))
-    with pytest.raises(SystemExit, match="12 of 30"):
-        prediction_raw.measured("openvino", "networks", lambda: subjects(30), minutes=2.5 / 60)
-    assert calls == [0, 12]
-    with pytest.raises(SystemExit, match="24 of 30"):
-        prediction_raw.measured("openvino", "networks", lambda: subjects(30), minutes=1.5 / 60)
-    assert calls == [0, 12, 12]
+    with pytest.raises(SystemExit, match=f"of {prediction_raw.PASSES} passes are done"):
+        prediction_raw.measured("openvino", "networks", list, minutes=3.5 / 60)
+    done = len(passes_of(counted))
+    assert 0 < done < prediction_raw.PASSES and not (prediction_raw.KEPT / "openvino.networks.json").exists()
+    prediction_raw.measured("openvino", "networks", list, minutes=1000.0)
+    assert passes_of(counted) == EVERY
+    kept = sorted(path.name for path in prediction_raw.KEPT.iterdir())
+    assert kept == [f"openvino.networks.{end}" for end in ("done", "json", "refused")]
+
+
+def test_measured_anew_where_asked(counted: Path) -> None:
+    for _ in range(2):
+        prediction_raw.measured("openvino", "networks", list, again=True)
+    assert passes_of(counted) == EVERY * 2

@@ -51,7 +51,7 @@ def test_some_targets_are_faster_in_bytes() -> None:
 @pytest.mark.parametrize("target", WITH_BYTES)
 def test_a_chain_of_convolutions_is_no_slower_in_bytes(target: str, signed: bool, tmp_path: Path) -> None:
     """NNAPI takes signed activations as floats only, between steps of quantisation that it runs one by one."""
-    if signed and target == "tensor_g2":
+    if signed and target.startswith("tensor_g2"):
         pytest.skip("its table has unsigned bytes only")
     floats = seconds(save(chain(), tmp_path, "floats.onnx"), target, tmp_path / "floats")
     integers = seconds(quantise(chain(), tmp_path, per_channel=True, signed=signed), target, tmp_path / "integers")

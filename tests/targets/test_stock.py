@@ -14,7 +14,10 @@ from autoglmc.targets.quantised.forms_on import forms_on
 from autoglmc.targets.stock import FOLDER, stock_names, stock_path
 from autoglmc.targets.support import No, Yes, link_zero_copy, lists, supports
 
-NAMES = ("a16", "android_cpu", "ethos_u55_256", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "workstation", "x86_cpu")
+NAMES = (
+    "a16", "android_cpu", "ethos_u55_256", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "tensor_g2_litert", "workstation",
+    "x86_cpu",
+)  # fmt: skip
 TABLES = ("coreml_mlprogram", "coreml_neuralnetwork", "ethos_u55", "iree_vulkan", "litert_builtin", "nnapi", "ort_cpu", "qnn_htp")
 WITH_TABLE = """hw 1;
 include "std/{table}.hw";

@@ -62,6 +62,8 @@ def test_a_first_word_that_is_no_command_is_a_model(compiled: list[dict[str, Any
         "precision": None,
         "prune": None,
         "accuracy": NOTHING,
+        "compress": False,
+        "no_fallback": False,
     }
     asked = {**compiled[0], "target": compiled[0]["target"].name}
     assert callable(asked.pop("progress")) and asked.pop("search").attempts == 32

@@ -37,7 +37,7 @@ def complete(line: str, capsys: Screen, monkeypatch: pytest.MonkeyPatch) -> list
     [
         ("autoglmc ver", ["FILE", "verify"]),
         ("autoglmc model.onnx --target sna", ["FILE", "snapdragon_8gen2", "snapdragon_8gen3"]),
-        ("autoglmc compile model.onnx --target te", ["FILE", "tensor_g2"]),
+        ("autoglmc compile model.onnx --target te", ["FILE", "tensor_g2", "tensor_g2_litert"]),
         ("autoglmc why m.onnx --target ", ["FILE", *stock_names()]),
         ("autoglmc check x86", ["FILE", "x86_cpu"]),
         ("autoglmc diff a16 ethos", ["FILE", "ethos_u55_256"]),
@@ -88,7 +88,7 @@ echo "${COMPREPLY[@]}"
 """
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(["bash", "-c", press_tab], cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PATH": path})
-    assert (done.stdout, done.returncode) == ("tensor_g2\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("tensor_g2 tensor_g2_litert\n", 0), done.stderr
 
 
 def test_completing_a_target_imports_nothing_heavy() -> None:

@@ -128,7 +128,7 @@ def test_where_there_is_too_little_room_planning_tries_harder() -> None:
     links = link("x", "cpu", "npu"), link("y", "npu", "cpu")
     spec = tensor("x", "fp32", (4096,))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("autoglmc.compiler.plan.arena.plan", watched)
+        patch.setattr("autoglmc.compiler.plan.states.plan", watched)
         assert [mapped(49152), mapped(32767), mapped(-1)] == [49152] * 3
         assert asked == [(FIRST_EFFORT, 0)] * 3
         asked.clear()
