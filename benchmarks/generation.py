@@ -143,7 +143,7 @@ def main() -> int:
 
 
 def measured(given: argparse.Namespace, place: Path) -> int:
-    from autoglmc.compiler.driver.entries import Asked, compile_entries
+    from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
     from autoglmc.compiler.state.request import StateRequest
 
     entries = {"prefill": Asked(shapes={}, tokens=given.prefill), "decode": Asked(shapes={}, tokens=1)}

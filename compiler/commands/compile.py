@@ -30,7 +30,7 @@ from .line.prune_options import prune_options
 
 if TYPE_CHECKING:
     from ...targets.model import Target
-    from ..driver.entries import Asked
+    from ..driver.entries.compile_entries import Asked
     from ..state.request import StateRequest
 
 VERBOSE = "Print every stage with its time, every guess that decided and every tensor compared."
@@ -182,7 +182,7 @@ def _stop(name: str, model: Path, target: Target, options: Mapping[str, Any]) ->
 def _entries(
     model: Path, machine: Target, entries: Mapping[str, Asked], state: StateRequest | None, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    from ..driver.entries import compile_entries
+    from ..driver.entries.compile_entries import compile_entries
 
     alone = ("precision", "prune", "accuracy", "expect", "sign", "compress", "no_fallback")
     return compile_entries(model, machine, entries, state=state, **{k: v for k, v in options.items() if k not in alone}).as_json()

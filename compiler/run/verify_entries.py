@@ -9,10 +9,10 @@ from typing import Any, Protocol
 from ..errors import UsageError
 from ..inputs.samples import Given
 from ..load.source import Source
+from ..verify.decoder.verify_decoder import Sessions, verify_decoder
 from ..verify.report import VerifyReport
 from ..verify.verifiable import Verifiable
 from ..verify.verify import check_same_model, verify
-from ..verify.verify_decoder import Sessions, verify_decoder
 
 
 class WithEntries(Verifiable, Protocol):

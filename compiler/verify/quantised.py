@@ -64,17 +64,17 @@ def _judged(name: str, samples: Sequence[Sample], beside: Sequence[Sample | None
     known = [sample for sample in beside if sample is not None]
     if len(known) < len(beside):
         return None
-    told = [sample for sample in known if _turn(sample) < 1.0 - LOST]
-    if len(told) < min(ENOUGH, len(known) / 2):
+    telling = [sample for sample in known if _turn(sample) < 1.0 - LOST]
+    if len(telling) < min(ENOUGH, len(known) / 2):
         return None
-    few = min(np.size(sample.expected) for sample in told) < MANY
-    groups = [told] if few else [[sample] for sample in told]
+    few = min(np.size(sample.expected) for sample in telling) < MANY
+    groups = [telling] if few else [[sample] for sample in telling]
     lost = [sample for sample in known if _turn(sample) >= 1.0 - LOST]
     groups += [[sample] for sample in lost if few or _refuses_anything(sample)]
     step = _step([sample.expected for sample in samples])
     found: TensorDifference | None = None
     for group in groups:
-        judged = judge(name, group, _terms(group, step) if group is told or not few else LOST_TERMS)
+        judged = judge(name, group, _terms(group, step) if group is telling or not few else LOST_TERMS)
         if judged.fault:
             return judged
         found = judged if found is None or judged.excess > found.excess else found

@@ -1,5 +1,5 @@
 """LiteRT bound to addresses by its C interface: every element is written where it was asked for and nothing beside it, without a copy, and
-without Python's lock; files that are not whole, and interfaces that are not the expected one, are told in one sentence."""
+without Python's lock; files that are not whole, and interfaces that are not the expected one, give one clear message each."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from .complete import complete_buckets
 
 if TYPE_CHECKING:
     from ....targets.model import Target
-    from ...driver.entries import Asked
+    from ...driver.entries.compile_entries import Asked
 
 BUCKET = (
     "Sizes that the target's `shapes` block names: decode, or prefill=64 where it names several. --shape wins. Repeatable: a bundle with "
@@ -44,7 +44,7 @@ def entry_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def asked_entries(words: Sequence[str], machine: Target, stateful: bool) -> dict[str, Asked]:
     """The entries that the words of --bucket name, in their order. Raises UsageError."""
-    from ...driver.entries import Asked
+    from ...driver.entries.compile_entries import Asked
 
     if not words:
         raise UsageError("--state needs the steps that are to be taken", help="--bucket prefill=128 --bucket decode")
@@ -55,7 +55,7 @@ def asked_entries(words: Sequence[str], machine: Target, stateful: bool) -> dict
         tokens = _tokens(word, sizes) if stateful else None
         label = name if often[name] == 1 else f"{name}-{tokens if stateful else '-'.join(map(str, sizes.values()))}"
         if not NAME.fullmatch(label):
-            raise UsageError(f"--bucket {word}: '{label}' is no name of an entry", help="letters, digits, - and _, at most 40")
+            raise UsageError(f"--bucket {word}: '{label}' cannot name an entry", help="use letters, digits, - and _, at most 40 of them")
         if label in found:
             raise UsageError(f"--bucket {word}: this entry is there already")
         found[label] = Asked(shapes={} if stateful else sizes, tokens=tokens)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..attributes import attribute_of
+
 if TYPE_CHECKING:
     import numpy
     import onnx
@@ -42,13 +44,7 @@ class MilNode:
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """As Python data, text as str."""
-        from onnx import helper
-
-        for attribute in self.proto.attribute:
-            if attribute.name == name:
-                value = helper.get_attribute_value(attribute)
-                return value.decode() if isinstance(value, bytes) else value
-        return default
+        return attribute_of(self.proto, name, default)
 
     def has(self, index: int) -> bool:
         """Whether the operand is given."""

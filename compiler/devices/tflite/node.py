@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..attributes import attribute_of
 from .order import Order, channels_last, plain, stored
 from .program import Program
 from .records import Refused, Scales, Tensor
@@ -38,13 +39,7 @@ class TfliteNode:
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """As Python data, text as str."""
-        from onnx import helper
-
-        for attribute in self.proto.attribute:
-            if attribute.name == name:
-                value = helper.get_attribute_value(attribute)
-                return value.decode() if isinstance(value, bytes) else value
-        return default
+        return attribute_of(self.proto, name, default)
 
     def has(self, index: int) -> bool:
         """Whether the operand is given."""

@@ -11,8 +11,8 @@ from growing_cache import GrowingCache
 from small_decoders import Decoder as Spec
 from small_decoders import decoder
 
-from autoglmc.compiler.driver.entries import Asked, compile_entries
-from autoglmc.compiler.driver.entries_result import EntriesResult
+from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
+from autoglmc.compiler.driver.entries.result import EntriesResult
 from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.decoder import Decoder

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .compare import TensorDifference
-from .expectation import Expectation
-from .judge import judge
-from .terms import EXACT, NARROW, Sample, Terms
-from .trial import NOISE, Untouched, own_where_equal
+from ..compare import TensorDifference
+from ..expectation import Expectation
+from ..judge import judge
+from ..terms import EXACT, NARROW, Sample, Terms
+from ..trial import NOISE, Untouched, own_where_equal
 
 AGAIN = 8.0
 """Times what is allowed up to which a difference may be rounding that was measured too small."""

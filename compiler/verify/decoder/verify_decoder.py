@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ..bundle.entries import views
-from ..load.source import Source
-from ..reference.recall import Recalling
-from ..reference.store import default_store
-from .grounds import grounds
-from .reference import read_graph
-from .report import VerifyReport, differences
+from ...bundle.entries import views
+from ...load.source import Source
+from ...reference.recall import Recalling
+from ...reference.store import default_store
+from ..grounds import grounds
+from ..reference import read_graph
+from ..report import VerifyReport, differences
+from ..trial import Untouched
+from ..verdicts import elsewhere, segment_verdicts
 from .step_feeds import StepFeeds
 from .steps import Steps, compare_steps, scripts
-from .trial import Untouched
-from .verdicts import elsewhere, segment_verdicts
 
 if TYPE_CHECKING:
-    from ..bundle.manifest import Manifest
-    from .verifiable import Runnable
+    from ...bundle.manifest import Manifest
+    from ..verifiable import Runnable
 
 
 class Sessions(Steps, Protocol):

@@ -9,14 +9,14 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from ..bundle.entries import views
-from ..bundle.manifest import SEGMENTS, Manifest
-from ..bundle.manifest_json import to_json
-from ..bundle.weights import WEIGHTS
-from ..run.bundle import Bundle
-from ..verify.report import VerifyReport
-from ..verify.verdicts import elsewhere
-from .result import CompileResult, summary
+from ...bundle.entries import views
+from ...bundle.manifest import SEGMENTS, Manifest
+from ...bundle.manifest_json import to_json
+from ...bundle.weights import WEIGHTS
+from ...run.bundle import Bundle
+from ...verify.report import VerifyReport
+from ...verify.verdicts import elsewhere
+from ..result import CompileResult, summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..inputs.followed import followed_value, follows
-from ..load.bind_shapes import real_inputs
+from ...inputs.followed import followed_value, follows
+from ...load.bind_shapes import real_inputs
 
 if TYPE_CHECKING:
     import onnx
 
-    from ..bundle.manifest import Manifest
+    from ...bundle.manifest import Manifest
 
 FEWEST = 2
 """Whole numbers that any table has, for an input that is looked up in none."""

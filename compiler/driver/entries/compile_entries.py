@@ -11,27 +11,27 @@ from typing import Any
 
 from msgspec import structs
 
-from ...targets.model import Target
-from ..bundle.manifest import Manifest
-from ..bundle.manifest_json import claims_bundle
-from ..bundle.publish import stage
-from ..emit.emit import check_output
-from ..emit.join_entries import Part, join_entries
-from ..emit.package import write_manifest
-from ..errors import UsageError, VerifyError
-from ..hw.load_target import load_target
-from ..load.bind_shapes import Shapes
-from ..load.source import Model, Source, beside, source_of
-from ..load.weights import model_sha256
-from ..run.bundle import Bundle
-from ..state.fixed_models import FixedModels, fixed_models
-from ..state.request import StateRequest
-from ..verify.report import VerifyReport
-from ..verify.verify_decoder import verify_decoder
-from .compile_model import compile_model
-from .entries_result import EntriesResult
-from .job import Clock, Progress
-from .result import CompileResult
+from ....targets.model import Target
+from ...bundle.manifest import Manifest
+from ...bundle.manifest_json import claims_bundle
+from ...bundle.publish import stage
+from ...emit.emit import check_output
+from ...emit.join_entries import Part, join_entries
+from ...emit.package import write_manifest
+from ...errors import UsageError, VerifyError
+from ...hw.load_target import load_target
+from ...load.bind_shapes import Shapes
+from ...load.source import Model, Source, beside, source_of
+from ...load.weights import model_sha256
+from ...run.bundle import Bundle
+from ...state.fixed_models import FixedModels, fixed_models
+from ...state.request import StateRequest
+from ...verify.decoder.verify_decoder import verify_decoder
+from ...verify.report import VerifyReport
+from ..compile_model import compile_model
+from ..job import Clock, Progress
+from ..result import CompileResult
+from .result import EntriesResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

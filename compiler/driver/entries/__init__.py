@@ -1,0 +1,1 @@
+"""Several compilations of one model, each for other sizes, joined into one bundle."""

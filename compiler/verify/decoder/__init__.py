@@ -1,0 +1,1 @@
+"""Judging the bundle of a decoder step by step."""
