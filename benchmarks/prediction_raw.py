@@ -94,7 +94,8 @@ def measured(
         took = time.monotonic() - begun
         print(f"pass {passes.done} of {PASSES}: {took:.0f} s", file=sys.stderr)
         _write(running, pickle.dumps(passes))
-    _keep(path, runtime, passes.settled(source), [*cases.failed, *passes.refused])
+    segments, refused = passes.settled()
+    _keep(path, source.runtime, segments, [*cases.failed, *refused])
     running.replace(running.with_suffix(".done"))
     return read_raw(path)
 
@@ -156,12 +157,11 @@ class Running:
         self.kernels.run(source, KERNELS, lambda case: None)
         self.models.run(source, BUDGET, lambda case: None)
 
-    def settled(self, source: Source) -> tuple[MeasuredSegment, ...]:
+    def settled(self) -> tuple[tuple[MeasuredSegment, ...], tuple[Refused, ...]]:
+        """What was measured, and the models that were refused."""
         kernels, _ = self.kernels.settled(self.kernels.refined(self.overhead))
-        models, self.refused = self.models.settled(self.models.refined(self.overhead))
-        return (*kernels, *models)
-
-    refused: tuple[Refused, ...] = ()
+        models, refused = self.models.settled(self.models.refined(self.overhead))
+        return (*kernels, *models), refused
 
 
 def begun_passes(runtime: str, cases: Prepared, kernels: bool) -> Running:
@@ -193,10 +193,9 @@ def _tell(text: str) -> None:
 
 
 def _keep(path: Path, runtime: str, segments: Sequence[MeasuredSegment], refused: Sequence[Refused]) -> None:
-    device = load_target(TARGETS[runtime]).device("cpu")
     _write(path.with_suffix(".refused"), json.dumps([asdict(one) for one in refused], indent=1).encode())
     environment = {"threads": "1", "date": time.strftime("%Y-%m-%d")}
-    found = Measurement(device=device.name, runtime=source_of(device).runtime, environment=environment, segments=tuple(segments))
+    found = Measurement(device="cpu", runtime=runtime, environment=environment, segments=tuple(segments))
     _write(path, raw_bytes(found))
 
 

@@ -24,15 +24,15 @@ class Passes:
 
     counted: Path
     done: int = 0
-    refused: tuple[Any, ...] = ()
 
     def run(self, source: Any) -> None:
         self.done += 1
         with self.counted.open("a") as file:
             file.write(f"{self.done}\n")
 
-    def settled(self, source: Any) -> tuple[MeasuredSegment, ...]:
-        return (MeasuredSegment(network="n", case="n", kernels=(), weight_bytes=0, latency=float(self.done), floor=0.0, unjoined={}),)
+    def settled(self) -> tuple[tuple[MeasuredSegment, ...], tuple[Any, ...]]:
+        one = MeasuredSegment(network="n", case="n", kernels=(), weight_bytes=0, latency=float(self.done), floor=0.0, unjoined={})
+        return (one,), ()
 
 
 @pytest.fixture

@@ -159,7 +159,8 @@ def _open(cases: Sequence[Case], target: Target, device: Device) -> tuple[list[_
     jobs, refused = [], []
     for case in cases:
         try:
-            jobs.append(_Job(case, Runnable.of(case.path), segment_kernels(onnx.load_model(case.path), target, device)))
+            model = onnx.load_model(case.path)
+            jobs.append(_Job(case, Runnable.of(case.path, model), segment_kernels(model, target, device)))
         except UserError as problem:
             refused.append(Refused(case.case, problem.message))
     return jobs, refused

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .clock import Chunk
 from .join import Reported
 from .ports import Ports, ports_of
+
+if TYPE_CHECKING:
+    import onnx
 
 MOST_DRIFT = 2.0
 """A machine that changed its speed by more did something else meanwhile."""
@@ -52,11 +55,12 @@ class Runnable:
     """In it."""
 
     @classmethod
-    def of(cls, path: Path) -> Runnable:
-        """With memory of its own for inputs and outputs. Raises ModelError for an input that no values can be made for."""
+    def of(cls, path: Path, model: onnx.ModelProto | None = None) -> Runnable:
+        """With memory of its own for inputs and outputs. `model`: what the file holds, where it is read already. Raises ModelError for an
+        input that no values can be made for."""
         import onnx
 
-        model = onnx.load_model(path)
+        model = model or onnx.load_model(path)
         return cls(path, ports_of(model), len(model.graph.node))
 
     def __reduce__(self) -> tuple[Callable[[Path], Runnable], tuple[Path]]:
