@@ -143,9 +143,10 @@ def compile_command(
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --accuracy exclude each other")
     state = state_request(states, max_length)
     several = state is not None or len(buckets) > 1
+    single: dict[str, Any] = {"precision": numbers, "prune": pruned, "accuracy": asked, "expect": expect}
+    single |= {"sign": sign, "compress": compress, "no_fallback": no_fallback}
     if several:
-        _check_entries(pareto=pareto, stop_after=stop_after, precision=numbers, prune=pruned, accuracy=asked, expect=expect)
-        _check_entries(sign=sign, compress=compress, no_fallback=no_fallback)
+        _check_entries(**single, pareto=pareto, stop_after=stop_after)
     if pareto is not None:
         _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
@@ -158,16 +159,15 @@ def compile_command(
         if stop_after is not None:
             facts = _stop(stop_after, model, machine, options)
         else:
-            options |= {"precision": numbers, "prune": pruned, "accuracy": asked}
-            options |= {"objective": objective, "expect": None if expect is None else read_arrays(expect)}
-            options |= {"verify": not no_verify, "emulate": emulate, "search": budget, "require_verified": required, "sign": sign}
-            options |= {"compress": compress, "no_fallback": no_fallback}
+            options |= {"objective": objective, "verify": not no_verify, "emulate": emulate}
+            options |= {"search": budget, "require_verified": required}
+            single["expect"] = None if expect is None else read_arrays(expect)
             if pareto is not None:
-                return _pareto(pareto, model, machine, options, out, bool(allow_unverified or required))
+                return _pareto(pareto, model, machine, options | single, out, bool(allow_unverified or required))
             if several:
                 facts = _entries(model, machine, asked_entries(buckets, machine, state is not None), state, options)
             else:
-                facts = compile_model(model, machine, **options).as_json()
+                facts = compile_model(model, machine, **options, **single).as_json()
     _print(facts, machine, out, timings or out.verbose)
     unverified = "bundle" in facts and not facts["verified"]
     return NOT_VERIFIED if unverified and not (allow_unverified or required) else 0
@@ -184,8 +184,7 @@ def _entries(
 ) -> dict[str, Any]:
     from ..driver.entries.compile_entries import compile_entries
 
-    alone = ("precision", "prune", "accuracy", "expect", "sign", "compress", "no_fallback")
-    return compile_entries(model, machine, entries, state=state, **{k: v for k, v in options.items() if k not in alone}).as_json()
+    return compile_entries(model, machine, entries, state=state, **options).as_json()
 
 
 def _check_entries(**given: Any) -> None:
