@@ -28,6 +28,7 @@ from ...state.fixed_models import FixedModels, fixed_models
 from ...state.request import StateRequest
 from ...verify.decoder.verify_decoder import verify_decoder
 from ...verify.report import VerifyReport
+from ...verify.required import Requirement, check_met, requirement_of
 from ..compile_model import compile_model
 from ..job import Clock, Progress
 from ..result import CompileResult
@@ -44,6 +45,15 @@ class Asked:
     """That a run takes, of a decoder."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """Whether the bundle is compared with its model, and what is asked of that."""
+
+    verify: bool
+    emulate: bool
+    required: Requirement | None
+
+
 def compile_entries(
     model: Model,
     target: str | PathLike[str] | Target,
@@ -54,6 +64,7 @@ def compile_entries(
     output: str | PathLike[str] | None = None,
     verify: bool = True,
     emulate: bool = False,
+    require_verified: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> EntriesResult:
@@ -61,6 +72,7 @@ def compile_entries(
     share. The others are those of `compile_model`, which this raises the errors of, too; then no bundle is written."""
     if not entries:
         raise UsageError("no entry is asked for", help="--bucket decode, or --bucket prefill=128 --bucket decode")
+    required = requirement_of(require_verified, verify)
     source, machine = source_of(model), target if isinstance(target, Target) else load_target(target)
     out = Path(output) if output is not None else beside(source, machine.name)
     check_output(out)
@@ -71,12 +83,13 @@ def compile_entries(
         results: dict[str, CompileResult] = {}
         for name, asked in entries.items():
             tell(f"entry {name}")
-            own: dict[str, Any] = {"shapes": {**(shapes or {}), **asked.shapes}, "verify": verify}
+            own: dict[str, Any] = {"shapes": {**(shapes or {}), **asked.shapes}, "verify": verify, "require_verified": required}
             if fixed is not None:
                 own = {"verify": False, "states": fixed.states}
             given = source if fixed is None else fixed.steps[name].model
             results[name] = compile_model(given, machine, output=Path(scratch) / name, **common, **own)
-        return _published(source, out, entries, results, fixed, verify=verify, emulate=emulate, clock=clock, tell=tell)
+        judging = _Judging(verify, emulate, required)
+        return _published(source, out, entries, results, fixed, judging, clock=clock, tell=tell)
 
 
 def _tokens(entries: Mapping[str, Asked]) -> dict[str, int]:
@@ -92,9 +105,8 @@ def _published(
     entries: Mapping[str, Asked],
     results: Mapping[str, CompileResult],
     fixed: FixedModels | None,
+    judging: _Judging,
     *,
-    verify: bool,
-    emulate: bool,
     clock: Clock,
     tell: Callable[[str], None],
 ) -> EntriesResult:
@@ -104,9 +116,9 @@ def _published(
             model = structs.replace(joined.model, sha256=model_sha256(source))
             manifest = write_manifest(staged.folder, structs.replace(joined, model=model))
         reports: Mapping[str, VerifyReport | str] = {name: result.verification for name, result in results.items()}
-        if fixed is not None and verify:
+        if fixed is not None and judging.verify:
             with clock.stage("verify steps"):
-                reports = _judged(source, staged.folder, emulate, tell)
+                reports = _judged(source, staged.folder, judging, tell)
             manifest = write_manifest(staged.folder, _with_verdicts(manifest, reports))
         staged.publish()
     return EntriesResult(folder=out, manifest=manifest, results=results, verification=reports, seconds=clock.seconds)
@@ -124,9 +136,9 @@ def _parts(entries: Mapping[str, Asked], results: Mapping[str, CompileResult], f
     return parts
 
 
-def _judged(source: Source, folder: Path, emulate: bool, tell: Callable[[str], None]) -> Mapping[str, VerifyReport]:
+def _judged(source: Source, folder: Path, judging: _Judging, tell: Callable[[str], None]) -> Mapping[str, VerifyReport]:
     bundle = Bundle.load(folder)
-    reports = verify_decoder(source, bundle.manifest, bundle.decoder(emulate=True), emulate=emulate, tell=tell)
+    reports = verify_decoder(source, bundle.manifest, bundle.decoder(emulate=True), emulate=judging.emulate, tell=tell)
     wrong = next((report.differences for report in reports.values() if report.differences), ())
     if wrong:
         raise VerifyError(
@@ -134,6 +146,8 @@ def _judged(source: Source, folder: Path, emulate: bool, tell: Callable[[str], N
             where=str(source),
             help="please report this, with the model if you can",
         )
+    for report in reports.values():
+        check_met(report, judging.required, str(source))
     return reports
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from growing_cache import GrowingCache
 from small_decoders import Decoder as Spec
 from small_decoders import decoder
 
+from autoglmc.compiler import cli
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.result import EntriesResult
 from autoglmc.compiler.errors import UsageError
@@ -160,3 +162,13 @@ def test_a_bundle_of_entries_says_which_one_is_to_be_chosen(bundle: Bundle) -> N
     outputs = bundle.entry("decode").run({"input_ids": np.ones((1, 1), np.int64), "cache_length": np.zeros(1, np.int64)})
     assert list(outputs) == ["logits"]
     assert bundle.verify(decoder(Spec(layers=2))).verified
+
+
+def test_what_is_required_of_verification_is_asked_of_the_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Entries of a decoder are compared together, once they are joined."""
+    onnx.save_model(decoder(Spec()), tmp_path / "m.onnx")
+    command = ["compile", str(tmp_path / "m.onnx"), "--target", "x86_cpu", "--state", "past.*=present.*", "--bucket", "decode"]
+    command += ["--max-length", "16", "-o", str(tmp_path / "out"), "--require-verified", "all"]
+    assert cli.run([*command, "--no-verify"]) == 2 and "cannot be required to be verified" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert cli.run(command) == 0 and (tmp_path / "out" / "manifest.json").exists()
