@@ -72,18 +72,24 @@ class BoundSegment:
 
 def matched(path: Path, what: str, ports: Sequence[Port], values: Sequence[Value]) -> list[Port]:
     """The ports in the model's order. Raises BundleError where they are not the model's, or have no address."""
-    by_name = {port.name: port for port in ports}
-    if sorted(by_name) != sorted(value.name for value in values):
-        found = sorted(value.name for value in values)
-        raise BundleError(f"{path.name} has the {what} {found}, the manifest lists {sorted(by_name)}", where=str(path))
+    by_name = addressed(path, what, ports, [value.name for value in values])
     for value in values:
         port = by_name[value.name]
-        if port.address is None or port.shape is None:
-            raise BundleError(f"{path.name}: {port.name} has no address, and LiteRT is only given addresses", where=str(path))
         if (port.dtype, port.shape) != (value.dtype, value.shape):
             own, listed = f"{value.dtype}{list(value.shape)}", f"{port.dtype}{list(port.shape)}"
             raise BundleError(f"{path.name}: {port.name} is {own}, the manifest lists {listed}", where=str(path))
     return [by_name[value.name] for value in values]
+
+
+def addressed(path: Path, what: str, ports: Sequence[Port], names: Sequence[str]) -> dict[str, Port]:
+    """The ports by name. Raises BundleError where they are not those that the model has, or one has no address."""
+    by_name = {port.name: port for port in ports}
+    if sorted(by_name) != sorted(names):
+        raise BundleError(f"{path.name} has the {what} {sorted(names)}, the manifest lists {sorted(by_name)}", where=str(path))
+    for port in ports:
+        if port.address is None or port.shape is None:
+            raise BundleError(f"{path.name}: {port.name} has no address, and LiteRT is only given addresses", where=str(path))
+    return by_name
 
 
 def _destroy(library: Library, buffers: Mapping[str, c_void_p], model: Compiled) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from ...errors import BundleError
 from ..adapter import Port
 from ..views import view_at
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+from .bound import NOTHING, addressed
 
 
 class CopyingSegment:
@@ -33,13 +31,7 @@ class CopyingSegment:
     def _matched(self, what: str, ports: Sequence[Port], details: Sequence[Mapping[str, Any]]) -> list[tuple[Any, int]]:
         """Each port's own memory, and the interpreter's tensor for it."""
         index = {str(one["name"]): int(one["index"]) for one in details}
-        if sorted(index) != sorted(port.name for port in ports):
-            listed = sorted(port.name for port in ports)
-            raise BundleError(f"{self._path.name} has the {what} {sorted(index)}, the manifest lists {listed}", where=str(self._path))
-        for port in ports:
-            if port.address is None or port.shape is None:
-                what = f"{self._path.name}: {port.name} has no address, and LiteRT is only given addresses"
-                raise BundleError(what, where=str(self._path))
+        addressed(self._path, what, ports, list(index))
         return [(view_at(port), index[port.name]) for port in ports]
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
