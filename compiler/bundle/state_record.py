@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from .record import Count, Positive, Record
 
+CACHE_LENGTH = "cache_length"
+"""The input of a bundle with states that says how many rows of the caches are filled (passes/state/fixed_length.py adds it)."""
+
 
 class StateRecord(Record, frozen=True, kw_only=True):
     """A cache that every run reads as one input and leaves, with its new rows, as one output."""

@@ -15,6 +15,7 @@ from typing import Any
 from ..bundle.entries import entry_view
 from ..bundle.manifest import EntryRecord, Manifest
 from ..bundle.plan_records import ValueRecord
+from ..bundle.state_record import CACHE_LENGTH
 from ..devices.views import numpy_dtype
 from ..errors import UsageError, did_you_mean
 from ..quantities import count
@@ -23,9 +24,6 @@ from .caches import Caches
 from .generation import of_caller
 from .session import Session
 from .turn import Turn
-
-CACHE_LENGTH = "cache_length"
-"""The input that says how many rows of the caches are filled."""
 
 
 class Decoder:

@@ -76,7 +76,7 @@ def matched(path: Path, what: str, ports: Sequence[Port], values: Sequence[Value
     for value in values:
         port = by_name[value.name]
         if (port.dtype, port.shape) != (value.dtype, value.shape):
-            own, listed = f"{value.dtype}{list(value.shape)}", f"{port.dtype}{list(port.shape)}"
+            own, listed = f"{value.dtype}{list(value.shape)}", f"{port.dtype}{list(port.shape or ())}"
             raise BundleError(f"{path.name}: {port.name} is {own}, the manifest lists {listed}", where=str(path))
     return [by_name[value.name] for value in values]
 

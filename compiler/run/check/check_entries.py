@@ -8,11 +8,8 @@ from itertools import pairwise
 from ...bundle.entries import views
 from ...bundle.manifest import EntryRecord, Manifest
 from ...bundle.plan_records import SlotRecord
-from ...bundle.state_record import StateRecord
+from ...bundle.state_record import CACHE_LENGTH, StateRecord
 from ...errors import BundleError
-
-CACHE_LENGTH = "cache_length"
-"""The input that says how many rows of the caches are filled."""
 
 
 def check_entries(manifest: Manifest, where: str) -> None:
