@@ -15,6 +15,7 @@ from ..reference.recall import Recalling
 from ..reference.store import default_store
 from ..verify.compare import TensorDifference, items, numeric
 from ..verify.evidence import Evidence
+from ..verify.grounds import grounds
 from ..verify.look import judge_output, look
 from ..verify.reference import fixed_outputs, random_tensors, read_graph
 from ..verify.terms import Sample, Terms
@@ -57,9 +58,11 @@ class Parity:
     first: Mapping[str, Any]
     """The first set, and what the converted model made of it."""
     made: Mapping[str, Any]
+    judged: str
+    """What the verdict rests on: within which limits."""
 
     def as_json(self) -> dict[str, Any]:
-        return {"inputs": list(self.inputs), "outputs": [asdict(one) for one in self.outputs]}
+        return {"inputs": list(self.inputs), "judged": self.judged, "outputs": [asdict(one) for one in self.outputs]}
 
 
 class _Session:
@@ -101,7 +104,9 @@ def parity(
             strict, own = terms.at_last if last else terms, not untouched.faults
             return tuple(judge_output(name, seen, strict, own) for name, seen in samples.items() if name not in random)
 
-        wrong = [d.fault for d in look(trial, judged, tell) if d.fault]
+        differences = look(trial, judged, tell)
+        wrong = [d.fault for d in differences if d.fault]
+        rests = grounds(differences, trial.labels, terms, untouched.unchecked)
         lacking = Evidence(trial, trials, fixed_outputs(graph.graph), random).lacking
     if wrong:
         raise VerifyError(
@@ -111,7 +116,7 @@ def parity(
         help = "give inputs with --inputs FILE.npz, or write it unverified with --no-verify"
         raise VerifyError(f"the comparison proves nothing: {'; '.join(lacking)}", where=str(source), help=help)
     found = tuple(worst for name, samples in trial.samples.items() if (worst := _worst(name, samples)) is not None)
-    return Parity(outputs=found, inputs=tuple(trial.labels), first=trial.fed[0], made=trial.got[0])
+    return Parity(outputs=found, inputs=tuple(trial.labels), first=trial.fed[0], made=trial.got[0], judged=rests)
 
 
 def _worst(name: str, samples: Sequence[Sample]) -> OutputParity | None:
