@@ -27,6 +27,7 @@ from .line.output import Output, echo_json, output_options
 from .line.pass_options import pass_arguments, pass_options
 from .line.precision_options import precision_options
 from .line.prune_options import prune_options
+from .line.report_option import page_place, report_option, write_page
 
 if TYPE_CHECKING:
     from ...targets.model import Target
@@ -69,6 +70,7 @@ QUIET = "Print only the bundle's folder, or the error."
 )
 @click.option("--no-verify", is_flag=True, help="Do not compare the bundle with the model; ends with 4.")
 @click.option("--allow-unverified", is_flag=True, help="End with 0 instead of 4 where the bundle is made, but not verified.")
+@report_option
 @require_option
 @expect_option
 @shape_option
@@ -93,6 +95,7 @@ def compile_command(
     no_fallback: bool,
     no_verify: bool,
     allow_unverified: bool,
+    report: Path | None,
     required: str | None,
     expect: Path | None,
     shapes: Sequence[str],
@@ -144,14 +147,17 @@ def compile_command(
     state = state_request(states, max_length)
     several = state is not None or len(buckets) > 1
     single: dict[str, Any] = {"precision": numbers, "prune": pruned, "accuracy": asked, "expect": expect}
+    if report is not None and (pareto is not None or stop_after is not None):
+        raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --report exclude each other")
     single |= {"sign": sign, "compress": compress, "no_fallback": no_fallback}
     if several:
-        _check_entries(**single, pareto=pareto, stop_after=stop_after)
+        _check_entries(**single, report=report, pareto=pareto, stop_after=stop_after)
     if pareto is not None:
         _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
     with out.progress() as tell:
         machine = read_target(target, tell)
+        place = None if report is None else page_place(report, output, model, machine)
         alone = "" if several or not buckets else buckets[0]
         sizes = {**(bucket_shapes(machine, alone) if alone else {}), **parse_shapes(shapes)}
         options: dict[str, Any] = {"shapes": sizes, "output": output, "effort": effort, "progress": tell}
@@ -167,8 +173,16 @@ def compile_command(
             if several:
                 facts = _entries(model, machine, asked_entries(buckets, machine, state is not None), state, options)
             else:
-                facts = compile_model(model, machine, **options, **single).as_json()
+                result = compile_model(model, machine, **options, **single)
+                facts = result.as_json()
+                if place is not None:
+                    tell("explain the operators")
+                    written = model if numbers is None and pruned is None else save_quantized or save_pruned
+                    write_page(place, result, written, machine, {"shapes": sizes, "effort": effort})
+                    facts["report"] = str(place)
     _print(facts, machine, out, timings or out.verbose)
+    if "report" in facts:
+        out.note(f"wrote {facts['report']}")
     unverified = "bundle" in facts and not facts["verified"]
     return NOT_VERIFIED if unverified and not (allow_unverified or required) else 0
 

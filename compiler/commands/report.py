@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
-from .line.options import FILE, entry_option, trust_option
+from .line.explain_bundle import explain_bundle
+from .line.options import FILE, entry_option, target_option, trust_option
 from .line.output import Output, output_options
 
 OUTPUT = "The file to write [default: BUNDLE.html, or BUNDLE.svg, in the current folder]."
 SVG = "Write only this drawing of the page, as an SVG file: the predicted schedule, or the arena."
+MODEL = "The model that the bundle was compiled from: plan it again, and show what devices say of its operators."
+TARGET = "With --model: the .hw file or stock target that it was compiled for [default: the stock target of that name]."
 OPEN = "Open the page in the browser."
 
 
@@ -19,28 +22,48 @@ OPEN = "Open the page in the browser."
 @click.option("-o", "--output", type=FILE, help=OUTPUT)
 @click.option("--open", "shown", is_flag=True, help=OPEN)
 @click.option("--svg", "drawing", type=click.Choice(["timeline", "memory"]), help=SVG)
+@click.option("--model", type=FILE, help=MODEL)
+@target_option(required=False, help=TARGET)
 @entry_option
 @trust_option
 @output_options(quiet="Print nothing.")
 def report_command(
-    bundle: Path, output: Path | None, shown: bool, drawing: str | None, entry: str, trust: tuple[Path, ...], out: Output
+    bundle: Path,
+    output: Path | None,
+    shown: bool,
+    drawing: str | None,
+    model: Path | None,
+    target: str | None,
+    entry: str,
+    trust: tuple[Path, ...],
+    out: Output,
 ) -> int:
     """Write a compiled BUNDLE as one HTML file that needs no network: verdict and limits, partition, timeline, memory, numbers, decisions.
 
-    Everything on it comes from the bundle, the model is not needed. --json prints the data of the page.
+    Everything on it comes from the bundle. With --model it says too what each device said of each operator, what that would cost there, and
+    the smallest change that would move it. --json prints the data of the page.
     """
+    from ..errors import UsageError
     from ..output_file import check_file_place, write_file
-    from ..report.page.page_data import page_data
+    from ..report.page.page_data import Beside, page_data
     from ..report.page.render import render_page, render_svg
+    from ..report.quote import NO_SOURCE, source_of
     from ..run.bundle import Bundle
     from .line.output import echo_json
 
+    if target is not None and model is None:
+        raise UsageError("--target goes with --model", help="give the model that the bundle was compiled from as well")
     suffix = ".html" if drawing is None else ".svg"
     place = Path(f"{bundle.resolve().name}{suffix}") if output is None else output
     check_file_place(place, "the page" if drawing is None else "the drawing", (suffix,))
     whole = Bundle.load(bundle, trust=trust)
     entry = entry or next((one.name for one in whole.manifest.entries), "")
-    data = page_data(whole.entry(entry))
+    chosen, why, source = whole.entry(entry), None, NO_SOURCE
+    if model is not None:
+        with out.progress() as tell:
+            why, machine = explain_bundle(chosen, model, target, tell)
+            source = source_of(machine)
+    data = page_data(chosen, Beside(why=why, source=source))
     if entry:
         others = [one.name for one in whole.manifest.entries if one.name != entry]
         out.note(f"the page is about the entry {entry}" + (f"; --entry shows {', '.join(others)}" if others else ""))

@@ -30,7 +30,7 @@ def as_json(why: Why) -> dict[str, Any]:
         "limits": _limits(plan),
     }
     if why.asked:
-        return facts | {"asked": why.asked, "traces": list(why.traces), "subjects": [_subject(plan, one) for one in why.subjects]}
+        return facts | {"asked": why.asked, "traces": list(why.traces), "subjects": [subject_json(plan, one) for one in why.subjects]}
     return facts | {
         "all_there": why.all_there,
         "groups": [_row(plan, row) for row in why.rows],
@@ -100,7 +100,8 @@ def names(plan: ExplainedPlan, numbers: Sequence[int]) -> list[str]:
     return [plan.nodes[k].name or plan.nodes[k].writes[0] for k in numbers]
 
 
-def _subject(plan: ExplainedPlan, subject: Subject) -> dict[str, Any]:
+def subject_json(plan: ExplainedPlan, subject: Subject) -> dict[str, Any]:
+    """Operators alike: what each device says of them, and the changes that were tried."""
     one = subject.alike
     return {
         "operator": one.operator,

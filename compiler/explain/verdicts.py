@@ -36,12 +36,14 @@ class DeviceVerdict:
     """Why the device does not take the operator as it is, where it could run a rewrite of it."""
     extra: Extra | None = None
     """Of the cheapest plan with it there over the plan."""
+    priced: bool = True
+    """Whether that plan was looked for."""
     guesses: tuple[Decider, ...] = ()
 
     @property
     def cost(self) -> str:
-        """ "" where it is here, or cannot run."""
-        return "" if self.here or not self.runs else elsewhere_reason(self.device, self.extra)
+        """ "" where it is here, cannot run, or no plan was looked for."""
+        return "" if self.here or not (self.runs and self.priced) else elsewhere_reason(self.device, self.extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,9 @@ class Alike:
     verdicts: tuple[DeviceVerdict, ...]
 
 
-def alike(plan: ExplainedPlan, numbers: Sequence[int]) -> tuple[Alike, ...]:
-    """The operators gathered by what the devices say, most expensive first."""
+def alike(plan: ExplainedPlan, numbers: Sequence[int], most: int | None = None) -> tuple[Alike, ...]:
+    """The operators gathered by what the devices say, most expensive first. The model is planned anew with the first `most` groups on each
+    other device that could run them (None for all), which is what prices them there."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for k in numbers:
         answers = tuple(
@@ -65,24 +68,26 @@ def alike(plan: ExplainedPlan, numbers: Sequence[int]) -> tuple[Alike, ...]:
         )
         groups.setdefault((plan.nodes[k].kind, plan.places[k], answers), []).append(k)
     found = []
-    for members in groups.values():
-        place = plan.places[members[0]]
+    ranked = sorted(groups.values(), key=lambda members: -sum(plan.seconds[k] for k in members))
+    for rank, members in enumerate(ranked):
+        place, priced = plan.places[members[0]], most is None or rank < most
         runs_on = "" if place is None else plan.target.devices[place].name
-        verdicts = tuple(_verdict(plan, members, d) for d in range(len(plan.target.devices)))
+        verdicts = tuple(_verdict(plan, members, d, priced) for d in range(len(plan.target.devices)))
         found.append(Alike(plan.nodes[members[0]].kind, tuple(members), runs_on, sum(plan.seconds[k] for k in members), verdicts))
-    return tuple(sorted(found, key=lambda one: -one.seconds))
+    return tuple(found)
 
 
-def _verdict(plan: ExplainedPlan, members: Sequence[int], device: int) -> DeviceVerdict:
+def _verdict(plan: ExplainedPlan, members: Sequence[int], device: int, priced: bool) -> DeviceVerdict:
     """Of the first of them; its price elsewhere is that of all of them."""
     machine, node, answer = plan.target.devices[device], plan.nodes[members[0]], plan.answers[members[0]][device]
     if isinstance(answer, Refusal):
         return DeviceVerdict(machine.name, False, False, answer.reasons[0], answer.reasons[1:], "", None)
     here = plan.places[members[0]] == device
-    extra, guesses = (None, ()) if here or plan.placement is None else compared(plan.placement, members, device, plan.work.effort)
+    placement = None if here or not priced else plan.placement
+    extra, guesses = (None, ()) if placement is None else compared(placement, members, device, plan.work.effort)
     because = _native(plan, node, device, answer) if answer.rule == NATIVE else _rewritten(answer, machine)
     native = plan.native_refusal(members[0], device)
-    return DeviceVerdict(machine.name, True, here, because, (), answer.rule, answer.alone(machine), native, extra, guesses)
+    return DeviceVerdict(machine.name, True, here, because, (), answer.rule, answer.alone(machine), native, extra, priced, guesses)
 
 
 def _native(plan: ExplainedPlan, node: Node, device: int, answer: Implementation) -> str:

@@ -40,12 +40,10 @@ def _print_operator(screen: Console, preferred: str, subject: Facts, source: Sou
         say(screen, "runs on", [f"{subject['runs_on']}, {time(subject['seconds'])}{share}"])
     for verdict in subject["devices"]:
         style = "" if verdict["runs"] else "yellow"
-        say(screen, verdict["device"][: LABEL - 1], _verdict(verdict, verbose), style=style, source=source)
+        say(screen, verdict["device"][: LABEL - 1], verdict_lines(verdict, verbose), style=style, source=source)
     changes = subject["changes"]
     if changes:
-        worked = [describe_change(change) for change in changes if not change["refusal"]]
-        lines = [*(f"{'' if k else 'smallest: '}{line}" for k, line in enumerate(worked)), *_in_vain(changes, verbose)]
-        say(screen, "tried", lines, source=source)
+        say(screen, "tried", list(change_lines(changes, verbose)), source=source)
     elif not any(verdict["runs"] for verdict in subject["devices"] if verdict["device"] == preferred):
         say(screen, "tried", [f"no known change would place it on {preferred}"])
 
@@ -56,6 +54,13 @@ def _names(subject: Facts, verbose: bool) -> Text:
     more = f" and {len(nodes) - most} more" if len(nodes) > most else ""
     head = Text(f"{len(nodes)} {subject['operator']}" if len(nodes) > 1 else subject["operator"], style="bold")
     return head.append(printable(f"  {', '.join(short(name) for name in nodes[:most])}{more}"), "not bold")
+
+
+def change_lines(changes: Sequence[Facts], verbose: bool) -> Iterator[str]:
+    """What was tried, a sentence each: changes that place the operator, the smallest first, and then those that do not."""
+    worked = [describe_change(change) for change in changes if not change["refusal"]]
+    yield from (f"{'' if k else 'smallest: '}{line}" for k, line in enumerate(worked))
+    yield from _in_vain(changes, verbose)
 
 
 def _in_vain(changes: Sequence[Facts], verbose: bool) -> Iterator[str]:
@@ -87,7 +92,8 @@ def _gathered(reasons: Iterable[str]) -> Iterator[str]:
     yield from (f"{', '.join(names)}: {text}" if text else ", ".join(names) for text, names in alike.items())
 
 
-def _verdict(verdict: Facts, verbose: bool) -> Iterator[str]:
+def verdict_lines(verdict: Facts, verbose: bool) -> Iterator[str]:
+    """What one device says of an operator, a sentence each."""
     device = verdict["device"]
     if not verdict["runs"]:
         yield f"no: {verdict['because']}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....targets.dtypes import DTYPE
+from ....targets.dtypes import DTYPE, packed_bytes
 from ...bundle.manifest import Manifest
 from ...bundle.segment_operators import read_segment, reads_of
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def operators_of(folder: Path, manifest: Manifest) -> dict[str, Any]:
-    """{"tensors": [[name, dtype, shape]], "operators": [[segment, kernel, kind, domain, name, reads, writes]]}.
+    """{"tensors": [[name, dtype, shape]], "operators": [[segment, kernel, kind, domain, name, reads, writes, weights]]}.
 
     Reads and writes are indices of tensors; an extent is a number, a name, or None; dtype "" and shape None where the file has none; a
-    kernel is an index into the segment's kernels or None. Constants are no tensors here: they are read but listed only with a shape that
-    the file has. Raises BundleError for a file that cannot be read.
+    kernel is an index into the segment's kernels or None; weights: bytes of the constants it reads, as they are stored. Constants are no
+    tensors here: they are read but listed only with a shape that the file has. Raises BundleError for a file that cannot be read.
     """
     rows = _Rows()
     for segment in manifest.segments:
@@ -37,12 +37,14 @@ class _Rows:
         self._index: dict[str, int] = {}
 
     def add(self, graph: onnx.GraphProto, segment: int, kernels: dict[str, int]) -> None:
-        known = _types(graph)
+        known, stored = _types(graph), _stored(graph)
         for node in graph.node:
             name = node.name or next((one for one in node.output if one), "")
-            reads = [self._number(one, known) for one in dict.fromkeys(reads_of(node))]
+            read = dict.fromkeys(reads_of(node))
+            reads = [self._number(one, known) for one in read]
             writes = [self._number(one, known) for one in node.output if one]
-            self.operators.append([segment, kernels.get(name), node.op_type, node.domain, name, reads, writes])
+            weights = sum(stored.get(one, 0) for one in read)
+            self.operators.append([segment, kernels.get(name), node.op_type, node.domain, name, reads, writes, weights])
 
     def _number(self, name: str, known: dict[str, tuple[str, Any]]) -> int:
         if name not in self._index:
@@ -58,6 +60,11 @@ def _types(graph: onnx.GraphProto) -> dict[str, tuple[str, Any]]:
         shape = [_extent(dim) for dim in tensor.shape.dim] if tensor.HasField("shape") else None
         found[value.name] = (DTYPE.get(tensor.elem_type, ""), shape)
     return found
+
+
+def _stored(graph: onnx.GraphProto) -> dict[str, int]:
+    """Bytes of every constant."""
+    return {one.name: packed_bytes(DTYPE.get(one.data_type, ""), one.dims) or 0 for one in graph.initializer}
 
 
 def _extent(dim: Any) -> int | str | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ...bundle.manifest import Manifest
 from ...bundle.manifest_json import to_json
 from ...run.bundle import Bundle
+from ..quote import NO_SOURCE, SourceLines
+from .explained import explained
 from .operators import operators_of
+from .plan_facts import plan_facts
 from .predicted import predicted
 from .segment_graph import segment_graph
 
@@ -17,7 +21,22 @@ PageData = Mapping[str, Any]
 """Plain data, as JSON has it: "name", "manifest" (all of it), and what is computed from it."""
 
 
-def page_data(bundle: Bundle) -> PageData:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What a page shows that is not in its bundle; None where nobody gave it."""
+
+    why: Mapping[str, Any] | None = None
+    """`OperatorsExplained.as_json()`."""
+    source: SourceLines = NO_SOURCE
+    """Of the target, whose lines `why` names."""
+    compiled: Mapping[str, Any] | None = None
+    """`CompileResult.as_json()`."""
+
+
+NOTHING = Beside()
+
+
+def page_data(bundle: Bundle, beside: Beside = NOTHING) -> PageData:
     """What the page is made of. Raises BundleError for a segment's file that cannot be read.
 
     - name: of the bundle's folder; digest: sha256 of its manifest.
@@ -26,8 +45,10 @@ def page_data(bundle: Bundle) -> PageData:
     - predicted: the schedule in seconds (predicted.py).
     - graph: segments and what goes between them (segment_graph.py).
     - tensors, operators: of the segments (operators.py).
+    - why: what devices say of the operators (explained.py), plan: what the compilation knew besides (plan_facts.py); null where not given.
     """
     manifest = bundle.manifest
+    shown = operators_of(bundle.folder, manifest)
     return {
         "name": bundle.folder.resolve().name,
         "digest": bundle.digest,
@@ -36,7 +57,9 @@ def page_data(bundle: Bundle) -> PageData:
         "package": _package(manifest),
         "predicted": predicted(manifest),
         "graph": segment_graph(manifest),
-        **operators_of(bundle.folder, manifest),
+        **shown,
+        "why": None if beside.why is None else explained(beside.why, shown, manifest, beside.source),
+        "plan": None if beside.compiled is None else plan_facts(beside.compiled),
     }
 
 

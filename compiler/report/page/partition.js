@@ -2,7 +2,7 @@
 // The graph of the partition: segments first, the operators of one segment when it is opened.
 /* global cytoscape, dagre, DATA, MANIFEST, DEVICES, byId, element, named, clipped, seconds, bytes, shape, plural */
 
-const [SEGMENT, KERNEL, KIND, DOMAIN, NAME, READS, WRITES] = [0, 1, 2, 3, 4, 5, 6];
+const [SEGMENT, KERNEL, KIND, DOMAIN, NAME, READS, WRITES, WEIGHTS] = [0, 1, 2, 3, 4, 5, 6, 7];
 const MOST_ARRANGED = 400; // operators that the layout library arranges in well under a second
 const PART = 1000; // operators that are drawn at once
 const MOST_LISTED = 200;
@@ -16,17 +16,32 @@ const longest = Math.max(...MANIFEST.segments.map((one) => one.predicted_seconds
 const state = { segment: null, part: 0, colour: "device", chosen: null, graph: null };
 
 const colourOf = (number) => getComputedStyle(document.documentElement).getPropertyValue(`--c${number % 8}`).trim();
+const UNKNOWN = "#7d8590";
+let shownWords = [];
 const TIMES = ["#5b6673", "#4f6d9a", "#7a4fa0", "#b3262f"];
-const timeStep = (value) => Math.min(Math.floor((value / longest) * TIME_STEPS), TIME_STEPS - 1);
+const slowest = Math.max(...(DATA.why ? DATA.why.operators : []).map((row) => (row ? row[1] : 0)), 1e-30);
+const timeStep = (value, most) => Math.min(Math.floor((value / most) * TIME_STEPS), TIME_STEPS - 1);
 
-/** What an operator computes in: the form that was chosen for it, or the type of what it writes. */
-function dtypeOf(operator) {
-  const tensor = operator[WRITES].length ? DATA.tensors[operator[WRITES][0]] : null;
-  return tensor ? FORMS[tensor[0]] || tensor[1] || "unknown" : "unknown";
-}
+/** What an operator computes in: the form that was chosen for it, or what its device computes in. */
+const precisionOf = (operator) => operator[WRITES].map((one) => FORMS[DATA.tensors[one][0]]).find(Boolean) || MANIFEST.segments[operator[SEGMENT]].compute_dtype;
 
-function dtypeNames() {
-  return state.segment === null ? [...new Set(MANIFEST.segments.map((one) => one.compute_dtype))].sort() : [...new Set(operators().map((one) => dtypeOf(one[1])))].sort();
+/** The type of what an operator writes. */
+const dtypeOf = (operator) => (operator[WRITES].length ? DATA.tensors[operator[WRITES][0]][1] || "unknown" : "unknown");
+const TYPES = new Map(DATA.tensors.map((one) => [one[0], one[1]]));
+
+/** What a node is coloured by, where that is a word: of an operator, or of a segment. */
+const WORDS = {
+  device: { segment: (one) => one.device, operator: (one) => MANIFEST.segments[one[SEGMENT]].device },
+  precision: { segment: (one) => one.compute_dtype, operator: precisionOf },
+  dtype: { segment: (one) => (one.outputs.length ? TYPES.get(one.outputs[0].tensor) || "unknown" : "unknown"), operator: dtypeOf },
+};
+
+/** The words that occur, in a fixed order: their places are their colours. */
+function words() {
+  if (state.colour === "device") return DEVICES;
+  const of = WORDS[state.colour];
+  const found = state.segment === null ? MANIFEST.segments.map(of.segment) : operators().map((one) => of.operator(one[1]));
+  return [...new Set(found)].sort();
 }
 
 /** [its number, the operator] of the segment shown. */
@@ -34,9 +49,15 @@ function operators() {
   return DATA.operators.map((one, number) => [number, one]).filter(([, one]) => one[SEGMENT] === state.segment);
 }
 
-function fill(segment, dtype) {
-  if (state.colour === "time") return TIMES[timeStep(segment.predicted_seconds)];
-  return colourOf(state.colour === "device" ? DEVICES.indexOf(segment.device) : Math.max(dtypeNames().indexOf(dtype), 0));
+/** The colour of a segment, or of an operator where `number` is one. */
+function fill(segment, number = null) {
+  if (state.colour === "time") {
+    const row = number === null || !DATA.why ? null : DATA.why.operators[number];
+    if (number === null) return TIMES[timeStep(segment.predicted_seconds, longest)];
+    return row ? TIMES[timeStep(row[1], slowest)] : UNKNOWN;
+  }
+  const of = WORDS[state.colour];
+  return colourOf(Math.max(shownWords.indexOf(number === null ? of.segment(segment) : of.operator(DATA.operators[number])), 0));
 }
 
 function segmentElements() {
@@ -44,7 +65,7 @@ function segmentElements() {
     if (node.kind === "segment") {
       const segment = MANIFEST.segments[node.index];
       const label = `${node.index}  ${clipped(segment.device, 20)}\n${plural(DATA.operators.filter((one) => one[SEGMENT] === node.index).length, "operator")}\n${seconds(segment.predicted_seconds)}`;
-      return { id: node.id, label, width: 130, height: 62, css: "segment", fill: fill(segment, segment.compute_dtype) };
+      return { id: node.id, label, width: 130, height: 62, css: "segment", fill: fill(segment) };
     }
     const label = node.kind === "range" ? clipped(node.operator, 24) : clipped(node.tensor, 24);
     return { id: node.id, label, width: Math.max(60, label.length * 7.2 + 14), height: 28, css: "value" };
@@ -79,7 +100,7 @@ function operatorElements() {
       const source = writer.get(tensor) || (entering.has(DATA.tensors[tensor][0]) ? port(tensor, "in") : null);
       if (source) edges.push({ id: `e${edges.length}`, source, target: `op ${number}`, label: "", css: "stays" });
     }
-    nodes.push({ id: `op ${number}`, label: clipped(one[KIND], 26), width: Math.max(70, one[KIND].length * 7.4 + 18), height: 30, css: "operator", fill: fill(segment, dtypeOf(one)) });
+    nodes.push({ id: `op ${number}`, label: clipped(one[KIND], 26), width: Math.max(70, one[KIND].length * 7.4 + 18), height: 30, css: "operator", fill: fill(segment, number) });
     for (const tensor of one[WRITES]) {
       if (leaving.has(DATA.tensors[tensor][0])) edges.push({ id: `e${edges.length}`, source: `op ${number}`, target: port(tensor, "out"), label: "", css: "stays" });
     }
@@ -137,6 +158,7 @@ function look(large) {
 
 /** Draws the level that `state` names, anew. */
 function draw() {
+  shownWords = state.colour === "time" ? [] : words();
   const shown = state.segment === null ? segmentElements() : operatorElements();
   const places = arranged(shown);
   const large = shown.nodes.length > MOST_ARRANGED;
@@ -190,12 +212,12 @@ function legend() {
     mark.style.background = colour;
     return element("span", "", "", [mark, named(clipped(text))]);
   };
-  const entries = {
-    device: () => DEVICES.map((one, number) => entry(colourOf(number), one)),
-    dtype: () => dtypeNames().map((one, number) => entry(colourOf(number), one)),
-    time: () => TIMES.map((colour, step) => entry(colour, `${seconds((step / TIME_STEPS) * longest)} to ${seconds(((step + 1) / TIME_STEPS) * longest)} a segment`)),
+  const steps = (most, what) => TIMES.map((colour, step) => entry(colour, `${seconds((step / TIME_STEPS) * most)} to ${seconds(((step + 1) / TIME_STEPS) * most)} ${what}`));
+  const times = () => {
+    if (state.segment === null) return steps(longest, "a segment");
+    return DATA.why ? [...steps(slowest, "an operator"), entry(UNKNOWN, "not known")] : [entry(UNKNOWN, "times of operators are not in the bundle")];
   };
-  byId("graph-legend").replaceChildren(...entries[state.colour]());
+  byId("graph-legend").replaceChildren(...(state.colour === "time" ? times() : shownWords.map((one, number) => entry(colourOf(number), one))));
 }
 
 const segmentOf = (id) => Number(id.slice("segment ".length));
@@ -262,98 +284,6 @@ function list() {
     }),
   );
   byId("list-more").textContent = found.length > MOST_LISTED ? `${found.length - MOST_LISTED} more: narrow the search.` : found.length ? "" : "Nothing has that name.";
-}
-
-function facts(pairs) {
-  const made = element("dl");
-  for (const [term, value] of pairs) {
-    if (value === null || value === "" || (Array.isArray(value) && !value.length)) continue;
-    made.append(element("dt", term));
-    for (const one of [value].flat()) made.append(element("dd", "", "", [named(String(one))]));
-  }
-  return made;
-}
-
-function details() {
-  const id = state.chosen;
-  const shown = byId("details");
-  if (id === null) return shown.replaceChildren(element("p", "Nothing is chosen.", "small"));
-  if (id.startsWith("segment ")) return shown.replaceChildren(...segmentDetails(segmentOf(id)));
-  if (id.startsWith("op ")) return shown.replaceChildren(...operatorDetails(Number(id.slice(3))));
-  if (id.startsWith("edge ")) return shown.replaceChildren(...edgeDetails(DATA.graph.edges[Number(id.slice(5))]));
-  const words = id.startsWith("in ") || id.startsWith("out ") ? DATA.tensors[Number(id.split(" ")[1])] : null;
-  if (words) return shown.replaceChildren(element("h3", "", "", [named(words[0])]), facts([["Type", words[1]], ["Shape", shape(words[2])]]));
-  const value = [...MANIFEST.model.inputs, ...MANIFEST.model.outputs].find((one) => id.endsWith(` ${one.name}`));
-  return shown.replaceChildren(element("h3", "", "", [named(id)]), facts(value ? [["Type", value.dtype], ["Shape", shape(value.shape)]] : []));
-}
-
-function segmentDetails(index) {
-  const one = MANIFEST.segments[index];
-  const judged = MANIFEST.verification.segments.find((verdict) => verdict.index === index);
-  const button = element("button", "Show its operators");
-  button.type = "button";
-  button.id = "open";
-  button.addEventListener("click", () => open(index));
-  return [
-    element("h3", "", "", [named(`Segment ${index} on ${one.device}`)]),
-    button,
-    facts([
-      ["Runtime", `${one.runtime.adapter} ${one.runtime.options.join(" ")}`],
-      ["Computes in", one.compute_dtype],
-      ["Predicted", one.predicted_joules === null ? seconds(one.predicted_seconds) : `${seconds(one.predicted_seconds)}, ${(one.predicted_joules * 1e3).toPrecision(4)} mJ`],
-      ["Kernels", one.kernels.length],
-      ["Largest sum of live tensors", bytes(one.peak_internal_bytes)],
-      ["Judged", judged ? `${judged.judged}${judged.reason ? `: ${judged.reason}` : ""}` : null],
-      ["Reads", one.inputs.map((port) => port.tensor)],
-      ["Writes", one.outputs.map((port) => port.tensor)],
-      ["File", one.file],
-    ]),
-  ];
-}
-
-function edgeDetails(edge) {
-  const one = edge.handoff === null ? null : MANIFEST.handoffs[edge.handoff];
-  if (!one) return [element("h3", "Stays on its device"), facts([["Tensors", edge.tensors]])];
-  return [
-    element("h3", "", "", [named(one.tensor)]),
-    facts([
-      ["From", one.producer],
-      ["To", one.consumer],
-      ["Mode", `${one.mode.replace("_", " ")} via ${one.mechanism}`],
-      ["Bytes", `${bytes(one.bytes)} (${one.bytes})`],
-      ["Predicted", seconds(one.seconds)],
-      ["Type on the device", one.device_dtype],
-      ["Alignment", `${one.align} B, rows ${one.row_align} B, length ${one.length_multiple} B`],
-      ["Where the mechanism is missing", one.fallback_seconds === null ? one.fallback : `${one.fallback}, ${seconds(one.fallback_seconds)}`],
-      ["Decided at", one.origin],
-    ]),
-  ];
-}
-
-function operatorDetails(number) {
-  const one = DATA.operators[number];
-  const segment = MANIFEST.segments[one[SEGMENT]];
-  const tensor = (index) => {
-    const [name, dtype, extents] = DATA.tensors[index];
-    return `${name}: ${dtype || "type unknown"}, ${shape(extents)}`;
-  };
-  const mine = new Set([one[NAME], ...one[WRITES].map((index) => DATA.tensors[index][0])]);
-  const made = MANIFEST.decisions.filter((decision) => mine.has(decision.site));
-  const uncosted = MANIFEST.uncosted.filter((record) => record.node === one[NAME]);
-  const group = one[KERNEL] === null ? [] : segment.kernels[one[KERNEL]].filter((name) => name !== one[NAME]);
-  return [
-    element("h3", "", "", [named(one[NAME])]),
-    facts([
-      ["Operator", one[DOMAIN] ? `${one[DOMAIN]} ${one[KIND]}` : one[KIND]],
-      ["On", `${segment.device}, segment ${segment.index} (${seconds(segment.predicted_seconds)} in all)`],
-      ["Form", one[WRITES].map((index) => FORMS[DATA.tensors[index][0]]).filter(Boolean)],
-      ["Reads", one[READS].map(tensor)],
-      ["Writes", one[WRITES].map(tensor)],
-      ["Runs as one kernel with", group],
-      ["Decisions here", made.map((decision) => `${decision.rule}, ${decision.taken ? "taken" : "declined"}: ${decision.reason}`)],
-      ["Without a cost", uncosted.map((record) => `${record.tensor}: ${record.because}`)],
-    ]),
-  ];
 }
 
 function start() {

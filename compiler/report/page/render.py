@@ -19,7 +19,7 @@ from .limit_bars import limit_bars
 if TYPE_CHECKING:
     import jinja2
 
-SCRIPTS = ("vendor/cytoscape.min.js", "vendor/dagre.min.js", "page.js", "partition.js")
+SCRIPTS = ("vendor/cytoscape.min.js", "vendor/dagre.min.js", "page.js", "details.js", "partition.js")
 """In the order in which the page runs them."""
 LICENCES = ("vendor/cytoscape.LICENSE.txt", "vendor/dagre.LICENSE.txt")
 MAP_COMMENT = re.compile(r"\n//# sourceMappingURL=\S+\s*$")

@@ -118,7 +118,7 @@ def _filter_decisions(page: Any, data: Any) -> None:
 
 
 def _change_colours(page: Any) -> None:
-    for colour in ("time", "dtype", "device"):
+    for colour in ("time", "precision", "dtype", "device"):
         page.select_option("#colour", colour)
         assert page.locator("#graph-legend i").count() >= 1
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -144,7 +144,7 @@ def test_hostile_names_do_nothing_and_fit(width: int, scheme: str, browser: Any,
             assert page.inner_text("#details h3").startswith("node ")
     assert page.evaluate("typeof window.hurt") == "undefined"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("document.querySelectorAll('script').length") == 5
+    assert page.evaluate("document.querySelectorAll('script').length") == 6
     shown.check(file)
     page.close()
 
