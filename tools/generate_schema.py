@@ -1,5 +1,5 @@
-"""Writes docs/manifest.schema.json and docs/bench.schema.json, the JSON schemas of a bundle's manifest and of a measurement, from the
-records in compiler/bundle and compiler/bench.
+"""Writes docs/manifest.schema.json, docs/bench.schema.json and docs/run.schema.json, the JSON schemas of a bundle's manifest, of a
+measurement and of requests that were run, from the records in compiler/bundle and compiler/bench.
 
 --check: exit with 1 where a file is not up to date.
 """
@@ -18,12 +18,14 @@ from typing import Any
 import msgspec
 
 from autoglmc.compiler.bench import record as bench_record
+from autoglmc.compiler.bench import run_record
 from autoglmc.compiler.bundle import confidence_record, manifest, plan_records, precision_record
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMAS: dict[str, tuple[str, type[msgspec.Struct], tuple[ModuleType, ...]]] = {
     "manifest.schema.json": ("autoglmc bundle manifest", manifest.Manifest, (manifest, confidence_record, plan_records, precision_record)),
     "bench.schema.json": ("autoglmc bench record", bench_record.BenchRecord, (bench_record,)),
+    "run.schema.json": ("autoglmc run record", run_record.RunRecord, (run_record,)),
 }
 """File -> title, the outermost record, and the modules whose docstrings describe fields."""
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import pickle
-import platform
 import subprocess
 import sys
 import tempfile
@@ -16,7 +14,7 @@ from typing import Any
 from ..activity import limits
 from ..errors import BundleError, UserError
 from ..run.bundle import Bundle
-from ..run.processor import processor
+from .environment import environment
 from .messages import Answer, Request
 from .record import FORMAT, BenchRecord, ColdStart, times_of
 
@@ -48,7 +46,7 @@ def bench(
         model=manifest.model.sha256,
         target=manifest.target.name,
         verified=manifest.verification.verified,
-        environment=_environment(bundle, answer.emulated),
+        environment=environment(bundle, answer.emulated),
         inputs=named,
         emulated=answer.emulated,
         warmup=warmup,
@@ -90,24 +88,3 @@ def _last_words(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode < 0:
         return f"killed by signal {-done.returncode}"
     return done.stderr.strip()[-500:] or f"exit code {done.returncode}"
-
-
-def _environment(bundle: Bundle, emulated: tuple[str, ...]) -> dict[str, str]:
-    from importlib.metadata import version
-
-    runtimes = {
-        name: number
-        for segment in bundle.manifest.segments
-        if f"{segment.index} ({segment.device})" not in emulated
-        for name, number in segment.runtime.versions.items()
-    }
-    return {
-        "processor": processor(),
-        "cores": str(os.cpu_count() or 1),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "autoglmc": version("autoglmc"),
-        "onnxruntime": version("onnxruntime"),
-        **runtimes,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }

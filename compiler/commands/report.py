@@ -14,6 +14,7 @@ OUTPUT = "The file to write [default: BUNDLE.html, or BUNDLE.svg, in the current
 SVG = "Write only this drawing of the page, as an SVG file: the predicted schedule, or the arena."
 MODEL = "The model that the bundle was compiled from: plan it again, and show what devices say of its operators."
 TARGET = "With --model: the .hw file or stock target that it was compiled for [default: the stock target of that name]."
+RECORD = "Draw a measurement of the bundle beside its prediction: a file of `bench --record` or `run --record`. Repeatable."
 OPEN = "Open the page in the browser."
 
 
@@ -24,6 +25,7 @@ OPEN = "Open the page in the browser."
 @click.option("--svg", "drawing", type=click.Choice(["timeline", "memory"]), help=SVG)
 @click.option("--model", type=FILE, help=MODEL)
 @target_option(required=False, help=TARGET)
+@click.option("--record", "records", type=FILE, multiple=True, help=RECORD)
 @entry_option
 @trust_option
 @output_options(quiet="Print nothing.")
@@ -34,6 +36,7 @@ def report_command(
     drawing: str | None,
     model: Path | None,
     target: str | None,
+    records: tuple[Path, ...],
     entry: str,
     trust: tuple[Path, ...],
     out: Output,
@@ -45,6 +48,7 @@ def report_command(
     """
     from ..errors import UsageError
     from ..output_file import check_file_place, write_file
+    from ..report.page.measured import read_measured
     from ..report.page.page_data import Beside, page_data
     from ..report.page.render import render_page, render_svg
     from ..report.quote import NO_SOURCE, source_of
@@ -59,11 +63,12 @@ def report_command(
     whole = Bundle.load(bundle, trust=trust)
     entry = entry or next((one.name for one in whole.manifest.entries), "")
     chosen, why, source = whole.entry(entry), None, NO_SOURCE
+    measured = tuple((path.name, read_measured(path, chosen)) for path in records)
     if model is not None:
         with out.progress() as tell:
             why, machine = explain_bundle(chosen, model, target, tell)
             source = source_of(machine)
-    data = page_data(chosen, Beside(why=why, source=source))
+    data = page_data(chosen, Beside(why=why, source=source, measured=measured))
     if entry:
         others = [one.name for one in whole.manifest.entries if one.name != entry]
         out.note(f"the page is about the entry {entry}" + (f"; --entry shows {', '.join(others)}" if others else ""))

@@ -19,6 +19,7 @@ MOST = 10_000
 PIPELINE = "Overlap consecutive requests across devices; also run them one after the other, compare bit for bit and report both times."
 STEP_LIMIT = "Stop the run if one step of a request takes longer [default: no limit]."
 TIMELINE = "Write when each step ran: .json (chrome://tracing, Perfetto), .html or .svg."
+RECORD = "Write when each step ran to a JSON file (docs/run.schema.json), which `autoglmc report --record` draws."
 VERBOSE = "Print the manifest's digest, whether the bundle is signed, and the memory of every segment."
 QUIET = "Print only the time of the whole run."
 
@@ -34,6 +35,7 @@ QUIET = "Print only the time of the whole run."
 @click.option("--pipeline", is_flag=True, help=PIPELINE)
 @click.option("--step-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help=STEP_LIMIT)
 @click.option("--timeline", type=FILE, help=TIMELINE)
+@click.option("--record", type=FILE, help=RECORD)
 @click.option("--recompile", is_flag=True, help="Compile segments on this machine instead of loading the compiled ones of the bundle.")
 @entry_option
 @trust_option
@@ -49,6 +51,7 @@ def run_command(
     pipeline: bool,
     step_limit: float | None,
     timeline: Path | None,
+    record: Path | None,
     recompile: bool,
     entry: str,
     trust: tuple[Path, ...],
@@ -57,6 +60,7 @@ def run_command(
 ) -> int:
     """Run a compiled BUNDLE on the arrays of an .npz file, and print the time of every step."""
     from ..errors import UsageError
+    from ..output_file import check_file_place
     from ..report.draw_timeline import check_timeline_place
     from ..run.array_files import check_arrays_place, read_arrays
     from ..run.check_inputs import not_finite
@@ -64,6 +68,8 @@ def run_command(
 
     if timeline is not None:
         check_timeline_place(timeline)
+    if record is not None:
+        check_file_place(record, "the record", (".json",), "--record")
     several = requests is not None or pipeline or step_limit is not None or len(sources) > 1
     if output is not None:
         for path in _places(output, (requests or len(sources)) if several else 1):
@@ -81,6 +87,8 @@ def run_command(
     else:
         result = run_bundle(bundle, inputs[0], repeat=repeat, emulate=emulate, recompile=recompile, trust=trust, entry=entry)
     _write(result, output, timeline, out)
+    if record is not None:
+        _record(record, bundle, result, trust, entry, out)
     if out.as_json:
         echo_json(result.as_json())
     else:
@@ -93,6 +101,17 @@ def run_command(
 def _places(output: Path, count: int) -> list[Path]:
     """A file for the outputs of each request."""
     return [output] if count == 1 else [output.with_name(f"{output.stem}.{number}{output.suffix}") for number in range(count)]
+
+
+def _record(place: Path, folder: Path, result: RunResult, trust: tuple[Path, ...], entry: str, out: Output) -> None:
+    from msgspec import json
+
+    from ..bench.run_record import record_of
+    from ..output_file import write_file
+    from ..run.bundle import Bundle
+
+    write_file(place, json.encode(record_of(Bundle.load(folder, trust=trust).entry(entry), result)))
+    out.note(f"wrote {place}")
 
 
 def _write(result: RunResult, output: Path | None, timeline: Path | None, out: Output) -> None:

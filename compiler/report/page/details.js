@@ -80,6 +80,7 @@ function operatorDetails(number) {
   const mine = new Set([one[NAME], ...one[WRITES].map((index) => DATA.tensors[index][0])]);
   const made = MANIFEST.decisions.filter((decision) => mine.has(decision.site));
   const uncosted = MANIFEST.uncosted.filter((record) => record.node === one[NAME]);
+  const bounds = MANIFEST.errors.bounds.filter((record) => mine.has(record.site));
   const group = one[KERNEL] === null ? [] : segment.kernels[one[KERNEL]].filter((name) => name !== one[NAME]);
   return [
     element("h3", "", "", [named(one[NAME])]),
@@ -94,6 +95,7 @@ function operatorDetails(number) {
       ["Weights that it reads", one[WEIGHTS] ? `${bytes(one[WEIGHTS])} (${one[WEIGHTS]})` : null],
       ["Runs as one kernel with", group],
       ["Decisions here", made.map((decision) => `${decision.rule}, ${decision.taken ? "taken" : "declined"}: ${decision.reason}`)],
+      ["Proved error bound", bounds.map((record) => `${record.rule}: ${record.bound.toPrecision(3)} over ${record.over}`)],
       ["Without a cost", uncosted.map((record) => `${record.tensor}: ${record.because}`)],
     ]),
     ...whyDetails(number),

@@ -70,21 +70,29 @@ def device_colours(manifest: Mapping[str, Any]) -> Mapping[str, str]:
     return {name: f"c{number % COLOURS}" for number, name in enumerate(dict.fromkeys(names))}
 
 
-def draw_timeline(data: Mapping[str, Any], colours: Mapping[str, str]) -> Drawing:
-    """Of page data's "predicted"; colours: of devices."""
-    lanes, seconds = data["lanes"], data["seconds"] or 1.0
-    scale = (WIDTH - LEFT - RIGHT) / seconds
+def draw_timeline(
+    data: Mapping[str, Any], colours: Mapping[str, str], title: str = "Predicted schedule", scale_to: float | None = None
+) -> Drawing:
+    """Of page data's "predicted", or of a line of "measured". colours: of devices; scale_to: seconds that the width stands for, the line's own
+    where None. Where several requests run, the colour of a box is its request."""
+    lanes, whole = data["lanes"], scale_to or data["seconds"] or 1.0
+    scale = (WIDTH - LEFT - RIGHT) / whole
     spans, boxes = data["spans"], []
+    several = len({span.get("request") for span in spans}) > 1
     for span in spans[:MOST]:
         lasts = span["end"] - span["begin"]
         what, y = _what(span["what"]), TOP + LANE * lanes.index(span["lane"]) + (LANE - BAR) / 2
-        css = colours[span["lane"]] if span["kind"] == "run" else f"m-{span['kind']}"
-        title = f"{what} on {printable(span['lane'])}: {time(lasts)}, from {time(span['begin'])}"
-        boxes.append(_box(LEFT + span["begin"] * scale, y, max(lasts * scale, 0.8), BAR, css, title, what))
+        css = colours.get(span["lane"], "m-copy") if span["kind"] == "run" else f"m-{span['kind']}"
+        short = str(span["segment"]) if span["kind"] == "run" else ""
+        if several:
+            css, what, short = f"c{span['request'] % COLOURS}", f"request {span['request']}, {what}", str(span["request"])
+        told = f"{what} on {printable(span['lane'])}: {time(lasts)}, from {time(span['begin'])}"
+        boxes.append(_box(LEFT + span["begin"] * scale, y, max(lasts * scale, 0.8), BAR, css, told, what, short))
     height = TOP + LANE * len(lanes)
     rows = [Mark(TOP + LANE * k + LANE / 2, _clipped(printable(name))) for k, name in enumerate(lanes)]
-    ticks = [Mark(LEFT + k * (WIDTH - LEFT - RIGHT) / TICKS, time(k * data["seconds"] / TICKS)) for k in range(TICKS + 1)]
-    return Drawing("Predicted schedule", height + AXIS, boxes, rows, ticks, max(len(spans) - MOST, 0))
+    ticks = [Mark(LEFT + k * (WIDTH - LEFT - RIGHT) / TICKS, time(k * whole / TICKS)) for k in range(TICKS + 1)]
+    left_out = max(len(spans) - MOST, 0) + data.get("left_out", 0)
+    return Drawing(title, height + AXIS, boxes, rows, ticks, left_out)
 
 
 def draw_arena(arena: Mapping[str, Any], steps: int, colours: Mapping[str, str]) -> Drawing:
@@ -125,9 +133,12 @@ def _memory(title: str, ranges: Sequence[Any], steps: int, total: int, unit: str
     return Drawing(title, TOP + HEIGHT + AXIS, boxes, rows, ticks, max(len(ranges) - MOST, 0))
 
 
-def _box(x: float, y: float, width: float, height: float, css: str, title: str, label: str) -> Box:
+def _box(x: float, y: float, width: float, height: float, css: str, title: str, label: str, short: str | None = None) -> Box:
+    """short: what stands in a box that is too small for the label; None for as much of the label as fits."""
     room = int((width - 8) / LETTER)
-    shown = label if len(label) <= room else f"{label[: room - 1]}…" if room >= 6 else ""
+    if short is None:
+        short = f"{label[: room - 1]}…" if room >= 6 else ""
+    shown = label if len(label) <= room else short if len(short) <= room else ""
     return Box(round(x, 2), round(y, 2), round(width, 2), round(height, 2), css, title, shown if height >= 12 else "")
 
 

@@ -62,8 +62,20 @@ function startTheme() {
   tell();
 }
 
+/** Attempts with the text, whatever else is chosen. */
+function showAttempts(text) {
+  const rows = [...byId("attempts").children];
+  for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(text);
+  const left = rows.filter((row) => !row.hidden).length;
+  byId("attempt-count").textContent = `${left} of ${plural(rows.length, "attempt")}`;
+}
+
 /** The table of decisions: filtered, and shown in parts, since a large model has thousands. */
 function startHistory() {
+  const words = () => byId("decision-text").value.toLowerCase();
+  byId("decision-filter").addEventListener("submit", (event) => event.preventDefault());
+  byId("decision-text").addEventListener("input", () => showAttempts(words()));
+  showAttempts("");
   const body = document.querySelector("#decisions tbody");
   if (!body) return;
   const PART = 200;
@@ -74,7 +86,7 @@ function startHistory() {
     byId("decision-rule").append(option);
   }
   const show = () => {
-    const text = byId("decision-text").value.toLowerCase();
+    const text = words();
     const rule = byId("decision-rule").value;
     const taken = byId("decision-taken").value;
     const found = MANIFEST.decisions.filter(
@@ -101,7 +113,6 @@ function startHistory() {
     room = PART;
     show();
   };
-  byId("decision-filter").addEventListener("submit", (event) => event.preventDefault());
   byId("decision-text").addEventListener("input", anew);
   byId("decision-rule").addEventListener("change", anew);
   byId("decision-taken").addEventListener("change", anew);

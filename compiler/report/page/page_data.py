@@ -12,6 +12,7 @@ from ...bundle.manifest_json import to_json
 from ...run.bundle import Bundle
 from ..quote import NO_SOURCE, SourceLines
 from .explained import explained
+from .measured import Measured, measured
 from .operators import operators_of
 from .plan_facts import plan_facts
 from .predicted import predicted
@@ -31,6 +32,8 @@ class Beside:
     """Of the target, whose lines `why` names."""
     compiled: Mapping[str, Any] | None = None
     """`CompileResult.as_json()`."""
+    measured: tuple[tuple[str, Measured], ...] = ()
+    """Records by the names of their files."""
 
 
 NOTHING = Beside()
@@ -46,6 +49,7 @@ def page_data(bundle: Bundle, beside: Beside = NOTHING) -> PageData:
     - graph: segments and what goes between them (segment_graph.py).
     - tensors, operators: of the segments (operators.py).
     - why: what devices say of the operators (explained.py), plan: what the compilation knew besides (plan_facts.py); null where not given.
+    - measured: a record each (measured.py).
     """
     manifest = bundle.manifest
     shown = operators_of(bundle.folder, manifest)
@@ -60,6 +64,7 @@ def page_data(bundle: Bundle, beside: Beside = NOTHING) -> PageData:
         **shown,
         "why": None if beside.why is None else explained(beside.why, shown, manifest, beside.source),
         "plan": None if beside.compiled is None else plan_facts(beside.compiled),
+        "measured": [measured(name, record, manifest) for name, record in beside.measured],
     }
 
 

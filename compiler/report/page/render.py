@@ -15,6 +15,7 @@ from ...quantities import amount, count, margin, percent, shown, size, time
 from ..printable import printable
 from .drawings import device_colours, draw_arena, draw_places, draw_timeline
 from .limit_bars import limit_bars
+from .memory_rows import heaviest, memory_rows
 
 if TYPE_CHECKING:
     import jinja2
@@ -25,6 +26,8 @@ LICENCES = ("vendor/cytoscape.LICENSE.txt", "vendor/dagre.LICENSE.txt")
 MAP_COMMENT = re.compile(r"\n//# sourceMappingURL=\S+\s*$")
 MOST_MAPS = 12
 """Drawings of segments' memories."""
+MOST_UNITS = 200
+"""Rows of the table of forms."""
 
 
 def render_page(data: Mapping[str, Any]) -> str:
@@ -46,18 +49,30 @@ def render(template: str, **values: Any) -> str:
 
 
 def _drawn(data: Mapping[str, Any]) -> dict[str, Any]:
-    manifest = data["manifest"]
+    manifest, measured = data["manifest"], data["measured"]
     colours = device_colours(manifest)
+    together = max([data["predicted"]["seconds"], *(one["lines"][0]["seconds"] for one in measured)])
     maps = [drawing for segment in manifest["segments"] for drawing in draw_places(segment)]
     return {
         "limits": limit_bars(manifest["limits"]),
-        "timeline": draw_timeline(data["predicted"], colours),
+        "memories": memory_rows(data),
+        "heaviest": heaviest(data),
+        "most_units": MOST_UNITS,
+        "writers": {port["tensor"]: segment["index"] for segment in manifest["segments"] for port in segment["outputs"]},
+        "timeline": draw_timeline(data["predicted"], colours, scale_to=together if measured else None),
+        "measured": [_measured(one, colours, together) for one in measured],
         "arena": draw_arena(manifest["arena"], len(manifest["schedule"]), colours),
         "maps": maps[:MOST_MAPS],
         "maps_left": max(len(maps) - MOST_MAPS, 0),
         "colours": colours,
         "modes": sorted({handoff["mode"] for handoff in manifest["handoffs"]}),
     }
+
+
+def _measured(one: Mapping[str, Any], colours: Mapping[str, str], together: float) -> list[Any]:
+    """The drawings of a record: one request on the scale of the predicted one, several on their own."""
+    first, *more = one["lines"]
+    return [draw_timeline(first, colours, first["title"], together), *(draw_timeline(line, colours, line["title"]) for line in more)]
 
 
 def render_svg(data: Mapping[str, Any], which: str) -> str:
