@@ -2,7 +2,7 @@
 
 python examples/plot_partition.py [FILE.dot]
 
-`tools/draw_partition.py` draws the README's picture from the same graph.
+`autoglmc report BUNDLE --svg partition` draws a bundle without any of this; the README's picture is made so.
 """
 
 from __future__ import annotations

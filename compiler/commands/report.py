@@ -11,7 +11,7 @@ from .line.options import FILE, entry_option, target_option, trust_option
 from .line.output import Output, output_options
 
 OUTPUT = "The file to write [default: BUNDLE.html, or BUNDLE.svg, in the current folder]."
-SVG = "Write only this drawing of the page, as an SVG file: the predicted schedule, or the arena."
+SVG = "Write only this drawing, as an SVG file: segments by device, the predicted schedule, or the arena."
 MODEL = "The model that the bundle was compiled from: plan it again, and show what devices say of its operators."
 TARGET = "With --model: the .hw file or stock target that it was compiled for [default: the stock target of that name]."
 RECORD = "Draw a measurement of the bundle beside its prediction: a file of `bench --record` or `run --record`. Repeatable."
@@ -22,7 +22,7 @@ OPEN = "Open the page in the browser."
 @click.argument("bundle", type=FILE)
 @click.option("-o", "--output", type=FILE, help=OUTPUT)
 @click.option("--open", "shown", is_flag=True, help=OPEN)
-@click.option("--svg", "drawing", type=click.Choice(["timeline", "memory"]), help=SVG)
+@click.option("--svg", "drawing", type=click.Choice(["partition", "timeline", "memory"]), help=SVG)
 @click.option("--model", type=FILE, help=MODEL)
 @target_option(required=False, help=TARGET)
 @click.option("--record", "records", type=FILE, multiple=True, help=RECORD)

@@ -1,24 +1,16 @@
-"""docs/partition.svg shows the bundle that is compiled today, and the README's sentence about it is true."""
+"""The drawings in docs/ show the bundle that is compiled today, and the README's sentence about it is true."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from types import ModuleType
 
 import pytest
 from doc_pages import ROOT
 from golden import Golden
 
 import autoglmc
-
-
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("draw_partition", ROOT / "tools" / "draw_partition.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from autoglmc.compiler.report.page.page_data import page_data
+from autoglmc.compiler.report.page.render import render_svg
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +19,8 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> autoglmc.CompileResult:
     return autoglmc.compile_model(model, "tensor_g2", shapes={"batch": 1}, output=output, verify=False)
 
 
-def test_the_picture_is_up_to_date(result: autoglmc.CompileResult, golden: Golden) -> None:
-    golden(ROOT / "docs" / "partition.svg", tool().draw(autoglmc.Bundle.load(result.folder)))
-
-
 def test_every_segment_and_every_crossing_is_drawn(result: autoglmc.CompileResult) -> None:
-    manifest, text = autoglmc.Bundle.load(result.folder).manifest, tool().draw(autoglmc.Bundle.load(result.folder))
+    manifest, text = result.bundle.manifest, render_svg(page_data(result.bundle), "partition")
     assert [int(k) for k in re.findall(r">segment (\d+),", text)] == [segment.index for segment in manifest.segments]
     assert text.count("<rect") == len(manifest.segments) == 7
     assert text.count("marker-end") == len(manifest.handoffs) == 6
@@ -47,9 +35,6 @@ def test_the_readme_says_what_the_picture_shows(result: autoglmc.CompileResult) 
     assert "1.4 times as fast as giving the NPU all that it can run" in text and 1.35 < greedy / plan < 1.45
 
 
-@pytest.mark.parametrize(("drawing", "file"), [("timeline", "timeline.svg"), ("memory", "arena.svg")])
-def test_the_drawings_of_the_page_are_up_to_date(drawing: str, file: str, result: autoglmc.CompileResult, golden: Golden) -> None:
-    from autoglmc.compiler.report.page.page_data import page_data
-    from autoglmc.compiler.report.page.render import render_svg
-
+@pytest.mark.parametrize(("drawing", "file"), [("partition", "partition.svg"), ("timeline", "timeline.svg"), ("memory", "arena.svg")])
+def test_the_drawings_are_up_to_date(drawing: str, file: str, result: autoglmc.CompileResult, golden: Golden) -> None:
     golden(ROOT / "docs" / file, render_svg(page_data(result.bundle), drawing))

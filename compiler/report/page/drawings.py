@@ -73,8 +73,9 @@ def device_colours(manifest: Mapping[str, Any]) -> Mapping[str, str]:
 def draw_timeline(
     data: Mapping[str, Any], colours: Mapping[str, str], title: str = "Predicted schedule", scale_to: float | None = None
 ) -> Drawing:
-    """Of page data's "predicted", or of a line of "measured". colours: of devices; scale_to: seconds that the width stands for, the line's own
-    where None. Where several requests run, the colour of a box is its request."""
+    """Of page data's "predicted", or of a line of "measured"; colours: of devices. Where several requests run, a box has its request's.
+
+    scale_to: seconds that the width stands for; None for those of the line."""
     lanes, whole = data["lanes"], scale_to or data["seconds"] or 1.0
     scale = (WIDTH - LEFT - RIGHT) / whole
     spans, boxes = data["spans"], []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...quantities import amount, count, margin, percent, shown, size, time
 from ..printable import printable
+from .draw_partition import draw_partition
 from .drawings import device_colours, draw_arena, draw_places, draw_timeline
 from .limit_bars import limit_bars
 from .memory_rows import heaviest, memory_rows
@@ -76,8 +77,15 @@ def _measured(one: Mapping[str, Any], colours: Mapping[str, str], together: floa
 
 
 def render_svg(data: Mapping[str, Any], which: str) -> str:
-    """A drawing of the page as an SVG file; `which` is timeline (the predicted schedule) or memory (the arena)."""
-    drawing = _drawn(data)["timeline" if which == "timeline" else "arena"]
+    """A drawing of the page as an SVG file. which: partition (segments by device), timeline (the predicted schedule) or memory (the arena).
+    Equal data, equal bytes; what was measured is not in it."""
+    if which == "partition":
+        return draw_partition(data)
+    colours = device_colours(data["manifest"])
+    if which == "timeline":
+        drawing = draw_timeline(data["predicted"], colours)
+    else:
+        drawing = draw_arena(data["manifest"]["arena"], len(data["manifest"]["schedule"]), colours)
     return _environment().get_template("drawing.svg").render(drawing=drawing, standalone=_markup(_text("drawing.css"))) + "\n"
 
 

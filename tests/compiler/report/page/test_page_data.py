@@ -143,14 +143,15 @@ def test_embedded_json_cannot_end_its_script() -> None:
     assert json.loads(text) == {"name": "</script><!--<script>&\u2028\u202e", "n": [1.5, None, True]}
 
 
-@pytest.mark.parametrize("drawing", ["timeline", "memory"])
+@pytest.mark.parametrize("drawing", ["partition", "timeline", "memory"])
 def test_a_drawing_is_a_file_of_its_own(drawing: str, bundle: Path, data: PageData, tmp_path: Path) -> None:
-    """XML, with a box for each span or slot."""
+    """XML, with a box for each segment, span or slot."""
     file = tmp_path / "drawing.svg"
     assert cli.run(["report", str(bundle), "--svg", drawing, "-o", str(file), "--quiet"]) == 0
     root = ElementTree.parse(file).getroot()
-    boxes = data["predicted"]["spans"] if drawing == "timeline" else data["manifest"]["arena"]["slots"]
-    assert len(root.findall("{*}g[@class='box']")) == len(boxes)
+    manifest = data["manifest"]
+    boxes = {"partition": manifest["segments"], "timeline": data["predicted"]["spans"], "memory": manifest["arena"]["slots"]}[drawing]
+    assert len(root.findall("{*}rect" if drawing == "partition" else "{*}g[@class='box']")) == len(boxes)
     assert file.read_text(encoding="utf-8") == render_svg(data, drawing)
 
 
