@@ -101,7 +101,7 @@ function startHistory() {
           element("td", "", "rule", [named(clipped(one.rule))]),
           element("td", "", "long", [element("bdi", one.site)]),
           element("td", one.taken ? "taken" : "declined", one.taken ? "state s-kept" : "state s-unproven"),
-          element("td", "", "", [named(one.reason)]),
+          element("td", "", "why", [named(one.reason)]),
         ]),
       ),
     );

@@ -6,7 +6,7 @@ const [SEGMENT, KERNEL, KIND, DOMAIN, NAME, READS, WRITES, WEIGHTS] = [0, 1, 2, 
 const MOST_ARRANGED = 400; // operators that the layout library arranges in well under a second
 const PART = 1000; // operators that are drawn at once
 const MOST_LISTED = 200;
-const READABLE = 0.5; // zoom below which labels cannot be read
+const READABLE = 0.65; // zoom below which labels cannot be read
 const DTYPES = [...new Set([...MANIFEST.segments.map((one) => one.compute_dtype), ...DATA.tensors.map((one) => one[1])])].filter(Boolean).sort();
 const FORMS = {};
 for (const [form, tensors] of Object.entries(MANIFEST.precision ? MANIFEST.precision.forms : {}))
