@@ -12,7 +12,7 @@ OCR_SHAPE := --shape x=1x3x48x320
 MAGIKA := $(MODELS)/magika_v3_3.onnx
 MAGIKA_SHAPE := --shape bytes=1x2048
 
-.PHONY: demo test test-devices lint bench fuzz fuzz-models fuzz-bundles conformance properties clean
+.PHONY: browser demo test test-devices lint bench fuzz fuzz-models fuzz-bundles conformance properties clean
 
 # Two processes, a file of tests in one of them.
 WORKERS ?= 2
@@ -54,6 +54,12 @@ conformance: $(READY)
 EXAMPLES ?= 300
 properties: $(READY)
 	AUTOGLMC_RANDOM=$(EXAMPLES) $(BIN)/python -m pytest -q tests/passes/test_every_rule.py $(ARGS)
+
+# Pages of `report` in a real browser (Debian's chromium): every section used, large models timed; six minutes of a core.
+browser: $(READY)
+	test -x /usr/bin/chromium || { echo "needs /usr/bin/chromium: apt-get install chromium" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
+	$(BIN)/python tools/browser_check.py
 
 # What docs/benchmarks.md states, measured again; twenty minutes on two cores that do nothing else.
 bench: $(READY)

@@ -10,8 +10,12 @@ from onnx import helper
 from small_models import parse
 
 from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.precision.request import PrecisionRequest, request_of
 
-BUNDLES = (("memories", "board"), ("gelu", "x86_cpu"), ("gelu", "tensor_g2"), ("gelu", "snapdragon_8gen3"), ("lightnet", "a16"))
+BUNDLES = (
+    ("memories", "board"), ("forms", "x86_cpu"), ("gelu", "x86_cpu"), ("gelu", "tensor_g2"), ("gelu", "snapdragon_8gen3"),
+    ("lightnet", "a16"),
+)  # fmt: skip
 MODELS = Path(__file__).parent / "models"
 GELU = """g (float[1,8,16,16] x, int64[2] i) => (float[1,8,16,16] z, float[2] w) {
   a = Conv<kernel_shape=[1,1]>(x, k) b = Gelu(a) c = Conv<kernel_shape=[1,1]>(b, k) d = Relu(c) z = Add(d, x)
@@ -45,11 +49,35 @@ def hostile() -> onnx.ModelProto:
     return model
 
 
+def products() -> onnx.ModelProto:
+    """MatMuls, for which forms can be chosen, around an operator that stays in fp32."""
+    import numpy as np
+
+    model, numbers = (
+        parse("g (float[1,64] x) => (float[1,16] y) { a = MatMul(x, v) b = Selu(a) y = MatMul(b, w) }"),
+        np.random.default_rng(0),
+    )
+    for name, shape in (("v", (64, 64)), ("w", (64, 16))):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(numbers.standard_normal(shape).astype(np.float32) * 0.1, name))
+    for node in model.graph.node:
+        node.name = f"{node.op_type.lower()}_{node.output[0]}"
+    return model
+
+
+def _request(folder: Path) -> PrecisionRequest | None:
+    import numpy as np
+
+    np.savez(folder / "samples.npz", x=np.random.default_rng(1).standard_normal((16, 64)).astype(np.float32))
+    return request_of(None, str(folder / "samples.npz"), None, None, None)
+
+
 def made(model: str, target: str, folder: Path) -> Path:
     """A bundle in `folder`, not verified but for lightnet's; "memories" is for a board with two."""
     place = folder / f"{model}.{target}"
     if model == "lightnet":
         compile_model(MODELS / "lightnet.onnx", target, output=place, shapes={"batch": 1}, emulate=True)
+    elif model == "forms":
+        compile_model(products(), target, output=place, precision=_request(folder))
     elif model == "memories":
         compile_model(random_net(1), board(16), output=place, verify=False)
     else:

@@ -177,8 +177,11 @@ def compile_command(
                 facts = result.as_json()
                 if place is not None:
                     tell("explain the operators")
-                    written = model if numbers is None and pruned is None else save_quantized or save_pruned
-                    write_page(place, result, written, machine, {"shapes": sizes, "effort": effort})
+                    saved = save_quantized if numbers is not None else save_pruned
+                    made: dict[str, Any] = (
+                        {"model": model, "shapes": sizes} if numbers is None and pruned is None else {"model": saved, "shapes": {}}
+                    )
+                    write_page(place, result, machine, effort=effort, **made)
                     facts["report"] = str(place)
     _print(facts, machine, out, timings or out.verbose)
     if "report" in facts:

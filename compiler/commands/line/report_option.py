@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from .options import FILE
 if TYPE_CHECKING:
     from ....targets.model import Target
     from ...driver.result import CompileResult
+    from ...load.bind_shapes import Shapes
 
 BESIDE = "-"
 HELP = (
@@ -36,15 +37,17 @@ def page_place(report: Path, output: Path | None, model: Path, target: Target) -
     return place
 
 
-def write_page(place: Path, result: CompileResult, model: Path | None, target: Target, asked: Mapping[str, Any]) -> None:
-    """model: what the bundle was compiled from; None where that is no file, as when numbers were chosen and not saved: then the page is
-    without what devices say. asked: the shapes and the effort of the compilation."""
+def write_page(place: Path, result: CompileResult, target: Target, *, model: Path | None, shapes: Shapes, effort: float) -> None:
+    """model: what the bundle was compiled from, with the sizes of its dims; None where that is no file, as when numbers were chosen and not
+    saved: then the page is without what devices say. effort: of the compilation."""
     from ...explain.explain_operators import explain_operators
     from ...output_file import write_file
     from ...report.page.page_data import Beside, page_data
     from ...report.page.render import render_page
     from ...report.quote import source_of
 
-    why = None if model is None else explain_operators(model, target, plan=result.work.placement, **asked).as_json()
+    why = None
+    if model is not None:
+        why = explain_operators(model, target, shapes=shapes, plan=result.work.placement, effort=effort).as_json()
     data = page_data(result.bundle, Beside(why=why, source=source_of(target), compiled=result.as_json()))
     write_file(place, render_page(data))

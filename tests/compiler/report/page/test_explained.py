@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from page_bundles import gelu
+from page_bundles import gelu, products
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.report.page.page_data import page_data
@@ -123,3 +124,22 @@ def test_compile_refuses_a_place_before_it_compiles(tmp_path: Path, capsys: pyte
     for option in (["--pareto", "latency,memory"], ["--stop-after", "simplify"]):
         assert cli.run([*line, *option, "--report", str(tmp_path / "page.html")]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gelu.onnx"]
+
+
+def test_a_quantised_model_is_explained_where_it_was_saved(tmp_path: Path) -> None:
+    """The saved file has the sizes that were bound; without one the page is without what devices say, and has the rest."""
+    model, samples = tmp_path / "net.onnx", tmp_path / "samples.npz"
+    net = products()
+    net.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "rows"
+    model.write_bytes(net.SerializeToString())
+    np.savez(samples, x=np.random.default_rng(1).standard_normal((16, 64)).astype(np.float32))
+    line = [str(model), "--target", "x86_cpu", "--shape", "rows=1", "--calibration-data", str(samples), "--allow-unverified", "--quiet"]
+    for name, option in (("alone", []), ("saved", ["--save-quantized", str(tmp_path / "q.onnx")])):
+        assert cli.run([*line, *option, "-o", str(tmp_path / name), "--report"]) == 0
+    alone, saved = (data_of(tmp_path / f"{name}.html") for name in ("alone", "saved"))
+    assert alone["why"] is None and alone["plan"] == saved["plan"] is not None
+    assert saved["why"]["elsewhere"] == 0 and None not in saved["why"]["operators"]
+    assert saved["manifest"]["precision"]["units"]
+    page = tmp_path / "later.html"
+    assert cli.run(["report", str(tmp_path / "saved"), "--model", str(tmp_path / "q.onnx"), "-o", str(page), "--quiet"]) == 0
+    assert data_of(page)["why"] == saved["why"]
