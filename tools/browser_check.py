@@ -3,8 +3,8 @@
 python tools/browser_check.py [--pictures FOLDER] [--only use|time]
 
 use: every section renders, clicks and filters work, the console stays empty, nothing is asked of a network.
-time: size of the page of 2,000 operators; of 10,000 the first paint, the end of loading and a step of zoom, medians of 20, as the browser's own
-clock and trace have them.
+time: size of the page of 2,000 operators; of 10,000 the first paint, the end of loading and a step of zoom, medians of 20, as the browser's
+own clock and trace have them.
 Needs the extra `browser` and /usr/bin/chromium. Exits with 1 where something fails or is over its limit.
 """
 
