@@ -43,8 +43,8 @@ def report_command(
 ) -> int:
     """Write a compiled BUNDLE as one HTML file that needs no network: verdict and limits, partition, timeline, memory, numbers, decisions.
 
-    Everything on it comes from the bundle. With --model it says too what each device said of each operator, what that would cost there, and
-    the smallest change that would move it. --json prints the data of the page.
+    Without --model and --record everything on it comes from the bundle. With --model it also says what each device said of each operator,
+    what that would cost there, and the smallest change that would move it. --json prints the data of the page.
     """
     from ..errors import UsageError
     from ..output_file import check_file_place, write_file

@@ -18,11 +18,14 @@ def explain_bundle(bundle: Bundle, model: Path, target: str | None, tell: Progre
     """What devices say of the model's operators, at the sizes that the bundle has, and the target that was asked. target: None for the
     stock target of the name in the manifest.
 
-    Raises UsageError where the model or the target is another than those of the bundle, and what `explain_operators` raises."""
+    Raises UsageError where the bundle has states, or the model or the target is another than its own, and what `explain_operators` raises."""
     from ...explain.explain_operators import explain_operators
     from ...load.weights import model_sha256
 
     manifest = bundle.manifest
+    if manifest.states:
+        message = "the bundle keeps caches from run to run: its operators are not those of the model as it is, so that cannot explain them"
+        raise UsageError(message, where=str(bundle.folder), help="leave out --model; `autoglmc why MODEL` explains the model as it is")
     if (found := model_sha256(model)) != manifest.model.sha256:
         message = f"the bundle was compiled from another model: sha256 {manifest.model.sha256[:16]}…, and this one has {found[:16]}…"
         raise UsageError(message, where=str(model), help="give the file it was compiled from; a quantised or pruned one as it was saved")

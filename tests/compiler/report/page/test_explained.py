@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from page_bundles import gelu, products
+from page_bundles import MODELS, gelu, products
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.report.page.page_data import page_data
@@ -143,3 +143,14 @@ def test_a_quantised_model_is_explained_where_it_was_saved(tmp_path: Path) -> No
     page = tmp_path / "later.html"
     assert cli.run(["report", str(tmp_path / "saved"), "--model", str(tmp_path / "q.onnx"), "-o", str(page), "--quiet"]) == 0
     assert data_of(page)["why"] == saved["why"]
+
+
+def test_a_bundle_with_caches_is_not_explained_from_its_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, folder = MODELS / "decoder_tiny.onnx", tmp_path / "decoder"
+    asked = ["--state", "past.*=present.*", "--bucket", "prefill=8", "--bucket", "decode", "--max-length", "32"]
+    line = [str(model), "--target", "x86_cpu", *asked, "-o", str(folder), "--no-verify", "--allow-unverified", "--quiet"]
+    assert cli.run(line) == 0
+    assert cli.run([*line, "--report", str(tmp_path / "page.html")]) == 2
+    assert "--report and several entries exclude each other" in capsys.readouterr().err
+    assert cli.run(["report", str(folder), "--model", str(model), "-o", str(tmp_path / "page.html")]) == 2
+    assert "keeps caches" in capsys.readouterr().err
