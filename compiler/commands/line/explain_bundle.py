@@ -18,7 +18,7 @@ def explain_bundle(bundle: Bundle, model: Path, target: str | None, tell: Progre
     """What devices say of the model's operators, at the sizes that the bundle has, and the target that was asked. target: None for the
     stock target of the name in the manifest.
 
-    Raises UsageError where the bundle has states, or the model or the target is another than its own, and what `explain_operators` raises."""
+    Raises UsageError where the bundle has states, or the model or target is another than its own, and what `explain_operators` raises."""
     from ...explain.explain_operators import explain_operators
     from ...load.weights import model_sha256
 
