@@ -70,7 +70,7 @@ class Fixed:
     """The bundle."""
 
     def __init__(self, bundle: Any) -> None:
-        self.decoder = bundle.decoder()
+        self.decoder = bundle.session()
 
     def reset(self) -> None:
         self.decoder.reset()

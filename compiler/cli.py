@@ -18,6 +18,7 @@ from .commands.completion import completion_command
 from .commands.diff import diff_command
 from .commands.export import export_command
 from .commands.fmt import fmt_command
+from .commands.generate import generate_command
 from .commands.line.failures import INTERRUPTED, answer_failure, flush_output, say
 from .commands.line.groups import Commands
 from .commands.line.invocation import Invocation
@@ -53,6 +54,7 @@ def autoglmc() -> None:
 for command in (
     compile_command,
     run_command,
+    generate_command,
     bench_command,
     verify_command,
     export_command,

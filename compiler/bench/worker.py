@@ -28,12 +28,13 @@ def measure(request: Request) -> Answer:
     from ..run import session as _session  # noqa: F401
     from ..run.bundle import Bundle
     from ..run.generation import of_caller
+    from ..run.one_entry import one_entry
     from ..run.resident import status_bytes
     from ..run.zero_inputs import zeros_for
 
     before, start = status_bytes(), time.perf_counter()
     bundle = Bundle.load(request.bundle, trust=request.trust).entry(request.entry)
-    session = bundle.session(emulate=request.emulate, recompile=request.recompile)
+    session = one_entry(bundle.folder, bundle.manifest, emulate=request.emulate, recompile=request.recompile)
     loaded = time.perf_counter()
     inputs = request.inputs if request.inputs is not None else zeros_for(of_caller(bundle.manifest)[0])
     begun = time.perf_counter()

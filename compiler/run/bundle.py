@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from ..bundle.signature import check_signature, trusted_keys
 from ..errors import BundleError, UsageError
 from ..quantities import count
 from .check.check_bundle import check_bundle
+from .kept_session import KeptSessions
+from .one_entry import one_entry
 
 if TYPE_CHECKING:
     import networkx
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from ..inputs.samples import Given
     from ..load.source import Model
     from ..verify.report import VerifyReport
-    from .decoder import Decoder
     from .outputs import Outputs
     from .session import Session
 
@@ -48,6 +50,7 @@ class Bundle:
     """sha256 of manifest.json, which has the digests of all other files: equal for equal bundles."""
     trusted: str
     """The file of the key in `trust` that signed it; "" where it was loaded without one."""
+    _kept: KeptSessions = field(default_factory=KeptSessions, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
         """Short: a manifest is thousands of lines."""
@@ -108,8 +111,9 @@ class Bundle:
         recompile: bool = False,
         shared: bool = False,
         arena_fd: int | None = None,
-    ) -> Session:
-        """The bundle loaded and bound to one arena, for many runs: `session.run(inputs)`, `session.run_many(requests)`.
+    ) -> Session | Any:
+        """The bundle loaded and bound to one arena, for many runs: `session.run(inputs)`, `session.run_many(requests)`. Of a bundle that
+        keeps caches it is a `Decoder`: `session.step("prefill", inputs)`, `session.generate(ids)`.
 
         - emulate: run segments on the CPU whose device is not here; without it they are an error.
         - poison: fill the arena with NaN before every run, so that a tensor nobody wrote shows.
@@ -117,43 +121,41 @@ class Bundle:
         - shared: put the arena behind a file descriptor (`session.arena_fd`) that other processes may map.
         - arena_fd: use the arena of another process's session of this bundle.
 
-        Raises UserError where a device is not here and `emulate` is false, BundleError where a runtime refuses its segment.
+        Raises UserError where a device is not here and `emulate` is false, BundleError where a runtime refuses its segment, UsageError
+        for a bundle of several entries without caches (`bundle.entry(name)` is one of them), and for `poison`, `shared` and `arena_fd`
+        where there are caches.
 
         >>> session = autoglmc.Bundle.load("lightnet.tensor_g2").session(emulate=True)
         >>> [session.run({"pixel_values": numpy.full((1, 3, 96, 96), value, numpy.float32)})["y"].dtype.name for value in (0, 1)]
         ['float32', 'float32']
         """
-        from .session import Session
+        options: dict[str, Any] = {"emulate": emulate, "recompile": recompile}
+        alone = {"poison": poison, "shared": shared, "arena_fd": arena_fd}
+        if not (self.manifest.entries and self.manifest.states):
+            return one_entry(self.folder, self.manifest, **options, **alone)
+        from .decoder.decoder import Decoder
 
-        if self.manifest.entries:
-            names = [entry.name for entry in self.manifest.entries]
-            kept = "; decoder() steps through them" if self.manifest.states else ""
-            help = f"bundle.entry({names[0]!r}).session(), or --entry {names[0]}{kept}"
-            raise UsageError(f"the bundle has the entries {', '.join(names)}: which one?", where=str(self.folder), help=help)
-        return Session(self.folder, self.manifest, emulate=emulate, poison=poison, recompile=recompile, shared=shared, arena_fd=arena_fd)
+        wrong = next((name for name, given in alone.items() if given not in (False, None)), None)
+        if wrong is not None:
+            raise UsageError(f"{wrong} is for bundles without caches", where=str(self.folder), help="a decoder has poison() of its own")
+        return Decoder(self.folder, self.manifest, **options)
 
     def entry(self, name: str) -> Bundle:
         """The bundle as if it had that entry alone, for `session`, `run` and `graph`; "" for the bundle itself. Raises UsageError for a
         name that it does not have."""
         return replace(self, manifest=entry_view(self.manifest, name)) if name else self
 
-    def decoder(self, *, emulate: bool = False, recompile: bool = False) -> Decoder:
-        """A session of a bundle with caches: `decoder.step("prefill", inputs)`, then `decoder.step("decode", inputs)`, `reset`, `truncate`,
-        `fork`.
-
-        The arguments are those of `session`. Raises UsageError for a bundle that keeps no caches."""
-        from .decoder import Decoder
-
-        return Decoder(self.folder, self.manifest, emulate=emulate, recompile=recompile)
-
     def run(self, inputs: Mapping[str, Any], *, emulate: bool = False, time_limit: float | None = None) -> Outputs:
         """The graph's outputs by name, numpy arrays, for one set of inputs: arrays of the dtype and shape that the model declares.
 
-        `emulate` is that of `session`, which is faster for more than one run. `outputs.emulated` names the segments that ran on the
-        CPU in place of their device. `time_limit` is that of `Session.run`: seconds, beyond which TimeLimit is raised. Raises UsageError
-        for inputs the model does not have, or of another dtype or shape.
+        The bundle is loaded by the first call, and stays loaded as long as this object is there. Calls from several threads wait for each
+        other; threads that are to compute at a time take a `session` each.
+
+        `emulate` is that of `session`. `outputs.emulated` names the segments that ran on the CPU in place of their device. `time_limit` is
+        that of `Session.run`: seconds, beyond which TimeLimit is raised. Raises UsageError for inputs the model does not have, or of
+        another dtype or shape, and for a bundle of several entries.
         """
-        return self.session(emulate=emulate).run(inputs, time_limit=time_limit)
+        return self._kept.run(emulate, partial(one_entry, self.folder, self.manifest, emulate=emulate), inputs, time_limit)
 
     def verify(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BundleError
 from .bundle import Bundle
 from .more_generations import generations_that_fit, usual_generations
+from .one_entry import one_entry
 from .result import Pipelined, RunResult, run_result
 from .timeline import timeline
 
@@ -38,7 +39,7 @@ def run_requests(
     generation. Raises BundleError where overlapping changes a bit of an output, and as `Bundle.load` (`trust`: its keys) and
     `Session.run_many` do."""
     bundle = Bundle.load(path, trust=trust).entry(entry)
-    session = bundle.session(emulate=emulate, recompile=recompile)
+    session = one_entry(bundle.folder, bundle.manifest, emulate=emulate, recompile=recompile)
     each = [inputs[k % len(inputs)] for k in range(requests)]
     if pipeline:
         session.run_many(each[: usual_generations(session.manifest)], pipeline=True, step_limit=step_limit)
@@ -113,7 +114,7 @@ def run_bundle(
 ) -> RunResult:
     """Loads a bundle once and runs it `repeat` times. Raises as `Bundle.load` (`trust`: its keys) and `Bundle.run` do."""
     bundle = Bundle.load(path, trust=trust).entry(entry)
-    session = bundle.session(emulate=emulate, recompile=recompile)
+    session = one_entry(bundle.folder, bundle.manifest, emulate=emulate, recompile=recompile)
     seconds: list[float] = []
     runs: list[Outputs] = []
     for _ in range(max(repeat, 1)):

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import UsageError
 from ..inputs.samples import Given
 from ..load.source import Source
-from ..verify.decoder.verify_decoder import Sessions, verify_decoder
+from ..verify.decoder.verify_decoder import verify_decoder
 from ..verify.report import VerifyReport
 from ..verify.verifiable import Verifiable
 from ..verify.verify import check_same_model, verify
+from .decoder.decoder import Decoder
 
 
 class WithEntries(Verifiable, Protocol):
     """A bundle that may have several entries (bundle.py)."""
 
-    def entry(self, name: str) -> Verifiable: ...
+    @property
+    def folder(self) -> Path: ...
 
-    def decoder(self, *, emulate: bool = False) -> Sessions: ...
+    def entry(self, name: str) -> Verifiable: ...
 
 
 def verify_entries(
@@ -44,7 +47,7 @@ def verify_entries(
     if not bundle.manifest.states:
         return _joined(entries, [verify(source, bundle.entry(name), emulate=emulate, progress=progress) for name in entries], named=True)
     check_same_model(source, bundle)
-    reports = verify_decoder(source, bundle.manifest, bundle.decoder(emulate=True), emulate=emulate, tell=tell)
+    reports = verify_decoder(source, bundle.manifest, Decoder(bundle.folder, bundle.manifest, emulate=True), emulate=emulate, tell=tell)
     return _joined(entries, list(reports.values()), named=False)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import UsageError, UserError, first_line
-from .extras import need
+from ..extras import need
 from .row import Row
 from .task import Task, make_row
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...grammar.words.units import DIMENSIONS
+from ..extras import need
 from ..output_file import check_file_place, new_file
-from .extras import need
 
 KINDS = (".svg", ".png")
 INCHES = (7.0, 4.2)

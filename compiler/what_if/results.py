@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import UserError, first_line
+from ..extras import need
 from ..output_file import check_file_place, new_file
 from .columns import rows_of, table_of
-from .extras import need
 from .row import Key, Row
 
 EVERY = 2.0

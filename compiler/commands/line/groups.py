@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from ...errors import UsageError, did_you_mean
 
 SECTIONS = {
-    "Compile and run": ("compile", "run", "bench", "verify", "export"),
+    "Compile and run": ("compile", "run", "generate", "bench", "verify", "export"),
     "Understand a result": ("report", "check", "why", "what-if", "compare", "rules"),
     "Describe a machine": ("targets", "show", "diff", "new-target", "fmt", "probe", "calibrate"),
     "Editor, shell and disk": ("lsp", "completion", "cache"),

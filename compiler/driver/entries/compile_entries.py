@@ -24,6 +24,7 @@ from ...load.bind_shapes import Shapes
 from ...load.source import Model, Source, beside, source_of
 from ...load.weights import model_sha256
 from ...run.bundle import Bundle
+from ...run.decoder.decoder import Decoder
 from ...state.fixed_models import FixedModels, fixed_models
 from ...state.request import StateRequest
 from ...verify.decoder.verify_decoder import verify_decoder
@@ -138,7 +139,8 @@ def _parts(entries: Mapping[str, Asked], results: Mapping[str, CompileResult], f
 
 def _judged(source: Source, folder: Path, judging: _Judging, tell: Callable[[str], None]) -> Mapping[str, VerifyReport]:
     bundle = Bundle.load(folder)
-    reports = verify_decoder(source, bundle.manifest, bundle.decoder(emulate=True), emulate=judging.emulate, tell=tell)
+    decoder = Decoder(folder, bundle.manifest, emulate=True)
+    reports = verify_decoder(source, bundle.manifest, decoder, emulate=judging.emulate, tell=tell)
     wrong = next((report.differences for report in reports.values() if report.differences), ())
     if wrong:
         raise VerifyError(

@@ -18,7 +18,7 @@ AGAIN = 8.0
 
 
 class Steps(Protocol):
-    """A decoder with its caches (run/decoder.py)."""
+    """A decoder with its caches (run/decoder/decoder.py)."""
 
     length: int
 

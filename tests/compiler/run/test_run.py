@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import pickle
 import time
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from small_models import parse
 from autoglmc.compiler.bundle.plan_records import Mode
 from autoglmc.compiler.devices.adapter import Port
 from autoglmc.compiler.devices.find_adapter import adapter_for
-from autoglmc.compiler.errors import BundleError, UserError
+from autoglmc.compiler.errors import BundleError, UsageError, UserError
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.requests import run_bundle
 from autoglmc.compiler.run.session import Session
@@ -206,3 +208,25 @@ def test_repeated_runs_are_timed_step_by_step(lightnet: Bundle) -> None:
     assert {(step.device, step.runtime) for step in copies} <= {("npu -> cpu", "host"), ("cpu -> npu", "host")} and copies
     shown = result.as_json()
     assert shown["emulated"] == ["0 (npu)", "2 (npu)"] and shown["outputs"]["y"]["dtype"] == "float32"
+
+
+def test_a_bundle_stays_loaded_between_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until a run fails by something else than its inputs; a copy and a forked process load it for themselves."""
+    bundle, made = bundle_of(cut(parse("g (float[4] x) => (float[4] y) { y = Relu(x) }"), ("cpu",)), tmp_path / "b"), []
+    begin = Session.__init__
+    monkeypatch.setattr(Session, "__init__", lambda self, *given, **options: (made.append(1), begin(self, *given, **options))[1])
+    x = {"x": np.array([-1, 0, 1, 2], np.float32)}
+    for _ in range(3):
+        assert bundle.run(x)["y"].tolist() == [0, 0, 1, 2]
+    with pytest.raises(UsageError):
+        bundle.run({})
+    bundle.run(x)
+    assert len(made) == 1
+    pickle.loads(pickle.dumps(bundle)).run(x)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    bundle.run(x)
+    assert len(made) == 3
+    with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+        broken.setattr(Session, "run", lambda self, *given, **options: 1 / 0)
+        bundle.run(x)
+    assert bundle.run(x)["y"].tolist() == [0, 0, 1, 2] and len(made) == 4

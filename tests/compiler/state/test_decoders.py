@@ -17,7 +17,7 @@ from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entr
 from autoglmc.compiler.driver.entries.result import EntriesResult
 from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.run.bundle import Bundle
-from autoglmc.compiler.run.decoder import Decoder
+from autoglmc.compiler.run.decoder.decoder import Decoder
 from autoglmc.compiler.state.request import StateRequest
 
 PAIRS = (("past.*", "present.*"),)
@@ -59,7 +59,7 @@ def greedy(session: Decoder, prompt: Sequence[int], count: int) -> list[int]:
 def test_tokens_equal_those_of_a_growing_cache(spec: Spec, tmp_path: Path) -> None:
     result = compiled(spec, tmp_path)
     assert result.verified, result.verification
-    session, reference = result.bundle.decoder(), GrowingCache(decoder(spec))
+    session, reference = result.bundle.session(), GrowingCache(decoder(spec))
     for length in (1, 7, 8, 9, 20):
         prompt = np.random.default_rng(length).integers(0, spec.vocabulary, length).tolist()
         expected, closest = reference.greedy(prompt, 40)
@@ -71,9 +71,9 @@ def test_tokens_equal_those_of_a_growing_cache(spec: Spec, tmp_path: Path) -> No
 
 def test_tokens_do_not_depend_on_how_they_are_cut_into_steps(bundle: Bundle) -> None:
     tokens = np.random.default_rng(0).integers(0, 32, 40)[None]
-    whole = bundle.decoder().step("prefill", {"input_ids": tokens})["logits"]
+    whole = bundle.session().step("prefill", {"input_ids": tokens})["logits"]
     for seed in range(5):
-        draw, session, parts, begin = np.random.default_rng(seed), bundle.decoder(), [], 0
+        draw, session, parts, begin = np.random.default_rng(seed), bundle.session(), [], 0
         while begin < 40:
             end = min(begin + int(draw.integers(1, 20)), 40)
             session.poison()
@@ -84,7 +84,7 @@ def test_tokens_do_not_depend_on_how_they_are_cut_into_steps(bundle: Bundle) -> 
 
 def test_two_sessions_and_a_fork_do_not_mix(bundle: Bundle) -> None:
     draw = np.random.default_rng(3)
-    sessions = [bundle.decoder(), bundle.decoder()]
+    sessions = [bundle.session(), bundle.session()]
     prompts = [draw.integers(0, 32, (1, n)) for n in (11, 5)]
     for session, prompt in zip(sessions, prompts, strict=True):
         session.step("prefill", {"input_ids": prompt})
@@ -96,32 +96,32 @@ def test_two_sessions_and_a_fork_do_not_mix(bundle: Bundle) -> None:
             prompts[k] = np.concatenate([prompts[k], token], axis=1)
             session.poison()
             got = session.step("decode", {"input_ids": token})["logits"][0, -1]
-            alone = bundle.decoder().step("prefill", {"input_ids": prompts[k]})["logits"][0, -1]
+            alone = bundle.session().step("prefill", {"input_ids": prompts[k]})["logits"][0, -1]
             assert np.allclose(got, alone, atol=2e-5)
     assert len({session.addresses()["past.0.k"] for session in sessions}) == 3
 
 
 def test_a_session_goes_on_after_truncate(bundle: Bundle) -> None:
-    session, tokens = bundle.decoder(), np.random.default_rng(5).integers(0, 32, (1, 30))
+    session, tokens = bundle.session(), np.random.default_rng(5).integers(0, 32, (1, 30))
     session.step("prefill", {"input_ids": tokens})
     session.truncate(12)
     session.poison()
     other = np.random.default_rng(6).integers(0, 32, (1, 9))
     got = session.step("prefill", {"input_ids": other})["logits"]
-    alone = bundle.decoder().step("prefill", {"input_ids": np.concatenate([tokens[:, :12], other], axis=1)})["logits"]
+    alone = bundle.session().step("prefill", {"input_ids": np.concatenate([tokens[:, :12], other], axis=1)})["logits"]
     assert np.allclose(got, alone[:, 12:], atol=2e-5)
     with pytest.raises(UsageError, match="the caches hold 21 tokens: they cannot be cut to 22"):
         session.truncate(22)
 
 
 def test_more_tokens_than_fit_are_refused_and_change_nothing(bundle: Bundle) -> None:
-    session, tokens = bundle.decoder(), np.random.default_rng(8).integers(0, 32, (1, 64))
+    session, tokens = bundle.session(), np.random.default_rng(8).integers(0, 32, (1, 64))
     session.step("prefill", {"input_ids": tokens[:, :60]})
     with pytest.raises(UsageError, match="5 more tokens do not fit: the caches hold 60 of 64"):
         session.step("prefill", {"input_ids": tokens[:, :5]})
     got = session.step("prefill", {"input_ids": tokens[:, 60:]})["logits"]  # 4 places, one token after the other
     assert (session.length, session.room) == (64, 0)
-    assert np.allclose(got[0, -1], bundle.decoder().step("prefill", {"input_ids": tokens})["logits"][0, -1], atol=2e-5)
+    assert np.allclose(got[0, -1], bundle.session().step("prefill", {"input_ids": tokens})["logits"][0, -1], atol=2e-5)
     with pytest.raises(UsageError, match="1 more token do not fit"):
         session.step("decode", {"input_ids": tokens[:, :1]})
 
@@ -139,7 +139,7 @@ def test_more_tokens_than_fit_are_refused_and_change_nothing(bundle: Bundle) -> 
 )
 def test_wrong_inputs_of_a_step_are_named(bundle: Bundle, entry: str, inputs: dict[str, np.ndarray], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        bundle.decoder().step(entry, inputs)
+        bundle.session().step(entry, inputs)
 
 
 def test_weights_are_there_once_and_caches_apart(bundle: Bundle, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_weights_are_there_once_and_caches_apart(bundle: Bundle, tmp_path: Path)
 
 def test_a_bundle_of_entries_says_which_one_is_to_be_chosen(bundle: Bundle) -> None:
     with pytest.raises(UsageError, match="the entries prefill, decode: which one"):
-        bundle.session()
+        bundle.run({})
     outputs = bundle.entry("decode").run({"input_ids": np.ones((1, 1), np.int64), "cache_length": np.zeros(1, np.int64)})
     assert list(outputs) == ["logits"]
     assert bundle.verify(decoder(Spec(layers=2))).verified

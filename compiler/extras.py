@@ -1,13 +1,13 @@
-"""Packages that only some sweeps need: imported when they are, and named with how to get them where they are not here."""
+"""Packages that only some commands need: imported when they are, and named with how to get them where they are not here."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
-from ..errors import UserError
+from .errors import UserError
 
-EXTRAS = {"pyarrow": "sweep", "matplotlib": "sweep", "distributed": "cluster"}
+EXTRAS = {"pyarrow": "sweep", "matplotlib": "sweep", "distributed": "cluster", "tokenizers": "text"}
 """By package, the extra of autoglmc that brings it."""
 
 

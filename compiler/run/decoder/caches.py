@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..bundle.manifest import Manifest
-from ..devices.adapter import Port
-from ..devices.views import view_at
-from ..errors import BundleError
+from ...bundle.manifest import Manifest
+from ...devices.adapter import Port
+from ...devices.views import view_at
+from ...errors import BundleError
 
 
 class Caches:

@@ -1,29 +1,32 @@
 """A session of a bundle with entries and caches: tokens go in, outputs come out, and the caches stay where they are.
 
->>> decoder = autoglmc.Bundle.load("decoder.x86_cpu").decoder()
+>>> decoder = autoglmc.Bundle.load("decoder.x86_cpu").session()
 >>> logits = decoder.step("prefill", {"input_ids": prompt})["logits"]     # any number of tokens, in as many runs as it takes
 >>> logits = decoder.step("decode", {"input_ids": token})["logits"]
+>>> for token in decoder.generate([5, 3, 8], max_tokens=20): ...        # or all of that by itself
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
 
-from ..bundle.entries import entry_view
-from ..bundle.manifest import EntryRecord, Manifest
-from ..bundle.plan_records import ValueRecord
-from ..bundle.state_record import CACHE_LENGTH
-from ..devices.views import numpy_dtype
-from ..errors import UsageError, did_you_mean
-from ..quantities import count
-from .arena_memory import ArenaMemory
+from ...bundle.entries import entry_view
+from ...bundle.manifest import EntryRecord, Manifest
+from ...bundle.plan_records import ValueRecord
+from ...bundle.state_record import CACHE_LENGTH
+from ...devices.views import numpy_dtype
+from ...errors import UsageError, did_you_mean
+from ...quantities import count
+from ..arena_memory import ArenaMemory
+from ..generation import of_caller
+from ..session import Session
+from ..turn import Turn
 from .caches import Caches
-from .generation import of_caller
-from .session import Session
-from .turn import Turn
+from .sampling import Sampling
+from .tokens import Tokens
 
 
 class Decoder:
@@ -51,6 +54,16 @@ class Decoder:
         """Whether runs may be filled up: not where an output is of the last token alone."""
 
     @property
+    def emulated(self) -> tuple[str, ...]:
+        """Segments that run on the CPU in place of a device that is not here: "0 (npu)"."""
+        return tuple(dict.fromkeys(name for session in self.sessions.values() for name in session.emulated))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What came up while segments were loaded, and in their first runs."""
+        return tuple(dict.fromkeys(note for session in self.sessions.values() for note in session.notes))
+
+    @property
     def room(self) -> int:
         """Tokens that still fit."""
         return self._most - self.length
@@ -70,6 +83,35 @@ class Decoder:
             self._check_room(tokens)
             parts = [self._part(name, arrays, begin, end) for name, begin, end in self._runs(entry, tokens)]
             return self._joined(self.entries[entry], parts)
+
+    def generate(
+        self,
+        ids: Sequence[int],
+        *,
+        max_tokens: int | None = None,
+        stop: Collection[int] = (),
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> Generator[int, None, str]:
+        """Tokens that follow what is in the caches and then `ids`, one after the other as they are made.
+
+        - max_tokens: how many at most; by default until the caches are full.
+        - stop: tokens that end the text, and are not returned.
+        - temperature, top_k, top_p: the next token is drawn from the `top_k` likeliest, of these the fewest that together have the
+          probability `top_p`, logits being divided by the temperature; 0, the default, takes the likeliest.
+        - seed: the same one draws the same tokens.
+
+        A token is in the caches once the next one is asked for: the last one is not. The generator returns why it ended: "end" (a token of
+        `stop`), "limit", or "full". Raises UsageError, before anything runs, for a prompt that is empty, does not fit or has unknown ids,
+        for numbers out of range, and for a bundle that takes something else than ids; UserError for logits that are not finite."""
+        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+        if max_tokens is not None and max_tokens < 0:
+            raise UsageError(f"max_tokens is 0 or more, not {max_tokens}")
+        made, prompt = Tokens(self), [int(token) for token in ids]
+        made.check(prompt)
+        return made.generate(prompt, max_tokens, frozenset(stop), sampling)
 
     def reset(self) -> None:
         """The caches are empty."""

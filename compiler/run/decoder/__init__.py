@@ -1,0 +1,1 @@
+"""A decoder step by step: its session, its caches, and the tokens that it makes."""

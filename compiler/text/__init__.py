@@ -1,0 +1,1 @@
+"""Text in, text out: tokenizers, chat templates, and what ends a text."""
