@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
 from .choose_adapters import choose_adapters, find_blob
-from .generation import Generation, made_by_steps, ports_of, slots_at, step_words
+from .generation import Generation, StepCall, made_by_steps, ports_of, slots_at, step_words
 from .give_back import give_back
 from .in_place import Apart, check_caches, results_over_inputs, unproved
 from .outputs import About, Outputs, Spans
@@ -106,28 +106,32 @@ class Session:
                 return self._run(inputs, observe)
 
     def _run(self, inputs: Mapping[str, Any], observe: Observe | None) -> Outputs:
-        generation, numbers, at = self._first, self._beats.numbers, self._beats.at
-        named, marks, now = self.place(generation, inputs), [perf_counter()], perf_counter
+        generation = self._first
+        named = self.place(generation, inputs)
+        return self.take(generation, named, self.run_placed(named, observe))
+
+    def run_placed(self, named: dict[str, Any], observe: Observe | None = None) -> Sequence[float] | Spans:
+        """Every step, on inputs that lie in the arena, and those passed by name; for one thread at a time, and without limits on time."""
+        numbers, at, marks, now = self._beats.numbers, self._beats.at, [perf_counter()], perf_counter
+        calls = self._first.calls
         try:
             if observe is not None:
-                return self._observed(generation, named, observe)
-            for beat, call in enumerate(generation.calls, self._beats.next()):
+                return tuple(self._observed(calls, named, observe))
+            for beat, call in enumerate(calls, self._beats.next()):
                 numbers[at] = beat
                 call(named)
                 marks.append(now())
-            return self.take(generation, named, marks)
+            return marks
         finally:
             numbers[at] = 0
 
-    def _observed(self, generation: Generation, named: dict[str, Any], observe: Observe) -> Outputs:
-        spans, first = [], self._beats.next()
-        for index, call in enumerate(generation.calls):
-            self._beats.numbers[self._beats.at] = first + index
-            begin = perf_counter()
+    def _observed(self, calls: Sequence[StepCall], named: dict[str, Any], observe: Observe) -> Iterator[tuple[float, float]]:
+        first = self._beats.next()
+        for index, call in enumerate(calls):
+            self._beats.numbers[self._beats.at], begin = first + index, perf_counter()
             call(named)
-            spans.append((begin, perf_counter()))
+            yield begin, perf_counter()
             self._show(index, named, observe)
-        return self.take(generation, named, tuple(spans))
 
     def line(self) -> Line:
         """Says to whoever watches this process what a thread of its own runs."""

@@ -15,16 +15,14 @@ from typing import Any
 
 from ...bundle.entries import entry_view
 from ...bundle.manifest import EntryRecord, Manifest
-from ...bundle.plan_records import ValueRecord
-from ...bundle.state_record import CACHE_LENGTH
 from ...devices.views import numpy_dtype
 from ...errors import UsageError, did_you_mean
 from ...quantities import count
 from ..arena_memory import ArenaMemory
-from ..generation import of_caller
 from ..session import Session
 from ..turn import Turn
 from .caches import Caches
+from .entry_run import EntryRun
 from .sampling import Sampling
 from .tokens import Tokens
 
@@ -46,12 +44,15 @@ class Decoder:
         self._size = max(plan.arena.total for plan in plans.values()), max(plan.arena.align for plan in plans.values())
         memory = ArenaMemory(*self._size)
         options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "memory": memory}
-        self.sessions = {name: Session(folder, plan, **options) for name, plan in plans.items()}
-        self._caches = self._caches_by_entry()
+        self._each = {name: EntryRun(Session(folder, plan, **options), self.entries[name]) for name, plan in plans.items()}
         self._most = min(state.length for state in manifest.states)
-        self._wanted = {name: {value.name: value for value in self._taken(name)} for name in self.entries}
-        self._pads = all(value.name in entry.token_axes for entry in self.entries.values() for value in self._given(entry.name))
+        self._pads = all(name in entry.record.token_axes for entry in self._each.values() for name in entry.outputs)
         """Whether runs may be filled up: not where an output is of the last token alone."""
+
+    @property
+    def sessions(self) -> dict[str, Session]:
+        """By entry."""
+        return {name: entry.session for name, entry in self._each.items()}
 
     @property
     def emulated(self) -> tuple[str, ...]:
@@ -77,8 +78,9 @@ class Decoder:
         Raises UsageError for an unknown entry, for inputs that do not fit, and where the caches cannot hold the tokens: then nothing was
         run, and the session can be used on, after `truncate` or `reset`."""
         with self._turn:
-            if self._fits(entry, inputs):
-                return self._run(entry, inputs)
+            one = self._each.get(entry)
+            if one is not None and one.tokens <= self._most - self.length and one.fits(inputs):
+                return self._run(one, inputs)
             arrays, tokens = self._checked(entry, inputs)
             self._check_room(tokens)
             parts = [self._part(name, arrays, begin, end) for name, begin, end in self._runs(entry, tokens)]
@@ -129,8 +131,7 @@ class Decoder:
         with self._turn:
             made = copy(self)
             memory = ArenaMemory(*self._size)
-            made.sessions, made._turn = {name: one.beside(memory) for name, one in self.sessions.items()}, Turn()
-            made._caches = made._caches_by_entry()
+            made._each, made._turn = {name: one.beside(memory) for name, one in self._each.items()}, Turn()
             self._own.copy_to(made._own, self.length)
             return made
 
@@ -148,28 +149,25 @@ class Decoder:
     def addresses(self) -> dict[str, tuple[int, ...]]:
         """Of every cache, by its input, the addresses at which entries read and write it; one where they extend it in place."""
         found: dict[str, tuple[int, ...]] = {}
-        for caches in self._caches.values():
-            for state, both in zip(self.manifest.states, caches.addresses, strict=True):
+        for one in self._each.values():
+            for state, both in zip(self.manifest.states, one.caches.addresses, strict=True):
                 found[state.past] = tuple(dict.fromkeys((*found.get(state.past, ()), *both)))
         return found
 
     @property
     def _own(self) -> Caches:
-        return next(iter(self._caches.values()))
-
-    def _caches_by_entry(self) -> dict[str, Caches]:
-        return {name: Caches(session.manifest, session.generations[0].slots) for name, session in self.sessions.items()}
+        return next(iter(self._each.values())).caches
 
     def _checked(self, entry: str, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
         """The inputs as arrays, and how many tokens they are."""
         import numpy
 
-        record = self.entries.get(entry)
-        if record is None:
+        one = self._each.get(entry)
+        if one is None:
             raise UsageError(
                 f"the bundle has no entry {entry!r}", help=did_you_mean(entry, self.entries) or f"it has {', '.join(self.entries)}"
             )
-        wanted = self._wanted[entry]
+        wanted = one.inputs
         if wanted.keys() != inputs.keys():
             odd = next(iter(sorted(wanted.keys() ^ inputs.keys())))
             raise UsageError(
@@ -177,7 +175,7 @@ class Decoder:
             )
         arrays, lengths = {}, set()
         for name, value in wanted.items():
-            axis, array = record.token_axes.get(name), numpy.asarray(inputs[name])
+            axis, array = one.record.token_axes.get(name), numpy.asarray(inputs[name])
             shape = list(value.shape or ())
             if axis is not None and axis < array.ndim:
                 shape[axis] = array.shape[axis]
@@ -191,23 +189,6 @@ class Decoder:
                 f"the inputs have {' and '.join(map(str, sorted(lengths)))} tokens", help="give each the same number, at least one"
             )
         return arrays, lengths.pop()
-
-    def _taken(self, entry: str) -> list[ValueRecord]:
-        return [value for value in of_caller(self.sessions[entry].manifest)[0] if value.name != CACHE_LENGTH]
-
-    def _given(self, entry: str) -> list[ValueRecord]:
-        return list(of_caller(self.sessions[entry].manifest)[1])
-
-    def _fits(self, entry: str, inputs: Mapping[str, Any]) -> bool:
-        """Whether the inputs are just what one run takes, as those of nearly every step are."""
-        wanted = self._wanted.get(entry)
-        if wanted is None or len(inputs) != len(wanted) or (self.entries[entry].tokens or 1) > self.room:
-            return False
-        for name, value in wanted.items():
-            array = inputs.get(name)
-            if getattr(array, "shape", None) != value.shape or array.dtype != numpy_dtype(value.dtype):  # type: ignore[union-attr]
-                return False
-        return True
 
     def _check_room(self, tokens: int) -> None:
         if tokens > self.room:
@@ -229,20 +210,17 @@ class Decoder:
             room, begin = room - (end - begin), end
         yield from found
 
-    def _run(self, entry: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _run(self, one: EntryRun, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """One run on as many tokens as it takes."""
-        import numpy
-
-        outputs = self.sessions[entry].run({**inputs, CACHE_LENGTH: numpy.array([self.length], numpy.int64)})
-        self._caches[entry].settle()
-        self.length += self.entries[entry].tokens or 1
+        outputs = one.run(inputs, self.length)
+        self.length += one.tokens
         return outputs
 
     def _part(self, entry: str, arrays: Mapping[str, Any], begin: int, end: int) -> dict[str, Any]:
         """One run on some of the tokens: its outputs without what it was filled up with."""
-        record, before = self.entries[entry], self.length
-        axes, size = record.token_axes, record.tokens or 1
-        outputs = self._run(entry, {name: _part(array, axes.get(name), begin, end, size) for name, array in arrays.items()})
+        one, before = self._each[entry], self.length
+        axes = one.record.token_axes
+        outputs = self._run(one, {name: _part(array, axes.get(name), begin, end, one.tokens) for name, array in arrays.items()})
         self.length = before + end - begin
         return {name: _first(value, axes.get(name), end - begin) for name, value in outputs.items()}
 
