@@ -20,7 +20,7 @@ from .record import BundlePath, Count, EntryName, Positive, Record, Sha256
 from .state_record import StateRecord
 from .verification_record import VerificationRecord
 
-FORMAT = 7
+FORMAT = 8
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"

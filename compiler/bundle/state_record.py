@@ -9,16 +9,16 @@ CACHE_LENGTH = "cache_length"
 
 
 class StateRecord(Record, frozen=True, kw_only=True):
-    """A cache that every run reads as one input and leaves, with its new rows, as one output."""
+    """A cache that every run reads as one input and leaves, with its new rows, as one output; or a state that it replaces."""
 
     past: str
     """The input."""
     present: str
     """The output."""
     axis: Count
-    """Along which rows are added."""
-    length: Positive
-    """Rows that it holds at most."""
+    """Along which rows are added; 0 where none are."""
+    length: Count
+    """Rows that it holds at most; 0 for a state that every run replaces as a whole."""
     bytes: Positive
     """That it takes in the arena."""
     copied: Count

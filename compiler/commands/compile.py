@@ -171,7 +171,7 @@ def compile_command(
             if pareto is not None:
                 return _pareto(pareto, model, machine, options | single, out, bool(allow_unverified or required))
             if several:
-                facts = _entries(model, machine, asked_entries(buckets, machine, state is not None), state, options)
+                facts = _entries(model, machine, asked_entries(buckets, machine, state), state, options)
             else:
                 result = compile_model(model, machine, **options, **single)
                 facts = result.as_json()

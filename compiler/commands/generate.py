@@ -78,7 +78,7 @@ def generate_command(
     last = tuple(words.id_of(word) for word in ends) or words.ends()
     wanted = Wanted(max_tokens=max_tokens, ends=last, stops=stops, sampling=sampling)
     loaded = Bundle.load(bundle, trust=trust)
-    if not loaded.manifest.states:
+    if not loaded.manifest.states or not loaded.manifest.states[0].length:
         help = "compile the model with --state 'past.*=present.*' --max-length N --bucket decode"
         raise UsageError("the bundle keeps no caches: tokens cannot follow each other", where=str(bundle), help=help)
     decoder = Decoder(loaded.folder, loaded.manifest, emulate=emulate)

@@ -31,9 +31,9 @@ class Part:
     token_axes: Mapping[str, int]
 
 
-def join_entries(parts: Sequence[Part], states: Sequence[tuple[str, str]], axis: int, folder: Path) -> Manifest:
+def join_entries(parts: Sequence[Part], states: Sequence[tuple[str, str]], axis: int | None, folder: Path) -> Manifest:
     """Writes the files of all parts into the empty `folder`; returns the manifest of the whole, which is not written. states: inputs that
-    stay from run to run, with their outputs; axis: along which they grow."""
+    stay from run to run, with their outputs; axis: along which they grow, None where they do not."""
     files: dict[str, FileRecord] = {}
     (folder / SEGMENTS).mkdir()
     with (folder / SEGMENTS / WEIGHTS).open("wb") as stream:
@@ -58,7 +58,7 @@ def _entry(part: Part, made: Manifest, *, first: bool) -> EntryRecord:
     )
 
 
-def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], axis: int) -> tuple[StateRecord, ...]:
+def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], axis: int | None) -> tuple[StateRecord, ...]:
     """Of the entries together: in place where it is so in each of them."""
     found = []
     for past, present in states:
@@ -66,7 +66,8 @@ def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], 
         slot = each[0][past]
         assert all(one[past].offset == slot.offset for one in each), "caches lie at the same places in every arena (plan/states.py)"
         copied = 0 if all(one[present].offset == slot.offset for one in each) else slot.bytes
-        found.append(StateRecord(past=past, present=present, axis=axis, length=slot.shape[axis], bytes=slot.bytes, copied=copied))
+        length = 0 if axis is None else slot.shape[axis]
+        found.append(StateRecord(past=past, present=present, axis=axis or 0, length=length, bytes=slot.bytes, copied=copied))
     return tuple(found)
 
 

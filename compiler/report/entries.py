@@ -29,14 +29,15 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
     say(screen, "bundle", [what])
     rows = [(name, _sizes(one), *_numbers(one)) for name, one in entries.items()]
     print_table(screen, ("entry", "sizes"), ("operators", "segments", "time", "arena"), rows)
-    arena, package = facts["arena"], facts["package"]
+    arena, package, states = facts["arena"], facts["package"], facts["states"]
+    kept = "caches" if states and states[0]["length"] else "states"
     say(
         screen,
         "arena",
-        [f"{size(arena['bytes'])} for all entries" + (f", {size(arena['states'])} of it caches" if facts["states"] else "")],
+        [f"{size(arena['bytes'])} for all entries" + (f", {size(arena['states'])} of it {kept}" if states else "")],
     )
-    if facts["states"]:
-        say(screen, "caches", list(_caches(facts["states"])))
+    if states:
+        say(screen, kept, list(_caches(states)))
     parts = " + ".join(f"{package[part]:,} {part}" for part in ("weights", "segments", "compiled", "manifest") if package[part])
     say(screen, "package", [f"{size(package['bytes'])} = {parts} = {package['bytes']:,} B"])
     if facts["notes"]:
@@ -58,6 +59,9 @@ def _numbers(one: Facts) -> tuple[str, ...]:
 
 def _caches(states: list[Facts]) -> Iterator[str]:
     total, copied = sum(state["bytes"] for state in states), sum(state["copied"] for state in states)
+    if not states[0]["length"]:
+        yield f"{count(len(states), 'tensor')}, {size(total)}; a run leaves them to the next one, {size(copied)} copied"
+        return
     yield f"{count(len(states), 'tensor')} of {states[0]['length']} rows, {size(total)}, in place from run to run"
     if copied:
         yield f"{size(copied)} of them are copied after every run: a device does not extend them in place"

@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..bundle.manifest import Manifest
 from ..errors import UsageError
 from ..inputs.samples import Given
 from ..load.source import Source
 from ..verify.decoder.verify_decoder import verify_decoder
+from ..verify.decoder.verify_replaced import verify_replaced
 from ..verify.report import VerifyReport
 from ..verify.verifiable import Verifiable
 from ..verify.verify import check_same_model, verify
 from .decoder.decoder import Decoder
+from .decoder.recurrent import Recurrent
 
 
 class WithEntries(Verifiable, Protocol):
@@ -47,8 +50,17 @@ def verify_entries(
     if not bundle.manifest.states:
         return _joined(entries, [verify(source, bundle.entry(name), emulate=emulate, progress=progress) for name in entries], named=True)
     check_same_model(source, bundle)
-    reports = verify_decoder(source, bundle.manifest, Decoder(bundle.folder, bundle.manifest, emulate=True), emulate=emulate, tell=tell)
+    reports = verify_steps(source, bundle.folder, bundle.manifest, emulate=emulate, tell=tell)
     return _joined(entries, list(reports.values()), named=False)
+
+
+def verify_steps(
+    source: Source, folder: Path, manifest: Manifest, *, emulate: bool, tell: Callable[[str], None]
+) -> Mapping[str, VerifyReport]:
+    """A bundle with states, step by step: a report for each entry."""
+    if manifest.states[0].length:
+        return verify_decoder(source, manifest, Decoder(folder, manifest, emulate=True), emulate=emulate, tell=tell)
+    return verify_replaced(source, manifest, Recurrent(folder, manifest, emulate=True), emulate=emulate, tell=tell)
 
 
 def _joined(entries: Sequence[str], reports: Sequence[VerifyReport], *, named: bool) -> VerifyReport:

@@ -58,23 +58,25 @@ class FixedModels:
         return tuple((cache.past, cache.present) for cache in self.inputs.caches)
 
 
-def fixed_models(source: Source, request: StateRequest, tokens: Mapping[str, int], shapes: Shapes, stage: Stage) -> FixedModels:
-    """tokens: of a run, by entry. shapes: sizes of dims that are neither batch nor tokens.
+def fixed_models(
+    source: Source, request: StateRequest, length: int, tokens: Mapping[str, int], shapes: Shapes, stage: Stage
+) -> FixedModels:
+    """length: tokens that the caches hold at most; tokens: of a run, by entry. shapes: sizes of dims that are neither batch nor tokens.
 
     Raises UsageError for a request that the model does not fit, ModelError where it cannot be written with caches of fixed length."""
     where = str(source)
     for name, number in tokens.items():
-        if not 0 < number < request.length:
-            raise UsageError(f"the entry '{name}' takes {number} tokens at once, and the caches hold {request.length}", where=where)
+        if not 0 < number < length:
+            raise UsageError(f"the entry '{name}' takes {number} tokens at once, and the caches hold {length}", where=where)
     with stage("find caches"):
         model, _ = read_model(source)
         if check_weights(model, source):
             load_external(model, source)
         inputs = step_inputs(model, caches_of(model, request, where), shapes, where)
     with stage("fix caches"):
-        unroller = _Unroller(model, inputs, request.length, where)
+        unroller = _Unroller(model, inputs, length, where)
         steps = {name: unroller.step(name, number) for name, number in tokens.items()}
-    return FixedModels(steps=steps, inputs=inputs, length=request.length)
+    return FixedModels(steps=steps, inputs=inputs, length=length)
 
 
 class _Unroller:

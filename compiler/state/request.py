@@ -1,4 +1,4 @@
-"""What a user says of a decoder's caches: --state 'past.*=present.*' --max-length 1024."""
+"""What a user says of a decoder's caches, --state 'past.*=present.*' --max-length 1024, or of states, --state 'state=stateN'."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ FORM = "write --state 'past.*=present.*': inputs = outputs, * being the same in 
 
 @dataclass(frozen=True, slots=True)
 class StateRequest:
-    """Caches of a decoder."""
+    """Caches of a decoder, or states."""
 
     patterns: tuple[tuple[str, str], ...]
     """Inputs and the outputs that take their place; `*` stands for anything, the same in both."""
-    length: int
-    """Tokens that the caches hold at most."""
+    length: int | None
+    """Tokens that the caches hold at most; None for states that every run replaces as a whole."""
 
 
 def state_request(patterns: Sequence[str], length: int | None) -> StateRequest | None:
     """From the words of --state and --max-length; None where neither is given. Raises UsageError."""
     if not patterns and length is None:
         return None
-    if not patterns or length is None:
-        missing, given = ("--state", "--max-length") if not patterns else ("--max-length", "--state")
-        raise UsageError(f"{given} needs {missing} beside it", help=FORM if missing == "--state" else "write --max-length 1024: tokens")
+    if not patterns:
+        raise UsageError("--max-length needs --state beside it", help=FORM)
     return StateRequest(tuple(_pattern(word) for word in patterns), length)
 
 

@@ -15,6 +15,7 @@ from .complete import complete_buckets
 if TYPE_CHECKING:
     from ....targets.model import Target
     from ...driver.entries.compile_entries import Asked
+    from ...state.request import StateRequest
 
 BUCKET = (
     "Sizes that the target's `shapes` block names: decode, or prefill=64 where it names several. --shape wins. Repeatable: a bundle with "
@@ -24,7 +25,9 @@ STATE = (
     "Inputs that are caches, and the outputs that take their place: 'past.*=present.*'. They stay in the bundle's memory from run to run, "
     "and a run is a step. Repeatable."
 )
-LENGTH = "Tokens that the caches of --state hold at most."
+LENGTH = "Tokens that the caches of --state hold at most; without it, --state names states of one shape, which every run replaces."
+ONLY = "step"
+"""The entry of a model with states, where nothing else is said."""
 STEP = "decode"
 """The entry that takes one token, where nothing else is said."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -42,10 +45,14 @@ def entry_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def asked_entries(words: Sequence[str], machine: Target, stateful: bool) -> dict[str, Asked]:
-    """The entries that the words of --bucket name, in their order. Raises UsageError."""
+def asked_entries(words: Sequence[str], machine: Target, state: StateRequest | None) -> dict[str, Asked]:
+    """The entries that the words of --bucket name, in their order; of a model with states that no run makes longer, one where there are no
+    words. Raises UsageError."""
     from ...driver.entries.compile_entries import Asked
 
+    stateful = state is not None and state.length is not None
+    if not words and not stateful:
+        return {ONLY: Asked(shapes={})}
     if not words:
         raise UsageError("--state needs the steps that are to be taken", help="--bucket prefill=128 --bucket decode")
     often = Counter(_name(word) for word in words)

@@ -24,10 +24,10 @@ from ...load.bind_shapes import Shapes
 from ...load.source import Model, Source, beside, source_of
 from ...load.weights import model_sha256
 from ...run.bundle import Bundle
-from ...run.decoder.decoder import Decoder
+from ...run.verify_entries import verify_steps
 from ...state.fixed_models import FixedModels, fixed_models
+from ...state.replaced import replaced_states
 from ...state.request import StateRequest
-from ...verify.decoder.verify_decoder import verify_decoder
 from ...verify.report import VerifyReport
 from ...verify.required import Requirement, check_met, requirement_of
 from ..compile_model import compile_model
@@ -55,6 +55,16 @@ class _Judging:
     required: Requirement | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What stays in the arena from run to run."""
+
+    states: tuple[tuple[str, str], ...] = ()
+    """Inputs, and the outputs that take their place."""
+    fixed: FixedModels | None = None
+    """The steps, where the states are caches that grow."""
+
+
 def compile_entries(
     model: Model,
     target: str | PathLike[str] | Target,
@@ -69,8 +79,9 @@ def compile_entries(
     progress: Progress | None = None,
     **options: Any,
 ) -> EntriesResult:
-    """state: which inputs are caches, and how long they are; each entry is then a step of so many tokens. shapes: sizes that all entries
-    share. The others are those of `compile_model`, which this raises the errors of, too; then no bundle is written."""
+    """state: which inputs are caches, and how long they are; each entry is then a step of so many tokens. Without a length they are states
+    that every run replaces. shapes: sizes that all entries share. The others are those of `compile_model`, which this raises the errors
+    of, too; then no bundle is written."""
     if not entries:
         raise UsageError("no entry is asked for", help="--bucket decode, or --bucket prefill=128 --bucket decode")
     required = requirement_of(require_verified, verify)
@@ -78,19 +89,33 @@ def compile_entries(
     out = Path(output) if output is not None else beside(source, machine.name)
     check_output(out)
     clock, tell = Clock(progress or (lambda message: None)), progress or (lambda message: None)
-    fixed = None if state is None else fixed_models(source, state, _tokens(entries), shapes or {}, clock.stage)
+    sizes = {name: {**(shapes or {}), **asked.shapes} for name, asked in entries.items()}
+    kept = _Kept() if state is None else _kept(source, state, entries, sizes, shapes or {}, clock)
     common: dict[str, Any] = {"emulate": emulate, "progress": progress, **options}
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
         results: dict[str, CompileResult] = {}
-        for name, asked in entries.items():
+        for name in entries:
             tell(f"entry {name}")
-            own: dict[str, Any] = {"shapes": {**(shapes or {}), **asked.shapes}, "verify": verify, "require_verified": required}
-            if fixed is not None:
-                own = {"verify": False, "states": fixed.states}
-            given = source if fixed is None else fixed.steps[name].model
+            own: dict[str, Any] = {"verify": verify, "require_verified": required}
+            if kept.states:  # its steps are compared together
+                own = {"verify": False, "states": kept.states}
+            if kept.fixed is None:
+                own["shapes"] = sizes[name]
+            given = source if kept.fixed is None else kept.fixed.steps[name].model
             results[name] = compile_model(given, machine, output=Path(scratch) / name, **common, **own)
         judging = _Judging(verify, emulate, required)
-        return _published(source, out, entries, results, fixed, judging, clock=clock, tell=tell)
+        return _published(source, out, entries, results, kept, judging, clock=clock, tell=tell)
+
+
+def _kept(
+    source: Source, state: StateRequest, entries: Mapping[str, Asked], sizes: Mapping[str, Shapes], shapes: Shapes, clock: Clock
+) -> _Kept:
+    """sizes: of each entry; shapes: those that all share."""
+    if state.length is None:
+        with clock.stage("find states"):
+            return _Kept(states=replaced_states(source, state, sizes))
+    fixed = fixed_models(source, state, state.length, _tokens(entries), shapes, clock.stage)
+    return _Kept(states=fixed.states, fixed=fixed)
 
 
 def _tokens(entries: Mapping[str, Asked]) -> dict[str, int]:
@@ -105,7 +130,7 @@ def _published(
     out: Path,
     entries: Mapping[str, Asked],
     results: Mapping[str, CompileResult],
-    fixed: FixedModels | None,
+    kept: _Kept,
     judging: _Judging,
     *,
     clock: Clock,
@@ -113,11 +138,12 @@ def _published(
 ) -> EntriesResult:
     with stage(out, claims_bundle) as staged:
         with clock.stage("join entries"):
-            joined = join_entries(_parts(entries, results, fixed), fixed.states if fixed else (), fixed.axis if fixed else 0, staged.folder)
+            axis = None if kept.fixed is None else kept.fixed.axis
+            joined = join_entries(_parts(entries, results, kept.fixed), kept.states, axis, staged.folder)
             model = structs.replace(joined.model, sha256=model_sha256(source))
             manifest = write_manifest(staged.folder, structs.replace(joined, model=model))
         reports: Mapping[str, VerifyReport | str] = {name: result.verification for name, result in results.items()}
-        if fixed is not None and judging.verify:
+        if kept.states and judging.verify:
             with clock.stage("verify steps"):
                 reports = _judged(source, staged.folder, judging, tell)
             manifest = write_manifest(staged.folder, _with_verdicts(manifest, reports))
@@ -139,8 +165,7 @@ def _parts(entries: Mapping[str, Asked], results: Mapping[str, CompileResult], f
 
 def _judged(source: Source, folder: Path, judging: _Judging, tell: Callable[[str], None]) -> Mapping[str, VerifyReport]:
     bundle = Bundle.load(folder)
-    decoder = Decoder(folder, bundle.manifest, emulate=True)
-    reports = verify_decoder(source, bundle.manifest, decoder, emulate=judging.emulate, tell=tell)
+    reports = verify_steps(source, folder, bundle.manifest, emulate=judging.emulate, tell=tell)
     wrong = next((report.differences for report in reports.values() if report.differences), ())
     if wrong:
         raise VerifyError(

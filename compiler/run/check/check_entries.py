@@ -34,9 +34,13 @@ def _wrong_states(manifest: Manifest) -> Iterator[str]:
     if len({name for state in manifest.states for name in (state.past, state.present)}) < 2 * len(manifest.states):
         yield "states: a tensor is in two of them"
         return
+    if len({state.length > 0 for state in manifest.states}) > 1:
+        yield "states: some hold rows, and some are replaced as a whole"
+        return
     found = views(manifest)
     for k, (entry, view) in enumerate(zip(manifest.entries, found, strict=True) if manifest.states else ()):
-        yield from _wrong_tokens(entry, view, f"entries[{k}]")
+        if manifest.states[0].length:
+            yield from _wrong_tokens(entry, view, f"entries[{k}]")
         for number, state in enumerate(manifest.states):
             yield from _wrong_state(manifest, state, (found[0], view), f"states[{number}], in the entry {entry.name!r}")
         yield from _shared_bytes(view, f"entries[{k}]")
@@ -63,10 +67,8 @@ def _wrong_state(manifest: Manifest, state: StateRecord, both: tuple[Manifest, M
         yield f"{at}: {state.past!r} is no input with a slot, or {state.present!r} no output with one"
         return
     past, present = view
-    if (
-        (past.dtype, past.shape) != (present.dtype, present.shape)
-        or state.axis >= len(past.shape)
-        or past.shape[state.axis] != state.length
+    if (past.dtype, past.shape) != (present.dtype, present.shape) or (
+        state.length and (state.axis >= len(past.shape) or past.shape[state.axis] != state.length)
     ):
         both_shapes = f"{past.dtype}{list(past.shape)} goes out as {present.dtype}{list(present.shape)}"
         yield f"{at}: {both_shapes}, with {state.length} rows along axis {state.axis}"

@@ -31,10 +31,15 @@ class Caches:
         for k in self._moved:
             self._pasts[k][...] = self._presents[k]
 
-    def copy_to(self, other: Caches, rows: int) -> None:
-        """The filled rows."""
+    def clear(self) -> None:
+        """All of them become zeros."""
+        for view in self._pasts:
+            view[...] = 0
+
+    def copy_to(self, other: Caches, rows: int | None = None) -> None:
+        """The first `rows` rows; None: whole tensors."""
         for mine, theirs, axis in zip(self._pasts, other._pasts, self._axes, strict=True):
-            cut = _rows(axis, slice(0, rows))
+            cut = _first(axis, rows)
             theirs[cut] = mine[cut]
 
     def poison(self, rows: int) -> None:
@@ -43,11 +48,13 @@ class Caches:
             part = view[_rows(axis, slice(rows, None))]
             part.view(f"u{part.dtype.itemsize}")[...] = (1 << 8 * part.dtype.itemsize) - 1
 
-    def filled(self, rows: int) -> dict[str, Any]:
-        """Copies of the filled rows, by number."""
-        return {
-            str(k): view[_rows(axis, slice(0, rows))].copy() for k, (view, axis) in enumerate(zip(self._pasts, self._axes, strict=True))
-        }
+    def filled(self, rows: int | None = None) -> dict[str, Any]:
+        """Copies of the first `rows` rows, by number; None: of whole tensors."""
+        return {str(k): view[_first(axis, rows)].copy() for k, (view, axis) in enumerate(zip(self._pasts, self._axes, strict=True))}
+
+
+def _first(axis: int, rows: int | None) -> tuple[slice, ...]:
+    return () if rows is None else _rows(axis, slice(0, rows))
 
 
 def _rows(axis: int, rows: slice) -> tuple[slice, ...]:

@@ -13,7 +13,6 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from ...bundle.entries import entry_view
 from ...bundle.manifest import EntryRecord, Manifest
 from ...devices.views import numpy_dtype
 from ...errors import UsageError, did_you_mean
@@ -22,7 +21,7 @@ from ..arena_memory import ArenaMemory
 from ..session import Session
 from ..turn import Turn
 from .caches import Caches
-from .entry_run import EntryRun
+from .entry_run import EntryRun, of_entries
 from .sampling import Sampling
 from .tokens import Tokens
 
@@ -40,11 +39,7 @@ class Decoder:
             )
         self.manifest, self.length, self._turn = manifest, 0, Turn()
         self.entries = {entry.name: entry for entry in manifest.entries}
-        plans = {name: entry_view(manifest, name) for name in self.entries}
-        self._size = max(plan.arena.total for plan in plans.values()), max(plan.arena.align for plan in plans.values())
-        memory = ArenaMemory(*self._size)
-        options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "memory": memory}
-        self._each = {name: EntryRun(Session(folder, plan, **options), self.entries[name]) for name, plan in plans.items()}
+        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile)
         self._most = min(state.length for state in manifest.states)
         self._pads = all(name in entry.record.token_axes for entry in self._each.values() for name in entry.outputs)
         """Whether runs may be filled up: not where an output is of the last token alone."""

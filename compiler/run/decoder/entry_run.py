@@ -1,12 +1,14 @@
-"""A run of one entry of a decoder on as many tokens as it takes. What can be looked up once is: the steps of a text are many and short."""
+"""A run of one entry of a bundle that keeps states. What can be looked up once is: the steps of a text are many and short."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ...activity import unwatched_seconds
-from ...bundle.manifest import EntryRecord
+from ...bundle.entries import entry_view
+from ...bundle.manifest import EntryRecord, Manifest
 from ...bundle.plan_records import ValueRecord
 from ...bundle.state_record import CACHE_LENGTH
 from ..arena_memory import ArenaMemory
@@ -29,11 +31,10 @@ class EntryRun:
         generation = session.generations[0]
         self.caches = Caches(session.manifest, generation.slots)
         places = {name: (view, dtype, shape) for name, view, dtype, shape in generation.inputs}
-        self._length = places.pop(CACHE_LENGTH)[0]
-        self._places = [(name, *place) for name, place in places.items()]
-        self._results = generation.outputs
-        self._bound = self._length is not None and not generation.by_name and all(view is not None for _, view in self._results)
+        self._bound = not generation.by_name and all(view is not None for _, view in generation.outputs)
         """Whether all that comes in and goes out has a place in the arena."""
+        self._length = places.pop(CACHE_LENGTH, (None,))[0]
+        self._places, self._results = [(name, *place) for name, place in places.items()], generation.outputs
 
     def beside(self, memory: ArenaMemory) -> EntryRun:
         """The same entry, bound to another arena."""
@@ -49,17 +50,31 @@ class EntryRun:
                 return False
         return self._bound
 
-    def run(self, inputs: Mapping[str, Any], length: int) -> dict[str, Any]:
-        """Outputs of one run behind `length` tokens: arrays that fit (`fits`), or that one session may take. Raises as Session.run."""
-        import numpy
-
+    def run(self, inputs: Mapping[str, Any], length: int = 0) -> dict[str, Any]:
+        """Outputs of one run, behind `length` tokens in the caches where there are caches, for inputs that fit. Raises as Session.run."""
         if not self._bound or unwatched_seconds() is not None:
-            outputs: dict[str, Any] = self.session.run({**inputs, CACHE_LENGTH: numpy.array([length], numpy.int64)})
-        else:
+            return self.run_checked(inputs, length)
+        if self._length is not None:
             self._length[0] = length
-            for name, view, _, _ in self._places:
-                view[...] = inputs[name]
-            self.session.run_placed(NOTHING)
-            outputs = {name: view.copy() for name, view in self._results}
+        for name, view, _, _ in self._places:
+            view[...] = inputs[name]
+        self.session.run_placed(NOTHING)
+        outputs = {name: view.copy() for name, view in self._results}
         self.caches.settle()
         return outputs
+
+    def run_checked(self, inputs: Mapping[str, Any], length: int = 0) -> dict[str, Any]:
+        """The same for any inputs."""
+        import numpy
+
+        outputs = self.session.run(inputs if self._length is None else {**inputs, CACHE_LENGTH: numpy.array([length], numpy.int64)})
+        self.caches.settle()
+        return outputs
+
+
+def of_entries(folder: Path, manifest: Manifest, *, emulate: bool, recompile: bool) -> tuple[dict[str, EntryRun], tuple[int, int]]:
+    """Every entry of a bundle, all bound to one arena, and the bytes and the alignment of that. Raises what loading raises."""
+    plans = {entry.name: (entry, entry_view(manifest, entry.name)) for entry in manifest.entries}
+    size = max(plan.arena.total for _, plan in plans.values()), max(plan.arena.align for _, plan in plans.values())
+    options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "memory": ArenaMemory(*size)}
+    return {name: EntryRun(Session(folder, plan, **options), entry) for name, (entry, plan) in plans.items()}, size

@@ -22,6 +22,7 @@ SHAPES = {
     5: "a52d2c2bd2cacdb70e738bdd16c2b7912bc16b53e8d7d8dbe17efacbcc7f6d43",
     6: "59212290aedd34bff4dd4c1ca816af91ad3951ae7cc513d641b28797bbd31417",
     7: "a83385e6781ac24b8d29b68596401520cd43935a6bfe116d7237859d0639c9a9",
+    8: "6994d98e31a1d5e9e2183a7815c97e8fd4fed773f4710d76db37466eff8dbf4b",
 }
 """Format -> digest of the records of that format."""
 

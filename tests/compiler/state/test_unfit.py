@@ -19,7 +19,7 @@ from autoglmc.compiler.state.request import StateRequest, state_request
 def fixed(model: onnx.ModelProto, *patterns: str, length: int = 16, tokens: int = 4, **shapes: int) -> FixedModels:
     request = state_request(patterns or ("past.*=present.*",), length)
     assert isinstance(request, StateRequest)
-    return fixed_models(MemoryModel(model, "model"), request, {"step": tokens}, shapes, lambda name: nullcontext())
+    return fixed_models(MemoryModel(model, "model"), request, length, {"step": tokens}, shapes, lambda name: nullcontext())
 
 
 def in_front() -> onnx.ModelProto:
@@ -76,7 +76,6 @@ def test_candidates_are_listed_where_a_name_is_wrong() -> None:
     [
         (("past.*",), 16, "cannot read --state 'past.*'"),
         (("past.*=present",), 16, "cannot read --state"),
-        (("past.*=present.*",), None, "--state needs --max-length"),
         ((), 16, "--max-length needs --state"),
     ],
 )

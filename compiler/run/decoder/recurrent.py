@@ -1,0 +1,72 @@
+"""A session of a bundle whose states are replaced by every run: those of an LSTM, of a GRU, of a model that hears one piece of sound after
+the other.
+
+>>> session = autoglmc.Bundle.load("silero.x86_cpu").session()
+>>> for piece in pieces:
+...     speech = session.step("step", {"input": piece, "sr": rate})["output"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from ...bundle.manifest import Manifest
+from ...errors import UsageError, did_you_mean
+from ..arena_memory import ArenaMemory
+from ..session import Session
+from ..turn import Turn
+from .caches import Caches
+from .entry_run import of_entries
+
+
+class Recurrent:
+    """Every entry of a bundle loaded, all in one arena, in which the states lie from step to step; they begin as zeros.
+
+    Calls from several threads wait for each other."""
+
+    def __init__(self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False) -> None:
+        """Raises what loading the segments raises."""
+        self.manifest, self._turn = manifest, Turn()
+        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile)
+
+    @property
+    def sessions(self) -> dict[str, Session]:
+        """By entry."""
+        return {name: entry.session for name, entry in self._each.items()}
+
+    def step(self, entry: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Outputs of one run, which leaves its states for the next one. Raises UsageError for an unknown entry and for inputs that do not
+        fit: then nothing was run."""
+        with self._turn:
+            one = self._each.get(entry)
+            if one is None:
+                help = did_you_mean(entry, self._each) or f"it has {', '.join(self._each)}"
+                raise UsageError(f"the bundle has no entry {entry!r}", help=help)
+            return one.run(inputs) if one.fits(inputs) else one.run_checked(inputs)
+
+    def reset(self) -> None:
+        """The states are zeros, as at the begin."""
+        with self._turn:
+            self._caches.clear()
+
+    def fork(self) -> Recurrent:
+        """Another session that goes on from here with states of its own; weights are shared where the runtimes allow it."""
+        with self._turn:
+            made = copy(self)
+            memory = ArenaMemory(*self._size)
+            made._each, made._turn = {name: one.beside(memory) for name, one in self._each.items()}, Turn()
+            self._caches.copy_to(made._caches)
+            return made
+
+    def states(self) -> dict[str, Any]:
+        """Copies of them, by the name of the output."""
+        with self._turn:
+            found = self._caches.filled()
+            return {state.present: found[str(k)] for k, state in enumerate(self.manifest.states)}
+
+    @property
+    def _caches(self) -> Caches:
+        return next(iter(self._each.values())).caches
