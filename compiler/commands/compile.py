@@ -149,7 +149,8 @@ def compile_command(
     single: dict[str, Any] = {"precision": numbers, "prune": pruned, "accuracy": asked, "expect": expect}
     if report is not None and (pareto is not None or stop_after is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --report exclude each other")
-    single |= {"sign": sign, "compress": compress, "no_fallback": no_fallback}
+    single["no_fallback"] = no_fallback
+    whole: dict[str, Any] = {"sign": sign, "compress": compress}
     if several:
         _check_entries(**single, report=report, pareto=pareto, stop_after=stop_after)
     if pareto is not None:
@@ -169,11 +170,11 @@ def compile_command(
             options |= {"search": budget, "require_verified": required}
             single["expect"] = None if expect is None else read_arrays(expect)
             if pareto is not None:
-                return _pareto(pareto, model, machine, options | single, out, bool(allow_unverified or required))
+                return _pareto(pareto, model, machine, options | single | whole, out, bool(allow_unverified or required))
             if several:
-                facts = _entries(model, machine, asked_entries(buckets, machine, state), state, options)
+                facts = _entries(model, machine, asked_entries(buckets, machine, state), state, options | whole)
             else:
-                result = compile_model(model, machine, **options, **single)
+                result = compile_model(model, machine, **options, **single, **whole)
                 facts = result.as_json()
                 if place is not None:
                     tell("explain the operators")

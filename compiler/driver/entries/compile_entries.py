@@ -14,7 +14,9 @@ from msgspec import structs
 from ....targets.model import Target
 from ...bundle.manifest import Manifest
 from ...bundle.manifest_json import claims_bundle
+from ...bundle.packed import pack, packed_note
 from ...bundle.publish import stage
+from ...bundle.signature import SigningKey, signing_key
 from ...emit.emit import check_output
 from ...emit.join_entries import Part, join_entries
 from ...emit.package import write_manifest
@@ -55,6 +57,14 @@ class _Judging:
     required: Requirement | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Wrapping:
+    """What is done with the bundle once it is verified."""
+
+    key: SigningKey | None
+    compress: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
     """What stays in the arena from run to run."""
@@ -77,6 +87,8 @@ def compile_entries(
     emulate: bool = False,
     require_verified: str | None = None,
     progress: Progress | None = None,
+    sign: str | PathLike[str] | None = None,
+    compress: bool = False,
     **options: Any,
 ) -> EntriesResult:
     """state: which inputs are caches, and how long they are; each entry is then a step of so many tokens. Without a length they are states
@@ -84,7 +96,7 @@ def compile_entries(
     of, too; then no bundle is written."""
     if not entries:
         raise UsageError("no entry is asked for", help="--bucket decode, or --bucket prefill=128 --bucket decode")
-    required = requirement_of(require_verified, verify)
+    required, wrapping = requirement_of(require_verified, verify), _Wrapping(None if sign is None else signing_key(sign), compress)
     source, machine = source_of(model), target if isinstance(target, Target) else load_target(target)
     out = Path(output) if output is not None else beside(source, machine.name)
     check_output(out)
@@ -104,7 +116,7 @@ def compile_entries(
             given = source if kept.fixed is None else kept.fixed.steps[name].model
             results[name] = compile_model(given, machine, output=Path(scratch) / name, **common, **own)
         judging = _Judging(verify, emulate, required)
-        return _published(source, out, entries, results, kept, judging, clock=clock, tell=tell)
+        return _published(source, out, entries, results, kept, judging, wrapping, clock=clock, tell=tell)
 
 
 def _kept(
@@ -132,11 +144,14 @@ def _published(
     results: Mapping[str, CompileResult],
     kept: _Kept,
     judging: _Judging,
+    wrapping: _Wrapping,
     *,
     clock: Clock,
     tell: Callable[[str], None],
 ) -> EntriesResult:
     with stage(out, claims_bundle) as staged:
+        if wrapping.key is not None:
+            wrapping.key.make_room(staged.folder)
         with clock.stage("join entries"):
             axis = None if kept.fixed is None else kept.fixed.axis
             joined = join_entries(_parts(entries, results, kept.fixed), kept.states, axis, staged.folder)
@@ -147,8 +162,15 @@ def _published(
             with clock.stage("verify steps"):
                 reports = _judged(source, staged.folder, judging, tell)
             manifest = write_manifest(staged.folder, _with_verdicts(manifest, reports))
+        if wrapping.compress:
+            manifest = write_manifest(staged.folder, pack(staged.folder, manifest))
+        if wrapping.key is not None:
+            wrapping.key.sign_bundle(staged.folder)
         staged.publish()
-    return EntriesResult(folder=out, manifest=manifest, results=results, verification=reports, seconds=clock.seconds)
+    notes = (packed_note(manifest) if wrapping.compress else "", wrapping.key.note if wrapping.key is not None else "")
+    return EntriesResult(
+        folder=out, manifest=manifest, results=results, verification=reports, seconds=clock.seconds, notes=tuple(filter(None, notes))
+    )
 
 
 def _parts(entries: Mapping[str, Asked], results: Mapping[str, CompileResult], fixed: FixedModels | None) -> list[Part]:

@@ -29,6 +29,8 @@ class EntriesResult:
     """Of each entry, as it was compiled alone."""
     verification: Mapping[str, VerifyReport | str]
     seconds: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+    """About the bundle as a whole."""
 
     @property
     def verified(self) -> bool:
@@ -49,7 +51,7 @@ def summary_of(result: EntriesResult) -> dict[str, Any]:
     """Bytes of the whole, and for each entry what a compilation of it alone says, with the verdict on it in the bundle."""
     manifest, plans = result.manifest, views(result.manifest)
     reasons = {name: list(plan.verification.reasons) for name, plan in zip(result.results, plans, strict=True)}
-    sizes = {name: record.size for name, record in manifest.files.items()}
+    sizes = {name: record.stored for name, record in manifest.files.items()}
     weights = sizes[f"{SEGMENTS}/{WEIGHTS}"]
     models = sum(sizes[segment.file] for plan in plans for segment in plan.segments)
     whole = {
@@ -68,7 +70,7 @@ def summary_of(result: EntriesResult) -> dict[str, Any]:
         "states": to_builtins(manifest.states),
         "arena": {"bytes": max(plan.arena.total for plan in plans), "states": _kept(result)},
         "package": {"bytes": sum(whole.values()), **whole},
-        "notes": list(dict.fromkeys(note for one in result.results.values() for note in one.notes)),
+        "notes": list(dict.fromkeys((*(note for one in result.results.values() for note in one.notes), *result.notes))),
         "seconds": dict(result.seconds),
     }
 

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from ...activity import unwatched_seconds
 from ...bundle.entries import entry_view
 from ...bundle.manifest import EntryRecord, Manifest
+from ...bundle.packed import files_for
 from ...bundle.plan_records import ValueRecord
 from ...bundle.state_record import CACHE_LENGTH
 from ..arena_memory import ArenaMemory
@@ -23,7 +26,9 @@ NOTHING: dict[str, Any] = {}
 class EntryRun:
     """An entry, loaded. `inputs` and `outputs` are those of a caller; `caches` lie where its session has them."""
 
-    def __init__(self, session: Session, record: EntryRecord) -> None:
+    def __init__(self, session: Session, record: EntryRecord, files: object = None) -> None:
+        """files: keeps the files of the bundle where they are, as long as it lives."""
+        self._files = files
         self.session, self.record, self.tokens = session, record, record.tokens or 1
         inputs, outputs = of_caller(session.manifest)
         self.inputs: Mapping[str, ValueRecord] = {value.name: value for value in inputs if value.name != CACHE_LENGTH}
@@ -38,7 +43,7 @@ class EntryRun:
 
     def beside(self, memory: ArenaMemory) -> EntryRun:
         """The same entry, bound to another arena."""
-        return EntryRun(self.session.beside(memory), self.record)
+        return EntryRun(self.session.beside(memory), self.record, self._files)
 
     def fits(self, inputs: Mapping[str, Any]) -> bool:
         """Whether these are just what one run takes, as those of nearly every step are."""
@@ -72,9 +77,19 @@ class EntryRun:
         return outputs
 
 
+class Files:
+    """The files of a bundle as runtimes read them, unpacked once for all entries."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = files_for(self, folder, manifest)
+        plain = {name: structs.replace(record, packed=None) for name, record in manifest.files.items()}
+        self.manifest = structs.replace(manifest, files=plain)
+
+
 def of_entries(folder: Path, manifest: Manifest, *, emulate: bool, recompile: bool) -> tuple[dict[str, EntryRun], tuple[int, int]]:
     """Every entry of a bundle, all bound to one arena, and the bytes and the alignment of that. Raises what loading raises."""
-    plans = {entry.name: (entry, entry_view(manifest, entry.name)) for entry in manifest.entries}
+    files = Files(folder, manifest)
+    plans = {entry.name: (entry, entry_view(files.manifest, entry.name)) for entry in manifest.entries}
     size = max(plan.arena.total for _, plan in plans.values()), max(plan.arena.align for _, plan in plans.values())
     options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "memory": ArenaMemory(*size)}
-    return {name: EntryRun(Session(folder, plan, **options), entry) for name, (entry, plan) in plans.items()}, size
+    return {name: EntryRun(Session(files.folder, plan, **options), entry, files) for name, (entry, plan) in plans.items()}, size

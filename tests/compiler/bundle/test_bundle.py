@@ -21,7 +21,7 @@ from small_models import parse
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.bundle.canonical_json import canonical
-from autoglmc.compiler.bundle.manifest import BoundRecord
+from autoglmc.compiler.bundle.manifest import FORMAT, BoundRecord
 from autoglmc.compiler.bundle.manifest_json import from_json, read_manifest, to_json
 from autoglmc.compiler.bundle.plan_records import SlotRecord, ValueRecord
 from autoglmc.compiler.errors import BundleError
@@ -105,7 +105,7 @@ def test_a_good_bundle_loads(good: Path) -> None:
             '{"tool": {"name": "autoglmc", "version": "9", "format": 999}}',
             "the bundle has format 999, written by autoglmc '9', and this version",
         ),
-        ('{"tool": {"name": "autoglmc", "version": "0", "format": 7}}', "the manifest: Object missing required field `model`"),
+        (f'{{"tool": {{"name": "autoglmc", "version": "0", "format": {FORMAT}}}}}', "the manifest: Object missing required field `model`"),
     ],
 )
 def test_what_is_no_manifest(folder: Path, text: str, says: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from cryptography.hazmat.primitives import serialization as pem
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from growing_cache import GrowingCache
 from small_decoders import Decoder as Spec
 from small_decoders import decoder
@@ -172,3 +174,27 @@ def test_what_is_required_of_verification_is_asked_of_the_steps(tmp_path: Path, 
     assert cli.run([*command, "--no-verify"]) == 2 and "cannot be required to be verified" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert cli.run(command) == 0 and (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_bundle_of_entries_is_compressed_and_signed_as_a_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its weights are unpacked once for all entries, and stay as long as a session or a fork of it."""
+    key, secret, public = ed25519.Ed25519PrivateKey.generate(), tmp_path / "key.pem", tmp_path / "key.pub.pem"
+    secret.write_bytes(key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo))
+    model = decoder(Spec(vocabulary=300, learned=True))
+    for tensor in model.graph.initializer:
+        if tensor.name == "constant_0":  # something that can be deflated
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.zeros(tuple(tensor.dims), np.float32), tensor.name))
+    onnx.save_model(model, tmp_path / "m.onnx")
+    command = ["compile", str(tmp_path / "m.onnx"), "--target", "x86_cpu", "--state", "past.*=present.*", "--bucket", "prefill=4"]
+    command += ["--bucket", "decode", "--max-length", "16", "-o", str(tmp_path / "b"), "--compress", "--sign", str(secret)]
+    assert cli.run(command) == 0
+    assert "weights are compressed" in capsys.readouterr().out
+    packed = Bundle.load(tmp_path / "b", trust=public)
+    assert packed.trusted and packed.manifest.files["segments/weights.bin"].packed is not None
+    assert not (tmp_path / "b" / "segments" / "weights.bin").exists()
+    first = packed.session()
+    fork = first.fork()
+    del first
+    assert list(fork.generate([1, 2, 3], max_tokens=4)) == list(packed.session().generate([1, 2, 3], max_tokens=4))
+    assert packed.verify(model).verified
