@@ -54,6 +54,7 @@ def open_session(
         options.optimized_model_filepath = str(executed)
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{executed.stem}.bin")
         options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "256")
+        options.add_session_config_entry("session.disable_prepacking", "1")  # it is not run
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
     if weights:

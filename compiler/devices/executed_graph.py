@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,5 +21,7 @@ def executed_graph(model: Path | bytes, settings: OrtSettings) -> onnx.ModelProt
 
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as folder:
         path = Path(folder) / "executed.onnx"
+        with contextlib.suppress(OSError, NotImplementedError):  # the weights beside it are read by nobody
+            path.with_suffix(".bin").symlink_to(os.devnull)
         open_session(model, settings=settings, threads=1, executed=path)
         return onnx.load_model(path, load_external_data=False)

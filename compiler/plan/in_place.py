@@ -6,8 +6,10 @@ Only where the runtime tells what it executes (devices/in_place.py); for any oth
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...passes.place.segment import Segment
@@ -19,6 +21,7 @@ from ..devices.in_place import TellsExecution, proof_of
 from ..errors import BundleError
 from .schedule import Place, Schedule
 from .segments import Compiled
+from .stand_ins import write_stand_in
 
 if TYPE_CHECKING:
     import onnx
@@ -154,16 +157,21 @@ def _proof(compiled: Compiled, slots: Sequence[SlotRecord], pair: Pair) -> str:
 
 
 def executed_by(compiled: Compiled, index: int) -> onnx.ModelProto | None:
-    """What the runtime of a segment makes of it; None where it does not tell, refuses the segment, or that is too large to ask."""
+    """What the runtime of a segment makes of it; None where it does not tell, refuses the segment, or that is too large to ask. Of a large
+    one with caches, which are copied in every run unless they are known to be extended in place, it is asked without the weights; whoever
+    loads the bundle asks again with them."""
     segment = next(s for s in compiled.segments if s.index == index)
     runtime = compiled.runtimes[segment.device]
     adapter = adapter_for(runtime.adapter, runtime.words)
     weights = sum(packed_bytes(DTYPE.get(t.data_type, ""), t.dims) or 0 for t in segment.constants)
-    if not isinstance(adapter, TellsExecution) or weights > LARGEST_WEIGHTS:
+    if not isinstance(adapter, TellsExecution) or (weights > LARGEST_WEIGHTS and not compiled.states):
         return None
     try:
         with doing(f"asking the runtime what it makes of segment {segment.index} ({segment.device})"):
-            return adapter.executed(segment.model.SerializeToString())
+            if weights <= LARGEST_WEIGHTS:
+                return adapter.executed(segment.model.SerializeToString())
+            with tempfile.TemporaryDirectory(prefix="autoglmc-") as folder:
+                return adapter.executed(write_stand_in(segment.model, Path(folder)))
     except BundleError:
         return None  # whoever loads the bundle reports it
 
