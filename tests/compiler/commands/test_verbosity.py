@@ -21,6 +21,7 @@ QUIET = {
     "calibrate",
     "compile",
     "run",
+    "generate",
     "verify",
     "check",
     "why",

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 from what_if_machines import SWEEP, TARGET, write_model, write_target
 
-from autoglmc.compiler import cli
-from autoglmc.compiler.what_if import extras
+from autoglmc.compiler import cli, extras
 
 Screen = pytest.CaptureFixture[str]
 OUTCOME = {
