@@ -146,11 +146,10 @@ def compile_command(
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --accuracy exclude each other")
     state = state_request(states, max_length)
     several = state is not None or len(buckets) > 1
-    single: dict[str, Any] = {"precision": numbers, "prune": pruned, "accuracy": asked, "expect": expect}
+    single: dict[str, Any] = {"precision": numbers, "prune": pruned, "accuracy": asked, "expect": expect, "no_fallback": no_fallback}
+    whole: dict[str, Any] = {"sign": sign, "compress": compress}
     if report is not None and (pareto is not None or stop_after is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --report exclude each other")
-    single["no_fallback"] = no_fallback
-    whole: dict[str, Any] = {"sign": sign, "compress": compress}
     if several:
         _check_entries(**single, report=report, pareto=pareto, stop_after=stop_after)
     if pareto is not None:
