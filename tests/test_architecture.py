@@ -171,6 +171,7 @@ DATA_IN_FOLDERS = {
     "compiler/devices/litert": "compiler/devices",
     "compiler/devices/mil": "compiler/devices",
     "compiler/devices/tflite": "compiler/devices",
+    "compiler/devices/tflite/integers": "compiler/devices",
     "compiler/load/contrib_types": "compiler/load",
     "compiler/load/fold": "compiler/load",
     "compiler/load/known": "compiler/load",
