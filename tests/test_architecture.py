@@ -168,6 +168,7 @@ DATA_IN_FOLDERS = {
     "compiler/report/sweeps": "compiler/report",
     "compiler/verify/decoder": "compiler/verify",
     "passes/place/memory": "passes/place",
+    "compiler/devices/ethos_u": "compiler/devices",
     "compiler/devices/litert": "compiler/devices",
     "compiler/devices/mil": "compiler/devices",
     "compiler/devices/tflite": "compiler/devices",

@@ -14,7 +14,7 @@ from ..activity import Limits, Line, doing, limited, unwatched_seconds
 from ..bundle.manifest import Manifest
 from ..bundle.packed import files_for, folder_of
 from ..bundle.plan_records import SegmentRecord
-from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable, Remarking
+from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable, Remarking, StandIn
 from ..devices.views import packed_bytes, view_at
 from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
@@ -83,6 +83,7 @@ class Session:
         each = list(zip(self.manifest.segments, self._adapters, self._segments, strict=True))
         self.devices = tuple(segment.device for segment in self._segments)
         self.native = tuple(f"{r.index} ({r.device}): {a.name} on {s.device}" for r, a, s in each if a.name != "ort")
+        self.not_run = {r.index: s.not_run for r, _, s in each if isinstance(s, StandIn)}
         self.narrow = tuple(f"{r.index} ({r.device}): {a.narrow} on {s.device}" for r, a, s in each if a.narrow)
         self.copied = tuple(f"{r.index} ({r.device})" for r, _, s in each if s.copies)
         self.zero_copy = shared_addresses(self.manifest, self._slots, self._folder)

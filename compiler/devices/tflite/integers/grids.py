@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .....targets.dtypes import DTYPES
 from ...attributes import attribute_of
 from ..records import Refused, Scales
 
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
 DOMAINS = ("", "ai.onnx", "com.microsoft")
-SHIFTS = {"uint8": 128, "uint16": 32768}
-SIGNED = {"uint8": "int8", "uint16": "int16", "int8": "int8", "int16": "int16", "int32": "int32"}
+SHIFTS = {row.numpy: 1 << row.bits - 1 for row in DTYPES.values() if row.kind == "uint" and row.bits in (8, 16)}
+SIGNED = {
+    row.numpy: f"int{row.bits}"
+    for row in DTYPES.values()
+    if (row.kind == "int" and row.bits in (8, 16, 32)) or (row.kind == "uint" and row.bits in (8, 16))
+}
 """dtype of a quantised tensor -> that of the stored one."""
-WITHOUT_ZERO = frozenset({"int16", "int32"})
-"""Stored dtypes that LiteRT's kernels take with a zero point of 0 alone."""
+WITH_ZERO = "int8"
+"""The stored dtype that LiteRT's kernels take with another zero point than 0."""
 
 
 def is_grid(node: onnx.NodeProto) -> bool:
@@ -46,7 +51,7 @@ def grid_of(node: onnx.NodeProto, constants: Mapping[str, Array], dtype: str, ra
     scale = numpy.asarray(constants[node.input[1]], numpy.float32).reshape(-1)
     given = constants[node.input[2]] if len(node.input) > 2 and node.input[2] else numpy.zeros(1, numpy.int64)
     zero = numpy.broadcast_to(numpy.asarray(given, numpy.int64).reshape(-1) - SHIFTS.get(dtype, 0), scale.shape)
-    if SIGNED[dtype] in WITHOUT_ZERO and zero.any():
+    if SIGNED[dtype] != WITH_ZERO and zero.any():
         raise Refused(f"{dtype} whose middle is not 0 is not converted")
     axis = attribute_of(node, "axis", 1) % max(rank, 1) if scale.size > 1 else 0
     return Scales(tuple(float(s) for s in scale), tuple(int(z) for z in zero), axis)

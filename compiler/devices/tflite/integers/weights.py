@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..records import Scales, Tensor
-from .grids import floats_of, place_on
+from .grids import WITH_ZERO, floats_of, place_on
 
 if TYPE_CHECKING:
     import numpy
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     Array = numpy.ndarray[Any, Any]
 
-BIAS = {"int8": "int32", "int16": "int64"}
-"""dtype of the activations -> that of a bias."""
+BIAS, WIDE_BIAS = "int32", "int64"
+"""dtype of a bias beside int8 and beside int16."""
 MOST_BIAS = 2**31 - 1
 EXACT_ZERO = "weights with a zero point are not converted: LiteRT's integer kernels take none"
 
@@ -31,7 +31,7 @@ def weight_scales(node: TfliteNode, index: int, axis: int, stored_axis: int) -> 
         raise node.refuse(f"input {index} must be a constant in integers")
     if any(given.zero):
         raise node.refuse(EXACT_ZERO)
-    if node.constant(index).dtype.name != "int8":
+    if node.constant(index).dtype.name != WITH_ZERO:
         raise node.refuse(f"weights of {node.constant(index).dtype.name} are not converted")
     if len(given.scale) == 1:
         return Scales(given.scale, given.zero)
@@ -51,7 +51,7 @@ def integer_bias(node: TfliteNode, values: Array, weights: Scales) -> Tensor:
     if not numpy.isfinite(steps).all() or numpy.abs(steps).max(initial=0) > MOST_BIAS:
         raise node.refuse("its bias does not fit into 32 bits")
     grid = Scales(scales, (0,) * len(scales), 0)
-    return node.numbers(steps.astype(numpy.int64), BIAS[node.dtype(0)], grid)
+    return node.numbers(steps.astype(numpy.int64), BIAS if node.dtype(0) == WITH_ZERO else WIDE_BIAS, grid)
 
 
 def bias_numbers(node: TfliteNode, index: int) -> Array:
