@@ -96,7 +96,9 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "passes/place"},
     "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/reference"},
-    "compiler/probe": {"compiler/devices", "compiler/reference", "compiler/verify", "passes/graph", "targets"},
+    "compiler/probe": {
+        "compiler/devices", "compiler/reference", "compiler/verify", "passes/graph", "passes/place", "passes/precision", "targets",
+    },
     "compiler/watch": {
         "compiler/bundle", "compiler/inputs", "compiler/load", "compiler/pipeline",
         "compiler/reference", "compiler/run", "compiler/verify", "passes/graph",
@@ -132,7 +134,8 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/bench": {"compiler/bundle", "compiler/run"},
     "compiler/export": {
-        "compiler/devices", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/reference", "compiler/verify",
+        "compiler/devices", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/precision",
+        "compiler/reference", "compiler/verify",
         "passes/graph", "passes/stages.py",
     },
     "compiler/compare": {"compiler/bench", "compiler/driver", "compiler/load", "targets"},

@@ -1,7 +1,7 @@
 """Arm's Ethos-U NPUs: segments compiled by Arm's Vela, and run here by LiteRT's kernels of the same integer operators.
 
-The compiled form is a folder: `npu.tflite` for the device, the integer file `cpu.tflite` that it was made of, and `report.json` with what Vela
-says of it. The NPU is not here: what runs is cpu.tflite, which has the arithmetic that the NPU is built to have; a remark says so.
+The compiled form is a folder: `npu.tflite` for the device, the integer file `cpu.tflite` that it was made of, and `report.json` with
+Vela's estimates. The NPU is not here: what runs is cpu.tflite, which has the same integer operators; a remark says so.
 """
 
 from __future__ import annotations

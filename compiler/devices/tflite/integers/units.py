@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 COMPUTING = frozenset({
-    "Add", "AveragePool", "Clip", "Conv", "ConvTranspose", "Gelu", "Gemm", "GlobalAveragePool", "HardSwish", "LeakyRelu", "MatMul", "Mul",
-    "ReduceMean", "Relu", "Sigmoid", "Softmax", "Sub", "Tanh",
+    "Add", "AveragePool", "Clip", "Conv", "ConvTranspose", "Gelu", "Gemm", "GlobalAveragePool", "HardSwish", "LeakyRelu", "MatMul", "Max",
+    "Min", "Mul", "ReduceMean", "Relu", "Sigmoid", "Softmax", "Sub", "Tanh",
 })  # fmt: skip
 MOVING = frozenset({
     "Concat", "DepthToSpace", "Flatten", "Gather", "Identity", "MaxPool", "Pad", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split",
