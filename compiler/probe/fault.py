@@ -43,10 +43,10 @@ def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: ProbeResul
     quantised = quantises(model.graph.node)
     floats = evaluator.run(fed, sources, unstepped).values if quantised else None
     own = run_on_cpu(model, fed)
+    rounded_last = {node.output[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
     for name in program.outputs:
         grid = ends.get(name)
-        integers = quantised and tried.outputs[name].dtype.kind in "iu"
-        if steps and integers and min(_apart(right[name], tried.outputs[name]) for right in (exact, own)) <= steps:
+        if steps and name in rounded_last and min(_apart(right[name], tried.outputs[name]) for right in (exact, own)) <= steps:
             continue
         if grid is None:
             ways = (own[name], noise[name], *((halved[name],) if narrow else ()))
