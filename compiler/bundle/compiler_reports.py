@@ -40,8 +40,8 @@ def _kept(key: str) -> dict[str, str] | None:
     with suppress(UserError, ValueError, TypeError):
         data = kept_bytes(cache_folder(REPORTS.name) / key)
         found = None if data is None else json.loads(data)
-        whole = isinstance(found, dict) and set(found) in (set(), {"seconds", "peak_bytes"})
-        return {name: str(value) for name, value in found.items()} if whole else None
+        if isinstance(found, dict) and set(found) in (set(), {"seconds", "peak_bytes"}):
+            return {name: str(value) for name, value in found.items()}
     return None
 
 

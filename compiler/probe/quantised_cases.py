@@ -47,9 +47,10 @@ def _quantised(case: Case, dtype: str, label: str, per_channel: bool) -> Case | 
         return None
     ranges = _ranges(case)
     quantise(graph, {node.writes[0]: form}, ranges)
-    (unit, *others) = quantised_units(graph, graph.nodes) or [None]
-    if unit is None or others or not unit.whole:
+    units = quantised_units(graph, graph.nodes)
+    if len(units) != 1 or not units[0].whole:
         return None
+    (unit,) = units
     inner = next(member for member in unit.members if member.kind == node.kind)
     view = view_of(graph, inner, unit, dtype)
     return _cut(case, graph, unit.members, f"{case.name}, {dtype}, {label}", view)
