@@ -41,9 +41,9 @@ class Session:
     `put`, `run_step`, `get` and `view` work on what lies in the arena between calls; they are for one thread at a time.
 
     Attributes: `devices` (which really runs each segment), `emulated`, `native`, `narrow` and `copied` (segments, as "0 (npu)": on the CPU
-    in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `not_run` (the device, by index of a segment, in whose
-    place other kernels compute what was compiled for it), `absent` (why the
-    runtime of a segment is not here, by index), `zero_copy` (how many handoffs share addresses), `arena_fd`.
+    in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `not_run` (the
+    device, by index of a segment, in whose place other kernels compute what was compiled for it), `absent` (why the runtime of a segment
+    is not here, by index), `zero_copy` (how many handoffs share addresses), `arena_fd`.
 
     shared: the arena lies behind a file descriptor, `arena_fd`, for other processes to map; arena_fd: map the one of another process.
     """
