@@ -96,7 +96,9 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "passes/place"},
     "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/reference"},
-    "compiler/probe": {"compiler/devices", "compiler/reference", "compiler/verify", "passes/graph", "targets"},
+    "compiler/probe": {
+        "compiler/devices", "compiler/reference", "compiler/verify", "passes/graph", "passes/place", "passes/precision", "targets",
+    },
     "compiler/watch": {
         "compiler/bundle", "compiler/inputs", "compiler/load", "compiler/pipeline",
         "compiler/reference", "compiler/run", "compiler/verify", "passes/graph",
@@ -133,7 +135,8 @@ ARROWS: dict[str, set[str]] = {
     "compiler/bench": {"compiler/bundle", "compiler/run"},
     "compiler/text": {"compiler/run"},
     "compiler/export": {
-        "compiler/devices", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/reference", "compiler/verify",
+        "compiler/devices", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/precision",
+        "compiler/reference", "compiler/verify",
         "passes/graph", "passes/stages.py",
     },
     "compiler/compare": {"compiler/bench", "compiler/driver", "compiler/load", "targets"},
@@ -170,9 +173,11 @@ DATA_IN_FOLDERS = {
     "compiler/run/decoder": "compiler/run",
     "compiler/verify/decoder": "compiler/verify",
     "passes/place/memory": "passes/place",
+    "compiler/devices/ethos_u": "compiler/devices",
     "compiler/devices/litert": "compiler/devices",
     "compiler/devices/mil": "compiler/devices",
     "compiler/devices/tflite": "compiler/devices",
+    "compiler/devices/tflite/integers": "compiler/devices",
     "compiler/load/contrib_types": "compiler/load",
     "compiler/load/fold": "compiler/load",
     "compiler/load/known": "compiler/load",

@@ -28,7 +28,8 @@ REFERENCE = Cache("reference", "what untouched models compute, by model, shapes 
 GRAMMAR = Cache("grammar", "the parser's tables of .hw files, by version", 0)
 """grammar/text/table_cache.py keeps it: a file of 0.1 MiB a version."""
 RANGES = Cache("ranges", "what tensors of float models range over, by model and calibration data", 256 * MIB)
-CACHES = (BLOBS, REFERENCE, RANGES, GRAMMAR)
+REPORTS = Cache("reports", "what a runtime's compiler estimates of segments", 64 * MIB)
+CACHES = (BLOBS, REFERENCE, RANGES, REPORTS, GRAMMAR)
 
 
 def cache_root() -> Path:

@@ -27,8 +27,8 @@ from .measure.time_left import TimeLeft
 from .records import Measurement
 
 SOURCES: Mapping[str, Callable[[], Source]] = {"ort": OrtSource, "openvino": OpenVinoSource, "litert": LiteRtSource}
-EMULATED = ("qnn",)
-"""Runtimes that are an emulator on this machine."""
+EMULATED = ("ethos_u", "qnn")
+"""Runtimes that are an emulator on this machine, or other kernels of the same operators."""
 FAMILIES: Mapping[str, tuple[str, ...]] = {"arm": ("arm", "aarch", "cortex"), "x86": ("x86", "amd64", "i386", "i686")}
 """How words for a kind of processor begin: those of targets, and those of operating systems."""
 KERNELS, MODELS = Budget(latency=0.012, profile=0.024), Budget()

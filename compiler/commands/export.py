@@ -14,6 +14,7 @@ from .line.output import Output, echo_json, output_options
 
 OUTPUT = "The file, whose suffix says what is written: .tflite, .onnx (simplified, plain operators) or .mlpackage."
 NHWC = "Inputs and outputs with four dims are NHWC in the .tflite file. [default: --nchw, all as in the model]"
+CALIBRATION = "Write the .tflite file in int8, with scales from these samples: a folder of .npz, one .npz, or script.py:function."
 NO_VERIFY = "Do not compare the file with the model; ends with 4."
 QUIET = "Print only the file's name, or the error."
 
@@ -23,12 +24,20 @@ QUIET = "Print only the file's name, or the error."
 @click.option("-o", "--output", type=FILE, required=True, metavar="FILE", help=OUTPUT)
 @shape_option
 @click.option("--nhwc/--nchw", "last", default=False, help=NHWC)
+@click.option("--calibration-data", "calibration", metavar="DATA", help=CALIBRATION)
 @inputs_option
 @click.option("--no-verify", is_flag=True, help=NO_VERIFY)
 @limit_options
 @output_options(quiet=QUIET)
 def export_command(
-    model: Path, output: Path, shapes: Sequence[str], last: bool, inputs: tuple[Path, ...], no_verify: bool, out: Output
+    model: Path,
+    output: Path,
+    shapes: Sequence[str],
+    last: bool,
+    calibration: str | None,
+    inputs: tuple[Path, ...],
+    no_verify: bool,
+    out: Output,
 ) -> int:
     """Convert MODEL into one file of another format, for whoever runs that without autoglmc. No target is needed.
 
@@ -44,7 +53,16 @@ def export_command(
     given = read_samples(inputs) or None
     with out.progress() as tell:
         layout = "nhwc" if last else "nchw"
-        made = export_model(model, output, shapes=parse_shapes(shapes), layout=layout, verify=not no_verify, inputs=given, tell=tell)
+        made = export_model(
+            model,
+            output,
+            shapes=parse_shapes(shapes),
+            layout=layout,
+            verify=not no_verify,
+            inputs=given,
+            calibration=calibration,
+            tell=tell,
+        )
     if out.as_json:
         echo_json(made.as_json())
     else:

@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,33 @@ class Remarking(Protocol):
 
     remarks: Sequence[str]
     """Whole sentences, each told once."""
+
+
+@runtime_checkable
+class StandIn(Protocol):
+    """A loaded segment that other kernels compute than those of the device it was compiled for."""
+
+    not_run: str
+    """Which device was not run: "Ethos-U55"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompilerReport:
+    """What a runtime's own compiler estimates of a segment."""
+
+    seconds: float
+    """Of one run, without what starts it."""
+    peak_bytes: int
+    """Of the memory that holds activations, the segment's inputs and outputs included."""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """An adapter whose compiler says what a segment takes."""
+
+    def report(self, model: onnx.ModelProto) -> CompilerReport | None:
+        """Of a model whose weights are inline and whose shapes are known; None where the compiler does not take it."""
+        ...
 
 
 class Adapter(Protocol):

@@ -34,6 +34,10 @@ def adapter_for(runtime: str, words: Sequence[str] = ()) -> Adapter | None:
         from .litert.adapter import LiteRtAdapter
 
         return LiteRtAdapter()
+    if runtime == "ethos_u":
+        from .ethos_u.adapter import EthosUAdapter
+
+        return EthosUAdapter(tuple(words))
     if runtime == "coreml":
         from .coreml import CoreMlAdapter
 

@@ -15,12 +15,14 @@ from ..inputs.samples import Given
 from ..load.bind_shapes import Shapes
 from ..load.source import Source
 from ..output_file import check_file_place, write_file
+from ..precision.request import Data
 from ..verify.compare import same
 from ..verify.terms import EXACT, OTHER_KERNELS, Terms
 from . import core_ml_package, tflite_file
 from .metadata import file_metadata
 from .parity import Converted, Parity, parity
 from .prepare import Prepared, prepare
+from .quantised import Quantised, quantise_for_tflite
 
 if TYPE_CHECKING:
     import onnx
@@ -48,6 +50,8 @@ class Exported:
     unverified: str
     """Why not; "" where it was."""
     notes: tuple[str, ...] = ()
+    accuracy: tuple[Mapping[str, Any], ...] = ()
+    """Of the outputs of a file that was quantised here, against the float model."""
 
     @property
     def verified(self) -> bool:
@@ -56,16 +60,26 @@ class Exported:
     def as_json(self) -> dict[str, Any]:
         facts = {name: getattr(self, name) for name in ("format", "layout", "operators", "source_operators", "bytes", "verified")}
         compared = None if self.parity is None else self.parity.as_json()
-        return {"file": str(self.path), **facts, "parity": compared, "unverified": self.unverified, "notes": list(self.notes)}
+        return {
+            "file": str(self.path),
+            **facts,
+            "parity": compared,
+            "unverified": self.unverified,
+            "notes": list(self.notes),
+            "accuracy": list(self.accuracy),
+        }
 
 
-def check_export_place(output: Path, source: Source, layout: str) -> None:
+def check_export_place(output: Path, source: Source, layout: str, quantises: bool = False) -> None:
     """To be asked before the work begins. Raises UsageError where nothing can be written there, UserError where an extra is missing."""
     check_file_place(output, "the model", SUFFIXES)
     if isinstance(source, Path) and output.exists() and source.exists() and output.samefile(source):
         raise UsageError(f"{output} is the model itself", help="name another file with -o")
     if layout == "nhwc" and output.suffix.lower() != ".tflite":
         raise UsageError(f"--nhwc is for .tflite files: {output.suffix} has ONNX's layout", help="leave it out")
+    if quantises and output.suffix.lower() != ".tflite":
+        help = "`autoglmc MODEL --target TARGET --precision int8 --save-quantized FILE.onnx` writes ONNX"
+        raise UsageError(f"--calibration-data is for .tflite files, and {output.name} is none", help=help)
     if output.suffix.lower() == ".tflite":
         tflite_file.check_extra()
     if output.suffix.lower() == ".mlpackage":
@@ -80,9 +94,13 @@ def export_model(
     layout: str = "nchw",
     verify: bool = True,
     inputs: Given | None = None,
+    calibration: Data | None = None,
     tell: Callable[[str], None] = lambda message: None,
 ) -> Exported:
     """Writes the model in the format of the suffix of `output`; the source is only read.
+
+    With `calibration` data a float model becomes a .tflite file of integers where LiteRT has such operators. It is compared with the
+    quantised model as others are with theirs, and how near it is to the float model is measured on the data.
 
     A .tflite or .onnx file is compared with the untouched model first, on `inputs` and on generated ones. Inputs and outputs keep their
     names, order, dtypes and layout; with the layout "nhwc" those with four dims are NHWC.
@@ -90,17 +108,20 @@ def export_model(
     Raises UsageError for a wrong path or an open dim, ModelError for a model that is damaged or not converted, VerifyError where the
     converted model computes something else; then nothing is written.
     """
-    check_export_place(output, source, layout)
+    check_export_place(output, source, layout, calibration is not None)
+    format = output.suffix.lower().lstrip(".")
     tell("load")
-    prepared, format = prepare(source, shapes), output.suffix.lower().lstrip(".")
+    quantised = None if calibration is None else quantise_for_tflite(source, shapes, calibration, tell)
+    prepared = prepare(source, shapes) if quantised is None else prepare(quantised.made.model)
     tell("convert")
     if format == "mlpackage":
-        found, why, size = None, core_ml_package.UNVERIFIED, _package(prepared, output, str(source))
+        made, why, size = _Made(None), core_ml_package.UNVERIFIED, _package(prepared, output, str(source))
     else:
         write = _tflite if format == "tflite" else _onnx
-        found, data = write(_Asked(source, prepared, layout, inputs, tell) if verify else _Asked(source, prepared, layout, None, None))
-        why, size = "" if verify else NOT_ASKED, len(data)
-        write_file(output, data)
+        model = source if quantised is None else quantised.made.model
+        made = write(_Asked(model, prepared, layout, inputs if verify else None, tell if verify else None, quantised))
+        why, size = "" if verify else NOT_ASKED, len(made.data)
+        write_file(output, made.data)
     return Exported(
         path=output,
         format=format,
@@ -108,10 +129,20 @@ def export_model(
         operators=len(prepared.model.graph.node),
         source_operators=prepared.operators,
         bytes=size,
-        parity=found,
+        parity=made.parity,
         unverified=why,
-        notes=prepared.notes,
+        notes=(*(() if quantised is None else quantised.made.notes), *prepared.notes),
+        accuracy=made.accuracy,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A file that is right."""
+
+    parity: Parity | None
+    data: bytes = b""
+    accuracy: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +153,8 @@ class _Asked:
     inputs: Given | None
     tell: Callable[[str], None] | None
     """None where nothing is to be compared."""
+    quantised: Quantised | None
+    """What became of a float model; its source is then not `source`."""
 
     def compared(self, converted: Converted, model: onnx.ModelProto, terms: Terms) -> Parity | None:
         if self.tell is None:
@@ -130,13 +163,14 @@ class _Asked:
         return parity(self.source, converted, self.prepared.shapes, sizes, terms, self.tell, self.inputs)
 
 
-def _tflite(asked: _Asked) -> tuple[Parity | None, bytes]:
+def _tflite(asked: _Asked) -> _Made:
     """The parity is in the file, so that the file is written twice: the second one has to compute the same bits."""
     prepared, where = asked.prepared, str(asked.source)
     last = tflite_file.images(prepared.model) if asked.layout == "nhwc" else frozenset[str]()
 
-    def written(found: Parity | None) -> bytes:
-        return tflite_file.tflite_bytes(prepared, last, file_metadata(prepared, asked.layout, found), where)
+    def written(found: Parity | None, accuracy: tuple[Mapping[str, Any], ...] = ()) -> bytes:
+        about = file_metadata(prepared, asked.layout, found, {} if asked.quantised is None else asked.quantised.about(accuracy))
+        return tflite_file.tflite_bytes(prepared, last, about, where)
 
     def opened(data: bytes) -> tflite_file.Checked:
         return tflite_file.open_tflite(data, prepared.model, last)
@@ -144,22 +178,23 @@ def _tflite(asked: _Asked) -> tuple[Parity | None, bytes]:
     plain = written(None)
     found = asked.compared(opened(plain), prepared.model, OTHER_KERNELS)
     if found is None:
-        return None, plain
-    data = written(found)
+        return _Made(None, plain)
+    accuracy = () if asked.quantised is None else asked.quantised.accuracy(opened(plain))
+    data = written(found, accuracy)
     again = opened(data).run(found.first)
     if not all(same(again[name], found.made[name]) for name in found.made):
         raise VerifyError("the file computes other bits with its parity than without", where=where, help="please report it")
-    return found, data
+    return _Made(found, data, accuracy)
 
 
-def _onnx(asked: _Asked) -> tuple[Parity | None, bytes]:
+def _onnx(asked: _Asked) -> _Made:
     from ..verify.reference import Reference
 
     model = asked.prepared.model
     reference = Reference(None, model)
     found = asked.compared(_Subset(reference), model, EXACT)
     try:
-        return found, model.SerializeToString(deterministic=True)
+        return _Made(found, model.SerializeToString(deterministic=True))
     except ValueError as problem:  # protobuf's limit of 2 GiB
         raise UsageError(f"the converted model cannot be written: {problem}", where=str(asked.source)) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from ..errors import VerifyError
@@ -69,6 +70,7 @@ class _Session:
     """What `verify` asks of a bundle."""
 
     devices = absent = emulated = narrow = native = ()
+    not_run: Mapping[int, str] = MappingProxyType({})
 
     def __init__(self, converted: Converted) -> None:
         self._converted = converted

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from ..bundle.confidence_record import ConfidenceRecord
 from ..pipeline.work import Work
 from .arena import ArenaPlan
+from .compiler_times import held_by, reports_of, timed_by
 from .confidence import confidence_of
 from .handoffs import assemble
 from .limits import arena_room
 from .plan_memories import with_memories
-from .segment_times import SegmentTime, with_times
+from .segment_times import SegmentTime, segment_times, with_times
 from .segments import Compiled
 from .views import plan_with_views
 
@@ -34,7 +35,9 @@ def emitted_plan(work: Work) -> EmittedPlan:
     target, handoff = work.target, work.placement.solution.price.handoff
     compiled = replace(assemble(work.graph, target, work.segments), states=work.states)
     compiled, arena = plan_with_views(compiled, target, arena_room(compiled, target), work.effort)
-    compiled, times = with_times(compiled, target)
+    reports = reports_of(compiled.segments, target)
+    times = tuple(map(timed_by, reports, segment_times(compiled.segments, target)))
+    compiled = with_times(replace(compiled, segments=tuple(map(held_by, reports, compiled.segments))), times)
     compiled = with_memories(compiled, target, arena.arena.mapped, work.effort)
     latency = handoff + sum(segment.seconds for segment in compiled.segments)
     confidence = confidence_of(target, times, handoff, latency)

@@ -19,10 +19,12 @@ class SegmentTime:
     kernels: tuple[PricedKernel, ...]
     """In topological order."""
     dispatch: float
+    compiled: float | None = None
+    """Seconds of all kernels by the runtime's own compiler; None where that makes no estimates, or is not here."""
 
     @property
     def seconds(self) -> float:
-        return self.dispatch + sum(kernel.seconds for kernel in self.kernels)
+        return self.dispatch + (sum(kernel.seconds for kernel in self.kernels) if self.compiled is None else self.compiled)
 
 
 def segment_times(segments: Sequence[Segment], target: Target) -> tuple[SegmentTime, ...]:
@@ -36,11 +38,10 @@ def segment_times(segments: Sequence[Segment], target: Target) -> tuple[SegmentT
     )
 
 
-def with_times(compiled: Compiled, target: Target) -> tuple[Compiled, tuple[SegmentTime, ...]]:
-    """The compiled model with the seconds of what its segments are now, and these; what other memories were expected to save is taken off,
-    as it was when operators were placed."""
-    times = segment_times(compiled.segments, target)
-    return replace(compiled, segments=tuple(map(_timed, compiled.segments, times))), times
+def with_times(compiled: Compiled, times: Sequence[SegmentTime]) -> Compiled:
+    """The compiled model with the seconds of what its segments are now; what other memories were expected to save is taken off, as it was
+    when operators were placed."""
+    return replace(compiled, segments=tuple(map(_timed, compiled.segments, times)))
 
 
 def _timed(segment: Segment, time: SegmentTime) -> Segment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,21 @@ if TYPE_CHECKING:
 
 
 def measure_accuracy(folder: Path, source: Source, samples: Iterable[Mapping[str, Any]], held_out: bool) -> tuple[AccuracyRecord, ...]:
-    """A record for each output of numbers. Devices that are not here are stood in for by the CPU."""
-    bundle = Bundle.load(folder).session(emulate=True)
+    """Of a bundle, as `accuracy_of`. Devices that are not here are stood in for by the CPU."""
+    return accuracy_of(Bundle.load(folder).session(emulate=True).run, source, samples, held_out)
+
+
+def accuracy_of(
+    run: Callable[[Mapping[str, Any]], Mapping[str, Any]], source: Source, samples: Iterable[Mapping[str, Any]], held_out: bool
+) -> tuple[AccuracyRecord, ...]:
+    """A record for each output of numbers. run: what is measured, from inputs to outputs by name; source: the float model; held_out:
+    whether scales were made without the samples."""
     pairs: dict[str, list[tuple[float, float | None]]] = {}
     reference = float_session(source)
     names = [output.name for output in reference.get_outputs()]
     for sample in samples:
         expected = dict(zip(names, _run(reference, names, sample, source), strict=True))
-        got = bundle.run(sample)
+        got = run(sample)
         for name in names:
             if _is_real(expected[name]):
                 pairs.setdefault(name, []).append((cosine(expected[name], got[name]), _top1(expected[name], got[name])))

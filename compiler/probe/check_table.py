@@ -6,14 +6,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device, Target
 from ...targets.operators import key_of
 from ...targets.origin import Origin
-from ...targets.support import No, supports
+from ...targets.support import No, device_dtypes, supports
 from ..devices.adapter import Absent
+from .case import Case
 from .choose import ProbedCase, probe_cases, sample
+from .quantised_cases import quantised_cases
 from .runtime_words import ProbedRuntime, RuntimeAbsent, find_runtime
 
+QUANTISED = ("int8", "int16")
+"""Dtypes of activations in which a device of integers is probed, those that its table lists."""
+ONE_STEP = 1
+"""By which an integer result may be off: kernels of integers round once where the model rounds, but not in the same way."""
 REFERENCE = frozenset({"ort"})
 """Runtimes that others are compared with: probing onnxruntime would compare it with itself."""
 
@@ -78,8 +85,21 @@ def _check(
     def tell_device(line: str) -> None:
         tell(f"{device.name}: {line}")
 
-    probed = probe_cases(runtime.adapter, runtime.words, sample(operators, each), seconds=seconds, tell=tell_device)
+    cases, steps = _cases(device, operators, each), ONE_STEP if _in_integers(device) else 0
+    probed = probe_cases(runtime.adapter, runtime.words, cases, seconds=seconds, tell=tell_device, steps=steps)
     return _checked(device.name, runtime.spelled, tuple(compare_with_table(device, target, probed)))
+
+
+def _cases(device: Device, operators: frozenset[str], each: int) -> list[Case]:
+    """Single operators; for a device that computes in integers alone, each between DequantizeLinear and QuantizeLinear."""
+    cases, dtypes = sample(operators, each), device_dtypes(device)
+    if not _in_integers(device):
+        return cases
+    return [made for case in cases for dtype in QUANTISED if dtype in dtypes for made in quantised_cases(case, dtype)]
+
+
+def _in_integers(device: Device) -> bool:
+    return FLOATS.isdisjoint(device_dtypes(device))
 
 
 def compare_with_table(device: Device, target: Target, answers: Iterable[ProbedCase]) -> Iterable[Finding]:

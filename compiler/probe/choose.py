@@ -63,9 +63,10 @@ class ProbedCase:
 
 
 def probe_cases(
-    adapter: Adapter, words: Sequence[str], cases: Sequence[Case], *, seconds: float, tell: Callable[[str], None]
+    adapter: Adapter, words: Sequence[str], cases: Sequence[Case], *, seconds: float, tell: Callable[[str], None], steps: int = 0
 ) -> Iterator[ProbedCase]:
-    """The cases in their order, each with its fault, until `seconds` have passed; a batch under way then is still finished."""
+    """The cases in their order, each with its fault, until `seconds` have passed; a batch under way then is still finished. steps: of a
+    grid, by which integers may be off."""
     start = time.monotonic()
     for first in range(0, len(cases), AT_ONCE):
         some = cases[first : first + AT_ONCE]
@@ -74,4 +75,4 @@ def probe_cases(
             return
         tell(f"probe {adapter.name}: {first + 1} to {first + len(some)} of {len(cases)}")
         for case, tried in zip(some, try_models(adapter, words, [(case.model, case.inputs) for case in some], EACH), strict=True):
-            yield ProbedCase(case=case, fault=fault(case.model, case.inputs, tried))
+            yield ProbedCase(case=case, fault=fault(case.model, case.inputs, tried, steps=steps))

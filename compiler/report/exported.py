@@ -26,6 +26,16 @@ def print_exported(facts: Mapping[str, Any], quiet: bool = False) -> None:
             for one in facts["parity"]["outputs"]
         ]
         print_table(screen, ("output", "furthest off on"), ("largest difference", "range", "of range"), rows)
+    if facts["accuracy"]:
+        print_table(
+            screen, ("beside the float model",), ("samples", "cosine", "least", "top-1"), [_accuracy(one) for one in facts["accuracy"]]
+        )
+
+
+def _accuracy(one: Mapping[str, Any]) -> tuple[str, ...]:
+    samples = f"{one['samples']}{' held out' if one['held_out'] else ''}"
+    top = "" if one["top1"] is None else f"{one['top1']:.1%}"
+    return short(one["output"]), samples, f"{one['cosine']:.6f}", f"{one['least_cosine']:.6f}", top
 
 
 def _graph(facts: Mapping[str, Any]) -> str:

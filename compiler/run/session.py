@@ -14,7 +14,7 @@ from ..activity import Limits, Line, doing, limited, unwatched_seconds
 from ..bundle.manifest import Manifest
 from ..bundle.packed import files_for, folder_of
 from ..bundle.plan_records import SegmentRecord
-from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable, Remarking
+from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable, Remarking, StandIn
 from ..devices.views import packed_bytes, view_at
 from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
@@ -41,8 +41,9 @@ class Session:
     `put`, `run_step`, `get` and `view` work on what lies in the arena between calls; they are for one thread at a time.
 
     Attributes: `devices` (which really runs each segment), `emulated`, `native`, `narrow` and `copied` (segments, as "0 (npu)": on the CPU
-    in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `absent` (why the
-    runtime of a segment is not here, by index), `zero_copy` (how many handoffs share addresses), `arena_fd`.
+    in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `not_run` (the
+    device, by index of a segment, in whose place other kernels compute what was compiled for it), `absent` (why the runtime of a segment
+    is not here, by index), `zero_copy` (how many handoffs share addresses), `arena_fd`.
 
     shared: the arena lies behind a file descriptor, `arena_fd`, for other processes to map; arena_fd: map the one of another process.
     """
@@ -83,6 +84,7 @@ class Session:
         each = list(zip(self.manifest.segments, self._adapters, self._segments, strict=True))
         self.devices = tuple(segment.device for segment in self._segments)
         self.native = tuple(f"{r.index} ({r.device}): {a.name} on {s.device}" for r, a, s in each if a.name != "ort")
+        self.not_run: Mapping[int, str] = {r.index: s.not_run for r, _, s in each if isinstance(s, StandIn)}
         self.narrow = tuple(f"{r.index} ({r.device}): {a.narrow} on {s.device}" for r, a, s in each if a.narrow)
         self.copied = tuple(f"{r.index} ({r.device})" for r, _, s in each if s.copies)
         self.zero_copy = shared_addresses(self.manifest, self._slots, self._folder)

@@ -39,6 +39,17 @@ def elsewhere(segments: Sequence[SegmentVerdict]) -> tuple[str, ...]:
     return tuple(_sentence(reason, judged, names) for (reason, judged), names in groups.items())
 
 
+def by_other_kernels(segments: Sequence[SegmentVerdict], session: Runnable) -> tuple[str, ...]:
+    """A sentence for each device that was not run itself: other kernels computed what was compiled for it."""
+    groups: dict[str, list[str]] = {}
+    for verdict in segments:
+        if (device := session.not_run.get(verdict.index)) is not None:
+            groups.setdefault(device, []).append(f"{verdict.index} ({verdict.device})")
+    return tuple(
+        f"segment{'s' if len(names) > 1 else ''} {', '.join(names)}: the {device} itself was not run" for device, names in groups.items()
+    )
+
+
 def _absence(segment: SegmentRecord, absent: Mapping[int, str]) -> str:
     if segment.index not in absent:
         return ""

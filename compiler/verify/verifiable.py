@@ -19,6 +19,8 @@ class Runnable(Protocol):
     emulated: tuple[str, ...]
     narrow: tuple[str, ...]
     native: tuple[str, ...]
+    not_run: Mapping[int, str]
+    """The devices, by index of the segment, in whose place other kernels computed what was compiled for them."""
 
     def run(self, inputs: Mapping[str, Any], observe: Callable[[str, str, Any], None] | None = None) -> Mapping[str, Any]:
         """Outputs by name; `observe` is called with (tensor, device, value) for every tensor that a step writes."""

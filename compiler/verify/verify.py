@@ -30,7 +30,7 @@ from .report import VerifyReport, differences
 from .stages import Stage, judge_stages
 from .terms import APPROXIMATE, EXACT, NARROW, Sample, Terms
 from .trial import Trial, Untouched
-from .verdicts import elsewhere, segment_verdicts
+from .verdicts import by_other_kernels, elsewhere, segment_verdicts
 
 if TYPE_CHECKING:
     from ..bundle.manifest import LimitRecord
@@ -181,7 +181,7 @@ class _Comparison:
         segments = segment_verdicts(self.manifest, session, bool(labels))
         away = () if emulate else elsewhere(segments)
         rests = grounds(outputs, labels, self._terms(), self.untouched.unchecked, evidence.not_exercised)
-        found = () if reasons else (rests, *([words(expected)] if expected else []))
+        found = () if reasons else (rests, *([words(expected)] if expected else []), *by_other_kernels(segments, session))
         return VerifyReport(
             verified=not reasons and not away,
             reason="; ".join((*reasons, *away, *found)),

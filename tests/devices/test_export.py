@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 import pytest
 from models import SHAPES, model_path
-from run_tflite import apart, run_onnx, run_tflite, transposes
+from quantised_models import convolutions, quantise
+from run_tflite import apart, operators_of, run_onnx, run_tflite, transposes
 from small_models import parse, save
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.devices.coreml import CoreMlAdapter
 from autoglmc.compiler.devices.find_adapter import absence
-from autoglmc.compiler.errors import VerifyError
+from autoglmc.compiler.errors import UsageError, VerifyError
 from autoglmc.compiler.export import tflite_file
 from autoglmc.compiler.export.core_ml_package import WORDS
 from autoglmc.compiler.export.export import export_model
@@ -176,3 +177,42 @@ def test_what_core_ml_does_not_take_is_named(tmp_path: Path, capsys: Screen) -> 
     said = capsys.readouterr().err
     assert "Det" in said and "autoglmc does not convert this operator" in said
     assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def samples(count: int = 12) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(2)
+    return [{"x": rng.standard_normal((1, 3, 24, 24)).astype(np.float32)} for _ in range(count)]
+
+
+@litert
+def test_a_float_model_becomes_integers_by_samples(tmp_path: Path) -> None:
+    source, output = save(convolutions(), tmp_path), tmp_path / "m.tflite"
+    made = export_model(source, output, calibration=samples())
+    codes = [name for name, _ in operators_of(output.read_bytes()).elements()]
+    assert codes.count("QUANTIZE") == codes.count("DEQUANTIZE") == 1 and "CONV_2D" in codes
+    (accuracy,) = made.accuracy
+    assert made.verified and accuracy["output"] == "y" and accuracy["samples"] == 3 and accuracy["held_out"]
+    assert accuracy["least_cosine"] > 0.99
+    (held,) = samples()[3:4]
+    assert apart(run_onnx(convolutions(), held, ["y"])[0], run_tflite(output.read_bytes(), held, ["y"])[0]) < 0.1
+
+
+@litert
+def test_what_quantising_came_to_is_in_the_file_and_the_bytes_are_the_same_again(tmp_path: Path) -> None:
+    source = save(convolutions(), tmp_path)
+    made = [export_model(source, tmp_path / name, calibration=samples()) for name in ("a.tflite", "b.tflite")]
+    first, second = ((tmp_path / name).read_bytes() for name in ("a.tflite", "b.tflite"))
+    assert first == second
+    about = metadata(first)["autoglmc.export"]
+    assert about["calibration"]["samples"] == 9 and about["accuracy"] == json.loads(json.dumps(made[0].accuracy))
+    assert about["parity"]["outputs"][0]["name"] == "y"
+
+
+@litert
+def test_a_quantised_model_is_not_calibrated_and_samples_are_for_tflite_alone(tmp_path: Path) -> None:
+    quantised = quantise(convolutions(), tmp_path, per_channel=True)
+    with pytest.raises(UsageError, match="quantised"):
+        export_model(quantised, tmp_path / "m.tflite", calibration=samples())
+    with pytest.raises(UsageError, match=r"--calibration-data is for \.tflite files"):
+        export_model(quantised, tmp_path / "m.onnx", calibration=samples())
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("m.")]

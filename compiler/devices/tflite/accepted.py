@@ -51,6 +51,9 @@ QUANTISED = frozenset({
     "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE", "TRANSPOSE_CONV", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH",
 })  # fmt: skip
 
+BYTES_ALONE = frozenset({"HARD_SWISH"})
+"""Of QUANTISED, what has no kernel for int16."""
+
 
 def why_not(operator: Operator) -> str:
     """Half a sentence; "" where there is a kernel."""
@@ -62,7 +65,9 @@ def why_not(operator: Operator) -> str:
     if operator.code in ("QUANTIZE", "DEQUANTIZE"):
         return ""
     if any(tensor.scales is not None for tensor in (*given, *operator.outputs)):
-        return "" if operator.code in QUANTISED else f"LiteRT has no {operator.code} of quantised numbers here"
+        if operator.code not in QUANTISED or (first.dtype == "int16" and operator.code in BYTES_ALONE):
+            return f"LiteRT has no {operator.code} of quantised {first.dtype}"
+        return f"LiteRT's {operator.code} does not mix integers and floats" if any(tensor.dtype == FLOAT for tensor in given) else ""
     if operator.code == "CAST" and (made := operator.outputs[0].dtype) not in CASTS.split():
         return f"LiteRT's CAST does not make {made}"
     return _of_dtype(operator.code, first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .elementwise import joined, scaled, shifted
+from .integers.weights import clamped
 from .node import FLOAT, Converter, TfliteNode
 from .records import Tensor
 
@@ -113,9 +114,19 @@ def _erf(node: TfliteNode) -> None:
     raise node.refuse("LiteRT has no Erf outside GELU")
 
 
+def _relu(node: TfliteNode) -> None:
+    x = node.read(0)
+    node.write(node.emit("RELU", [x]) if x.scales is None else clamped(node, x, 0.0, None))
+
+
 def _clip(node: TfliteNode) -> None:
     x = node.read(0)
     bounds = [node.constant(k).item() if node.is_constant(k) else None for k in (1, 2)]
+    if x.scales is not None:
+        if any(node.has(k) and not node.is_constant(k) for k in (1, 2)):
+            raise node.refuse("limits that are computed are not converted in integers")
+        node.write(clamped(node, x, *bounds))
+        return
     if x.dtype == FLOAT and bounds in ([0.0, 6.0], [0.0, 1.0]):
         node.write(node.emit("RELU6" if bounds[1] == 6 else "RELU_0_TO_1", [x]))
         return
@@ -136,6 +147,7 @@ ACTIVATIONS: Mapping[str, Converter] = {
     "LeakyRelu": _leaky_relu,
     "Mish": _mish,
     "PRelu": _prelu,
+    "Relu": _relu,
     "Selu": _selu,
     "Softplus": _softplus,
     "Softsign": _softsign,

@@ -32,9 +32,12 @@ def folded(code: str) -> Converter:
 
 
 def _chain(node: TfliteNode, code: str) -> Tensor:
-    result = node.beside(0, node.order)
-    for index in range(1, len(node.proto.input)):
-        result = joined(node, code, result, node.beside(index, node.order))
+    operands = [node.beside(index, node.order) for index in range(len(node.proto.input))]
+    if (wanted := node.out_scales) is not None:
+        operands = [node.on_grid(operand, wanted) for operand in operands]
+    result = operands[0]
+    for operand in operands[1:]:
+        result = joined(node, code, result, operand)
     return result
 
 
@@ -178,7 +181,7 @@ def _is_inf(node: TfliteNode) -> None:
 
 UNARY = {
     "Abs": "ABS", "Ceil": "CEIL", "Cos": "COS", "Exp": "EXP", "Floor": "FLOOR", "Log": "LOG", "Neg": "NEG", "Not": "LOGICAL_NOT",
-    "Relu": "RELU", "Round": "ROUND", "Sigmoid": "LOGISTIC", "Sign": "SIGN", "Sin": "SIN", "Sqrt": "SQRT", "Tanh": "TANH",
+    "Round": "ROUND", "Sigmoid": "LOGISTIC", "Sign": "SIGN", "Sin": "SIN", "Sqrt": "SQRT", "Tanh": "TANH",
 }  # fmt: skip
 COMPARISONS = {
     "Equal": "EQUAL", "Greater": "GREATER", "GreaterOrEqual": "GREATER_EQUAL", "Less": "LESS", "LessOrEqual": "LESS_EQUAL",

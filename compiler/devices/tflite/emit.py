@@ -14,6 +14,9 @@ from .elementwise import ELEMENTWISE
 from .file import TYPES, write_file
 from .fuse import fuse
 from .indices import INDICES
+from .integers.borders import BORDERS
+from .integers.grids import is_grid, port_scales
+from .integers.units import ON_ANY_INTEGERS, in_integers
 from .layout import GraphFacts, decide_layout
 from .movement import MOVEMENT
 from .node import Converter, TfliteNode
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 CONVERTERS: Mapping[str, Converter] = {
     **ACTIVATIONS,
+    **BORDERS,
     **ELEMENTWISE,
     **INDICES,
     **MOVEMENT,
@@ -67,8 +71,7 @@ def write_tflite(model: onnx.ModelProto, *, channels_last: Collection[str] = (),
     Inputs and outputs have the model's names, order, dtypes and shapes; those that `channels_last` names are NHWC instead of NCHW.
     `metadata` goes into the file as it is. The same model gives the same bytes. Raises Refused naming operator, node and reason.
     """
-    built = _Builder(model, channels_last)
-    built.convert()
+    built = _built(model, channels_last)
     if built.refused:
         raise Refused(str(built.refused[0]))
     return write_file(built.program, built.inputs, built.outputs, metadata or {})
@@ -76,15 +79,30 @@ def write_tflite(model: onnx.ModelProto, *, channels_last: Collection[str] = (),
 
 def refusals(model: onnx.ModelProto) -> tuple[Refusal, ...]:
     """Every node that `write_tflite` would refuse, by the same code; empty where it writes the file."""
-    built = _Builder(model, ())
-    built.convert()
-    return tuple(built.refused)
+    return tuple(_built(model, ()).refused)
+
+
+def units_in_floats(model: onnx.ModelProto) -> Mapping[str, str]:
+    """Operators between DequantizeLinear and QuantizeLinear that the file has in floats, by their quantised result, and why."""
+    return _built(model, ()).floats
+
+
+def _built(model: onnx.ModelProto, ports_last: Collection[str]) -> _Builder:
+    """Units that cannot be computed in integers are left in floats, and all is converted again: the layout depends on them."""
+    floats: dict[str, str] = {}
+    while True:
+        built = _Builder(model, ports_last, floats)
+        built.convert()
+        if not built.in_floats:
+            return built
+        floats |= built.in_floats
 
 
 class _Builder:
     """Converts node by node; what follows a refused node sees its outputs as if they came from outside."""
 
-    def __init__(self, model: onnx.ModelProto, ports_last: Collection[str]) -> None:
+    def __init__(self, model: onnx.ModelProto, ports_last: Collection[str], floats: Mapping[str, str]) -> None:
+        """floats: units that stay in floats, and why."""
         from onnx import numpy_helper
 
         graph = model.graph
@@ -94,20 +112,26 @@ class _Builder:
         self.given = [value for value in graph.input if value.name not in constants]
         shapes, dtypes = _types(graph)
         self.program = Program()
-        self.values = Values(self.program, shapes, dtypes, constants)
+        self.read = in_integers(graph, shapes, dtypes, constants, floats)
+        self.port_dtypes = dtypes
+        kinds, constants = {**dtypes, **self.read.dtypes}, {**constants, **self.read.constants}
+        self.values = Values(self.program, shapes, kinds, constants, self.read.scales)
         self.refused: list[Refusal] = []
+        self.floats = floats
+        self.in_floats: dict[str, str] = {}
+        """Units that were tried in integers, and why they are not."""
         self.inputs: list[tuple[str, Tensor]] = []
         self.outputs: list[tuple[str, Tensor]] = []
 
     def convert(self) -> None:
         values, graph = self.values, self.graph
         facts = GraphFacts(
-            nodes=graph.node,
+            nodes=self.read.nodes,
             inputs=[value.name for value in self.given],
             outputs=[value.name for value in graph.output],
             shapes=values.shapes,
             constants=values.constants,
-            columns=products_of_columns(graph, values),
+            columns=products_of_columns(self.read.nodes, [value.name for value in graph.output], values),
             ports_last=self.ports_last,
         )
         layout = decide_layout(facts)
@@ -115,12 +139,16 @@ class _Builder:
         values.taken.update(value.name for value in (*self.given, *graph.output))
         for value in self.given:
             self._input(value)
-        for number, proto in enumerate(graph.node):
+        for number, proto in enumerate(self.read.nodes):
             node = TfliteNode(proto, self.program, values, number in layout.last, self.opset)
+            unit = self.read.units.get(number)
             try:
-                self._node(node)
+                self._node(node, unit is not None)
             except Refused as refused:
-                self.refused.append(Refusal(proto.name or node.hint, proto.op_type, str(refused)))
+                if unit is None:
+                    self.refused.append(Refusal(proto.name or node.hint, proto.op_type, str(refused)))
+                else:
+                    self.in_floats.setdefault(unit, f"{proto.op_type} ({proto.name or node.hint}): {refused}")
                 self._stand_in(proto)
         for value in graph.output:
             self._output(value)
@@ -128,11 +156,18 @@ class _Builder:
         self.program.sweep(kept)
         fuse(self.program, kept)
 
-    def _node(self, node: TfliteNode) -> None:
+    def _node(self, node: TfliteNode, in_integers: bool) -> None:
+        """in_integers: whether its tensors are integers that stand for other numbers."""
         proto = node.proto
-        converter = CONVERTERS.get(proto.op_type) if proto.domain in ("", "ai.onnx") else None
+        known = proto.domain in ("", "ai.onnx") or is_grid(proto)
+        converter = CONVERTERS.get(proto.op_type) if known else None
         if converter is None:
             raise Refused("it is not converted to LiteRT's operators")
+        if why := self.read.refused.get(proto.output[0]):
+            raise Refused(why)
+        plain_reader = not in_integers and not is_grid(proto) and proto.op_type not in ON_ANY_INTEGERS
+        if plain_reader and (named := next((name for name in proto.input if name in self.values.scales), "")):
+            raise Refused(f"{named} is quantised, and it reads the integers as they are")
         for name in (*proto.input, *proto.output):
             if name and 0 in self.values.shape(name) and name not in self.values.constants:
                 raise Refused(f"{name} has no elements")
@@ -162,16 +197,23 @@ class _Builder:
         except Refused as refused:
             self.refused.append(Refusal("", "", str(refused)))
             return
-        order = self._order(name)
-        tensor = Tensor(name, stored(shape, order), dtype)
-        self.values.write(name, order, tensor)
+        order, scales = self._order(name), self.values.scales.get(name)
+        kind = self.port_dtypes[name]
+        tensor = Tensor(name, stored(shape, order), kind, None, scales if scales is None else port_scales(scales, kind))
         self.inputs.append((name, tensor))
+        if scales is not None and kind != dtype:
+            tensor = self.program.emit("QUANTIZE", [tensor], tensor.shape, self.values.fresh(f"{name}.{dtype}"), dtype, scales)
+        self.values.write(name, order, tensor)
 
     def _output(self, value: onnx.ValueInfoProto) -> None:
         """Under its own name; through a RESHAPE where the tensor has another one already, as an input or constant that is passed on."""
         name, values = value.name, self.values
         try:
             tensor = values.read(name, self._order(name))
+            kind = self.port_dtypes.get(name, tensor.dtype)
+            if tensor.scales is not None and kind != tensor.dtype:
+                wide = port_scales(tensor.scales, kind)
+                tensor = self.program.emit("QUANTIZE", [tensor], tensor.shape, self.values.fresh(f"{name}.{kind}"), kind, wide)
             if tensor.dtype not in TYPES or 0 in tensor.shape or tensor.rank > MOST_RANK:
                 raise Refused(f"output {name}: {tensor.dtype}{list(tensor.shape)} is no tensor of LiteRT")
             kept = [other for _, other in (*self.inputs, *self.outputs)]
@@ -188,7 +230,7 @@ class _Builder:
         import numpy
 
         shape = self.program.constant(numpy.array(tensor.shape, numpy.int32), self.values.fresh(f"{name}.shape"))
-        return self.program.emit("RESHAPE", [tensor, shape], tensor.shape, name, newShape=list(tensor.shape))
+        return self.program.emit("RESHAPE", [tensor, shape], tensor.shape, name, scales=tensor.scales, newShape=list(tensor.shape))
 
 
 def _types(graph: onnx.GraphProto) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:

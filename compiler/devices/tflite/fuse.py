@@ -17,7 +17,7 @@ WITH_ACTIVATION = frozenset(
 
 
 def fuse(program: Program, outputs: Iterable[Tensor]) -> None:
-    """Where nothing else reads what lies between. Of float32 alone: integers are clamped by their scales."""
+    """Where nothing else reads what lies between. Integers only where both are on one grid."""
     kept = {id(tensor) for tensor in outputs}
     reads = Counter(id(tensor) for operator in program.operators for tensor in operator.inputs if tensor is not None)
     writers: dict[int, int] = {}
@@ -51,6 +51,7 @@ def _with_activation(before: Operator, after: Operator) -> Operator | None:
     number = ACTIVATIONS.get(after.code)
     if number is None or before.code not in WITH_ACTIVATION or before.options.get("fusedActivationFunction"):
         return None
-    if after.outputs[0].dtype != "float32" or after.outputs[0].scales is not None:
+    made, limited = before.outputs[0], after.outputs[0]
+    if made.scales != limited.scales or (limited.scales is None and limited.dtype != "float32"):
         return None
     return replace(before, outputs=after.outputs, options={**before.options, "fusedActivationFunction": number})

@@ -29,7 +29,7 @@ def _reshape(node: TfliteNode) -> None:
             node.write(node.reshape(x, stored(after, through)), order=through)
             return
         if len(after) == 2 and after[0] == before[0] == x.shape[0]:
-            node.values.columns[out] = (node.reshape(x, after), before, order)
+            node.values.columns[out] = (node.settled(node.reshape(x, after)), before, order)
             return
     node.write(node.reshape(node.read(0, plain(len(before))), after), order=plain(len(after)))
 
@@ -43,7 +43,7 @@ def _transpose(node: TfliteNode) -> None:
         return
     node.read(0, next(iter(node.values.made.get(name, {})), plain(len(perm))))
     for order, tensor in node.values.made[name].items():
-        node.values.write(out, after_transpose(order, perm), tensor)
+        node.values.write(out, after_transpose(order, perm), node.settled(tensor))
 
 
 def _concat(node: TfliteNode) -> None:
@@ -52,7 +52,8 @@ def _concat(node: TfliteNode) -> None:
     if len(parts) == 1:
         node.write(parts[0])
         return
-    axis = node.place(node.attribute("axis"), order)
+    axis, wanted = node.place(node.attribute("axis"), order), node.out_scales
+    parts = [part if wanted is None else node.on_grid(part, wanted) for part in parts]
     node.write(node.emit("CONCATENATION", parts, stored(node.out_shape(), order), axis=axis))
 
 

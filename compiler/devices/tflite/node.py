@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..attributes import attribute_of
+from .integers.fixed import FIXED, KEEPING, too_fine
+from .integers.grids import place_on
 from .order import Order, channels_last, plain, stored
 from .program import Program
 from .records import Refused, Scales, Tensor
@@ -64,6 +66,15 @@ class TfliteNode:
     def out_dtype(self, index: int = 0) -> str:
         return self.values.dtype(self.proto.output[index])
 
+    def scales(self, index: int) -> Scales | None:
+        """Of an operand in integers that stand for other numbers, axes as ONNX has them."""
+        return self.values.scales.get(self.name(index))
+
+    @property
+    def out_scales(self) -> Scales | None:
+        """Of the first output."""
+        return self.values.scales.get(self.proto.output[0])
+
     def is_constant(self, index: int) -> bool:
         return self.has(index) and self.proto.input[index] in self.values.constants
 
@@ -105,9 +116,36 @@ class TfliteNode:
         return self.values.read_wide(name, order)
 
     def emit(self, code: str, inputs: Sequence[Tensor | None], shape: Iterable[int] | None = None, **more: Any) -> Tensor:
-        """An operator of one output; its stored shape and dtype are those of the first input unless they are said."""
+        """An operator of one output; its stored shape and dtype are those of the first input unless they are said. In integers it is on the
+        grid of the node's output, or on the only one that LiteRT's kernel writes.
+
+        Raises Refused where the node's grid is finer than that."""
         given = next(tensor for tensor in inputs if tensor is not None)
+        if given.scales is not None and "scales" not in more:
+            more["scales"] = self._grid(code, given)
+        if given.dtype == "int16" and code in ("ADD", "SUB"):
+            more.setdefault("potScaleInt16", False)  # the schema's default asks for scales that are powers of two
         return self.program.emit(code, inputs, given.shape if shape is None else shape, self.values.fresh(self.hint), **more)
+
+    def _grid(self, code: str, given: Tensor) -> Scales | None:
+        if code in KEEPING:
+            return given.scales
+        wanted, fixed = self.out_scales, FIXED.get((code, given.dtype))
+        if fixed is not None and wanted is not None and too_fine(wanted, fixed):
+            raise self.refuse(f"steps of {wanted.scale[0]:.3g} are finer than those of LiteRT's {code} ({fixed.scale[0]:.3g})")
+        return wanted if fixed is None else fixed
+
+    def on_grid(self, tensor: Tensor, scales: Scales, dtype: str | None = None) -> Tensor:
+        """The tensor rounded to a grid; itself where it is on it."""
+        dtype = dtype or tensor.dtype
+        if tensor.scales == scales and tensor.dtype == dtype:
+            return tensor
+        return self.emit("QUANTIZE", [tensor], dtype=dtype, scales=scales)
+
+    def settled(self, tensor: Tensor, index: int = 0) -> Tensor:
+        """Rounded to the grid of an output; itself where it is in floats."""
+        wanted = self.values.scales.get(self.proto.output[index])
+        return tensor if tensor.scales is None or wanted is None else self.on_grid(tensor, wanted)
 
     @property
     def hint(self) -> str:
@@ -121,7 +159,9 @@ class TfliteNode:
         return self.program.constant(numpy.asarray(values, dtype), self.values.fresh(f"{self.hint}.constant"), scales)
 
     def like(self, value: Any, tensor: Tensor) -> Tensor:
-        """A constant of a tensor's dtype."""
+        """A constant of a tensor's dtype, on its grid."""
+        if tensor.scales is not None:
+            return self.numbers(place_on(tensor.scales, float(value), tensor.dtype), tensor.dtype, tensor.scales)
         return self.numbers(value, tensor.dtype)
 
     def reshape(self, tensor: Tensor, shape: Sequence[int]) -> Tensor:
@@ -136,8 +176,10 @@ class TfliteNode:
         return self.values.turned(tensor, tuple(perm))
 
     def write(self, tensor: Tensor, index: int = 0, order: Order | None = None) -> None:
-        """An output, in the order of this node or in another one. Raises Refused where shape or dtype are not ONNX's."""
+        """An output, in the order of this node or in another one, rounded to its grid where it is on another. Raises Refused where shape or
+        dtype are not ONNX's."""
         name = self.proto.output[index]
+        tensor = self.settled(tensor, index)
         order = self.order_of(name) if order is None else order
         wanted = stored(self.values.shape(name), order)
         if tensor.shape != wanted or tensor.dtype != self.values.dtype(name):

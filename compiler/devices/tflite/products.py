@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .elementwise import joined, scaled
+from .integers.weights import bias_numbers, integer_bias, weight_scales
 from .node import FLOAT, Converter, TfliteNode
 from .order import Order, plain
-from .records import Tensor
+from .records import Scales, Tensor
 from .values import Values
 
 if TYPE_CHECKING:
@@ -21,16 +22,15 @@ if TYPE_CHECKING:
 FLATTENING = frozenset({"Flatten", "Reshape"})
 
 
-def products_of_columns(graph: onnx.GraphProto, values: Values) -> frozenset[int]:
+def products_of_columns(nodes: Sequence[onnx.NodeProto], results: Collection[str], values: Values) -> frozenset[int]:
     """Numbers of the nodes that flatten [N, C, H, W] to [N, C·H·W] for products with constants alone, whose rows can be permuted."""
     readers: dict[str, list[tuple[onnx.NodeProto, int]]] = {}
-    for node in graph.node:
+    for node in nodes:
         for index, name in enumerate(node.input):
             readers.setdefault(name, []).append((node, index))
-    outputs = {value.name for value in graph.output}
     found = set()
-    for number, node in enumerate(graph.node):
-        if node.op_type not in FLATTENING or node.output[0] in outputs:
+    for number, node in enumerate(nodes):
+        if node.op_type not in FLATTENING or node.output[0] in results:
             continue
         before, after = values.shapes.get(node.input[0], ()), values.shapes.get(node.output[0], ())
         if len(before) < 3 or len(after) != 2 or after[0] != before[0]:
@@ -58,23 +58,28 @@ def _left(node: TfliteNode, weights: Array) -> tuple[Tensor, Array]:
     return x, weights[places]
 
 
-def connected(node: TfliteNode, x: Tensor, weights: Array, bias: Array | None = None) -> Tensor:
-    """x · weights + bias along the last stored axis; `weights` [K, N]."""
+def connected(node: TfliteNode, x: Tensor, weights: Array, bias: Array | None = None, scales: Scales | None = None) -> Tensor:
+    """x · weights + bias along the last stored axis; `weights` [K, N], integers with `scales` along their first stored axis, N."""
     import numpy
 
-    operands = [x, node.numbers(numpy.ascontiguousarray(weights.T), FLOAT), None if bias is None else node.numbers(bias, FLOAT)]
+    turned, dtype = numpy.ascontiguousarray(weights.T), FLOAT if scales is None else "int8"
+    added = None if bias is None else node.numbers(bias, FLOAT) if scales is None else integer_bias(node, bias, scales)
+    operands = [x, node.numbers(turned, dtype, scales), added]
     shape = (*x.shape[:-1], weights.shape[1])
     return node.emit("FULLY_CONNECTED", operands, shape, keepNumDims=len(shape) != 2)
 
 
 def _matmul(node: TfliteNode) -> None:
     a, b, out = node.shape(0), node.shape(1), node.out_shape()
-    if node.dtype(0) != FLOAT:
+    if node.dtype(0) != FLOAT and node.scales(0) is None:
         raise node.refuse(f"{node.dtype(0)} is not converted")
     if node.is_constant(1) and len(b) <= 2 and len(a) >= 2:
+        scales = weight_scales(node, 1, 1, 0)
         x, weights = _left(node, node.constant(1).reshape(b if len(b) == 2 else (*b, 1)))
-        node.write(node.reshape(connected(node, x, weights), out), order=plain(len(out)))
+        node.write(node.reshape(connected(node, x, weights, None, scales), out), order=plain(len(out)))
         return
+    if node.scales(0) is not None and node.scales(1) is None:
+        raise node.refuse("one operand in floats is not converted in integers")
     x, y = (node.read(index, plain(len(node.shape(index)))) for index in (0, 1))
     x = node.reshape(x, (1, *a)) if len(a) == 1 else x
     y = node.reshape(y, (*b, 1)) if len(b) == 1 else y
@@ -100,6 +105,9 @@ def _gemm(node: TfliteNode) -> None:
     """alpha · A·B + beta · C: factors go into constants where there are some."""
     import numpy
 
+    if node.scales(0) is not None:
+        _gemm_in_integers(node)
+        return
     if node.dtype(0) != FLOAT:
         raise node.refuse(f"{node.dtype(0)} is not converted")
     alpha, beta = node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
@@ -120,6 +128,20 @@ def _gemm(node: TfliteNode) -> None:
     if added:
         result = joined(node, "ADD", result, scaled(node, node.beside(2, flat), beta))
     node.write(result, order=flat)
+
+
+def _gemm_in_integers(node: TfliteNode) -> None:
+    import numpy
+
+    turned, size = bool(node.attribute("transB", 0)), node.out_shape()[1]
+    if node.attribute("transA", 0) or any(node.attribute(name, 1.0) != 1 for name in ("alpha", "beta")) or not node.is_constant(1):
+        raise node.refuse("with transA, factors or weights that are computed it is not converted in integers")
+    scales = weight_scales(node, 1, 0 if turned else 1, 0)
+    x, weights = _left(node, node.constant(1).T if turned else node.constant(1))
+    bias = bias_numbers(node, 2) if node.has(2) else numpy.zeros(size)
+    if bias.size not in (1, size):
+        raise node.refuse("a bias for each row is not converted in integers")
+    node.write(connected(node, x, weights, numpy.broadcast_to(bias.reshape(-1), (size,)), scales), order=plain(2))
 
 
 def _swapped(yes: bool) -> Order:

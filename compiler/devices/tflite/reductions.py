@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from .elementwise import cast, joined
 from .node import Converter, TfliteNode, axes_of
-from .order import Order, stored
+from .order import Order, channels_last, stored
 from .records import Operator, Tensor
 
 
@@ -23,6 +23,14 @@ def _axes(node: TfliteNode) -> list[int]:
     if not given:
         return [] if node.attribute("noop_with_empty_axes", 0) else list(range(rank))
     return axes_of(given, rank)
+
+
+def _order(node: TfliteNode, axes: list[int]) -> Order:
+    """In which the first operand is read: integers are averaged over an image's height and width in NHWC, since NPUs do not reduce what
+    they take for channels."""
+    if node.scales(0) is not None and len(node.shape(0)) == 4 and sorted(axes) == [2, 3]:
+        return channels_last(4)
+    return node.order_of(node.name(0))
 
 
 Reduction = Callable[[TfliteNode, Tensor, list[int]], Tensor]
@@ -66,8 +74,8 @@ def _extreme(code: str, of_bools: str) -> Reduction:
 def reduction(reduce: Reduction) -> Converter:
     def convert(node: TfliteNode) -> None:
         axes = _axes(node)
-        order = node.order_of(node.name(0))
-        x = node.read(0)
+        order = _order(node, axes)
+        x = node.read(0, order)
         if axes:
             x = reduce(node, x, [order.index(axis) for axis in axes])
         elif node.proto.op_type not in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"):
@@ -89,9 +97,9 @@ def over_the_plane(code: str) -> Converter:
     """A global pool: a reduction over all spatial axes, which stay as 1."""
 
     def convert(node: TfliteNode) -> None:
-        order = node.order_of(node.name(0))
+        order = _order(node, list(range(2, len(node.shape(0)))))
         axes = [order.index(axis) for axis in range(2, len(order))]
-        node.write(reduced(node, code, node.read(0), axes), order=order)
+        node.write(reduced(node, code, node.read(0, order), axes), order=order)
 
     return convert
 

@@ -45,7 +45,7 @@ def _resize(node: TfliteNode) -> None:
     mode = node.attribute("mode", "nearest")
     if mode == "nearest":
         _nearest(node, x, resized)
-    elif node.dtype(0) != FLOAT:
+    elif node.dtype(0) != FLOAT and x.scales is None:
         raise node.refuse(f"{node.dtype(0)} is not converted")
     elif mode == "linear":
         _weighted(node, x, {axis: _linear(node, form) for axis, form in resized.items()})
@@ -119,7 +119,7 @@ def _places(node: TfliteNode, form: Axis) -> Array:
 def _nearest(node: TfliteNode, x: Tensor, resized: Mapping[int, Axis]) -> None:
     order = node.order
     wanted = {axis: _places(node, form) for axis, form in resized.items()}
-    if x.rank == 4 and order == channels_last(4) and x.dtype == FLOAT and set(wanted) <= {2, 3}:
+    if x.rank == 4 and order == channels_last(4) and (x.dtype == FLOAT or x.scales is not None) and set(wanted) <= {2, 3}:
         for options in FORMS:
             if all((_kernel_places(resized[axis], **options) == places).all() for axis, places in wanted.items()):
                 _by_kernel(node, "RESIZE_NEAREST_NEIGHBOR", x, options)
@@ -190,6 +190,8 @@ def _weighted(node: TfliteNode, x: Tensor, wanted: Mapping[int, Array]) -> None:
             if all(_is_kernels(matrix, **options) for matrix in wanted.values()):
                 _by_kernel(node, "RESIZE_BILINEAR", x, options)
                 return
+    if x.scales is not None:
+        raise node.refuse("only what LiteRT's own kernel computes is converted in integers")
     for axis, matrix in wanted.items():
         place = order.index(axis)
         behind = (*(k for k in range(x.rank) if k != place), place)

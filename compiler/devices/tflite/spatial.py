@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .elementwise import joined
+from .integers.weights import bias_numbers, integer_bias, weight_scales
 from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, plain, stored
 from .pieces import padded, sliced
 from .products import connected
-from .records import Tensor
+from .records import Scales, Tensor
 
 if TYPE_CHECKING:
     import numpy
@@ -118,7 +119,7 @@ def _enclosed(node: TfliteNode, x: Tensor, w: Window, value: float = 0) -> Tenso
 
 
 def _conv(node: TfliteNode) -> None:
-    if node.dtype(0) != FLOAT:
+    if node.dtype(0) != FLOAT and node.scales(0) is None:
         raise node.refuse(f"{node.dtype(0)} is not converted")
     shape, groups = node.shape(1), node.attribute("group", 1)
     if _is_one_product(node, groups):
@@ -147,6 +148,8 @@ def _is_one_product(node: TfliteNode, groups: int) -> bool:
 
 def _conv_as_product(node: TfliteNode) -> None:
     shape = node.shape(0)
+    if node.scales(0) is not None:
+        raise node.refuse("more than two spatial dims are not converted in integers")
     weights = node.constant(1).reshape(node.shape(1)[0], -1).T
     x = node.reshape(node.read(0, plain(len(shape))), (shape[0], weights.shape[0]))
     made = connected(node, x, weights, node.constant(2) if node.has(2) else None)
@@ -159,16 +162,22 @@ def _kernel(node: TfliteNode, index: int, order: tuple[int, ...], depthwise: boo
     if node.is_constant(index):
         values = node.constant(index)
         values = values if values.ndim == 4 else values[:, :, None, :]
-        return node.numbers((values.transpose(1, 2, 3, 0) if depthwise else values.transpose(order)), values.dtype.name)
+        scales = weight_scales(node, index, 0, 3 if depthwise else 0)
+        return node.numbers((values.transpose(1, 2, 3, 0) if depthwise else values.transpose(order)), values.dtype.name, scales)
+    if node.scales(0) is not None:
+        raise node.refuse("weights that are computed are not converted in integers")
     weights = node.read(index, tuple(range(len(shape))))
     weights = weights if weights.rank == 4 else node.reshape(weights, (*shape[:2], 1, shape[2]))
     return node.transpose(weights, (1, 2, 3, 0) if depthwise else order)
 
 
-def bias_of(node: TfliteNode, size: int) -> Tensor:
-    """Zeros where there is none: LiteRT's convolutions refuse to go without."""
+def bias_of(node: TfliteNode, size: int, axis: int = 0) -> Tensor:
+    """Zeros where there is none: LiteRT's convolutions refuse to go without. axis: of the output channels in ONNX's weights."""
     import numpy
 
+    weights = weight_scales(node, 1, axis, 0)
+    if weights is not None:
+        return integer_bias(node, bias_numbers(node, 2) if node.has(2) else numpy.zeros(size), weights)
     if node.has(2) and not node.is_constant(2):
         return node.read(2)
     return node.numbers(node.constant(2) if node.has(2) else numpy.zeros(size), FLOAT)
@@ -211,10 +220,11 @@ def _dilated_pool(node: TfliteNode, x: Tensor, w: Window) -> Tensor:
 
 
 def _pooled(node: TfliteNode, code: str, x: Tensor, w: Window, padding: int) -> Tensor:
-    if x.dtype != FLOAT:
+    if x.dtype != FLOAT and x.scales is None:
         raise node.refuse(f"{x.dtype} is not converted")
     shape = (x.shape[0], *w.out, x.shape[3])
-    return node.emit(code, [x], shape, filterHeight=w.kernel[0], filterWidth=w.kernel[1], **w.options(padding))
+    window = {"filterHeight": w.kernel[0], "filterWidth": w.kernel[1], **w.options(padding)}
+    return node.emit(code, [x], shape, scales=x.scales, **window)
 
 
 def _average_pool(node: TfliteNode) -> None:
@@ -224,12 +234,34 @@ def _average_pool(node: TfliteNode) -> None:
     if set(w.dilations) != {1}:
         raise node.refuse("dilations are not converted")
     x, inside = plane(node), not node.attribute("count_include_pad", 0)
+    if x.scales is not None:
+        write_plane(node, _average_in_integers(node, x, w, inside))
+        return
     if inside and w.is_same:
         write_plane(node, _pooled(node, "AVERAGE_POOL_2D", x, w, SAME))
         return
     made = _pooled(node, "AVERAGE_POOL_2D", _enclosed(node, x, w), w, VALID)
     factors = _factors(node, w, inside)
     write_plane(node, made if (factors == 1).all() else joined(node, "MUL", made, node.numbers(factors, FLOAT)))
+
+
+def _average_in_integers(node: TfliteNode, x: Tensor, w: Window, inside: bool) -> Tensor:
+    """As AVERAGE_POOL_2D where the result is on the input's grid, which that kernel keeps; else as a depthwise convolution by ones with the
+    scale 1 / elements, which rounds once."""
+    import numpy
+
+    if inside and w.is_same and x.scales == node.out_scales:
+        return _pooled(node, "AVERAGE_POOL_2D", x, w, SAME)
+    if (_factors(node, w, inside) != 1).any():
+        raise node.refuse("windows of several sizes are not converted in integers")
+    x, channels = _enclosed(node, x, w), x.shape[3]
+    if x.scales == node.out_scales:
+        return _pooled(node, "AVERAGE_POOL_2D", x, w, VALID)
+    scale = Scales((1 / (w.kernel[0] * w.kernel[1]),), (0,))
+    ones = node.numbers(numpy.ones((1, *w.kernel, channels)), "int8", scale)
+    options = {**w.options(VALID), **w.dilation_options(), "depthMultiplier": 1}
+    bias = integer_bias(node, numpy.zeros(channels), scale)
+    return node.emit("DEPTHWISE_CONV_2D", [x, ones, bias], (x.shape[0], *w.out, channels), **options)
 
 
 def _factors(node: TfliteNode, w: Window, inside: bool) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .indices import gathered
+from .integers.weights import weight_scales
 from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, plain, stored
 from .pieces import sliced, split
@@ -33,8 +34,8 @@ class Grown:
 def _conv_transpose(node: TfliteNode) -> None:
     """Computed whole and cut to size, unless LiteRT's SAME is the same; a group at a time; dilated by zeros in the kernel."""
     groups = node.attribute("group", 1)
-    if node.dtype(0) != FLOAT:
-        raise node.refuse(f"{node.dtype(0)} is not converted")
+    if node.dtype(0) != FLOAT and (node.scales(0) is None or groups > 1):
+        raise node.refuse(f"{node.dtype(0)} is not converted" + (" in groups" if groups > 1 else ""))
     sizes, out = node.shape(0)[2:], node.out_shape()[2:]
     if len(sizes) not in (1, 2):
         raise node.refuse(f"{len(sizes)} spatial dims are not converted, only 1 and 2")
@@ -44,7 +45,7 @@ def _conv_transpose(node: TfliteNode) -> None:
     begins = (*(0 for _ in lead), *_begins(node, sizes, out, kernel[len(lead) :], strides[len(lead) :]))
     form = Grown((*lead, *sizes), (*lead, *out), strides, kernel, begins)
     x, per, each = plane(node), node.shape(0)[1] // groups, weights.shape[0]
-    parts = [(x, weights, bias_of(node, each * groups))]
+    parts = [(x, weights, bias_of(node, each * groups, 1))]
     if groups > 1:
         pieces = split(node, x, 3, [per] * groups), split(node, weights, 3, [per] * groups)
         parts = list(zip(*pieces, _biases(node, each, groups), strict=True))
@@ -66,7 +67,7 @@ def _weights(node: TfliteNode) -> Tensor:
     if node.is_constant(1):
         values = node.constant(1)
         values = values if values.ndim == 4 else values[:, :, None, :]
-        return node.numbers(_dilated(values, dilations).transpose(1, 2, 3, 0), FLOAT)
+        return node.numbers(_dilated(values, dilations).transpose(1, 2, 3, 0), values.dtype.name, weight_scales(node, 1, 1, 0))
     if set(dilations) != {1}:
         raise node.refuse("dilations of weights that are computed are not converted")
     read = node.read(1, plain(len(shape)))
@@ -80,9 +81,9 @@ def _transposed(node: TfliteNode, x: Tensor, weights: Tensor, bias: Tensor, g: G
     full = [out if same else max((n - 1) * s + k, out + b) for n, out, s, k, b in axes]
     if not same and any(size >= (n - 1) * s + k + s for size, (n, _, s, k, _) in zip(full, axes, strict=True)):
         raise node.refuse("an output padding of a stride or more is not converted")
-    shape = (x.shape[0], *full, channels)
+    shape, scales = (x.shape[0], *full, channels), node.out_scales
     options = {"padding": SAME if same else VALID, "strideH": g.strides[0], "strideW": g.strides[1]}
-    made = node.emit("TRANSPOSE_CONV", [node.numbers(list(shape)), weights, x, bias], shape, dtype=x.dtype, **options)
+    made = node.emit("TRANSPOSE_CONV", [node.numbers(list(shape)), weights, x, bias], shape, dtype=x.dtype, scales=scales, **options)
     cut = [range(0, size) if same else range(b, b + out) for size, (_, out, _, _, b) in zip(full, axes, strict=True)]
     return sliced(node, made, [range(shape[0]), *cut, range(channels)])
 

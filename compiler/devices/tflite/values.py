@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .order import Order, after_reshape, blocks_of, moves_data, plain, stored, turn
 from .program import Program
-from .records import Refused, Tensor
+from .records import Refused, Scales, Tensor
 
 if TYPE_CHECKING:
     import numpy
@@ -24,6 +24,8 @@ class Values:
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, str]
     constants: Mapping[str, Array]
+    scales: Mapping[str, Scales] = field(default_factory=dict)
+    """Of integers that stand for other numbers; `dtypes` are those of the stored tensors."""
     channel_axes: Mapping[str, int] = field(default_factory=dict)
     made: dict[str, dict[Order, Tensor]] = field(default_factory=dict)
     columns: dict[str, tuple[Tensor, tuple[int, ...], Order]] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class Values:
         import numpy
 
         if name in self.constants:
-            return self.program.constant(numpy.transpose(self.constants[name], order), self.fresh(name))
+            return self.program.constant(numpy.transpose(self.constants[name], order), self.fresh(name), self._stored_scales(name))
         kept = self.made.get(name)
         if not kept:
             raise Refused(f"{name} is not computed by anything that is converted")
@@ -73,6 +75,13 @@ class Values:
             kept[order] = self.turned(tensor, turn(before, order))
         return kept[order]
 
+    def _stored_scales(self, name: str) -> Scales | None:
+        """Of a constant that is no weight of a convolution or product. Raises Refused for one scale a channel."""
+        found = self.scales.get(name)
+        if found is not None and len(found.scale) > 1:
+            raise Refused(f"{name} has a scale for each channel, which only weights of convolutions and products may have")
+        return found
+
     def read_wide(self, name: str, order: Order) -> Tensor:
         """As it broadcasts to a tensor of the order's rank: with axes of one element in front, stored in that order."""
         shape, rank = self.shape(name), len(order)
@@ -80,7 +89,7 @@ class Values:
             return self.read(name, order if len(shape) == rank else plain(len(shape)))
         wide = (*(1,) * (rank - len(shape)), *shape)
         if name in self.constants:
-            return self.program.constant(self.constants[name].reshape(wide).transpose(order), self.fresh(name))
+            return self.program.constant(self.constants[name].reshape(wide).transpose(order), self.fresh(name), self._stored_scales(name))
         tensor = self.read(name, plain(len(shape)))
         if not tensor.shape:
             return tensor

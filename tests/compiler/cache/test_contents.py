@@ -61,7 +61,7 @@ def test_every_cache_is_shown(root: Path, capsys: Screen) -> None:
     assert [one["entries"] for one in run(capsys)["caches"]] == [0] * len(CACHES)
     fill()
     shown = {one["name"]: one for one in run(capsys, "show")["caches"]}
-    assert set(shown) == {"blobs", "reference", "ranges", "grammar"}
+    assert set(shown) == {"blobs", "reference", "ranges", "reports", "grammar"}
     assert (shown["blobs"]["entries"], shown["blobs"]["bytes"], shown["blobs"]["limit"]) == (2, 3000, BLOBS.limit)
     assert shown["blobs"]["path"] == str(root / "blobs") and shown["reference"]["bytes"] == 10
     assert cli.run(["cache"]) == 0
@@ -79,7 +79,7 @@ def test_one_cache_is_cleared_or_all(root: Path, capsys: Screen) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"blobs: 2 entries, 2.9 KiB removed from {root / 'blobs'}"
     assert lines[1] == f"reference: 1 entry, 10 B removed from {root / 'reference'}"
-    assert [one.entries for one in contents()] == [0, 0, 0, 0] and clear() == contents()
+    assert [one.entries for one in contents()] == [0] * len(CACHES) and clear() == contents()
 
 
 @pytest.mark.parametrize("arguments", [["clear", "blob"], ["show", "blobs"], ["empty"]])

@@ -182,6 +182,6 @@ def test_cache_counts_and_clears_such_entries(made: Path, tmp_path: Path, monkey
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     keep_made(cache_folder("blobs") / "key", made), keep_bytes(cache_folder("reference") / "x", DATA)
     counted = {one.name: (one.entries, one.bytes >= len(DATA)) for one in contents()}
-    assert counted == {"blobs": (1, True), "reference": (1, True), "ranges": (0, False), "grammar": (0, False)}
+    assert counted == {"blobs": (1, True), "reference": (1, True), "ranges": (0, False), "reports": (0, False), "grammar": (0, False)}
     clear()
     assert not any(one.entries for one in contents())

@@ -1,0 +1,54 @@
+"""Arm's compiler Vela, in a process of its own: it ends with a signal on files that it does not understand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .configuration import Configuration
+from .reports import VelaReport, read_reports
+
+LONGEST = 300.0
+"""Seconds for one file; a MobileNet takes 2."""
+MOST_MEMORY = 8 << 30
+"""Bytes of address space; small models take 45 MB."""
+LINES = 3
+"""Of Vela's output that a message quotes."""
+STEM = "segment"
+
+
+def run_vela(content: bytes, wanted: Configuration, longest: float = LONGEST, memory: int = MOST_MEMORY) -> tuple[bytes, VelaReport]:
+    """The file for the NPU, and what Vela says of it. `content`: a .tflite file.
+
+    Raises ValueError where Vela refuses it, crashes, takes too long, or writes other reports than are known here."""
+    with tempfile.TemporaryDirectory(prefix="autoglmc-vela-") as work:
+        folder = Path(work)
+        (folder / f"{STEM}.tflite").write_bytes(content)
+        output = _run(folder, wanted, longest, memory)
+        report = read_reports(folder / "out", output)
+        made = folder / "out" / f"{STEM}_vela.tflite"
+        if not made.is_file():
+            raise ValueError(f"Vela wrote no file: {_last(output)}")
+        return made.read_bytes(), report
+
+
+def _run(folder: Path, wanted: Configuration, longest: float, memory: int) -> str:
+    options = ["--show-cpu-operations", "--verbose-performance", "--output-dir", str(folder / "out")]
+    command = [sys.executable, "-m", "autoglmc.compiler.devices.ethos_u.vela_child", str(memory), *wanted.arguments(), *options]
+    try:
+        done = subprocess.run(
+            [*command, str(folder / f"{STEM}.tflite")], capture_output=True, text=True, errors="replace", timeout=longest, cwd=folder
+        )
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"Vela did not finish within {longest:g} s") from None
+    if done.returncode < 0:
+        raise ValueError(f"Vela crashed (signal {-done.returncode}): {_last(done.stderr or done.stdout)}")
+    if done.returncode:
+        raise ValueError(f"Vela refuses the file (exit code {done.returncode}): {_last(done.stdout + done.stderr)}")
+    return done.stdout + done.stderr
+
+
+def _last(output: str) -> str:
+    return " ".join(output.split("\n")[-LINES - 1 :]).strip()[-500:] or "no message"
