@@ -12,7 +12,7 @@ OCR_SHAPE := --shape x=1x3x48x320
 MAGIKA := $(MODELS)/magika_v3_3.onnx
 MAGIKA_SHAPE := --shape bytes=1x2048
 
-.PHONY: browser demo test test-devices lint bench fuzz fuzz-models fuzz-bundles conformance properties clean
+.PHONY: browser demo test test-wide test-devices lint bench fuzz fuzz-models fuzz-bundles conformance properties clean
 
 # Two processes, a file of tests in one of them.
 WORKERS ?= 2
@@ -20,6 +20,10 @@ PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile
 
 test: $(READY)
 	$(BIN)/python $(PYTEST) $(ARGS)
+
+# The same with every pair of a model and a target, and more examples: three quarters of an hour on two cores.
+test-wide: $(READY)
+	AUTOGLMC_WIDE=1 $(BIN)/python $(PYTEST) $(ARGS)
 
 # The tests that run on other runtimes than onnxruntime's CPU, in an environment of their own (1.1 GB): with them installed, segments for
 # a Hexagon or Vulkan device really run there. Software Vulkan comes from Debian where that can be installed; what is missing is skipped.

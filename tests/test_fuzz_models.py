@@ -7,14 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from breadth import examples
+
 TOOL = Path(__file__).resolve().parent.parent / "tools" / "fuzz_models.py"
+COUNT = examples(usual=25, wide=60)
 
 
 def test_mutated_models_break_no_promise(tmp_path: Path) -> None:
-    command = [sys.executable, str(TOOL), "--count", "60", "--seed", "7", "--keep", str(tmp_path)]
+    command = [sys.executable, str(TOOL), "--count", str(COUNT), "--seed", "7", "--keep", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-1000:]
-    assert re.search(r"runs 60, broken promises 0, messages without a place 0", ran.stdout)
+    assert re.search(rf"runs {COUNT}, broken promises 0, messages without a place 0", ran.stdout)
 
 
 def test_the_judge_of_messages_can_say_no(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from breadth import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_model import emitted, run
@@ -22,7 +23,7 @@ from autoglmc.passes.library import every_rule
 from autoglmc.passes.rule.apply import apply
 from autoglmc.passes.rule.rewrite import Rewrite
 
-EXAMPLES = settings.default.max_examples if os.environ.get("AUTOGLMC_RANDOM") else 150
+EXAMPLES = settings.default.max_examples if os.environ.get("AUTOGLMC_RANDOM") else examples(usual=60, wide=150)
 ROUNDINGS = 64 * float(np.finfo(np.float32).eps)
 REFUSED = onnxruntime.capi.onnxruntime_pybind11_state
 Arrays = dict[str, np.ndarray]

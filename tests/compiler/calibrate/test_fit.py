@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from breadth import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_measurements import BLOCK, UNITS, Truth, broken, measured, numbered, operator, truth_of, view
@@ -57,7 +58,7 @@ def by_language(fitted: Fitted, segment: MeasuredSegment) -> float:
     return sum(times) + launches * device.kernel_launch + device.segment_dispatch
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(usual=5, wide=12), deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_true_rates_launch_and_dispatch_are_recovered(seed: int) -> None:
     """From times with 2 % noise: each kind of operator within 3 %, however short (8 % of a kind that hardly any time is spent on), and

@@ -9,6 +9,7 @@ from random import Random
 
 import onnx
 import pytest
+from breadth import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_graphs import draw_assignment, models, targets
@@ -20,7 +21,7 @@ from autoglmc.targets.model import Target
 from autoglmc.targets.support import Yes, supports
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(usual=40, wide=60))
 @given(models(), targets())
 def test_a_random_model_compiles_to_a_legal_and_equal_bundle(model: onnx.ModelProto, target: Target) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +41,7 @@ def test_a_random_model_compiles_to_a_legal_and_equal_bundle(model: onnx.ModelPr
             check_supported(cut.model, cut.part.device, target)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(usual=40, wide=60))
 @given(models(), targets(), st.randoms(use_true_random=False))
 def test_any_legal_assignment_can_be_realised_cut_planned_and_run(model: onnx.ModelProto, target: Target, random: Random) -> None:
     """Not only the plans a solver likes: devices drawn at random, so that segments are many and tangled."""

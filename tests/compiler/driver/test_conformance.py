@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from breadth import examples
 from conformance import RUNTIME, TARGETS, Answer, answer, failures
 from operator_cases import Case, collect
 
-STRIDE = 19
-"""Of the sample: a prime, so that no family of cases is met always at the same place."""
+STRIDE = examples(usual=41, wide=19)
+"""Of the sample: primes, so that no family of cases is met always at the same place."""
 MET = (
     "affine_grid_2d_expanded",  # Range of one element, valid by ignorance
     "bitcast_float32_to_int32",  # newer than the range of every target

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from breadth import covering
 from models import NAMES, SHAPES, model_path
 
 from autoglmc.compiler.driver.compile_model import compile_model
@@ -49,8 +50,7 @@ def compiled(
     return compile_model(model_path(name), target, shapes=shapes or SHAPES[name], output=folder / "bundle", verify=verify, emulate=True)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "target"), covering(NAMES, TARGETS, turns=2))
 def test_it_compiles_and_computes_what_the_model_does(name: str, target: str, tmp_path: Path) -> None:
     result = compiled(name, target, tmp_path)
     report = result.verification
@@ -67,8 +67,7 @@ def test_it_compiles_and_computes_what_the_model_does(name: str, target: str, tm
         assert any(segment.device == "npu" for segment in result.manifest.segments)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "target"), covering(NAMES, TARGETS))
 def test_every_segment_holds_only_what_its_device_runs(name: str, target: str, tmp_path: Path) -> None:
     result = compiled(name, target, tmp_path, verify=False)
     machine = result.work.target

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import onnx
+from breadth import examples
 from hypothesis import given, settings
 from random_graphs import models, targets
 from small_models import save
@@ -17,7 +18,7 @@ from autoglmc.compiler.report.why import print_why
 from autoglmc.targets.model import Target
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(usual=12, wide=25))
 @given(model=models(), target=targets())
 def test_everything_is_explained_once(model: onnx.ModelProto, target: Target) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,11 @@
-"""The ten models on every stock target: all operators that are not on the preferred device are explained, with a line or a number."""
+"""The ten models and the stock targets: all operators that are not on the preferred device are explained, with a line or a number."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
+from breadth import covering
 from models import NAMES, SHAPES, model_path
 
 from autoglmc.compiler.explain.explain_model import Why, explain_model
@@ -19,8 +20,7 @@ def explained(name: str, target: str, word: str = "", tries: int = 0) -> Why:
     return explain_model(model_path(name), load_target(target), word=word, shapes=SHAPES[name], tries=tries)
 
 
-@pytest.mark.parametrize("target", stock_names())
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "target"), covering(NAMES, stock_names()))
 def test_every_operator_that_is_elsewhere_is_explained(name: str, target: str) -> None:
     told = explained(name, target)
     plan = told.plan

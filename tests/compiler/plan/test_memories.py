@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from breadth import WIDE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -30,6 +31,8 @@ from autoglmc.targets.model import Target
 from ...memory_boards import board, random_net
 
 KIB = 1024
+SRAM = (0, 64, 128, 256, 512) if WIDE else (0, 64, 512)
+"""KiB of a board."""
 MODELS = Path(__file__).resolve().parents[2] / "models"
 SHAPES: Mapping[str, Mapping[str, int]] = {
     "lightnet.onnx": {"batch": 1},
@@ -67,7 +70,7 @@ def check_times(result: CompileResult) -> None:
 @pytest.mark.parametrize("model", SHAPES)
 def test_more_sram_is_never_slower_and_spills_stand_in_the_schedule(model: str, tmp_path: Path) -> None:
     times, copies = [], Counter[str]()
-    for sram in (0, 64, 128, 256, 512):
+    for sram in SRAM:
         result = compiled(MODELS / model, board(sram), tmp_path)
         within_budgets(result)
         check_times(result)
