@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .places import by_channel, fills
-from .terms import BELIEVED, TINY, ULPS, UNITS, Sample, Terms
+from .terms import AVERAGE_ULPS, BELIEVED, TINY, ULPS, UNITS, Sample, Terms
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -175,5 +175,5 @@ class Allowance:
     def on_average(self, k: int, times: float) -> Array:
         """Per channel of the k-th sample: the root mean square that `times` the rounding allows."""
         r = self.roundings[k]
-        result: Array = times * self._means[k] + ULPS / 2 * self.unit * r.scale + self._loose + self._terms.step / 2 + TINY
+        result: Array = times * self._means[k] + AVERAGE_ULPS * self.unit * r.scale + self._loose + self._terms.step / 2 + TINY
         return result

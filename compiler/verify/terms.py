@@ -81,8 +81,11 @@ APPROXIMATE = 0.1
 """`loose` where approximations were taken and the target states no limit: beyond it something is wrong, not approximate."""
 BELIEVED = 4.0
 """How often the rounding of a place that was measured otherwise onnxruntime's optimiser may show."""
-ULPS = 1.0
-"""Unit roundoffs of the largest number of a place (half a step there) that are always allowed besides."""
+ULPS = 3.0
+"""Unit roundoffs of the largest number of a place that an element may always be off besides: the neighbours of the number nearest to the
+right one are up to one and a half steps away, and every way in which rounding was measured may by chance have met the nearest."""
+AVERAGE_ULPS = 0.5
+"""And a channel on average."""
 UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Unit roundoff (half the distance of 1 to the next number) by dtype."""
 FEW = 8.0

@@ -137,6 +137,19 @@ def test_one_ulp_of_fp16_is_rounding_where_the_model_is_fp16() -> None:
     assert judge("y", [Sample("seed 0", expected, got, (own.astype(float),))]).fault == ""
 
 
+@given(st.integers(0, 1000), st.sampled_from([np.float32, np.float16]), st.sampled_from([(1,), (2, 1), (1, 3, 1), SHAPE]))
+def test_a_neighbour_of_the_nearest_number_is_rounding_whatever_was_measured(seed: int, dtype: type, shape: tuple[int, ...]) -> None:
+    """Of a few numbers all that were measured may have been rounded to the nearest."""
+    random = np.random.default_rng(seed)
+    expected = random.uniform(0.1, 100) * random.uniform(0.5, 2, shape)
+    nearest = expected.astype(dtype)
+    got = nearest.copy()
+    got.flat[seed % got.size] = np.nextafter(got.flat[seed % got.size], dtype(random.choice([-np.inf, np.inf])))
+    assert judge("y", [Sample("seed 0", expected, got, (nearest.astype(np.float64),) * 3)], EXACT).fault == ""
+    got.flat[seed % got.size] += 8 * np.spacing(np.abs(got).max())
+    assert judge("y", [Sample("seed 0", expected, got, (nearest.astype(np.float64),) * 3)], EXACT).fault
+
+
 def test_whole_numbers_are_equal_unless_rounding_decides() -> None:
     expected = np.arange(100)
     got = expected.copy()
