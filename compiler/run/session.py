@@ -75,9 +75,7 @@ class Session:
         loaded = [measure_resident(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
         self._segments, self.resident = [segment for segment, _ in loaded], tuple(added for _, added in loaded)
         self.generations = [Generation(manifest, self.base, self._slots, self._segments, str(folder))]
-        self._ranges = made_by_steps(manifest)
-        self._named: dict[str, Any] = {}
-        self._turn = Turn()
+        self._ranges, self._named, self._turn = made_by_steps(manifest), dict[str, Any](), Turn()
         self._describe()
 
     def _describe(self) -> None:
