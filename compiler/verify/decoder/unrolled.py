@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ....targets.dtypes import DTYPES
 from ...load.bind_shapes import real_inputs
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     import onnx
 
     from ...bundle.plan_records import ValueRecord
-
-WHOLE = frozenset({"int64", "int32", "bool"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +33,11 @@ def in_step(k: int, name: str) -> str:
 
 def controls(step: Step) -> frozenset[str]:
     """Inputs that all steps share: single whole numbers, such as a sampling rate."""
-    return frozenset(value.name for value in step.inputs if value.dtype in WHOLE and value.shape == ())
+    return frozenset(value.name for value in step.inputs if value.shape == () and _whole(value.dtype))
+
+
+def _whole(dtype: str) -> bool:
+    return dtype in DTYPES and DTYPES[dtype].kind in ("int", "uint", "bool")
 
 
 def unrolled(model: onnx.ModelProto, states: Mapping[str, str], steps: Sequence[Step]) -> onnx.ModelProto:

@@ -78,7 +78,7 @@ class _Steps:
         )
         self.manifest = structs.replace(first, model=model, limits=())
         session = carrying.sessions[steps[0].entry]
-        self.devices, self.absent = session.devices, session.absent
+        self.devices, self.absent, self.not_run = session.devices, session.absent, session.not_run
         each = carrying.sessions.values()
         self.emulated, self.narrow, self.native = (
             tuple(dict.fromkeys(name for one in each for name in getattr(one, what))) for what in ("emulated", "narrow", "native")
