@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ....targets.dtypes import DTYPES
 from ...load.bind_shapes import real_inputs
 
 if TYPE_CHECKING:
@@ -37,7 +36,9 @@ def controls(step: Step) -> frozenset[str]:
 
 
 def _whole(dtype: str) -> bool:
-    return dtype in DTYPES and DTYPES[dtype].kind in ("int", "uint", "bool")
+    from ...devices.views import numpy_dtype
+
+    return numpy_dtype(dtype).kind in "iub"
 
 
 def unrolled(model: onnx.ModelProto, states: Mapping[str, str], steps: Sequence[Step]) -> onnx.ModelProto:
