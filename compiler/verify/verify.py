@@ -175,7 +175,7 @@ class _Comparison:
         session, labels = self.trial.session, self.trial.labels
         reasons = [*evidence.lacking, *differences(outputs, boundaries), *broken(limits)]
         reasons += [one.reason for one in expected if one.reason]
-        stages = judge_stages(self.stages, self.trial, [d.name for d in outputs], self._terms())
+        stages = judge_stages(self.stages, self.trial, [d.name for d in outputs], self._terms(), self._last)
         if reasons and (early := next((one.stage for one in stages if not one.verified), "")):
             reasons.append(f"the {early} model is wrong already, on the CPU")
         segments = segment_verdicts(self.manifest, session, bool(labels))
