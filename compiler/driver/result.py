@@ -107,9 +107,8 @@ class CompileResult:
     def __repr__(self) -> str:
         facts = self.as_json()
         latency, devices = facts["latency"], [d for d in facts["devices"] if d["operators"]]
-        scale = latency["predicted"] / latency["placed"] if latency["placed"] else 1.0  # other plans are known as they were placed
         on = ", ".join(f"{d['operators']} on {d['name']}" for d in devices)
-        rest = "" if latency["all_host"] is None else f", all on the host {time(latency['all_host'] * scale)}"
+        rest = "" if latency["all_host"] is None else f", all on the host {time(latency['all_host'] * latency['as_emitted'])}"
         report = self.verification
         verified = f"not verified: {report}" if isinstance(report, str) else report.summary
         lines = [
@@ -173,16 +172,23 @@ def _precision(record: PrecisionRecord) -> dict[str, Any]:
 
 def _latency(result: CompileResult, placement: Placement) -> dict[str, Any]:
     """`predicted` and its terms are of what was emitted. `placed` is what operators were placed by, before they were spelled for their
-    runtimes: other plans and the bound are of that kind, and are to be compared with it. Where tensors have memories to choose from, there
-    is no bound: what that saves depends on the whole plan, and operators were placed by what it was expected to save."""
+    runtimes: other plans and the bound are of that kind; `as_emitted` times as long is what they would take, as far as that is known.
+    `estimated` is what compilers of the runtimes say of their segments, and `rated` what the target's rates say of the same, by which
+    operators were placed. Where tensors have memories to choose from, there is no bound: what that saves depends on the whole plan, and
+    operators were placed by what it was expected to save."""
     solution, chosen = placement.solution, any(segment.memories is not None for segment in result.manifest.segments)
     price, predicted = solution.price, result.predicted.latency
+    asked = [time for time in result.times if time.compiled is not None]
+    estimated, rated = sum(time.compiled or 0.0 for time in asked), sum(time.rated for time in asked)
     return {
         "predicted": predicted,
         "compute": price.compute + (predicted - price.total),
         "dispatch": price.dispatch,
         "handoff": price.handoff,
         "placed": price.total,
+        "as_emitted": (predicted - estimated + rated) / price.total if price.total else 1.0,
+        "estimated": estimated if asked else None,
+        "rated": rated if asked else None,
         "all_host": placement.all_host.total if placement.all_host else None,
         "greedy": placement.greedy.total if placement.greedy else None,
         "lower_bound": None if chosen else solution.lower_bound,

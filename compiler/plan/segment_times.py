@@ -23,8 +23,13 @@ class SegmentTime:
     """Seconds of all kernels by the runtime's own compiler; None where that makes no estimates, or is not here."""
 
     @property
+    def rated(self) -> float:
+        """Seconds of all kernels by the target's rates."""
+        return sum(kernel.seconds for kernel in self.kernels)
+
+    @property
     def seconds(self) -> float:
-        return self.dispatch + (sum(kernel.seconds for kernel in self.kernels) if self.compiled is None else self.compiled)
+        return self.dispatch + (self.rated if self.compiled is None else self.compiled)
 
 
 def segment_times(segments: Sequence[Segment], target: Target) -> tuple[SegmentTime, ...]:

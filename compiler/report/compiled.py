@@ -104,6 +104,7 @@ def _latency(facts: Facts) -> Iterator[str | Text]:
     yield from confidence_lines(facts["confidence"])
     rivals = [(f"all on {facts['host']}", latency["all_host"]), ("greedy partitioning", latency["greedy"])]
     yield f"against {', '.join(_against(name, value, latency) for name, value in rivals)}"
+    yield from _estimated(latency)
     if facts["objective"]["name"] != "latency":
         yield _aim(facts["objective"])
         return
@@ -111,7 +112,7 @@ def _latency(facts: Facts) -> Iterator[str | Text]:
     if latency["lower_bound"] is None:
         proof = "no bound, because what memories save depends on the whole plan; the best of the placements tried"
     elif not latency["proven_optimal"]:
-        bound = time(latency["lower_bound"] * _emitted(latency))
+        bound = time(latency["lower_bound"] * latency["as_emitted"])
         proof = f"within {latency['gap'] * 100:.1f} % of the bound {bound} (--effort 10 searches longer for a proof)"
     yield f"{proof} over {count(latency['units'], 'unit')}"
 
@@ -134,13 +135,15 @@ def _aim(objective: Facts) -> str:
 def _against(name: str, seconds: float | None, latency: Facts) -> str:
     if seconds is None:
         return f"{name}: breaks a limit"
-    ours, shown = latency["placed"], time(seconds * _emitted(latency))
+    ours, shown = latency["placed"], time(seconds * latency["as_emitted"])
     return f"{name} {shown} ({seconds / ours:.2f}x)" if ours else f"{name} {shown}"
 
 
-def _emitted(latency: Facts) -> float:
-    """What other plans, which nobody emitted, are shown with: as many times slower as they were by what operators are placed by."""
-    return float(latency["predicted"] / latency["placed"]) if latency["placed"] else 1.0
+def _estimated(latency: Facts) -> Iterator[str]:
+    """Where a runtime's compiler says how long its segments take."""
+    if latency["estimated"] is not None:
+        rates = f"the target's rates, by which plans are compared, give {time(latency['rated'])}"
+        yield f"the runtime's own compiler estimates {time(latency['estimated'])} for what {rates}"
 
 
 def _over(arena: Facts) -> str:

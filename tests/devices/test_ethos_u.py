@@ -65,6 +65,13 @@ def test_a_board_with_too_little_memory_is_refused_by_velas_peak(tmp_path: Path)
         compiled(tmp_path, half_nets.NETS["resnet"](), board)
 
 
+def test_an_estimate_says_nothing_of_other_plans(tmp_path: Path) -> None:
+    latency = compiled(tmp_path, half_nets.NETS["resnet"]()).as_json()["latency"]
+    assert latency["estimated"] > 0 and latency["rated"] > 0 and latency["estimated"] != latency["rated"]
+    assert latency["predicted"] - latency["estimated"] + latency["rated"] == pytest.approx(latency["as_emitted"] * latency["placed"])
+    assert latency["as_emitted"] == pytest.approx(1.0)
+
+
 def test_a_part_that_vela_leaves_to_the_cpu_is_refused_by_name(tmp_path: Path) -> None:
     adapter = adapter_for("ethos_u", WORDS)
     assert adapter is not None
