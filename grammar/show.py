@@ -112,7 +112,14 @@ def _text(item: Statement) -> str:
 
 def _words(item: Statement) -> str:
     """A statement up to its `;` or block, as written."""
-    parts = [item.head.span.text, *(arg.text if arg.kind == "sign" else arg.span.text for arg in item.args)]
+    parts, before = [item.head.span.text], item.head.span
+    for arg in item.args:
+        text = arg.text if arg.kind == "sign" else arg.span.text
+        if text.startswith("-") and arg.span.source is before.source and arg.span.start == before.end:
+            parts[-1] += text  # a word with a hyphen, `u55-256`
+        else:
+            parts.append(text)
+        before = arg.span
     if item.where is not None:
         parts += ["where", item.where.span.text]
     if item.otherwise is not None:

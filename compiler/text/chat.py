@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import UsageError, UserError
+from ..quantities import size
 from .chat_child import MEMORY, SECONDS
 from .json_files import MOST, read_text
 from .tokenizer import Tokenizer
@@ -50,7 +51,7 @@ def rendered(template: str, variables: Mapping[str, Any], where: str) -> str:
     command = (sys.executable, "-m", "autoglmc.compiler.text.chat_child")
     try:
         done = subprocess.run(command, input=job, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=SECONDS + GRACE)
-        answer = json.loads(done.stdout) if done.returncode == 0 else {"problem": f"it took more than {SECONDS:g} s or {MEMORY >> 20} MiB"}
+        answer = json.loads(done.stdout) if done.returncode == 0 else {"problem": f"it took more than {SECONDS:g} s or {size(MEMORY)}"}
     except subprocess.TimeoutExpired:
         answer = {"problem": f"it took more than {SECONDS:g} s"}
     if "text" in answer:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..parent import end_with_parent
+from ..quantities import size
 
 SECONDS, MEMORY, CHARACTERS = 5.0, 512 << 20, 1 << 20
 """What a template may take, and write."""
@@ -45,7 +46,7 @@ def answer(template: str, variables: dict[str, Any]) -> dict[str, str]:
     except jinja2.TemplateSyntaxError as problem:
         return {"problem": f"line {problem.lineno}: {problem.message}"}
     except MemoryError:
-        return {"problem": f"it took more than {MEMORY >> 20} MiB"}
+        return {"problem": f"it took more than {size(MEMORY)}"}
     except RecursionError:
         return {"problem": "it is nested too deeply"}
     except Exception as problem:  # whatever a template does is its own

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError, first_line
+from ..quantities import size
 
 MOST = 64 << 20
 """Bytes of a file of settings."""
@@ -37,7 +38,7 @@ def read_text(path: Path, most: int) -> str | None:
     except OSError as problem:
         raise UserError(f"cannot read {path.name}: {problem.strerror}", where=str(path)) from None
     if len(data) > most:
-        raise UserError(f"{path.name} is larger than {most >> 20} MiB", where=str(path))
+        raise UserError(f"{path.name} is larger than {size(most)}", where=str(path))
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as problem:

@@ -45,9 +45,11 @@ def by_other_kernels(segments: Sequence[SegmentVerdict], session: Runnable) -> t
     for verdict in segments:
         if (device := session.not_run.get(verdict.index)) is not None:
             groups.setdefault(device, []).append(f"{verdict.index} ({verdict.device})")
-    return tuple(
-        f"segment{'s' if len(names) > 1 else ''} {', '.join(names)}: the {device} itself was not run" for device, names in groups.items()
-    )
+    return tuple(f"{_named(names)}: the {device} itself was not run" for device, names in groups.items())
+
+
+def _named(names: Sequence[str]) -> str:
+    return f"{'segments' if len(names) > 1 else 'segment'} {', '.join(names)}"
 
 
 def _absence(segment: SegmentRecord, absent: Mapping[int, str]) -> str:
@@ -61,7 +63,7 @@ def _absence(segment: SegmentRecord, absent: Mapping[int, str]) -> str:
 
 def _sentence(reason: str, judged: Place, names: Sequence[str]) -> str:
     several = len(names) > 1
-    head = f"{'segments' if several else 'segment'} {', '.join(names)}: {reason}"
+    head = f"{_named(names)}: {reason}"
     if judged == "not judged":
         return head
     return f"{head}; {'they were judged on the CPU in their' if several else 'it was judged on the CPU in its'} place"

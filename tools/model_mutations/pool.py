@@ -39,12 +39,12 @@ class Model:
 
 
 def models() -> list[Model]:
-    """All forty-one. Raises FileNotFoundError where the installed onnx has no test data."""
+    """All forty-two. Raises FileNotFoundError where the installed onnx has no test data."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
         # in a process of its own: the pool is forked from, and must not have onnxruntime's threads
         quantised = other.submit(_quantised).result()
     found = [*_own(), *_theirs(), quantised, *_control_flow()]
-    assert len(found) == 41, len(found)
+    assert len(found) == 42, len(found)
     return found
 
 

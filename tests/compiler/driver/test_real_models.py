@@ -29,6 +29,8 @@ from autoglmc.targets.support import Yes, supports
 
 TARGETS = ("a16", "tensor_g2", "snapdragon_8gen2", "snapdragon_8gen3", "workstation", "x86_cpu")
 WITH_NPU = ("a16", "snapdragon_8gen2", "snapdragon_8gen3", "workstation")
+SMALLER: Mapping[str, Mapping[str, tuple[int, ...]]] = {"ppocr4_det": {"x": (1, 3, 256, 256)}}
+"""What is run: its numbers are so near to 0 that its rounding is measured two hundred times."""
 MICROCONTROLLER = {
     # what each is refused for on ethos_u55_256, which has 512 KiB of SRAM and 6 MiB of flash to give; () runs, on the cpu, being of floats
     "bert_tiny": (),
@@ -52,7 +54,7 @@ def compiled(
 
 @pytest.mark.parametrize(("name", "target"), covering(NAMES, TARGETS, turns=2))
 def test_it_compiles_and_computes_what_the_model_does(name: str, target: str, tmp_path: Path) -> None:
-    result = compiled(name, target, tmp_path)
+    result = compiled(name, target, tmp_path, SMALLER.get(name))
     report = result.verification
     assert not isinstance(report, str)
     assert report.verified, report.reason

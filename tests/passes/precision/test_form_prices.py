@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 import pytest
-from breadth import examples
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -110,7 +109,7 @@ def counted_and_placed(
 @pytest.mark.parametrize(
     ("target", "device"), [("x86_cpu", 0), ("snapdragon_8gen3", 0), ("snapdragon_8gen3", 2), ("tensor_g2", 0), ("tensor_g2", 1), ("a16", 0)]
 )
-@settings(max_examples=examples(usual=12, wide=25))
+@settings(max_examples=25)
 @given(st.booleans(), st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=10), st.integers(0, 9))
 def test_the_placement_costs_what_the_choice_counted_on(
     target: str, device: int, mixed: Sequence[str], images: bool, steps: list[tuple[int, int]], seed: int
@@ -123,7 +122,7 @@ def test_the_placement_costs_what_the_choice_counted_on(
 
 
 @pytest.mark.parametrize(("target", "device"), [("tensor_g2", 0), ("tensor_g2", 1), ("a16", 0), ("snapdragon_8gen3", 0)])
-@settings(max_examples=examples(usual=12, wide=25))
+@settings(max_examples=25)
 @example(False, [(0, 0), (1, 0)], 1)
 @example(False, [(2, 0), (0, 0), (1, 0), (2, 0)], 1)
 @given(st.booleans(), st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=6), st.integers(0, 9))
