@@ -25,12 +25,15 @@ test: $(READY)
 test-wide: $(READY)
 	AUTOGLMC_WIDE=1 $(BIN)/python $(PYTEST) $(ARGS)
 
+# Pages whose extras `make test` has, too.
+NOT_AGAIN := -k "not pyarrow and not cryptography and not tokenizers"
+
 # The tests that run on other runtimes than onnxruntime's CPU, in an environment of their own (1.1 GB): with them installed, segments for
 # a Hexagon or Vulkan device really run there. Software Vulkan comes from Debian where that can be installed; what is missing is skipped.
 test-devices: $(DEVICES)/ready $(READY)
 	@ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && { $(VULKAN) || { timeout 60 apt-get update -qq && $(VULKAN); }; } >/dev/null 2>&1; } || \
 	  echo "no Vulkan driver, and mesa-vulkan-drivers could not be installed: tests on the GPU are skipped"
-	$(DEVICES)/bin/python $(PYTEST) -rs tests/devices tests/docs/test_commands.py::test_a_page_holds_with_a_runtime $(ARGS)
+	$(DEVICES)/bin/python $(PYTEST) -rs tests/devices tests/docs/test_commands.py::test_a_page_holds_with_a_runtime $(NOT_AGAIN) $(ARGS)
 
 # mypy reads the checkout under the package's name, whatever the folder is called.
 lint: $(READY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from breadth import covering
 from precision_choice import TARGETS, in_one_form, rows, simplified, stated
 
 from autoglmc.compiler.hw.load_target import load_target
@@ -15,8 +16,7 @@ MODELS = Path(__file__).parents[1] / "models"
 
 
 @pytest.mark.parametrize("most", [0.003, 0.1])
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("model", ["lightnet", "bert_tiny"])
+@pytest.mark.parametrize(("model", "target"), covering(["lightnet", "bert_tiny"], TARGETS))
 def test_no_form_for_all_is_faster_within_the_same_limit(model: str, target: str, most: float) -> None:
     """And the placement of what is written is within a tenth of what the choice counted on."""
     ((text, right),) = rows([MODELS / f"{model}.onnx"], [target], most)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from breadth import WIDE
 from models import SHAPES, model_path
 
 from autoglmc.compiler.devices.find_adapter import absence
@@ -21,7 +22,7 @@ from autoglmc.compiler.verify.reference import read_graph
 LACKS = [lack for lack in (absence("qnn", ("htp", "soc", "57", "arch", "75")), absence("iree", ("vulkan",))) if lack is not None]
 pytestmark = pytest.mark.skipif(bool(LACKS), reason="; ".join(f"{lack.reason}: {lack.help}" for lack in LACKS))
 TARGET = Path(__file__).with_name("three_devices.hw")
-NAMES = ("bert_tiny", "glm_tiny", "ppocr2_cls", "lightnet")
+NAMES = ("bert_tiny", "glm_tiny", "ppocr2_cls", "lightnet") if WIDE else ("bert_tiny", "lightnet")
 CHAINS = ("ppocr2_cls", "lightnet")
 """Those that go npu -> gpu -> cpu and no further; of the others Hexagon runs what was left to the CPU, masks included."""
 

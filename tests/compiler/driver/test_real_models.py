@@ -52,7 +52,7 @@ def compiled(
     return compile_model(model_path(name), target, shapes=shapes or SHAPES[name], output=folder / "bundle", verify=verify, emulate=True)
 
 
-@pytest.mark.parametrize(("name", "target"), covering(NAMES, TARGETS, turns=2))
+@pytest.mark.parametrize(("name", "target"), covering(NAMES, TARGETS))
 def test_it_compiles_and_computes_what_the_model_does(name: str, target: str, tmp_path: Path) -> None:
     result = compiled(name, target, tmp_path, SMALLER.get(name))
     report = result.verification
