@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..activity import doing
-from ..cache.entries import keep_below
-from ..cache.folders import REPORTS, cache_folder
-from ..cache.whole import keep_bytes, kept_bytes
+from ..cache.folders import REPORTS
+from ..cache.json_entries import keep_json, kept_json
 from ..devices.adapter import Adapter, CompilerReport, Reporting
-from ..errors import UserError
 from .blob_cache import blob_key
 
 if TYPE_CHECKING:
@@ -31,23 +26,13 @@ def compiler_report(adapter: Adapter, words: Sequence[str], model: onnx.ModelPro
         with doing(f"asking {adapter.name}'s compiler for its estimates", size=model.ByteSize()):
             found = adapter.report(model)
         kept = {} if found is None else {"seconds": found.seconds.hex(), "peak_bytes": str(found.peak_bytes)}
-        _keep(key, kept)
+        keep_json(REPORTS, key, kept)
     return CompilerReport(seconds=float.fromhex(kept["seconds"]), peak_bytes=int(kept["peak_bytes"])) if kept else None
 
 
 def _kept(key: str) -> dict[str, str] | None:
     """Nothing is in it where the compiler did not take the segment; None where it was not asked before."""
-    with suppress(UserError, ValueError, TypeError):
-        data = kept_bytes(cache_folder(REPORTS.name) / key)
-        found = None if data is None else json.loads(data)
-        if isinstance(found, dict) and set(found) in (set(), {"seconds", "peak_bytes"}):
-            return {name: str(value) for name, value in found.items()}
-    return None
-
-
-def _keep(key: str, found: dict[str, str]) -> None:
-    with suppress(UserError, OSError):
-        folder: Path = cache_folder(REPORTS.name)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if keep_bytes(folder / key, json.dumps(found).encode()):
-            keep_below(folder, REPORTS.limit)
+    found = kept_json(REPORTS, key)
+    if found is None or set(found) not in (set(), {"seconds", "peak_bytes"}):
+        return None
+    return {name: str(value) for name, value in found.items()}
