@@ -20,7 +20,7 @@ class SpanRecord(Record, frozen=True, kw_only=True, array_like=True):
     step: Count
     """Of the manifest's schedule."""
     begin: Seconds
-    """From the begin of the first one."""
+    """From the start of the first one."""
     end: Seconds
 
 

@@ -10,14 +10,19 @@ from .manifest import EntryRecord, Manifest, PlanRecord
 OF_MODEL = ("inputs", "outputs")
 
 
-def entry_view(manifest: Manifest, name: str) -> Manifest:
-    """The manifest with the plan of one entry, and no others. Raises UsageError for a name that it does not have."""
+def entry_named(manifest: Manifest, name: str) -> EntryRecord:
+    """Raises UsageError for a name that the bundle does not have."""
     found = next((entry for entry in manifest.entries if entry.name == name), None)
     if found is None:
         names = [entry.name for entry in manifest.entries]
         help = did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else "it can be run in one way: leave the entry out")
         raise UsageError(f"the bundle has no entry {name!r}", help=help)
-    return with_plan(manifest, found)
+    return found
+
+
+def entry_view(manifest: Manifest, name: str) -> Manifest:
+    """The manifest with the plan of one entry, and no others. Raises as `entry_named`."""
+    return with_plan(manifest, entry_named(manifest, name))
 
 
 def with_plan(manifest: Manifest, entry: EntryRecord) -> Manifest:

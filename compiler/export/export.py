@@ -176,10 +176,11 @@ def _tflite(asked: _Asked) -> _Made:
         return tflite_file.open_tflite(data, prepared.model, last)
 
     plain = written(None)
-    found = asked.compared(opened(plain), prepared.model, OTHER_KERNELS)
+    checked = opened(plain)
+    found = asked.compared(checked, prepared.model, OTHER_KERNELS)
     if found is None:
         return _Made(None, plain)
-    accuracy = () if asked.quantised is None else asked.quantised.accuracy(opened(plain))
+    accuracy = () if asked.quantised is None else asked.quantised.accuracy(checked)
     data = written(found, accuracy)
     again = opened(data).run(found.first)
     if not all(same(again[name], found.made[name]) for name in found.made):

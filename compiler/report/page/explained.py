@@ -10,7 +10,7 @@ from ..quote import PLACE, SourceLines
 from ..why_operator import change_lines, verdict_lines
 
 Data = Mapping[str, Any]
-READS, WRITES = 5, 6
+SEGMENT, READS, WRITES = 0, 5, 6
 """Of an operator's row in page data."""
 
 
@@ -23,11 +23,8 @@ def explained(facts: Data, shown: Data, manifest: Manifest, source: SourceLines)
     - lines: text by `file:line` of every line of a .hw file that is named.
     - elsewhere: operators that the explained plan has on another device than the bundle.
     """
-    rows = [None] * len(shown["operators"])
-    for segment in manifest.segments:
-        for number, row in _joined(facts["tensors"], shown, segment.index):
-            rows[number] = row
-    devices = [manifest.segments[one[0]].device for one in shown["operators"]]
+    rows = _joined(facts["tensors"], shown)
+    devices = [manifest.segments[one[SEGMENT]].device for one in shown["operators"]]
     elsewhere = sum(row is not None and facts["subjects"][row[0]]["runs_on"] != on for row, on in zip(rows, devices, strict=True))
     subjects = [_in_words(subject) for subject in facts["subjects"]]
     kept = {name: facts[name] for name in ("device", "latency", "tries")}
@@ -39,20 +36,19 @@ def _in_words(subject: Data) -> dict[str, Any]:
     return {**subject, "devices": devices, "tried": list(change_lines(subject["changes"], False))}
 
 
-def _joined(known: Mapping[str, Sequence[Any]], shown: Data, segment: int) -> Iterator[tuple[int, Any]]:
-    """(number, row) of the operators of a segment, from the last to the first."""
+def _joined(known: Mapping[str, Sequence[Any]], shown: Data) -> list[Any]:
+    """A row for each operator of the page; found from the last to the first, each segment for itself."""
     names = [tensor[0] for tensor in shown["tensors"]]
-    later: dict[str, list[Any]] = {}
-    for number in reversed(range(len(shown["operators"]))):
-        one = shown["operators"][number]
-        if one[0] != segment:
-            continue
-        written = [names[k] for k in one[WRITES]]
+    rows: list[Any] = []
+    later: dict[tuple[int, str], list[Any]] = {}
+    for one in reversed(shown["operators"]):
+        segment, written = one[SEGMENT], [names[k] for k in one[WRITES]]
         found = next(([*known[name], name] for name in written if name in known), None)
-        found = found or next((later[name] for name in written if name in later), None)
+        found = found or next((later[segment, name] for name in written if (segment, name) in later), None)
         if found is not None:
-            later.update((names[k], found) for k in one[READS] if names[k] not in known)
-        yield number, found
+            later.update(((segment, names[k]), found) for k in one[READS] if names[k] not in known)
+        rows.append(found)
+    return rows[::-1]
 
 
 def _lines(value: Any, source: SourceLines) -> Iterator[tuple[str, str]]:

@@ -13,9 +13,10 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+from ...bundle.entries import entry_named
 from ...bundle.manifest import EntryRecord, Manifest
 from ...devices.views import numpy_dtype
-from ...errors import UsageError, did_you_mean
+from ...errors import UsageError
 from ...quantities import count
 from ..arena_memory import ArenaMemory
 from ..session import Session
@@ -157,11 +158,7 @@ class Decoder:
         """The inputs as arrays, and how many tokens they are."""
         import numpy
 
-        one = self._each.get(entry)
-        if one is None:
-            raise UsageError(
-                f"the bundle has no entry {entry!r}", help=did_you_mean(entry, self.entries) or f"it has {', '.join(self.entries)}"
-            )
+        one = self._each[entry_named(self.manifest, entry).name]
         wanted = one.inputs
         if wanted.keys() != inputs.keys():
             odd = next(iter(sorted(wanted.keys() ^ inputs.keys())))

@@ -13,8 +13,8 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+from ...bundle.entries import entry_named
 from ...bundle.manifest import Manifest
-from ...errors import UsageError, did_you_mean
 from ..arena_memory import ArenaMemory
 from ..session import Session
 from ..turn import Turn
@@ -41,14 +41,11 @@ class Recurrent:
         """Outputs of one run, which leaves its states for the next one. Raises UsageError for an unknown entry and for inputs that do not
         fit: then nothing was run."""
         with self._turn:
-            one = self._each.get(entry)
-            if one is None:
-                help = did_you_mean(entry, self._each) or f"it has {', '.join(self._each)}"
-                raise UsageError(f"the bundle has no entry {entry!r}", help=help)
+            one = self._each.get(entry) or self._each[entry_named(self.manifest, entry).name]
             return one.run(inputs) if one.fits(inputs) else one.run_checked(inputs)
 
     def reset(self) -> None:
-        """The states are zeros, as at the begin."""
+        """The states are zeros, as at the start."""
         with self._turn:
             self._caches.clear()
 
