@@ -170,6 +170,7 @@ DATA_IN_FOLDERS = {
     "compiler/driver/entries": "compiler/driver",
     "compiler/driver/smaller": "compiler/driver",
     "compiler/report/sweeps": "compiler/report",
+    "compiler/report/why_screen": "compiler/report",
     "compiler/run/decoder": "compiler/run",
     "compiler/verify/decoder": "compiler/verify",
     "passes/place/memory": "passes/place",

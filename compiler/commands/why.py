@@ -67,7 +67,7 @@ def why_command(
         echo_json(facts)
     else:
         from ..report.quote import source_of
-        from ..report.why import print_why
+        from ..report.why_screen.print_why import print_why
 
         print_why(facts, source_of(machine), out.verbose, out.quiet)
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...bundle.manifest import Manifest
 from ..quote import PLACE, SourceLines
-from ..why_operator import change_lines, verdict_lines
+from ..why_screen.operator import change_lines, verdict_lines
 
 Data = Mapping[str, Any]
 SEGMENT, READS, WRITES = 0, 5, 6

@@ -14,7 +14,7 @@ from small_models import save
 
 from autoglmc.compiler.explain.as_json import as_json
 from autoglmc.compiler.explain.explain_model import explain_model
-from autoglmc.compiler.report.why import print_why
+from autoglmc.compiler.report.why_screen.print_why import print_why
 from autoglmc.targets.model import Target
 
 

@@ -20,7 +20,7 @@ from autoglmc.compiler import cli
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.report.compiled import print_compiled
 from autoglmc.compiler.report.quote import source_of
-from autoglmc.compiler.report.why import print_why
+from autoglmc.compiler.report.why_screen.print_why import print_why
 
 Screen = pytest.CaptureFixture[str]
 REC, CLS = ["rec.onnx", "--shape", "x=1x3x48x320", "--target", "tensor_g2"], ["cls.onnx", "--shape", "x=1x3x48x192", "--target"]

@@ -11,7 +11,7 @@ from small_models import parse, save
 
 from autoglmc.compiler.explain.as_json import as_json
 from autoglmc.compiler.explain.explain_model import explain_model
-from autoglmc.compiler.report.why import print_why
+from autoglmc.compiler.report.why_screen.print_why import print_why
 from autoglmc.targets.model import Target
 
 GELU = "g (float[64,64] x) => (float[64,64] y) { a = Add(x, x) y = Gelu(a) }"

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from ..quantities import count, time
-from .layout import say
+from ...quantities import count, time
+from ..layout import say
 
 BRIEFLY = ("rewrite", "constant")
 """Kinds of change whose note the table has room for; the others' is shown where one node is asked about."""

@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..quantities import time
-from .layout import LABEL, say, short
-from .printable import printable
-from .quote import SourceLines
-from .why_change import describe_change, print_claims
+from ...quantities import time
+from ..layout import LABEL, say, short
+from ..printable import printable
+from ..quote import SourceLines
+from .change import describe_change, print_claims
 
 MOST_NODES = 3
 MOST_TRACED = 8

@@ -9,14 +9,14 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import clipped
-from ..quantities import count, time
-from .confidence import confidence_lines, interval
-from .layout import console, print_block, say
-from .printable import printable
-from .quote import NO_SOURCE, SourceLines
-from .why_change import describe_change, outcome, print_claims
-from .why_operator import print_operators
+from ...errors import clipped
+from ...quantities import count, time
+from ..confidence import confidence_lines, interval
+from ..layout import console, print_block, say
+from ..printable import printable
+from ..quote import NO_SOURCE, SourceLines
+from .change import describe_change, outcome, print_claims
+from .operator import print_operators
 
 MOST_GUESSES = 4
 Facts = Mapping[str, Any]
