@@ -104,7 +104,7 @@ NO_PRECISION = Precision()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightFormat:
-    """`weights int4 block 32 symmetric MatMul, Gemm where …;`: a form of constant weights that the device reads as it is."""
+    """`weights int4 block 32 symmetric MatMul, Gemm where …;`: a form of constant weights that the device takes as it is."""
 
     dtype: str
     """int4, uint4, int8, uint8."""
@@ -116,5 +116,7 @@ class WeightFormat:
     """Integer dtype of the activations beside such weights: `for uint16`; "" for floats."""
     operators: tuple[str, ...]
     """() for all that have weights and that the device's table lists."""
+    widened: bool = False
+    """Whether the runtime makes floats of them when it loads the model, so that a run reads those."""
     where: Expression | None
     origin: Origin

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ...passes.contrib_types.with_stand_ins import with_stand_ins
 from ..activity import doing
-from .contrib_types.with_stand_ins import with_stand_ins
 from .infer_shapes import infer_shapes
 from .known.complete_types import complete_types
 from .plain_windows import spell_windows_plainly

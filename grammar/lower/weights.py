@@ -22,7 +22,7 @@ def lower_weights(item: Statement, found: Property, context: Context) -> WeightF
     reader = Reader(item, context.report)
     context.spans[place(item.head.span.origin)] = item.span
     dtype = _dtype(reader, STORED, "weights are stored in")
-    block, symmetric, activations = 0, False, ""
+    block, activations = 0, ""
     seen: set[str] = set()
     while dtype is not None and (word := reader.take_word_if(*found.words)):
         if word.text in seen:
@@ -31,9 +31,7 @@ def lower_weights(item: Statement, found: Property, context: Context) -> WeightF
         seen.add(word.text)
         if word.text == "block":
             block = _block(reader, context) or 0
-        elif word.text == "symmetric":
-            symmetric = True
-        else:
+        elif word.text == "for":
             beside = _dtype(reader, BESIDE, "without `for` the activations are floats; with it they are in")
             activations = beside.text if beside else ""
     first = reader.peek()
@@ -54,8 +52,8 @@ def lower_weights(item: Statement, found: Property, context: Context) -> WeightF
         return None
     names = tuple(dict.fromkeys(name.text.removeprefix("ai.onnx::") for name in operators))
     return WeightFormat(
-        dtype=dtype.text, block=block, symmetric=symmetric, activations=activations, operators=names, where=where,
-        origin=item.head.span.origin,
+        dtype=dtype.text, block=block, symmetric="symmetric" in seen, activations=activations, operators=names,
+        widened="widened" in seen, where=where, origin=item.head.span.origin,
     )  # fmt: skip
 
 

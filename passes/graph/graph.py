@@ -23,7 +23,7 @@ from .schema import schema
 from .tensors import Tensors
 from .versions import newest
 from .view import operator_view
-from .write_model import write_fragment, write_model
+from .write_model import inferred_types, write_model
 
 
 class Graph:
@@ -261,11 +261,8 @@ class Graph:
         wanted = [name for node in nodes for name in node.writes if self.tensor(name).shape is None or self.tensor(name).dtype == "unknown"]
         if not wanted:
             return
-        fragment = write_fragment(self.model, self.newest, nodes, self.tensors, wanted)
-        inferred = onnx.shape_inference.infer_shapes(fragment, data_prop=self.tensors.short(n for node in nodes for n in node.reads))
-        for value in (*inferred.graph.value_info, *inferred.graph.output):
-            if value.type.WhichOneof("value") and value.name in wanted:
-                self.tensors.learn(value)
+        for value in inferred_types(self.model, self.newest, nodes, self.tensors, wanted):
+            self.tensors.learn(value)
 
     # ---- writing -------------------------------------------------------------------------------------------------
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 
 import numpy as np
 import onnx
 from onnx import helper
 
+from ..contrib_types.with_stand_ins import with_stand_ins
 from .node import Node
 from .tensors import Tensors
 
@@ -41,7 +43,18 @@ def write_model(
     return model
 
 
-def write_fragment(source: onnx.ModelProto, opset: int, nodes: Sequence[Node], tensors: Tensors, outputs: Sequence[str]) -> onnx.ModelProto:
+def inferred_types(
+    source: onnx.ModelProto, opset: int, nodes: Sequence[Node], tensors: Tensors, wanted: Collection[str]
+) -> list[onnx.ValueInfoProto]:
+    """Dtype and shape of those tensors that these nodes write, as far as ONNX can infer them from what the nodes read; of an operator of
+    com.microsoft from what stands in for it."""
+    fragment = _fragment(source, opset, nodes, tensors, wanted)
+    infer = partial(onnx.shape_inference.infer_shapes, data_prop=tensors.short(n for node in nodes for n in node.reads))
+    graph = with_stand_ins(fragment, infer).graph
+    return [value for value in (*graph.value_info, *graph.output) if value.type.WhichOneof("value") and value.name in wanted]
+
+
+def _fragment(source: onnx.ModelProto, opset: int, nodes: Sequence[Node], tensors: Tensors, outputs: Collection[str]) -> onnx.ModelProto:
     """A model of just these nodes, written at `opset`, for shape inference: what they read are inputs, or small constants."""
     model = onnx.ModelProto(ir_version=max(source.ir_version, 8))
     for entry in source.opset_import:

@@ -7,19 +7,20 @@ forms within it, the one that takes the device least time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...targets.calibrated_cost import Beyond, KernelTime, kernel_time
-from ...targets.cost import KEPT, limiting_memory, runs_once, weights_read
+from ...targets.cost import limiting_memory, runs_once
+from ...targets.dtypes import FLOATS
 from ...targets.model import Device, RewriteLine, Target
 from ...targets.operator_view import OperatorView
 from ...targets.support import No, guard_holds, supports
-from ..graph.constant_cone import computed_once
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.versions import declared, readable, unlike
 from ..rule.rewrite import Declined, Replacement, Rewrite
+from .computed_once import once_in, weights_of, with_constants
 from .kernels import group_kernels, reader_among
 from .proposed import as_quantised, computes_on_floats, proposed_views
 
@@ -49,6 +50,11 @@ class Implementation:
     """The operator as the device sees it, where that is not how it stands in the graph: in integers."""
     outside: Beyond | None = None
     """Why `seconds` is outside what was measured of the device; None where it is inside, or nothing was measured."""
+
+    @property
+    def carried(self) -> bool:
+        """Whether it only stores or takes integers in another form, which costs nothing: no kernel has it as a member."""
+        return not self.launches and not self.seconds and self.compute_dtype not in FLOATS
 
     def alone(self, device: Device) -> float:
         """Seconds as kernels of its own, launches included."""
@@ -236,25 +242,6 @@ class Candidates:
                 kernel = kernel_time(self._target, device, seen, dtype, self._weights)
                 seconds, launches, outside = seconds + kernel.seconds, launches + 1, outside or kernel.outside
         return KernelTime(seconds, outside), launches
-
-
-def with_constants(view: OperatorView, once: Collection[str]) -> OperatorView:
-    """An operator that is computed `once`, when a runtime loads the model, with all its operands constant."""
-    if not view.outputs or not all(tensor.name in once for tensor in view.outputs.values()):
-        return view
-    return replace(view, inputs={label: replace(tensor, const=True) for label, tensor in view.inputs.items()})
-
-
-def once_in(graph: Graph) -> frozenset[str]:
-    """Tensors that a runtime computes when it loads the graph."""
-    return computed_once(graph.nodes, lambda name: graph.tensor(name).const, KEPT)
-
-
-def weights_of(graph: Graph, target: Target, once: Collection[str]) -> float:
-    """Bytes of constants that a run reads, as `weights_read` counts them; 0 where no device was measured, and nobody asks."""
-    if all(device.calibration is None for device in target.devices):
-        return 0.0
-    return weights_read(with_constants(graph.view(node), once) for node in graph.nodes)
 
 
 def _with_refusal(rewritten: Implementation, native: Answer) -> Implementation:

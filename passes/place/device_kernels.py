@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from ...targets.calibrated_cost import Beyond, kernel_time, runs_once
 from ...targets.cost import weights_read
-from ...targets.dtypes import FLOATS
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView
 from ..graph.graph import Graph
@@ -86,15 +85,15 @@ def _carried(graph: Graph, nodes: Sequence[Node], answers: Mapping[int, Answer])
     """By the id of the last operator that a quantised unit computes: its QuantizeLinear and DequantizeLinears, where they cost nothing."""
     found = {}
     for unit in quantised_units(graph, nodes):
-        around = [node for node in unit.members if node.kind in (INTO, OUT)]
+        around = [node for node in unit.members if node.kind in (INTO, OUT) and _is_carried(answers[id(node)])]
         computed = [node for node in unit.members if node.kind not in (INTO, OUT)]
-        if computed and around and all(_costs_nothing(answers[id(node)]) for node in around):
+        if computed and around:
             found[id(computed[-1])] = around
     return found
 
 
-def _costs_nothing(answer: Answer) -> bool:
-    return isinstance(answer, Implementation) and not answer.launches and not answer.seconds and answer.compute_dtype not in FLOATS
+def _is_carried(answer: Answer) -> bool:
+    return isinstance(answer, Implementation) and answer.carried
 
 
 def _seen(answer: Answer) -> OperatorView | None:

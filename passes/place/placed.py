@@ -14,7 +14,8 @@ from ..solve.limits.conflict import Conflict
 from ..solve.price import Price
 from ..solve.problem import Problem
 from ..solve.solve import Solution
-from .candidates import Answer, Implementation, Refusal, once_in, weights_of, with_constants
+from .candidates import Answer, Implementation, Refusal
+from .computed_once import once_in, weights_of, with_constants
 from .unlimited import Unlimited
 
 

@@ -16,6 +16,7 @@ from ...targets.dtypes import FLOATS, other_sign
 from ...targets.model import Device, Target
 from ...targets.operator_view import OperatorView, TensorView
 from ...targets.operators import key_of, operator_names
+from ...targets.precision import WeightFormat
 from ...targets.quantised.integers_on import integer_dtypes
 from ...targets.quantised.scales import Scales
 from ...targets.quantised.stored import reads_stored
@@ -167,7 +168,7 @@ def _settle(
             free = Implementation(device.name, NATIVE, 0.0, 0, dtype, 0.0, str(device.origin))
             rest = iter(inside)
             return [next(rest) if isinstance(view, OperatorView) else free for view in seen]
-    here = _with_stored(graph, device, unit, [row[column] for row in rows])
+    here = _with_stored(graph, candidates, device, unit, [row[column] for row in rows])
     refused = next(((n, a) for n, a in zip(unit.members, here, strict=True) if isinstance(a, Refusal)), None)
     if refused is None:
         return here
@@ -191,22 +192,40 @@ def _small(graph: Graph, name: str) -> bytes | None:
     return None if value is None else value.tobytes()
 
 
-def _with_stored(graph: Graph, device: Device, unit: QuantisedUnit, here: Sequence[Answer]) -> list[Answer]:
-    """A DequantizeLinear of a weight costs nothing where the device reads the weight as it is stored, beside floats."""
-    readers = {name: node for node in unit.members for name in node.inputs}
-    answers = {id(node): answer for node, answer in zip(unit.members, here, strict=True)}
-    found: list[Answer] = []
-    for node, answer in zip(unit.members, here, strict=True):
-        reader = readers.get(node.outputs[0]) if node.kind == OUT and node.inputs[0] in graph.constants else None
-        run = None if reader is None else answers[id(reader)]
-        if isinstance(answer, Refusal) and reader is not None and isinstance(run, Implementation):
-            stored = graph.tensor(node.inputs[0]).dtype
+def _with_stored(graph: Graph, candidates: Candidates, device: Device, unit: QuantisedUnit, here: Sequence[Answer]) -> list[Answer]:
+    """A DequantizeLinear of a weight costs nothing where a line of the device is about that weight, beside floats; and its reader is asked
+    how long it takes on the integers, unless the runtime widens them when it loads the model."""
+    found = {id(node): answer for node, answer in zip(unit.members, here, strict=True)}
+    for reader in unit.members:
+        lines = _stored_weights(graph, device, unit, reader)
+        run = found[id(reader)]
+        if not lines or not isinstance(run, Implementation):
+            continue
+        kept = {name: graph.tensor(node.inputs[0]).dtype for name, (node, line) in lines.items() if not line.widened}
+        for name, (node, line) in lines.items():
+            if name in kept or isinstance(found[id(node)], Refusal):
+                dtype = graph.tensor(node.inputs[0]).dtype
+                found[id(node)] = Implementation(device.name, NATIVE, 0.0, 0, dtype, 0.0, str(line.origin))
+        if kept and run.rule == NATIVE:
             view = graph.view(reader)
-            label = next(label for label, tensor in view.inputs.items() if tensor.name == node.outputs[0])
-            line = reads_stored(device, view, label, stored, scales_of(graph, node))
-            if line is not None:
-                answer = Implementation(device.name, NATIVE, 0.0, 0, stored, 0.0, str(line.origin))
-        found.append(answer)
+            seen = {k: replace(t, dtype=kept[t.name], const=True) if t.name in kept else t for k, t in view.inputs.items()}
+            found[id(reader)] = candidates.ask_as(reader, view, device, replace(view, inputs=seen))
+    return [found[id(node)] for node in unit.members]
+
+
+def _stored_weights(graph: Graph, device: Device, unit: QuantisedUnit, reader: Node) -> dict[str, tuple[Node, WeightFormat]]:
+    """By the tensor that `reader` reads: the DequantizeLinear of a constant that makes it, and the line about that constant."""
+    makers = [node for node in unit.members if node.kind == OUT and node.outputs[0] in reader.inputs and node.inputs[0] in graph.constants]
+    if not makers or not device.weights:
+        return {}
+    view = graph.view(reader)
+    labels = {tensor.name: label for label, tensor in view.inputs.items()}
+    found = {}
+    for node in makers:
+        name, dtype = node.outputs[0], graph.tensor(node.inputs[0]).dtype
+        line = reads_stored(device, view, labels[name], dtype, scales_of(graph, node))
+        if line is not None:
+            found[name] = (node, line)
     return found
 
 

@@ -36,7 +36,7 @@ def unit_time(asked: DeviceAnswers, unit: Sequence[int], column: int) -> UnitTim
     if len(chosen) != len(answers):
         return None
     number = {id(asked.nodes[k]): k for k in unit}
-    native = {id(asked.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE}
+    native = {id(asked.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE and not a.carried}
     timed = [(k, a.alone(device), a.outside) for k, a in zip(unit, chosen, strict=True) if a.rule != NATIVE]
     members = [asked.nodes[k] for k in unit if id(asked.nodes[k]) in native]
     for group in group_kernels(members, device.kernels, reader_in(asked.graph, device)):

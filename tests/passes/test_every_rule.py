@@ -159,6 +159,9 @@ def check_structure(at: Trial, graph: Graph, after: onnx.ModelProto) -> None:
     now_types = {info.name: info for info in after.graph.value_info}
     for name in written & old_types.keys():
         assert now_types[name] == old_types[name]
+    if all(value.type.tensor_type.HasField("shape") for value in (*before.graph.value_info, *before.graph.output)):
+        unknown = [name for name in written if graph.tensor(name).shape is None]
+        assert not unknown, f"what the rule writes has no shape, so that nobody can tell its cost: {unknown}"
 
 
 @pytest.mark.parametrize("name", [rule.name for rule in every_rule()])

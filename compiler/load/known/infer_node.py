@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..contrib_types.stand_ins import STAND_INS, Scribe
+from ....passes.contrib_types.stand_ins import STAND_INS, Scribe
 from .types import sizes_of
 
 if TYPE_CHECKING:

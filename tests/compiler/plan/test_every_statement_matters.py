@@ -53,7 +53,7 @@ class Case:
     verify: bool = False
     shown: bool = False
     """Whether it is for people: a record of what was measured, which `autoglmc show` gives."""
-    model: Literal["fixed", "dynamic", "counted", "image"] = "fixed"
+    model: Literal["fixed", "dynamic", "counted", "image", "stored"] = "fixed"
 
 
 HALF_MUL = "supports fp16 { Mul; }"
@@ -62,6 +62,7 @@ COUNTING = {
     "link": ["handoff 1 ns;"],
 }
 INTEGERS = {"device": ["supports int8, uint16 { MatMul where quantised; }", "peak int8 8 GOPS;"]}
+STORED = {"device": ["peak int8 8 GOPS;", "supports int8, fp32 { DequantizeLinear, MatMul, Relu; }"], "link": ["handoff 1 ns;"]}
 IMAGE = {"device": ["supports fp32 { Exp, Relu; }"], "link": ["copy 2 GB/s;"]}
 CONVOLVED = {"calibration": ["rate Conv 1 GOPS;"], "device": ["supports fp32 { Conv, Exp, Relu; }"], "link": ["handoff 1 ns;"]}
 WHOLE = {
@@ -151,7 +152,10 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
     ],
     ("limits", "error"): [Case(f"error {kind} <= 0.1;", f"error {kind} <= 0;", verify=True) for kind in ("abs", "rel")],
     ("limits", "partitions"): [Case("partitions npu <= 4;", "partitions npu <= 0;")],
-    ("device", "weights"): [Case("weights int4 block 32 symmetric;", "weights int8 for uint16;", INTEGERS)],
+    ("device", "weights"): [
+        Case("weights int4 block 32 symmetric;", "weights int8 for uint16;", INTEGERS),
+        Case("weights int8 MatMul;", "weights int8 widened MatMul;", STORED, model="stored"),
+    ],
     ("device", "precision"): [Case("precision { keep fp16 MatMul; }", "precision { keep fp32 MatMul; }")],
     ("device", "calibration"): [Case("calibration { rate MatMul 1 GOPS; }", "calibration { rate MatMul 2 GOPS; }")],
     ("calibration", "version"): [Case('version "onnxruntime 1.32.0";', 'version "onnxruntime 1.33.0";', shown=True)],
@@ -230,6 +234,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
         "dynamic": write(folder / "d.onnx", "n"),
         "counted": counted(folder / "c.onnx"),
         "image": image(folder / "i.onnx"),
+        "stored": stored(folder / "s.onnx"),
     }
 
 
@@ -240,6 +245,20 @@ def image(path: Path) -> Path:
     weight = numpy_helper.from_array(np.full((3, 3, 1, 1), 0.1, np.float32), "w")
     ends = [helper.make_tensor_value_info(n, 1, [1, 3, 40, 40]) for n in ("x", "y")]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [weight])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
+    return path
+
+
+def stored(path: Path) -> Path:
+    """MatMul -> Relu, the weight in int8."""
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "s"], ["d"]),
+        helper.make_node("MatMul", ["x", "d"], ["a"]),
+        helper.make_node("Relu", ["a"], ["y"]),
+    ]
+    constants = [numpy_helper.from_array(np.full((400, 100), 3, np.int8), "w"), numpy_helper.from_array(np.array(0.1, np.float32), "s")]
+    ends = [helper.make_tensor_value_info(n, 1, [4, s]) for n, s in (("x", 400), ("y", 100))]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
     return path
 

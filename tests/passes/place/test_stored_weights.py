@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from small_models import save
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.passes.graph.graph import Graph
 from autoglmc.passes.place.candidates import Implementation
+from autoglmc.passes.place.device_kernels import device_kernels, priced, weights_of_kernels
 from autoglmc.passes.place.place_operators import ask
+from autoglmc.passes.place.unit_time import unit_time
+from autoglmc.targets.cost import weight_bytes
 from autoglmc.targets.model import Device, Target
 from autoglmc.targets.precision import WeightFormat
 
@@ -44,14 +48,20 @@ def model(operator: str, dtype: str, block: int, zero: int) -> onnx.ModelProto:
     return infer(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10))
 
 
-def npu(*lines: WeightFormat) -> Device:
-    return replace(make_device("npu", list(SHAPES), peak=1e12, dispatch=1e-9), weights=lines)
+def npu(*lines: WeightFormat, taken: str = "", kernels: Sequence[Sequence[str]] = ()) -> Device:
+    """`taken`: a dtype of which it runs a DequantizeLinear by itself."""
+    device = make_device("npu", list(SHAPES), peak=1e12, dispatch=1e-9, kernels=kernels)
+    alone = make_device("npu", ["DequantizeLinear"], dtypes=["fp32", taken]).supports if taken else ()
+    return replace(device, supports=(*device.supports, *alone), weights=lines)
 
 
-def line(dtype: str, block: int = 0, symmetric: bool = False, operators: tuple[str, ...] = (), activations: str = "") -> WeightFormat:
+def line(
+    dtype: str, block: int = 0, symmetric: bool = False, operators: tuple[str, ...] = (), activations: str = "", widened: bool = False
+) -> WeightFormat:
     return WeightFormat(
-        dtype=dtype, block=block, symmetric=symmetric, activations=activations, operators=operators, where=None, origin=HERE
-    )
+        dtype=dtype, block=block, symmetric=symmetric, activations=activations, operators=operators, widened=widened, where=None,
+        origin=HERE,
+    )  # fmt: skip
 
 
 def target(device: Device) -> Target:
@@ -65,6 +75,7 @@ formats = st.builds(
     st.booleans(),
     st.sampled_from([(), ("Conv",), ("MatMul", "Gemm")]),
     st.sampled_from(["", "uint16"]),
+    st.booleans(),
 )
 
 
@@ -86,6 +97,34 @@ def test_it_is_taken_where_a_line_is_about_it_and_nowhere_else(
     assert isinstance(stored, Implementation) == about and isinstance(reader, Implementation) == about
     if isinstance(stored, Implementation):
         assert stored.launches == 0 and stored.seconds == 0.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(sorted(SHAPES)), st.sampled_from(sorted(KINDS)), st.booleans(), st.lists(formats, max_size=3), st.booleans())
+def test_placement_counts_what_the_plan_prices(operator: str, dtype: str, blocks: bool, lines: list[WeightFormat], chained: bool) -> None:
+    """On a device that also takes every DequantizeLinear by itself, in a kernel with its reader or not."""
+    device = npu(*lines, taken=dtype, kernels=[["DequantizeLinear", "MatMul|Gemm"]] if chained else ())
+    machine = target(device)
+    graph = Graph(model(operator, dtype, 16 if blocks and operator != "Conv" else 0, 0))
+    asked = ask(graph, machine, (), {})
+    counted = unit_time(asked, range(len(asked.nodes)), 0)
+    kernels = device_kernels(graph, graph.nodes, machine, device)
+    assert counted is not None
+    assert counted.seconds == pytest.approx(sum(one.seconds for one in priced(kernels, machine, device, weights_of_kernels(kernels))))
+
+
+@pytest.mark.parametrize("widened", [False, True])
+@pytest.mark.parametrize("taken", [False, True])
+def test_its_reader_is_priced_by_what_a_run_reads(widened: bool, taken: bool) -> None:
+    """`taken`: by itself, the device would run the DequantizeLinear in every run."""
+    device = npu(line("int4", 16, widened=widened), taken="int4" if taken else "")
+    asked = ask(Graph(model("MatMul", "int4", 16, 0)), target(device), (), {})
+    stored, reader = (answers[0] for answers in asked.answers)
+    assert isinstance(stored, Implementation) and isinstance(reader, Implementation)
+    assert stored.carried == (not taken or not widened)
+    assert (reader.view is None) == widened
+    if reader.view is not None:
+        assert reader.view.inputs["B"].dtype == "int4" and weight_bytes((reader.view,), "fp32") == 32 * 16 / 2
 
 
 @pytest.mark.parametrize("lines", [(), (line("int8"),)])
