@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ModelError, UsageError
 from .check_strings import check_strings
@@ -14,6 +15,7 @@ from .structure import bodies
 if TYPE_CHECKING:
     import onnx
 
+Data: TypeAlias = bytes | mmap.mmap
 PROTOBUF_LIMIT = 2**31 - 1
 """The most bytes that one protobuf message can have."""
 MAX_NESTING = 32
@@ -34,13 +36,13 @@ BODY_PATH = ((7,), (1,), (5,), (6, 11))
 """Field numbers that lead into a body: model.graph, graph.node, node.attribute, attribute.g or graphs (and again graph.node)."""
 
 
-def read_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
+def read_model(source: Source) -> tuple[onnx.ModelProto, Iterable[Data]]:
     """`peek_model`, for the caller to change."""
     model, data = peek_model(source)
     return (source.copy() if isinstance(source, MemoryModel) else model), data
 
 
-def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
+def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[Data]]:
     """The model, weights in other files not loaded, not to be changed; and its bytes in pieces, to be read once.
 
     Raises UsageError when there is no such file and ModelError when it is not an ONNX model.
@@ -62,12 +64,12 @@ def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
     return model, data
 
 
-def _load(path: Path) -> tuple[onnx.ModelProto, Iterable[bytes]]:
-    data = _read_bytes(path)
+def _load(path: Path) -> tuple[onnx.ModelProto, Iterable[Data]]:
+    data = map_file(path)
     return _parse(data, path), (data,)
 
 
-def _read_bytes(path: Path) -> bytes:
+def map_file(path: Path) -> Data:
     if not path.exists():
         raise UsageError(f"no such file: {path}", help="give the path of an .onnx file")
     if not path.is_file():
@@ -79,12 +81,13 @@ def _read_bytes(path: Path) -> bytes:
         help_text = "save the weights as external data: onnx.save(model, path, save_as_external_data=True)"
         raise ModelError(f"the file has {size} bytes, more than the 2 GiB that an ONNX file can have", where=str(path), help=help_text)
     try:
-        return path.read_bytes()
-    except OSError as problem:
-        raise ModelError(f"cannot read the file: {problem.strerror or problem}", where=str(path)) from None
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as problem:
+        raise ModelError(f"cannot read the file: {getattr(problem, 'strerror', None) or problem}", where=str(path)) from None
 
 
-def _parse(data: bytes, path: Path) -> onnx.ModelProto:
+def _parse(data: Data, path: Path) -> onnx.ModelProto:
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -93,7 +96,7 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
             raise ModelError("not an ONNX file", where=str(path), help=advice)
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(data)
+        model.ParseFromString(memoryview(data))
         return model
     except DecodeError:
         pass
@@ -118,7 +121,7 @@ def _depth(graph: onnx.GraphProto) -> int:
     return deepest
 
 
-def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def fields(data: Data, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """(field, wire type, begin, end) of each protobuf field in data[start:end]; the last may reach past `end`; stops at nonsense."""
     while start < end:
         key, start = _varint(data, start, end)
@@ -136,7 +139,7 @@ def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, 
         start += max(length, 0)
 
 
-def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+def _varint(data: Data, at: int, end: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if at >= end:
@@ -148,9 +151,9 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     return -1, at
 
 
-def _is_truncated(data: bytes) -> bool:
+def _is_truncated(data: Data) -> bool:
     """A ModelProto whose last top-level field ends after the file: everything before it decodes with the right field numbers."""
-    for field, _, _, end in _fields(data, 0, len(data)):
+    for field, _, _, end in fields(data, 0, len(data)):
         if field not in TOP_LEVEL:
             return False
         if end > len(data):
@@ -158,13 +161,13 @@ def _is_truncated(data: bytes) -> bool:
     return False
 
 
-def _nesting(data: bytes) -> int:
+def _nesting(data: Data) -> int:
     """How many bodies deep control flow goes, read off the wire format, at most MAX_NESTING + 1."""
     deepest, stack = 0, [(0, 0, len(data))]
     while stack and deepest <= MAX_NESTING:
         step, start, end = stack.pop()
         wanted = BODY_PATH[step] if step < len(BODY_PATH) else BODY_PATH[1 + (step - 1) % 3]
         deepest = max(deepest, (step - 1) // 3)
-        inner = [item for item in _fields(data, start, end) if item[0] in wanted and item[1] == LENGTH_DELIMITED and item[3] <= end]
+        inner = [item for item in fields(data, start, end) if item[0] in wanted and item[1] == LENGTH_DELIMITED and item[3] <= end]
         stack.extend((step + 1, begin, stop) for _, _, begin, stop in inner)
     return deepest

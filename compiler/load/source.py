@@ -47,8 +47,8 @@ class MemoryModel:
         before = part_of(graph, lambda number: number < INITIALIZER).SerializeToString()
         after = part_of(graph, lambda number: number > INITIALIZER).SerializeToString()
         sizes = [tensor.ByteSize() for tensor in graph.initializer]
-        heads = [_head(INITIALIZER, size) for size in sizes]
-        yield _head(GRAPH, len(before) + sum(map(len, heads)) + sum(sizes) + len(after)) + before
+        heads = [head_of(INITIALIZER, size) for size in sizes]
+        yield head_of(GRAPH, len(before) + sum(map(len, heads)) + sum(sizes) + len(after)) + before
         for head, tensor in zip(heads, graph.initializer, strict=True):
             yield head
             yield tensor.SerializeToString()
@@ -111,7 +111,7 @@ def _advice(value: object) -> str:
     return HELP
 
 
-def _head(number: int, size: int) -> bytes:
+def head_of(number: int, size: int) -> bytes:
     """What precedes a field of so many bytes on the wire."""
     return _varint(number << 3 | LENGTH_DELIMITED) + _varint(size)
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from .read_model import peek_model
+from .read_model import Data, peek_model
 from .source import Source, folder_of
 from .structure import ABSURD, all_graphs, describe_node
 from .tensor_data import packed_bits, raw_fault, typed_fault
@@ -56,15 +56,25 @@ def load_external(model: onnx.ModelProto, source: Source) -> None:
     """Brings external weights into the model, in place; `check_weights` must have passed."""
     for tensor in all_tensors(model):
         if is_external(tensor):
-            place = _locate(tensor, _declared_bytes(tensor, source), source)
-            with place.file.open("rb") as file:
-                file.seek(place.offset)
-                tensor.raw_data = file.read(place.length)
-            del tensor.external_data[:]
-            tensor.ClearField("data_location")
+            load_tensor(tensor, source)
 
 
-def hash_model(data: Iterable[bytes], external: tuple[External, ...]) -> str:
+def load_tensor(tensor: onnx.TensorProto, source: Source) -> None:
+    """Brings the data of an external tensor into it."""
+    place = located(tensor, source)
+    with place.file.open("rb") as file:
+        file.seek(place.offset)
+        tensor.raw_data = file.read(place.length)
+    del tensor.external_data[:]
+    tensor.ClearField("data_location")
+
+
+def located(tensor: onnx.TensorProto, source: Source) -> External:
+    """Where the data of an external tensor is. Raises ModelError where it is missing, of another size, or outside the folder."""
+    return _locate(tensor, _declared_bytes(tensor, source), source)
+
+
+def hash_model(data: Iterable[Data], external: tuple[External, ...]) -> str:
     """SHA-256 of the model's bytes, given in pieces, followed by those of each external file, in the order of their names."""
     digest = hashlib.sha256()
     for piece in data:
@@ -102,6 +112,12 @@ def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
+
+
+def size_with_data(model: onnx.ModelProto) -> int:
+    """Bytes of the model and of what its initializers have in other files."""
+    outside = (t for t in model.graph.initializer if is_external(t))
+    return int(model.ByteSize() + sum(math.prod(t.dims) * packed_bits(t) // 8 for t in outside))
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:

@@ -23,6 +23,8 @@ STRING = 8
 SILENT = 4
 """Of onnxruntime's log levels: fatal errors only."""
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+PACKED = 1 << 28
+"""Bytes of weights up to which onnxruntime may hold them a second time, as its kernels like them."""
 IN_MEMORY = "in-memory"
 """Stands for the file of a weight that onnxruntime is given by address."""
 
@@ -61,6 +63,8 @@ def open_untouched(copy: onnx.ModelProto, weights: Sequence[onnx.TensorProto], f
     options.log_severity_level = SILENT
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if sum(math.prod(tensor.dims) * packed_bits(tensor) for tensor in copy.graph.initializer) > 8 * PACKED:
+        options.add_session_config_entry("session.disable_prepacking", "1")
     if folder is not None:
         options.add_session_config_entry(WEIGHTS_FOLDER, str(folder.resolve()))
     if values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -54,9 +55,9 @@ class Program:
     """Everything that its operators read, bodies included: what of it is not its own it takes from outside."""
 
 
-def program_of(model: onnx.ModelProto) -> Program:
-    """The main graph. Its external weights must have been loaded."""
-    return _graph(model.graph, _imports(model.opset_import), _functions(model), "")
+def program_of(model: onnx.ModelProto, mapped: Mapping[str, Any] | None = None) -> Program:
+    """The main graph. mapped: values of its initializers that are in no proto; other external weights must have been loaded."""
+    return _graph(model.graph, _imports(model.opset_import), _functions(model), "", mapped or {})
 
 
 def program_with(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], program: Program) -> Program:
@@ -73,8 +74,10 @@ def _imports(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     return {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in opsets}
 
 
-def _graph(graph: onnx.GraphProto, imports: Mapping[str, int], functions: Functions, path: str) -> Program:
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+def _graph(
+    graph: onnx.GraphProto, imports: Mapping[str, int], functions: Functions, path: str, mapped: Mapping[str, Any] = MappingProxyType({})
+) -> Program:
+    weights = {t.name: mapped[t.name] if t.name in mapped else numpy_helper.to_array(t) for t in graph.initializer}
     weights |= {sparse.values.name: _dense(sparse) for sparse in graph.sparse_initializer}
     inputs = tuple(value.name for value in graph.input)
     outputs = tuple(value.name for value in graph.output)

@@ -63,7 +63,7 @@ def _serve(answers: int) -> None:
 def _opened(request: Open) -> tuple[Untouched | None, Opened]:
     _limit(request.memory)
     try:
-        untouched = Untouched(_read(request.path, request.data), None if request.path is None else Path(request.path).parent)
+        untouched = Untouched(*_read(request))
     except MemoryError:
         return None, Opened((), (), "", "it needs more memory than the verification may take")
     except Exception as problem:  # of onnx or onnxruntime: they share no base class
@@ -78,23 +78,30 @@ def _limit(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
-def _read(path: str | None, data: bytes) -> Any:
+def _read(request: Open) -> tuple[Any, Mapping[str, Any], Path | None]:
+    """The model, weights that stay in their files, and the folder of these."""
     import onnx
 
-    return onnx.load_model_from_string(data) if path is None else onnx.load_model(path)
+    from ..load.map_model import map_model
+
+    if request.path is None:
+        return onnx.load_model_from_string(request.data), {}, None
+    return *map_model(Path(request.path)), Path(request.path).parent
 
 
 class Untouched:
     """The model as it was given: evaluated in float64, and run by onnxruntime with its optimisations off."""
 
-    def __init__(self, model: Any, folder: Path | None) -> None:
+    def __init__(self, model: Any, mapped: Mapping[str, Any], folder: Path | None) -> None:
+        """mapped: weights that are not in the model but in files of the folder."""
+        from ..load.weights import size_with_data
         from .evaluate import Evaluator
         from .own import Own
         from .program import program_of
 
         self._model, self._folder = model, folder
-        self.size = model.ByteSize()
-        self.program = program_of(model)
+        self.size = size_with_data(model)
+        self.program = program_of(model, mapped)
         self.outputs = self.program.outputs
         self.made = tuple(name for step in self.program.steps for name in step.node.output if name)
         self.own = Own(model, folder)

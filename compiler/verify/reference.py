@@ -15,9 +15,11 @@ from ..devices.interruption import halting, new_run_options
 from ..devices.ort_values import run_session
 from ..errors import ModelError
 from ..load.fold.constant_nodes import RANDOM
+from ..load.map_model import light_model
 from ..load.node_names import name_nodes_apart
 from ..load.runtime_gap import explain_refusal
 from ..load.source import MemoryModel, Source
+from ..load.weights import is_external, size_with_data
 from ..reference.open_untouched import light_copy, open_untouched
 from ..reference.oracle import UNTOUCHED
 
@@ -29,13 +31,12 @@ PASSES_SHAPES_ONLY = frozenset({"Shape", "Size"})
 
 
 def read_graph(source: Source) -> onnx.ModelProto:
-    """The model without its external weights, not to be changed. Raises ModelError for a file that is not an ONNX model."""
-    import onnx
-
+    """The model without its large weights, which are declared as external, not to be changed. Raises ModelError for a file that is not an
+    ONNX model."""
     if isinstance(source, MemoryModel):
         return source.proto
     try:
-        return onnx.load_model(str(source), load_external_data=False)
+        return light_model(source.resolve())
     except Exception as error:  # protobuf's own error types differ between its back ends
         raise ModelError(f"not an ONNX model: {error}", where=str(source)) from None
 
@@ -55,8 +56,8 @@ class Reference:
         self.tensors = tuple(name for name in dict.fromkeys(tensors) if name in made and name not in self.outputs)
         for name in self.tensors:
             copy.graph.output.add().name = name  # onnxruntime infers the type
-        folder = source.parent if isinstance(source, Path) else None
-        self._size, self._options = model.ByteSize(), new_run_options()
+        folder = source.resolve().parent if isinstance(source, Path) else None
+        self._size, self._options = size_with_data(model), new_run_options()
         try:
             with doing("loading the model into onnxruntime", size=self._size):
                 self._opened = open_untouched(copy, weights, folder, optimise=optimised)
@@ -81,7 +82,7 @@ class Reference:
 
 def random_tensors(graph: onnx.GraphProto) -> dict[str, str]:
     """Tensors of the main graph that are drawn at random, and the operator that drew them: two runs of the model itself differ there."""
-    never = {t.name for t in graph.initializer if t.data_type == t.BOOL and not any((*t.int32_data, *t.raw_data))}
+    never = {t.name for t in graph.initializer if t.data_type == t.BOOL and not is_external(t) and not any((*t.int32_data, *t.raw_data))}
     drawn: dict[str, str] = {}
     for node in graph.node:
         source = _draws(node, never) or next((drawn[name] for name in sorted(_reads(node)) if name in drawn), "")
