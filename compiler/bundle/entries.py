@@ -1,4 +1,4 @@
-"""A bundle with several entries, entry by entry: each as the manifest of a bundle that has it alone."""
+"""A bundle with several entries, entry by entry or model by model: each as the manifest of a bundle that has it alone."""
 
 from __future__ import annotations
 
@@ -27,12 +27,37 @@ def entry_view(manifest: Manifest, name: str) -> Manifest:
 
 def with_plan(manifest: Manifest, entry: EntryRecord) -> Manifest:
     """The manifest with the plan of one of its entries, and no others."""
-    plan = entry.plan
+    return _with_plan(manifest, entry, ())
+
+
+def _with_plan(manifest: Manifest, entry: EntryRecord, entries: tuple[EntryRecord, ...]) -> Manifest:
+    """With these entries instead; of a model that nobody describes, with the facts of the first one (check_entries.py refuses it)."""
+    plan, first, whole = entry.plan, manifest.entries[0].model, {"entries": entries, "links": (), "models": {}}
     if plan is None:
-        return structs.replace(manifest, entries=())
+        return structs.replace(manifest, **whole)
     own = {name: getattr(plan, name) for name in plan.__struct_fields__ if name not in OF_MODEL}
-    model = structs.replace(manifest.model, inputs=plan.inputs, outputs=plan.outputs)
-    return structs.replace(manifest, model=model, entries=(), **own)
+    source = None if entry.model is None or entry.model == first else manifest.models.get(entry.model)
+    facts = {} if source is None else structs.asdict(source)
+    model = structs.replace(manifest.model, inputs=plan.inputs, outputs=plan.outputs, **facts)
+    states = manifest.states if entry.model == first else ()
+    return structs.replace(manifest, model=model, states=states, **whole, **own)
+
+
+def of_model(manifest: Manifest, name: str | None) -> Manifest:
+    """The manifest of a bundle of several models as if it had one of them alone, with all of its entries; the manifest itself for None."""
+    if name is None:
+        return manifest
+    mine = [entry for entry in manifest.entries if entry.model == name]
+    plans = [plan_of(with_plan(manifest, entry)) for entry in mine]
+    entries = [
+        structs.replace(entry, model=None, plan=plan if k else None) for k, (entry, plan) in enumerate(zip(mine, plans, strict=True))
+    ]
+    return _with_plan(manifest, mine[0], tuple(entries))
+
+
+def models_of(manifest: Manifest) -> tuple[str, ...]:
+    """Names of the bundle's models, that of the first entry first; () where it has one."""
+    return tuple(dict.fromkeys(entry.model for entry in manifest.entries if entry.model is not None))
 
 
 def views(manifest: Manifest) -> tuple[Manifest, ...]:

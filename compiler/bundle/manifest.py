@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from ..quantities import count, size
 from .confidence_record import ConfidenceRecord, UncostedRecord
+from .link_record import LinkRecord
 from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
 from .precision_record import PrecisionRecord, ScoreRecord
 from .pruning_record import PruningRecord
@@ -20,7 +21,7 @@ from .record import BundlePath, Count, EntryName, Positive, Record, Sha256
 from .state_record import StateRecord
 from .verification_record import VerificationRecord
 
-FORMAT = 8
+FORMAT = 9
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
@@ -198,18 +199,29 @@ class PlanRecord(Record, frozen=True, kw_only=True):
     search: tuple[AttemptRecord, ...]
 
 
+class SourceRecord(Record, frozen=True, kw_only=True):
+    """A further model that a bundle of several models was compiled from; fields are those of ModelRecord."""
+
+    sha256: Sha256
+    opset: Positive
+    defaults: tuple[str, ...]
+    metadata: Mapping[str, str]
+
+
 class EntryRecord(Record, frozen=True, kw_only=True):
-    """A way to run the bundle: the model with its dims bound to other sizes."""
+    """A way to run the bundle: the model with its dims bound to other sizes, or one of its models."""
 
     name: EntryName
     shapes: Mapping[str, Positive]
     """Sizes by dim, those that were asked for."""
     tokens: Positive | None
-    """Tokens that one run takes; null for a model without states."""
+    """Tokens that one run takes; null for a model without states that writes no rows of another one's tokens."""
     token_axes: Mapping[str, Count]
-    """By input and output, the axis that tokens are along; empty for a model without states."""
+    """By input and output, the axis that tokens are along; empty where `tokens` is null."""
     plan: PlanRecord | None
     """null for the first entry, whose plan is the manifest's own."""
+    model: EntryName | None = None
+    """Which of the bundle's models it runs; null where there is one."""
 
 
 class Manifest(Record, frozen=True, kw_only=True):
@@ -244,7 +256,11 @@ class Manifest(Record, frozen=True, kw_only=True):
     entries: Annotated[tuple[EntryRecord, ...], Meta(max_length=100)] = ()
     """Where the bundle can be run in several ways: each of them, the first one with the plan of this manifest. Empty where there is one."""
     states: Annotated[tuple[StateRecord, ...], Meta(max_length=10_000)] = ()
-    """Tensors that stay in the arena from run to run: caches of a decoder, which all entries share."""
+    """Tensors that stay in the arena from run to run: caches of a decoder, which all entries of the first one's model share."""
+    models: Annotated[Mapping[EntryName, SourceRecord], Meta(max_length=100)] = {}
+    """Where the bundle has several models: each but that of the first entry, which is `model`."""
+    links: Annotated[tuple[LinkRecord, ...], Meta(max_length=1000)] = ()
+    """Outputs that are inputs of the first entry's model."""
 
     @property
     def predicted_seconds(self) -> float:

@@ -17,6 +17,7 @@ from ..bundle.signature import signing_key
 from ..emit.emit import check_output
 from ..errors import Infeasible
 from ..inputs.samples import Given, first_of
+from ..kept_places import NOTHING_KEPT, KeptPlaces
 from ..load.bind_shapes import Shapes
 from ..load.source import Model, beside, source_of
 from ..pipeline.rules import check_rules, library_of
@@ -75,7 +76,7 @@ def compile_model(
     accuracy: AskedAccuracy = NOTHING,
     compress: bool = False,
     no_fallback: bool = False,
-    states: tuple[tuple[str, str], ...] = (),
+    kept: KeptPlaces = NOTHING_KEPT,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
 
@@ -105,7 +106,7 @@ def compile_model(
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     compress: keep the weights deflated; whoever loads the bundle unpacks them first.
     no_fallback: leave out weights that only a CPU in place of a segment compiled ahead of time would read.
-    states: inputs that stay in the arena from run to run, each with the output that takes its place there (`compile_entries`).
+    kept: what lies at the begin of the arena from run to run (`compile_entries`, `compile_models`).
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.
@@ -115,7 +116,7 @@ def compile_model(
     """
     begun, signing = time.process_time(), None if sign is None else signing_key(sign)
     job = Job(source_of(model), target, shapes, progress, inputs)
-    job.target, job.states = accuracy.within(job.target), states
+    job.target, job.kept = accuracy.within(job.target), kept
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
     check_objective(objective, job.target)

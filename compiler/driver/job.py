@@ -15,6 +15,7 @@ from ..hw.buckets import bucket_flags
 from ..hw.load_target import find_target, load_target
 from ..hw.try_rules import try_rules
 from ..inputs.samples import Given, samples_of
+from ..kept_places import NOTHING_KEPT
 from ..load.bind_shapes import Shapes, shape_flags
 from ..load.given_inputs import check_given
 from ..load.load_model import LoadedModel, load_model
@@ -61,8 +62,8 @@ class Job:
         inputs: Given | None,
     ) -> None:
         self.model, self._shapes, self._inputs = model, shapes, inputs
-        self.states: tuple[tuple[str, str], ...] = ()
-        """Inputs that stay from run to run, each with the output that takes its place."""
+        self.kept = NOTHING_KEPT
+        """What lies at the begin of the arena from run to run."""
         self.clock = Clock(progress or (lambda message: None))
         with self.clock.stage("read-target"):
             self.target = target if isinstance(target, Target) else load_target(target)
@@ -88,7 +89,7 @@ class Job:
             _require_bound(loaded, self.target)
             for _, arrays in samples_of(self._inputs):
                 check_given(loaded.proto, arrays)
-        return replace(loaded, states=self.states)
+        return replace(loaded, kept=self.kept)
 
 
 class Clock:

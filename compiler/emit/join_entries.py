@@ -1,4 +1,5 @@
-"""Bundles of one model, each for other sizes, joined to one: an entry each, weights once by content, one memory for all arenas."""
+"""Bundles of one model for several sizes, or of several models, joined to one: an entry each, weights once by content, one memory for all
+arenas."""
 
 from __future__ import annotations
 
@@ -13,10 +14,11 @@ from msgspec import structs
 from ..bundle.blob_source import source_digest
 from ..bundle.entries import plan_of
 from ..bundle.files import files_of, sha256_of
-from ..bundle.manifest import SEGMENTS, EntryRecord, FileRecord, Manifest
+from ..bundle.manifest import SEGMENTS, EntryRecord, FileRecord, Manifest, SourceRecord
 from ..bundle.plan_records import SegmentRecord
 from ..bundle.state_record import StateRecord
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
+from .join_links import LinkPlan, link_records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +31,16 @@ class Part:
     shapes: Mapping[str, int]
     tokens: int | None = None
     token_axes: Mapping[str, int]
+    model: str | None = None
+    """Which of several models it is of."""
 
 
-def join_entries(parts: Sequence[Part], states: Sequence[tuple[str, str]], axis: int | None, folder: Path) -> Manifest:
+def join_entries(
+    parts: Sequence[Part], states: Sequence[tuple[str, str]], axis: int | None, folder: Path, links: Sequence[LinkPlan] = ()
+) -> Manifest:
     """Writes the files of all parts into the empty `folder`; returns the manifest of the whole, which is not written. states: inputs that
-    stay from run to run, with their outputs; axis: along which they grow, None where they do not."""
+    of the first part's model that stay from run to run, with their outputs; axis: along which they grow, None where they do not. links:
+    outputs of further models that are inputs of the first one."""
     files: dict[str, FileRecord] = {}
     (folder / SEGMENTS).mkdir()
     with (folder / SEGMENTS / WEIGHTS).open("wb") as stream:
@@ -45,7 +52,22 @@ def join_entries(parts: Sequence[Part], states: Sequence[tuple[str, str]], axis:
             _copy_blob(part, old, new, folder, files)
     joined = [structs.replace(part.manifest, segments=segments) for part, segments in zip(parts, renamed, strict=True)]
     entries = tuple(_entry(part, made, first=k == 0) for k, (part, made) in enumerate(zip(parts, joined, strict=True)))
-    return structs.replace(joined[0], files=files, entries=entries, states=states_of(joined, states, axis))
+    by_model: dict[str | None, list[Manifest]] = {}
+    for part, made in zip(parts, joined, strict=True):
+        by_model.setdefault(part.model, []).append(made)
+    return structs.replace(
+        joined[0],
+        files=files,
+        entries=entries,
+        states=states_of(by_model[parts[0].model], states, axis),
+        models={name: _source(made[0]) for name, made in by_model.items() if name is not None and name != parts[0].model},
+        links=link_records(links, by_model),
+    )
+
+
+def _source(manifest: Manifest) -> SourceRecord:
+    model = manifest.model
+    return SourceRecord(sha256=model.sha256, opset=model.opset, defaults=model.defaults, metadata=model.metadata)
 
 
 def _entry(part: Part, made: Manifest, *, first: bool) -> EntryRecord:
@@ -55,6 +77,7 @@ def _entry(part: Part, made: Manifest, *, first: bool) -> EntryRecord:
         tokens=part.tokens,
         token_axes=dict(part.token_axes),
         plan=None if first else plan_of(made),
+        model=part.model,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..kept_places import NOTHING_KEPT, KeptPlaces
 from ..quantities import count
 from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
 from .checked_copy import checked_copy, type_outputs
@@ -53,8 +54,8 @@ class LoadedModel:
     """Graph inputs with default values, which became constants."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The model's own, by key (metadata.py)."""
-    states: tuple[tuple[str, str], ...] = ()
-    """Inputs that stay from run to run, each with the output that takes its place."""
+    kept: KeptPlaces = NOTHING_KEPT
+    """What lies at the begin of the arena from run to run."""
     notes: tuple[str, ...]
     """What was done, or could not be done, that a user may want to know."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,16 @@ def shapes_by_model(models: Sequence[Path], given: Sequence[str]) -> dict[Path, 
         if name not in known and None not in names.values():
             raise UsageError(f"no model has a dim or an input '{name}'", where=f"--shape {name}", help=did_you_mean(name, known))
     return {model: sizes if mine is None else {name: size for name, size in sizes.items() if name in mine} for model, mine in names.items()}
+
+
+def sizes_by_graph(graphs: Mapping[str, onnx.GraphProto], sizes: Shapes) -> dict[str, Shapes]:
+    """The same for graphs by name."""
+    names = {model: _size_names(graph) for model, graph in graphs.items()}
+    known = set().union(*names.values())
+    for name in sizes:
+        if name not in known:
+            raise UsageError(f"no model has a dim or an input '{name}'", where=f"--shape {name}", help=did_you_mean(name, known))
+    return {model: {name: size for name, size in sizes.items() if name in mine} for model, mine in names.items()}
 
 
 def _names(model: Path) -> set[str] | None:

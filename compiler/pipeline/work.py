@@ -10,6 +10,7 @@ from ...passes.place.placed import Part, Placement, Question, Site
 from ...passes.place.segment import Segment
 from ...passes.rule.rewrite import Allow, Decision, Rewrite, anywhere
 from ...targets.model import Target
+from ..kept_places import NOTHING_KEPT, KeptPlaces
 
 
 @dataclass(slots=True)
@@ -32,8 +33,8 @@ class Work:
     """Rules of the target's file that stand for several operators."""
     without: frozenset[str] = frozenset()
     """Names of rules that are not to be used."""
-    states: tuple[tuple[str, str], ...] = ()
-    """Inputs that stay from run to run, each with the output that takes its place."""
+    kept: KeptPlaces = NOTHING_KEPT
+    """What lies at the begin of the arena from run to run."""
     allow: Allow = anywhere
     decisions: list[Decision] = field(default_factory=list)
     own_passes: tuple[Decision, ...] = ()

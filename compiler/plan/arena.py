@@ -24,7 +24,7 @@ from ..devices.find_adapter import adapter_for
 from .in_place import Pair, bodies, choose
 from .schedule import Place, Schedule, schedule
 from .segments import Compiled, View
-from .states import caches_in_place, places_of_states, plan_behind
+from .states import caches_in_place, kept_slots, plan_behind
 
 BASE_ALIGN = 64
 """A cache line: no two slots share one, and what onnxruntime's shared-memory allocators insist on."""
@@ -54,15 +54,14 @@ def plan_arena(compiled: Compiled, *, room: int | None = None, effort: float = 1
     default effort. `in_place`: results may take the bytes of their segment's inputs where that is proved (in_place.py)."""
     made, slots = _unplaced(compiled)
 
-    held = places_of_states(compiled, made)
-    states = caches_in_place(compiled, slots, held)
+    kept = kept_slots(compiled, made, slots)
+    states = caches_in_place(compiled, slots, kept.first)
 
     def pack(pairs: Sequence[Pair], harder: float = FIRST_EFFORT, enough: int = 0) -> Plan:
         joined, lies_in = bodies(slots, (*pairs, *states))
-        first = dict.fromkeys(lies_in[k] for k in held)
-        return plan_behind(joined, first, page=compiled.page, effort=math.ceil(effort * harder), enough=enough)
+        return plan_behind(joined, kept, lies_in, page=compiled.page, effort=math.ceil(effort * harder), enough=enough)
 
-    over = choose(compiled, made, slots, lambda pairs: pack(pairs).total, frozenset(held)) if in_place else {}
+    over = choose(compiled, made, slots, lambda pairs: pack(pairs).total, kept.all) if in_place else {}
     found = pack(tuple(over))
     over |= states
     within = 0 if room is None else room // compiled.page * compiled.page

@@ -33,7 +33,7 @@ def emitted_plan(work: Work) -> EmittedPlan:
     """Of a work after its last pass."""
     assert work.placement is not None
     target, handoff = work.target, work.placement.solution.price.handoff
-    compiled = replace(assemble(work.graph, target, work.segments), states=work.states)
+    compiled = replace(assemble(work.graph, target, work.segments), kept=work.kept)
     compiled, arena = plan_with_views(compiled, target, arena_room(compiled, target), work.effort)
     reports = reports_of(compiled.segments, target)
     times = tuple(map(timed_by, reports, segment_times(compiled.segments, target)))

@@ -164,7 +164,7 @@ def executed_by(compiled: Compiled, index: int) -> onnx.ModelProto | None:
     runtime = compiled.runtimes[segment.device]
     adapter = adapter_for(runtime.adapter, runtime.words)
     weights = sum(packed_bytes(DTYPE.get(t.data_type, ""), t.dims) or 0 for t in segment.constants)
-    if not isinstance(adapter, TellsExecution) or (weights > LARGEST_WEIGHTS and not compiled.states):
+    if not isinstance(adapter, TellsExecution) or (weights > LARGEST_WEIGHTS and not compiled.kept.states):
         return None
     try:
         with doing(f"asking the runtime what it makes of segment {segment.index} ({segment.device})"):

@@ -123,7 +123,7 @@ def start(
     formulas = tuple(rule for rule in library_of(target).formulas if rule.name not in without)
     operators = Counter(node.op_type for node in loaded.proto.graph.node)
     work = Work(Graph(loaded.proto), target, rules, families, effort, source_operators=operators, plan=plan, without=without)
-    work.formulas, work.states = formulas, loaded.states
+    work.formulas, work.kept = formulas, loaded.kept
     return work
 
 

@@ -12,6 +12,7 @@ from ...passes.place.segment import Segment
 from ...targets.model import Runtime
 from ...targets.operator_view import TensorView
 from ..bundle.plan_records import HandoffRecord, MemoriesRecord
+from ..kept_places import NOTHING_KEPT, KeptPlaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,8 @@ class Compiled:
     """Operators that no segment has; no tensor is in two of them."""
     page: int = 4096
     """Page size of the memory that holds the arena."""
-    states: tuple[tuple[str, str], ...] = ()
-    """Graph inputs that stay in the arena from run to run, each with the output that takes its place."""
+    kept: KeptPlaces = NOTHING_KEPT
+    """Graph inputs and outputs at the begin of the arena, where they stay from run to run."""
     layouts: Mapping[str, str] = field(default_factory=dict)
     """Order of the axes, "nchw" or "nhwc", in which a device holds tensors of rank 4; nchw where it is not stated."""
 

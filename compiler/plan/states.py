@@ -1,11 +1,12 @@
-"""Where caches lie that stay from run to run: at the begin of the arena, apart from everything else, at the same offsets in every entry of
-a bundle. Input and output of a run are one place where the segment is proven to extend its cache in place; else they are two."""
+"""Where tensors lie that stay from run to run: at the begin of the arena, apart from everything else, at the same offsets in every entry of
+a bundle. Input and output of a cache are one place where the segment is proven to extend it in place; else they are two. Behind the caches
+lies what another model of the bundle writes for this one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ...passes.place.segment import Segment
@@ -20,9 +21,40 @@ if TYPE_CHECKING:
     import onnx
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptSlots:
+    """What lies at the begin of the arena. Slots by index."""
+
+    first: tuple[int, ...] = ()
+    """One behind the other in this order."""
+    rooms: Mapping[int, int] = field(default_factory=dict)
+    """Bytes that are kept free for some of them."""
+    placed: Mapping[int, int] = field(default_factory=dict)
+    """Others, and their offsets."""
+    begin: int = 0
+    """First byte that is this plan's own."""
+
+    @property
+    def all(self) -> frozenset[int]:
+        return frozenset(self.first) | frozenset(self.placed)
+
+
+def kept_slots(compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord]) -> KeptSlots:
+    """Where a slot of `placed` cannot lie at its offset, because it is padded, converted, or a range of another one, it is left out."""
+    kept = compiled.kept
+    rooms = {made.at[name, compiled.host]: room for name, room in kept.rooms if (name, compiled.host) in made.at}
+    ranges = {k for k, slot in enumerate(slots) if slot.inside is not None} | {s.inside.slot for s in slots if s.inside is not None}
+    placed = {}
+    for name, offset in kept.placed:
+        k = made.at.get((name, compiled.host))
+        if k is not None and k not in ranges and alike(slots[k], slots[k]) and offset % slots[k].align == 0:
+            placed[k] = offset
+    return KeptSlots(first=(*places_of_states(compiled, made), *rooms), rooms=rooms, placed=placed, begin=kept.begin)
+
+
 def places_of_states(compiled: Compiled, made: Schedule) -> tuple[int, ...]:
-    """Slots of the caches on the host: first all inputs, in the order of `Compiled.states`, then all outputs."""
-    names = [*(past for past, _ in compiled.states), *(present for _, present in compiled.states)]
+    """Slots of the caches on the host: first all inputs, in the order of `KeptPlaces.states`, then all outputs."""
+    names = [*(past for past, _ in compiled.kept.states), *(present for _, present in compiled.kept.states)]
     return tuple(k for name in names if (k := made.at.get((name, compiled.host))) is not None)
 
 
@@ -31,7 +63,7 @@ def caches_in_place(compiled: Compiled, slots: Sequence[SlotRecord], held: Seque
     at = {slots[k].tensor: k for k in held}
     found: dict[Pair, str] = {}
     known: dict[int, onnx.ModelProto | None] = {}
-    for past, present in compiled.states:
+    for past, present in compiled.kept.states:
         segment = _between(compiled, past, present)
         if segment is None or past not in at or present not in at or not alike(slots[at[past]], slots[at[present]]):
             continue
@@ -50,22 +82,24 @@ def _between(compiled: Compiled, past: str, present: str) -> Segment | None:
     return readers[0] if len(readers) == 1 and present in readers[0].outputs else None
 
 
-def plan_behind(buffers: Sequence[Body], first: Iterable[int], *, page: int, effort: int, enough: int) -> Plan:
-    """Offsets of buffers, those of `first` (by index) one behind the other at the begin of the arena, where no other is at any time."""
-    chosen = list(first)
-    if not chosen:
+def plan_behind(buffers: Sequence[Body], kept: KeptSlots, lies_in: Sequence[int], *, page: int, effort: int, enough: int) -> Plan:
+    """Offsets of buffers: what is kept at the begin of the arena, where no other is at any time. lies_in: of each slot, the buffer that it
+    lies in."""
+    if not kept.first and not kept.placed and not kept.begin:
         return plan(buffers, page=page, effort=effort, enough=enough)
-    offsets: dict[str, int] = {}
-    end = 0
-    for buffer in (buffers[k] for k in chosen):
+    offsets = {buffers[lies_in[k]].name: offset for k, offset in kept.placed.items()}
+    rooms, end = {lies_in[k]: room for k, room in kept.rooms.items()}, kept.begin
+    chosen = dict.fromkeys(lies_in[k] for k in kept.first)
+    for index in chosen:
+        buffer = buffers[index]
         offsets[buffer.name] = -(-end // buffer.align) * buffer.align
-        end = offsets[buffer.name] + buffer.bytes
-    others = [buffer for k, buffer in enumerate(buffers) if k not in set(chosen)]
+        end = offsets[buffer.name] + max(buffer.bytes, rooms.get(index, 0))
+    others = [buffer for buffer in buffers if buffer.name not in offsets]
     begin = _rounded(end, others)
     rest = plan(others, page=page, effort=effort, enough=max(enough - begin, 0))
-    moved = {name: offset + begin for name, offset in rest.offsets.items()}
-    total = begin + rest.total if others else end
-    return replace(rest, offsets={**moved, **offsets}, total=total, lower_bound=begin + rest.lower_bound if others else end)
+    offsets |= {name: offset + begin for name, offset in rest.offsets.items()}
+    total = max((offsets[buffer.name] + buffer.bytes for buffer in buffers), default=0)
+    return replace(rest, offsets=offsets, total=total, lower_bound=begin + rest.lower_bound if others else total)
 
 
 def _rounded(end: int, others: Sequence[Body]) -> int:

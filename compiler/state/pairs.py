@@ -23,11 +23,11 @@ def caches_of(model: onnx.ModelProto, request: StateRequest, where: str) -> tupl
     outputs = {value.name: value for value in model.graph.output}
     found: dict[str, str] = {}
     for past, present in request.patterns:
-        fitting = [name for name in inputs if _star(past, name) is not None]
+        fitting = [name for name in inputs if star(past, name) is not None]
         if not fitting:
             raise UsageError(f"--state: no input is called '{past}'", where=where, help=_candidates(inputs, outputs))
         for name in fitting:
-            partner = present.replace("*", _star(past, name) or "")
+            partner = present.replace("*", star(past, name) or "")
             if partner not in outputs:
                 what = f"--state: the input '{name}' has no output '{partner}'"
                 raise UsageError(what, where=where, help=_candidates(inputs, outputs))
@@ -41,7 +41,7 @@ def caches_of(model: onnx.ModelProto, request: StateRequest, where: str) -> tupl
     return tuple(Cache(name, found[name]) for name in inputs if name in found)
 
 
-def _star(pattern: str, name: str) -> str | None:
+def star(pattern: str, name: str) -> str | None:
     """What `*` stands for, "" in a pattern without; None where the name does not fit."""
     head, star, tail = pattern.partition("*")
     if not star:

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
 from ....targets.model import Target
-from ...bundle.manifest import Manifest
-from ...bundle.manifest_json import claims_bundle
-from ...bundle.packed import pack, packed_note
-from ...bundle.publish import stage
-from ...bundle.signature import SigningKey, signing_key
+from ...bundle.signature import signing_key
 from ...emit.emit import check_output
-from ...emit.join_entries import Part, join_entries
-from ...emit.package import write_manifest
-from ...errors import UsageError, VerifyError
+from ...emit.join_entries import Part
+from ...errors import UsageError
 from ...hw.load_target import load_target
+from ...kept_places import KeptPlaces
 from ...load.bind_shapes import Shapes
 from ...load.source import Model, Source, beside, source_of
-from ...load.weights import model_sha256
-from ...run.bundle import Bundle
-from ...run.verify_entries import verify_steps
 from ...state.fixed_models import FixedModels, fixed_models
 from ...state.replaced import replaced_states
 from ...state.request import StateRequest
-from ...verify.report import VerifyReport
-from ...verify.required import Requirement, check_met, requirement_of
+from ...verify.required import requirement_of
 from ..compile_model import compile_model
 from ..job import Clock, Progress
 from ..result import CompileResult
+from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult
 
 
@@ -46,23 +37,6 @@ class Asked:
     """Of its dims."""
     tokens: int | None = None
     """That a run takes, of a decoder."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Judging:
-    """Whether the bundle is compared with its model, and what is asked of that."""
-
-    verify: bool
-    emulate: bool
-    required: Requirement | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Wrapping:
-    """What is done with the bundle once it is verified."""
-
-    key: SigningKey | None
-    compress: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +70,7 @@ def compile_entries(
     of, too; then no bundle is written."""
     if not entries:
         raise UsageError("no entry is asked for", help="--bucket decode, or --bucket prefill=128 --bucket decode")
-    required, wrapping = requirement_of(require_verified, verify), _Wrapping(None if sign is None else signing_key(sign), compress)
+    required, wrapping = requirement_of(require_verified, verify), Wrapping(None if sign is None else signing_key(sign), compress)
     source, machine = source_of(model), target if isinstance(target, Target) else load_target(target)
     out = Path(output) if output is not None else beside(source, machine.name)
     check_output(out)
@@ -110,13 +84,16 @@ def compile_entries(
             tell(f"entry {name}")
             own: dict[str, Any] = {"verify": verify, "require_verified": required}
             if kept.states:  # its steps are compared together
-                own = {"verify": False, "states": kept.states}
+                own = {"verify": False, "kept": KeptPlaces(states=kept.states)}
             if kept.fixed is None:
                 own["shapes"] = sizes[name]
             given = source if kept.fixed is None else kept.fixed.steps[name].model
             results[name] = compile_model(given, machine, output=Path(scratch) / name, **common, **own)
-        judging = _Judging(verify, emulate, required)
-        return _published(source, out, entries, results, kept, judging, wrapping, clock=clock, tell=tell)
+        judging = Judging(verify, emulate, required)
+        axis = None if kept.fixed is None else kept.fixed.axis
+        parts = parts_of(entries, results, kept.fixed)
+        made = Made(source=source, parts=parts, results=results, states=kept.states, axis=axis)
+        return publish_entries(made, out, judging, wrapping, clock=clock, tell=tell)
 
 
 def _kept(
@@ -126,54 +103,22 @@ def _kept(
     if state.length is None:
         with clock.stage("find states"):
             return _Kept(states=replaced_states(source, state, sizes))
-    fixed = fixed_models(source, state, state.length, _tokens(entries), shapes, clock.stage)
+    fixed = fixed_models(source, state, state.length, tokens_of(entries), shapes, clock.stage)
     return _Kept(states=fixed.states, fixed=fixed)
 
 
-def _tokens(entries: Mapping[str, Asked]) -> dict[str, int]:
+def tokens_of(entries: Mapping[str, Asked]) -> dict[str, int]:
+    """Of a decoder's steps. Raises UsageError for an entry that does not say how many."""
     missing = next((name for name, asked in entries.items() if asked.tokens is None), None)
     if missing is not None:
         raise UsageError(f"the entry '{missing}' does not say how many tokens it takes", help=f"--bucket {missing}=16")
     return {name: asked.tokens or 1 for name, asked in entries.items()}
 
 
-def _published(
-    source: Source,
-    out: Path,
-    entries: Mapping[str, Asked],
-    results: Mapping[str, CompileResult],
-    kept: _Kept,
-    judging: _Judging,
-    wrapping: _Wrapping,
-    *,
-    clock: Clock,
-    tell: Callable[[str], None],
-) -> EntriesResult:
-    with stage(out, claims_bundle) as staged:
-        if wrapping.key is not None:
-            wrapping.key.make_room(staged.folder)
-        with clock.stage("join entries"):
-            axis = None if kept.fixed is None else kept.fixed.axis
-            joined = join_entries(_parts(entries, results, kept.fixed), kept.states, axis, staged.folder)
-            model = structs.replace(joined.model, sha256=model_sha256(source))
-            manifest = write_manifest(staged.folder, structs.replace(joined, model=model))
-        reports: Mapping[str, VerifyReport | str] = {name: result.verification for name, result in results.items()}
-        if kept.states and judging.verify:
-            with clock.stage("verify steps"):
-                reports = _judged(source, staged.folder, judging, tell)
-            manifest = write_manifest(staged.folder, _with_verdicts(manifest, reports))
-        if wrapping.compress:
-            manifest = write_manifest(staged.folder, pack(staged.folder, manifest))
-        if wrapping.key is not None:
-            wrapping.key.sign_bundle(staged.folder)
-        staged.publish()
-    notes = (packed_note(manifest) if wrapping.compress else "", wrapping.key.note if wrapping.key is not None else "")
-    return EntriesResult(
-        folder=out, manifest=manifest, results=results, verification=reports, seconds=clock.seconds, notes=tuple(filter(None, notes))
-    )
-
-
-def _parts(entries: Mapping[str, Asked], results: Mapping[str, CompileResult], fixed: FixedModels | None) -> list[Part]:
+def parts_of(
+    entries: Mapping[str, Asked], results: Mapping[str, CompileResult], fixed: FixedModels | None, model: str | None = None
+) -> list[Part]:
+    """Compiled entries as parts of one bundle; model: the name of their model, where the bundle has several."""
     parts = []
     for name, result in results.items():
         step = None if fixed is None else fixed.steps[name]
@@ -181,38 +126,5 @@ def _parts(entries: Mapping[str, Asked], results: Mapping[str, CompileResult], f
         if fixed is not None and step is not None:
             sizes = {fixed.inputs.tokens: step.tokens}
         facts: dict[str, Any] = {"shapes": sizes, "tokens": step and step.tokens, "token_axes": {} if step is None else step.token_axes}
-        parts.append(Part(name=name, folder=result.folder, manifest=result.manifest, **facts))
+        parts.append(Part(name=name, folder=result.folder, manifest=result.manifest, model=model, **facts))
     return parts
-
-
-def _judged(source: Source, folder: Path, judging: _Judging, tell: Callable[[str], None]) -> Mapping[str, VerifyReport]:
-    bundle = Bundle.load(folder)
-    reports = verify_steps(source, folder, bundle.manifest, emulate=judging.emulate, tell=tell)
-    wrong = next((report.differences for report in reports.values() if report.differences), ())
-    if wrong:
-        raise VerifyError(
-            f"the bundle differs from the model: {'; '.join(wrong)}",
-            where=str(source),
-            help="please report this, with the model if you can",
-        )
-    for report in reports.values():
-        check_met(report, judging.required, str(source))
-    return reports
-
-
-def _with_verdicts(manifest: Manifest, reports: Mapping[str, VerifyReport | str]) -> Manifest:
-    """With what came of comparing each entry."""
-    entries = []
-    for k, entry in enumerate(manifest.entries):
-        report = reports[entry.name]
-        if isinstance(report, str):
-            entries.append(entry)
-            continue
-        measured = structs.replace(manifest.errors if entry.plan is None else entry.plan.errors, measured=report.records())
-        if entry.plan is None:
-            assert k == 0, "the first entry's plan is the manifest's own"
-            manifest = structs.replace(manifest, verification=report.verification(), errors=measured)
-            entries.append(entry)
-        else:
-            entries.append(structs.replace(entry, plan=structs.replace(entry.plan, verification=report.verification(), errors=measured)))
-    return structs.replace(manifest, entries=tuple(entries))

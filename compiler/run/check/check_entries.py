@@ -1,20 +1,21 @@
-"""Whether the entries of a bundle belong together: names, plans, and caches that lie at one place in all of them, apart from the rest."""
+"""Whether the entries of a bundle belong together: names, models, plans, and what lies at one place in all of them, apart from the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from ...bundle.entries import views
 from ...bundle.manifest import EntryRecord, Manifest
 from ...bundle.plan_records import SlotRecord
 from ...bundle.state_record import CACHE_LENGTH, StateRecord
 from ...errors import BundleError
+from .check_links import allowed, links_once, wrong_links
 
 
 def check_entries(manifest: Manifest, where: str) -> None:
     """Raises BundleError naming the entry or state that contradicts the others."""
-    for problem in (*_wrong_names(manifest), *_wrong_states(manifest)):
+    for problem in chain(_wrong_names(manifest), _wrong_states(manifest), wrong_links(manifest), _shared_bytes(manifest)):
         raise BundleError(problem, where=where)
 
 
@@ -26,8 +27,12 @@ def _wrong_names(manifest: Manifest) -> Iterator[str]:
         if (entry.plan is None) != (k == 0):
             yield f"entries[{k}].plan is {'missing' if k else 'given'}: the first entry, and no other, has the plan of the manifest"
             return
-    if manifest.states and not manifest.entries:
-        yield "states: a bundle without entries has none"
+    if (manifest.states or manifest.links or manifest.models) and not manifest.entries:
+        yield f"{'states' if manifest.states else 'links or models'}: a bundle without entries has none"
+    first = manifest.entries[0].model if manifest.entries else None
+    named = {entry.model for entry in manifest.entries} - {first}
+    if first in manifest.models or named != manifest.models.keys() or (first is None and named):
+        yield "models: they are not those of the entries"
 
 
 def _wrong_states(manifest: Manifest) -> Iterator[str]:
@@ -39,11 +44,12 @@ def _wrong_states(manifest: Manifest) -> Iterator[str]:
         return
     found = views(manifest)
     for k, (entry, view) in enumerate(zip(manifest.entries, found, strict=True) if manifest.states else ()):
+        if entry.model != manifest.entries[0].model:
+            continue
         if manifest.states[0].length:
             yield from _wrong_tokens(entry, view, f"entries[{k}]")
         for number, state in enumerate(manifest.states):
             yield from _wrong_state(manifest, state, (found[0], view), f"states[{number}], in the entry {entry.name!r}")
-        yield from _shared_bytes(view, f"entries[{k}]")
 
 
 def _wrong_tokens(entry: EntryRecord, view: Manifest, at: str) -> Iterator[str]:
@@ -89,16 +95,22 @@ def _slots_of(view: Manifest, state: StateRecord) -> tuple[SlotRecord, SlotRecor
     return slots[past], slots[present]
 
 
-def _shared_bytes(view: Manifest, at: str) -> Iterator[str]:
-    """A slot that has bytes of a cache at any time: caches stay from run to run."""
-    own = {name for state in view.states for name in (state.past, state.present)}
-    kept = sorted((slot.offset, slot.offset + slot.bytes, slot.tensor) for slot in view.arena.slots if slot.tensor in own)
-    for slot in view.arena.slots:
-        for begin, end, name in kept if slot.tensor not in own else ():
-            if slot.offset < end and begin < slot.offset + slot.bytes:
-                yield f"{at}: {slot.tensor!r} has bytes of the cache {name!r}"
-                return
-    partner = {state.present: state.past for state in view.states}
+def _shared_bytes(manifest: Manifest) -> Iterator[str]:
+    """A slot that has bytes of a cache or of a link at any time: what lies there stays from run to run."""
+    found = views(manifest) if manifest.states or manifest.links else ()
+    if not found:
+        return
+    own = {name for state in manifest.states for name in (state.past, state.present)}
+    kept = [(slot.offset, slot.offset + slot.bytes, slot.tensor) for slot in found[0].arena.slots if slot.tensor in own]
+    kept = sorted([*kept, *((link.offset, link.offset + link.bytes, link.input) for link in links_once(manifest))])
+    for k, (entry, view) in enumerate(zip(manifest.entries, found, strict=True)):
+        here = allowed(manifest, entry.model) | (own if view.states else set())
+        for slot in view.arena.slots:
+            for begin, end, name in kept if slot.tensor not in here else ():
+                if slot.offset < end and begin < slot.offset + slot.bytes:
+                    yield f"entries[{k}]: {slot.tensor!r} has bytes of {'the cache' if name in own else 'the link to'} {name!r}"
+                    return
+    partner = {state.present: state.past for state in manifest.states}
     for (_, end, one), (begin, _, other) in pairwise(kept):
         if begin < end and other not in (partner.get(one), one) and one != partner.get(other):
-            yield f"{at}: the caches {one!r} and {other!r} share bytes"
+            yield f"entries[0]: {one!r} and {other!r}, which stay from run to run, share bytes"

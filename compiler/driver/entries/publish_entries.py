@@ -1,0 +1,129 @@
+"""The last steps of a bundle of several entries: they are joined, verified, packed and signed, and take their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec import structs
+
+from ...bundle.entries import models_of, of_model
+from ...bundle.manifest import Manifest
+from ...bundle.manifest_json import claims_bundle
+from ...bundle.packed import pack, packed_note
+from ...bundle.publish import stage
+from ...bundle.signature import SigningKey
+from ...emit.join_entries import Part, join_entries
+from ...emit.join_links import LinkPlan
+from ...emit.package import write_manifest
+from ...errors import VerifyError
+from ...load.source import Source
+from ...load.weights import model_sha256
+from ...run.bundle import Bundle
+from ...run.verify_entries import verify_steps
+from ...verify.report import VerifyReport
+from ...verify.required import Requirement, check_met
+from ..job import Clock
+from ..result import CompileResult
+from .result import EntriesResult
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Whether the bundle is compared with its model, and what is asked of that."""
+
+    verify: bool
+    emulate: bool
+    required: Requirement | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapping:
+    """What is done with the bundle once it is verified."""
+
+    key: SigningKey | None
+    compress: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """Entries that were compiled, each as a bundle of its own."""
+
+    source: Source
+    """The model of the first one."""
+    parts: Sequence[Part]
+    results: Mapping[str, CompileResult]
+    states: tuple[tuple[str, str], ...] = ()
+    """Inputs of the first model, and the outputs that take their place."""
+    axis: int | None = None
+    """Along which they grow; None where they do not."""
+    links: Sequence[LinkPlan] = ()
+    finish: Callable[[Manifest], Manifest] = lambda manifest: manifest
+    """What is changed in the manifest of the whole before it is written."""
+
+
+def publish_entries(
+    made: Made, out: Path, judging: Judging, wrapping: Wrapping, *, clock: Clock, tell: Callable[[str], None]
+) -> EntriesResult:
+    """Writes the bundle. Raises VerifyError where it is not the model, or not what was asked for; then nothing is written."""
+    with stage(out, claims_bundle) as staged:
+        if wrapping.key is not None:
+            wrapping.key.make_room(staged.folder)
+        with clock.stage("join entries"):
+            joined = join_entries(made.parts, made.states, made.axis, staged.folder, made.links)
+            model = structs.replace(joined.model, sha256=model_sha256(made.source))
+            manifest = write_manifest(staged.folder, made.finish(structs.replace(joined, model=model)))
+        reports: dict[str, VerifyReport | str] = {name: result.verification for name, result in made.results.items()}
+        if made.states and judging.verify:
+            with clock.stage("verify steps"):
+                reports |= _judged(made.source, staged.folder, judging, tell)
+            manifest = write_manifest(staged.folder, _with_verdicts(manifest, reports))
+        if wrapping.compress:
+            manifest = write_manifest(staged.folder, pack(staged.folder, manifest))
+        if wrapping.key is not None:
+            wrapping.key.sign_bundle(staged.folder)
+        staged.publish()
+    notes = (packed_note(manifest) if wrapping.compress else "", wrapping.key.note if wrapping.key is not None else "")
+    return EntriesResult(
+        folder=out,
+        manifest=manifest,
+        results=made.results,
+        verification=reports,
+        seconds=clock.seconds,
+        notes=tuple(filter(None, notes)),
+    )
+
+
+def _judged(source: Source, folder: Path, judging: Judging, tell: Callable[[str], None]) -> Mapping[str, VerifyReport]:
+    whole = Bundle.load(folder).manifest
+    manifest = of_model(whole, next(iter(models_of(whole)), None))
+    reports = verify_steps(source, folder, manifest, emulate=judging.emulate, tell=tell)
+    wrong = next((report.differences for report in reports.values() if report.differences), ())
+    if wrong:
+        raise VerifyError(
+            f"the bundle differs from the model: {'; '.join(wrong)}",
+            where=str(source),
+            help="please report this, with the model if you can",
+        )
+    for report in reports.values():
+        check_met(report, judging.required, str(source))
+    return reports
+
+
+def _with_verdicts(manifest: Manifest, reports: Mapping[str, VerifyReport | str]) -> Manifest:
+    """With what came of comparing each entry."""
+    entries = []
+    for k, entry in enumerate(manifest.entries):
+        report = reports[entry.name]
+        if isinstance(report, str):
+            entries.append(entry)
+            continue
+        measured = structs.replace(manifest.errors if entry.plan is None else entry.plan.errors, measured=report.records())
+        if entry.plan is None:
+            assert k == 0, "the first entry's plan is the manifest's own"
+            manifest = structs.replace(manifest, verification=report.verification(), errors=measured)
+            entries.append(entry)
+        else:
+            entries.append(structs.replace(entry, plan=structs.replace(entry.plan, verification=report.verification(), errors=measured)))
+    return structs.replace(manifest, entries=tuple(entries))
