@@ -114,7 +114,7 @@ class Bundle:
     ) -> Session | Any:
         """The bundle loaded and bound to one arena, for many runs: `session.run(inputs)`, `session.run_many(requests)`. Of a bundle that
         keeps caches it is a `Decoder`: `session.step("prefill", inputs)`, `session.generate(ids)`; of one whose states every run replaces a
-        `Recurrent`: `session.step("step", inputs)`.
+        `Recurrent`: `session.step("step", inputs)`; of one of several models a `Linked`: `session.step("vision", inputs, at=5)`.
 
         - emulate: run segments on the CPU whose device is not here; without it they are an error.
         - poison: fill the arena with NaN before every run, so that a tensor nobody wrote shows.
@@ -124,7 +124,7 @@ class Bundle:
 
         Raises UserError where a device is not here and `emulate` is false, BundleError where a runtime refuses its segment, UsageError
         for a bundle of several entries without caches (`bundle.entry(name)` is one of them), and for `poison`, `shared` and `arena_fd`
-        where there are states.
+        where there are states or links.
 
         >>> session = autoglmc.Bundle.load("lightnet.tensor_g2").session(emulate=True)
         >>> [session.run({"pixel_values": numpy.full((1, 3, 96, 96), value, numpy.float32)})["y"].dtype.name for value in (0, 1)]
@@ -132,15 +132,18 @@ class Bundle:
         """
         options: dict[str, Any] = {"emulate": emulate, "recompile": recompile}
         alone = {"poison": poison, "shared": shared, "arena_fd": arena_fd}
-        if not (self.manifest.entries and self.manifest.states):
+        if not self.manifest.entries or not (self.manifest.states or self.manifest.links):
             return one_entry(self.folder, self.manifest, **options, **alone)
         from .decoder.decoder import Decoder
+        from .decoder.linked import Linked
         from .decoder.recurrent import Recurrent
 
         wrong = next((name for name, given in alone.items() if given not in (False, None)), None)
         if wrong is not None:
-            raise UsageError(f"{wrong} is for bundles without states", where=str(self.folder), help="a decoder has poison() of its own")
-        return (Decoder if self.manifest.states[0].length else Recurrent)(self.folder, self.manifest, **options)
+            what = f"{wrong} is for bundles without states and links"
+            raise UsageError(what, where=str(self.folder), help="a decoder has poison() of its own")
+        kind = Linked if self.manifest.links else Decoder if self.manifest.states[0].length else Recurrent
+        return kind(self.folder, self.manifest, **options)
 
     def entry(self, name: str) -> Bundle:
         """The bundle as if it had that entry alone, for `session`, `run` and `graph`; "" for the bundle itself. Raises UsageError for a

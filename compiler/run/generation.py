@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from ..bundle.manifest import Manifest
@@ -21,11 +22,13 @@ from .in_place import Apart, results_over_inputs
 
 StepCall = Callable[[dict[str, Any]], object]
 """Runs one step; takes the values passed by name, and adds those that the step makes."""
+NOT_MOVED: Mapping[int, int] = MappingProxyType({})
+"""Slots by index, and bytes."""
 
 
-def slots_at(arena: ArenaRecord, base: int) -> list[Port]:
-    """The arena's slots, in their order, for an arena that begins at the address `base`."""
-    return [Port(slot.tensor, slot.dtype, slot.shape, base + slot.offset) for slot in arena.slots]
+def slots_at(arena: ArenaRecord, base: int, moved: Mapping[int, int] = NOT_MOVED) -> list[Port]:
+    """The arena's slots, in their order, for an arena that begins at the address `base`; moved: bytes that some lie behind their places."""
+    return [Port(slot.tensor, slot.dtype, slot.shape, base + slot.offset + moved.get(k, 0)) for k, slot in enumerate(arena.slots)]
 
 
 def of_caller(manifest: Manifest) -> tuple[tuple[ValueRecord, ...], tuple[ValueRecord, ...]]:

@@ -20,7 +20,7 @@ from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
 from .choose_adapters import choose_adapters, find_blob
-from .generation import Generation, StepCall, made_by_steps, ports_of, slots_at, step_words
+from .generation import NOT_MOVED, Generation, StepCall, made_by_steps, ports_of, slots_at, step_words
 from .give_back import give_back
 from .in_place import Apart, check_caches, results_over_inputs, unproved
 from .outputs import About, Outputs, Spans
@@ -70,9 +70,8 @@ class Session:
         self.base, self.arena_fd = self._memory[0].base, self._memory[0].fd
         self._dtypes = {value.tensor: value.dtype for value in manifest.arena.host_values}
         self._slots = slots_at(manifest.arena, self.base)
-        each = zip(manifest.segments, self._adapters, strict=True)
         self._size = sum(record.size for record in manifest.files.values())
-        loaded = [measure_resident(partial(self._load, record, adapter, self._slots)) for record, adapter in each]
+        loaded = [measure_resident(partial(self._load, r, a, self._slots)) for r, a in zip(manifest.segments, self._adapters, strict=True)]
         self._segments, self.resident = [segment for segment, _ in loaded], tuple(added for _, added in loaded)
         self.generations = [Generation(manifest, self.base, self._slots, self._segments, str(folder))]
         self._ranges, self._named, self._turn = made_by_steps(manifest), dict[str, Any](), Turn()
@@ -181,11 +180,11 @@ class Session:
             segments = [self._again(k, slots) for k in range(len(self._segments))]
             self.generations.append(Generation(manifest, base, slots, segments, str(self._folder)))
 
-    def beside(self, memory: ArenaMemory) -> Session:
-        """The same segments, bound to another arena; weights are shared where the runtime can be bound again."""
-        made = copy(self)
+    def beside(self, memory: ArenaMemory | None = None, moved: Mapping[int, int] = NOT_MOVED) -> Session:
+        """The same segments bound to another arena, or with slots `moved`; weights are shared where the runtime can be bound again."""
+        made, memory = copy(self), memory or self._memory[0]
         made._memory, made.base, made.arena_fd = [memory], memory.base, memory.fd
-        made._slots = slots_at(self.manifest.arena, memory.base)
+        made._slots = slots_at(self.manifest.arena, memory.base, moved)
         segments = [self._again(k, made._slots) for k in range(len(self._segments))]
         made.generations = [Generation(self.manifest, memory.base, made._slots, segments, str(self._folder))]
         made._named, made._turn, made._beats = {}, Turn(), self.line()
@@ -244,7 +243,8 @@ class Session:
             array = inputs.get(name)
             if getattr(array, "dtype", None) != dtype or array.shape != shape:  # type: ignore[union-attr]
                 return self._place_any(generation, inputs)
-            view[...] = array
+            if array is not view:
+                view[...] = array
         return {}
 
     def _place_any(self, generation: Generation, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,7 +252,7 @@ class Session:
         if self._poison:
             ctypes.memset(generation.base, POISON, self.manifest.arena.total)
         for name, view, _, _ in generation.inputs:
-            if view is not None:
+            if view is not None and checked[name] is not view:
                 view[...] = checked[name]
         return {name: checked[name] for name in generation.by_name}
 

@@ -22,8 +22,9 @@ from ..arena_memory import ArenaMemory
 from ..session import Session
 from ..turn import Turn
 from .caches import Caches
-from .entry_run import EntryRun, of_entries
+from .entry_run import EntryRun, Loaded, of_entries
 from .sampling import Sampling
+from .token_rows import first_of, part_of
 from .tokens import Tokens
 
 
@@ -32,15 +33,17 @@ class Decoder:
 
     Calls from several threads wait for each other."""
 
-    def __init__(self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False) -> None:
-        """Raises UsageError for a bundle without caches, and what loading its segments raises."""
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False, loaded: Loaded | None = None
+    ) -> None:
+        """Raises UsageError for a bundle without caches, and what loading its segments raises; `loaded`: its entries, where they are."""
         if not manifest.states:
             raise UsageError(
                 "the bundle keeps no caches: it has nothing to step through", where=str(folder), help="use session().run(inputs)"
             )
         self.manifest, self.length, self._turn = manifest, 0, Turn()
         self.entries = {entry.name: entry for entry in manifest.entries}
-        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile)
+        self._each, self._size = loaded or of_entries(folder, manifest, emulate=emulate, recompile=recompile)
         self._most = min(state.length for state in manifest.states)
         self._pads = all(name in entry.record.token_axes for entry in self._each.values() for name in entry.outputs)
         """Whether runs may be filled up: not where an output is of the last token alone."""
@@ -81,6 +84,28 @@ class Decoder:
             self._check_room(tokens)
             parts = [self._part(name, arrays, begin, end) for name, begin, end in self._runs(entry, tokens)]
             return self._joined(self.entries[entry], parts)
+
+    def step_placed(self, entry: str, inputs: Mapping[str, Any], placed: Mapping[str, Any]) -> dict[str, Any]:
+        """One run, where some inputs lie in the arena already: `placed` are views of their rows, from the first one on. Raises as `step`,
+        and UsageError for more tokens than a run takes, or fewer where it cannot be filled up."""
+        with self._turn:
+            one, (arrays, tokens) = self._each[entry], self._checked(entry, {**inputs, **placed})
+            self._check_room(tokens)
+            short = self._pads and one.tokens > self.room
+            if tokens > one.tokens or short or (tokens < one.tokens and not self._pads):
+                what = f"'{entry}' takes {count(one.tokens, 'token')} at once, and {tokens} {'is' if tokens == 1 else 'are'} there"
+                left = f", with {count(self.room, 'place')} left in the caches" if short else ""
+                raise UsageError(
+                    what + left, help=f"step an entry of as many tokens, one piece after the other; it has {', '.join(self.entries)}"
+                )
+            axes, before = one.record.token_axes, self.length
+            given = {
+                name: one.place(name) if name in placed else part_of(array, axes.get(name), 0, tokens, one.tokens)
+                for name, array in arrays.items()
+            }
+            outputs = one.run_any(given, before)
+            self.length = before + tokens
+            return {name: first_of(value, axes.get(name), tokens) for name, value in outputs.items()}
 
     def generate(
         self,
@@ -124,10 +149,14 @@ class Decoder:
 
     def fork(self) -> Decoder:
         """Another session that goes on from here with caches of its own; weights are shared where the runtimes allow it."""
+        memory = ArenaMemory(*self._size)
+        return self.forked({name: one.beside(memory) for name, one in self._each.items()})
+
+    def forked(self, each: dict[str, EntryRun]) -> Decoder:
+        """The same, in an arena that its entries are bound to already."""
         with self._turn:
             made = copy(self)
-            memory = ArenaMemory(*self._size)
-            made._each, made._turn = {name: one.beside(memory) for name, one in self._each.items()}, Turn()
+            made._each, made._turn = each, Turn()
             self._own.copy_to(made._own, self.length)
             return made
 
@@ -212,9 +241,9 @@ class Decoder:
         """One run on some of the tokens: its outputs without what it was filled up with."""
         one, before = self._each[entry], self.length
         axes = one.record.token_axes
-        outputs = self._run(one, {name: _part(array, axes.get(name), begin, end, one.tokens) for name, array in arrays.items()})
+        outputs = self._run(one, {name: part_of(array, axes.get(name), begin, end, one.tokens) for name, array in arrays.items()})
         self.length = before + end - begin
-        return {name: _first(value, axes.get(name), end - begin) for name, value in outputs.items()}
+        return {name: first_of(value, axes.get(name), end - begin) for name, value in outputs.items()}
 
     def _joined(self, record: EntryRecord, parts: list[dict[str, Any]]) -> dict[str, Any]:
         import numpy
@@ -226,16 +255,3 @@ class Decoder:
             name: numpy.concatenate([part[name] for part in parts], axis=axes[name]) if name in axes else value
             for name, value in parts[-1].items()
         }
-
-
-def _part(array: Any, axis: int | None, begin: int, end: int, size: int) -> Any:
-    """Tokens of the array from `begin` to `end`, filled up to `size` with the last of them."""
-    import numpy
-
-    if axis is None:
-        return array
-    return numpy.take(array, [min(k, end - 1) for k in range(begin, begin + size)], axis=axis)
-
-
-def _first(array: Any, axis: int | None, tokens: int) -> Any:
-    return array if axis is None else array[(slice(None),) * axis + (slice(0, tokens),)]

@@ -15,7 +15,7 @@ from ...bundle.packed import files_for
 from ...bundle.plan_records import ValueRecord
 from ...bundle.state_record import CACHE_LENGTH
 from ..arena_memory import ArenaMemory
-from ..generation import of_caller
+from ..generation import NOT_MOVED, of_caller
 from ..session import Session
 from .caches import Caches
 
@@ -41,9 +41,13 @@ class EntryRun:
         self._length = places.pop(CACHE_LENGTH, (None,))[0]
         self._places, self._results = [(name, *place) for name, place in places.items()], generation.outputs
 
-    def beside(self, memory: ArenaMemory) -> EntryRun:
-        """The same entry, bound to another arena."""
-        return EntryRun(self.session.beside(memory), self.record, self._files)
+    def beside(self, memory: ArenaMemory | None = None, moved: Mapping[int, int] = NOT_MOVED) -> EntryRun:
+        """The same entry, bound to another arena, or with slots (by index) so many bytes behind their places."""
+        return EntryRun(self.session.beside(memory, moved), self.record, self._files)
+
+    def place(self, name: str) -> Any:
+        """Where the entry reads an input: a view that is an input too, for what lies there already."""
+        return next((view for known, view, _, _ in self._places if known == name), None)
 
     def fits(self, inputs: Mapping[str, Any]) -> bool:
         """Whether these are just what one run takes, as those of nearly every step are."""
@@ -62,19 +66,28 @@ class EntryRun:
         if self._length is not None:
             self._length[0] = length
         for name, view, _, _ in self._places:
-            view[...] = inputs[name]
+            if inputs[name] is not view:
+                view[...] = inputs[name]
         self.session.run_placed(NOTHING)
         outputs = {name: view.copy() for name, view in self._results}
         self.caches.settle()
         return outputs
 
+    def run_any(self, inputs: Mapping[str, Any], length: int = 0) -> dict[str, Any]:
+        """The same for inputs that may not fit."""
+        return self.run(inputs, length) if self.fits(inputs) else self.run_checked(inputs, length)
+
     def run_checked(self, inputs: Mapping[str, Any], length: int = 0) -> dict[str, Any]:
-        """The same for any inputs."""
+        """The same for any inputs; raises UsageError for those that do not fit."""
         import numpy
 
         outputs = self.session.run(inputs if self._length is None else {**inputs, CACHE_LENGTH: numpy.array([length], numpy.int64)})
         self.caches.settle()
         return outputs
+
+
+Loaded = tuple[dict[str, EntryRun], tuple[int, int]]
+"""Entries by name, all bound to one arena, and the bytes and the alignment of that."""
 
 
 class Files:
@@ -86,10 +99,16 @@ class Files:
         self.manifest = structs.replace(manifest, files=plain)
 
 
-def of_entries(folder: Path, manifest: Manifest, *, emulate: bool, recompile: bool) -> tuple[dict[str, EntryRun], tuple[int, int]]:
-    """Every entry of a bundle, all bound to one arena, and the bytes and the alignment of that. Raises what loading raises."""
+def of_entries(folder: Path, manifest: Manifest, *, emulate: bool, recompile: bool) -> Loaded:
+    """Every entry of a bundle. Outputs that another model reads are for that model alone. Raises what loading raises."""
     files = Files(folder, manifest)
-    plans = {entry.name: (entry, entry_view(files.manifest, entry.name)) for entry in manifest.entries}
+    plans = {entry.name: (entry, _without_linked(manifest, entry, entry_view(files.manifest, entry.name))) for entry in manifest.entries}
     size = max(plan.arena.total for _, plan in plans.values()), max(plan.arena.align for _, plan in plans.values())
     options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "memory": ArenaMemory(*size)}
     return {name: EntryRun(Session(files.folder, plan, **options), entry, files) for name, (entry, plan) in plans.items()}, size
+
+
+def _without_linked(manifest: Manifest, entry: EntryRecord, view: Manifest) -> Manifest:
+    linked = {link.output for link in manifest.links if link.model == entry.model}
+    outputs = tuple(value for value in view.model.outputs if value.name not in linked)
+    return structs.replace(view, model=structs.replace(view.model, outputs=outputs))

@@ -42,7 +42,7 @@ class Recurrent:
         fit: then nothing was run."""
         with self._turn:
             one = self._each.get(entry) or self._each[entry_named(self.manifest, entry).name]
-            return one.run(inputs) if one.fits(inputs) else one.run_checked(inputs)
+            return one.run_any(inputs)
 
     def reset(self) -> None:
         """The states are zeros, as at the start."""

@@ -1,0 +1,252 @@
+"""A session of a bundle of several models: every entry loaded, all in one arena, in which one model writes what another one reads.
+
+>>> agent = autoglmc.Bundle.load("agent.x86_cpu").session()
+>>> agent.step("embed", {"input_ids": prompt})                  # the prompt's rows of the decoder's input
+>>> agent.step("vision", {"patches": patches}, at=5)            # the image's rows, over those of its placeholders
+>>> logits = agent.step("prefill")["logits"]                    # reads them where they are
+>>> agent.step("embed", {"input_ids": token})
+>>> logits = agent.step("decode")["logits"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ...bundle.entries import entry_view, models_of, of_model
+from ...bundle.link_record import LinkRecord
+from ...bundle.manifest import EntryRecord, Manifest
+from ...devices.views import view_at
+from ...errors import UsageError, did_you_mean
+from ...quantities import count
+from ..arena_memory import ArenaMemory
+from ..session import Session
+from ..turn import Turn
+from .decoder import Decoder
+from .entry_run import EntryRun, of_entries
+from .linked_rows import LinkedRows, check_address, place_of, rows_of
+from .token_rows import filled_up, first_of
+
+NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
+MOST_MOVED = 8
+"""Places of rows at which an entry stays bound: each takes some kilobytes."""
+
+
+class Linked:
+    """Every entry of a bundle of several models, all in one arena.
+
+    Calls from several threads wait for each other."""
+
+    def __init__(self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False) -> None:
+        """Raises what loading the segments raises, and BundleError where a model would not write where another one reads."""
+        self.manifest, self._turn, self._folder = manifest, Turn(), folder
+        self.entries = {entry.name: entry for entry in manifest.entries}
+        self.models = models_of(manifest)
+        """Names of the models; links lead to the first one."""
+        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile)
+        self._moved: dict[tuple[str, int], EntryRun] = {}
+        main = self._of_main()
+        self._decoder = None if not manifest.states else Decoder(folder, of_model(manifest, self.models[0]), loaded=(main, self._size))
+        self._rows = {link.input: LinkedRows(self._leading_to(link.input), self._view(link.input)) for link in manifest.links}
+        self._check_addresses()
+
+    @property
+    def sessions(self) -> dict[str, Session]:
+        """By entry."""
+        return {name: entry.session for name, entry in self._each.items()}
+
+    @property
+    def emulated(self) -> tuple[str, ...]:
+        """Segments that run on the CPU in place of a device that is not here: "vision: 0 (npu)"."""
+        return tuple(f"{name}: {segment}" for name, session in self.sessions.items() for segment in session.emulated)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What came up while segments were loaded, and in their first runs."""
+        runs = (*self._each.values(), *self._moved.values())
+        return tuple(dict.fromkeys(note for run in runs for note in run.session.notes))
+
+    @property
+    def length(self) -> int:
+        """Tokens in the caches."""
+        return 0 if self._decoder is None else self._decoder.length
+
+    @property
+    def room(self) -> int:
+        """Tokens that still fit."""
+        return 0 if self._decoder is None else self._decoder.room
+
+    @property
+    def filled(self) -> dict[str, int]:
+        """By linked input, rows that were written and not read yet."""
+        return {name: rows.filled for name, rows in self._rows.items()}
+
+    def step(self, name: str, inputs: Mapping[str, Any] = NO_INPUTS, *, at: int | None = None) -> dict[str, Any]:
+        """Outputs of one step; what another model reads stays in the arena and is none of them.
+
+        name: of an entry, or of a model: then its smallest entry that takes the tokens given. inputs: all that no model writes, and, where
+        linked inputs are to be given by hand, those too. A step of the model that links lead to reads the rows that were written since
+        its last step. at: for rows that every step places (`--link …@ROWS`), the first of them.
+
+        Raises UsageError for an unknown name, for inputs that do not fit, for rows that are not there or would be lost, and where the
+        caches cannot hold the tokens: then nothing was run."""
+        with self._turn:
+            record = self._entry(name, inputs)
+            if record.model == self.models[0]:
+                if at is not None:
+                    raise UsageError(f"'{name}' reads rows from the first one on: 'at' is for a model that writes some of them")
+                return self._read(record, inputs)
+            return self._write(record, inputs, at)
+
+    def reset(self) -> None:
+        """The caches are empty, and what was written and not read is forgotten."""
+        with self._turn:
+            if self._decoder is not None:
+                self._decoder.reset()
+            for rows in self._rows.values():
+                rows.clear()
+
+    def truncate(self, length: int) -> None:
+        """The caches hold the first `length` tokens. Raises UsageError for more than there are."""
+        if self._decoder is not None:
+            self._decoder.truncate(length)
+
+    def fork(self) -> Linked:
+        """Another session that goes on from here with an arena of its own; weights are shared where the runtimes allow it."""
+        with self._turn:
+            made, memory = copy(self), ArenaMemory(*self._size)
+            made._each = {name: one.beside(memory) for name, one in self._each.items()}
+            made._turn, made._moved = Turn(), {}
+            made._decoder = None if self._decoder is None else self._decoder.forked(made._of_main())
+            made._rows = {name: rows.forked(made._view(name)) for name, rows in self._rows.items()}
+            return made
+
+    def _of_main(self) -> dict[str, EntryRun]:
+        return {name: run for name, run in self._each.items() if run.record.model == self.models[0]}
+
+    def _leading_to(self, input: str) -> list[LinkRecord]:
+        return [link for link in self.manifest.links if link.input == input]
+
+    def _view(self, input: str) -> Any:
+        """Where the entry that takes the most of it reads an input."""
+        return max((run.place(input) for run in self._of_main().values()), key=lambda view: view.nbytes)
+
+    def _check_addresses(self) -> None:
+        for link in self.manifest.links:
+            read = [_address(run.session, place_of(run.session.manifest.model.inputs, link.input)) for run in self._of_main().values()]
+            for name, run in self._each.items():
+                if run.record.model == link.model:
+                    written = _address(run.session, self._output(name, link))
+                    for address in read:
+                        check_address(link, written, address, self._folder)
+
+    def _output(self, entry: str, link: LinkRecord) -> int:
+        """The slot that an entry writes for a link."""
+        return place_of(entry_view(self.manifest, entry).model.outputs, link.output)
+
+    def _entry(self, name: str, inputs: Mapping[str, Any]) -> EntryRecord:
+        if name in self.entries:
+            return self.entries[name]
+        mine = [entry for entry in self.manifest.entries if entry.model == name]
+        if not mine:
+            names = [*self.entries, *self.models]
+            raise UsageError(f"the bundle has no entry {name!r}", help=did_you_mean(name, names) or f"it has {', '.join(names)}")
+        tokens = max((_tokens(entry, inputs) for entry in mine), default=0)
+        if name == self.models[0]:
+            tokens = max(tokens, *(rows.filled for rows in self._rows.values()))
+        fitting = [entry for entry in mine if entry.tokens is None or entry.tokens >= tokens]
+        if not fitting:
+            most = max(entry.tokens or 0 for entry in mine)
+            help = "give them in pieces, each followed by a step that reads it"
+            raise UsageError(f"'{name}' takes {count(most, 'token')} at once at most, these are {tokens}", help=help)
+        return min(fitting, key=lambda entry: entry.tokens or 0)
+
+    def _read(self, record: EntryRecord, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """A step of the model that links lead to."""
+        run = self._each[record.name]
+        placed = {name: rows.at(0, rows.there(record.name)) for name, rows in self._rows.items() if name not in inputs}
+        if self._decoder is not None:
+            outputs = self._decoder.step_placed(record.name, inputs, placed) if placed else self._decoder.step(record.name, inputs)
+        else:
+            short = next((name for name, view in placed.items() if view.shape != run.place(name).shape), None)
+            if short is not None:
+                rows = self._rows[short]
+                what = f"'{record.name}' reads {count(rows.capacity, 'row')} of '{short}', and {rows.filled} were written"
+                raise UsageError(what, help="step the models that write the others")
+            outputs = run.run_any({**inputs, **{name: run.place(name) for name in placed}})
+        for name in placed:
+            self._rows[name].clear()
+        return outputs
+
+    def _write(self, record: EntryRecord, inputs: Mapping[str, Any], at: int | None) -> dict[str, Any]:
+        """A step of another model."""
+        links = [link for link in self.manifest.links if link.model == record.model]
+        label = next((link.label for link in links if link.label), "")
+        if (at is None) == bool(label):
+            said = (
+                f"where the rows of '{label}' begin is not said: at=ROW"
+                if label
+                else "it writes no rows that a step places: leave out 'at'"
+            )
+            raise UsageError(f"'{record.name}': {said}", help=f"step({record.name!r}, inputs{', at=ROW' if label else ''})")
+        run, tokens = self._each[record.name], _tokens(record, inputs)
+        given = filled_up(run, inputs, tokens)
+        written = [(link, self._rows[link.input], self._number(record, link, tokens)) for link in links]
+        for link, rows, number in written:
+            if link.label:
+                rows.check_part(record.model or "", link.label, at or 0, number)
+            else:
+                rows.check_whole(record.model or "", number)
+        try:
+            outputs = self._placed(record, written, at or 0).run_any(given)
+        except UsageError:
+            raise
+        except BaseException:
+            for _, rows, _ in written:
+                rows.clear()  # what of them was written, nobody knows
+            raise
+        for link, rows, number in written:
+            if link.copied:
+                source = view_at(run.session.generations[0].slots[self._output(record.name, link)])
+                rows.at(at or 0 if link.label else 0, number)[...] = rows_of(source, rows, number)
+            if link.label:
+                rows.wrote_part(record.model or "", at or 0, number)
+            else:
+                rows.wrote_whole(number)
+        axes = record.token_axes
+        return {name: first_of(value, axes.get(name), tokens) for name, value in outputs.items()}
+
+    def _number(self, record: EntryRecord, link: LinkRecord, tokens: int) -> int:
+        """Rows that a step writes."""
+        rows, slots = self._rows[link.input], entry_view(self.manifest, record.name).arena.slots
+        whole = (slots[self._output(record.name, link)].packed or 0) // rows.at(0, 1).nbytes
+        return tokens if record.tokens is not None and not link.label else whole
+
+    def _placed(self, record: EntryRecord, written: Sequence[tuple[LinkRecord, LinkedRows, int]], at: int) -> EntryRun:
+        """The entry, bound to write where the rows begin."""
+        moved = {self._output(record.name, link): at * rows.at(0, 1).nbytes for link, rows, _ in written if link.label and not link.copied}
+        if not any(moved.values()):
+            return self._each[record.name]
+        key = record.name, at
+        if key not in self._moved:
+            if len(self._moved) == MOST_MOVED:
+                del self._moved[next(iter(self._moved))]
+            self._moved[key] = self._each[record.name].beside(moved=moved)
+        return self._moved[key]
+
+
+def _address(session: Session, slot: int) -> int | None:
+    return session.generations[0].slots[slot].address
+
+
+def _tokens(record: EntryRecord, inputs: Mapping[str, Any]) -> int:
+    """How many tokens are given; 0 where that cannot be told."""
+    import numpy
+
+    for name, axis in record.token_axes.items():
+        if name in inputs and axis < (array := numpy.asarray(inputs[name])).ndim:
+            return int(array.shape[axis])
+    return 0

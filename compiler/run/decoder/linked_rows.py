@@ -1,0 +1,92 @@
+"""Rows of an input that other models of the bundle write: which are there, which nobody has read yet, and where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...bundle.link_record import LinkRecord
+from ...bundle.plan_records import ValueRecord
+from ...errors import BundleError, UsageError
+from ...quantities import count
+
+
+class LinkedRows:
+    """Of one input. `filled` rows from the first one on are there; `parts` are those that steps wrote at places of their own."""
+
+    def __init__(self, links: Sequence[LinkRecord], view: Any) -> None:
+        """links: all that lead to the input. view: where the entry of the most tokens reads it."""
+        self.input, self.axis, self.capacity = links[0].input, links[0].axis, int(view.shape[links[0].axis])
+        self.view, self.filled = view, 0
+        self.parts: list[tuple[int, int, str]] = []
+        self._writers = [link.model for link in links if not link.label]
+
+    def check_whole(self, model: str, rows: int) -> None:
+        """Raises UsageError where writing the first `rows` rows would lose some that no step has read."""
+        self._check_end(model, rows)
+        if self.parts:
+            begin, end, writer = self.parts[0]
+            what = f"'{model}' would write over rows {begin} to {end - 1} of '{self.input}', which '{writer}' wrote and no step has read"
+            raise UsageError(what, help=f"step '{model}' first and then '{writer}', or reset the session")
+
+    def check_part(self, model: str, label: str, at: int, rows: int) -> None:
+        """Raises UsageError where rows from `at` on are not there to be written."""
+        if at < 0:
+            raise UsageError(f"rows begin at 0, and 'at' is {at}")
+        self._check_end(model, at + rows)
+        if self._writers and at + rows > self.filled:
+            what = f"'{label}' takes rows {at} to {at + rows - 1} of '{self.input}', and {count(self.filled, 'row')} are filled"
+            raise UsageError(what, help=f"step '{self._writers[0]}' first, with as many tokens")
+
+    def _check_end(self, model: str, end: int) -> None:
+        if end > self.capacity:
+            what = f"'{model}' writes rows up to {end - 1} of '{self.input}', and it has {self.capacity}"
+            raise UsageError(what, help="give fewer tokens at once, each piece followed by a step that reads it")
+
+    def wrote_whole(self, rows: int) -> None:
+        self.filled, self.parts = rows, []
+
+    def wrote_part(self, model: str, at: int, rows: int) -> None:
+        self.filled = max(self.filled, at + rows)
+        self.parts = sorted([*(part for part in self.parts if part[1] <= at or part[0] >= at + rows), (at, at + rows, model)])
+
+    def clear(self) -> None:
+        """They were read, or are not wanted."""
+        self.filled, self.parts = 0, []
+
+    def there(self, entry: str) -> int:
+        """How many rows a step would read. Raises UsageError for none."""
+        if not self.filled:
+            help = f"step '{self._writers[0]}' first" if self._writers else "step the models that write it first"
+            raise UsageError(f"'{entry}' reads '{self.input}', and nothing was written there since it was last read", help=help)
+        return self.filled
+
+    def at(self, begin: int, rows: int) -> Any:
+        """A view of some of them."""
+        return self.view[(slice(None),) * self.axis + (slice(begin, begin + rows),)]
+
+    def forked(self, view: Any) -> LinkedRows:
+        """The same rows, copied to another arena."""
+        made = object.__new__(LinkedRows)
+        made.__dict__.update(self.__dict__)
+        made.view, made.parts = view, list(self.parts)
+        view[...] = self.view
+        return made
+
+
+def check_address(link: LinkRecord, written: int | None, read: int | None, folder: object) -> None:
+    """Raises BundleError where a link that is not copied is written at another address than it is read."""
+    if not link.copied and written != read:
+        what = f"'{link.model}' is bound to write {link.output!r} at another address than {link.input!r} is read from"
+        raise BundleError(what, where=str(folder))
+
+
+def place_of(values: Sequence[ValueRecord], name: str) -> int:
+    """The slot of an input or output that is linked; those have one."""
+    return next(value.slot for value in values if value.name == name and value.slot is not None)
+
+
+def rows_of(source: Any, rows: LinkedRows, number: int) -> Any:
+    """The first rows of what a model wrote elsewhere, as the input has them."""
+    shape = [extent if k != rows.axis else -1 for k, extent in enumerate(rows.view.shape)]
+    return source.reshape(shape)[(slice(None),) * rows.axis + (slice(0, number),)]
