@@ -44,10 +44,15 @@ def _with_plan(manifest: Manifest, entry: EntryRecord, entries: tuple[EntryRecor
 
 
 def of_model(manifest: Manifest, name: str | None) -> Manifest:
-    """The manifest of a bundle of several models as if it had one of them alone, with all of its entries; the manifest itself for None."""
+    """The manifest of a bundle of several models as if it had one of them alone, with all of its entries; the manifest itself for None.
+    Raises UsageError for a name that it does not have."""
     if name is None:
         return manifest
     mine = [entry for entry in manifest.entries if entry.model == name]
+    if not mine:
+        names = models_of(manifest)
+        help = did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else "it has one")
+        raise UsageError(f"the bundle has no model {name!r}", help=help)
     plans = [plan_of(with_plan(manifest, entry)) for entry in mine]
     entries = [
         structs.replace(entry, model=None, plan=plan if k else None) for k, (entry, plan) in enumerate(zip(mine, plans, strict=True))

@@ -13,6 +13,7 @@ from .line.entry_options import asked_entries, entry_options
 from .line.failures import NOT_VERIFIED
 from .line.invocation import read_target
 from .line.limit_options import limit_options
+from .line.model_words import models_json
 from .line.options import (
     FILE,
     effort_option,
@@ -39,7 +40,7 @@ QUIET = "Print only the bundle's folder, or the error."
 
 
 @click.command("compile", short_help="Compile a model into a bundle (the default command).")
-@click.argument("model", type=FILE)
+@click.argument("models", type=FILE, nargs=-1, required=True, metavar="MODEL…")
 @target_option()
 @click.option("-o", "--output", type=FILE, help="Bundle folder [default: MODEL.TARGET/ beside the model].")
 @objective_option
@@ -82,7 +83,7 @@ QUIET = "Print only the bundle's folder, or the error."
 @limit_options
 @output_options(VERBOSE, QUIET)
 def compile_command(
-    model: Path,
+    models: Sequence[Path],
     target: str,
     output: Path | None,
     objective: str,
@@ -102,6 +103,7 @@ def compile_command(
     buckets: Sequence[str],
     states: Sequence[str],
     max_length: int | None,
+    links: Sequence[str],
     emulate: bool,
     out: Output,
     stop_after: str | None,
@@ -121,7 +123,7 @@ def compile_command(
 
     Exit code 0: made and verified; 4: made, but not verified, as where a runtime is not installed; 1: nothing is written.
 
-    `autoglmc MODEL --target a16` is the same: the word `compile` may be left out.
+    `autoglmc MODEL --target a16` is the same: the word `compile` may be left out. Several MODELs become one bundle, joined by --link.
     """
     from ..driver.compile_model import compile_model
     from ..driver.search_budget import MOST_ATTEMPTS, SearchBudget
@@ -145,7 +147,9 @@ def compile_command(
     if asked and (pareto is not None or stop_after is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --accuracy exclude each other")
     state = state_request(states, max_length)
-    several = state is not None or len(buckets) > 1
+    if links and len(models) == 1:
+        raise UsageError("--link joins several models, and there is one", help="give the files of all of them")
+    model, several = models[0], state is not None or len(buckets) > 1 or len(models) > 1
     single: dict[str, Any] = {"precision": numbers, "prune": pruned, "accuracy": asked, "expect": expect, "no_fallback": no_fallback}
     whole: dict[str, Any] = {"sign": sign, "compress": compress}
     if report is not None and (pareto is not None or stop_after is not None):
@@ -170,7 +174,9 @@ def compile_command(
             single["expect"] = None if expect is None else read_arrays(expect)
             if pareto is not None:
                 return _pareto(pareto, model, machine, options | single | whole, out, bool(allow_unverified or required))
-            if several:
+            if len(models) > 1:
+                facts = models_json(models, links, buckets, machine, state, options | whole)
+            elif several:
                 facts = _entries(model, machine, asked_entries(buckets, machine, state), state, options | whole)
             else:
                 result = compile_model(model, machine, **options, **single, **whole)

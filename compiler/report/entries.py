@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from ..quantities import count, size, time
+from ..quantities import amount, count, size, time
 from .compiled import print_compiled
 from .layout import console, print_table, say
 from .printable import printable
@@ -27,8 +27,9 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
         f" for {facts['target']}: {count(len(entries), 'entry')}", style="not bold"
     )
     say(screen, "bundle", [what])
-    rows = [(name, _sizes(one), *_numbers(one)) for name, one in entries.items()]
-    print_table(screen, ("entry", "sizes"), ("operators", "segments", "time", "arena"), rows)
+    several = len({one["model"] for one in entries.values()}) > 1
+    rows = [(name, *([one["model"]] if several else ()), _sizes(one), *_numbers(one)) for name, one in entries.items()]
+    print_table(screen, ("entry", *(["model"] if several else ()), "sizes"), ("operators", "segments", "time", "arena"), rows)
     arena, package, states = facts["arena"], facts["package"], facts["states"]
     kept = "caches" if states and states[0]["length"] else "states"
     say(
@@ -38,6 +39,10 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
     )
     if states:
         say(screen, kept, list(_caches(states)))
+    if facts["links"]:
+        say(screen, "links", [_link(link) for link in facts["links"]])
+    if facts["limits"]:
+        say(screen, "limits", [_limit(limit) for limit in facts["limits"]])
     parts = " + ".join(f"{package[part]:,} {part}" for part in ("weights", "segments", "compiled", "manifest") if package[part])
     say(screen, "package", [f"{size(package['bytes'])} = {parts} = {package['bytes']:,} B"])
     if facts["notes"]:
@@ -67,9 +72,26 @@ def _caches(states: list[Facts]) -> Iterator[str]:
         yield f"{size(copied)} of them are copied after every run: a device does not extend them in place"
 
 
-def _print_verdicts(screen: Any, entries: Facts, together: bool, verbose: bool) -> None:
+def _link(link: Facts) -> str:
+    rows = f", rows {link['label']!r} at a place that each step states" if link["label"] else ""
+    how = f"{size(link['copied'])} copied in every step: {link['reason']}" if link["copied"] else "written where it is read"
+    return printable(f"{link['model']}.{link['output']} is {link['input']}{rows}: {how}")
+
+
+def _limit(limit: Facts) -> str:
+    """Of all entries together."""
+    value, margin = (amount(limit["kind"], limit[key]) for key in ("value", "margin"))
+    name = f"{limit['kind']} {limit['subject']}".strip()
+    return f"{name} {value} {limit['comparison']} {limit['text']} for all entries, margin {margin} ({limit['basis']}, {limit['origin']})"
+
+
+def _print_verdicts(screen: Any, entries: Facts, stateful: bool, verbose: bool) -> None:
     """Steps of a decoder were compared together; other entries each for itself."""
+    first, told = next(iter(entries.values()))["model"], False
     for name, one in entries.items():
+        together = stateful and one["model"] == first
+        if together and told:
+            continue
         verification = one["verification"]
         if "skipped" in verification:
             say(screen, "verify", [f"NOT verified: {verification['skipped']}"], style="yellow")
@@ -77,5 +99,4 @@ def _print_verdicts(screen: Any, entries: Facts, together: bool, verbose: bool) 
             if not together:
                 say(screen, "entry", [name])
             print_verdict(screen, verification, verbose)
-        if together:
-            return
+        told = told or together

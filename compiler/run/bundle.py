@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..activity import Limits, limited
-from ..bundle.entries import entry_view
+from ..bundle.entries import entry_view, of_model
 from ..bundle.manifest import SIGNATURE, TOOL, Manifest
 from ..bundle.manifest_json import OtherFormat, manifest_bytes, manifest_in
 from ..bundle.signature import check_signature, trusted_keys
@@ -150,6 +150,11 @@ class Bundle:
         name that it does not have."""
         return replace(self, manifest=entry_view(self.manifest, name)) if name else self
 
+    def model(self, name: str) -> Bundle:
+        """The bundle as if it had that one of its models alone, for `session`, `entry` and `verify`. Raises UsageError for a name that it
+        does not have."""
+        return replace(self, manifest=of_model(self.manifest, name))
+
     def run(self, inputs: Mapping[str, Any], *, emulate: bool = False, time_limit: float | None = None) -> Outputs:
         """The graph's outputs by name, numpy arrays, for one set of inputs: arrays of the dtype and shape that the model declares.
 
@@ -175,7 +180,7 @@ class Bundle:
     ) -> VerifyReport:
         """The bundle compared with the model it was compiled from, both run on this machine on generated inputs.
 
-        - model: a path or an onnx.ModelProto, the one given to `compile`.
+        - model: a path or an onnx.ModelProto, the one given to `compile`; of several any one, whose entries are then compared.
         - emulate: segments whose device is not here are judged on the CPU; without this the bundle is not verified then
           (`report.segments` says what was judged where).
         - inputs: arrays by input name, or (label, arrays) for each of several sets, compared first. progress: called with a line per stage.

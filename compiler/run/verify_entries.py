@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..bundle.entries import models_of, of_model
 from ..bundle.manifest import Manifest
-from ..errors import UsageError
+from ..errors import UsageError, VerifyError
 from ..inputs.samples import Given
 from ..load.source import Source
+from ..load.weights import model_sha256
 from ..verify.decoder.verify_decoder import verify_decoder
 from ..verify.decoder.verify_replaced import verify_replaced
 from ..verify.report import VerifyReport
@@ -28,6 +30,8 @@ class WithEntries(Verifiable, Protocol):
 
     def entry(self, name: str) -> Verifiable: ...
 
+    def model(self, name: str) -> WithEntries: ...
+
 
 def verify_entries(
     source: Source,
@@ -38,8 +42,10 @@ def verify_entries(
     expect: Mapping[str, Any] | None,
     progress: Callable[[str], None] | None,
 ) -> VerifyReport:
-    """Entries one by one, each with tensors named after it; those of a decoder together. Raises as `verify`, and UsageError for inputs or
-    outputs that are given for several entries at once."""
+    """Entries one by one, each with tensors named after it; those of a decoder together. Of a bundle of several models, the entries of this
+    one. Raises as `verify`, and UsageError for inputs or outputs that are given for several entries at once."""
+    if models_of(bundle.manifest):
+        bundle = bundle.model(_compiled_from(source, bundle.manifest))
     entries = [entry.name for entry in bundle.manifest.entries]
     if not entries:
         return verify(source, bundle, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
@@ -52,6 +58,16 @@ def verify_entries(
     check_same_model(source, bundle)
     reports = verify_steps(source, bundle.folder, bundle.manifest, emulate=emulate, tell=tell)
     return _joined(entries, list(reports.values()), named=False)
+
+
+def _compiled_from(source: Source, manifest: Manifest) -> str:
+    """Which of a bundle's models it is. Raises VerifyError for another one."""
+    names, found = models_of(manifest), model_sha256(source)
+    name = next((name for name in names if of_model(manifest, name).model.sha256 == found), None)
+    if name is None:
+        what = f"the bundle was compiled from other models: {', '.join(names)}"
+        raise VerifyError(what, where=str(source), help="give one of those that it was made from, as a path where that was given")
+    return name
 
 
 def verify_steps(

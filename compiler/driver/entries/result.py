@@ -17,6 +17,7 @@ from ...run.bundle import Bundle
 from ...verify.report import VerifyReport
 from ...verify.verdicts import elsewhere
 from ..result import CompileResult, summary
+from .whole_limits import WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,8 @@ def summary_of(result: EntriesResult) -> dict[str, Any]:
         "elsewhere": list(dict.fromkeys(line for plan in plans for line in elsewhere(plan.verification.segments))),
         "entries": {name: _entry(result, name) for name in result.results},
         "states": to_builtins(manifest.states),
+        "links": to_builtins(manifest.links),
+        "limits": _limits(manifest),
         "arena": {"bytes": max(plan.arena.total for plan in plans), "states": _kept(result)},
         "package": {"bytes": sum(whole.values()), **whole},
         "notes": list(dict.fromkeys((*(note for one in result.results.values() for note in one.notes), *result.notes))),
@@ -80,9 +83,14 @@ def _kept(result: EntriesResult) -> int:
     return sum(state.bytes * (2 if state.copied else 1) for state in result.manifest.states)
 
 
+def _limits(manifest: Manifest) -> list[dict[str, Any]]:
+    """Of a bundle of several models, those that are about all of them together."""
+    return [to_builtins(limit) for limit in manifest.limits if limit.kind in WHOLE] if manifest.models else []
+
+
 def _entry(result: EntriesResult, name: str) -> dict[str, Any]:
     record = next(entry for entry in result.manifest.entries if entry.name == name)
     report = result.verification[name]
     verdict = {"skipped": report} if isinstance(report, str) else report.as_json()
     facts = summary(result.results[name])
-    return {**facts, "tokens": record.tokens, "shapes": dict(record.shapes), "verification": verdict}
+    return {**facts, "model": record.model, "tokens": record.tokens, "shapes": dict(record.shapes), "verification": verdict}

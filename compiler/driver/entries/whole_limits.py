@@ -15,7 +15,7 @@ from ...plan.limits import broken, limit_records
 from ...plan.predict import Predictions
 from ..result import CompileResult
 
-KINDS = ("budget", "memory")
+WHOLE = ("budget", "memory")
 """Of limits that are about the bundle as a whole."""
 
 
@@ -50,7 +50,7 @@ def with_whole_limits(manifest: Manifest, results: Mapping[str, CompileResult], 
     found = {
         (record.kind, record.subject): record
         for record in limit_records(target, whole_memory(results, models, target))
-        if record.kind in KINDS
+        if record.kind in WHOLE
     }
     problem = broken(tuple(found.values()))
     if problem is not None:
