@@ -21,10 +21,14 @@ class Decoder:
     causal: bool = True
     mask_input: bool = True
     positions_input: bool = False
+    ordered: bool = False
+    """Positions only turn; the mask goes by the order of the tokens."""
     last: bool = False
     """Logits of the last token alone."""
     learned: bool = False
     """A table of positions, as GPT-2 has one."""
+    embeds: bool = False
+    """What comes in are rows of a table that another model has, as `inputs_embeds`."""
 
     @property
     def hidden(self) -> int:
@@ -58,16 +62,17 @@ class Writer:
 def decoder(spec: Decoder = Decoder()) -> onnx.ModelProto:
     """input_ids, attention_mask, position_ids, past.N.k and past.N.v to logits, present.N.k and present.N.v."""
     w = Writer()
-    table = w.constant(w.draw.standard_normal((spec.vocabulary, spec.hidden)).astype(np.float32))
+    table = "" if spec.embeds else w.constant(w.draw.standard_normal((spec.vocabulary, spec.hidden)).astype(np.float32))
+    given = "inputs_embeds" if spec.embeds else "input_ids"
     past = w("Gather", w("Shape", "past.0.k"), [2])
-    tokens = w("Gather", w("Shape", "input_ids"), [1])
+    tokens = w("Gather", w("Shape", given), [1])
     total = w("Add", past, tokens)
     ends = [w("Squeeze", end, [0]) for end in (past, total)]
     positions = w("Squeeze", "position_ids", [0]) if spec.positions_input else w("Range", *ends, 1)
-    x = w("Gather", table, "input_ids")
+    x = given if spec.embeds else w("Gather", table, "input_ids")
     if spec.learned:
         x = w("Add", x, w("Gather", w.weight(256, spec.hidden), positions))
-    mask = _mask(w, spec, positions, ends[1])
+    mask = _mask(w, spec, w("Range", *ends, 1) if spec.ordered else positions, ends[1])
     turns = _turns(w, spec, positions)
     for layer in range(spec.layers):
         x = _layer(w, spec, x, layer, mask, turns, total)
@@ -131,7 +136,9 @@ def _repeated(w: Writer, spec: Decoder, x: str, total: str) -> str:
 
 def _model(w: Writer, spec: Decoder) -> onnx.ModelProto:
     cache = ["batch", spec.groups, "past", spec.width]
-    inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "seq"])]
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "seq"])
+    rows = helper.make_tensor_value_info("inputs_embeds", TensorProto.FLOAT, ["batch", "seq", spec.hidden])
+    inputs = [rows if spec.embeds else ids]
     if spec.mask_input:
         inputs.append(helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "total"]))
     if spec.positions_input:

@@ -103,6 +103,7 @@ def compile_command(
     buckets: Sequence[str],
     states: Sequence[str],
     max_length: int | None,
+    given: Sequence[str],
     links: Sequence[str],
     emulate: bool,
     out: Output,
@@ -146,7 +147,7 @@ def compile_command(
     asked = asked_accuracy(accuracy)
     if asked and (pareto is not None or stop_after is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --accuracy exclude each other")
-    state = state_request(states, max_length)
+    state = state_request(states, max_length, given)
     if links and len(models) == 1:
         raise UsageError("--link joins several models, and there is one", help="give the files of all of them")
     model, several = models[0], state is not None or len(buckets) > 1 or len(models) > 1

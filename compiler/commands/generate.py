@@ -81,6 +81,9 @@ def generate_command(
     if not loaded.manifest.states or not loaded.manifest.states[0].length:
         help = "compile the model with --state 'past.*=present.*' --max-length N --bucket decode"
         raise UsageError("the bundle keeps no caches: tokens cannot follow each other", where=str(bundle), help=help)
+    if loaded.manifest.models:
+        help = "step through it in Python: bundle.session()"
+        raise UsageError("the bundle has several models: text is made by one that takes tokens", where=str(bundle), help=help)
     decoder = Decoder(loaded.folder, loaded.manifest, emulate=emulate)
     few = words.check_fits(Tokens(decoder).vocabulary)
     for note in (few, "" if last else "no token is known to end the text: give it with --end", *loaded.notes, *decoder.notes):

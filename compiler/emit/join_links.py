@@ -15,7 +15,7 @@ ROW_ALIGN = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkPlan:
-    """An output of a further model that is an input of the first one; fields are those of LinkRecord."""
+    """An output of a further model that is an input of the first one; fields are those of LinkRecord, but `row`."""
 
     model: str
     output: str
@@ -23,6 +23,13 @@ class LinkPlan:
     axis: int
     label: str
     bytes: int
+    row: int
+    """Bytes of one row of the input."""
+
+    @property
+    def aligned(self) -> bool:
+        """Whether every row that it may begin with lies where a tensor may begin."""
+        return not self.label or self.row % ROW_ALIGN == 0
 
 
 def link_records(links: Sequence[LinkPlan], manifests: Mapping[str | None, Sequence[Manifest]]) -> tuple[LinkRecord, ...]:
@@ -35,8 +42,7 @@ def _record(link: LinkPlan, read: Sequence[SlotRecord], writers: Sequence[Manife
     written = [_slot(one, one.model.outputs, link.output) for one in writers]
     offset = read[0].offset
     assert all(slot.offset == offset for slot in read), "what another model writes lies at one place in every arena (plan/states.py)"
-    row = (read[0].packed or 0) // max(read[0].shape[link.axis], 1)
-    reason = next((said for slot in written if (said := _why_copied(link, slot, offset, row))), "")
+    reason = next((said for slot in written if (said := _why_copied(link, slot, offset))), "")
     copied = max(slot.packed or 0 for slot in written) if reason else 0
     return LinkRecord(
         model=link.model,
@@ -51,14 +57,14 @@ def _record(link: LinkPlan, read: Sequence[SlotRecord], writers: Sequence[Manife
     )
 
 
-def _why_copied(link: LinkPlan, slot: SlotRecord, offset: int, row: int) -> str:
-    """offset: of the input; row: bytes of one of its rows."""
+def _why_copied(link: LinkPlan, slot: SlotRecord, offset: int) -> str:
+    """offset: of the input."""
+    if not link.aligned:
+        return f"a row of {link.output!r} has {link.row} bytes, and results begin at multiples of {ROW_ALIGN}"
     if slot.offset != offset:
         forms = slot.packed_on_cpu or slot.device_dtype != slot.dtype
         why = "its rows are padded or converted" if forms else "its bytes are those of another tensor"
         return f"{slot.device} cannot write {link.output!r} where {link.input!r} is read: {why}"
-    if link.label and row % ROW_ALIGN:
-        return f"a row of {link.output!r} has {row} bytes, and results begin at multiples of {ROW_ALIGN}"
     return ""
 
 

@@ -72,7 +72,7 @@ def fixed_models(
         model, _ = read_model(source)
         if check_weights(model, source):
             load_external(model, source)
-        inputs = step_inputs(model, caches_of(model, request, where), shapes, where)
+        inputs = step_inputs(model, caches_of(model, request, where), shapes, where, request.given)
     with stage("fix caches"):
         unroller = _Unroller(model, inputs, length, where)
         steps = {name: unroller.step(name, number) for name, number in tokens.items()}

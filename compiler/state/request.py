@@ -18,15 +18,19 @@ class StateRequest:
     """Inputs and the outputs that take their place; `*` stands for anything, the same in both."""
     length: int | None
     """Tokens that the caches hold at most; None for states that every run replaces as a whole."""
+    given: tuple[str, ...] = ()
+    """Masks and positions that whoever steps gives, although they could be made: positions of an image's tokens, for example."""
 
 
-def state_request(patterns: Sequence[str], length: int | None) -> StateRequest | None:
-    """From the words of --state and --max-length; None where neither is given. Raises UsageError."""
-    if not patterns and length is None:
+def state_request(patterns: Sequence[str], length: int | None, given: Sequence[str] = ()) -> StateRequest | None:
+    """From the words of --state, --max-length and --given; None where none is given. Raises UsageError."""
+    if not patterns and length is None and not given:
         return None
     if not patterns:
-        raise UsageError("--max-length needs --state beside it", help=FORM)
-    return StateRequest(tuple(_pattern(word) for word in patterns), length)
+        raise UsageError(f"--{'max-length' if length is not None else 'given'} needs --state beside it", help=FORM)
+    if given and length is None:
+        raise UsageError("--given is for caches that grow: it needs --max-length beside it", help="--max-length TOKENS")
+    return StateRequest(tuple(_pattern(word) for word in patterns), length, tuple(given))
 
 
 def _pattern(word: str) -> tuple[str, str]:

@@ -35,12 +35,17 @@ class StepInputs:
     """By input of tokens, the axis that they are along."""
 
 
-def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shapes, where: str) -> StepInputs:
-    """Raises UsageError where the dim of the tokens cannot be told, or the batch is not 1; ModelError for caches of unknown heads."""
+def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shapes, where: str, asked: tuple[str, ...] = ()) -> StepInputs:
+    """asked: inputs that the caller gives although they follow. Raises UsageError where the dim of the tokens cannot be told, the batch is
+    not 1, or `asked` has what does not follow; ModelError for caches of unknown heads."""
     values = {value.name: value for value in real_inputs(model.graph)}
     kept = {cache.past for cache in caches}
     others = [value for name, value in values.items() if name not in kept]
-    followed = tuple(value.name for value in others if follows(value))
+    followed = tuple(value.name for value in others if follows(value) and value.name not in asked)
+    odd = next((name for name in asked if name not in values or not follows(values[name])), None)
+    if odd is not None:
+        known = ", ".join(value.name for value in others if follows(value)) or "none"
+        raise UsageError(f"--given {odd}: no input of that name follows from the number of tokens", where=where, help=f"these do: {known}")
     first = _dims(values[caches[0].past])
     for cache in caches:
         _check_cache(values[cache.past], where)

@@ -25,6 +25,10 @@ STATE = (
     "Inputs that are caches, and the outputs that take their place: 'past.*=present.*'. They stay in the bundle's memory from run to run, "
     "and a run is a step. Repeatable."
 )
+GIVEN = (
+    "An input of the model with --state that is given in every step, although it follows from the number of tokens: position_ids, where an "
+    "image's tokens have positions of their own. Repeatable."
+)
 LINK = (
     "Of several MODELs: an output that another one reads, 'vision.features=decoder.inputs_embeds@image', without a copy. Models have the "
     "names of their files, or those of NAME=FILE; @ROWS is for what is some of the rows, at a place that every step states. Repeatable."
@@ -38,11 +42,12 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
 def entry_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds them to a command, as keyword arguments buckets, states, max_length and links."""
+    """Adds them to a command, as keyword arguments buckets, states, max_length, given and links."""
     options = (
         click.option("--bucket", "buckets", metavar="NAME[=SIZE]", multiple=True, help=BUCKET, shell_complete=complete_buckets),
         click.option("--state", "states", metavar="INPUT=OUTPUT", multiple=True, help=STATE),
         click.option("--max-length", type=click.IntRange(2, 1 << 24), metavar="TOKENS", help=LENGTH),
+        click.option("--given", metavar="INPUT", multiple=True, help=GIVEN),
         click.option("--link", "links", metavar="OUTPUT=INPUT", multiple=True, help=LINK),
     )
     for option in reversed(options):

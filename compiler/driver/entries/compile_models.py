@@ -101,7 +101,8 @@ def _made(
     places, begin = _kept_by(next(iter(results.values())).manifest, fixed, plans)
     parts = parts_of(asked, results, fixed, given.main)
     for name, each in sized.items():
-        kept = KeptPlaces(placed=tuple((plan.output, places[plan.input]) for plan in plans if plan.model == name), begin=begin)
+        placed = tuple((plan.output, places[plan.input]) for plan in plans if plan.model == name and plan.aligned)
+        kept = KeptPlaces(placed=placed, begin=begin)
         for entry, one in each.items():
             result = compiled(entry, given.sources[name], kept, shapes={**given.shapes[name], **one.shapes}, **judged)
             parts.append(_part(entry, name, one, result))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....targets.dtypes import DTYPE, packed_bytes
-from ...emit.join_links import LinkPlan
+from ...emit.join_links import ROW_ALIGN, LinkPlan
 from ...errors import UsageError
 from ...load.bind_shapes import Shapes, real_inputs
 from ...load.load_model import load_model
@@ -22,9 +22,6 @@ from .linked_shapes import Reader
 
 if TYPE_CHECKING:
     import onnx
-
-ROOM_ALIGN = 64
-"""Bytes to whose multiples the room of a link is rounded up: those at which slots begin (plan/arena.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,19 +106,21 @@ def _reader(entry: str, graph: onnx.GraphProto, name: str, axis: int | None) -> 
 
 def link_plans(given: SeveralModels, readers: Mapping[str, Sequence[Reader]]) -> tuple[LinkPlan, ...]:
     """With the bytes that every entry keeps for each of them."""
-    return tuple(
-        LinkPlan(
-            model=link.model,
-            output=link.output,
-            input=link.input,
-            axis=readers[link.input][0].axis,
-            label=link.label,
-            bytes=max(_bytes(reader) for reader in readers[link.input]),
-        )
-        for link in given.links
+    return tuple(_link_plan(link, readers[link.input]) for link in given.links)
+
+
+def _link_plan(link: Link, readers: Sequence[Reader]) -> LinkPlan:
+    first, most = readers[0], max(map(_bytes, readers))
+    return LinkPlan(
+        model=link.model,
+        output=link.output,
+        input=link.input,
+        axis=first.axis,
+        label=link.label,
+        bytes=-(-most // ROW_ALIGN) * ROW_ALIGN,
+        row=_bytes(first) // first.shape[first.axis],
     )
 
 
 def _bytes(reader: Reader) -> int:
-    size = packed_bytes(DTYPE[reader.element], reader.shape) or 0
-    return -(-size // ROOM_ALIGN) * ROOM_ALIGN
+    return packed_bytes(DTYPE[reader.element], reader.shape) or 0

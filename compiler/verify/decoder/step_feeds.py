@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...inputs.followed import followed_value, follows
+from ...inputs.followed import POSITIONS, followed_value, follows
 from ...load.bind_shapes import real_inputs
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class StepFeeds:
     def _drawn(self, draw: Any, name: str, shape: list[int], dtype: Any) -> Any:
         if dtype.kind == "f":
             return draw.standard_normal(shape).astype(dtype)
+        if POSITIONS in name.lower():
+            return draw.integers(0, max(shape) + 1, shape).astype(dtype)
         return draw.integers(0, self._tables.get(name, FEWEST), shape).astype(dtype)
 
     def _sizes(self, tokens: int) -> dict[str, int]:
