@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from autoglmc.compiler.hw.load_target import load_target
     from autoglmc.compiler.run.bundle import Bundle
     from autoglmc.compiler.run.decoder.decoder import Decoder
+    from autoglmc.compiler.run.decoder.linked import Linked
     from autoglmc.compiler.run.decoder.recurrent import Recurrent
     from autoglmc.compiler.run.outputs import Outputs
     from autoglmc.compiler.run.session import Session
@@ -64,6 +65,7 @@ __all__ = [
     "Decoder",
     "HwError",
     "Infeasible",
+    "Linked",
     "ModelError",
     "Outputs",
     "PassError",
@@ -115,6 +117,7 @@ _MODULES = {
     "autoglmc.compiler.hw.load_target": ("load_target",),
     "autoglmc.compiler.run.bundle": ("Bundle",),
     "autoglmc.compiler.run.decoder.decoder": ("Decoder",),
+    "autoglmc.compiler.run.decoder.linked": ("Linked",),
     "autoglmc.compiler.run.decoder.recurrent": ("Recurrent",),
     "autoglmc.compiler.run.outputs": ("Outputs",),
     "autoglmc.compiler.run.session": ("Session",),

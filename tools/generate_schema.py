@@ -19,11 +19,15 @@ import msgspec
 
 from autoglmc.compiler.bench import record as bench_record
 from autoglmc.compiler.bench import run_record
-from autoglmc.compiler.bundle import confidence_record, manifest, plan_records, precision_record
+from autoglmc.compiler.bundle import confidence_record, link_record, manifest, plan_records, precision_record, state_record
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMAS: dict[str, tuple[str, type[msgspec.Struct], tuple[ModuleType, ...]]] = {
-    "manifest.schema.json": ("autoglmc bundle manifest", manifest.Manifest, (manifest, confidence_record, plan_records, precision_record)),
+    "manifest.schema.json": (
+        "autoglmc bundle manifest",
+        manifest.Manifest,
+        (manifest, confidence_record, link_record, plan_records, precision_record, state_record),
+    ),
     "bench.schema.json": ("autoglmc bench record", bench_record.BenchRecord, (bench_record,)),
     "run.schema.json": ("autoglmc run record", run_record.RunRecord, (run_record,)),
 }
