@@ -26,20 +26,28 @@ class Agent:
     """Of the features; 0 for that of the decoder."""
     element: int = TensorProto.FLOAT
     """Of the features."""
+    pixels: int = PIXELS
+    merged: int = 1
+    """Patches that become one row."""
 
     def models(self) -> dict[str, onnx.ModelProto]:
         return {"vision": self._vision(), "embed": self._embed(), "decoder": decoder(self.spec)}
 
     def _vision(self) -> onnx.ModelProto:
         width, draw = self.width or self.spec.hidden, np.random.default_rng(5)
-        weight = numpy_helper.from_array(draw.standard_normal((PIXELS, width)).astype(np.float32), "weight")
+        shapes = {"weight": (self.pixels, width), "merger": (self.merged * width, width)}
+        constants = [numpy_helper.from_array(draw.standard_normal(shape).astype(np.float32), name) for name, shape in shapes.items()]
+        constants.append(numpy_helper.from_array(np.array([-1, self.merged * width]), "shape"))
         nodes = [
             helper.make_node("MatMul", ["patches", "weight"], ["flat"]),
             helper.make_node("Tanh", ["flat"], ["bounded"]),
-            helper.make_node("Cast", ["bounded"], ["features"], to=self.element),
+            helper.make_node("Reshape", ["bounded", "shape"], ["side_by_side"]),
+            helper.make_node("MatMul", ["side_by_side", "merger"], ["merged"]),
+            helper.make_node("Cast", ["merged"], ["features"], to=self.element),
         ]
-        patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, [self.rows, PIXELS])
-        return _model(nodes, [patches], [helper.make_tensor_value_info("features", self.element, [self.rows, width])], [weight])
+        count = self.rows * self.merged if isinstance(self.rows, int) else self.rows
+        patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, [count, self.pixels])
+        return _model(nodes, [patches], [helper.make_tensor_value_info("features", self.element, [self.rows, width])], constants)
 
     def _embed(self) -> onnx.ModelProto:
         table = np.random.default_rng(6).standard_normal((self.spec.vocabulary, self.spec.hidden)).astype(np.float32)
@@ -54,6 +62,10 @@ def _model(nodes: Sequence[Any], inputs: Sequence[Any], outputs: Sequence[Any], 
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     return model
+
+
+SHOWN = Agent(rows=16, pixels=216, merged=4)
+"""The one of the documentation, tests/models/agent_*.onnx: 64 patches of 6 x 6 pixels, twice three colours."""
 
 
 class Chain:
