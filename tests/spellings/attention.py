@@ -94,41 +94,77 @@ def attention(s: Sketch) -> str:
     return str(s.op("MatMul", softmax(s, scores, shape), v))
 
 
-def halves(s: Sketch, x: str, width: int) -> tuple[str, str]:
+def halves(s: Sketch, x: str, width: int, last: int = 3) -> tuple[str, str]:
     if s.flip():
         first, second = s.op("Split", x, axis=-1, num_outputs=2, outputs=2)
         return first, second
     middle = width // 2
     first = s.op("Slice", x, s.ints(0), s.ints(middle), s.ints(-1))
-    return first, s.op("Slice", x, s.ints(middle), s.ints(s.pick(width, 2**62)), s.ints(3), s.ints(1))
+    return first, s.op("Slice", x, s.ints(middle), s.ints(s.pick(width, 2**62)), s.ints(last), s.ints(1))
 
 
 def angles(s: Sketch, batch: int, rows: int, width: int, interleaved: bool) -> list[str]:
     """Cosines and sines of `width` values a row, each factor twice: constant, or computed from half as many angles."""
     shape = s.pick((rows, width), (1, 1, rows, width), (batch, 1, rows, width))
-    if interleaved or s.flip():
+    if s.flip():
         half = np.random.default_rng(s.integer(0, 99)).uniform(-1, 1, (*shape[:-1], width // 2))
         doubled = np.repeat(half, 2, axis=-1) if interleaved else np.concatenate([half, half], axis=-1)
         return [s.constant(np.asarray(f(doubled), s.dtype)) for f in (np.cos, np.sin)]
     angle = s.input((*shape[:-3], *shape[-2:-1], width // 2))
-    twice = s.op("Concat", angle, angle, axis=-1)
-    given = [s.op(function, twice) for function in ("Cos", "Sin")]
+    if interleaved and s.flip():
+        given = [neighbours(s, s.op(function, angle), (*shape[:-3], *shape[-2:])) for function in ("Cos", "Sin")]
+    else:
+        twice = neighbours(s, angle, (*shape[:-3], *shape[-2:])) if interleaved else s.op("Concat", angle, angle, axis=-1)
+        given = [s.op(function, twice) for function in ("Cos", "Sin")]
     return [s.op("Unsqueeze", one, s.ints(1)) for one in given] if len(shape) == 4 else given
 
 
+def neighbours(s: Sketch, once: str, shape: Sequence[int]) -> str:
+    """Each number twice, one beside the other."""
+    single = s.op("Unsqueeze", once, s.ints(-1))
+    return str(s.op("Reshape", s.op("Expand", single, s.ints(*shape[:-1], shape[-1] // 2, 2)), s.ints(*shape)))
+
+
 def rotary(s: Sketch) -> str:
-    """x·C + r(x)·S."""
+    """x·C + r(x)·S, with a batch or without, heads or rows first."""
     batch, heads, rows, width = s.integer(1, 2), s.integer(1, 3), s.integer(1, 3), 2 * s.integer(1, 3)
-    x, interleaved = s.input((batch, heads, rows, width)), s.flip()
-    cosine, sine = angles(s, batch, rows, width, interleaved)
+    order, interleaved = s.pick("batch", "batch", "heads", "rows"), s.flip()
+    if order == "rows":
+        return turned(s, s.input((rows, heads, width)), (rows, heads, width), rows_apart(s, rows, width, interleaved), interleaved)
+    whole = (batch, heads, rows, width) if order == "batch" else (heads, rows, width)
+    given = angles(s, batch, rows, width, interleaved) if order == "batch" else flat_angles(s, rows, width, interleaved)
+    return turned(s, s.input(whole), whole, given, interleaved)
+
+
+def flat_angles(s: Sketch, rows: int, width: int, interleaved: bool) -> list[str]:
+    """Constants for rows of no batch."""
+    half = np.random.default_rng(s.integer(0, 99)).uniform(-1, 1, (*s.pick((rows,), (1, rows)), width // 2))
+    doubled = np.repeat(half, 2, axis=-1) if interleaved else np.concatenate([half, half], axis=-1)
+    return [s.constant(np.asarray(f(doubled), s.dtype)) for f in (np.cos, np.sin)]
+
+
+def rows_apart(s: Sketch, rows: int, width: int, interleaved: bool) -> list[str]:
+    """For x of [rows, heads, width]: [rows, 1, width], constant or behind an Unsqueeze."""
+    if s.flip():
+        half = np.random.default_rng(s.integer(0, 99)).uniform(-1, 1, (rows, 1, width // 2))
+        doubled = np.repeat(half, 2, axis=-1) if interleaved else np.concatenate([half, half], axis=-1)
+        return [s.constant(np.asarray(f(doubled), s.dtype)) for f in (np.cos, np.sin)]
+    angle = s.input((rows, width // 2))
+    twice = neighbours(s, angle, (rows, width)) if interleaved else s.op("Concat", angle, angle, axis=-1)
+    return [s.op("Unsqueeze", s.op(function, twice), s.ints(1)) for function in ("Cos", "Sin")]
+
+
+def turned(s: Sketch, x: str, shape: Sequence[int], given: Sequence[str], interleaved: bool) -> str:
+    cosine, sine = given
+    width, last = shape[-1], len(shape) - 1
     if interleaved:
-        even, odd = (s.op("Slice", x, s.ints(k), s.ints(width), s.ints(3), s.ints(2)) for k in (0, 1))
+        even, odd = (s.op("Slice", x, s.ints(k), s.ints(width), s.ints(last), s.ints(2)) for k in (0, 1))
         pair = [s.op("Unsqueeze", part, s.ints(-1)) for part in (negative(s, odd), even)]
-        turned = s.once(s.op("Reshape", s.once(s.op("Concat", *pair, axis=-1)), s.ints(batch, heads, rows, width)))
+        rotated = s.once(s.op("Reshape", s.once(s.op("Concat", *pair, axis=-1)), s.ints(*shape)))
     else:
-        first, second = halves(s, x, width)
-        turned = s.once(s.op("Concat", negative(s, second), first, axis=s.pick(-1, 3)))
-    products = [s.once(s.op("Mul", *(pair if s.flip() else pair[::-1]))) for pair in ([x, cosine], [turned, sine])]
+        first, second = halves(s, x, width, last)
+        rotated = s.once(s.op("Concat", negative(s, second), first, axis=s.pick(-1, last)))
+    products = [s.once(s.op("Mul", *(pair if s.flip() else pair[::-1]))) for pair in ([x, cosine], [rotated, sine])]
     return str(s.op("Add", *(products if s.flip() else products[::-1])))
 
 
