@@ -52,7 +52,7 @@ def _wrong_input(link: LinkRecord, view: Manifest, at: str) -> Iterator[str]:
     slot = _slot(view, view.model.inputs, link.input)
     if slot is None:
         yield f"{at}: {link.input!r} is no input with a slot"
-    elif slot.packed_on_cpu or link.axis >= len(slot.shape) or math.prod(slot.shape[: link.axis]) != 1:
+    elif 0 in slot.shape or slot.packed_on_cpu or link.axis >= len(slot.shape) or math.prod(slot.shape[: link.axis]) != 1:
         yield f"{at}: rows of {link.input!r} along axis {link.axis} do not lie one behind the other"
     elif slot.offset != link.offset or slot.bytes > link.bytes:
         yield f"{at}: {link.input!r} takes {slot.bytes} bytes at {slot.offset}, and {link.bytes} at {link.offset} are kept for it"

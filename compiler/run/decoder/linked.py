@@ -20,14 +20,14 @@ from ...bundle.entries import entry_view, models_of, of_model
 from ...bundle.link_record import LinkRecord
 from ...bundle.manifest import EntryRecord, Manifest
 from ...devices.views import view_at
-from ...errors import UsageError, did_you_mean
+from ...errors import BundleError, UsageError, did_you_mean
 from ...quantities import count
 from ..arena_memory import ArenaMemory
 from ..session import Session
 from ..turn import Turn
 from .decoder import Decoder
 from .entry_run import EntryRun, of_entries
-from .linked_rows import LinkedRows, check_address, place_of, rows_of
+from .linked_rows import LinkedRows, place_of, rows_of
 from .token_rows import filled_up, first_of
 
 NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
@@ -84,6 +84,16 @@ class Linked:
         """By linked input, rows that were written and not read yet."""
         return {name: rows.filled for name, rows in self._rows.items()}
 
+    def addresses(self) -> dict[str, tuple[int, ...]]:
+        """Of every linked input, the addresses at which it is written and read; one where nothing is copied."""
+        found: dict[str, tuple[int, ...]] = {}
+        for link in self.manifest.links:
+            read = [_address(run.session, place_of(run.session.manifest.model.inputs, link.input)) for run in self._of_main().values()]
+            writers = [name for name, run in self._each.items() if run.record.model == link.model and not link.copied]
+            written = [_address(self._each[name].session, self._output(name, link)) for name in writers]
+            found[link.input] = tuple(dict.fromkeys((*found.get(link.input, ()), *read, *written)))
+        return found
+
     def step(self, name: str, inputs: Mapping[str, Any] = NO_INPUTS, *, at: int | None = None) -> dict[str, Any]:
         """Outputs of one step; what another model reads stays in the arena and is none of them.
 
@@ -135,13 +145,10 @@ class Linked:
         return max((run.place(input) for run in self._of_main().values()), key=lambda view: view.nbytes)
 
     def _check_addresses(self) -> None:
-        for link in self.manifest.links:
-            read = [_address(run.session, place_of(run.session.manifest.model.inputs, link.input)) for run in self._of_main().values()]
-            for name, run in self._each.items():
-                if run.record.model == link.model:
-                    written = _address(run.session, self._output(name, link))
-                    for address in read:
-                        check_address(link, written, address, self._folder)
+        """Raises BundleError where a model is bound to write at another address than the other one reads from."""
+        wrong = next((name for name, found in self.addresses().items() if len(found) > 1), None)
+        if wrong is not None:
+            raise BundleError(f"what is linked to {wrong!r} is not bound to the one address that it is read from", where=str(self._folder))
 
     def _output(self, entry: str, link: LinkRecord) -> int:
         """The slot that an entry writes for a link."""
@@ -238,8 +245,8 @@ class Linked:
         return self._moved[key]
 
 
-def _address(session: Session, slot: int) -> int | None:
-    return session.generations[0].slots[slot].address
+def _address(session: Session, slot: int) -> int:
+    return session.generations[0].slots[slot].address or 0
 
 
 def _tokens(record: EntryRecord, inputs: Mapping[str, Any]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...bundle.link_record import LinkRecord
 from ...bundle.plan_records import ValueRecord
-from ...errors import BundleError, UsageError
+from ...errors import UsageError
 from ...quantities import count
 
 
@@ -72,13 +72,6 @@ class LinkedRows:
         made.view, made.parts = view, list(self.parts)
         view[...] = self.view
         return made
-
-
-def check_address(link: LinkRecord, written: int | None, read: int | None, folder: object) -> None:
-    """Raises BundleError where a link that is not copied is written at another address than it is read."""
-    if not link.copied and written != read:
-        what = f"'{link.model}' is bound to write {link.output!r} at another address than {link.input!r} is read from"
-        raise BundleError(what, where=str(folder))
 
 
 def place_of(values: Sequence[ValueRecord], name: str) -> int:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from small_agents import LINKS, PIXELS, ROWS, SPEC, Agent, Chain
 
 from autoglmc.compiler.driver.entries.compile_entries import Asked
 from autoglmc.compiler.driver.entries.compile_models import compile_models
 from autoglmc.compiler.driver.entries.result import EntriesResult
-from autoglmc.compiler.errors import UsageError
+from autoglmc.compiler.errors import BundleError, UsageError
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.decoder.linked import Linked
 from autoglmc.compiler.state.request import StateRequest
@@ -91,6 +93,7 @@ def test_links_are_written_where_they_are_read(bundle: Bundle) -> None:
     kept = sum(state.bytes for state in manifest.states)
     assert begin >= kept and manifest.links[0].bytes == 16 * SPEC.hidden * 4
     row = SPEC.hidden * 4
+    assert session.addresses() == {"inputs_embeds": (session.sessions["prefill"].base + begin,)}
     session.step("embed", ids(PROMPT))
     session.step("vision", {"patches": IMAGES[0]}, at=5)
     address = session.sessions["prefill"].base + begin
@@ -183,6 +186,24 @@ def test_what_cannot_be_is_refused_and_changes_nothing(bundle: Bundle) -> None:
     assert (session.length, session.room) == (61, 3)
 
 
+def test_an_encoder_on_another_device_writes_there_too(tmp_path: Path) -> None:
+    """Each entry is on the device that suits it; the CPU stands in for the NPU here."""
+    agent = Agent(spec=replace(SPEC, layers=1, width=32), rows=64, pixels=1176, merged=4)
+    models, entries = agent.models(), {"prefill": Asked(shapes={}, tokens=72), "decode": Asked(shapes={}, tokens=1)}
+    state, place = replace(STATE, length=128), tmp_path / "bundle"
+    made = compile_models(
+        models, "snapdragon_8gen3", links=LINKS, entries=entries, state=state, output=place, verify=False, emulate=True
+    ).bundle
+    devices = {name: [segment.device for segment in made.entry(name).manifest.segments] for name in ("vision", "decode")}
+    assert devices == {"vision": ["npu"], "decode": ["cpu"]}
+    assert [link.copied for link in made.manifest.links] == [0, 0]
+    session, draw = made.session(emulate=True), np.random.default_rng(1)
+    patches, prompt = draw.standard_normal((256, 1176)).astype(np.float32), draw.integers(0, SPEC.vocabulary, 70).tolist()
+    expected, closest = Chain(models).greedy(prompt, {4: patches}, 12)
+    assert greedy(session, prompt, {4: patches}, 12) == expected or closest < CLOSE
+    assert session.emulated == ("vision: 0 (npu)",)
+
+
 def test_positions_may_be_given(tmp_path: Path) -> None:
     """An image's tokens have positions of their own: here all have the same one, and the mask still goes by the order of the rows."""
     agent, state = Agent(), StateRequest((("past.*", "present.*"),), 64, ("position_ids",))
@@ -201,3 +222,14 @@ def test_positions_may_be_given(tmp_path: Path) -> None:
     assert np.allclose(turned[0, :4], usual[0, :4], atol=1e-5) and np.abs(turned - usual).max() > 1e-3
     session.step("embed", ids([5]))
     refused(session, "decode", match="missing input 'position_ids'")
+
+
+def test_a_session_refuses_another_address(bundle: Bundle) -> None:
+    """A model bound elsewhere would write where nobody reads."""
+    view = bundle.manifest.entries[2].plan
+    assert view is not None
+    slots = tuple(structs.replace(slot, offset=0) if slot.tensor == "features" else slot for slot in view.arena.slots)
+    plan = structs.replace(view, arena=structs.replace(view.arena, slots=slots))
+    entries = tuple(structs.replace(entry, plan=plan) if k == 2 else entry for k, entry in enumerate(bundle.manifest.entries))
+    with pytest.raises(BundleError, match="'inputs_embeds' is not bound to the one address that it is read from"):
+        Linked(bundle.folder, structs.replace(bundle.manifest, entries=entries))

@@ -1,0 +1,122 @@
+"""The phone agent's three files as one bundle beside onnxruntime on each by hand: the same tokens, and what both hold in memory.
+
+    python benchmarks/agent.py [--target x86_cpu] [--tokens 50] [--prefill 32] VISION.onnx EMBED.onnx DECODER.onnx
+
+The encoder has one input and one output, rows of the decoder's `inputs_embeds`; the table of words goes from `input_ids` to those; the
+decoder has caches past* that go out as present*. Predicted memory is compared with that of four bundles, one for each entry. Ends with 1
+where a token differs though the two best logits are further apart than CLOSE, where bytes are copied between models, or four bundles take
+less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
+from autoglmc.compiler.driver.entries.compile_models import compile_models
+from autoglmc.compiler.run.decoder.linked import Linked
+from autoglmc.compiler.state.request import StateRequest
+
+CLOSE = 1e-4
+"""Logits that are closer may change places by rounding."""
+AT, BEHIND = 3, 5
+"""Tokens of the prompt in front of the image and behind it."""
+VOCABULARY = 256
+"""Ids that the prompt is drawn from."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", type=Path, nargs=3, metavar="MODEL")
+    parser.add_argument("--target", default="x86_cpu")
+    parser.add_argument("--tokens", type=int, default=50)
+    parser.add_argument("--prefill", type=int, default=32)
+    parser.add_argument("--max-length", type=int, default=128)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        return measured(given, Path(folder))
+
+
+def measured(given: argparse.Namespace, folder: Path) -> int:
+    models = dict(zip(("vision", "embed", "decoder"), given.models, strict=True))
+    chain = {name: onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]) for name, path in models.items()}
+    features, image = chain["vision"].get_outputs()[0], chain["vision"].get_inputs()[0]
+    rows, draw = features.shape[0], np.random.default_rng(0)
+    links = [f"vision.{features.name}=decoder.inputs_embeds@image", f"embed.{chain['embed'].get_outputs()[0].name}=decoder.inputs_embeds"]
+    entries = {"prefill": Asked(shapes={}, tokens=given.prefill), "decode": Asked(shapes={}, tokens=1)}
+    state, begun = StateRequest((("past*", "present*"),), given.max_length), time.perf_counter()
+    made = compile_models(models, given.target, links=links, entries=entries, state=state, output=folder / "whole", emulate=True)
+    print(f"compiled in {time.perf_counter() - begun:.1f} s, {'verified' if made.verified else 'NOT verified'}")
+    prompt = draw.integers(0, VOCABULARY, AT + rows + BEHIND).tolist()
+    patches = draw.standard_normal(image.shape).astype(np.float32)
+    expected, closest = by_hand(chain, prompt, patches, given.tokens)
+    found = in_bundle(made.bundle.session(emulate=True), prompt, {image.name: patches}, given.tokens)
+    equal = found == expected or closest < CLOSE
+    copied = sum(link.copied for link in made.manifest.links)
+    print(f"{given.tokens} tokens {'equal' if equal else 'DIFFER'}; the two best logits were {closest:.2g} apart at the closest")
+    print(f"bytes copied between models: {copied}")
+    whole = next(int(limit.value or 0) for limit in made.manifest.limits if limit.kind == "budget")
+    alone = [
+        compile_entries(
+            models["decoder"], given.target, {name: one}, state=state, output=folder / name, verify=False, emulate=True
+        ).results[name]
+        for name, one in entries.items()
+    ]
+    alone.append(compile_model(models["vision"], given.target, output=folder / "vision", verify=False, emulate=True))
+    tokens = {"seq": given.prefill}
+    alone.append(compile_model(models["embed"], given.target, shapes=tokens, output=folder / "embed", verify=False, emulate=True))
+    apart = sum(one.predicted.memory for one in alone)
+    print(f"memory predicted: {whole:,} B, of four bundles {apart:,} B ({whole / apart:.2f}x)")
+    return 0 if made.verified and equal and not copied and whole < apart else 1
+
+
+def in_bundle(agent: Linked, prompt: list[int], image: dict[str, Any], count: int) -> list[int]:
+    agent.step("embed", {"input_ids": np.array([prompt])})
+    agent.step("vision", image, at=AT)
+    logits, found = agent.step("prefill")["logits"], list[int]()
+    while len(found) < count:
+        found.append(int(logits[0, -1].argmax()))
+        agent.step("embed", {"input_ids": np.array([found[-1:]])})
+        logits = agent.step("decode")["logits"]
+    return found
+
+
+def by_hand(chain: dict[str, Any], prompt: list[int], patches: np.ndarray, count: int) -> tuple[list[int], float]:
+    """Tokens, and how far apart the two best logits were at the closest."""
+    decoder, names = chain["decoder"], [value.name for value in chain["decoder"].get_outputs()]
+    inputs = {value.name: value.shape for value in decoder.get_inputs()}
+    cache = {name: np.zeros((1, shape[1], 0, shape[3]), np.float32) for name, shape in inputs.items() if name.startswith("past")}
+
+    def embedded(ids: list[int]) -> np.ndarray:
+        made: np.ndarray = chain["embed"].run(None, {"input_ids": np.array([ids])})[0]
+        return made
+
+    rows, length, found, closest = embedded(prompt), 0, list[int](), np.inf
+    features = chain["vision"].run(None, {chain["vision"].get_inputs()[0].name: patches})[0]
+    rows[0, AT : AT + len(features)] = features
+    while len(found) < count:
+        end = length + rows.shape[1]
+        fed = {"inputs_embeds": rows, "attention_mask": np.ones((1, end), np.int64)}
+        if "position_ids" in inputs:
+            shape = (*inputs["position_ids"][:-1], end - length)
+            fed["position_ids"] = np.ascontiguousarray(np.broadcast_to(np.arange(length, end), shape))
+        got = dict(zip(names, decoder.run(None, {**fed, **cache}), strict=True))
+        cache, length = {name: got[name.replace("past", "present", 1)] for name in cache}, end
+        first, second = np.sort(got["logits"][0, -1])[:-3:-1]
+        closest = min(closest, float(first - second))
+        found.append(int(got["logits"][0, -1].argmax()))
+        rows = embedded(found[-1:])
+    return found, closest
+
+
+if __name__ == "__main__":
+    sys.exit(main())
