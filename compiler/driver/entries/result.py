@@ -92,5 +92,5 @@ def _entry(result: EntriesResult, name: str) -> dict[str, Any]:
     record = next(entry for entry in result.manifest.entries if entry.name == name)
     report = result.verification[name]
     verdict = {"skipped": report} if isinstance(report, str) else report.as_json()
-    facts = summary(result.results[name])
+    facts = summary(result.results[name]) | {"verified": not isinstance(report, str) and report.verified}
     return {**facts, "model": record.model, "tokens": record.tokens, "shapes": dict(record.shapes), "verification": verdict}
