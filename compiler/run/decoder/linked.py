@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
 from types import MappingProxyType
@@ -48,6 +48,8 @@ class Linked:
         """Names of the models; links lead to the first one."""
         self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile)
         self._moved: dict[tuple[str, int], EntryRun] = {}
+        self._links = {name: _outputs(manifest, entry) for name, entry in self.entries.items()}
+        """By entry, what it writes for the first model: the link, the slot in its arena, and the bytes that it has."""
         main = self._of_main()
         self._decoder = None if not manifest.states else Decoder(folder, of_model(manifest, self.models[0]), loaded=(main, self._size))
         self._rows = {link.input: LinkedRows(self._leading_to(link.input), self._view(link.input)) for link in manifest.links}
@@ -89,8 +91,12 @@ class Linked:
         found: dict[str, tuple[int, ...]] = {}
         for link in self.manifest.links:
             read = [_address(run.session, place_of(run.session.manifest.model.inputs, link.input)) for run in self._of_main().values()]
-            writers = [name for name, run in self._each.items() if run.record.model == link.model and not link.copied]
-            written = [_address(self._each[name].session, self._output(name, link)) for name in writers]
+            written = [
+                _address(self._each[name].session, slot)
+                for name, outputs in self._links.items()
+                for one, slot, _ in outputs
+                if one == link and not link.copied
+            ]
             found[link.input] = tuple(dict.fromkeys((*found.get(link.input, ()), *read, *written)))
         return found
 
@@ -150,10 +156,6 @@ class Linked:
         if wrong is not None:
             raise BundleError(f"what is linked to {wrong!r} is not bound to the one address that it is read from", where=str(self._folder))
 
-    def _output(self, entry: str, link: LinkRecord) -> int:
-        """The slot that an entry writes for a link."""
-        return place_of(entry_view(self.manifest, entry).model.outputs, link.output)
-
     def _entry(self, name: str, inputs: Mapping[str, Any]) -> EntryRecord:
         if name in self.entries:
             return self.entries[name]
@@ -190,8 +192,8 @@ class Linked:
 
     def _write(self, record: EntryRecord, inputs: Mapping[str, Any], at: int | None) -> dict[str, Any]:
         """A step of another model."""
-        links = [link for link in self.manifest.links if link.model == record.model]
-        label = next((link.label for link in links if link.label), "")
+        links = self._links[record.name]
+        label = next((link.label for link, _, _ in links if link.label), "")
         if (at is None) == bool(label):
             said = (
                 f"where the rows of '{label}' begin is not said: at=ROW"
@@ -201,23 +203,27 @@ class Linked:
             raise UsageError(f"'{record.name}': {said}", help=f"step({record.name!r}, inputs{', at=ROW' if label else ''})")
         run, tokens = self._each[record.name], _tokens(record, inputs)
         given = filled_up(run, inputs, tokens)
-        written = [(link, self._rows[link.input], self._number(record, link, tokens)) for link in links]
-        for link, rows, number in written:
+        written = []
+        for link, slot, size in links:
+            rows = self._rows[link.input]
+            number = tokens if record.tokens is not None and not link.label else size // rows.at(0, 1).nbytes
+            written.append((link, slot, rows, number))
+        for link, _, rows, number in written:
             if link.label:
                 rows.check_part(record.model or "", link.label, at or 0, number)
             else:
                 rows.check_whole(record.model or "", number)
         try:
-            outputs = self._placed(record, written, at or 0).run_any(given)
+            outputs = self._placed(record, at or 0).run_any(given)
         except UsageError:
             raise
         except BaseException:
-            for _, rows, _ in written:
+            for _, _, rows, _ in written:
                 rows.clear()  # what of them was written, nobody knows
             raise
-        for link, rows, number in written:
+        for link, slot, rows, number in written:
             if link.copied:
-                source = view_at(run.session.generations[0].slots[self._output(record.name, link)])
+                source = view_at(run.session.generations[0].slots[slot])
                 rows.at(at or 0 if link.label else 0, number)[...] = rows_of(source, rows, number)
             if link.label:
                 rows.wrote_part(record.model or "", at or 0, number)
@@ -226,15 +232,10 @@ class Linked:
         axes = record.token_axes
         return {name: first_of(value, axes.get(name), tokens) for name, value in outputs.items()}
 
-    def _number(self, record: EntryRecord, link: LinkRecord, tokens: int) -> int:
-        """Rows that a step writes."""
-        rows, slots = self._rows[link.input], entry_view(self.manifest, record.name).arena.slots
-        whole = (slots[self._output(record.name, link)].packed or 0) // rows.at(0, 1).nbytes
-        return tokens if record.tokens is not None and not link.label else whole
-
-    def _placed(self, record: EntryRecord, written: Sequence[tuple[LinkRecord, LinkedRows, int]], at: int) -> EntryRun:
+    def _placed(self, record: EntryRecord, at: int) -> EntryRun:
         """The entry, bound to write where the rows begin."""
-        moved = {self._output(record.name, link): at * rows.at(0, 1).nbytes for link, rows, _ in written if link.label and not link.copied}
+        own = [(link, slot) for link, slot, _ in self._links[record.name] if link.label and not link.copied]
+        moved = {slot: at * self._rows[link.input].at(0, 1).nbytes for link, slot in own}
         if not any(moved.values()):
             return self._each[record.name]
         key = record.name, at
@@ -243,6 +244,13 @@ class Linked:
                 del self._moved[next(iter(self._moved))]
             self._moved[key] = self._each[record.name].beside(moved=moved)
         return self._moved[key]
+
+
+def _outputs(manifest: Manifest, entry: EntryRecord) -> list[tuple[LinkRecord, int, int]]:
+    links = [link for link in manifest.links if link.model == entry.model]
+    view = entry_view(manifest, entry.name) if links else manifest
+    slots = {link: place_of(view.model.outputs, link.output) for link in links}
+    return [(link, slot, view.arena.slots[slot].packed or 0) for link, slot in slots.items()]
 
 
 def _address(session: Session, slot: int) -> int:

@@ -23,6 +23,8 @@ STEPS = {"prefill": Asked(shapes={}, tokens=16), "decode": Asked(shapes={}, toke
 STATE = StateRequest((("past.*", "present.*"),), 64)
 CLOSE = 1e-4
 """Logits closer than this may change places: some hundred times what rounding does to them here."""
+ROUNDED = 0.02
+"""The same where the image's rows are computed in fp16."""
 DRAW = np.random.default_rng(11)
 IMAGES = [DRAW.standard_normal((ROWS, PIXELS)).astype(np.float32) for _ in range(3)]
 PROMPT = DRAW.integers(0, SPEC.vocabulary, 14).tolist()
@@ -187,7 +189,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(bundle: Bundle) -> None:
 
 
 def test_an_encoder_on_another_device_writes_there_too(tmp_path: Path) -> None:
-    """Each entry is on the device that suits it; the CPU stands in for the NPU here."""
+    """Each entry is on the device that suits it; the CPU stands in for the NPU where its runtime is not installed."""
     agent = Agent(spec=replace(SPEC, layers=1, width=32), rows=64, pixels=1176, merged=4)
     models, entries = agent.models(), {"prefill": Asked(shapes={}, tokens=72), "decode": Asked(shapes={}, tokens=1)}
     state, place = replace(STATE, length=128), tmp_path / "bundle"
@@ -200,8 +202,9 @@ def test_an_encoder_on_another_device_writes_there_too(tmp_path: Path) -> None:
     session, draw = made.session(emulate=True), np.random.default_rng(1)
     patches, prompt = draw.standard_normal((256, 1176)).astype(np.float32), draw.integers(0, SPEC.vocabulary, 70).tolist()
     expected, closest = Chain(models).greedy(prompt, {4: patches}, 12)
-    assert greedy(session, prompt, {4: patches}, 12) == expected or closest < CLOSE
-    assert session.emulated == ("vision: 0 (npu)",)
+    here = not session.emulated
+    assert greedy(session, prompt, {4: patches}, 12) == expected or closest < (ROUNDED if here else CLOSE)
+    assert session.emulated in ((), ("vision: 0 (npu)",)) and not session.sessions["vision"].copied
 
 
 def test_positions_may_be_given(tmp_path: Path) -> None:
