@@ -127,7 +127,7 @@ def test_a_fault_of_ours_saves_a_report(compiled: list[dict[str, Any]], capsys: 
     ("arguments", "words"),
     [
         (["m.onnx"], "Missing option '--target'\n  help: a .hw file, or one of a16, "),
-        (["--target", "a16"], "Missing argument 'MODEL'"),
+        (["--target", "a16"], "Missing argument 'MODEL…'"),
         (["m.onnx", "--target", "a16", "--nonsense"], "No such option '--nonsense'"),
         (["m.onnx", "--target", "a16", "--shape", "x=q"], "cannot read --shape 'x=q'"),
         (["verfy", "a", "b"], "did you mean 'verify'?"),
