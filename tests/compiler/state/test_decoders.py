@@ -31,6 +31,7 @@ SPECS = {
     "a table of positions": Spec(learned=True),
     "no mask from outside": Spec(mask_input=False),
     "logits of the last token": Spec(last=True),
+    "wider heads": Spec(width=24),
 }
 LENGTH = 64
 CLOSE = 1e-4
