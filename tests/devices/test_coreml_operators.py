@@ -200,8 +200,8 @@ def test_constants_of_few_bits_stay_so(inputs: str, constants: str, body: str) -
 def test_blocks_need_ios_18_and_say_so() -> None:
     import coremltools
 
-    from autoglmc.compiler.devices.mil.node import Refused
     from autoglmc.compiler.devices.mil.program import build_program
+    from autoglmc.compiler.devices.onnx_node import Refused
 
     model = packed_model(*PACKED_CASES[8])
     with pytest.raises(Refused, match=r"DequantizeLinear .*iOS18"):
@@ -211,8 +211,8 @@ def test_blocks_need_ios_18_and_say_so() -> None:
 def test_integers_that_vary_are_refused() -> None:
     import coremltools
 
-    from autoglmc.compiler.devices.mil.node import Refused
     from autoglmc.compiler.devices.mil.program import build_program
+    from autoglmc.compiler.devices.onnx_node import Refused
 
     model = packed_model("int32[2,4] x", "float cps", "z = DequantizeLinear(x, cps)")
     with pytest.raises(Refused, match=r"DequantizeLinear .*input 0 must be constant"):
