@@ -40,7 +40,7 @@ class OnnxNode:
 
     def refuse(self, why: str) -> Refused:
         """The exception to raise, with operator and node."""
-        name = self.proto.name or next(iter(self.proto.output), "")
+        name = self.proto.name or next(iter(self.outputs), "")
         return Refused(f"{self.proto.op_type} (node {name}): {why}")
 
     def attribute(self, name: str, default: Any = None) -> Any:
