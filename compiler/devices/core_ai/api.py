@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 INT32 = (-(2**31), 2**31 - 1)
 INLINE = 64
-"""Elements up to which a constant is written into its operator. Longer ones are named blobs: coreai-core's own constants get random names,
-from 129 elements on, and two runs would give two files."""
+"""Elements up to which a constant is written into its operator. Longer ones are named blobs: those that coreai-core makes by itself (of 256
+elements, not of 128) have random names, and two runs would give two files."""
 ENTRY = "main"
 """The function of a program."""
 
@@ -180,6 +180,13 @@ def tensor_type(shape: Sequence[int], dtype: Any) -> Any:
     from coreai.authoring import TensorType
 
     return TensorType(tuple(shape), numpy.dtype(dtype).type)._to_mlir()
+
+
+def choice(kind: str, name: str) -> Any:
+    """A value of one of the API's enumerations: "scatter_mode", "add"."""
+    from coreai._compiler.ir import Attribute
+
+    return Attribute.parse(f"#coreai.{kind}<{name}>")
 
 
 def operators(program: Any) -> list[str]:

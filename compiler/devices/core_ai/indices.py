@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..onnx_node import Converter, OnnxNode, axes_of
-from .api import CoreValue
+from .api import CoreValue, choice
 from .movement import as_shape, sliced, transposed, whole_scalar
 from .tensor import like, tensor
 
@@ -105,7 +105,6 @@ def _scatter_nd(node: OnnxNode) -> Any:
 
 def _scatter_elements(node: OnnxNode) -> Any:
     import numpy
-    from coreai._compiler.ir import Attribute
 
     modes = {"none": "update", "add": "add", "mul": "mul", "max": "max", "min": "min"}
     x = tensor(node, 0)
@@ -113,7 +112,7 @@ def _scatter_elements(node: OnnxNode) -> Any:
     indices = from_front(node, 1, numpy.int64(x.shape[axis]))
     if any(size != indices.shape[k] for k, size in enumerate(x.shape) if k != axis):
         raise node.refuse("indices of a part of the other axes are not converted")
-    mode = Attribute.parse(f"#coreai.scatter_mode<{modes[node.attribute('reduction', 'none')]}>")
+    mode = choice("scatter_mode", modes[node.attribute("reduction", "none")])
     return node.api.scatter_along_axis(x.raw.type, x, indices, tensor(node, 2), whole_scalar(axis), scatter_mode=mode)
 
 

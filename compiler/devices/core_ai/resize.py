@@ -8,7 +8,7 @@ from typing import Any
 
 from ..onnx_node import Converter, OnnxNode
 from ..onnx_sizes import resized_shape
-from .api import CoreValue
+from .api import CoreValue, choice
 from .indices import taken
 from .tensor import tensor
 
@@ -85,13 +85,11 @@ def _interpolated(
 ) -> CoreValue:
     """place = (k + 0.5 - offset) / scale - 0.5."""
     import numpy
-    from coreai._compiler.ir import Attribute
 
     if tuple(target) == x.shape and not any(offsets):
         return x
-    kind = Attribute.parse(f"#coreai.interpolation_mode<{mode}>")
     numbers = [numpy.array(values, numpy.float32) for values in (scales, offsets)]
-    made: CoreValue = node.api.interpolate(x, numpy.array(target, numpy.int32), *numbers, kind)
+    made: CoreValue = node.api.interpolate(x, numpy.array(target, numpy.int32), *numbers, choice("interpolation_mode", mode))
     return made
 
 
