@@ -96,7 +96,7 @@ def test_a16_is_what_its_sources_say() -> None:
 
 
 def test_the_a16_of_ios_27_is_the_same_machine_by_another_way() -> None:
-    """What is stated of the machine is what `a16` states; what its table claims has a converter."""
+    """No number of its own; what its table claims has a converter."""
     from autoglmc.compiler.devices.core_ai.program import CONVERTERS
 
     older, newer = load_target(stock_path("a16")), load_target(stock_path("a16_ios27"))
@@ -105,7 +105,6 @@ def test_the_a16_of_ios_27_is_the_same_machine_by_another_way() -> None:
         device = newer.device(name)
         assert (device.runtime.adapter, device.runtime.words) == ("coreai", ("ios", ">=", "27"))
         assert {rule.operator for block in device.supports for rule in block.rules} <= CONVERTERS.keys()
-    assert older.links == newer.links and older.memories == newer.memories
 
 
 def test_tensor_g2_has_no_gelu_and_takes_two_kinds_of_matmul() -> None:
