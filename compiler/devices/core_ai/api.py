@@ -189,23 +189,6 @@ def choice(kind: str, name: str) -> Any:
     return Attribute.parse(f"#coreai.{kind}<{name}>")
 
 
-def operators(program: Any) -> list[str]:
-    """Names of a program's operators, without constants and the frame: "conv2d"."""
-    found: list[str] = []
-    _collect(program._module._mlir_module.operation, found)
-    return found
-
-
-def _collect(operation: Any, found: list[str]) -> None:
-    for region in operation.regions:
-        for block in region.blocks:
-            for inner in block.operations:
-                name = inner.operation.name.removeprefix("coreai.").removeprefix("decomposable.")
-                if name not in ("constant", "graph", "output", "yield"):
-                    found.append(name)
-                _collect(inner.operation, found)
-
-
 def _fold_only_small(context: Any) -> None:
     """Apple's rewrites fold constants: a long result would be a blob with a random name."""
     from coreai._compiler._mlir_libs._coreaiIR._bindings.mlir.dialects.coreai import register_should_const_folding_hook

@@ -16,21 +16,12 @@ EPOCH = 0.0
 """The creation date of every asset: coreai-core notes the time, and two runs would give two files."""
 
 
-def write_asset(model: onnx.ModelProto, folder: Path, metadata: Mapping[str, str]) -> list[str]:
-    """The names of its operators.
+def write_asset(model: onnx.ModelProto, folder: Path, metadata: Mapping[str, str]) -> None:
+    """`model` has its weights inline and all shapes known; `folder` ends in .aimodel.
 
     Raises onnx_node.Refused naming the operator and node that is not converted."""
-    from .api import operators
-
-    found: list[str] = []
-
-    def write(program: Any) -> None:
-        program.save_asset(folder)
-        found.extend(operators(program))
-
-    write_program(model, write)
+    write_program(model, lambda program: program.save_asset(folder))
     set_metadata(folder, metadata)
-    return found
 
 
 def set_metadata(folder: Path, metadata: Mapping[str, str]) -> None:

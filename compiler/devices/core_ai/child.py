@@ -24,15 +24,17 @@ class _Assets:
         self._loop, self._functions, self._next = asyncio.new_event_loop(), dict[int, Any](), 0
 
     def answer(self, message: tuple[Any, ...]) -> Any:
-        """("load", folder) -> number; ("run", number, arrays by name) -> arrays by name; ("drop", number) -> None."""
+        """("load", folder) -> number; ("run", number, arrays by name) -> arrays by name."""
         verb, *given = message
         if verb == "load":
             self._next += 1
             self._functions[self._next] = self._loop.run_until_complete(_loaded(Path(given[0])))
             return self._next
-        if verb == "drop":
-            return self._functions.pop(given[0], None) and None
         return self._loop.run_until_complete(_run(self._functions[given[0]], given[1]))
+
+    def drop(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self._functions.pop(number, None)
 
 
 async def _loaded(folder: Path) -> Any:
@@ -58,9 +60,10 @@ def main() -> int:
     assets = _Assets()
     while True:
         try:
-            message = receive(0)
+            dropped, message = receive(0)
         except Closed:
             os._exit(0)
+        assets.drop(dropped)
         try:
             answer = (True, assets.answer(message))
         except Exception as error:  # coreai-core raises types of its own

@@ -5,7 +5,7 @@ int64 is int32 there, inputs and outputs included, as in Apple's own converters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..onnx_node import Converter, OnnxNode, Refused, opset_of
@@ -31,7 +31,7 @@ CONVERTERS: Mapping[str, Converter] = {
 NO_CONVERTER = "autoglmc does not convert this operator to Core AI"
 
 
-def write_program(model: onnx.ModelProto, write: Any) -> None:
+def write_program(model: onnx.ModelProto, write: Callable[[Any], object]) -> None:
     """Calls `write` with the program while it is alive. `model` has its weights inline and all shapes known.
 
     Raises Refused naming the operator and node that cannot be converted."""

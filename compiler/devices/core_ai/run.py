@@ -4,11 +4,11 @@ It runs in one child process for all assets of this one; where that has crashed,
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,17 +43,17 @@ class Interpreted:
             return child, child.exchange(("load", str(self._folder.resolve())))
 
     def __del__(self) -> None:
+        """Told with the next message: the collector may call this in the middle of one."""
         child = getattr(self, "_child", None)
-        if child is not None and child.lives:
-            with contextlib.suppress(RuntimeError):
-                child.exchange(("drop", self._number))
+        if child is not None:
+            child.dropped.append(self._number)
 
 
 class _Child:
-    """One process; one message at a time."""
+    """One process; one message at a time. `dropped`: numbers of assets that nobody uses any more."""
 
     def __init__(self) -> None:
-        self._lock, self._said = threading.Lock(), tempfile.TemporaryFile()
+        self._lock, self._said, self.dropped = threading.Lock(), tempfile.TemporaryFile(), deque[int]()
         self._process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, bufsize=0)
 
     @property
@@ -66,7 +66,7 @@ class _Child:
         assert stdin is not None and stdout is not None
         with self._lock:
             try:
-                send(stdin.fileno(), message)
+                send(stdin.fileno(), ([self.dropped.popleft() for _ in range(len(self.dropped))], message))
                 right, answer = receive(stdout.fileno())
             except Closed:
                 raise RuntimeError(self._death()) from None
