@@ -18,6 +18,7 @@ from models import SHAPES
 from run_core_ai import run_core_ai
 from small_models import parse, save
 
+from autoglmc.compiler import cli
 from autoglmc.compiler.bundle.blob_cache import SegmentRefused, build
 from autoglmc.compiler.devices.core_ai import run as core_ai_run
 from autoglmc.compiler.devices.core_ai.asset import write_asset
@@ -72,6 +73,12 @@ def test_a_session_says_that_no_apple_device_ran(bundle: Bundle) -> None:
     assert not session.emulated
     assert any("ran on Apple's interpreter on this CPU: it never ran on an Apple device" in note for note in session.notes)
     assert set(session.not_run.values()) == {"Apple device"}
+
+
+def test_check_says_that_the_device_itself_does_not_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["check", "a16_ios27"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "npu: coreai ios >= 27 runs here, on Apple's interpreter on this CPU: the device itself does not" in said
 
 
 SCRIPT = """

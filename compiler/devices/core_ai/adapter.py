@@ -36,6 +36,7 @@ class CoreAiAdapter:
     needs = Needs()
     suffix = ".aimodel"
     narrow = ""
+    in_place = "Apple's interpreter on this CPU"
 
     def __init__(self, words: tuple[str, ...]) -> None:
         self._words = words
