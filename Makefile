@@ -102,7 +102,7 @@ fuzz-models: $(READY)
 $(DEVICES)/ready: pyproject.toml $(READY)
 	test -x $(DEVICES)/bin/pip || $(BIN)/python -m venv $(DEVICES)
 	$(DEVICES)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	for extra in npu gpu openvino litert ethos coreml; do \
+	for extra in npu gpu openvino litert ethos coreml coreai; do \
 	  $(DEVICES)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$$extra]" || echo "the extra $$extra cannot be installed here: its tests are skipped"; \
 	done
 	touch $@

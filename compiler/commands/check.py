@@ -178,6 +178,7 @@ def _print_target(found: Sequence[Diagnostic], what: str, runtimes: Sequence[Map
     echo_wrapped(f"{'pass':<8}{'target':<10} {what}")
     for runtime in runtimes:
         here = "runs here" if runtime["here"] else f"does not run here: {runtime['reason']}"
+        here += f", on {runtime['in_place']}: the device itself does not" if runtime["here"] and runtime["in_place"] else ""
         advice = f" ({runtime['help']})" if runtime["help"] else ""
         echo_wrapped(f"{'note':<8}{'runtime':<10} {runtime['device']}: {runtime['runtime']} {here}{advice}")
 
@@ -207,8 +208,10 @@ def _installed(device: Device) -> Mapping[str, str]:
 
 
 def _runtimes(target: Target | None) -> list[dict[str, Any]]:
-    """Of every device whether its runtime is installed; onnxruntime is left out: it is a dependency of this package."""
-    from ..devices.find_adapter import absence
+    """Of every device whether its runtime is installed, and what computes in place of a device that is never here; onnxruntime is left
+    out: it is a dependency of this package."""
+    from ..devices.adapter import Substituting
+    from ..devices.find_adapter import absence, adapter_for
 
     found = []
     for device in target.devices if target is not None else ():
@@ -218,5 +221,8 @@ def _runtimes(target: Target | None) -> list[dict[str, Any]]:
             name = " ".join((runtime.adapter, *runtime.words))
             help = lack.help if lack else ""
             reason = lack.reason if lack else ""
-            found.append({"device": device.name, "runtime": name, "here": lack is None, "reason": reason, "help": help})
+            adapter = adapter_for(runtime.adapter, runtime.words)
+            in_place = adapter.in_place if isinstance(adapter, Substituting) else ""
+            facts = {"device": device.name, "runtime": name, "here": lack is None, "reason": reason, "help": help}
+            found.append({**facts, "in_place": in_place})
     return found

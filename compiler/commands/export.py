@@ -12,14 +12,14 @@ from .line.limit_options import limit_options
 from .line.options import FILE, inputs_option, shape_option
 from .line.output import Output, echo_json, output_options
 
-OUTPUT = "The file, whose suffix says what is written: .tflite, .onnx (simplified, plain operators) or .mlpackage."
+OUTPUT = "The file, whose suffix says what is written: .tflite, .onnx (simplified, plain operators), .mlpackage or .aimodel."
 NHWC = "Inputs and outputs with four dims are NHWC in the .tflite file. [default: --nchw, all as in the model]"
 CALIBRATION = "Write the .tflite file in int8, with scales from these samples: a folder of .npz, one .npz, or script.py:function."
 NO_VERIFY = "Do not compare the file with the model; ends with 4."
 QUIET = "Print only the file's name, or the error."
 
 
-@click.command("export", short_help="Convert a model into one .tflite, .onnx or .mlpackage.")
+@click.command("export", short_help="Convert a model into one .tflite, .onnx, .mlpackage or .aimodel.")
 @click.argument("model", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, metavar="FILE", help=OUTPUT)
 @shape_option
@@ -41,7 +41,7 @@ def export_command(
 ) -> int:
     """Convert MODEL into one file of another format, for whoever runs that without autoglmc. No target is needed.
 
-    A .tflite or .onnx file is compared with MODEL on generated inputs before it is put in its place.
+    A .tflite, .onnx or .aimodel is compared with MODEL on generated inputs before it is put in its place.
 
     Exit code 0: written and verified; 4: written, but not verified, as an .mlpackage, which runs on Apple machines only; 1: nothing is
     written.

@@ -89,6 +89,14 @@ class StandIn(Protocol):
     """Which device was not run: "Ethos-U55"."""
 
 
+@runtime_checkable
+class Substituting(Protocol):
+    """An adapter whose device is never here: something else computes its segments."""
+
+    in_place: str
+    """What does: "LiteRT's integer kernels"."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompilerReport:
     """What a runtime's own compiler estimates of a segment."""

@@ -42,6 +42,10 @@ def adapter_for(runtime: str, words: Sequence[str] = ()) -> Adapter | None:
         from .coreml import CoreMlAdapter
 
         return CoreMlAdapter(tuple(words))
+    if runtime == "coreai":
+        from .core_ai.adapter import CoreAiAdapter
+
+        return CoreAiAdapter(tuple(words))
     return None
 
 

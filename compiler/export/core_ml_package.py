@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..devices.coreml import ELSEWHERE, CoreMlAdapter, emit_package
-from ..devices.mil.node import Refused
+from ..devices.onnx_node import Refused
 from ..errors import ModelError, UserError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from ..output_file import check_file_place, write_file
 from ..precision.request import Data
 from ..verify.compare import same
 from ..verify.terms import EXACT, OTHER_KERNELS, Terms
-from . import core_ml_package, tflite_file
+from . import core_ai_asset, core_ml_package, tflite_file
 from .metadata import file_metadata
 from .parity import Converted, Parity, parity
 from .prepare import Prepared, prepare
@@ -27,7 +27,7 @@ from .quantised import Quantised, quantise_for_tflite
 if TYPE_CHECKING:
     import onnx
 
-SUFFIXES = (".tflite", ".onnx", ".mlpackage")
+SUFFIXES = (".tflite", ".onnx", ".mlpackage", ".aimodel")
 LAYOUTS = ("nchw", "nhwc")
 NOT_ASKED = "--no-verify"
 
@@ -38,7 +38,7 @@ class Exported:
 
     path: Path
     format: str
-    """tflite, onnx or mlpackage."""
+    """tflite, onnx, mlpackage or aimodel."""
     layout: str
     """nchw, as in the model, or nhwc."""
     operators: int
@@ -80,10 +80,9 @@ def check_export_place(output: Path, source: Source, layout: str, quantises: boo
     if quantises and output.suffix.lower() != ".tflite":
         help = "`autoglmc MODEL --target TARGET --precision int8 --save-quantized FILE.onnx` writes ONNX"
         raise UsageError(f"--calibration-data is for .tflite files, and {output.name} is none", help=help)
-    if output.suffix.lower() == ".tflite":
-        tflite_file.check_extra()
-    if output.suffix.lower() == ".mlpackage":
-        core_ml_package.check_extra()
+    extras = {".tflite": tflite_file, ".mlpackage": core_ml_package, ".aimodel": core_ai_asset}
+    if (format := extras.get(output.suffix.lower())) is not None:
+        format.check_extra()
 
 
 def export_model(
@@ -102,8 +101,8 @@ def export_model(
     With `calibration` data a float model becomes a .tflite file of integers where LiteRT has such operators. It is compared with the
     quantised model as others are with theirs, and how near it is to the float model is measured on the data.
 
-    A .tflite or .onnx file is compared with the untouched model first, on `inputs` and on generated ones. Inputs and outputs keep their
-    names, order, dtypes and layout; with the layout "nhwc" those with four dims are NHWC.
+    A .tflite, .onnx or .aimodel is compared with the untouched model first, on `inputs` and on generated ones. Inputs and outputs keep
+    their names, order, dtypes and layout (int64 is int32 in an .aimodel); with the layout "nhwc" those with four dims are NHWC.
 
     Raises UsageError for a wrong path or an open dim, ModelError for a model that is damaged or not converted, VerifyError where the
     converted model computes something else; then nothing is written.
@@ -114,13 +113,17 @@ def export_model(
     quantised = None if calibration is None else quantise_for_tflite(source, shapes, calibration, tell)
     prepared = prepare(source, shapes) if quantised is None else prepare(quantised.made.model)
     tell("convert")
+    model = source if quantised is None else quantised.made.model
+    asked = _Asked(model, prepared, layout, inputs if verify else None, tell if verify else None, quantised)
+    why, notes = "" if verify else NOT_ASKED, prepared.notes
     if format == "mlpackage":
-        made, why, size = _Made(None), core_ml_package.UNVERIFIED, _package(prepared, output, str(source))
+        (made, size), why = _folder(asked, output, _package), core_ml_package.UNVERIFIED
+    elif format == "aimodel":
+        made, size = _folder(asked, output, _asset)
+        notes = (*notes, core_ai_asset.NOTE) if verify else notes
     else:
-        write = _tflite if format == "tflite" else _onnx
-        model = source if quantised is None else quantised.made.model
-        made = write(_Asked(model, prepared, layout, inputs if verify else None, tell if verify else None, quantised))
-        why, size = "" if verify else NOT_ASKED, len(made.data)
+        made = (_tflite if format == "tflite" else _onnx)(asked)
+        size = len(made.data)
         write_file(output, made.data)
     return Exported(
         path=output,
@@ -131,7 +134,7 @@ def export_model(
         bytes=size,
         parity=made.parity,
         unverified=why,
-        notes=(*(() if quantised is None else quantised.made.notes), *prepared.notes),
+        notes=(*(() if quantised is None else quantised.made.notes), *notes),
         accuracy=made.accuracy,
     )
 
@@ -211,11 +214,27 @@ class _Subset:
         return found
 
 
-def _package(prepared: Prepared, output: Path, where: str) -> int:
-    """A folder that is built beside its place; its bytes."""
+def _folder(asked: _Asked, output: Path, write: Callable[[_Asked, Path], _Made]) -> tuple[_Made, int]:
+    """A folder that is built beside its place, and its bytes."""
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".autoglmc-") as work, half_written(work):
-        made = Path(work) / output.name
-        core_ml_package.write_core_ml(prepared, made, where)
-        size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
-        os.replace(made, output)
-    return size
+        place = Path(work) / f"made{output.suffix.lower()}"
+        made = write(asked, place)
+        size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+        os.replace(place, output)
+    return made, size
+
+
+def _package(asked: _Asked, folder: Path) -> _Made:
+    core_ml_package.write_core_ml(asked.prepared, folder, str(asked.source))
+    return _Made(None)
+
+
+def _asset(asked: _Asked, folder: Path) -> _Made:
+    """Its program is what was compared; the parity is written beside it."""
+    prepared = asked.prepared
+    core_ai_asset.write_core_ai(prepared, folder, str(asked.source))
+    found = None
+    if asked.tell is not None:
+        found = asked.compared(core_ai_asset.open_asset(folder, prepared.model), prepared.model, OTHER_KERNELS)
+    core_ai_asset.describe(prepared, folder, found)
+    return _Made(found)

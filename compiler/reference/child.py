@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any
 
-from .frames import receive, send
+from ..frames import receive, send
 
 COMMAND = (sys.executable, "-m", "autoglmc.compiler.reference.worker")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

@@ -14,12 +14,12 @@ from typing import Any
 
 from ..activity import MORE_TIME, Limits, default_seconds, limits
 from ..errors import ModelError, UserError
+from ..frames import Closed, Late
 from ..free_memory import allowance
 from ..load.read_model import peek_model
 from ..load.runtime_gap import explain_refusal
 from ..load.source import MemoryModel, Source
 from .child import WAITING, Child
-from .frames import Closed, Late
 from .messages import Answer, Open, Opened, Question
 
 SECONDS = 300.0

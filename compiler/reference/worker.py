@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..frames import Closed, receive, send
 from ..parent import end_with_parent
-from .frames import Closed, receive, send
 from .messages import Answer, Open, Opened, Question
 
 STEPPED = 3

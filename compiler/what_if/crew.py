@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
 
-from ..reference.frames import Closed, receive, send
+from ..frames import Closed, receive, send
 from .row import Row
 from .task import Task
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from ..frames import Closed, receive, send
 from ..parent import end_with_parent
-from ..reference.frames import Closed, receive, send
 from .task import make_row
 
 

@@ -29,7 +29,7 @@ class Form:
 
 
 PLAIN = Form()
-COREML = Form(floors=("ios", "macos"))
+APPLE = Form(floors=("ios", "macos"))
 ETHOS = Form(
     needed=("vela", "config", "system", "memory"),
     releases=("vela",),
@@ -53,7 +53,8 @@ RUNTIMES: Mapping[str, Mapping[str, Form]] = {
     "none": {"": PLAIN},
     "ort": {"": PLAIN},
     "nnapi": {"": PLAIN},
-    "coreml": {"mlprogram": COREML, "neuralnetwork": COREML},
+    "coreml": {"mlprogram": APPLE, "neuralnetwork": APPLE},
+    "coreai": {"": APPLE},
     "qnn": {
         "htp": Form(needed=("soc", "arch"), optional=("vtcm",), what="the Hexagon compiler generates code for one chip"),
         "gpu": PLAIN,

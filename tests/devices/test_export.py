@@ -1,4 +1,4 @@
-"""`export` to .tflite, run by LiteRT's interpreter, and to .mlpackage, which nothing here runs."""
+"""`export` to .tflite, run by LiteRT's interpreter, to .aimodel, run by Apple's, and to .mlpackage, which nothing here runs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from run_tflite import apart, operators_of, run_onnx, run_tflite, transposes
 from small_models import parse, save
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.devices.core_ai.adapter import not_installed
 from autoglmc.compiler.devices.coreml import CoreMlAdapter
 from autoglmc.compiler.devices.find_adapter import absence
 from autoglmc.compiler.errors import UsageError, VerifyError
-from autoglmc.compiler.export import tflite_file
+from autoglmc.compiler.export import core_ai_asset, tflite_file
 from autoglmc.compiler.export.core_ml_package import WORDS
 from autoglmc.compiler.export.export import export_model
 from autoglmc.compiler.export.problems import Unconverted
 
-LITERT, COREML = absence("litert"), CoreMlAdapter(WORDS).cannot_compile()
+LITERT, COREML, COREAI = absence("litert"), CoreMlAdapter(WORDS).cannot_compile(), not_installed()
 litert = pytest.mark.skipif(LITERT is not None, reason=f"{LITERT and LITERT.reason}: {LITERT and LITERT.help}")
 coreml = pytest.mark.skipif(COREML is not None, reason=f"{COREML and COREML.reason}: {COREML and COREML.help}")
+coreai = pytest.mark.skipif(COREAI is not None, reason=f"{COREAI and COREAI.reason}: {COREAI and COREAI.help}")
 Screen = pytest.CaptureFixture[str]
 NET = """g (float[1,3,9,8] b, int64[1,2] i, float[1,4] unread, float[1,3,9,8] a) => (float[1,4,5,4] second, float[1,4] first, int64[1,2] j)
 <float[4] bias = {1, 2, 3, 4}> {
@@ -176,6 +178,51 @@ def test_what_core_ml_does_not_take_is_named(tmp_path: Path, capsys: Screen) -> 
     assert cli.run(["export", str(path), "-o", str(tmp_path / "m.mlpackage")]) == 1
     said = capsys.readouterr().err
     assert "Det" in said and "autoglmc does not convert this operator" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@coreai
+def test_an_asset_is_compared_and_the_screen_says_that_no_apple_device_ran_it(net: Path, capsys: Screen) -> None:
+    before, out = net.read_bytes(), net.with_suffix(".aimodel")
+    assert cli.run(["export", str(net), "-o", str(out)]) == 0
+    assert "the .aimodel never ran on an Apple device" in " ".join(capsys.readouterr().out.split())
+    assert net.read_bytes() == before and sorted(p.name for p in out.iterdir()) == ["main.hash", "main.mlirb", "metadata.json"]
+    about = json.loads((out / "metadata.json").read_text())["creatorDefinedMetadata"]
+    assert about["names"] == "{0: 'Käse'}" and about["min_runtime_version"] == "no version"
+    parity = json.loads(about["autoglmc.export"])["parity"]
+    assert [one["name"] for one in parity["outputs"]] == ["second", "first", "j"]
+    assert all(one["relative"] < 1e-5 for one in parity["outputs"])
+    assert cli.run(["export", str(net), "-o", str(out)]) == 2, "a folder is never replaced"
+    again = net.with_name("again.aimodel")
+    assert cli.run(["export", str(net), "-o", str(again), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parity"] == parity
+    assert all((out / name).read_bytes() == (again / name).read_bytes() for name in ("main.hash", "main.mlirb", "metadata.json"))
+    assert cli.run(["export", str(net), "-o", str(net.with_name("bare.aimodel")), "--no-verify"]) == 4
+
+
+@coreai
+def test_an_asset_that_computes_something_else_is_not_written(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = core_ai_asset.write_core_ai
+
+    def wrong(prepared: Any, *rest: Any) -> None:
+        weight = next(t for t in prepared.model.graph.initializer if len(t.dims) == 4)
+        weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(1.0005), weight.name))
+        write(prepared, *rest)
+
+    monkeypatch.setattr(core_ai_asset, "write_core_ai", wrong)
+    with pytest.raises(VerifyError, match="the converted model differs"):
+        export_model(net, net.with_suffix(".aimodel"))
+    assert [p.name for p in net.parent.iterdir()] == ["model.onnx"]
+
+
+@coreai
+def test_everything_that_core_ai_lacks_is_named_and_nothing_is_written(tmp_path: Path, capsys: Screen) -> None:
+    text = "g (float[2,2] x) => (float y, float[2,2] z) { [d] y = Det(x) [h] z = Hardmax(x) }"
+    path, out = save(parse(text), tmp_path), tmp_path / "m.aimodel"
+    assert cli.run(["export", str(path), "-o", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert "2 parts of the model cannot be converted to Core AI's operators: Det (node d): " in said and "Hardmax (node h): " in said
+    assert "compile it for a target with a Core AI device" in said
     assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
 
 

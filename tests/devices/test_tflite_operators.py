@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 from operator_cases import collect, same
 from run_tflite import apart, feeds_of, run_onnx, run_tflite
+from window_models import CHANNELS, FEW, PADDING, PAIR, RULES, SIZES, convolution, pool, resize, transposed_convolution
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed: pip install 'autoglmc[litert]'")
 
@@ -53,18 +54,6 @@ def test_the_standards_cases_are_right_or_refused() -> None:
     assert right >= LEAST_RIGHT
 
 
-Shapes = dict[str, tuple[int, ...]]
-
-
-def model_of(kind: str, inputs: Shapes, constants: dict[str, Any], order: list[str], **attributes: Any) -> onnx.ModelProto:
-    nodes = [helper.make_node(kind, order, ["y"], **attributes)]
-    given = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in inputs.items()]
-    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "g", given, [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-
-
 def hold(model: onnx.ModelProto) -> None:
     """The same numbers with borders as ONNX has them, and channels last."""
     feeds = feeds_of(model)
@@ -83,56 +72,31 @@ def hold(model: onnx.ModelProto) -> None:
         assert apart(want, last.transpose(0, 3, 1, 2)) < CLOSE
 
 
-FEW = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-PADDING = st.one_of(
-    st.lists(st.integers(0, 2), min_size=4, max_size=4).map(lambda pads: {"pads": pads}),
-    st.sampled_from(["VALID", "SAME_UPPER", "SAME_LOWER"]).map(lambda mode: {"auto_pad": mode}),
-)
-PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
-SIZES = st.tuples(st.integers(3, 9), st.integers(3, 9))
-
-
 @FEW
-@given(SIZES, PAIR, PAIR, PAIR, PADDING, st.sampled_from([(1, 4, 6), (2, 4, 6), (4, 4, 4), (4, 4, 8), (1, 1, 3)]), st.integers(1, 2))
+@given(SIZES, PAIR, PAIR, PAIR, PADDING, CHANNELS, st.integers(1, 2))
 def test_convolutions(size: Any, kernel: Any, strides: Any, dilations: Any, padding: Any, channels: Any, batch: int) -> None:
-    group, c_in, c_out = channels
-    rng = np.random.default_rng(0)
-    weights = {"w": rng.standard_normal((c_out, c_in // group, *kernel)).astype(np.float32), "b": rng.random(c_out).astype(np.float32)}
-    assume("auto_pad" not in padding or dilations == (1, 1))  # onnxruntime's SAME and dilations do not go together
-    options = {"strides": strides, "dilations": dilations, "group": group, **padding}
-    hold(model_of("Conv", {"x": (batch, c_in, *size)}, weights, ["x", "w", "b"], **options))
+    hold(convolution(size, kernel, strides, dilations, padding, channels, batch))
 
 
 @FEW
 @given(SIZES, PAIR, PAIR, st.lists(st.integers(0, 1), min_size=4, max_size=4), st.sampled_from([1, 2]), PAIR)
 def test_transposed_convolutions(size: Any, kernel: Any, strides: Any, pads: Any, group: int, extra: Any) -> None:
-    weights = {"w": np.random.default_rng(0).standard_normal((4, 3, *kernel)).astype(np.float32)}
-    more = [e - 1 for e in extra]
-    assume(all(e < s for e, s in zip(more, strides, strict=True)))
-    options = {"strides": strides, "pads": pads, "group": group, "output_padding": more}
-    hold(model_of("ConvTranspose", {"x": (1, 4, *size)}, weights, ["x", "w"], **options))
+    hold(transposed_convolution(size, kernel, strides, pads, group, extra))
 
 
 @FEW
 @given(st.sampled_from(["MaxPool", "AveragePool"]), SIZES, PAIR, PAIR, PADDING, st.booleans(), st.booleans())
 def test_pools(kind: str, size: Any, kernel: Any, strides: Any, padding: Any, ceil: bool, counted: bool) -> None:
-    assume("pads" not in padding or all(p < k for p, k in zip(padding["pads"], (*kernel, *kernel), strict=True)))
-    options: dict[str, Any] = {"kernel_shape": kernel, "strides": strides, **padding}
-    options |= {"ceil_mode": int(ceil)} if "pads" in padding else {}
-    options |= {"count_include_pad": int(counted)} if kind == "AveragePool" and "pads" in padding else {}
-    hold(model_of(kind, {"x": (1, 3, *size)}, {}, ["x"], **options))
+    hold(pool(kind, size, kernel, strides, padding, ceil, counted))
 
 
 ROUNDINGS = ("floor", "round_prefer_floor")
-RULES = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")
 
 
 @FEW
 @given(SIZES, SIZES, st.sampled_from(RULES), st.sampled_from(["nearest", "linear", "cubic"]), st.sampled_from(ROUNDINGS))
 def test_resizes(size: Any, target: Any, rule: str, mode: str, rounding: str) -> None:
-    sizes = np.array([1, 2, *target], np.int64)
-    options = {"mode": mode, "coordinate_transformation_mode": rule, "nearest_mode": rounding}
-    hold(model_of("Resize", {"x": (1, 2, *size)}, {"s": sizes}, ["x", "", "", "s"], **options))
+    hold(resize(size, target, rule, mode, rounding))
 
 
 @FEW

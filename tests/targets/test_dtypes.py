@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ABOUT_RUNTIMES = {
     "compiler/devices/tflite/versions.py": "versions of LiteRT's operators, by the dtype of an operand",
     "compiler/devices/litert/compiled.py": "LiteRT's numbers of element types",
+    "compiler/devices/core_ai/api.py": "what Core AI takes as it is",
     "compiler/devices/openvino.py": "what OpenVINO computes without widening or narrowing",
     "compiler/devices/mil/elementwise.py": "what Core ML casts to",
     "compiler/devices/mil/packed.py": "what Core ML keeps constants in",

@@ -15,10 +15,10 @@ from autoglmc.targets.stock import FOLDER, stock_names, stock_path
 from autoglmc.targets.support import No, Yes, link_zero_copy, lists, supports
 
 NAMES = (
-    "a16", "android_cpu", "ethos_u55_256", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "tensor_g2_litert", "workstation",
-    "x86_cpu",
+    "a16", "a16_ios27", "android_cpu", "ethos_u55_256", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "tensor_g2_litert",
+    "workstation", "x86_cpu",
 )  # fmt: skip
-TABLES = ("coreml_mlprogram", "coreml_neuralnetwork", "ethos_u55", "iree_vulkan", "litert_builtin", "nnapi", "ort_cpu", "qnn_htp")
+TABLES = ("coreai", "coreml_mlprogram", "coreml_neuralnetwork", "ethos_u55", "iree_vulkan", "litert_builtin", "nnapi", "ort_cpu", "qnn_htp")
 WITH_TABLE = """hw 1;
 include "std/{table}.hw";
 target t {{
@@ -93,6 +93,18 @@ def test_a16_is_what_its_sources_say() -> None:
     assert isinstance(answer, No) and answer.reason == "all_dims(X, W, Y) <= 16384 is false (N of W = 20000)"
     link = next(link for link in target.links if (link.source, link.destination) == ("npu", "cpu"))
     assert link_zero_copy(link, "fp16", (1, 4))[0] and not link_zero_copy(link, "fp32", (1, 4))[0]
+
+
+def test_the_a16_of_ios_27_is_the_same_machine_by_another_way() -> None:
+    """No number of its own; what its table claims has a converter."""
+    from autoglmc.compiler.devices.core_ai.program import CONVERTERS
+
+    older, newer = load_target(stock_path("a16")), load_target(stock_path("a16_ios27"))
+    assert {(fact.path, fact.value) for fact in newer.facts} <= {(fact.path, fact.value) for fact in older.facts}
+    for name in ("npu", "gpu"):
+        device = newer.device(name)
+        assert (device.runtime.adapter, device.runtime.words) == ("coreai", ("ios", ">=", "27"))
+        assert {rule.operator for block in device.supports for rule in block.rules} <= CONVERTERS.keys()
 
 
 def test_tensor_g2_has_no_gelu_and_takes_two_kinds_of_matmul() -> None:

@@ -32,6 +32,7 @@ class EthosUAdapter:
     needs = Needs(align=ALIGN)
     suffix = ".ethos_u"
     narrow = ""
+    in_place = "LiteRT's integer kernels"
 
     def __init__(self, words: tuple[str, ...]) -> None:
         self._words, self._wanted, self._litert = words, configuration(words), LiteRtAdapter()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .node import Converter, MilNode, axes_of
+from ..onnx_node import Converter, OnnxNode, axes_of
 
 if TYPE_CHECKING:
     import numpy
@@ -30,7 +30,7 @@ def packed_constant(array: Array) -> Array | None:
     return array.astype(types.np_int4_dtype if array.dtype.name == "int4" else types.np_uint4_dtype)
 
 
-def _dequantize(node: MilNode) -> Any:
+def _dequantize(node: OnnxNode) -> Any:
     """int32 (a bias) becomes floats here: it is small, and MIL keeps none as it is."""
     import numpy
 
@@ -45,12 +45,12 @@ def _dequantize(node: MilNode) -> Any:
         return (steps * along).astype(scale.dtype)
     if not block and _bits(data) == 8:
         zero = numpy.zeros((), data.dtype) if zero is None else zero
-        return _affine(node.mb, data, _least(zero), _least(scale), axis if scale.size > 1 else 0)
+        return _affine(node.api, data, _least(zero), _least(scale), axis if scale.size > 1 else 0)
     if block and data.shape[axis] % block:
         raise node.refuse(f"{data.shape[axis]} elements are no whole number of blocks of {block}, as Core ML wants them")
     if not block:
         scale, zero = _along(scale, data.ndim, axis), None if zero is None else _along(zero, data.ndim, axis)
-    return _blockwise(node.mb, data, scale, zero)
+    return _blockwise(node.api, data, scale, zero)
 
 
 def turned(mb: Any, value: Any, factor: float, turn: bool) -> Any | None:

@@ -5,45 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .node import Converter, MilNode, axes_of, float_type
+from ..onnx_node import Converter, OnnxNode, axes_of
+from .node import float_type
 from .packed import turned
 
 if TYPE_CHECKING:
     import numpy
 
 
-def _matmul(node: MilNode) -> Any:
+def _matmul(node: OnnxNode) -> Any:
     if len(node.shape(0)) < 2 or len(node.shape(1)) < 2:
         raise node.refuse("vectors are not converted")
-    return node.mb.matmul(x=node.operand(0), y=node.operand(1))
+    return node.api.matmul(x=node.operand(0), y=node.operand(1))
 
 
-def _gemm(node: MilNode) -> Any:
+def _gemm(node: OnnxNode) -> Any:
     alpha, beta = node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
     turn_a, turn_b = bool(node.attribute("transA", 0)), bool(node.attribute("transB", 0))
     kind = float_type(node.operand(0))
     bias = _bias(node, beta)
     weight = None if turn_a or (bias is None and node.has(2)) else _rows(node, alpha, turn=not turn_b)
     if weight is not None:
-        return node.mb.linear(x=node.operand(0), weight=weight, bias=bias)
-    product = node.mb.matmul(x=node.operand(0), y=node.operand(1), transpose_x=turn_a, transpose_y=turn_b)
+        return node.api.linear(x=node.operand(0), weight=weight, bias=bias)
+    product = node.api.matmul(x=node.operand(0), y=node.operand(1), transpose_x=turn_a, transpose_y=turn_b)
     if alpha != 1.0:
-        product = node.mb.mul(x=product, y=kind(alpha))
+        product = node.api.mul(x=product, y=kind(alpha))
     if not node.has(2):
         return product
-    added = node.operand(2) if beta == 1.0 else node.mb.mul(x=node.operand(2), y=kind(beta))
-    return node.mb.add(x=product, y=added)
+    added = node.operand(2) if beta == 1.0 else node.api.mul(x=node.operand(2), y=kind(beta))
+    return node.api.add(x=product, y=added)
 
 
-def _rows(node: MilNode, alpha: float, turn: bool) -> Any | None:
+def _rows(node: OnnxNode, alpha: float, turn: bool) -> Any | None:
     """The constant matrix of a Gemm times alpha, a row for each column of the result; None where it is computed."""
     if not node.is_constant(1):
-        return turned(node.mb, node.operand(1), alpha, turn)
+        return turned(node.api, node.operand(1), alpha, turn)
     matrix = node.constant(1)
     return (alpha * (matrix.T if turn else matrix)).astype(float_type(node.operand(0)))
 
 
-def _bias(node: MilNode, beta: float) -> numpy.ndarray[Any, Any] | None:
+def _bias(node: OnnxNode, beta: float) -> numpy.ndarray[Any, Any] | None:
     """One number per column, where C is that."""
     import numpy
 
@@ -56,18 +57,18 @@ def _bias(node: MilNode, beta: float) -> numpy.ndarray[Any, Any] | None:
     return numpy.broadcast_to(beta * given.reshape(-1), (columns,)).astype(given.dtype)
 
 
-def _softmax(node: MilNode) -> Any:
+def _softmax(node: OnnxNode) -> Any:
     if node.opset < 13:
         raise node.refuse("opset 13 or later is converted")
-    return node.mb.softmax(x=node.operand(0), axis=node.attribute("axis", -1))
+    return node.api.softmax(x=node.operand(0), axis=node.attribute("axis", -1))
 
 
-def _affine(node: MilNode, x: Any, scale: int, bias: int) -> Any:
-    result = node.mb.mul(x=x, y=node.operand(scale))
-    return node.mb.add(x=result, y=node.operand(bias)) if node.has(bias) else result
+def _affine(node: OnnxNode, x: Any, scale: int, bias: int) -> Any:
+    result = node.api.mul(x=x, y=node.operand(scale))
+    return node.api.add(x=result, y=node.operand(bias)) if node.has(bias) else result
 
 
-def _layer_norm(node: MilNode) -> Any:
+def _layer_norm(node: OnnxNode) -> Any:
     if len(node.outputs) > 1:
         raise node.refuse("Mean and InvStdDev are not converted")
     rank = len(node.shape(0))
@@ -76,33 +77,33 @@ def _layer_norm(node: MilNode) -> Any:
     whole = node.shape(0)[first:]
     if node.is_constant(1) and node.shape(1) == whole and (not node.has(2) or (node.is_constant(2) and node.shape(2) == whole)):
         beta = node.constant(2) if node.has(2) else None
-        return node.mb.layer_norm(x=node.operand(0), axes=axes, gamma=node.constant(1), beta=beta, epsilon=epsilon)
-    return _affine(node, node.mb.layer_norm(x=node.operand(0), axes=axes, epsilon=epsilon), 1, 2)
+        return node.api.layer_norm(x=node.operand(0), axes=axes, gamma=node.constant(1), beta=beta, epsilon=epsilon)
+    return _affine(node, node.api.layer_norm(x=node.operand(0), axes=axes, epsilon=epsilon), 1, 2)
 
 
-def _group_norm(node: MilNode) -> Any:
+def _group_norm(node: OnnxNode) -> Any:
     """Groups as rows of a layer norm; before opset 21 the scale is per group, from then on per channel."""
     import math
 
     import numpy
 
     shape, groups = node.shape(0), node.attribute("num_groups")
-    x = node.mb.reshape(x=node.operand(0), shape=[shape[0], groups, math.prod(shape[1:]) // groups])
-    x = node.mb.layer_norm(x=x, axes=[2], epsilon=float_type(node.operand(0))(node.attribute("epsilon", 1e-5)))
-    x = node.mb.reshape(x=x, shape=list(shape))
-    for index, apply in ((1, node.mb.mul), (2, node.mb.add)):
+    x = node.api.reshape(x=node.operand(0), shape=[shape[0], groups, math.prod(shape[1:]) // groups])
+    x = node.api.layer_norm(x=x, axes=[2], epsilon=float_type(node.operand(0))(node.attribute("epsilon", 1e-5)))
+    x = node.api.reshape(x=x, shape=list(shape))
+    for index, apply in ((1, node.api.mul), (2, node.api.add)):
         values = node.constant(index)
         per_channel = numpy.repeat(values, shape[1] // values.size).reshape(-1, *(1,) * (len(shape) - 2))
         x = apply(x=x, y=per_channel)
     return x
 
 
-def _instance_norm(node: MilNode) -> Any:
+def _instance_norm(node: OnnxNode) -> Any:
     epsilon = float_type(node.operand(0))(node.attribute("epsilon", 1e-5))
-    return node.mb.instance_norm(x=node.operand(0), gamma=node.constant(1), beta=node.constant(2), epsilon=epsilon)
+    return node.api.instance_norm(x=node.operand(0), gamma=node.constant(1), beta=node.constant(2), epsilon=epsilon)
 
 
-def _batch_norm(node: MilNode) -> Any:
+def _batch_norm(node: OnnxNode) -> Any:
     import numpy
 
     scale, bias, mean, variance = (node.constant(k) for k in range(1, 5))
@@ -111,22 +112,22 @@ def _batch_norm(node: MilNode) -> Any:
     epsilon, rank = node.attribute("epsilon", 1e-5), len(node.shape(0))
     if 3 <= rank <= 5:
         e = float_type(node.operand(0))(epsilon)
-        return node.mb.batch_norm(x=node.operand(0), mean=mean, variance=variance, gamma=scale, beta=bias, epsilon=e)
+        return node.api.batch_norm(x=node.operand(0), mean=mean, variance=variance, gamma=scale, beta=bias, epsilon=e)
     factor = scale / numpy.sqrt(variance + epsilon)
     tail = (-1, *(1,) * (rank - 2))
-    scaled = node.mb.mul(x=node.operand(0), y=factor.astype(scale.dtype).reshape(tail))
-    return node.mb.add(x=scaled, y=(bias - mean * factor).astype(scale.dtype).reshape(tail))
+    scaled = node.api.mul(x=node.operand(0), y=factor.astype(scale.dtype).reshape(tail))
+    return node.api.add(x=scaled, y=(bias - mean * factor).astype(scale.dtype).reshape(tail))
 
 
 def reduction(name: str) -> Converter:
     """Over the axes of the second operand or of the attribute; all without either, or none with `noop_with_empty_axes`."""
 
-    def convert(node: MilNode) -> Any:
+    def convert(node: OnnxNode) -> Any:
         axes = node.whole_numbers(1) if node.has(1) else node.attribute("axes")
         if not axes and node.attribute("noop_with_empty_axes", 0):
             return node.operand(0)
         axes = list(axes or range(len(node.shape(0))))
-        return getattr(node.mb, name)(x=node.operand(0), axes=axes, keep_dims=bool(node.attribute("keepdims", 1)))
+        return getattr(node.api, name)(x=node.operand(0), axes=axes, keep_dims=bool(node.attribute("keepdims", 1)))
 
     return convert
 
@@ -134,10 +135,10 @@ def reduction(name: str) -> Converter:
 def extreme(name: str) -> Converter:
     """The index of the first extreme element along `axis`."""
 
-    def convert(node: MilNode) -> Any:
+    def convert(node: OnnxNode) -> Any:
         if node.attribute("select_last_index", 0):
             raise node.refuse("select_last_index is not converted")
-        return getattr(node.mb, name)(x=node.operand(0), axis=node.attribute("axis", 0), keep_dims=bool(node.attribute("keepdims", 1)))
+        return getattr(node.api, name)(x=node.operand(0), axis=node.attribute("axis", 0), keep_dims=bool(node.attribute("keepdims", 1)))
 
     return convert
 
@@ -145,9 +146,9 @@ def extreme(name: str) -> Converter:
 def over_the_plane(name: str) -> Converter:
     """A global pool: a reduction over all spatial axes, which stay as 1."""
 
-    def convert(node: MilNode) -> Any:
+    def convert(node: OnnxNode) -> Any:
         axes = list(range(2, len(node.shape(0))))
-        return getattr(node.mb, name)(x=node.operand(0), axes=axes, keep_dims=True)
+        return getattr(node.api, name)(x=node.operand(0), axes=axes, keep_dims=True)
 
     return convert
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..onnx_node import Converter, OnnxNode, Refused, opset_of, shape_of
 from .elementwise import ELEMENTWISE
 from .movement import MOVEMENT
-from .node import Converter, MilNode, Refused, as_constant, shape_of
+from .node import as_constant
 from .packed import PACKED, packed_constant
 from .products import PRODUCTS
 from .spatial import SPATIAL
@@ -52,7 +53,7 @@ def build_program(model: onnx.ModelProto, opset: Any) -> Built:
     with function:
         values = {**weights, **{name: function.inputs[spelled] for name, spelled in inputs.items()}}
         for node in model.graph.node:
-            _convert(node, values, _opset_of(model), mb)
+            _convert(node, values, opset_of(model), mb)
         function.set_outputs([_named(mb, values[value.name], outputs[value.name], value) for value in model.graph.output])
     program = Program()
     program.add_function("main", function)
@@ -60,7 +61,7 @@ def build_program(model: onnx.ModelProto, opset: Any) -> Built:
 
 
 def _convert(proto: onnx.NodeProto, values: dict[str, Any], opset: int, mb: Any) -> None:
-    node = MilNode(proto, tuple(values[name] if name else None for name in proto.input), opset, mb)
+    node = OnnxNode(proto, tuple(values[name] if name else None for name in proto.input), opset, mb)
     converter = CONVERTERS.get(proto.op_type) if proto.domain in ("", "ai.onnx") else None
     if converter is None:
         raise node.refuse("autoglmc does not convert this operator")
@@ -134,7 +135,3 @@ def _spelled(names: Iterable[str]) -> dict[str, str]:
 def _output_name(name: str, inputs: Ports, names: Ports) -> str:
     """An input that is passed on as an output needs another name there."""
     return f"{names[name]}_out" if name in inputs else names[name]
-
-
-def _opset_of(model: onnx.ModelProto) -> int:
-    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)

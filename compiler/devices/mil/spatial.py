@@ -2,75 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from .node import Converter, MilNode
+from ..onnx_node import Converter, OnnxNode
+from ..onnx_sizes import ones, resized_shape, window_pads
 
 
-def _ones(node: MilNode, name: str) -> list[int]:
-    return list(node.attribute(name, [1] * (len(node.shape(0)) - 2)))
-
-
-def _interleaved(pads: Sequence[int]) -> list[int]:
-    """ONNX: all beginnings, then all ends; MIL: beginning and end of each axis."""
-    half = len(pads) // 2
-    return [pads[k // 2 + half * (k % 2)] for k in range(len(pads))]
-
-
-def _pads(node: MilNode, kernel: Sequence[int]) -> list[int]:
-    """Explicit, in MIL's order. SAME_UPPER and SAME_LOWER: ONNX's definition, the output is ceil(size / stride)."""
-    mode = node.attribute("auto_pad", "NOTSET")
-    spatial = node.shape(0)[2:]
-    if mode == "VALID":
-        return [0] * (2 * len(spatial))
-    if mode == "NOTSET":
-        return _interleaved(node.attribute("pads", [0] * (2 * len(spatial))))
-    pads = []
-    for size, window, stride, dilation in zip(spatial, kernel, _ones(node, "strides"), _ones(node, "dilations"), strict=True):
-        total = max((-(-size // stride) - 1) * stride + (window - 1) * dilation + 1 - size, 0)
-        small, large = total // 2, total - total // 2
-        pads += [small, large] if mode == "SAME_UPPER" else [large, small]
-    return pads
-
-
-def _conv(node: MilNode) -> Any:
+def _conv(node: OnnxNode) -> Any:
     settings: dict[str, Any] = {"bias": node.constant(2)} if node.has(2) else {}
-    return node.mb.conv(
+    return node.api.conv(
         x=node.operand(0),
         weight=node.operand(1),
-        strides=_ones(node, "strides"),
-        dilations=_ones(node, "dilations"),
+        strides=ones(node, "strides"),
+        dilations=ones(node, "dilations"),
         groups=node.attribute("group", 1),
         pad_type="custom",
-        pad=_pads(node, node.shape(1)[2:]),
+        pad=window_pads(node, node.shape(1)[2:]),
         **settings,
     )
 
 
-def _conv_transpose(node: MilNode) -> Any:
+def _conv_transpose(node: OnnxNode) -> Any:
     if node.attribute("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or node.attribute("output_shape") is not None:
         raise node.refuse("only explicit padding is converted")
     if any(node.attribute("output_padding", [])):
         raise node.refuse("output_padding is not converted")
     settings: dict[str, Any] = {"bias": node.constant(2)} if node.has(2) else {}
-    return node.mb.conv_transpose(
+    return node.api.conv_transpose(
         x=node.operand(0),
         weight=node.operand(1),
-        strides=_ones(node, "strides"),
-        dilations=_ones(node, "dilations"),
+        strides=ones(node, "strides"),
+        dilations=ones(node, "dilations"),
         groups=node.attribute("group", 1),
         pad_type="custom",
-        pad=_pads(node, node.shape(1)[2:]),
+        pad=window_pads(node, node.shape(1)[2:]),
         **settings,
     )
 
 
-def _window(node: MilNode) -> dict[str, Any]:
+def _window(node: OnnxNode) -> dict[str, Any]:
     kernel = list(node.attribute("kernel_shape"))
-    if set(_ones(node, "dilations")) != {1} or len(node.outputs) > 1:
+    if set(ones(node, "dilations")) != {1} or len(node.outputs) > 1:
         raise node.refuse("dilated windows and indices are not converted")
-    pads, strides = _pads(node, kernel), _ones(node, "strides")
+    pads, strides = window_pads(node, kernel), ones(node, "strides")
     if node.attribute("ceil_mode", 0):
         sizes = zip(node.shape(0)[2:], kernel, strides, pads[::2], pads[1::2], strict=True)
         if any((size + before + after - window) % stride for size, window, stride, before, after in sizes):
@@ -78,24 +53,24 @@ def _window(node: MilNode) -> dict[str, Any]:
     return {"x": node.operand(0), "kernel_sizes": kernel, "strides": strides, "pad_type": "custom", "pad": pads}
 
 
-def _average_pool(node: MilNode) -> Any:
-    return node.mb.avg_pool(**_window(node), exclude_padding_from_average=not node.attribute("count_include_pad", 0))
+def _average_pool(node: OnnxNode) -> Any:
+    return node.api.avg_pool(**_window(node), exclude_padding_from_average=not node.attribute("count_include_pad", 0))
 
 
-def _max_pool(node: MilNode) -> Any:
-    return node.mb.max_pool(**_window(node))
+def _max_pool(node: OnnxNode) -> Any:
+    return node.api.max_pool(**_window(node))
 
 
-def _depth_to_space(node: MilNode) -> Any:
+def _depth_to_space(node: OnnxNode) -> Any:
     block = node.attribute("blocksize")
     if node.attribute("mode", "DCR") == "CRD":
-        return node.mb.pixel_shuffle(x=node.operand(0), upscale_factor=block)
-    return node.mb.depth_to_space(x=node.operand(0), block_size=block)
+        return node.api.pixel_shuffle(x=node.operand(0), upscale_factor=block)
+    return node.api.depth_to_space(x=node.operand(0), block_size=block)
 
 
-def _resize(node: MilNode) -> Any:
+def _resize(node: OnnxNode) -> Any:
     """The last two axes, static."""
-    shape, target = node.shape(0), _target(node)
+    shape, target = node.shape(0), resized_shape(node)
     if len(shape) < 3 or target[:-2] != list(shape[:-2]) or node.attribute("antialias", 0) or node.attribute("exclude_outside", 0):
         raise node.refuse("only the last two axes are resized, without antialiasing")
     mode, place = node.attribute("mode", "nearest"), node.attribute("coordinate_transformation_mode", "half_pixel")
@@ -104,12 +79,12 @@ def _resize(node: MilNode) -> Any:
     modes = {"half_pixel": "UNALIGN_CORNERS", "align_corners": "STRICT_ALIGN_CORNERS", "asymmetric": "DEFAULT"}
     if mode != "linear" or place not in modes:
         raise node.refuse(f"mode {mode}, coordinates {place} are not converted")
-    return node.mb.resize_bilinear(
+    return node.api.resize_bilinear(
         x=node.operand(0), target_size_height=target[-2], target_size_width=target[-1], sampling_mode=modes[place]
     )
 
 
-def _nearest(node: MilNode, target: list[int], place: str) -> Any:
+def _nearest(node: OnnxNode, target: list[int], place: str) -> Any:
     """Whole factors: floor with asymmetric coordinates and round_prefer_floor with half_pixel repeat every element equally."""
     rounding = node.attribute("nearest_mode", "round_prefer_floor")
     factors = [wanted / size for wanted, size in zip(target[-2:], node.shape(0)[-2:], strict=True)]
@@ -117,26 +92,7 @@ def _nearest(node: MilNode, target: list[int], place: str) -> Any:
         raise node.refuse("nearest is converted for whole factors only")
     if (place, rounding) not in (("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil")):
         raise node.refuse(f"nearest with {place} and {rounding} is not converted")
-    return node.mb.upsample_nearest_neighbor(x=node.operand(0), scale_factor_height=int(factors[0]), scale_factor_width=int(factors[1]))
-
-
-def _target(node: MilNode) -> list[int]:
-    import math
-
-    shape = node.shape(0)
-    if node.has(3) and node.constant(3).size:
-        given: list[float] = [float(size) for size in node.whole_numbers(3)]
-    else:
-        given = [float(scale) * size for scale, size in zip(node.constant(2).reshape(-1), _resized(node, shape), strict=True)]
-    axes = node.attribute("axes") or list(range(len(shape)))
-    target = list(shape)
-    for axis, size in zip(axes, given, strict=True):
-        target[axis] = math.floor(size)
-    return target
-
-
-def _resized(node: MilNode, shape: tuple[int, ...]) -> list[int]:
-    return [shape[axis] for axis in node.attribute("axes") or range(len(shape))]
+    return node.api.upsample_nearest_neighbor(x=node.operand(0), scale_factor_height=int(factors[0]), scale_factor_width=int(factors[1]))
 
 
 SPATIAL: Mapping[str, Converter] = {

@@ -48,7 +48,7 @@ def told(arguments: list[str], capsys: Screen) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("m.pb", "the model is written as .tflite or .onnx or .mlpackage"),
+        ("m.pb", "the model is written as .tflite or .onnx or .mlpackage or .aimodel"),
         ("folder.onnx", "it is a folder"),
         ("/dev/null", "it is a device"),
         ("nowhere/m.onnx", "does not exist"),
@@ -67,7 +67,8 @@ def test_a_missing_extra_is_one_message_with_what_installs_it(net: Path, capsys:
     absent = Absent("it is not installed", "pip install it")
     monkeypatch.setattr("autoglmc.compiler.devices.litert.adapter.LiteRtAdapter.missing", lambda self: absent)
     monkeypatch.setattr("autoglmc.compiler.devices.coreml.CoreMlAdapter.cannot_compile", lambda self: absent)
-    for suffix in ("tflite", "mlpackage"):
+    monkeypatch.setattr("autoglmc.compiler.export.core_ai_asset.not_installed", lambda: absent)
+    for suffix in ("tflite", "mlpackage", "aimodel"):
         code, text = told([str(net), "-o", str(net.with_suffix(f".{suffix}"))], capsys)
         assert (
             code == 1
