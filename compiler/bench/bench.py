@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..activity import limits
 from ..errors import BundleError, UserError
+from ..own_python import PYTHON
 from ..run.bundle import Bundle
 from .environment import environment
 from .messages import Answer, Request
@@ -76,7 +76,7 @@ def _asked(request: Request) -> Answer:
 
 
 def _run(question: Path, place: Path, bundle: Path) -> subprocess.CompletedProcess[str]:
-    command, longest = [sys.executable, "-m", "autoglmc.compiler.bench.worker", str(question), str(place)], limits().seconds
+    command, longest = [*PYTHON, "-m", "autoglmc.compiler.bench.worker", str(question), str(place)], limits().seconds
     try:
         return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=longest)
     except subprocess.TimeoutExpired:

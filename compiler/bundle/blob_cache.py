@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..cache.folders import BLOBS, cache_folder
 from ..cache.whole import keep_made, kept_made
 from ..devices.adapter import Adapter
 from ..errors import BundleError, UserError
+from ..own_python import PYTHON
 from .weights import WeightsFile, externalised
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _kept(key: str) -> Path | str:
 
 
 def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
-    command = [sys.executable, "-m", "autoglmc.compiler.bundle.build_blob", name, str(path), str(made), *words]
+    command = [*PYTHON, "-m", "autoglmc.compiler.bundle.build_blob", name, str(path), str(made), *words]
     longest = limits().seconds or LONGEST
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=longest, env=QUIET | os.environ | FIXED)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import copy
 import re
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import BundleError
+from ..own_python import PYTHON
 from .adapter import Absent, LoadedSegment, Needs, Port
 from .views import bytes_at, numpy_dtype, packed_bytes
 
@@ -117,7 +117,7 @@ def destination_passing(text: str) -> str:
 
 
 def _tool(module: str, *arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, errors="replace")
+    done = subprocess.run([*PYTHON, "-m", module, *arguments], capture_output=True, text=True, errors="replace")
     if done.returncode:
         raise RuntimeError(_complaint(done.stderr or done.stdout))
 

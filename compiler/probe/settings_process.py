@@ -7,7 +7,6 @@ import json
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 from ..activity import limits
 from ..devices.ort_settings import OrtSettings
 from ..devices.try_settings import read_values, write_values
+from ..own_python import PYTHON
 
 EACH = 60.0
 """Seconds for loading a model and running it once."""
@@ -95,7 +95,7 @@ class SettingsProcess:
 
 
 def _started() -> subprocess.Popen[bytes]:
-    command: Sequence[str] = (sys.executable, "-m", "autoglmc.compiler.devices.try_settings")
+    command: Sequence[str] = (*PYTHON, "-m", "autoglmc.compiler.devices.try_settings")
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..activity import limits
 from ..devices.adapter import Adapter
+from ..own_python import PYTHON
 
 if TYPE_CHECKING:
     import numpy
@@ -62,7 +62,7 @@ def try_models(
 
 def _go_on(name: str, words: Sequence[str], folder: Path, first: int, count: int, each: float) -> int:
     """Runs the worker from model `first` on; the number to continue with."""
-    command = [sys.executable, "-m", "autoglmc.compiler.devices.try_models", name, str(folder), str(first), *words]
+    command = [*PYTHON, "-m", "autoglmc.compiler.devices.try_models", name, str(folder), str(first), *words]
     with (folder / "log").open("wb") as log:
         worker = subprocess.Popen(command, stdout=log, stderr=log)
         try:

@@ -7,13 +7,13 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from typing import Any
 
 from ..frames import receive, send
+from ..own_python import PYTHON
 
-COMMAND = (sys.executable, "-m", "autoglmc.compiler.reference.worker")
+COMMAND = (*PYTHON, "-m", "autoglmc.compiler.reference.worker")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Half of the cores for numpy's products: on a busy machine threads that wait for each other take longer than one."""
 LARGEST = 1 << 30

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import UsageError, UserError
+from ..own_python import PYTHON
 from ..quantities import size
 from .chat_child import MEMORY, SECONDS
 from .json_files import MOST, read_text
@@ -48,7 +48,7 @@ def chat_text(tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]]) -> st
 def rendered(template: str, variables: Mapping[str, Any], where: str) -> str:
     """Raises UserError where it fails, or takes more time or memory than it may."""
     job = json.dumps({"template": template, "variables": dict(variables)}).encode()
-    command = (sys.executable, "-m", "autoglmc.compiler.text.chat_child")
+    command = (*PYTHON, "-m", "autoglmc.compiler.text.chat_child")
     try:
         done = subprocess.run(command, input=job, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=SECONDS + GRACE)
         answer = json.loads(done.stdout) if done.returncode == 0 else {"problem": f"it took more than {SECONDS:g} s or {size(MEMORY)}"}

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,10 +13,11 @@ from dataclasses import replace
 from queue import SimpleQueue
 
 from ..frames import Closed, receive, send
+from ..own_python import PYTHON
 from .row import Row
 from .task import Task
 
-COMMAND = (sys.executable, "-m", "autoglmc.compiler.what_if.worker")
+COMMAND = (*PYTHON, "-m", "autoglmc.compiler.what_if.worker")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 Done = tuple[int, Row]
 

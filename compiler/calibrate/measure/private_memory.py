@@ -8,10 +8,10 @@ file that was just written is on disk. The end of the third run counts: memory t
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from ...errors import BundleError
+from ...own_python import PYTHON
 from ...run.resident import status_bytes
 
 CHILD = """
@@ -41,7 +41,7 @@ def private_bytes() -> int:
 def private_memory(bundle: Path) -> tuple[int, int]:
     """Bytes once it is loaded, and after three runs. Raises BundleError where the bundle does not run, or the system does not tell."""
     try:
-        done = subprocess.run([sys.executable, "-c", CHILD, str(bundle)], capture_output=True, text=True, timeout=LIMIT)
+        done = subprocess.run([*PYTHON, "-c", CHILD, str(bundle)], capture_output=True, text=True, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         raise BundleError(f"its memory cannot be measured: three runs take longer than {LIMIT:.0f} s", where=str(bundle)) from None
     found = done.stdout.split()

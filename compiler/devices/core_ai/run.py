@@ -5,7 +5,6 @@ It runs in one child process for all assets of this one; where that has crashed,
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import deque
@@ -15,8 +14,9 @@ from typing import Any
 
 from ...activity import doing
 from ...frames import Closed, receive, send
+from ...own_python import PYTHON
 
-COMMAND = (sys.executable, "-m", "autoglmc.compiler.devices.core_ai.child")
+COMMAND = (*PYTHON, "-m", "autoglmc.compiler.devices.core_ai.child")
 WORDS = 300
 """Characters of its last words that a message quotes."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from ...own_python import PYTHON
 from .configuration import Configuration
 from .reports import VelaReport, read_reports
 
@@ -36,7 +36,7 @@ def run_vela(content: bytes, wanted: Configuration, longest: float = LONGEST, me
 
 def _run(folder: Path, wanted: Configuration, longest: float, memory: int) -> str:
     options = ["--show-cpu-operations", "--verbose-performance", "--output-dir", str(folder / "out")]
-    command = [sys.executable, "-m", "autoglmc.compiler.devices.ethos_u.vela_child", str(memory), *wanted.arguments(), *options]
+    command = [*PYTHON, "-m", "autoglmc.compiler.devices.ethos_u.vela_child", str(memory), *wanted.arguments(), *options]
     try:
         done = subprocess.run(
             [*command, str(folder / f"{STEM}.tflite")], capture_output=True, text=True, errors="replace", timeout=longest, cwd=folder

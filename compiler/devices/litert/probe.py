@@ -11,6 +11,8 @@ import subprocess
 import sys
 from functools import cache
 
+from ...own_python import PYTHON
+
 TRIED = frozenset({("2.3.0", "Linux", "x86_64")})
 """Release, system and processor where the interface is known to be this one: there it is probed in this process (1 ms instead of 300)."""
 LONGEST = 60.0
@@ -25,7 +27,7 @@ def refusal() -> str:
 
     if (version("ai-edge-litert"), platform.system(), platform.machine()) in TRIED:
         return probe()
-    command = [sys.executable, "-m", __name__]
+    command = [*PYTHON, "-m", __name__]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LONGEST)
     except subprocess.TimeoutExpired:
