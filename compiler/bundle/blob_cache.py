@@ -12,6 +12,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -27,6 +28,7 @@ from .weights import WeightsFile, externalised
 if TYPE_CHECKING:
     import onnx
 
+DEVICES = Path(__file__).resolve().parents[1] / "devices"
 LONGEST = 600.0
 """Seconds for one segment."""
 
@@ -47,9 +49,20 @@ class SegmentRefused(BundleError):
 
 
 def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str], initializers: Iterable[onnx.TensorProto] = ()) -> str:
-    """Changes with anything the compiled file depends on. The weights are in the model, or given besides it."""
-    about = repr((adapter.name, tuple(words), sorted(adapter.versions().items())))
+    """Changes with anything the compiled file depends on, our converters too. The weights are in the model, or given besides it."""
+    about = repr((adapter.name, tuple(words), sorted(adapter.versions().items()), converters_digest()))
     return content_key(model, initializers, about)
+
+
+@cache
+def converters_digest(folder: Path = DEVICES) -> str:
+    """sha256 (hex) of the sources that write a segment in another format, and call compilers."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()} {len(data)}\n".encode())
+        digest.update(data)
+    return digest.hexdigest()
 
 
 def content_key(model: onnx.ModelProto, initializers: Iterable[onnx.TensorProto] = (), about: str = "") -> str:

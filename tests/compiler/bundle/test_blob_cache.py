@@ -8,10 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 from small_models import parse, save
-from stub_adapter import MODEL, target_with, use_stub
+from stub_adapter import MODEL, StubAdapter, target_with, use_stub
 
+from autoglmc.compiler.bundle import blob_cache
+from autoglmc.compiler.bundle.blob_cache import converters_digest
 from autoglmc.compiler.cache.folders import cache_folder
 from autoglmc.compiler.cache.whole import DIGESTS, MADE
 from autoglmc.compiler.driver.compile_model import compile_model
@@ -101,3 +104,25 @@ def test_two_processes_at_once_are_both_right(compiled: Callable[[str], CompileR
     assert len({(out / "manifest.json").read_bytes() for out in outs}) == 1
     assert blob_of(compiled("after")) == (outs[0] / "segments" / "00-npu.stub").read_bytes()
     assert len(list(cache_folder("blobs").iterdir())) == 1
+
+
+def test_a_changed_converter_makes_other_files(tmp_path: Path) -> None:
+    """Its sources are part of the key: what an older one wrote is not used."""
+    converters_digest.cache_clear()
+    seen = {converters_digest(tmp_path)}
+    for name, text in (("emit.py", "a = 1"), ("emit.py", "a = 2"), ("deep/emit.py", "a = 2"), ("deep/other.py", "")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        converters_digest.cache_clear()
+        seen.add(converters_digest(tmp_path))
+    assert len(seen) == 5
+    (tmp_path / "notes.txt").write_text("a = 3")
+    converters_digest.cache_clear()
+    assert converters_digest(tmp_path) in seen
+
+
+def test_the_key_of_a_compiled_file_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter, model = StubAdapter(()), onnx.ModelProto(ir_version=8)
+    before = blob_cache.blob_key(model, adapter, ())
+    monkeypatch.setattr(blob_cache, "converters_digest", lambda: "another")
+    assert blob_cache.blob_key(model, adapter, ()) != before
