@@ -1,10 +1,13 @@
 """A decoder's bundle beside onnxruntime on the export, whose cache grows: the same tokens, and seconds of a step.
 
     python benchmarks/generation.py [--tokens 200] [--max-length 1024] [--prefill 128] MODEL.onnx
+    python benchmarks/generation.py --precision int4 --tokenizer FILE [--without-data] [--accuracy LIMIT] [--keep FOLDER] MODEL.onnx
 
 One thread (the process keeps to one processor), both in one process, their steps alternating at equal lengths of the past; medians. The
 model has the inputs input_ids, maybe attention_mask and position_ids, and caches past* that go out as present*. Ends with 1 where a token
 differs though the two best logits are further apart than CLOSE, where a cache has two addresses, or memory grows by LEAK over 500 tokens.
+
+With --precision the weights are in fewer bits: generation_weights.py, which ends with 1 where a line says MISS.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from generation_weights import compared
 
 from autoglmc.compiler.devices import ort
 
@@ -39,10 +43,13 @@ ROUNDS = 31
 class Growing:
     """onnxruntime on the export."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, *, fuse: bool = True) -> None:
+        """fuse: whether operators may be fused; where weights are in integers, onnxruntime then rounds activations to 8 bits as well."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        if not fuse:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.intra_op_num_threads, options.log_severity_level = 1, 3
         self._session = onnxruntime.InferenceSession(str(model), options)
         self._inputs = {value.name: value for value in self._session.get_inputs()}
@@ -133,12 +140,25 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=200)
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--prefill", type=int, default=128)
+    parser.add_argument("--precision", choices=("int4", "int8", "auto"))
+    parser.add_argument("--tokenizer", type=Path)
+    parser.add_argument("--without-data", action="store_true", help="round to the nearest step")
+    parser.add_argument("--weights-method", choices=("rtn", "gptq"))
+    parser.add_argument("--accuracy", action="append", default=[])
+    parser.add_argument("--keep", type=Path, help="a folder for the two bundles of --precision: what is there is not compiled again")
     given = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     ort.open_session = partial(
         ort.open_session, threads=1
     )  # a session has no option for it; two threads on one processor wait for each other
     with tempfile.TemporaryDirectory() as folder:
+        if given.precision:
+            from autoglmc.compiler.driver.entries.compile_entries import Asked
+
+            entries = {"prefill": Asked(shapes={}, tokens=given.prefill), "decode": Asked(shapes={}, tokens=1)}
+            place = given.keep or Path(folder)
+            place.mkdir(parents=True, exist_ok=True)
+            return 0 if compared(given, place, entries, Growing, Fixed) else 1
         return measured(given, Path(folder) / "bundle")
 
 

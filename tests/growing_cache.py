@@ -13,8 +13,11 @@ import onnxruntime
 class GrowingCache:
     """`step` takes tokens and returns logits [tokens, vocabulary]."""
 
-    def __init__(self, model: onnx.ModelProto | str) -> None:
+    def __init__(self, model: onnx.ModelProto | str, *, fuse: bool = True) -> None:
+        """fuse: whether operators may be fused; where weights are in integers, onnxruntime then rounds activations to 8 bits as well."""
         options = onnxruntime.SessionOptions()
+        if not fuse:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.intra_op_num_threads, options.log_severity_level = 1, 3
         self._session = onnxruntime.InferenceSession(model if isinstance(model, str) else model.SerializeToString(), options)
         self._inputs = {value.name: value for value in self._session.get_inputs()}

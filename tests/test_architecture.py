@@ -171,6 +171,7 @@ DATA_IN_FOLDERS = {
     "compiler/report/page": "compiler/report",
     "compiler/driver/entries": "compiler/driver",
     "compiler/driver/smaller": "compiler/driver",
+    "compiler/precision/weights": "compiler/precision",
     "compiler/report/sweeps": "compiler/report",
     "compiler/report/why_screen": "compiler/report",
     "compiler/run/decoder": "compiler/run",

@@ -81,14 +81,15 @@ def compile(
     - objective: what the plan is chosen for within the target's limits: "latency" (one request, one device after another), "overlap" (one
       request, independent branches at once), "throughput" (the time between pipelined requests), "energy" or "memory".
     - precision: write a float model in other number formats first, wherever a device of the target runs them: "int8" (activations and
-      weights of 8 bits), "int16" (activations of 16 bits, weights of 8), "fp16"; "auto" chooses for each operator what makes the model
+      weights of 8 bits; without calibration data weights alone), "int16" (activations of 16 bits, weights of 8), "fp16", "int4"
+      (weights alone); "auto" chooses for each operator what makes the model
       fastest within the accuracy that is asked for; "fp32" leaves it as it is. How near the bundle is to the
       float model is measured by its own run (`bundle.manifest.precision`).
     - calibration_data: inputs as the model will meet them, which integers need: a folder of .npz or .npy files, one of them,
       "script.py:function", or dicts of arrays. Without `precision` a form is chosen for each operator ("auto").
     - calibration_method: what ranges of tensors are: "minmax" (the default), "percentile" or "entropy".
     - weights_method: how weights in blocks are rounded: "rtn", to the nearest step (the default), or "gptq", so that products with the
-      calibration samples change least.
+      calibration samples change least, the default of "int4" with calibration data.
     - save_quantized: an .onnx file to write the quantised model to, as plain ONNX.
     - prune: the share of its channels and heads that each layer loses, those of the smallest magnitude: "50%" or 0.5; "auto" takes as much
       as calibration data allows. What is left is compiled, in the precision asked for (`bundle.manifest.pruning`).

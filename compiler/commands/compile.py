@@ -151,8 +151,9 @@ def compile_command(
     if links and len(models) == 1:
         raise UsageError("--link joins several models, and there is one", help="give the files of all of them")
     model, several = models[0], state is not None or len(buckets) > 1 or len(models) > 1
-    single: dict[str, Any] = {"precision": numbers, "prune": pruned, "accuracy": asked, "expect": expect, "no_fallback": no_fallback}
+    single: dict[str, Any] = {"prune": pruned, "expect": expect, "no_fallback": no_fallback}
     whole: dict[str, Any] = {"sign": sign, "compress": compress}
+    (whole if len(models) == 1 else single).update(precision=numbers, accuracy=asked)
     if report is not None and (pareto is not None or stop_after is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --report exclude each other")
     if several:

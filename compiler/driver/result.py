@@ -150,7 +150,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
             | {"value": r.value, "margin": r.margin, "origin": r.origin, "unproven": r.unproven}
             for r in result.manifest.limits
         ],
-        "precision": None if result.manifest.precision is None else _precision(result.manifest.precision),
+        "precision": None if result.manifest.precision is None else precision_facts(result.manifest.precision),
         "pruning": to_builtins(result.manifest.pruning),
         "scores": to_builtins(result.manifest.scores),
         "rewrites": _rewrites(result),
@@ -163,7 +163,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
     }
 
 
-def _precision(record: PrecisionRecord) -> dict[str, Any]:
+def precision_facts(record: PrecisionRecord) -> dict[str, Any]:
     """How many operators are in which form, where scales come from, and what became of weights and accuracy."""
     facts: dict[str, Any] = to_builtins(record)
     operators = {form: len(names) for form, names in record.forms.items()}

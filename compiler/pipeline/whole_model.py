@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
@@ -19,9 +20,9 @@ def whole_model(work: Work) -> onnx.ModelProto:
     return _joined(work.graph, work.segments) if work.segments else graph_model(work.graph)
 
 
-def graph_model(graph: Graph) -> onnx.ModelProto:
-    """The graph, declared at the first opset that has all of its operators."""
-    model = graph.to_model()
+def graph_model(graph: Graph, opened: Collection[str] = ()) -> onnx.ModelProto:
+    """The graph, declared at the first opset that has all of its operators. opened: constants that become inputs."""
+    model = graph.to_model(opened)
     _declare(model, segment_opset(graph, graph.nodes))
     return model
 

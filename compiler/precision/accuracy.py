@@ -26,8 +26,8 @@ def measure_accuracy(folder: Path, source: Source, samples: Iterable[Mapping[str
 def accuracy_of(
     run: Callable[[Mapping[str, Any]], Mapping[str, Any]], source: Source, samples: Iterable[Mapping[str, Any]], held_out: bool
 ) -> tuple[AccuracyRecord, ...]:
-    """A record for each output of numbers. run: what is measured, from inputs to outputs by name; source: the float model; held_out:
-    whether scales were made without the samples."""
+    """A record for each output of numbers that a run returns. run: what is measured, from inputs to outputs by name; source: the float
+    model; held_out: whether scales were made without the samples."""
     pairs: dict[str, list[tuple[float, float | None]]] = {}
     reference = float_session(source)
     names = [output.name for output in reference.get_outputs()]
@@ -35,7 +35,7 @@ def accuracy_of(
         expected = dict(zip(names, _run(reference, names, sample, source), strict=True))
         got = run(sample)
         for name in names:
-            if _is_real(expected[name]):
+            if name in got and _is_real(expected[name]):
                 pairs.setdefault(name, []).append((cosine(expected[name], got[name]), _top1(expected[name], got[name])))
     return tuple(_record(name, rows, held_out) for name, rows in pairs.items())
 

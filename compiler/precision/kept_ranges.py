@@ -30,6 +30,11 @@ def key_of(model: onnx.ModelProto, data: str, method: str) -> str:
     return digest.hexdigest()
 
 
+def key_of_file(sha256: str, data: str, method: str) -> str:
+    """The same of a model that is as its file has it. sha256: of the file."""
+    return hashlib.sha256(f"{VERSION} {method} {data} {sha256}".encode()).hexdigest()
+
+
 def kept_ranges(key: str) -> dict[str, Range] | None:
     """None where there are none."""
     kept = kept_json(RANGES, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,12 @@ LARGEST_MESSAGE = (1 << 31) - (1 << 20)
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 
 
-def plain_model(graph: Graph) -> onnx.ModelProto:
-    """The graph, declared at the first opset that has all its operators, and quantisers of its dtypes and blocks."""
+def plain_model(graph: Graph, opened: Collection[str] = ()) -> onnx.ModelProto:
+    """The graph, declared at the first opset that has all its operators, and quantisers of its dtypes and blocks. opened: constants that
+    become inputs."""
     from onnx import helper
 
-    model = graph_model(graph)
+    model = graph_model(graph, opened)
     if any(_is_wide(graph, node.op_type, node) for node in model.graph.node):
         entry = next(entry for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
         entry.version = max(entry.version, WIDE)

@@ -40,7 +40,7 @@ from .narrow_within import narrow_within
 from .plain_model import plain_model
 from .quantised_already import check_float
 from .ranges import Method, ranges_of
-from .request import FORM_OF, PrecisionRequest
+from .request import PrecisionRequest
 from .split import Split
 from .unit_table import rows_of_one_form
 from .weight_rounding import block_rounding
@@ -93,8 +93,7 @@ def quantise_model(
     if data is not None:
         with stage("calibrate"):
             found = census(data)
-            form = FORM_OF.get(request.precision)
-            split = Split(found.samples, calibrates=form is None or FORMS[form].quantised)
+            split = Split(found.samples, calibrates=request.form is None or FORMS[request.form].quantised)
             if split.calibrates:
                 ranges = calibrated(graph, data, found, request.method)
                 calibration = CalibrationRecord(method=request.method, samples=split.calibrating, sha256=found.sha256)
@@ -109,10 +108,11 @@ def quantise_model(
             chosen = _chosen(work, data, found, ranges, request, least, rounding)
             wanted = narrow_within(graph, target, chosen.forms, ranges, samples(data), chosen.least, chosen.devices, rounding)
         else:
-            wanted = _uniform(graph, target, FORM_OF[request.precision])
+            assert request.form is not None, "auto has data"
+            wanted = _uniform(graph, target, request.form)
         forms = kept_forms(graph, wanted, ranges)
         if not forms and chosen is None:
-            raise _nothing_to_write(graph, target, request, where)
+            raise nothing_to_write(graph, target, request, where)
         before = weight_bytes(graph)
         units = rows_of_one_form(graph, target, forms, request.precision) if chosen is None else chosen.units
         quantise(graph, forms, ranges, rounding)
@@ -126,9 +126,8 @@ def quantise_model(
         model_bytes=model_bytes(loaded.source),
         units=units,
     )
-    return QuantisedModel(
-        model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=(*_notes(split), *_notes_on(request))
-    )
+    notes = (*notes_on_samples(split), *_notes_on(request))
+    return QuantisedModel(model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=notes)
 
 
 def by_form(forms: Mapping[str, Form]) -> dict[str, tuple[str, ...]]:
@@ -160,7 +159,8 @@ def _uniform(graph: Graph, target: Target, form: FormName) -> Mapping[str, Form]
     return {**wanted, **{name: narrow for name, (narrow, _) in narrow_weights(graph, target, wanted).items()}}
 
 
-def _nothing_to_write(graph: Graph, target: Target, request: PrecisionRequest, where: str) -> UsageError:
+def nothing_to_write(graph: Graph, target: Target, request: PrecisionRequest, where: str) -> UsageError:
+    """What to raise where no operator has the form that was asked for."""
     dtypes = {graph.tensor(name).dtype for node in graph.nodes for name in node.writes}
     if "fp32" not in dtypes:
         message = f"the model computes in {', '.join(sorted(dtypes & FLOATS)) or 'no floats'}, and --precision takes models of fp32"
@@ -200,7 +200,8 @@ def _notes_on(request: PrecisionRequest) -> tuple[str, ...]:
     return (f"precisions are chosen for the latency of one request, and only then the devices for {request.objective}",)
 
 
-def _notes(split: Split | None) -> tuple[str, ...]:
+def notes_on_samples(split: Split | None) -> tuple[str, ...]:
+    """What a user may want to know of how few there are."""
     if split is None or split.holds_out:
         return ()
     if split.samples == 1:

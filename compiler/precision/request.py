@@ -14,9 +14,9 @@ from .asked_accuracy import AskedAccuracy
 from .ranges import Method, check_method
 from .weight_rounding import WeightsMethod, check_weights_method
 
-PrecisionName = Literal["fp32", "fp16", "int8", "int16", "auto"]
+PrecisionName = Literal["fp32", "fp16", "int8", "int16", "int4", "auto"]
 PRECISIONS: tuple[PrecisionName, ...] = get_args(PrecisionName)
-FORM_OF: Mapping[PrecisionName, FormName] = {"fp32": "fp32", "fp16": "fp16", "int8": "a8w8", "int16": "a16w8"}
+FORM_OF: Mapping[PrecisionName, FormName] = {"fp32": "fp32", "fp16": "fp16", "int8": "a8w8", "int16": "a16w8", "int4": "w4"}
 """The form of every operator that a device of the target runs in it; "auto" chooses one for each."""
 GIVE_DATA = "--calibration-data FOLDER, FILE.npz or SCRIPT.py:FUNCTION: inputs as the model will meet them"
 Data = str | Path | Iterable[Mapping[str, Any]]
@@ -37,12 +37,22 @@ class PrecisionRequest:
     objective: str = LATENCY
     """What "auto" makes best within the limits."""
 
+    @property
+    def weights_alone(self) -> bool:
+        """Whether activations stay in floats, which no data is needed for."""
+        return self.precision == "int4" or (self.precision == "int8" and self.data is None)
+
+    @property
+    def form(self) -> FormName | None:
+        """The one that is asked for; None where one is chosen for each operator."""
+        return "w8" if self.weights_alone and self.precision == "int8" else FORM_OF.get(self.precision)
+
 
 def request_of(
     precision: str | None, data: Data | None, method: str | None = None, save: Path | None = None, weights_method: str | None = None
 ) -> PrecisionRequest | None:
     """None where nothing is asked for. Calibration data alone lets the solver choose. Raises UsageError for a wrong word, and for integers
-    without data."""
+    of activations without data."""
     if precision is None and data is None:
         for given, option in ((method, "--calibration-method"), (save, "--save-quantized"), (weights_method, "--weights-method")):
             if given is not None:
@@ -51,13 +61,15 @@ def request_of(
     name = _checked(precision or "auto")
     if data is None and name == "auto":
         raise UsageError("--precision auto needs calibration data: what each operator loses is measured on it", help=GIVE_DATA)
-    if data is None and name.startswith("int"):
+    if data is None and name == "int16":
         raise UsageError(f"--precision {name} needs calibration data: ranges of tensors are not known without", help=GIVE_DATA)
     if save is not None and name == "fp32":
         raise UsageError("--precision fp32 makes no quantised model, so --save-quantized has nothing to write")
-    rounds = check_weights_method(weights_method or "rtn")
-    if rounds != "rtn" and (data is None or name != "auto"):
-        raise UsageError(f"--weights-method {rounds} is for weights in blocks, which --precision auto alone chooses", help=GIVE_DATA)
+    rounds = check_weights_method(weights_method or ("gptq" if name == "int4" and data is not None else "rtn"))
+    if rounds != "rtn" and name not in ("auto", "int4"):
+        raise UsageError(f"--weights-method {rounds} is for weights in blocks, which --precision int4 and auto write", help="leave it out")
+    if rounds != "rtn" and data is None:
+        raise UsageError(f"--weights-method {rounds} needs calibration data: it looks at what weights are multiplied with", help=GIVE_DATA)
     return PrecisionRequest(precision=name, data=data, method=check_method(method or "minmax"), weights_method=rounds, save=save)
 
 

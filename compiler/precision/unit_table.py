@@ -10,6 +10,7 @@ from msgspec import structs
 from ...passes.graph.graph import Graph
 from ...passes.graph.node import Node
 from ...passes.precision.choose_forms import FLOAT, FormChoice, FormQuestion, Losses, Stated
+from ...passes.precision.operators import weight_operands
 from ...passes.precision.why_float import NOT_WRITTEN, no_other_form, place
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName, Prefer
@@ -55,8 +56,8 @@ class UnitTable:
                 made = FormRecord(
                     form=name,
                     device=self.stated[0].devices[device],
-                    loss=_rounded(self.losses.get((unit, name), 0.0)),
-                    seconds=_rounded(option.seconds),
+                    loss=rounded_to_4(self.losses.get((unit, name), 0.0)),
+                    seconds=rounded_to_4(option.seconds),
                     weight_bytes=self.stated[0].units[unit].stored(option),
                 )
                 here = self.choice.units[unit] == name and self.choice.solution.assignment[unit] == device
@@ -102,7 +103,13 @@ class UnitTable:
 
 def rows_of_one_form(graph: Graph, target: Target, forms: Mapping[str, Form], wanted: str) -> tuple[UnitRecord, ...]:
     """Where one form was asked for: what stays in fp32, and why."""
-    return merged(_left(graph, target, forms, wanted))
+    return merged(_left(graph, target, forms, f"it would not be faster in {wanted} between operators in floats, or has no finite range"))
+
+
+def rows_of_weights(graph: Graph, target: Target, forms: Mapping[str, Form]) -> tuple[UnitRecord, ...]:
+    """Where fewer bits were asked for weights alone: which ones stay in fp32, and why."""
+    because = "its weights are too small to gain by it, or a device that runs it reads no such weights"
+    return merged(_left(graph, target, forms, because, with_weights=True))
 
 
 def merged(rows: Iterable[UnitRecord]) -> tuple[UnitRecord, ...]:
@@ -115,13 +122,13 @@ def merged(rows: Iterable[UnitRecord]) -> tuple[UnitRecord, ...]:
     return tuple(found.values())
 
 
-def _left(graph: Graph, target: Target, forms: Mapping[str, Form], wanted: str) -> Iterator[UnitRecord]:
+def _left(graph: Graph, target: Target, forms: Mapping[str, Form], otherwise: str, *, with_weights: bool = False) -> Iterator[UnitRecord]:
+    """otherwise: the reason of what the form could be written in; with_weights: only of operators that have constant weights."""
     for node in graph.nodes:
-        if node.writes and node.writes[0] not in forms and node.operator not in DATA:
-            because = no_other_form(graph, node, target)
-            if because.startswith(NOT_WRITTEN):
-                because = f"it would not be faster in {wanted} between operators in floats, or has no finite range"
-            yield _unit([node], FLOAT, (), because)
+        if not node.writes or node.writes[0] in forms or node.operator in DATA or (with_weights and not weight_operands(graph, node)):
+            continue
+        because = no_other_form(graph, node, target)
+        yield _unit([node], FLOAT, (), otherwise if because.startswith(NOT_WRITTEN) else because)
 
 
 def _unit(nodes: list[Node], chosen: FormName, forms: tuple[FormRecord, ...], because: str) -> UnitRecord:
@@ -137,7 +144,7 @@ def _gain(row: UnitRecord) -> tuple[float, int, str]:
     return new.seconds - old.seconds, new.weight_bytes - old.weight_bytes, row.operators[0]
 
 
-def _rounded(value: float) -> float:
+def rounded_to_4(value: float) -> float:
     """With four digits: a manifest is a part of the package."""
     return float(f"{min(value, LARGEST):.4g}")
 

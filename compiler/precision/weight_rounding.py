@@ -39,7 +39,7 @@ def block_rounding(graph: Graph, target: Target, samples: Iterable[Mapping[str, 
     offered = unit_forms(graph, target)
     blocks = {name for name, devices in offered.items() if any(form.block for forms in devices.values() for form in forms)}
     wanted = tuple(
-        dict.fromkeys(node.inputs[0] for node in graph.nodes if node.writes and node.writes[0] in blocks and _is_product(graph, node))
+        dict.fromkeys(node.inputs[0] for node in graph.nodes if node.writes and node.writes[0] in blocks and is_product(graph, node))
     )
     if not wanted:
         return None
@@ -54,8 +54,8 @@ def block_rounding(graph: Graph, target: Target, samples: Iterable[Mapping[str, 
     return BlockRounding({name: one for name, one in found.items() if np.isfinite(one).all()})
 
 
-def _is_product(graph: Graph, node: Node) -> bool:
+def is_product(graph: Graph, node: Node) -> bool:
     """Whether the last axis of what it reads, which varies, is what its matrix sums over."""
-    shape = graph.tensor(node.inputs[0]).shape
     plain = graph.attribute(node, "transA") in (None, 0) and node.inputs[0] not in graph.constants
-    return plain and inner_axis(graph, node, 1) is not None and bool(shape) and 0 < ((shape or ())[-1] or 0) <= MOST_CHANNELS
+    axis = inner_axis(graph, node, 1)
+    return plain and axis is not None and 0 < ((graph.tensor(node.inputs[1]).shape or ())[axis] or 0) <= MOST_CHANNELS

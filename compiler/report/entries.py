@@ -10,6 +10,7 @@ from rich.text import Text
 from ..quantities import amount, count, size, time
 from .compiled import print_compiled
 from .layout import console, print_table, say
+from .precision import precision_lines
 from .printable import printable
 from .verified import print_judged, print_verdict
 
@@ -45,6 +46,8 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
         say(screen, "limits", [_limit(limit) for limit in facts["limits"]])
     parts = " + ".join(f"{package[part]:,} {part}" for part in ("weights", "segments", "compiled", "manifest") if package[part])
     say(screen, "package", [f"{size(package['bytes'])} = {parts} = {package['bytes']:,} B"])
+    if facts["precision"] is not None:
+        say(screen, "precision", precision_lines(facts["precision"], package["bytes"]))
     if facts["notes"]:
         say(screen, "note", facts["notes"])
     _print_verdicts(screen, entries, bool(facts["states"]), verbose)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -270,9 +270,9 @@ class Graph:
         """The tensor's type as the model or inference gave it (empty type if unknown), with the model's doc string and metadata."""
         return self.tensors.value_info(tensor)
 
-    def to_model(self) -> onnx.ModelProto:
-        """A model of the graph as it is now: the original's metadata, functions and inputs, only constants that are used."""
-        return write_model(self.model, self.nodes, self.tensors, self.inputs, self.outputs)
+    def to_model(self, opened: Collection[str] = ()) -> onnx.ModelProto:
+        """The graph as it is now: the original's metadata, functions, inputs and used constants; those `opened` are inputs, not copied."""
+        return write_model(self.model, self.nodes, self.tensors, self.inputs, self.outputs, opened)
 
     def _adopt(self, node: Node) -> Node:
         self._links.add(node)

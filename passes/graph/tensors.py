@@ -117,6 +117,10 @@ class Tensors:
         self._types[value.name] = value.type
         self._views.pop(value.name, None)
 
+    def release(self, name: str) -> None:
+        """The array of a constant is not needed for now."""
+        self._arrays.pop(name, None)
+
     def forget_constant(self, name: str) -> None:
         del self.constants[name]
         self._arrays.pop(name, None)

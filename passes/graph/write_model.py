@@ -18,9 +18,15 @@ SMALL = 64
 
 
 def write_model(
-    source: onnx.ModelProto, nodes: Sequence[Node], tensors: Tensors, inputs: Sequence[str], outputs: Sequence[str]
+    source: onnx.ModelProto,
+    nodes: Sequence[Node],
+    tensors: Tensors,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    opened: Collection[str] = (),
 ) -> onnx.ModelProto:
-    """A model of `nodes` with the metadata, functions and types of `source`, and only constants that are used."""
+    """A model of `nodes` with the metadata, functions and types of `source`, and only constants that are used; those of `opened` are
+    inputs."""
     model = onnx.ModelProto()
     for name in ("ir_version", "producer_name", "producer_version", "domain", "model_version", "doc_string"):
         setattr(model, name, getattr(source, name))
@@ -35,7 +41,8 @@ def write_model(
     graph.output.extend(source.graph.output)
     graph.node.extend(node.to_proto() for node in nodes)
     used = dict.fromkeys([*(name for node in nodes for name in node.reads), *outputs])
-    graph.initializer.extend(tensors.constants[name] for name in used if name in tensors.constants)
+    graph.input.extend(tensors.value_info(name) for name in used if name in opened)
+    graph.initializer.extend(tensors.constants[name] for name in used if name in tensors.constants and name not in opened)
     inner = {name for node in nodes for name in node.writes} - set(outputs)
     graph.value_info.extend(tensors.value_info(name) for name in tensors.typed if name in inner)
     known = inner | used.keys() | set(outputs)

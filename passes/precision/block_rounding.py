@@ -9,6 +9,8 @@ error weighted by H's diagonal.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -21,21 +23,27 @@ SHARES = np.linspace(0.7, 1.0, 13)
 """Of the largest element of a block, where its grid may end."""
 
 
-class BlockRounding:
-    """Of one graph. second: by tensor, the sums of products of its last axis over the samples."""
+NONE: Mapping[Any, Any] = MappingProxyType({})
+Key = tuple[str, str, int, int, str, float | None]
+"""What `BlockRounding.weight` is asked about, without the values."""
 
-    def __init__(self, second: Mapping[str, np.ndarray]) -> None:
+
+class BlockRounding:
+    """Of one graph. second: by tensor, the sums of products of its last axis over the samples; made: weights that are rounded already."""
+
+    def __init__(self, second: Mapping[str, np.ndarray], made: Mapping[Key, Weight] = NONE) -> None:
         self._second = second
-        self._made: dict[tuple[object, ...], Weight] = {}
+        self._made = dict(made)
 
     def weight(self, read: str, name: str, values: np.ndarray, axis: int, block: int, dtype: str, least_scale: float | None) -> Weight:
         """The constant `name` beside the tensor `read`, as `in_blocks`: that makes it where it is no matrix, or `read` not known."""
+        key = (read, name, axis, block, dtype, least_scale)
+        if key in self._made:
+            return self._made[key]
         second = self._second.get(read)
         if second is None or values.ndim != 2 or second.shape != (values.shape[axis],) * 2:
             return in_blocks(values, axis, block, dtype, least_scale)
-        key = (read, name, axis, block, dtype, least_scale)
-        if key not in self._made:
-            self._made[key] = compensated(values, axis, block, dtype, second, least_scale)
+        self._made[key] = compensated(values, axis, block, dtype, second, least_scale)
         return self._made[key]
 
 

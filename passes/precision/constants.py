@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 from onnx import helper
 
@@ -20,7 +22,7 @@ class Constants:
 
     def array(self, value: np.ndarray, hint: str, dtype: str = "") -> str:
         """The name of the constant. dtype: of what is stored, where numpy has no such dtype."""
-        key = (value.tobytes(), value.shape, value.dtype.str, dtype)
+        key = (hashlib.sha256(value.tobytes()).digest(), value.shape, value.dtype.str, dtype)
         if key not in self._names:
             self._names[key] = self._packed(value, hint, dtype) if dtype and BITS[dtype] < 8 else self._graph.constant(value, hint)
         return self._names[key]
@@ -52,6 +54,7 @@ class Constants:
 
     def _packed(self, value: np.ndarray, hint: str, dtype: str) -> str:
         name = self._graph.fresh(hint)
-        tensor = helper.make_tensor(name, ELEMENT[dtype], value.shape, value.reshape(-1).tolist())
+        flat = np.append(value.reshape(-1), np.zeros(value.size % 2, value.dtype)).view(np.uint8) & 15
+        tensor = helper.make_tensor(name, ELEMENT[dtype], value.shape, (flat[::2] | (flat[1::2] << 4)).tobytes(), raw=True)
         self._graph.tensors.take_constant(name, tensor)
         return name

@@ -73,6 +73,7 @@ class _Writer:
         self._new, twin, kept = [], node.copy(), dict[str, str]()
         if form.name == "w8" and node.operator == "Gather":
             kept[node.outputs[0]] = self._gathered(node, weights_alone(self.graph, node, form)[0])
+            self.graph.tensors.release(node.inputs[0])
             self.graph.replace(node, self._new, kept)
             return
         if form.quantised:
@@ -82,6 +83,7 @@ class _Writer:
             twin.inputs = [name if k in floats else self._half(name) for k, name in enumerate(node.inputs)]
         else:
             for k, weight in weights_alone(self.graph, node, form, self.rounding).items():
+                self.graph.tensors.release(node.inputs[k])  # or all weights are in memory twice
                 # without its zero point, which is 0: onnxruntime makes MatMulNBits only of the first of operators that share one
                 twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight, 2)
         self._new.append(twin)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ...targets.dtypes import BITS, DTYPES, NUMPY
 from ...targets.quantised.scales import middle
 
+AT_ONCE = 1 << 20
+"""Elements that are rounded at once: in float64 they take eight times the memory of integers."""
 SMALLEST = 2.0**-100
 """Scale of a tensor of zeros; no smaller one is stored, so that its reciprocal and products of two are normal numbers of fp32."""
 
@@ -69,8 +72,13 @@ def steps_of(found: Range, dtype: str, symmetric: bool) -> Steps:
 def quantised(values: np.ndarray, scale: np.ndarray | float, zero: int, dtype: str) -> np.ndarray:
     """Rounded half to even and saturated, as QuantizeLinear does; `scale` broadcasts against the values. int4 comes back as int8."""
     least, most = limits(dtype)
-    stored = np.clip(np.rint(values.astype(np.float64) / scale) + zero, least, most)
-    return np.asarray(stored, NUMPY.get(dtype, "int8" if least < 0 else "uint8"))
+    stored = np.empty(values.shape, NUMPY.get(dtype, "int8" if least < 0 else "uint8"))
+    along, rows = np.broadcast_to(np.asarray(scale, np.float64), values.shape), len(values) if values.ndim else 1
+    step = max(1, AT_ONCE * rows // max(values.size, 1))
+    for start in range(0, rows, step):
+        part: Any = slice(start, start + step) if values.ndim else ...
+        stored[part] = np.clip(np.rint(values[part].astype(np.float64) / along[part]) + zero, least, most)
+    return stored
 
 
 def _stored(scale: float) -> float:

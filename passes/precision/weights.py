@@ -27,7 +27,7 @@ class Weight:
 def per_channel(values: np.ndarray, axis: int | None, dtype: str, least_scale: np.ndarray | float = SMALLEST) -> Weight:
     """axis None: one scale. The scales are no smaller than `least_scale`."""
     others = tuple(k for k in range(values.ndim) if k != axis)
-    largest = np.abs(values.astype(np.float64)).max(axis=others) if values.size else np.zeros(())
+    largest = np.abs(values).max(axis=others).astype(np.float64) if values.size else np.zeros(())
     scale = np.maximum(largest / limits(dtype)[1], least_scale).astype(np.float32)
     along = scale if axis is None else scale.reshape([-1 if k == axis else 1 for k in range(values.ndim)])
     return Weight(quantised(values, along.astype(np.float64), 0, dtype), scale, axis, 0, dtype)
@@ -39,7 +39,7 @@ def in_rows(values: np.ndarray, dtype: str) -> Weight:
     half = np.finfo(np.float16)
     if not found.scale.size or found.scale.min() < half.tiny or found.scale.max() > half.max / 2:
         return found
-    largest = np.abs(values.astype(np.float64)).max(axis=1) / limits(dtype)[1]
+    largest = np.abs(values).max(axis=1).astype(np.float64) / limits(dtype)[1]
     scale = found.scale.astype(np.float16)
     scale = np.where(scale < largest, np.nextafter(scale, np.float16(np.inf)), scale)  # or the largest of a row is cut off
     return Weight(quantised(values, scale.astype(np.float64)[:, None], 0, dtype), scale, 0, 0, dtype)
@@ -60,6 +60,16 @@ def in_blocks(values: np.ndarray, axis: int, block: int, dtype: str, least_scale
         scale = np.maximum(np.abs(extreme) / limits(dtype)[1], least_scale).astype(np.float32)
     stored = quantised(split, scale.astype(np.float64)[..., None], 0, dtype).reshape(padded.shape)[..., : moved.shape[-1]]
     return Weight(np.moveaxis(stored, -1, axis), np.moveaxis(scale, -1, axis), axis, block, dtype)
+
+
+def restored(weight: Weight) -> np.ndarray:
+    """In fp32, as DequantizeLinear has it."""
+    scale, stored = weight.scale.astype(np.float32), weight.stored.astype(np.float32)
+    if weight.block and weight.axis is not None:
+        scale = np.repeat(scale, weight.block, axis=weight.axis).take(range(stored.shape[weight.axis]), axis=weight.axis)
+    elif weight.axis is not None:
+        scale = scale.reshape([-1 if k == weight.axis else 1 for k in range(stored.ndim)])
+    return np.asarray(stored * scale, np.float32)
 
 
 def bias_of(values: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -23,9 +23,10 @@ def precision_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--precision",
             metavar="P",
-            help="Compile the float model in fp16, int8 (8-bit activations and weights) or int16 (16-bit activations, 8-bit weights), "
-            "wherever a device of the target runs that; auto chooses a form for each operator, within the accuracy limit; fp32 leaves it "
-            "as it is.",
+            help="Compile the float model in fp16, int8 (8-bit activations and weights; without calibration data weights alone), int16 "
+            "(16-bit activations, 8-bit weights) or int4 (weights alone), wherever a device of the target runs that; auto chooses a form "
+            "for each operator, within the accuracy limit; fp32 leaves it as it is. Of several entries int4, int8 and auto are about "
+            "weights, which the entries share.",
         ),
         click.option(
             "--accuracy",
@@ -40,7 +41,7 @@ def precision_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--weights-method",
             metavar="M",
             help="How weights in blocks (4 bits) are rounded: rtn, to the nearest step, or gptq, so that products with the calibration "
-            "samples change least [default: rtn].",
+            "samples change least [default: gptq for int4 with calibration data, else rtn].",
         ),
         click.option("--save-quantized", type=FILE, help="Write the quantised model as plain ONNX, too: FILE.onnx."),
     )

@@ -18,6 +18,8 @@ from ...hw.load_target import load_target
 from ...kept_places import KeptPlaces
 from ...load.bind_shapes import Shapes
 from ...load.source import Model, Source, beside, source_of
+from ...precision.asked_accuracy import NOTHING, AskedAccuracy
+from ...precision.request import PrecisionRequest, check_measurable
 from ...state.fixed_models import FixedModels, fixed_models
 from ...state.replaced import replaced_states
 from ...state.request import StateRequest
@@ -27,6 +29,7 @@ from ..job import Clock, Progress
 from ..result import CompileResult
 from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult
+from .shared_precision import shared_precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,8 @@ def compile_entries(
     *,
     state: StateRequest | None = None,
     shapes: Shapes | None = None,
+    precision: PrecisionRequest | None = None,
+    accuracy: AskedAccuracy = NOTHING,
     output: str | PathLike[str] | None = None,
     verify: bool = True,
     emulate: bool = False,
@@ -66,8 +71,9 @@ def compile_entries(
     **options: Any,
 ) -> EntriesResult:
     """state: which inputs are caches, and how long they are; each entry is then a step of so many tokens. Without a length they are states
-    that every run replaces. shapes: sizes that all entries share. The others are those of `compile_model`, which this raises the errors
-    of, too; then no bundle is written."""
+    that every run replaces. shapes: sizes that all entries share. precision: of the weights, which are written so once, for all entries;
+    accuracy: how near to the model they have to be. The others are those of `compile_model`, which this raises the errors of, too; then
+    no bundle is written."""
     if not entries:
         raise UsageError("no entry is asked for", help="--bucket decode, or --bucket prefill=128 --bucket decode")
     required, wrapping = requirement_of(require_verified, verify), Wrapping(None if sign is None else signing_key(sign), compress)
@@ -76,6 +82,9 @@ def compile_entries(
     check_output(out)
     clock, tell = Clock(progress or (lambda message: None)), progress or (lambda message: None)
     sizes = {name: {**(shapes or {}), **asked.shapes} for name, asked in entries.items()}
+    check_measurable(accuracy, precision, verify, False, precision is not None and precision.data is not None)
+    shared = shared_precision(source, machine, precision, accuracy, state, shapes or {}, clock)
+    source = shared.compiled
     kept = _Kept() if state is None else _kept(source, state, entries, sizes, shapes or {}, clock)
     common: dict[str, Any] = {"emulate": emulate, "progress": progress, **options}
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
@@ -92,8 +101,19 @@ def compile_entries(
         judging = Judging(verify, emulate, required)
         axis = None if kept.fixed is None else kept.fixed.axis
         parts = parts_of(entries, results, kept.fixed)
-        made = Made(source=source, parts=parts, results=results, states=kept.states, axis=axis)
-        return publish_entries(made, out, judging, wrapping, clock=clock, tell=tell)
+        made = Made(
+            source=source,
+            parts=parts,
+            results=results,
+            states=kept.states,
+            axis=axis,
+            finish=shared.told,
+            measured=shared.measured,
+            notes=shared.notes,
+        )
+        published = publish_entries(made, out, judging, wrapping, clock=clock, tell=tell)
+    shared.save(precision)
+    return published
 
 
 def _kept(

@@ -61,6 +61,9 @@ class Made:
     links: Sequence[LinkPlan] = ()
     finish: Callable[[Manifest], Manifest] = lambda manifest: manifest
     """What is changed in the manifest of the whole before it is written."""
+    measured: Callable[[Path, Manifest], Manifest] = lambda folder, manifest: manifest
+    """What a run of the verified bundle in the folder adds to its manifest."""
+    notes: tuple[str, ...] = ()
 
 
 def publish_entries(
@@ -79,12 +82,14 @@ def publish_entries(
             with clock.stage("verify steps"):
                 reports |= _judged(made.source, staged.folder, judging, tell)
             manifest = write_manifest(staged.folder, _with_verdicts(manifest, reports))
+            with clock.stage("measure accuracy"):
+                manifest = write_manifest(staged.folder, made.measured(staged.folder, manifest))
         if wrapping.compress:
             manifest = write_manifest(staged.folder, pack(staged.folder, manifest))
         if wrapping.key is not None:
             wrapping.key.sign_bundle(staged.folder)
         staged.publish()
-    notes = (packed_note(manifest) if wrapping.compress else "", wrapping.key.note if wrapping.key is not None else "")
+    notes = (*made.notes, packed_note(manifest) if wrapping.compress else "", wrapping.key.note if wrapping.key is not None else "")
     return EntriesResult(
         folder=out,
         manifest=manifest,

@@ -16,7 +16,7 @@ from ...bundle.weights import WEIGHTS
 from ...run.bundle import Bundle
 from ...verify.report import VerifyReport
 from ...verify.verdicts import elsewhere
-from ..result import CompileResult, summary
+from ..result import CompileResult, precision_facts, summary
 from .whole_limits import WHOLE
 
 
@@ -73,6 +73,7 @@ def summary_of(result: EntriesResult) -> dict[str, Any]:
         "limits": _limits(manifest),
         "arena": {"bytes": max(plan.arena.total for plan in plans), "states": _kept(result)},
         "package": {"bytes": sum(whole.values()), **whole},
+        "precision": None if manifest.precision is None else precision_facts(manifest.precision),
         "notes": list(dict.fromkeys((*(note for one in result.results.values() for note in one.notes), *result.notes))),
         "seconds": dict(result.seconds),
     }

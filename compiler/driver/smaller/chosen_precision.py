@@ -13,6 +13,7 @@ from ...output_file import check_file_place, write_file
 from ...precision.plain_model import serialised
 from ...precision.quantise_model import QuantisedModel, quantise_model
 from ...precision.request import PrecisionRequest
+from ...precision.weights.quantise_weights import quantise_weights
 from ..job import Job
 from .check_alone import check_alone
 
@@ -57,6 +58,8 @@ def check_with(request: PrecisionRequest | None, expect: object, passes: Sequenc
 
 def choose_precision(job: Job, request: PrecisionRequest, without: frozenset[str], least: float) -> ChosenPrecision:
     """The model of the job in the forms that were asked for; chosen ones within a cosine of `least`. Raises as `quantise_model` does."""
+    if request.weights_alone:
+        return ChosenPrecision(quantise_weights(job.load(), job.target, request, job.clock.stage))
     return ChosenPrecision(quantise_model(job.load(), job.target, request, job.clock.stage, without, least))
 
 

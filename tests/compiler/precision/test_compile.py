@@ -200,7 +200,7 @@ def test_wrong_data_shows_in_the_accuracy(model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "int8"}, "--precision int8 needs calibration data"),
+        ({"precision": "int16"}, "--precision int16 needs calibration data"),
         ({"precision": "int7"}, "'int7' is not a precision"),
         ({"save_quantized": "q.onnx"}, "--save-quantized needs --precision or --calibration-data"),
         ({"calibration_method": "minmax"}, "--calibration-method needs --precision or --calibration-data"),

@@ -61,8 +61,8 @@ def test_it_loses_less(model: Path, tmp_path: Path) -> None:
     [
         ({"weights_method": "gptq"}, "--weights-method needs --precision or --calibration-data"),
         ({"weights_method": "gptp", "calibration_data": "DATA"}, "'gptp' is not a way to round weights\n  help: did you mean 'gptq'?"),
-        ({"weights_method": "gptq", "precision": "int8", "calibration_data": "DATA"}, "which --precision auto alone chooses"),
-        ({"weights_method": "gptq", "precision": "fp16"}, "which --precision auto alone chooses"),
+        ({"weights_method": "gptq", "precision": "int8", "calibration_data": "DATA"}, "which --precision int4 and auto write"),
+        ({"weights_method": "gptq", "precision": "fp16"}, "which --precision int4 and auto write"),
     ],
 )
 def test_what_cannot_be_asked_for(options: dict[str, Any], message: str, model: Path, tmp_path: Path) -> None:

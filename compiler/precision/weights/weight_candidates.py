@@ -1,0 +1,77 @@
+"""Operators whose weights may be stored in fewer bits on a target, and what each form takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....passes.graph.graph import Graph
+from ....passes.graph.node import Node
+from ....passes.precision.block_rounding import BlockRounding
+from ....passes.precision.narrow_weights import narrow_weights
+from ....passes.precision.operators import weight_operands
+from ....passes.precision.stored_weights import weights_alone
+from ....passes.precision.weight_forms import in_blocks_of_4
+from ....passes.precision.weights import restored
+from ....targets.dtypes import BITS
+from ....targets.model import Target
+from ....targets.precision import FORMS, Form
+from .weight_prices import WeightPrices
+
+SCALE_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WayToStore:
+    """A form that an operator's weights may be in."""
+
+    form: Form
+    seconds: float
+    """Of one row."""
+    device: str
+    """That is fastest in it; "" where it makes no difference."""
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An operator whose weights may be stored in several forms."""
+
+    node: Node
+    ways: tuple[WayToStore, ...]
+    """The coarsest first, fp32 last."""
+
+    @property
+    def tensor(self) -> str:
+        """The first that it writes."""
+        return self.node.writes[0]
+
+
+def candidates(graph: Graph, target: Target, prices: WeightPrices) -> tuple[Candidate, ...]:
+    """In the order of the graph."""
+    coarse = in_blocks_of_4(graph, target)
+    fine: Mapping[str, Form] = {name: form for name, (form, _) in narrow_weights(graph, target, {}).items()}
+    found = []
+    for node in graph.nodes:
+        name = node.writes[0] if node.writes else ""
+        forms = [each[name] for each in (coarse, fine) if name in each]
+        if forms:
+            found.append(Candidate(node, tuple(_way(graph, node, form, prices) for form in (*forms, FORMS["fp32"]))))
+    return tuple(found)
+
+
+def _way(graph: Graph, node: Node, form: Form, prices: WeightPrices) -> WayToStore:
+    total = 0.0
+    for k in weight_operands(graph, node):
+        elements, shape = graph.tensor(node.inputs[k]).elements or 0, graph.tensor(node.inputs[k]).shape or (1,)
+        scales = 0 if form.name == "fp32" else elements / form.block if form.block else max(size or 0 for size in shape)
+        total += elements * BITS[form.weights] / 8 + SCALE_BYTES * scales
+    seconds, device = prices.fastest(graph, node, None if form.name == "fp32" else form)
+    return WayToStore(form, seconds, device, round(total))
+
+
+def rounded(graph: Graph, node: Node, form: Form, rounding: BlockRounding) -> dict[str, np.ndarray]:
+    """The operator's weights as they are in the form, in fp32, by name."""
+    return {node.inputs[k]: restored(weight) for k, weight in weights_alone(graph, node, form, rounding).items()}

@@ -1,0 +1,55 @@
+"""Fewer bits for the weights alone: activations stay in floats, so that nothing of the inputs has to be known.
+
+Matrices that sums run over are in 4 bits where a device reads such; in 8 are tables of embeddings, the matrix that makes an output of the
+model (the head of a language model, whose errors nothing behind it makes smaller), and all other weights.
+"""
+
+from __future__ import annotations
+
+from ...targets.model import Target
+from ...targets.precision import Form, FormName
+from ..graph.graph import Graph
+from .narrow_weights import LEAST_BYTES, narrow_weights
+from .operators import weight_operands
+from .unit_forms import unit_forms
+
+ELEMENTWISE = frozenset({
+    "Add", "Mul", "Div", "Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Slice", "Tanh", "Softmax", "LogSoftmax",
+})  # fmt: skip
+"""What may lie between the head and the output: a bias, a scale, a cap, the last token's row."""
+
+
+def weight_forms(graph: Graph, target: Target, form: FormName) -> dict[str, Form]:
+    """By the first tensor that an operator writes, w8 or, where `form` is w4, w4 for the products before the head."""
+    heads = heads_of(graph)
+    blocks = in_blocks_of_4(graph, target) if form == "w4" else {}
+    found = {name: own for name, own in blocks.items() if name not in heads}
+    return {**found, **{name: narrow for name, (narrow, _) in narrow_weights(graph, target, found).items()}}
+
+
+def in_blocks_of_4(graph: Graph, target: Target) -> dict[str, Form]:
+    """Products that a device of the target runs with weights of 4 bits, by the first tensor that each writes."""
+    found: dict[str, Form] = {}
+    for name, devices in unit_forms(graph, target).items():
+        own = next((one for offered in devices.values() for one in offered if one.name == "w4"), None)
+        if own is not None and _bytes(graph, name) >= LEAST_BYTES:
+            found[name] = own
+    return found
+
+
+def heads_of(graph: Graph) -> frozenset[str]:
+    """What products write of which an output of the model is made, element by element."""
+    found: set[str] = set()
+    for output in graph.outputs:
+        node = graph.producer(output)
+        while node is not None and not node.domain and node.operator in ELEMENTWISE and not weight_operands(graph, node):
+            varying = [name for name in node.inputs if name and name not in graph.constants]
+            node = graph.producer(varying[0]) if len(varying) == 1 else None
+        if node is not None and weight_operands(graph, node):
+            found.add(node.writes[0])
+    return frozenset(found)
+
+
+def _bytes(graph: Graph, name: str) -> int:
+    node = graph.producer(name)
+    return 0 if node is None else sum(graph.tensor(node.inputs[k]).bytes or 0 for k in weight_operands(graph, node))
