@@ -49,17 +49,25 @@ class Case:
         return once if self.apart is None else max(once, of(self.apart) + self.apart_dispatch)
 
 
-def cases_of(problem: Problem, forced: bool, alive: Sequence[tuple[int, ...]] | None = None) -> list[Case]:
-    """One case per set of accelerators (of single ones and all, where there are too many sets)."""
+def host_varies(problem: Problem) -> bool:
+    """Whether the host alone has several plans: an operator of it may run in several ways."""
+    return any(len(unit.on(problem.host)) > 1 for unit in problem.units)
+
+
+def cases_of(problem: Problem, forced: bool, alive: Sequence[tuple[int, ...]] | None = None, *, host: bool) -> list[Case]:
+    """One case per set of accelerators (of single ones and all, where there are too many sets). host: and one for plans on the host alone,
+    which are known where there is one (`host_varies`)."""
     accelerators = [d for d in used_devices(problem) if d != problem.host]
     sizes = range(1, len(accelerators) + 1) if len(accelerators) <= MAX_SETS else (1, len(accelerators))
-    sets = [chosen for size in sizes for chosen in combinations(accelerators, size)]
+    sets = [*([()] if host else []), *(chosen for size in sizes for chosen in combinations(accelerators, size))]
     kept = [chosen for chosen in sets if alive is None or any(set(chosen) <= set(other) for other in alive)]
     return [_case(problem, chosen, forced, len(accelerators)) for chosen in kept]
 
 
 def _case(problem: Problem, chosen: tuple[int, ...], forced: bool, count: int) -> Case:
     bound, dispatch = cut_bound(problem, chosen, forced), _least_dispatch(problem, chosen, count)
+    if not chosen:
+        return Case(chosen, bound, dispatch)
     cheapest, once = min(problem.dispatch[d] for d in chosen), 1 if count > MAX_SETS else len(chosen)
     sets = separate_units(problem, chosen)
     if len(sets) <= once or cheapest <= 0:
@@ -75,14 +83,14 @@ def _least_dispatch(problem: Problem, chosen: Sequence[int], count: int) -> floa
     return sum(problem.dispatch[d] for d in chosen)
 
 
-def reduce(problem: Problem, slack: float) -> tuple[Problem, list[Case]]:
+def reduce(problem: Problem, slack: float, *, host: bool) -> tuple[Problem, list[Case]]:
     """The problem without choices that no plan cheaper than `slack` contains, and the cases that are still open; bounds get tighter
-    as choices go, so it is repeated a few times. A plan that uses no accelerator is the one on the host alone, which is known."""
-    cases = [case for case in cases_of(problem, forced=False) if case.floor < slack]
+    as choices go, so it is repeated a few times. host: as for `cases_of`."""
+    cases = [case for case in cases_of(problem, forced=False, host=host) if case.floor < slack]
     for _ in range(ROUNDS if len(problem.units) <= MAX_FORCED else 0):
         if not cases:
             break
-        cases = cases_of(problem, True, [case.accelerators for case in cases])
+        cases = cases_of(problem, True, [case.accelerators for case in cases], host=host)
         cases = [case for case in cases if case.floor < slack]
         units = tuple(_fixed(problem, k, cases, slack) for k in range(len(problem.units)))
         if units == problem.units:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from .cases import Case, cases_of, from_cuts, reduce
+from .cases import Case, cases_of, from_cuts, host_varies, reduce
 from .known import Plan, best_of, improve, in_one_form, limited
 from .multipliers import best_prices, priced, rows
 from .price import Price
@@ -89,7 +89,7 @@ def solve(problem: Problem, starts: Sequence[Sequence[int]], seconds: float = DE
     host_only = [problem.host] * len(problem.units)
     plans = [*starts, *([host_only] if all(unit.seconds[problem.host] is not None for unit in problem.units) else [])]
     best = in_one_form(problem, plans, best_of(problem, plans))
-    cases = cases_of(costs, forced=False)
+    cases = cases_of(costs, forced=False, host=host_varies(problem))
     best = best_of(problem, _improved(problem, from_cuts(problem, cases)), best)
     prices: tuple[float, ...] = ()
     if limited(problem):
@@ -131,7 +131,7 @@ def _prices(problem: Problem, cases: Sequence[Case], best: Plan | None) -> tuple
 
     def value(prices: Sequence[float]) -> float:
         paid = priced(problem, limits, prices)
-        tried = cases_of(paid.problem, forced=False)
+        tried = cases_of(paid.problem, forced=False, host=host_varies(problem))
         plans.update((tuple(plan), None) for plan in from_cuts(paid.problem, tried))
         return min(case.floor for case in tried) - paid.less
 
@@ -142,11 +142,11 @@ def _prices(problem: Problem, cases: Sequence[Case], best: Plan | None) -> tuple
 def _reduced(problem: Problem, costs: Problem, prices: Sequence[float], upper: float) -> tuple[Problem, list[_Bound]]:
     """The problem without devices that no better plan needs, and its bounds; one without cases proves that there is no better plan."""
     slack = upper * (1 - GAP)
-    reduced, cases = reduce(costs, slack)
+    reduced, cases = reduce(costs, slack, host=host_varies(problem))
     kept, bounds = _narrowed(problem, reduced), [_Bound(reduced, tuple(cases))]
     if cases and prices:
         paid = priced(kept, rows(problem), prices)
-        reduced, cases = reduce(paid.problem, slack + paid.less)
+        reduced, cases = reduce(paid.problem, slack + paid.less, host=host_varies(problem))
         kept = _narrowed(kept, reduced)
         bounds.append(_Bound(reduced, tuple(cases), paid.less))
     return kept, bounds

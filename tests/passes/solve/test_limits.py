@@ -40,6 +40,24 @@ def test_forms_and_devices_are_chosen_together(problem: Problem) -> None:
     assert solution is None or solution.lower_bound <= least * (1 + 1e-6) + 1e-8
 
 
+@settings(max_examples=200, deadline=None)
+@given(limited() | in_forms(), st.integers(0, 2**5 - 1))
+def test_ways_of_the_host_are_chosen_among_too(problem: Problem, staying: int) -> None:
+    """Units that only the host runs, all of them or some: its plans differ in their options alone."""
+    units = tuple(_on_the_host(problem, unit) if staying >> k & 1 or staying % 3 == 0 else unit for k, unit in enumerate(problem.units))
+    problem = replace(problem, units=units)
+    solution, least = solve(problem, []), best(problem)
+    assert cost(solution) == pytest.approx(least, rel=2 * GAP, abs=2e-8)
+    assert solution is None or solution.lower_bound <= least * (1 + 1e-6) + 1e-8
+
+
+def _on_the_host(problem: Problem, unit: Unit) -> Unit:
+    if unit.seconds[problem.host] is None:
+        return unit
+    seconds = tuple(s if d == problem.host else None for d, s in enumerate(unit.seconds))
+    return replace(unit, seconds=seconds, options=tuple(on if d == problem.host else () for d, on in enumerate(unit.options)))
+
+
 @settings(max_examples=100, deadline=None)
 @given(in_forms(most=3))
 def test_the_model_itself_knows_forms(problem: Problem) -> None:
