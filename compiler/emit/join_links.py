@@ -63,7 +63,7 @@ def _why_copied(link: LinkPlan, slot: SlotRecord, offset: int) -> str:
         return f"a row of {link.output!r} has {link.row} bytes, and results begin at multiples of {ROW_ALIGN}"
     if slot.offset != offset:
         forms = slot.packed_on_cpu or slot.device_dtype != slot.dtype
-        why = "its rows are padded or converted" if forms else "its bytes are those of another tensor"
+        why = "its rows are padded or converted" if forms else "its bytes are another tensor's, or may not begin there"
         return f"{slot.device} cannot write {link.output!r} where {link.input!r} is read: {why}"
     return ""
 

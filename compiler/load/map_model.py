@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import mmap
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .hide_weights import SMALL
 from .part_of import GRAPH, INITIALIZER
-from .read_model import LENGTH_DELIMITED, Data, fields, map_file
+from .read_model import LENGTH_DELIMITED, Data, fields
 from .source import head_of
 from .tensor_data import packed_bits
 from .weights import External, all_tensors, is_external, load_tensor, located
@@ -34,16 +35,26 @@ def map_model(path: Path) -> tuple[onnx.ModelProto, Mapping[str, Array]]:
     model = light_model(path)
     weights: dict[str, Array] = {}
     files: dict[Path, Data] = {}
-    large = {id(tensor): tensor for tensor in model.graph.initializer if is_external(tensor) and packed_bits(tensor) % 8 == 0}
+    large = {id(tensor): tensor for tensor in model.graph.initializer if is_external(tensor) and _can_be_mapped(tensor)}
     for tensor in all_tensors(model):
         if is_external(tensor) and id(tensor) not in large:
             load_tensor(tensor, path)
     for tensor in large.values():
         place = located(tensor, path)
         if place.file not in files:
-            files[place.file] = map_file(place.file)
+            files[place.file] = _map_file(place.file)
         weights[tensor.name] = _array(tensor, files[place.file], place)
     return model, weights
+
+
+def _can_be_mapped(tensor: onnx.TensorProto) -> bool:
+    """Whether numpy has its elements as the file has them, and there are any."""
+    return packed_bits(tensor) % 8 == 0 and bool(packed_bits(tensor)) and math.prod(tensor.dims) > 0
+
+
+def _map_file(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _array(tensor: onnx.TensorProto, data: Data, place: External) -> Array:
@@ -58,7 +69,7 @@ def light_model(path: Path) -> onnx.ModelProto:
     """The model, its large weights declared as external data in the file itself. Raises as `map_model` does."""
     import onnx
 
-    data = map_file(path)
+    data = _map_file(path)
     model = onnx.ModelProto()
     model.ParseFromString(_with(data, (0, len(data)), GRAPH, lambda graph: _light_graph(data, graph, path.name)))
     return model
@@ -71,10 +82,8 @@ def _light_graph(data: Data, graph: Span, file: str) -> bytes:
 def _with(data: Data, message: Span, wanted: int, change: Callable[[Span], bytes]) -> bytes:
     """The message there, the fields of the wanted number as `change` makes them of where they lie."""
     pieces: list[bytes] = []
-    at, end = message
-    for number, wire, start, stop in fields(data, *message):
-        if number < 0 or stop > end:
-            raise ValueError("no protobuf message")
+    at = message[0]
+    for number, wire, start, stop in _whole_fields(data, message):
         if number == wanted and wire == LENGTH_DELIMITED:
             made = change((start, stop))
             pieces += [head_of(number, len(made)), made]
@@ -84,12 +93,21 @@ def _with(data: Data, message: Span, wanted: int, change: Callable[[Span], bytes
     return b"".join(pieces)
 
 
+def _whole_fields(data: Data, message: Span) -> Iterator[tuple[int, int, int, int]]:
+    """As `fields`. Raises ValueError for one that is none, or reaches beyond the message."""
+    for number, wire, start, stop in fields(data, *message):
+        if number < 0 or stop > message[1]:
+            raise ValueError("no protobuf message")
+        yield number, wire, start, stop
+
+
 def _light_tensor(data: Data, tensor: Span, file: str) -> bytes:
     """The tensor as it is, or with external data in place of large raw data."""
     import onnx
 
     begin, end = tensor
-    raw = [(start, stop) for number, _, start, stop in fields(data, begin, end) if number == RAW_DATA] if end - begin >= SMALL else []
+    held = _whole_fields(data, tensor) if end - begin >= SMALL else ()
+    raw = [(start, stop) for number, wire, start, stop in held if number == RAW_DATA and wire == LENGTH_DELIMITED]
     if not raw or raw[-1][1] - raw[-1][0] < SMALL:
         return data[begin:end]
     offset, stop = raw[-1]
@@ -101,7 +119,7 @@ def _light_tensor(data: Data, tensor: Span, file: str) -> bytes:
 
 def _without_raw(data: Data, tensor: Span) -> bytes:
     pieces, at = [], tensor[0]
-    for number, _, _, stop in fields(data, *tensor):
+    for number, _, _, stop in _whole_fields(data, tensor):
         if number != RAW_DATA:
             pieces.append(data[at:stop])
         at = stop

@@ -36,13 +36,13 @@ BODY_PATH = ((7,), (1,), (5,), (6, 11))
 """Field numbers that lead into a body: model.graph, graph.node, node.attribute, attribute.g or graphs (and again graph.node)."""
 
 
-def read_model(source: Source) -> tuple[onnx.ModelProto, Iterable[Data]]:
+def read_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
     """`peek_model`, for the caller to change."""
     model, data = peek_model(source)
     return (source.copy() if isinstance(source, MemoryModel) else model), data
 
 
-def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[Data]]:
+def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
     """The model, weights in other files not loaded, not to be changed; and its bytes in pieces, to be read once.
 
     Raises UsageError when there is no such file and ModelError when it is not an ONNX model.
@@ -64,12 +64,12 @@ def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[Data]]:
     return model, data
 
 
-def _load(path: Path) -> tuple[onnx.ModelProto, Iterable[Data]]:
-    data = map_file(path)
+def _load(path: Path) -> tuple[onnx.ModelProto, Iterable[bytes]]:
+    data = _read_bytes(path)  # not mapped: what is hashed must be what was parsed, whatever happens to the file meanwhile
     return _parse(data, path), (data,)
 
 
-def map_file(path: Path) -> Data:
+def _read_bytes(path: Path) -> bytes:
     if not path.exists():
         raise UsageError(f"no such file: {path}", help="give the path of an .onnx file")
     if not path.is_file():
@@ -81,13 +81,12 @@ def map_file(path: Path) -> Data:
         help_text = "save the weights as external data: onnx.save(model, path, save_as_external_data=True)"
         raise ModelError(f"the file has {size} bytes, more than the 2 GiB that an ONNX file can have", where=str(path), help=help_text)
     try:
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as problem:
-        raise ModelError(f"cannot read the file: {getattr(problem, 'strerror', None) or problem}", where=str(path)) from None
+        return path.read_bytes()
+    except OSError as problem:
+        raise ModelError(f"cannot read the file: {problem.strerror or problem}", where=str(path)) from None
 
 
-def _parse(data: Data, path: Path) -> onnx.ModelProto:
+def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -96,7 +95,7 @@ def _parse(data: Data, path: Path) -> onnx.ModelProto:
             raise ModelError("not an ONNX file", where=str(path), help=advice)
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(memoryview(data))
+        model.ParseFromString(data)
         return model
     except DecodeError:
         pass
@@ -151,7 +150,7 @@ def _varint(data: Data, at: int, end: int) -> tuple[int, int]:
     return -1, at
 
 
-def _is_truncated(data: Data) -> bool:
+def _is_truncated(data: bytes) -> bool:
     """A ModelProto whose last top-level field ends after the file: everything before it decodes with the right field numbers."""
     for field, _, _, end in fields(data, 0, len(data)):
         if field not in TOP_LEVEL:
@@ -161,7 +160,7 @@ def _is_truncated(data: Data) -> bool:
     return False
 
 
-def _nesting(data: Data) -> int:
+def _nesting(data: bytes) -> int:
     """How many bodies deep control flow goes, read off the wire format, at most MAX_NESTING + 1."""
     deepest, stack = 0, [(0, 0, len(data))]
     while stack and deepest <= MAX_NESTING:

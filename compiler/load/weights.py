@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from .read_model import Data, peek_model
+from .read_model import peek_model
 from .source import Source, folder_of
 from .structure import ABSURD, all_graphs, describe_node
 from .tensor_data import packed_bits, raw_fault, typed_fault
@@ -74,7 +74,7 @@ def located(tensor: onnx.TensorProto, source: Source) -> External:
     return _locate(tensor, _declared_bytes(tensor, source), source)
 
 
-def hash_model(data: Iterable[Data], external: tuple[External, ...]) -> str:
+def hash_model(data: Iterable[bytes], external: tuple[External, ...]) -> str:
     """SHA-256 of the model's bytes, given in pieces, followed by those of each external file, in the order of their names."""
     digest = hashlib.sha256()
     for piece in data:

@@ -42,7 +42,11 @@ def links_of(words: Sequence[str], models: Mapping[str, onnx.GraphProto]) -> tup
         what = f"links lead to several models: {', '.join(sorted(to))}"
         raise UsageError(what, where="--link", help="link all outputs to one of them, the one that runs last")
     whole: dict[str, Link] = {}
+    own: dict[tuple[str, str], Link] = {}
     for link in found:
+        if (other := own.setdefault((link.model, link.input), link)) is not link:
+            what = f"--link {link.text} and --link {other.text}: one step of '{link.model}' would write '{link.input}' twice"
+            raise UsageError(what, help="link one of the two outputs")
         if link.model in to:
             raise UsageError(f"--link {link.text}: a model that links lead to cannot feed another one", help=FORM)
         if not link.label and whole.setdefault(link.input, link) is not link:

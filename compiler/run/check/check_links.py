@@ -16,6 +16,9 @@ def wrong_links(manifest: Manifest) -> Iterator[str]:
     whole = [(link.input, link.label) for link in manifest.links if not link.label]
     if len(set(whole)) < len(whole):
         yield "links: two write all rows of one input"
+    own = [(link.model, link.input) for link in manifest.links]
+    if len(set(own)) < len(own):
+        yield "links: one model writes one input twice"
     for one in manifest.links:
         if any((one.offset, one.bytes, one.axis) != (other.offset, other.bytes, other.axis) for other in _of(manifest, one.input)):
             yield f"links: {one.input!r} lies at two places"
@@ -30,6 +33,7 @@ def wrong_links(manifest: Manifest) -> Iterator[str]:
                 yield from _wrong_input(link, view, at)
             elif entry.model == link.model:
                 yield from _wrong_output(link, view, at)
+                yield from _other_rows(link, manifest, view, at)
 
 
 def links_once(manifest: Manifest) -> tuple[LinkRecord, ...]:
@@ -66,6 +70,19 @@ def _wrong_output(link: LinkRecord, view: Manifest, at: str) -> Iterator[str]:
         yield f"{at}: {link.output!r} has {slot.packed} bytes, and {link.bytes} are kept for {link.input!r}"
     elif not link.copied and (slot.packed_on_cpu or slot.offset != link.offset):
         yield f"{at}: {link.output!r} lies at {slot.offset}, {link.input!r} at {link.offset}, and nothing says that it is copied"
+
+
+def _other_rows(link: LinkRecord, manifest: Manifest, view: Manifest, at: str) -> Iterator[str]:
+    """Where an output is not rows as the input has them."""
+    main = with_plan(manifest, manifest.entries[0])
+    output, input = _slot(view, view.model.outputs, link.output), _slot(main, main.model.inputs, link.input)
+    if output is None or input is None or link.axis >= len(input.shape) or 0 in input.shape:
+        return  # told beside
+    row = (input.packed or 0) // input.shape[link.axis]
+    if output.dtype != input.dtype:
+        yield f"{at}: {link.output!r} is {output.dtype}, {link.input!r} {input.dtype}"
+    elif not row or (output.packed or 0) % row:
+        yield f"{at}: {link.output!r} has {output.packed} bytes, a row of {link.input!r} {row}"
 
 
 def _slot(view: Manifest, values: tuple[ValueRecord, ...], name: str) -> SlotRecord | None:

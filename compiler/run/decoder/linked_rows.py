@@ -30,13 +30,18 @@ class LinkedRows:
             raise UsageError(what, help=f"step '{model}' first and then '{writer}', or reset the session")
 
     def check_part(self, model: str, label: str, at: int, rows: int) -> None:
-        """Raises UsageError where rows from `at` on are not there to be written."""
+        """Raises UsageError where rows from `at` on are not there to be written, or are some that no step has read."""
         if at < 0:
             raise UsageError(f"rows begin at 0, and 'at' is {at}")
         self._check_end(model, at + rows)
         if self._writers and at + rows > self.filled:
             what = f"'{label}' takes rows {at} to {at + rows - 1} of '{self.input}', and {count(self.filled, 'row')} are filled"
             raise UsageError(what, help=f"step '{self._writers[0]}' first, with as many tokens")
+        over = next((part for part in self.parts if part[0] < at + rows and at < part[1]), None)
+        if over is not None:
+            begin, end, writer = over
+            what = f"'{label}' would write over rows {begin} to {end - 1} of '{self.input}', which '{writer}' wrote and no step has read"
+            raise UsageError(what, help="place it beside them, or reset the session")
 
     def _check_end(self, model: str, end: int) -> None:
         if end > self.capacity:
@@ -48,7 +53,7 @@ class LinkedRows:
 
     def wrote_part(self, model: str, at: int, rows: int) -> None:
         self.filled = max(self.filled, at + rows)
-        self.parts = sorted([*(part for part in self.parts if part[1] <= at or part[0] >= at + rows), (at, at + rows, model)])
+        self.parts = sorted([*self.parts, (at, at + rows, model)])
 
     def clear(self) -> None:
         """They were read, or are not wanted."""
@@ -59,7 +64,19 @@ class LinkedRows:
         if not self.filled:
             help = f"step '{self._writers[0]}' first" if self._writers else "step the models that write it first"
             raise UsageError(f"'{entry}' reads '{self.input}', and nothing was written there since it was last read", help=help)
+        if not self._writers and (first := self._first_missing()) < self.filled:
+            what = f"'{entry}' reads {count(self.filled, 'row')} of '{self.input}', and row {first} was not written"
+            raise UsageError(what, help="step the models that write it so that their rows leave no gap")
         return self.filled
+
+    def _first_missing(self) -> int:
+        """The first row that no part has."""
+        reached = 0
+        for begin, end, _ in self.parts:
+            if begin > reached:
+                return reached
+            reached = max(reached, end)
+        return reached
 
     def at(self, begin: int, rows: int) -> Any:
         """A view of some of them."""

@@ -56,6 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> EntriesResult:
         (["vision.features"], "cannot read --link 'vision.features'", "MODEL.OUTPUT=MODEL.INPUT"),
         (["vision.features=vision.patches"], "leads from a model to itself", "--state"),
         (["vision.features=decoder.inputs_embeds", LINKS[1]], "both write all of 'inputs_embeds'", "@ROWS"),
+        ([LINKS[0], "vision.features=decoder.inputs_embeds@again"], "one step of 'vision' would write 'inputs_embeds' twice", "one of"),
         ([LINKS[0], "decoder.logits=embed.input_ids"], "links lead to several models: decoder, embed", "link all outputs to one of them"),
         (["embed.inputs_embeds=vision.patches"], "leads to 'vision', and --state is about 'decoder'", "that keeps states"),
         ([], "nothing joins the models vision, embed, decoder", "--link"),
@@ -197,6 +198,22 @@ def test_models_without_states_are_joined_too(tmp_path: Path) -> None:
     assert np.allclose(session.step("head")["y"], features @ numpy_helper.to_array(weight), atol=1e-5)
 
 
+def test_rows_that_leave_a_gap_are_not_read(tmp_path: Path) -> None:
+    """Where no model writes all rows, those in front of a part are not there by themselves."""
+    models = {name: model for name, model in Agent().models().items() if name != "embed"}
+    made = compile_models(models, "x86_cpu", links=LINKS[:1], entries=STEPS, state=STATE, output=tmp_path / "bundle", verify=False)
+    session, draw = made.bundle.session(), np.random.default_rng(4)
+    patches = {"patches": draw.standard_normal((ROWS, PIXELS)).astype(np.float32)}
+    session.step("vision", patches, at=2)
+    with pytest.raises(UserError, match="and row 0 was not written"):
+        session.step("decoder")
+    session.reset()
+    session.step("vision", patches, at=0)
+    features = made.bundle.entry("vision").run(patches)["features"]
+    logits = session.step("decoder")["logits"]
+    assert np.array_equal(made.bundle.session().step("decoder", {"inputs_embeds": features[None]})["logits"], logits)
+
+
 def link_with(manifest: Manifest, **facts: Any) -> Manifest:
     return structs.replace(manifest, links=(structs.replace(manifest.links[0], **facts), *manifest.links[1:]))
 
@@ -215,6 +232,14 @@ def moved(manifest: Manifest, index: int, tensor: str, by: int) -> Manifest:
     return entry_with(manifest, index, plan=structs.replace(plan, arena=structs.replace(plan.arena, slots=slots)))
 
 
+def shaped(manifest: Manifest, index: int, tensor: str, **facts: Any) -> Manifest:
+    """A slot of a further entry with other facts."""
+    plan = manifest.entries[index].plan
+    assert plan is not None
+    slots = tuple(structs.replace(slot, **facts) if slot.tensor == tensor else slot for slot in plan.arena.slots)
+    return entry_with(manifest, index, plan=structs.replace(plan, arena=structs.replace(plan.arena, slots=slots)))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -226,6 +251,9 @@ def moved(manifest: Manifest, index: int, tensor: str, by: int) -> Manifest:
         (lambda m: link_with(m, input="embeds"), "'embeds' is no input with a slot"),
         (lambda m: link_with(m, model="decoder"), "'decoder' is none of the models"),
         (lambda m: link_with(m, label=""), "two write all rows of one input"),
+        (lambda m: structs.replace(m, links=(m.links[0], *m.links)), "one model writes one input twice"),
+        (lambda m: shaped(m, 2, "features", dtype="int32"), "'features' is int32, 'inputs_embeds' fp32"),
+        (lambda m: shaped(m, 2, "features", shape=(ROWS, 31)), "bytes, a row of 'inputs_embeds' "),
         (lambda m: moved(m, 2, "features", 64), "and nothing says that it is copied"),
         (lambda m: moved(m, 2, "patches", -2048), "has bytes of"),
         (lambda m: moved(m, 1, "inputs_embeds", 64), "bytes at"),

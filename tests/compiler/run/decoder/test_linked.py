@@ -73,9 +73,10 @@ def greedy(session: Linked, prompt: Sequence[int], images: Mapping[int, np.ndarr
 def test_tokens_equal_those_of_the_models_by_hand(bundle: Bundle, chain: Chain, places: tuple[int, ...]) -> None:
     session, images = bundle.session(), dict(zip(places, IMAGES, strict=False))
     expected, closest = chain.greedy(PROMPT, images, 30)
+    assert closest >= CLOSE, "these models say nothing: choose others"
     for _ in range(2):  # the first run of an entry is another one than those behind it
         session.reset()
-        assert greedy(session, PROMPT, images, 30) == expected or closest < CLOSE
+        assert greedy(session, PROMPT, images, 30) == expected
 
 
 def test_the_image_counts(bundle: Bundle) -> None:
@@ -131,7 +132,7 @@ def test_a_long_prompt_comes_in_pieces(bundle: Bundle, chain: Chain) -> None:
     while len(found) < 8:
         session.step("embed", ids(found[-1:]))
         found.append(int(session.step("decoder")["logits"][0, -1].argmax()))
-    assert found == expected or closest < CLOSE
+    assert closest >= CLOSE and found == expected
 
 
 def test_sessions_and_forks_do_not_mix(bundle: Bundle) -> None:
@@ -171,6 +172,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(bundle: Bundle) -> None:
     refused(session, "vision", image, at=-1, match="rows begin at 0")
     refused(session, "vision", {"patches": IMAGES[0][:3]}, at=2, match="takes float32")
     session.step("vision", image, at=3)
+    refused(session, "vision", image, at=5, match="'image' would write over rows 3 to 8 of 'inputs_embeds', which 'vision' wrote")
     refused(
         session, "embed", ids(PROMPT), match="would write over rows 3 to 8 of 'inputs_embeds', which 'vision' wrote and no step has read"
     )
@@ -217,7 +219,7 @@ def test_positions_may_be_given(tmp_path: Path) -> None:
     session.step("vision", {"patches": IMAGES[0]}, at=3)
     usual = session.step("prefill", {"position_ids": plain})["logits"]
     expected, closest = Chain(agent.models()).greedy(PROMPT, {3: IMAGES[0]}, 1)
-    assert int(usual[0, -1].argmax()) == expected[0] or closest < CLOSE
+    assert closest >= CLOSE and int(usual[0, -1].argmax()) == expected[0]
     session.reset()
     session.step("embed", ids(PROMPT))
     session.step("vision", {"patches": IMAGES[0]}, at=3)
