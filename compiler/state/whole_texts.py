@@ -24,12 +24,21 @@ class WholeTexts:
 
     inputs: StepInputs
     values: Mapping[str, onnx.ValueInfoProto]
+    placed: tuple[str, ...]
+    """Inputs of positions and masks that every step of the bundle is given (--given)."""
+    length: int
+    """Tokens that the caches hold at most."""
 
     @property
     def given(self) -> tuple[str, ...]:
         """Inputs that a sample has arrays for."""
         made = {*self.inputs.followed, *(cache.past for cache in self.inputs.caches)}
         return tuple(name for name in self.values if name not in made)
+
+    @property
+    def stepped(self) -> tuple[str, ...]:
+        """Inputs that a step of the bundle is given: of a completed sample."""
+        return tuple(dict.fromkeys((*self.given, *self.placed)))
 
     @property
     def caches(self) -> frozenset[str]:
@@ -45,6 +54,9 @@ class WholeTexts:
         if len(set(lengths.values())) != 1 or not min(lengths.values()):
             raise UsageError(f"a calibration sample has {lengths} tokens", help="one number of them, at least 1, in all inputs")
         tokens = min(lengths.values())
+        if tokens > self.length:
+            what = f"a calibration sample has {tokens} tokens, and the caches hold {self.length}"
+            raise UsageError(what, help="give shorter texts, or a larger --max-length")
         named = {name: size for name, size in self.inputs.given.items() if isinstance(size, int)}
         sizes = {**named, self.inputs.tokens: tokens, self.inputs.batch: 1}
         fed = {name: followed_value(self.values[name], sizes, 0, tokens) for name in self.inputs.followed}
@@ -58,4 +70,5 @@ class WholeTexts:
 def whole_texts(model: onnx.ModelProto, request: StateRequest, shapes: Shapes, where: str) -> WholeTexts:
     """Raises as `caches_of` and `step_inputs`."""
     inputs = step_inputs(model, caches_of(model, request, where), shapes, where)
-    return WholeTexts(inputs, {value.name: value for value in real_inputs(model.graph)})
+    assert request.length is not None, "the caller has looked: it has caches"
+    return WholeTexts(inputs, {value.name: value for value in real_inputs(model.graph)}, request.given, request.length)

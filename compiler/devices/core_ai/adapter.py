@@ -103,6 +103,8 @@ class _StandIn:
             made = self._asset.run({name: narrowed(view) for name, view in self._inputs.items()})
         except (RuntimeError, ValueError) as error:
             raise BundleError(f"Core AI cannot run {self._path.name}: {_brief(error)}", where=str(self._path)) from error
+        if missing := [name for name in self._outputs if name not in made]:
+            raise BundleError(f"Core AI's asset does not write {', '.join(missing)}", where=str(self._path))
         for name, view in self._outputs.items():
             view[...] = made[name]
         return {}
@@ -112,10 +114,15 @@ class _StandIn:
 
 
 def narrowed(array: Array) -> Array:
-    """As an asset takes it: int64 is int32."""
+    """As an asset takes it: int64 is int32. Raises ValueError for numbers that int32 does not hold."""
     import numpy
 
-    return array.astype(numpy.int32) if array.dtype == numpy.int64 else array
+    if array.dtype != numpy.int64:
+        return array
+    made = array.astype(numpy.int32)
+    if not numpy.array_equal(made, array):
+        raise ValueError("an input of int64 has numbers beyond int32, in which a .aimodel has it")
+    return made
 
 
 def _brief(error: Exception) -> str:

@@ -33,13 +33,15 @@ class Interpreted:
         """Arrays of the dtypes that the asset has. Raises RuntimeError where Core AI fails, or crashes."""
         if not self._child.lives:
             self._child, self._number = self._load()
-        with doing(f"running {self._folder.name} on Core AI's interpreter", size=self._size, halt=self._child.halt):
+        running = f"running {self._folder.name} on Core AI's interpreter"
+        with self._child.turn, doing(running, size=self._size, halt=self._child.halt):  # its time begins with its turn
             made: dict[str, Any] = self._child.exchange(("run", self._number, dict(values)))
         return made
 
     def _load(self) -> tuple[_Child, int]:
         child = SHARED.living()
-        with doing(f"loading {self._folder.name} into Core AI's interpreter", size=self._size, halt=child.halt):
+        loading = f"loading {self._folder.name} into Core AI's interpreter"
+        with child.turn, doing(loading, size=self._size, halt=child.halt):
             return child, child.exchange(("load", str(self._folder.resolve())))
 
     def __del__(self) -> None:
@@ -50,10 +52,10 @@ class Interpreted:
 
 
 class _Child:
-    """One process; one message at a time. `dropped`: numbers of assets that nobody uses any more."""
+    """One process; one message at a time: whoever exchanges one has the `turn`. `dropped`: numbers of assets that nobody uses any more."""
 
     def __init__(self) -> None:
-        self._lock, self._said, self.dropped = threading.Lock(), tempfile.TemporaryFile(), deque[int]()
+        self.turn, self._said, self.dropped = threading.Lock(), tempfile.TemporaryFile(), deque[int]()
         self._process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, bufsize=0)
 
     @property
@@ -64,12 +66,11 @@ class _Child:
         """Raises RuntimeError with what it says, or how it ended."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
-        with self._lock:
-            try:
-                send(stdin.fileno(), ([self.dropped.popleft() for _ in range(len(self.dropped))], message))
-                right, answer = receive(stdout.fileno())
-            except Closed:
-                raise RuntimeError(self._death()) from None
+        try:
+            send(stdin.fileno(), ([self.dropped.popleft() for _ in range(len(self.dropped))], message))
+            right, answer = receive(stdout.fileno())
+        except Closed:
+            raise RuntimeError(self._death()) from None
         if not right:
             raise RuntimeError(answer)
         return answer

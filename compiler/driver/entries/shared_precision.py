@@ -77,11 +77,13 @@ class SharedPrecision:
 
         def run(sample: Mapping[str, Any]) -> Mapping[str, Any]:
             decoder.reset()
-            return decoder.step(longest, {name: sample[name] for name in texts.given})
+            return decoder.step(longest, {name: sample[name] for name in texts.stepped})
 
         samples = (texts.completed(sample) for sample in made.split.judged(made.data))
         outputs = accuracy_of(run, self.source, samples, made.split.holds_out)
-        found = min((one.cosine for one in outputs), default=1.0)
+        if not outputs:
+            raise UsageError("nothing that a step returns can be compared with the model", where=str(self.source), help="--no-verify")
+        found = min(one.cosine for one in outputs)
         if found < self.least:
             message = f"the bundle has a cosine of {cosine_text(found)} with the model, and {cosine_text(self.least)} is asked for"
             help = f'--accuracy "cosine >= {cosine_text(found)}" is what it keeps'
@@ -124,6 +126,6 @@ def _check_accuracy(accuracy: AskedAccuracy, request: PrecisionRequest | None, s
     if request is None or request.data is None or request.precision == "fp32":
         raise UsageError("--accuracy of several entries is about --precision, and measured on samples of --calibration-data", help=HELP)
     if state is None or state.length is None:
-        raise UsageError("--accuracy of several entries is measured of decoders with caches alone (--state, --max-length)")
+        raise UsageError("--accuracy of several entries is measured only for decoders with caches (--state, --max-length)")
     if accuracy.scripts or any(limit.subject != "cosine" for limit in accuracy.limits):
         raise UsageError("--accuracy of several entries is about the cosine alone", help='for example --accuracy "cosine >= 0.99"')

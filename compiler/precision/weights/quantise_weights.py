@@ -156,7 +156,7 @@ def _wanted(
     assert samples is not None, "auto has data"
     outputs = [name for name in float_outputs(graph) if name not in samples.form.left_out]
     found = candidates(graph, target, WeightPrices(target, rules_for(target, frozenset())))
-    key = key_of_file(sha256, samples.census.sha256, f"weights {request.weights_method}")
+    key = key_of_file(sha256, samples.census.sha256, f"weights {request.weights_method} {outputs} {samples.form.given}")
     judge = judge_weights(graph, outputs, samples.measured, fitted.rounding)
     choice = choose_weights(judge, found, fitted, key, least)
     return choice.forms, choice.units

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +101,27 @@ def test_what_cannot_be_asked_for(options: list[str], message: str, tmp_path: Pa
 def test_a_quantised_model_is_refused(made: Made, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="quantised already"):
         compile_entries(made.saved, "x86_cpu", STEPS, state=STATE, precision=request_of("int4", None), output=tmp_path / "b")
+
+
+def texts(folder: Path, tokens: int) -> str:
+    for k in range(4):
+        np.savez(folder / f"{k}.npz", input_ids=np.random.default_rng(k).integers(0, SPEC.vocabulary, (1, tokens)))
+    return str(folder)
+
+
+def test_positions_that_the_caller_gives_are_given_with_samples_too(tmp_path: Path) -> None:
+    """The samples are tokens alone; what measures the bundle completes them as a caller would."""
+    (tmp_path / "data").mkdir()
+    request = request_of("int4", texts(tmp_path / "data", 6))
+    model, state = decoder(replace(SPEC, positions_input=True, ordered=True)), replace(STATE, given=("position_ids",))
+    made = compile_entries(model, "x86_cpu", STEPS, state=state, precision=request, output=tmp_path / "bundle")
+    record = made.manifest.precision
+    assert record is not None and [one.output for one in record.accuracy] == ["logits"]
+
+
+def test_texts_that_no_cache_holds_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    request = request_of("int4", texts(tmp_path / "data", 65))
+    with pytest.raises(UsageError, match="a calibration sample has 65 tokens, and the caches hold 64"):
+        compile_entries(decoder(SPEC), "x86_cpu", STEPS, state=STATE, precision=request, output=tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
