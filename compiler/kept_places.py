@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptPlaces:
-    """Tensors at the begin of the arena, where nothing else is at any time. Bytes; empty for a bundle of one model without states."""
+    """Tensors at the start of the arena, where nothing else is at any time. Bytes; empty for a bundle of one model without states."""
 
     states: tuple[tuple[str, str], ...] = ()
     """Inputs that stay from run to run, each with the output that takes its place."""

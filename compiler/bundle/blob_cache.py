@@ -49,7 +49,7 @@ class SegmentRefused(BundleError):
 
 
 def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str], initializers: Iterable[onnx.TensorProto] = ()) -> str:
-    """Changes with anything the compiled file depends on, our converters too. The weights are in the model, or given besides it."""
+    """Changes with the segment, the options, the versions of the runtime and our converters. `initializers`: weights beside the model."""
     about = repr((adapter.name, tuple(words), sorted(adapter.versions().items()), converters_digest()))
     return content_key(model, initializers, about)
 

@@ -106,7 +106,7 @@ def compile_model(
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     compress: keep the weights deflated; whoever loads the bundle unpacks them first.
     no_fallback: leave out weights that only a CPU in place of a segment compiled ahead of time would read.
-    kept: what lies at the begin of the arena from run to run (`compile_entries`, `compile_models`).
+    kept: what lies at the start of the arena from run to run (`compile_entries`, `compile_models`).
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.

@@ -63,7 +63,7 @@ class Job:
     ) -> None:
         self.model, self._shapes, self._inputs = model, shapes, inputs
         self.kept = NOTHING_KEPT
-        """What lies at the begin of the arena from run to run."""
+        """What lies at the start of the arena from run to run."""
         self.clock = Clock(progress or (lambda message: None))
         with self.clock.stage("read-target"):
             self.target = target if isinstance(target, Target) else load_target(target)

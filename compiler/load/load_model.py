@@ -55,7 +55,7 @@ class LoadedModel:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The model's own, by key (metadata.py)."""
     kept: KeptPlaces = NOTHING_KEPT
-    """What lies at the begin of the arena from run to run."""
+    """What lies at the start of the arena from run to run."""
     notes: tuple[str, ...]
     """What was done, or could not be done, that a user may want to know."""
 

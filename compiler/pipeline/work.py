@@ -34,7 +34,7 @@ class Work:
     without: frozenset[str] = frozenset()
     """Names of rules that are not to be used."""
     kept: KeptPlaces = NOTHING_KEPT
-    """What lies at the begin of the arena from run to run."""
+    """What lies at the start of the arena from run to run."""
     allow: Allow = anywhere
     decisions: list[Decision] = field(default_factory=list)
     own_passes: tuple[Decision, ...] = ()

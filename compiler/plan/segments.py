@@ -75,7 +75,7 @@ class Compiled:
     page: int = 4096
     """Page size of the memory that holds the arena."""
     kept: KeptPlaces = NOTHING_KEPT
-    """Graph inputs and outputs at the begin of the arena, where they stay from run to run."""
+    """Graph inputs and outputs at the start of the arena, where they stay from run to run."""
     layouts: Mapping[str, str] = field(default_factory=dict)
     """Order of the axes, "nchw" or "nhwc", in which a device holds tensors of rank 4; nchw where it is not stated."""
 

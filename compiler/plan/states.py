@@ -1,4 +1,4 @@
-"""Where tensors lie that stay from run to run: at the begin of the arena, apart from everything else, at the same offsets in every entry of
+"""Where tensors lie that stay from run to run: at the start of the arena, apart from everything else, at the same offsets in every entry of
 a bundle. Input and output of a cache are one place where the segment is proven to extend it in place; else they are two. Behind the caches
 lies what another model of the bundle writes for this one."""
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptSlots:
-    """What lies at the begin of the arena. Slots by index."""
+    """What lies at the start of the arena. Slots by index."""
 
     first: tuple[int, ...] = ()
     """One behind the other in this order."""
@@ -83,7 +83,7 @@ def _between(compiled: Compiled, past: str, present: str) -> Segment | None:
 
 
 def plan_behind(buffers: Sequence[Body], kept: KeptSlots, lies_in: Sequence[int], *, page: int, effort: int, enough: int) -> Plan:
-    """Offsets of buffers: what is kept at the begin of the arena, where no other is at any time. lies_in: of each slot, the buffer that it
+    """Offsets of buffers: what is kept at the start of the arena, where no other is at any time. lies_in: of each slot, the buffer that it
     lies in."""
     if not kept.first and not kept.placed and not kept.begin:
         return plan(buffers, page=page, effort=effort, enough=enough)

@@ -108,7 +108,7 @@ def rows_of_one_form(graph: Graph, target: Target, forms: Mapping[str, Form], wa
 
 def rows_of_weights(graph: Graph, target: Target, forms: Mapping[str, Form]) -> tuple[UnitRecord, ...]:
     """Where fewer bits were asked for weights alone: which ones stay in fp32, and why."""
-    because = "its weights are too small to gain by it, or a device that runs it reads no such weights"
+    because = "its weights are too small to benefit, or no device that runs it reads weights in this form"
     return merged(_left(graph, target, forms, because, with_weights=True))
 
 

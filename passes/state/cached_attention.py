@@ -128,7 +128,7 @@ def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], wi
     if q is None or k is None or v is None or any(len(shape) != 4 for shape in (q, k, v)) or q[0] != 1:
         raise NotFixable("the shapes of an attention are not known, or its batch is not 1", f"Attention {node.name or node.outputs[0]}")
     if unfit := _unfit(q, k, v):
-        raise NotFixable(f"onnxruntime's attention that extends its cache takes none {unfit}", f"Attention {node.name or node.outputs[0]}")
+        raise NotFixable(f"onnxruntime's cache-extending attention needs {unfit}", f"Attention {node.name or node.outputs[0]}")
     b = Builder(graph, graph.tensor(node.inputs[0]).dtype, node.outputs[0])
     rows = [_rows(b, name, shape) for name, shape in zip((node.inputs[0], one.new_keys, one.new_values), (q, k, v), strict=True)]
     attributes = {"num_heads": q[1], "kv_num_heads": k[1], "scale": _number(graph, node, "scale", q[3] ** -0.5)}
@@ -151,10 +151,10 @@ def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], wi
 def _unfit(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> str:
     """What of [batch, heads, rows, width] onnxruntime's kernel (1.32, CPU) refuses when it runs; "" for nothing."""
     if k[3] != v[3]:
-        return f"whose keys and values have different widths: {k[3]} and {v[3]}"
+        return f"keys and values of one width, not {k[3]} and {v[3]}"
     if q[3] % WIDTHS:
-        return f"whose heads have a width that is no multiple of {WIDTHS}: {q[3]}"
-    return f"with {q[1]} heads over {k[1]} of keys" if q[1] % k[1] else ""
+        return f"a head width that is a multiple of {WIDTHS}, not {q[3]}"
+    return f"a multiple of {k[1]} heads, as many as there are of keys, not {q[1]}" if q[1] % k[1] else ""
 
 
 def _unmake(graph: Graph, present: str) -> None:

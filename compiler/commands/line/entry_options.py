@@ -30,8 +30,8 @@ GIVEN = (
     "image's tokens have positions of their own. Repeatable."
 )
 LINK = (
-    "Of several MODELs: an output that another one reads, 'vision.features=decoder.inputs_embeds@image', without a copy. Models have the "
-    "names of their files, or those of NAME=FILE; @ROWS is for what is some of the rows, at a place that every step states. Repeatable."
+    "Of several MODELs: an output that another one reads, 'vision.features=decoder.inputs_embeds@image', without a copy. A model is "
+    "named after its file, or by NAME=FILE; @ROWS marks an output that fills only some of the rows, from where each step says. Repeatable."
 )
 LENGTH = "Tokens that the caches of --state hold at most; without it, --state names states of one shape, which every run replaces."
 ONLY = "step"
