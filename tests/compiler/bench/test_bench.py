@@ -108,7 +108,7 @@ def test_inputs_that_the_model_refuses_are_the_message(bundle: Path, tmp_path: P
 
 
 def test_a_process_that_dies_is_told(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.executable", "/bin/false")
+    monkeypatch.setattr("autoglmc.compiler.bench.bench.PYTHON", ("/bin/false",))
     with pytest.raises(BundleError, match="ended"):
         bench(bundle)
 

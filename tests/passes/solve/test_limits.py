@@ -40,7 +40,7 @@ def test_forms_and_devices_are_chosen_together(problem: Problem) -> None:
     assert solution is None or solution.lower_bound <= least * (1 + 1e-6) + 1e-8
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(limited() | in_forms(), st.integers(0, 2**5 - 1))
 def test_ways_of_the_host_are_chosen_among_too(problem: Problem, staying: int) -> None:
     """Units that only the host runs, all of them or some: its plans differ in their options alone."""
