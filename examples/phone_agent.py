@@ -17,7 +17,7 @@ import autoglmc
 BEFORE, AFTER = [11, 7, 2], [5, 23, 9, 1, 4]
 """The prompt: ids of tokens in front of the image and behind it."""
 PLACEHOLDER = 0
-"""Stands where the image's rows will be."""
+"""The token id that holds the places of the image's rows."""
 
 
 def main(folder: Path, wanted: int = 20) -> None:

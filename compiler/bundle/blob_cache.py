@@ -23,6 +23,7 @@ from ..cache.whole import keep_made, kept_made
 from ..devices.adapter import Adapter
 from ..errors import BundleError, UserError
 from ..own_python import PYTHON
+from ..source_digest import source_digest
 from .weights import WeightsFile, externalised
 
 if TYPE_CHECKING:
@@ -57,12 +58,7 @@ def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str], ini
 @cache
 def converters_digest(folder: Path = DEVICES) -> str:
     """sha256 (hex) of the sources that write a segment in another format, and call compilers."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        data = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()} {len(data)}\n".encode())
-        digest.update(data)
-    return digest.hexdigest()
+    return source_digest(folder, folder.rglob("*.py"))
 
 
 def content_key(model: onnx.ModelProto, initializers: Iterable[onnx.TensorProto] = (), about: str = "") -> str:

@@ -3,7 +3,7 @@ its refusal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return tuple(int(dim) for dim in value.shape)
 
 
-def axes_of(values: Sequence[int], rank: int) -> list[int]:
+def axes_of(values: Iterable[int], rank: int) -> list[int]:
     """Counted from the front."""
     return [axis + rank if axis < 0 else axis for axis in values]
 

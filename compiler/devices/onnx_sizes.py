@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 from .onnx_node import OnnxNode, axes_of
+
+
+class Sized(Protocol):
+    """What a node of any converter knows of its operands."""
+
+    def has(self, index: int) -> bool: ...
+
+    def shape(self, index: int) -> tuple[int, ...]: ...
+
+    def whole_numbers(self, index: int) -> list[int]: ...
 
 
 def ones(node: OnnxNode, name: str) -> list[int]:
@@ -92,7 +103,7 @@ def split_sizes(node: OnnxNode) -> list[int]:
     return node.whole_numbers(1) if node.has(1) else [each] * (count - 1) + [length - each * (count - 1)]
 
 
-def slice_ranges(node: OnnxNode) -> list[range]:
+def slice_ranges(node: Sized) -> list[range]:
     """The indices that a Slice takes of each axis. Raises Refused where bounds are computed."""
     shape = node.shape(0)
     starts, ends = node.whole_numbers(1), node.whole_numbers(2)

@@ -6,7 +6,7 @@ every intermediate result would be rounded to 8 bits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from ...passes.precision.unit_forms import uniform
 from ...targets.dtypes import FLOATS
 from ...targets.model import Target
 from ...targets.precision import FORMS, Form, FormName
-from ..bundle.precision_record import CalibrationRecord, PrecisionRecord
+from ..bundle.precision_record import CalibrationRecord, PrecisionRecord, UnitRecord
 from ..errors import UsageError
 from ..load.bind_shapes import real_inputs
 from ..load.load_model import LoadedModel
@@ -113,10 +113,24 @@ def quantise_model(
         forms = kept_forms(graph, wanted, ranges)
         if not forms and chosen is None:
             raise nothing_to_write(graph, target, request, where)
-        before = weight_bytes(graph)
         units = rows_of_one_form(graph, target, forms, request.precision) if chosen is None else chosen.units
-        quantise(graph, forms, ranges, rounding)
-        model = plain_model(graph)
+        model, record = in_forms(loaded, graph, forms, ranges, rounding, calibration, units)
+    notes = (*notes_on_samples(split), *_notes_on(request))
+    return QuantisedModel(model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=notes)
+
+
+def in_forms(
+    loaded: LoadedModel,
+    graph: Graph,
+    forms: Mapping[str, Form],
+    ranges: Mapping[str, Range],
+    rounding: BlockRounding,
+    calibration: CalibrationRecord | None,
+    units: Sequence[UnitRecord],
+) -> tuple[onnx.ModelProto, PrecisionRecord]:
+    """The graph, which is changed, as a model in these forms, and what is said of it; its accuracy is not measured yet."""
+    before = weight_bytes(graph)
+    quantise(graph, forms, ranges, rounding)
     record = PrecisionRecord(
         source_sha256=loaded.sha256,
         calibration=calibration,
@@ -124,10 +138,9 @@ def quantise_model(
         weight_bytes=(before, weight_bytes(graph)),
         accuracy=(),
         model_bytes=model_bytes(loaded.source),
-        units=units,
+        units=tuple(units),
     )
-    notes = (*notes_on_samples(split), *_notes_on(request))
-    return QuantisedModel(model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=notes)
+    return plain_model(graph), record
 
 
 def by_form(forms: Mapping[str, Form]) -> dict[str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..load.source import Source
 from ..load.weights import model_sha256
+from ..source_digest import source_digest
 from .messages import Answer, Opened, Question
 from .oracle import Oracle
 from .store import Store
@@ -118,7 +119,5 @@ def _versions() -> str:
     """Changes with everything that an answer depends on besides the question: these modules, and the libraries."""
     from importlib.metadata import version
 
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return f"{digest.hexdigest()} {[version(name) for name in ('onnx', 'onnxruntime', 'numpy')]}"
+    folder = Path(__file__).parent
+    return f"{source_digest(folder, folder.rglob('*.py'))} {[version(name) for name in ('onnx', 'onnxruntime', 'numpy')]}"

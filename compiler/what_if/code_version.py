@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from functools import cache
 from pathlib import Path
+
+from ..source_digest import source_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("compiler", "grammar", "passes", "targets")
@@ -21,11 +22,5 @@ def code_version() -> str:
 def code_digest(root: Path) -> str:
     """sha256 (hex) of all sources below the folders of the package, by name and content, but for stock targets: a row has the digest of
     its own. Reads some 4 MB."""
-    said = hashlib.sha256()
-    for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*")):
-            if path.suffix in KINDS and not (path.suffix == ".hw" and path.parent == root / "targets"):
-                data = path.read_bytes()
-                said.update(f"{path.relative_to(root).as_posix()} {len(data)}\n".encode())
-                said.update(data)
-    return said.hexdigest()
+    found = (path for folder in FOLDERS for path in (root / folder).rglob("*") if path.suffix in KINDS)
+    return source_digest(root, (path for path in found if not (path.suffix == ".hw" and path.parent == root / "targets")))

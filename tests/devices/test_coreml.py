@@ -200,7 +200,7 @@ target phone {
 
 
 def test_an_operator_without_a_conversion_is_routed_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The target's table claims Selu, which no converter has: the placement is solved again without it, and the line to add is told."""
+    """The target's table claims Selu, which no converter supports: the placement is solved again without it, and the message names the line to add to the table."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "phone.hw").write_text(TARGET)
     model = parse("g (float[8,256] x) => (float[8,256] y) { a = MatMul(x, w) b = Selu(a) y = MatMul(b, w) }")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..onnx_node import axes_of
 from .elementwise import cast, joined
-from .node import Converter, TfliteNode, axes_of
+from .node import Converter, TfliteNode
 from .order import plain, stored
 from .pieces import sliced
 from .records import Tensor

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..onnx_node import axes_of
+from ..onnx_sizes import slice_ranges
 from .indices import gathered
-from .node import Converter, TfliteNode, axes_of
+from .node import Converter, TfliteNode
 from .order import after_reshape, after_transpose, blocks_of, plain, stored
 from .pieces import padded, sliced, split
 
@@ -73,13 +75,7 @@ def _split(node: TfliteNode) -> None:
 
 def _slice(node: TfliteNode) -> None:
     """Starts and ends are clamped as ONNX says; an end before the first element is a mask, since -1 would be the last."""
-    shape = node.shape(0)
-    starts, ends = node.whole_numbers(1), node.whole_numbers(2)
-    axes = axes_of(node.whole_numbers(3), len(shape)) if node.has(3) else list(range(len(starts)))
-    steps = node.whole_numbers(4) if node.has(4) else [1] * len(starts)
-    spans = [range(size) for size in shape]
-    for axis, first, last, step in zip(axes, starts, ends, steps, strict=True):
-        spans[axis] = range(shape[axis])[slice(first, last, step)]
+    spans = slice_ranges(node)
     order = node.order_of(node.name(0))
     node.write(sliced(node, node.read(0), [spans[axis] for axis in order]))
 

@@ -187,9 +187,4 @@ class TfliteNode:
         self.values.write(name, order, tensor)
 
 
-def axes_of(values: Iterable[int], rank: int) -> list[int]:
-    """Counted from the front."""
-    return [axis + rank if axis < 0 else axis for axis in values]
-
-
 Converters = Mapping[str, Converter]

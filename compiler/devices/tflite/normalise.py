@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..onnx_node import axes_of
 from .elementwise import joined, shifted
-from .node import FLOAT, Converter, TfliteNode, axes_of
+from .node import FLOAT, Converter, TfliteNode
 from .order import Order
 from .records import Tensor
 from .reductions import reduced

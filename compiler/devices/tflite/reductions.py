@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from ..onnx_node import axes_of
 from .elementwise import cast, joined
-from .node import Converter, TfliteNode, axes_of
+from .node import Converter, TfliteNode
 from .order import Order, channels_last, stored
 from .records import Operator, Tensor
 

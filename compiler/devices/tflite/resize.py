@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
+from ..onnx_node import axes_of
 from .indices import gathered
-from .node import FLOAT, Converter, TfliteNode, axes_of
+from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, stored
 from .products import connected
 from .records import Tensor

@@ -14,22 +14,19 @@ from typing import Any
 from ....passes.graph.graph import Graph
 from ....passes.precision.block_rounding import TO_NEAREST
 from ....passes.precision.eligible import kept_forms
-from ....passes.precision.quantise import quantise
 from ....passes.precision.weight_forms import in_blocks_of_4, weight_forms
 from ....targets.model import Target
 from ....targets.precision import Form
-from ...bundle.precision_record import PrecisionRecord, UnitRecord
+from ...bundle.precision_record import UnitRecord
 from ...load.load_model import LoadedModel
 from ...load.source import MemoryModel
-from ...load.weights import model_bytes
 from ...pipeline.run_passes import Stage
 from ...plan.plan_model import rules_for
 from ...quantities import count
 from ..calibration_data import CalibrationData, Census, census, open_data
 from ..kept_ranges import key_of_file
 from ..losses import float_outputs
-from ..plain_model import plain_model
-from ..quantise_model import MOST_FITTED, QuantisedModel, by_form, input_types, notes_on_samples, nothing_to_write, weight_bytes
+from ..quantise_model import MOST_FITTED, QuantisedModel, in_forms, input_types, notes_on_samples, nothing_to_write
 from ..quantised_already import check_float
 from ..request import PrecisionRequest
 from ..split import Split
@@ -108,18 +105,7 @@ def quantise_weights(
     if not forms and request.form is not None:
         raise nothing_to_write(graph, target, request, where)
     with stage("quantise"):
-        before = weight_bytes(graph)
-        quantise(graph, forms, {}, fitted.rounding)
-        model = plain_model(graph)
-    record = PrecisionRecord(
-        source_sha256=loaded.sha256,
-        calibration=None,
-        forms=by_form(forms),
-        weight_bytes=(before, weight_bytes(graph)),
-        accuracy=(),
-        model_bytes=model_bytes(loaded.source),
-        units=units,
-    )
+        model, record = in_forms(loaded, graph, forms, {}, fitted.rounding, None, units)
     data, split = (None, None) if samples is None else (samples.data, samples.split)
     notes = (*_notes(request, samples), *notes_on_samples(split))
     return QuantisedModel(model=MemoryModel(model, where), record=record, choice=None, data=data, split=split, notes=notes)
