@@ -178,6 +178,7 @@ DATA_IN_FOLDERS = {
     "compiler/verify/decoder": "compiler/verify",
     "passes/place/memory": "passes/place",
     "compiler/devices/core_ai": "compiler/devices",
+    "compiler/bundle/blobs": "compiler/bundle",
     "compiler/devices/ethos_u": "compiler/devices",
     "compiler/devices/litert": "compiler/devices",
     "compiler/devices/mil": "compiler/devices",

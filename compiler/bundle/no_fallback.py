@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from ..quantities import size as size_text
-from .blob_source import source_digest
+from .blobs.blob_source import source_digest
 from .files import files_of
 from .manifest import SEGMENTS, FileRecord, Manifest
 from .plan_records import SegmentRecord

@@ -139,7 +139,7 @@ class Adapter(Protocol):
         ...
 
     def compile(self, model: Path, blob: Path) -> None:
-        """Compiles a segment ahead of time; called in a process of its own (bundle/build_blob.py). Raises whatever the runtime raises."""
+        """Compiles a segment ahead of time, in a process of its own (bundle/blobs/build_blob.py). Raises whatever the runtime raises."""
         ...
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:

@@ -9,7 +9,7 @@ from ...passes.place.placed import Placement
 from ...passes.place.segment import Segment
 from ...passes.rule.rewrite import Decision
 from ...targets.model import Device, OperatorRule, Target
-from ..bundle.blob_cache import content_key
+from ..bundle.blobs.blob_cache import content_key
 from ..devices.ort_settings import OrtSettings
 
 

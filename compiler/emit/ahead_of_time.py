@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...passes.place.segment import Segment
-from ..bundle.blob_cache import SegmentRefused, blob_key, build
+from ..bundle.blobs.blob_cache import SegmentRefused, blob_key, build
 from ..bundle.manifest import Manifest
 from ..devices.find_adapter import absence, adapter_for
 from ..plan.segments import Compiled

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from ..bundle.blob_source import source_digest
+from ..bundle.blobs.blob_source import source_digest
 from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import MANIFEST, SEGMENTS, FileRecord, Manifest
 from ..bundle.manifest_json import claims_bundle, foreign_files

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import structs
 
-from ..bundle.blob_source import source_digest
+from ..bundle.blobs.blob_source import source_digest
 from ..bundle.entries import plan_of
 from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import SEGMENTS, EntryRecord, FileRecord, Manifest, SourceRecord

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ...passes.place.segment import Segment
 from ...targets.model import Target
-from ..bundle.compiler_reports import compiler_report
+from ..bundle.blobs.compiler_reports import compiler_report
 from ..devices.adapter import CompilerReport, Reporting
 from ..devices.find_adapter import adapter_for
 from .segment_times import SegmentTime

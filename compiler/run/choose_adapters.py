@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..bundle.blob_cache import blob_key, build
+from ..bundle.blobs.blob_cache import blob_key, build
 from ..bundle.manifest import Manifest
 from ..bundle.no_fallback import versions_of, without_fallback
 from ..bundle.plan_records import SegmentRecord

@@ -19,7 +19,7 @@ from run_core_ai import run_core_ai
 from small_models import parse, save
 
 from autoglmc.compiler import cli
-from autoglmc.compiler.bundle.blob_cache import SegmentRefused, build
+from autoglmc.compiler.bundle.blobs.blob_cache import SegmentRefused, build
 from autoglmc.compiler.devices.core_ai import run as core_ai_run
 from autoglmc.compiler.devices.core_ai.asset import write_asset
 from autoglmc.compiler.devices.core_ai.run import Interpreted

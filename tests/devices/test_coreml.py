@@ -16,7 +16,7 @@ import pytest
 from models import SHAPES, model_path
 from small_models import parse
 
-from autoglmc.compiler.bundle.blob_cache import SegmentRefused, build
+from autoglmc.compiler.bundle.blobs.blob_cache import SegmentRefused, build
 from autoglmc.compiler.devices.find_adapter import absence, adapter_for
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import BundleError, UserError
@@ -200,7 +200,7 @@ target phone {
 
 
 def test_an_operator_without_a_conversion_is_routed_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The target's table claims Selu, which no converter supports: the placement is solved again without it, and the message names the line to add to the table."""
+    """The table claims Hardmax, which no converter supports: it is placed again without it, and the message names the line to add."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "phone.hw").write_text(TARGET)
     model = parse("g (float[8,256] x) => (float[8,256] y) { a = MatMul(x, w) b = Selu(a) y = MatMul(b, w) }")

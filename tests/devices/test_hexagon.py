@@ -9,7 +9,7 @@ import pytest
 from models import SHAPES, model_path
 from small_models import parse
 
-from autoglmc.compiler.bundle.blob_cache import SegmentRefused, build
+from autoglmc.compiler.bundle.blobs.blob_cache import SegmentRefused, build
 from autoglmc.compiler.devices.find_adapter import absence, adapter_for
 from autoglmc.compiler.driver.compile_model import compile_model
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from models import SHAPES, model_path
 
-from autoglmc.compiler.bundle.blob_cache import SegmentRefused, build
+from autoglmc.compiler.bundle.blobs.blob_cache import SegmentRefused, build
 from autoglmc.compiler.calibrate.measure.join import join
 from autoglmc.compiler.calibrate.measure.ports import ports_of
 from autoglmc.compiler.calibrate.measure.segment_kernels import segment_kernels

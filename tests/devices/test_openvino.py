@@ -9,7 +9,7 @@ import onnx
 import pytest
 from small_models import parse
 
-from autoglmc.compiler.bundle.blob_cache import SegmentRefused, build
+from autoglmc.compiler.bundle.blobs.blob_cache import SegmentRefused, build
 from autoglmc.compiler.devices.adapter import Haltable, Port, Rebindable
 from autoglmc.compiler.devices.find_adapter import absence, adapter_for
 from autoglmc.compiler.devices.openvino import PINNED, OpenVinoAdapter

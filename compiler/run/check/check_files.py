@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from ...bundle.blob_source import source_digest
+from ...bundle.blobs.blob_source import source_digest
 from ...bundle.entries import views
 from ...bundle.files import files_of, inside, sha256_of
 from ...bundle.manifest import Manifest

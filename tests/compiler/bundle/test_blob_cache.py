@@ -13,8 +13,8 @@ import pytest
 from small_models import parse, save
 from stub_adapter import MODEL, StubAdapter, target_with, use_stub
 
-from autoglmc.compiler.bundle import blob_cache
-from autoglmc.compiler.bundle.blob_cache import converters_digest
+from autoglmc.compiler.bundle.blobs import blob_cache
+from autoglmc.compiler.bundle.blobs.blob_cache import converters_digest
 from autoglmc.compiler.cache.folders import cache_folder
 from autoglmc.compiler.cache.whole import DIGESTS, MADE
 from autoglmc.compiler.driver.compile_model import compile_model

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..activity import doing
-from ..cache.folders import REPORTS
-from ..cache.json_entries import keep_json, kept_json
-from ..devices.adapter import Adapter, CompilerReport, Reporting
+from ...activity import doing
+from ...cache.folders import REPORTS
+from ...cache.json_entries import keep_json, kept_json
+from ...devices.adapter import Adapter, CompilerReport, Reporting
 from .blob_cache import blob_key
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from .manifest import SEGMENTS, FileRecord
-from .plan_records import SegmentRecord
-from .weights import WEIGHTS
+from ..manifest import SEGMENTS, FileRecord
+from ..plan_records import SegmentRecord
+from ..weights import WEIGHTS
 
 
 def source_digest(segment: SegmentRecord, files: Mapping[str, FileRecord]) -> str:

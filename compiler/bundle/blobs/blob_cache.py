@@ -16,20 +16,20 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from ..activity import half_written, limits
-from ..cache.entries import UNFINISHED, keep_below
-from ..cache.folders import BLOBS, cache_folder
-from ..cache.whole import keep_made, kept_made
-from ..devices.adapter import Adapter
-from ..errors import BundleError, UserError
-from ..own_python import PYTHON
-from ..source_digest import source_digest
-from .weights import WeightsFile, externalised
+from ...activity import half_written, limits
+from ...cache.entries import UNFINISHED, keep_below
+from ...cache.folders import BLOBS, cache_folder
+from ...cache.whole import keep_made, kept_made
+from ...devices.adapter import Adapter
+from ...errors import BundleError, UserError
+from ...own_python import PYTHON
+from ...source_digest import source_digest
+from ..weights import WeightsFile, externalised
 
 if TYPE_CHECKING:
     import onnx
 
-DEVICES = Path(__file__).resolve().parents[1] / "devices"
+DEVICES = Path(__file__).resolve().parents[2] / "devices"
 LONGEST = 600.0
 """Seconds for one segment."""
 
@@ -99,7 +99,7 @@ def _kept(key: str) -> Path | str:
 
 
 def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
-    command = [*PYTHON, "-m", "autoglmc.compiler.bundle.build_blob", name, str(path), str(made), *words]
+    command = [*PYTHON, "-m", "autoglmc.compiler.bundle.blobs.build_blob", name, str(path), str(made), *words]
     longest = limits().seconds or LONGEST
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=longest, env=QUIET | os.environ | FIXED)

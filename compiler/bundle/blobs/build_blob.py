@@ -1,12 +1,12 @@
-"""`python -m autoglmc.compiler.bundle.build_blob ADAPTER MODEL BLOB [WORD…]`: one ahead-of-time compilation, see blob_cache.py."""
+"""`python -m autoglmc.compiler.bundle.blobs.build_blob ADAPTER MODEL BLOB [WORD…]`: one ahead-of-time compilation, see blob_cache.py."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from ..devices.find_adapter import adapter_for
-from ..parent import end_with_parent
+from ...devices.find_adapter import adapter_for
+from ...parent import end_with_parent
 
 
 def main(arguments: list[str]) -> int:
