@@ -99,6 +99,8 @@ def _values(dtype: str, shape: Sequence[int]) -> np.ndarray:
 
 def run(folder: Path) -> int:
     """A table on the screen, gpu_check.json beside the cases; 0 where every output is right."""
+    from autoglmc.compiler.errors import BundleError
+
     began, rows, wrong = time.perf_counter(), [], 0
     cases = sorted(path.name.removesuffix(".inputs.npz") for path in folder.glob("*.inputs.npz"))
     print(f"{'model':<24} {'step':<8} {'where':<40} {'predicted':>10} {'best':>10} {'median':>10}  output")
@@ -108,10 +110,14 @@ def run(folder: Path) -> int:
             print(f"{name:<24} not run: {BUDGET:.0f} s are over")
             wrong += 1
             continue
-        for row in _run_case(folder, name, left / (len(cases) - number)):
-            rows.append(row)
-            print(_line(row))
-            wrong += row["output"] not in ("", "right")
+        try:
+            for row in _run_case(folder, name, left / (len(cases) - number)):
+                rows.append(row)
+                print(_line(row))
+                wrong += row["output"] not in ("", "right")
+        except BundleError as error:
+            print(f"{name:<24} not run: {error}")
+            wrong += 1
     (folder / "gpu_check.json").write_text(json.dumps(rows, indent=2), encoding="utf-8")
     print(f"{'all outputs right' if not wrong else f'{wrong} wrong or not run'}, {time.perf_counter() - began:.1f} s")
     return 1 if wrong or not cases else 0
@@ -137,6 +143,8 @@ def _run_case(folder: Path, name: str, seconds: float) -> Iterator[dict[str, Any
         times.append(time.perf_counter() - start)
     predicted = {f"run {segment.index}": segment.predicted_seconds for segment in bundle.manifest.segments if segment.device == "gpu"}
     result = run_result(session, runs, times)
+    if session.copied:
+        print(f"{name:<24} copied, not shared: inputs and outputs of segment {', '.join(session.copied)}")
     for step in result.steps:
         yield {
             "model": name, "step": step.what, "where": f"{step.device}: {step.hardware}", "predicted": predicted.get(step.what),

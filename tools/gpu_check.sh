@@ -4,7 +4,8 @@
 #   tools/gpu_check.sh gather [FOLDER]   here: compile five models for Vulkan, compute what they should give, fetch wheels (needs .venv-devices)
 #   tools/gpu_check.sh run [FOLDER]      there: needs a Python with numpy and onnx, and a Vulkan driver; no network; ends within three minutes
 #
-# FOLDER (default .gpu_check, never committed) holds all that `run` needs. PYTHON names the interpreter there (python3).
+# FOLDER (default .gpu_check, never committed) holds all that `run` needs. PYTHON names the interpreter there (python3); if its version is
+# not that of .venv-devices, gather the wheels for it: THERE=3.12.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 command=${1:-}
@@ -18,10 +19,12 @@ gather() {
   mkdir -p "$folder/source/autoglmc"
   (cd "$root" && cp -r __init__.py compiler grammar passes targets "$folder/source/autoglmc/")
   find "$folder/source" -name __pycache__ -type d -prune -exec rm -rf {} +
-  local version
+  local version there=()
+  [ -z "${THERE:-}" ] || there=(--python-version "$THERE" --implementation cp --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64
+    --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64)
   for package in iree-base-runtime onnxruntime msgspec networkx click lark rich; do
     version=$("$python" -c "import sys; from importlib.metadata import version; print(version(sys.argv[1]))" "$package")
-    "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$folder/wheels" "$package==$version"
+    "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: "${there[@]}" --dest "$folder/wheels" "$package==$version"
   done
   local size
   size=$(du -sb "$folder/wheels" | cut -f1)
@@ -42,5 +45,5 @@ run() {
 
 case $command in
   gather | run) $command ;;
-  *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -1,31 +1,24 @@
 """GPUs through IREE and Vulkan.
 
 A segment is imported to MLIR, given one more argument per output (the buffer to write into), and compiled to SPIR-V. Its buffers are the
-arena's own pages, imported into the Vulkan device; there is no other memory for its inputs and outputs.
+arena's own pages, imported into the Vulkan device; where its driver imports no memory of the host (VK_EXT_external_memory_host), inputs and
+outputs are copied and the user is told.
 """
 
 from __future__ import annotations
 
-import copy
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import BundleError
 from ..own_python import PYTHON
 from .adapter import Absent, LoadedSegment, Needs, Port
-from .views import bytes_at, numpy_dtype, packed_bytes
+from .iree_segments import PAGE, VulkanSegment, vulkan_name
 
-PAGE = 4096
-"""Vulkan's minImportedHostPointerAlignment on the drivers tried; a driver that wants more refuses the import with its number."""
 TARGET = "vp_android_baseline_2022"
 """What nearly every phone's Vulkan driver offers."""
-MEMORY = 0x56
-"""HOST_LOCAL | DEVICE_VISIBLE | HOST_CACHED | HOST_COHERENT of iree_hal_memory_type_t."""
-USAGE = 0xC03
-"""TRANSFER | DISPATCH_STORAGE of iree_hal_buffer_usage_t."""
 ENTRY = re.compile(r"func\.func @(?P<name>[^(]+)\((?P<args>.*?)\) -> (?P<results>\(.*?\)|!torch\.\S+) attributes", re.DOTALL)
 RETURN = re.compile(r"^(?P<indent>[ \t]*)return (?P<values>%[^:]*) : .*$", re.MULTILINE)
 
@@ -46,7 +39,7 @@ class IreeAdapter:
         if lack is not None:
             return lack
         try:
-            _device_name()
+            vulkan_name()
         except (RuntimeError, ValueError, IndexError) as error:
             lines = str(error).strip().splitlines()
             reason = f"no Vulkan device: {lines[-1][:200] if lines else type(error).__name__}"
@@ -89,7 +82,7 @@ class IreeAdapter:
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         assert blob is not None
         try:
-            return _ImportedSegment(path, blob, inputs, outputs)
+            return VulkanSegment(path, blob, inputs, outputs)
         except (RuntimeError, ValueError) as error:
             raise BundleError(f"IREE cannot load {blob.name}: {str(error).strip()[:1000]}", where=str(path)) from error
 
@@ -126,63 +119,3 @@ def _complaint(text: str) -> str:
     """The errors of a compiler's log, without the IR and stack it prints after them."""
     lines = [line for line in text.splitlines() if "error:" in line or "Error" in line]
     return "\n".join(lines[:6]) or text.strip()[-1000:]
-
-
-def _device_name() -> str:
-    import iree.runtime
-
-    found = iree.runtime.get_driver("vulkan").query_available_devices()
-    return str(found[0]["name"])
-
-
-class _ImportedSegment:
-    copies = False
-
-    def __init__(self, path: Path, blob: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-        import iree.runtime as runtime
-
-        self._path = path
-        config = self._config = runtime.Config("vulkan")
-        self.device = f"Vulkan: {_device_name()}"
-        module = runtime.VmModule.mmap(config.vm_instance, str(blob))
-        self._context = runtime.SystemContext(config=config)
-        self._context.add_vm_module(module)
-        entry = next(name for name in module.function_names if "$" not in name and not name.startswith("__"))
-        self._function = module.lookup_function(entry)
-        self._bind(inputs, outputs)
-
-    def _bind(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-        for port in (*inputs, *outputs):
-            if port.address is None or port.shape is None:
-                raise BundleError(f"{self._path.name}: {port.name} has no address, and IREE is only given addresses", where=str(self._path))
-        self._views = [_view(self._config, port) for port in (*inputs, *outputs)]
-
-    def again(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
-        """The same context, and so the same weights on the device."""
-        other = copy.copy(self)
-        other._bind(inputs, outputs)
-        return other
-
-    def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        import iree.runtime as runtime
-
-        arguments, results = runtime.VmVariantList(len(self._views)), runtime.VmVariantList(0)
-        for view in self._views:
-            arguments.push_ref(view)
-        try:
-            self._context.vm_context.invoke(self._function, arguments, results)
-        except (RuntimeError, ValueError) as error:
-            raise BundleError(f"IREE cannot run {self._path.name}: {str(error).strip()[:1000]}", where=str(self._path)) from error
-        return {}
-
-    def misplaced(self) -> Sequence[str]:
-        return ()  # IREE reports no addresses: marks.py is the proof
-
-
-def _view(config: Any, port: Port) -> Any:
-    import iree.runtime as runtime
-    from iree.runtime.array_interop import map_dtype_to_element_type
-
-    memory = bytes_at(port, -(-packed_bytes(port) // PAGE) * PAGE)
-    buffer = config.device.allocator.import_host_allocation(memory, memory_type=MEMORY, allowed_usage=USAGE)
-    return runtime.HalBufferView(buffer, port.shape, map_dtype_to_element_type(numpy_dtype(port.dtype)))
