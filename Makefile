@@ -14,8 +14,8 @@ MAGIKA_SHAPE := --shape bytes=1x2048
 
 .PHONY: browser demo test test-wide test-devices lint bench fuzz fuzz-models fuzz-bundles conformance properties clean
 
-# Two processes, a file of tests in one of them.
-WORKERS ?= 2
+# Three processes on two cores, since some wait; a file of tests in one of them.
+WORKERS ?= 3
 PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile
 
 test: $(READY)

@@ -6,7 +6,7 @@
     python benchmarks/prediction.py --memory        # private memory, each network left out of its fit
     python benchmarks/prediction.py --compile       # only compile what will be measured, which needs no quiet machine
     python benchmarks/prediction.py --minutes 7     # measure for seven minutes; the same command again goes on
-    python benchmarks/prediction.py --second        # a second calibration: how far do predictions move?
+    python benchmarks/prediction.py --second        # two calibrations, their passes in turn: how far do predictions move?
 
 Thread CPU time of one thread, interleaved passes.
 Measurements and the bundles that are measured are kept in .cache/prediction; --again measures anew (ten minutes on a machine that does
@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import prediction_judge as judge
 from prediction_judge import Prediction
-from prediction_raw import KEPT, TARGETS, forms_of, fresh_of, measured, memory_measured, networks_of, prepared
+from prediction_raw import KEPT, TARGETS, TWICE, forms_of, fresh_of, in_turn, measured, memory_measured, networks_of, prepared
 
 from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory, fit_memory
 from autoglmc.compiler.calibrate.fit_memory import predicted as predicted_memory
@@ -72,15 +72,15 @@ def main() -> int:
         return _memory(options.runtime, options.again)
     if options.compile:
         return _compile(options.runtime)
-    again = options.again and not (options.fresh or options.orders or options.second)  # those measure something else anew
+    if options.second:
+        return _second(options, target)
+    again = options.again and not (options.fresh or options.orders)  # those measure something else anew
     found = measured(options.runtime, "networks", networks_of, again, options.minutes)
     _print_floor(found)
     if options.fresh:
         return _fresh(options, found, target)
     if options.orders:
         return _orders(options, found, target)
-    if options.second:
-        return _second(options, found, target)
     return _held_out(options.runtime, found, target, options.splits)
 
 
@@ -224,15 +224,19 @@ def _errors(ratios: Sequence[float]) -> np.ndarray:
     return np.array([max(ratio, 1 / ratio) - 1 for ratio in ratios])
 
 
-def _second(options: argparse.Namespace, found: Measurement, target: object) -> int:
+def _second(options: argparse.Namespace, target: object) -> int:
+    """Passes of two calibrations in turn; how far the measurements themselves moved is printed too."""
     runtime = options.runtime
-    other = measured(runtime, "second", networks_of, options.again, options.minutes)
+    found, other = in_turn(runtime, TWICE, networks_of, options.again, options.minutes)
     both = {s.case for s in found.segments} & {s.case for s in other.segments}  # what one alone has would move the other's rates
     found, other = (replace(one, segments=tuple(s for s in one.segments if s.case in both)) for one in (found, other))
     everyone = frozenset(s.network for s in found.segments)
     targets = [judge.through_the_language(judge.trained(one, everyone), TARGETS[runtime], target) for one in (found, other)]  # type: ignore[arg-type]
     whole = [s for s in found.segments if not s.single and s.latency]
     floor = float(np.median([s.floor for s in whole]))
+    later = {s.case: s.latency for s in other.segments if not s.single and s.latency}
+    drift = np.array([later[s.case] / s.latency - 1 for s in whole])
+    print(f"{len(whole)} models were measured twice: {np.median(drift):+.1%} (median), {np.mean(np.abs(drift) > 2 * floor):.1%} by more than twice the floor")
     moved = [abs(judge.predict(targets[1], s).predicted / judge.predict(targets[0], s).predicted - 1) for s in whole]
     share = float(np.mean([one > 2 * floor for one in moved]))
     print(f"a second calibration moves predictions by {np.median(moved):.1%} (median), {max(moved):.1%} at most")

@@ -35,7 +35,9 @@ KEPT = Path(os.environ.get("AUTOGLMC_CACHE") or ROOT / ".cache") / "prediction"
 TARGETS = {"ort": "x86_cpu", "openvino": str(ROOT / "benchmarks" / "openvino_cpu.hw")}
 LARGEST = 100e-3
 """Seconds: longer networks are left out, as a benchmark has to end."""
-WITH_KERNELS = ("networks", "second")
+TWICE = ("first", "second")
+"""Two calibrations of the networks whose passes alternate: what differs then is not a machine that became slower meanwhile."""
+WITH_KERNELS = ("networks", *TWICE)
 """Of what is measured: that to which rates are fitted."""
 PASSES = 5
 """Of which the gate takes three that agree."""
@@ -76,28 +78,49 @@ def forms_of(names: Sequence[str]) -> list[Subject]:
 def measured(
     runtime: str, what: str, subjects: Callable[[], list[Subject]], again: bool = False, minutes: float | None = None
 ) -> Measurement:
-    """What was kept of an earlier run, or measured now: on a machine that does nothing else. Every pass goes over all models, so that a
-    machine that is slow for some minutes is slow for none in all passes. With `minutes`, raises SystemExit where they were too short for
-    all passes, and goes on with those left when called again."""
-    path, running = KEPT / f"{runtime}.{what}.json", KEPT / f"{runtime}.{what}.passes"
-    if path.exists() and not again:
-        return read_raw(path)
-    cases = prepared(runtime, "networks" if what == "second" else what, subjects)
-    passes = pickle.loads(running.read_bytes()) if running.exists() else begun_passes(runtime, cases, what in WITH_KERNELS)
+    """What was kept of an earlier run, or measured now: see `in_turn`."""
+    return in_turn(runtime, (what,), subjects, again, minutes)[0]
+
+
+def in_turn(
+    runtime: str, names: Sequence[str], subjects: Callable[[], list[Subject]], again: bool = False, minutes: float | None = None
+) -> list[Measurement]:
+    """What was kept of an earlier run under each of the names, or measured now, on a machine that does nothing else. Every pass goes over
+    all models, so that a machine that is slow for some minutes is slow for none in all passes; with several names a pass of each in turn.
+    With `minutes`, raises SystemExit where they were too short for all passes, and goes on with those left when called again."""
+    files = {what: KEPT / f"{runtime}.{what}.json" for what in names}
+    if not again and all(path.exists() for path in files.values()):
+        return [read_raw(path) for path in files.values()]
+    cases = prepared(runtime, "networks" if set(names) <= set(TWICE) else names[0], subjects)
+    running = {what: _begun(runtime, what, cases) for what in names}
     until = None if minutes is None else time.monotonic() + 60.0 * minutes
     source, took = source_of(load_target(TARGETS[runtime]).device("cpu")), 0.0
-    while passes.done < PASSES:
+    while (least := min(running.values(), key=lambda passes: passes.done)).done < PASSES:
         if until is not None and took and time.monotonic() + took > until:
-            raise SystemExit(f"{passes.done} of {PASSES} passes are done: run it again to go on")
-        begun = time.monotonic()
-        passes.run(source)
+            raise SystemExit(f"{least.done} of {PASSES} passes are done: run it again to go on")
+        what, begun = next(what for what, passes in running.items() if passes is least), time.monotonic()
+        least.run(source)
         took = time.monotonic() - begun
-        print(f"pass {passes.done} of {PASSES}: {took:.0f} s", file=sys.stderr)
-        _write(running, pickle.dumps(passes))
-    segments, refused = passes.settled()
-    _keep(path, source.runtime, segments, [*cases.failed, *refused])
-    running.replace(running.with_suffix(".done"))
-    return read_raw(path)
+        print(f"{what}, pass {least.done} of {PASSES}: {took:.0f} s", file=sys.stderr)
+        _write(_passes(runtime, what), pickle.dumps(least))
+    for what, passes in running.items():
+        segments, refused = passes.settled()
+        _keep(files[what], source.runtime, segments, [*cases.failed, *refused])
+        _passes(runtime, what).replace(KEPT / f"{runtime}.{what}.done")
+    return [read_raw(path) for path in files.values()]
+
+
+def _passes(runtime: str, what: str) -> Path:
+    return KEPT / f"{runtime}.{what}.passes"
+
+
+def _begun(runtime: str, what: str, cases: Prepared) -> Running:
+    """Passes of an earlier run that was not long enough, or none yet."""
+    kept = _passes(runtime, what)
+    if kept.exists():
+        found: Running = pickle.loads(kept.read_bytes())
+        return found
+    return begun_passes(runtime, cases, what in WITH_KERNELS)
 
 
 @dataclass(frozen=True)

@@ -25,3 +25,13 @@ def test_each_of_both_lists_occurs(first: int, second: int, turns: int) -> None:
 def test_a_wide_run_takes_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breadth, "WIDE", True)
     assert len(covering("abc", "defg")) == 12
+
+
+def test_long_rows_are_skipped_with_a_reason_and_never_all_of_them() -> None:
+    rows = breadth.long([("a", 1), ("b", 2)], [("b", 2)])
+    assert [row.values for row in rows] == [("a", 1), ("b", 2)]
+    assert [bool(row.marks) for row in rows] == [False, True]
+    with pytest.raises(ValueError, match="none of the rows"):
+        breadth.long(["a", "b"], ["c"])
+    with pytest.raises(ValueError, match="would have none"):
+        breadth.long(["a"], ["a"])

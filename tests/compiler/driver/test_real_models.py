@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from breadth import covering
+from breadth import covering, long
 from models import NAMES, SHAPES, model_path
 
 from autoglmc.compiler.driver.compile_model import compile_model
@@ -52,7 +52,11 @@ def compiled(
     return compile_model(model_path(name), target, shapes=shapes or SHAPES[name], output=folder / "bundle", verify=verify, emulate=True)
 
 
-@pytest.mark.parametrize(("name", "target"), covering(NAMES, TARGETS))
+LONGEST = [("ppocr4_det", "tensor_g2")]
+"""A minute and more, for rounding that is measured often."""
+
+
+@pytest.mark.parametrize(("name", "target"), long(covering(NAMES, TARGETS), LONGEST))
 def test_it_compiles_and_computes_what_the_model_does(name: str, target: str, tmp_path: Path) -> None:
     result = compiled(name, target, tmp_path, SMALLER.get(name))
     report = result.verification
