@@ -236,7 +236,8 @@ def _second(options: argparse.Namespace, target: object) -> int:
     floor = float(np.median([s.floor for s in whole]))
     later = {s.case: s.latency for s in other.segments if not s.single and s.latency}
     drift = np.array([later[s.case] / s.latency - 1 for s in whole])
-    print(f"{len(whole)} models were measured twice: {np.median(drift):+.1%} (median), {np.mean(np.abs(drift) > 2 * floor):.1%} by more than twice the floor")
+    beyond = np.mean(np.abs(drift) > 2 * floor)
+    print(f"{len(whole)} models were measured twice: {np.median(drift):+.1%} (median), {beyond:.1%} by more than twice the floor")
     moved = [abs(judge.predict(targets[1], s).predicted / judge.predict(targets[0], s).predicted - 1) for s in whole]
     share = float(np.mean([one > 2 * floor for one in moved]))
     print(f"a second calibration moves predictions by {np.median(moved):.1%} (median), {max(moved):.1%} at most")

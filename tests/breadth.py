@@ -16,7 +16,7 @@ LONG = pytest.mark.skipif(not WIDE, reason="takes long: make test-wide runs it")
 
 
 def long(rows: Sequence[Any], which: Collection[Any]) -> list[Any]:
-    """The rows of a parametrized test, of which some are for a wide run only. Raises ValueError where that leaves none, or one is no row."""
+    """The rows of a parametrized test, of which some are for a wide run only. ValueError where that leaves none, or one is no row."""
     if missing := [one for one in which if one not in rows]:
         raise ValueError(f"none of the rows: {missing}")
     if all(row in which for row in rows):
