@@ -54,13 +54,19 @@ def read_source(path: Path) -> Source:
 
 def _target(result: Result, warn: Callable[[Diagnostic], None] | None) -> Target:
     if result.target is None:
-        raise HwError(result.diagnostics or (_tables_only(result),))
+        raise HwError(result.diagnostics or (_no_target(result),))
     for diagnostic in result.diagnostics if warn else ():
         warn(diagnostic)  # type: ignore[misc]
     return result.target
 
 
-def _tables_only(result: Result) -> Diagnostic:
+def _no_target(result: Result) -> Diagnostic:
+    """A file may do without one."""
+    if result.deployment is not None:
+        origin = result.deployment.models[0].origin
+        span = Span(Source(origin.file, ""), 0, 0)
+        help = f"it is for target '{result.deployment.target}': autoglmc --deploy {origin.file}"
+        return Diagnostic("HW0104", "error", span, f"the file holds the deployment `{result.deployment.name}` and no target", help)
     first = result.tables[0]
     help = f"include this file in a target's file, and write `inherit {first.text};` in a device"
     return Diagnostic("HW0104", "error", first, f"the file holds the table `{first.text}` and no target", help)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from ..targets.collection import no_collection
+from ..targets.deployment import Deployment
 from ..targets.model import Bucket, Device, Limit, Link, Memory, Target
 from ..targets.operators import dictionary_opset
 from ..targets.precision import Precision
@@ -22,6 +23,7 @@ from .check.routes import check_routes
 from .check.unused import check_unused
 from .files.resolve import LANGUAGE, Load, Resolved, resolve
 from .lower.context import Context
+from .lower.deploy import lower_deploy
 from .lower.device import check_table, lower_device
 from .lower.digest import digest
 from .lower.limits import lower_limits
@@ -46,6 +48,8 @@ class Result:
     """The names of the operator tables that the file declares; a file with tables may do without a target."""
     resolved: Resolved | None = None
     """The syntax that the target was lowered from; None without a target."""
+    deployment: Deployment | None = None
+    """What the file's own `deploy` block says, if there is no error; the file may do without a target then, too."""
 
 
 @dataclass(slots=True)
@@ -71,18 +75,23 @@ def analyse(source: Source, rules: Sequence[RuleFacts], load: Load, strict: bool
     report = Report()
     resolved: Resolved | None = None
     target: Target | None = None
+    deployment: Deployment | None = None
     stopped = False
     try:
         resolved = resolve(read(source), load, report)
         for name, table in resolved.tables.unused():
             check_table(name, table, Context(report, rules, resolved.rules, tables=resolved.tables.declared))
         target = _lower(resolved.target, resolved, rules, report, strict) if resolved.target is not None else None
+        if resolved.deploy is not None:
+            deployment = lower_deploy(resolved.deploy, Context(report))
     except TooMany:
         stopped = True
     found = first_of(tidy(note_includes(report.found, report.included)), stopped, source)
     failed = any(diagnostic.severity == "error" for diagnostic in found)
     own_tables = resolved.own_tables if resolved is not None else ()
-    return Result(None if failed else target, found, own_tables, None if failed or target is None else resolved)
+    if failed:
+        return Result(None, found, own_tables)
+    return Result(target, found, own_tables, None if target is None else resolved, deployment)
 
 
 def _lower(statement: Statement, resolved: Resolved, rules: Sequence[RuleFacts], report: Report, strict: bool) -> Target | None:

@@ -175,6 +175,7 @@ DATA_IN_FOLDERS = {
     "compiler/report/sweeps": "compiler/report",
     "compiler/report/why_screen": "compiler/report",
     "compiler/run/decoder": "compiler/run",
+    "compiler/verify/chain": "compiler/verify",
     "compiler/verify/decoder": "compiler/verify",
     "passes/place/memory": "passes/place",
     "compiler/devices/core_ai": "compiler/devices",

@@ -108,7 +108,8 @@ def _tokens(text: bytes, dice: random.Random, others: Sequence[bytes]) -> bytes:
 def broken_promise(result: Result, seconds: float) -> str:
     """What a result does that none may; "" for nothing."""
     found = result.diagnostics
-    if not result.tables and (result.target is None) != any(diagnostic.severity == "error" for diagnostic in found):
+    alone = result.tables or result.deployment  # a file of either may do without a target
+    if not alone and (result.target is None) != any(diagnostic.severity == "error" for diagnostic in found):
         return "a target beside an error, or neither"
     if any(not 0 <= d.span.start <= d.span.end <= len(d.span.source.text) + 1 for d in found):
         return "a place outside the file"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..inputs.samples import Given
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    model: Model,
+    model: Model | Sequence[Model],
     bundle: Bundle | str | os.PathLike[str],
     *,
     emulate: bool = False,
@@ -27,8 +27,8 @@ def verify(
     progress: Callable[[str], None] | None = None,
     time_limit: float | None = None,
 ) -> VerifyReport:
-    """`Bundle.verify` of a bundle, or of the folder that holds one, with a model; `trust` is that of `Bundle.load`, for a folder;
-    emulate, inputs, expect, require_verified, progress and time_limit are those of `Bundle.verify`.
+    """`Bundle.verify` of a bundle, or of the folder that holds one, with a model or all of several; `trust` is that of
+    `Bundle.load`, for a folder; emulate, inputs, expect, require_verified, progress and time_limit are those of `Bundle.verify`.
 
     Raises what `Bundle.load` and `Bundle.verify` raise; without `require_verified` a difference is not an exception but
     `report.verified` False.

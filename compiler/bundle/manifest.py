@@ -21,7 +21,7 @@ from .record import BundlePath, Count, EntryName, Positive, Record, Sha256
 from .state_record import StateRecord
 from .verification_record import VerificationRecord
 
-FORMAT = 9
+FORMAT = 10
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
@@ -261,6 +261,9 @@ class Manifest(Record, frozen=True, kw_only=True):
     """Where the bundle has several models: each but that of the first entry, which is `model`."""
     links: Annotated[tuple[LinkRecord, ...], Meta(max_length=1000)] = ()
     """Outputs that are inputs of the first entry's model."""
+    together: VerificationRecord | None = None
+    """What came of comparing the models as links join them, one after the other; null where there are no links. `segments` are those of
+    all entries, in their order."""
 
     @property
     def predicted_seconds(self) -> float:

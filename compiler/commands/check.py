@@ -149,6 +149,8 @@ def _check_target(file: Path, strict: bool, out: Output) -> int:
     devices = [device.name for device in result.target.devices] if result.target else []
     runtimes = _runtimes(result.target)
     what = f"'{result.target.name}' with {', '.join(devices)}" if result.target else "operator tables, no target"
+    if result.target is None and result.deployment is not None:
+        what = f"deployment '{result.deployment.name}' of {', '.join(model.name for model in result.deployment.models)}"
     if out.as_json:
         check = {"name": "target", "status": "pass", "message": what, "help": ""}
         echo_json(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
+from .line.deploy import Words, deploy_option, words_of
 from .line.entry_options import asked_entries, entry_options
 from .line.failures import NOT_VERIFIED
 from .line.invocation import read_target
@@ -40,9 +41,10 @@ QUIET = "Print only the bundle's folder, or the error."
 
 
 @click.command("compile", short_help="Compile a model into a bundle (the default command).")
-@click.argument("models", type=FILE, nargs=-1, required=True, metavar="MODEL…")
-@target_option()
-@click.option("-o", "--output", type=FILE, help="Bundle folder [default: MODEL.TARGET/ beside the model].")
+@click.argument("models", type=FILE, nargs=-1, metavar="MODEL…")
+@target_option(required=False)
+@deploy_option
+@click.option("-o", "--output", type=FILE, help="Bundle folder [default: MODEL.TARGET/ beside the model; NAME.TARGET/ of --deploy].")
 @objective_option
 @click.option(
     "--pareto",
@@ -84,7 +86,8 @@ QUIET = "Print only the bundle's folder, or the error."
 @output_options(VERBOSE, QUIET)
 def compile_command(
     models: Sequence[Path],
-    target: str,
+    target: str | None,
+    deploy: Path | None,
     output: Path | None,
     objective: str,
     pareto: str | None,
@@ -125,6 +128,7 @@ def compile_command(
     Exit code 0: made and verified; 4: made, but not verified, as where a runtime is not installed; 1: nothing is written.
 
     `autoglmc MODEL --target a16` is the same: the word `compile` may be left out. Several MODELs become one bundle, joined by --link.
+    --deploy FILE reads all of that from a file.
     """
     from ..driver.compile_model import compile_model
     from ..driver.search_budget import MOST_ATTEMPTS, SearchBudget
@@ -136,6 +140,9 @@ def compile_command(
     from ..run.array_files import read_arrays
     from ..state.request import state_request
 
+    words = Words(tuple(models), target or "", tuple(links), tuple(states), max_length, tuple(given), tuple(buckets), tuple(shapes))
+    words = words.checked() if deploy is None else words_of(deploy, words)
+    models, target, links, states, max_length, given, buckets, shapes = words.all
     if allow_unverified and required:
         raise UsageError("--allow-unverified and --require-verified exclude each other")
     pruned = prune_request(prune, prune_layers, calibration_data, save_pruned)
@@ -163,6 +170,8 @@ def compile_command(
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
     with out.progress() as tell:
         machine = read_target(target, tell)
+        if deploy is not None and output is None:
+            output = deploy.parent / f"{words.name}.{machine.name}"
         place = None if report is None else page_place(report, output, model, machine)
         alone = "" if several or not buckets else buckets[0]
         sizes = {**(bucket_shapes(machine, alone) if alone else {}), **parse_shapes(shapes)}

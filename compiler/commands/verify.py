@@ -22,8 +22,7 @@ AGAINST = "List where onnxruntime's own optimisations make MODEL wrong or fail o
 
 
 @click.command("verify", short_help="Compare a bundle with its model.")
-@click.argument("model", type=FILE)
-@click.argument("bundle", type=FILE, required=False)
+@click.argument("paths", type=FILE, nargs=-1, required=True, metavar="MODEL… BUNDLE")
 @emulate_option
 @inputs_option
 @expect_option
@@ -33,8 +32,7 @@ AGAINST = "List where onnxruntime's own optimisations make MODEL wrong or fail o
 @limit_options
 @output_options(VERBOSE, QUIET)
 def verify_command(
-    model: Path,
-    bundle: Path | None,
+    paths: tuple[Path, ...],
     emulate: bool,
     inputs: tuple[Path, ...],
     expect: Path | None,
@@ -43,15 +41,20 @@ def verify_command(
     against_runtime: bool,
     out: Output,
 ) -> int:
-    """Compare BUNDLE with the unmodified MODEL: outputs, and tensors between segments, on generated inputs.
+    """Compare BUNDLE with the unmodified MODEL: outputs, and tensors between segments, on generated inputs. Of a bundle of several models
+    any one, or all: then the models are also run one after the other, as links join them.
 
     Exit code 0: verified; 1: the bundle computes something else, or the comparison proves nothing; 4: it agrees with the model, but a
     runtime is not here, so that the CPU stood in for it. With --against-runtime alone, 1: onnxruntime is wrong about the model.
     """
-    if bundle is None and not against_runtime:
+    if len(paths) < 2 and not against_runtime:
         raise click.UsageError("Missing argument 'BUNDLE'.")
-    listed = _against_runtime(model, inputs, out) if against_runtime else {}
-    return _told(listed, out) if bundle is None else _against_bundle(model, bundle, trust, emulate, inputs, expect, required, listed, out)
+    if len(paths) > 2 and against_runtime:
+        raise click.UsageError("--against-runtime is about one MODEL.")
+    listed = _against_runtime(paths[0], inputs, out) if against_runtime else {}
+    if len(paths) < 2:
+        return _told(listed, out)
+    return _against_bundle(paths[:-1], paths[-1], trust, emulate, inputs, expect, required, listed, out)
 
 
 def _against_runtime(model: Path, inputs: tuple[Path, ...], out: Output) -> dict[str, Any]:
@@ -75,7 +78,7 @@ def _told(listed: dict[str, Any], out: Output) -> int:
 
 
 def _against_bundle(
-    model: Path,
+    models: tuple[Path, ...],
     bundle: Path,
     trust: tuple[Path, ...],
     emulate: bool,
@@ -92,7 +95,7 @@ def _against_bundle(
     given, asked = read_samples(inputs) or None, requirement_of(required)
     expected = None if expect is None else read_arrays(expect)
     with out.progress() as tell:
-        result = Bundle.load(bundle, trust=trust).verify(model, emulate=emulate, progress=tell, inputs=given, expect=expected)
+        result = Bundle.load(bundle, trust=trust).verify(models, emulate=emulate, progress=tell, inputs=given, expect=expected)
     if out.as_json:
         more = {"runtime": listed} if listed else {}
         echo_json({**result.as_json(), "required": required, "missing": unmet(result, asked), **more})

@@ -55,6 +55,9 @@ def resolved_target(target: str | Path) -> tuple[Target, Resolved]:
         return result.target, result.resolved
     if any(found.severity == "error" for found in result.diagnostics):
         raise HwError(result.diagnostics)
+    if result.deployment is not None:
+        what = f"'{target}' holds the deployment '{result.deployment.name}' and no target"
+        raise UsageError(what, help=f"it is for target '{result.deployment.target}'")
     raise UsageError(f"'{target}' holds operator tables and no target", help="give a file that includes it")
 
 

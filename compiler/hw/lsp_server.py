@@ -31,11 +31,11 @@ COMPLETIONS = {
     "property": lsp.CompletionItemKind.Property, "operator": lsp.CompletionItemKind.Class, "operand": lsp.CompletionItemKind.Variable,
     "attribute": lsp.CompletionItemKind.Field, "predicate": lsp.CompletionItemKind.Function, "unit": lsp.CompletionItemKind.Unit,
     "rule": lsp.CompletionItemKind.Method, "dtype": lsp.CompletionItemKind.TypeParameter, "form": lsp.CompletionItemKind.TypeParameter,
-    "device": lsp.CompletionItemKind.Module,
+    "device": lsp.CompletionItemKind.Module, "model": lsp.CompletionItemKind.Module,
 }  # fmt: skip
 SYMBOLS = {
     "target": lsp.SymbolKind.Module, "table": lsp.SymbolKind.Interface, "device": lsp.SymbolKind.Class, "memory": lsp.SymbolKind.Struct,
-    "link": lsp.SymbolKind.Event, "rule": lsp.SymbolKind.Function,
+    "link": lsp.SymbolKind.Event, "rule": lsp.SymbolKind.Function, "deploy": lsp.SymbolKind.Package, "model": lsp.SymbolKind.File,
 }  # fmt: skip
 LARGEST_DOCUMENT = 8 << 20
 """Letters of a document that is kept; beyond that it is as if closed."""

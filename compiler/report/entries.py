@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.console import Console
 from rich.text import Text
 
 from ..quantities import amount, count, size, time
@@ -51,6 +52,8 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
     if facts["notes"]:
         say(screen, "note", facts["notes"])
     _print_verdicts(screen, entries, bool(facts["states"]), verbose)
+    if facts["together"] is not None:
+        _print_verdict(screen, "together", facts["together"], verbose, "models")
 
 
 def _sizes(one: Facts) -> str:
@@ -95,11 +98,15 @@ def _print_verdicts(screen: Any, entries: Facts, stateful: bool, verbose: bool) 
         together = stateful and one["model"] == first
         if together and told:
             continue
-        verification = one["verification"]
-        if "skipped" in verification:
-            say(screen, "verify", [f"NOT verified: {verification['skipped']}"], style="yellow")
-        else:
-            if not together:
-                say(screen, "entry", [name])
-            print_verdict(screen, verification, verbose)
+        _print_verdict(screen, "" if together else name, one["verification"], verbose)
         told = told or together
+
+
+def _print_verdict(screen: Console, name: str, verification: Facts, verbose: bool, kind: str = "entry") -> None:
+    """name: of what it is about; "" for the steps of a decoder."""
+    if "skipped" in verification:
+        say(screen, "verify", [f"NOT verified: {verification['skipped']}"], style="yellow")
+        return
+    if name:
+        say(screen, kind, [name])
+    print_verdict(screen, verification, verbose)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -169,7 +169,7 @@ class Bundle:
 
     def verify(
         self,
-        model: Model,
+        model: Model | Sequence[Model],
         *,
         emulate: bool = False,
         inputs: Given | None = None,
@@ -180,7 +180,8 @@ class Bundle:
     ) -> VerifyReport:
         """The bundle compared with the model it was compiled from, both run on this machine on generated inputs.
 
-        - model: a path or an onnx.ModelProto, the one given to `compile`; of several any one, whose entries are then compared.
+        - model: a path or an onnx.ModelProto, the one given to `compile`; of several any one, whose entries are then compared, or a list
+          of all: then they are also run one after the other, as links join them, and so are the files.
         - emulate: segments whose device is not here are judged on the CPU; without this the bundle is not verified then
           (`report.segments` says what was judged where).
         - inputs: arrays by input name, or (label, arrays) for each of several sets, compared first. progress: called with a line per stage.
@@ -204,8 +205,9 @@ class Bundle:
         from .verify_entries import verify_entries
 
         required = requirement_of(require_verified)
+        sources = [source_of(one) for one in (model if isinstance(model, (list, tuple)) else [model])]
         with limited(Limits(time_limit)):
-            report = verify_entries(source_of(model), self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
+            report = verify_entries(sources, self, emulate=emulate, inputs=inputs, expect=expect, progress=progress)
         check_met(report, required, str(self.folder))
         return report
 

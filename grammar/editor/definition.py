@@ -11,7 +11,7 @@ from ..text.syntax import Arg, Item, Rule, Statement, read
 from ..words.properties import row_anywhere
 from .place import piece_at, place_at, statement_of
 
-DECLARED = ("device", "memory", "rule", "table")
+DECLARED = ("device", "memory", "model", "rule", "table")
 """What a bare name may be the name of."""
 Load = Callable[[str, Source], Source | str]
 
@@ -20,7 +20,7 @@ Load = Callable[[str, Source], Source | str]
 class Symbol:
     name: str
     kind: str
-    """target, device, memory, link, table, rule, property"""
+    """target, device, memory, link, table, rule, deploy, model, property"""
     span: Span
     whole: Span
     children: tuple[Symbol, ...]
@@ -39,6 +39,8 @@ def _symbols(items: tuple[Item, ...]) -> Iterator[Symbol]:
             last = item.args[2 if item.head.text == "link" and len(item.args) > 2 else 0]
             span = item.args[0].span.to(last.span)
             yield Symbol(span.text, item.head.text, span, item.span, tuple(_symbols(item.body)))
+        elif item.head.text == "model" and item.args:
+            yield Symbol(item.args[0].text, "model", item.args[0].span, item.span, ())
         elif item.head.text in ("precision", "limits", "amend"):
             name = item.args[0].span.text if item.args else item.head.text
             yield Symbol(name, "property", item.head.span, item.span, ())
@@ -66,6 +68,8 @@ def _kinds(text: str, piece: Piece, statement: list[Piece]) -> tuple[str, ...]:
         return ("target",)
     if before[-1:] == ["->"] and before[0] == "rewrite":
         return ("rule",)
+    if before[:1] == ["link"] and place_at(text, piece.start).block == "deploy":
+        return ("model",)
     row = row_anywhere("", before[0]) if before else None
     if row and "table" in row.takes:
         return ("device", "table")

@@ -35,6 +35,7 @@ class Files:
     tables: Tables
     targets: dict[str, Statement] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
+    deploys: dict[str, Statement] = field(default_factory=dict)
     edits: list[Statement] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
 
@@ -47,6 +48,8 @@ class Resolved:
     tables: Tables
     own_tables: tuple[Span, ...]
     """The names of the tables that the file itself declares."""
+    deploy: Statement | None = None
+    """The file's own `deploy` block."""
 
 
 def resolve(file: File, load: Load, report: Report) -> Resolved:
@@ -58,7 +61,16 @@ def resolve(file: File, load: Load, report: Report) -> Resolved:
     for edit in sorted(files.edits, key=lambda edit: not _of_table(edit, files)):  # tables first: targets are made of them
         changed = _edit(edit, files) or changed
     name = _chosen(file, files, changed, parents)
-    return Resolved(_merged(name, files, ()) if name else None, files.rules, files.tables, files.tables.names(file.source))
+    target = _merged(name, files, ()) if name else None
+    return Resolved(target, files.rules, files.tables, files.tables.names(file.source), _deploy(file, files))
+
+
+def _deploy(file: File, files: Files) -> Statement | None:
+    own = [item for item in files.deploys.values() if item.span.source is file.source]
+    for second in own[1:]:
+        note = Note("first here", own[0].args[0].span)
+        files.report.error("HW0102", second.args[0].span, "a file has one `deploy` block", "put each into its own file", (note,))
+    return own[0] if own else None
 
 
 def _collect(file: File, files: Files, stack: tuple[str, ...]) -> None:
@@ -77,6 +89,10 @@ def _collect(file: File, files: Files, stack: tuple[str, ...]) -> None:
             name = Reader(item, report).take("word", "a name")
             if name is not None:
                 _declare(name, files.targets, item, "target", report)
+        elif item.head.text == "deploy":
+            name = Reader(item, report).take("word", "a name, as in `deploy agent { … }`")
+            if name is not None:
+                _declare(name, files.deploys, item, "deploy", report)
         elif item.head.text == "table":
             _table(item, files)
         elif item.head.text in ("amend", "delete"):
@@ -153,7 +169,8 @@ def _chosen(file: File, files: Files, amended: str, parents: frozenset[str]) -> 
         files.report.error("HW0102", second.args[0].span, message, "put each into its own file, or let one extend the other")
     if leaves:
         return leaves[0]
-    if not amended and not files.tables.names(file.source):
+    deployed = any(item.span.source is file.source for item in files.deploys.values())
+    if not amended and not deployed and not files.tables.names(file.source):
         _no_target(file, files, parents)
     return amended or None
 

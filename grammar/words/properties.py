@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .calibration_properties import CALIBRATION
+from .deploy_properties import DEPLOY
 from .property import ENERGY, SPACE, TIME, NumberField, Property
 
 NO_DEFAULT = "there is no silent default; write the number, or mark it `@guess`"
@@ -29,6 +30,10 @@ _FILE: Mapping[str, Property] = {
     "target": Property(
         "target a16 { … }", "The machine. `target mine extends a16 { … }` starts from all that `a16` states.",
         opens="target", named=True, blank="",
+    ),
+    "deploy": Property(
+        "deploy agent { … }", "Models that become one bundle, for the option `--deploy`. A file may hold it and no target.",
+        opens="deploy", named=True, blank="",
     ),
     "amend": Property(
         "amend &a16.npu { dispatch 120 us; }", "Changes a block of a target that was read; its path must exist.",
@@ -265,6 +270,7 @@ PROPERTIES: Mapping[str, Mapping[str, Property]] = {
     "precision": _PRECISION,
     "limits": _LIMITS,
     "calibration": CALIBRATION,
+    "deploy": DEPLOY,
 }
 """By kind of block, then by name, in the order that documentation and completion show."""
 

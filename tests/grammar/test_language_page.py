@@ -71,7 +71,7 @@ def test_a_bad_example_gives_its_code_and_nothing_else(path: Path) -> None:
 @pytest.mark.parametrize("path", FIXED, ids=lambda path: path.name)
 def test_a_fixed_example_is_clean(path: Path) -> None:
     result = checked(path)
-    assert result.target is not None and not result.diagnostics
+    assert (result.target is not None or result.deployment is not None) and not result.diagnostics
 
 
 def test_examples_on_the_page_are_clean() -> None:
@@ -88,6 +88,7 @@ FILLED = {
     "link": "via x; zero_copy; handoff 1 us;",
     "table": "supports all;",
 }
+DEPLOYED = ('target "x86_cpu";', 'model vision "vision.onnx";', 'model decoder "decoder.onnx";', 'state "past.*" = "present.*" max 64;')
 UNUSUAL = ("HW0301", "HW0303", "HW0307")
 """About numbers that are fine alone."""
 
@@ -99,7 +100,7 @@ UNUSUAL = ("HW0301", "HW0303", "HW0307")
 def test_the_example_of_a_property_is_accepted(block: str, name: str) -> None:
     """In a target that has everything else, the example adds no message."""
     said = {known: FILLED[known] for known in FILLED}
-    precision, limits, target = "", "", "onnx opset 13..21;"
+    precision, limits, target, deploy = "", "", "onnx opset 13..21;", ""
     example = PROPERTIES[block][name].example.replace("ort_cpu", "mine").replace("shared npu, cpu;", "shared cpu, npu;")
     match block:
         case "precision":
@@ -113,6 +114,9 @@ def test_the_example_of_a_property_is_accepted(block: str, name: str) -> None:
             said["device"] += f" calibration {{ {' '.join(beside.values())} {example} }}"
         case "limits":
             limits = example
+        case "deploy":
+            kept = [part for part in DEPLOYED if part.split()[:2] != example.split()[:2] and (part.split()[0] != name or name == "model")]
+            deploy = " ".join([*kept, example])
         case "target":
             target = f"onnx opset 13..21; {example}" if name != "onnx" else example
         case _:
@@ -130,7 +134,8 @@ def test_the_example_of_a_property_is_accepted(block: str, name: str) -> None:
       link npu <-> cpu {{ {said["link"]} }}
       precision {{ {precision} }}
       limits {{ {limits} }}
-    }}"""
+    }}
+    {f"deploy d {{ {deploy} }}" if deploy else ""}"""
     found = [item for item in analyse_text(text, "x.hw", rule_facts()).diagnostics if item.code not in UNUSUAL]
     assert not found, "\n".join(render(item) for item in found)
 

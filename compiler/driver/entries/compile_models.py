@@ -114,6 +114,7 @@ def _made(
         states=() if fixed is None else fixed.states,
         axis=None if fixed is None else fixed.axis,
         links=plans,
+        sources=given.sources,
         finish=lambda manifest: with_whole_limits(manifest, results, machine),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from msgspec import structs
@@ -14,6 +14,7 @@ from ...bundle.manifest_json import claims_bundle
 from ...bundle.packed import pack, packed_note
 from ...bundle.publish import stage
 from ...bundle.signature import SigningKey
+from ...bundle.verification_record import NOT_ASKED
 from ...emit.join_entries import Part, join_entries
 from ...emit.join_links import LinkPlan
 from ...emit.package import write_manifest
@@ -21,12 +22,14 @@ from ...errors import VerifyError
 from ...load.source import Source
 from ...load.weights import model_sha256
 from ...run.bundle import Bundle
-from ...run.verify_entries import verify_steps
+from ...run.verify_entries import verify_links, verify_steps
 from ...verify.report import VerifyReport
 from ...verify.required import Requirement, check_met
 from ..job import Clock
 from ..result import CompileResult
 from .result import EntriesResult
+
+REPORT = "please report this, with the model if you can"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Made:
     axis: int | None = None
     """Along which they grow; None where they do not."""
     links: Sequence[LinkPlan] = ()
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    """All models by name, where there are several."""
     finish: Callable[[Manifest], Manifest] = lambda manifest: manifest
     """What is changed in the manifest of the whole before it is written."""
     measured: Callable[[Path, Manifest], Manifest] = lambda folder, manifest: manifest
@@ -84,6 +89,9 @@ def publish_entries(
             manifest = write_manifest(staged.folder, _with_verdicts(manifest, reports))
             with clock.stage("measure accuracy"):
                 manifest = write_manifest(staged.folder, made.measured(staged.folder, manifest))
+        together = _judged_together(made, staged.folder, judging, tell, clock)
+        if isinstance(together, VerifyReport):
+            manifest = write_manifest(staged.folder, structs.replace(manifest, together=together.verification()))
         if wrapping.compress:
             manifest = write_manifest(staged.folder, pack(staged.folder, manifest))
         if wrapping.key is not None:
@@ -95,6 +103,7 @@ def publish_entries(
         manifest=manifest,
         results=made.results,
         verification=reports,
+        together=together,
         seconds=clock.seconds,
         notes=tuple(filter(None, notes)),
     )
@@ -106,14 +115,26 @@ def _judged(source: Source, folder: Path, judging: Judging, tell: Callable[[str]
     reports = verify_steps(source, folder, manifest, emulate=judging.emulate, tell=tell)
     wrong = next((report.differences for report in reports.values() if report.differences), ())
     if wrong:
-        raise VerifyError(
-            f"the bundle differs from the model: {'; '.join(wrong)}",
-            where=str(source),
-            help="please report this, with the model if you can",
-        )
+        raise VerifyError(f"the bundle differs from the model: {'; '.join(wrong)}", where=str(source), help=REPORT)
     for report in reports.values():
         check_met(report, judging.required, str(source))
     return reports
+
+
+def _judged_together(made: Made, folder: Path, judging: Judging, tell: Callable[[str], None], clock: Clock) -> VerifyReport | str:
+    """The models as links join them; "" where none do."""
+    if not made.links:
+        return ""
+    if not judging.verify:
+        return NOT_ASKED
+    with clock.stage("verify links"):
+        manifest = Bundle.load(folder).manifest
+        report = verify_links(made.sources, folder, manifest, emulate=judging.emulate, tell=tell)
+    if report.differences:
+        what = f"the models together differ from their files run one after the other: {'; '.join(report.differences)}"
+        raise VerifyError(what, where=", ".join(map(str, made.sources.values())), help=REPORT)
+    check_met(report, judging.required, str(made.source))
+    return report
 
 
 def _with_verdicts(manifest: Manifest, reports: Mapping[str, VerifyReport | str]) -> Manifest:

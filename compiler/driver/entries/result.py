@@ -32,11 +32,14 @@ class EntriesResult:
     seconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
     """About the bundle as a whole."""
+    together: VerifyReport | str = ""
+    """Of several models as links join them, or why they were not compared so; "" where no links do."""
 
     @property
     def verified(self) -> bool:
-        """Whether every entry is."""
-        return all(not isinstance(one, str) and one.verified for one in self.verification.values())
+        """Whether every entry is, and several models together."""
+        each = [*self.verification.values(), *([self.together] if self.together else [])]
+        return all(not isinstance(one, str) and one.verified for one in each)
 
     @property
     def bundle(self) -> Bundle:
@@ -61,6 +64,8 @@ def summary_of(result: EntriesResult) -> dict[str, Any]:
         "compiled": sum(sizes.values()) - weights - models,
         "manifest": len(to_json(manifest).encode()),
     }
+    if manifest.together is not None:
+        reasons["together"] = list(manifest.together.reasons)
     return {
         "bundle": str(result.folder),
         "target": manifest.target.name,
@@ -68,6 +73,7 @@ def summary_of(result: EntriesResult) -> dict[str, Any]:
         "reasons": list(dict.fromkeys(reason for each in reasons.values() for reason in each)),
         "elsewhere": list(dict.fromkeys(line for plan in plans for line in elsewhere(plan.verification.segments))),
         "entries": {name: _entry(result, name) for name in result.results},
+        "together": _verdict(result.together) if result.together else None,
         "states": to_builtins(manifest.states),
         "links": to_builtins(manifest.links),
         "limits": _limits(manifest),
@@ -92,6 +98,9 @@ def _limits(manifest: Manifest) -> list[dict[str, Any]]:
 def _entry(result: EntriesResult, name: str) -> dict[str, Any]:
     record = next(entry for entry in result.manifest.entries if entry.name == name)
     report = result.verification[name]
-    verdict = {"skipped": report} if isinstance(report, str) else report.as_json()
     facts = summary(result.results[name]) | {"verified": not isinstance(report, str) and report.verified}
-    return {**facts, "model": record.model, "tokens": record.tokens, "shapes": dict(record.shapes), "verification": verdict}
+    return {**facts, "model": record.model, "tokens": record.tokens, "shapes": dict(record.shapes), "verification": _verdict(report)}
+
+
+def _verdict(report: VerifyReport | str) -> dict[str, Any]:
+    return {"skipped": report} if isinstance(report, str) else report.as_json()

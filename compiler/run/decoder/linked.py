@@ -130,6 +130,15 @@ class Linked:
         if self._decoder is not None:
             self._decoder.truncate(length)
 
+    def poison(self) -> None:
+        """Fills every place of the caches that holds no token with NaN: whoever reads one, shows."""
+        if self._decoder is not None:
+            self._decoder.poison()
+
+    def cached(self) -> dict[str, Any]:
+        """What the caches hold, by the name of the output."""
+        return {} if self._decoder is None else self._decoder.filled()
+
     def fork(self) -> Linked:
         """Another session that goes on from here with an arena of its own; weights are shared where the runtimes allow it."""
         with self._turn:

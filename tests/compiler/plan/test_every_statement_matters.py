@@ -15,7 +15,9 @@ import onnx
 import pytest
 from msgspec import to_builtins
 from onnx import helper, numpy_helper
+from small_agents import Agent
 
+from autoglmc.compiler.commands.line.deploy import Words, words_of
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import UserError
 from autoglmc.compiler.hw.buckets import bucket_shapes
@@ -38,6 +40,11 @@ BLOCKS: Mapping[str, Sequence[str]] = {
     "limits": (),
     "table": ("supports fp16 { Relu, MatMul; }", "supports fp32 { Softmax; }"),
     "calibration": (),
+    "deploy": (
+        'target "x86_cpu";', 'model vision "vision.onnx";', 'model embed "embed.onnx";', 'model decoder "decoder.onnx";',
+        'link vision "features" -> decoder "inputs_embeds" rows image;', 'link embed "inputs_embeds" -> decoder "inputs_embeds";',
+        'state "past.*" = "present.*" max 32;', "shapes { prefill: seq 8; decode: seq 1; }",
+    ),
 }  # fmt: skip
 """Statements of a block that a case adds its own to, in the place of those that begin alike."""
 
@@ -82,6 +89,7 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
         Case(*(f"rule mine(x) {{ match Relu(x); emit {emit}; error exact; }}" for emit in ("Max(x, 0)", "(x + abs(x)) / 2")),
              {"device": ["rewrite Relu -> mine;", "supports fp32 { Max, Abs, Div; }"]})
     ],
+    ("file", "deploy"): [],
     ("target", "name"): [Case('name "One";', 'name "Two";')],
     ("target", "onnx"): [Case("onnx opset 13..21;", "onnx opset 13..17;")],
     ("target", "confidence"): [Case("confidence low;", "confidence medium;"), Case("confidence low;", "confidence high;")],
@@ -91,6 +99,16 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
     ("target", "precision"): [],
     ("target", "limits"): [],
     ("target", "shapes"): [Case("shapes { all: n 4; }", "shapes { all: n 8; }", model="dynamic")],
+    ("deploy", "target"): [Case('target "x86_cpu";', 'target "a16";')],
+    ("deploy", "model"): [Case('model vision "vision.onnx";', 'model vision "embed.onnx";')],
+    ("deploy", "link"): [
+        Case(*(f'link vision "features" -> decoder "inputs_embeds" rows {rows};' for rows in ("image", "picture"))),
+        Case(*(f'link embed "inputs_embeds" -> decoder "{name}";' for name in ("inputs_embeds", "position_ids"))),
+    ],
+    ("deploy", "state"): [Case(*(f'state "past.*" = "present.*" max {most};' for most in (32, 64)))],
+    ("deploy", "given"): [Case('given "position_ids";', 'given "attention_mask";')],
+    ("deploy", "shapes"): [Case(*(f"shapes {{ prefill: seq {n}; decode: seq 1; }}" for n in (8, 16)))],
+    ("deploy", "size"): [Case("size batch 1;", "size batch 2;")],
     ("memory", "size"): [Case("size 64 MiB;", "size 16 MiB;")],
     ("memory", "budget"): [Case("budget 32 MiB;", "budget 4 KiB;"), Case("budget 32 MiB;", "budget 31 MiB;")],
     ("memory", "bandwidth"): [Case("bandwidth 2 GB/s;", "bandwidth 0.2 GB/s;")],
@@ -200,7 +218,10 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
 }  # fmt: skip
 SHOWN = {("target", "name"), ("target", "confidence")}
 """Statements for people, which `autoglmc targets` lists."""
-OPENS = {("file", "target"), *(("target", name) for name, row in PROPERTIES["target"].items() if row.opens and name != "shapes")}
+OPENS = {
+    *(("file", name) for name in ("target", "deploy")),
+    *(("target", name) for name, row in PROPERTIES["target"].items() if row.opens and name != "shapes"),
+}
 """Blocks, whose statements are rows of their own."""
 
 
@@ -316,7 +337,35 @@ def _without_places(value: Any) -> Any:
     return re.sub(r"t\.hw:\d+", "", value) if isinstance(value, str) else value
 
 
-ALL = [pytest.param(block, name, case, id=f"{block}-{name}-{k}") for (block, name), cases in CASES.items() for k, case in enumerate(cases)]
+ALL = [
+    pytest.param(block, name, case, id=f"{block}-{name}-{k}")
+    for (block, name), cases in CASES.items()
+    for k, case in enumerate(cases)
+    if block != "deploy"
+]
+DEPLOYED = [case for (block, _), cases in CASES.items() if block == "deploy" for case in cases]
+
+
+def deploy_text(statement: str) -> str:
+    """A deployment that has everything, with the statement in the place of its own."""
+    head = " ".join(statement.split()[: 2 if statement.startswith(("model", "link")) else 1])
+    return f"hw 1; deploy t {{ {' '.join(kept for kept in BLOCKS['deploy'] if not kept.startswith(head))} {statement} }}"
+
+
+@pytest.mark.parametrize("case", DEPLOYED, ids=lambda case: case.one)
+def test_another_value_of_a_deployment_is_another_command_line(case: Case, tmp_path: Path) -> None:
+    for name, model in Agent().models().items():
+        onnx.save_model(model, tmp_path / f"{name}.onnx")
+    found: list[Any] = []
+    for statement in (case.one, case.other):
+        path = tmp_path / "t.hw"
+        path.write_text(deploy_text(statement))
+        try:
+            found.append(words_of(path, Words((), "")))
+        except UserError as problem:
+            found.append(problem.message)
+    assert isinstance(found[0], Words), found[0]
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize(("block", "name", "case"), ALL)

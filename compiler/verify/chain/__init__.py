@@ -1,0 +1,1 @@
+"""Judging the models of a bundle together, as links join them."""

@@ -1,0 +1,153 @@
+"""The models of a bundle run one after the other, as its links join them, against their own files run so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...bundle.entries import models_of, views
+from ...load.source import Source
+from ...reference.recall import Recalling
+from ...reference.store import default_store
+from ..compare import TensorDifference
+from ..grounds import grounds
+from ..look import AGAIN, judge_output
+from ..reference import read_graph
+from ..report import VerifyReport, differences
+from ..terms import APPROXIMATE, EXACT, NARROW, Sample, Terms
+from ..trial import NOISE, Untouched
+from ..verdicts import elsewhere, segment_verdicts
+from .pieces import Chain, chains
+from .untouched_chain import UntouchedChain, Values
+
+if TYPE_CHECKING:
+    from ...bundle.manifest import Manifest
+    from ..verifiable import Runnable
+
+UNFILLED = "what the models write does not fill what a step reads: they were not compared together"
+
+
+class Together(Protocol):
+    """A session of all models (run/decoder/linked.py)."""
+
+    @property
+    def sessions(self) -> Mapping[str, Runnable]: ...
+
+    def step(self, name: str, inputs: Mapping[str, Any], *, at: int | None = None) -> Mapping[str, Any]: ...
+
+    def reset(self) -> None: ...
+
+    def poison(self) -> None: ...
+
+    def cached(self) -> Mapping[str, Any]: ...
+
+
+def verify_chain(
+    sources: Mapping[str, Source], manifest: Manifest, session: Together, *, emulate: bool, tell: Callable[[str], None]
+) -> VerifyReport:
+    """sources: the models by name. Outputs of every step and what the caches hold at the end are compared, for a few prompts with images
+    at places of their own. Raises ModelError where a model refuses what was made up for it, and what running either raises."""
+    with ExitStack() as opened:
+        tell("evaluating the untouched models together")
+        models = {name: Untouched(opened.enter_context(Recalling(source, default_store())), ()) for name, source in sources.items()}
+        untouched = UntouchedChain(manifest, models, {name: read_graph(source) for name, source in sources.items()})
+        return _Comparison(manifest, session, untouched, models, tell).report(emulate)
+
+
+class _Comparison:
+    """Of one bundle."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        session: Together,
+        untouched: UntouchedChain,
+        models: Mapping[str, Untouched],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._manifest, self._session, self._untouched, self._models, self._tell = manifest, session, untouched, models, tell
+        self._chains = chains(manifest)
+        self._axes = next(entry.token_axes for entry in manifest.entries if entry.model == models_of(manifest)[0])
+        each = session.sessions.values()
+        self._narrow = tuple(dict.fromkeys(name for one in each for name in one.narrow))
+        self._native = tuple(dict.fromkeys(name for one in each for name in one.native))
+        approximated = any(bound.bound > 0 for view in views(manifest) for bound in view.errors.bounds)
+        self._approximated = approximated
+        terms = NARROW if self._narrow else EXACT
+        self._terms = replace(terms, loose=APPROXIMATE) if approximated else terms
+
+    def report(self, emulate: bool) -> VerifyReport:
+        outputs = self._compared()
+        verdicts = {name: segment_verdicts(view, session) for view, (name, session) in self._views()}
+        segments = tuple(verdict for each in verdicts.values() for verdict in each)
+        away = () if emulate else tuple(f"{name}: {said}" for name, each in verdicts.items() for said in elsewhere(each))
+        reasons = (*(() if outputs else (UNFILLED,)), *differences(outputs, ()), *away)
+        labels = tuple(chain.label for chain in self._chains)
+        unchecked = {path: said for model in self._models.values() for path, said in model.unchecked.items()}
+        return VerifyReport(
+            verified=not reasons,
+            reason="; ".join(reasons or (grounds(outputs, labels, self._terms, unchecked),)),
+            reasons=reasons,
+            outputs=outputs,
+            boundaries=(),
+            constant=(),
+            unresponsive=(),
+            inputs=labels,
+            approximated=self._approximated,
+            limits=(),
+            emulated=tuple(f"{name}: {one}" for name, session in self._session.sessions.items() for one in session.emulated),
+            narrow=self._narrow,
+            native=self._native,
+            segments=segments,
+            runtime_faults=tuple(f"{path}: {said}" for model in self._models.values() for path, said in model.faults.items()),
+            unchecked=tuple(f"{path}: {said}" if path else said for path, said in unchecked.items()),
+        )
+
+    def _views(self) -> Any:
+        return zip(views(self._manifest), self._session.sessions.items(), strict=True)
+
+    def _compared(self) -> tuple[TensorDifference, ...]:
+        seen = []
+        for seed, chain in enumerate(self._chains):
+            self._tell(f"comparing the models together on {chain.label}")
+            steps, (given, whole) = self._untouched.written(chain, seed), self._untouched.read(chain, seed)
+            seen.append((chain, steps, whole, self._run(chain, steps, given)))
+        self._session.reset()
+        half, found = bool(self._narrow), tuple[TensorDifference, ...]()
+        for noise in NOISE[1:] if seen else ():
+            answers = [self._untouched.answers(steps, chain, half=half, noise=noise) for chain, steps, _, _ in seen]
+            samples: dict[str, list[Sample]] = {}
+            for (chain, _, whole, got), each in zip(seen, answers, strict=True):
+                expectation = self._untouched.expectation(chain, whole, each, half=half, noise=noise)
+                for name, value in got.items():
+                    samples.setdefault(name, []).append(expectation.sample(name, value))
+            terms = self._terms if noise == NOISE[1] else self._terms.at_last
+            found = tuple(self._judged(name, each, terms) for name, each in samples.items())
+            if not any(d.fault for d in found) or max(d.excess for d in found) > AGAIN:
+                break
+        return found
+
+    def _judged(self, name: str, samples: Sequence[Sample], terms: Terms) -> TensorDifference:
+        return judge_output(name, samples, terms, not any(model.faults for model in self._models.values()))
+
+    def _run(self, chain: Chain, steps: Sequence[Sequence[Values]], given: Values) -> dict[str, Any]:
+        """Outputs of all steps, joined along the rows, and what the caches hold at the end."""
+        import numpy as np
+
+        session, axes, begin = self._session, self._axes, 0
+        session.reset()
+        parts: list[Mapping[str, Any]] = []
+        for piece, inputs in zip(chain.pieces, steps, strict=True):
+            session.poison()
+            for one, values in zip(piece.written, inputs, strict=True):
+                session.step(one.model, values, at=one.at)
+            rows = range(begin, begin + piece.rows)
+            cut = {name: value if name not in axes else np.take(value, rows, axes[name]) for name, value in given.items()}
+            parts.append(session.step(piece.entry, cut))
+            begin += piece.rows
+        joined = {
+            name: np.concatenate([part[name] for part in parts], axes[name]) if name in axes else value for name, value in parts[-1].items()
+        }
+        return {**joined, **session.cached()}
