@@ -51,6 +51,7 @@ CASES: Mapping[str, Case] = {
     "Sub": Case("Sub", [X2, X2], exact=True),
     "Mul": Case("Mul", [X4, (1, 4, 1, 1)]),
     "Mul by a number": Case("Mul", [X2], {}, {}, {1: 0.37}),
+    "Div by a number": Case("Div", [X2], {}, {}, {1: 2.7}),
     "Relu": Case("Relu", [X4]),
     "Clip": Case("Clip", [X4], {}, {}, {1: -0.7, 2: 0.9}),
     "LeakyRelu": Case("LeakyRelu", [X4], {"alpha": 0.1}),

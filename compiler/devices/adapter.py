@@ -6,10 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
-
-if TYPE_CHECKING:
-    import onnx
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +102,25 @@ class CompilerReport:
     """Of one run, without what starts it."""
     peak_bytes: int
     """Of the memory that holds activations, the segment's inputs and outputs included."""
+    operators: tuple[tuple[str, float], ...] = ()
+    """(a tensor that it writes, its seconds), of each operator in the order in which they run; the compiler may have joined several."""
 
 
 @runtime_checkable
 class Reporting(Protocol):
     """An adapter whose compiler says what a segment takes."""
 
-    def report(self, model: onnx.ModelProto) -> CompilerReport | None:
-        """Of a model whose weights are inline and whose shapes are known; None where the compiler does not take it."""
+    def report(self, blob: Path) -> CompilerReport:
+        """Of a segment that `compile` compiled. Raises BundleError where the file has no estimates."""
+        ...
+
+
+@runtime_checkable
+class Budgeted(Protocol):
+    """An adapter whose compiler can be told how much memory it may plan activations in."""
+
+    def within(self, size: int) -> tuple[str, ...]:
+        """The words of the target's `runtime` line with that many bytes, inputs and outputs included. More may be taken all the same."""
         ...
 
 

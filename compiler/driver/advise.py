@@ -3,8 +3,8 @@ printed."""
 
 from __future__ import annotations
 
+import os
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +34,13 @@ LAST_BUNDLES = 3
 """Compilations beyond those, so that there is an answer."""
 PROBES = (0.5, 0.1, 0.9)
 LEAST_SECONDS, TIMES = 15.0, 3.0
-"""No further compilation begins after so much of this process's time, or so many times what was spent until the limits were broken."""
+"""No further compilation begins after so many processor seconds, or so many times what was spent until the limits were broken."""
+
+
+def processor_seconds() -> float:
+    """Of this process and of those that it waited for: a runtime's compiler is one."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +51,13 @@ class Advisor:
     first: State
     rules: Sequence[Rewrite]
     begun: float
-    """Of the process's time."""
+    """By `processor_seconds`."""
 
     def advised(self, problem: Infeasible) -> Infeasible:
         """The same problem with the changes that would do."""
         job = self.attempt.job
         with job.clock.stage("look for a change that would do"):
-            end = time.process_time() + max(LEAST_SECONDS, TIMES * (time.process_time() - self.begun))
+            end = processor_seconds() + max(LEAST_SECONDS, TIMES * (processor_seconds() - self.begun))
             plans = Trials(self.planned, PLANS, lambda: self._late(end), PROBES)
             bundles = Trials(self.built, BUNDLES, lambda: self._late(end), wobble=1e-3)
             found, free = search_for_relaxations(job.target, plans, bundles, self.written)
@@ -62,7 +68,7 @@ class Advisor:
         return Infeasible(problem.resource, problem.demand, problem.limit, texts, message=problem.message, where=problem.where)
 
     def _late(self, end: float) -> bool:
-        return time.process_time() > end or bool(self.attempt.meter.late())
+        return processor_seconds() > end or bool(self.attempt.meter.late())
 
     def planned(self, target: Target) -> Outcome:
         """The fastest plan for the target, or a slower one, as far as it is predicted."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,7 +33,7 @@ from ..surgery.user_pass import UserPass
 from ..verify.expected import check_asked
 from ..verify.required import requirement_of
 from ..watch.verify_each import PassVerifier
-from .advise import Advisor
+from .advise import Advisor, processor_seconds
 from .attempt import Attempt
 from .constraints import Constraints
 from .job import Job, Progress
@@ -114,7 +113,7 @@ def compile_model(
     Raises UserError (ModelError, TargetError, Infeasible, BundleError, VerifyError, SearchEnded, PassError …) or grammar.HwError;
     then no bundle is written.
     """
-    begun, signing = time.process_time(), None if sign is None else signing_key(sign)
+    begun, signing = processor_seconds(), None if sign is None else signing_key(sign)
     job = Job(source_of(model), target, shapes, progress, inputs)
     job.target, job.kept = accuracy.within(job.target), kept
     out = Path(output) if output is not None else beside(job.model, job.target.name)

@@ -173,20 +173,21 @@ def precision_facts(record: PrecisionRecord) -> dict[str, Any]:
 def _latency(result: CompileResult, placement: Placement) -> dict[str, Any]:
     """`predicted` and its terms are of what was emitted. `placed` is what operators were placed by, before they were spelled for their
     runtimes: other plans and the bound are of that kind; `as_emitted` times as long is what they would take, as far as that is known.
-    `estimated` is what compilers of the runtimes say of their segments, and `rated` what the target's rates say of the same, by which
-    operators were placed. Where tensors have memories to choose from, there is no bound: what that saves depends on the whole plan, and
-    operators were placed by what it was expected to save."""
+    `estimated` is what compilers of the runtimes say of their segments, and `rated` what the target's rates say of the same; operators are
+    placed by the former, unless the plan was given. Where tensors have memories to choose from, there is no bound: what that saves depends
+    on the whole plan, and operators were placed by what it was expected to save."""
     solution, chosen = placement.solution, any(segment.memories is not None for segment in result.manifest.segments)
     price, predicted = solution.price, result.predicted.latency
     asked = [time for time in result.times if time.compiled is not None]
     estimated, rated = sum(time.compiled or 0.0 for time in asked), sum(time.rated for time in asked)
+    unlike = 0.0 if placement.question.compiled else rated - estimated
     return {
         "predicted": predicted,
         "compute": price.compute + (predicted - price.total),
         "dispatch": price.dispatch,
         "handoff": price.handoff,
         "placed": price.total,
-        "as_emitted": (predicted - estimated + rated) / price.total if price.total else 1.0,
+        "as_emitted": (predicted + unlike) / price.total if price.total else 1.0,
         "estimated": estimated if asked else None,
         "rated": rated if asked else None,
         "all_host": placement.all_host.total if placement.all_host else None,

@@ -76,7 +76,7 @@ def _moved(plan: Placement, asked: DeviceAnswers) -> Placement | None:
         return None
     if not all(isinstance(row[device], Implementation) for row, device in zip(asked.answers, plan.devices, strict=True)):
         return None
-    question = state(asked)
+    question = state(replace(asked, compiled=plan.question.compiled))
     return replace(plan, question=question) if question.units == plan.question.units else None
 
 

@@ -10,12 +10,14 @@ from ...passes.graph.node import Node
 from ...passes.place.candidates import Answer, Implementation
 from ...passes.place.memory.place_with_memories import fastest
 from ...passes.place.place_operators import ask, state
-from ...passes.place.placed import DeviceAnswers, Placement
+from ...passes.place.placed import DeviceAnswers, Placement, Question
 from ...passes.place.solve_placement import place_relaxing
 from ...targets.model import Target
 from ..bundle.confidence_record import ConfidenceRecord
+from ..errors import Infeasible
 from ..pipeline.run_passes import run_passes
 from ..pipeline.work import Work
+from ..plan.compiler_rounds import settle
 from ..plan.emitted_plan import EmittedPlan, emitted_plan
 from ..plan.operator_seconds import operator_seconds
 
@@ -96,5 +98,13 @@ def answers_for(work: Work) -> DeviceAnswers:
 def make_plan(work: Work, asked: DeviceAnswers | None = None) -> ExplainedPlan:
     """The fastest placement found, if there is one. `asked`: what `answers_for` gave for this work, where it was asked already."""
     asked = asked or answers_for(work)
-    placement = None if asked.unplaceable else fastest(state(asked), lambda question: place_relaxing(question, work.effort))
+    placement = None if asked.unplaceable else _placed(work, state(asked))
     return ExplainedPlan(work, asked, placement)
+
+
+def _placed(work: Work, question: Question) -> Placement | None:
+    try:
+        settled = settle(work, question)
+    except Infeasible:
+        return None
+    return settled.placement if settled else fastest(question, lambda each: place_relaxing(each, work.effort))

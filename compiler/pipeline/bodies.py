@@ -54,8 +54,9 @@ def place_operators(work: Work) -> None:
     left for the limits to refuse: they can say by how much."""
     question = work.question
     assert question is not None
-    if work.plan is not None:
-        work.placement = replace(work.plan, question=question)
+    known = work.plan or work.settled
+    if known is not None:
+        work.placement = replace(known, question=question)
         return
     placing = place_relaxing if work.diagnose else place
     work.placement = fastest(question, lambda asked: placing(aimed(asked, work.objective), work.effort, work.objective))

@@ -50,17 +50,15 @@ def run_passes(
     work: Work, stage: Stage, watchers: Sequence[Watcher] = (), until: str = "", inserted: Inserted = NOTHING, after: str = ""
 ) -> None:
     """The pipeline on `work`, to the pass named `until` and what is inserted after it, or to its end; on a work that it was run on before
-    until `after`, from there. Raises what passes and watchers raise."""
-    if after:
-        for row in PIPELINE[[row.name for row in PIPELINE].index(after) + 1 :]:
+    until `after` and what is inserted there, from there. Raises what passes and watchers raise."""
+    first = [row.name for row in PIPELINE].index(after) + 1 if after else 0
+    if not after:
+        for watcher in watchers:
+            with _timed(stage, watcher):
+                watcher.begin(work)
+        for row in inserted.get(BEFORE_THE_FIRST, ()):
             _run(row, work, stage, watchers)
-        return
-    for watcher in watchers:
-        with _timed(stage, watcher):
-            watcher.begin(work)
-    for row in inserted.get(BEFORE_THE_FIRST, ()):
-        _run(row, work, stage, watchers)
-    for row in PIPELINE:
+    for row in PIPELINE[first:]:
         for one in (row, *inserted.get(row.name, ())):
             _run(one, work, stage, watchers)
         if row.name == until:

@@ -25,6 +25,8 @@ class Work:
     """Operators of the loaded model, by kind, before any pass."""
     plan: Placement | None = None
     """A plan to take instead of the fastest, of another compilation of the same model."""
+    settled: Placement | None = None
+    """The placement of this work's question that is to be taken, where prices of a runtime's own compiler have chosen it."""
     objective: str = "latency"
     """What the placement is chosen for (`passes/place/objectives.py`)."""
     diagnose: bool = True
@@ -55,8 +57,12 @@ class Work:
         graph, twin = self.graph.copy()
         nodes = () if self.question is None else tuple(twin.get(id(node), node) for node in self.question.nodes)
         question = self.question and replace(self.question, graph=graph, nodes=nodes)
-        placement = replace(self.placement, question=question) if self.placement is not None and question is not None else None
-        return replace(self, graph=graph, question=question, placement=placement, decisions=list(self.decisions))
+
+        def moved(placement: Placement | None) -> Placement | None:
+            return replace(placement, question=question) if placement is not None and question is not None else None
+
+        placement, settled = moved(self.placement), moved(self.settled)
+        return replace(self, graph=graph, question=question, placement=placement, settled=settled, decisions=list(self.decisions))
 
 
 Run = Callable[[Work], None]

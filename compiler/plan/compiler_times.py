@@ -1,33 +1,109 @@
 """Segments whose runtime's compiler estimates what they take: its cycles and its memory stand for ours.
 
-The placement chooses by the target's rates, which know operators one by one; what is predicted of the plan, and what its limits are held
-against, is the compiler's.
+What is predicted of the plan, and what its limits are held against, is the compiler's; and so are, operator by operator, the prices that
+the placement is chosen by (`compiler_rounds.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ...passes.place.placed import Placement
 from ...passes.place.segment import Segment
-from ...targets.model import Target
+from ...targets.cost import home_memory
+from ...targets.model import Runtime, Target
 from ..bundle.blobs.compiler_reports import compiler_report
-from ..devices.adapter import CompilerReport, Reporting
+from ..devices.adapter import Budgeted, CompilerReport, Reporting
 from ..devices.find_adapter import adapter_for
 from .segment_times import SegmentTime
+from .segments import Compiled
 
 
-def reports_of(segments: Sequence[Segment], target: Target) -> tuple[CompilerReport | None, ...]:
-    """Of each segment; None where its runtime's compiler makes none, or is not here."""
-    return tuple(_report(segment, target) for segment in segments)
+def reported(compiled: Compiled, target: Target, arena: int) -> tuple[Compiled, tuple[CompilerReport | None, ...]]:
+    """A report of each segment; None where its runtime's compiler makes none, or is not here. The compiled model with what those compilers
+    are told of memory: nothing where its budget holds what they take then, else what the `arena` (bytes) leaves of it."""
+    runtimes = dict(compiled.runtimes)
+    reports: list[CompilerReport | None] = [None] * len(compiled.segments)
+    for device in dict.fromkeys(segment.device for segment in compiled.segments):
+        mine = [k for k, segment in enumerate(compiled.segments) if segment.device == device]
+        segments = [compiled.segments[k] for k in mine]
+        budget, least = home_memory(target, device).budget, min(border_bytes(segment) for segment in segments)
+        for room in (None, budget - arena + least):
+            runtimes[device] = _within(target.device(device).runtime, room)
+            made = [_report(segment, runtimes[device]) for segment in segments]
+            for k, report in zip(mine, made, strict=True):
+                reports[k] = report
+            inside = [held_by(report, segment).internal_peak for report, segment in zip(made, segments, strict=True) if report is not None]
+            if max(inside, default=0) + arena <= budget:
+                break
+    return replace(compiled, runtimes=runtimes), tuple(reports)
 
 
-def _report(segment: Segment, target: Target) -> CompilerReport | None:
-    runtime = target.device(segment.device).runtime
+def _within(runtime: Runtime, size: int | None) -> Runtime:
+    adapter = None if size is None or size <= 0 else adapter_for(runtime.adapter, runtime.words)
+    if size is None or not isinstance(adapter, Budgeted) or adapter.cannot_compile() is not None:
+        return runtime
+    return replace(runtime, words=adapter.within(size))
+
+
+def _report(segment: Segment, runtime: Runtime) -> CompilerReport | None:
     adapter = adapter_for(runtime.adapter, runtime.words)
     if adapter is None or not isinstance(adapter, Reporting):
         return None
-    return compiler_report(adapter, runtime.words, segment.model)
+    return compiler_report(adapter, runtime.words, segment.without_weights(), segment.constants)
+
+
+def border_bytes(segment: Segment) -> int:
+    """Of its inputs and outputs."""
+    return sum(segment.graph.tensor(name).bytes or 0 for name in {*segment.inputs, *segment.outputs})
+
+
+def reporting_devices(target: Target) -> tuple[int, ...]:
+    """Numbers of the devices whose compilers estimate segments, and are here."""
+    found: list[int] = []
+    for number, device in enumerate(target.devices):
+        adapter = adapter_for(device.runtime.adapter, device.runtime.words)
+        if isinstance(adapter, Reporting) and adapter.cannot_compile() is None:
+            found.append(number)
+    return tuple(found)
+
+
+def operator_prices(placement: Placement, reports: Sequence[CompilerReport | None]) -> dict[tuple[int, int], float]:
+    """Seconds by node and device, by number, of every segment that has a report: those of a segment sum to what its report says.
+    `reports`: of the placement's pieces."""
+    question = placement.question
+    found: dict[tuple[int, int], float] = {}
+    for piece, report in zip(placement.solution.price.pieces, reports, strict=True):
+        if report is not None:
+            members = sorted(k for unit in piece.units for k in question.units[unit])
+            writer = {name: k for k in members for name in question.nodes[k].writes}
+            found.update({(k, piece.device): seconds for k, seconds in shared_out(report, members, writer).items()})
+    return found
+
+
+def shared_out(report: CompilerReport, members: Sequence[int], writer: Mapping[str, int]) -> dict[int, float]:
+    """Seconds of a segment by the numbers of its nodes; `writer`: the number by the tensor that a node writes. What the compiler names
+    after no tensor of the model comes before what it is made for: it counts for the next operator that has a name, at the end for the
+    last one."""
+    found = dict.fromkeys(members, 0.0)
+    waiting, last = 0.0, members[-1]
+    for name, seconds in report.operators:
+        waiting += seconds
+        number = _writer_of(name, writer)
+        if number is not None:
+            found[number] += waiting
+            waiting, last = 0.0, number
+    found[last] += waiting
+    total = sum(found.values())
+    return {k: seconds * report.seconds / total if total else report.seconds / len(members) for k, seconds in found.items()}
+
+
+def _writer_of(name: str, writer: Mapping[str, int]) -> int | None:
+    """Of a tensor of the model, or of one that was made for it: "x", "x.transposed", "x.1"."""
+    while name not in writer and "." in name:
+        name = name.rpartition(".")[0]
+    return writer.get(name)
 
 
 def timed_by(report: CompilerReport | None, time: SegmentTime) -> SegmentTime:
@@ -38,5 +114,4 @@ def held_by(report: CompilerReport | None, segment: Segment) -> Segment:
     """The compiler counts inputs and outputs, which lie in the arena."""
     if report is None:
         return segment
-    border = sum(segment.graph.tensor(name).bytes or 0 for name in {*segment.inputs, *segment.outputs})
-    return replace(segment, internal_peak=max(report.peak_bytes - border, 0))
+    return replace(segment, internal_peak=max(report.peak_bytes - border_bytes(segment), 0))

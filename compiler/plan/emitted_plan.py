@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..bundle.confidence_record import ConfidenceRecord
+from ..devices.adapter import CompilerReport
 from ..pipeline.work import Work
 from .arena import ArenaPlan
-from .compiler_times import held_by, reports_of, timed_by
+from .compiler_times import held_by, reported, timed_by
 from .confidence import confidence_of
 from .handoffs import assemble
 from .limits import arena_room
@@ -27,6 +28,8 @@ class EmittedPlan:
     """Predicted seconds of one run, handoffs included."""
     confidence: ConfidenceRecord | None
     """Of the latency; None where no device in use is calibrated."""
+    reports: tuple[CompilerReport | None, ...] = ()
+    """Of every segment; None where its runtime's compiler makes none, or is not here."""
 
 
 def emitted_plan(work: Work) -> EmittedPlan:
@@ -35,10 +38,10 @@ def emitted_plan(work: Work) -> EmittedPlan:
     target, handoff = work.target, work.placement.solution.price.handoff
     compiled = replace(assemble(work.graph, target, work.segments), kept=work.kept)
     compiled, arena = plan_with_views(compiled, target, arena_room(compiled, target), work.effort)
-    reports = reports_of(compiled.segments, target)
+    compiled, reports = reported(compiled, target, arena.arena.mapped)
     times = tuple(map(timed_by, reports, segment_times(compiled.segments, target)))
     compiled = with_times(replace(compiled, segments=tuple(map(held_by, reports, compiled.segments))), times)
     compiled = with_memories(compiled, target, arena.arena.mapped, work.effort)
     latency = handoff + sum(segment.seconds for segment in compiled.segments)
     confidence = confidence_of(target, times, handoff, latency)
-    return EmittedPlan(compiled=compiled, arena=arena, times=times, latency=latency, confidence=confidence)
+    return EmittedPlan(compiled=compiled, arena=arena, times=times, latency=latency, confidence=confidence, reports=reports)

@@ -1,7 +1,8 @@
 """Predicted time of every operator that was placed: its share of the kernels that its segment is emitted with.
 
 A kernel stands for the operators whose results it writes, and for those that rules have taken into it, whose results nobody writes any
-more: they are found along the graph, from what they wrote to who read it. Its seconds are divided by what the operators take alone.
+more: they are found along the graph, from what they wrote to who read it. Its seconds are divided by what the operators take
+alone. Where a runtime's compiler says what operators take, its word holds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ def operator_seconds(placement: Placement, compiled: Compiled, times: Sequence[S
     question, found = placement.question, [0.0] * len(placement.question.nodes)
     for piece, segment, time in zip(placement.solution.price.pieces, compiled.segments, times, strict=True):
         members = sorted(k for unit in piece.units for k in question.units[unit])
-        shares = _shares([question.nodes[k] for k in members], [placement.seconds[k] for k in members], time)
+        shares = [question.compiled.get((k, piece.device), 0.0) for k in members]
+        if not any(shares):
+            shares = _shares([question.nodes[k] for k in members], [placement.seconds[k] for k in members], time)
         total, whole = sum(shares), segment.seconds - time.dispatch
         for k, share in zip(members, shares, strict=True):
             found[k] = share * whole / total if total else whole / len(members)

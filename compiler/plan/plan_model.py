@@ -20,6 +20,8 @@ from ..pipeline.rules import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
 from .arena import ArenaPlan
+from .compiler_rounds import ASKED, settle
+from .compiler_times import reporting_devices
 from .confidence import with_doubts
 from .emitted_plan import emitted_plan
 from .forced import contradiction, forced_by_limits
@@ -135,7 +137,9 @@ def rules_for(target: Target, without: frozenset[str]) -> tuple[tuple[Rewrite, .
 
 def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptions, after: str) -> PlannedModel:
     """Whether the plan keeps the limits is in its records."""
-    run_passes(work, stage, options.watchers, inserted=options.inserted, after=after)
+    run_passes(work, stage, options.watchers, ASKED, options.inserted, after)
+    note = _settled(work, stage)
+    run_passes(work, stage, options.watchers, inserted=options.inserted, after=ASKED)
     with stage("plan"):
         plan = emitted_plan(work)
         found = predict(plan.compiled, work.target, latency=plan.latency, arena=plan.arena.arena.mapped)
@@ -153,5 +157,18 @@ def _carry_out(loaded: LoadedModel, work: Work, stage: Stage, options: PassOptio
         confidence=confidence,
         uncosted=missing,
         times=plan.times,
-        notes=tuple(cost_lines(parts, missing)),
+        notes=(*note, *cost_lines(parts, missing)),
     )
+
+
+def _settled(work: Work, stage: Stage) -> tuple[str, ...]:
+    """Chooses the placement by the estimates of runtimes' compilers, where those make any; what is to be told of it."""
+    if not reporting_devices(work.target) or work.plan is not None:
+        return ()
+    assert work.question is not None
+    with stage("ask-compilers"):
+        found = settle(work, work.question)
+    if found is None:
+        return ()
+    work.question, work.settled = found.placement.question, found.placement
+    return (found.note,)

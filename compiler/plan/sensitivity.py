@@ -77,6 +77,9 @@ def _split(question: Question, assignment: Sequence[int]) -> dict[str, float]:
         if target.devices[device].calibration is not None:
             add(f"device.{name}.calibration", unit.seconds[device] or 0.0)
             continue
+        if all((k, device) in question.compiled for k in members):
+            add(f"device.{name}.compiler", unit.seconds[device] or 0.0)  # no number of the target sets it
+            continue
         for k in members:
             answer = question.answers[k][device]
             if isinstance(answer, Implementation):

@@ -25,7 +25,8 @@ def force(placement: Placement, numbers: Collection[int], device: int, effort: f
         tuple(answer if d == device else elsewhere for d, answer in enumerate(row)) if k in numbers else row
         for k, row in enumerate(before.answers)
     )
-    question = state(DeviceAnswers(before.graph, before.target, before.nodes, answers), before.share)
+    asked = DeviceAnswers(before.graph, before.target, before.nodes, answers, compiled=before.compiled)
+    question = state(asked, before.share)
     problem, moved = question.problem, []
     for unit, members in zip(problem.units, question.units, strict=True):
         now = placement.devices[members[0]]

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from ...targets.model import Target
 from ..solve.limits.conflict import least
+from ..solve.overlap.slots import Slots
 from ..solve.overlap.solve_overlap import solve_latency, solve_throughput
+from ..solve.partition import Piece
 from ..solve.problem import Problem, Room
 from ..solve.solve import GAP, Solution, solve
 from .limit_terms import energy_weights, working_devices
@@ -57,3 +59,12 @@ def _least_memory(problem: Problem, starts: Sequence[Sequence[int]], seconds: fl
 
 def _close(value: float, bound: float) -> bool:
     return value - bound <= max(GAP * value, 0)
+
+
+def cost_of(problem: Problem, pieces: Sequence[Piece], objective: str) -> float:
+    """What a plan of these pieces costs where devices work at once, `overlap` or `throughput`, in seconds; infinite where it is not
+    possible."""
+    visits = [sum(piece.device == d for piece in pieces) for d in range(len(problem.devices))]
+    slots = Slots(problem, visits)
+    place = slots.place(pieces)
+    return slots.period(place) if objective == THROUGHPUT else slots.seconds(place)

@@ -44,7 +44,8 @@ def state(asked: DeviceAnswers, share: float = 1.0) -> Question:
     devices' own, what the problem may count on."""
     units = gather(asked, device_sets(asked))
     saved = expected_savings(asked, units, share)
-    return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, build_problem(asked, units, saved), saved, share)
+    problem, compiled = build_problem(asked, units, saved), asked.compiled
+    return Question(asked.graph, asked.target, asked.nodes, asked.answers, units, problem, saved, share, compiled=compiled)
 
 
 def device_sets(asked: DeviceAnswers) -> list[tuple[bool, ...]]:

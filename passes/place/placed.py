@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ...targets.model import Target
@@ -37,6 +37,9 @@ class DeviceAnswers:
     nodes: tuple[Node, ...]
     answers: tuple[tuple[Answer, ...], ...]
     """Per node and device (in the target's order)."""
+    compiled: Mapping[tuple[int, int], float] = field(default_factory=dict, kw_only=True)
+    """Seconds of a node on a device, by their numbers, as the device's own compiler estimates them; the target's rates hold where there is
+    nothing."""
 
     @cached_property
     def number(self) -> dict[int, int]:

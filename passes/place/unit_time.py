@@ -30,11 +30,15 @@ class UnitTime:
 
 
 def unit_time(asked: DeviceAnswers, unit: Sequence[int], column: int) -> UnitTime | None:
-    """Time of a unit (numbers of nodes) on one device, or None where the device refuses a member."""
+    """Time of a unit (numbers of nodes) on one device, or None where the device refuses a member. By the estimates of the device's own
+    compiler, where there are some for all of them; else by the target's rates."""
     device, answers = asked.target.devices[column], [asked.answers[k][column] for k in unit]
     chosen = [a for a in answers if isinstance(a, Implementation)]
     if len(chosen) != len(answers):
         return None
+    compiled = [asked.compiled[k, column] for k in unit if (k, column) in asked.compiled]
+    if len(compiled) == len(answers):
+        return UnitTime(sum(compiled), ())
     number = {id(asked.nodes[k]): k for k in unit}
     native = {id(asked.nodes[k]): a for k, a in zip(unit, chosen, strict=True) if a.rule == NATIVE and not a.carried}
     timed = [(k, a.alone(device), a.outside) for k, a in zip(unit, chosen, strict=True) if a.rule != NATIVE]

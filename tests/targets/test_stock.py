@@ -15,10 +15,13 @@ from autoglmc.targets.stock import FOLDER, stock_names, stock_path
 from autoglmc.targets.support import No, Yes, link_zero_copy, lists, supports
 
 NAMES = (
-    "a16", "a16_ios27", "android_cpu", "ethos_u55_256", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "tensor_g2_litert",
-    "workstation", "x86_cpu",
+    "a16", "a16_ios27", "android_cpu", "ethos_u55_256", "ethos_u85_512", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2",
+    "tensor_g2_litert", "workstation", "x86_cpu",
 )  # fmt: skip
-TABLES = ("coreai", "coreml_mlprogram", "coreml_neuralnetwork", "ethos_u55", "iree_vulkan", "litert_builtin", "nnapi", "ort_cpu", "qnn_htp")
+TABLES = (
+    "coreai", "coreml_mlprogram", "coreml_neuralnetwork", "ethos_u55", "ethos_u85", "iree_vulkan", "litert_builtin", "nnapi", "ort_cpu",
+    "qnn_htp",
+)  # fmt: skip
 WITH_TABLE = """hw 1;
 include "std/{table}.hw";
 target t {{
@@ -171,11 +174,18 @@ def test_ethos_computes_on_integers_alone() -> None:
     ):
         answer = supports(npu, operator(name, "fp32"), target.precision)
         assert isinstance(answer, No) and answer.reason == f"`{name}` of fp32: npu's table lists it for {dtypes} only"
-    missing = [name for name in "PRelu Exp Erf LayerNormalization Pow Sqrt Gather Where".split() if lists(npu, name)]
+    missing = [name for name in "PRelu Exp Erf Pow Sqrt Gather Where".split() if lists(npu, name)]
     assert missing == []
     plain = supports(npu, operator("Add", "int8"), target.precision)
     assert isinstance(plain, No) and plain.reason == "quantised is false (quantised = no)"
     assert isinstance(supports(npu, operator("Add", "int8", quantised=True), target.precision), Yes)
+
+
+def test_the_u85_runs_all_that_the_u55_does_and_products_of_16_bits() -> None:
+    older, newer = (load_target(stock_path(name)).device("npu") for name in ("ethos_u55_256", "ethos_u85_512"))
+    listed = [{(dtype, r.operator) for b in npu.supports for r in b.rules for dtype in b.dtypes} for npu in (older, newer)]
+    assert listed[0] < listed[1]
+    assert newer.runtime.words[3] == "u85-512" and newer.peaks[0].rate == 2 * older.peaks[0].rate
 
 
 def test_ethos_keeps_weights_in_flash_and_tensors_in_sram() -> None:

@@ -1,38 +1,78 @@
-"""What a runtime's own compiler estimates of a segment, kept by content: segment, options and versions."""
+"""What a runtime's own compiler estimates of a segment, kept by content: segment, options and versions.
+
+A segment is compiled for that as it is for the bundle, and what is made stays in the cache of compiled segments: whoever writes the bundle
+finds it there.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ...activity import doing
 from ...cache.folders import REPORTS
 from ...cache.json_entries import keep_json, kept_json
 from ...devices.adapter import Adapter, CompilerReport, Reporting
-from .blob_cache import blob_key
+from .blob_cache import SegmentRefused, blob_key, build
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import onnx
 
+FORM = "2"
+"""Of the entries: what an earlier version kept is not read."""
 
-def compiler_report(adapter: Adapter, words: Sequence[str], model: onnx.ModelProto) -> CompilerReport | None:
-    """None where the adapter's compiler makes no estimates, is not here, or does not take the segment. The weights are in the model."""
+
+def compiler_report(
+    adapter: Adapter, words: Sequence[str], model: onnx.ModelProto, weights: Iterable[onnx.TensorProto]
+) -> CompilerReport | None:
+    """None where the adapter's compiler makes no estimates, is not here, or does not take the segment. `weights`: initializers that are not
+    in the model."""
     if not isinstance(adapter, Reporting) or adapter.cannot_compile() is not None:
         return None
-    key = blob_key(model, adapter, words)
-    kept = _kept(key)
+    weights = tuple(weights)
+    key = blob_key(model, adapter, words, weights)
+    name = f"{FORM}-{key}"
+    kept = _kept(name)
     if kept is None:
-        with doing(f"asking {adapter.name}'s compiler for its estimates", size=model.ByteSize()):
-            found = adapter.report(model)
-        kept = {} if found is None else {"seconds": found.seconds.hex(), "peak_bytes": str(found.peak_bytes)}
-        keep_json(REPORTS, key, kept)
-    return CompilerReport(seconds=float.fromhex(kept["seconds"]), peak_bytes=int(kept["peak_bytes"])) if kept else None
+        whole = _with(model, weights)
+        with tempfile.TemporaryDirectory(prefix="autoglmc-report-") as work:
+            blob = _compiled(adapter, words, whole, key, Path(work))
+            kept = {} if blob is None else _as_kept(adapter.report(blob))
+        keep_json(REPORTS, name, kept)
+    return _report(kept) if kept else None
 
 
-def _kept(key: str) -> dict[str, str] | None:
-    """Nothing is in it where the compiler did not take the segment; None where it was not asked before."""
-    found = kept_json(REPORTS, key)
-    if found is None or set(found) not in (set(), {"seconds", "peak_bytes"}):
+def _with(model: onnx.ModelProto, weights: Iterable[onnx.TensorProto]) -> onnx.ModelProto:
+    whole = type(model)()
+    whole.CopyFrom(model)
+    whole.graph.initializer.extend(weights)
+    return whole
+
+
+def _compiled(adapter: Adapter, words: Sequence[str], model: onnx.ModelProto, key: str, folder: Path) -> Path | None:
+    """None where the compiler refuses the segment: writing the bundle will say why."""
+    path = folder / "segment.onnx"
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    blob = path.with_suffix(adapter.suffix)
+    try:
+        build(adapter, words, path, key, blob)
+    except SegmentRefused:
         return None
-    return {name: str(value) for name, value in found.items()}
+    return blob
+
+
+def _as_kept(found: CompilerReport) -> dict[str, Any]:
+    operators = [[name, seconds.hex()] for name, seconds in found.operators]
+    return {"seconds": found.seconds.hex(), "peak_bytes": str(found.peak_bytes), "operators": operators}
+
+
+def _kept(name: str) -> dict[str, Any] | None:
+    """Nothing is in it where the compiler did not take the segment; None where it was not asked before."""
+    found = kept_json(REPORTS, name)
+    return None if found is None or set(found) not in (set(), {"seconds", "peak_bytes", "operators"}) else found
+
+
+def _report(kept: dict[str, Any]) -> CompilerReport:
+    operators = tuple((str(name), float.fromhex(seconds)) for name, seconds in kept["operators"])
+    return CompilerReport(seconds=float.fromhex(kept["seconds"]), peak_bytes=int(kept["peak_bytes"]), operators=operators)

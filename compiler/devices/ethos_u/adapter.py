@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import BundleError
 from ..adapter import Absent, CompilerReport, LoadedSegment, Needs, Port, Rebindable
 from ..litert.adapter import LiteRtAdapter
 from ..litert.bound import ALIGN
-from .configuration import INSTALL, Configuration, configuration
-from .reports import refusal_of
+from .configuration import IN_SRAM, INSTALL, Configuration, configuration, rounded_arena
+from .reports import refusal_of, report_from_json
 from .vela import run_vela
-
-if TYPE_CHECKING:
-    import onnx
 
 NPU, CPU, REPORT = "npu.tflite", "cpu.tflite", "report.json"
 
@@ -65,7 +63,7 @@ class EthosUAdapter:
         """Raises ValueError naming what LiteRT's integers or the NPU do not take."""
         import onnx
 
-        content = self._litert.written(onnx.load_model(model))
+        content = self._litert.written(onnx.load_model(model), integers_alone=True)
         made, report = run_vela(content, self._configured())
         if why := refusal_of(report):
             raise ValueError(why)
@@ -74,13 +72,19 @@ class EthosUAdapter:
         (blob / NPU).write_bytes(made)
         (blob / REPORT).write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
 
-    def report(self, model: onnx.ModelProto) -> CompilerReport | None:
-        """What Vela estimates of a segment; None where it does not compile it whole, which `compile` says."""
+    def within(self, size: int) -> tuple[str, ...]:
+        """As they are where activations do not lie in the memory that Vela can be given a size of."""
+        wanted = self._configured()
+        return replace(wanted, arena=rounded_arena(size)).words() if wanted.memory in IN_SRAM else self._words
+
+    def report(self, blob: Path) -> CompilerReport:
+        """What Vela estimated of a segment when it compiled it."""
         try:
-            _, found = run_vela(self._litert.written(model), self._configured())
-        except ValueError:
-            return None
-        return None if found.on_cpu else CompilerReport(seconds=found.seconds, peak_bytes=found.peak_bytes)
+            found = report_from_json((blob / REPORT).read_bytes())
+        except (OSError, ValueError) as problem:
+            raise BundleError(f"{blob.name} has no {REPORT} of Vela: {problem}", where=str(blob), help="compile the model again") from None
+        operators = tuple((name, cycles / found.clock) for name, cycles in found.operators)
+        return CompilerReport(seconds=found.seconds, peak_bytes=found.peak_bytes, operators=operators)
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         assert blob is not None

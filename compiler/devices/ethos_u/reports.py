@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ class VelaReport:
     peak_bytes: int
     """Of the memory where activations lie, inputs and outputs included."""
     npu_operators: int
-    on_cpu: tuple[str, ...]
+    operators: tuple[tuple[str, int], ...] = ()
+    """(the tensor that it writes, cycles), of each operator on the NPU in the order in which they run. They may overlap: their sum is not
+    `cycles`."""
+    on_cpu: tuple[str, ...] = ()
     """ "QUANTIZE (x.transposed): why", of each operator that is left to the CPU."""
 
     @property
@@ -39,8 +43,25 @@ class VelaReport:
             "seconds": self.seconds,
             "peak_bytes": self.peak_bytes,
             "npu_operators": self.npu_operators,
+            "operators": [list(each) for each in self.operators],
             "cpu_operators": list(self.on_cpu),
         }
+
+
+def report_from_json(text: bytes) -> VelaReport:
+    """What `as_json` gave. Raises ValueError for any other text."""
+    try:
+        found = json.loads(text)
+        return VelaReport(
+            cycles=int(found["cycles"]),
+            clock=float(found["clock_hz"]),
+            peak_bytes=int(found["peak_bytes"]),
+            npu_operators=int(found["npu_operators"]),
+            operators=tuple((str(name), int(cycles)) for name, cycles in found["operators"]),
+            on_cpu=tuple(map(str, found["cpu_operators"])),
+        )
+    except (KeyError, TypeError) as problem:
+        raise ValueError(f"it is no report of Vela ({type(problem).__name__}: {problem})") from None
 
 
 def read_reports(folder: Path, output: str) -> VelaReport:
@@ -48,6 +69,7 @@ def read_reports(folder: Path, output: str) -> VelaReport:
     try:
         layers = _rows(next(folder.glob("*_per-layer.csv")))
         targets = [(row["Target"], row["Original Operator"], row["Name"]) for row in layers]
+        timed = tuple((row["Name"], int(float(row["Op Cycles"]))) for row in layers if row["Target"] == "NPU")
         why = _reasons(output)
         left = tuple(f"{code.upper()} ({name}){why.get(name, '')}" for target, code, name in targets if target != "NPU")
         if len(left) == len(targets):
@@ -59,6 +81,7 @@ def read_reports(folder: Path, output: str) -> VelaReport:
             clock=float(summary["core_clock"]),
             peak_bytes=round(float(summary[f"{area}_memory_used"]) * 1024),
             npu_operators=len(targets) - len(left),
+            operators=timed,
             on_cpu=left,
         )
     except (StopIteration, KeyError, ValueError) as problem:

@@ -63,13 +63,13 @@ class LiteRtAdapter:
 
         blob.write_bytes(self.written(onnx.load_model(model)))
 
-    def written(self, model: onnx.ModelProto) -> bytes:
-        """The .tflite file of a segment. Raises ValueError naming what LiteRT cannot run."""
+    def written(self, model: onnx.ModelProto, *, integers_alone: bool = False) -> bytes:
+        """The .tflite file of a segment; `integers_alone`: as `write_tflite` has it. Raises ValueError naming what LiteRT cannot run."""
         import onnx
 
         from ..tflite.emit import write_tflite
 
-        return write_tflite(onnx.shape_inference.infer_shapes(model))
+        return write_tflite(onnx.shape_inference.infer_shapes(model), integers_alone=integers_alone)
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         assert blob is not None

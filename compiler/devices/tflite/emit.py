@@ -16,7 +16,7 @@ from .fuse import fuse
 from .indices import INDICES
 from .integers.borders import BORDERS
 from .integers.grids import is_grid, port_scales
-from .integers.units import ON_ANY_INTEGERS, in_integers
+from .integers.units import NORMALISING, ON_ANY_INTEGERS, in_integers
 from .layout import GraphFacts, decide_layout
 from .movement import MOVEMENT
 from .node import Converter, TfliteNode
@@ -65,13 +65,17 @@ class Refusal:
         return f"{self.operator} (node {self.node}): {self.reason}" if self.operator else self.reason
 
 
-def write_tflite(model: onnx.ModelProto, *, channels_last: Collection[str] = (), metadata: Mapping[str, str] | None = None) -> bytes:
+def write_tflite(
+    model: onnx.ModelProto, *, channels_last: Collection[str] = (), metadata: Mapping[str, str] | None = None, integers_alone: bool = False
+) -> bytes:
     """The file of a model whose weights are inline and whose shapes are all known.
 
     Inputs and outputs have the model's names, order, dtypes and shapes; those that `channels_last` names are NHWC instead of NCHW.
-    `metadata` goes into the file as it is. The same model gives the same bytes. Raises Refused naming operator, node and reason.
+    `metadata` goes into the file as it is. `integers_alone`: for an NPU that has no floats, so that what a CPU computes faster in floats
+    (`NORMALISING`) is in integers too where it is quantised. The same model gives the same bytes. Raises Refused naming operator, node and
+    reason.
     """
-    built = _built(model, channels_last)
+    built = _built(model, channels_last, integers_alone)
     if built.refused:
         raise Refused(str(built.refused[0]))
     return write_file(built.program, built.inputs, built.outputs, metadata or {})
@@ -87,11 +91,11 @@ def units_in_floats(model: onnx.ModelProto) -> Mapping[str, str]:
     return _built(model, ()).floats
 
 
-def _built(model: onnx.ModelProto, ports_last: Collection[str]) -> _Builder:
+def _built(model: onnx.ModelProto, ports_last: Collection[str], integers_alone: bool = False) -> _Builder:
     """Units that cannot be computed in integers are left in floats, and all is converted again: the layout depends on them."""
     floats: dict[str, str] = {}
     while True:
-        built = _Builder(model, ports_last, floats)
+        built = _Builder(model, ports_last, floats, frozenset() if integers_alone else NORMALISING)
         built.convert()
         if not built.in_floats:
             return built
@@ -101,8 +105,8 @@ def _built(model: onnx.ModelProto, ports_last: Collection[str]) -> _Builder:
 class _Builder:
     """Converts node by node; what follows a refused node sees its outputs as if they came from outside."""
 
-    def __init__(self, model: onnx.ModelProto, ports_last: Collection[str], floats: Mapping[str, str]) -> None:
-        """floats: units that stay in floats, and why."""
+    def __init__(self, model: onnx.ModelProto, ports_last: Collection[str], floats: Mapping[str, str], without: frozenset[str]) -> None:
+        """floats: units that stay in floats, and why; without: operators whose units all do."""
         from onnx import numpy_helper
 
         graph = model.graph
@@ -112,7 +116,7 @@ class _Builder:
         self.given = [value for value in graph.input if value.name not in constants]
         shapes, dtypes = _types(graph)
         self.program = Program()
-        self.read = in_integers(graph, shapes, dtypes, constants, floats)
+        self.read = in_integers(graph, shapes, dtypes, constants, floats, without)
         self.port_dtypes = dtypes
         kinds, constants = {**dtypes, **self.read.dtypes}, {**constants, **self.read.constants}
         self.values = Values(self.program, shapes, kinds, constants, self.read.scales)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..onnx_node import axes_of
 from .elementwise import joined, shifted
+from .integers.layer_norm import integer_layer_norm
 from .node import FLOAT, Converter, TfliteNode
 from .order import Order
 from .records import Tensor
@@ -41,6 +42,9 @@ def standardised(node: TfliteNode, x: Tensor, axes: Sequence[int], epsilon: floa
 
 def _layer_norm(node: TfliteNode) -> None:
     """LayerNormalization and, without the mean, RMSNormalization."""
+    if node.scales(0) is not None and node.proto.op_type == "LayerNormalization":
+        integer_layer_norm(node)
+        return
     if node.dtype(0) != FLOAT:
         raise node.refuse(f"{node.dtype(0)} is not converted")
     order, rank = node.order, len(node.order)

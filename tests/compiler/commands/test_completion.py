@@ -40,7 +40,7 @@ def complete(line: str, capsys: Screen, monkeypatch: pytest.MonkeyPatch) -> list
         ("autoglmc compile model.onnx --target te", ["FILE", "tensor_g2", "tensor_g2_litert"]),
         ("autoglmc why m.onnx --target ", ["FILE", *stock_names()]),
         ("autoglmc check x86", ["FILE", "x86_cpu"]),
-        ("autoglmc diff a16 ethos", ["FILE", "ethos_u55_256"]),
+        ("autoglmc diff a16 ethos", ["FILE", "ethos_u55_256", "ethos_u85_512"]),
         ("autoglmc why m.onnx --target a16 --device ", ["npu", "gpu", "cpu"]),
         ("autoglmc why m.onnx --target none_such --device ", []),
         ("autoglmc what-if m.onnx --target a16 --set npu.d", ["npu.dispatch="]),

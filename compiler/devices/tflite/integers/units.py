@@ -23,20 +23,26 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 COMPUTING = frozenset({
-    "Add", "AveragePool", "Clip", "Conv", "ConvTranspose", "Gelu", "Gemm", "GlobalAveragePool", "HardSwish", "LeakyRelu", "MatMul", "Max",
-    "Min", "Mul", "ReduceMean", "Relu", "Sigmoid", "Softmax", "Sub", "Tanh",
+    "Add", "AveragePool", "Clip", "Conv", "ConvTranspose", "Div", "Gelu", "Gemm", "GlobalAveragePool", "HardSwish", "LayerNormalization",
+    "LeakyRelu", "MatMul", "Max", "Min", "Mul", "ReduceMean", "Relu", "Sigmoid", "Softmax", "Sub", "Tanh",
 })  # fmt: skip
 MOVING = frozenset({
     "Concat", "DepthToSpace", "Flatten", "Gather", "Identity", "MaxPool", "Pad", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split",
     "Squeeze", "Transpose", "Unsqueeze",
 })  # fmt: skip
 """Results are numbers of the first operand, or lie between them."""
+NORMALISING = frozenset({"LayerNormalization"})
+"""Of the first ones, those of many integer operators: a CPU is faster and more exact in floats."""
 ON_ANY_INTEGERS = frozenset({"Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"})
 """What may stand between integers as it is, without DequantizeLinear."""
-PLAIN = {"Conv": (2,), "ConvTranspose": (2,), "Gemm": (2,), "Clip": (1, 2), "Pad": (2,), "Resize": (1, 2)}
+PLAIN = {
+    "Conv": (2,), "ConvTranspose": (2,), "Gemm": (2,), "Clip": (1, 2), "Pad": (2,), "Resize": (1, 2), "LayerNormalization": (1, 2),
+}  # fmt: skip
 """Operands that may be constants in floats: a bias, limits, numbers that are no operands of the arithmetic."""
 ACTIVATIONS = frozenset({"Clip", "Relu"})
 BROADCAST = frozenset({"Add", "Mul", "Sub"})
+DIVISION = "Div"
+"""By one constant number alone, as a product with its inverse."""
 FLOAT = "float32"
 
 
@@ -63,9 +69,10 @@ def in_integers(
     dtypes: Mapping[str, str],
     constants: Mapping[str, Array],
     floats: Collection[str] = (),
+    without: frozenset[str] = frozenset(),
 ) -> IntegerGraph:
-    """`floats`: units, by their first result, that stay between DEQUANTIZE and QUANTIZE."""
-    return _Reader(graph, shapes, dtypes, constants, frozenset(floats)).read()
+    """`floats`: units, by their first result, that stay between DEQUANTIZE and QUANTIZE; `without`: operators whose units all do."""
+    return _Reader(graph, shapes, dtypes, constants, frozenset(floats), without).read()
 
 
 class _Reader:
@@ -76,8 +83,10 @@ class _Reader:
         dtypes: Mapping[str, str],
         constants: Mapping[str, Array],
         floats: frozenset[str],
+        without: frozenset[str],
     ) -> None:
         self.graph, self.shapes, self.dtypes, self.constants, self.floats = graph, shapes, dtypes, constants, floats
+        self.taken = (COMPUTING | MOVING) - without
         self.made = IntegerGraph()
         self.producers = {name: node for node in graph.node for name in node.output if name}
         self.outputs = {value.name for value in graph.output}
@@ -155,7 +164,7 @@ class _Reader:
         """The nodes that replace a unit, and those that go; None where the node is in no unit."""
         import onnx
 
-        if node.domain not in ("", "ai.onnx") or node.op_type not in COMPUTING | MOVING or is_grid(node):
+        if node.domain not in ("", "ai.onnx") or node.op_type not in self.taken or is_grid(node):
             return None
         read = [name for name in node.output if self.uses[name]]
         found = [self._quantised(name, len(node.output) == 1) for name in read]
@@ -170,6 +179,7 @@ class _Reader:
         results = [chain[-1].output[0] for chain in chains]
         first, activation = onnx.NodeProto(), next((chain[0] for chain in chains if len(chain) > 1), None)
         first.CopyFrom(node)
+        first.op_type = "Mul" if node.op_type == DIVISION else node.op_type  # by the inverse
         quantised = dict(zip(read, results, strict=True))
         first.input[:] = operands
         first.output[:] = [quantised.get(name, name) if activation is None else name for name in node.output]
@@ -211,7 +221,11 @@ class _Reader:
         found, varies = [], False
         for index, name in enumerate(node.input):
             source = self.producers.get(name) if name else None
-            if source is not None and is_grid(source) and source.op_type == OUT:
+            if node.op_type == DIVISION and index == 1:
+                if not (kept := self._single(node, index, inverse=True)):
+                    return None
+                found.append(kept)
+            elif source is not None and is_grid(source) and source.op_type == OUT:
                 if source.output[0] in self.made.refused:
                     return None
                 varies = varies or source.input[0] not in self.constants
@@ -234,19 +248,21 @@ class _Reader:
         self.made.scales[name] = grid_of(source, self.constants, values.dtype.name, values.ndim)
         return name
 
-    def _single(self, node: onnx.NodeProto, index: int) -> str:
-        """A constant in floats of one element, which is a grid's step and so exact; "" where there is none."""
+    def _single(self, node: onnx.NodeProto, index: int, inverse: bool = False) -> str:
+        """A constant in floats of one element, or its inverse, which is a grid's step and so exact; "" where there is none."""
         import numpy
 
-        values = self.constants[node.input[index]]
-        if values.size != 1 or not numpy.isfinite(values).all() or not values.all():
+        given = node.input[index]
+        values = self.constants.get(given, self.made.constants.get(given))
+        if values is None or values.size != 1 or not numpy.isfinite(values).all() or not values.all():
             return ""
         name = f"{node.output[0]}.{index}.stored"
         dtype = next((self.made.dtypes[read] for read in self._varying(node)), "")
         if not dtype:
             return ""
         self.made.constants[name] = numpy.full(values.shape, 1 if values.item() > 0 else -1, dtype)
-        self.made.dtypes[name], self.made.scales[name] = dtype, Scales((abs(float(values.item())),), (0,))
+        step = abs(float(values.item()))
+        self.made.dtypes[name], self.made.scales[name] = dtype, Scales((1 / step if inverse else step,), (0,))
         return name
 
     def _varying(self, node: onnx.NodeProto) -> Iterator[str]:

@@ -1,0 +1,74 @@
+"""What a plan takes of a small board's SRAM beside what Vela says of it, and nets that fit because Vela is told how much there is."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+
+import onnx
+import pytest
+from mobile_nets import quantised_mobile
+
+from autoglmc.compiler.devices.ethos_u.configuration import configuration
+from autoglmc.compiler.devices.ethos_u.vela import run_vela
+from autoglmc.compiler.devices.find_adapter import absence
+from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.errors import Infeasible
+from autoglmc.compiler.hw.load_target import load_target
+from autoglmc.compiler.load.load_model import load_model
+from autoglmc.compiler.plan.plan_model import PlannedModel, Unplanned, plan_model
+from autoglmc.targets.stock import stock_path
+
+WORDS = ("vela", "5.2", "config", "u55-256", "system", "Ethos_U55_High_End_Embedded", "memory", "Shared_Sram")
+LACK = absence("ethos_u", WORDS)
+pytestmark = pytest.mark.skipif(LACK is not None, reason=f"{LACK and LACK.reason}: {LACK and LACK.help}")
+KIB = 1024
+
+
+def board(folder: Path, kib: int) -> Path:
+    text, stated = stock_path("ethos_u55_256").read_text(), "budget    512 KiB"
+    assert stated in text
+    (folder / "board.hw").write_text(text.replace(stated, f"budget    {kib} KiB"))
+    return folder / "board.hw"
+
+
+def whole_by_vela(model: Path, kib: int) -> int:
+    """Bytes of SRAM by Vela's own report on the whole network, told of the board's SRAM."""
+    from autoglmc.compiler.devices.tflite.emit import write_tflite
+
+    wanted = configuration((*WORDS, "arena", str(kib * KIB)))
+    assert wanted is not None
+    _, report = run_vela(write_tflite(onnx.shape_inference.infer_shapes(onnx.load(model))), wanted)
+    assert not report.on_cpu
+    return report.peak_bytes
+
+
+@pytest.mark.parametrize(("size", "width", "blocks", "kib"), [(96, 16, 6, 64), (128, 16, 6, 128), (160, 16, 6, 256), (224, 16, 8, 512)])
+def test_the_planned_peak_is_velas_within_a_tenth(size: int, width: int, blocks: int, kib: int, tmp_path: Path) -> None:
+    model = quantised_mobile(tmp_path, size, width, blocks)
+    found = plan_model(load_model(model, {}), load_target(board(tmp_path, kib)), 1.0, lambda name: nullcontext())
+    assert isinstance(found, PlannedModel), "it fits"
+    planned, theirs = found.predicted.held["sram"].total, whole_by_vela(model, kib)
+    assert theirs > 0.6 * kib * KIB
+    assert abs(planned - theirs) <= 0.1 * theirs
+
+
+def test_vela_keeps_within_the_board_what_it_would_not_by_itself(tmp_path: Path) -> None:
+    model = quantised_mobile(tmp_path, 96, 16, 6)
+    wide = configuration(WORDS)
+    result = compile_model(model, board(tmp_path, 64), output=tmp_path / "bundle", emulate=True)
+    (npu,) = (segment for segment in result.manifest.segments if segment.device == "npu")
+    assert npu.blob is not None and wide is not None
+    assert npu.runtime.options[-2:] == ("arena", str(64 * KIB))
+    alone = run_vela((result.folder / npu.blob / "cpu.tflite").read_bytes(), wide)[1].peak_bytes
+    kept = json.loads((result.folder / npu.blob / "report.json").read_text())["peak_bytes"]
+    assert kept <= 64 * KIB < alone
+
+
+def test_what_vela_does_not_fit_is_refused(tmp_path: Path) -> None:
+    """The input of this net, in both orders of its axes, is more than the board has."""
+    model = quantised_mobile(tmp_path, 160, 8, 4)
+    found = plan_model(load_model(model, {}), load_target(board(tmp_path, 64)), 1.0, lambda name: nullcontext())
+    assert isinstance(found, Unplanned) and isinstance(found.problem, Infeasible)
+    assert "budget sram: predicted 150 KiB, and the target allows <= 64 KiB" in found.problem.message
