@@ -18,10 +18,11 @@ from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord,
 from .precision_record import PrecisionRecord, ScoreRecord
 from .pruning_record import PruningRecord
 from .record import BundlePath, Count, EntryName, Positive, Record, Sha256
+from .resident_record import ResidentRecord
 from .state_record import StateRecord
 from .verification_record import VerificationRecord
 
-FORMAT = 9
+FORMAT = 10
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
@@ -261,6 +262,8 @@ class Manifest(Record, frozen=True, kw_only=True):
     """Where the bundle has several models: each but that of the first entry, which is `model`."""
     links: Annotated[tuple[LinkRecord, ...], Meta(max_length=1000)] = ()
     """Outputs that are inputs of the first entry's model."""
+    resident: ResidentRecord | None = None
+    """null where sessions hold as much of the weights as their runtimes like."""
 
     @property
     def predicted_seconds(self) -> float:

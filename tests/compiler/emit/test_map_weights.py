@@ -1,0 +1,212 @@
+"""Weights that stay in the mapped file: the same bits, no more private copies than allowed, and a refusal with the number that would do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from msgspec import structs
+from onnx import helper, numpy_helper
+
+from autoglmc.compiler.api.compile import compile as compile_bundle
+from autoglmc.compiler.bundle.manifest import Manifest
+from autoglmc.compiler.bundle.manifest_json import to_json
+from autoglmc.compiler.bundle.resident import peaks_of
+from autoglmc.compiler.bundle.weights import WEIGHTS
+from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
+from autoglmc.compiler.errors import BundleError, UsageError
+from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.compiler.state.request import StateRequest
+
+MODEL = Path(__file__).parents[2] / "models" / "decoder_tiny.onnx"
+ENTRIES = {"prefill": Asked(shapes={}, tokens=8), "decode": Asked(shapes={}, tokens=1)}
+PROMPT = [3, 14, 15, 9, 26, 5, 8, 9, 7, 9]
+MIB = 1 << 20
+
+
+def decoder(folder: Path, resident: int | None) -> Bundle:
+    state = StateRequest((("past.*", "present.*"),), 64)
+    return compile_entries(MODEL, "x86_cpu", ENTRIES, state=state, output=folder, verify=False, resident=resident).bundle
+
+
+@pytest.fixture(scope="module")
+def least(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """The smallest budget, as the refusal of one byte says it."""
+    with pytest.raises(UsageError) as refused:
+        decoder(tmp_path_factory.mktemp("refused") / "b", 1)
+    return int(refused.value.help.split()[1])
+
+
+@pytest.fixture(scope="module")
+def tight(tmp_path_factory: pytest.TempPathFactory, least: int) -> Bundle:
+    return decoder(tmp_path_factory.mktemp("tight") / "b", least)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return decoder(tmp_path_factory.mktemp("plain") / "b", None)
+
+
+def outputs(bundle: Bundle) -> list[bytes]:
+    session = bundle.session()
+    made = [session.step("prefill", {"input_ids": np.array([PROMPT])})["logits"]]
+    for _ in range(5):
+        made.append(session.step("decode", {"input_ids": made[-1][:, -1:].argmax(axis=-1)})["logits"])
+    return [array.tobytes() for array in made]
+
+
+def test_outputs_are_equal_to_the_bit(tight: Bundle, plain: Bundle) -> None:
+    assert outputs(tight) == outputs(plain)
+
+
+def test_one_byte_less_than_the_smallest_budget_is_refused(tmp_path: Path, least: int, tight: Bundle) -> None:
+    record = tight.manifest.resident
+    assert record is not None and record.packed > 0
+    assert sum(one.private for one in record.segments.values()) == record.least == least
+    with pytest.raises(UsageError, match="cannot be kept"):
+        decoder(tmp_path / "b", least - 1)
+    assert not (tmp_path / "b").exists()
+
+
+def test_sessions_refuse_less_than_they_hold_before_anything_is_loaded(tight: Bundle, least: int) -> None:
+    assert tight.session(resident=least).step("decode", {"input_ids": np.array([[1]])})
+    with pytest.raises(UsageError, match=f"--resident {least}"):
+        tight.session(resident=least - 1)
+
+
+def test_a_bundle_that_does_not_say_refuses_a_budget(plain: Bundle) -> None:
+    with pytest.raises(UsageError, match="compiled without --resident"):
+        plain.session(resident=MIB)
+
+
+def test_a_budget_above_the_weights_changes_nothing(tmp_path: Path, plain: Bundle) -> None:
+    roomy = decoder(tmp_path / "b", 1 << 30)
+    record = roomy.manifest.resident
+    assert record is not None and not record.packed
+    name = f"segments/{WEIGHTS}"
+    assert roomy.manifest.files[name] == plain.manifest.files[name]
+
+
+def test_between_both_some_weights_are_mapped(tmp_path: Path, least: int, tight: Bundle) -> None:
+    whole = sum(one.whole for one in resident(tight).segments.values())
+    middle = decoder(tmp_path / "b", (least + whole) // 2)
+    private = sum(one.private for one in resident(middle).segments.values())
+    assert least < private <= (least + whole) // 2
+    assert 0 < resident(middle).packed < resident(tight).packed
+
+
+def resident(bundle: Bundle) -> Any:
+    assert bundle.manifest.resident is not None
+    return bundle.manifest.resident
+
+
+def test_entries_share_what_they_pack_alike(tight: Bundle) -> None:
+    """Both entries have the same matrices: the packed forms are in the file once."""
+    mapped = sum(one.whole - one.private for one in resident(tight).segments.values())
+    assert resident(tight).packed < 0.75 * mapped
+
+
+@pytest.mark.parametrize("field, value", [("runtime", "onnxruntime 1.0"), ("processor", "z80")])
+def test_other_kernels_are_counted_as_if_nothing_were_packed(tight: Bundle, field: str, value: str) -> None:
+    other = structs.replace(tight.manifest, resident=structs.replace(resident(tight), **{field: value}))
+    moved = Bundle(tight.folder, other, tight.digest, "")
+    whole = sum(one.whole for one in resident(tight).segments.values())
+    with pytest.raises(UsageError, match=value) as refused:
+        moved.session()
+    assert f"--resident {whole}" in refused.value.help
+    assert moved.session(resident=whole)
+
+
+def test_a_packed_form_outside_the_file_is_refused(tmp_path: Path, least: int) -> None:
+    bundle = decoder(tmp_path / "b", least)
+    file = bundle.folder / bundle.manifest.segments[0].file
+    model = onnx.load_model(file, load_external_data=False)
+    entry = next(e for t in model.graph.initializer for e in t.external_data if e.key == "prepacked_0")
+    entry.value = f"{entry.value.split('|')[0]}|{1 << 40};64;0"
+    rewrite(bundle, model)
+    with pytest.raises(BundleError, match="is packed at"):
+        Bundle.load(bundle.folder)
+
+
+def test_packed_forms_are_refused_where_the_manifest_names_none(tmp_path: Path, least: int) -> None:
+    bundle = decoder(tmp_path / "b", least)
+    write(bundle.folder, structs.replace(bundle.manifest, resident=None))
+    with pytest.raises(BundleError, match="prepacked_0"):
+        Bundle.load(bundle.folder)
+
+
+def rewrite(bundle: Bundle, model: onnx.ModelProto) -> None:
+    """The first segment, and its digest in the manifest."""
+    import hashlib
+
+    name, data = bundle.manifest.segments[0].file, model.SerializeToString()
+    (bundle.folder / name).write_bytes(data)
+    record = structs.replace(bundle.manifest.files[name], sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+    write(bundle.folder, structs.replace(bundle.manifest, files={**bundle.manifest.files, name: record}))
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    (folder / "manifest.json").write_text(to_json(manifest))
+
+
+@pytest.mark.parametrize("budget", [0, -1])
+def test_no_bytes_are_no_budget(tmp_path: Path, budget: int) -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        decoder(tmp_path / "b", budget)
+
+
+@cache
+def layers() -> bytes:
+    """Eight matrices of 4 MiB, one behind the other, and a table of 16 MiB."""
+    draw = np.random.default_rng(0)
+    weights = [numpy_helper.from_array((draw.standard_normal((1024, 1024)) / 32).astype(np.float32), f"w{k}") for k in range(8)]
+    table = numpy_helper.from_array(draw.standard_normal((4096, 1024)).astype(np.float32), "table")
+    nodes = [helper.make_node("Gather", ["table", "ids"], ["x0"])]
+    for k in range(8):
+        nodes += [helper.make_node("MatMul", [f"x{k}", f"w{k}"], [f"m{k}"]), helper.make_node("Tanh", [f"m{k}"], [f"x{k + 1}"])]
+    ids = helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, [4])
+    y = helper.make_tensor_value_info("x8", onnx.TensorProto.FLOAT, [4, 1024])
+    graph = helper.make_graph(nodes, "layers", [ids], [y], [table, *weights])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+
+
+CHILD = """
+import sys
+import numpy as np
+from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.compiler.run.resident import status_bytes
+
+bundle = Bundle.load(sys.argv[1])
+Bundle.load(sys.argv[2]).run({"ids": np.arange(4)})  # the runtime itself
+before = status_bytes()["RssAnon"]
+outputs = bundle.session().run({"ids": np.arange(4)})
+print(status_bytes()["RssAnon"] - before, outputs["x8"].tobytes().hex()[:4096])
+"""
+
+
+def ran(bundle: Bundle, first: Bundle) -> tuple[int, str]:
+    """Private bytes that a process has more once it has loaded and run the bundle, and what came out."""
+    done = subprocess.run([sys.executable, "-c", CHILD, bundle.folder, first.folder], capture_output=True, text=True, check=True)
+    grown, made = done.stdout.split()
+    return int(grown), made
+
+
+def test_private_memory_is_what_was_predicted(tmp_path: Path) -> None:
+    model = onnx.load_from_string(layers())
+    free = compile_bundle(model, "x86_cpu", output=tmp_path / "free", verify=False)
+    half = compile_bundle(model, "x86_cpu", output=tmp_path / "half", resident=16 * MIB)
+    (tmp_path / "tiny").mkdir()
+    tiny = compile_bundle(model, "x86_cpu", output=tmp_path / "none", verify=False, resident=MIB)
+    predicted = [peaks_of(bundle.manifest)[""].running for bundle in (half, tiny)]
+    (whole, made), *mapped = ran(free, tiny), ran(half, tiny), ran(tiny, free)
+    assert whole > 30 * MIB
+    for measured, peak in zip(mapped, predicted, strict=True):
+        assert measured[1] == made
+        assert measured[0] < peak + 4 * MIB, "what the session itself takes beside weights"
+    assert half.manifest.verification.verified
