@@ -174,7 +174,7 @@ def main() -> int:
     small = Path(__file__).resolve().parent.parent / "tests" / "models" / "decoder_tiny.onnx"
     with tempfile.TemporaryDirectory() as scratch:
         place = given.keep or Path(scratch)
-        warm = compiled(small, Path(scratch) / "small", None, 64)
+        warm = compiled(small, Path(scratch) / "small", None, 256)
         smallest = least(given.model, place / "refused", given.max_length)
         budgets = [None, *(int(one * MIB) for one in given.resident), smallest]
         expected, right, idle = None, True, 0

@@ -33,7 +33,9 @@ def check_resident(folder: Path, manifest: Manifest, budget: int | None) -> None
     files = dict.fromkeys(segment.file for view in views(manifest) for segment in view.segments)
     held = [record.segments[file] for file in files if file in record.segments]
     reason = _packs_otherwise(manifest)
-    needed = sum(one.whole if reason else one.private for one in held)
+    needed = sum(one.whole for one in held)
+    if not reason:
+        needed = sum(one.private for one in held) + max((one.packing for one in held), default=0)
     if needed > allowed:
         what = f"{size(allowed)} of resident weights cannot be kept: sessions hold {size(needed)} of their own{reason}"
         again = "compile the model again on this machine, or " if reason else ""

@@ -20,14 +20,14 @@ class HeldRecord(Record, frozen=True, kw_only=True):
     whole: Count
     """What would be private without packed forms in the file, as on a machine whose kernels want another form."""
     packing: Count
-    """The largest weight that is packed while the segment is loaded, and is private for that moment."""
+    """The largest of the mapped forms: a session packs each weight for itself and drops its copy, which is private for that moment."""
 
 
 class ResidentRecord(Record, frozen=True, kw_only=True):
     """What --resident asked for, and how it is kept."""
 
     budget: Positive
-    """Bytes of weights that sessions of the whole bundle may hold of their own, all of them loaded."""
+    """Bytes of weights that sessions of the whole bundle may hold of their own, while they are loaded and when all of them are."""
     least: Count
     """The smallest budget that could be kept."""
     packed: Count

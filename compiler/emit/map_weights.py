@@ -72,9 +72,9 @@ def map_weights(folder: Path, manifest: Manifest, budget: int, target: Target) -
         with pool.open("wb") as stream:
             collected = WeightsFile(stream)
             found = {file: _found(folder, segment, collected) for file, segment in segments.items()}
-        least = sum(one.own for one in found.values())
+        least = sum(one.own for one in found.values()) + max((form for one in found.values() for form in one.sizes), default=0)
         if budget < least:
-            what = f"{size(budget)} of resident weights cannot be kept: {size(least)} stay private memory of the runtimes"
+            what = f"{size(budget)} of resident weights cannot be kept: sessions hold {size(least)} of their own while they are loaded"
             raise UsageError(what, where="--resident", help=f"--resident {least} (bytes) is the smallest that can")
         chosen = _chosen(list(found.values()), budget)
         files, packed = _written(folder, manifest, found, chosen, pool)
@@ -127,15 +127,16 @@ def _length(tensor: onnx.TensorProto) -> int:
 
 
 def _chosen(found: Sequence[_Found], budget: int) -> Set[Places]:
-    """Forms that go into the file: those that save most, until the rest fits."""
+    """Forms that go into the file: those that save most, until the rest fits, and beside it the largest of them, which a session packs for
+    itself before it takes the file's."""
     saved: dict[Places, int] = {}
-    for one in found:
-        for form in (form for each in one.forms.values() for form in each):
-            saved[form.places] = saved.get(form.places, 0) + form.size
+    sizes: dict[Places, int] = {}
+    for form in (form for one in found for each in one.forms.values() for form in each):
+        saved[form.places], sizes[form.places] = saved.get(form.places, 0) + form.size, form.size
     private = sum(one.own for one in found) + sum(saved.values())
     chosen: set[Places] = set()
     for places in sorted(saved, key=lambda places: (-saved[places], places)):
-        if private <= budget:
+        if private + max((sizes[one] for one in chosen), default=0) <= budget:
             break
         chosen.add(places)
         private -= saved[places]
@@ -143,10 +144,9 @@ def _chosen(found: Sequence[_Found], budget: int) -> Set[Places]:
 
 
 def _held(found: _Found, chosen: Set[Places]) -> HeldRecord:
-    forms = [form for each in found.forms.values() for form in each]
-    mapped = sum(form.size for form in forms if form.places in chosen)
+    mapped = [form.size for each in found.forms.values() for form in each if form.places in chosen]
     whole = found.own + sum(found.sizes)
-    return HeldRecord(private=whole - mapped, mapped=found.mapped + mapped, whole=whole, packing=max(found.sizes, default=0))
+    return HeldRecord(private=whole - sum(mapped), mapped=found.mapped + sum(mapped), whole=whole, packing=max(mapped, default=0))
 
 
 def _reading(mapped: Sequence[int], target: Target) -> float | None:

@@ -10,8 +10,9 @@ from ..quantities import size, time
 
 def resident_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """facts: those of bundle/resident.py."""
-    private = sum(one["private"] for one in facts["segments"].values())
-    yield f"{size(private)} of weights in private memory, {size(facts['budget'])} allowed, {size(facts['least'])} the smallest that is kept"
+    private, packing = sum(one["private"] for one in facts["segments"].values()), max(one["packing"] for one in facts["segments"].values())
+    most = f"{size(facts['budget'])} allowed, {facts['least']:,} B the smallest that is kept"
+    yield f"{size(private)} of weights in private memory, and {size(packing)} for a moment while they are loaded; {most}"
     mapped = sum(one["mapped"] for one in facts["segments"].values())
     if not facts["packed"]:
         yield "all of it fits: --resident changes nothing"
