@@ -2,12 +2,12 @@
 
     python benchmarks/on_demand.py MODEL [--resident 300MiB …] [--tokens 32] [--keep FOLDER]
 
-MODEL: a decoder with past.* and present.* (docs/decoders.md). It is compiled without --resident, with each that is given, and with the
-smallest that is kept. Each bundle then makes tokens in a process of its own, one thread, whose private memory (RssAnon) is sampled every
-2 ms; the same tokens are expected of all. Where control groups can be made (version 1, as root), the one with the smallest budget also runs in
-a group that may have its predicted peak, the runtime and 10 % more: mapped pages count there, and the system takes them back. Linux only.
-Beside that, for the segment of one token: what the other ways would take, which are weights that are not packed, and a session that is opened
-whenever it is needed.
+MODEL: a decoder with past.* and present.* (docs/decoders.md). It is compiled without --resident, with each that is given, and with 10 %
+more than the smallest that is kept. Each bundle then makes tokens in a process of its own, one thread, whose private memory (RssAnon) is
+sampled every 2 ms; the same tokens are expected of all. Where control groups can be made (version 1, as root), the last one also runs in a
+group that may have its predicted peak, the runtime and 10 % more: mapped pages count there, and the system takes them back. Linux only.
+Beside that, for the segment of one token: what the other ways would take, which are weights that are not packed, and a session that is
+opened whenever it is needed.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def main() -> int:
         place = given.keep or Path(scratch)
         warm = compiled(small, Path(scratch) / "small", None, 256)
         smallest = least(given.model, place / "refused", given.max_length)
-        budgets = [None, *(int(one * MIB) for one in given.resident), smallest]
+        budgets = [None, *(int(one * MIB) for one in given.resident), int(1.1 * smallest)]
         expected, right, idle = None, True, 0
         for budget in budgets:
             bundle = compiled(given.model, place / f"bundle-{budget}", budget, given.max_length)
@@ -184,7 +184,9 @@ def main() -> int:
             expected, idle = expected or found["tokens"], found["idle"]
             told(bundle, budget, found, equal := found["tokens"] == expected)
             right &= equal
-        print(f"the smallest budget that is kept: {smallest:,} B; one byte less is refused: {'yes' if refuses(bundle, smallest) else 'NO'}")
+        less = int(0.9 * smallest)
+        right &= (refused := refuses(bundle, less))
+        print(f"the smallest budget that is kept: {smallest:,} B; 10 % less is refused before it is loaded: {'yes' if refused else 'NO'}")
         limited = grouped(bundle, warm.folder, given.tokens, idle)
         if limited is not None:
             told(bundle, budgets[-1], limited[1], equal := limited[1]["tokens"] == expected, f" in a group of {size(limited[0])}")
@@ -193,9 +195,9 @@ def main() -> int:
     return 0 if right else 1
 
 
-def refuses(bundle: Bundle, smallest: int) -> bool:
+def refuses(bundle: Bundle, budget: int) -> bool:
     try:
-        bundle.session(resident=smallest - 1)
+        bundle.session(resident=budget)
     except UsageError:
         return True
     return False

@@ -16,6 +16,9 @@ from .entries import views, with_plan
 from .manifest import Manifest
 from .resident_record import ResidentRecord
 
+ANY = 1 << 62
+"""A budget for whoever asks what a bundle computes, and not what it takes."""
+
 
 def check_resident(folder: Path, manifest: Manifest, budget: int | None) -> None:
     """budget: bytes; None for what the bundle was compiled for, where it was compiled for any.
@@ -23,7 +26,7 @@ def check_resident(folder: Path, manifest: Manifest, budget: int | None) -> None
     Raises UsageError, with the smallest budget that would do, where sessions of all entries of the manifest would hold more."""
     record = manifest.resident
     if record is None:
-        if budget is None:
+        if budget in (None, ANY):
             return
         what = "how much of the weights its sessions hold is not known: the bundle was compiled without --resident"
         raise UsageError(what, where=str(folder), help=f"compile the model again with --resident {budget}")
@@ -105,4 +108,4 @@ def resident_facts(manifest: Manifest) -> dict[str, Any] | None:
     if manifest.resident is None:
         return None
     peaks = {name: {**asdict(one), "loading": one.loading, "running": one.running} for name, one in peaks_of(manifest).items()}
-    return to_builtins(manifest.resident) | {"peaks": peaks}
+    return {**to_builtins(manifest.resident), "peaks": peaks}

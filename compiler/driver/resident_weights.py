@@ -9,6 +9,11 @@ from ...targets.model import Target
 from ..errors import UsageError
 
 
+def resident_budget(target: Target, asked: int | None) -> int | None:
+    """Bytes of weights that sessions may hold: those asked for, else what the target says of the memory that its host reads them from."""
+    return weights_memory(target, target.host.name).resident if asked is None else asked
+
+
 def with_resident(target: Target, budget: int | None) -> Target:
     """The target, whose host may hold so many bytes of weights in the memory that it reads them from; as it is for None."""
     if budget is None:
@@ -25,6 +30,6 @@ def check_resident_with(budget: int | None, *, compress: bool = False, no_fallba
         return
     if compress:
         help = "weights that are unpacked whenever they are loaded cannot be read where the bundle's file is mapped"
-        raise UsageError("--resident and --compress exclude each other", help=help)
+        raise UsageError("--compress and a budget for resident weights exclude each other", where="--resident", help=help)
     if no_fallback:
-        raise UsageError("--resident and --no-fallback exclude each other")
+        raise UsageError("--no-fallback and a budget for resident weights exclude each other", where="--resident")

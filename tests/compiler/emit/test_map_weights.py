@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,19 @@ import onnx
 import pytest
 from msgspec import structs
 from onnx import helper, numpy_helper
+from small_agents import LINKS, PIXELS, ROWS, SPEC, Agent
 
 from autoglmc.compiler.api.compile import compile as compile_bundle
 from autoglmc.compiler.bundle.manifest import Manifest
 from autoglmc.compiler.bundle.manifest_json import to_json
 from autoglmc.compiler.bundle.resident import peaks_of
 from autoglmc.compiler.bundle.weights import WEIGHTS
+from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
-from autoglmc.compiler.errors import BundleError, UsageError
+from autoglmc.compiler.driver.entries.compile_models import compile_models
+from autoglmc.compiler.errors import BundleError, Infeasible, UsageError
+from autoglmc.compiler.hw.load_target import load_target
+from autoglmc.compiler.plan.held import weight_bytes
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.state.request import StateRequest
 
@@ -158,6 +164,55 @@ def rewrite(bundle: Bundle, model: onnx.ModelProto) -> None:
 
 def write(folder: Path, manifest: Manifest) -> None:
     (folder / "manifest.json").write_text(to_json(manifest))
+
+
+def test_all_models_of_a_bundle_are_held_within_one_budget(tmp_path: Path) -> None:
+    agent, images = Agent(spec=replace(SPEC, layers=1)), np.random.default_rng(0).standard_normal((ROWS, PIXELS)).astype(np.float32)
+    options: dict[str, Any] = {"links": LINKS, "entries": ENTRIES, "state": StateRequest((("past.*", "present.*"),), 32), "verify": False}
+
+    def made(folder: str, resident: int | None) -> Bundle:
+        return compile_models(agent.models(), "x86_cpu", output=tmp_path / folder, resident=resident, **options).bundle
+
+    def steps(bundle: Bundle) -> bytes:
+        session = bundle.session()
+        session.step("embed", {"input_ids": np.array([[1, *[0] * ROWS, 2]])})
+        session.step("vision", {"patches": images}, at=1)
+        return bytes(session.step("prefill")["logits"].tobytes())
+
+    with pytest.raises(UsageError) as refused:
+        made("refused", 1)
+    least = int(refused.value.help.split()[1])
+    bundle = made("tight", least)
+    assert held(bundle) == least and set(peaks_of(bundle.manifest)) == {*(entry.name for entry in bundle.manifest.entries), ""}
+    assert steps(bundle) == steps(made("plain", None))
+
+
+def test_verify_asks_what_a_bundle_computes_and_not_what_it_takes(tight: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoglmc.compiler.bundle.resident.packing_processor", lambda: "z80")
+    with pytest.raises(UsageError, match="z80"):
+        tight.session()
+    assert tight.verify(MODEL).verified
+
+
+def test_weights_larger_than_the_budget_of_the_memory_can_be_compiled(tmp_path: Path) -> None:
+    model, machine = onnx.load_from_string(layers()), load_target("x86_cpu")
+    small = replace(machine, memories=tuple(replace(memory, budget=24 * MIB) for memory in machine.memories))
+    with pytest.raises(Infeasible, match="budget dram"):
+        compile_bundle(model, small, output=tmp_path / "b", verify=False)
+    found = compile_model(model, small, output=tmp_path / "b", verify=False, resident=8 * MIB)
+    (one,) = (held for name, held in found.predicted.held.items() if name == "dram")
+    assert one.weights == 8 * MIB and one.weights + one.mapped == weight_bytes(found.compiled.segments)
+    assert peaks_of(found.manifest)[""].loading <= 24 * MIB
+
+
+def test_a_target_may_state_the_budget(tmp_path: Path, least: int, tight: Bundle) -> None:
+    file = tmp_path / "small.hw"
+    file.write_text(f'hw 1;\ninclude "x86_cpu.hw";\ntarget small extends x86_cpu {{ memory dram {{ resident {least} B; }} }}\n')
+    state = StateRequest((("past.*", "present.*"),), 64)
+    bundle = compile_entries(MODEL, file, ENTRIES, state=state, output=tmp_path / "b", verify=False).bundle
+    assert resident(bundle) == resident(tight)
+    with pytest.raises(UsageError, match="--compress"):
+        compile_entries(MODEL, file, ENTRIES, state=state, output=tmp_path / "c", verify=False, compress=True)
 
 
 @pytest.mark.parametrize("budget", [0, -1])
