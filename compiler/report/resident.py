@@ -18,12 +18,15 @@ def resident_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield "all of it fits: --resident changes nothing"
     else:
         yield f"{size(mapped)} read where the file is mapped; packed forms make it {size(facts['packed'])} larger"
-        again = "no time: the target states no memory that only holds weights" if facts["reading"] is None else time(facts["reading"])
-        yield f"reading them from storage again, where the system took their pages back: {again}"
-        yield f"packed by {facts['runtime']} for this processor: elsewhere kernels that want another form have copies of their own"
+        if facts["reading"] is None:
+            yield "pages that the system took back are read again; the target has no memory that only holds weights to predict that by"
+        else:
+            yield f"pages that the system took back are read again: {time(facts['reading'])} a run, if it took all of them"
+        yield f"packed for {facts['runtime']} and this processor; elsewhere sessions may hold all weights themselves"
     for name, one in facts["peaks"].items():
         terms = f"{one['private']:,} weights + {one['arena']:,} arena"
+        which = name or ("all entries" if len(facts["peaks"]) > 1 else "private memory")
         yield (
-            f"{name or 'all'}: load peak {size(one['loading'])} = {terms} + {one['packing']:,} while packing; "
+            f"{which}: load peak {size(one['loading'])} = {terms} + {one['packing']:,} while packing; "
             f"run peak {size(one['running'])} = {terms} + {one['inside']:,} inside a segment"
         )

@@ -24,7 +24,7 @@ from autoglmc.compiler.bundle.weights import WEIGHTS
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.compile_models import compile_models
-from autoglmc.compiler.errors import BundleError, Infeasible, UsageError
+from autoglmc.compiler.errors import BundleError, UsageError
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.plan.held import weight_bytes
 from autoglmc.compiler.run.bundle import Bundle
@@ -196,13 +196,11 @@ def test_verify_asks_what_a_bundle_computes_and_not_what_it_takes(tight: Bundle,
 
 def test_weights_larger_than_the_budget_of_the_memory_can_be_compiled(tmp_path: Path) -> None:
     model, machine = onnx.load_from_string(layers()), load_target("x86_cpu")
-    small = replace(machine, memories=tuple(replace(memory, budget=24 * MIB) for memory in machine.memories))
-    with pytest.raises(Infeasible, match="budget dram"):
-        compile_bundle(model, small, output=tmp_path / "b", verify=False)
+    small = replace(machine, memories=tuple(replace(memory, budget=20 * MIB) for memory in machine.memories))
     found = compile_model(model, small, output=tmp_path / "b", verify=False, resident=8 * MIB)
     (one,) = (held for name, held in found.predicted.held.items() if name == "dram")
-    assert one.weights == 8 * MIB and one.weights + one.mapped == weight_bytes(found.compiled.segments)
-    assert peaks_of(found.manifest)[""].loading <= 24 * MIB
+    assert one.weights == 8 * MIB and one.weights + one.mapped == weight_bytes(found.compiled.segments) > 20 * MIB
+    assert peaks_of(found.manifest)[""].loading <= 20 * MIB
 
 
 def test_a_target_may_state_the_budget(tmp_path: Path, least: int, tight: Bundle) -> None:
@@ -223,15 +221,15 @@ def test_no_bytes_are_no_budget(tmp_path: Path, budget: int) -> None:
 
 @cache
 def layers() -> bytes:
-    """Eight matrices of 4 MiB, one behind the other, and a table of 16 MiB."""
+    """Four matrices of 4 MiB, one behind the other, and a table of 8 MiB."""
     draw = np.random.default_rng(0)
-    weights = [numpy_helper.from_array((draw.standard_normal((1024, 1024)) / 32).astype(np.float32), f"w{k}") for k in range(8)]
-    table = numpy_helper.from_array(draw.standard_normal((4096, 1024)).astype(np.float32), "table")
+    weights = [numpy_helper.from_array((draw.standard_normal((1024, 1024)) / 32).astype(np.float32), f"w{k}") for k in range(4)]
+    table = numpy_helper.from_array(draw.standard_normal((2048, 1024)).astype(np.float32), "table")
     nodes = [helper.make_node("Gather", ["table", "ids"], ["x0"])]
-    for k in range(8):
+    for k in range(4):
         nodes += [helper.make_node("MatMul", [f"x{k}", f"w{k}"], [f"m{k}"]), helper.make_node("Tanh", [f"m{k}"], [f"x{k + 1}"])]
     ids = helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, [4])
-    y = helper.make_tensor_value_info("x8", onnx.TensorProto.FLOAT, [4, 1024])
+    y = helper.make_tensor_value_info("x4", onnx.TensorProto.FLOAT, [4, 1024])
     graph = helper.make_graph(nodes, "layers", [ids], [y], [table, *weights])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
 
@@ -246,7 +244,7 @@ bundle = Bundle.load(sys.argv[1])
 Bundle.load(sys.argv[2]).run({"ids": np.arange(4)})  # the runtime itself
 before = status_bytes()["RssAnon"]
 outputs = bundle.session().run({"ids": np.arange(4)})
-print(status_bytes()["RssAnon"] - before, outputs["x8"].tobytes().hex()[:4096])
+print(status_bytes()["RssAnon"] - before, outputs["x4"].tobytes().hex()[:4096])
 """
 
 
@@ -260,12 +258,11 @@ def ran(bundle: Bundle, first: Bundle) -> tuple[int, str]:
 def test_private_memory_is_what_was_predicted(tmp_path: Path) -> None:
     model = onnx.load_from_string(layers())
     free = compile_bundle(model, "x86_cpu", output=tmp_path / "free", verify=False)
-    half = compile_bundle(model, "x86_cpu", output=tmp_path / "half", resident=16 * MIB)
-    (tmp_path / "tiny").mkdir()
+    half = compile_bundle(model, "x86_cpu", output=tmp_path / "half", resident=13 * MIB)
     tiny = compile_bundle(model, "x86_cpu", output=tmp_path / "none", verify=False, resident=5 * MIB)
     predicted = [peaks_of(bundle.manifest)[""].running for bundle in (half, tiny)]
     (whole, made), *mapped = ran(free, tiny), ran(half, tiny), ran(tiny, free)
-    assert whole > 30 * MIB
+    assert whole > 15 * MIB
     for measured, peak in zip(mapped, predicted, strict=True):
         assert measured[1] == made
         assert measured[0] < peak + 4 * MIB, "what the session itself takes beside weights"
