@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 PREPACKED = re.compile(r"prepacked_\d{1,6}")
 """Keys of external data that say where packed forms of the tensor lie."""
+NOT_TAKEN = frozenset({"ConvTranspose"})
+"""Kinds of operators that keep their own packed weights although the file has them (onnxruntime 1.32, measured by
+tests/compiler/emit/test_packed_kinds.py)."""
 FACTS = Path("/proc/cpuinfo")
 CHOOSING = re.compile(r"avx\w*|amx\w*|fma|f16c|asimd\w*|sve\w*|i8mm|bf16|sme\w*")
 """Instruction sets by which onnxruntime's kernels choose a form of weights."""
@@ -38,6 +41,11 @@ class Packed:
     """The kind of operator and a hash of the bytes, as onnxruntime names it."""
     places: tuple[tuple[int, int], ...]
     """(offset, bytes) in the file."""
+
+    @property
+    def kind(self) -> str:
+        """Of the operator whose kernel wants it."""
+        return self.key.partition("+")[0]
 
     @property
     def size(self) -> int:
@@ -66,16 +74,16 @@ def packed_segment(model: Path, settings: OrtSettings) -> Iterator[PackedSegment
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as folder:
         executed = Path(folder) / "executed.onnx"
         open_session(model, settings=settings, threads=1, executed=executed, packed=True)
-        own, mapped, forms = 0, 0, {}
-        for tensor in onnx.load_model(executed, load_external_data=False).graph.initializer:
+        graph = onnx.load_model(executed, load_external_data=False).graph
+        own, mapped, forms = sum(map(_held, _of_bodies(graph))), 0, {}
+        for tensor in graph.initializer:
             found, kept = tuple(_forms(tensor)), _same(tensor, names.get(tensor.name))
-            size = sum(form.size for form in found) or _bytes(tensor)
-            if not kept:
-                own += size
+            if not kept or any(form.kind in NOT_TAKEN for form in found):
+                own += _held(tensor)
             elif found:
                 forms[tensor.name] = found
             else:
-                mapped += size
+                mapped += _bytes(tensor)
         yield PackedSegment(executed.with_suffix(".bin"), forms, own, mapped)
 
 
@@ -89,6 +97,19 @@ def _forms(tensor: onnx.TensorProto) -> Iterator[Packed]:
         if PREPACKED.fullmatch(entry.key):
             key, *places = entry.value.split("|")
             yield Packed(key, tuple((int(offset), int(length)) for offset, length, _ in (place.split(";") for place in places)))
+
+
+def _of_bodies(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Initializers of bodies, which the file of packed forms is not known to serve."""
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        for body in (attribute.g, *attribute.graphs):
+            yield from body.initializer
+            yield from _of_bodies(body)
+
+
+def _held(tensor: onnx.TensorProto) -> int:
+    """Bytes that a session has of it: packed, or as it is."""
+    return sum(form.size for form in _forms(tensor)) or _bytes(tensor)
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:

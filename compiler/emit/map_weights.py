@@ -25,7 +25,7 @@ from ..bundle.plan_records import SegmentRecord
 from ..bundle.resident_record import HeldRecord, ResidentRecord
 from ..bundle.weights import WEIGHTS, WeightsFile, tensors_in
 from ..devices.ort_settings import OrtSettings
-from ..devices.packed_weights import packed_segment, packing_processor, packing_runtime
+from ..devices.packed_weights import Packed, packed_segment, packing_processor, packing_runtime
 from ..errors import UsageError
 from ..quantities import size
 
@@ -38,22 +38,11 @@ Places = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
-    key: str
-    places: Places
-    """In the file that collects the forms of all segments."""
-
-    @property
-    def size(self) -> int:
-        return sum(length for _, length in self.places)
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
     """Weights of one segment."""
 
-    forms: Mapping[str, tuple[_Form, ...]]
-    """By initializer."""
+    forms: Mapping[str, tuple[Packed, ...]]
+    """By initializer, in the file that collects those of all segments."""
     own: int
     mapped: int
 
@@ -101,19 +90,18 @@ def _found(folder: Path, segment: SegmentRecord, pool: WeightsFile) -> _Found:
         return _Found({}, sum(_length(tensor) for tensor in tensors_in(_read(path))), 0)
     settings = OrtSettings(segment.runtime.optimisation, segment.runtime.optimizers_off)
     with doing(f"packing the weights of segment {segment.index} ({segment.device})"), packed_segment(path, settings) as packed:
-        forms: dict[str, tuple[_Form, ...]] = {}
-        if packed.forms:
-            with packed.file.open("rb") as file:
-                for name, each in packed.forms.items():
-                    made = []
-                    for form in each:
-                        places = []
-                        for offset, length in form.places:
-                            file.seek(offset)
-                            places.append((pool.add(file.read(length)), length))
-                        made.append(_Form(form.key, tuple(places)))
-                    forms[name] = tuple(made)
+        forms = {name: tuple(_pooled(packed.file, form, pool) for form in each) for name, each in packed.forms.items()}
         return _Found(forms, packed.own, packed.mapped)
+
+
+def _pooled(file: Path, form: Packed, pool: WeightsFile) -> Packed:
+    """The same form, where it lies in the pool."""
+    places = []
+    with file.open("rb") as source:
+        for offset, length in form.places:
+            source.seek(offset)
+            places.append((pool.add(source.read(length)), length))
+    return Packed(form.key, tuple(places))
 
 
 def _read(path: Path) -> onnx.ModelProto:

@@ -29,6 +29,8 @@ def check_segments(folder: Path, manifest: Manifest) -> None:
     """Raises BundleError naming the segment and the field, tensor or file that does not fit."""
     host = {value.tensor: value.dtype for value in manifest.arena.host_values}
     for segment in manifest.segments:
+        if manifest.resident is not None and segment.file not in manifest.resident.segments:
+            raise BundleError(f"resident.segments does not say what {segment.file} holds", where=str(folder))
         model = _read(folder, segment)
         problem = (
             next(_misplaced(segment, model, manifest), "")

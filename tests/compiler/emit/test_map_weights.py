@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from msgspec import structs
 from onnx import helper, numpy_helper
 from small_agents import LINKS, PIXELS, ROWS, SPEC, Agent
 
+from autoglmc.compiler import cli
 from autoglmc.compiler.api.compile import compile as compile_bundle
 from autoglmc.compiler.bundle.manifest import Manifest
 from autoglmc.compiler.bundle.manifest_json import to_json
@@ -152,6 +154,13 @@ def test_packed_forms_are_refused_where_the_manifest_names_none(tmp_path: Path, 
         Bundle.load(bundle.folder)
 
 
+def test_a_segment_of_which_nothing_is_said_is_refused(tmp_path: Path, least: int) -> None:
+    bundle = decoder(tmp_path / "b", least)
+    write(bundle.folder, structs.replace(bundle.manifest, resident=structs.replace(resident(bundle), segments={})))
+    with pytest.raises(BundleError, match=r"resident\.segments does not say"):
+        Bundle.load(bundle.folder)
+
+
 def rewrite(bundle: Bundle, model: onnx.ModelProto) -> None:
     """The first segment, and its digest in the manifest."""
     import hashlib
@@ -211,6 +220,27 @@ def test_a_target_may_state_the_budget(tmp_path: Path, least: int, tight: Bundle
     assert resident(bundle) == resident(tight)
     with pytest.raises(UsageError, match="--compress"):
         compile_entries(MODEL, file, ENTRIES, state=state, output=tmp_path / "c", verify=False, compress=True)
+
+
+def test_the_command_says_what_is_held(tmp_path: Path, least: int, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--state", "past.*=present.*", "--bucket", "prefill=8", "--bucket", "decode", "--max-length", "64", "--no-verify"]
+    made = ["compile", str(MODEL), "--target", "x86_cpu", *words, "-o", str(tmp_path / "b")]
+    assert cli.run([*made, "--resident", str(least), "--json"]) == 4
+    facts = json.loads(capsys.readouterr().out)["resident"]
+    assert facts["least"] == least and set(facts["peaks"]) == {"prefill", "decode", ""}
+    assert cli.run([*made, "--resident", str(least)]) == 4
+    screen = capsys.readouterr().out
+    assert f"{least:,} B the smallest that is kept" in " ".join(screen.split()) and "all entries: load peak" in screen
+    pytest.importorskip("tokenizers")
+    tokenizer = str(MODEL.with_name("decoder_tiny.tokenizer.json"))
+    assert cli.run(["generate", str(tmp_path / "b"), "--tokenizer", tokenizer, "--prompt", "a", "--resident", str(least - 1)]) == 2
+    assert f"--resident {least}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["0", "-5", "lots"])
+def test_what_is_no_size_is_a_wrong_option(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["compile", str(MODEL), "--target", "x86_cpu", "--resident", size]) == 2
+    assert "is not a size" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("budget", [0, -1])
