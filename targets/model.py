@@ -31,6 +31,8 @@ class Memory:
     """Names of the devices that address this memory."""
     holds: tuple[str, ...] = ("weights", "activations")
     """What may be put there: constants, and the tensors that come and go. Flash that only holds weights is never written."""
+    resident: int | None = None
+    """Bytes of weights that sessions may hold there in copies of their own, all others being read from the mapped file; None for any."""
     origin: Origin
 
 

@@ -96,7 +96,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/run": {
         "compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/run/check", "compiler/verify",
     },
-    "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "passes/place"},
+    "compiler/emit": {"compiler/bundle", "compiler/devices", "compiler/pipeline", "compiler/plan", "passes/place", "targets"},
     "compiler/verify": {"compiler/bundle", "compiler/devices", "compiler/inputs", "compiler/load", "compiler/reference"},
     "compiler/probe": {
         "compiler/devices", "compiler/reference", "compiler/verify", "passes/graph", "passes/place", "passes/precision", "targets",

@@ -55,6 +55,7 @@ def compile(
     accuracy: str | Iterable[str] | None = None,
     compress: bool = False,
     no_fallback: bool = False,
+    resident: int | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
@@ -100,6 +101,8 @@ def compile(
     - compress: keep the weights deflated in the bundle: a smaller package, unpacked whenever it is loaded for runs, and not mapped.
     - no_fallback: leave out the weights of segments that were compiled ahead of time, which have them in the compiled file: such a
       segment runs only on the runtime and the versions that it was compiled for, and no CPU can take its place.
+    - resident: bytes of weights that sessions of the bundle may hold in private memory; the others are read from its file where that is
+      mapped. The file is larger by the forms in which the kernels here want them.
     - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
       TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
 
@@ -145,5 +148,6 @@ def compile(
             accuracy=asked_accuracy(accuracy),
             compress=compress,
             no_fallback=no_fallback,
+            resident=resident,
         )
     return result.bundle

@@ -25,6 +25,7 @@ def measure(request: Request) -> Answer:
     import numpy  # noqa: F401
     import onnxruntime  # noqa: F401
 
+    from ..bundle.resident import ANY
     from ..run import session as _session  # noqa: F401
     from ..run.bundle import Bundle
     from ..run.generation import of_caller
@@ -34,7 +35,7 @@ def measure(request: Request) -> Answer:
 
     before, start = status_bytes(), time.perf_counter()
     bundle = Bundle.load(request.bundle, trust=request.trust).entry(request.entry)
-    session = one_entry(bundle.folder, bundle.manifest, emulate=request.emulate, recompile=request.recompile)
+    session = one_entry(bundle.folder, bundle.manifest, emulate=request.emulate, recompile=request.recompile, resident=ANY)
     loaded = time.perf_counter()
     inputs = request.inputs if request.inputs is not None else zeros_for(of_caller(bundle.manifest)[0])
     begun = time.perf_counter()

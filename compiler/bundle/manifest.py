@@ -18,6 +18,7 @@ from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord,
 from .precision_record import PrecisionRecord, ScoreRecord
 from .pruning_record import PruningRecord
 from .record import BundlePath, Count, EntryName, Positive, Record, Sha256
+from .resident_record import ResidentRecord
 from .state_record import StateRecord
 from .verification_record import VerificationRecord
 
@@ -264,6 +265,8 @@ class Manifest(Record, frozen=True, kw_only=True):
     together: VerificationRecord | None = None
     """What came of comparing the models as links join them, one after the other; null where there are no links. `segments` are those of
     all entries, in their order."""
+    resident: ResidentRecord | None = None
+    """null where sessions hold as much of the weights as their runtimes like."""
 
     @property
     def predicted_seconds(self) -> float:

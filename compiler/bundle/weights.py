@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,11 +27,17 @@ LINE = 64
 class WeightsFile:
     """Appends tensors to a file and remembers them by content; `sha256` and `size` describe what was written."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], behind: Path | None = None) -> None:
+        """behind: what the stream writes to, where tensors are added to those that are there already."""
         self._stream = stream
         self._hash = hashlib.sha256()
         self._known: dict[bytes, int] = {}
         self.size = 0
+        if behind is not None:
+            self.size = behind.stat().st_size
+            with behind.open("rb") as there:
+                while part := there.read(1 << 24):
+                    self._hash.update(part)
 
     def add(self, data: bytes) -> int:
         """The offset of `data`, which is written if no equal bytes were before."""

@@ -30,6 +30,7 @@ from .line.pass_options import pass_arguments, pass_options
 from .line.precision_options import precision_options
 from .line.prune_options import prune_options
 from .line.report_option import page_place, report_option, write_page
+from .line.resident_option import COMPILE, resident_option
 
 if TYPE_CHECKING:
     from ...targets.model import Target
@@ -71,6 +72,7 @@ QUIET = "Print only the bundle's folder, or the error."
     is_flag=True,
     help="Leave out weights of segments that were compiled ahead of time: they run only as compiled, and no CPU can take their place.",
 )
+@resident_option(COMPILE)
 @click.option("--no-verify", is_flag=True, help="Do not compare the bundle with the model; ends with 4.")
 @click.option("--allow-unverified", is_flag=True, help="End with 0 instead of 4 where the bundle is made, but not verified.")
 @report_option
@@ -97,6 +99,7 @@ def compile_command(
     sign: Path | None,
     compress: bool,
     no_fallback: bool,
+    resident: int | None,
     no_verify: bool,
     allow_unverified: bool,
     report: Path | None,
@@ -159,12 +162,14 @@ def compile_command(
         raise UsageError("--link joins several models, and there is one", help="give the files of all of them")
     model, several = models[0], state is not None or len(buckets) > 1 or len(models) > 1
     single: dict[str, Any] = {"prune": pruned, "expect": expect, "no_fallback": no_fallback}
-    whole: dict[str, Any] = {"sign": sign, "compress": compress}
+    whole: dict[str, Any] = {"sign": sign, "compress": compress, "resident": resident}
     (whole if len(models) == 1 else single).update(precision=numbers, accuracy=asked)
     if report is not None and (pareto is not None or stop_after is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --report exclude each other")
     if several:
         _check_entries(**single, report=report, pareto=pareto, stop_after=stop_after)
+    if resident is not None and (stop_after is not None or pareto is not None):
+        raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --resident exclude each other")
     if pareto is not None:
         _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)

@@ -12,6 +12,7 @@ from .line.failures import INTERRUPTED
 from .line.limit_options import limit_options
 from .line.options import FILE, emulate_option, trust_option
 from .line.output import Output, echo_json, output_options
+from .line.resident_option import resident_option
 
 if TYPE_CHECKING:
     from ..run.decoder.sampling import Sampling
@@ -38,6 +39,7 @@ SEEDS = 1 << 31
 @click.option("--seed", type=click.IntRange(0), help="Draw the same tokens as every run with this seed.")
 @click.option("--stop", "stops", multiple=True, metavar="TEXT", help=STOP)
 @click.option("--end", "ends", multiple=True, metavar="TOKEN", help=END)
+@resident_option()
 @trust_option
 @emulate_option
 @limit_options
@@ -55,6 +57,7 @@ def generate_command(
     seed: int | None,
     stops: tuple[str, ...],
     ends: tuple[str, ...],
+    resident: int | None,
     trust: tuple[Path, ...],
     emulate: bool,
     out: Output,
@@ -84,7 +87,7 @@ def generate_command(
     if loaded.manifest.models:
         help = "step through it in Python: bundle.session()"
         raise UsageError("the bundle has several models: text is made by one that takes tokens", where=str(bundle), help=help)
-    decoder = Decoder(loaded.folder, loaded.manifest, emulate=emulate)
+    decoder = Decoder(loaded.folder, loaded.manifest, emulate=emulate, resident=resident)
     few = words.check_fits(Tokens(decoder).vocabulary)
     for note in (few, "" if last else "no token is known to end the text: give it with --end", *loaded.notes, *decoder.notes):
         if note:

@@ -10,6 +10,7 @@ import click
 from .line.limit_options import limit_options
 from .line.options import FILE, emulate_option, entry_option, trust_option
 from .line.output import Output, echo_json, output_options
+from .line.resident_option import resident_option
 
 if TYPE_CHECKING:
     from ..run.result import RunResult
@@ -37,6 +38,7 @@ QUIET = "Print only the time of the whole run."
 @click.option("--timeline", type=FILE, help=TIMELINE)
 @click.option("--record", type=FILE, help=RECORD)
 @click.option("--recompile", is_flag=True, help="Compile segments on this machine instead of loading the compiled ones of the bundle.")
+@resident_option()
 @entry_option
 @trust_option
 @emulate_option
@@ -53,6 +55,7 @@ def run_command(
     timeline: Path | None,
     record: Path | None,
     recompile: bool,
+    resident: int | None,
     entry: str,
     trust: tuple[Path, ...],
     emulate: bool,
@@ -80,12 +83,12 @@ def run_command(
     inputs = [read_arrays(source) for source in sources]
     for note in not_finite(inputs):
         out.note(note)
+    options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "resident": resident, "trust": trust, "entry": entry}
     if several:
         count = requests or len(inputs)
-        options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "trust": trust, "entry": entry}
         result = run_requests(bundle, inputs, requests=count, pipeline=pipeline, step_limit=step_limit, **options)
     else:
-        result = run_bundle(bundle, inputs[0], repeat=repeat, emulate=emulate, recompile=recompile, trust=trust, entry=entry)
+        result = run_bundle(bundle, inputs[0], repeat=repeat, **options)
     _write(result, output, timeline, out)
     if record is not None:
         _record(record, bundle, result, trust, entry, out)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NO_WEIGHTS: Mapping[str, onnxruntime.OrtValue] = MappingProxyType({})
 FLOAT_ACTIVATIONS = ("session.qdq_matmulnbits_accuracy_level", "1")
 """Of a MatMul whose weights of 4 bits are dequantised in the model: by default onnxruntime also rounds what it is multiplied with to 8."""
+DISABLE_PACKING, SAVE_PACKED = "session.disable_prepacking", "session.save_external_prepacked_constant_initializers"
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -29,6 +30,7 @@ def open_session(
     weights_folder: Path | None = None,
     weights: Mapping[str, onnxruntime.OrtValue] = NO_WEIGHTS,
     executed: Path | None = None,
+    packed: bool = False,
     profile: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """A session that prints nothing below a fatal error. Raises what onnxruntime raises; its exceptions share no base class.
@@ -36,7 +38,8 @@ def open_session(
     optimise: with onnxruntime's graph optimisations, as far as `settings` leave them on. spin: its threads busy-wait for work for a while.
     threads: 0 for as many as cores. weights_folder: where the external weights of a serialised model are. weights: external weights by
     name, read where they lie: keep them as long as the session. executed: where to write the graph that it executes, large weights beside
-    it. profile: how the file begins that its profiler writes at the end (`session.end_profiling()` names it).
+    it; packed: and beside them the forms that kernels want (packed_weights.py). profile: how the file begins that its profiler writes at
+    the end (`session.end_profiling()` names it).
     """
     import onnxruntime
 
@@ -54,7 +57,8 @@ def open_session(
         options.optimized_model_filepath = str(executed)
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{executed.stem}.bin")
         options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "256")
-        options.add_session_config_entry("session.disable_prepacking", "1")  # it is not run
+        # it is not run
+        options.add_session_config_entry(SAVE_PACKED if packed else DISABLE_PACKING, "1")
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
     if weights:

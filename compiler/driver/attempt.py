@@ -18,6 +18,7 @@ from ..bundle.signature import SigningKey
 from ..bundle.verification_record import NOT_ASKED
 from ..emit.ahead_of_time import Refusal, emitted_only
 from ..emit.emit import write_bundle
+from ..emit.map_weights import map_weights
 from ..emit.package import PACKAGE, write_manifest
 from ..errors import VerifyError
 from ..inputs.samples import Given, first_of
@@ -92,6 +93,8 @@ class Attempt:
     """Whether weights that only a fallback reads are left out."""
     compress: bool = False
     """Whether the weights are kept deflated."""
+    resident: int | None = None
+    """Bytes of weights that sessions may hold of their own; None for as much as they like."""
     diagnose: bool = True
     """Whether to find out by how much limits are broken that no plan keeps."""
 
@@ -137,6 +140,8 @@ class Attempt:
             manifest = write_bundle(planned.compiled, described, staged.folder, self.tell, notes.append)
             if isinstance(manifest, Refusal):
                 return manifest
+            if self.resident is not None:
+                manifest = write_manifest(staged.folder, map_weights(staged.folder, manifest, self.resident, self.job.target))
             verification: VerifyReport | str = NOT_ASKED
             if self.verify:
                 judged = self._judge(planned, staged.folder, manifest, left_out, stages)

@@ -37,6 +37,7 @@ from .advise import Advisor, processor_seconds
 from .attempt import Attempt
 from .constraints import Constraints
 from .job import Job, Progress
+from .resident_weights import check_resident_with, resident_budget, with_resident
 from .result import CompileResult
 from .search import Log
 from .search import search as search_for
@@ -75,6 +76,8 @@ def compile_model(
     accuracy: AskedAccuracy = NOTHING,
     compress: bool = False,
     no_fallback: bool = False,
+    resident: int | None = None,
+    whole: bool = True,
     kept: KeptPlaces = NOTHING_KEPT,
 ) -> CompileResult:
     """Compiles an ONNX model into a bundle folder for a target.
@@ -105,6 +108,8 @@ def compile_model(
     sign: the file of a private key (ed25519, PEM) that the bundle is signed with.
     compress: keep the weights deflated; whoever loads the bundle unpacks them first.
     no_fallback: leave out weights that only a CPU in place of a segment compiled ahead of time would read.
+    resident: bytes of weights that sessions of the bundle may hold in copies of their own, by default what the target says; the others stay
+    in the mapped file. whole: False where the bundle becomes an entry of another one, which is packed as a whole.
     kept: what lies at the start of the arena from run to run (`compile_entries`, `compile_models`).
     search: how many attempts and probes, and how much time, may be spent where a plan is refused, wrong or over a limit.
 
@@ -115,7 +120,9 @@ def compile_model(
     """
     begun, signing = processor_seconds(), None if sign is None else signing_key(sign)
     job = Job(source_of(model), target, shapes, progress, inputs)
-    job.target, job.kept = accuracy.within(job.target), kept
+    budget = resident_budget(job.target, resident)
+    job.target, job.kept = with_resident(accuracy.within(job.target), budget), kept
+    check_resident_with(budget, compress=compress, no_fallback=no_fallback)
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
     check_objective(objective, job.target)
@@ -156,6 +163,7 @@ def compile_model(
                 accuracy=check,
                 compress=compress,
                 no_fallback=no_fallback,
+                resident=budget if whole else None,
             )
             try:
                 return search_for(attempt, first, rules, meter, tell, log)

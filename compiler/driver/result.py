@@ -16,6 +16,7 @@ from ..bundle.graph import Level, bundle_graph
 from ..bundle.manifest import Manifest
 from ..bundle.memory_facts import schedule_of, transfers_of
 from ..bundle.precision_record import PrecisionRecord
+from ..bundle.resident import resident_facts
 from ..bundle.verification_record import SegmentVerdict
 from ..emit.facts import implementations
 from ..emit.package import parts
@@ -156,6 +157,7 @@ def summary(result: CompileResult) -> dict[str, Any]:
         "rewrites": _rewrites(result),
         "guesses": [{"path": g.path, "text": g.text, "origin": g.origin, "decided": g.decided} for g in result.manifest.guesses],
         "search": [structs.asdict(one) for one in result.manifest.search],
+        "resident": resident_facts(result.manifest),
         "notes": list(result.notes),
         "seconds": dict(result.seconds),
         "passes": [asdict(checked) for checked in result.checked],

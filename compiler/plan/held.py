@@ -24,6 +24,8 @@ class Held:
     them. Measured with onnxruntime, 0.1 to 1.0 times (benchmarks/load_memory.py)."""
     runtime: int = 0
     """Of the runtimes themselves, where it was measured: `memory base …` of a calibration, which may be negative."""
+    mapped: int = 0
+    """Weights beyond those that may be resident: read where the bundle's file is mapped, whose pages the system takes back as it needs."""
 
     @property
     def while_loading(self) -> int:

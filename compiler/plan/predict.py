@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...passes.place.segment import Segment
 from ...targets.cost import home_memory, weights_memory
-from ...targets.model import Device, Target
+from ...targets.dtypes import DTYPE, packed_bytes
+from ...targets.model import Device, Memory, Target
 from .held import Held, weight_bytes
 from .measured_memory import measured_memory
 from .segments import Compiled
@@ -110,8 +111,17 @@ def held_by_memory(compiled: Compiled, target: Target, arena: int) -> dict[str, 
         held = _held(memory.name, here, read, compiled, arena if memory.name == home else 0)
         if here or read or held.working or held.weights or memory.name == home:
             planned = compiled.memories.working is not None
-            found[memory.name] = measured_memory(held, here, read, target, planned=planned)
+            found[memory.name] = _resident(measured_memory(held, here, read, target, planned=planned), memory, read)
     return found
+
+
+def _resident(held: Held, memory: Memory, read: Sequence[Segment]) -> Held:
+    """`held` with no more weights than may be resident: the others stay in their file, and are loaded one by one."""
+    if memory.resident is None:
+        return held
+    largest = max((packed_bytes(DTYPE.get(one.data_type, ""), one.dims) or 0 for segment in read for one in segment.constants), default=0)
+    stored, weights = weight_bytes(read), min(held.weights, memory.resident)
+    return replace(held, weights=weights, loading=min(held.loading, largest), mapped=max(stored - weights, 0))
 
 
 def _held(name: str, here: Sequence[Segment], read: Sequence[Segment], compiled: Compiled, arena: int) -> Held:

@@ -16,6 +16,7 @@ from .precision import precision_lines, score_lines
 from .printable import printable
 from .pruning import pruning_lines
 from .quote import NO_SOURCE, SourceLines
+from .resident import resident_lines
 from .units import print_units
 from .verified import print_judged, print_verdict
 
@@ -40,6 +41,8 @@ def print_compiled(facts: Facts, source: SourceLines = NO_SOURCE, verbose: bool 
     if facts["energy"]["joules"]:
         say(screen, "energy", [_energy(facts["energy"])])
     say(screen, "package", [_package(facts["package"])])
+    if facts["resident"] is not None:
+        say(screen, "resident", resident_lines(facts["resident"]))
     if facts["precision"] is not None:
         say(screen, "precision", precision_lines(facts["precision"], facts["package"]["bytes"]))
         print_units(screen, facts["precision"]["units"], verbose)
@@ -156,6 +159,7 @@ def _memory(memory: Facts, verbose: bool) -> Iterator[str]:
         terms = [(facts["weights"], "weights"), (facts["working"], "inside a segment"), (facts["arena"], "arena")]
         terms.append((facts["runtime"], "runtime"))
         what = "" if facts["in_peak"] else ", only read: no part of the peak"
+        what += f"; {facts['mapped']:,} B of weights stay in their file" if facts["mapped"] else ""
         yield f"{facts['name']} {_sum(facts['bytes'], terms)}{what}"
     counted = [facts for facts in memory["memories"] if facts["in_peak"]]
     if len(counted) > 1:

@@ -13,6 +13,7 @@ from .compiled import print_compiled
 from .layout import console, print_table, say
 from .precision import precision_lines
 from .printable import printable
+from .resident import resident_lines
 from .verified import print_judged, print_verdict
 
 Facts = Mapping[str, Any]
@@ -47,6 +48,8 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
         say(screen, "limits", [_limit(limit) for limit in facts["limits"]])
     parts = " + ".join(f"{package[part]:,} {part}" for part in ("weights", "segments", "compiled", "manifest") if package[part])
     say(screen, "package", [f"{size(package['bytes'])} = {parts} = {package['bytes']:,} B"])
+    if facts["resident"] is not None:
+        say(screen, "resident", resident_lines(facts["resident"]))
     if facts["precision"] is not None:
         say(screen, "precision", precision_lines(facts["precision"], package["bytes"]))
     if facts["notes"]:

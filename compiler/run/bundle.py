@@ -109,6 +109,7 @@ class Bundle:
         emulate: bool = False,
         poison: bool = False,
         recompile: bool = False,
+        resident: int | None = None,
         shared: bool = False,
         arena_fd: int | None = None,
     ) -> Session | Any:
@@ -119,18 +120,19 @@ class Bundle:
         - emulate: run segments on the CPU whose device is not here; without it they are an error.
         - poison: fill the arena with NaN before every run, so that a tensor nobody wrote shows.
         - recompile: compile segments for this machine instead of loading what was compiled ahead of time.
+        - resident: bytes of weights that the session may hold in copies of its own, by default what the bundle was compiled for.
         - shared: put the arena behind a file descriptor (`session.arena_fd`) that other processes may map.
         - arena_fd: use the arena of another process's session of this bundle.
 
         Raises UserError where a device is not here and `emulate` is false, BundleError where a runtime refuses its segment, UsageError
-        for a bundle of several entries without caches (`bundle.entry(name)` is one of them), and for `poison`, `shared` and `arena_fd`
-        where there are states or links.
+        for a bundle of several entries without caches (`bundle.entry(name)` is one of them), for `poison`, `shared` and `arena_fd` where
+        there are states or links, and, before anything is loaded, for a `resident` that cannot be kept.
 
         >>> session = autoglmc.Bundle.load("lightnet.tensor_g2").session(emulate=True)
         >>> [session.run({"pixel_values": numpy.full((1, 3, 96, 96), value, numpy.float32)})["y"].dtype.name for value in (0, 1)]
         ['float32', 'float32']
         """
-        options: dict[str, Any] = {"emulate": emulate, "recompile": recompile}
+        options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "resident": resident}
         alone = {"poison": poison, "shared": shared, "arena_fd": arena_fd}
         if not self.manifest.entries or not (self.manifest.states or self.manifest.links):
             return one_entry(self.folder, self.manifest, **options, **alone)

@@ -32,6 +32,7 @@ def run_requests(
     step_limit: float | None = None,
     emulate: bool = False,
     recompile: bool = False,
+    resident: int | None = None,
     trust: Iterable[str | os.PathLike[str]] = (),
     entry: str = "",
 ) -> RunResult:
@@ -39,7 +40,7 @@ def run_requests(
     generation. Raises BundleError where overlapping changes a bit of an output, and as `Bundle.load` (`trust`: its keys) and
     `Session.run_many` do."""
     bundle = Bundle.load(path, trust=trust).entry(entry)
-    session = one_entry(bundle.folder, bundle.manifest, emulate=emulate, recompile=recompile)
+    session = one_entry(bundle.folder, bundle.manifest, emulate=emulate, recompile=recompile, resident=resident)
     each = [inputs[k % len(inputs)] for k in range(requests)]
     if pipeline:
         session.run_many(each[: usual_generations(session.manifest)], pipeline=True, step_limit=step_limit)
@@ -109,12 +110,13 @@ def run_bundle(
     repeat: int = 1,
     emulate: bool = False,
     recompile: bool = False,
+    resident: int | None = None,
     trust: Iterable[str | os.PathLike[str]] = (),
     entry: str = "",
 ) -> RunResult:
     """Loads a bundle once and runs it `repeat` times. Raises as `Bundle.load` (`trust`: its keys) and `Bundle.run` do."""
     bundle = Bundle.load(path, trust=trust).entry(entry)
-    session = one_entry(bundle.folder, bundle.manifest, emulate=emulate, recompile=recompile)
+    session = one_entry(bundle.folder, bundle.manifest, emulate=emulate, recompile=recompile, resident=resident)
     seconds: list[float] = []
     runs: list[Outputs] = []
     for _ in range(max(repeat, 1)):

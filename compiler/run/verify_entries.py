@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ..bundle.entries import models_of, of_model
 from ..bundle.manifest import Manifest
+from ..bundle.resident import ANY
 from ..errors import UsageError, VerifyError
 from ..inputs.samples import Given
 from ..load.source import Source
@@ -126,8 +127,8 @@ def verify_steps(
 ) -> Mapping[str, VerifyReport]:
     """A bundle with states, step by step: a report for each entry."""
     if manifest.states[0].length:
-        return verify_decoder(source, manifest, Decoder(folder, manifest, emulate=True), emulate=emulate, tell=tell)
-    return verify_replaced(source, manifest, Recurrent(folder, manifest, emulate=True), emulate=emulate, tell=tell)
+        return verify_decoder(source, manifest, Decoder(folder, manifest, emulate=True, resident=ANY), emulate=emulate, tell=tell)
+    return verify_replaced(source, manifest, Recurrent(folder, manifest, emulate=True, resident=ANY), emulate=emulate, tell=tell)
 
 
 def _joined(entries: Sequence[str], reports: Sequence[VerifyReport], *, named: bool) -> VerifyReport:

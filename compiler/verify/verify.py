@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..bundle.resident import ANY
 from ..errors import VerifyError
 from ..inputs.samples import Given, samples_of
 from ..inputs.trials import Trials
@@ -112,7 +113,7 @@ class _Comparison:
         if set(self.untouched.outputs) != set(wanted):
             listed = f"the model has the outputs {sorted(self.untouched.outputs)}, the bundle {sorted(wanted)}"
             raise VerifyError(listed, where=str(source))
-        self.trial = Trial(self.untouched, bundle.session(emulate=True, poison=True))
+        self.trial = Trial(self.untouched, bundle.session(emulate=True, poison=True, resident=ANY))
         names = tuple(value.name for value in manifest.model.inputs)
         self.trials = Trials(graph, self.untouched, shapes, names, wanted, given)
         self.fixed, self.random = fixed_outputs(graph.graph), random_tensors(graph.graph)

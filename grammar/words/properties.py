@@ -87,6 +87,10 @@ _MEMORY: Mapping[str, Property] = {
         "budget 1.5 GiB;", "What one deployment may hold of it; the whole size if not stated.", "size",
         (NumberField("budget", default="size"),),
     ),
+    "resident": Property(
+        "resident 300 MiB;", "Weights that sessions may hold in private memory, as `--resident`; any number if not stated.", "size",
+        (NumberField("resident", predicts=SPACE),),
+    ),
     "bandwidth": Property(
         "bandwidth 51.2 GB/s;", "Bytes per second it delivers.", "bandwidth", (NumberField("bandwidth", predicts=TIME),), NO_DEFAULT,
     ),

@@ -75,7 +75,9 @@ def _most(limit: Limit) -> int:
 def rooms(target: Target) -> tuple[Room, ...]:
     """Budgets of memories, the limit on their sum, and what a package has room for."""
     names = [device.name for device in target.devices]
-    stores = _numbers({name: weights_memory(target, name).name for name in names}, names)
+    # of weights that may stay in their file, at least none need to be in memory
+    held = [name for name in names if weights_memory(target, name).resident is None]
+    stores = _numbers({name: weights_memory(target, name).name for name in held}, names)
     everyone = tuple(range(len(names)))
     only = {memory.name for name in names for memory in target.memories_of(name, "activations")}
     # where there are several memories for activations, what lies in which is decided once segments are known
@@ -105,8 +107,9 @@ def _unscaled(target: Target, capacity: int) -> int:
 
 def working_devices(target: Target) -> tuple[int, ...]:
     """Devices whose weights are in a memory that is part of the peak: not in one that only holds weights."""
-    return tuple(k for k, device in enumerate(target.devices) if weights_memory(target, device.name).holds != ("weights",))
+    stores = [weights_memory(target, device.name) for device in target.devices]
+    return tuple(k for k, store in enumerate(stores) if store.holds != ("weights",) and store.resident is None)
 
 
 def _numbers(memory_of: Mapping[str, str], names: list[str]) -> dict[str, tuple[int, ...]]:
-    return {memory: tuple(k for k, name in enumerate(names) if memory_of[name] == memory) for memory in set(memory_of.values())}
+    return {memory: tuple(k for k, name in enumerate(names) if memory_of.get(name) == memory) for memory in set(memory_of.values())}

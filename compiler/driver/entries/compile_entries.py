@@ -26,6 +26,7 @@ from ...state.request import StateRequest
 from ...verify.required import requirement_of
 from ..compile_model import compile_model
 from ..job import Clock, Progress
+from ..resident_weights import check_resident_with, resident_budget, with_resident
 from ..result import CompileResult
 from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult
@@ -68,6 +69,7 @@ def compile_entries(
     progress: Progress | None = None,
     sign: str | PathLike[str] | None = None,
     compress: bool = False,
+    resident: int | None = None,
     **options: Any,
 ) -> EntriesResult:
     """state: which inputs are caches, and how long they are; each entry is then a step of so many tokens. Without a length they are states
@@ -76,8 +78,12 @@ def compile_entries(
     no bundle is written."""
     if not entries:
         raise UsageError("no entry is asked for", help="--bucket decode, or --bucket prefill=128 --bucket decode")
-    required, wrapping = requirement_of(require_verified, verify), Wrapping(None if sign is None else signing_key(sign), compress)
     source, machine = source_of(model), target if isinstance(target, Target) else load_target(target)
+    budget = resident_budget(machine, resident)
+    check_resident_with(budget, compress=compress)
+    machine = with_resident(machine, budget)
+    wrapping = Wrapping(None if sign is None else signing_key(sign), compress, budget, machine)
+    required = requirement_of(require_verified, verify)
     out = Path(output) if output is not None else beside(source, machine.name)
     check_output(out)
     clock, tell = Clock(progress or (lambda message: None)), progress or (lambda message: None)
@@ -86,7 +92,7 @@ def compile_entries(
     shared = shared_precision(source, machine, precision, accuracy, state, shapes or {}, clock)
     source = shared.compiled
     kept = _Kept() if state is None else _kept(source, state, entries, sizes, shapes or {}, clock)
-    common: dict[str, Any] = {"emulate": emulate, "progress": progress, **options}
+    common: dict[str, Any] = {"emulate": emulate, "progress": progress, "whole": False, **options}
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
         results: dict[str, CompileResult] = {}
         for name in entries:

@@ -24,6 +24,7 @@ from ...state.request import StateRequest
 from ...verify.required import requirement_of
 from ..compile_model import compile_model
 from ..job import Clock, Progress
+from ..resident_weights import check_resident_with, resident_budget, with_resident
 from ..result import CompileResult
 from .compile_entries import Asked, parts_of, tokens_of
 from .linked_shapes import Sized, sized_entries
@@ -51,6 +52,7 @@ def compile_models(
     progress: Progress | None = None,
     sign: str | PathLike[str] | None = None,
     compress: bool = False,
+    resident: int | None = None,
     **options: Any,
 ) -> EntriesResult:
     """models: by name. links: "vision.features=decoder.inputs_embeds@image" (link_request.py), outputs of models that are inputs of one:
@@ -58,8 +60,11 @@ def compile_models(
     have an entry for each size that is read from them. shapes: sizes of dims, for every model that has them. The others are those of
     `compile_model`, which this raises the errors of, too; then no bundle is written."""
     judging = Judging(verify, emulate, requirement_of(require_verified, verify))
-    wrapping = Wrapping(None if sign is None else signing_key(sign), compress)
     machine = target if isinstance(target, Target) else load_target(target)
+    budget = resident_budget(machine, resident)
+    check_resident_with(budget, compress=compress)
+    machine = with_resident(machine, budget)
+    wrapping = Wrapping(None if sign is None else signing_key(sign), compress, budget, machine)
     given = several_models({name: source_of(model) for name, model in models.items()}, links, state, shapes or {})
     out = Path(output) if output is not None else beside(given.source, machine.name)
     check_output(out)
@@ -74,7 +79,7 @@ def compile_models(
         def compiled(name: str, model: Source, kept: KeptPlaces, **own: Any) -> CompileResult:
             tell(f"entry {name}")
             place = Path(scratch) / name
-            return compile_model(model, machine, output=place, kept=kept, emulate=emulate, progress=progress, **options, **own)
+            return compile_model(model, machine, output=place, kept=kept, whole=False, emulate=emulate, progress=progress, **options, **own)
 
         made = _made(given, asked, fixed, compiled, {"verify": verify, "require_verified": judging.required}, machine)
         return publish_entries(made, out, judging, wrapping, clock=clock, tell=tell)

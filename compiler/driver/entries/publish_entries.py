@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from ....targets.model import Target
 from ...bundle.entries import models_of, of_model
 from ...bundle.manifest import Manifest
 from ...bundle.manifest_json import claims_bundle
@@ -17,6 +18,7 @@ from ...bundle.signature import SigningKey
 from ...bundle.verification_record import NOT_ASKED
 from ...emit.join_entries import Part, join_entries
 from ...emit.join_links import LinkPlan
+from ...emit.map_weights import map_weights
 from ...emit.package import write_manifest
 from ...errors import VerifyError
 from ...load.source import Source
@@ -43,10 +45,13 @@ class Judging:
 
 @dataclass(frozen=True, slots=True)
 class Wrapping:
-    """What is done with the bundle once it is verified."""
+    """What is done with the bundle beside joining its entries."""
 
     key: SigningKey | None
     compress: bool
+    resident: int | None
+    """Bytes of weights that its sessions may hold of their own."""
+    target: Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,9 @@ def publish_entries(
             joined = join_entries(made.parts, made.states, made.axis, staged.folder, made.links)
             model = structs.replace(joined.model, sha256=model_sha256(made.source))
             manifest = write_manifest(staged.folder, made.finish(structs.replace(joined, model=model)))
+        if wrapping.resident is not None:
+            with clock.stage("pack weights"):
+                manifest = write_manifest(staged.folder, map_weights(staged.folder, manifest, wrapping.resident, wrapping.target))
         reports: dict[str, VerifyReport | str] = {name: result.verification for name, result in made.results.items()}
         if made.states and judging.verify:
             with clock.stage("verify steps"):

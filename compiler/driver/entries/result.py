@@ -12,6 +12,7 @@ from msgspec import to_builtins
 from ...bundle.entries import views
 from ...bundle.manifest import SEGMENTS, Manifest
 from ...bundle.manifest_json import to_json
+from ...bundle.resident import resident_facts
 from ...bundle.weights import WEIGHTS
 from ...run.bundle import Bundle
 from ...verify.report import VerifyReport
@@ -80,6 +81,7 @@ def summary_of(result: EntriesResult) -> dict[str, Any]:
         "arena": {"bytes": max(plan.arena.total for plan in plans), "states": _kept(result)},
         "package": {"bytes": sum(whole.values()), **whole},
         "precision": None if manifest.precision is None else precision_facts(manifest.precision),
+        "resident": resident_facts(manifest),
         "notes": list(dict.fromkeys((*(note for one in result.results.values() for note in one.notes), *result.notes))),
         "seconds": dict(result.seconds),
     }

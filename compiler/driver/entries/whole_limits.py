@@ -33,12 +33,14 @@ def whole_memory(results: Mapping[str, CompileResult], models: Mapping[str, str]
             more += one.weights - stored
             plain[models[name]] = max(plain.get(models[name], 0), stored)
         if each:
+            weights = sum(plain.values()) + more
             held[memory.name] = Held(
-                weights=sum(plain.values()) + more,
+                weights=weights if memory.resident is None else min(weights, memory.resident),
                 working=max(one.working for one in each.values()),
                 arena=max(one.arena for one in each.values()),
                 loading=max(one.loading for one in each.values()),
                 runtime=max(one.runtime for one in each.values()),
+                mapped=max(one.mapped for one in each.values()),
             )
     return replace(next(iter(results.values())).predicted, held=held)
 

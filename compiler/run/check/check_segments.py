@@ -5,7 +5,7 @@ Files are parsed here for the first time, by onnx's protobuf alone, after their 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from ...bundle.files import inside
 from ...bundle.manifest import Manifest
 from ...bundle.plan_records import PortRecord, SegmentRecord
 from ...bundle.weights import tensors_in
+from ...devices.packed_weights import PREPACKED
 from ...errors import BundleError, first_line
 from .check_memories import unreadable
 
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     import onnx
 
 KEYS = frozenset({"location", "offset", "length"})
-"""What the external data of a bundle's tensor states, each once."""
+"""What the external data of a bundle's tensor states, each once; where weights stay in the file, PREPACKED beside."""
 
 
 def check_segments(folder: Path, manifest: Manifest) -> None:
     """Raises BundleError naming the segment and the field, tensor or file that does not fit."""
     host = {value.tensor: value.dtype for value in manifest.arena.host_values}
     for segment in manifest.segments:
+        if manifest.resident is not None and segment.file not in manifest.resident.segments:
+            raise BundleError(f"resident.segments does not say what {segment.file} holds", where=str(folder))
         model = _read(folder, segment)
         problem = (
             next(_misplaced(segment, model, manifest), "")
@@ -61,16 +64,28 @@ def _misplaced(segment: SegmentRecord, model: onnx.ModelProto, manifest: Manifes
         name = f"{PurePosixPath(segment.file).parent}/{location}"
         if "/" in location or name not in manifest.files:
             yield f"{segment.file} reads weights from {location!r}, which is not among files"
-        elif facts.keys() - KEYS or len(facts) < len(tensor.external_data):
+        elif _odd(facts.keys() - KEYS, manifest) or len(facts) < len(tensor.external_data):
             yield f"{segment.file}: the external data of {tensor.name!r} has the keys {sorted(e.key for e in tensor.external_data)}"
         elif not _within(facts, manifest.files[name].size):
             yield f"{segment.file}: {tensor.name!r} lies at {facts} of {name}, which has {manifest.files[name].size} bytes"
+        elif wrong := [facts[key] for key in facts.keys() - KEYS if not _packed_within(facts[key], manifest.files[name].size)]:
+            yield f"{segment.file}: {tensor.name!r} is packed at {wrong[0]!r} of {name}, which has {manifest.files[name].size} bytes"
+
+
+def _odd(keys: Set[str], manifest: Manifest) -> bool:
+    return any(manifest.resident is None or not PREPACKED.fullmatch(key) for key in keys)
 
 
 def _within(facts: Mapping[str, str], size: int) -> bool:
     offset, length = facts.get("offset", "0"), facts.get("length", "0")
     short = max(len(offset), len(length)) < 20 and (offset + length).isascii() and (offset + length).isdecimal()
     return short and int(offset) + int(length) <= size
+
+
+def _packed_within(value: str, size: int) -> bool:
+    """KIND+HASH|OFFSET;BYTES;0|…, every part of it in the file."""
+    parts = [part.split(";") for part in value.split("|")[1:]]
+    return bool(parts) and all(len(one) == 3 and _within({"offset": one[0], "length": one[1]}, size) for one in parts)
 
 
 def _wrong_versions(segment: SegmentRecord, model: onnx.ModelProto) -> str:

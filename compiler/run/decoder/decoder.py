@@ -34,7 +34,14 @@ class Decoder:
     Calls from several threads wait for each other."""
 
     def __init__(
-        self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False, loaded: Loaded | None = None
+        self,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        emulate: bool = False,
+        recompile: bool = False,
+        resident: int | None = None,
+        loaded: Loaded | None = None,
     ) -> None:
         """Raises UsageError for a bundle without caches, and what loading its segments raises; `loaded`: its entries, where they are."""
         if not manifest.states:
@@ -43,7 +50,7 @@ class Decoder:
             )
         self.manifest, self.length, self._turn = manifest, 0, Turn()
         self.entries = {entry.name: entry for entry in manifest.entries}
-        self._each, self._size = loaded or of_entries(folder, manifest, emulate=emulate, recompile=recompile)
+        self._each, self._size = loaded or of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
         self._most = min(state.length for state in manifest.states)
         self._pads = all(name in entry.record.token_axes for entry in self._each.values() for name in entry.outputs)
         """Whether runs may be filled up: not where an output is of the last token alone."""

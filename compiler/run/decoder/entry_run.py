@@ -13,6 +13,7 @@ from ...bundle.entries import entry_view
 from ...bundle.manifest import EntryRecord, Manifest
 from ...bundle.packed import files_for
 from ...bundle.plan_records import ValueRecord
+from ...bundle.resident import check_resident
 from ...bundle.state_record import CACHE_LENGTH
 from ..arena_memory import ArenaMemory
 from ..generation import NOT_MOVED, of_caller
@@ -99,8 +100,10 @@ class Files:
         self.manifest = structs.replace(manifest, files=plain)
 
 
-def of_entries(folder: Path, manifest: Manifest, *, emulate: bool, recompile: bool) -> Loaded:
-    """Every entry of a bundle. Outputs that another model reads are for that model alone. Raises what loading raises."""
+def of_entries(folder: Path, manifest: Manifest, *, emulate: bool, recompile: bool, resident: int | None = None) -> Loaded:
+    """Every entry of a bundle. Outputs that another model reads are for that model alone. Raises what loading raises, and as
+    check_resident."""
+    check_resident(folder, manifest, resident)
     files = Files(folder, manifest)
     plans = {entry.name: (entry, _without_linked(manifest, entry, entry_view(files.manifest, entry.name))) for entry in manifest.entries}
     size = max(plan.arena.total for _, plan in plans.values()), max(plan.arena.align for _, plan in plans.values())

@@ -40,13 +40,15 @@ class Linked:
 
     Calls from several threads wait for each other."""
 
-    def __init__(self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False, resident: int | None = None
+    ) -> None:
         """Raises what loading the segments raises, and BundleError where a model would not write where another one reads."""
         self.manifest, self._turn, self._folder = manifest, Turn(), folder
         self.entries = {entry.name: entry for entry in manifest.entries}
         self.models = models_of(manifest)
         """Names of the models; links lead to the first one."""
-        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile)
+        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
         self._moved: dict[tuple[str, int], EntryRun] = {}
         self._links = {name: _outputs(manifest, entry) for name, entry in self.entries.items()}
         """By entry, what it writes for the first model: the link, the slot in its arena, and the bytes that it has."""

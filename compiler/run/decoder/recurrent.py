@@ -27,10 +27,12 @@ class Recurrent:
 
     Calls from several threads wait for each other."""
 
-    def __init__(self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False, resident: int | None = None
+    ) -> None:
         """Raises what loading the segments raises."""
         self.manifest, self._turn = manifest, Turn()
-        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile)
+        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
 
     @property
     def sessions(self) -> dict[str, Session]:

@@ -84,7 +84,7 @@ class _Steps:
             tuple(dict.fromkeys(name for one in each for name in getattr(one, what))) for what in ("emulated", "narrow", "native")
         )
 
-    def session(self, *, emulate: bool = False, poison: bool = False) -> Runnable:
+    def session(self, *, emulate: bool = False, poison: bool = False, resident: int | None = None) -> Runnable:
         return self
 
     def run(self, inputs: Mapping[str, Any], observe: Callable[[str, str, Any], None] | None = None) -> Mapping[str, Any]:

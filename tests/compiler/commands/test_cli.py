@@ -64,6 +64,7 @@ def test_a_first_word_that_is_no_command_is_a_model(compiled: list[dict[str, Any
         "accuracy": NOTHING,
         "compress": False,
         "no_fallback": False,
+        "resident": None,
     }
     asked = {**compiled[0], "target": compiled[0]["target"].name}
     assert callable(asked.pop("progress")) and asked.pop("search").attempts == 32

@@ -1,0 +1,35 @@
+"""What --resident means to a compilation: less of a memory for weights, and a file that they can stay in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...targets.cost import weights_memory
+from ...targets.model import Target
+from ..errors import UsageError
+
+
+def resident_budget(target: Target, asked: int | None) -> int | None:
+    """Bytes of weights that sessions may hold: those asked for, else what the target says of the memory that its host reads them from."""
+    return weights_memory(target, target.host.name).resident if asked is None else asked
+
+
+def with_resident(target: Target, budget: int | None) -> Target:
+    """The target, whose host may hold so many bytes of weights in the memory that it reads them from; as it is for None."""
+    if budget is None:
+        return target
+    if budget < 1:
+        raise UsageError(f"resident is a number of bytes, at least 1, not {budget}")
+    name = weights_memory(target, target.host.name).name
+    return replace(target, memories=tuple(replace(m, resident=budget) if m.name == name else m for m in target.memories))
+
+
+def check_resident_with(budget: int | None, *, compress: bool = False, no_fallback: bool = False) -> None:
+    """Raises UsageError for what goes with no budget for resident weights."""
+    if budget is None:
+        return
+    if compress:
+        help = "weights that are unpacked whenever they are loaded cannot be read where the bundle's file is mapped"
+        raise UsageError("--compress and a budget for resident weights exclude each other", where="--resident", help=help)
+    if no_fallback:
+        raise UsageError("--no-fallback and a budget for resident weights exclude each other", where="--resident")
