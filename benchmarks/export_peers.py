@@ -207,8 +207,9 @@ def theirs(subject: Subject, folder: Path, sets: Sequence[tuple[Mapping[str, Any
         shutil.copy(subject.path, copy)
         before = hashlib.sha256(copy.read_bytes()).digest()
         bound = [f"{name}:{','.join(map(str, size))}" for name, size in sizes(subject).items()]
-        command = [onnx2tf, "-i", str(copy), "-o", str(place), "-tb", "flatbuffer_direct", "-n"]
-        done = _done([*command, *(["-ois", *bound] if subject.shapes else [])], _environment(onnx2tf))
+        command = [onnx2tf, "-i", str(copy.resolve()), "-o", str(place.resolve()), "-tb", "flatbuffer_direct", "-n"]
+        sized = ["-ois", *bound] if subject.shapes else []
+        done = _done([*command, *sized], _environment(onnx2tf), place)  # it leaves files where it runs
         (place / "why").write_text(done)
         kept.write_text("yes" if hashlib.sha256(copy.read_bytes()).digest() == before else "no")
     files = sorted(place.glob("*float32.tflite"))
@@ -222,10 +223,10 @@ def _environment(onnx2tf: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": "", "PATH": f"{Path(onnx2tf).resolve().parent}:{os.environ['PATH']}"}
 
 
-def _done(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+def _done(command: Sequence[str], environment: Mapping[str, str] | None = None, place: Path | None = None) -> str:
     """What went wrong; "" for nothing."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS, env=environment, cwd=place)
     except subprocess.TimeoutExpired:
         return f"not done after {SECONDS} s"
     lines = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip()]
