@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from .line.deploy import Words, deploy_option, words_of
+from .line.deploy import Words, deploy_option, told_of, words_of
 from .line.entry_options import asked_entries, entry_options
 from .line.failures import NOT_VERIFIED
 from .line.invocation import read_target
@@ -173,7 +173,7 @@ def compile_command(
     if pareto is not None:
         _check_front(**watched, objective=objective != "latency", stop_after=stop_after)
     budget = SearchBudget(attempts=search_attempts or MOST_ATTEMPTS, seconds=search_time)
-    with out.progress() as tell:
+    with told_of(deploy), out.progress() as tell:
         machine = read_target(target, tell)
         if deploy is not None and output is None:
             output = deploy.parent / f"{words.name}.{machine.name}"

@@ -29,7 +29,7 @@ NOT_TAKEN = frozenset({"ConvTranspose"})
 """Kinds of operators that keep their own packed weights although the file has them (onnxruntime 1.32, measured by
 tests/compiler/emit/test_packed_kinds.py)."""
 FACTS = Path("/proc/cpuinfo")
-CHOOSING = re.compile(r"avx\w*|amx\w*|fma|f16c|asimd\w*|sve\w*|i8mm|bf16|sme\w*")
+CHOOSING = re.compile(r"avx\w*|amx\w*|fma|f16c|asimd\w*|sve\w*|i8mm|bf16|sme(?!p\b)\w*")
 """Instruction sets by which onnxruntime's kernels choose a form of weights."""
 
 

@@ -120,9 +120,9 @@ def compile_model(
     """
     begun, signing = processor_seconds(), None if sign is None else signing_key(sign)
     job = Job(source_of(model), target, shapes, progress, inputs)
+    check_resident_with(job.target, resident, compress=compress, no_fallback=no_fallback)
     budget = resident_budget(job.target, resident)
     job.target, job.kept = with_resident(accuracy.within(job.target), budget), kept
-    check_resident_with(budget, compress=compress, no_fallback=no_fallback)
     out = Path(output) if output is not None else beside(job.model, job.target.name)
     check_output(out)
     check_objective(objective, job.target)

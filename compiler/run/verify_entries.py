@@ -71,12 +71,13 @@ def _by_name(sources: Sequence[Source], manifest: Manifest) -> dict[str, Source]
     """Raises VerifyError for a file that is none of the bundle's models, UsageError for one that is given twice, and for some of them."""
     found: dict[str, Source] = {}
     for source in sources:
-        name = _compiled_from(source, manifest)
+        same = _compiled_from(source, manifest)
+        name = next((name for name in same if name not in found), same[0])
         if name in found:
             raise UsageError(f"the model '{name}' is given twice: {found[name]} and {source}")
         found[name] = source
     missing = [name for name in models_of(manifest) if name not in found]
-    if missing and len(found) > 1:
+    if missing and len(found) != 1:
         what = f"some of the bundle's models are missing: {', '.join(missing)}"
         raise UsageError(what, help="give one, which is compared by itself, or all, which are compared together as well")
     return found
@@ -86,7 +87,7 @@ def verify_links(
     sources: Mapping[str, Source], folder: Path, manifest: Manifest, *, emulate: bool, tell: Callable[[str], None]
 ) -> VerifyReport:
     """All models of a bundle, by name, one after the other as links join them."""
-    return verify_chain(sources, manifest, Linked(folder, manifest, emulate=True), emulate=emulate, tell=tell)
+    return verify_chain(sources, manifest, Linked(folder, manifest, emulate=True, resident=ANY), emulate=emulate, tell=tell)
 
 
 def _verify_model(
@@ -112,14 +113,14 @@ def _verify_model(
     return _joined(entries, list(reports.values()), named=False)
 
 
-def _compiled_from(source: Source, manifest: Manifest) -> str:
-    """Which of a bundle's models it is. Raises VerifyError for another one."""
+def _compiled_from(source: Source, manifest: Manifest) -> list[str]:
+    """Which of a bundle's models it is: several where they are equal. Raises VerifyError for another one."""
     names, found = models_of(manifest), model_sha256(source)
-    name = next((name for name in names if of_model(manifest, name).model.sha256 == found), None)
-    if name is None:
+    same = [name for name in names if of_model(manifest, name).model.sha256 == found]
+    if not same:
         what = f"the bundle was compiled from other models: {', '.join(names)}"
         raise VerifyError(what, where=str(source), help="give one of those that it was made from, as a path where that was given")
-    return name
+    return same
 
 
 def verify_steps(

@@ -16,6 +16,9 @@ from .context import Context
 from .numbers import report_missing
 from .shapes import LARGEST, lower_shapes
 
+MOST = 64
+"""Models of a bundle."""
+MOST_LINKS = 1000
 FEWEST = 2
 """Tokens that a cache holds at most."""
 
@@ -46,6 +49,10 @@ def lower_deploy(statement: Statement, context: Context) -> Deployment | None:
         return None
     parts, where = _Parts(), f"deploy `{name.text}`"
     items = [item for item in statement.body if isinstance(item, Statement)]
+    for kind, most in (("model", MOST), ("link", MOST_LINKS)):
+        if len(same := [item for item in items if item.head.text == kind]) > most:
+            context.report.error("HW0108", same[most].head.span, f"{len(same)} of `{kind}`: a bundle has at most {most}")
+            return None
     for item in sorted(items, key=lambda item: item.head.text != "model"):  # first: links name them
         _read(item, parts, where, context)
     report_missing("deploy", where, statement.body, name.span, context)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -47,6 +48,10 @@ class SegmentRefused(BundleError):
     """The runtime's own compiler refuses a segment that the target's table allows."""
 
     kind = "segment"
+
+
+class Unfinished(SegmentRefused):
+    """The compiler was ended from outside, by a limit on time or a signal: nothing is known of the segment."""
 
 
 def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str], initializers: Iterable[onnx.TensorProto] = ()) -> str:
@@ -104,9 +109,10 @@ def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=longest, env=QUIET | os.environ | FIXED)
     except subprocess.TimeoutExpired:
-        raise SegmentRefused(f"{name} did not compile {path.name} within {longest:g} s", where=str(path)) from None
+        raise Unfinished(f"{name} did not compile {path.name} within {longest:g} s", where=str(path)) from None
     if done.returncode or not made.exists():
-        raise SegmentRefused(f"{name} does not compile {path.name}: {_last_words(done)}", where=str(path))
+        ended = -done.returncode in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+        raise (Unfinished if ended else SegmentRefused)(f"{name} does not compile {path.name}: {_last_words(done)}", where=str(path))
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:

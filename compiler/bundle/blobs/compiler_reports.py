@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...cache.folders import REPORTS
 from ...cache.json_entries import keep_json, kept_json
 from ...devices.adapter import Adapter, CompilerReport, Reporting
-from .blob_cache import SegmentRefused, blob_key, build
+from .blob_cache import SegmentRefused, Unfinished, blob_key, build
 
 if TYPE_CHECKING:
     import onnx
@@ -37,7 +37,10 @@ def compiler_report(
     if kept is None:
         whole = _with(model, weights)
         with tempfile.TemporaryDirectory(prefix="autoglmc-report-") as work:
-            blob = _compiled(adapter, words, whole, key, Path(work))
+            try:
+                blob = _compiled(adapter, words, whole, key, Path(work))
+            except Unfinished:
+                return None  # and nothing is kept: it may well take the segment
             kept = {} if blob is None else _as_kept(adapter.report(blob))
         keep_json(REPORTS, name, kept)
     return _report(kept) if kept else None
@@ -51,12 +54,14 @@ def _with(model: onnx.ModelProto, weights: Iterable[onnx.TensorProto]) -> onnx.M
 
 
 def _compiled(adapter: Adapter, words: Sequence[str], model: onnx.ModelProto, key: str, folder: Path) -> Path | None:
-    """None where the compiler refuses the segment: writing the bundle will say why."""
+    """None where the compiler refuses the segment: writing the bundle will say why. Raises Unfinished where it was ended."""
     path = folder / "segment.onnx"
     path.write_bytes(model.SerializeToString(deterministic=True))
     blob = path.with_suffix(adapter.suffix)
     try:
         build(adapter, words, path, key, blob)
+    except Unfinished:
+        raise
     except SegmentRefused:
         return None
     return blob

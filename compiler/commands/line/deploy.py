@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ def words_of(path: Path, beside: Words) -> Words:
         if not models[model.name].is_file():
             what = f"there is no file '{models[model.name]}'"
             raise UsageError(what, where=_place(path, model.origin), help="the path begins beside the deploy file")
-    if len(models) > 1:
+    if len(models) > 1 and block.links:
         _check_links(path, block, models)
     elif block.links:
         raise UsageError("a link joins two models, and there is one", where=_place(path, block.links[0].origin))
@@ -116,6 +117,18 @@ def _check_links(path: Path, block: Deployment, models: Mapping[str, Path]) -> N
         except UsageError as problem:
             problem.where = _place(path, link.origin)
             raise
+
+
+@contextmanager
+def told_of(path: Path | None) -> Iterator[None]:
+    """Errors that name options, of words that a file says, name what says them there."""
+    try:
+        yield
+    except UsageError as problem:
+        if path is not None and "--" in f"{problem.message} {problem.help}":
+            said = f"in {path.name} `size`, `shapes` and `state` say what these options do"
+            problem.where, problem.help = problem.where or str(path), "; ".join(filter(None, (problem.help, said)))
+        raise
 
 
 def _place(path: Path, origin: Origin) -> str:

@@ -19,6 +19,10 @@ MEMORY = "End what holds more memory, such as 8GiB; mapped weights do not count 
 POWERS = ("", "K", "M", "G", "T")
 
 
+LARGEST = 1 << 62
+"""Bytes."""
+
+
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases
     """Bytes: 500MB, 1.5GiB; 8G is 8GiB."""
 
@@ -29,7 +33,10 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in newer 
         if found is None or not float(found[1]):
             self.fail(f"{value!r} is not a size: write it like 500MB or 8GiB", param, ctx)
         base = 1000 if (found[3] or "").upper() == "B" else 1024
-        return int(float(found[1]) * base ** POWERS.index(found[2].upper()))
+        size = float(found[1]) * base ** POWERS.index(found[2].upper())
+        if size >= LARGEST:
+            self.fail(f"{found[0][:20]} is more than any machine has", param, ctx)
+        return int(size)
 
 
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:

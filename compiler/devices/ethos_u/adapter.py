@@ -63,8 +63,9 @@ class EthosUAdapter:
         """Raises ValueError naming what LiteRT's integers or the NPU do not take."""
         import onnx
 
+        wanted = self._configured()
         content = self._litert.written(onnx.load_model(model), integers_alone=True)
-        made, report = run_vela(content, self._configured())
+        made, report = run_vela(content, wanted)
         if why := refusal_of(report):
             raise ValueError(why)
         blob.mkdir()
@@ -93,7 +94,8 @@ class EthosUAdapter:
         return _StandIn(path, self._litert.load(path, blob / CPU, inputs, outputs), self._configured().core)
 
     def _configured(self) -> Configuration:
-        assert self._wanted is not None, self._words
+        if self._wanted is None:  # a manifest was edited: the language refuses such a line
+            raise BundleError(f"`runtime ethos_u {' '.join(self._words)}` is no configuration of Vela", help="compile the model again")
         return self._wanted
 
 

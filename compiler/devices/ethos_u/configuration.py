@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ FILE = "Arm/vela.ini"
 """Comes with Vela."""
 IN_SRAM = frozenset({"Shared_Sram"})
 """Memory modes in which the arena, and nothing else, lies in the SRAM whose size Vela can be given."""
+WHOLE = re.compile(r"[1-9]\d{0,15}")
+"""Bytes of an arena."""
 ARENA_STEPS = 16
 """To which each doubling of that size is rounded down, so that boards that differ by little are compiled for once."""
 
@@ -47,10 +50,12 @@ class Configuration:
 
 
 def configuration(words: Sequence[str]) -> Configuration | None:
-    """None where an option is missing."""
+    """None where an option is missing, or an arena is no number of bytes."""
     given = dict(zip(words[::2], words[1::2], strict=False))
     needed = ("vela", "config", "system", "memory")
     if not all(name in given for name in needed):
+        return None
+    if not WHOLE.fullmatch(given.get("arena", "1")):
         return None
     release, config, system, memory = (given[name] for name in needed)
     return Configuration(release, config, system, memory, int(given["arena"]) if "arena" in given else None)

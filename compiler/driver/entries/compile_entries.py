@@ -80,7 +80,7 @@ def compile_entries(
         raise UsageError("no entry is asked for", help="--bucket decode, or --bucket prefill=128 --bucket decode")
     source, machine = source_of(model), target if isinstance(target, Target) else load_target(target)
     budget = resident_budget(machine, resident)
-    check_resident_with(budget, compress=compress)
+    check_resident_with(machine, resident, compress=compress)
     machine = with_resident(machine, budget)
     wrapping = Wrapping(None if sign is None else signing_key(sign), compress, budget, machine)
     required = requirement_of(require_verified, verify)

@@ -62,7 +62,7 @@ def compile_models(
     judging = Judging(verify, emulate, requirement_of(require_verified, verify))
     machine = target if isinstance(target, Target) else load_target(target)
     budget = resident_budget(machine, resident)
-    check_resident_with(budget, compress=compress)
+    check_resident_with(machine, resident, compress=compress)
     machine = with_resident(machine, budget)
     wrapping = Wrapping(None if sign is None else signing_key(sign), compress, budget, machine)
     given = several_models({name: source_of(model) for name, model in models.items()}, links, state, shapes or {})

@@ -161,3 +161,17 @@ def test_a_target_beside_it_stays_what_it_is() -> None:
     alone = analyse_text(target, "t.hw")
     assert both.target is not None and alone.target is not None and both.deployment is not None
     assert both.target.digest == alone.target.digest
+
+
+def test_what_is_missing_in_the_file_is_named_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "open.hw"
+    path.write_text('hw 1; deploy open { target "x86_cpu"; model net "alone.onnx"; }\n')
+    assert cli.run(["--deploy", str(path), "-q"]) != 0
+    shown = capsys.readouterr().err
+    assert "in open.hw `size`, `shapes` and `state` say what these options do" in shown
+
+
+def test_a_block_of_thousands_of_models_is_one_error() -> None:
+    models = "".join(f'model m{k} "a.onnx"; ' for k in range(3000))
+    found = analyse_text(f'hw 1; deploy big {{ target "x86_cpu"; {models} }}\n', "big.hw").diagnostics
+    assert [one.code for one in found] == ["HW0108"] and "at most 64" in found[0].message

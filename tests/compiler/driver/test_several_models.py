@@ -14,6 +14,7 @@ import pytest
 from msgspec import structs
 from onnx import TensorProto, helper, numpy_helper
 from small_agents import LINKS, PIXELS, ROWS, SPEC, Agent, Chain
+from small_models import parse
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.bundle.entries import of_model
@@ -196,6 +197,19 @@ def test_models_without_states_are_joined_too(tmp_path: Path) -> None:
     assert session.step("vision", {"patches": patches}) == {}
     features = result.bundle.entry("vision").run({"patches": patches})["features"]
     assert np.allclose(session.step("head")["y"], features @ numpy_helper.to_array(weight), atol=1e-5)
+
+
+def test_equal_models_are_told_apart_and_none_is_refused(tmp_path: Path) -> None:
+    relu = parse("g (float[2,4] x) => (float[2,4] y) { y = Relu(x) }")
+    for name in ("a", "b"):
+        onnx.save_model(relu, tmp_path / f"{name}.onnx")
+    paths = [tmp_path / "a.onnx", tmp_path / "b.onnx"]
+    result = compile_models(dict(zip("pq", paths, strict=True)), "x86_cpu", links=["p.y=q.x"], output=tmp_path / "bundle")
+    assert result.verified and result.bundle.verify(paths).verified
+    with pytest.raises(UserError, match="given twice"):
+        result.bundle.verify([*paths, paths[0]])
+    with pytest.raises(UserError, match="some of the bundle's models are missing: q, p"):
+        result.bundle.verify([])
 
 
 def test_rows_that_leave_a_gap_are_not_read(tmp_path: Path) -> None:

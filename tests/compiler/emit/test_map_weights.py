@@ -23,14 +23,17 @@ from autoglmc.compiler.bundle.manifest import Manifest
 from autoglmc.compiler.bundle.manifest_json import to_json
 from autoglmc.compiler.bundle.resident import peaks_of
 from autoglmc.compiler.bundle.weights import WEIGHTS
+from autoglmc.compiler.devices.packed_weights import CHOOSING
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.compile_models import compile_models
+from autoglmc.compiler.driver.resident_weights import resident_budget
 from autoglmc.compiler.errors import BundleError, UsageError
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.plan.held import weight_bytes
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.state.request import StateRequest
+from autoglmc.targets.cost import weights_memory
 
 MODEL = Path(__file__).parents[2] / "models" / "decoder_tiny.onnx"
 ENTRIES = {"prefill": Asked(shapes={}, tokens=8), "decode": Asked(shapes={}, tokens=1)}
@@ -241,6 +244,24 @@ def test_the_command_says_what_is_held(tmp_path: Path, least: int, capsys: pytes
 def test_what_is_no_size_is_a_wrong_option(size: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["compile", str(MODEL), "--target", "x86_cpu", "--resident", size]) == 2
     assert "is not a size" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["9" * 400, "99999999999999999999", "1e99"])
+def test_a_size_beyond_all_machines_is_a_wrong_option(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["compile", str(MODEL), "--target", "x86_cpu", "--resident", size]) == 2
+    assert "--resident" in capsys.readouterr().err
+
+
+def test_only_the_memory_of_the_hosts_weights_may_state_it() -> None:
+    target = load_target("ethos_u55_256")
+    other = next(memory for memory in target.memories if memory.name != weights_memory(target, target.host.name).name)
+    stated = replace(target, memories=tuple(replace(m, resident=1 << 20) if m.name == other.name else m for m in target.memories))
+    with pytest.raises(UsageError, match=f"memory `{other.name}` states `resident`"):
+        resident_budget(stated, None)
+
+
+def test_a_protection_of_the_kernel_is_no_instruction_set() -> None:
+    assert not CHOOSING.fullmatch("smep") and CHOOSING.fullmatch("sme") and CHOOSING.fullmatch("smei16i64")
 
 
 @pytest.mark.parametrize("budget", [0, -1])

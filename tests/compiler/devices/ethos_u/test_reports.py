@@ -9,6 +9,7 @@ import pytest
 from autoglmc.compiler.devices.ethos_u.adapter import EthosUAdapter
 from autoglmc.compiler.devices.ethos_u.configuration import configuration
 from autoglmc.compiler.devices.ethos_u.reports import read_reports, refusal_of
+from autoglmc.compiler.errors import BundleError
 
 WORDS = ("vela", "5.2", "config", "u55-256", "system", "Ethos_U55_High_End_Embedded", "memory", "Shared_Sram")
 LAYERS = "Original Operator,NNG Operator,Target,Op Cycles,Name\nConv2D,Conv2D,NPU,900,c\nAdd,Add,{add},100,a\n"
@@ -62,3 +63,11 @@ def test_a_missing_or_other_vela_is_said_with_what_to_install(monkeypatch: pytes
     monkeypatch.setattr(metadata, "version", lambda name: "4.0.1")
     lack = EthosUAdapter(WORDS).cannot_compile()
     assert lack is not None and lack.reason == "Vela 4.0.1 is installed, and the target is written for 5.2"
+
+
+@pytest.mark.parametrize("arena", ["abc", "0", "-5", "1e9", "9" * 40, ""])
+def test_an_arena_of_an_edited_manifest_is_no_configuration(arena: str) -> None:
+    words = (*WORDS, "arena", arena)
+    assert configuration(words) is None and configuration((*WORDS, "arena", "65536")) is not None
+    with pytest.raises(BundleError, match="no configuration of Vela"):
+        EthosUAdapter(words).compile(Path("s.onnx"), Path("s.vela"))
