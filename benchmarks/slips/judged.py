@@ -52,8 +52,8 @@ class WatchedBundle:
         self._bundle, self.manifest = bundle, bundle.manifest
         self.runs: list[Run] = []
 
-    def session(self, *, emulate: bool = False, poison: bool = False) -> Watched:
-        return Watched(self._bundle.session(emulate=emulate, poison=poison), self.runs)
+    def session(self, **options: Any) -> Watched:
+        return Watched(self._bundle.session(**options), self.runs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,8 @@ def compiled(
     return compile_model(model_path(name), target, shapes=shapes or SHAPES[name], output=folder / "bundle", verify=verify, emulate=True)
 
 
-LONGEST = [("ppocr4_det", "tensor_g2")]
-"""A minute and more, for rounding that is measured often."""
+LONGEST = [("ppocr4_det", "tensor_g2"), ("ppocr4_rec", "snapdragon_8gen2")]
+"""Minutes, for rounding that is measured often; other tests compile these models."""
 
 
 @pytest.mark.parametrize(("name", "target"), long(covering(NAMES, TARGETS), LONGEST))

@@ -33,6 +33,7 @@ FILLED = {
 OPTIONAL = {
     "budget ? GiB;": "budget 1 GiB;",
     "page ? KiB;": "page 4 KiB;",
+    "resident ? MiB;": "resident 300 MiB;",
     "sustained ? %": "sustained 60 %",
     "row ? B": "row 64 B",
     "align ? KiB": "align 16 KiB",

@@ -112,6 +112,7 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
     ("memory", "size"): [Case("size 64 MiB;", "size 16 MiB;")],
     ("memory", "budget"): [Case("budget 32 MiB;", "budget 4 KiB;"), Case("budget 32 MiB;", "budget 31 MiB;")],
     ("memory", "bandwidth"): [Case("bandwidth 2 GB/s;", "bandwidth 0.2 GB/s;")],
+    ("memory", "resident"): [Case("resident 64 MiB;", "resident 1 KiB;")],
     ("memory", "page"): [Case("page 4 KiB;", "page 64 KiB;")],
     ("memory", "holds"): [Case("holds weights, activations;", "holds weights;")],
     ("memory", "shared"): [Case("shared npu, cpu;", "shared cpu;")],
