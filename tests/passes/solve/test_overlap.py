@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from breadth import examples
 from hypothesis import assume, given, settings
 from overlap_problems import overlap_problems, problems_with_options
 from overlapped_pieces import all_orders, run
@@ -20,7 +21,7 @@ from autoglmc.passes.solve.problem import Net, Option, Problem, Unit
 from autoglmc.passes.solve.solve import GAP, solve
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(30, 60))
 @given(overlap_problems())
 def test_every_cut_and_order_takes_what_one_piece_after_the_other_says(problem: Problem) -> None:
     for order in all_orders(problem):
@@ -71,7 +72,7 @@ def test_options_are_chosen_within_the_allowed_error(problem: Problem) -> None:
         assert solution.price.cost == pytest.approx(expected, rel=1.01 * GAP, abs=1e-9)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(30, 60))
 @given(overlap_problems())
 def test_no_plan_beats_the_bounds(problem: Problem) -> None:
     path, load, ends = path_bound(problem), load_bound(problem), earliest_ends(problem)
