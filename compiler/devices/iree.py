@@ -2,7 +2,7 @@
 
 A segment is imported to MLIR, given one more argument per output (the buffer to write into), and compiled to SPIR-V. Its buffers are the
 arena's own pages, imported into the Vulkan device; where its driver imports no memory of the host (VK_EXT_external_memory_host), inputs and
-outputs are copied and the user is told.
+outputs are copied, and the session has a note about it.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from .segments import Compiled
 
 
 def reported(compiled: Compiled, target: Target, arena: int) -> tuple[Compiled, tuple[CompilerReport | None, ...]]:
-    """A report of each segment; None where its runtime's compiler makes none, or is not here. The compiled model with what those compilers
-    are told of memory: nothing where its budget holds what they take then, else what the `arena` (bytes) leaves of it."""
+    """A report of each segment; None where its runtime's compiler makes none, or is not here. The compiled model with the
+    options of those compilers: without a size of memory where the budget suffices, else with what the `arena` (bytes) leaves of it."""
     runtimes = dict(compiled.runtimes)
     reports: list[CompilerReport | None] = [None] * len(compiled.segments)
     for device in dict.fromkeys(segment.device for segment in compiled.segments):

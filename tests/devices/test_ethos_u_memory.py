@@ -1,4 +1,4 @@
-"""What a plan takes of a small board's SRAM beside what Vela says of it, and nets that fit because Vela is told how much there is."""
+"""What a plan takes of a small board's SRAM beside Vela's own report, and nets that fit because Vela knows the limit."""
 
 from __future__ import annotations
 

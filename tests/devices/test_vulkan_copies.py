@@ -1,4 +1,4 @@
-"""A Vulkan driver that imports no memory of the host (an NVIDIA H200's did not): the same bits by copies, and the user is told."""
+"""A Vulkan driver that imports no memory of the host (an NVIDIA H200's did not): copies give the same bits, and a note says so."""
 
 from __future__ import annotations
 
