@@ -180,6 +180,7 @@ DATA_IN_FOLDERS = {
     "passes/place/memory": "passes/place",
     "compiler/devices/core_ai": "compiler/devices",
     "compiler/bundle/blobs": "compiler/bundle",
+    "compiler/plan/compilers": "compiler/plan",
     "compiler/devices/ethos_u": "compiler/devices",
     "compiler/devices/litert": "compiler/devices",
     "compiler/devices/mil": "compiler/devices",

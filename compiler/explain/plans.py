@@ -17,7 +17,7 @@ from ..bundle.confidence_record import ConfidenceRecord
 from ..errors import Infeasible
 from ..pipeline.run_passes import run_passes
 from ..pipeline.work import Work
-from ..plan.compiler_rounds import settle
+from ..plan.compilers.rounds import settle
 from ..plan.emitted_plan import EmittedPlan, emitted_plan
 from ..plan.operator_seconds import operator_seconds
 

@@ -8,7 +8,7 @@ from ..bundle.confidence_record import ConfidenceRecord
 from ..devices.adapter import CompilerReport
 from ..pipeline.work import Work
 from .arena import ArenaPlan
-from .compiler_times import held_by, reported, timed_by
+from .compilers.times import held_by, reported, timed_by
 from .confidence import confidence_of
 from .handoffs import assemble
 from .limits import arena_room

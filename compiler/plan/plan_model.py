@@ -20,8 +20,8 @@ from ..pipeline.rules import families_of, library_of
 from ..pipeline.run_passes import PLAIN, PassOptions, Stage, run_passes
 from ..pipeline.work import Work
 from .arena import ArenaPlan
-from .compiler_rounds import ASKED, settle
-from .compiler_times import reporting_devices
+from .compilers.rounds import ASKED, settle
+from .compilers.times import reporting_devices
 from .confidence import with_doubts
 from .emitted_plan import emitted_plan
 from .forced import contradiction, forced_by_limits

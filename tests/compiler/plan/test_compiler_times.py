@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from autoglmc.compiler.devices.adapter import CompilerReport
 from autoglmc.compiler.devices.ethos_u.configuration import configuration, rounded_arena
-from autoglmc.compiler.plan.compiler_times import shared_out
+from autoglmc.compiler.plan.compilers.times import shared_out
 
 WRITER = {"a": 3, "b": 5, "c.d": 8}
 NAMES = st.sampled_from(["a", "b", "c.d", "a.transposed", "c.d.1.reshaped", "#92", "other", ""])

@@ -12,19 +12,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from ...passes.place.objectives import ENERGY, LATENCY, MEMORY, aimed_problem, cost_of
-from ...passes.place.place_operators import state
-from ...passes.place.placed import Placement, Question
-from ...passes.solve.price import price
-from ...passes.solve.solve import Solution
-from ..errors import Infeasible
-from ..pipeline.run_passes import run_passes
-from ..pipeline.work import Work
-from ..quantities import count, time
-from .compiler_times import operator_prices, reporting_devices
-from .emitted_plan import EmittedPlan, emitted_plan
-from .limits import broken, limit_records
-from .predict import Predictions, predict
+from ....passes.place.objectives import ENERGY, LATENCY, MEMORY, aimed_problem, cost_of
+from ....passes.place.place_operators import state
+from ....passes.place.placed import Placement, Question
+from ....passes.solve.price import price
+from ....passes.solve.solve import Solution
+from ...errors import Infeasible
+from ...pipeline.run_passes import run_passes
+from ...pipeline.work import Work
+from ...quantities import count, time
+from ..emitted_plan import EmittedPlan, emitted_plan
+from ..limits import broken, limit_records
+from ..predict import Predictions, predict
+from .times import operator_prices, reporting_devices
 
 ROUNDS = 5
 """Placements by prices of compilers, at most, after the one by rates."""

@@ -1,7 +1,7 @@
 """Segments whose runtime's compiler estimates what they take: its cycles and its memory stand for ours.
 
 What is predicted of the plan, and what its limits are held against, is the compiler's; and so are, operator by operator, the prices that
-the placement is chosen by (`compiler_rounds.py`).
+the placement is chosen by (`rounds.py`).
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ...passes.place.placed import Placement
-from ...passes.place.segment import Segment
-from ...targets.cost import home_memory
-from ...targets.model import Runtime, Target
-from ..bundle.blobs.compiler_reports import compiler_report
-from ..devices.adapter import Budgeted, CompilerReport, Reporting
-from ..devices.find_adapter import adapter_for
-from .segment_times import SegmentTime
-from .segments import Compiled
+from ....passes.place.placed import Placement
+from ....passes.place.segment import Segment
+from ....targets.cost import home_memory
+from ....targets.model import Runtime, Target
+from ...bundle.blobs.compiler_reports import compiler_report
+from ...devices.adapter import Budgeted, CompilerReport, Reporting
+from ...devices.find_adapter import adapter_for
+from ..segment_times import SegmentTime
+from ..segments import Compiled
 
 
 def reported(compiled: Compiled, target: Target, arena: int) -> tuple[Compiled, tuple[CompilerReport | None, ...]]:

@@ -1,0 +1,1 @@
+"""What runtimes' own compilers say of segments, and placement by it."""
