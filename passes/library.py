@@ -88,6 +88,8 @@ RECOVER: tuple[Rewrite, ...] = in_order(
 )
 OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_ATTENTION)
 """Recovered only where a device runs the operator and the whole is faster with it."""
+WRITTEN_OUT: tuple[Rewrite, ...] = in_order(ATTENTION_SOFTMAX, ROTARY_SLICES)
+"""Operators of OFFER as what any device may run, where they have been recovered to be edited."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
 """A quantised model for devices that compute in floats, where the whole is faster so."""
 BESIDE_FLOATS: tuple[Rewrite, ...] = in_order(*WEIGHTS_ALONE)

@@ -9,6 +9,11 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from autoglmc.compiler.run.decoder.decoder import Decoder
+
+CLOSE = 1e-4
+"""Logits of small decoders closer than this may change places: some hundred times what rounding does to them."""
+
 
 class GrowingCache:
     """`step` takes tokens and returns logits [tokens, vocabulary]."""
@@ -49,3 +54,14 @@ class GrowingCache:
             found.append(int(logits.argmax()))
             step = [found[-1]]
         return found, closest
+
+
+def greedy(session: Decoder, prompt: Sequence[int], count: int) -> list[int]:
+    """The tokens of a session after a prompt, places of its caches without a token being NaN."""
+    logits, found = session.step("prefill", {"input_ids": np.array([prompt], np.int64)})["logits"], []
+    for _ in range(count):
+        found.append(int(logits[0, -1].argmax()))
+        session.poison()
+        if len(found) < count:
+            logits = session.step("decode", {"input_ids": np.array([found[-1:]], np.int64)})["logits"]
+    return found

@@ -35,6 +35,18 @@ class Decoder:
         return self.heads * self.width
 
 
+SPECS = {
+    "grouped heads": Decoder(),
+    "two layers, a head for each": Decoder(layers=2, groups=4),
+    "sliding window": Decoder(window=5),
+    "positions from outside": Decoder(positions_input=True),
+    "a table of positions": Decoder(learned=True),
+    "no mask from outside": Decoder(mask_input=False),
+    "logits of the last token": Decoder(last=True),
+    "wider heads": Decoder(width=24),
+}
+
+
 class Writer:
     """Nodes one after the other; constants by value."""
 

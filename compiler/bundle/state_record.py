@@ -14,7 +14,7 @@ class StateRecord(Record, frozen=True, kw_only=True):
     past: str
     """The input."""
     present: str
-    """The output."""
+    """The output: all of it, or new rows alone, which whoever runs the entry puts behind those that are filled."""
     axis: Count
     """Along which rows are added; 0 where none are."""
     length: Count

@@ -88,7 +88,8 @@ def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], 
         each = [{slot.tensor: slot for slot in manifest.arena.slots if slot.tensor in (past, present)} for manifest in manifests]
         slot = each[0][past]
         assert all(one[past].offset == slot.offset for one in each), "caches lie at the same places in every arena (plan/states.py)"
-        copied = 0 if all(one[present].offset == slot.offset for one in each) else slot.bytes
+        whole = [one[present] for one in each if one[present].shape == slot.shape]  # the others are new rows alone
+        copied = 0 if all(one.offset == slot.offset for one in whole) else slot.bytes
         length = 0 if axis is None else slot.shape[axis]
         found.append(StateRecord(past=past, present=present, axis=axis or 0, length=length, bytes=slot.bytes, copied=copied))
     return tuple(found)

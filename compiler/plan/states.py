@@ -49,13 +49,15 @@ def kept_slots(compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord]) 
         k = made.at.get((name, compiled.host))
         if k is not None and k not in ranges and alike(slots[k], slots[k]) and offset % slots[k].align == 0:
             placed[k] = offset
-    return KeptSlots(first=(*places_of_states(compiled, made), *rooms), rooms=rooms, placed=placed, begin=kept.begin)
+    return KeptSlots(first=(*places_of_states(compiled, made, slots), *rooms), rooms=rooms, placed=placed, begin=kept.begin)
 
 
-def places_of_states(compiled: Compiled, made: Schedule) -> tuple[int, ...]:
-    """Slots of the caches on the host: first all inputs, in the order of `KeptPlaces.states`, then all outputs."""
-    names = [*(past for past, _ in compiled.kept.states), *(present for _, present in compiled.kept.states)]
-    return tuple(k for name in names if (k := made.at.get((name, compiled.host))) is not None)
+def places_of_states(compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord]) -> tuple[int, ...]:
+    """Slots of the caches on the host: first all inputs, in the order of `KeptPlaces.states`, then all outputs that are whole caches, and
+    not rows that the session puts there."""
+    both = [[made.at.get((name, compiled.host)) for name in pair] for pair in compiled.kept.states]
+    whole = [now for old, now in both if old is None or now is None or slots[old].shape == slots[now].shape]
+    return tuple(k for k in (*(old for old, _ in both), *whole) if k is not None)
 
 
 def caches_in_place(compiled: Compiled, slots: Sequence[SlotRecord], held: Sequence[int]) -> dict[Pair, str]:

@@ -31,8 +31,11 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
     )
     say(screen, "bundle", [what])
     several = len({one["model"] for one in entries.values()}) > 1
-    rows = [(name, *([one["model"]] if several else ()), _sizes(one), *_numbers(one)) for name, one in entries.items()]
-    print_table(screen, ("entry", *(["model"] if several else ()), "sizes"), ("operators", "segments", "time", "arena"), rows)
+    shared = len({device["name"] for one in entries.values() for device in one["devices"] if device["operators"]}) > 1
+    words = [(*([one["model"]] if several else ()), *([_devices(one)] if shared else ()), _sizes(one)) for one in entries.values()]
+    rows = [(name, *said, *_numbers(one)) for (name, one), said in zip(entries.items(), words, strict=True)]
+    named = ("entry", *(["model"] if several else ()), *(["devices"] if shared else ()), "sizes")
+    print_table(screen, named, ("operators", "segments", "time", "arena"), rows)
     arena, package, states = facts["arena"], facts["package"], facts["states"]
     kept = "caches" if states and states[0]["length"] else "states"
     say(
@@ -41,7 +44,7 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
         [f"{size(arena['bytes'])} for all entries" + (f", {size(arena['states'])} of it {kept}" if states else "")],
     )
     if states:
-        say(screen, kept, list(_caches(states)))
+        say(screen, kept, [*_caches(states), *_appended(entries)])
     if facts["links"]:
         say(screen, "links", [_link(link) for link in facts["links"]])
     if facts["limits"]:
@@ -65,6 +68,11 @@ def _sizes(one: Facts) -> str:
     return ", ".join(f"{dim} {extent}" for dim, extent in one["shapes"].items())
 
 
+def _devices(one: Facts) -> str:
+    """Those that compute, with how many operators."""
+    return ", ".join(f"{device['name']} {device['operators']}" for device in one["devices"] if device["operators"])
+
+
 def _numbers(one: Facts) -> tuple[str, ...]:
     devices = one["devices"]
     operators, segments = (str(sum(device[key] for device in devices)) for key in ("operators", "segments"))
@@ -79,6 +87,13 @@ def _caches(states: list[Facts]) -> Iterator[str]:
     yield f"{count(len(states), 'tensor')} of {states[0]['length']} rows, {size(total)}, in place from run to run"
     if copied:
         yield f"{size(copied)} of them are copied after every run: a device does not extend them in place"
+
+
+def _appended(entries: Facts) -> Iterator[str]:
+    each = {name: one["appended"] for name, one in entries.items() if one["appended"]}
+    if each:
+        sizes = ", ".join(f"{name} {size(found)}" for name, found in each.items())
+        yield f"attention there does not write them: the session puts the new rows behind the others, after a run of {sizes}"
 
 
 def _link(link: Facts) -> str:

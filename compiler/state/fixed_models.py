@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from ...passes import stages
 from ...passes.graph.graph import Graph
-from ...passes.library import OFFER
+from ...passes.library import OFFER, WRITTEN_OUT
 from ...passes.rule.apply import apply
 from ...passes.state.cached_attention import ROWS_AXIS
 from ...passes.state.errors import NotFixable
 from ...passes.state.fixed_length import fix_length
-from ...passes.state.places import Cache, Sizes, Unrolled
+from ...passes.state.places import Sizes, Unrolled
 from ..errors import ModelError, UsageError
 from ..load.bind_shapes import Shapes
 from ..load.load_model import load_model
@@ -32,14 +32,40 @@ if TYPE_CHECKING:
 HELP = "compile its steps one by one with --shape, or export the model with a plain cache: Concat(past, new), attention, causal mask"
 
 
+EXTENDED = "extended"
+"""Attention itself writes the new rows into the caches."""
+APPENDED = "appended"
+"""New rows go out, and the session puts them behind the others."""
+SPLIT = frozenset(operator for rule in WRITTEN_OUT for operator in rule.operators)
+"""Operators that become simpler ones where rows are appended, unless a device has them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How steps may be written."""
+
+    names: tuple[str, ...] = (EXTENDED,)
+    whole: frozenset[str] = frozenset()
+    """Operators of SPLIT that stay as they are, since a device has them."""
+
+
+EXTENDING = Ways()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedModel:
     """One step of a decoder."""
 
-    model: MemoryModel
+    written: Mapping[str, MemoryModel]
+    """By way, EXTENDED or APPENDED: one, or both where either may be faster."""
     tokens: int
     token_axes: Mapping[str, int]
     """By input and output, the axis that tokens are along."""
+
+    @property
+    def any(self) -> MemoryModel:
+        """In whichever way: all have the same inputs."""
+        return next(iter(self.written.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +85,16 @@ class FixedModels:
 
 
 def fixed_models(
-    source: Source, request: StateRequest, length: int, tokens: Mapping[str, int], shapes: Shapes, stage: Stage
+    source: Source,
+    request: StateRequest,
+    length: int,
+    tokens: Mapping[str, int],
+    shapes: Shapes,
+    stage: Stage,
+    ways: Ways = EXTENDING,
 ) -> FixedModels:
     """length: tokens that the caches hold at most; tokens: of a run, by entry. shapes: sizes of dims that are neither batch nor tokens.
+    ways: APPENDED is taken too where steps can be written in no other.
 
     Raises UsageError for a request that the model does not fit, ModelError where it cannot be written with caches of fixed length."""
     where = str(source)
@@ -74,7 +107,7 @@ def fixed_models(
             load_external(model, source)
         inputs = step_inputs(model, caches_of(model, request, where), shapes, where, request.given)
     with stage("fix caches"):
-        unroller = _Unroller(model, inputs, length, where)
+        unroller = _Unroller(model, inputs, length, where, ways)
         steps = {name: unroller.step(name, number) for name, number in tokens.items()}
     return FixedModels(steps=steps, inputs=inputs, length=length)
 
@@ -82,20 +115,31 @@ def fixed_models(
 class _Unroller:
     """Loads the model for one length of the past after the other."""
 
-    def __init__(self, model: onnx.ModelProto, inputs: StepInputs, length: int, where: str) -> None:
-        self._model, self._inputs, self._length, self._where = model, inputs, length, where
+    def __init__(self, model: onnx.ModelProto, inputs: StepInputs, length: int, where: str, ways: Ways) -> None:
+        self._model, self._inputs, self._length, self._where, self._ways = model, inputs, length, where, ways
         self._first = self._graph(0, length)
 
     def step(self, name: str, tokens: int) -> FixedModel:
         sizes = Sizes(tokens=tokens, length=self._length)
         last, before = (self._graph(past, tokens) for past in (sizes.past, sizes.past - 1))
         axes = {**self._inputs.axes, **self._output_axes(last)}
-        caches: tuple[Cache, ...] = self._inputs.caches
-        try:
-            graph = fix_length(Unrolled(last=last, before=before, first=self._first), caches, sizes)
-        except NotFixable as problem:
-            raise ModelError(f"{problem.message}: no cache of fixed length", where=f"{self._where}, {problem.where}", help=HELP) from None
-        return FixedModel(model=MemoryModel(graph_model(graph), f"{self._where} ({name})"), tokens=tokens, token_axes=axes)
+        written: dict[str, MemoryModel] = {}
+        problem: NotFixable | None = None
+        for way in dict.fromkeys((*self._ways.names, APPENDED)):
+            if way in self._ways.names or not written:
+                graph = self._graph(sizes.past, tokens) if written or problem else last  # which is edited in place
+                try:
+                    graphs = Unrolled(last=graph, before=before, first=self._first)
+                    graph = fix_length(graphs, self._inputs.caches, sizes, extends=way == EXTENDED, whole="Attention" in self._ways.whole)
+                    if way == APPENDED:
+                        apply(graph, [rule for rule in WRITTEN_OUT if self._ways.whole.isdisjoint(rule.operators)])
+                        stages.simplify(graph)
+                    written[way] = MemoryModel(graph_model(graph), f"{self._where} ({name})")
+                except NotFixable as found:
+                    problem = problem or found
+        if problem is not None and not written:
+            raise ModelError(f"{problem.message}: no cache of fixed length", where=f"{self._where}, {problem.where}", help=HELP)
+        return FixedModel(written=written, tokens=tokens, token_axes=axes)
 
     def _graph(self, past: int, tokens: int) -> Graph:
         """Recovered and simplified, attention and rotations included."""

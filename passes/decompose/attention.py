@@ -15,7 +15,7 @@ from math import sqrt
 import numpy as np
 
 from ...targets.dtypes import DTYPE
-from ..formula.closed_rows import closes_a_row
+from ..formula.closed_rows import closes_a_row, opens_each_row
 from ..formula.pattern import Value
 from ..formula.trace import Extents, broadcasts, extents
 from ..graph.graph import Graph
@@ -129,7 +129,7 @@ def _weights(b: Builder, found: Bindings, scores: str) -> str:
     if causal is not None:
         scores = b.op("Where", b.array(causal, "bool"), scores, shut)
     weights = _softmax(b, root, scores)
-    if not closes:
+    if not closes or (causal is None and opens_each_row(graph, mask)):
         return weights
     if causal is not None:
         mask = b.op("And", mask, b.array(causal, "bool"))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..graph.graph import Graph
 from .trace import Extents
 
 CLOSED = -1e4
@@ -28,3 +29,15 @@ def closes_a_row(scores: Extents, added: Sequence[np.ndarray], closed: Sequence[
     for mask in closed:
         shut = shut | mask
     return bool(np.broadcast_to(shut, np.broadcast_shapes(shut.shape, (scores[-1],))).all(axis=-1).any())
+
+
+def opens_each_row(graph: Graph, mask: str) -> bool:
+    """Whether a mask of booleans is known to leave a position of every row open: one of its parts, side by side, is constant and does."""
+    value, node = graph.value(mask), graph.producer(mask)
+    if value is not None:
+        return value.dtype == bool and value.ndim > 0 and bool(value.any(axis=-1).all())
+    shape = graph.tensor(mask).shape
+    if node is None or node.kind != "Concat" or not shape:
+        return False
+    beside = graph.attribute(node, "axis") in (-1, len(shape) - 1)
+    return beside and any(opens_each_row(graph, part) for part in node.inputs)

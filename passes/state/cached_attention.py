@@ -121,8 +121,7 @@ def window_of(graph: Graph, node: Node, sizes: Sizes) -> int:
 def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], window: int) -> None:
     """The operator that extends its caches. inputs: tensors "last" (int32 [1]: index of the last row filled after the step) and "total"
     (int32 [1]: rows filled then). window: as `window_of` says."""
-    node = graph.producer(one.node.outputs[0])
-    assert node is not None, "attended() has seen it"
+    node = made_by(graph, one.node.outputs[0])
     shapes = [extents(graph, name) for name in (node.inputs[0], one.new_keys, one.new_values)]
     q, k, v = shapes
     if q is None or k is None or v is None or any(len(shape) != 4 for shape in (q, k, v)) or q[0] != 1:
@@ -144,7 +143,7 @@ def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], wi
     split = b.reshape(made.outputs[0], (q[0], q[2], q[1], v[3]))
     result = b.op("Transpose", split, perm=HEADS_FIRST)
     for cache in (one.keys, one.values):
-        _unmake(graph, cache.present)
+        unmake(graph, cache.present)
     graph.replace(node, b.nodes, {node.outputs[0]: result})
 
 
@@ -157,7 +156,15 @@ def _unfit(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> str:
     return f"a multiple of {k[1]} heads, as many as there are of keys, not {q[1]}" if q[1] % k[1] else ""
 
 
-def _unmake(graph: Graph, present: str) -> None:
+def made_by(graph: Graph, tensor: str) -> Node:
+    """What writes a tensor that is no input."""
+    node = graph.producer(tensor)
+    assert node is not None, tensor
+    return node
+
+
+def unmake(graph: Graph, present: str) -> None:
+    """Takes out what writes the cache."""
     producer = graph.producer(present)
     if producer is not None:
         graph.remove(producer)

@@ -1,7 +1,7 @@
 """A step of a decoder, written with caches of fixed length.
 
 Constants that depend on the position become rows of a table, taken at the positions of the step; caches are written at their position by
-the attention that reads them. The new input CACHE_LENGTH says how many rows of the caches are filled.
+the attention that reads them, or by whoever runs the step. The new input CACHE_LENGTH says how many rows of the caches are filled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from onnx import helper
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
-from .cached_attention import attended, replace_attention, window_of
+from .appended_rows import Rows, attend_to_rows
+from .cached_attention import attended, made_by, replace_attention, window_of
 from .errors import NotFixable
 from .places import Cache, Sizes, Unrolled
 from .varying import Varying, varying
@@ -29,8 +30,10 @@ TURNS = (1, 2)
 """The operands of RotaryEmbedding that are cosines and sines."""
 
 
-def fix_length(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes) -> Graph:
-    """`graphs.last`, edited. Raises NotFixable where it cannot be written so."""
+def fix_length(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes, *, extends: bool, whole: bool = False) -> Graph:
+    """`graphs.last`, edited. extends: attention writes the caches itself; else their new rows go out, for whoever runs the step to put
+    behind those that are filled (appended_rows.py); whole: attention over these stays one operator. Raises NotFixable where it cannot be
+    written so."""
     graph, found = graphs.last, varying(graphs, sizes)
     readers = attended(graph, caches)
     windows = {one.node.outputs[0]: window_of(graph, one.node, sizes) for one in readers}
@@ -39,19 +42,24 @@ def fix_length(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes) -> Gra
     masks = {(one.node.outputs[0], MASK) for one in readers}
     _turn_by_position(graph, found, tables)
     for one in found:
-        if (one.reader, one.operand) not in masks and not _turned(_maker(graph, one.reader), one):
+        if (one.reader, one.operand) not in masks and not _turned(made_by(graph, one.reader), one):
             rows = tables.rows(one, before=one.reader)  # puts another node into the place of the reader
-            graph.set_input(_maker(graph, one.reader), one.operand, rows)
+            graph.set_input(made_by(graph, one.reader), one.operand, rows)
+    for cache in caches:
+        _give_length(graph, cache.past, sizes.length)
+    shared = Rows(graph, counts["filled"], sizes)
     for reader in readers:
-        replace_attention(graph, reader, counts, windows[reader.node.outputs[0]])
+        window = windows[reader.node.outputs[0]]
+        if extends:
+            replace_attention(graph, reader, counts, window)
+        else:
+            attend_to_rows(graph, reader, shared, window, whole=whole)
     graph.sweep()
-    for name, length in ((cache.past, sizes.length) for cache in caches):
-        _give_length(graph, name, length)
     return graph
 
 
 def _counts(graph: Graph, sizes: Sizes) -> dict[str, str]:
-    """Tensors that are there before all others: "positions" (int64 [1, tokens]), "last" and "total" (int32 [1])."""
+    """Tensors that are there before all others: "positions" (int64 [1, tokens]); "filled", "last" and "total" (int32 [1])."""
     if CACHE_LENGTH in graph.inputs or graph.producer(CACHE_LENGTH) is not None or CACHE_LENGTH in graph.constants:
         raise NotFixable("the model has a tensor of this name already", CACHE_LENGTH)
     value = helper.make_tensor_value_info(CACHE_LENGTH, onnx.TensorProto.INT64, [1])
@@ -61,19 +69,14 @@ def _counts(graph: Graph, sizes: Sizes) -> dict[str, str]:
     b = Builder(graph, "int64", CACHE_LENGTH)
     positions = b.op("Add", CACHE_LENGTH, b.array(np.arange(sizes.tokens)[None]))
     last, total = (b.cast(b.op("Add", CACHE_LENGTH, b.array(np.array([more]))), "int32") for more in (sizes.tokens - 1, sizes.tokens))
+    filled = b.cast(CACHE_LENGTH, "int32")
     _insert(graph, graph.nodes[0].outputs[0], b)
-    return {"positions": positions, "last": last, "total": total}
-
-
-def _maker(graph: Graph, tensor: str) -> Node:
-    node = graph.producer(tensor)
-    assert node is not None, tensor
-    return node
+    return {"positions": positions, "filled": filled, "last": last, "total": total}
 
 
 def _insert(graph: Graph, before: str, b: Builder) -> None:
     """The builder's nodes in front of the node that writes the tensor `before`."""
-    node = _maker(graph, before)
+    node = made_by(graph, before)
     graph.replace(node, [*b.nodes, node.copy()])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from ..compile_model import compile_model
 from ..job import Clock, Progress
 from ..resident_weights import check_resident_with, resident_budget, with_resident
 from ..result import CompileResult
+from .faster_way import faster_way, ways_of
 from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult
 from .shared_precision import shared_precision
@@ -91,7 +93,7 @@ def compile_entries(
     check_measurable(accuracy, precision, verify, False, precision is not None and precision.data is not None)
     shared = shared_precision(source, machine, precision, accuracy, state, shapes or {}, clock)
     source = shared.compiled
-    kept = _Kept() if state is None else _kept(source, state, entries, sizes, shapes or {}, clock)
+    kept = _Kept() if state is None else _kept(source, machine, state, entries, sizes, shapes or {}, clock)
     common: dict[str, Any] = {"emulate": emulate, "progress": progress, "whole": False, **options}
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
         results: dict[str, CompileResult] = {}
@@ -102,8 +104,12 @@ def compile_entries(
                 own = {"verify": False, "kept": KeptPlaces(states=kept.states)}
             if kept.fixed is None:
                 own["shapes"] = sizes[name]
-            given = source if kept.fixed is None else kept.fixed.steps[name].model
-            results[name] = compile_model(given, machine, output=Path(scratch) / name, **common, **own)
+            place = Path(scratch) / name
+            if kept.fixed is None:
+                results[name] = compile_model(source, machine, output=place, **common, **own)
+            else:
+                compiled = partial(compile_model, target=machine, **common, **own)
+                results[name] = faster_way(kept.fixed.steps[name], compiled, place)
         judging = Judging(verify, emulate, required)
         axis = None if kept.fixed is None else kept.fixed.axis
         parts = parts_of(entries, results, kept.fixed)
@@ -123,13 +129,19 @@ def compile_entries(
 
 
 def _kept(
-    source: Source, state: StateRequest, entries: Mapping[str, Asked], sizes: Mapping[str, Shapes], shapes: Shapes, clock: Clock
+    source: Source,
+    machine: Target,
+    state: StateRequest,
+    entries: Mapping[str, Asked],
+    sizes: Mapping[str, Shapes],
+    shapes: Shapes,
+    clock: Clock,
 ) -> _Kept:
     """sizes: of each entry; shapes: those that all share."""
     if state.length is None:
         with clock.stage("find states"):
             return _Kept(states=replaced_states(source, state, sizes))
-    fixed = fixed_models(source, state, state.length, tokens_of(entries), shapes, clock.stage)
+    fixed = fixed_models(source, state, state.length, tokens_of(entries), shapes, clock.stage, ways_of(machine))
     return _Kept(states=fixed.states, fixed=fixed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from ...hw.load_target import load_target
 from ...kept_places import KeptPlaces
 from ...load.bind_shapes import Shapes
 from ...load.source import Model, Source, beside, source_of
-from ...state.fixed_models import FixedModels, fixed_models
+from ...state.fixed_models import FixedModel, FixedModels, fixed_models
 from ...state.request import StateRequest
 from ...verify.required import requirement_of
 from ..compile_model import compile_model
@@ -27,6 +28,7 @@ from ..job import Clock, Progress
 from ..resident_weights import check_resident_with, resident_budget, with_resident
 from ..result import CompileResult
 from .compile_entries import Asked, parts_of, tokens_of
+from .faster_way import faster_way, ways_of
 from .linked_shapes import Sized, sized_entries
 from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult
@@ -73,12 +75,15 @@ def compile_models(
     if state is not None:
         if state.length is None:
             raise UsageError("of several models, one may have caches that grow: --state needs --max-length", help="--max-length TOKENS")
-        fixed = fixed_models(given.source, state, state.length, tokens_of(asked), given.shapes[given.main], clock.stage)
+        fixed = fixed_models(given.source, state, state.length, tokens_of(asked), given.shapes[given.main], clock.stage, ways_of(machine))
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
 
-        def compiled(name: str, model: Source, kept: KeptPlaces, **own: Any) -> CompileResult:
+        def compiled(name: str, model: Source | FixedModel, kept: KeptPlaces, **own: Any) -> CompileResult:
             tell(f"entry {name}")
             place = Path(scratch) / name
+            if isinstance(model, FixedModel):
+                common = {**options, **own, "kept": kept, "whole": False, "emulate": emulate, "progress": progress}
+                return faster_way(model, partial(compile_model, target=machine, **common), place)
             return compile_model(model, machine, output=place, kept=kept, whole=False, emulate=emulate, progress=progress, **options, **own)
 
         made = _made(given, asked, fixed, compiled, {"verify": verify, "require_verified": judging.required}, machine)
@@ -148,7 +153,7 @@ def _main_results(
         shapes = given.shapes[given.main]
         return {name: compiled(name, given.source, KeptPlaces(rooms=rooms), shapes=shapes, **judged) for name in asked}
     kept = KeptPlaces(states=fixed.states, rooms=rooms)  # its steps are compared together
-    return {name: compiled(name, fixed.steps[name].model, kept, verify=False) for name in asked}
+    return {name: compiled(name, fixed.steps[name], kept, verify=False) for name in asked}
 
 
 def _kept_by(manifest: Manifest, fixed: FixedModels | None, plans: Sequence[LinkPlan]) -> tuple[dict[str, int], int]:

@@ -73,7 +73,7 @@ def summary_of(result: EntriesResult) -> dict[str, Any]:
         "verified": result.verified,
         "reasons": list(dict.fromkeys(reason for each in reasons.values() for reason in each)),
         "elsewhere": list(dict.fromkeys(line for plan in plans for line in elsewhere(plan.verification.segments))),
-        "entries": {name: _entry(result, name) for name in result.results},
+        "entries": {name: _entry(result, name, plan) for name, plan in zip(result.results, plans, strict=True)},
         "together": _verdict(result.together) if result.together else None,
         "states": to_builtins(manifest.states),
         "links": to_builtins(manifest.links),
@@ -97,11 +97,20 @@ def _limits(manifest: Manifest) -> list[dict[str, Any]]:
     return [to_builtins(limit) for limit in manifest.limits if limit.kind in WHOLE] if manifest.models else []
 
 
-def _entry(result: EntriesResult, name: str) -> dict[str, Any]:
+def _appended(plan: Manifest) -> int:
+    """Bytes of new rows that a session puts into the caches after a run, since what computes them does not."""
+    shapes = {value.name: value.shape for value in plan.model.inputs}
+    states = {state.present: state for state in plan.states}
+    outputs = (value for value in plan.model.outputs if value.name in states and value.slot is not None)
+    return sum(plan.arena.slots[value.slot or 0].bytes for value in outputs if value.shape != shapes[states[value.name].past])
+
+
+def _entry(result: EntriesResult, name: str, plan: Manifest) -> dict[str, Any]:
     record = next(entry for entry in result.manifest.entries if entry.name == name)
     report = result.verification[name]
     facts = summary(result.results[name]) | {"verified": not isinstance(report, str) and report.verified}
-    return {**facts, "model": record.model, "tokens": record.tokens, "shapes": dict(record.shapes), "verification": _verdict(report)}
+    facts |= {"model": record.model, "tokens": record.tokens, "shapes": dict(record.shapes), "appended": _appended(plan)}
+    return {**facts, "verification": _verdict(report)}
 
 
 def _verdict(report: VerifyReport | str) -> dict[str, Any]:

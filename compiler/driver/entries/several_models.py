@@ -89,7 +89,7 @@ def readers_of(given: SeveralModels, fixed: FixedModels | None) -> dict[str, lis
         said = "is a state, which stays where it is" if name in pasts else "has no rows of tokens, or follows from their number"
         if name in pasts or name not in fixed.inputs.axes:
             raise UsageError(f"'{name}' of '{given.main}' {said}: nothing can be linked to it", where="--link", help=FORM)
-        found[name] = [_reader(entry, step.model.proto.graph, name, step.token_axes[name]) for entry, step in fixed.steps.items()]
+        found[name] = [_reader(entry, step.any.proto.graph, name, step.token_axes[name]) for entry, step in fixed.steps.items()]
     return found
 
 

@@ -49,7 +49,7 @@ def _wrong_states(manifest: Manifest) -> Iterator[str]:
         if manifest.states[0].length:
             yield from _wrong_tokens(entry, view, f"entries[{k}]")
         for number, state in enumerate(manifest.states):
-            yield from _wrong_state(manifest, state, (found[0], view), f"states[{number}], in the entry {entry.name!r}")
+            yield from _wrong_state(manifest, state, (found[0], view), entry.tokens, f"states[{number}], in the entry {entry.name!r}")
 
 
 def _wrong_tokens(entry: EntryRecord, view: Manifest, at: str) -> Iterator[str]:
@@ -67,22 +67,22 @@ def _wrong_tokens(entry: EntryRecord, view: Manifest, at: str) -> Iterator[str]:
         yield f"{at} has no input {CACHE_LENGTH!r}, int64[1]"
 
 
-def _wrong_state(manifest: Manifest, state: StateRecord, both: tuple[Manifest, Manifest], at: str) -> Iterator[str]:
+def _wrong_state(manifest: Manifest, state: StateRecord, both: tuple[Manifest, Manifest], tokens: int | None, at: str) -> Iterator[str]:
     first, view = (_slots_of(one, state) for one in both)
     if first is None or view is None:
         yield f"{at}: {state.past!r} is no input with a slot, or {state.present!r} no output with one"
         return
     past, present = view
-    if (past.dtype, past.shape) != (present.dtype, present.shape) or (
-        state.length and (state.axis >= len(past.shape) or past.shape[state.axis] != state.length)
-    ):
+    lengths = past.shape[state.axis : state.axis + 1]
+    new = (*past.shape[: state.axis], tokens, *past.shape[state.axis + 1 :]) if state.length else past.shape
+    if past.dtype != present.dtype or present.shape not in (past.shape, new) or (state.length and lengths != (state.length,)):
         both_shapes = f"{past.dtype}{list(past.shape)} goes out as {present.dtype}{list(present.shape)}"
         yield f"{at}: {both_shapes}, with {state.length} rows along axis {state.axis}"
     elif past.packed_on_cpu or present.packed_on_cpu:
         yield f"{at}: its rows are padded or converted"
     elif (past.offset, past.bytes) != (first[0].offset, first[0].bytes) or past.bytes != state.bytes:
         yield f"{at}: it lies at {past.offset}, and at {first[0].offset} in the entry {manifest.entries[0].name!r}"
-    elif not state.copied and past.offset != present.offset:
+    elif not state.copied and past.shape == present.shape and past.offset != present.offset:
         yield f"{at}: it comes in at {past.offset} and goes out at {present.offset}, and nothing says that it is copied"
 
 
@@ -95,16 +95,26 @@ def _slots_of(view: Manifest, state: StateRecord) -> tuple[SlotRecord, SlotRecor
     return slots[past], slots[present]
 
 
+def _own(view: Manifest) -> set[str]:
+    """Inputs and outputs of an entry that are caches, and no new rows of one."""
+    found = set()
+    for state in view.states:
+        past, present = _slots_of(view, state) or (None, None)
+        same = past is None or present is None or past.shape == present.shape
+        found |= {state.past, state.present} if same else {state.past}
+    return found
+
+
 def _shared_bytes(manifest: Manifest) -> Iterator[str]:
     """A slot that has bytes of a cache or of a link at any time: what lies there stays from run to run."""
     found = views(manifest) if manifest.states or manifest.links else ()
     if not found:
         return
-    own = {name for state in manifest.states for name in (state.past, state.present)}
-    kept = [(slot.offset, slot.offset + slot.bytes, slot.tensor) for slot in found[0].arena.slots if slot.tensor in own]
+    own = {name for view in found for name in _own(view)}
+    kept = [(slot.offset, slot.offset + slot.bytes, slot.tensor) for slot in found[0].arena.slots if slot.tensor in _own(found[0])]
     kept = sorted([*kept, *((link.offset, link.offset + link.bytes, link.input) for link in links_once(manifest))])
     for k, (entry, view) in enumerate(zip(manifest.entries, found, strict=True)):
-        here = allowed(manifest, entry.model) | (own if view.states else set())
+        here = allowed(manifest, entry.model) | _own(view)
         for slot in view.arena.slots:
             for begin, end, name in kept if slot.tensor not in here else ():
                 if slot.offset < end and begin < slot.offset + slot.bytes:

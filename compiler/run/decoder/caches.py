@@ -19,17 +19,24 @@ class Caches:
         self._pasts = [view_at(at[state.past]) for state in manifest.states]
         self._presents = [view_at(at[state.present]) for state in manifest.states]
         self._axes = [state.axis for state in manifest.states]
-        self._moved = [k for k, state in enumerate(manifest.states) if state.copied]
-        self.addresses = tuple((at[state.past].address or 0, at[state.present].address or 0) for state in manifest.states)
-        """Of each, where it comes in and where it goes out."""
-        for state in manifest.states:
-            if not state.copied and at[state.past].address != at[state.present].address:
+        whole = [a.shape == b.shape for a, b in zip(self._pasts, self._presents, strict=True)]
+        self._moved = [k for k, state in enumerate(manifest.states) if state.copied and whole[k]]
+        self._appended = [(self._pasts[k], self._presents[k], self._axes[k]) for k in range(len(whole)) if not whole[k]]
+        """Those of which only the new rows go out."""
+        ends = [state.present if same else state.past for state, same in zip(manifest.states, whole, strict=True)]
+        self.addresses = tuple((at[s.past].address or 0, at[end].address or 0) for s, end in zip(manifest.states, ends, strict=True))
+        """Of each, where it comes in and where it goes out; where its new rows are put into it, that is one place."""
+        for state, same in zip(manifest.states, whole, strict=True):
+            if same and not state.copied and at[state.past].address != at[state.present].address:
                 raise BundleError(f"the cache {state.past!r} comes in and goes out at two addresses, and the manifest has it at one")
 
-    def settle(self) -> None:
-        """After a run: caches that went out at another place than they come in are brought back."""
+    def settle(self, rows: int) -> None:
+        """After a run behind the first `rows` rows: caches that went out at another place than they come in are brought back, and rows
+        that went out alone are put where they belong."""
         for k in self._moved:
             self._pasts[k][...] = self._presents[k]
+        for past, new, axis in self._appended:
+            past[_rows(axis, slice(rows, rows + new.shape[axis]))] = new
 
     def clear(self) -> None:
         """All of them become zeros."""

@@ -71,7 +71,7 @@ class EntryRun:
                 view[...] = inputs[name]
         self.session.run_placed(NOTHING)
         outputs = {name: view.copy() for name, view in self._results}
-        self.caches.settle()
+        self.caches.settle(length)
         return outputs
 
     def run_any(self, inputs: Mapping[str, Any], length: int = 0) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class EntryRun:
         import numpy
 
         outputs = self.session.run(inputs if self._length is None else {**inputs, CACHE_LENGTH: numpy.array([length], numpy.int64)})
-        self.caches.settle()
+        self.caches.settle(length)
         return outputs
 
 

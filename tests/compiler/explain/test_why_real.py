@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from breadth import covering
+from breadth import covering, long
 from models import NAMES, SHAPES, model_path
 
 from autoglmc.compiler.explain.explain_model import Why, explain_model
@@ -14,13 +14,17 @@ from autoglmc.targets.stock import stock_names
 
 LINE = re.compile(r"[\w.]+\.hw:\d+$| reads opsets \d+\.\.\d+$")
 PRICE = re.compile(r"^runs on \w+(, but costs \d+(\.\d+)? (us|ms) more: | at the same cost|, but no plan has it there)")
+SLOW = (("ppocr4_rec", "tensor_g2_litert"), ("onnx_seeded_resnet50", "ethos_u85_512"))
+"""Minutes each."""
 
 
 def explained(name: str, target: str, word: str = "", tries: int = 0) -> Why:
     return explain_model(model_path(name), load_target(target), word=word, shapes=SHAPES[name], tries=tries)
 
 
-@pytest.mark.parametrize(("name", "target"), covering(NAMES, stock_names()))
+@pytest.mark.parametrize(
+    ("name", "target"), long(covering(NAMES, stock_names()), [pair for pair in SLOW if pair in covering(NAMES, stock_names())])
+)
 def test_every_operator_that_is_elsewhere_is_explained(name: str, target: str) -> None:
     told = explained(name, target)
     plan = told.plan

@@ -67,7 +67,7 @@ def check_times(result: CompileResult) -> None:
     assert result.predicted.latency == pytest.approx(total)
 
 
-@pytest.mark.parametrize("model", long(list(SHAPES), ["bert_tiny.onnx"]))
+@pytest.mark.parametrize("model", long(list(SHAPES), ["bert_tiny.onnx", "glm_tiny.onnx"]))
 def test_more_sram_is_never_slower_and_spills_stand_in_the_schedule(model: str, tmp_path: Path) -> None:
     times, copies = [], Counter[str]()
     for sram in SRAM:

@@ -57,7 +57,7 @@ def same(one: list[dict[str, np.ndarray]], other: list[dict[str, np.ndarray]]) -
     st.integers(1, 4),
     st.integers(0, 7),
 )
-@settings(max_examples=examples(12, 30))
+@settings(max_examples=examples(6, 30))
 def test_any_slicing_gives_the_same_bits(
     tmp_path_factory: pytest.TempPathFactory, devices: list[str], modes: list[Mode], generations: int, count: int
 ) -> None:

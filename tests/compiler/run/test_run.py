@@ -43,7 +43,7 @@ def whole(model: onnx.ModelProto, inputs: dict[str, np.ndarray]) -> dict[str, np
     st.lists(st.sampled_from(["zero_copy", "copy", "convert"]), min_size=1, max_size=3),
     st.sampled_from([1, 64]),
 )
-@settings(max_examples=examples(15, 30))
+@settings(max_examples=examples(8, 30))
 def test_any_slicing_gives_the_whole_model(
     tmp_path_factory: pytest.TempPathFactory, devices: list[str], modes: list[Mode], row_align: int
 ) -> None:

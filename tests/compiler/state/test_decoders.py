@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,32 +9,19 @@ import onnx
 import pytest
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from growing_cache import GrowingCache
+from growing_cache import CLOSE, GrowingCache, greedy
+from small_decoders import SPECS, decoder
 from small_decoders import Decoder as Spec
-from small_decoders import decoder
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.result import EntriesResult
 from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.run.bundle import Bundle
-from autoglmc.compiler.run.decoder.decoder import Decoder
 from autoglmc.compiler.state.request import StateRequest
 
 PAIRS = (("past.*", "present.*"),)
-SPECS = {
-    "grouped heads": Spec(),
-    "two layers, a head for each": Spec(layers=2, groups=4),
-    "sliding window": Spec(window=5),
-    "positions from outside": Spec(positions_input=True),
-    "a table of positions": Spec(learned=True),
-    "no mask from outside": Spec(mask_input=False),
-    "logits of the last token": Spec(last=True),
-    "wider heads": Spec(width=24),
-}
 LENGTH = 64
-CLOSE = 1e-4
-"""Logits closer than this may change places: some hundred times what rounding does to them here."""
 
 
 def compiled(spec: Spec, folder: Path, length: int = LENGTH, prefill: int = 8) -> EntriesResult:
@@ -46,16 +32,6 @@ def compiled(spec: Spec, folder: Path, length: int = LENGTH, prefill: int = 8) -
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return compiled(Spec(layers=2), tmp_path_factory.mktemp("decoder")).bundle
-
-
-def greedy(session: Decoder, prompt: Sequence[int], count: int) -> list[int]:
-    logits, found = session.step("prefill", {"input_ids": np.array([prompt], np.int64)})["logits"], []
-    for _ in range(count):
-        found.append(int(logits[0, -1].argmax()))
-        session.poison()
-        if len(found) < count:
-            logits = session.step("decode", {"input_ids": np.array([found[-1:]], np.int64)})["logits"]
-    return found
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

@@ -121,7 +121,7 @@ def test_reset_and_fork_have_states_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_state_that_is_lost_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Caches, "settle", lambda self: None)
+    monkeypatch.setattr(Caches, "settle", lambda self, rows: None)
     with pytest.raises(VerifyError, match=r"the bundle differs from the model: step1\.y has"):
         compiled(recurrent("GRU"), tmp_path)
 

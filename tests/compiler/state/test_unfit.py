@@ -54,8 +54,6 @@ def also_summed() -> onnx.ModelProto:
         (in_front(), (), "the cache continues"),
         (in_halves(), (), "goes out as 'present.0.k' in another dtype: fp16 and fp32"),
         (also_summed(), (), "a cache is read by something that is no attention"),
-        (decoder(Decoder(width=4)), (), "a head width that is a multiple of 8, not 4"),
-        (decoder(Decoder(width=12)), (), "a head width that is a multiple of 8, not 12"),
     ],
 )
 def test_what_does_not_fit_is_named(model: onnx.ModelProto, patterns: tuple[str, ...], said: str) -> None:

@@ -34,7 +34,7 @@ def test_every_cut_and_order_takes_what_one_piece_after_the_other_says(problem: 
         assert sorted(unit for each in found.runs for unit in each.piece.units) == list(range(len(problem.units)))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(12, 30))
 @given(overlap_problems(parallel=False))
 def test_latency_and_period_are_the_least_of_all_cuts_and_orders(problem: Problem) -> None:
     plans = [found for order in all_orders(problem) if (found := run(problem, order)) is not None]
@@ -52,7 +52,7 @@ def test_latency_and_period_are_the_least_of_all_cuts_and_orders(problem: Proble
         assert solution.price.total == pytest.approx(again.total)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(12, 25))
 @given(problems_with_options())
 def test_options_are_chosen_within_the_allowed_error(problem: Problem) -> None:
     best = {"latency": INFINITE, "period": INFINITE}
