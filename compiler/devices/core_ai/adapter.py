@@ -14,6 +14,7 @@ from ...errors import BundleError
 from ..adapter import Absent, LoadedSegment, Needs, Port
 from ..views import view_at
 from .asset import write_asset
+from .program import Function
 from .run import Interpreted
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class CoreAiAdapter:
         """Raises Refused naming the operator and node that is not converted."""
         import onnx
 
-        write_asset(onnx.load_model(model), blob, {})
+        write_asset([Function(model=onnx.load_model(model))], blob, {})
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         assert blob is not None
