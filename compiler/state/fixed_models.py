@@ -12,7 +12,7 @@ from ...passes.library import OFFER
 from ...passes.rule.apply import apply
 from ...passes.state.cached_attention import ROWS_AXIS
 from ...passes.state.errors import NotFixable
-from ...passes.state.fixed_length import fix_length
+from ...passes.state.fixed_length import CACHE_LENGTH, fix_length
 from ...passes.state.places import Cache, Sizes, Unrolled
 from ..errors import ModelError, UsageError
 from ..load.bind_shapes import Shapes
@@ -52,6 +52,8 @@ class FixedModels:
     length: int
     axis: int = ROWS_AXIS
     """Of the caches, that their rows are along."""
+    counter: str = CACHE_LENGTH
+    """The input, int64 [1], that says how many rows of the caches are filled before the step."""
 
     @property
     def states(self) -> tuple[tuple[str, str], ...]:

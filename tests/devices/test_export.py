@@ -204,10 +204,10 @@ def test_an_asset_is_compared_and_the_screen_says_that_no_apple_device_ran_it(ne
 def test_an_asset_that_computes_something_else_is_not_written(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = core_ai_asset.write_core_ai
 
-    def wrong(prepared: Any, *rest: Any) -> None:
-        weight = next(t for t in prepared.model.graph.initializer if len(t.dims) == 4)
+    def wrong(functions: Any, *rest: Any) -> None:
+        weight = next(t for t in functions["main"].model.graph.initializer if len(t.dims) == 4)
         weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(1.0005), weight.name))
-        write(prepared, *rest)
+        write(functions, *rest)
 
     monkeypatch.setattr(core_ai_asset, "write_core_ai", wrong)
     with pytest.raises(VerifyError, match="the converted model differs"):
