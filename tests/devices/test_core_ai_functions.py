@@ -15,17 +15,22 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from msgspec import structs
 from run_core_ai import run_core_ai
 from small_models import parse, save
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.bundle.entries import views
 from autoglmc.compiler.devices.core_ai import attention
 from autoglmc.compiler.devices.core_ai.adapter import not_installed
 from autoglmc.compiler.devices.core_ai.run import Interpreted
 from autoglmc.compiler.devices.onnx_node import Refused
-from autoglmc.compiler.errors import VerifyError
+from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
+from autoglmc.compiler.errors import BundleError, VerifyError
 from autoglmc.compiler.export.export import export_model
 from autoglmc.compiler.export.functions import Entries, Wanted
+from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.compiler.run.check.check_files import check_files
 from autoglmc.compiler.state.request import state_request
 
 LACK = not_installed()
@@ -210,3 +215,84 @@ def test_a_state_of_a_dtype_that_core_ai_lacks_is_named(tmp_path: Path, capsys: 
     assert cli.run(["export", str(path), "-o", str(tmp_path / "m.aimodel"), "--state", "h=n"]) == 1
     assert "the input h: double is not converted" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+PHONE = """hw 1;
+include "std/coreai.hw";
+include "std/ort_cpu.hw";
+target phone {
+  onnx opset 13..21;
+  memory dram { size 4 GiB; budget 1 GiB; bandwidth 5 GB/s; page 16 KiB; shared npu, cpu; }
+  device npu : ane {
+    runtime coreai ios >= 27;
+    peak fp16 10 TFLOPS; peak fp32 10 TFLOPS; dispatch 0.01 us; launch 0.01 us;
+    inherit coreai;
+    supports fp32 { inherit coreai; }
+  }
+  device cpu : arm64 { runtime ort; inherit ort_cpu; peak fp32 1 GFLOPS; dispatch 1 us; launch 1 us; }
+  link npu <-> cpu { via shared; zero_copy; handoff 0.01 us; copy 2 GB/s; }
+}
+"""
+"""Caches lie where both devices reach them: those of `a16_ios27` are copied for the Neural Engine unless they are fp16."""
+
+
+def phone_bundle(folder: Path, verify: bool = True) -> Bundle:
+    folder.mkdir()
+    (folder / "phone.hw").write_text(PHONE)
+    entries = {name: Asked(shapes={}, tokens=wanted.tokens) for name, wanted in STEPS.wanted.items()}
+    made = compile_entries(DECODER, folder / "phone.hw", entries, state=STEPS.state, output=folder / "b", verify=verify)
+    assert made.verified == verify
+    return Bundle.load(folder / "b")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return phone_bundle(tmp_path_factory.mktemp("bundle") / "first")
+
+
+def on_the_npu(bundle: Bundle) -> dict[str, onnx.ModelProto]:
+    segments = [segment for view in views(bundle.manifest) for segment in view.segments if segment.device == "npu"]
+    assert {segment.blob for segment in segments} == {"segments/coreai.aimodel"}
+    return {Path(segment.file).stem: onnx.load_model(bundle.folder / segment.file) for segment in segments}
+
+
+def test_segments_of_all_entries_are_functions_of_one_file_with_caches_as_states(bundle: Bundle) -> None:
+    from coreai.authoring import AIModelAsset
+
+    segments, about = on_the_npu(bundle), AIModelAsset.load(bundle.folder / "segments" / "coreai.aimodel").summary()
+    assert about is not None and sorted(about.function_names) == sorted(segments)
+    assert {name.partition("-")[0] for name in segments} == {"prefill", "decode"}
+    kept = {state for name in segments for state, _ in about.function_states(name)}
+    assert kept == {state.past for state in bundle.manifest.states} and not any(state.copied for state in bundle.manifest.states)
+    program = (bundle.folder / "segments" / "coreai.aimodel" / "main.mlirb").read_bytes()
+    shared = {tensor.name: onnx.numpy_helper.to_array(tensor) for model in segments.values() for tensor in model.graph.initializer}
+    assert any(array.size > 256 for array in shared.values())
+    assert all(program.count(array.tobytes()) <= 1 for array in shared.values() if array.size > 256)
+
+
+def test_a_bundles_greedy_tokens_are_those_of_a_cache_that_grows(bundle: Bundle) -> None:
+    session = bundle.session()
+    for tokens, found, caches in grown(DECODER, np.random.default_rng(3).integers(0, 32, (1, PREFILL + 3)), 8):
+        session.poison()
+        logits = session.step("decode" if tokens.shape[1] == 1 else "prefill", {"input_ids": tokens})["logits"]
+        np.testing.assert_allclose(logits, found["logits"], atol=3e-6)
+        assert logits[0, -1].argmax() == found["logits"][0, -1].argmax()
+        for name, cache in session.filled().items():
+            np.testing.assert_allclose(cache, caches[name.replace("present", "past")], atol=3e-6)
+
+
+def test_a_bundle_compiled_again_has_the_same_bytes_and_a_foreign_file_in_it_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    again = phone_bundle(tmp_path / "second", verify=False)
+    first, second = (contents(one.folder / "segments" / "coreai.aimodel") for one in (bundle, again))
+    assert first == second
+    program = again.folder / "segments" / "coreai.aimodel" / "main.mlirb"
+    data = bytearray(program.read_bytes())
+    data[len(data) // 2] ^= 1
+    program.write_bytes(data)
+    with pytest.raises(BundleError, match=r"main\.mlirb has sha256"):
+        Bundle.load(again.folder)
+    name = "segments/coreai.aimodel/main.mlirb"
+    files = {**again.manifest.files, name: structs.replace(bundle.manifest.files[name], compiled_from="0" * 64)}
+    program.write_bytes(first["main.mlirb"])
+    with pytest.raises(BundleError, match="was not compiled from segments/"):
+        check_files(again.folder, structs.replace(again.manifest, files=files))

@@ -23,12 +23,13 @@ class _Assets:
         self._loop, self._functions, self._next = asyncio.new_event_loop(), dict[int, dict[str, Any]](), 0
 
     def answer(self, message: tuple[Any, ...]) -> Any:
-        """("load", folder) -> number; ("run", number, function, inputs, states) -> (outputs, states), all of them arrays by name."""
+        """("load", folder) -> (number, names of functions); ("run", number, function, inputs, states) -> (outputs, states), each of them
+        arrays by name."""
         verb, *given = message
         if verb == "load":
             self._next += 1
             self._functions[self._next] = self._loop.run_until_complete(_loaded(Path(given[0])))
-            return self._next
+            return self._next, list(self._functions[self._next])
         number, name, inputs, states = given
         return self._loop.run_until_complete(_run(self._functions[number][name], inputs, states))
 
