@@ -70,6 +70,8 @@ def settle(work: Work, question: Question) -> Settled | None:
     if not devices or work.plan is not None:
         return None
     by_rates = _tried(work, question)
+    if work.any_fitting and not by_rates.breaks:
+        return Settled(placement=by_rates.placement, note=_note([by_rates], by_rates, by_rates, 0, True))
     tried = [*(_tried(work, question, plan) for plan in _filled(by_rates.placement, devices)), by_rates]
     prices: Prices = {key: seconds for each in tried for key, seconds in each.prices.items()}
     rounds, stayed, last = 0, False, by_rates
@@ -100,7 +102,7 @@ def _tried(work: Work, question: Question, plan: Placement | None = None) -> _Tr
     """`plan`: to be taken instead of the best one by the question's prices."""
     trial = replace(work, question=question, placement=None, settled=plan, diagnose=True).copy()
     run_passes(trial, lambda name: nullcontext(), after=ASKED)
-    placement, made = trial.placement, emitted_plan(trial)
+    placement, made = trial.placement, emitted_plan(trial, compares=True)
     assert placement is not None
     own = operator_prices(placement, made.reports)
     found = predict(made.compiled, work.target, latency=made.latency, arena=made.arena.arena.mapped)
