@@ -13,7 +13,7 @@ from ....passes.place.placed import Placement
 from ....passes.place.segment import Segment
 from ....targets.cost import home_memory
 from ....targets.model import Runtime, Target
-from ...bundle.blobs.compiler_reports import compiler_report
+from ...bundle.blobs.compiler_reports import compiler_refusal, compiler_report
 from ...devices.adapter import Budgeted, CompilerReport, Reporting
 from ...devices.find_adapter import adapter_for
 from ..segment_times import SegmentTime
@@ -55,6 +55,13 @@ def _report(segment: Segment, runtime: Runtime) -> CompilerReport | None:
     if adapter is None or not isinstance(adapter, Reporting):
         return None
     return compiler_report(adapter, runtime.words, segment.without_weights(), segment.constants)
+
+
+def refusal_of(segment: Segment, runtime: Runtime) -> str:
+    """Why the runtime's compiler, asked of it before, does not take a segment; "" where that is not known."""
+    adapter = adapter_for(runtime.adapter, runtime.words)
+    assert adapter is not None, "it was asked"
+    return compiler_refusal(adapter, runtime.words, segment.without_weights(), segment.constants)
 
 
 def border_bytes(segment: Segment) -> int:
