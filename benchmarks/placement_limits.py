@@ -40,7 +40,7 @@ from autoglmc.passes.place.limit_terms import energy_weights
 from autoglmc.passes.solve.problem import Problem, Weights
 from autoglmc.passes.solve.relaxed_model import relaxed_search
 
-TARGETS = ("a16", "ethos_u55_256", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "workstation", "x86_cpu")
+TARGETS = ("a16", "ethos_u55_256", "ethos_u85_512", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "workstation", "x86_cpu")
 SMALL, PROVEN, MOST_SECONDS = 60, 1e-3, 10.0
 MEDIAN, WORST = 0.02, 0.05
 MADE = {"transformer": partial(transformer, width=512), "convolutional": partial(convolutional, channels=64, side=32)}

@@ -138,7 +138,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/text": {"compiler/run"},
     "compiler/export": {
         "compiler/devices", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/precision",
-        "compiler/reference", "compiler/verify",
+        "compiler/reference", "compiler/state", "compiler/verify",
         "passes/graph", "passes/stages.py",
     },
     "compiler/compare": {"compiler/bench", "compiler/driver", "compiler/load", "targets"},

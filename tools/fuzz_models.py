@@ -25,7 +25,7 @@ import onnx
 from limited_trial import Limits, Trial, run_limited
 from model_mutations import files, nodes, places, pool, values
 
-TARGETS = ("a16", "ethos_u55_256", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "workstation", "x86_cpu")
+TARGETS = ("a16", "ethos_u55_256", "ethos_u85_512", "snapdragon_8gen2", "snapdragon_8gen3", "tensor_g2", "workstation", "x86_cpu")
 COMMANDS = (
     "compile --no-verify", "compile --no-verify", "compile", "compile --emulate", "compile --json --no-verify", "check", "why", "run",
     "verify",

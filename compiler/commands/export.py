@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from .line.entry_options import asked_entries, function_options
 from .line.failures import NOT_VERIFIED
 from .line.limit_options import limit_options
 from .line.options import FILE, inputs_option, shape_option
 from .line.output import Output, echo_json, output_options
+
+if TYPE_CHECKING:
+    from ..export.functions import Entries
 
 OUTPUT = "The file, whose suffix says what is written: .tflite, .onnx (simplified, plain operators), .mlpackage or .aimodel."
 NHWC = "Inputs and outputs with four dims are NHWC in the .tflite file. [default: --nchw, all as in the model]"
@@ -25,6 +30,7 @@ QUIET = "Print only the file's name, or the error."
 @shape_option
 @click.option("--nhwc/--nchw", "last", default=False, help=NHWC)
 @click.option("--calibration-data", "calibration", metavar="DATA", help=CALIBRATION)
+@function_options
 @inputs_option
 @click.option("--no-verify", is_flag=True, help=NO_VERIFY)
 @limit_options
@@ -35,13 +41,18 @@ def export_command(
     shapes: Sequence[str],
     last: bool,
     calibration: str | None,
+    buckets: Sequence[str],
+    states: Sequence[str],
+    max_length: int | None,
+    given: Sequence[str],
     inputs: tuple[Path, ...],
     no_verify: bool,
     out: Output,
 ) -> int:
     """Convert MODEL into one file of another format, for whoever runs that without autoglmc. No target is needed.
 
-    A .tflite, .onnx or .aimodel is compared with MODEL on generated inputs before it is put in its place.
+    A .tflite, .onnx or .aimodel is compared with MODEL on generated inputs before it is put in its place. An .aimodel may have several
+    functions (--bucket), and states that stay from run to run (--state): the caches of a decoder.
 
     Exit code 0: written and verified; 4: written, but not verified, as an .mlpackage, which runs on Apple machines only; 1: nothing is
     written.
@@ -50,7 +61,7 @@ def export_command(
     from ..load.bind_shapes import parse_shapes
     from ..run.array_files import read_samples
 
-    given = read_samples(inputs) or None
+    samples, entries = read_samples(inputs) or None, _entries(buckets, states, max_length, given)
     with out.progress() as tell:
         layout = "nhwc" if last else "nchw"
         made = export_model(
@@ -59,8 +70,9 @@ def export_command(
             shapes=parse_shapes(shapes),
             layout=layout,
             verify=not no_verify,
-            inputs=given,
+            inputs=samples,
             calibration=calibration,
+            entries=entries,
             tell=tell,
         )
     if out.as_json:
@@ -70,3 +82,15 @@ def export_command(
 
         print_exported(made.as_json(), out.quiet)
     return 0 if made.verified else NOT_VERIFIED
+
+
+def _entries(buckets: Sequence[str], states: Sequence[str], max_length: int | None, given: Sequence[str]) -> Entries | None:
+    """None where neither functions nor states are asked for."""
+    from ..export.functions import Entries, Wanted
+    from ..state.request import state_request
+
+    state = state_request(states, max_length, given)
+    if state is None and not buckets:
+        return None
+    asked = asked_entries(buckets, None, state)
+    return Entries(wanted={name: Wanted(shapes=one.shapes, tokens=one.tokens) for name, one in asked.items()}, state=state)

@@ -116,6 +116,15 @@ class Reporting(Protocol):
 
 
 @runtime_checkable
+class Joining(Protocol):
+    """An adapter whose compiled files may hold several segments: what they have in common of weights is there once."""
+
+    def join(self, models: Mapping[str, Path], blob: Path) -> None:
+        """Compiles segments, by the name that each has in the file, which is that of the segment's own file. Raises as `compile`."""
+        ...
+
+
+@runtime_checkable
 class Budgeted(Protocol):
     """An adapter whose compiler can be told how much memory it may plan activations in."""
 

@@ -40,6 +40,20 @@ class TellsExecution(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsCaches(Protocol):
+    """An adapter whose runtime leaves a cache, with its new rows, where it came in (`caches_in`): nothing else is known of its writes."""
+
+    keeps_caches: bool
+
+
+def caches_in(model: onnx.ModelProto) -> dict[str, str]:
+    """Of the inputs of a model that are caches of an attention in it, and that nothing else reads, the outputs that they become."""
+    pasts = [value.name for value in model.graph.input]
+    presents = [value.name for value in model.graph.output]
+    return {past: present for past in pasts for present in presents if extends_cache(model, past, present)}
+
+
 def proof_of(model: onnx.ModelProto, source: str, result: str) -> str:
     """Why the bytes of the input `source` may be those of the output `result`, for people; "" where that is not known."""
     nodes = list(model.graph.node)

@@ -73,7 +73,12 @@ class Advisor:
     def planned(self, target: Target) -> Outcome:
         """The fastest plan for the target, or a slower one, as far as it is predicted."""
         job, constraints = self.attempt.job.retargeted(target), self.first.constraints
-        options = PassOptions(without=constraints.without, inserted=self.attempt.own, objective=self.attempt.objective)
+        options = PassOptions(
+            without=constraints.without,
+            inserted=self.attempt.own,
+            objective=self.attempt.objective,
+            any_fitting=all(limit.kind == "memory" for limit in target.limits),  # else the fastest plan is the one to ask about
+        )
         waiting = [constraints.plan]
         problem = ""
         while waiting:

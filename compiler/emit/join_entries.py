@@ -11,13 +11,16 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import structs
 
-from ..bundle.blobs.blob_source import source_digest
+from ..bundle.blobs.blob_source import joined_digest
 from ..bundle.entries import plan_of
 from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import SEGMENTS, EntryRecord, FileRecord, Manifest, SourceRecord
 from ..bundle.plan_records import SegmentRecord
 from ..bundle.state_record import StateRecord
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
+from ..devices.adapter import Joining
+from ..devices.find_adapter import adapter_for
+from ..errors import BundleError
 from .join_links import LinkPlan, link_records
 
 
@@ -47,9 +50,13 @@ def join_entries(
         weights = WeightsFile(stream)
         renamed = [_write_segments(part, weights, folder, files) for part in parts]
     files[f"{SEGMENTS}/{WEIGHTS}"] = FileRecord(sha256=weights.sha256, size=weights.size, compiled_from=None)
+    shared = _join_blobs(renamed, folder)
+    renamed = [tuple(structs.replace(one, blob=shared.get(one.file, one.blob)) for one in segments) for segments in renamed]
     for part, segments in zip(parts, renamed, strict=True):
         for old, new in zip(part.manifest.segments, segments, strict=True):
-            _copy_blob(part, old, new, folder, files)
+            if new.file not in shared:
+                _copy_blob(part, old, new, folder)
+    files |= _compiled_files([segment for segments in renamed for segment in segments], folder, files)
     joined = [structs.replace(part.manifest, segments=segments) for part, segments in zip(parts, renamed, strict=True)]
     entries = tuple(_entry(part, made, first=k == 0) for k, (part, made) in enumerate(zip(parts, joined, strict=True)))
     by_model: dict[str | None, list[Manifest]] = {}
@@ -110,7 +117,27 @@ def _write_segments(part: Part, weights: WeightsFile, folder: Path, files: dict[
     return tuple(made)
 
 
-def _copy_blob(part: Part, old: SegmentRecord, new: SegmentRecord, folder: Path, files: dict[str, FileRecord]) -> None:
+def _join_blobs(renamed: Sequence[Sequence[SegmentRecord]], folder: Path) -> dict[str, str]:
+    """Compiles segments of runtimes whose files may hold several again, into one file of each runtime: that file, by segment file. Raises
+    BundleError where the runtime refuses them together."""
+    by_runtime: dict[tuple[str, tuple[str, ...]], list[SegmentRecord]] = {}
+    for segment in (segment for segments in renamed for segment in segments if segment.blob is not None):
+        by_runtime.setdefault((segment.runtime.adapter, tuple(segment.runtime.options)), []).append(segment)
+    found: dict[str, str] = {}
+    for (name, words), segments in by_runtime.items():
+        adapter = adapter_for(name, words)
+        if not isinstance(adapter, Joining) or len(segments) < 2:
+            continue
+        blob = f"{SEGMENTS}/{name}{f'-{len(found)}' if found else ''}{adapter.suffix}"
+        try:
+            adapter.join({PurePosixPath(one.file).stem: folder / one.file for one in segments}, folder / blob)
+        except Exception as problem:  # runtimes raise types of their own
+            raise BundleError(f"{name} takes each segment, and refuses them as one file: {problem}", help="please report it") from problem
+        found |= {segment.file: blob for segment in segments}
+    return found
+
+
+def _copy_blob(part: Part, old: SegmentRecord, new: SegmentRecord, folder: Path) -> None:
     if old.blob is None or new.blob is None:
         return
     source, place = part.folder / old.blob, folder / new.blob
@@ -118,9 +145,16 @@ def _copy_blob(part: Part, old: SegmentRecord, new: SegmentRecord, folder: Path,
         shutil.copytree(source, place)
     else:
         shutil.copyfile(source, place)
-    for name in files_of(folder, new.blob):
-        path = folder / name
-        files[name] = FileRecord(sha256=sha256_of(path), size=path.stat().st_size, compiled_from=source_digest(new, files))
+
+
+def _compiled_files(segments: Sequence[SegmentRecord], folder: Path, files: Mapping[str, FileRecord]) -> dict[str, FileRecord]:
+    found = {}
+    for blob in dict.fromkeys(segment.blob for segment in segments if segment.blob is not None):
+        digest = joined_digest([segment for segment in segments if segment.blob == blob], files)
+        for name in files_of(folder, blob):
+            path = folder / name
+            found[name] = FileRecord(sha256=sha256_of(path), size=path.stat().st_size, compiled_from=digest)
+    return found
 
 
 def _named(part: Part, file: str) -> str:

@@ -17,7 +17,7 @@ from msgspec import structs
 
 from ...targets.model import Target
 from ..activity import doing
-from ..bundle.blobs.blob_source import source_digest
+from ..bundle.blobs.blob_source import joined_digest
 from ..bundle.entries import views
 from ..bundle.files import files_of
 from ..bundle.manifest import SEGMENTS, FileRecord, Manifest
@@ -79,7 +79,8 @@ def map_weights(folder: Path, manifest: Manifest, budget: int, target: Target) -
     )
     for segment in segments.values():
         for name in files_of(folder, segment.blob):
-            files[name] = structs.replace(files[name], compiled_from=source_digest(segment, files))
+            sharing = [one for one in segments.values() if one.blob == segment.blob]
+            files[name] = structs.replace(files[name], compiled_from=joined_digest(sharing, files))
     return structs.replace(manifest, files=files, resident=record)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..activity import half_written
 from ..errors import UsageError, VerifyError
 from ..inputs.samples import Given
 from ..load.bind_shapes import Shapes
@@ -19,6 +17,9 @@ from ..precision.request import Data
 from ..verify.compare import same
 from ..verify.terms import EXACT, OTHER_KERNELS, Terms
 from . import core_ai_asset, core_ml_package, tflite_file
+from .exported import Exported
+from .functions import Entries, export_functions
+from .in_folder import in_folder
 from .metadata import file_metadata
 from .parity import Converted, Parity, parity
 from .prepare import Prepared, prepare
@@ -32,45 +33,7 @@ LAYOUTS = ("nchw", "nhwc")
 NOT_ASKED = "--no-verify"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
-    """What was written."""
-
-    path: Path
-    format: str
-    """tflite, onnx, mlpackage or aimodel."""
-    layout: str
-    """nchw, as in the model, or nhwc."""
-    operators: int
-    """Of the converted graph, in ONNX's operators."""
-    source_operators: int
-    bytes: int
-    parity: Parity | None
-    """None where it was not compared."""
-    unverified: str
-    """Why not; "" where it was."""
-    notes: tuple[str, ...] = ()
-    accuracy: tuple[Mapping[str, Any], ...] = ()
-    """Of the outputs of a file that was quantised here, against the float model."""
-
-    @property
-    def verified(self) -> bool:
-        return not self.unverified
-
-    def as_json(self) -> dict[str, Any]:
-        facts = {name: getattr(self, name) for name in ("format", "layout", "operators", "source_operators", "bytes", "verified")}
-        compared = None if self.parity is None else self.parity.as_json()
-        return {
-            "file": str(self.path),
-            **facts,
-            "parity": compared,
-            "unverified": self.unverified,
-            "notes": list(self.notes),
-            "accuracy": list(self.accuracy),
-        }
-
-
-def check_export_place(output: Path, source: Source, layout: str, quantises: bool = False) -> None:
+def check_export_place(output: Path, source: Source, layout: str, quantises: bool = False, functions: bool = False) -> None:
     """To be asked before the work begins. Raises UsageError where nothing can be written there, UserError where an extra is missing."""
     check_file_place(output, "the model", SUFFIXES)
     if isinstance(source, Path) and output.exists() and source.exists() and output.samefile(source):
@@ -80,6 +43,9 @@ def check_export_place(output: Path, source: Source, layout: str, quantises: boo
     if quantises and output.suffix.lower() != ".tflite":
         help = "`autoglmc MODEL --target TARGET --precision int8 --save-quantized FILE.onnx` writes ONNX"
         raise UsageError(f"--calibration-data is for .tflite files, and {output.name} is none", help=help)
+    if functions and output.suffix.lower() != ".aimodel":
+        what = f"--bucket and --state are for .aimodel files: the {output.suffix} written here is one function without states"
+        raise UsageError(what, help="compile it for a target, as a bundle with entries")
     extras = {".tflite": tflite_file, ".mlpackage": core_ml_package, ".aimodel": core_ai_asset}
     if (format := extras.get(output.suffix.lower())) is not None:
         format.check_extra()
@@ -94,6 +60,7 @@ def export_model(
     verify: bool = True,
     inputs: Given | None = None,
     calibration: Data | None = None,
+    entries: Entries | None = None,
     tell: Callable[[str], None] = lambda message: None,
 ) -> Exported:
     """Writes the model in the format of the suffix of `output`; the source is only read.
@@ -104,11 +71,15 @@ def export_model(
     A .tflite, .onnx or .aimodel is compared with the untouched model first, on `inputs` and on generated ones. Inputs and outputs keep
     their names, order, dtypes and layout (int64 is int32 in an .aimodel); with the layout "nhwc" those with four dims are NHWC.
 
+    entries: several functions of one .aimodel, which share its weights, and inputs that are its states.
+
     Raises UsageError for a wrong path or an open dim, ModelError for a model that is damaged or not converted, VerifyError where the
     converted model computes something else; then nothing is written.
     """
-    check_export_place(output, source, layout, calibration is not None)
+    check_export_place(output, source, layout, calibration is not None, entries is not None)
     format = output.suffix.lower().lstrip(".")
+    if entries is not None:
+        return export_functions(source, output, entries, shapes or {}, inputs, verify, tell)
     tell("load")
     quantised = None if calibration is None else quantise_for_tflite(source, shapes, calibration, tell)
     prepared = prepare(source, shapes) if quantised is None else prepare(quantised.made.model)
@@ -117,9 +88,9 @@ def export_model(
     asked = _Asked(model, prepared, layout, inputs if verify else None, tell if verify else None, quantised)
     why, notes = "" if verify else NOT_ASKED, prepared.notes
     if format == "mlpackage":
-        (made, size), why = _folder(asked, output, _package), core_ml_package.UNVERIFIED
+        (made, size), why = in_folder(output, partial(_package, asked)), core_ml_package.UNVERIFIED
     elif format == "aimodel":
-        made, size = _folder(asked, output, _asset)
+        made, size = in_folder(output, partial(_asset, asked))
         notes = (*notes, core_ai_asset.NOTE) if verify else notes
     else:
         made = (_tflite if format == "tflite" else _onnx)(asked)
@@ -214,16 +185,6 @@ class _Subset:
         return found
 
 
-def _folder(asked: _Asked, output: Path, write: Callable[[_Asked, Path], _Made]) -> tuple[_Made, int]:
-    """A folder that is built beside its place, and its bytes."""
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".autoglmc-") as work, half_written(work):
-        place = Path(work) / f"made{output.suffix.lower()}"
-        made = write(asked, place)
-        size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-        os.replace(place, output)
-    return made, size
-
-
 def _package(asked: _Asked, folder: Path) -> _Made:
     core_ml_package.write_core_ml(asked.prepared, folder, str(asked.source))
     return _Made(None)
@@ -231,10 +192,11 @@ def _package(asked: _Asked, folder: Path) -> _Made:
 
 def _asset(asked: _Asked, folder: Path) -> _Made:
     """Its program is what was compared; the parity is written beside it."""
-    prepared = asked.prepared
-    core_ai_asset.write_core_ai(prepared, folder, str(asked.source))
+    prepared, functions = asked.prepared, {core_ai_asset.ONLY: asked.prepared}
+    core_ai_asset.write_core_ai(functions, {}, folder, str(asked.source))
     found = None
     if asked.tell is not None:
-        found = asked.compared(core_ai_asset.open_asset(folder, prepared.model), prepared.model, OTHER_KERNELS)
+        opened = core_ai_asset.open_asset(folder, functions, {})
+        found = asked.compared(opened[core_ai_asset.ONLY], prepared.model, OTHER_KERNELS)
     core_ai_asset.describe(prepared, folder, found)
     return _Made(found)

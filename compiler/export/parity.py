@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from ..verify.reference import fixed_outputs, random_tensors, read_graph
 from ..verify.terms import Sample, Terms
 from ..verify.trial import Trial, Untouched
 
+HELP = "nothing was written; please report it"
 DIGITS = 3
 """Of the numbers: what is beyond those is the machine's."""
 
@@ -111,18 +112,26 @@ def parity(
         rests = grounds(differences, trial.labels, terms, untouched.unchecked)
         lacking = Evidence(trial, trials, fixed_outputs(graph.graph), random).lacking
     if wrong:
-        raise VerifyError(
-            f"the converted model differs: {'; '.join(wrong)}", where=str(source), help="nothing was written; please report it"
-        )
+        raise VerifyError(f"the converted model differs: {'; '.join(wrong)}", where=str(source), help=HELP)
     if lacking:
         help = "give inputs with --inputs FILE.npz, or write it unverified with --no-verify"
         raise VerifyError(f"the comparison proves nothing: {'; '.join(lacking)}", where=str(source), help=help)
-    found = tuple(worst for name, samples in trial.samples.items() if (worst := _worst(name, samples)) is not None)
+    found = tuple(worst for name, samples in trial.samples.items() if (worst := furthest(name, samples)) is not None)
     return Parity(outputs=found, inputs=tuple(trial.labels), first=trial.fed[0], made=trial.got[0], judged=rests)
 
 
-def _worst(name: str, samples: Sequence[Sample]) -> OutputParity | None:
-    """None where it is never an array of numbers."""
+def joined(each: Mapping[str, Parity]) -> Parity:
+    """Of several functions, as one: outputs are named after theirs."""
+    if len(each) == 1:
+        return next(iter(each.values()))
+    outputs = tuple(replace(one, name=f"{name}: {one.name}") for name, found in each.items() for one in found.outputs)
+    labels = tuple(f"{name}: {label}" for name, found in each.items() for label in found.inputs)
+    judged = "; ".join(f"{name}: {found.judged}" for name, found in each.items())
+    return Parity(outputs=outputs, inputs=labels, first={}, made={}, judged=judged)
+
+
+def furthest(name: str, samples: Sequence[Sample]) -> OutputParity | None:
+    """Of an output where it is furthest off; None where it is never an array of numbers."""
     seen = [
         _of(name, one.inputs, expected, got)
         for one in samples

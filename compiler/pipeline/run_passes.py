@@ -41,6 +41,8 @@ class PassOptions:
     watchers: tuple[Watcher, ...] = ()
     objective: str = "latency"
     """What the placement is chosen for (`passes/place/objectives.py`)."""
+    any_fitting: bool = False
+    """Whether any plan will do that keeps the limits."""
 
 
 PLAIN = PassOptions()

@@ -31,6 +31,8 @@ class Work:
     """What the placement is chosen for (`passes/place/objectives.py`)."""
     diagnose: bool = True
     """Whether to look for the plan that breaks limits least where none keeps them."""
+    any_fitting: bool = False
+    """Whether any plan will do that keeps the limits: compilers need not be asked for a faster one."""
     formulas: tuple[Rewrite, ...] = ()
     """Rules of the target's file that stand for several operators."""
     without: frozenset[str] = frozenset()

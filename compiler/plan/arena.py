@@ -55,7 +55,7 @@ def plan_arena(compiled: Compiled, *, room: int | None = None, effort: float = 1
     made, slots = _unplaced(compiled)
 
     kept = kept_slots(compiled, made, slots)
-    states = caches_in_place(compiled, slots, kept.first)
+    states = caches_in_place(compiled, made, slots, kept.first)
 
     def pack(pairs: Sequence[Pair], harder: float = FIRST_EFFORT, enough: int = 0) -> Plan:
         joined, lies_in = bodies(slots, (*pairs, *states))

@@ -32,13 +32,13 @@ class EmittedPlan:
     """Of every segment; None where its runtime's compiler makes none, or is not here."""
 
 
-def emitted_plan(work: Work) -> EmittedPlan:
-    """Of a work after its last pass."""
+def emitted_plan(work: Work, compares: bool = False) -> EmittedPlan:
+    """Of a work after its last pass. compares: whether it is only held against other plans (`reported`)."""
     assert work.placement is not None
     target, handoff = work.target, work.placement.solution.price.handoff
     compiled = replace(assemble(work.graph, target, work.segments), kept=work.kept)
     compiled, arena = plan_with_views(compiled, target, arena_room(compiled, target), work.effort)
-    compiled, reports = reported(compiled, target, arena.arena.mapped)
+    compiled, reports = reported(compiled, target, arena.arena.mapped, compares)
     times = tuple(map(timed_by, reports, segment_times(compiled.segments, target)))
     compiled = with_times(replace(compiled, segments=tuple(map(held_by, reports, compiled.segments))), times)
     compiled = with_memories(compiled, target, arena.arena.mapped, work.effort)

@@ -76,7 +76,7 @@ def plan_model(
     whether to find out by how much limits are broken that no plan keeps, which takes many times as long as to see that they are."""
     with stage("graph"):
         work = start(loaded, target, effort, plan, options.without)
-        work.objective = options.objective
+        work.objective, work.any_fitting = options.objective, options.any_fitting
         work.diagnose = diagnose
     planned = plan_work(loaded, work, stage, options)
     if isinstance(planned, Unplanned) or not faster:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ...passes.place.segment import Segment
 from ..arena.pack import Plan, plan
 from ..bundle.plan_records import SlotRecord
-from ..devices.in_place import extends_cache
+from ..devices.find_adapter import adapter_for
+from ..devices.in_place import KeepsCaches, extends_cache
 from .in_place import Body, Pair, alike, executed_by
 from .schedule import Schedule
 from .segments import Compiled
@@ -60,8 +61,8 @@ def places_of_states(compiled: Compiled, made: Schedule, slots: Sequence[SlotRec
     return tuple(k for k in (*(old for old, _ in both), *whole) if k is not None)
 
 
-def caches_in_place(compiled: Compiled, slots: Sequence[SlotRecord], held: Sequence[int]) -> dict[Pair, str]:
-    """The caches whose output may lie over their input, and why each is safe."""
+def caches_in_place(compiled: Compiled, made: Schedule, slots: Sequence[SlotRecord], held: Sequence[int]) -> dict[Pair, str]:
+    """The caches whose output may lie over their input, and why each is safe: those that a segment binds where they are kept."""
     at = {slots[k].tensor: k for k in held}
     found: dict[Pair, str] = {}
     known: dict[int, onnx.ModelProto | None] = {}
@@ -69,13 +70,20 @@ def caches_in_place(compiled: Compiled, slots: Sequence[SlotRecord], held: Seque
         segment = _between(compiled, past, present)
         if segment is None or past not in at or present not in at or not alike(slots[at[past]], slots[at[present]]):
             continue
+        if any(made.at.get((name, segment.device)) != at[name] for name in (past, present)):
+            continue
         if segment.index not in known:
-            known[segment.index] = executed_by(compiled, segment.index)
+            known[segment.index] = segment.without_weights() if _keeps(compiled, segment) else executed_by(compiled, segment.index)
         executed = known[segment.index]
         reason = "" if executed is None else extends_cache(executed, past, present)
         if reason:
             found[Pair(segment.index, at[past], at[present])] = reason
     return found
+
+
+def _keeps(compiled: Compiled, segment: Segment) -> bool:
+    runtime = compiled.runtimes[segment.device]
+    return isinstance(adapter_for(runtime.adapter, runtime.words), KeepsCaches)
 
 
 def _between(compiled: Compiled, past: str, present: str) -> Segment | None:

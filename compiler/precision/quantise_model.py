@@ -31,6 +31,7 @@ from ..load.weights import model_bytes
 from ..pipeline.rows import products_in_rows
 from ..pipeline.run_passes import Stage, run_passes
 from ..pipeline.work import Work
+from ..plan.compilers.times import reporting_devices
 from ..plan.plan_model import start
 from ..quantities import count
 from .calibration_data import CalibrationData, Census, InputType, census, open_data
@@ -115,7 +116,7 @@ def quantise_model(
             raise nothing_to_write(graph, target, request, where)
         units = rows_of_one_form(graph, target, forms, request.precision) if chosen is None else chosen.units
         model, record = in_forms(loaded, graph, forms, ranges, rounding, calibration, units)
-    notes = (*notes_on_samples(split), *_notes_on(request))
+    notes = (*notes_on_samples(split), *_notes_on(request, target))
     return QuantisedModel(model=MemoryModel(model, where), record=record, choice=chosen, data=data, split=split, notes=notes)
 
 
@@ -207,10 +208,17 @@ def calibrated(graph: Graph, data: CalibrationData, found: Census, method: Metho
     return ranges
 
 
-def _notes_on(request: PrecisionRequest) -> tuple[str, ...]:
-    if request.precision != "auto" or request.objective not in OF_ONE_REQUEST:
+def _notes_on(request: PrecisionRequest, target: Target) -> tuple[str, ...]:
+    if request.precision != "auto":
         return ()
-    return (f"precisions are chosen for the latency of one request, and only then the devices for {request.objective}",)
+    notes = []
+    if request.objective in OF_ONE_REQUEST:
+        notes.append(f"precisions are chosen for the latency of one request, and only then the devices for {request.objective}")
+    if names := dict.fromkeys(target.devices[number].runtime.adapter for number in reporting_devices(target)):
+        notes.append(
+            f"precisions are chosen by the target's rates, and only then the devices by what the compiler of {', '.join(names)} says"
+        )
+    return tuple(notes)
 
 
 def notes_on_samples(split: Split | None) -> tuple[str, ...]:

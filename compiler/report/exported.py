@@ -8,6 +8,9 @@ from typing import Any
 from ..quantities import count, size
 from .layout import console, print_table, say, short
 
+MOST_STATES = 4
+"""Names that are shown."""
+
 
 def print_exported(facts: Mapping[str, Any], quiet: bool = False) -> None:
     """quiet: the file's name alone."""
@@ -17,6 +20,9 @@ def print_exported(facts: Mapping[str, Any], quiet: bool = False) -> None:
         return
     say(screen, "file", [f"{facts['file']}  {size(facts['bytes'])}"])
     say(screen, "graph", [_graph(facts)])
+    if facts["functions"]:
+        say(screen, "functions", [_function(name, one) for name, one in facts["functions"].items()])
+        say(screen, "states", _states(facts["functions"]))
     if facts["notes"]:
         say(screen, "notes", facts["notes"])
     say(screen, "verified", list(_verdict(facts)))
@@ -30,6 +36,21 @@ def print_exported(facts: Mapping[str, Any], quiet: bool = False) -> None:
         print_table(
             screen, ("beside the float model",), ("samples", "cosine", "least", "top-1"), [_accuracy(one) for one in facts["accuracy"]]
         )
+
+
+def _function(name: str, one: Mapping[str, Any]) -> str:
+    tokens = f", {count(one['tokens'], 'token')} at once" if "tokens" in one else ""
+    return f"{name}: {count(one['operators'], 'operator')}{tokens}"
+
+
+def _states(functions: Mapping[str, Any]) -> list[str]:
+    first = next(iter(functions.values()))
+    if not first["states"]:
+        return ["none"]
+    rows = f", {first['max_length']} rows each" if "max_length" in first else ", replaced as a whole by every run"
+    names = list(first["states"])
+    more = f", … {len(names) - MOST_STATES} more" if len(names) > MOST_STATES else ""
+    return [f"{count(len(names), 'state')}{rows}: {', '.join(map(short, names[:MOST_STATES]))}{more}"]
 
 
 def _accuracy(one: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,15 +8,19 @@ import ctypes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..bundle.manifest import Manifest
 from ..bundle.plan_records import SegmentRecord
+from ..bundle.segment_operators import read_model
 from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable
-from ..devices.in_place import TellsExecution, extends_cache, proof_of
+from ..devices.in_place import KeepsCaches, TellsExecution, extends_cache, proof_of
 from ..devices.views import packed_bytes
 from ..errors import BundleError
 from .arena_memory import ArenaMemory
+
+if TYPE_CHECKING:
+    import onnx
 
 ALIGN = 64
 
@@ -39,11 +43,18 @@ def check_caches(manifest: Manifest, segment: SegmentRecord, adapter: Adapter, f
     over = {result: source for result, source in _over(manifest, segment).items() if source in pasts}
     if not over:
         return
-    executed = adapter.executed(folder / segment.file) if isinstance(adapter, TellsExecution) else None
+    executed = _with_caches(adapter, folder / segment.file)
     for result, source in over.items():
         if executed is None or not extends_cache(executed, source, result):
             what = f"segment {segment.index} ({segment.device}): the runtime here is not known to extend the cache {source!r} in place"
             raise BundleError(what, where=str(folder), help="compile the model again with the runtime that is here")
+
+
+def _with_caches(adapter: Adapter, path: Path) -> onnx.ModelProto | None:
+    """The segment as far as caches are concerned; None where it is not known what its runtime does with them."""
+    if isinstance(adapter, TellsExecution):
+        return adapter.executed(path)
+    return read_model(path) if isinstance(adapter, KeepsCaches) else None
 
 
 def unproved(adapter: Adapter, model: Path, over: Mapping[str, str]) -> tuple[str, ...]:

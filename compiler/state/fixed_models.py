@@ -12,7 +12,7 @@ from ...passes.library import OFFER, WRITTEN_OUT
 from ...passes.rule.apply import apply
 from ...passes.state.cached_attention import ROWS_AXIS
 from ...passes.state.errors import NotFixable
-from ...passes.state.fixed_length import fix_length
+from ...passes.state.fixed_length import CACHE_LENGTH, fix_length
 from ...passes.state.places import Sizes, Unrolled
 from ..errors import ModelError, UsageError
 from ..load.bind_shapes import Shapes
@@ -47,6 +47,8 @@ class Ways:
     names: tuple[str, ...] = (EXTENDED,)
     whole: frozenset[str] = frozenset()
     """Operators of SPLIT that stay as they are, since a device has them."""
+    others: bool = True
+    """Whether APPENDED is taken too where steps can be written in no other way."""
 
 
 EXTENDING = Ways()
@@ -78,6 +80,8 @@ class FixedModels:
     length: int
     axis: int = ROWS_AXIS
     """Of the caches, that their rows are along."""
+    counter: str = CACHE_LENGTH
+    """The input, int64 [1], that says how many rows of the caches are filled before the step."""
 
     @property
     def states(self) -> tuple[tuple[str, str], ...]:
@@ -125,21 +129,26 @@ class _Unroller:
         axes = {**self._inputs.axes, **self._output_axes(last)}
         written: dict[str, MemoryModel] = {}
         problem: NotFixable | None = None
-        for way in dict.fromkeys((*self._ways.names, APPENDED)):
-            if way in self._ways.names or not written:
-                graph = self._graph(sizes.past, tokens) if written or problem else last  # which is edited in place
-                try:
-                    graphs = Unrolled(last=graph, before=before, first=self._first)
-                    graph = fix_length(graphs, self._inputs.caches, sizes, extends=way == EXTENDED, whole="Attention" in self._ways.whole)
-                    if way == APPENDED:
-                        apply(graph, [rule for rule in WRITTEN_OUT if self._ways.whole.isdisjoint(rule.operators)])
-                        stages.simplify(graph)
-                    written[way] = MemoryModel(graph_model(graph), f"{self._where} ({name})")
-                except NotFixable as found:
-                    problem = problem or found
+        for way in dict.fromkeys((*self._ways.names, *([APPENDED] if self._ways.others else []))):
+            if way not in self._ways.names and written:
+                continue
+            graph = self._graph(sizes.past, tokens) if written or problem else last  # which is edited in place
+            try:
+                fixed = self._fixed(Unrolled(last=graph, before=before, first=self._first), sizes, way)
+                written[way] = MemoryModel(graph_model(fixed), f"{self._where} ({name})")
+            except NotFixable as found:
+                problem = problem or found
         if problem is not None and not written:
             raise ModelError(f"{problem.message}: no cache of fixed length", where=f"{self._where}, {problem.where}", help=HELP)
         return FixedModel(written=written, tokens=tokens, token_axes=axes)
+
+    def _fixed(self, graphs: Unrolled, sizes: Sizes, way: str) -> Graph:
+        whole = self._ways.whole
+        graph = fix_length(graphs, self._inputs.caches, sizes, extends=way == EXTENDED, whole="Attention" in whole)
+        if way == APPENDED:
+            apply(graph, [rule for rule in WRITTEN_OUT if whole.isdisjoint(rule.operators)])
+            stages.simplify(graph)
+        return graph
 
     def _graph(self, past: int, tokens: int) -> Graph:
         """Recovered and simplified, attention and rotations included."""

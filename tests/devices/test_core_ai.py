@@ -22,6 +22,7 @@ from autoglmc.compiler import cli
 from autoglmc.compiler.bundle.blobs.blob_cache import SegmentRefused, build
 from autoglmc.compiler.devices.core_ai import run as core_ai_run
 from autoglmc.compiler.devices.core_ai.asset import write_asset
+from autoglmc.compiler.devices.core_ai.program import Function
 from autoglmc.compiler.devices.core_ai.run import Interpreted
 from autoglmc.compiler.devices.find_adapter import absence, adapter_for
 from autoglmc.compiler.driver.compile_model import compile_model
@@ -85,7 +86,8 @@ SCRIPT = """
 import sys, onnx
 from pathlib import Path
 from autoglmc.compiler.devices.core_ai.asset import write_asset
-write_asset(onnx.load_model(sys.argv[1]), Path(sys.argv[2]), {"names": "{0: 'Käse'}", "b": "2", "a": "1"})
+from autoglmc.compiler.devices.core_ai.program import Function
+write_asset([Function(model=onnx.load_model(sys.argv[1]))], Path(sys.argv[2]), {"names": "{0: 'Käse'}", "b": "2", "a": "1"})
 """
 
 
@@ -142,7 +144,7 @@ def test_outputs_that_are_inputs_or_constants_or_alike() -> None:
 
 def test_a_crash_of_the_interpreter_is_one_message_and_the_next_run_works(tmp_path: Path) -> None:
     asset = tmp_path / "m.aimodel"
-    write_asset(parse("g (float[2] x) => (float[2] y) { y = Neg(x) }"), asset, {})
+    write_asset([Function(model=parse("g (float[2] x) => (float[2] y) { y = Neg(x) }"))], asset, {})
     loaded, feed = Interpreted(asset), {"x": np.array([1, -2], np.float32)}
     assert loaded.run(feed)["y"].tolist() == [-1, 2]
     core_ai_run.SHARED.living()._process.kill()
@@ -155,7 +157,7 @@ def test_a_crash_of_the_interpreter_is_one_message_and_the_next_run_works(tmp_pa
 
 def test_a_child_that_dies_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asset = tmp_path / "m.aimodel"
-    write_asset(parse("g (float[2] x) => (float[2] y) { y = Neg(x) }"), asset, {})
+    write_asset([Function(model=parse("g (float[2] x) => (float[2] y) { y = Neg(x) }"))], asset, {})
     monkeypatch.setattr(core_ai_run, "SHARED", core_ai_run._Shared())
     crash = "import os, sys; sys.stderr.write('Fatal error: no memory'); sys.stderr.flush(); os.abort()"
     monkeypatch.setattr(core_ai_run, "COMMAND", (sys.executable, "-c", crash))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import half_nets
 import numpy as np
@@ -14,12 +15,15 @@ import quantised_models
 from integer_cases import CASES, model_of
 from small_models import save
 
+from autoglmc.compiler.bundle.blobs import blob_cache
+from autoglmc.compiler.bundle.blobs.blob_cache import SegmentRefused
+from autoglmc.compiler.devices.ethos_u.adapter import EthosUAdapter
 from autoglmc.compiler.devices.ethos_u.configuration import configuration
 from autoglmc.compiler.devices.ethos_u.vela import run_vela
 from autoglmc.compiler.devices.find_adapter import absence, adapter_for
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.result import CompileResult
-from autoglmc.compiler.errors import Infeasible
+from autoglmc.compiler.errors import BundleError, Infeasible
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.plan.plan_model import Unplanned, plan_model
@@ -117,3 +121,36 @@ def test_equal_segments_give_equal_bytes() -> None:
     wanted = configuration(WORDS)
     assert wanted is not None
     assert run_vela(tflite(), wanted) == run_vela(tflite(), wanted)
+
+
+def test_a_crash_of_vela_is_said_and_the_core_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the target says of the core suffices here; what Vela said is not lost."""
+
+    def crashed(name: str, words: Any, path: Path, made: Path) -> None:
+        raise SegmentRefused(f"{name} does not compile {path.name}: Vela crashed (signal 11)", where=str(path))
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(blob_cache, "_run", crashed)
+    result = compiled(tmp_path, quantised_models.convolutions())
+    assert {segment.device for segment in result.manifest.segments} == {"cpu"}
+    (said,) = [note for note in result.notes if "Vela" in note]
+    assert said.startswith("placed by the target's rates: the compiler of ethos_u took none of the segments that it was asked about")
+    assert said.endswith("(ethos_u does not compile segment.onnx: Vela crashed (signal 11))")
+
+
+@pytest.mark.parametrize(("name", "says"), [("cpu.tflite", "LiteRT"), ("report.json", "has no report.json of Vela")])
+@pytest.mark.parametrize("damage", ["cut", "foreign", "gone"])
+def test_a_damaged_blob_is_one_message(name: str, says: str, damage: str, tmp_path: Path) -> None:
+    adapter = adapter_for("ethos_u", WORDS)
+    assert isinstance(adapter, EthosUAdapter)
+    path, blob = save(model_of(CASES["Conv"], "int8", np.random.default_rng(0)), tmp_path), tmp_path / "made.ethos_u"
+    adapter.compile(path, blob)
+    data = (blob / name).read_bytes()
+    if damage == "gone":
+        (blob / name).unlink()
+    else:
+        (blob / name).write_bytes(data[: len(data) // 2] if damage == "cut" else b"something else")
+    with pytest.raises(BundleError) as refused:
+        adapter.load(path, blob, [], []) if name == "cpu.tflite" else adapter.report(blob)
+    said = f"{refused.value.message} {refused.value.help}"
+    assert "\n" not in said and (says in said or "made.ethos_u has no cpu.tflite" in said)

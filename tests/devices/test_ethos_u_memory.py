@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -17,6 +19,8 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.errors import Infeasible
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.load.load_model import load_model
+from autoglmc.compiler.pipeline.run_passes import PassOptions
+from autoglmc.compiler.plan.compilers import times
 from autoglmc.compiler.plan.plan_model import PlannedModel, Unplanned, plan_model
 from autoglmc.targets.stock import stock_path
 
@@ -66,9 +70,40 @@ def test_vela_keeps_within_the_board_what_it_would_not_by_itself(tmp_path: Path)
     assert kept <= 64 * KIB < alone
 
 
-def test_what_vela_does_not_fit_is_refused(tmp_path: Path) -> None:
-    """The input of this net, in both orders of its axes, is more than the board has."""
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Words of the target's line, of each segment that Vela is asked about."""
+    found, ask = [], times.compiler_report
+
+    def counted(adapter: Any, words: Sequence[str], *rest: Any) -> Any:
+        found.append(tuple(words))
+        return ask(adapter, words, *rest)
+
+    monkeypatch.setattr(times, "compiler_report", counted)
+    return found
+
+
+def test_what_vela_does_not_fit_is_refused(tmp_path: Path, asked: list[tuple[str, ...]]) -> None:
+    """The input of this net, in both orders of its axes, is more than the board has. Vela is asked what it makes of the plans that
+    are compared, and of the one that is refused within the board, so that the message says by how much."""
     model = quantised_mobile(tmp_path, 160, 8, 4)
     found = plan_model(load_model(model, {}), load_target(board(tmp_path, 64)), 1.0, lambda name: nullcontext())
     assert isinstance(found, Unplanned) and isinstance(found.problem, Infeasible)
     assert "budget sram: predicted 150 KiB, and the target allows <= 64 KiB" in found.problem.message
+    assert [("arena" in words) for words in dict.fromkeys(asked)] == [False, True] and sum("arena" in words for words in asked) == 1
+
+
+def test_who_wants_any_plan_that_fits_has_vela_asked_about_one(tmp_path: Path, asked: list[tuple[str, ...]]) -> None:
+    model, target = quantised_mobile(tmp_path, 96, 16, 6), load_target(board(tmp_path, 512))
+
+    def planned(options: PassOptions) -> PlannedModel:
+        made = plan_model(load_model(model, {}), target, 1.0, lambda name: nullcontext(), options)
+        assert isinstance(made, PlannedModel)
+        return made
+
+    fastest, many = planned(PassOptions()), len(asked)
+    asked.clear()
+    any_one = planned(PassOptions(any_fitting=True))
+    assert len(asked) < many
+    assert fastest.predicted.latency <= any_one.predicted.latency
+    assert all(one.predicted.held["sram"].total <= 512 * KIB for one in (fastest, any_one))

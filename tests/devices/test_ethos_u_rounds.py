@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ from autoglmc.compiler.devices.find_adapter import absence
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.pipeline.run_passes import run_passes
+from autoglmc.compiler.plan.compilers import rounds
 from autoglmc.compiler.plan.plan_model import PlannedModel, plan_model, start
+from autoglmc.compiler.precision.quantise_model import _notes_on
+from autoglmc.compiler.precision.request import request_of
 from autoglmc.targets.stock import stock_path
 
 LACK = absence("ethos_u", ("vela", "5.2", "config", "u55-256", "system", "Ethos_U55_High_End_Embedded", "memory", "Shared_Sram"))
@@ -74,3 +78,26 @@ def test_rates_that_are_far_too_low_keep_nothing_off(tmp_path: Path) -> None:
     by_rates, ours = planned(model, target, by_rates=True), planned(model, target)
     assert "MatMul" not in on_npu(by_rates) and on_npu(ours)["MatMul"]
     assert ours.predicted.latency < by_rates.predicted.latency
+
+
+@pytest.mark.parametrize("objective", ["overlap", "throughput"])
+def test_other_objectives_are_served_by_velas_cycles_too(objective: str, tmp_path: Path) -> None:
+    """What is taken is no worse than the plan by rates or the one with all on the NPU, in terms of the objective and by Vela's word."""
+    work = start(load_model(mixed(tmp_path), {}), load_target(with_peak(tmp_path, "100 TOPS")))
+    work.objective = objective
+    run_passes(work, lambda name: nullcontext(), until=rounds.ASKED)
+    assert work.question is not None
+    by_rates, found = rounds._tried(work, work.question), rounds.settle(work, work.question)
+    assert found is not None and "placed by what the compiler of ethos_u says of" in found.note
+    taken = rounds._tried(work, found.placement.question, found.placement)
+    others = [by_rates, *(rounds._tried(work, work.question, plan) for plan in rounds._filled(by_rates.placement, [0]))]
+    assert all(taken.value <= other.value * (1 + 1e-9) for other in others) and not taken.breaks
+    assert taken.value < by_rates.value, "rates that are wrong by far choose a plan that Vela finds slower"
+
+
+def test_forms_that_rates_choose_are_said_to_be() -> None:
+    request, target = request_of("auto", "samples.npz"), load_target("ethos_u55_256")
+    assert request is not None
+    (note,) = _notes_on(request, target)
+    assert note == "precisions are chosen by the target's rates, and only then the devices by what the compiler of ethos_u says"
+    assert _notes_on(request, load_target("x86_cpu")) == () and _notes_on(replace(request, precision="int8"), target) == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from run_tflite import apart, operators_of, run_onnx, run_tflite, transposes
 from small_models import parse, save
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.devices.core_ai import run as core_ai_run
 from autoglmc.compiler.devices.core_ai.adapter import not_installed
 from autoglmc.compiler.devices.coreml import CoreMlAdapter
 from autoglmc.compiler.devices.find_adapter import absence
@@ -204,15 +206,29 @@ def test_an_asset_is_compared_and_the_screen_says_that_no_apple_device_ran_it(ne
 def test_an_asset_that_computes_something_else_is_not_written(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = core_ai_asset.write_core_ai
 
-    def wrong(prepared: Any, *rest: Any) -> None:
-        weight = next(t for t in prepared.model.graph.initializer if len(t.dims) == 4)
+    def wrong(functions: Any, *rest: Any) -> None:
+        weight = next(t for t in functions["main"].model.graph.initializer if len(t.dims) == 4)
         weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(1.0005), weight.name))
-        write(prepared, *rest)
+        write(functions, *rest)
 
     monkeypatch.setattr(core_ai_asset, "write_core_ai", wrong)
     with pytest.raises(VerifyError, match="the converted model differs"):
         export_model(net, net.with_suffix(".aimodel"))
     assert [p.name for p in net.parent.iterdir()] == ["model.onnx"]
+
+
+@coreai
+def test_a_crash_of_apples_interpreter_is_one_message_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Screen
+) -> None:
+    path = save(parse("g (float[1,4] x) => (float[1,4] y) { y = Tanh(x) }"), tmp_path)
+    crash = "import os, sys; sys.stderr.write('Fatal error: no memory'); sys.stderr.flush(); os.abort()"
+    monkeypatch.setattr(core_ai_run, "SHARED", core_ai_run._Shared())
+    monkeypatch.setattr(core_ai_run, "COMMAND", (sys.executable, "-c", crash))
+    assert cli.run(["export", str(path), "-o", str(tmp_path / "m.aimodel")]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Core AI does not load the converted model: Apple's interpreter crashed (signal 6): Fatal error: no memory" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
 
 
 @coreai

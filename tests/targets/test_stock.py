@@ -100,14 +100,14 @@ def test_a16_is_what_its_sources_say() -> None:
 
 def test_the_a16_of_ios_27_is_the_same_machine_by_another_way() -> None:
     """No number of its own; what its table claims has a converter."""
-    from autoglmc.compiler.devices.core_ai.program import CONVERTERS
+    from autoglmc.compiler.devices.core_ai.program import CONVERTERS, MICROSOFT
 
     older, newer = load_target(stock_path("a16")), load_target(stock_path("a16_ios27"))
     assert {(fact.path, fact.value) for fact in newer.facts} <= {(fact.path, fact.value) for fact in older.facts}
     for name in ("npu", "gpu"):
         device = newer.device(name)
         assert (device.runtime.adapter, device.runtime.words) == ("coreai", ("ios", ">=", "27"))
-        assert {rule.operator for block in device.supports for rule in block.rules} <= CONVERTERS.keys()
+        assert {rule.operator for block in device.supports for rule in block.rules} <= {*CONVERTERS, *MICROSOFT}
 
 
 def test_tensor_g2_has_no_gelu_and_takes_two_kinds_of_matmul() -> None:

@@ -19,7 +19,7 @@ from .blob_cache import SegmentRefused, Unfinished, blob_key, build
 if TYPE_CHECKING:
     import onnx
 
-FORM = "2"
+FORM, REFUSED = "3", "refused"
 """Of the entries: what an earlier version kept is not read."""
 
 
@@ -38,12 +38,19 @@ def compiler_report(
         whole = _with(model, weights)
         with tempfile.TemporaryDirectory(prefix="autoglmc-report-") as work:
             try:
-                blob = _compiled(adapter, words, whole, key, Path(work))
+                kept = _as_kept(adapter.report(_compiled(adapter, words, whole, key, Path(work))))
             except Unfinished:
                 return None  # and nothing is kept: it may well take the segment
-            kept = {} if blob is None else _as_kept(adapter.report(blob))
+            except SegmentRefused as problem:
+                kept = {REFUSED: problem.message}
         keep_json(REPORTS, name, kept)
-    return _report(kept) if kept else None
+    return None if REFUSED in kept else _report(kept)
+
+
+def compiler_refusal(adapter: Adapter, words: Sequence[str], model: onnx.ModelProto, weights: Iterable[onnx.TensorProto]) -> str:
+    """Why the compiler did not take a segment that it was asked about; "" where that is not known."""
+    kept = _kept(f"{FORM}-{blob_key(model, adapter, words, weights)}") or {}
+    return str(kept.get(REFUSED, ""))
 
 
 def _with(model: onnx.ModelProto, weights: Iterable[onnx.TensorProto]) -> onnx.ModelProto:
@@ -53,17 +60,12 @@ def _with(model: onnx.ModelProto, weights: Iterable[onnx.TensorProto]) -> onnx.M
     return whole
 
 
-def _compiled(adapter: Adapter, words: Sequence[str], model: onnx.ModelProto, key: str, folder: Path) -> Path | None:
-    """None where the compiler refuses the segment: writing the bundle will say why. Raises Unfinished where it was ended."""
+def _compiled(adapter: Adapter, words: Sequence[str], model: onnx.ModelProto, key: str, folder: Path) -> Path:
+    """Raises SegmentRefused where the compiler refuses the segment, or crashes; Unfinished where it was ended."""
     path = folder / "segment.onnx"
     path.write_bytes(model.SerializeToString(deterministic=True))
     blob = path.with_suffix(adapter.suffix)
-    try:
-        build(adapter, words, path, key, blob)
-    except Unfinished:
-        raise
-    except SegmentRefused:
-        return None
+    build(adapter, words, path, key, blob)
     return blob
 
 
@@ -73,9 +75,9 @@ def _as_kept(found: CompilerReport) -> dict[str, Any]:
 
 
 def _kept(name: str) -> dict[str, Any] | None:
-    """Nothing is in it where the compiler did not take the segment; None where it was not asked before."""
+    """It has the reason alone where the compiler did not take the segment; None where it was not asked before."""
     found = kept_json(REPORTS, name)
-    return None if found is None or set(found) not in (set(), {"seconds", "peak_bytes", "operators"}) else found
+    return None if found is None or set(found) not in ({REFUSED}, {"seconds", "peak_bytes", "operators"}) else found
 
 
 def _report(kept: dict[str, Any]) -> CompilerReport:

@@ -21,9 +21,13 @@ BUCKET = (
     "Sizes that the target's `shapes` block names: decode, or prefill=64 where it names several. --shape wins. Repeatable: a bundle with "
     "an entry for each. With --state a number is tokens at once, and decode is 1. NAME:seq=32 names sizes here."
 )
+FUNCTION = (
+    "A function of the .aimodel: prefill=64 takes 64 tokens at once, decode one, of a decoder (--state, --max-length); NAME:seq=32 names "
+    "sizes of dims. Repeatable: weights are in the file once."
+)
 STATE = (
-    "Inputs that are caches, and the outputs that take their place: 'past.*=present.*'. They stay in the bundle's memory from run to run, "
-    "and a run is a step. Repeatable."
+    "Inputs that are caches, and the outputs that take their place: 'past.*=present.*'. They stay in the bundle's memory (of an .aimodel: "
+    "they are states of its functions) from run to run, and a run is a step. Repeatable."
 )
 GIVEN = (
     "An input of the model with --state that is given in every step, although it follows from the number of tokens: position_ids, where an "
@@ -43,21 +47,31 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 def entry_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds them to a command, as keyword arguments buckets, states, max_length, given and links."""
+    bucket = click.option("--bucket", "buckets", metavar="NAME[=SIZE]", multiple=True, help=BUCKET, shell_complete=complete_buckets)
+    link = click.option("--link", "links", metavar="OUTPUT=INPUT", multiple=True, help=LINK)
+    return bucket(_state_options(link(command)))
+
+
+def function_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for one file with several functions: buckets, states, max_length and given."""
+    bucket = click.option("--bucket", "buckets", metavar="NAME[=TOKENS]", multiple=True, help=FUNCTION)
+    return bucket(_state_options(command))
+
+
+def _state_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
-        click.option("--bucket", "buckets", metavar="NAME[=SIZE]", multiple=True, help=BUCKET, shell_complete=complete_buckets),
         click.option("--state", "states", metavar="INPUT=OUTPUT", multiple=True, help=STATE),
         click.option("--max-length", type=click.IntRange(2, 1 << 24), metavar="TOKENS", help=LENGTH),
         click.option("--given", metavar="INPUT", multiple=True, help=GIVEN),
-        click.option("--link", "links", metavar="OUTPUT=INPUT", multiple=True, help=LINK),
     )
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def asked_entries(words: Sequence[str], machine: Target, state: StateRequest | None) -> dict[str, Asked]:
+def asked_entries(words: Sequence[str], machine: Target | None, state: StateRequest | None) -> dict[str, Asked]:
     """The entries that the words of --bucket name, in their order; of a model with states that no run makes longer, one where there are no
-    words. Raises UsageError."""
+    words. machine: whose buckets may be named; None where there is none. Raises UsageError."""
     from ...driver.entries.compile_entries import Asked
 
     stateful = state is not None and state.length is not None
@@ -83,7 +97,7 @@ def _name(word: str) -> str:
     return re.split("[:=]", word, maxsplit=1)[0]
 
 
-def _sizes(word: str, machine: Target, stateful: bool) -> dict[str, Any]:
+def _sizes(word: str, machine: Target | None, stateful: bool) -> dict[str, Any]:
     """By dim; of a decoder, "" for tokens where no dim is named."""
     from ...hw.buckets import bucket_shapes
     from ...load.bind_shapes import parse_shapes
@@ -92,13 +106,16 @@ def _sizes(word: str, machine: Target, stateful: bool) -> dict[str, Any]:
     if colon:
         return dict(parse_shapes([rest]))
     name, equals, size = word.partition("=")
-    if any(bucket.name == name for bucket in machine.shapes):
+    if machine is not None and any(bucket.name == name for bucket in machine.shapes):
         return dict(bucket_shapes(machine, word))
     if stateful and (size.isdecimal() if equals else name == STEP):
         return {"": int(size) if equals else 1}
     if stateful:
         help = f"write --bucket {name}=128: tokens that a run takes"
         raise UsageError(f"--bucket {word} does not say how many tokens it takes", help=help)
+    if machine is None:
+        help = f"write --bucket {name}:seq=128, or --state and --max-length for a decoder"
+        raise UsageError(f"--bucket {word} names no sizes", help=help)
     help = f"write --bucket {name}:seq=128, or `shapes {{ {name}: seq 128; }}` into the target"
     raise UsageError(f"the target '{machine.name}' has no shape bucket '{name}'", where=f"--bucket {word}", help=help)
 

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import BundleError
 from ..adapter import Absent, LoadedSegment, Needs, Port
+from ..in_place import caches_in
 from ..views import view_at
+from .api import ENTRY
 from .asset import write_asset
+from .program import Function
 from .run import Interpreted
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ class CoreAiAdapter:
     needs = Needs()
     suffix = ".aimodel"
     narrow = ""
+    keeps_caches = True
     in_place = "Apple's interpreter on this CPU"
 
     def __init__(self, words: tuple[str, ...]) -> None:
@@ -57,9 +61,13 @@ class CoreAiAdapter:
 
     def compile(self, model: Path, blob: Path) -> None:
         """Raises Refused naming the operator and node that is not converted."""
+        self.join({ENTRY: model}, blob)
+
+    def join(self, models: Mapping[str, Path], blob: Path) -> None:
         import onnx
 
-        write_asset(onnx.load_model(model), blob, {})
+        loaded = {name: onnx.load_model(path) for name, path in models.items()}
+        write_asset([Function(name=name, model=model, states=caches_in(model)) for name, model in loaded.items()], blob, {})
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:
         assert blob is not None
@@ -94,13 +102,20 @@ class _StandIn:
     device = "Core AI's interpreter on this CPU, in place of an Apple device"
 
     def __init__(self, path: Path, asset: Interpreted, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+        import onnx
+
         self._path, self._asset = path, asset
+        self._function = path.stem if path.stem in asset.functions else ENTRY
+        self._states = caches_in(onnx.load_model(path, load_external_data=False))
         self._inputs, self._outputs = ({port.name: view_at(port) for port in ports} for ports in (inputs, outputs))
         self.remarks = (f"{path.stem} was written for Core AI and ran on Apple's interpreter on this CPU: it never ran on an Apple device",)
 
     def run(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
-            made = self._asset.run({name: narrowed(view) for name, view in self._inputs.items()})
+            given = {name: narrowed(view) for name, view in self._inputs.items()}
+            kept = {past: given.pop(past) for past in self._states}
+            made, left = self._asset.step(given, kept, self._function)
+            made |= {present: left[past] for past, present in self._states.items()}
         except (RuntimeError, ValueError) as error:
             raise BundleError(f"Core AI cannot run {self._path.name}: {_brief(error)}", where=str(self._path)) from error
         if missing := [name for name in self._outputs if name not in made]:

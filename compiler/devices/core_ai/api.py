@@ -6,6 +6,7 @@ that the extra names one version of coreai-core.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ INLINE = 64
 """Elements up to which a constant is written into its operator. Longer ones are named blobs: those that coreai-core makes by itself (of 256
 elements, not of 128) have random names, and two runs would give two files."""
 ENTRY = "main"
-"""The function of a program."""
+"""The function of a program that has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,28 @@ class CoreValue:
     dtype: numpy.dtype[Any]
 
 
+class Weights:
+    """Long constants of a program, each once by content, whichever of its functions have it."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[bytes, Any] = {}
+
+    def blob(self, array: Array) -> Any:
+        """With a name that depends on nothing but the order in which constants are met."""
+        from coreai._compiler.ir import DenseResourceElementsAttr
+
+        key = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode() + array.tobytes()).digest()
+        if key not in self._blobs:
+            name = f"weight_{len(self._blobs)}"
+            self._blobs[key] = DenseResourceElementsAttr.get_from_buffer(array, name, tensor_type(array.shape, array.dtype))
+        return self._blobs[key]
+
+
 class Builder:
     """Makes operators of one graph: its methods are the functions of coreai-core's dialect, of CoreValues and numpy arrays."""
 
-    def __init__(self) -> None:
-        self._blobs = 0
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
         self._made: dict[int, tuple[Array, CoreValue]] = {}
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -79,16 +97,12 @@ class Builder:
     def _constant(self, array: Array) -> CoreValue:
         import numpy
         from coreai._compiler.dialects._coreai_ops_gen import ConstantOp
-        from coreai._compiler.ir import DenseResourceElementsAttr
 
         if array.size <= INLINE:
             return wrapped(_dialect().constant(array))
         if array.dtype == numpy.bool_:
             return self.cast_to(self._constant(array.astype(numpy.uint8)), numpy.bool_)
-        name = f"weight_{self._blobs}"
-        self._blobs += 1
-        blob = DenseResourceElementsAttr.get_from_buffer(array, name, tensor_type(array.shape, array.dtype))
-        return wrapped(ConstantOp(value=blob).result)
+        return wrapped(ConstantOp(value=self._weights.blob(array)).result)
 
 
 TAKEN = ("float32", "float16", "int32", "int16", "int8", "uint32", "uint16", "uint8", "bool")
@@ -141,18 +155,32 @@ def authoring() -> Iterator[Any]:
         yield Module.create()
 
 
-def build_graph(module: Any, ports: Sequence[Port], body: Callable[[list[CoreValue]], Mapping[str, CoreValue]]) -> None:
-    """The function of the module; `body` makes its operators from its inputs, and gives its outputs by name."""
+def build_graph(
+    module: Any, name: str, ports: Sequence[Port], states: Mapping[str, str], body: Callable[[list[CoreValue]], Mapping[str, CoreValue]]
+) -> None:
+    """A function of the module; `body` makes its operators from its inputs, and gives its outputs by name.
+
+    states: of ports that whoever runs the program keeps from run to run, the output that takes their place. Each is read once, before all
+    else, and written once; the output is then none. Apple's verifier wants a token of each among the outputs: they are not seen outside."""
     from collections import OrderedDict
 
-    from coreai._compiler.dialects.coreai import GraphOp
+    from coreai._compiler.dialects.coreai import GraphOp, HandleType
     from coreai._compiler.ir import InsertionPoint
 
+    types = [tensor_type(port.shape, port.dtype) for port in ports]
+    kinds = [HandleType.get(kind) if port.name in states else kind for port, kind in zip(ports, types, strict=True)]
     with InsertionPoint(module._body):
-        graph = GraphOp(ENTRY, [tensor_type(port.shape, port.dtype) for port in ports], [], [port.name for port in ports])
+        graph = GraphOp(name, kinds, [], [port.name for port in ports])
         with graph.block:
-            outputs = body([wrapped(raw) for raw in graph.arguments])
-        graph.set_outputs_spec_from_dict(OrderedDict((name, value.raw) for name, value in outputs.items()))
+            handles = {port.name: raw for port, raw in zip(ports, graph.arguments, strict=True) if port.name in states}
+            read = {past: _dialect().read_handle(handle, _dialect().create_token()) for past, handle in handles.items()}
+            given = [read[port.name][0] if port.name in read else raw for port, raw in zip(ports, graph.arguments, strict=True)]
+            outputs = body([wrapped(raw) for raw in given])
+            tokens = {
+                present: _dialect().write_handle(handles[past], outputs[present].raw, read[past][1]) for past, present in states.items()
+            }
+        found = {output: value.raw for output, value in outputs.items() if output not in tokens}
+        graph.set_outputs_spec_from_dict(OrderedDict({**found, **tokens}))
 
 
 def finished(module: Any) -> Any:
@@ -194,7 +222,8 @@ def _fold_only_small(context: Any) -> None:
     from coreai._compiler._mlir_libs._coreaiIR._bindings.mlir.dialects.coreai import register_should_const_folding_hook
 
     def small(operation: Any) -> bool:
-        return all(_elements(result.type.shape) <= INLINE for result in operation.results)
+        shapes = [getattr(result.type, "shape", None) for result in operation.results]
+        return all(shape is not None and _elements(shape) <= INLINE for shape in shapes)  # tokens of states have none
 
     register_should_const_folding_hook(callable=small, context=context)
 

@@ -1,26 +1,21 @@
-"""A segment as a .aimodel folder whose bytes depend on nothing but the segment."""
+"""Segments as a .aimodel folder whose bytes depend on nothing but the segments."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .program import write_program
-
-if TYPE_CHECKING:
-    import onnx
+from .program import Function, write_program
 
 EPOCH = 0.0
 """The creation date of every asset: coreai-core notes the time, and two runs would give two files."""
 
 
-def write_asset(model: onnx.ModelProto, folder: Path, metadata: Mapping[str, str]) -> None:
-    """`model` has its weights inline and all shapes known; `folder` ends in .aimodel.
-
-    Raises onnx_node.Refused naming the operator and node that is not converted."""
-    write_program(model, lambda program: program.save_asset(folder))
+def write_asset(functions: Sequence[Function], folder: Path, metadata: Mapping[str, str]) -> None:
+    """`folder` ends in .aimodel. Raises onnx_node.Refused naming the operator and node that is not converted."""
+    write_program(functions, lambda program: program.save_asset(folder))
     set_metadata(folder, metadata)
 
 

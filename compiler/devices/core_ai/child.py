@@ -14,42 +14,44 @@ from typing import Any
 
 from ...frames import Closed, receive, send
 from ...parent import end_with_parent
-from .api import ENTRY
 
 
 class _Assets:
-    """Loaded functions by number."""
+    """Loaded functions by number and name."""
 
     def __init__(self) -> None:
-        self._loop, self._functions, self._next = asyncio.new_event_loop(), dict[int, Any](), 0
+        self._loop, self._functions, self._next = asyncio.new_event_loop(), dict[int, dict[str, Any]](), 0
 
     def answer(self, message: tuple[Any, ...]) -> Any:
-        """("load", folder) -> number; ("run", number, arrays by name) -> arrays by name."""
+        """("load", folder) -> (number, names of functions); ("run", number, function, inputs, states) -> (outputs, states), each of them
+        arrays by name."""
         verb, *given = message
         if verb == "load":
             self._next += 1
             self._functions[self._next] = self._loop.run_until_complete(_loaded(Path(given[0])))
-            return self._next
-        return self._loop.run_until_complete(_run(self._functions[given[0]], given[1]))
+            return self._next, list(self._functions[self._next])
+        number, name, inputs, states = given
+        return self._loop.run_until_complete(_run(self._functions[number][name], inputs, states))
 
     def drop(self, numbers: list[int]) -> None:
         for number in numbers:
             self._functions.pop(number, None)
 
 
-async def _loaded(folder: Path) -> Any:
-    """What is lowered for the interpreter lies in a folder that goes at once; the function stays."""
+async def _loaded(folder: Path) -> dict[str, Any]:
+    """What is lowered for the interpreter lies in a folder that goes at once; the functions stay."""
     from coreai.authoring import AIModelAsset
 
     async with AIModelAsset.load(folder).executable() as model:
-        return model.load_function(ENTRY)
+        return {name: model.load_function(name) for name in model.function_names}
 
 
-async def _run(function: Any, values: dict[str, Any]) -> dict[str, Any]:
+async def _run(function: Any, inputs: dict[str, Any], states: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     from coreai.runtime import NDArray
 
-    made = await function({name: NDArray(value) for name, value in values.items()})
-    return {name: value.numpy() for name, value in made.items()}
+    kept = {name: NDArray(value) for name, value in states.items()}
+    made = await function({name: NDArray(value) for name, value in inputs.items()}, kept)
+    return tuple({name: value.numpy() for name, value in arrays.items()} for arrays in (made, kept))  # type: ignore[return-value]
 
 
 def main() -> int:

@@ -44,6 +44,14 @@ def _gather(node: OnnxNode) -> Any:
     return transposed(node, rows, order)
 
 
+def taken_rows(node: OnnxNode, table: int, places: int) -> CoreValue:
+    """Rows of one operand by the indices that another one has."""
+    import numpy
+
+    x, indices = tensor(node, table), from_front(node, places, numpy.int64(node.shape(table)[0]))
+    return _rows(node, x, 0, as_shape(node, indices, (*indices.shape, 1)))
+
+
 def taken(node: OnnxNode, x: CoreValue, axis: int, indices: list[int]) -> CoreValue:
     """Elements of an axis by indices from the front: a slice where they are a range."""
     import numpy

@@ -1,15 +1,17 @@
-"""A segment as a Core AI program, operator by operator.
+"""Segments as functions of a Core AI program, operator by operator.
 
 int64 is int32 there, inputs and outputs included, as in Apple's own converters. Names stay as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..onnx_node import Converter, OnnxNode, Refused, opset_of
-from .api import Builder, CoreValue, Port, authoring, build_graph, dtype_of, finished
+from .api import ENTRY, Builder, CoreValue, Port, Weights, authoring, build_graph, dtype_of, finished
+from .attention import ATTENTION, MICROSOFT
 from .elementwise import ELEMENTWISE
 from .indices import INDICES
 from .logic import LOGIC
@@ -25,18 +27,34 @@ if TYPE_CHECKING:
     import onnx
 
 CONVERTERS: Mapping[str, Converter] = {
-    **ELEMENTWISE, **INDICES, **LOGIC, **MOVEMENT, **NORMALISATIONS, **PACKED, **PRODUCTS, **RECURRENT, **RESIZE, **SPATIAL,
+    **ATTENTION, **ELEMENTWISE, **INDICES, **LOGIC, **MOVEMENT, **NORMALISATIONS, **PACKED, **PRODUCTS, **RECURRENT, **RESIZE, **SPATIAL,
 }  # fmt: skip
 """By ONNX operator."""
 NO_CONVERTER = "autoglmc does not convert this operator to Core AI"
 
 
-def write_program(model: onnx.ModelProto, write: Callable[[Any], object]) -> None:
-    """Calls `write` with the program while it is alive. `model` has its weights inline and all shapes known.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """An entry point of a program."""
 
-    Raises Refused naming the operator and node that cannot be converted."""
+    model: onnx.ModelProto
+    """Weights inline, and all shapes known."""
+    name: str = ENTRY
+    states: Mapping[str, str] = field(default_factory=dict)
+    """Of inputs that whoever runs the program keeps from run to run, the output that takes their place."""
+
+
+def write_program(functions: Sequence[Function], write: Callable[[Any], object]) -> None:
+    """Calls `write` with the program while it is alive. What functions have in common of constants is in it once.
+
+    Raises Refused naming the operator and node that cannot be converted, and where there are several functions, the first of them."""
     with authoring() as module:
-        _build(model, module)
+        weights = Weights()
+        for function in functions:
+            try:
+                _build(function, module, weights)
+            except Refused as problem:
+                raise Refused(f"{function.name}: {problem}") if len(functions) > 1 else problem from None
         try:
             program = finished(module)
         except Exception as error:  # MLIRError, RuntimeError
@@ -54,13 +72,15 @@ def without_converter(model: onnx.ModelProto) -> list[dict[str, str]]:
 
 
 def _converter(node: onnx.NodeProto) -> Converter | None:
+    if node.domain == "com.microsoft":
+        return MICROSOFT.get(node.op_type)
     return CONVERTERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
 
 
-def _build(model: onnx.ModelProto, module: Any) -> None:
+def _build(function: Function, module: Any, weights: Weights) -> None:
     from onnx import numpy_helper
 
-    api = Builder()
+    api, model = Builder(weights), function.model
     values: dict[str, Any] = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     ports = [_port(value) for value in model.graph.input if value.name not in values]
 
@@ -70,7 +90,7 @@ def _build(model: onnx.ModelProto, module: Any) -> None:
             _convert(node, values, opset_of(model), api)
         return {value.name: _output(value, values[value.name], api) for value in model.graph.output}
 
-    build_graph(module, ports, body)
+    build_graph(module, function.name, ports, function.states, body)
 
 
 def _convert(proto: onnx.NodeProto, values: dict[str, Any], opset: int, api: Builder) -> None:

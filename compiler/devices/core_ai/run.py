@@ -15,6 +15,7 @@ from typing import Any
 from ...activity import doing
 from ...frames import Closed, receive, send
 from ...own_python import PYTHON
+from .api import ENTRY
 
 COMMAND = (*PYTHON, "-m", "autoglmc.compiler.devices.core_ai.child")
 WORDS = 300
@@ -22,27 +23,32 @@ WORDS = 300
 
 
 class Interpreted:
-    """The function of an asset, by names. Raises RuntimeError where Core AI refuses the file, or crashes."""
+    """The functions of an asset, by names. Raises RuntimeError where Core AI refuses the file, or crashes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        self._child, self._number = self._load()
+        self._child, self._number, self.functions = self._load()
 
-    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def run(self, values: Mapping[str, Any], function: str = ENTRY) -> dict[str, Any]:
         """Arrays of the dtypes that the asset has. Raises RuntimeError where Core AI fails, or crashes."""
+        return self.step(values, {}, function)[0]
+
+    def step(self, values: Mapping[str, Any], states: Mapping[str, Any], function: str = ENTRY) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Outputs, and the states as the run leaves them. Raises as `run`."""
         if not self._child.lives:
-            self._child, self._number = self._load()
+            self._child, self._number, _ = self._load()
         running = f"running {self._folder.name} on Core AI's interpreter"
         with self._child.turn, doing(running, size=self._size, halt=self._child.halt):  # its time begins with its turn
-            made: dict[str, Any] = self._child.exchange(("run", self._number, dict(values)))
+            made: tuple[dict[str, Any], dict[str, Any]] = self._child.exchange(("run", self._number, function, dict(values), dict(states)))
         return made
 
-    def _load(self) -> tuple[_Child, int]:
+    def _load(self) -> tuple[_Child, int, list[str]]:
         child = SHARED.living()
         loading = f"loading {self._folder.name} into Core AI's interpreter"
         with child.turn, doing(loading, size=self._size, halt=child.halt):
-            return child, child.exchange(("load", str(self._folder.resolve())))
+            number, functions = child.exchange(("load", str(self._folder.resolve())))
+            return child, number, functions
 
     def __del__(self) -> None:
         """Told with the next message: the collector may call this in the middle of one."""

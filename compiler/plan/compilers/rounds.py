@@ -17,14 +17,14 @@ from ....passes.place.place_operators import state
 from ....passes.place.placed import Placement, Question
 from ....passes.solve.price import price
 from ....passes.solve.solve import Solution
-from ...errors import Infeasible
+from ...errors import Infeasible, clipped
 from ...pipeline.run_passes import run_passes
 from ...pipeline.work import Work
 from ...quantities import count, time
 from ..emitted_plan import EmittedPlan, emitted_plan
 from ..limits import broken, limit_records
 from ..predict import Predictions, predict
-from .times import operator_prices, reporting_devices
+from .times import operator_prices, refusal_of, reporting_devices
 
 ROUNDS = 5
 """Placements by prices of compilers, at most, after the one by rates."""
@@ -55,8 +55,9 @@ class _Tried:
     breaks: bool
     """Whether it breaks a limit of the target."""
     compiled: int
-    refused: int
-    """Segments of reporting devices, taken by their compilers and not."""
+    """Segments of reporting devices that their compilers took."""
+    refused: tuple[str, ...]
+    """Why they did not take others, one by one."""
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -70,6 +71,8 @@ def settle(work: Work, question: Question) -> Settled | None:
     if not devices or work.plan is not None:
         return None
     by_rates = _tried(work, question)
+    if work.any_fitting and not by_rates.breaks:
+        return Settled(placement=by_rates.placement, note=_note([by_rates], by_rates, by_rates, 0, True))
     tried = [*(_tried(work, question, plan) for plan in _filled(by_rates.placement, devices)), by_rates]
     prices: Prices = {key: seconds for each in tried for key, seconds in each.prices.items()}
     rounds, stayed, last = 0, False, by_rates
@@ -100,12 +103,12 @@ def _tried(work: Work, question: Question, plan: Placement | None = None) -> _Tr
     """`plan`: to be taken instead of the best one by the question's prices."""
     trial = replace(work, question=question, placement=None, settled=plan, diagnose=True).copy()
     run_passes(trial, lambda name: nullcontext(), after=ASKED)
-    placement, made = trial.placement, emitted_plan(trial)
+    placement, made = trial.placement, emitted_plan(trial, compares=True)
     assert placement is not None
     own = operator_prices(placement, made.reports)
     found = predict(made.compiled, work.target, latency=made.latency, arena=made.arena.arena.mapped)
     asked = {work.target.devices[d].name for d in reporting_devices(work.target)}
-    reports = [report for s, report in zip(made.compiled.segments, made.reports, strict=True) if s.device in asked]
+    reports = [(s, report) for s, report in zip(made.compiled.segments, made.reports, strict=True) if s.device in asked]
     back = replace(placement, question=replace(placement.question, graph=work.graph, nodes=question.nodes))
     return _Tried(
         placement=back,
@@ -113,8 +116,8 @@ def _tried(work: Work, question: Question, plan: Placement | None = None) -> _Tr
         value=_value(work.objective, back, own, made, found),
         latency=made.latency,
         breaks=broken(limit_records(work.target, found)) is not None,
-        compiled=sum(report is not None for report in reports),
-        refused=sum(report is None for report in reports),
+        compiled=sum(report is not None for _, report in reports),
+        refused=tuple(refusal_of(s, made.compiled.runtimes[s.device]) for s, report in reports if report is None),
     )
 
 
@@ -146,10 +149,18 @@ def _repriced(best: _Tried, last: _Tried, prices: Prices, objective: str) -> Pla
 def _note(tried: Sequence[_Tried], by_rates: _Tried, best: _Tried, rounds: int, stayed: bool) -> str:
     compilers = best.placement.question.target
     names = ", ".join(dict.fromkeys(compilers.devices[d].runtime.adapter for d in reporting_devices(compilers)))
+    if not any(each.compiled for each in tried):
+        return f"placed by the target's rates: the compiler of {names} took none of the segments that it was asked about{_why(tried)}"
     how = f"{count(rounds, 'round')}, " + ("then the plan stayed" if stayed else "and no plan stayed: the best of those seen is taken")
     gain = f"{time(best.latency)} a run by its estimates"
     if best is not by_rates and best.placement.solution.assignment != by_rates.placement.solution.assignment:
         gain += f", {time(by_rates.latency)} with the plan by the target's rates"
-    refused = sum(each.refused for each in tried)
-    kept = f"; it refused {count(refused, 'segment')}, whose operators keep the target's rates" if refused else ""
+    refused = sum(len(each.refused) for each in tried)
+    kept = f"; it refused {count(refused, 'segment')}, whose operators keep the target's rates{_why(tried)}" if refused else ""
     return f"placed by what the compiler of {names} says of {count(sum(each.compiled for each in tried), 'segment')}: {how}; {gain}{kept}"
+
+
+def _why(tried: Sequence[_Tried]) -> str:
+    """The first reason of a compiler."""
+    first = next((why for each in tried for why in each.refused if why), "")
+    return f" ({clipped(first)})" if first else ""

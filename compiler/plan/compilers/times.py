@@ -13,23 +13,26 @@ from ....passes.place.placed import Placement
 from ....passes.place.segment import Segment
 from ....targets.cost import home_memory
 from ....targets.model import Runtime, Target
-from ...bundle.blobs.compiler_reports import compiler_report
+from ...bundle.blobs.compiler_reports import compiler_refusal, compiler_report
 from ...devices.adapter import Budgeted, CompilerReport, Reporting
 from ...devices.find_adapter import adapter_for
 from ..segment_times import SegmentTime
 from ..segments import Compiled
 
 
-def reported(compiled: Compiled, target: Target, arena: int) -> tuple[Compiled, tuple[CompilerReport | None, ...]]:
+def reported(compiled: Compiled, target: Target, arena: int, compares: bool = False) -> tuple[Compiled, tuple[CompilerReport | None, ...]]:
     """A report of each segment; None where its runtime's compiler makes none, or is not here. The compiled model with the
-    options of those compilers: without a size of memory where the budget suffices, else with what the `arena` (bytes) leaves of it."""
+    options of those compilers: without a size of memory where the budget suffices, else with what the `arena` (bytes) leaves of it.
+    compares: whether plans are only compared: one whose arena alone is more than the budget breaks it, whatever lies inside of segments, so
+    that no compiler is asked a second time by how much."""
     runtimes = dict(compiled.runtimes)
     reports: list[CompilerReport | None] = [None] * len(compiled.segments)
     for device in dict.fromkeys(segment.device for segment in compiled.segments):
         mine = [k for k, segment in enumerate(compiled.segments) if segment.device == device]
         segments = [compiled.segments[k] for k in mine]
         budget, least = home_memory(target, device).budget, min(border_bytes(segment) for segment in segments)
-        for room in (None, budget - arena + least):
+        full = compares and arena > budget and home_memory(target, device).name == home_memory(target, target.host.name).name
+        for room in (None,) if full else (None, budget - arena + least):
             runtimes[device] = _within(target.device(device).runtime, room)
             made = [_report(segment, runtimes[device]) for segment in segments]
             for k, report in zip(mine, made, strict=True):
@@ -52,6 +55,13 @@ def _report(segment: Segment, runtime: Runtime) -> CompilerReport | None:
     if adapter is None or not isinstance(adapter, Reporting):
         return None
     return compiler_report(adapter, runtime.words, segment.without_weights(), segment.constants)
+
+
+def refusal_of(segment: Segment, runtime: Runtime) -> str:
+    """Why the runtime's compiler, asked of it before, does not take a segment; "" where that is not known."""
+    adapter = adapter_for(runtime.adapter, runtime.words)
+    assert adapter is not None, "it was asked"
+    return compiler_refusal(adapter, runtime.words, segment.without_weights(), segment.constants)
 
 
 def border_bytes(segment: Segment) -> int:

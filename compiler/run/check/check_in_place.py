@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...bundle.manifest import Manifest
+from ...bundle.plan_records import SegmentRecord
 from ...devices.find_adapter import adapter_for
-from ...devices.in_place import TellsExecution
+from ...devices.in_place import KeepsCaches, TellsExecution
 
 
 def wrong_in_place(manifest: Manifest) -> Iterator[str]:
@@ -26,7 +27,14 @@ def wrong_in_place(manifest: Manifest) -> Iterator[str]:
         read = [] if segment is None else [slots[port.slot].inside or port.slot for port in segment.inputs if port.slot is not None]
         if segment is None or [k if isinstance(k, int) else k.slot for k in read].count(base) != 1 or base not in read:
             yield f"{at}: no segment that writes {slot.tensor!r} reads slot {base}, that and nothing inside of it"
-        elif not isinstance(adapter_for(segment.runtime.adapter, segment.runtime.options), TellsExecution):
+        elif not _may_write(manifest, segment, slot.tensor):
             yield f"{at}: runtime {segment.runtime.adapter} does not tell in which order it reads and writes"
         if base in results:
             yield f"{at}: {slots[base].tensor!r} is an output of the model"
+
+
+def _may_write(manifest: Manifest, segment: SegmentRecord, result: str) -> bool:
+    """Whether anything may be known of the runtime that writes the result over an input."""
+    adapter = adapter_for(segment.runtime.adapter, segment.runtime.options)
+    caches = isinstance(adapter, KeepsCaches) and any(state.present == result and state.length for state in manifest.states)
+    return caches or isinstance(adapter, TellsExecution)

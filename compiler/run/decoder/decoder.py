@@ -17,6 +17,7 @@ from ...bundle.entries import entry_named
 from ...bundle.manifest import EntryRecord, Manifest
 from ...devices.views import numpy_dtype
 from ...errors import UsageError
+from ...inputs.token_parts import first_of, part_of
 from ...quantities import count
 from ..arena_memory import ArenaMemory
 from ..session import Session
@@ -24,7 +25,6 @@ from ..turn import Turn
 from .caches import Caches
 from .entry_run import EntryRun, Loaded, of_entries
 from .sampling import Sampling
-from .token_rows import first_of, part_of
 from .tokens import Tokens
 
 

@@ -21,6 +21,7 @@ from ...bundle.link_record import LinkRecord
 from ...bundle.manifest import EntryRecord, Manifest
 from ...devices.views import view_at
 from ...errors import BundleError, UsageError, did_you_mean
+from ...inputs.token_parts import first_of
 from ...quantities import count
 from ..arena_memory import ArenaMemory
 from ..session import Session
@@ -28,7 +29,7 @@ from ..turn import Turn
 from .decoder import Decoder
 from .entry_run import EntryRun, of_entries
 from .linked_rows import LinkedRows, place_of, rows_of
-from .token_rows import filled_up, first_of
+from .token_rows import filled_up
 
 NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
 MOST_MOVED = 8

@@ -48,7 +48,8 @@ class UntouchedChain:
         linked to it."""
         view, linked = self._views[self.main], {link.input for link in self._manifest.links}
         if view.states:
-            given, whole = StepFeeds(self._graphs[self.main], view)(seed, chain.rows)
+            feeds = StepFeeds(self._graphs[self.main], view.entries[0].token_axes, {state.past: state.axis for state in view.states})
+            given, whole = feeds(seed, chain.rows)
         else:
             shapes = {value.name: value.shape for value in view.model.inputs if value.shape is not None}
             given = whole = generate_inputs(self._graphs[self.main], seed, shapes)

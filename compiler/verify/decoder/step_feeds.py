@@ -11,19 +11,15 @@ from ...load.bind_shapes import real_inputs
 if TYPE_CHECKING:
     import onnx
 
-    from ...bundle.manifest import Manifest
-
 FEWEST = 2
 """Whole numbers that any table has, for an input that is looked up in none."""
 
 
 class StepFeeds:
-    """Of one model and its bundle."""
+    """Of one model. axes: by input, the axis that tokens are along; pasts: by cache, the axis that its rows are along."""
 
-    def __init__(self, model: onnx.ModelProto, manifest: Manifest) -> None:
-        self._model = model
-        self._axes = manifest.entries[0].token_axes
-        self._pasts = {state.past: state.axis for state in manifest.states}
+    def __init__(self, model: onnx.ModelProto, axes: Mapping[str, int], pasts: Mapping[str, int]) -> None:
+        self._model, self._axes, self._pasts = model, axes, pasts
         self._tables = _tables(model)
 
     def __call__(self, seed: int, tokens: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

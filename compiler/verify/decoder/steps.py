@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ..compare import TensorDifference
 from ..expectation import Expectation
 from ..judge import judge
-from ..terms import EXACT, NARROW, Sample, Terms
+from ..terms import Sample, Terms
 from ..trial import NOISE, Untouched, own_where_equal
 
 AGAIN = 8.0
@@ -70,6 +70,8 @@ class Stepped:
     outputs: tuple[TensorDifference, ...]
     labels: tuple[str, ...]
     terms: Terms
+    samples: Mapping[str, Sequence[Sample]]
+    """Of each output, what was expected and found in each script."""
 
 
 def compare_steps(
@@ -79,20 +81,21 @@ def compare_steps(
     inputs: Callable[[int, int], tuple[Mapping[str, Any], Mapping[str, Any]]],
     axes: Mapping[str, int],
     *,
+    terms: Terms,
     narrow: bool,
     tell: Callable[[str], None],
 ) -> Stepped:
     """inputs: of a seed and a number of tokens, those that a session takes, and all that the model takes. axes: by input and output, the
-    axis of tokens. narrow: whether a device computes in fp16."""
+    axis of tokens. terms: at the first look. narrow: whether a device computes in fp16."""
     seen: list[tuple[str, Mapping[str, Any], dict[str, Any]]] = []
     for seed, plan in enumerate(plans):
         tell(f"comparing {plan.label}")
         given, whole = inputs(seed, plan.tokens)
         seen.append((plan.label, whole, _stepped(decoder, plan, given, axes)))
-    terms = NARROW if narrow else EXACT
     outputs: tuple[TensorDifference, ...] = ()
+    samples: dict[str, list[Sample]] = {}
     for noise in NOISE[1:]:
-        samples: dict[str, list[Sample]] = {}
+        samples = {}
         for label, whole, got in seen:
             expectation = Expectation.of(label, untouched.answer(whole), untouched.roundings(whole, half=narrow, noise=noise))
             for name in got:
@@ -101,7 +104,7 @@ def compare_steps(
         outputs = tuple(_judged(name, samples[name], terms, untouched) for name in samples)
         if not any(d.fault for d in outputs) or max(d.excess for d in outputs) > AGAIN:
             break
-    return Stepped(outputs=outputs, labels=tuple(plan.label for plan in plans), terms=terms)
+    return Stepped(outputs=outputs, labels=tuple(plan.label for plan in plans), terms=terms, samples=samples)
 
 
 def _stepped(decoder: Steps, plan: Script, given: Mapping[str, Any], axes: Mapping[str, int]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ...reference.store import default_store
 from ..grounds import grounds
 from ..reference import read_graph
 from ..report import VerifyReport, differences
+from ..terms import EXACT, NARROW
 from ..trial import Untouched
 from ..verdicts import elsewhere, segment_verdicts
 from .step_feeds import StepFeeds
@@ -47,7 +48,9 @@ def _reports(
     narrow = any(session.narrow for session in decoder.sessions.values())
     plans = scripts(sizes, length)
     axes = next(iter(entries.values())).token_axes
-    found = compare_steps(untouched, decoder, plans, StepFeeds(read_graph(source), manifest), axes, narrow=narrow, tell=tell)
+    feeds = StepFeeds(read_graph(source), axes, {state.past: state.axis for state in manifest.states})
+    terms = NARROW if narrow else EXACT
+    found = compare_steps(untouched, decoder, plans, feeds, axes, terms=terms, narrow=narrow, tell=tell)
     decoder.reset()
     wrong = differences(found.outputs, ())
     rests = grounds(found.outputs, found.labels, found.terms, untouched.unchecked)

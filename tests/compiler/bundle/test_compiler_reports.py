@@ -54,6 +54,8 @@ def test_a_segment_whose_compiler_was_ended_is_asked_of_again(monkeypatch: pytes
 def test_a_refusal_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked(monkeypatch, SegmentRefused("it does not take it")) is None
     assert asked(monkeypatch, AssertionError("it is not asked again")) is None
+    assert compiler_reports.compiler_refusal(Estimating(), ("words",), SEGMENT, ()) == "it does not take it"  # type: ignore[arg-type]
+    assert compiler_reports.compiler_refusal(Estimating(), ("others",), SEGMENT, ()) == ""  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("code", "kind"), [(-9, Unfinished), (-15, Unfinished), (-11, SegmentRefused), (1, SegmentRefused)])
