@@ -92,7 +92,7 @@ def generate_command(
     ids = _ids(words, prompt, chat, placeholder, len(given))
     options: dict[str, Any] = {}
     if parts is not None:
-        options = {"images": parts.images(loaded.manifest, given), "image_token": placeholder}
+        options = {"images": parts.images(loaded.manifest, given), "image_token": placeholder, "release_encoder": pictures.release_encoder}
         ids = image_places(ids, placeholder, len(given), parts.rows)[0]
     session: Any = loaded.session(emulate=emulate, resident=resident)
     few = words.check_fits(OwnTokens(session).vocabulary if parts is None else parts.vocabulary)

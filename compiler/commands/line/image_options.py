@@ -19,6 +19,7 @@ TOKEN = "The placeholder token, by its name or id [default: the one that the mod
 CONFIG = "How --image is resized, normalised and cut: the model's preprocessor_config.json [default: the one beside the tokenizer]."
 SIZE = "Resize --image to this, in place of what the file says."
 MEAN = "Mean of red, green and blue, as levels from 0 to 1, in place of what the file says."
+RELEASE = "Give the memory of the model that sees images back before tokens are made, once it has seen the last one."
 STD = "Standard deviation of red, green and blue, likewise."
 COLOURS = 3
 Taken = tuple[tuple[int, ...], Any]
@@ -67,6 +68,7 @@ class Pictures:
     image_size: tuple[int, int] | None
     image_mean: tuple[float, float, float] | None
     image_std: tuple[float, float, float] | None
+    release_encoder: bool
 
     @property
     def any(self) -> bool:
@@ -142,6 +144,7 @@ def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--image-size", type=ImageSize(), help=SIZE),
         click.option("--image-mean", type=Colours(0.0), help=MEAN),
         click.option("--image-std", type=Colours(1e-6), help=STD),
+        click.option("--release-encoder", is_flag=True, help=RELEASE),
     )
 
     @functools.wraps(command)

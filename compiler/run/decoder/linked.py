@@ -26,16 +26,15 @@ from ..arena_memory import ArenaMemory
 from ..session import Session
 from ..turn import Turn
 from .decoder import Decoder
-from .entry_run import EntryRun, of_entries
+from .entry_run import EntryRun, Opener
 from .linked_rows import LinkedRows, address_of, outputs_of, place_of, rows_of, tokens_of
 from .linked_tokens import LinkedTokens
+from .opened import opened
 from .sampling import Sampling
 from .token_rows import filled_up, first_of
 from .tokens import Tokens
 
 NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
-MOST_MOVED = 8
-"""Places of rows at which an entry stays bound: each takes some kilobytes."""
 
 
 class Linked:
@@ -51,30 +50,25 @@ class Linked:
         self.entries = {entry.name: entry for entry in manifest.entries}
         self.models = models_of(manifest)
         """Names of the models; links lead to the first one."""
-        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
-        self._moved: dict[tuple[str, int], EntryRun] = {}
+        self._each = opened(Opener(folder, manifest, emulate=emulate, recompile=recompile, resident=resident), self.entries)
         self._links = {name: outputs_of(manifest, entry) for name, entry in self.entries.items()}
         """By entry, what it writes for the first model: the link, the slot in its arena, and the bytes that it has."""
         main = self._of_main()
-        self._decoder = None if not manifest.states else Decoder(folder, of_model(manifest, self.models[0]), loaded=(main, self._size))
+        self._decoder = None if not manifest.states else Decoder(folder, of_model(manifest, self.models[0]), loaded=(main, self._each.size))
         self._rows = {link.input: LinkedRows(self._leading_to(link.input), self._view(link.input)) for link in manifest.links}
         self._check_addresses()
+        self.emulated = tuple(f"{name}: {segment}" for name, session in self.sessions.items() for segment in session.emulated)
+        """Segments that run on the CPU in place of a device that is not here: "vision: 0 (npu)"."""
 
     @property
     def sessions(self) -> dict[str, Session]:
-        """By entry."""
-        return {name: entry.session for name, entry in self._each.items()}
-
-    @property
-    def emulated(self) -> tuple[str, ...]:
-        """Segments that run on the CPU in place of a device that is not here: "vision: 0 (npu)"."""
-        return tuple(f"{name}: {segment}" for name, session in self.sessions.items() for segment in session.emulated)
+        """By entry, of those that are not released."""
+        return {name: entry.session for name, entry in self._each.runs.items()}
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What came up while segments were loaded, and in their first runs."""
-        runs = (*self._each.values(), *self._moved.values())
-        return tuple(dict.fromkeys(note for run in runs for note in run.session.notes))
+        """What came up while segments were loaded, in their first runs, and which entries were opened again."""
+        return self._each.notes
 
     @property
     def length(self) -> int:
@@ -105,7 +99,7 @@ class Linked:
                 address_of(self._each[name].session, slot)
                 for name, outputs in self._links.items()
                 for one, slot, _ in outputs
-                if one == link and not link.copied
+                if one == link and not link.copied and name in self._each.runs
             ]
             found[link.input] = tuple(dict.fromkeys((*found.get(link.input, ()), *read, *written)))
         return found
@@ -133,6 +127,7 @@ class Linked:
         *,
         images: Sequence[Any] = (),
         image_token: int | None = None,
+        release_encoder: bool = False,
         max_tokens: int | None = None,
         stop: Collection[int] = (),
         temperature: float = 0.0,
@@ -144,11 +139,12 @@ class Linked:
 
         - images: for each, arrays by input of the model that sees images, or the array where that has one input.
         - image_token: the id in `ids` in whose places they go, in order: one for each image, or as many as each has rows, side by side.
+        - release_encoder: `release` the model that sees images once it has seen the last one.
 
         An image is never cut: the prompt is, so that each lies in one run. Raises as `Decoder.generate`, and UsageError, before anything
         runs, for images that do not fit the model or the prompt, and where rows were written that no step has read."""
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-        made = LinkedTokens(self, [int(token) for token in ids], images, image_token)
+        made = LinkedTokens(self, [int(token) for token in ids], images, image_token, release_encoder)
         return Tokens(made).begin(made.prompt, max_tokens, stop, sampling)
 
     def reset(self) -> None:
@@ -162,6 +158,18 @@ class Linked:
         with self._turn:
             for rows in self._rows.values():
                 rows.clear()
+
+    def release(self, name: str) -> None:
+        """Gives the memory of an entry, or of all entries of a model, back to the system: what its runtimes hold of weights, and pages of
+        the arena that no open entry has. Rows that it wrote stay. Its next step opens it again, which takes as long as loading it did
+        (`notes` say how long). A fork that was made before keeps what it shares.
+
+        Raises UsageError for an unknown name, and for the model that links lead to, whose caches are in use."""
+        with self._turn:
+            found = [entry.name for entry in self.entries.values() if name in (entry.name, entry.model)]
+            if self._entry(name, NO_INPUTS).model == self.models[0]:
+                raise UsageError(f"'{name}' is of the model that links lead to, which keeps the caches", help="release another model")
+            self._each.release(found)
 
     def truncate(self, length: int) -> None:
         """The caches hold the first `length` tokens. Raises UsageError for more than there are."""
@@ -180,15 +188,14 @@ class Linked:
     def fork(self) -> Linked:
         """Another session that goes on from here with an arena of its own; weights are shared where the runtimes allow it."""
         with self._turn:
-            made, memory = copy(self), ArenaMemory(*self._size)
-            made._each = {name: one.beside(memory) for name, one in self._each.items()}
-            made._turn, made._moved = Turn(), {}
+            made = copy(self)
+            made._each, made._turn = self._each.beside(ArenaMemory(*self._each.size)), Turn()
             made._decoder = None if self._decoder is None else self._decoder.forked(made._of_main())
             made._rows = {name: rows.forked(made._view(name)) for name, rows in self._rows.items()}
             return made
 
     def _of_main(self) -> dict[str, EntryRun]:
-        return {name: run for name, run in self._each.items() if run.record.model == self.models[0]}
+        return {name: run for name, run in self._each.runs.items() if run.record.model == self.models[0]}
 
     def _leading_to(self, input: str) -> list[LinkRecord]:
         return [link for link in self.manifest.links if link.input == input]
@@ -282,12 +289,4 @@ class Linked:
     def _placed(self, record: EntryRecord, at: int) -> EntryRun:
         """The entry, bound to write where the rows begin."""
         own = [(link, slot) for link, slot, _ in self._links[record.name] if link.label and not link.copied]
-        moved = {slot: at * self._rows[link.input].at(0, 1).nbytes for link, slot in own}
-        if not any(moved.values()):
-            return self._each[record.name]
-        key = record.name, at
-        if key not in self._moved:
-            if len(self._moved) == MOST_MOVED:
-                del self._moved[next(iter(self._moved))]
-            self._moved[key] = self._each[record.name].beside(moved=moved)
-        return self._moved[key]
+        return self._each.moved(record.name, {slot: at * self._rows[link.input].at(0, 1).nbytes for link, slot in own})

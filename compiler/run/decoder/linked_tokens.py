@@ -51,7 +51,7 @@ class Parts:
 
     def images(self, manifest: Manifest, given: Sequence[Any]) -> list[dict[str, Any]]:
         """Inputs of the encoder for each image. Raises UsageError where there is none, and for those that it does not take."""
-        if given and self.encoder is None:
+        if len(given) and self.encoder is None:
             raise UsageError("the bundle has no model that sees images: no link has @ROWS", help="leave the images out")
         names, found = list(self.image_inputs), []
         for number, image in enumerate(given):
@@ -89,12 +89,17 @@ class LinkedSteps(Protocol):
 
     def forget(self) -> None: ...
 
+    def release(self, name: str) -> None: ...
+
 
 class LinkedTokens:
     """A prompt, with images in it, and what follows it."""
 
-    def __init__(self, session: LinkedSteps, ids: Sequence[int], images: Sequence[Any], placeholder: int | None) -> None:
-        """ids: of the prompt; its placeholders are those of `image_places`. Raises UsageError as that and `Parts`."""
+    def __init__(
+        self, session: LinkedSteps, ids: Sequence[int], images: Sequence[Any], placeholder: int | None, release: bool = False
+    ) -> None:
+        """ids: of the prompt; its placeholders are those of `image_places`. release: the encoder, once it has seen the last image. Raises
+        UsageError as `image_places` and `Parts`."""
         self._session, self._parts, self._at = session, Parts(session.manifest), 0
         unread = next((name for name, rows in session.filled.items() if rows), None)
         if unread is not None:
@@ -103,6 +108,7 @@ class LinkedTokens:
         prompt, places = image_places(ids, placeholder, len(given), self._parts.rows)
         self._images = list(zip(places, given, strict=True))
         """Those that are still to be seen; places count from the first token of the prompt."""
+        self._release = self._parts.encoder if release else None
         held = {place for places, _ in self._images for place in places}
         self.prompt = [UNKNOWN_PLACEHOLDER if place in held else token for place, token in enumerate(prompt)]
         self.vocabulary = self._parts.vocabulary
@@ -126,6 +132,9 @@ class LinkedTokens:
         session.step(parts.words, {parts.input: numpy.array([ids], parts.dtype)})
         for place, image in self._next(len(ids)):
             session.step(parts.encoder or "", image, at=place.start - self._at)
+        if self._release is not None and not self._images:
+            session.release(self._release)
+            self._release = None
         logits: numpy.ndarray[Any, Any] = session.step(entry)[parts.logits]
         self._at += len(ids)
         last: numpy.ndarray[Any, Any] = logits[0, -1]
