@@ -24,7 +24,7 @@ from ..turn import Turn
 from .caches import Caches
 from .entry_run import EntryRun, Loaded, of_entries
 from .sampling import Sampling
-from .token_rows import first_of, part_of
+from .token_rows import fill_up, first_of, part_of
 from .tokens import OwnTokens, Tokens
 
 
@@ -106,6 +106,8 @@ class Decoder:
                     what + left, help=f"step an entry of as many tokens, one piece after the other; it has {', '.join(self.entries)}"
                 )
             axes, before = one.record.token_axes, self.length
+            for name in placed if tokens < one.tokens else ():
+                fill_up(one.place(name), axes[name], tokens)
             given = {
                 name: one.place(name) if name in placed else part_of(array, axes.get(name), 0, tokens, one.tokens)
                 for name, array in arrays.items()

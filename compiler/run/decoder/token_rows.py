@@ -19,6 +19,13 @@ def part_of(array: Any, axis: int | None, begin: int, end: int, size: int) -> An
     return numpy.take(array, [min(k, end - 1) for k in range(begin, begin + size)], axis=axis)
 
 
+def fill_up(view: Any, axis: int, tokens: int) -> None:
+    """The same in place, where the first `tokens` are there already. What lies behind them may be NaN from another step, which a run
+    would spread: it multiplies by zero what a token does not see."""
+    lead = (slice(None),) * axis
+    view[(*lead, slice(tokens, None))] = view[(*lead, slice(tokens - 1, tokens))]
+
+
 def first_of(array: Any, axis: int | None, tokens: int) -> Any:
     """The first tokens; the array where it has none."""
     return array if axis is None else array[(slice(None),) * axis + (slice(0, tokens),)]
