@@ -114,12 +114,11 @@ def _parts(loaded: Bundle, pictures: Pictures) -> Parts | None:
     if not manifest.states or not manifest.states[0].length:
         help = "compile the model with --state 'past.*=present.*' --max-length N --bucket decode"
         raise UsageError("the bundle keeps no caches: tokens cannot follow each other", where=where, help=help)
-    if manifest.links:
-        return Parts(manifest)
-    if pictures.any:
-        help = "compile the model that does beside it, with --link MODEL.OUTPUT=DECODER.INPUT@image"
-        raise UsageError("the bundle has one model, which sees no images", where=where, help=help)
-    return None
+    parts = Parts(manifest) if manifest.links else None
+    if (pictures.any or pictures.release_encoder) and (parts is None or parts.encoder is None):
+        help = "compile the one that does beside it, with --link MODEL.OUTPUT=DECODER.INPUT@image"
+        raise UsageError("no model of the bundle sees images", where=where, help=help)
+    return parts
 
 
 def _ids(words: Tokenizer, prompt: str, chat: bool, placeholder: int | None, images: int) -> list[int]:

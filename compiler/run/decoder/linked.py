@@ -57,13 +57,17 @@ class Linked:
         self._decoder = None if not manifest.states else Decoder(folder, of_model(manifest, self.models[0]), loaded=(main, self._each.size))
         self._rows = {link.input: LinkedRows(self._leading_to(link.input), self._view(link.input)) for link in manifest.links}
         self._check_addresses()
-        self.emulated = tuple(f"{name}: {segment}" for name, session in self.sessions.items() for segment in session.emulated)
-        """Segments that run on the CPU in place of a device that is not here: "vision: 0 (npu)"."""
+        self._emulated = tuple(f"{name}: {segment}" for name, session in self.sessions.items() for segment in session.emulated)
 
     @property
     def sessions(self) -> dict[str, Session]:
         """By entry, of those that are not released."""
         return {name: entry.session for name, entry in self._each.runs.items()}
+
+    @property
+    def emulated(self) -> tuple[str, ...]:
+        """Segments that run on the CPU in place of a device that is not here: "vision: 0 (npu)"."""
+        return self._emulated
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ def test_tokens_equal_those_of_the_models_by_hand(folder: Path, capsys: pytest.C
     expected, closest = Chain({**AGENT.models()}).greedy(ids, images, 8)
     assert closest > 1e-4 and found["tokens"] == expected and found["prompt_tokens"] == len(ids)
     assert found["text"] == tokenizer.decode(expected) and found["finish"] == "limit"
+    assert facts(folder, capsys, *arrays, "--max-tokens", "8", "--release-encoder", prompt=prompt)["tokens"] == expected
 
 
 def test_an_image_is_the_array_that_it_becomes(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -149,8 +150,9 @@ def test_a_decoder_alone_sees_no_images(folder: Path, capsys: pytest.CaptureFixt
     onnx.save_model(decoder(Decoder(vocabulary=300)), folder / "alone.onnx")
     command = ["compile", str(folder / "alone.onnx"), "--target", "x86_cpu", "--state", "past.*=present.*", "--bucket", "decode"]
     assert cli.run([*command, "--max-length", "8", "-o", str(folder / "alone"), "--quiet", "--no-verify"]) == 4
-    assert run(folder, "--input", "patches=0.npy", bundle="alone") == 2
-    assert "the bundle has one model, which sees no images" in capsys.readouterr().err
+    for option in (("--input", "patches=0.npy", "--image-token", "2"), ("--image", "a.png"), ("--release-encoder",)):
+        assert run(folder, *option, bundle="alone") == 2
+        assert "no model of the bundle sees images" in capsys.readouterr().err
 
 
 def test_pillow_is_named_where_it_is_missing(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
